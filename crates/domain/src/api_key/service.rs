@@ -1,0 +1,107 @@
+//! Making, listing and revoking keys.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::ApiKey;
+use crate::{
+    Caller, Capabilities, Capability, Error, EventName, KeyId, News, Result, SessionId, Timestamp,
+    Violation, found,
+    ports::{ApiKeyStore, Environment, KeyMaker, Written},
+};
+
+/// What a new key is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySpec {
+    /// What people call it: 1–100 characters.
+    pub name: String,
+    /// What it can do: at least one capability.
+    pub capabilities: Capabilities,
+    /// When it stops working by itself; in the future.
+    pub expires_at: Option<Timestamp>,
+    /// The sessions it is confined to.
+    pub sessions: Option<BTreeSet<SessionId>>,
+}
+
+/// The use cases of API keys.
+#[derive(Clone)]
+pub struct ApiKeys {
+    store: Arc<dyn ApiKeyStore>,
+    maker: Arc<dyn KeyMaker>,
+    environment: Arc<dyn Environment>,
+}
+
+impl ApiKeys {
+    /// The use cases over these ports.
+    pub fn new(
+        store: Arc<dyn ApiKeyStore>,
+        maker: Arc<dyn KeyMaker>,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
+        Self { store, maker, environment }
+    }
+
+    /// A new key, and its whole text, which nobody can ask for again.
+    pub async fn create(&self, caller: &Caller, spec: KeySpec) -> Result<(ApiKey, String)> {
+        let scope = caller.may_grant(&spec.capabilities)?;
+        let now = self.environment.now();
+        let violations = spec.violations(now);
+        if !violations.is_empty() {
+            return Err(Error::Validation(violations));
+        }
+        let id = KeyId::mint(self.environment.ulid());
+        let secret = self.maker.make(&id);
+        let key = ApiKey {
+            id,
+            organization: scope.organization().clone(),
+            name: spec.name,
+            capabilities: spec.capabilities,
+            sessions: spec.sessions,
+            digest: secret.digest,
+            created_by: scope.actor().clone(),
+            created_at: now,
+            expires_at: spec.expires_at,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let news = News::new(
+            EventName::ApiKeyCreated,
+            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
+        );
+        let event = news.of_organization(&key.organization, scope.actor(), &*self.environment);
+        self.store.insert(&scope, &key, &[event]).await?;
+        Ok((key, secret.key))
+    }
+
+    /// The keys that were not revoked, newest first.
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
+        let scope = caller.may(Capability::Manage)?;
+        Ok(self.store.list(&scope).await?)
+    }
+
+    /// Ends a key for good.
+    pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
+        let scope = caller.may(Capability::Manage)?;
+        let id = found("API key", KeyId::parse(id))?;
+        let news = News::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
+        let event = news.of_organization(scope.organization(), scope.actor(), &*self.environment);
+        let written = self.store.revoke(&scope, &id, self.environment.now(), &[event]).await?;
+        found("API key", (written == Written::Done).then_some(()))
+    }
+}
+
+impl KeySpec {
+    fn violations(&self, now: Timestamp) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let length = self.name.chars().count();
+        if !(1..=100).contains(&length) || self.name.chars().any(char::is_control) {
+            found.push(Violation::new("/name", "1 to 100 characters, no control characters"));
+        }
+        if self.capabilities.is_empty() {
+            found.push(Violation::new("/capabilities", "at least one"));
+        }
+        if self.expires_at.is_some_and(|at| at <= now) {
+            found.push(Violation::new("/expiresAt", "must be in the future"));
+        }
+        found
+    }
+}

@@ -1,0 +1,50 @@
+//! How long things may take before berth stops waiting for them.
+
+use std::time::Duration;
+
+/// Every deadline of a session's life. The defaults are what the API promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// `starting` ends in `failed` after this.
+    pub start: Duration,
+    /// `scan_qr_code` ends in `stopped` after this if its node has not ended it before: longer than
+    /// the QR codes of one attempt (160 s) and a pairing code (180 s) live.
+    pub pairing: Duration,
+    /// How long a logout request waits for WhatsApp before it answers.
+    pub logout: Duration,
+    /// After this, an unlink that WhatsApp did not confirm is given up and the keys are wiped.
+    pub retirement: Duration,
+    /// A node that is silent for this long closes its connections by itself.
+    pub lease: Duration,
+    /// How much longer the router waits before it believes so, for clocks that drift and beats
+    /// under way.
+    pub lease_margin: Duration,
+    /// How often a node beats.
+    pub beat: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            start: Duration::from_secs(60),
+            pairing: Duration::from_secs(240),
+            logout: Duration::from_secs(10),
+            retirement: Duration::from_secs(3600),
+            lease: Duration::from_secs(30),
+            lease_margin: Duration::from_secs(10),
+            beat: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Deadlines {
+    /// How long a node must be silent before its sessions count as closed.
+    pub fn silence(&self) -> Duration {
+        self.lease + self.lease_margin
+    }
+}
+
+/// How long to wait after this many failures in a row: half a second, doubled up to half a minute.
+pub fn back_off(failures: u32) -> Duration {
+    Duration::from_millis(500 << failures.min(6)).min(Duration::from_secs(30))
+}

@@ -1,0 +1,132 @@
+//! Gateway nodes: who they are, what they are told, and what they say.
+
+pub mod placement;
+mod service;
+
+use std::time::Duration;
+
+pub use service::{Beat, Enlistment, Lease, Nodes};
+
+use crate::{
+    Attempt, GatewayId, Identity, PairingWanted, ReasonCode, SessionId, Status, Timestamp,
+};
+
+/// A gateway node that has enlisted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The operator's name for it.
+    pub id: GatewayId,
+    /// Where it is reached: `http://host:port`.
+    pub address: String,
+    /// Made anew at every start of its process.
+    pub incarnation: String,
+    /// Counts its incarnations.
+    pub boot: u64,
+    /// The program and its version.
+    pub version: String,
+    /// What it can do.
+    pub features: Vec<String>,
+    /// How many sessions it takes.
+    pub capacity: u32,
+    /// How many it held at its last beat.
+    pub held: u32,
+    /// When it was last heard of.
+    pub beat_at: Timestamp,
+    /// When it was given up; `None` while it is trusted to hold its sessions.
+    pub lost_at: Option<Timestamp>,
+}
+
+impl Node {
+    /// Whether it can say who is attached when asked.
+    pub fn has_identity(&self) -> bool {
+        self.features.iter().any(|feature| feature == "identity")
+    }
+
+    /// Whether its lease, of this length, still runs.
+    pub fn is_live(&self, now: Timestamp, lease: Duration) -> bool {
+        self.lost_at.is_none() && self.beat_at.plus(lease) >= now
+    }
+}
+
+/// What a node is told about a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// See [`Wanted::epoch`](crate::Wanted::epoch).
+    pub epoch: u64,
+    /// Connected or pairing, as opposed to closed.
+    pub running: bool,
+    /// How often a reconnect was asked for.
+    pub restarts: u64,
+    /// The pairing attempt wanted while unlinked.
+    pub pairing: Option<PairingWanted>,
+}
+
+/// What a node sees of a session: always the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The newest epoch the node was told.
+    pub epoch: u64,
+    /// The node's boot number.
+    pub boot: u64,
+    /// Orders snapshots within a boot.
+    pub seq: u64,
+    /// What the connection does.
+    pub status: Status,
+    /// Why: code, message, and when it is tried again.
+    pub reason: Option<SnapshotReason>,
+    /// Who is linked.
+    pub identity: Option<Identity>,
+    /// The pairing attempt under way.
+    pub pairing: Option<Attempt>,
+}
+
+/// Why a node's status is what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotReason {
+    /// For programs.
+    pub code: ReasonCode,
+    /// For people.
+    pub message: String,
+    /// When the node or WhatsApp will have it tried again.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// How an unlink ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutOutcome {
+    /// WhatsApp said the device is gone.
+    Confirmed,
+    /// Not known.
+    Unconfirmed,
+    /// There was nothing to unlink.
+    NotLinked,
+}
+
+impl LogoutOutcome {
+    /// The name events use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotLinked => "not_linked",
+        }
+    }
+}
+
+/// Who is attached, asked live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveIdentity {
+    /// Logged in to WhatsApp at this moment.
+    pub connected: bool,
+    /// `None` when no device is linked.
+    pub identity: Option<Identity>,
+}
+
+/// A session a node says it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The session.
+    pub session: SessionId,
+    /// The epoch the node was last told.
+    pub epoch: u64,
+}

@@ -1,0 +1,67 @@
+//! Where a session goes: one node is a special case of many.
+
+use std::time::Duration;
+
+use crate::{Node, Timestamp};
+
+/// The node for a session that has none: of those alive with room, the one least filled for its
+/// size, and of equals the one whose name comes first. `None` when there is no room anywhere.
+///
+/// A linked session never moves: its keys live on its node's disk.
+pub fn choose(nodes: &[Node], now: Timestamp, lease: Duration) -> Option<&Node> {
+    nodes.iter().filter(|node| node.is_live(now, lease) && node.held < node.capacity).min_by(
+        |a, b| {
+            // held/capacity compared without fractions
+            let left = u64::from(a.held) * u64::from(b.capacity);
+            let right = u64::from(b.held) * u64::from(a.capacity);
+            left.cmp(&right).then_with(|| a.id.cmp(&b.id))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GatewayId;
+
+    const LEASE: Duration = Duration::from_secs(30);
+
+    fn node(id: &str, held: u32, capacity: u32, beat_at: i64) -> Node {
+        Node {
+            id: GatewayId::parse(id).unwrap(),
+            address: "http://127.0.0.1:1".into(),
+            incarnation: "i".into(),
+            boot: 1,
+            version: "v".into(),
+            features: vec![],
+            capacity,
+            held,
+            beat_at: Timestamp::from_millis(beat_at),
+            lost_at: None,
+        }
+    }
+
+    fn chosen(nodes: &[Node]) -> Option<&str> {
+        choose(nodes, Timestamp::from_millis(100_000), LEASE).map(|n| n.id.as_str())
+    }
+
+    #[test]
+    fn the_emptiest_living_node_is_chosen() {
+        let nodes =
+            [node("a", 50, 100, 99_000), node("b", 60, 200, 99_000), node("c", 0, 10, 1_000)];
+        assert_eq!(chosen(&nodes), Some("b"));
+    }
+
+    #[test]
+    fn no_room_is_no_node() {
+        assert_eq!(chosen(&[node("a", 10, 10, 99_000), node("b", 0, 0, 99_000)]), None);
+        assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn a_node_given_up_is_not_chosen_before_it_enlists_again() {
+        let mut lost = node("a", 0, 10, 99_000);
+        lost.lost_at = Some(Timestamp::from_millis(98_000));
+        assert_eq!(chosen(&[lost]), None);
+    }
+}

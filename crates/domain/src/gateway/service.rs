@@ -1,0 +1,180 @@
+//! What nodes tell the router: that they are here, that they live, and what they see.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Held, Node, Snapshot};
+use crate::{
+    Actor, Deadlines, Error, GatewayId, Result, SessionId,
+    ports::{Backlog, Bell, Environment, NodeStore, Written},
+};
+
+/// A node's first word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enlistment {
+    /// Its name, as its token vouches for.
+    pub id: GatewayId,
+    /// Where it is reached.
+    pub address: String,
+    /// Made anew at every start of its process.
+    pub incarnation: String,
+    /// The program and its version.
+    pub version: String,
+    /// What it can do.
+    pub features: Vec<String>,
+    /// How many sessions it takes.
+    pub capacity: u32,
+}
+
+/// For how long a node is trusted, and what its reports are to be numbered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Counts the node's incarnations.
+    pub boot: u64,
+    /// Silent for longer, it must close its connections.
+    pub length: Duration,
+    /// How often to beat.
+    pub beat: Duration,
+}
+
+/// The answer to a beat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// The lease is renewed; these sessions are no longer the node's.
+    Renewed {
+        /// From now.
+        length: Duration,
+        /// To close at once.
+        lost: Vec<SessionId>,
+    },
+    /// The router does not know this incarnation: enlist first.
+    NotEnlisted,
+}
+
+/// The nodes' side of the router.
+#[derive(Clone)]
+pub struct Nodes {
+    store: Arc<dyn NodeStore>,
+    backlog: Arc<dyn Backlog>,
+    environment: Arc<dyn Environment>,
+    work: Arc<dyn Bell>,
+    changes: Arc<dyn Bell>,
+    deadlines: Deadlines,
+}
+
+/// How often a report is applied again when somebody else wrote in between.
+const TRIES: u32 = 16;
+
+impl Nodes {
+    /// The nodes' side over these ports.
+    pub fn new(
+        store: Arc<dyn NodeStore>,
+        backlog: Arc<dyn Backlog>,
+        environment: Arc<dyn Environment>,
+        work: Arc<dyn Bell>,
+        changes: Arc<dyn Bell>,
+        deadlines: Deadlines,
+    ) -> Self {
+        Self { store, backlog, environment, work, changes, deadlines }
+    }
+
+    /// A node is here. Everything that is placed on it is looked at again.
+    pub async fn enlist(&self, enlistment: Enlistment) -> Result<Lease> {
+        let now = self.environment.now();
+        let node = Node {
+            id: enlistment.id,
+            address: enlistment.address,
+            incarnation: enlistment.incarnation,
+            boot: 0,
+            version: enlistment.version,
+            features: enlistment.features,
+            capacity: enlistment.capacity,
+            held: 0,
+            beat_at: now,
+            lost_at: None,
+        };
+        let boot = self.store.enlist(&node).await?;
+        self.backlog.wake(&node.id, now).await?;
+        self.work.ring();
+        Ok(Lease { boot, length: self.deadlines.lease, beat: self.deadlines.beat })
+    }
+
+    /// A node lives, and holds these. What it should hold and does not is looked at again.
+    pub async fn beat(&self, id: &GatewayId, incarnation: &str, held: &[Held]) -> Result<Beat> {
+        let now = self.environment.now();
+        let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        if !self.store.beat(id, incarnation, count, now).await? {
+            return Ok(Beat::NotEnlisted);
+        }
+        let placed: HashMap<_, _> = self
+            .backlog
+            .placed(id)
+            .await?
+            .into_iter()
+            .map(|(placed, wanted)| (placed.session, (placed.epoch, wanted)))
+            .collect();
+        let retiring: HashSet<_> = self.backlog.retiring(id).await?.into_iter().collect();
+        let holds: HashSet<_> = held.iter().map(|held| &held.session).collect();
+        let lost = held
+            .iter()
+            .map(|held| &held.session)
+            .filter(|session| !placed.contains_key(*session) && !retiring.contains(*session))
+            .cloned()
+            .collect();
+        let missing: Vec<_> = placed
+            .into_iter()
+            .filter(|(session, (_, wanted))| *wanted && !holds.contains(session))
+            .map(|(session, _)| session)
+            .collect();
+        if !missing.is_empty() {
+            self.backlog.wake_sessions(&missing, now).await?;
+            self.work.ring();
+        }
+        Ok(Beat::Renewed { length: self.deadlines.lease, lost })
+    }
+
+    /// What a node sees, oldest first. When this returns, all of it is durable or was old news.
+    pub async fn report(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        reports: Vec<(SessionId, Snapshot)>,
+    ) -> Result<Beat> {
+        let node = self.store.find(id).await?;
+        if node.is_none_or(|node| node.incarnation != incarnation) {
+            return Ok(Beat::NotEnlisted);
+        }
+        for (session, snapshot) in reports {
+            self.take_in(id, &session, &snapshot).await?;
+        }
+        Ok(Beat::Renewed { length: self.deadlines.lease, lost: Vec::new() })
+    }
+
+    async fn take_in(&self, node: &GatewayId, id: &SessionId, snapshot: &Snapshot) -> Result<()> {
+        for _ in 0..TRIES {
+            let Some(session) = self.backlog.find(id).await? else { return Ok(()) };
+            if session.gateway.as_ref() != Some(node) {
+                return Ok(());
+            }
+            let now = self.environment.now();
+            let Some(change) = session.observe(snapshot.clone(), now, &self.deadlines) else {
+                return Ok(());
+            };
+            let (next, expected, events) = change.seal(&Actor::System, &*self.environment);
+            match self.backlog.update(&next, expected, &events).await? {
+                Written::Done => {
+                    self.changes.ring();
+                    if next.due.is_some() {
+                        self.work.ring();
+                    }
+                    return Ok(());
+                }
+                Written::Raced => {}
+            }
+        }
+        Err(Error::unavailable("the session was changed by others again and again"))
+    }
+}

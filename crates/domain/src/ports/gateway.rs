@@ -1,0 +1,78 @@
+//! The nodes, as the router speaks to them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::BoxError;
+use crate::{Declaration, Error, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot};
+
+/// Speaks to gateway nodes. Every call may be repeated, carries an epoch where it changes
+/// something, and ends within a deadline of the adapter's own.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// Tells the node what is wanted of a session from now on.
+    ///
+    /// # Errors
+    /// [`GatewayError::Stale`] when the node knows a newer epoch, [`GatewayError::Full`] when it has no room.
+    async fn declare(
+        &self,
+        node: &Node,
+        session: &SessionId,
+        declaration: &Declaration,
+    ) -> Result<Snapshot, GatewayError>;
+
+    /// Has the node unlink the device on WhatsApp, connecting first if it must; the keys stay until
+    /// the outcome is confirmed.
+    async fn logout(
+        &self,
+        node: &Node,
+        session: &SessionId,
+        epoch: u64,
+        deadline: Duration,
+    ) -> Result<(LogoutOutcome, Snapshot), GatewayError>;
+
+    /// Has the node close the session and wipe its keys. Succeeds also when there was nothing.
+    async fn forget(
+        &self,
+        node: &Node,
+        session: &SessionId,
+        epoch: u64,
+    ) -> Result<(), GatewayError>;
+
+    /// Asks the node who is attached. Answers within a second or fails.
+    async fn identity(
+        &self,
+        node: &Node,
+        session: &SessionId,
+    ) -> Result<LiveIdentity, GatewayError>;
+}
+
+/// How a node fails.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// It cannot be reached, or cannot do it now. The command may or may not have been carried out.
+    #[error("gateway unavailable")]
+    Unavailable(#[source] BoxError),
+    /// It was told something newer.
+    #[error("the gateway knows a newer epoch")]
+    Stale,
+    /// It has no room.
+    #[error("the gateway is full")]
+    Full,
+    /// It does not know the session.
+    #[error("the gateway does not know the session")]
+    Unknown,
+    /// It answered something that cannot be.
+    #[error("the gateway answered nonsense")]
+    Broken(#[source] BoxError),
+}
+
+impl From<GatewayError> for Error {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Broken(source) => Self::Internal(source),
+            other => Self::unavailable(other),
+        }
+    }
+}

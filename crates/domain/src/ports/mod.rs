@@ -1,0 +1,33 @@
+//! What the domain needs of the world, one file per outside party.
+//!
+//! A port fails in two ways only, [`PortError`]; absence is an `Option`, a lost race is a value.
+
+mod authn;
+mod environment;
+mod gateway;
+mod store;
+
+pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused};
+pub use environment::{Bell, Environment};
+pub use gateway::{Gateway, GatewayError};
+pub use store::{
+    ApiKeyStore, Backlog, EventLog, KeyDirectory, NodeStore, Position, SessionPage, SessionStore,
+    Written,
+};
+
+/// Any error, for the log.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a port answers.
+pub type PortResult<T> = std::result::Result<T, PortError>;
+
+/// How a port fails.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// It cannot be reached now; nothing is known to have changed.
+    #[error("unavailable")]
+    Unavailable(#[source] BoxError),
+    /// It answered something that cannot be.
+    #[error("broken")]
+    Broken(#[source] BoxError),
+}

@@ -1,0 +1,212 @@
+//! What is remembered. Caller-facing methods take a [`Scope`]; the others are for berth's own work.
+
+use async_trait::async_trait;
+
+use super::PortResult;
+use crate::{
+    ApiKey, Event, EventId, GatewayId, Held, KeyId, Node, Retirement, Scope, Session, SessionId,
+    Timestamp, Version,
+};
+
+/// Whether a guarded write happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// Yes, and it is durable.
+    Done,
+    /// No: the row is gone, or no longer at the expected version.
+    Raced,
+}
+
+/// A place in a list that runs from the newest to the oldest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// When the last one shown was made.
+    pub created_at: Timestamp,
+    /// Its name, which breaks ties.
+    pub id: SessionId,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPage {
+    /// Strictly after this one; from the newest when `None`.
+    pub after: Option<Position>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Sessions as their owners see them. The scope's organization and reach are part of every
+/// statement, so that a foreign session and a missing one are the same miss.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// A new session and the events that tell of it, at once.
+    async fn insert(&self, scope: &Scope, session: &Session, events: &[Event]) -> PortResult<()>;
+
+    /// The session, if it is within the scope.
+    async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>>;
+
+    /// Newest first: by `created_at`, then by id, both descending.
+    async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>>;
+
+    /// Replaces the session, if it is within the scope and still at `expected`, and writes the
+    /// events, at once. What never changes (id, organization, who made it and when) is not written.
+    async fn update(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Version,
+        events: &[Event],
+    ) -> PortResult<Written>;
+
+    /// Deletes the session, if it is within the scope and still at `expected`, leaving the
+    /// retirement and the events in its place, at once.
+    async fn retire(
+        &self,
+        scope: &Scope,
+        expected: Version,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written>;
+}
+
+/// Sessions and retirements of all organizations, for the reconciler and the nodes' reports alone.
+#[async_trait]
+pub trait Backlog: Send + Sync {
+    /// Takes up to `limit` sessions whose `due` has come (`due <= now`), earliest first, and puts
+    /// their `due` off to `until`, so that a crash of the taker brings them back then. Two takers
+    /// never get the same one. Does not change their version.
+    async fn claim_sessions(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> PortResult<Vec<Session>>;
+
+    /// The same for retirements.
+    async fn claim_retirements(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> PortResult<Vec<Retirement>>;
+
+    /// When the next session or retirement falls due.
+    async fn next_due(&self) -> PortResult<Option<Timestamp>>;
+
+    /// A session by name alone.
+    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>>;
+
+    /// As [`SessionStore::update`], in whatever organization.
+    async fn update(
+        &self,
+        session: &Session,
+        expected: Version,
+        events: &[Event],
+    ) -> PortResult<Written>;
+
+    /// Stores a session's `due` and `failures` and nothing else, if it is still at `expected`; the
+    /// version stays.
+    async fn reschedule(
+        &self,
+        id: &SessionId,
+        expected: Version,
+        due: Option<Timestamp>,
+        failures: u32,
+    ) -> PortResult<Written>;
+
+    /// Puts a retirement off: stores its `due`, `attempts`, `sequence` and `told`, and the events.
+    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
+
+    /// Removes a retirement and writes the events, at once. Writes nothing when it was gone already.
+    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
+
+    /// Makes every session and retirement of this node due now.
+    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
+
+    /// Makes these sessions due now, those that exist and have no earlier due.
+    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()>;
+
+    /// The sessions placed on this node, with their epoch and whether anything is wanted of the
+    /// node for them (desired running, or a status other than stopped).
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>>;
+
+    /// The retirements whose node this is.
+    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
+}
+
+/// The gateway nodes.
+#[async_trait]
+pub trait NodeStore: Send + Sync {
+    /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
+    /// when its incarnation is new, else what it was. Answers the boot number.
+    async fn enlist(&self, node: &Node) -> PortResult<u64>;
+
+    /// A node says it lives and how many sessions it holds. `false` when this incarnation is not the
+    /// one enlisted, or was given up.
+    async fn beat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: u32,
+        now: Timestamp,
+    ) -> PortResult<bool>;
+
+    /// One node.
+    async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>>;
+
+    /// All nodes, by name.
+    async fn list(&self) -> PortResult<Vec<Node>>;
+
+    /// Gives a node up, if it is still this incarnation, was last heard of before `silent_since`, and
+    /// was not given up before. `true` when it is given up now.
+    async fn lose(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        silent_since: Timestamp,
+        now: Timestamp,
+    ) -> PortResult<bool>;
+}
+
+/// API keys as their owners see them.
+#[async_trait]
+pub trait ApiKeyStore: Send + Sync {
+    /// A new key and the event that tells of it, at once.
+    async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()>;
+
+    /// The organization's keys that were not revoked, newest first.
+    async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>>;
+
+    /// Revokes a key of the organization, with the events. [`Written::Raced`] when there is no such key
+    /// or it was revoked before.
+    async fn revoke(
+        &self,
+        scope: &Scope,
+        id: &KeyId,
+        now: Timestamp,
+        events: &[Event],
+    ) -> PortResult<Written>;
+}
+
+/// API keys as the door looks them up: by name alone, before it is known who is asking.
+#[async_trait]
+pub trait KeyDirectory: Send + Sync {
+    /// The key, revoked or expired or not.
+    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>>;
+
+    /// Notes that the key was used. Not on a request's path, and at most once a minute a key.
+    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()>;
+}
+
+/// The event log.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// The organization's events after `after` (from the first when `None`), oldest first.
+    async fn after(
+        &self,
+        scope: &Scope,
+        after: Option<&EventId>,
+        limit: u32,
+    ) -> PortResult<Vec<Event>>;
+}

@@ -1,0 +1,30 @@
+//! What remains of a deleted session until WhatsApp and the node have let go of it.
+
+use crate::{Actor, GatewayId, OrganizationId, SessionId, Timestamp};
+
+/// A deleted session's device that is still to be unlinked, and its keys still to be wiped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retirement {
+    /// Which session it was.
+    pub session: SessionId,
+    /// Whose it was.
+    pub organization: OrganizationId,
+    /// The node that held it; `None` when none ever did.
+    pub gateway: Option<GatewayId>,
+    /// Newer than anything the node was told, so that nothing under way can bring it back.
+    pub epoch: u64,
+    /// Who deleted it.
+    pub requested_by: Actor,
+    /// When.
+    pub requested_at: Timestamp,
+    /// After this its keys are wiped without WhatsApp's word.
+    pub deadline: Timestamp,
+    /// When to try next.
+    pub due: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The sequence number of the session's newest event.
+    pub sequence: u64,
+    /// The outcome, once it is told; what then remains is wiping the keys.
+    pub told: bool,
+}

@@ -1,0 +1,129 @@
+//! What a node's word does to a session: it changes what was seen, never what the owner wants —
+//! except that a pairing wish is over once the pairing is.
+
+use super::{Change, ReasonCode, Session, Status, StatusReason};
+use crate::{Deadlines, EventName, News, Snapshot, SnapshotReason, Timestamp};
+
+impl Session {
+    /// Takes in a snapshot from the session's node; `None` when it tells nothing new: it is older
+    /// than what is known, or was made under an older epoch.
+    pub fn observe(
+        mut self,
+        snapshot: Snapshot,
+        now: Timestamp,
+        deadlines: &Deadlines,
+    ) -> Option<Change> {
+        let known = (self.seen.epoch, self.seen.boot, self.seen.seq);
+        let told = (snapshot.epoch, snapshot.boot, snapshot.seq);
+        if snapshot.epoch != self.wanted.epoch || told <= known {
+            return None;
+        }
+        let before = self.clone();
+        (self.seen.epoch, self.seen.boot, self.seen.seq) = told;
+        self.failures = 0;
+        if let Some(change) = self.clone().pairing_ended(&snapshot, now) {
+            return Some(change);
+        }
+        self.take(snapshot, now, deadlines);
+        if self.wanted.unlink.is_none() {
+            self.due = self.rest_until();
+        }
+        Some(told_apart(&before, self))
+    }
+
+    /// The attempt the owner asked for is over, and nobody is linked.
+    fn pairing_ended(self, snapshot: &Snapshot, now: Timestamp) -> Option<Change> {
+        let ends = |code| {
+            use ReasonCode::{PairingExpired, PairingFailed, PasskeyRequired};
+            matches!(code, PairingExpired | PairingFailed | PasskeyRequired)
+        };
+        let reason = snapshot.reason.as_ref().filter(|reason| ends(reason.code))?;
+        let over = self.wanted.pairing.is_some()
+            && snapshot.identity.is_none()
+            && snapshot.pairing.is_none();
+        over.then(|| self.end_pairing(reason.code, &reason.message, now))
+    }
+
+    fn take(&mut self, snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
+        let seen = &mut self.seen;
+        if snapshot.identity.is_some() {
+            self.wanted.pairing = None;
+        }
+        if snapshot.status == Status::Working && seen.status != Status::Working {
+            seen.last_connected_at = Some(now);
+        }
+        seen.deadline = match snapshot.status {
+            status if status == seen.status && seen.deadline.is_some() => seen.deadline,
+            Status::Starting => Some(now.plus(deadlines.start)),
+            Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
+            Status::Stopped | Status::Working | Status::Failed => None,
+        };
+        seen.reason = snapshot.reason.map(|reason| since(reason, seen.reason.as_ref(), now));
+        seen.status = snapshot.status;
+        // A node may know the device before it knows its name; a reconnect does not unlearn it.
+        let known_name = seen.identity.take().and_then(|identity| identity.push_name);
+        seen.identity = snapshot.identity.map(|mut identity| {
+            identity.push_name = identity.push_name.or(known_name);
+            identity
+        });
+        seen.pairing = snapshot.pairing;
+    }
+}
+
+/// A reason that stays the same keeps the moment it began.
+fn since(reason: SnapshotReason, before: Option<&StatusReason>, now: Timestamp) -> StatusReason {
+    let since = before.filter(|before| before.code == reason.code).map_or(now, |b| b.since);
+    StatusReason { code: reason.code, message: reason.message, since, retry_at: reason.retry_at }
+}
+
+/// The change from `before` to `after`, with news of what differs.
+fn told_apart(before: &Session, after: Session) -> Change {
+    let code = |session: &Session| session.seen.reason.as_ref().map(|reason| reason.code);
+    let status_changed = before.seen.status != after.seen.status || code(before) != code(&after);
+    let paired = if before.is_paired() { None } else { after.seen.identity.clone() };
+    let codes = code_news(before, &after);
+    let mut change = if status_changed { after.status_news() } else { Change::of(after) };
+    for news in codes {
+        change.tell(news);
+    }
+    if let Some(identity) = paired {
+        change.tell(News::new(
+            EventName::AuthPaired,
+            vec![
+                ("phoneNumber", identity.phone.as_str().into()),
+                ("waJid", identity.jid.as_str().into()),
+                ("waLid", identity.lid.as_deref().into()),
+                ("deviceId", identity.device.into()),
+            ],
+        ));
+    }
+    change
+}
+
+/// News of codes to scan or type that were not shown before.
+fn code_news(before: &Session, after: &Session) -> Vec<News> {
+    let (was, is) = (before.seen.pairing.as_ref(), after.seen.pairing.as_ref());
+    let mut news = Vec::new();
+    if let Some(qr) = is.and_then(|attempt| attempt.qr.as_ref())
+        && was.and_then(|attempt| attempt.qr.as_ref()).is_none_or(|old| old.text != qr.text)
+    {
+        news.push(News::new(
+            EventName::AuthQr,
+            vec![
+                ("code", qr.text.as_str().into()),
+                ("expiresAt", qr.expires_at.into()),
+                ("attempt", qr.number.into()),
+                ("attempts", qr.of.into()),
+            ],
+        ));
+    }
+    if let Some(code) = is.and_then(|attempt| attempt.code.as_ref())
+        && was.and_then(|attempt| attempt.code.as_ref()).is_none_or(|old| old.code != code.code)
+    {
+        news.push(News::new(
+            EventName::AuthCode,
+            vec![("code", code.dashed().as_str().into()), ("expiresAt", code.expires_at.into())],
+        ));
+    }
+    news
+}

@@ -1,0 +1,313 @@
+//! What callers do with sessions. Every use case is: scope, find, decide, write once, ring.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Change, Session, Settings, Version};
+use crate::{
+    Caller, Capability, Deadlines, Error, Identity, LiveIdentity, PairingCode, Phone, QrCode,
+    Result, Scope, SessionId, Timestamp, Violation, found,
+    ports::{Bell, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
+};
+
+/// What [`Sessions`] needs of the world.
+#[derive(Clone)]
+pub struct SessionPorts {
+    /// Where sessions are remembered.
+    pub store: Arc<dyn SessionStore>,
+    /// Where nodes are remembered.
+    pub nodes: Arc<dyn NodeStore>,
+    /// How nodes are asked.
+    pub gateway: Arc<dyn Gateway>,
+    /// Time and new names.
+    pub environment: Arc<dyn Environment>,
+    /// Wakes the reconciler.
+    pub work: Arc<dyn Bell>,
+    /// Wakes whoever waits for a session to change.
+    pub changes: Arc<dyn Bell>,
+}
+
+/// The use cases of sessions.
+#[derive(Clone)]
+pub struct Sessions {
+    ports: SessionPorts,
+    deadlines: Deadlines,
+}
+
+/// Who is attached to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WhoIsAttached {
+    /// The session as it is known.
+    pub session: Session,
+    /// The linked device.
+    pub identity: Identity,
+    /// Logged in at this moment, by its node's own word.
+    pub connected: bool,
+}
+
+/// How often a write is tried again when others change the same session meanwhile.
+const TRIES: u32 = 16;
+/// How long a wait lasts at most before the store is looked at again: another router may have
+/// written what this one's bell does not know of.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long a request for a pairing code waits for it.
+const CODE_WAIT: Duration = Duration::from_secs(20);
+
+impl Sessions {
+    /// The use cases over these ports.
+    pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
+        Self { ports, deadlines }
+    }
+
+    /// The caller's sessions, newest first.
+    pub async fn list(&self, caller: &Caller, page: &SessionPage) -> Result<Vec<Session>> {
+        let scope = caller.may(Capability::Manage)?;
+        Ok(self.ports.store.list(&scope, page).await?)
+    }
+
+    /// A new session; with `start`, pairing begins at once.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        settings: Settings,
+        start: bool,
+    ) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        scope.may_create()?;
+        let violations = settings.violations();
+        if !violations.is_empty() {
+            return Err(Error::Validation(violations));
+        }
+        let environment = &*self.ports.environment;
+        let user = scope.actor().user().cloned();
+        let session = Session::new(scope.organization().clone(), user, settings, environment);
+        let mut change = session.created();
+        if start {
+            let pairing = change.session.clone().pair(None, self.now(), &self.deadlines)?;
+            if let Some(pairing) = pairing {
+                change.session = pairing.session;
+                change.news.extend(pairing.news);
+            }
+        }
+        let (session, _, events) = change.seal(scope.actor(), environment);
+        self.ports.store.insert(&scope, &session, &events).await?;
+        self.ring();
+        Ok(session)
+    }
+
+    /// One session.
+    pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        self.find(&scope, id).await
+    }
+
+    /// Gone for its owner at once; gone from the world when the reconciler has seen to it.
+    pub async fn delete(&self, caller: &Caller, id: &str, expected: Option<Version>) -> Result<()> {
+        let scope = caller.may(Capability::Manage)?;
+        for _ in 0..TRIES {
+            let session = self.find(&scope, id).await?.at(expected)?;
+            let now = self.now();
+            let (change, retirement) = session.retire(scope.actor(), now, &self.deadlines);
+            let (_, version, events) = change.seal(scope.actor(), &*self.ports.environment);
+            match self.ports.store.retire(&scope, version, &retirement, &events).await? {
+                Written::Done => {
+                    self.ring();
+                    return Ok(());
+                }
+                Written::Raced => {}
+            }
+        }
+        Err(contended())
+    }
+
+    /// Who is attached: from the node when it answers in time, else as last reported.
+    pub async fn identity(&self, caller: &Caller, id: &str) -> Result<WhoIsAttached> {
+        let scope = caller.may(Capability::Manage)?;
+        let session = self.find(&scope, id).await?;
+        let known = found("identity", session.seen.identity.clone())?;
+        let live = self.ask(&session).await?;
+        let connected = live.as_ref().is_some_and(|live| live.connected);
+        let identity = live.and_then(|live| live.identity).unwrap_or(known);
+        Ok(WhoIsAttached { session, identity, connected })
+    }
+
+    /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
+    pub async fn qr(&self, caller: &Caller, id: &str, wait: Duration) -> Result<QrCode> {
+        let scope = caller.may(Capability::Manage)?;
+        let session = self.pair(&scope, id, None).await?;
+        let code = self.await_in(&scope, session, wait, Session::live_qr).await?;
+        let retry_after = Duration::from_secs(2);
+        code.ok_or(Error::NotYet { noun: "QR code", retry_after })
+    }
+
+    /// A code to type on this phone. Begins pairing when none is under way, and waits for the code.
+    pub async fn pairing_code(
+        &self,
+        caller: &Caller,
+        id: &str,
+        phone: &str,
+    ) -> Result<PairingCode> {
+        let scope = caller.may(Capability::Manage)?;
+        let Some(phone) = Phone::parse(phone) else {
+            let reason = "7 to 15 digits, in international form without the plus";
+            return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
+        };
+        let session = self.pair(&scope, id, Some(&phone)).await?;
+        let code = self.await_in(&scope, session, CODE_WAIT, Session::live_code).await?;
+        code.ok_or_else(|| Error::unavailable("no pairing code came in time"))
+    }
+
+    /// Connects a paired session.
+    pub async fn start(&self, caller: &Caller, id: &str) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        self.change(&scope, id, |session| session.start(self.now(), &self.deadlines)).await
+    }
+
+    /// Disconnects; the device stays linked. Also ends a pairing.
+    pub async fn stop(&self, caller: &Caller, id: &str) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        self.change(&scope, id, |session| Ok(session.stop(self.now()))).await
+    }
+
+    /// Reconnects.
+    pub async fn restart(&self, caller: &Caller, id: &str) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        self.change(&scope, id, |session| session.restart(self.now(), &self.deadlines).map(Some))
+            .await
+    }
+
+    /// Unlinks the device and keeps the session. Waits for WhatsApp for a while, then answers with
+    /// what is true; the unlink goes on.
+    pub async fn logout(&self, caller: &Caller, id: &str) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
+        let mut session = self.change(&scope, id, step).await?;
+        let until = self.now().plus(self.deadlines.logout);
+        while session.wanted.unlink.is_some() && self.now() < until {
+            self.look_again(until).await;
+            session = self.find(&scope, id).await?;
+        }
+        Ok(session)
+    }
+
+    async fn pair(&self, scope: &Scope, id: &str, phone: Option<&Phone>) -> Result<Session> {
+        self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
+    }
+
+    /// Waits until the session has what `wanted` looks for, its pairing is over, or the time is up.
+    async fn await_in<T>(
+        &self,
+        scope: &Scope,
+        mut session: Session,
+        wait: Duration,
+        wanted: impl Fn(&Session, Timestamp) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let until = self.now().plus(wait);
+        loop {
+            if let Some(thing) = wanted(&session, self.now()) {
+                return Ok(Some(thing));
+            }
+            if session.wanted.pairing.is_none() {
+                return Err(over(&session));
+            }
+            if self.now() >= until {
+                return Ok(None);
+            }
+            self.look_again(until).await;
+            session = self.find(scope, session.id.as_str()).await?;
+        }
+    }
+
+    /// What the node says, or `None` when it cannot be asked.
+    async fn ask(&self, session: &Session) -> Result<Option<LiveIdentity>> {
+        let Some(gateway) = &session.gateway else { return Ok(None) };
+        let Some(node) = self.ports.nodes.find(gateway).await? else { return Ok(None) };
+        if !node.has_identity() {
+            return Err(Error::NotImplemented);
+        }
+        if !node.is_live(self.now(), self.deadlines.lease) {
+            return Ok(None);
+        }
+        Ok(self.ports.gateway.identity(&node, &session.id).await.ok())
+    }
+
+    /// Finds, decides and writes, again when somebody else wrote in between. `None` from `decide`
+    /// writes nothing.
+    async fn change(
+        &self,
+        scope: &Scope,
+        id: &str,
+        decide: impl Fn(Session) -> Result<Option<Change>>,
+    ) -> Result<Session> {
+        for _ in 0..TRIES {
+            let session = self.find(scope, id).await?;
+            let Some(change) = decide(session.clone())? else { return Ok(session) };
+            let (next, expected, events) = change.seal(scope.actor(), &*self.ports.environment);
+            match self.ports.store.update(scope, &next, expected, &events).await? {
+                Written::Done => {
+                    self.ring();
+                    return Ok(next);
+                }
+                Written::Raced => {}
+            }
+        }
+        Err(contended())
+    }
+
+    async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
+        let session = match SessionId::parse(id) {
+            Some(id) => self.ports.store.find(scope, &id).await?,
+            None => None,
+        };
+        found("session", session)
+    }
+
+    async fn look_again(&self, until: Timestamp) {
+        self.ports.changes.wait(self.now().until(until).min(LOOK_AGAIN)).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.ports.environment.now()
+    }
+
+    fn ring(&self) {
+        self.ports.work.ring();
+        self.ports.changes.ring();
+    }
+}
+
+impl Session {
+    /// Itself, if it is at the version the caller expects.
+    fn at(self, expected: Option<Version>) -> Result<Self> {
+        match expected {
+            Some(version) if version != self.version => Err(Error::PreconditionFailed),
+            _ => Ok(self),
+        }
+    }
+
+    /// The QR code that can be scanned now.
+    fn live_qr(&self, now: Timestamp) -> Option<QrCode> {
+        let (wanted, attempt) = (self.wanted.pairing.as_ref()?, self.seen.pairing.as_ref()?);
+        let qr = attempt.qr.as_ref()?;
+        (attempt.attempt == wanted.attempt && qr.expires_at > now).then(|| qr.clone())
+    }
+
+    /// The pairing code that can be typed now and answers the newest request.
+    fn live_code(&self, now: Timestamp) -> Option<PairingCode> {
+        let (wanted, attempt) = (self.wanted.pairing.as_ref()?, self.seen.pairing.as_ref()?);
+        let code = attempt.code.as_ref()?;
+        let newest = attempt.attempt == wanted.attempt && code.request == wanted.request;
+        (newest && code.expires_at > now).then(|| code.clone())
+    }
+}
+
+/// The pairing that was waited for is over.
+fn over(session: &Session) -> Error {
+    if session.is_paired() {
+        return Error::conflict("the session is paired; log it out to pair it again");
+    }
+    Error::conflict("the pairing ended without a link; the session's statusReason says why")
+}
+
+fn contended() -> Error {
+    Error::unavailable("the session was changed by others again and again")
+}

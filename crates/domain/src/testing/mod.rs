@@ -1,0 +1,1 @@
+//! Test doubles and contract suites for everything behind a port.
