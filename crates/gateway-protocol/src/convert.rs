@@ -1,1 +1,170 @@
-//! Placeholder until the domain lands.
+//! Between the treaty's types and the domain's, for the router's side. The node's word is not
+//! trusted to be well-formed: what cannot be is [`Nonsense`].
+
+use domain::{GatewayId, ReasonCode, SessionId, SnapshotReason, Timestamp};
+
+use crate as wire;
+
+/// The other side said something that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nonsense(pub &'static str);
+
+impl std::fmt::Display for Nonsense {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Nonsense {}
+
+impl From<&domain::Declaration> for wire::Declaration {
+    fn from(declaration: &domain::Declaration) -> Self {
+        let pairing = declaration.pairing.as_ref().map(|pairing| wire::PairingWanted {
+            attempt: pairing.attempt,
+            phone: pairing.phone.clone(),
+            request: pairing.request,
+        });
+        Self {
+            epoch: declaration.epoch,
+            running: declaration.running,
+            restarts: declaration.restarts,
+            pairing,
+        }
+    }
+}
+
+impl TryFrom<wire::Snapshot> for (SessionId, domain::Snapshot) {
+    type Error = Nonsense;
+
+    fn try_from(snapshot: wire::Snapshot) -> Result<Self, Nonsense> {
+        let session = SessionId::parse(&snapshot.session).ok_or(Nonsense("no session id"))?;
+        // Databases count in signed 64 bits.
+        if [snapshot.epoch, snapshot.boot, snapshot.seq].iter().any(|n| i64::try_from(*n).is_err())
+        {
+            return Err(Nonsense("a number out of range"));
+        }
+        let told = domain::Snapshot {
+            epoch: snapshot.epoch,
+            boot: snapshot.boot,
+            seq: snapshot.seq,
+            status: snapshot.status.into(),
+            reason: snapshot.reason.map(Into::into),
+            identity: snapshot.identity.map(Into::into),
+            pairing: snapshot.pairing.map(Into::into),
+        };
+        Ok((session, told))
+    }
+}
+
+impl From<wire::Status> for domain::Status {
+    fn from(status: wire::Status) -> Self {
+        match status {
+            wire::Status::Stopped => Self::Stopped,
+            wire::Status::Starting => Self::Starting,
+            wire::Status::ScanQrCode => Self::ScanQrCode,
+            wire::Status::Working => Self::Working,
+            wire::Status::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<wire::Reason> for SnapshotReason {
+    fn from(reason: wire::Reason) -> Self {
+        // A newer node may know reasons this router does not; its message still says which.
+        let code = ReasonCode::parse(&reason.code).unwrap_or(ReasonCode::ConnectFailed);
+        Self {
+            code,
+            message: reason.message,
+            retry_at: reason.retry_at.map(Timestamp::from_millis),
+        }
+    }
+}
+
+impl From<wire::Identity> for domain::Identity {
+    fn from(identity: wire::Identity) -> Self {
+        Self {
+            phone: identity.phone,
+            jid: identity.jid,
+            lid: identity.lid,
+            device: identity.device,
+            push_name: identity.push_name,
+        }
+    }
+}
+
+impl From<wire::Attempt> for domain::Attempt {
+    fn from(attempt: wire::Attempt) -> Self {
+        let qr = attempt.qr.map(|qr| domain::QrCode {
+            text: qr.text,
+            expires_at: Timestamp::from_millis(qr.expires_at),
+            number: qr.number,
+            of: qr.of,
+        });
+        let code = attempt.code.map(|code| domain::PairingCode {
+            code: code.code,
+            request: code.request,
+            phone: code.phone,
+            expires_at: Timestamp::from_millis(code.expires_at),
+        });
+        Self { attempt: attempt.attempt, qr, code }
+    }
+}
+
+impl From<wire::LiveIdentity> for domain::LiveIdentity {
+    fn from(live: wire::LiveIdentity) -> Self {
+        Self { connected: live.connected, identity: live.identity.map(Into::into) }
+    }
+}
+
+impl From<wire::LogoutOutcome> for domain::LogoutOutcome {
+    fn from(outcome: wire::LogoutOutcome) -> Self {
+        match outcome {
+            wire::LogoutOutcome::Confirmed => Self::Confirmed,
+            wire::LogoutOutcome::Unconfirmed => Self::Unconfirmed,
+            wire::LogoutOutcome::NotLinked => Self::NotLinked,
+        }
+    }
+}
+
+impl wire::Enlist {
+    /// The enlistment of the node this token belongs to.
+    pub fn of(self, id: GatewayId) -> domain::Enlistment {
+        domain::Enlistment {
+            id,
+            address: self.address,
+            incarnation: self.incarnation,
+            version: self.version,
+            features: self.features,
+            capacity: self.capacity,
+        }
+    }
+}
+
+impl From<domain::Lease> for wire::Enlisted {
+    fn from(lease: domain::Lease) -> Self {
+        Self { boot: lease.boot, lease_ms: millis(lease.length), beat_ms: millis(lease.beat) }
+    }
+}
+
+impl wire::Beaten {
+    /// The lease is renewed for `length`; these sessions are lost.
+    pub fn renewed(length: std::time::Duration, lost: Vec<SessionId>) -> Self {
+        let lost = lost.into_iter().map(|session| session.as_str().to_owned()).collect();
+        Self { lease_ms: millis(length), lost }
+    }
+}
+
+/// What a node says it holds. A name that cannot be a session's names nothing of ours: such keys
+/// are left alone.
+pub fn held(held: &[wire::Held]) -> Vec<domain::Held> {
+    held.iter()
+        .filter_map(|held| {
+            let session = SessionId::parse(&held.session)?;
+            Some(domain::Held { session, epoch: held.epoch })
+        })
+        .collect()
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -31,4 +31,4 @@ pub use snapshot::{
 };
 
 #[cfg(feature = "domain")]
-mod convert;
+pub mod convert;
