@@ -1,0 +1,241 @@
+//! A phone as the network knows it: its account, the devices it has linked, and what waits for each of them.
+
+use crate::app_state::AppState;
+use crate::clock;
+use crate::keys::{self, Key};
+use crate::kick::Refusal;
+use crate::prekeys::Bundle;
+use crate::signal::Signal;
+use crate::socket::Socket;
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use wacore::libsignal::protocol::{CurveError, KeyPair};
+use wacore_binary::Node;
+use waproto::whatsapp::Message;
+
+/// One byte on the wire names the device.
+const MAX_DEVICE_ID: u32 = 255;
+/// How many messages wait for a device that is away.
+const MAX_PARCELS: usize = 256;
+/// How many texts a phone keeps.
+const MAX_TEXTS: usize = 256;
+
+/// A phone and its account.
+pub(crate) struct Account {
+    pub(crate) number: String,
+    pub(crate) lid: String,
+    pub(crate) name: String,
+    pub(crate) keys: KeyPair,
+    pub(crate) raw_id: u32,
+    /// A business account whose messages are kept by a host: linked with another kind of signature.
+    pub(crate) hosted: bool,
+    pub(crate) last_device: u32,
+    pub(crate) devices: BTreeMap<u32, Device>,
+    pub(crate) signal: Signal,
+    pub(crate) app_state: AppState,
+    pub(crate) texts: VecDeque<String>,
+}
+
+/// What a client told of itself when it asked to be linked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) platform: String,
+    pub(crate) os: String,
+}
+
+/// A linked device.
+pub(crate) struct Device {
+    pub(crate) id: u32,
+    pub(crate) noise: Key,
+    pub(crate) identity: Key,
+    pub(crate) description: Description,
+    pub(crate) linked_at: u64,
+    pub(crate) bundle: Option<Bundle>,
+    pub(crate) greeted: bool,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) version: Version,
+    pub(crate) line: Option<Line>,
+    pub(crate) parcels: VecDeque<Parcel>,
+}
+
+/// A client's own version, as it gives it at login.
+pub(crate) type Version = [u32; 5];
+
+/// A device's open connection.
+pub(crate) struct Line {
+    pub(crate) socket: Socket,
+    /// It has asked for what waits.
+    pub(crate) active: bool,
+}
+
+/// A message on its way to a device, kept until the device confirms it.
+pub(crate) struct Parcel {
+    pub(crate) id: String,
+    pub(crate) message: Message,
+    pub(crate) category: Option<&'static str>,
+    pub(crate) sealed: Option<Node>,
+    pub(crate) attempts: u32,
+    /// It has arrived; kept for a while, for the device may yet find that it cannot read it.
+    pub(crate) arrived: bool,
+}
+
+/// A linked device, as the phone's screen shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkedDevice {
+    /// The number of the device within its account, from 1.
+    pub id: u32,
+    /// The device's address.
+    pub jid: String,
+    /// The kind of client, in lower case: `chrome`, `desktop`, ….
+    pub platform: String,
+    /// What the client calls its system.
+    pub os: String,
+    /// Whether it is logged in at this moment.
+    pub connected: bool,
+    /// When it was linked, in milliseconds since 1970.
+    pub linked_at: u64,
+}
+
+impl Account {
+    pub(crate) fn new(number: &str, name: &str) -> Result<Self, CurveError> {
+        let lid = format!("1{:014}", rand::random::<u64>() % 100_000_000_000_000);
+        Self::with(number, &lid, name, keys::generate(), rand::random())
+    }
+
+    pub(crate) fn with(
+        number: &str,
+        lid: &str,
+        name: &str,
+        keys: KeyPair,
+        raw_id: u32,
+    ) -> Result<Self, CurveError> {
+        Ok(Self {
+            number: number.into(),
+            lid: lid.into(),
+            name: name.into(),
+            signal: Signal::new(&keys)?,
+            keys,
+            raw_id,
+            hosted: false,
+            last_device: 0,
+            devices: BTreeMap::new(),
+            app_state: AppState::default(),
+            texts: VecDeque::new(),
+        })
+    }
+
+    /// The next device id: never one in use, and an old one only when all have been used.
+    pub(crate) fn next_device(&self) -> Option<u32> {
+        (1..=MAX_DEVICE_ID)
+            .map(|step| (self.last_device + step - 1) % MAX_DEVICE_ID + 1)
+            .find(|id| !self.devices.contains_key(id))
+    }
+
+    /// The address of a device by number.
+    pub(crate) fn jid(&self, device: u32) -> String {
+        format!("{}:{device}@s.whatsapp.net", self.number)
+    }
+
+    /// The address of a device by hidden id.
+    pub(crate) fn lid_jid(&self, device: u32) -> String {
+        format!("{}:{device}@lid", self.lid)
+    }
+
+    /// Whether this address, of either kind, is of this account.
+    pub(crate) fn is(&self, user: &str) -> bool {
+        self.number == user || self.lid == user
+    }
+
+    pub(crate) fn screen(&self) -> Vec<LinkedDevice> {
+        self.devices
+            .values()
+            .map(|device| LinkedDevice {
+                id: device.id,
+                jid: self.jid(device.id),
+                platform: device.description.platform.clone(),
+                os: device.description.os.clone(),
+                connected: device.line.is_some(),
+                linked_at: device.linked_at,
+            })
+            .collect()
+    }
+
+    pub(crate) fn keep_text(&mut self, text: String) {
+        if self.texts.len() == MAX_TEXTS {
+            self.texts.pop_front();
+        }
+        self.texts.push_back(text);
+    }
+}
+
+impl Device {
+    pub(crate) fn new(id: u32, noise: Key, identity: Key, description: Description) -> Self {
+        Self {
+            id,
+            noise,
+            identity,
+            description,
+            linked_at: clock::millis(),
+            bundle: None,
+            greeted: false,
+            refusal: None,
+            version: Version::default(),
+            line: None,
+            parcels: VecDeque::new(),
+        }
+    }
+
+    /// Puts a message on its way. When there are too many, the oldest that has arrived goes, or else the oldest.
+    pub(crate) fn post(&mut self, id: String, message: Message, category: Option<&'static str>) {
+        if self.parcels.len() == MAX_PARCELS {
+            let oldest = self.parcels.iter().position(|parcel| parcel.arrived).unwrap_or(0);
+            self.parcels.remove(oldest);
+        }
+        let parcel =
+            Parcel { id, message, category, sealed: None, attempts: 0, arrived: false };
+        self.parcels.push_back(parcel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(account: &mut Account) -> u32 {
+        let id = account.next_device().unwrap();
+        account.last_device = id;
+        account.devices.insert(id, Device::new(id, [0; 32], [0; 32], Description::default()));
+        id
+    }
+
+    #[test]
+    fn device_ids_start_at_one_stay_in_a_byte_and_are_not_reused_soon() {
+        let mut account = Account::new("15550000001", "Ann").unwrap();
+        assert_eq!((link(&mut account), link(&mut account)), (1, 2));
+        account.devices.remove(&2);
+        assert_eq!(link(&mut account), 3);
+        for _ in 0..1000 {
+            let id = link(&mut account);
+            assert!((1..=255).contains(&id) && id != 1 && id != 3);
+            account.devices.remove(&id);
+        }
+    }
+
+    #[test]
+    fn an_account_is_known_by_number_and_by_hidden_id() {
+        let account = Account::new("15550000001", "Ann").unwrap();
+        assert!(account.is("15550000001") && account.is(&account.lid) && !account.is("1555"));
+        assert_eq!(account.lid.len(), 15);
+    }
+
+    #[test]
+    fn what_waits_for_an_absent_device_is_bounded() {
+        let mut device = Device::new(1, [0; 32], [0; 32], Description::default());
+        for n in 0..MAX_PARCELS + 5 {
+            device.post(n.to_string(), Message::default(), None);
+        }
+        assert_eq!(device.parcels.len(), MAX_PARCELS);
+        assert_eq!(device.parcels[0].id, "5");
+    }
+}

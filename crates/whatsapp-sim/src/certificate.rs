@@ -1,0 +1,105 @@
+//! The certificate chain a client checks in the handshake, truly signed: root over intermediate, intermediate over
+//! leaf. A client that is told to trust this root verifies it as it verifies WhatsApp's own.
+
+use crate::clock;
+use crate::keys::{self, Key};
+use wacore::libsignal::protocol::{CurveError, KeyPair};
+use waproto::buffa::{Message as _, MessageField};
+use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
+use waproto::whatsapp::CertChain;
+
+const ROOT_SERIAL: u32 = 0;
+const INTERMEDIATE_SERIAL: u32 = 1;
+const LEAF_SERIAL: u32 = 2;
+const DAY: u64 = 86_400;
+
+/// The server's key pair and what vouches for it.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    /// The key of the handshake.
+    pub(crate) server: KeyPair,
+    /// The encoded chain.
+    pub(crate) chain: Vec<u8>,
+    /// The public half of the root.
+    pub(crate) anchor: Key,
+}
+
+impl Credentials {
+    /// Makes a root, lets it sign an intermediate, and lets that one sign the server's key. Without a seed all
+    /// three keys are new.
+    pub(crate) fn make(seed: Option<&str>) -> Result<Self, CurveError> {
+        let key = |purpose| match seed {
+            Some(seed) => keys::seeded(seed, purpose),
+            None => Ok(keys::generate()),
+        };
+        let (root, intermediate, server) = (key("root")?, key("intermediate")?, key("server")?);
+        let chain = CertChain {
+            intermediate: certify(&root, ROOT_SERIAL, INTERMEDIATE_SERIAL, &intermediate)?,
+            leaf: certify(&intermediate, INTERMEDIATE_SERIAL, LEAF_SERIAL, &server)?,
+        };
+        Ok(Self { server, chain: chain.encode_to_vec(), anchor: keys::public(&root) })
+    }
+}
+
+fn certify(
+    issuer: &KeyPair,
+    issuer_serial: u32,
+    serial: u32,
+    subject: &KeyPair,
+) -> Result<MessageField<NoiseCertificate>, CurveError> {
+    let now = clock::seconds();
+    let details = Details {
+        serial: Some(serial),
+        issuer_serial: Some(issuer_serial),
+        key: Some(keys::public(subject).to_vec()),
+        not_before: Some(now.saturating_sub(DAY)),
+        not_after: Some(now + 3650 * DAY),
+    }
+    .encode_to_vec();
+    let signature = keys::sign(issuer, &[&details])?;
+    Ok(MessageField::some(NoiseCertificate { details: Some(details), signature: Some(signature) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn details(certificate: &NoiseCertificate) -> Details {
+        Details::decode_from_slice(certificate.details.as_deref().unwrap()).unwrap()
+    }
+
+    fn vouches(issuer: &Key, certificate: &NoiseCertificate) -> bool {
+        let (details, signature) = (&certificate.details, &certificate.signature);
+        keys::verify(issuer, &[details.as_deref().unwrap()], signature.as_deref().unwrap())
+    }
+
+    #[test]
+    fn the_chain_is_signed_from_the_root_down_to_the_servers_key() {
+        let made = Credentials::make(None).unwrap();
+        let chain = CertChain::decode_from_slice(&made.chain[..]).unwrap();
+        let (intermediate, leaf) =
+            (chain.intermediate.into_option().unwrap(), chain.leaf.into_option().unwrap());
+        assert!(vouches(&made.anchor, &intermediate));
+        let middle = details(&intermediate);
+        assert!(vouches(&middle.key.clone().unwrap().try_into().unwrap(), &leaf));
+        assert_eq!(details(&leaf).key.unwrap(), keys::public(&made.server));
+        assert_eq!((middle.issuer_serial, middle.serial), (Some(0), details(&leaf).issuer_serial));
+    }
+
+    #[test]
+    fn another_root_does_not_vouch_for_the_chain() {
+        let (ours, theirs) = (Credentials::make(None).unwrap(), Credentials::make(None).unwrap());
+        let chain = CertChain::decode_from_slice(&ours.chain[..]).unwrap();
+        assert!(!vouches(&theirs.anchor, &chain.intermediate.into_option().unwrap()));
+    }
+
+    #[test]
+    fn one_seed_makes_the_same_keys_every_time() {
+        let [one, same] = [(); 2].map(|()| Credentials::make(Some("seed")).unwrap());
+        let other = Credentials::make(Some("another")).unwrap();
+        assert_eq!(one.anchor, same.anchor);
+        assert_eq!(keys::public(&one.server), keys::public(&same.server));
+        assert_ne!(one.anchor, other.anchor);
+        assert_ne!(one.anchor, keys::public(&one.server));
+    }
+}

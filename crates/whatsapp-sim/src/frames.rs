@@ -1,0 +1,151 @@
+//! Frames in a WebSocket: three bytes of length, then the payload; the client's very first bytes are a greeting.
+//! WebSocket messages and frames have nothing to do with each other's borders.
+
+use bytes::BytesMut;
+use futures_util::{Stream, StreamExt};
+use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
+use wacore_binary::consts::WA_CONN_HEADER;
+use wacore_noise::framing::{FRAME_LENGTH_SIZE, FrameDecoder, encode_frame};
+
+/// What may stand before the greeting: `ED`, two version bytes, a length of three bytes, routing data.
+const ROUTING_HEADER: usize = 7;
+
+/// Why no further frame can be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameError {
+    #[error("the client hung up")]
+    Closed,
+    #[error("the first bytes are not WhatsApp's greeting")]
+    Greeting,
+    #[error("a frame is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error(transparent)]
+    WebSocket(#[from] Box<WebSocketError>),
+}
+
+/// Cuts what a client sends into frames.
+pub(crate) struct FrameReader<S> {
+    messages: S,
+    decoder: FrameDecoder,
+    greeting: Option<Vec<u8>>,
+    max_frame: usize,
+}
+
+impl<S> FrameReader<S>
+where
+    S: Stream<Item = Result<Message, WebSocketError>> + Unpin,
+{
+    pub(crate) fn new(messages: S, max_frame: usize) -> Self {
+        Self { messages, decoder: FrameDecoder::new(), greeting: Some(Vec::new()), max_frame }
+    }
+
+    /// The next frame. May be dropped while it waits: nothing read is lost.
+    pub(crate) async fn next(&mut self) -> Result<BytesMut, FrameError> {
+        loop {
+            if let Some(frame) = self.decoder.decode_frame() {
+                return Ok(frame);
+            }
+            if self.decoder.buffered_len() > self.max_frame + FRAME_LENGTH_SIZE {
+                return Err(FrameError::TooLarge(self.max_frame));
+            }
+            match self.messages.next().await.ok_or(FrameError::Closed)?.map_err(Box::new)? {
+                Message::Binary(bytes) => self.feed(&bytes)?,
+                Message::Close(_) => return Err(FrameError::Closed),
+                _ => {}
+            }
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        let Some(greeting) = &mut self.greeting else {
+            self.decoder.feed(bytes);
+            return Ok(());
+        };
+        greeting.extend_from_slice(bytes);
+        if greeting.len() > self.max_frame {
+            return Err(FrameError::TooLarge(self.max_frame));
+        }
+        if let Some(length) = greeting_length(greeting)? {
+            self.decoder.feed(&greeting[length..]);
+            self.greeting = None;
+        }
+        Ok(())
+    }
+}
+
+/// How many of the bytes are greeting; `None` when more must come to tell.
+fn greeting_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+    let skipped = match bytes {
+        [b'E', b'D', _, _, a, b, c, ..] => {
+            ROUTING_HEADER + (usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c))
+        }
+        [b'E'] | [b'E', b'D', ..] => return Ok(None),
+        _ => 0,
+    };
+    let Some(rest) = bytes.get(skipped..) else { return Ok(None) };
+    let seen = rest.len().min(WA_CONN_HEADER.len());
+    if rest[..seen] != WA_CONN_HEADER[..seen] {
+        return Err(FrameError::Greeting);
+    }
+    Ok((seen == WA_CONN_HEADER.len()).then_some(skipped + seen))
+}
+
+/// One payload as a WebSocket message.
+pub(crate) fn message(payload: &[u8]) -> Option<Message> {
+    encode_frame(payload, None).ok().map(|frame| Message::Binary(frame.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    async fn frames(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, FrameError) {
+        let messages: Vec<_> =
+            chunks.iter().map(|c| Ok(Message::Binary(c.to_vec().into()))).collect();
+        let mut reader = FrameReader::new(stream::iter(messages), 1000);
+        let mut seen = Vec::new();
+        loop {
+            match reader.next().await {
+                Ok(frame) => seen.push(frame.to_vec()),
+                Err(error) => return (seen, error),
+            }
+        }
+    }
+
+    fn greeted(rest: &[u8]) -> Vec<u8> {
+        [&WA_CONN_HEADER[..], rest].concat()
+    }
+
+    #[tokio::test]
+    async fn frames_do_not_care_where_messages_end() {
+        let bytes = greeted(&[0, 0, 2, 7, 8, 0, 0, 1, 9]);
+        let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
+        for chunks in [vec![&bytes[..]], one_by_one] {
+            let (seen, end) = frames(&chunks).await;
+            assert_eq!(seen, [vec![7, 8], vec![9]]);
+            assert!(matches!(end, FrameError::Closed));
+        }
+    }
+
+    #[tokio::test]
+    async fn routing_data_before_the_greeting_is_skipped() {
+        let bytes = [b"ED\0\x01\0\0\x03abc", &greeted(&[0, 0, 1, 5])[..]].concat();
+        assert_eq!(frames(&[&bytes]).await.0, [vec![5]]);
+        let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(frames(&one_by_one).await.0, [vec![5]]);
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_greet_is_not_listened_to() {
+        for bytes in [&b"GET / HTTP/1.1"[..], b"WA\x05\x03", b"W?"] {
+            assert!(matches!(frames(&[bytes]).await, (seen, FrameError::Greeting) if seen.is_empty()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_grows_too_large_ends_the_connection() {
+        let bytes = greeted(&[&[0xff, 0xff, 0xff][..], &[1; 1500]].concat());
+        assert!(matches!(frames(&[&bytes]).await, (_, FrameError::TooLarge(1000))));
+    }
+}

@@ -1,0 +1,64 @@
+//! A pretend WhatsApp network on loopback: the server side of the wire, and phones that scan QRs, take pairing
+//! codes, unlink devices and throw them out.
+//!
+//! It exists so that a gateway can be tested, benchmarked and shown without WhatsApp. Clients need nothing of ours:
+//! whoever speaks the protocol and trusts [`Simulator::trust_anchor`] can link, log in, stay and log out.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use whatsapp_sim::{Config, Kick, Simulator};
+//!
+//! let simulator = Simulator::start(Config::default()).await?;
+//! let phone = simulator.add_phone("15550000001", "Ann")?;
+//! // … a client is started against `simulator.url()` and shows a QR …
+//! let device = phone.scan("2@…,…,…,…,9").await?;
+//! assert!(phone.wait_connected(1, Duration::from_secs(30)).await);
+//! phone.kick(device.id, Kick::Close)?;
+//! phone.unlink(device.id)?;
+//! # Ok(()) }
+//! ```
+//!
+//! The same over HTTP is [`Control`]. What can be made to go wrong is in [`Faults`].
+
+mod account;
+mod adv;
+mod app_state;
+mod certificate;
+mod clock;
+mod config;
+mod control;
+mod error;
+mod faults;
+mod frames;
+mod greeting;
+mod keys;
+mod kick;
+mod link_code;
+mod login;
+mod messages;
+mod network;
+mod noise;
+mod phone;
+mod prekeys;
+mod qr;
+mod queries;
+mod registration;
+mod server;
+mod signal;
+mod signal_store;
+mod simulator;
+mod socket;
+mod stanza;
+mod unlink;
+mod usync;
+mod world;
+
+pub use account::LinkedDevice;
+pub use config::Config;
+pub use control::Control;
+pub use error::{PhoneError, StartError};
+pub use faults::{Fault, Faults};
+pub use kick::Kick;
+pub use phone::Phone;
+pub use simulator::Simulator;

@@ -1,0 +1,203 @@
+//! Linking by a code that a person reads from the client and types on the phone. The code wraps two ephemeral keys;
+//! what they agree on, with both identities, makes the secret that a QR would have shown.
+
+use crate::error::PhoneError;
+use crate::keys::{self, Key};
+use crate::network::Network;
+use crate::registration::{self, Outcome};
+use crate::socket::Socket;
+use crate::stanza::{self, attribute, child_bytes, leaf};
+use crate::world::{CodeFinish, CodeRequest};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use wacore::crypto::hkdf_sha256_into;
+use wacore::libsignal::crypto::aes_256_gcm_decrypt;
+use wacore::libsignal::protocol::KeyPair;
+use wacore::pair_code::PairCodeUtils;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+
+const BUNDLE_KEY: &[u8] = b"link_code_pairing_key_bundle_encryption_key";
+const REGISTRATION: &str = "link_code_companion_reg";
+const REFERENCE: &str = "link_code_pairing_ref";
+
+/// A client's part of linking by code: its first message asks, its last one finishes.
+pub(crate) fn on_client(network: &Network, socket: &Socket, id: &str, query: &NodeRef<'_>) -> Node {
+    let Some(part) = query.get_optional_child(REGISTRATION) else {
+        return stanza::refusal(id, 400, "bad-request");
+    };
+    let answer = match attribute(part, "stage").as_str() {
+        "companion_hello" => ask(network, socket, part),
+        "companion_finish" => finish(network, socket, part),
+        _ => None,
+    };
+    match answer {
+        Some(children) => stanza::result(id, children),
+        None => stanza::refusal(id, 400, "bad-request"),
+    }
+}
+
+fn ask(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Node>> {
+    let number = stanza::user(&attribute(part, "jid")).to_owned();
+    let wrapped = child_bytes(part, "link_code_pairing_wrapped_companion_ephemeral_pub")?;
+    if number.is_empty() || wrapped.len() != 80 {
+        return None;
+    }
+    let asked = Instant::now();
+    let reference = rand::random::<[u8; 24]>().to_vec();
+    let ends = asked + network.config.code_lifetime;
+    let mut world = network.world();
+    let candidate = world.candidates.get_mut(&socket.id)?;
+    let code = CodeRequest { number, reference: reference.clone(), wrapped, asked, ends, finish: None };
+    candidate.code = Some(code);
+    drop(world);
+    network.changed();
+    let answer = NodeBuilder::new(REGISTRATION)
+        .attr("stage", "companion_hello")
+        .children([leaf(REFERENCE, reference)])
+        .build();
+    Some(vec![answer])
+}
+
+fn finish(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Node>> {
+    let bundle = child_bytes(part, "link_code_pairing_wrapped_key_bundle")?;
+    let identity: Key = child_bytes(part, "companion_identity_public")?.try_into().ok()?;
+    let mut world = network.world();
+    let code = world.candidates.get_mut(&socket.id)?.code.as_mut()?;
+    if child_bytes(part, REFERENCE)? != code.reference {
+        return None;
+    }
+    // Nobody waiting means that the person gave up; the client need not know.
+    if let Some(waiting) = code.finish.take() {
+        let _ = waiting.send(CodeFinish { bundle, identity });
+    }
+    Some(Vec::new())
+}
+
+/// A code as typed, without dash and in capitals.
+pub(crate) fn normal(code: &str) -> Result<String, PhoneError> {
+    let code = code.trim().to_uppercase();
+    let code = match code.split_once('-') {
+        Some((left, right)) if left.len() == 4 && right.len() == 4 => [left, right].concat(),
+        Some(_) => return Err(PhoneError::BadCode),
+        None => code,
+    };
+    let good = code.len() == 8 && code.bytes().all(|b| b.is_ascii_alphanumeric());
+    good.then_some(code).ok_or(PhoneError::BadCode)
+}
+
+/// A person types a code on a phone. Whether it is right shows only in what the client sends back.
+pub(crate) async fn enter(
+    network: &Network,
+    number: &str,
+    code: &str,
+) -> Result<Outcome, PhoneError> {
+    let code = normal(code)?;
+    let waiting = {
+        let mut world = network.world();
+        world.account(number)?;
+        let candidate = world.candidate_by_code(number).ok_or(PhoneError::NoPendingCode)?;
+        candidate.code.as_ref().map(|code| code.wrapped.clone()).unwrap_or_default()
+    };
+    let ephemeral = keys::generate();
+    let ours = keys::public(&ephemeral);
+    // Deriving a key from a code is slow on purpose.
+    let derived = tokio::task::spawn_blocking(move || {
+        let theirs = PairCodeUtils::decrypt_primary_ephemeral_pub(&waiting, &code)?;
+        Ok::<_, wacore::pair_code::PairCodeError>((
+            theirs,
+            PairCodeUtils::encrypt_ephemeral_pub(&ours, &code).to_vec(),
+        ))
+    });
+    let (theirs, wrapped) = derived
+        .await
+        .map_err(|e| PhoneError::Broken(e.to_string()))?
+        .map_err(|e| PhoneError::Broken(e.to_string()))?;
+    let (client, account, finished) = greet(network, number, wrapped)?;
+    let deadline = Instant::now() + network.config.companion_deadline;
+    let finish = timeout_at(deadline, finished)
+        .await
+        .map_err(|_| PhoneError::Silent)?
+        .map_err(|_| PhoneError::Silent)?;
+    let secret = secret(&ephemeral, &theirs, &account, &finish).ok_or(PhoneError::WrongCode)?;
+    let mut world = network.world();
+    registration::approve(network, &mut world, client, number, finish.identity, &secret)
+}
+
+type Greeted = (u64, KeyPair, oneshot::Receiver<CodeFinish>);
+
+/// Sends the phone's wrapped key to the client.
+fn greet(network: &Network, number: &str, wrapped: Vec<u8>) -> Result<Greeted, PhoneError> {
+    let mut world = network.world();
+    let account = world.account(number)?.keys.clone();
+    let candidate = world.candidate_by_code(number).ok_or(PhoneError::NoPendingCode)?;
+    let code = candidate.code.as_mut().ok_or(PhoneError::NoPendingCode)?;
+    if code.finish.as_ref().is_some_and(|waiting| !waiting.is_closed()) {
+        return Err(PhoneError::Busy);
+    }
+    let (done, finished) = oneshot::channel();
+    code.finish = Some(done);
+    let hello = NodeBuilder::new(REGISTRATION)
+        .attr("stage", "primary_hello")
+        .children([
+            leaf("link_code_pairing_wrapped_primary_ephemeral_pub", wrapped),
+            leaf("primary_identity_pub", keys::public(&account)),
+            leaf(REFERENCE, code.reference.clone()),
+        ])
+        .build();
+    let notification = NodeBuilder::new("notification")
+        .attr("from", stanza::SERVER)
+        .attr("type", REGISTRATION)
+        .attr("id", network.next_id("n"))
+        .attr("t", crate::clock::seconds())
+        .children([hello])
+        .build();
+    candidate.socket.say(notification);
+    Ok((candidate.socket.id, account, finished))
+}
+
+/// Opens the client's bundle and makes the secret; `None` when the code, and with it the key, was another.
+fn secret(
+    ephemeral: &KeyPair,
+    theirs: &Key,
+    account: &KeyPair,
+    finish: &CodeFinish,
+) -> Option<Key> {
+    let agreed = ephemeral.private_key.calculate_agreement(&keys::curve(theirs).ok()?).ok()?;
+    let (salt, rest) = finish.bundle.split_at_checked(32)?;
+    let (iv, sealed) = rest.split_at_checked(12)?;
+    let mut key = Key::default();
+    hkdf_sha256_into(&agreed, Some(salt), BUNDLE_KEY, &mut key).ok()?;
+    let mut plain = Vec::new();
+    aes_256_gcm_decrypt(&key, iv.try_into().ok()?, b"", sealed, &mut plain).ok()?;
+    let (identity, rest) = plain.split_at_checked(32)?;
+    let (named, random) = rest.split_at_checked(32)?;
+    if identity != finish.identity || named != keys::public(account) || random.len() != 32 {
+        return None;
+    }
+    let client = keys::curve(&finish.identity).ok()?;
+    let known = account.private_key.calculate_agreement(&client).ok()?;
+    let mut secret = Key::default();
+    hkdf_sha256_into(&[&agreed[..], &known, random].concat(), None, b"adv_secret", &mut secret)
+        .ok()?;
+    Some(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_may_be_typed_with_its_dash_and_in_small_letters() {
+        for typed in ["ABCD1234", "abcd-1234", " ABCD-1234 "] {
+            assert_eq!(normal(typed).unwrap(), "ABCD1234");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_code_is_refused() {
+        for bad in ["", "ABCD123", "ABCD12345", "ABC-D1234", "ABCD-12-4", "ÄBCD1234", "ABCD 234"] {
+            assert_eq!(normal(bad), Err(PhoneError::BadCode), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The simulated network: its keys, its world, its faults, and who is told when something changes.
+
+use crate::certificate::Credentials;
+use crate::config::Config;
+use crate::faults::Faults;
+use crate::world::World;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What all connections and phones share.
+pub(crate) struct Network {
+    pub(crate) config: Config,
+    pub(crate) credentials: Credentials,
+    pub(crate) faults: Faults,
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) stopping: CancellationToken,
+    world: Mutex<World>,
+    ids: AtomicU64,
+}
+
+impl Network {
+    pub(crate) fn new(config: Config, credentials: Credentials, world: World) -> Self {
+        Self {
+            config,
+            credentials,
+            faults: Faults::default(),
+            changes: watch::Sender::new(0),
+            stopping: CancellationToken::new(),
+            world: Mutex::new(world),
+            ids: AtomicU64::new(1),
+        }
+    }
+
+    /// The world, for as long as the guard lives. A panic elsewhere leaves it as it was.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever waits that the world is another.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn next_number(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An id for a stanza of ours.
+    pub(crate) fn next_id(&self, kind: &str) -> String {
+        format!("{kind}-{}", self.next_number())
+    }
+}

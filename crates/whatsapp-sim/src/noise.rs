@@ -1,0 +1,158 @@
+//! The answering side of the handshake: XX for clients that meet us first, IK for those that know our key, and the
+//! fallback to XX for those that know an old one. No input or output here, so that it can be tested with bytes.
+
+use crate::certificate::Credentials;
+use crate::keys::{self, Key};
+use wacore::libsignal::protocol::KeyPair;
+use wacore_binary::consts::{
+    NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER,
+};
+use wacore_noise::{HandshakeError, NoiseCipher, NoiseHandshake};
+use waproto::buffa::{Message as _, MessageField};
+use waproto::whatsapp::handshake_message::{ClientFinish, ClientHello, ServerHello};
+use waproto::whatsapp::{ClientPayload, HandshakeMessage};
+
+/// Why a handshake ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShakeError {
+    #[error("the client's message cannot be read: {0}")]
+    Unreadable(String),
+    #[error("the client's message lacks its {0}")]
+    Lacking(&'static str),
+    #[error(transparent)]
+    Noise(#[from] HandshakeError),
+}
+
+/// Which way the client came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// It did not know our key.
+    Xx,
+    /// It knew our key.
+    Ik,
+    /// It knew a key that is ours no more.
+    XxFallback,
+}
+
+/// A finished handshake.
+pub(crate) struct Secrets {
+    pub(crate) read: NoiseCipher,
+    pub(crate) write: NoiseCipher,
+    pub(crate) client: Key,
+    pub(crate) payload: ClientPayload,
+    pub(crate) pattern: Pattern,
+}
+
+/// What to do after the client's first message: send the bytes, then either talk or wait for its second message.
+pub(crate) enum Answer {
+    Done(Vec<u8>, Box<Secrets>),
+    Wait(Vec<u8>, Box<Waiting>),
+}
+
+/// Answers the client's first message.
+pub(crate) fn answer(ours: &Credentials, hello: &[u8]) -> Result<Answer, ShakeError> {
+    let hello = decode(hello)?.client_hello.into_option().ok_or(ShakeError::Lacking("hello"))?;
+    let client = key(hello.ephemeral.as_deref(), "ephemeral key")?;
+    match known_server(ours, &hello, &client) {
+        Some(Ok((reply, secrets))) => Ok(Answer::Done(reply, Box::new(secrets))),
+        // The client holds a key of ours that is no more: it learns the new one by the fallback.
+        Some(Err(_)) => full(ours, &client, Pattern::XxFallback),
+        None => full(ours, &client, Pattern::Xx),
+    }
+}
+
+type Known = Result<(Vec<u8>, Secrets), ShakeError>;
+
+/// IK: `-> e es s ss payload`, `<- e ee se payload`. `None` when the client did not try it.
+fn known_server(ours: &Credentials, hello: &ClientHello, client: &Key) -> Option<Known> {
+    let sealed = (hello.r#static.as_deref()?, hello.payload.as_deref()?);
+    Some(open_known(ours, sealed, client))
+}
+
+fn open_known(ours: &Credentials, (sealed_key, payload): (&[u8], &[u8]), client: &Key) -> Known {
+    let server = ours.server.private_key.serialize();
+    let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, &WA_CONN_HEADER)?;
+    noise.authenticate(&keys::public(&ours.server));
+    noise.authenticate(client);
+    noise.mix_shared_secret(server, client)?;
+    let device = key(Some(&noise.decrypt(sealed_key)?), "static key")?;
+    noise.mix_shared_secret(server, &device)?;
+    let payload = noise.decrypt(payload)?;
+
+    let ephemeral = keys::generate();
+    noise.authenticate(&keys::public(&ephemeral));
+    noise.mix_shared_secret(ephemeral.private_key.serialize(), client)?;
+    noise.mix_shared_secret(ephemeral.private_key.serialize(), &device)?;
+    let reply = server_hello(&ephemeral, None, noise.encrypt(&ours.chain)?);
+    Ok((reply, secrets(noise, device, &payload, Pattern::Ik)?))
+}
+
+/// XX: `-> e`, `<- e ee s es payload`, `-> s se payload`.
+fn full(ours: &Credentials, client: &Key, pattern: Pattern) -> Result<Answer, ShakeError> {
+    let name =
+        if pattern == Pattern::Xx { NOISE_PATTERN_XX } else { NOISE_PATTERN_XXFALLBACK };
+    let ephemeral = keys::generate();
+    let mut noise = NoiseHandshake::new(name, &WA_CONN_HEADER)?;
+    noise.authenticate(client);
+    noise.authenticate(&keys::public(&ephemeral));
+    noise.mix_shared_secret(ephemeral.private_key.serialize(), client)?;
+    let sealed_key = noise.encrypt(&keys::public(&ours.server))?;
+    noise.mix_shared_secret(ours.server.private_key.serialize(), client)?;
+    let reply = server_hello(&ephemeral, Some(sealed_key), noise.encrypt(&ours.chain)?);
+    Ok(Answer::Wait(reply, Box::new(Waiting { noise, ephemeral, pattern })))
+}
+
+/// Between the client's two messages of the longer handshake.
+pub(crate) struct Waiting {
+    noise: NoiseHandshake,
+    ephemeral: KeyPair,
+    pattern: Pattern,
+}
+
+impl Waiting {
+    /// Reads the client's second message.
+    pub(crate) fn finish(self, message: &[u8]) -> Result<Secrets, ShakeError> {
+        let Self { mut noise, ephemeral, pattern } = self;
+        let ClientFinish { r#static: sealed_key, payload, .. } =
+            decode(message)?.client_finish.into_option().ok_or(ShakeError::Lacking("finish"))?;
+        let sealed_key = sealed_key.ok_or(ShakeError::Lacking("static key"))?;
+        let device = key(Some(&noise.decrypt(&sealed_key)?), "static key")?;
+        noise.mix_shared_secret(ephemeral.private_key.serialize(), &device)?;
+        let payload = noise.decrypt(&payload.ok_or(ShakeError::Lacking("payload"))?)?;
+        secrets(noise, device, &payload, pattern)
+    }
+}
+
+fn secrets(
+    noise: NoiseHandshake,
+    client: Key,
+    payload: &[u8],
+    pattern: Pattern,
+) -> Result<Secrets, ShakeError> {
+    let payload = ClientPayload::decode_from_slice(payload)
+        .map_err(|e| ShakeError::Unreadable(e.to_string()))?;
+    // The initiator writes with the first key; we are the other side.
+    let (read, write) = noise.finish()?;
+    Ok(Secrets { read, write, client, payload, pattern })
+}
+
+fn server_hello(ephemeral: &KeyPair, sealed_key: Option<Vec<u8>>, chain: Vec<u8>) -> Vec<u8> {
+    HandshakeMessage {
+        server_hello: MessageField::some(ServerHello {
+            ephemeral: Some(keys::public(ephemeral).to_vec()),
+            r#static: sealed_key,
+            payload: Some(chain),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+    .encode_to_vec()
+}
+
+fn decode(bytes: &[u8]) -> Result<HandshakeMessage, ShakeError> {
+    HandshakeMessage::decode_from_slice(bytes).map_err(|e| ShakeError::Unreadable(e.to_string()))
+}
+
+fn key(bytes: Option<&[u8]>, what: &'static str) -> Result<Key, ShakeError> {
+    bytes.and_then(|b| b.try_into().ok()).ok_or(ShakeError::Lacking(what))
+}

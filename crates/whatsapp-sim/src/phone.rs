@@ -1,0 +1,168 @@
+//! A phone in a person's hand: it reads QRs, takes codes, shows its linked devices, removes them, and, being part of
+//! a simulation, throws them out in every way there is.
+
+use crate::account::LinkedDevice;
+use crate::error::PhoneError;
+use crate::kick::Kick;
+use crate::link_code;
+use crate::messages;
+use crate::network::Network;
+use crate::registration::{self, Outcome};
+use crate::unlink;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use waproto::whatsapp::Message;
+
+/// A simulated phone. Clones are the same phone.
+#[derive(Clone)]
+pub struct Phone {
+    network: Arc<Network>,
+    number: String,
+}
+
+impl std::fmt::Debug for Phone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Phone").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Phone {
+    pub(crate) fn new(network: Arc<Network>, number: String) -> Self {
+        Self { network, number }
+    }
+
+    /// Its number, digits only.
+    pub fn number(&self) -> &str {
+        &self.number
+    }
+
+    /// Its hidden id, without the server.
+    pub fn lid(&self) -> String {
+        let mut world = self.network.world();
+        world.account(&self.number).map(|account| account.lid.clone()).unwrap_or_default()
+    }
+
+    /// Its push name.
+    pub fn name(&self) -> String {
+        let mut world = self.network.world();
+        world.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
+    }
+
+    /// Reads a QR, bare or behind its link, and approves the client that shows it. Done when the client has signed.
+    pub async fn scan(&self, qr: &str) -> Result<LinkedDevice, PhoneError> {
+        let outcome = registration::scan(&self.network, &self.number, qr)?;
+        self.linked(outcome).await
+    }
+
+    /// Types a pairing code, with or without its dash, and approves the client that shows it.
+    pub async fn enter_code(&self, code: &str) -> Result<LinkedDevice, PhoneError> {
+        let outcome = link_code::enter(&self.network, &self.number, code).await?;
+        self.linked(outcome).await
+    }
+
+    async fn linked(&self, outcome: Outcome) -> Result<LinkedDevice, PhoneError> {
+        let answered = timeout(self.network.config.companion_deadline, outcome).await;
+        let id = answered.map_err(|_| PhoneError::Silent)?.map_err(|_| PhoneError::Silent)??;
+        self.devices().into_iter().find(|device| device.id == id).ok_or(PhoneError::NoSuchDevice)
+    }
+
+    /// Whether a client waits for a pairing code of this number to be typed.
+    pub fn code_awaited(&self) -> bool {
+        self.network.world().candidate_by_code(&self.number).is_some()
+    }
+
+    /// The linked devices, as the phone's screen lists them.
+    pub fn devices(&self) -> Vec<LinkedDevice> {
+        let mut world = self.network.world();
+        world.account(&self.number).map(|account| account.screen()).unwrap_or_default()
+    }
+
+    /// Removes a linked device. It is told at once when it is connected, else at its next login.
+    pub fn unlink(&self, id: u32) -> Result<(), PhoneError> {
+        unlink::on_phone(&self.network, &self.number, id)
+    }
+
+    /// Throws a device out; see [`Kick`] for what each way does at once and later.
+    pub fn kick(&self, id: u32, kick: Kick) -> Result<(), PhoneError> {
+        let config = &self.network.config;
+        let mut world = self.network.world();
+        let device = world.device(&self.number, id)?;
+        if device.line.is_none() && !kick.lasts() {
+            return Err(PhoneError::NotConnected);
+        }
+        if let Some(refusal) = kick.refusal(device, config.ban, config.unavailable_logins) {
+            device.refusal = Some(refusal);
+        }
+        let line = device.line.take();
+        drop(world);
+        if let Some(line) = line {
+            match kick.last_word() {
+                Some(node) => line.socket.dismiss(node),
+                None => line.socket.close(),
+            }
+        }
+        tracing::info!(number = self.number, device = id, ?kick, "kicked");
+        self.network.changed();
+        Ok(())
+    }
+
+    /// Takes back what a kick left behind: the device's next login is let in.
+    pub fn pardon(&self, id: u32) -> Result<(), PhoneError> {
+        self.network.world().device(&self.number, id)?.refusal = None;
+        Ok(())
+    }
+
+    /// Makes the account one whose messages are kept by a host (or an ordinary one again). Some clients cannot be
+    /// linked to such accounts.
+    pub fn set_hosted(&self, hosted: bool) {
+        if let Ok(account) = self.network.world().account(&self.number) {
+            account.hosted = hosted;
+        }
+    }
+
+    /// Sends a text to one of the phone's own devices, as from the person to themself. It waits when the device is
+    /// away.
+    pub fn send_text(&self, id: u32, text: &str) -> Result<(), PhoneError> {
+        let message_id = self.network.next_id("M");
+        let mut world = self.network.world();
+        let message = Message { conversation: Some(text.to_owned()), ..Default::default() };
+        world.device(&self.number, id)?.post(message_id, message, None);
+        messages::deliver(world.account(&self.number)?, id);
+        Ok(())
+    }
+
+    /// The texts devices have sent to this phone's account, oldest first.
+    pub fn texts(&self) -> Vec<String> {
+        let mut world = self.network.world();
+        let texts = world.account(&self.number).map(|account| account.texts.clone());
+        texts.map(Vec::from).unwrap_or_default()
+    }
+
+    /// Waits until the phone is as described, for so long at most. Answers whether it came to be.
+    pub async fn wait_for(&self, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        let mut changes = self.network.changes.subscribe();
+        let waited = timeout(patience, async {
+            while !is_so(self) {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        });
+        waited.await.is_ok() && is_so(self)
+    }
+
+    /// Waits until the phone shows exactly so many devices, all of them connected.
+    pub async fn wait_connected(&self, count: usize, patience: Duration) -> bool {
+        self.wait_for(patience, |phone| {
+            let devices = phone.devices();
+            devices.len() == count && devices.iter().all(|device| device.connected)
+        })
+        .await
+    }
+
+    /// Waits until the phone shows no device.
+    pub async fn wait_unlinked(&self, patience: Duration) -> bool {
+        self.wait_for(patience, |phone| phone.devices().is_empty()).await
+    }
+}

@@ -1,0 +1,189 @@
+//! The keys a device leaves with the server for those who want to write to it: kept, counted, digested, given away.
+
+use crate::keys::Key;
+use crate::stanza::{child_bytes, leaf, parent};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+
+/// More one-time keys than any client uploads; what comes beyond is forgotten.
+const MAX_ONE_TIME: usize = 2000;
+
+/// A signed pre-key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SignedKey {
+    pub(crate) id: u32,
+    pub(crate) key: Key,
+    pub(crate) signature: Vec<u8>,
+}
+
+/// What a device left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bundle {
+    pub(crate) registration: u32,
+    pub(crate) identity: Key,
+    pub(crate) signed: SignedKey,
+    one_time: VecDeque<(u32, Key)>,
+}
+
+impl Bundle {
+    /// Reads an upload.
+    pub(crate) fn read(upload: &NodeRef<'_>) -> Option<Self> {
+        let one_time = upload.get_optional_child("list").and_then(|list| list.children());
+        Some(Self {
+            registration: number(&child_bytes(upload, "registration")?),
+            identity: key(upload, "identity")?,
+            signed: SignedKey::read(upload.get_optional_child("skey")?)?,
+            one_time: one_time
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|k| Some((number(&child_bytes(k, "id")?), key(k, "value")?)))
+                .take(MAX_ONE_TIME)
+                .collect(),
+        })
+    }
+
+    /// A further upload: new keys join those that are left, unless the device has become another.
+    pub(crate) fn renew(&mut self, newer: Self) {
+        let mut kept = std::mem::take(&mut self.one_time);
+        let same = self.identity == newer.identity;
+        *self = newer;
+        if same {
+            kept.retain(|(id, _)| !self.one_time.iter().any(|(new, _)| new == id));
+            kept.extend(std::mem::take(&mut self.one_time));
+            kept.truncate(MAX_ONE_TIME);
+            self.one_time = kept;
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.one_time.len()
+    }
+
+    /// A one-time key, which nobody else will get.
+    pub(crate) fn take_one_time(&mut self) -> Option<(u32, Key)> {
+        self.one_time.pop_front()
+    }
+
+    /// The entry of an answer to a request for keys.
+    pub(crate) fn give(&mut self, jid: &str) -> Node {
+        let mut children = vec![
+            leaf("registration", self.registration.to_be_bytes()),
+            leaf("type", [5]),
+            leaf("identity", self.identity),
+            self.signed.node(),
+        ];
+        if let Some((id, key)) = self.take_one_time() {
+            children.push(parent("key", [leaf("id", three(id)), leaf("value", key)]));
+        }
+        NodeBuilder::new("user").attr("jid", jid).children(children).build()
+    }
+
+    /// What the server holds, with a hash over it, for a client to compare.
+    pub(crate) fn digest(&self) -> Node {
+        let one_time: Vec<&[u8]> = self.one_time.iter().map(|(_, key)| &key[..]).collect();
+        let hash = wacore::prekeys::compute_key_bundle_digest(
+            &self.identity,
+            &self.signed.key,
+            &self.signed.signature,
+            &one_time,
+        );
+        parent(
+            "digest",
+            [
+                leaf("registration", self.registration.to_be_bytes()),
+                leaf("type", [5]),
+                leaf("identity", self.identity),
+                self.signed.node(),
+                parent("list", self.one_time.iter().map(|(id, _)| leaf("id", three(*id)))),
+                leaf("hash", hash),
+            ],
+        )
+    }
+}
+
+impl SignedKey {
+    /// Reads an `skey` node.
+    pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
+        Some(Self {
+            id: number(&child_bytes(node, "id")?),
+            key: key(node, "value")?,
+            signature: child_bytes(node, "signature").filter(|s| s.len() == 64)?,
+        })
+    }
+
+    fn node(&self) -> Node {
+        parent(
+            "skey",
+            [
+                leaf("id", three(self.id)),
+                leaf("value", self.key),
+                leaf("signature", self.signature.clone()),
+            ],
+        )
+    }
+}
+
+fn key(node: &NodeRef<'_>, tag: &str) -> Option<Key> {
+    child_bytes(node, tag)?.try_into().ok()
+}
+
+/// A number as the wire writes it: big-endian, as short as it likes.
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+}
+
+fn three(id: u32) -> Vec<u8> {
+    id.to_be_bytes()[1..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(ids: &[u32], identity: u8) -> Bundle {
+        let keys = ids.iter().map(|id| parent("key", [leaf("id", three(*id)), leaf("value", [7; 32])]));
+        let signed = SignedKey { id: 9, key: [2; 32], signature: vec![3; 64] };
+        let node = parent(
+            "iq",
+            [
+                leaf("registration", 70_000_u32.to_be_bytes()),
+                leaf("identity", [identity; 32]),
+                parent("list", keys),
+                signed.node(),
+            ],
+        );
+        Bundle::read(&node.as_node_ref()).unwrap()
+    }
+
+    #[test]
+    fn an_upload_is_read_as_it_was_written() {
+        let mut bundle = upload(&[1, 300, 70_000], 1);
+        assert_eq!((bundle.registration, bundle.count(), bundle.signed.id), (70_000, 3, 9));
+        assert_eq!(bundle.take_one_time().unwrap().0, 1);
+        assert_eq!(bundle.take_one_time().unwrap().0, 300);
+    }
+
+    #[test]
+    fn nobody_gets_a_one_time_key_twice() {
+        let mut bundle = upload(&[1], 1);
+        assert!(bundle.give("a").get_optional_child("key").is_some());
+        assert!(bundle.give("b").get_optional_child("key").is_none());
+    }
+
+    #[test]
+    fn a_further_upload_adds_and_a_new_identity_replaces() {
+        let mut bundle = upload(&[1, 2], 1);
+        bundle.renew(upload(&[2, 3], 1));
+        assert_eq!(bundle.count(), 3);
+        bundle.renew(upload(&[8], 5));
+        assert_eq!(bundle.count(), 1);
+    }
+
+    #[test]
+    fn an_upload_without_its_signed_key_is_none() {
+        let node = parent("iq", [leaf("registration", [1]), leaf("identity", [1; 32])]);
+        assert_eq!(Bundle::read(&node.as_node_ref()), None);
+    }
+}

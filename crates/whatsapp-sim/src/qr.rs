@@ -1,0 +1,71 @@
+//! The text of a linking QR, in both forms that clients show: bare, and behind a link that opens the phone's app.
+
+use crate::error::PhoneError;
+use crate::keys::Key;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+const LINK: &str = "https://wa.me/settings/linked_devices#";
+
+/// What a phone reads from a QR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Qr {
+    pub(crate) reference: String,
+    pub(crate) noise: Key,
+    pub(crate) identity: Key,
+    pub(crate) secret: Key,
+}
+
+impl Qr {
+    /// Reads `reference,noise key,identity key,secret,kind of client`; older clients leave the last out.
+    pub(crate) fn read(text: &str) -> Result<Self, PhoneError> {
+        let text = text.trim();
+        let fields: Vec<&str> = text.strip_prefix(LINK).unwrap_or(text).split(',').collect();
+        let ([reference, noise, identity, secret] | [reference, noise, identity, secret, _]) =
+            fields[..]
+        else {
+            return Err(PhoneError::BadQr("it has four or five fields between commas"));
+        };
+        if reference.is_empty() {
+            return Err(PhoneError::BadQr("the reference is empty"));
+        }
+        Ok(Self {
+            reference: reference.to_owned(),
+            noise: key(noise)?,
+            identity: key(identity)?,
+            secret: key(secret)?,
+        })
+    }
+}
+
+fn key(text: &str) -> Result<Key, PhoneError> {
+    let bytes = BASE64_STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or(PhoneError::BadQr("the keys are 32 bytes each, in base64"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(reference: &str) -> String {
+        let keys: Vec<_> = (1..=3).map(|n| BASE64_STANDARD.encode([n; 32])).collect();
+        format!("{reference},{}", keys.join(","))
+    }
+
+    #[test]
+    fn both_forms_say_the_same() {
+        let bare = Qr::read(&format!("{},9", text("2@abc"))).unwrap();
+        assert_eq!(bare, Qr::read(&format!("{LINK}{},1\n", text("2@abc"))).unwrap());
+        assert_eq!(bare, Qr::read(&text("2@abc")).unwrap());
+        assert_eq!((bare.reference.as_str(), bare.secret), ("2@abc", [3; 32]));
+    }
+
+    #[test]
+    fn what_is_no_qr_is_refused_and_never_a_panic() {
+        let long = format!("{},9,10", text("2@abc"));
+        let wrong = text("2@abc").replace("AQEB", "!!!!");
+        for bad in ["", ",", "a,b,c,d", "https://example.org/#a", &text(""), &long, &wrong] {
+            assert!(matches!(Qr::read(bad), Err(PhoneError::BadQr(_))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What clients ask, and the answers: one match over namespace and first child, in the open.
+
+use crate::faults::Fault;
+use crate::greeting;
+use crate::link_code;
+use crate::login::Seat;
+use crate::messages;
+use crate::network::Network;
+use crate::prekeys::{Bundle, SignedKey};
+use crate::registration;
+use crate::socket::Socket;
+use crate::stanza::{self, attribute, parent, refusal, result};
+use crate::unlink;
+use crate::usync;
+use std::sync::Arc;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+
+/// Handles one `iq` of a client; `seat` is who it is, when it has logged in.
+pub(crate) fn handle(
+    network: &Arc<Network>,
+    socket: &Socket,
+    seat: Option<&Seat>,
+    query: &NodeRef<'_>,
+) {
+    let id = attribute(query, "id");
+    if matches!(attribute(query, "type").as_str(), "result" | "error") {
+        return registration::answered(network, socket, &id, query);
+    }
+    let namespace = attribute(query, "xmlns");
+    let first = query.children().and_then(|children| children.first());
+    let child = first.map(|child| child.tag.to_string()).unwrap_or_default();
+    let fault = network.faults.take(&namespace, &child);
+    let answer = match fault {
+        Some(Fault::Swallow) => return,
+        Some(Fault::Refuse(code)) => return socket.say(refusal(&id, code, "refused")),
+        _ => answer(network, socket, seat, (&namespace, &child, &id), query),
+    };
+    let pause = match fault {
+        Some(Fault::LoseAnswer) => return,
+        Some(Fault::Delay(pause)) => pause,
+        _ => return speak(network, socket, seat, (&namespace, &child), answer),
+    };
+    let (network, socket, seat) = (Arc::clone(network), socket.clone(), seat.cloned());
+    tokio::spawn(async move {
+        tokio::time::sleep(pause).await;
+        speak(&network, &socket, seat.as_ref(), (&namespace, &child), answer);
+    });
+}
+
+/// Gives an answer, and what follows it.
+fn speak(
+    network: &Network,
+    socket: &Socket,
+    seat: Option<&Seat>,
+    (namespace, child): (&str, &str),
+    answer: Node,
+) {
+    let granted = answer.attrs.get("type").is_some_and(|kind| kind == "result");
+    socket.say(answer);
+    if granted && let Some(seat) = seat {
+        afterwards(network, socket, seat, namespace, child);
+    }
+}
+
+/// What follows an answer.
+fn afterwards(network: &Network, socket: &Socket, seat: &Seat, namespace: &str, child: &str) {
+    match (namespace, child) {
+        ("passive", "active") => messages::activate(network, socket, seat),
+        ("encrypt", "registration" | "list" | "identity" | "type" | "skey") => {
+            let mut world = network.world();
+            if let Ok(account) = world.account(&seat.number) {
+                greeting::greet(network, account, seat.device);
+                messages::deliver(account, seat.device);
+            }
+        }
+        _ => {}
+    }
+}
+
+type Asked<'a> = (&'a str, &'a str, &'a str);
+
+fn answer(
+    network: &Arc<Network>,
+    socket: &Socket,
+    seat: Option<&Seat>,
+    (namespace, child, id): Asked<'_>,
+    query: &NodeRef<'_>,
+) -> Node {
+    let yes = |children| result(id, children);
+    if (namespace, child) == ("md", "link_code_companion_reg") && seat.is_none() {
+        return link_code::on_client(network, socket, id, query);
+    }
+    if namespace == "w:p" {
+        return yes(Vec::new());
+    }
+    let Some(seat) = seat else { return refusal(id, 403, "forbidden") };
+    match (namespace, child) {
+        ("encrypt", _) => encrypt(network, seat, (child, id), query),
+        ("md", "remove-companion-device") => unlink::asked(network, socket, seat, id, query),
+        ("usync", _) => match query.get_optional_child("usync") {
+            Some(usync) => yes(vec![usync::answer(&mut network.world(), usync)]),
+            None => refusal(id, 400, "bad-request"),
+        },
+        ("w:sync:app:state", _) => match query.get_optional_child("sync") {
+            Some(sync) => match network.world().account(&seat.number) {
+                Ok(account) => yes(vec![account.app_state.sync(sync)]),
+                Err(_) => refusal(id, 403, "forbidden"),
+            },
+            // The other thing asked here is to delete all of it; there is nothing a test could miss.
+            None => yes(Vec::new()),
+        },
+        ("abt", _) => yes(vec![NodeBuilder::new("props").attr("protocol", "1").build()]),
+        ("blocklist", _) => yes(vec![parent("list", [])]),
+        ("privacy", _) => yes(vec![privacy()]),
+        ("w:g2", "participating") => yes(vec![messages::no_groups()]),
+        ("w:profile:picture", _) => refusal(id, 404, "item-not-found"),
+        _ => yes(Vec::new()),
+    }
+}
+
+fn privacy() -> Node {
+    let all = ["last", "online", "profile", "status", "readreceipts", "groupadd", "calladd"];
+    let category = |name| NodeBuilder::new("category").attr("name", name).attr("value", "all");
+    parent("privacy", all.map(|name| category(name).build()))
+}
+
+/// Everything about pre-keys.
+fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &NodeRef<'_>) -> Node {
+    let mut world = network.world();
+    if child == "key" {
+        let users = query.get_optional_child("key").and_then(|key| key.children());
+        let given = users.unwrap_or_default().iter().filter_map(|user| {
+            let jid = attribute(user, "jid");
+            let account = world.account_of(stanza::user(&jid))?;
+            match stanza::device(&jid) {
+                0 => Some(account.signal.bundle(&jid)),
+                id => account.devices.get_mut(&id)?.bundle.as_mut().map(|b| b.give(&jid)),
+            }
+        });
+        let given: Vec<_> = given.collect();
+        return result(id, vec![parent("list", given)]);
+    }
+    let Ok(device) = world.device(&seat.number, seat.device) else {
+        return refusal(id, 403, "forbidden");
+    };
+    match (child, &mut device.bundle) {
+        ("count", bundle) => {
+            let count = bundle.as_ref().map_or(0, Bundle::count);
+            result(id, vec![NodeBuilder::new("count").attr("value", count).build()])
+        }
+        ("digest", Some(bundle)) => result(id, vec![bundle.digest()]),
+        ("digest", None) => refusal(id, 404, "item-not-found"),
+        ("rotate", Some(bundle)) => {
+            let rotate = query.get_optional_child("rotate");
+            match rotate.and_then(|r| r.get_optional_child("skey")).and_then(SignedKey::read) {
+                Some(signed) => bundle.signed = signed,
+                None => return refusal(id, 406, "not-acceptable"),
+            }
+            result(id, Vec::new())
+        }
+        ("rotate", None) => refusal(id, 404, "item-not-found"),
+        (_, bundle) => {
+            match (Bundle::read(query), bundle) {
+                (Some(newer), Some(bundle)) => bundle.renew(newer),
+                (Some(newer), bundle) => *bundle = Some(newer),
+                (None, _) => return refusal(id, 406, "not-acceptable"),
+            }
+            drop(world);
+            network.changed();
+            result(id, Vec::new())
+        }
+    }
+}

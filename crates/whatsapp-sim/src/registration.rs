@@ -1,0 +1,184 @@
+//! How a client becomes a device: it is offered references, a phone approves it, it signs, and must come back.
+
+use crate::account::{Description, Device, Version};
+use crate::adv;
+use crate::error::PhoneError;
+use crate::keys::Key;
+use crate::network::Network;
+use crate::qr::Qr;
+use crate::socket::Socket;
+use crate::stanza::{self, child_bytes, leaf, parent};
+use crate::world::{Candidate, Linking, World};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+use waproto::buffa::Message as _;
+use waproto::whatsapp::{ClientPayload, DeviceProps};
+
+/// Hears how a linking ended: with the new device's id, or why not.
+pub(crate) type Outcome = oneshot::Receiver<Result<u32, PhoneError>>;
+
+/// Takes an unlinked client in and offers it references to show.
+pub(crate) fn offer(network: &Network, socket: &Socket, noise: Key, payload: &ClientPayload) {
+    let now = Instant::now();
+    let config = &network.config;
+    let refs: Vec<_> = (0_u32..)
+        .take(config.refs)
+        .map(|n| {
+            let name = format!("2@{}", BASE64_STANDARD.encode(rand::random::<[u8; 96]>()));
+            (name, now + config.first_ref_lifetime + config.next_ref_lifetime * n)
+        })
+        .collect();
+    let shown = refs.iter().map(|(name, _)| leaf("ref", name.as_bytes()));
+    let order = stanza::order(&network.next_id("pd"), "md", parent("pair-device", shown));
+    let candidate = Candidate {
+        socket: socket.clone(),
+        noise,
+        description: describe(payload),
+        version: version(payload),
+        refs,
+        code: None,
+        linking: None,
+    };
+    network.world().candidates.insert(socket.id, candidate);
+    network.changed();
+    socket.say(order);
+}
+
+fn describe(payload: &ClientPayload) -> Description {
+    let props = payload.device_pairing_data.as_option().and_then(|d| d.device_props.as_deref());
+    let props = props.and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
+    let props = props.unwrap_or_default();
+    let platform = props.platform_type.map_or("unknown".into(), |p| format!("{p:?}"));
+    Description { platform: platform.to_lowercase(), os: props.os.unwrap_or_default() }
+}
+
+/// The version a client gives of itself.
+pub(crate) fn version(payload: &ClientPayload) -> Version {
+    let agent = payload.user_agent.as_option();
+    agent.and_then(|agent| agent.app_version.as_option()).map_or(Version::default(), |v| {
+        [v.primary, v.secondary, v.tertiary, v.quaternary, v.quinary].map(Option::unwrap_or_default)
+    })
+}
+
+/// A phone reads a QR.
+pub(crate) fn scan(network: &Network, number: &str, text: &str) -> Result<Outcome, PhoneError> {
+    let qr = Qr::read(text)?;
+    let mut world = network.world();
+    world.account(number)?;
+    let candidate = world.candidate_by_ref(&qr.reference).ok_or(PhoneError::QrExpired)?;
+    if candidate.noise != qr.noise {
+        return Err(PhoneError::QrMismatch);
+    }
+    let client = candidate.socket.id;
+    approve(network, &mut world, client, number, qr.identity, &qr.secret)
+}
+
+/// The phone says yes: the client is told, and must sign.
+pub(crate) fn approve(
+    network: &Network,
+    world: &mut World,
+    client: u64,
+    number: &str,
+    identity: Key,
+    secret: &Key,
+) -> Result<Outcome, PhoneError> {
+    let World { accounts, candidates } = world;
+    let account = accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)?;
+    let candidate = candidates.get_mut(&client).ok_or(PhoneError::Silent)?;
+    // A linking nobody waits for any more does not stand in the way of the next.
+    if candidate.linking.as_ref().is_some_and(|linking| !linking.done.is_closed()) {
+        return Err(PhoneError::Busy);
+    }
+    if account.devices.len() >= network.config.max_devices {
+        return Err(PhoneError::TooManyDevices);
+    }
+    let device = account.next_device().ok_or(PhoneError::TooManyDevices)?;
+    let approval = adv::approve(account, device, &identity, secret)
+        .map_err(|e| PhoneError::Broken(e.to_string()))?;
+    // Two clients linked at the same time must not get one id.
+    account.last_device = device;
+    let order = network.next_id("ps");
+    let success = pair_success(approval.container, account, device);
+    candidate.socket.say(stanza::order(&order, "md", success));
+    let (done, outcome) = oneshot::channel();
+    candidate.linking = Some(Linking {
+        order,
+        number: number.to_owned(),
+        device,
+        identity,
+        details: approval.details,
+        done,
+    });
+    Ok(outcome)
+}
+
+fn pair_success(container: Vec<u8>, account: &crate::account::Account, device: u32) -> Node {
+    parent(
+        "pair-success",
+        [
+            leaf("device-identity", container),
+            NodeBuilder::new("biz").attr("name", account.name.as_str()).build(),
+            NodeBuilder::new("platform").attr("name", "android").build(),
+            NodeBuilder::new("device")
+                .attr("jid", account.jid(device))
+                .attr("lid", account.lid_jid(device))
+                .build(),
+        ],
+    )
+}
+
+/// The client's answer to the phone's yes.
+pub(crate) fn answered(network: &Arc<Network>, socket: &Socket, id: &str, answer: &NodeRef<'_>) {
+    let mut world = network.world();
+    let World { accounts, candidates } = &mut *world;
+    let Some(candidate) = candidates.get_mut(&socket.id) else { return };
+    let Some(linking) = candidate.linking.take_if(|linking| linking.order == id) else { return };
+    let Some(account) = accounts.get_mut(&linking.number) else { return };
+    if stanza::attribute(answer, "type") == "error" {
+        let _ = linking.done.send(Err(PhoneError::Refused(error_text(answer))));
+        return;
+    }
+    let signed = answer.get_optional_child("pair-device-sign");
+    let signed = signed.and_then(|sign| child_bytes(sign, "device-identity")).unwrap_or_default();
+    if !adv::is_signed_by_device(&signed, &linking.details, &linking.identity, account) {
+        let _ = linking.done.send(Err(PhoneError::Refused("its signature is wrong".into())));
+        socket.dismiss(stanza::stream_error("401"));
+        return;
+    }
+    let (noise, description) = (candidate.noise, candidate.description.clone());
+    let mut device = Device::new(linking.device, noise, linking.identity, description);
+    device.version = candidate.version;
+    candidates.remove(&socket.id);
+    // One key, one device: a client that links again with its old keys is the old device no more.
+    for account in accounts.values_mut() {
+        account.devices.retain(|_, old| old.noise != noise);
+    }
+    if let Some(account) = accounts.get_mut(&linking.number) {
+        account.devices.insert(device.id, device);
+    }
+    drop(world);
+    tracing::info!(number = linking.number, device = linking.device, "linked");
+    let _ = linking.done.send(Ok(linking.device));
+    network.changed();
+    order_restart(network, socket);
+}
+
+fn error_text(answer: &NodeRef<'_>) -> String {
+    let error = answer.get_optional_child("error");
+    let part = |name| error.map(|e| stanza::attribute(e, name)).unwrap_or_default();
+    format!("{} {}", part("code"), part("text")).trim().to_owned()
+}
+
+/// A linked client must connect anew, as a device.
+fn order_restart(network: &Arc<Network>, socket: &Socket) {
+    let (pause, socket) = (network.config.restart_pause, socket.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(pause).await;
+        socket.dismiss(stanza::stream_error("515"));
+    });
+}

@@ -1,0 +1,159 @@
+//! The phone's half of end-to-end encryption: enough to talk with the devices it has linked and with those of others.
+
+use crate::keys::{self, Key};
+use crate::prekeys::Bundle;
+use crate::signal_store::Stores;
+use crate::stanza::{leaf, parent};
+use futures_util::FutureExt;
+use wacore::libsignal::protocol::error::SignalProtocolError;
+use wacore::libsignal::protocol::{
+    CiphertextMessage, CurveError, IdentityKey, KeyPair, PreKeyBundle, PreKeySignalMessage,
+    ProtocolAddress, SignalMessage, UsePQRatchet, message_decrypt, message_encrypt,
+    process_prekey_bundle,
+};
+use wacore::messages::MessageUtils;
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+use waproto::buffa::Message as _;
+use waproto::whatsapp::Message;
+
+/// Why a message could not be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignalError {
+    #[error(transparent)]
+    Protocol(#[from] SignalProtocolError),
+    #[error(transparent)]
+    Curve(#[from] CurveError),
+    #[error("the plain text is no message: {0}")]
+    Plain(String),
+    #[error("a store in memory made us wait")]
+    Stalled,
+}
+
+/// One phone's Signal state.
+pub(crate) struct Signal {
+    account: Key,
+    stores: Stores,
+}
+
+impl Signal {
+    pub(crate) fn new(account: &KeyPair) -> Result<Self, CurveError> {
+        Ok(Self { account: keys::public(account), stores: Stores::new(account)? })
+    }
+
+    /// The phone's entry in an answer to a request for keys.
+    pub(crate) fn bundle(&self, jid: &str) -> Node {
+        let stores = &self.stores;
+        NodeBuilder::new("user")
+            .attr("jid", jid)
+            .children([
+                leaf("registration", stores.identities.registration.to_be_bytes()),
+                leaf("type", [5]),
+                leaf("identity", self.account),
+                parent("key", [leaf("id", [0, 0, 1]), leaf("value", stores.one_time_public)]),
+                parent(
+                    "skey",
+                    [
+                        leaf("id", [0, 0, 1]),
+                        leaf("value", stores.signed_public),
+                        leaf("signature", stores.signature.clone()),
+                    ],
+                ),
+            ])
+            .build()
+    }
+
+    /// Forgets the conversation with a device, so that the next message opens a new one.
+    pub(crate) fn forget(&mut self, user: &str, device: u32) {
+        self.stores.sessions.0.remove(&address(user, device));
+    }
+
+    /// Seals a message for a device. The first one takes a one-time key out of the bundle: two senders with one key
+    /// would make the second unreadable.
+    pub(crate) fn seal(
+        &mut self,
+        (user, device): (&str, u32),
+        bundle: &mut Bundle,
+        message: &Message,
+    ) -> Result<Node, SignalError> {
+        let to = address(user, device);
+        let stores = &mut self.stores;
+        let sealed = async {
+            if !stores.sessions.0.contains_key(&to) {
+                let bundle = prekey_bundle(device, bundle)?;
+                process_prekey_bundle(
+                    &to,
+                    &mut stores.sessions,
+                    &mut stores.identities,
+                    &bundle,
+                    &mut rand::rng(),
+                    UsePQRatchet::No,
+                )
+                .await?;
+            }
+            let plain = MessageUtils::encode_and_pad(message);
+            let (sessions, identities) = (&mut stores.sessions, &mut stores.identities);
+            Ok::<_, SignalError>(message_encrypt(&plain, &to, sessions, identities).await?)
+        }
+        .now_or_never()
+        .ok_or(SignalError::Stalled)??;
+        let first = matches!(sealed, CiphertextMessage::PreKeySignalMessage(_));
+        Ok(NodeBuilder::new("enc")
+            .attr("v", "2")
+            .attr("type", if first { "pkmsg" } else { "msg" })
+            .bytes(sealed.serialize().to_vec())
+            .build())
+    }
+
+    /// Opens what a device sealed for this phone.
+    pub(crate) fn open(
+        &mut self,
+        (user, device): (&str, u32),
+        kind: &str,
+        sealed: &[u8],
+    ) -> Result<Message, SignalError> {
+        let sealed = if kind == "pkmsg" {
+            CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(sealed)?)
+        } else {
+            CiphertextMessage::SignalMessage(SignalMessage::try_from(sealed)?)
+        };
+        let stores = &mut self.stores;
+        let plain = message_decrypt(
+            &sealed,
+            &address(user, device),
+            &mut stores.sessions,
+            &mut stores.identities,
+            &mut stores.one_time,
+            &stores.signed,
+            &mut rand::rng(),
+            UsePQRatchet::No,
+        )
+        .now_or_never()
+        .ok_or(SignalError::Stalled)??
+        .plaintext;
+        let length = MessageUtils::unpadded_message_len(&plain, 2)
+            .map_err(|e| SignalError::Plain(e.to_string()))?;
+        let plain = plain.get(..length).unwrap_or_default();
+        Message::decode_from_slice(plain).map_err(|e| SignalError::Plain(e.to_string()))
+    }
+}
+
+fn address(user: &str, device: u32) -> ProtocolAddress {
+    ProtocolAddress::new(user, device.into())
+}
+
+fn prekey_bundle(device: u32, bundle: &mut Bundle) -> Result<PreKeyBundle, SignalError> {
+    let one_time = match bundle.take_one_time() {
+        Some((id, key)) => Some((id.into(), keys::curve(&key)?)),
+        None => None,
+    };
+    Ok(PreKeyBundle::new(
+        bundle.registration,
+        device.into(),
+        one_time,
+        bundle.signed.id.into(),
+        keys::curve(&bundle.signed.key)?,
+        bundle.signed.signature.clone(),
+        IdentityKey::new(keys::curve(&bundle.identity)?),
+    )?)
+}

@@ -1,0 +1,77 @@
+//! The directory: who is on the network, under which hidden id, with which devices.
+
+use crate::account::Account;
+use crate::adv;
+use crate::clock;
+use crate::stanza::{self, attribute, content, parent};
+use crate::world::World;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+
+/// Answers a `usync` question about users, by address or by number.
+pub(crate) fn answer(world: &mut World, usync: &NodeRef<'_>) -> Node {
+    let protocols: Vec<String> = usync
+        .get_optional_child("query")
+        .and_then(|query| query.children())
+        .unwrap_or_default()
+        .iter()
+        .map(|protocol| protocol.tag.to_string())
+        .collect();
+    let users = usync.get_optional_child("list").and_then(|list| list.children());
+    let users = users.unwrap_or_default().iter().map(|user| entry(world, user, &protocols));
+    let users = users.collect::<Vec<_>>();
+    let mut answer = NodeBuilder::new("usync");
+    for name in ["sid", "index", "last", "mode", "context"] {
+        if let Some(value) = usync.get_attr(name) {
+            answer = answer.attr(name, value.as_str().into_owned());
+        }
+    }
+    let protocols = protocols.into_iter().map(|name| NodeBuilder::new_dynamic(name).build());
+    answer.children([parent("result", protocols), parent("list", users)]).build()
+}
+
+fn entry(world: &mut World, asked: &NodeRef<'_>, protocols: &[String]) -> Node {
+    let jid = attribute(asked, "jid");
+    let phone = asked.get_optional_child("contact").and_then(content);
+    let phone = phone.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let phone = phone.trim_start_matches('+');
+    let user = if jid.is_empty() { phone } else { stanza::user(&jid) };
+    let account = world.account_of(user);
+    let jid = if jid.is_empty() { format!("{user}@s.whatsapp.net") } else { jid.clone() };
+    let answers = protocols.iter().filter_map(|name| about(account.as_deref(), name, phone));
+    NodeBuilder::new("user").attr("jid", jid).children(answers).build()
+}
+
+/// What one protocol says of an account; nothing for protocols the simulator does not speak.
+fn about(account: Option<&Account>, protocol: &str, phone: &str) -> Option<Node> {
+    match (protocol, account) {
+        ("contact", account) => {
+            let kind = if account.is_some() { "in" } else { "out" };
+            let contact = NodeBuilder::new("contact").attr("type", kind);
+            Some(contact.bytes(phone.as_bytes()).build())
+        }
+        ("lid", Some(account)) => {
+            Some(NodeBuilder::new("lid").attr("val", format!("{}@lid", account.lid)).build())
+        }
+        ("devices", Some(account)) => Some(devices(account)),
+        ("status", Some(_)) => Some(NodeBuilder::new("status").attr("t", "0").build()),
+        ("disappearing_mode", Some(_)) => Some(
+            NodeBuilder::new("disappearing_mode").attr("duration", "0").attr("t", "0").build(),
+        ),
+        _ => None,
+    }
+}
+
+fn devices(account: &Account) -> Node {
+    let phone = NodeBuilder::new("device").attr("id", "0").build();
+    let linked = account.devices.keys().map(|id| {
+        NodeBuilder::new("device").attr("id", *id).attr("key-index", *id).build()
+    });
+    let list = parent("device-list", std::iter::once(phone).chain(linked));
+    let mut children = vec![list];
+    if let Ok(signed) = adv::key_index_list(account) {
+        let list = NodeBuilder::new("key-index-list").attr("ts", clock::seconds());
+        children.push(list.bytes(signed).build());
+    }
+    parent("devices", children)
+}

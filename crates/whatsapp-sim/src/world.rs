@@ -1,0 +1,101 @@
+//! All that is true at one moment: the phones, and the clients that wait to be linked. One lock guards it, and
+//! nothing that takes time happens under it.
+
+use crate::account::{Account, Description, Device, Version};
+use crate::error::PhoneError;
+use crate::keys::Key;
+use crate::socket::Socket;
+use std::collections::{BTreeMap, HashMap};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Phones and waiting clients.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) accounts: BTreeMap<String, Account>,
+    /// By the id of their connection.
+    pub(crate) candidates: HashMap<u64, Candidate>,
+}
+
+/// A connected client that is not linked yet.
+pub(crate) struct Candidate {
+    pub(crate) socket: Socket,
+    pub(crate) noise: Key,
+    pub(crate) description: Description,
+    pub(crate) version: Version,
+    /// What its QRs name, with the end of each.
+    pub(crate) refs: Vec<(String, Instant)>,
+    pub(crate) code: Option<CodeRequest>,
+    pub(crate) linking: Option<Linking>,
+}
+
+/// A client's wish to be linked by a code that a person types.
+pub(crate) struct CodeRequest {
+    pub(crate) number: String,
+    pub(crate) reference: Vec<u8>,
+    pub(crate) wrapped: Vec<u8>,
+    pub(crate) asked: Instant,
+    pub(crate) ends: Instant,
+    /// Who waits for the client's last message.
+    pub(crate) finish: Option<oneshot::Sender<CodeFinish>>,
+}
+
+/// The client's last message of linking by code.
+pub(crate) struct CodeFinish {
+    pub(crate) bundle: Vec<u8>,
+    pub(crate) identity: Key,
+}
+
+/// Between the phone's approval and the client's signature.
+pub(crate) struct Linking {
+    /// The id of the stanza that the client must answer.
+    pub(crate) order: String,
+    pub(crate) number: String,
+    pub(crate) device: u32,
+    pub(crate) identity: Key,
+    pub(crate) details: Vec<u8>,
+    pub(crate) done: oneshot::Sender<Result<u32, PhoneError>>,
+}
+
+impl World {
+    pub(crate) fn account(&mut self, number: &str) -> Result<&mut Account, PhoneError> {
+        self.accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)
+    }
+
+    pub(crate) fn device(&mut self, number: &str, id: u32) -> Result<&mut Device, PhoneError> {
+        self.account(number)?.devices.get_mut(&id).ok_or(PhoneError::NoSuchDevice)
+    }
+
+    /// The account an address, by number or hidden id, belongs to.
+    pub(crate) fn account_of(&mut self, user: &str) -> Option<&mut Account> {
+        if self.accounts.contains_key(user) {
+            return self.accounts.get_mut(user);
+        }
+        self.accounts.values_mut().find(|account| account.is(user))
+    }
+
+    /// Whose device logs in with this key.
+    pub(crate) fn device_by_noise(&self, noise: &Key) -> Option<(String, u32)> {
+        self.accounts.values().find_map(|account| {
+            let device = account.devices.values().find(|device| device.noise == *noise)?;
+            Some((account.number.clone(), device.id))
+        })
+    }
+
+    /// The client that shows this reference, if the reference still holds.
+    pub(crate) fn candidate_by_ref(&mut self, reference: &str) -> Option<&mut Candidate> {
+        let now = Instant::now();
+        self.candidates
+            .values_mut()
+            .find(|c| c.refs.iter().any(|(shown, ends)| shown == reference && *ends > now))
+    }
+
+    /// The client that asked last for a code for this number, if its time is not over.
+    pub(crate) fn candidate_by_code(&mut self, number: &str) -> Option<&mut Candidate> {
+        let now = Instant::now();
+        self.candidates
+            .values_mut()
+            .filter(|c| c.code.as_ref().is_some_and(|code| code.number == number && code.ends > now))
+            .max_by_key(|c| c.code.as_ref().map(|code| code.asked))
+    }
+}
