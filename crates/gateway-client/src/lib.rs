@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The domain's [`Gateway`](domain::ports::Gateway) port over the treaty's HTTP calls.
+//!
+//! Every call has a deadline, its answer a size limit, and no call is ever made twice: a command
+//! that may have reached the node is repeated by the reconciler alone, which looks at the state
+//! first.
+
+mod call;
+mod client;
+mod config;
+mod refusal;
+mod tls;
+
+pub use client::Client;
+pub use config::{Config, NodeTokens};

@@ -1,0 +1,6 @@
+//! The gateway client against a scripted node, and the domain's contract against a real one.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod failures;
+mod node;
