@@ -1,0 +1,133 @@
+//! The suite of [`Backlog`].
+
+use std::time::Duration;
+
+use super::{fresh_scope, fresh_session};
+use crate::{
+    Actor, Deadlines, EventName, Held, News, SessionId, Version,
+    ports::{Backlog, Environment, EventLog, SessionStore, Written},
+};
+
+/// What is due is taken once, earliest first, and comes back when its taker's time is up; the
+/// version stays.
+pub async fn a_claim_takes_what_is_due_and_puts_it_off(
+    store: &(impl SessionStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    // Long ago, so that nothing else in the store is due before these.
+    let long_ago = crate::Timestamp::from_millis(1_000_000);
+    let mut ours = Vec::new();
+    for age in [2_u64, 0, 1] {
+        let (mut session, events) = fresh_session(&scope, environment);
+        session.due = Some(long_ago.plus(Duration::from_millis(age)));
+        store.insert(&scope, &session, &events).await.expect("insert");
+        ours.push(session);
+    }
+    let until = long_ago.plus(Duration::from_secs(10));
+    let just_before = long_ago.plus(Duration::from_millis(2));
+    let first = store.claim_sessions(long_ago, until, 10).await.expect("claim");
+    assert_eq!(ids(&first), [ours[1].id.clone()], "only what is due");
+    let next = store.next_due().await.expect("next").expect("something is due");
+    assert_eq!(next, long_ago.plus(Duration::from_millis(1)));
+    let rest = store.claim_sessions(just_before, until, 10).await.expect("claim");
+    assert_eq!(ids(&rest), [ours[2].id.clone(), ours[0].id.clone()], "earliest first");
+    assert_eq!(rest[0].version, ours[2].version);
+    assert!(store.claim_sessions(just_before, until, 10).await.expect("claim").is_empty());
+    let back = store.claim_sessions(until, until.plus(Duration::from_secs(1)), 2).await;
+    assert_eq!(back.expect("claim").len(), 2, "back, as many as asked for");
+    for session in ours {
+        let written = store.reschedule(&session.id, session.version, None, 0).await;
+        assert_eq!(written.expect("reschedule"), Written::Done);
+    }
+}
+
+/// Finding by name alone, waking by node and by name, and rescheduling under the version's guard.
+pub async fn the_backlog_finds_wakes_and_reschedules(
+    store: &(impl SessionStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (mut session, events) = fresh_session(&scope, environment);
+    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    let gateway = session.gateway.clone().expect("placed");
+    store.insert(&scope, &session, &events).await.expect("insert");
+    let found = Backlog::find(store, &session.id).await.expect("find");
+    assert_eq!(found.as_ref(), Some(&session));
+    let missing = SessionId::mint(environment.ulid());
+    assert_eq!(Backlog::find(store, &missing).await.expect("find"), None);
+    let held = Held { session: session.id.clone(), epoch: session.wanted.epoch };
+    assert_eq!(store.placed(&gateway).await.expect("placed"), [(held, false)]);
+
+    let far = crate::Timestamp::from_millis(9_000_000_000_000);
+    store.wake(&gateway, far).await.expect("wake");
+    assert_eq!(due(store, &session.id).await, Some(far));
+    let sooner = crate::Timestamp::from_millis(8_000_000_000_000);
+    let both = [session.id.clone(), missing];
+    store.wake_sessions(&both, sooner).await.expect("wake");
+    assert_eq!(due(store, &session.id).await, Some(sooner));
+    store.wake_sessions(&both, far).await.expect("wake");
+    assert_eq!(due(store, &session.id).await, Some(sooner), "an earlier due stays");
+
+    let written = store.reschedule(&session.id, Version(99), None, 3).await.expect("reschedule");
+    assert_eq!(written, Written::Raced);
+    let written = store.reschedule(&session.id, session.version, None, 3).await;
+    assert_eq!(written.expect("reschedule"), Written::Done);
+    let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+    assert_eq!((read.due, read.failures, read.version), (None, 3, session.version));
+}
+
+/// A retirement is claimed, put off with what was learnt, and gone with its last event when finished.
+pub async fn a_retirement_lives_until_it_is_finished(
+    store: &(impl SessionStore + Backlog + EventLog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (mut session, events) = fresh_session(&scope, environment);
+    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    store.insert(&scope, &session, &events).await.expect("insert");
+    let long_ago = crate::Timestamp::from_millis(500_000);
+    let (_, mut retirement) =
+        session.clone().retire(scope.actor(), long_ago, &Deadlines::default());
+    let written = store.retire(&scope, session.version, &retirement, &[]).await.expect("retire");
+    assert_eq!(written, Written::Done);
+
+    let until = long_ago.plus(Duration::from_secs(1));
+    let claimed = store.claim_retirements(long_ago, until, 10).await.expect("claim");
+    let mut put_off = retirement.clone();
+    put_off.due = until;
+    assert_eq!(claimed, [put_off]);
+    assert!(store.claim_retirements(long_ago, until, 10).await.expect("claim").is_empty());
+
+    let told = News::new(EventName::SessionRetired, vec![("unlink", "unconfirmed".into())]);
+    let event = |sequence| {
+        let mut event =
+            told.clone().of_organization(scope.organization(), &Actor::System, environment);
+        (event.session, event.sequence) = (Some(session.id.clone()), sequence);
+        event
+    };
+    (retirement.due, retirement.attempts) = (long_ago, 4);
+    (retirement.told, retirement.sequence) = (true, 3);
+    retirement.epoch += 8;
+    store.postpone(&retirement, &[event(3)]).await.expect("postpone");
+    let claimed = store.claim_retirements(long_ago, until, 10).await.expect("claim");
+    let mut put_off = retirement.clone();
+    put_off.due = until;
+    assert_eq!(claimed, [put_off]);
+
+    store.finish(&retirement, &[event(4)]).await.expect("finish");
+    store.finish(&retirement, &[event(5)]).await.expect("finish again");
+    let gateway = session.gateway.expect("placed");
+    assert!(store.retiring(&gateway).await.expect("retiring").is_empty());
+    let log = store.after(&scope, None, 10).await.expect("events");
+    let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
+}
+
+fn ids(sessions: &[crate::Session]) -> Vec<SessionId> {
+    sessions.iter().map(|session| session.id.clone()).collect()
+}
+
+async fn due(store: &impl Backlog, id: &SessionId) -> Option<crate::Timestamp> {
+    store.find(id).await.expect("find").expect("there").due
+}

@@ -1,0 +1,143 @@
+//! The suite of [`Gateway`]: passed by the remembering fake and by a real node on a simulator.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    Declaration, LogoutOutcome, Node, PairingWanted, SessionId, Snapshot, Status,
+    ports::{Bell, Environment, Gateway, GatewayError},
+};
+
+/// The gateway under test, a node of it, and WhatsApp's other side.
+#[async_trait]
+pub trait Link: Send + Sync {
+    /// The gateway.
+    fn gateway(&self) -> &dyn Gateway;
+    /// The node to speak to.
+    fn node(&self) -> &Node;
+    /// New names.
+    fn environment(&self) -> &dyn Environment;
+    /// Lets a moment pass.
+    fn pause(&self) -> &dyn Bell;
+    /// A phone scans this code.
+    async fn scan(&self, qr: &str);
+    /// How many devices the phones show as linked.
+    async fn linked(&self) -> usize;
+}
+
+/// How often a state is looked for, and how long in between.
+const LOOKS: u32 = 600;
+const MOMENT: Duration = Duration::from_millis(50);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Pairing by QR, who is attached, stop and start with the link kept, unlink, and nothing left to
+/// unlink.
+pub async fn a_declared_session_pairs_works_stops_and_is_unlinked(link: &dyn Link) {
+    let session = SessionId::mint(link.environment().ulid());
+    let before = link.linked().await;
+    pair(link, &session, 1).await;
+    assert_eq!(link.linked().await, before + 1);
+
+    let live = link.gateway().identity(link.node(), &session).await.expect("identity");
+    assert!(live.connected);
+    assert!(live.identity.is_some());
+
+    let stopped = until(link, &session, &plain(2, false), Status::Stopped).await;
+    assert!(stopped.identity.is_some(), "a stopped session stays linked");
+    let started = until(link, &session, &plain(3, true), Status::Working).await;
+    assert!((started.boot, started.seq) > (stopped.boot, stopped.seq));
+    let restarted = Declaration { restarts: 1, ..plain(4, true) };
+    until(link, &session, &restarted, Status::Working).await;
+
+    let (outcome, after) =
+        link.gateway().logout(link.node(), &session, 5, DEADLINE).await.expect("logout");
+    assert_eq!(outcome, LogoutOutcome::Confirmed);
+    assert_eq!((after.status, after.identity, after.epoch), (Status::Stopped, None, 5));
+    assert_eq!(link.linked().await, before);
+    let (again, _) =
+        link.gateway().logout(link.node(), &session, 5, DEADLINE).await.expect("logout");
+    assert_eq!(again, LogoutOutcome::NotLinked);
+    pair(link, &session, 6).await;
+    assert_eq!(link.linked().await, before + 1, "it can be paired again");
+    link.gateway().logout(link.node(), &session, 7, DEADLINE).await.expect("logout");
+    link.gateway().forget(link.node(), &session, 8).await.expect("forget");
+}
+
+/// A command that was delayed cannot undo a newer one; the same one again is fine.
+pub async fn an_older_epoch_is_refused(link: &dyn Link) {
+    let session = SessionId::mint(link.environment().ulid());
+    let gateway = link.gateway();
+    let newest = gateway.declare(link.node(), &session, &plain(5, false)).await.expect("declare");
+    assert_eq!(newest.epoch, 5);
+    let older = gateway.declare(link.node(), &session, &plain(4, true)).await;
+    assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
+    let older = gateway.logout(link.node(), &session, 4, DEADLINE).await;
+    assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
+    let older = gateway.forget(link.node(), &session, 4).await;
+    assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
+    let again = gateway.declare(link.node(), &session, &plain(5, false)).await.expect("declare");
+    assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "nothing changed");
+    gateway.forget(link.node(), &session, 6).await.expect("forget");
+}
+
+/// Forgetting succeeds whether or not there was anything, and a delayed declaration does not undo it.
+pub async fn a_forgotten_session_stays_forgotten(link: &dyn Link) {
+    let session = SessionId::mint(link.environment().ulid());
+    let gateway = link.gateway();
+    gateway.declare(link.node(), &session, &pairing(3)).await.expect("declare");
+    gateway.forget(link.node(), &session, 4).await.expect("forget");
+    gateway.forget(link.node(), &session, 4).await.expect("forget again");
+    let late = gateway.declare(link.node(), &session, &pairing(3)).await;
+    assert!(matches!(late, Err(GatewayError::Stale)), "{late:?}");
+    let unknown = gateway.identity(link.node(), &session).await;
+    assert!(matches!(unknown, Err(GatewayError::Unknown)), "{unknown:?}");
+    let never = SessionId::mint(link.environment().ulid());
+    gateway.forget(link.node(), &never, 1).await.expect("forget what never was");
+}
+
+async fn pair(link: &dyn Link, session: &SessionId, epoch: u64) {
+    let wanted = pairing(epoch);
+    let mut qr = None;
+    for _ in 0..LOOKS {
+        let snapshot = link.gateway().declare(link.node(), session, &wanted).await;
+        qr = snapshot.expect("declare").pairing.and_then(|attempt| attempt.qr);
+        if qr.is_some() {
+            break;
+        }
+        link.pause().wait(MOMENT).await;
+    }
+    link.scan(&qr.expect("a QR code comes").text).await;
+    let working = until(link, session, &wanted, Status::Working).await;
+    let identity = working.identity.expect("a working session is linked");
+    assert!(identity.jid.contains(&identity.phone), "{identity:?}");
+}
+
+async fn until(
+    link: &dyn Link,
+    session: &SessionId,
+    wanted: &Declaration,
+    status: Status,
+) -> Snapshot {
+    let mut last = None;
+    for _ in 0..LOOKS {
+        let snapshot = link.gateway().declare(link.node(), session, wanted).await;
+        let snapshot = snapshot.expect("declare");
+        assert_eq!(snapshot.epoch, wanted.epoch);
+        if snapshot.status == status {
+            return snapshot;
+        }
+        last = Some(snapshot);
+        link.pause().wait(MOMENT).await;
+    }
+    panic!("it never became {status:?}: {last:?}");
+}
+
+fn plain(epoch: u64, running: bool) -> Declaration {
+    Declaration { epoch, running, restarts: 0, pairing: None }
+}
+
+fn pairing(epoch: u64) -> Declaration {
+    let pairing = PairingWanted { attempt: epoch, phone: None, request: epoch };
+    Declaration { pairing: Some(pairing), ..plain(epoch, true) }
+}

@@ -1,0 +1,88 @@
+//! The suites of [`ApiKeyStore`], [`KeyDirectory`] and [`EventLog`].
+
+use std::time::Duration;
+
+use super::{fresh_scope, fresh_session};
+use crate::{
+    ApiKey, Capability, EventName, KeyId, News, Scope, SessionId,
+    ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, SessionStore, Written},
+};
+
+/// A key round-trips whole, is listed and revoked by its own organization alone, and is found by name
+/// before and after.
+pub async fn a_key_belongs_to_its_organization(
+    store: &(impl ApiKeyStore + KeyDirectory + EventLog),
+    environment: &dyn Environment,
+) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
+    let made = News::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
+    let made = made.of_organization(scope.organization(), scope.actor(), environment);
+    store.insert(&scope, &plain, std::slice::from_ref(&made)).await.expect("insert");
+    store.insert(&scope, &full, &[]).await.expect("insert");
+    assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
+    for key in [&plain, &full] {
+        assert_eq!(store.find(&key.id).await.expect("find").as_ref(), Some(key));
+    }
+    let unknown = KeyId::mint(environment.ulid());
+    assert_eq!(store.find(&unknown).await.expect("find"), None);
+    let listed = store.list(&scope).await.expect("list");
+    assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
+    assert_eq!(store.list(&stranger).await.expect("list"), []);
+
+    let now = environment.now();
+    let foreign = store.revoke(&stranger, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(foreign, Written::Raced);
+    let done = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(done, Written::Done);
+    let again = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(again, Written::Raced);
+    assert_eq!(store.list(&scope).await.expect("list"), std::slice::from_ref(&full));
+    let revoked = store.find(&plain.id).await.expect("find").expect("still known");
+    assert_eq!(revoked.revoked_at, Some(now));
+
+    let later = now.plus(Duration::from_secs(7200));
+    store.used(&full.id, later).await.expect("used");
+    store.used(&full.id, now).await.expect("used");
+    let used = store.find(&full.id).await.expect("find").expect("there");
+    assert_eq!(used.last_used_at, Some(later), "never backwards");
+}
+
+/// Events come oldest first, from after the one named, and never from outside the scope.
+pub async fn events_are_read_in_order_and_in_scope(
+    store: &(impl SessionStore + EventLog),
+    environment: &dyn Environment,
+) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let (session, events) = fresh_session(&scope, environment);
+        store.insert(&scope, &session, &events).await.expect("insert");
+        all.extend(events);
+    }
+    assert_eq!(store.after(&scope, None, 10).await.expect("events"), all);
+    let rest = store.after(&scope, Some(&all[1].id), 2).await.expect("events");
+    assert_eq!(rest, all[2..4]);
+    assert!(store.after(&scope, Some(&all[4].id), 2).await.expect("events").is_empty());
+    assert!(store.after(&stranger, None, 10).await.expect("events").is_empty());
+}
+
+fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {
+    let now = environment.now();
+    let later = full.then(|| now.plus(Duration::from_secs(3600)));
+    let mut digest = [0; 32];
+    digest[..16].copy_from_slice(&environment.ulid().to_be_bytes());
+    ApiKey {
+        id: KeyId::mint(environment.ulid()),
+        organization: scope.organization().clone(),
+        name: "Käse".to_owned(),
+        capabilities: [Capability::Read, Capability::Manage].into_iter().collect(),
+        sessions: full.then(|| [SessionId::mint(1), SessionId::mint(2)].into()),
+        digest,
+        created_by: scope.actor().clone(),
+        created_at: now,
+        expires_at: later,
+        last_used_at: later,
+        revoked_at: None,
+    }
+}

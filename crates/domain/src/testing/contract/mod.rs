@@ -1,0 +1,96 @@
+//! One suite per port; every adapter must pass it.
+//!
+//! Each function is one claim about an adapter, made on whatever the adapter holds already: suites
+//! use fresh organizations and names, so they can share a database.
+
+mod backlog;
+mod gateway;
+mod keys;
+mod nodes;
+mod sessions;
+
+pub use backlog::{
+    a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
+    the_backlog_finds_wakes_and_reschedules,
+};
+pub use gateway::{
+    Link, a_declared_session_pairs_works_stops_and_is_unlinked,
+    a_forgotten_session_stays_forgotten, an_older_epoch_is_refused,
+};
+pub use keys::{a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope};
+pub use nodes::a_node_enlists_beats_and_is_lost;
+pub use sessions::{
+    a_guarded_write_happens_once, a_list_walks_every_session_once, a_session_round_trips_whole,
+    nothing_is_visible_out_of_scope, retiring_leaves_a_retirement_in_its_place,
+};
+
+use crate::{
+    Actor, Attempt, Caller, Capability, Desired, Event, Identity, OrganizationId, PairingCode,
+    PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason, Unlink,
+    UserId, ports::Environment,
+};
+
+/// A scope of an organization nobody else uses.
+fn fresh_scope(environment: &dyn Environment) -> Scope {
+    let name = format!("org-{}", environment.ulid());
+    let organization = OrganizationId::parse(&name).expect("an organization's name");
+    let mut caller = Caller::operator(organization);
+    caller.actor = Actor::User(UserId::parse("user-1"));
+    caller.may(Capability::Manage).expect("an operator may manage")
+}
+
+/// A new session as the create use case writes it, with its events.
+fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<Event>) {
+    let user = scope.actor().user().cloned();
+    let organization = scope.organization().clone();
+    let session = Session::new(organization, user, Settings::default(), environment);
+    let (session, _, events) = session.created().seal(scope.actor(), environment);
+    (session, events)
+}
+
+/// The same session with every field that can change set to something else.
+fn filled(mut session: Session, environment: &dyn Environment) -> Session {
+    let now = environment.now();
+    session.settings = Settings {
+        label: Some("Küche \"1\" 🍲".to_owned()),
+        auto_read: true,
+        presence_typing: true,
+        rate_per_min: Some(20),
+        rate_per_hour: Some(600),
+        metadata: [("a key".to_owned(), "a 'value'".to_owned())].into(),
+    };
+    session.is_admin_session = true;
+    session.gateway = crate::GatewayId::parse("gw-contract");
+    session.wanted.desired = Desired::Running;
+    session.wanted.pairing =
+        Some(PairingWanted { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
+    session.wanted.unlink = Some(Unlink { since: now, deadline: now });
+    (session.wanted.restarts, session.wanted.epoch) = (5, 6);
+    let seen = &mut session.seen;
+    seen.status = Status::ScanQrCode;
+    seen.reason = Some(StatusReason {
+        code: ReasonCode::ConnectFailed,
+        message: "no route".to_owned(),
+        since: now,
+        retry_at: Some(now),
+    });
+    seen.identity = Some(Identity {
+        phone: "15551234567".to_owned(),
+        jid: "15551234567:3@s.whatsapp.net".to_owned(),
+        lid: Some("99:3@lid".to_owned()),
+        device: 3,
+        push_name: Some("Name".to_owned()),
+    });
+    let qr = QrCode { text: "ref,a,b,c".to_owned(), expires_at: now, number: 1, of: 6 };
+    let code = PairingCode {
+        code: "ABCD1234".to_owned(),
+        request: 4,
+        phone: "15551234567".to_owned(),
+        expires_at: now,
+    };
+    seen.pairing = Some(Attempt { attempt: 3, qr: Some(qr), code: Some(code) });
+    (seen.deadline, seen.last_connected_at) = (Some(now), Some(now));
+    (seen.epoch, seen.boot, seen.seq) = (6, 2, 1 << 40);
+    (session.due, session.failures) = (Some(now), 7);
+    session
+}

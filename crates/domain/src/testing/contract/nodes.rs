@@ -1,0 +1,55 @@
+//! The suite of [`NodeStore`].
+
+use std::time::Duration;
+
+use crate::{
+    GatewayId, Node,
+    ports::{Environment, NodeStore},
+};
+
+/// A node is known by its newest incarnation, counts its boots, and is given up once.
+pub async fn a_node_enlists_beats_and_is_lost(
+    store: &impl NodeStore,
+    environment: &dyn Environment,
+) {
+    let now = environment.now();
+    let later = now.plus(Duration::from_secs(60));
+    let id = GatewayId::parse(&format!("gw-{}", environment.ulid())).expect("a gateway's name");
+    assert_eq!(store.find(&id).await.expect("find"), None);
+    let mut node = Node {
+        id: id.clone(),
+        address: "http://127.0.0.1:9".to_owned(),
+        incarnation: "first".to_owned(),
+        boot: 0,
+        version: "berth-gateway 1".to_owned(),
+        features: vec!["identity".to_owned(), "x".to_owned()],
+        capacity: 7,
+        held: 0,
+        beat_at: now,
+        lost_at: None,
+    };
+    assert_eq!(store.enlist(&node).await.expect("enlist"), 1);
+    assert_eq!(store.enlist(&node).await.expect("enlist"), 1, "the same incarnation again");
+    node.boot = 1;
+    assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
+
+    assert!(!store.beat(&id, "another", 1, later).await.expect("beat"));
+    assert!(store.beat(&id, "first", 3, later).await.expect("beat"));
+    (node.held, node.beat_at) = (3, later);
+    assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
+    assert!(store.list().await.expect("list").contains(&node));
+
+    assert!(!store.lose(&id, "first", later, later).await.expect("lose"), "heard of since");
+    let after = later.plus(Duration::from_secs(1));
+    assert!(!store.lose(&id, "another", after, after).await.expect("lose"));
+    assert!(store.lose(&id, "first", after, after).await.expect("lose"));
+    assert!(!store.lose(&id, "first", after, after).await.expect("lose"), "only once");
+    assert!(!store.beat(&id, "first", 3, after).await.expect("beat"), "given up");
+    node.lost_at = Some(after);
+    assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
+
+    (node.incarnation, node.capacity) = ("second".to_owned(), 8);
+    assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "a new incarnation");
+    (node.boot, node.lost_at) = (2, None);
+    assert_eq!(store.find(&id).await.expect("find"), Some(node));
+}

@@ -1,0 +1,170 @@
+//! The suite of [`SessionStore`].
+
+use std::time::Duration;
+
+use super::{fresh_scope, fresh_session};
+use crate::{
+    Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Version,
+    ports::{Backlog, Environment, EventLog, Position, SessionPage, SessionStore, Written},
+    testing::TestEnvironment,
+};
+
+/// What was written is what is read, in every field; what never changes is not overwritten.
+pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment: &dyn Environment) {
+    let scope = fresh_scope(environment);
+    let (session, events) = fresh_session(&scope, environment);
+    store.insert(&scope, &session, &events).await.expect("insert");
+    let read = store.find(&scope, &session.id).await.expect("find");
+    assert_eq!(read.as_ref(), Some(&session), "as inserted");
+
+    let mut next = super::filled(session.clone(), environment);
+    next.version = Version(2);
+    let mut disguised = next.clone();
+    disguised.created_at = next.created_at.plus(Duration::from_secs(9));
+    disguised.created_by = None;
+    let written = store.update(&scope, &disguised, session.version, &[]).await.expect("update");
+    assert_eq!(written, Written::Done);
+    let read = store.find(&scope, &session.id).await.expect("find");
+    assert_eq!(read.as_ref(), Some(&next), "as updated");
+
+    let mut emptied = session.clone();
+    emptied.version = Version(3);
+    let written = store.update(&scope, &emptied, next.version, &[]).await.expect("update");
+    assert_eq!(written, Written::Done);
+    let read = store.find(&scope, &session.id).await.expect("find");
+    assert_eq!(read, Some(emptied), "every field can be emptied again");
+}
+
+/// Of two writes from the same version one happens; the other writes neither state nor events.
+pub async fn a_guarded_write_happens_once(
+    store: &(impl SessionStore + EventLog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (session, events) = fresh_session(&scope, environment);
+    store.insert(&scope, &session, &events).await.expect("insert");
+    let rename = |label: &str| {
+        let mut renamed = session.clone();
+        renamed.settings = Settings { label: Some(label.to_owned()), ..Settings::default() };
+        let change = renamed.created();
+        change.seal(scope.actor(), environment)
+    };
+    let (first, expected, news) = rename("first");
+    let written = store.update(&scope, &first, expected, &news).await.expect("update");
+    assert_eq!(written, Written::Done);
+    let (second, expected, news) = rename("second");
+    let written = store.update(&scope, &second, expected, &news).await.expect("update");
+    assert_eq!(written, Written::Raced);
+    let read = store.find(&scope, &session.id).await.expect("find").expect("it is there");
+    assert_eq!(read.settings.label.as_deref(), Some("first"));
+    let log = store.after(&scope, None, 10).await.expect("events");
+    let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [1, 2], "one event for the insert, one for the one update");
+}
+
+/// Another organization, and a caller confined to other sessions, meet nothing by any method.
+pub async fn nothing_is_visible_out_of_scope(
+    store: &(impl SessionStore + EventLog + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (session, events) = fresh_session(&scope, environment);
+    store.insert(&scope, &session, &events).await.expect("insert");
+    let confined = {
+        let mut caller = Caller::operator(scope.organization().clone());
+        caller.reach = Reach::Only([crate::SessionId::mint(environment.ulid())].into());
+        caller.may(Capability::Manage).expect("may manage")
+    };
+    let everything = SessionPage { after: None, limit: 200 };
+    for outside in [fresh_scope(environment), confined] {
+        let found = SessionStore::find(store, &outside, &session.id).await.expect("find");
+        assert_eq!(found, None);
+        assert_eq!(store.list(&outside, &everything).await.expect("list"), []);
+        assert_eq!(store.after(&outside, None, 10).await.expect("events"), []);
+        let change = session.clone().created();
+        let (next, expected, news) = change.seal(outside.actor(), environment);
+        let written = SessionStore::update(store, &outside, &next, expected, &news).await;
+        assert_eq!(written.expect("update"), Written::Raced);
+        let (_, retirement) = retired(&session, &outside, environment);
+        let written = store.retire(&outside, session.version, &retirement, &[]).await;
+        assert_eq!(written.expect("retire"), Written::Raced);
+    }
+    let read = SessionStore::find(store, &scope, &session.id).await.expect("find");
+    assert_eq!(read, Some(session), "untouched");
+    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no news of it");
+}
+
+/// Pages follow each other without a gap or an overlap, newest first, also among equal moments and
+/// while others are written; a confined caller's pages hold what it reaches.
+pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
+    let environment = TestEnvironment::new();
+    environment.pass(Duration::from_millis(std::process::id().into()));
+    let scope = fresh_scope(&*environment);
+    let mut all = Vec::new();
+    for n in 0..25 {
+        // Every third shares its moment with the one before.
+        environment.pass(Duration::from_millis(u64::from(n % 3 != 0)));
+        let (session, events) = fresh_session(&scope, &*environment);
+        store.insert(&scope, &session, &events).await.expect("insert");
+        all.push(session);
+    }
+    all.reverse();
+    let mut seen: Vec<Session> = Vec::new();
+    loop {
+        let after =
+            seen.last().map(|last| Position { created_at: last.created_at, id: last.id.clone() });
+        let page = store.list(&scope, &SessionPage { after, limit: 4 }).await.expect("list");
+        assert!(page.len() <= 4);
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page);
+        // One made meanwhile is newer than every page still to come.
+        environment.pass(Duration::from_secs(1));
+        let (late, events) = fresh_session(&scope, &*environment);
+        store.insert(&scope, &late, &events).await.expect("insert");
+    }
+    assert_eq!(seen, all);
+
+    let mut caller = Caller::operator(scope.organization().clone());
+    caller.reach = Reach::Only([all[3].id.clone(), all[20].id.clone()].into());
+    let confined = caller.may(Capability::Manage).expect("may manage");
+    let page = store.list(&confined, &SessionPage { after: None, limit: 10 }).await.expect("list");
+    assert_eq!(page, [all[3].clone(), all[20].clone()]);
+}
+
+/// Deleting leaves the retirement and the event in the session's place; a second time there is
+/// nothing to delete.
+pub async fn retiring_leaves_a_retirement_in_its_place(
+    store: &(impl SessionStore + EventLog + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (mut session, events) = fresh_session(&scope, environment);
+    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    store.insert(&scope, &session, &events).await.expect("insert");
+    let (news, retirement) = retired(&session, &scope, environment);
+    let written = store.retire(&scope, session.version, &retirement, &news).await;
+    assert_eq!(written.expect("retire"), Written::Done);
+    assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
+    assert_eq!(Backlog::find(store, &session.id).await.expect("find"), None);
+    let gateway = session.gateway.clone().expect("placed");
+    let retiring = store.retiring(&gateway).await.expect("retiring");
+    assert_eq!(retiring, std::slice::from_ref(&session.id));
+    let log = store.after(&scope, None, 10).await.expect("events");
+    assert_eq!(log, [events, news.clone()].concat());
+    let again = store.retire(&scope, session.version, &retirement, &news).await;
+    assert_eq!(again.expect("retire"), Written::Raced);
+    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second news");
+}
+
+fn retired(
+    session: &Session,
+    scope: &Scope,
+    environment: &dyn Environment,
+) -> (Vec<crate::Event>, crate::Retirement) {
+    let deadlines = Deadlines::default();
+    let (change, retirement) = session.clone().retire(scope.actor(), environment.now(), &deadlines);
+    let (_, _, events) = change.seal(scope.actor(), environment);
+    (events, retirement)
+}

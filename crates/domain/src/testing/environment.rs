@@ -1,0 +1,77 @@
+//! A clock that moves when told, names that count, and bells that never make a test wait.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    Timestamp,
+    ports::{Bell, Environment},
+};
+
+/// A clock that moves when told, and names that count up.
+#[derive(Debug)]
+pub struct TestEnvironment {
+    millis: AtomicI64,
+    names: AtomicU64,
+}
+
+impl TestEnvironment {
+    /// The morning of 2026-01-01.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { millis: AtomicI64::new(1_767_254_400_000), names: AtomicU64::new(1) })
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, duration: Duration) {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        self.millis.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Environment for TestEnvironment {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
+    }
+
+    fn ulid(&self) -> u128 {
+        let millis = u128::try_from(self.now().millis()).unwrap_or(0);
+        millis << 80 | u128::from(self.names.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// A bell that counts its rings. Waiting at it lets the test's clock pass instead of real time.
+#[derive(Debug)]
+pub struct TestBell {
+    environment: Arc<TestEnvironment>,
+    rings: AtomicU64,
+}
+
+impl TestBell {
+    /// A bell on this clock.
+    pub fn new(environment: Arc<TestEnvironment>) -> Arc<Self> {
+        Arc::new(Self { environment, rings: AtomicU64::new(0) })
+    }
+
+    /// How often it was rung.
+    pub fn rings(&self) -> u64 {
+        self.rings.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Bell for TestBell {
+    fn ring(&self) {
+        self.rings.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn wait(&self, at_most: Duration) {
+        self.environment.pass(at_most);
+    }
+}

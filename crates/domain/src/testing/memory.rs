@@ -1,0 +1,294 @@
+//! Every store port in memory: what callers see. The reconciler's side is in `memory_backlog`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    ApiKey, Event, EventId, GatewayId, KeyId, Node, Retirement, Scope, Session, SessionId,
+    Timestamp, Version,
+    ports::{
+        ApiKeyStore, EventLog, KeyDirectory, NodeStore, PortError, PortResult, SessionPage,
+        SessionStore, Written,
+    },
+};
+
+/// Everything that is remembered, in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) retirements: BTreeMap<SessionId, Retirement>,
+    pub(super) nodes: BTreeMap<GatewayId, Node>,
+    pub(super) keys: BTreeMap<KeyId, ApiKey>,
+    pub(super) events: Vec<Event>,
+    down: bool,
+}
+
+impl Memory {
+    /// Empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything in it, as text: two equal fingerprints are two equal states.
+    pub fn fingerprint(&self) -> String {
+        self.0.lock().map_or_else(|_| String::new(), |state| format!("{state:?}"))
+    }
+
+    /// All events of all organizations, oldest first.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().map_or_else(|_| Vec::new(), |state| state.events.clone())
+    }
+
+    /// All retirements.
+    pub fn retirements(&self) -> Vec<Retirement> {
+        let all = |state: MutexGuard<'_, State>| state.retirements.values().cloned().collect();
+        self.0.lock().map_or_else(|_| Vec::new(), all)
+    }
+
+    /// From now on every call fails as unavailable, or no longer.
+    pub fn set_down(&self, down: bool) {
+        if let Ok(mut state) = self.0.lock() {
+            state.down = down;
+        }
+    }
+
+    pub(super) fn state(&self) -> PortResult<MutexGuard<'_, State>> {
+        let state = self.0.lock().map_err(|_| PortError::Broken("poisoned".into()))?;
+        if state.down {
+            return Err(PortError::Unavailable("down, as the test wants it".into()));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    /// Replaces a session if it is still at `expected`.
+    pub(super) fn replace(
+        &mut self,
+        session: &Session,
+        expected: Version,
+        events: &[Event],
+    ) -> Written {
+        match self.sessions.get_mut(&session.id) {
+            Some(known) if known.version == expected => {
+                let (id, organization) = (known.id.clone(), known.organization.clone());
+                let (created_by, created_at) = (known.created_by.clone(), known.created_at);
+                *known = Session { id, organization, created_by, created_at, ..session.clone() };
+                self.events.extend_from_slice(events);
+                Written::Done
+            }
+            _ => Written::Raced,
+        }
+    }
+
+    fn visible(&self, scope: &Scope, id: &SessionId) -> Option<&Session> {
+        self.sessions.get(id).filter(|session| scope.covers(&session.organization, id))
+    }
+}
+
+#[async_trait]
+impl SessionStore for Memory {
+    async fn insert(&self, scope: &Scope, session: &Session, events: &[Event]) -> PortResult<()> {
+        let mut state = self.state()?;
+        if session.organization != *scope.organization() {
+            return Err(PortError::Broken("a session of another organization".into()));
+        }
+        if state.sessions.insert(session.id.clone(), session.clone()).is_some() {
+            return Err(PortError::Broken("the session exists".into()));
+        }
+        state.events.extend_from_slice(events);
+        Ok(())
+    }
+
+    async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
+        Ok(self.state()?.visible(scope, id).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
+        let state = self.state()?;
+        let mut sessions: Vec<_> = state
+            .sessions
+            .values()
+            .filter(|s| scope.covers(&s.organization, &s.id))
+            .filter(|s| {
+                let key = (s.created_at, &s.id);
+                page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
+            })
+            .cloned()
+            .collect();
+        sessions.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        sessions.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        Ok(sessions)
+    }
+
+    async fn update(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Version,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let mut state = self.state()?;
+        if state.visible(scope, &session.id).is_none() {
+            return Ok(Written::Raced);
+        }
+        Ok(state.replace(session, expected, events))
+    }
+
+    async fn retire(
+        &self,
+        scope: &Scope,
+        expected: Version,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let mut state = self.state()?;
+        let known = state.visible(scope, &retirement.session);
+        if known.is_none_or(|session| session.version != expected) {
+            return Ok(Written::Raced);
+        }
+        state.sessions.remove(&retirement.session);
+        state.retirements.insert(retirement.session.clone(), retirement.clone());
+        state.events.extend_from_slice(events);
+        Ok(Written::Done)
+    }
+}
+
+#[async_trait]
+impl NodeStore for Memory {
+    async fn enlist(&self, node: &Node) -> PortResult<u64> {
+        let mut state = self.state()?;
+        let boot = match state.nodes.get(&node.id) {
+            Some(known) if known.incarnation == node.incarnation => known.boot,
+            Some(known) => known.boot + 1,
+            None => 1,
+        };
+        state.nodes.insert(node.id.clone(), Node { boot, lost_at: None, ..node.clone() });
+        Ok(boot)
+    }
+
+    async fn beat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: u32,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        let mut state = self.state()?;
+        let known = state.nodes.get_mut(id);
+        let known = known.filter(|n| n.incarnation == incarnation && n.lost_at.is_none());
+        let Some(node) = known else { return Ok(false) };
+        (node.held, node.beat_at) = (held, now);
+        Ok(true)
+    }
+
+    async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
+        Ok(self.state()?.nodes.get(id).cloned())
+    }
+
+    async fn list(&self) -> PortResult<Vec<Node>> {
+        Ok(self.state()?.nodes.values().cloned().collect())
+    }
+
+    async fn lose(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        silent_since: Timestamp,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        let mut state = self.state()?;
+        let known = state.nodes.get_mut(id).filter(|node| {
+            node.incarnation == incarnation && node.beat_at < silent_since && node.lost_at.is_none()
+        });
+        let lost = known.is_some();
+        if let Some(node) = known {
+            node.lost_at = Some(now);
+        }
+        Ok(lost)
+    }
+}
+
+#[async_trait]
+impl ApiKeyStore for Memory {
+    async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()> {
+        let mut state = self.state()?;
+        if key.organization != *scope.organization() {
+            return Err(PortError::Broken("a key of another organization".into()));
+        }
+        state.keys.insert(key.id.clone(), key.clone());
+        state.events.extend_from_slice(events);
+        Ok(())
+    }
+
+    async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>> {
+        let state = self.state()?;
+        let ours =
+            |key: &&ApiKey| key.organization == *scope.organization() && key.revoked_at.is_none();
+        let mut keys: Vec<_> = state.keys.values().filter(ours).cloned().collect();
+        keys.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        Ok(keys)
+    }
+
+    async fn revoke(
+        &self,
+        scope: &Scope,
+        id: &KeyId,
+        now: Timestamp,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let mut state = self.state()?;
+        let known = state
+            .keys
+            .get_mut(id)
+            .filter(|key| key.organization == *scope.organization() && key.revoked_at.is_none());
+        let Some(key) = known else { return Ok(Written::Raced) };
+        key.revoked_at = Some(now);
+        state.events.extend_from_slice(events);
+        Ok(Written::Done)
+    }
+}
+
+#[async_trait]
+impl KeyDirectory for Memory {
+    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
+        Ok(self.state()?.keys.get(id).cloned())
+    }
+
+    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        if let Some(key) = self.state()?.keys.get_mut(id) {
+            key.last_used_at = key.last_used_at.max(Some(at));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventLog for Memory {
+    async fn after(
+        &self,
+        scope: &Scope,
+        after: Option<&EventId>,
+        limit: u32,
+    ) -> PortResult<Vec<Event>> {
+        let state = self.state()?;
+        let mut events: Vec<_> = state
+            .events
+            .iter()
+            .filter(|event| event.organization == *scope.organization())
+            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
+            .filter(|event| after.is_none_or(|after| event.id > *after))
+            .cloned()
+            .collect();
+        events.sort_by(|a, b| a.id.cmp(&b.id));
+        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(events)
+    }
+}

@@ -1,0 +1,155 @@
+//! Two organizations over memory stores. Everything of the first is marked with a canary that must
+//! never reach the second.
+
+use std::sync::Arc;
+
+use super::{Memory, PlainKeys, RememberingGateway, TestBell, TestEnvironment};
+use crate::{
+    Actor, ApiKeys, Caller, Capabilities, Deadlines, Enlistment, GatewayId, Nodes, OrganizationId,
+    Reach, Session, SessionPorts, Sessions, Settings, UserId,
+    ports::{Bell, Environment},
+};
+
+/// A word in every text of the first organization.
+pub const CANARY: &str = "canary";
+
+/// Two organizations, `acme-canary` and `zeta`, and everything they need.
+#[derive(Clone)]
+pub struct World {
+    /// What is remembered.
+    pub memory: Memory,
+    /// The one node, enlisted as `gw-test`.
+    pub gateway: RememberingGateway,
+    /// The clock.
+    pub environment: Arc<TestEnvironment>,
+    /// The reconciler's bell.
+    pub work: Arc<TestBell>,
+    /// The bell of whoever waits.
+    pub changes: Arc<TestBell>,
+    /// The deadlines in force.
+    pub deadlines: Deadlines,
+    /// The use cases of sessions.
+    pub sessions: Sessions,
+    /// The use cases of keys.
+    pub keys: ApiKeys,
+    /// The nodes' side.
+    pub nodes: Nodes,
+}
+
+impl World {
+    /// A fresh world, its node enlisted.
+    pub async fn new() -> Self {
+        let environment = TestEnvironment::new();
+        let gateway = RememberingGateway::new(environment.clone());
+        let bell = TestBell::new(environment.clone());
+        Self::with(environment, gateway, bell).await
+    }
+
+    /// A world whose waiting callers wait at this bell instead of a silent one: a test can have the
+    /// reconciler act whenever somebody waits.
+    pub async fn with_changes(
+        environment: Arc<TestEnvironment>,
+        gateway: RememberingGateway,
+        memory: Memory,
+        changes: Arc<dyn Bell>,
+    ) -> Self {
+        let silent = TestBell::new(environment.clone());
+        Self::build(environment, gateway, memory, silent, changes).await
+    }
+
+    async fn with(
+        environment: Arc<TestEnvironment>,
+        gateway: RememberingGateway,
+        bell: Arc<TestBell>,
+    ) -> Self {
+        Self::build(environment, gateway, Memory::new(), bell.clone(), bell).await
+    }
+
+    async fn build(
+        environment: Arc<TestEnvironment>,
+        gateway: RememberingGateway,
+        memory: Memory,
+        bell: Arc<TestBell>,
+        changes: Arc<dyn Bell>,
+    ) -> Self {
+        let (store, deadlines) = (Arc::new(memory.clone()), Deadlines::default());
+        let work = TestBell::new(environment.clone());
+        let ports = SessionPorts {
+            store: store.clone(),
+            nodes: store.clone(),
+            gateway: Arc::new(gateway.clone()),
+            environment: environment.clone(),
+            work: work.clone(),
+            changes: changes.clone(),
+        };
+        let nodes = Nodes::new(
+            store.clone(),
+            store.clone(),
+            environment.clone(),
+            work.clone(),
+            changes,
+            deadlines.clone(),
+        );
+        let world = Self {
+            sessions: Sessions::new(ports, deadlines.clone()),
+            keys: ApiKeys::new(store, Arc::new(PlainKeys), environment.clone()),
+            nodes,
+            memory,
+            gateway,
+            environment,
+            work,
+            changes: bell,
+            deadlines,
+        };
+        world.enlist("gw-test").await;
+        world
+    }
+
+    /// A node with room for a hundred sessions enlists.
+    pub async fn enlist(&self, id: &str) {
+        let enlistment = Enlistment {
+            id: GatewayId::parse(id).expect("a gateway's name"),
+            address: "http://127.0.0.1:1".to_owned(),
+            incarnation: format!("{id}-{}", self.environment.ulid()),
+            version: "test".to_owned(),
+            features: vec!["identity".to_owned()],
+            capacity: 100,
+        };
+        self.nodes.enlist(enlistment).await.expect("the memory store enlists");
+    }
+
+    /// An admin of the first organization.
+    pub fn acme() -> Caller {
+        person("acme-canary", "admin")
+    }
+
+    /// An admin of the second organization.
+    pub fn zeta() -> Caller {
+        person("zeta", "admin")
+    }
+
+    /// A member of the first organization, who may not manage.
+    pub fn acme_member() -> Caller {
+        person("acme-canary", "member")
+    }
+
+    /// A new session of the first organization, full of canaries.
+    pub async fn acme_session(&self) -> Session {
+        let settings = Settings {
+            label: Some(format!("{CANARY} label")),
+            metadata: [(format!("{CANARY}-key"), format!("{CANARY} value"))].into(),
+            ..Settings::default()
+        };
+        self.sessions.create(&Self::acme(), settings, false).await.expect("a valid session")
+    }
+}
+
+fn person(organization: &str, role: &str) -> Caller {
+    Caller {
+        actor: Actor::User(UserId::parse(&format!("user-of-{organization}"))),
+        organization: OrganizationId::parse(organization),
+        capabilities: Capabilities::of_role(role),
+        reach: Reach::Everything,
+        platform_admin: false,
+    }
+}

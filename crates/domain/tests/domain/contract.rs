@@ -1,0 +1,98 @@
+//! The memory store and the remembering gateway are trusted because they pass what adapters must.
+
+use async_trait::async_trait;
+use domain::{
+    Node,
+    ports::{Bell, Environment, Gateway, NodeStore},
+    testing::{Memory, World, contract},
+};
+
+macro_rules! memory_passes {
+    ($($claim:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $claim() {
+                let environment = domain::testing::TestEnvironment::new();
+                contract::$claim(&Memory::new(), &*environment).await;
+            }
+        )+
+    };
+}
+
+memory_passes!(
+    a_session_round_trips_whole,
+    a_guarded_write_happens_once,
+    nothing_is_visible_out_of_scope,
+    retiring_leaves_a_retirement_in_its_place,
+    a_claim_takes_what_is_due_and_puts_it_off,
+    the_backlog_finds_wakes_and_reschedules,
+    a_retirement_lives_until_it_is_finished,
+    a_node_enlists_beats_and_is_lost,
+    a_key_belongs_to_its_organization,
+    events_are_read_in_order_and_in_scope,
+);
+
+#[tokio::test]
+async fn a_list_walks_every_session_once() {
+    contract::a_list_walks_every_session_once(&Memory::new()).await;
+}
+
+struct Fake {
+    world: World,
+    node: Node,
+}
+
+impl Fake {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let node = world.memory.list().await.unwrap().remove(0);
+        Self { world, node }
+    }
+}
+
+#[async_trait]
+impl contract::Link for Fake {
+    fn gateway(&self) -> &dyn Gateway {
+        &self.world.gateway
+    }
+
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn environment(&self) -> &dyn Environment {
+        &*self.world.environment
+    }
+
+    fn pause(&self) -> &dyn Bell {
+        &*self.world.changes
+    }
+
+    async fn scan(&self, qr: &str) {
+        assert!(self.world.gateway.scan(qr));
+    }
+
+    async fn linked(&self) -> usize {
+        let held = self.world.gateway.held();
+        let linked = |id: &&domain::SessionId| {
+            self.world.gateway.snapshot(id).is_some_and(|s| s.identity.is_some())
+        };
+        held.iter().filter(linked).count()
+    }
+}
+
+#[tokio::test]
+async fn the_fake_gateway_lives_a_session_s_life() {
+    let fake = Fake::new().await;
+    contract::a_declared_session_pairs_works_stops_and_is_unlinked(&fake).await;
+}
+
+#[tokio::test]
+async fn the_fake_gateway_refuses_older_epochs() {
+    contract::an_older_epoch_is_refused(&Fake::new().await).await;
+}
+
+#[tokio::test]
+async fn the_fake_gateway_does_not_bring_back_what_it_forgot() {
+    contract::a_forgotten_session_stays_forgotten(&Fake::new().await).await;
+}
