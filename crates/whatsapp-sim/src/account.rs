@@ -7,7 +7,7 @@ use crate::kick::Refusal;
 use crate::prekeys::Bundle;
 use crate::signal::Signal;
 use crate::socket::Socket;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use wacore::libsignal::protocol::{CurveError, KeyPair};
 use wacore_binary::Node;
@@ -37,10 +37,13 @@ pub(crate) struct Account {
 }
 
 /// What a client told of itself when it asked to be linked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Description {
     pub(crate) platform: String,
     pub(crate) os: String,
+    /// It takes the first piece of history within the message that announces it.
+    pub(crate) inline_history: bool,
 }
 
 /// A linked device.

@@ -1,7 +1,9 @@
 //! An account's settings as the server keeps them: per collection a row of sealed patches, which it can number but
 //! not read.
 
+use crate::encoding::Text;
 use crate::stanza::{attribute, child_bytes, content, leaf, parent};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
@@ -13,22 +15,22 @@ const MAX_PATCHES: usize = 1000;
 const MAX_COLLECTIONS: usize = 16;
 
 /// The collections of one account.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct AppState {
     key: Option<SharedKey>,
-    collections: BTreeMap<String, Vec<Vec<u8>>>,
+    collections: BTreeMap<String, Vec<Text<Vec<u8>>>>,
 }
 
 /// The key that seals the patches; only phone and devices know it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SharedKey {
-    pub(crate) id: Vec<u8>,
-    pub(crate) data: [u8; 32],
+    pub(crate) id: Text<Vec<u8>>,
+    pub(crate) data: Text<[u8; 32]>,
 }
 
 impl AppState {
     pub(crate) fn key(&mut self) -> SharedKey {
-        let made = || SharedKey { id: vec![0, 0, 0, 0, 0, 1], data: rand::random() };
+        let made = || SharedKey { id: Text(vec![0, 0, 0, 0, 0, 1]), data: Text(rand::random()) };
         self.key.get_or_insert_with(made).clone()
     }
 
@@ -47,7 +49,7 @@ impl AppState {
         if known && let Some(patch) = patch(asked) {
             let patches = self.collections.entry(name.clone()).or_default();
             if seen == patches.len() && patches.len() < MAX_PATCHES {
-                patches.push(numbered(patch, patches.len() + 1));
+                patches.push(Text(numbered(patch, patches.len() + 1)));
                 return answer.attr("version", patches.len()).build();
             }
             answer = answer.attr("type", "error");
@@ -58,7 +60,7 @@ impl AppState {
         let patches = self.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
         let newer = patches.get(seen..).unwrap_or_default();
         if !newer.is_empty() {
-            children.push(parent("patches", newer.iter().map(|patch| leaf("patch", patch.clone()))));
+            children.push(parent("patches", newer.iter().map(|patch| leaf("patch", patch.0.clone()))));
         }
         let answer = answer.attr("version", patches.len());
         if children.is_empty() { answer.build() } else { answer.children(children).build() }

@@ -2,7 +2,9 @@
 //! leaf. A client that is told to trust this root verifies it as it verifies WhatsApp's own.
 
 use crate::clock;
+use crate::encoding::Text;
 use crate::keys::{self, Key};
+use serde::{Deserialize, Serialize};
 use wacore::libsignal::protocol::{CurveError, KeyPair};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
@@ -13,9 +15,35 @@ const INTERMEDIATE_SERIAL: u32 = 1;
 const LEAF_SERIAL: u32 = 2;
 const DAY: u64 = 86_400;
 
+/// The private keys of all three, as the state file keeps them.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    root: Text<Key>,
+    intermediate: Text<Key>,
+    server: Text<Key>,
+}
+
+impl Keys {
+    /// New keys, or those of a seed.
+    pub(crate) fn make(seed: Option<&str>) -> Result<Self, CurveError> {
+        let key = |purpose| match seed {
+            Some(seed) => keys::seeded(seed, purpose),
+            None => Ok(keys::generate()),
+        };
+        let private =
+            |purpose| Ok::<_, CurveError>(Text(*key(purpose)?.private_key.serialize()));
+        Ok(Self {
+            root: private("root")?,
+            intermediate: private("intermediate")?,
+            server: private("server")?,
+        })
+    }
+}
+
 /// The server's key pair and what vouches for it.
 #[derive(Clone)]
 pub(crate) struct Credentials {
+    pub(crate) keys: Keys,
     /// The key of the handshake.
     pub(crate) server: KeyPair,
     /// The encoded chain.
@@ -25,19 +53,17 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Makes a root, lets it sign an intermediate, and lets that one sign the server's key. Without a seed all
-    /// three keys are new.
-    pub(crate) fn make(seed: Option<&str>) -> Result<Self, CurveError> {
-        let key = |purpose| match seed {
-            Some(seed) => keys::seeded(seed, purpose),
-            None => Ok(keys::generate()),
-        };
-        let (root, intermediate, server) = (key("root")?, key("intermediate")?, key("server")?);
+    /// Lets the root sign the intermediate, and that one the server's key.
+    pub(crate) fn make(keys: Keys) -> Result<Self, CurveError> {
+        let root = keys::pair(&keys.root.0)?;
+        let intermediate = keys::pair(&keys.intermediate.0)?;
+        let server = keys::pair(&keys.server.0)?;
         let chain = CertChain {
             intermediate: certify(&root, ROOT_SERIAL, INTERMEDIATE_SERIAL, &intermediate)?,
             leaf: certify(&intermediate, INTERMEDIATE_SERIAL, LEAF_SERIAL, &server)?,
         };
-        Ok(Self { server, chain: chain.encode_to_vec(), anchor: keys::public(&root) })
+        let anchor = keys::public(&root);
+        Ok(Self { keys, server, chain: chain.encode_to_vec(), anchor })
     }
 }
 
@@ -64,6 +90,10 @@ fn certify(
 mod tests {
     use super::*;
 
+    fn made(seed: Option<&str>) -> Credentials {
+        Credentials::make(Keys::make(seed).unwrap()).unwrap()
+    }
+
     fn details(certificate: &NoiseCertificate) -> Details {
         Details::decode_from_slice(certificate.details.as_deref().unwrap()).unwrap()
     }
@@ -75,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_chain_is_signed_from_the_root_down_to_the_servers_key() {
-        let made = Credentials::make(None).unwrap();
+        let made = made(None);
         let chain = CertChain::decode_from_slice(&made.chain[..]).unwrap();
         let (intermediate, leaf) =
             (chain.intermediate.into_option().unwrap(), chain.leaf.into_option().unwrap());
@@ -88,15 +118,14 @@ mod tests {
 
     #[test]
     fn another_root_does_not_vouch_for_the_chain() {
-        let (ours, theirs) = (Credentials::make(None).unwrap(), Credentials::make(None).unwrap());
+        let (ours, theirs) = (made(None), made(None));
         let chain = CertChain::decode_from_slice(&ours.chain[..]).unwrap();
         assert!(!vouches(&theirs.anchor, &chain.intermediate.into_option().unwrap()));
     }
 
     #[test]
     fn one_seed_makes_the_same_keys_every_time() {
-        let [one, same] = [(); 2].map(|()| Credentials::make(Some("seed")).unwrap());
-        let other = Credentials::make(Some("another")).unwrap();
+        let [one, same, other] = ["seed", "seed", "another"].map(|seed| made(Some(seed)));
         assert_eq!(one.anchor, same.anchor);
         assert_eq!(keys::public(&one.server), keys::public(&same.server));
         assert_ne!(one.anchor, other.anchor);

@@ -231,6 +231,10 @@ impl Desk {
             || Reply::Plain(StatusCode::NOT_FOUND, "not_found", "there is no such path".into());
         let found = self.routes.at(&path).map_err(|_| unknown())?;
         let (route, params) = (*found.value, &found.params);
+        // A verb nobody knows is taken for a part of the number.
+        if params.get("number").is_some_and(|number| number.contains(':')) {
+            return Err(unknown());
+        }
         if *request.method() != route.method() {
             return Err(Reply::Method(route.method()));
         }

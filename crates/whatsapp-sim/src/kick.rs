@@ -1,10 +1,10 @@
 //! Ways a device is thrown out while its link stays: what is said at once, and what its next logins hear.
 
 use crate::account::{Device, Version};
+use crate::clock;
 use crate::stanza;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::time::Instant;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
@@ -26,10 +26,11 @@ pub enum Kick {
 }
 
 /// Why a device is not let in for now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Refusal {
-    /// Until then.
-    Banned(Instant),
+    /// Until then, in seconds since 1970.
+    Banned(u64),
     /// Up to and with this version.
     Outdated(Version),
     /// This many times.
@@ -60,7 +61,7 @@ impl Kick {
         unavailable: u32,
     ) -> Option<Refusal> {
         match self {
-            Self::Banned => Some(Refusal::Banned(Instant::now() + ban)),
+            Self::Banned => Some(Refusal::Banned(clock::seconds() + ban.as_secs())),
             Self::Outdated => Some(Refusal::Outdated(device.version)),
             Self::Unavailable => Some(Refusal::Unavailable(unavailable)),
             Self::Replaced | Self::Close => None,
@@ -78,13 +79,12 @@ pub(crate) fn judge(refusal: &mut Option<Refusal>, version: Version) -> Option<N
     };
     match refusal.take()? {
         Refusal::Banned(ends) => {
-            let left = ends.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left = ends.saturating_sub(clock::seconds());
+            if left == 0 {
                 return None;
             }
             *refusal = Some(Refusal::Banned(ends));
-            let seconds = left.as_secs().max(1);
-            Some(failure("402").attr("code", BAN_CODE).attr("expire", seconds).build())
+            Some(failure("402").attr("code", BAN_CODE).attr("expire", left).build())
         }
         Refusal::Outdated(last) if version <= last => {
             *refusal = Some(Refusal::Outdated(last));
@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn a_ban_says_when_it_ends_and_then_ends() {
-        let mut refusal = Some(Refusal::Banned(Instant::now() + Duration::from_secs(90)));
+        let mut refusal = Some(Refusal::Banned(clock::seconds() + 90));
         let node = judge(&mut refusal, Version::default()).unwrap();
         let expire: u64 = node.attrs.get("expire").unwrap().as_str().parse().unwrap();
         assert!((1..=90).contains(&expire));
-        let mut over = Some(Refusal::Banned(Instant::now()));
+        let mut over = Some(Refusal::Banned(clock::seconds()));
         assert_eq!((judge(&mut over, Version::default()), over), (None, None));
     }
 }

@@ -47,5 +47,6 @@ async fn main() -> anyhow::Result<()> {
         _ = int.recv() => {}
     }
     tracing::info!("stopping");
+    simulator.stop().await;
     Ok(())
 }

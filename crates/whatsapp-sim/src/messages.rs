@@ -2,6 +2,7 @@
 
 use crate::account::{Account, Parcel};
 use crate::clock;
+use crate::greeting;
 use crate::login::Seat;
 use crate::network::Network;
 use crate::socket::Socket;
@@ -63,6 +64,9 @@ pub(crate) fn activate(network: &Network, socket: &Socket, seat: &Seat) {
         return;
     }
     line.active = true;
+    if account.devices.get(&seat.device).is_some_and(|device| device.bundle.is_some()) {
+        greeting::greet(network, account, seat.device);
+    }
     let count = deliver(account, seat.device);
     let offline = NodeBuilder::new("offline").attr("count", count).build();
     socket.say(

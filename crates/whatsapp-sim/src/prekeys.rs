@@ -1,5 +1,6 @@
 //! The keys a device leaves with the server for those who want to write to it: kept, counted, digested, given away.
 
+use crate::encoding::Text;
 use crate::keys::Key;
 use crate::stanza::{child_bytes, leaf, parent};
 use serde::{Deserialize, Serialize};
@@ -14,17 +15,17 @@ const MAX_ONE_TIME: usize = 2000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignedKey {
     pub(crate) id: u32,
-    pub(crate) key: Key,
-    pub(crate) signature: Vec<u8>,
+    pub(crate) key: Text<Key>,
+    pub(crate) signature: Text<Vec<u8>>,
 }
 
 /// What a device left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bundle {
     pub(crate) registration: u32,
-    pub(crate) identity: Key,
+    pub(crate) identity: Text<Key>,
     pub(crate) signed: SignedKey,
-    one_time: VecDeque<(u32, Key)>,
+    one_time: VecDeque<(u32, Text<Key>)>,
 }
 
 impl Bundle {
@@ -33,12 +34,12 @@ impl Bundle {
         let one_time = upload.get_optional_child("list").and_then(|list| list.children());
         Some(Self {
             registration: number(&child_bytes(upload, "registration")?),
-            identity: key(upload, "identity")?,
+            identity: Text(key(upload, "identity")?),
             signed: SignedKey::read(upload.get_optional_child("skey")?)?,
             one_time: one_time
                 .unwrap_or_default()
                 .iter()
-                .filter_map(|k| Some((number(&child_bytes(k, "id")?), key(k, "value")?)))
+                .filter_map(|k| Some((number(&child_bytes(k, "id")?), Text(key(k, "value")?))))
                 .take(MAX_ONE_TIME)
                 .collect(),
         })
@@ -63,7 +64,7 @@ impl Bundle {
 
     /// A one-time key, which nobody else will get.
     pub(crate) fn take_one_time(&mut self) -> Option<(u32, Key)> {
-        self.one_time.pop_front()
+        self.one_time.pop_front().map(|(id, key)| (id, key.0))
     }
 
     /// The entry of an answer to a request for keys.
@@ -71,7 +72,7 @@ impl Bundle {
         let mut children = vec![
             leaf("registration", self.registration.to_be_bytes()),
             leaf("type", [5]),
-            leaf("identity", self.identity),
+            leaf("identity", self.identity.0),
             self.signed.node(),
         ];
         if let Some((id, key)) = self.take_one_time() {
@@ -82,11 +83,11 @@ impl Bundle {
 
     /// What the server holds, with a hash over it, for a client to compare.
     pub(crate) fn digest(&self) -> Node {
-        let one_time: Vec<&[u8]> = self.one_time.iter().map(|(_, key)| &key[..]).collect();
+        let one_time: Vec<&[u8]> = self.one_time.iter().map(|(_, key)| &key.0[..]).collect();
         let hash = wacore::prekeys::compute_key_bundle_digest(
-            &self.identity,
-            &self.signed.key,
-            &self.signed.signature,
+            &self.identity.0,
+            &self.signed.key.0,
+            &self.signed.signature.0,
             &one_time,
         );
         parent(
@@ -94,7 +95,7 @@ impl Bundle {
             [
                 leaf("registration", self.registration.to_be_bytes()),
                 leaf("type", [5]),
-                leaf("identity", self.identity),
+                leaf("identity", self.identity.0),
                 self.signed.node(),
                 parent("list", self.one_time.iter().map(|(id, _)| leaf("id", three(*id)))),
                 leaf("hash", hash),
@@ -108,8 +109,8 @@ impl SignedKey {
     pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
         Some(Self {
             id: number(&child_bytes(node, "id")?),
-            key: key(node, "value")?,
-            signature: child_bytes(node, "signature").filter(|s| s.len() == 64)?,
+            key: Text(key(node, "value")?),
+            signature: child_bytes(node, "signature").filter(|s| s.len() == 64).map(Text)?,
         })
     }
 
@@ -118,8 +119,8 @@ impl SignedKey {
             "skey",
             [
                 leaf("id", three(self.id)),
-                leaf("value", self.key),
-                leaf("signature", self.signature.clone()),
+                leaf("value", self.key.0),
+                leaf("signature", self.signature.0.clone()),
             ],
         )
     }
@@ -144,7 +145,7 @@ mod tests {
 
     fn upload(ids: &[u32], identity: u8) -> Bundle {
         let keys = ids.iter().map(|id| parent("key", [leaf("id", three(*id)), leaf("value", [7; 32])]));
-        let signed = SignedKey { id: 9, key: [2; 32], signature: vec![3; 64] };
+        let signed = SignedKey { id: 9, key: Text([2; 32]), signature: Text(vec![3; 64]) };
         let node = parent(
             "iq",
             [

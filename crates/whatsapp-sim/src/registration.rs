@@ -54,7 +54,13 @@ fn describe(payload: &ClientPayload) -> Description {
     let props = props.and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
     let props = props.unwrap_or_default();
     let platform = props.platform_type.map_or("unknown".into(), |p| format!("{p:?}"));
-    Description { platform: platform.to_lowercase(), os: props.os.unwrap_or_default() }
+    let history = props.history_sync_config.as_option();
+    let inline = history.and_then(|history| history.inline_initial_payload_in_e2_ee_msg);
+    Description {
+        platform: platform.to_lowercase(),
+        os: props.os.unwrap_or_default(),
+        inline_history: inline.unwrap_or(false),
+    }
 }
 
 /// The version a client gives of itself.

@@ -152,8 +152,8 @@ fn prekey_bundle(device: u32, bundle: &mut Bundle) -> Result<PreKeyBundle, Signa
         device.into(),
         one_time,
         bundle.signed.id.into(),
-        keys::curve(&bundle.signed.key)?,
-        bundle.signed.signature.clone(),
-        IdentityKey::new(keys::curve(&bundle.identity)?),
+        keys::curve(&bundle.signed.key.0)?,
+        bundle.signed.signature.0.clone(),
+        IdentityKey::new(keys::curve(&bundle.identity.0)?),
     )?)
 }

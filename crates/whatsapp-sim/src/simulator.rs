@@ -1,23 +1,27 @@
 //! A running network: its socket, its root of trust, and its phones.
 
 use crate::account::Account;
-use crate::certificate::Credentials;
+use crate::certificate::{Credentials, Keys};
 use crate::config::Config;
 use crate::error::{PhoneError, StartError};
 use crate::faults::Faults;
+use crate::ledger::{self, Ledger};
 use crate::network::Network;
 use crate::phone::Phone;
 use crate::server;
 use crate::world::World;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
+use wacore::libsignal::protocol::CurveError;
 
 /// A simulated WhatsApp network on loopback. It stops when dropped.
 pub struct Simulator {
     network: Arc<Network>,
     address: SocketAddr,
+    keeper: Mutex<Option<JoinHandle<()>>>,
     _stop: DropGuard,
 }
 
@@ -33,12 +37,22 @@ impl Simulator {
         let listener = bind(config.listen).await?;
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let credentials = Credentials::make(config.trust_anchor_seed.as_deref())
-            .map_err(|e| StartError::Keys(e.to_string()))?;
-        let network = Arc::new(Network::new(config, credentials, World::default()));
+        let (credentials, world) = remember(&config)?;
+        let network = Arc::new(Network::new(config, credentials, world));
         tokio::spawn(server::listen(Arc::clone(&network), listener));
+        let keeper = network.config.state.clone();
+        let keeper = keeper.map(|path| tokio::spawn(ledger::keep(Arc::clone(&network), path)));
         let stop = network.stopping.clone().drop_guard();
-        Ok(Self { network, address, _stop: stop })
+        Ok(Self { network, address, keeper: Mutex::new(keeper), _stop: stop })
+    }
+
+    /// Closes all connections and, with a state file, waits until everything is in it.
+    pub async fn stop(&self) {
+        self.network.stopping.cancel();
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.await;
+        }
     }
 
     /// Where clients connect to.
@@ -102,6 +116,23 @@ impl Simulator {
     pub fn waiting_clients(&self) -> usize {
         self.network.world().candidates.len()
     }
+}
+
+/// What the state file knows, and what the seed says; where both are silent, all is new.
+fn remember(config: &Config) -> Result<(Credentials, World), StartError> {
+    let failed = |error: CurveError| StartError::Keys(error.to_string());
+    let ledger = match &config.state {
+        Some(path) => {
+            Ledger::read(path).map_err(|error| StartError::State(path.clone(), error))?
+        }
+        None => None,
+    };
+    let keys = match (&config.trust_anchor_seed, &ledger) {
+        (None, Some(ledger)) => ledger.keys.clone(),
+        (seed, _) => Keys::make(seed.as_deref()).map_err(failed)?,
+    };
+    let world = ledger.map(Ledger::world).transpose().map_err(failed)?.unwrap_or_default();
+    Ok((Credentials::make(keys).map_err(failed)?, world))
 }
 
 /// Listens on loopback and nowhere else.

@@ -1,0 +1,163 @@
+//! The state file: what a simulator knows at its end, so that the next one starts as the same network. Conversations
+//! and what waited for delivery are not in it: a phone opens new ones.
+
+use crate::account::{Account, Description, Device, Version};
+use crate::app_state::AppState;
+use crate::certificate::Keys;
+use crate::encoding::Text;
+use crate::keys::{self, Key};
+use crate::kick::Refusal;
+use crate::network::Network;
+use crate::prekeys::Bundle;
+use crate::world::World;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wacore::libsignal::protocol::CurveError;
+
+/// The whole file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ledger {
+    pub(crate) keys: Keys,
+    phones: Vec<PhoneRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PhoneRecord {
+    number: String,
+    lid: String,
+    name: String,
+    private_key: Text<Vec<u8>>,
+    raw_id: u32,
+    hosted: bool,
+    last_device: u32,
+    app_state: AppState,
+    devices: Vec<DeviceRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DeviceRecord {
+    id: u32,
+    noise: Text<Key>,
+    identity: Text<Key>,
+    description: Description,
+    linked_at: u64,
+    bundle: Option<Bundle>,
+    greeted: bool,
+    refusal: Option<Refusal>,
+    version: Version,
+}
+
+impl Ledger {
+    /// Reads a file; `None` when there is none yet.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, String> {
+        match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| e.to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The world it tells of, with everybody away.
+    pub(crate) fn world(self) -> Result<World, CurveError> {
+        let mut world = World::default();
+        for phone in self.phones {
+            let account = phone.account()?;
+            world.accounts.insert(account.number.clone(), account);
+        }
+        Ok(world)
+    }
+
+    fn of(network: &Network) -> Self {
+        let world = network.world();
+        let phones = world.accounts.values().map(PhoneRecord::of).collect();
+        Self { keys: network.credentials.keys.clone(), phones }
+    }
+
+    /// Replaces the file, or leaves it as it was.
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(".draft");
+        let draft = PathBuf::from(draft);
+        std::fs::write(&draft, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(&draft, path)
+    }
+}
+
+impl PhoneRecord {
+    fn of(account: &Account) -> Self {
+        Self {
+            number: account.number.clone(),
+            lid: account.lid.clone(),
+            name: account.name.clone(),
+            private_key: Text(account.keys.private_key.serialize().to_vec()),
+            raw_id: account.raw_id,
+            hosted: account.hosted,
+            last_device: account.last_device,
+            app_state: account.app_state.clone(),
+            devices: account.devices.values().map(DeviceRecord::of).collect(),
+        }
+    }
+
+    fn account(self) -> Result<Account, CurveError> {
+        let keys = keys::pair(&self.private_key.0)?;
+        let mut account = Account::with(&self.number, &self.lid, &self.name, keys, self.raw_id)?;
+        account.hosted = self.hosted;
+        account.last_device = self.last_device;
+        account.app_state = self.app_state;
+        account.devices = self.devices.into_iter().map(|d| (d.id, d.device())).collect();
+        Ok(account)
+    }
+}
+
+impl DeviceRecord {
+    fn of(device: &Device) -> Self {
+        Self {
+            id: device.id,
+            noise: Text(device.noise),
+            identity: Text(device.identity),
+            description: device.description.clone(),
+            linked_at: device.linked_at,
+            bundle: device.bundle.clone(),
+            // A greeting that is still on its way is lost with us, and must be said again.
+            greeted: device.greeted && device.parcels.iter().all(|parcel| parcel.arrived),
+            refusal: device.refusal.clone(),
+            version: device.version,
+        }
+    }
+
+    fn device(self) -> Device {
+        Device {
+            linked_at: self.linked_at,
+            bundle: self.bundle,
+            greeted: self.greeted,
+            refusal: self.refusal,
+            version: self.version,
+            ..Device::new(self.id, self.noise.0, self.identity.0, self.description)
+        }
+    }
+}
+
+/// Writes the file whenever the world has changed, and once more at the end.
+pub(crate) async fn keep(network: Arc<Network>, path: PathBuf) {
+    let mut changes = network.changes.subscribe();
+    loop {
+        let stopping = network.stopping.is_cancelled();
+        let (ledger, to) = (Ledger::of(&network), path.clone());
+        match tokio::task::spawn_blocking(move || ledger.write(&to)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, path = %path.display(), "state not saved"),
+            Err(error) => tracing::error!(%error, "state not saved"),
+        }
+        if stopping {
+            return;
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = network.stopping.cancelled() => {}
+        }
+    }
+}
