@@ -1,0 +1,298 @@
+//! The issuer's key set over time: rotation, withdrawal, outage, and strangers who would have us
+//! fetch it for them.
+
+use std::{sync::Arc, time::Duration};
+
+use auth::Config;
+use futures_util::future::join_all;
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+
+use crate::{
+    issuer::Issuer,
+    signer::{Signer, claims, encode},
+    world::{World, denied, inline, unavailable, until},
+};
+
+const UNKNOWN: &str = "the token's key is unknown";
+const COOL_DOWN: Duration = Duration::from_secs(30);
+
+fn signer(id: &str) -> Signer {
+    Signer::new(Algorithm::EdDSA, id)
+}
+
+/// A door whose key set has arrived.
+async fn loaded(config: Config) -> World {
+    let world = World::new(config).await;
+    let jwt = world.jwt.clone().unwrap();
+    until("a key set is loaded", || async { jwt.is_ready() }).await;
+    world
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_when_a_token_first_names_it_and_a_withdrawn_one_is_gone() {
+    let (old, new) = (signer("old"), signer("new"));
+    let issuer = Issuer::new(&[old.jwk()]).await;
+    let world = loaded(issuer.config()).await;
+    assert!(world.bearer(&old.token(&claims())).await.is_ok());
+    assert_eq!(issuer.fetches(), 1);
+
+    issuer.publish(&[new.jwk()]);
+    assert!(world.bearer(&old.token(&claims())).await.is_ok(), "known keys cause no fetch");
+    assert_eq!(issuer.fetches(), 1);
+    assert!(world.bearer(&new.token(&claims())).await.is_ok());
+    assert_eq!(issuer.fetches(), 2);
+    assert_eq!(denied(world.bearer(&old.token(&claims())).await), UNKNOWN);
+}
+
+#[tokio::test]
+async fn five_hundred_unknown_keys_cause_one_fetch() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let world = loaded(issuer.config()).await;
+    let tokens: Vec<_> =
+        (0..500).map(|n| known.with_header(json!({ "kid": format!("unknown-{n}") }))).collect();
+    let answers = join_all(tokens.iter().map(|token| world.bearer(token))).await;
+    for answer in answers {
+        assert_eq!(denied(answer), UNKNOWN);
+    }
+    for token in &tokens {
+        denied(world.bearer(token).await);
+    }
+    assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
+
+    world.clock.advance(COOL_DOWN);
+    join_all(tokens.iter().map(|token| world.bearer(token))).await;
+    assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
+}
+
+#[tokio::test]
+async fn a_key_that_comes_during_the_cool_down_is_known_after_it() {
+    let (old, new) = (signer("old"), signer("new"));
+    let issuer = Issuer::new(&[old.jwk()]).await;
+    let world = loaded(issuer.config()).await;
+    denied(world.bearer(&new.token(&claims())).await);
+    issuer.publish(&[old.jwk(), new.jwk()]);
+    world.clock.advance(Duration::from_millis(29_999));
+    assert_eq!(denied(world.bearer(&new.token(&claims())).await), UNKNOWN);
+    world.clock.advance(Duration::from_millis(1));
+    assert!(world.bearer(&new.token(&claims())).await.is_ok());
+    assert_eq!(issuer.fetches(), 3);
+}
+
+#[tokio::test]
+async fn a_known_key_waits_for_nothing_while_the_issuer_is_slow() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let patience = Duration::from_mins(10);
+    let fetch_timeout = Duration::from_mins(10);
+    let world = Arc::new(loaded(Config { patience, fetch_timeout, ..issuer.config() }).await);
+    issuer.hold(true);
+    let waiting = {
+        let (world, token) = (Arc::clone(&world), signer("unknown").token(&claims()));
+        tokio::spawn(async move { world.bearer(&token).await })
+    };
+    until("the fetch is under way", || async { issuer.fetches() == 2 }).await;
+    for _ in 0..100 {
+        assert!(world.bearer(&known.token(&claims())).await.is_ok());
+    }
+    assert!(!waiting.is_finished(), "the issuer was never waited for");
+    issuer.hold(false);
+    assert_eq!(denied(waiting.await.unwrap()), UNKNOWN);
+}
+
+#[tokio::test]
+async fn an_unknown_key_waits_for_a_slow_issuer_no_longer_than_its_patience() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let (patience, fetch_timeout) = (Duration::from_millis(50), Duration::from_mins(10));
+    let world = loaded(Config { patience, fetch_timeout, ..issuer.config() }).await;
+    issuer.hold(true);
+    // The issuer does not answer before this has: it ends by its patience alone.
+    assert_eq!(denied(world.bearer(&signer("unknown").token(&claims())).await), UNKNOWN);
+    issuer.hold(false);
+}
+
+#[tokio::test]
+async fn the_last_good_set_serves_while_the_issuer_is_down_until_it_is_too_old() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let world = loaded(issuer.config()).await;
+    let ever = known.with_claims(json!({ "exp": 4_000_000_000_i64 }));
+    for (status, body) in [
+        ("503 Service Unavailable", ""),
+        ("200 OK", "<html>"),
+        ("200 OK", "{\"keys\":{}}"),
+        ("302 Found\r\nlocation: http://127.0.0.1:9/", ""),
+        ("200 OK", &" ".repeat(600 * 1024)),
+    ] {
+        issuer.answer(status, body);
+        world.clock.advance(COOL_DOWN);
+        let before = issuer.fetches();
+        denied(world.bearer(&signer("unknown").token(&claims())).await);
+        assert_eq!(issuer.fetches(), before + 1, "{status}");
+        assert!(world.bearer(&ever).await.is_ok(), "{status}");
+    }
+    issuer.answer("503 Service Unavailable", "");
+    world.clock.advance(Duration::from_secs(24 * 3600 - 5 * 30));
+    assert!(world.bearer(&ever).await.is_ok());
+    world.clock.advance(Duration::from_millis(1));
+    unavailable(world.bearer(&ever).await);
+    assert!(!world.jwt.as_ref().unwrap().is_ready());
+
+    issuer.publish(&[known.jwk()]);
+    world.clock.advance(COOL_DOWN);
+    assert!(world.bearer(&ever).await.is_ok(), "it recovers by itself");
+}
+
+#[tokio::test]
+async fn an_issuer_that_withdraws_every_key_is_believed() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let world = loaded(issuer.config()).await;
+    issuer.publish(&[]);
+    denied(world.bearer(&signer("unknown").token(&claims())).await);
+    assert_eq!(denied(world.bearer(&known.token(&claims())).await), UNKNOWN);
+}
+
+#[tokio::test]
+async fn without_ever_a_key_set_a_login_token_is_unavailable_not_wrong() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[]).await;
+    let world = World::new(issuer.config()).await;
+    unavailable(world.bearer(&known.token(&claims())).await);
+    assert!(!world.jwt.as_ref().unwrap().is_ready(), "a set without a usable key is none");
+    issuer.publish(&[known.jwk()]);
+    world.clock.advance(COOL_DOWN);
+    assert!(world.bearer(&known.token(&claims())).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_request_that_comes_before_the_first_key_set_waits_for_it() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    issuer.hold(true);
+    let patience = Duration::from_mins(10);
+    let world = World::new(Config { patience, ..issuer.config() }).await;
+    let token = known.token(&claims());
+    let answer = async {
+        until("the first fetch is under way", || async { issuer.fetches() == 1 }).await;
+        issuer.hold(false);
+    };
+    let (caller, ()) = tokio::join!(world.bearer(&token), answer);
+    assert!(caller.is_ok());
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test]
+async fn the_set_is_refreshed_in_the_background() {
+    let (old, new) = (signer("old"), signer("new"));
+    let issuer = Issuer::new(&[old.jwk()]).await;
+    let refresh = Duration::from_millis(10);
+    let world = loaded(Config { refresh, ..issuer.config() }).await;
+    issuer.publish(&[new.jwk()]);
+    // Nobody asks for a new key: the old one's holder alone is at the door.
+    let token = old.token(&claims());
+    until("the old key is gone", || async { world.bearer(&token).await.is_err() }).await;
+    assert!(world.bearer(&new.token(&claims())).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_refreshing_ends_with_the_door() {
+    let known = signer("known");
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let world = loaded(Config { refresh: Duration::from_millis(1), ..issuer.config() }).await;
+    let watched = Arc::downgrade(world.jwt.as_ref().unwrap());
+    let clock = Arc::clone(&world.clock);
+    drop(world);
+    assert!(watched.upgrade().is_none());
+    // The refresher held the clock too.
+    until("the task is gone", || async { Arc::strong_count(&clock) == 1 }).await;
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_when_it_changed_and_a_broken_one_is_not_believed() {
+    let (old, new) = (signer("old"), signer("new"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    std::fs::write(&path, json!({ "keys": [old.jwk()] }).to_string()).unwrap();
+    let jwks = Some(auth::Source::parse(path.to_str().unwrap(), false).unwrap());
+    let refresh = Duration::from_millis(10);
+    let world = World::new(Config { jwks, refresh, ..Config::default() }).await;
+    assert!(world.bearer(&old.token(&claims())).await.is_ok(), "there from the first moment");
+
+    std::fs::write(&path, "{\"keys\":").unwrap();
+    world.clock.advance(COOL_DOWN);
+    denied(world.bearer(&new.token(&claims())).await);
+    assert!(world.bearer(&old.token(&claims())).await.is_ok());
+
+    std::fs::write(&path, json!({ "keys": [new.jwk()] }).to_string()).unwrap();
+    let token = new.token(&claims());
+    until("the new key is known", || async { world.bearer(&token).await.is_ok() }).await;
+    assert_eq!(denied(world.bearer(&old.token(&claims())).await), UNKNOWN);
+}
+
+/// A set full of what is none of our business, with one good key in it.
+#[tokio::test]
+async fn foreign_weak_and_malformed_keys_spoil_nothing_and_verify_nothing() {
+    let good = signer("good");
+    let (rsa, ec) = (Signer::new(Algorithm::RS256, "rsa"), Signer::new(Algorithm::ES256, "ec"));
+    let changed = |signer: &Signer, member: &str, value: Value| {
+        let mut jwk = signer.jwk();
+        jwk[member] = value;
+        jwk
+    };
+    let weak = encode([[0xc3].as_slice(), &[0x55; 126], &[1]].concat());
+    let keys = [
+        json!("not an object"),
+        json!(7),
+        json!({}),
+        json!({ "kty": "AKP", "alg": "ML-DSA-44", "kid": "pq", "pub": "AA" }),
+        json!({ "kty": "OKP", "crv": "X25519", "use": "enc", "kid": "x", "x": encode([7; 32]) }),
+        json!({ "kty": "oct", "kid": "shared", "k": encode("secret"), "alg": "HS256" }),
+        json!({ "kty": "RSA", "kid": "weak", "n": weak, "e": "AQAB" }),
+        json!({ "kty": "RSA", "kid": "halfless", "n": rsa.bare_jwk()["n"] }),
+        changed(&rsa, "e", json!("AQ")),
+        changed(&rsa, "e", json!("Ag")),
+        changed(&rsa, "alg", json!("RS512")),
+        changed(&rsa, "alg", json!("RSA-OAEP")),
+        changed(&rsa, "alg", json!("ES256")),
+        changed(&rsa, "use", json!("enc")),
+        changed(&rsa, "key_ops", json!(["sign"])),
+        changed(&rsa, "kid", json!(7)),
+        changed(&rsa, "n", json!("not base64!")),
+        changed(&ec, "crv", json!("P-384")),
+        changed(&ec, "crv", json!("secp256k1")),
+        changed(&ec, "x", json!("AA")),
+        good.jwk(),
+    ];
+    let world = World::with_keys(&keys).await;
+    assert!(world.bearer(&good.token(&claims())).await.is_ok());
+    for signer in [&rsa, &ec] {
+        assert_eq!(denied(world.bearer(&signer.token(&claims())).await), UNKNOWN, "{}", signer.id);
+    }
+    for kid in ["pq", "x", "shared", "weak", "halfless"] {
+        let token = good.with_header(json!({ "kid": kid }));
+        assert_eq!(denied(world.bearer(&token).await), UNKNOWN, "{kid}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_used_for_nothing_but_what_it_says_it_is_for() {
+    let signer = Signer::new(Algorithm::RS256, "k1");
+    let mut jwk = signer.jwk();
+    jwk["alg"] = json!("PS256");
+    let world = World::new(inline(&[jwk])).await;
+    let cause = denied(world.bearer(&signer.token(&claims())).await);
+    assert_eq!(cause, "the token's algorithm does not fit the key");
+}
+
+#[tokio::test]
+async fn an_rsa_key_with_a_sign_byte_in_front_is_read() {
+    let signer = Signer::new(Algorithm::RS256, "k1");
+    let mut jwk = signer.jwk();
+    // A multiple of three bytes before, so that the text can simply be put in front.
+    jwk["n"] = json!(format!("AAAA{}", jwk["n"].as_str().unwrap()));
+    let world = World::with_keys(&[jwk]).await;
+    assert!(world.bearer(&signer.token(&claims())).await.is_ok());
+}

@@ -1,0 +1,139 @@
+//! API keys at the door.
+
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use auth::KeyForge;
+use domain::{
+    Actor, ApiKey, Capabilities, Capability, KeyId, OrganizationId, Reach, SessionId, Timestamp,
+    ports::KeyMaker,
+};
+
+use crate::world::{NOW, World, denied, unavailable, until};
+
+/// A key of `acme` in the directory, changed as told, and its text.
+fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String) {
+    let id = KeyId::mint(u128::MAX / 3 + world.directory.keys.lock().unwrap().len() as u128);
+    let made = KeyForge::default().make(&id);
+    let mut key = ApiKey {
+        id: id.clone(),
+        organization: OrganizationId::parse("acme").unwrap(),
+        name: "ci".into(),
+        capabilities: [Capability::Read].into_iter().collect(),
+        sessions: None,
+        digest: made.digest,
+        created_by: Actor::Operator,
+        created_at: Timestamp::from_millis(0),
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    change(&mut key);
+    world.directory.keys.lock().unwrap().insert(id.clone(), key);
+    (id, made.key)
+}
+
+async fn world() -> World {
+    World::new(auth::Config::default()).await
+}
+
+#[tokio::test]
+async fn a_key_lets_its_holder_in_by_either_header() {
+    let world = world().await;
+    let mine = SessionId::mint(1);
+    let (id, text) = add(&world, |key| key.sessions = Some([mine.clone()].into()));
+    for answer in [world.bearer(&text).await, world.api_key(&text).await] {
+        let caller = answer.unwrap();
+        assert_eq!(caller.actor, Actor::Key(id.clone()));
+        assert_eq!(caller.organization, OrganizationId::parse("acme"));
+        assert_eq!(caller.capabilities, Capabilities::from_iter([Capability::Read]));
+        assert_eq!(caller.reach, Reach::Only([mine.clone()].into()));
+        assert!(!caller.platform_admin);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_and_a_wrong_secret_are_both_denied_after_the_same_look_up() {
+    let world = world().await;
+    let (id, _) = add(&world, |_| {});
+    let wrong = KeyForge::default().make(&id).key;
+    let unknown = KeyForge::default().make(&KeyId::mint(5)).key;
+    assert_eq!(denied(world.api_key(&wrong).await), "wrong API key secret");
+    assert_eq!(denied(world.api_key(&unknown).await), "unknown API key");
+    assert_eq!(*world.directory.looked_up.lock().unwrap(), [id, KeyId::mint(5)]);
+}
+
+#[tokio::test]
+async fn a_typo_is_refused_without_a_look_up() {
+    let world = world().await;
+    let (_, text) = add(&world, |_| {});
+    for typo in
+        ["wa_", "wa_x_y", &text[..text.len() - 1], &text.to_uppercase(), &format!("{text} ")]
+    {
+        assert_eq!(denied(world.api_key(typo).await), "malformed API key", "{typo}");
+    }
+    assert_eq!(denied(world.bearer(&text[..40]).await), "malformed API key");
+    assert!(world.directory.looked_up.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn revoked_and_expired_keys_are_denied_and_a_wrong_secret_learns_nothing_of_it() {
+    let world = world().await;
+    let (revoked_id, revoked) = add(&world, |key| key.revoked_at = Some(Timestamp::from_millis(1)));
+    let (_, short) =
+        add(&world, |key| key.expires_at = Some(Timestamp::from_millis((NOW + 60) * 1000)));
+    assert_eq!(denied(world.api_key(&revoked).await), "revoked or expired API key");
+    let wrong = KeyForge::default().make(&revoked_id).key;
+    assert_eq!(denied(world.api_key(&wrong).await), "wrong API key secret");
+    assert!(world.api_key(&short).await.is_ok());
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(denied(world.api_key(&short).await), "revoked or expired API key");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_down_is_nobodys_fault() {
+    let world = world().await;
+    let (_, text) = add(&world, |_| {});
+    world.directory.down.store(true, SeqCst);
+    unavailable(world.api_key(&text).await);
+    assert_eq!(denied(world.api_key("wa_typo").await), "malformed API key");
+    world.directory.down.store(false, SeqCst);
+    assert!(world.api_key(&text).await.is_ok());
+}
+
+#[tokio::test]
+async fn use_is_noted_once_a_minute_and_only_of_keys_that_were_good() {
+    let world = world().await;
+    let (id, text) = add(&world, |_| {});
+    let (_, revoked) = add(&world, |key| key.revoked_at = Some(Timestamp::from_millis(1)));
+    for _ in 0..100 {
+        world.api_key(&text).await.unwrap();
+        denied(world.api_key(&revoked).await);
+    }
+    let directory = Arc::clone(&world.directory);
+    let noted = || directory.used.lock().unwrap().clone();
+    until("noted", || async { !noted().is_empty() }).await;
+    world.clock.advance(Duration::from_secs(61));
+    for _ in 0..100 {
+        world.api_key(&text).await.unwrap();
+    }
+    until("noted again", || async { noted().len() > 1 }).await;
+    let at = |second| Timestamp::from_millis((NOW + second) * 1000);
+    assert_eq!(noted(), [(id.clone(), at(0)), (id, at(61))]);
+}
+
+#[tokio::test]
+async fn a_use_that_another_router_noted_is_not_noted_again() {
+    let world = world().await;
+    let just_now = Timestamp::from_millis((NOW - 30) * 1000);
+    let (_, known) = add(&world, |key| key.last_used_at = Some(just_now));
+    let (id, text) = add(&world, |_| {});
+    world.api_key(&known).await.unwrap();
+    world.api_key(&text).await.unwrap();
+    let directory = Arc::clone(&world.directory);
+    until("the other was noted", || async { !directory.used.lock().unwrap().is_empty() }).await;
+    let noted: Vec<_> = directory.used.lock().unwrap().iter().map(|(id, _)| id.clone()).collect();
+    assert_eq!(noted, [id]);
+}

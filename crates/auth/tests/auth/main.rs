@@ -1,0 +1,17 @@
+//! The door, tried from outside: real signatures, a real issuer on a loopback socket, and a corpus
+//! of tokens that must not pass.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "the whole binary is tests; clippy knows only #[test] functions"
+)]
+
+mod hostile;
+mod issuer;
+mod key_sets;
+mod keys;
+mod shapes;
+mod signer;
+mod start;
+mod tokens;
+mod world;
