@@ -1,6 +1,9 @@
 //! What remains of a deleted session until WhatsApp and the node have let go of it.
 
-use crate::{Actor, GatewayId, OrganizationId, SessionId, Timestamp};
+use crate::{
+    Actor, Event, EventId, EventName, GatewayId, LogoutOutcome, OrganizationId, SessionId,
+    Timestamp, ports::Environment,
+};
 
 /// A deleted session's device that is still to be unlinked, and its keys still to be wiped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,4 +30,24 @@ pub struct Retirement {
     pub sequence: u64,
     /// The outcome, once it is told; what then remains is wiping the keys.
     pub told: bool,
+}
+
+impl Retirement {
+    /// Tells how the unlink ended; nothing when that was told before.
+    pub fn tell(&mut self, outcome: LogoutOutcome, environment: &dyn Environment) -> Vec<Event> {
+        if std::mem::replace(&mut self.told, true) {
+            return Vec::new();
+        }
+        self.sequence += 1;
+        vec![Event {
+            id: EventId::mint(environment.ulid()),
+            name: EventName::SessionRetired,
+            organization: self.organization.clone(),
+            session: Some(self.session.clone()),
+            sequence: self.sequence,
+            at: environment.now(),
+            actor: Actor::System,
+            payload: vec![("unlink", outcome.as_str().into())],
+        }]
+    }
 }

@@ -1,1 +1,164 @@
-//! Placeholder.
+//! What time and wishes ask for: sessions are reconciled, deleted ones retired, nodes watched.
+//!
+//! The worker takes no input but the state: it claims what is due, carries out the one step the
+//! domain's [plan](domain::reconcile::plan) names, and looks again. A claim is a loan: whatever is not
+//! settled when the worker dies falls due again, here or at another router.
+
+mod nodes;
+mod retirements;
+mod sessions;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    Deadlines, Retirement, Session,
+    ports::{Backlog, Bell, Environment, Gateway, NodeStore, PortResult},
+};
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What the worker needs of the world.
+#[derive(Clone)]
+pub struct Ports {
+    /// What is due.
+    pub backlog: Arc<dyn Backlog>,
+    /// Where sessions can be.
+    pub nodes: Arc<dyn NodeStore>,
+    /// How nodes are told.
+    pub gateway: Arc<dyn Gateway>,
+    /// Time and new names.
+    pub environment: Arc<dyn Environment>,
+    /// Rung when there is work.
+    pub work: Arc<dyn Bell>,
+    /// To be rung when a session changed.
+    pub changes: Arc<dyn Bell>,
+}
+
+/// Does what is due. Clones share everything.
+#[derive(Clone)]
+pub struct Worker {
+    ports: Ports,
+    deadlines: Deadlines,
+    room: Arc<Semaphore>,
+}
+
+/// How many sessions are worked on at once: enough to hide a node's latency, few enough that a
+/// thousand sessions starting together come up as a stream rather than a storm.
+const AT_ONCE: usize = 32;
+/// For how long a claim lasts: longer than every call of one turn may take together.
+const CLAIM: Duration = Duration::from_secs(30);
+/// How long the worker rests at most: other routers' bells do not ring here.
+const REST: Duration = Duration::from_secs(1);
+/// How long running work may go on after the stop; what it leaves falls due again.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Something claimed.
+enum Job {
+    Session(Box<Session>),
+    Retirement(Box<Retirement>),
+}
+
+impl Worker {
+    /// A worker over these ports.
+    pub fn new(ports: Ports, deadlines: Deadlines) -> Self {
+        Self { ports, deadlines, room: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Works until stopped, then lets what is under way finish for a moment.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let mut failing = false;
+        while !stop.is_cancelled() {
+            let rest = match self.begin(&tasks).await {
+                Ok(rest) => {
+                    failing = false;
+                    rest
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot see the backlog"
+                        );
+                    }
+                    REST
+                }
+            };
+            tokio::select! {
+                () = self.ports.work.wait(rest) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        tasks.close();
+        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+            tracing::info!(left = tasks.len(), "stopped with work under way; it falls due again");
+        }
+    }
+
+    /// One round, to its end: everything that is due now. Answers how much there was.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn round(&self) -> PortResult<usize> {
+        self.watch_nodes().await?;
+        let jobs = self.claim(AT_ONCE).await?;
+        let count = jobs.len();
+        join_all(jobs.into_iter().map(|job| self.work_on(job))).await;
+        Ok(count)
+    }
+
+    /// Begins what is due, as far as there is room, and says how long to rest.
+    async fn begin(&self, tasks: &TaskTracker) -> PortResult<Duration> {
+        self.watch_nodes().await?;
+        for job in self.claim(self.room.available_permits()).await? {
+            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { break };
+            let this = self.clone();
+            tasks.spawn(async move {
+                this.work_on(job).await;
+                drop(permit);
+                // There may be more that is due than there was room.
+                this.ports.work.ring();
+            });
+        }
+        if self.room.available_permits() == 0 {
+            return Ok(REST);
+        }
+        let next = self.ports.backlog.next_due().await?;
+        let now = self.ports.environment.now();
+        Ok(next.map_or(REST, |due| now.until(due).clamp(Duration::from_millis(1), REST)))
+    }
+
+    async fn claim(&self, room: usize) -> PortResult<Vec<Job>> {
+        let now = self.ports.environment.now();
+        let until = now.plus(CLAIM);
+        // Half the room is for each, so that neither keeps the other waiting.
+        let half = u32::try_from(room.div_ceil(2)).unwrap_or(u32::MAX);
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let sessions = self.ports.backlog.claim_sessions(now, until, half).await?;
+        let left = u32::try_from(room.saturating_sub(sessions.len())).unwrap_or(u32::MAX);
+        let retirements = if left == 0 {
+            Vec::new()
+        } else {
+            self.ports.backlog.claim_retirements(now, until, left.min(half)).await?
+        };
+        let sessions = sessions.into_iter().map(|session| Job::Session(Box::new(session)));
+        let retirements = retirements.into_iter().map(|r| Job::Retirement(Box::new(r)));
+        Ok(sessions.chain(retirements).collect())
+    }
+
+    async fn work_on(&self, job: Job) {
+        let (id, result) = match job {
+            Job::Session(session) => (session.id.clone(), self.reconcile(*session).await),
+            Job::Retirement(retirement) => {
+                (retirement.session.clone(), self.retire(*retirement).await)
+            }
+        };
+        if let Err(error) = result {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(session = %id, error, "left undone; it falls due again");
+        }
+    }
+}

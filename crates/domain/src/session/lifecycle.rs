@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::{Change, Desired, ReasonCode, Seen, Session, Status, StatusReason, Unlink};
 use crate::{
     Actor, Deadlines, Error, EventName, Fact, GatewayId, LogoutOutcome, News, PairingWanted, Phone,
-    Result, Retirement, Timestamp,
+    Result, Retirement, Snapshot, Timestamp,
 };
 
 impl Session {
@@ -95,6 +95,7 @@ impl Session {
         }
         self.wanted.desired = Desired::Stopped;
         self.wanted.pairing = None;
+        self.seen.reason = None;
         if self.gateway.is_none() {
             self.seen.settle(Status::Stopped, None);
         }
@@ -126,9 +127,18 @@ impl Session {
         Some(self.requested("logout", now))
     }
 
-    /// The device is unlinked, or given up.
-    pub fn unlinked(mut self, outcome: LogoutOutcome, now: Timestamp) -> Change {
-        self.wanted.unlink = None;
+    /// The device is unlinked, or given up; `last` is the node's word on it. `None` when no unlink was
+    /// under way.
+    pub fn unlinked(
+        mut self,
+        outcome: LogoutOutcome,
+        last: Option<&Snapshot>,
+        now: Timestamp,
+    ) -> Option<Change> {
+        self.wanted.unlink.take()?;
+        if let Some(last) = last {
+            (self.seen.epoch, self.seen.boot, self.seen.seq) = (last.epoch, last.boot, last.seq);
+        }
         self.seen.identity = None;
         let reason = StatusReason {
             code: ReasonCode::LoggedOutByUser,
@@ -148,7 +158,7 @@ impl Session {
         if let Some(last) = change.news.last_mut() {
             last.payload.push(("unlink", outcome.as_str().into()));
         }
-        change
+        Some(change)
     }
 
     /// Gone for its owner; what is left to do remains as a retirement.
@@ -205,8 +215,6 @@ impl Session {
     pub(super) fn end_pairing(mut self, code: ReasonCode, message: &str, now: Timestamp) -> Change {
         self.wanted.pairing = None;
         self.wanted.desired = Desired::Stopped;
-        self.wanted.epoch += 1;
-        self.due = Some(now);
         // That nobody came is an outcome, not a fault.
         let status =
             if code == ReasonCode::PairingExpired { Status::Stopped } else { Status::Failed };

@@ -16,8 +16,8 @@ pub use service::{SessionPorts, Sessions, WhoIsAttached};
 pub use settings::{MAX_RATE, Settings};
 
 use crate::{
-    Attempt, GatewayId, Identity, OrganizationId, PairingWanted, SessionId, Timestamp, UserId,
-    ports::Environment,
+    Attempt, Declaration, GatewayId, Identity, OrganizationId, PairingWanted, SessionId, Timestamp,
+    UserId, ports::Environment,
 };
 
 /// One WhatsApp number of one organization.
@@ -285,6 +285,16 @@ impl Session {
             sequence: 0,
             due: None,
             failures: 0,
+        }
+    }
+
+    /// What its node is to be told.
+    pub fn declaration(&self) -> Declaration {
+        Declaration {
+            epoch: self.wanted.epoch,
+            running: self.wanted.desired == Desired::Running,
+            restarts: self.wanted.restarts,
+            pairing: self.wanted.pairing.clone(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a node's word does to a session: it changes what was seen, never what the owner wants —
 //! except that a pairing wish is over once the pairing is.
 
-use super::{Change, ReasonCode, Session, Status, StatusReason};
+use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
 use crate::{Deadlines, EventName, News, Snapshot, SnapshotReason, Timestamp};
 
 impl Session {
@@ -41,7 +41,11 @@ impl Session {
         let over = self.wanted.pairing.is_some()
             && snapshot.identity.is_none()
             && snapshot.pairing.is_none();
-        over.then(|| self.end_pairing(reason.code, &reason.message, now))
+        over.then(|| {
+            let mut change = self.end_pairing(reason.code, &reason.message, now);
+            change.session.due = None;
+            change
+        })
     }
 
     fn take(&mut self, snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
@@ -58,7 +62,11 @@ impl Session {
             Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
             Status::Stopped | Status::Working | Status::Failed => None,
         };
-        seen.reason = snapshot.reason.map(|reason| since(reason, seen.reason.as_ref(), now));
+        // A node that is merely closed does not take away why it came to that.
+        let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
+        if !(merely_closed && self.wanted.desired == Desired::Stopped) {
+            seen.reason = snapshot.reason.map(|reason| since(reason, seen.reason.as_ref(), now));
+        }
         seen.status = snapshot.status;
         // A node may know the device before it knows its name; a reconnect does not unlearn it.
         let known_name = seen.identity.take().and_then(|identity| identity.push_name);

@@ -1,0 +1,8 @@
+//! The worker over memory stores and a gateway that remembers: sessions end where they should.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod laws;
+mod nodes;
+mod retirements;
+mod sessions;
+mod stage;

@@ -1,0 +1,134 @@
+//! A world whose worker acts whenever somebody waits, and whose node reports what it sees.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use domain::{
+    GatewayId, Session, SessionId, Settings, Snapshot,
+    ports::{Bell, NodeStore},
+    testing::{Memory, RememberingGateway, TestEnvironment, World},
+};
+use tokio::sync::OnceCell;
+use worker::{Ports, Worker};
+
+/// A world with a worker.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) worker: Worker,
+}
+
+/// Waiting at this bell lets the worker do a round, and then the time pass.
+struct WorkingBell {
+    worker: OnceCell<Worker>,
+    environment: Arc<TestEnvironment>,
+}
+
+#[async_trait]
+impl Bell for WorkingBell {
+    fn ring(&self) {}
+
+    async fn wait(&self, at_most: Duration) {
+        if let Some(worker) = self.worker.get() {
+            worker.round().await.unwrap();
+        }
+        self.environment.pass(at_most);
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let environment = TestEnvironment::new();
+        let gateway = RememberingGateway::new(environment.clone());
+        let bell =
+            Arc::new(WorkingBell { worker: OnceCell::new(), environment: environment.clone() });
+        let memory = Memory::new();
+        let world =
+            World::with_changes(environment.clone(), gateway, memory.clone(), bell.clone()).await;
+        let store = Arc::new(memory);
+        let ports = Ports {
+            backlog: store.clone(),
+            nodes: store,
+            gateway: Arc::new(world.gateway.clone()),
+            environment,
+            work: world.work.clone(),
+            changes: bell.clone(),
+        };
+        let worker = Worker::new(ports, world.deadlines.clone());
+        bell.worker.set(worker.clone()).ok().unwrap();
+        Self { world, worker }
+    }
+
+    /// Works, with the node reporting and beating, until nothing is due any more.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..50 {
+            self.beat().await;
+            self.report().await;
+            if self.worker.round().await.unwrap() == 0 {
+                return;
+            }
+        }
+        panic!("it never settles: {}", self.world.memory.fingerprint());
+    }
+
+    /// Lets time pass second by second, with the worker at work; the node beats if it should.
+    pub(crate) async fn pass(&self, seconds: u64, beating: bool) {
+        for _ in 0..seconds {
+            self.world.environment.pass(Duration::from_secs(1));
+            if beating {
+                self.beat().await;
+            }
+            self.worker.round().await.unwrap();
+        }
+    }
+
+    /// The node beats, holding what it holds; an unknown one enlists anew.
+    pub(crate) async fn beat(&self) {
+        let node = self.node().await;
+        let held = self.world.gateway.held().into_iter();
+        let held: Vec<_> = held.map(|session| domain::Held { session, epoch: 0 }).collect();
+        let beat = self.world.nodes.beat(&node.id, &node.incarnation, &held).await.unwrap();
+        if beat == domain::Beat::NotEnlisted {
+            self.world.enlist("gw-test").await;
+        }
+    }
+
+    /// The node reports all it sees.
+    pub(crate) async fn report(&self) {
+        let node = self.node().await;
+        let reports: Vec<(SessionId, Snapshot)> = self
+            .world
+            .gateway
+            .held()
+            .into_iter()
+            .filter_map(|id| self.world.gateway.snapshot(&id).map(|snapshot| (id, snapshot)))
+            .collect();
+        self.world.nodes.report(&node.id, &node.incarnation, reports).await.unwrap();
+    }
+
+    pub(crate) async fn node(&self) -> domain::Node {
+        let id = GatewayId::parse("gw-test").unwrap();
+        NodeStore::find(&self.world.memory, &id).await.unwrap().unwrap()
+    }
+
+    /// The session as its owner sees it.
+    pub(crate) async fn view(&self, id: &SessionId) -> Session {
+        self.world.sessions.view(&World::acme(), id.as_str()).await.unwrap()
+    }
+
+    /// A session of acme's, paired and working.
+    pub(crate) async fn working(&self) -> SessionId {
+        let settings = Settings::default();
+        let session = self.world.sessions.create(&World::acme(), settings, false).await.unwrap();
+        self.pair(&session.id).await;
+        session.id
+    }
+
+    /// Links a phone by QR.
+    pub(crate) async fn pair(&self, id: &SessionId) {
+        let wait = Duration::from_secs(10);
+        let qr = self.world.sessions.qr(&World::acme(), id.as_str(), wait).await.unwrap();
+        assert!(self.world.gateway.scan(&qr.text));
+        self.report().await;
+        assert_eq!(self.view(id).await.seen.status, domain::Status::Working);
+    }
+}
