@@ -8,9 +8,12 @@ use bytes::Bytes;
 use domain::ports::BoxError;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{Request, Response, Uri, body::Incoming, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
     rt::TokioExecutor,
 };
 use tokio::io::AsyncReadExt;
@@ -58,24 +61,21 @@ enum From {
 impl Fetcher {
     /// Fetches from a URL, over TLS with the machine's certificate authorities if it is `https`.
     pub(crate) fn of_url(uri: Uri, deadline: Duration) -> Result<Self, ConfigError> {
-        let mut http = HttpConnector::new();
-        http.set_connect_timeout(Some(deadline));
-        // Fetches are minutes apart: no connection is worth keeping.
-        let mut client = Client::builder(TokioExecutor::new());
-        client.pool_max_idle_per_host(0);
         if uri.scheme_str() != Some("https") {
-            return Ok(Self { from: From::Http(client.build(http), uri), deadline });
+            let from = From::Http(client(connector(deadline)), uri);
+            return Ok(Self { from, deadline });
         }
-        http.enforce_http(false);
         // Named here, so that a second provider in the program cannot make the choice ambiguous.
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(provider)
-            .map_err(ConfigError::NoRoots)?
-            .https_only()
-            .enable_http1()
-            .wrap_connector(http);
-        Ok(Self { from: From::Https(client.build(tls), uri), deadline })
+        let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+        Ok(Self::over_tls(tls.map_err(ConfigError::NoRoots)?, uri, deadline))
+    }
+
+    fn over_tls(tls: HttpsConnectorBuilder<WantsSchemes>, uri: Uri, deadline: Duration) -> Self {
+        let mut http = connector(deadline);
+        http.enforce_http(false);
+        let tls = tls.https_only().enable_http1().wrap_connector(http);
+        Self { from: From::Https(client(tls), uri), deadline }
     }
 
     /// Reads a file.
@@ -95,6 +95,17 @@ impl Fetcher {
         let late = FetchError::TimedOut(self.deadline);
         tokio::time::timeout(self.deadline, work).await.map_err(|_| late)?
     }
+}
+
+fn connector(deadline: Duration) -> HttpConnector {
+    let mut http = HttpConnector::new();
+    http.set_connect_timeout(Some(deadline));
+    http
+}
+
+/// Keeps no connection: fetches are minutes apart.
+fn client<C: Connect + Clone>(connector: C) -> Client<C, Empty<Bytes>> {
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)
 }
 
 fn get(uri: &Uri) -> Result<Request<Empty<Bytes>>, FetchError> {
@@ -131,4 +142,90 @@ async fn read(path: &PathBuf) -> Result<Bytes, FetchError> {
         return Err(FetchError::TooLong);
     }
     Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{
+        ClientConfig, RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// A TLS server for `localhost` that answers every request alike; its port and certificate.
+    async fn server() -> (u16, CertificateDer<'static>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkeys").await;
+            }
+        });
+        (port, certificate)
+    }
+
+    fn trusting(certificate: CertificateDer<'static>, url: &str) -> Fetcher {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let tls = HttpsConnectorBuilder::new().with_tls_config(config);
+        Fetcher::over_tls(tls, url.parse().unwrap(), DEADLINE)
+    }
+
+    #[tokio::test]
+    async fn keys_come_over_tls_from_the_named_host_alone() {
+        let (port, certificate) = server().await;
+        let good = trusting(certificate.clone(), &format!("https://localhost:{port}/jwks"));
+        assert_eq!(good.fetch().await.unwrap(), "keys");
+        let other_name = trusting(certificate, &format!("https://127.0.0.1:{port}/jwks"));
+        assert!(matches!(other_name.fetch().await, Err(FetchError::Unreachable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_the_machine_does_not_trust_is_refused() {
+        let (port, _) = server().await;
+        let url = format!("https://localhost:{port}/jwks").parse().unwrap();
+        let fetched = match Fetcher::of_url(url, DEADLINE) {
+            Ok(fetcher) => fetcher.fetch().await,
+            // A machine without certificate authorities is told so at start.
+            Err(ConfigError::NoRoots(_)) => return,
+            Err(other) => panic!("{other}"),
+        };
+        assert!(matches!(fetched, Err(FetchError::Unreachable(_))), "{fetched:?}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_never_answers_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let fetcher = Fetcher::of_url(url, Duration::from_millis(20)).unwrap();
+        assert!(matches!(fetcher.fetch().await, Err(FetchError::TimedOut(_))));
+    }
 }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The keys login tokens are verified with. The task that refreshes them ends when this is dropped.
-pub struct Jwks {
+pub(crate) struct Jwks {
     shelf: Arc<Shelf>,
     patience: Duration,
     _refresher: Option<AbortOnDropHandle<()>>,
@@ -43,7 +43,7 @@ impl Jwks {
     ///
     /// # Errors
     /// Says what to mend.
-    pub async fn start(
+    pub(crate) async fn start(
         source: Source,
         config: &Config,
         environment: Arc<dyn Environment>,
@@ -76,7 +76,7 @@ impl Jwks {
     }
 
     /// Whether there is a key set to verify with.
-    pub fn is_loaded(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         self.shelf.keys().is_some()
     }
 

@@ -8,10 +8,10 @@ use domain::{
 };
 
 use crate::{
-    Jwks,
     claims::{self, ClaimPaths},
     config::{Config, ConfigError},
     json,
+    jwks::Jwks,
     token::{Cause, Token},
 };
 

@@ -34,7 +34,6 @@ use domain::{
 pub use claims::ClaimPaths;
 pub use config::{Config, ConfigError, Pointer, Source};
 pub use fetch::FetchError;
-pub use jwks::Jwks;
 pub use jwt::JwtVerifier;
 pub use key_set::KeySetError;
 pub use key_text::KeyForge;

@@ -1,25 +1,25 @@
 //! API keys at the door.
 
-use std::{
-    sync::{Arc, atomic::Ordering::SeqCst},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use auth::KeyForge;
 use domain::{
-    Actor, ApiKey, Capabilities, Capability, KeyId, OrganizationId, Reach, SessionId, Timestamp,
-    ports::KeyMaker,
+    Actor, ApiKey, Caller, Capabilities, Capability, KeyId, OrganizationId, Reach, SessionId,
+    Timestamp,
+    ports::{ApiKeyStore, Environment, KeyMaker},
 };
 
 use crate::world::{NOW, World, denied, unavailable, until};
 
 /// A key of `acme` in the directory, changed as told, and its text.
-fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String) {
-    let id = KeyId::mint(u128::MAX / 3 + world.directory.keys.lock().unwrap().len() as u128);
+async fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String) {
+    let id = KeyId::mint(world.clock.ulid());
+    let acme = OrganizationId::parse("acme").unwrap();
+    let scope = Caller::operator(acme.clone()).may(Capability::Manage).unwrap();
     let made = KeyForge::default().make(&id);
     let mut key = ApiKey {
         id: id.clone(),
-        organization: OrganizationId::parse("acme").unwrap(),
+        organization: acme,
         name: "ci".into(),
         capabilities: [Capability::Read].into_iter().collect(),
         sessions: None,
@@ -31,7 +31,7 @@ fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String) {
         revoked_at: None,
     };
     change(&mut key);
-    world.directory.keys.lock().unwrap().insert(id.clone(), key);
+    ApiKeyStore::insert(&world.directory.memory, &scope, &key, &[]).await.unwrap();
     (id, made.key)
 }
 
@@ -43,7 +43,7 @@ async fn world() -> World {
 async fn a_key_lets_its_holder_in_by_either_header() {
     let world = world().await;
     let mine = SessionId::mint(1);
-    let (id, text) = add(&world, |key| key.sessions = Some([mine.clone()].into()));
+    let (id, text) = add(&world, |key| key.sessions = Some([mine.clone()].into())).await;
     for answer in [world.bearer(&text).await, world.api_key(&text).await] {
         let caller = answer.unwrap();
         assert_eq!(caller.actor, Actor::Key(id.clone()));
@@ -57,7 +57,7 @@ async fn a_key_lets_its_holder_in_by_either_header() {
 #[tokio::test]
 async fn an_unknown_key_and_a_wrong_secret_are_both_denied_after_the_same_look_up() {
     let world = world().await;
-    let (id, _) = add(&world, |_| {});
+    let (id, _) = add(&world, |_| {}).await;
     let wrong = KeyForge::default().make(&id).key;
     let unknown = KeyForge::default().make(&KeyId::mint(5)).key;
     assert_eq!(denied(world.api_key(&wrong).await), "wrong API key secret");
@@ -68,7 +68,7 @@ async fn an_unknown_key_and_a_wrong_secret_are_both_denied_after_the_same_look_u
 #[tokio::test]
 async fn a_typo_is_refused_without_a_look_up() {
     let world = world().await;
-    let (_, text) = add(&world, |_| {});
+    let (_, text) = add(&world, |_| {}).await;
     for typo in
         ["wa_", "wa_x_y", &text[..text.len() - 1], &text.to_uppercase(), &format!("{text} ")]
     {
@@ -81,33 +81,34 @@ async fn a_typo_is_refused_without_a_look_up() {
 #[tokio::test]
 async fn revoked_and_expired_keys_are_denied_and_a_wrong_secret_learns_nothing_of_it() {
     let world = world().await;
-    let (revoked_id, revoked) = add(&world, |key| key.revoked_at = Some(Timestamp::from_millis(1)));
+    let (revoked_id, revoked) =
+        add(&world, |key| key.revoked_at = Some(Timestamp::from_millis(1))).await;
     let (_, short) =
-        add(&world, |key| key.expires_at = Some(Timestamp::from_millis((NOW + 60) * 1000)));
+        add(&world, |key| key.expires_at = Some(Timestamp::from_millis((NOW + 60) * 1000))).await;
     assert_eq!(denied(world.api_key(&revoked).await), "revoked or expired API key");
     let wrong = KeyForge::default().make(&revoked_id).key;
     assert_eq!(denied(world.api_key(&wrong).await), "wrong API key secret");
     assert!(world.api_key(&short).await.is_ok());
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.pass(Duration::from_secs(60));
     assert_eq!(denied(world.api_key(&short).await), "revoked or expired API key");
 }
 
 #[tokio::test]
 async fn a_directory_that_is_down_is_nobodys_fault() {
     let world = world().await;
-    let (_, text) = add(&world, |_| {});
-    world.directory.down.store(true, SeqCst);
+    let (_, text) = add(&world, |_| {}).await;
+    world.directory.memory.set_down(true);
     unavailable(world.api_key(&text).await);
     assert_eq!(denied(world.api_key("wa_typo").await), "malformed API key");
-    world.directory.down.store(false, SeqCst);
+    world.directory.memory.set_down(false);
     assert!(world.api_key(&text).await.is_ok());
 }
 
 #[tokio::test]
 async fn use_is_noted_once_a_minute_and_only_of_keys_that_were_good() {
     let world = world().await;
-    let (id, text) = add(&world, |_| {});
-    let (_, revoked) = add(&world, |key| key.revoked_at = Some(Timestamp::from_millis(1)));
+    let (id, text) = add(&world, |_| {}).await;
+    let (_, revoked) = add(&world, |key| key.revoked_at = Some(Timestamp::from_millis(1))).await;
     for _ in 0..100 {
         world.api_key(&text).await.unwrap();
         denied(world.api_key(&revoked).await);
@@ -115,7 +116,7 @@ async fn use_is_noted_once_a_minute_and_only_of_keys_that_were_good() {
     let directory = Arc::clone(&world.directory);
     let noted = || directory.used.lock().unwrap().clone();
     until("noted", || async { !noted().is_empty() }).await;
-    world.clock.advance(Duration::from_secs(61));
+    world.clock.pass(Duration::from_secs(61));
     for _ in 0..100 {
         world.api_key(&text).await.unwrap();
     }
@@ -128,8 +129,8 @@ async fn use_is_noted_once_a_minute_and_only_of_keys_that_were_good() {
 async fn a_use_that_another_router_noted_is_not_noted_again() {
     let world = world().await;
     let just_now = Timestamp::from_millis((NOW - 30) * 1000);
-    let (_, known) = add(&world, |key| key.last_used_at = Some(just_now));
-    let (id, text) = add(&world, |_| {});
+    let (_, known) = add(&world, |key| key.last_used_at = Some(just_now)).await;
+    let (id, text) = add(&world, |_| {}).await;
     world.api_key(&known).await.unwrap();
     world.api_key(&text).await.unwrap();
     let directory = Arc::clone(&world.directory);

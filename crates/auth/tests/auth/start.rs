@@ -1,16 +1,17 @@
 //! What an operator hears at start when something is wrong with the key set.
 
-use std::{error::Error, sync::Arc};
+use std::error::Error;
 
 use auth::{Config, ConfigError, JwtVerifier, Source};
+use domain::testing::TestEnvironment;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
-use crate::{signer::Signer, world::Clock};
+use crate::signer::Signer;
 
 async fn start(source: &str) -> Result<bool, ConfigError> {
     let config = Config { jwks: Some(Source::parse(source, false)?), ..Config::default() };
-    let verifier = JwtVerifier::start(config, Arc::new(Clock::default())).await?;
+    let verifier = JwtVerifier::start(config, TestEnvironment::new()).await?;
     Ok(verifier.unwrap().is_ready())
 }
 
@@ -83,7 +84,7 @@ async fn an_expectation_that_nothing_meets_is_refused() {
         (Config { issuer: empty.clone(), ..Config::default() }, "issuer"),
         (Config { audience: empty, ..Config::default() }, "audience"),
     ] {
-        let error = JwtVerifier::start(config, Arc::new(Clock::default())).await.err().unwrap();
+        let error = JwtVerifier::start(config, TestEnvironment::new()).await.err().unwrap();
         assert!(error.to_string().contains(word), "{error}");
     }
 }

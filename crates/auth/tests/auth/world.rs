@@ -1,13 +1,9 @@
-//! What surrounds the door: a clock that moves when told, and a directory of keys that remembers
-//! what it was told and can fail.
+//! What surrounds the door: the domain's own clock and memory, and a directory that remembers what
+//! it was asked and told.
 
 use std::{
-    collections::HashMap,
     future::Future,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,64 +11,37 @@ use async_trait::async_trait;
 use auth::{Chain, Config, JwtVerifier, Source};
 use domain::{
     ApiKey, Caller, KeyId, Timestamp,
-    ports::{Authenticator, Credential, Environment, KeyDirectory, PortError, PortResult, Refused},
+    ports::{Authenticator, Credential, KeyDirectory, PortResult, Refused},
+    testing::{Memory, TestEnvironment},
 };
 use serde_json::{Value, json};
 
-/// When every test begins, in seconds.
-pub(crate) const NOW: i64 = 1_700_000_000;
-
-pub(crate) struct Clock(AtomicI64);
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self(AtomicI64::new(NOW * 1000))
-    }
-}
-
-impl Clock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
-    }
-}
-
-impl Environment for Clock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(SeqCst))
-    }
-
-    fn ulid(&self) -> u128 {
-        7
-    }
-}
+/// When the domain's clock begins, in seconds.
+pub(crate) const NOW: i64 = 1_767_254_400;
 
 #[derive(Default)]
 pub(crate) struct Directory {
-    pub(crate) keys: Mutex<HashMap<KeyId, ApiKey>>,
+    pub(crate) memory: Memory,
     pub(crate) looked_up: Mutex<Vec<KeyId>>,
     pub(crate) used: Mutex<Vec<(KeyId, Timestamp)>>,
-    pub(crate) down: AtomicBool,
 }
 
 #[async_trait]
 impl KeyDirectory for Directory {
     async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        if self.down.load(SeqCst) {
-            return Err(PortError::Unavailable("no database".into()));
-        }
         self.looked_up.lock().unwrap().push(id.clone());
-        Ok(self.keys.lock().unwrap().get(id).cloned())
+        KeyDirectory::find(&self.memory, id).await
     }
 
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
         self.used.lock().unwrap().push((id.clone(), at));
-        Ok(())
+        self.memory.used(id, at).await
     }
 }
 
 /// A door, and everything around it.
 pub(crate) struct World {
-    pub(crate) clock: Arc<Clock>,
+    pub(crate) clock: Arc<TestEnvironment>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) jwt: Option<Arc<JwtVerifier>>,
     pub(crate) chain: Chain,
@@ -81,7 +50,7 @@ pub(crate) struct World {
 impl World {
     /// With this configuration.
     pub(crate) async fn new(config: Config) -> Self {
-        let (clock, directory) = (Arc::new(Clock::default()), Arc::new(Directory::default()));
+        let (clock, directory) = (TestEnvironment::new(), Arc::new(Directory::default()));
         let jwt = JwtVerifier::start(config, clock.clone()).await.unwrap();
         let chain = Chain::new(jwt.clone(), directory.clone(), clock.clone());
         Self { clock, directory, jwt, chain }
