@@ -1,4 +1,5 @@
-//! A phone as the network knows it: its account, the devices it has linked, and what waits for each of them.
+//! A phone as the network knows it: its account, the devices it has linked, and what waits for each
+//! of them.
 
 use crate::app_state::AppState;
 use crate::clock;
@@ -189,14 +190,14 @@ impl Device {
         }
     }
 
-    /// Puts a message on its way. When there are too many, the oldest that has arrived goes, or else the oldest.
+    /// Puts a message on its way. When there are too many, the oldest that has arrived goes, or
+    /// else the oldest.
     pub(crate) fn post(&mut self, id: String, message: Message, category: Option<&'static str>) {
         if self.parcels.len() == MAX_PARCELS {
             let oldest = self.parcels.iter().position(|parcel| parcel.arrived).unwrap_or(0);
             self.parcels.remove(oldest);
         }
-        let parcel =
-            Parcel { id, message, category, sealed: None, attempts: 0, arrived: false };
+        let parcel = Parcel { id, message, category, sealed: None, attempts: 0, arrived: false };
         self.parcels.push_back(parcel);
     }
 }

@@ -1,4 +1,5 @@
-//! The signatures by which account and device vouch for each other, and the signed list of an account's devices.
+//! The signatures by which account and device vouch for each other, and the signed list of an
+//! account's devices.
 
 use crate::account::Account;
 use crate::clock;

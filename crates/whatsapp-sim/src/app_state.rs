@@ -1,5 +1,5 @@
-//! An account's settings as the server keeps them: per collection a row of sealed patches, which it can number but
-//! not read.
+//! An account's settings as the server keeps them: per collection a row of sealed patches, which it
+//! can number but not read.
 
 use crate::encoding::Text;
 use crate::stanza::{attribute, child_bytes, content, leaf, parent};
@@ -10,8 +10,10 @@ use wacore_binary::{Node, NodeRef};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::{SyncdPatch, SyncdVersion};
 
-/// How many patches one collection keeps, and how many collections there are: real accounts have five.
-const MAX_PATCHES: usize = 1000;
+/// How many patches one collection keeps, how large one may be, and how many collections there are:
+/// real accounts have five.
+const MAX_PATCHES: usize = 200;
+const MAX_PATCH: usize = 64 * 1024;
 const MAX_COLLECTIONS: usize = 16;
 
 /// The collections of one account.
@@ -34,7 +36,8 @@ impl AppState {
         self.key.get_or_insert_with(made).clone()
     }
 
-    /// Answers a `sync`: each named collection with what the device has not seen, after taking the patch it brings.
+    /// Answers a `sync`: each named collection with what the device has not seen, after taking the
+    /// patch it brings.
     pub(crate) fn sync(&mut self, sync: &NodeRef<'_>) -> Node {
         let asked = sync.children().unwrap_or_default().iter();
         parent("sync", asked.map(|collection| self.collection(collection)).collect::<Vec<_>>())
@@ -43,12 +46,14 @@ impl AppState {
     fn collection(&mut self, asked: &NodeRef<'_>) -> Node {
         let name = attribute(asked, "name");
         let seen: usize = attribute(asked, "version").parse().unwrap_or(0);
-        let known = self.collections.len() < MAX_COLLECTIONS || self.collections.contains_key(&name);
+        let known =
+            self.collections.len() < MAX_COLLECTIONS || self.collections.contains_key(&name);
         let mut answer = NodeBuilder::new("collection").attr("name", name.as_str());
         let mut children = Vec::new();
         if known && let Some(patch) = patch(asked) {
             let patches = self.collections.entry(name.clone()).or_default();
-            if seen == patches.len() && patches.len() < MAX_PATCHES {
+            let room = patches.len() < MAX_PATCHES && patch.len() <= MAX_PATCH;
+            if seen == patches.len() && room {
                 patches.push(Text(numbered(patch, patches.len() + 1)));
                 return answer.attr("version", patches.len()).build();
             }
@@ -60,7 +65,8 @@ impl AppState {
         let patches = self.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
         let newer = patches.get(seen..).unwrap_or_default();
         if !newer.is_empty() {
-            children.push(parent("patches", newer.iter().map(|patch| leaf("patch", patch.0.clone()))));
+            children
+                .push(parent("patches", newer.iter().map(|patch| leaf("patch", patch.0.clone()))));
         }
         let answer = answer.attr("version", patches.len());
         if children.is_empty() { answer.build() } else { answer.children(children).build() }
@@ -69,16 +75,14 @@ impl AppState {
 
 /// The patch a device brings, alone or as the first of several.
 fn patch(asked: &NodeRef<'_>) -> Option<Vec<u8>> {
-    child_bytes(asked, "patch").or_else(|| {
-        content(asked.get_optional_child("patches")?.get_optional_child("patch")?)
-    })
+    child_bytes(asked, "patch")
+        .or_else(|| content(asked.get_optional_child("patches")?.get_optional_child("patch")?))
 }
 
 /// The server gives each patch its version.
 fn numbered(patch: Vec<u8>, version: usize) -> Vec<u8> {
     let Ok(mut decoded) = SyncdPatch::decode_from_slice(&patch[..]) else { return patch };
-    decoded.version =
-        MessageField::some(SyncdVersion { version: u64::try_from(version).ok() });
+    decoded.version = MessageField::some(SyncdVersion { version: u64::try_from(version).ok() });
     decoded.encode_to_vec()
 }
 
@@ -87,7 +91,8 @@ mod tests {
     use super::*;
 
     fn ask(state: &mut AppState, version: usize, patch: Option<&[u8]>) -> Node {
-        let collection = NodeBuilder::new("collection").attr("name", "regular").attr("version", version);
+        let collection =
+            NodeBuilder::new("collection").attr("name", "regular").attr("version", version);
         let collection = match patch {
             Some(bytes) => collection.children([leaf("patch", bytes)]).build(),
             None => collection.build(),

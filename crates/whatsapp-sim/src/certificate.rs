@@ -1,5 +1,6 @@
-//! The certificate chain a client checks in the handshake, truly signed: root over intermediate, intermediate over
-//! leaf. A client that is told to trust this root verifies it as it verifies WhatsApp's own.
+//! The certificate chain a client checks in the handshake, truly signed: root over intermediate,
+//! intermediate over leaf. A client that is told to trust this root verifies it as it verifies
+//! WhatsApp's own.
 
 use crate::clock;
 use crate::encoding::Text;
@@ -7,8 +8,8 @@ use crate::keys::{self, Key};
 use serde::{Deserialize, Serialize};
 use wacore::libsignal::protocol::{CurveError, KeyPair};
 use waproto::buffa::{Message as _, MessageField};
-use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
 use waproto::whatsapp::CertChain;
+use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
 
 const ROOT_SERIAL: u32 = 0;
 const INTERMEDIATE_SERIAL: u32 = 1;
@@ -30,8 +31,7 @@ impl Keys {
             Some(seed) => keys::seeded(seed, purpose),
             None => Ok(keys::generate()),
         };
-        let private =
-            |purpose| Ok::<_, CurveError>(Text(*key(purpose)?.private_key.serialize()));
+        let private = |purpose| Ok::<_, CurveError>(Text(*key(purpose)?.private_key.serialize()));
         Ok(Self {
             root: private("root")?,
             intermediate: private("intermediate")?,

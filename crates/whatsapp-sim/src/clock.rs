@@ -1,4 +1,5 @@
-//! The world's clock. The simulator stands for the outside world, so it is the one to know the time.
+//! The world's clock. The simulator stands for the outside world, so it is the one to know the
+//! time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

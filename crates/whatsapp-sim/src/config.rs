@@ -1,4 +1,5 @@
-//! What a simulated network can be told at its start; every default is what WhatsApp does, where that is known.
+//! What a simulated network can be told at its start; every default is what WhatsApp does, where
+//! that is known.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,23 +10,27 @@ use std::time::Duration;
 pub struct Config {
     /// Where the chat socket listens. Loopback only; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Derives root, intermediate and server keys from this text, so that they are the same in every run.
+    /// Derives root, intermediate and server keys from this text, so that they are the same in
+    /// every run.
     pub trust_anchor_seed: Option<String>,
     /// Remembers keys, phones and linked devices in this file from one run to the next.
     pub state: Option<PathBuf>,
     /// How many QR references an unlinked client is offered.
     pub refs: usize,
-    /// How long the first reference can be scanned. Each further one lives as long after the one before it as
-    /// `next_ref_lifetime` says.
+    /// How long the first reference can be scanned. Each further one lives as long after the one
+    /// before it as `next_ref_lifetime` says.
     pub first_ref_lifetime: Duration,
     /// How long each reference after the first can be scanned once the one before it has ended.
     pub next_ref_lifetime: Duration,
     /// How long a pairing code can be typed after the client asked for it.
     pub code_lifetime: Duration,
+    /// How long a person who types a code waits for the client to have asked for one. Clients show
+    /// a code as soon as they have sent their wish, which may still be on its way.
+    pub code_patience: Duration,
     /// How long a phone waits for the client's part of linking before it gives up.
     pub companion_deadline: Duration,
-    /// The pause between the end of a linking and the restart that WhatsApp orders (code 515). Sent at once it can
-    /// overtake the client's own handling of the linking.
+    /// The pause between the end of a linking and the restart that WhatsApp orders (code 515). Sent
+    /// at once it can overtake the client's own handling of the linking.
     pub restart_pause: Duration,
     /// How long a ban lasts.
     pub ban: Duration,
@@ -55,6 +60,7 @@ impl Default for Config {
             first_ref_lifetime: Duration::from_secs(70),
             next_ref_lifetime: Duration::from_secs(20),
             code_lifetime: Duration::from_secs(180),
+            code_patience: Duration::from_secs(1),
             companion_deadline: Duration::from_secs(10),
             restart_pause: Duration::from_millis(50),
             ban: Duration::from_secs(3600),

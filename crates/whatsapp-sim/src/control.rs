@@ -1,4 +1,5 @@
-//! The people behind the phones, over HTTP: for tests written in any language, for demos, and for `curl`.
+//! The people behind the phones, over HTTP: for tests written in any language, for demos, and for
+//! `curl`.
 
 use crate::account::LinkedDevice;
 use crate::error::{PhoneError, StartError};
@@ -147,7 +148,11 @@ impl Reply {
         let (status, code, message) = match &self {
             Self::Phone(error) => {
                 let status = StatusCode::from_u16(error.status());
-                (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error.code(), error.to_string())
+                (
+                    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                    error.code(),
+                    error.to_string(),
+                )
             }
             Self::Plain(status, code, message) => (*status, *code, message.clone()),
             Self::Method(method) => (

@@ -1,4 +1,5 @@
-//! What a person at a simulated phone can be told: one type, so that library and control interface say the same.
+//! What a person at a simulated phone can be told: one type, so that library and control interface
+//! say the same.
 
 /// Why a phone could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -34,8 +34,8 @@ struct Expected {
 const MAX_WAITING: usize = 1000;
 
 impl Faults {
-    /// Lets the fault befall the next question of this namespace (`xmlns`) and first child, of whichever device.
-    /// Several for the same question befall one after another.
+    /// Lets the fault befall the next question of this namespace (`xmlns`) and first child, of
+    /// whichever device. Several for the same question befall one after another.
     pub fn next_query(&self, namespace: &str, child: &str, fault: Fault) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {

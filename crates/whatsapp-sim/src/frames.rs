@@ -1,5 +1,5 @@
-//! Frames in a WebSocket: three bytes of length, then the payload; the client's very first bytes are a greeting.
-//! WebSocket messages and frames have nothing to do with each other's borders.
+//! Frames in a WebSocket: three bytes of length, then the payload; the client's very first bytes
+//! are a greeting. WebSocket messages and frames have nothing to do with each other's borders.
 
 use bytes::BytesMut;
 use futures_util::{Stream, StreamExt};
@@ -7,7 +7,8 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use wacore_binary::consts::WA_CONN_HEADER;
 use wacore_noise::framing::{FRAME_LENGTH_SIZE, FrameDecoder, encode_frame};
 
-/// What may stand before the greeting: `ED`, two version bytes, a length of three bytes, routing data.
+/// What may stand before the greeting: `ED`, two version bytes, a length of three bytes, routing
+/// data.
 const ROUTING_HEADER: usize = 7;
 
 /// Why no further frame can be read.
@@ -139,7 +140,9 @@ mod tests {
     #[tokio::test]
     async fn whoever_does_not_greet_is_not_listened_to() {
         for bytes in [&b"GET / HTTP/1.1"[..], b"WA\x05\x03", b"W?"] {
-            assert!(matches!(frames(&[bytes]).await, (seen, FrameError::Greeting) if seen.is_empty()));
+            assert!(
+                matches!(frames(&[bytes]).await, (seen, FrameError::Greeting) if seen.is_empty())
+            );
         }
     }
 

@@ -1,5 +1,6 @@
-//! What a phone sends a device it has just linked: the key to the account's settings, and the (empty) past. Clients
-//! hold back "connected" until the first has come, and their events until the second has.
+//! What a phone sends a device it has just linked: the key to the account's settings, and the
+//! (empty) past. Clients hold back "connected" until the first has come, and their events until the
+//! second has.
 
 use crate::account::Account;
 use crate::app_state::SharedKey;
@@ -51,7 +52,8 @@ fn history(number: &str, name: &str) -> Message {
     })
 }
 
-/// A zlib stream of stored blocks: the format without the compression, which so few bytes do not need.
+/// A zlib stream of stored blocks: the format without the compression, which so few bytes do not
+/// need.
 fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let blocks = bytes.chunks(usize::from(u16::MAX)).count();

@@ -1,4 +1,5 @@
-//! Curve25519 keys as the wire writes them: 32 bytes, without the type byte that libsignal puts in front.
+//! Curve25519 keys as the wire writes them: 32 bytes, without the type byte that libsignal puts in
+//! front.
 
 use sha2::{Digest, Sha256};
 use wacore::libsignal::protocol::{CurveError, KeyPair, PrivateKey, PublicKey};

@@ -1,4 +1,5 @@
-//! Ways a device is thrown out while its link stays: what is said at once, and what its next logins hear.
+//! Ways a device is thrown out while its link stays: what is said at once, and what its next logins
+//! hear.
 
 use crate::account::{Device, Version};
 use crate::clock;
@@ -12,12 +13,14 @@ use wacore_binary::builder::NodeBuilder;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kick {
-    /// As if another client had logged in with the same keys: `<conflict type="replaced"/>`. The next login is let
-    /// in.
+    /// As if another client had logged in with the same keys: `<conflict type="replaced"/>`. The
+    /// next login is let in.
     Replaced,
-    /// The stream ends, and logins fail with 402 and the seconds that are left, until the ban is over.
+    /// The stream ends, and logins fail with 402 and the seconds that are left, until the ban is
+    /// over.
     Banned,
-    /// The stream ends, and logins fail with 405 until the client comes with a later version than now.
+    /// The stream ends, and logins fail with 405 until the client comes with a later version than
+    /// now.
     Outdated,
     /// The stream ends with 503, and the next login (or as many as configured) fails with 503.
     Unavailable,

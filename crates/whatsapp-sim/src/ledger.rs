@@ -1,5 +1,5 @@
-//! The state file: what a simulator knows at its end, so that the next one starts as the same network. Conversations
-//! and what waited for delivery are not in it: a phone opens new ones.
+//! The state file: what a simulator knows at its end, so that the next one starts as the same
+//! network. Conversations and what waited for delivery are not in it: a phone opens new ones.
 
 use crate::account::{Account, Description, Device, Version};
 use crate::app_state::AppState;

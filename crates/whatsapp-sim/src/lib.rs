@@ -1,8 +1,9 @@
-//! A pretend WhatsApp network on loopback: the server side of the wire, and phones that scan QRs, take pairing
-//! codes, unlink devices and throw them out.
+//! A pretend WhatsApp network on loopback: the server side of the wire, and phones that scan QRs,
+//! take pairing codes, unlink devices and throw them out.
 //!
-//! It exists so that a gateway can be tested, benchmarked and shown without WhatsApp. Clients need nothing of ours:
-//! whoever speaks the protocol and trusts [`Simulator::trust_anchor`] can link, log in, stay and log out.
+//! It exists so that a gateway can be tested, benchmarked and shown without WhatsApp. Clients need
+//! nothing of ours: whoever speaks the protocol and trusts [`Simulator::trust_anchor`] can link,
+//! log in, stay and log out.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,5 +1,6 @@
-//! Linking by a code that a person reads from the client and types on the phone. The code wraps two ephemeral keys;
-//! what they agree on, with both identities, makes the secret that a QR would have shown.
+//! Linking by a code that a person reads from the client and types on the phone. The code wraps two
+//! ephemeral keys; what they agree on, with both identities, makes the secret that a QR would have
+//! shown.
 
 use crate::error::PhoneError;
 use crate::keys::{self, Key};
@@ -48,7 +49,8 @@ fn ask(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Nod
     let ends = asked + network.config.code_lifetime;
     let mut world = network.world();
     let candidate = world.candidates.get_mut(&socket.id)?;
-    let code = CodeRequest { number, reference: reference.clone(), wrapped, asked, ends, finish: None };
+    let code =
+        CodeRequest { number, reference: reference.clone(), wrapped, asked, ends, finish: None };
     candidate.code = Some(code);
     drop(world);
     network.changed();
@@ -90,9 +92,8 @@ pub(crate) fn normal(code: &str) -> Result<String, PhoneError> {
 pub(crate) async fn enter(
     network: &Network,
     number: &str,
-    code: &str,
+    code: String,
 ) -> Result<Outcome, PhoneError> {
-    let code = normal(code)?;
     let waiting = {
         let mut world = network.world();
         world.account(number)?;
@@ -156,7 +157,8 @@ fn greet(network: &Network, number: &str, wrapped: Vec<u8>) -> Result<Greeted, P
     Ok((candidate.socket.id, account, finished))
 }
 
-/// Opens the client's bundle and makes the secret; `None` when the code, and with it the key, was another.
+/// Opens the client's bundle and makes the secret; `None` when the code, and with it the key, was
+/// another.
 fn secret(
     ephemeral: &KeyPair,
     theirs: &Key,

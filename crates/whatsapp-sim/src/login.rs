@@ -1,4 +1,5 @@
-//! A device comes back with its key: let in, told why not, or taking the place of its older connection.
+//! A device comes back with its key: let in, told why not, or taking the place of its older
+//! connection.
 
 use crate::account::Line;
 use crate::clock;

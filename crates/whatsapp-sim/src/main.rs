@@ -1,4 +1,5 @@
-//! The simulator as a program, for demos and for tests in other languages: a chat socket and its control interface.
+//! The simulator as a program, for demos and for tests in other languages: a chat socket and its
+//! control interface.
 
 use anyhow::Context;
 use clap::Parser;
@@ -34,13 +35,11 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let Arguments { listen, control, trust_anchor_seed, state, log } = Arguments::parse();
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
-    let (mut term, mut int) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let config = Config { listen, trust_anchor_seed, state, ..Config::default() };
     let simulator = Arc::new(Simulator::start(config).await?);
-    let control = Control::start(Arc::clone(&simulator), control)
-        .await
-        .context("the control interface")?;
+    let control =
+        Control::start(Arc::clone(&simulator), control).await.context("the control interface")?;
     tracing::info!(url = simulator.url(), control = %control.address(), "listening");
     tokio::select! {
         _ = term.recv() => {}

@@ -1,4 +1,5 @@
-//! Messages on their way to devices, kept until confirmed and sent again when they were not; and what devices write.
+//! Messages on their way to devices, kept until confirmed and sent again when they were not; and
+//! what devices write.
 
 use crate::account::{Account, Parcel};
 use crate::clock;
@@ -69,9 +70,7 @@ pub(crate) fn activate(network: &Network, socket: &Socket, seat: &Seat) {
     }
     let count = deliver(account, seat.device);
     let offline = NodeBuilder::new("offline").attr("count", count).build();
-    socket.say(
-        NodeBuilder::new("ib").attr("from", stanza::SERVER).children([offline]).build(),
-    );
+    socket.say(NodeBuilder::new("ib").attr("from", stanza::SERVER).children([offline]).build());
 }
 
 /// A receipt or acknowledgement of the device: the message has arrived, or must be sealed anew.
@@ -99,7 +98,8 @@ pub(crate) fn confirmed(network: &Network, seat: &Seat, node: &NodeRef<'_>) {
     }
 }
 
-/// A message that a device sends: phones read what is for them, other devices are handed theirs as it is.
+/// A message that a device sends: phones read what is for them, other devices are handed theirs as
+/// it is.
 pub(crate) fn written(network: &Network, seat: &Seat, node: &NodeRef<'_>) {
     let to = attribute(node, "to");
     let copies: Vec<(String, &NodeRef<'_>)> = match node.get_optional_child("participants") {

@@ -6,7 +6,9 @@ use crate::faults::Faults;
 use crate::world::World;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// What all connections and phones share.
@@ -41,6 +43,19 @@ impl Network {
     /// Tells whoever waits that the world is another.
     pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until something is so, for so long at most. Answers whether it came to be.
+    pub(crate) async fn wait_for(&self, patience: Duration, is_so: impl Fn() -> bool) -> bool {
+        let mut changes = self.changes.subscribe();
+        let waited = timeout(patience, async {
+            while !is_so() {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        });
+        waited.await.is_ok() || is_so()
     }
 
     pub(crate) fn next_number(&self) -> u64 {

@@ -1,5 +1,6 @@
-//! The answering side of the handshake: XX for clients that meet us first, IK for those that know our key, and the
-//! fallback to XX for those that know an old one. No input or output here, so that it can be tested with bytes.
+//! The answering side of the handshake: XX for clients that meet us first, IK for those that know
+//! our key, and the fallback to XX for those that know an old one. No input or output here, so that
+//! it can be tested with bytes.
 
 use crate::certificate::Credentials;
 use crate::keys::{self, Key};
@@ -43,7 +44,8 @@ pub(crate) struct Secrets {
     pub(crate) pattern: Pattern,
 }
 
-/// What to do after the client's first message: send the bytes, then either talk or wait for its second message.
+/// What to do after the client's first message: send the bytes, then either talk or wait for its
+/// second message.
 pub(crate) enum Answer {
     Done(Vec<u8>, Box<Secrets>),
     Wait(Vec<u8>, Box<Waiting>),
@@ -89,8 +91,7 @@ fn open_known(ours: &Credentials, (sealed_key, payload): (&[u8], &[u8]), client:
 
 /// XX: `-> e`, `<- e ee s es payload`, `-> s se payload`.
 fn full(ours: &Credentials, client: &Key, pattern: Pattern) -> Result<Answer, ShakeError> {
-    let name =
-        if pattern == Pattern::Xx { NOISE_PATTERN_XX } else { NOISE_PATTERN_XXFALLBACK };
+    let name = if pattern == Pattern::Xx { NOISE_PATTERN_XX } else { NOISE_PATTERN_XXFALLBACK };
     let ephemeral = keys::generate();
     let mut noise = NoiseHandshake::new(name, &WA_CONN_HEADER)?;
     noise.authenticate(client);

@@ -1,5 +1,5 @@
-//! A phone in a person's hand: it reads QRs, takes codes, shows its linked devices, removes them, and, being part of
-//! a simulation, throws them out in every way there is.
+//! A phone in a person's hand: it reads QRs, takes codes, shows its linked devices, removes them,
+//! and, being part of a simulation, throws them out in every way there is.
 
 use crate::account::LinkedDevice;
 use crate::error::PhoneError;
@@ -49,7 +49,8 @@ impl Phone {
         world.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
     }
 
-    /// Reads a QR, bare or behind its link, and approves the client that shows it. Done when the client has signed.
+    /// Reads a QR, bare or behind its link, and approves the client that shows it. Done when the
+    /// client has signed.
     pub async fn scan(&self, qr: &str) -> Result<LinkedDevice, PhoneError> {
         let outcome = registration::scan(&self.network, &self.number, qr)?;
         self.linked(outcome).await
@@ -57,6 +58,9 @@ impl Phone {
 
     /// Types a pairing code, with or without its dash, and approves the client that shows it.
     pub async fn enter_code(&self, code: &str) -> Result<LinkedDevice, PhoneError> {
+        let code = link_code::normal(code)?;
+        self.network.world().account(&self.number)?;
+        self.wait_for(self.network.config.code_patience, Self::code_awaited).await;
         let outcome = link_code::enter(&self.network, &self.number, code).await?;
         self.linked(outcome).await
     }
@@ -113,16 +117,16 @@ impl Phone {
         Ok(())
     }
 
-    /// Makes the account one whose messages are kept by a host (or an ordinary one again). Some clients cannot be
-    /// linked to such accounts.
+    /// Makes the account one whose messages are kept by a host (or an ordinary one again). Some
+    /// clients cannot be linked to such accounts.
     pub fn set_hosted(&self, hosted: bool) {
         if let Ok(account) = self.network.world().account(&self.number) {
             account.hosted = hosted;
         }
     }
 
-    /// Sends a text to one of the phone's own devices, as from the person to themself. It waits when the device is
-    /// away.
+    /// Sends a text to one of the phone's own devices, as from the person to themself. It waits
+    /// when the device is away.
     pub fn send_text(&self, id: u32, text: &str) -> Result<(), PhoneError> {
         let message_id = self.network.next_id("M");
         let mut world = self.network.world();
@@ -141,15 +145,7 @@ impl Phone {
 
     /// Waits until the phone is as described, for so long at most. Answers whether it came to be.
     pub async fn wait_for(&self, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
-        let mut changes = self.network.changes.subscribe();
-        let waited = timeout(patience, async {
-            while !is_so(self) {
-                if changes.changed().await.is_err() {
-                    break;
-                }
-            }
-        });
-        waited.await.is_ok() && is_so(self)
+        self.network.wait_for(patience, || is_so(self)).await
     }
 
     /// Waits until the phone shows exactly so many devices, all of them connected.

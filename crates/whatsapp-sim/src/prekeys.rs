@@ -1,4 +1,5 @@
-//! The keys a device leaves with the server for those who want to write to it: kept, counted, digested, given away.
+//! The keys a device leaves with the server for those who want to write to it: kept, counted,
+//! digested, given away.
 
 use crate::encoding::Text;
 use crate::keys::Key;
@@ -144,7 +145,8 @@ mod tests {
     use super::*;
 
     fn upload(ids: &[u32], identity: u8) -> Bundle {
-        let keys = ids.iter().map(|id| parent("key", [leaf("id", three(*id)), leaf("value", [7; 32])]));
+        let keys =
+            ids.iter().map(|id| parent("key", [leaf("id", three(*id)), leaf("value", [7; 32])]));
         let signed = SignedKey { id: 9, key: Text([2; 32]), signature: Text(vec![3; 64]) };
         let node = parent(
             "iq",

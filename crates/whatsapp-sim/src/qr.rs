@@ -1,4 +1,5 @@
-//! The text of a linking QR, in both forms that clients show: bare, and behind a link that opens the phone's app.
+//! The text of a linking QR, in both forms that clients show: bare, and behind a link that opens
+//! the phone's app.
 
 use crate::error::PhoneError;
 use crate::keys::Key;
@@ -17,14 +18,16 @@ pub(crate) struct Qr {
 }
 
 impl Qr {
-    /// Reads `reference,noise key,identity key,secret,kind of client`; older clients leave the last out.
+    /// Reads `reference,noise key,identity key,secret,kind of client`; older clients leave the last
+    /// out, and some put a link to help behind it.
     pub(crate) fn read(text: &str) -> Result<Self, PhoneError> {
         let text = text.trim();
         let fields: Vec<&str> = text.strip_prefix(LINK).unwrap_or(text).split(',').collect();
-        let ([reference, noise, identity, secret] | [reference, noise, identity, secret, _]) =
-            fields[..]
+        let ([reference, noise, identity, secret]
+        | [reference, noise, identity, secret, _]
+        | [reference, noise, identity, secret, _, _]) = fields[..]
         else {
-            return Err(PhoneError::BadQr("it has four or five fields between commas"));
+            return Err(PhoneError::BadQr("it has four to six fields between commas"));
         };
         if reference.is_empty() {
             return Err(PhoneError::BadQr("the reference is empty"));
@@ -57,12 +60,13 @@ mod tests {
         let bare = Qr::read(&format!("{},9", text("2@abc"))).unwrap();
         assert_eq!(bare, Qr::read(&format!("{LINK}{},1\n", text("2@abc"))).unwrap());
         assert_eq!(bare, Qr::read(&text("2@abc")).unwrap());
+        assert_eq!(bare, Qr::read(&format!("{},9,https://example.org", text("2@abc"))).unwrap());
         assert_eq!((bare.reference.as_str(), bare.secret), ("2@abc", [3; 32]));
     }
 
     #[test]
     fn what_is_no_qr_is_refused_and_never_a_panic() {
-        let long = format!("{},9,10", text("2@abc"));
+        let long = format!("{},9,10,11", text("2@abc"));
         let wrong = text("2@abc").replace("AQEB", "!!!!");
         for bad in ["", ",", "a,b,c,d", "https://example.org/#a", &text(""), &long, &wrong] {
             assert!(matches!(Qr::read(bad), Err(PhoneError::BadQr(_))), "{bad}");

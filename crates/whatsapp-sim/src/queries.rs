@@ -107,7 +107,8 @@ fn answer(
                 Ok(account) => yes(vec![account.app_state.sync(sync)]),
                 Err(_) => refusal(id, 403, "forbidden"),
             },
-            // The other thing asked here is to delete all of it; there is nothing a test could miss.
+            // The other thing asked here is to delete all of it; there is nothing a test could
+            // miss.
             None => yes(Vec::new()),
         },
         ("abt", _) => yes(vec![NodeBuilder::new("props").attr("protocol", "1").build()]),
@@ -150,7 +151,6 @@ fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &No
             result(id, vec![NodeBuilder::new("count").attr("value", count).build()])
         }
         ("digest", Some(bundle)) => result(id, vec![bundle.digest()]),
-        ("digest", None) => refusal(id, 404, "item-not-found"),
         ("rotate", Some(bundle)) => {
             let rotate = query.get_optional_child("rotate");
             match rotate.and_then(|r| r.get_optional_child("skey")).and_then(SignedKey::read) {
@@ -159,7 +159,7 @@ fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &No
             }
             result(id, Vec::new())
         }
-        ("rotate", None) => refusal(id, 404, "item-not-found"),
+        ("digest" | "rotate", None) => refusal(id, 404, "item-not-found"),
         (_, bundle) => {
             match (Bundle::read(query), bundle) {
                 (Some(newer), Some(bundle)) => bundle.renew(newer),

@@ -1,4 +1,5 @@
-//! How a client becomes a device: it is offered references, a phone approves it, it signs, and must come back.
+//! How a client becomes a device: it is offered references, a phone approves it, it signs, and must
+//! come back.
 
 use crate::account::{Description, Device, Version};
 use crate::adv;

@@ -1,4 +1,5 @@
-//! The chat socket: takes connections, shakes hands, and turns what clients say over to those who know the answer.
+//! The chat socket: takes connections, shakes hands, and turns what clients say over to those who
+//! know the answer.
 
 use crate::frames::{self, FrameError, FrameReader};
 use crate::keys::Key;
@@ -137,7 +138,8 @@ async fn shake(
     Ok((secrets, reader, sink))
 }
 
-/// A client that brings the data of a new device wants to be linked; any other says which device it is.
+/// A client that brings the data of a new device wants to be linked; any other says which device it
+/// is.
 fn open(network: &Network, socket: &Socket, noise: Key, payload: &ClientPayload) -> Option<Seat> {
     if payload.device_pairing_data.is_set() {
         registration::offer(network, socket, noise, payload);

@@ -1,4 +1,5 @@
-//! The phone's half of end-to-end encryption: enough to talk with the devices it has linked and with those of others.
+//! The phone's half of end-to-end encryption: enough to talk with the devices it has linked and
+//! with those of others.
 
 use crate::keys::{self, Key};
 use crate::prekeys::Bundle;
@@ -68,8 +69,8 @@ impl Signal {
         self.stores.sessions.0.remove(&address(user, device));
     }
 
-    /// Seals a message for a device. The first one takes a one-time key out of the bundle: two senders with one key
-    /// would make the second unreadable.
+    /// Seals a message for a device. The first one takes a one-time key out of the bundle: two
+    /// senders with one key would make the second unreadable.
     pub(crate) fn seal(
         &mut self,
         (user, device): (&str, u32),

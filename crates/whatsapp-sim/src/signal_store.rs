@@ -1,13 +1,14 @@
-//! Where a phone keeps its Signal keys and sessions: in memory, with the one pre-key it hands to everyone.
+//! Where a phone keeps its Signal keys and sessions: in memory, with the one pre-key it hands to
+//! everyone.
 
 use crate::keys;
 use async_trait::async_trait;
 use std::collections::HashMap;
 use wacore::libsignal::protocol::error::Result;
 use wacore::libsignal::protocol::{
-    CurveError, Direction, GenericSignedPreKey, IdentityChange, IdentityKey, IdentityKeyPair, IdentityKeyStore, KeyPair,
-    PreKeyId, PreKeyRecord, PreKeyStore, ProtocolAddress, SessionRecord, SessionStore,
-    SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
+    CurveError, Direction, GenericSignedPreKey, IdentityChange, IdentityKey, IdentityKeyPair,
+    IdentityKeyStore, KeyPair, PreKeyId, PreKeyRecord, PreKeyStore, ProtocolAddress, SessionRecord,
+    SessionStore, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
 };
 
 /// The phone's own identity, and who it has met.
@@ -68,7 +69,8 @@ impl SessionStore for Sessions {
     }
 }
 
-/// The one-time key, which here is for everyone and all times: a simulated phone has nothing to lose by it.
+/// The one-time key, which here is for everyone and all times: a simulated phone has nothing to
+/// lose by it.
 pub(crate) struct OneTime(pub(crate) PreKeyRecord);
 
 #[async_trait]

@@ -12,6 +12,7 @@ use crate::server;
 use crate::world::World;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
@@ -93,8 +94,7 @@ impl Simulator {
             }
             None => {}
         }
-        let account =
-            Account::new(number, name).map_err(|e| PhoneError::Broken(e.to_string()))?;
+        let account = Account::new(number, name).map_err(|e| PhoneError::Broken(e.to_string()))?;
         world.accounts.insert(number.to_owned(), account);
         drop(world);
         self.network.changed();
@@ -112,6 +112,11 @@ impl Simulator {
         &self.network.faults
     }
 
+    /// Waits until the network is as described, for so long at most. Answers whether it came to be.
+    pub async fn wait_for(&self, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        self.network.wait_for(patience, || is_so(self)).await
+    }
+
     /// How many clients wait to be linked.
     pub fn waiting_clients(&self) -> usize {
         self.network.world().candidates.len()
@@ -122,9 +127,7 @@ impl Simulator {
 fn remember(config: &Config) -> Result<(Credentials, World), StartError> {
     let failed = |error: CurveError| StartError::Keys(error.to_string());
     let ledger = match &config.state {
-        Some(path) => {
-            Ledger::read(path).map_err(|error| StartError::State(path.clone(), error))?
-        }
+        Some(path) => Ledger::read(path).map_err(|error| StartError::State(path.clone(), error))?,
         None => None,
     };
     let keys = match (&config.trust_anchor_seed, &ledger) {

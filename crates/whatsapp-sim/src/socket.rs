@@ -1,5 +1,5 @@
-//! The server's end of one connection, as the rest of the network sees it: something to say stanzas to and to close.
-//! Saying never waits; who does not listen for long enough is hung up on.
+//! The server's end of one connection, as the rest of the network sees it: something to say stanzas
+//! to and to close. Saying never waits; who does not listen for long enough is hung up on.
 
 use crate::frames;
 use futures_util::{Sink, SinkExt};

@@ -1,4 +1,5 @@
-//! The end of a link, from either side: the client logs out, or a person removes the device on the phone.
+//! The end of a link, from either side: the client logs out, or a person removes the device on the
+//! phone.
 
 use crate::error::PhoneError;
 use crate::login::Seat;
@@ -9,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use wacore_binary::{Node, NodeRef};
 
-/// How long a client that has logged out may stay on its connection. It normally leaves by itself; being told of the
-/// removal meanwhile would only confuse it.
+/// How long a client that has logged out may stay on its connection. It normally leaves by itself;
+/// being told of the removal meanwhile would only confuse it.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A client asks for a device of its own account to be removed: itself, or another.

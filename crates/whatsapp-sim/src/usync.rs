@@ -55,18 +55,19 @@ fn about(account: Option<&Account>, protocol: &str, phone: &str) -> Option<Node>
         }
         ("devices", Some(account)) => Some(devices(account)),
         ("status", Some(_)) => Some(NodeBuilder::new("status").attr("t", "0").build()),
-        ("disappearing_mode", Some(_)) => Some(
-            NodeBuilder::new("disappearing_mode").attr("duration", "0").attr("t", "0").build(),
-        ),
+        ("disappearing_mode", Some(_)) => {
+            Some(NodeBuilder::new("disappearing_mode").attr("duration", "0").attr("t", "0").build())
+        }
         _ => None,
     }
 }
 
 fn devices(account: &Account) -> Node {
     let phone = NodeBuilder::new("device").attr("id", "0").build();
-    let linked = account.devices.keys().map(|id| {
-        NodeBuilder::new("device").attr("id", *id).attr("key-index", *id).build()
-    });
+    let linked = account
+        .devices
+        .keys()
+        .map(|id| NodeBuilder::new("device").attr("id", *id).attr("key-index", *id).build());
     let list = parent("device-list", std::iter::once(phone).chain(linked));
     let mut children = vec![list];
     if let Ok(signed) = adv::key_index_list(account) {

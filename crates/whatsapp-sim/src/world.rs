@@ -1,5 +1,5 @@
-//! All that is true at one moment: the phones, and the clients that wait to be linked. One lock guards it, and
-//! nothing that takes time happens under it.
+//! All that is true at one moment: the phones, and the clients that wait to be linked. One lock
+//! guards it, and nothing that takes time happens under it.
 
 use crate::account::{Account, Description, Device, Version};
 use crate::error::PhoneError;
@@ -95,7 +95,9 @@ impl World {
         let now = Instant::now();
         self.candidates
             .values_mut()
-            .filter(|c| c.code.as_ref().is_some_and(|code| code.number == number && code.ends > now))
+            .filter(|c| {
+                c.code.as_ref().is_some_and(|code| code.number == number && code.ends > now)
+            })
             .max_by_key(|c| c.code.as_ref().map(|code| code.asked))
     }
 }
