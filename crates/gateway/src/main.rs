@@ -1,2 +1,71 @@
-//! Placeholder.
-fn main() {}
+//! `berth-gateway`: starts a node and stops it when asked, or when its router is gone.
+
+use std::{io::Read as _, process::ExitCode};
+
+use clap::Parser as _;
+use gateway::{Args, Node, telemetry};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(error) = telemetry::start(args.log.as_deref(), args.log_format) {
+        tracing::error!(%error, "BERTH_LOG cannot be read");
+        return ExitCode::FAILURE;
+    }
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(run(args));
+            runtime.shutdown_background(); // what does not end by itself ends with the process
+            outcome
+        });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the node cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let orphaned = args.end_with_stdin.then(end_of_stdin);
+    let node = Node::start(args.settings(token())?).await?;
+    let orphaned = async {
+        match orphaned {
+            Some(end) => drop(end.await),
+            None => std::future::pending().await,
+        }
+    };
+    let why = tokio::select! {
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+        () = orphaned => "standard input closed",
+    };
+    tracing::info!(why, "stopping");
+    node.stop().await;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a secret has no flag, which clap would make of it")]
+fn token() -> Option<String> {
+    std::env::var("BERTH_NODE_TOKEN").ok()
+}
+
+/// Fires when standard input ends. On a thread of its own: a read cannot be called off.
+fn end_of_stdin() -> oneshot::Receiver<()> {
+    let (over, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut void = [0; 1024];
+        while std::io::stdin().read(&mut void).is_ok_and(|read| read > 0) {}
+        let _ = over.send(());
+    });
+    end
+}

@@ -1,0 +1,209 @@
+//! What the operator sets, checked once: everything behind this file may trust it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::Parser;
+use hyper::Uri;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A node of berth: holds WhatsApp connections, obeys its router, reports what it sees.
+#[derive(Debug, Parser)]
+#[command(name = "berth-gateway", version = crate::VERSION)]
+pub struct Args {
+    /// The name the router knows this node by.
+    #[arg(long, env = "BERTH_GATEWAY_ID", default_value = "gw-local")]
+    pub id: String,
+    /// Where to listen for the router.
+    #[arg(long, env = "BERTH_GATEWAY_LISTEN", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Where the router reaches this node, when that is not where it listens: `http://host:port`.
+    #[arg(long, env = "BERTH_GATEWAY_ADVERTISE")]
+    pub advertise: Option<String>,
+    /// The folder of the device keys; one node at a time.
+    #[arg(long, env = "BERTH_GATEWAY_DATA", default_value = "data/gateway")]
+    pub data: PathBuf,
+    /// The router's listener for nodes: `http://127.0.0.1:8081`.
+    #[arg(long, env = "BERTH_GATEWAY_ROUTER")]
+    pub router: String,
+    /// How many sessions this node takes.
+    #[arg(long, env = "BERTH_GATEWAY_CAPACITY", default_value_t = 500)]
+    pub capacity: u32,
+    /// How many sessions may be pairing at the same time; the others wait.
+    #[arg(long, env = "BERTH_GATEWAY_MAX_LINKING", default_value_t = 32)]
+    pub max_linking: u16,
+    /// A simulated WhatsApp, `ws://127.0.0.1:PORT/…`; only in a build with feature `sim`.
+    #[arg(long, env = "BERTH_WHATSAPP_URL")]
+    pub whatsapp_url: Option<String>,
+    /// End when standard input closes: how a local node ends with its router, however that ends.
+    #[arg(long)]
+    pub end_with_stdin: bool,
+    /// What to log, as an env-filter; the default is `info`, and `warn` for the engine.
+    #[arg(long, env = "BERTH_LOG")]
+    pub log: Option<String>,
+    /// How to log.
+    #[arg(long, env = "BERTH_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Everything a [`Node`](crate::Node) is made from.
+#[derive(Debug)]
+pub struct Settings {
+    /// See [`Args::id`].
+    pub id: String,
+    /// See [`Args::listen`].
+    pub listen: SocketAddr,
+    /// See [`Args::advertise`].
+    pub advertise: Option<String>,
+    /// See [`Args::data`].
+    pub data: PathBuf,
+    /// See [`Args::router`]; without a trailing slash.
+    pub router: String,
+    /// The secret shared with the router, for both directions.
+    pub token: SecretString,
+    /// See [`Args::capacity`].
+    pub capacity: u32,
+    /// See [`Args::max_linking`].
+    pub max_linking: u16,
+    /// Where WhatsApp is; `None` is the real one.
+    pub whatsapp: Option<String>,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(String);
+
+impl Args {
+    /// Checks what was given. The token comes apart from the flags, because a flag would show it
+    /// in the list of processes.
+    pub fn settings(self, token: Option<String>) -> Result<Settings, Invalid> {
+        let token = SecretString::from(token.unwrap_or_default());
+        let length = token.expose_secret().len();
+        check(
+            (16..=512).contains(&length)
+                && token.expose_secret().bytes().all(|b| b.is_ascii_graphic()),
+            "BERTH_NODE_TOKEN must be set: 16 to 512 visible characters, the same as the router's",
+        )?;
+        check(
+            (1..=64).contains(&self.id.len())
+                && self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+            "--id must be 1 to 64 letters, digits, dots, dashes and underscores",
+        )?;
+        check(self.capacity > 0, "--capacity must be at least 1")?;
+        check(self.max_linking > 0, "--max-linking must be at least 1")?;
+        check(
+            self.advertise.is_some() || !self.listen.ip().is_unspecified(),
+            "--advertise must be given when --listen is no address that the router can call",
+        )?;
+        Ok(Settings {
+            id: self.id,
+            listen: self.listen,
+            advertise: self.advertise.map(|url| base("--advertise", &url)).transpose()?,
+            data: self.data,
+            router: base("--router", &self.router)?,
+            token,
+            capacity: self.capacity,
+            max_linking: self.max_linking,
+            whatsapp: whatsapp(self.whatsapp_url)?,
+        })
+    }
+}
+
+fn check(holds: bool, otherwise: &str) -> Result<(), Invalid> {
+    if holds { Ok(()) } else { Err(Invalid(otherwise.to_owned())) }
+}
+
+fn base(flag: &str, text: &str) -> Result<String, Invalid> {
+    let invalid = || Invalid(format!("{flag} must look like http://host:port"));
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
+    let plain = uri.query().is_none() && uri.path().trim_matches('/').is_empty();
+    match uri.scheme_str() {
+        Some("http" | "https") if plain && uri.authority().is_some() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// A build that skips WhatsApp's certificate must never meet WhatsApp, and a build that meets
+/// WhatsApp must not be led elsewhere.
+fn whatsapp(url: Option<String>) -> Result<Option<String>, Invalid> {
+    if !cfg!(feature = "sim") {
+        return match url {
+            None => Ok(None),
+            Some(_) => Err(Invalid(
+                "BERTH_WHATSAPP_URL is only for a build with feature `sim`; this one meets the \
+                 real WhatsApp"
+                    .into(),
+            )),
+        };
+    }
+    match url {
+        Some(url) if is_loopback(&url) => Ok(Some(url)),
+        _ => Err(Invalid(
+            "this build only meets a simulated WhatsApp: BERTH_WHATSAPP_URL must be a ws:// address \
+             with a loopback IP, such as ws://127.0.0.1:9500/ws/chat"
+                .into(),
+        )),
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    uri.scheme_str() == Some("ws") && host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn settings(flags: &[&str]) -> Result<Settings, Invalid> {
+        let base = ["berth-gateway", "--router", "http://127.0.0.1:8081"];
+        let args = Args::parse_from(base.iter().chain(flags));
+        args.settings(Some(TOKEN.into()))
+    }
+
+    #[test]
+    fn a_node_without_a_token_does_not_start() {
+        let args = || Args::parse_from(["berth-gateway", "--router", "http://127.0.0.1:8081"]);
+        for token in [None, Some(String::new()), Some("short".into()), Some("a b".repeat(9))] {
+            assert!(args().settings(token).unwrap_err().to_string().contains("BERTH_NODE_TOKEN"));
+        }
+    }
+
+    #[test]
+    fn only_a_simulator_build_takes_a_whatsapp_address_and_only_loopback() {
+        for url in
+            ["ws://10.0.0.1/ws", "wss://127.0.0.1/ws", "ws://example.org", "ws://127.0.0.1.x/", "x"]
+        {
+            assert!(settings(&["--whatsapp-url", url]).is_err(), "{url}");
+        }
+        let ours = settings(&["--whatsapp-url", "ws://127.0.0.1:9500/ws/chat"]);
+        assert_eq!(ours.is_ok(), cfg!(feature = "sim"));
+        assert_eq!(settings(&[]).is_ok(), !cfg!(feature = "sim"));
+        assert!(is_loopback("ws://[::1]:9500"));
+    }
+
+    #[test]
+    fn addresses_are_bases() {
+        assert_eq!(base("--router", "http://h:1/").unwrap(), "http://h:1");
+        for url in ["h:1", "ftp://h", "http://h/path", "http://h?x=1", ""] {
+            assert!(base("--router", url).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What all sessions of a node share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::{Semaphore, watch};
+use wacore::net::HttpClient;
+
+use crate::{keys::Vault, outbox::Outbox, wire::Wire};
+
+/// Shared by every session of a node.
+pub(crate) struct Context {
+    /// Where keys are.
+    pub(crate) vault: Vault,
+    /// Where snapshots go.
+    pub(crate) outbox: Outbox,
+    /// How WhatsApp is reached.
+    pub(crate) wire: Arc<dyn Wire>,
+    /// What the engine fetches with.
+    pub(crate) http: Arc<dyn HttpClient>,
+    /// WhatsApp Web's version, when it is not to be asked for.
+    pub(crate) version: Option<(u32, u32, u32)>,
+    /// How many read their keys at once.
+    pub(crate) reads: Semaphore,
+    /// How many connect at once.
+    pub(crate) connects: Arc<Semaphore>,
+    /// How many pair at once.
+    pub(crate) links: Arc<Semaphore>,
+    /// The number the router gave this node; 0 before.
+    pub(crate) boot: watch::Sender<u64>,
+    /// The last number given to a snapshot of any session.
+    pub(crate) seq: AtomicU64,
+}
+
+impl Context {
+    /// Numbers grow over all sessions, so that a session that was forgotten and came back never
+    /// reuses one.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.seq.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// 0 before the router knows this node.
+    pub(crate) fn boot(&self) -> u64 {
+        *self.boot.borrow()
+    }
+}

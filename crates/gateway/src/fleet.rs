@@ -1,0 +1,323 @@
+//! All sessions of a node: one actor each, started when first spoken of, and started anew after a
+//! crash, which harms no other.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use gateway_protocol::{
+    Declaration, Held, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode, Snapshot,
+    Status,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    board::{self, Cell, Face},
+    context::Context,
+    keys::SessionName,
+    refusal::{refusal, stale, unavailable},
+    session::{Command, Ending, Reply, Session},
+    translate,
+};
+
+/// Commands a session may have waiting. It answers each at once, so a full box means a flood.
+const MAILBOX: usize = 32;
+/// How long a command other than a logout may take.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// How many forgotten sessions are remembered.
+const REMEMBERED: usize = 16_384;
+
+/// The sessions of a node.
+pub(crate) struct Fleet {
+    context: Arc<Context>,
+    capacity: usize,
+    book: Mutex<Book>,
+    closing: CancellationToken,
+    actors: TaskTracker,
+}
+
+#[derive(Default)]
+struct Book {
+    entries: HashMap<SessionName, Entry>,
+    forgotten: Forgotten,
+}
+
+struct Entry {
+    cell: Arc<Cell>,
+    mailbox: mpsc::Sender<Command>,
+}
+
+impl Fleet {
+    /// With an actor for every session that has keys here; none connects before it is told to.
+    pub(crate) fn new(context: Arc<Context>, capacity: u32) -> std::io::Result<Arc<Self>> {
+        let fleet = Arc::new(Self {
+            context,
+            capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
+            book: Mutex::default(),
+            closing: CancellationToken::new(),
+            actors: TaskTracker::new(),
+        });
+        for session in fleet.context.vault.sessions()? {
+            let cell = Cell::new(session.clone(), 0, &fleet.context);
+            let mailbox = fleet.start(&cell, false);
+            fleet.book().entries.insert(session, Entry { cell, mailbox });
+        }
+        Ok(fleet)
+    }
+
+    /// Tells a session what is wanted of it.
+    pub(crate) async fn declare(
+        self: &Arc<Self>,
+        session: &SessionName,
+        declaration: Declaration,
+    ) -> Result<Snapshot, Refusal> {
+        let mailbox = self.mailbox_for(session, &declaration)?;
+        ask(&mailbox, PATIENCE, |reply| Command::Declare(declaration, reply)).await
+    }
+
+    /// Has a session's device unlinked.
+    pub(crate) async fn logout(
+        self: &Arc<Self>,
+        session: &SessionName,
+        epoch: u64,
+        within: Duration,
+    ) -> Result<LoggedOut, Refusal> {
+        self.check_enlisted()?;
+        let Some(mailbox) = self.mailbox(session) else {
+            let mut snapshot = board::blank(session, epoch, &self.context);
+            snapshot.boot = self.context.boot();
+            return Ok(LoggedOut { outcome: LogoutOutcome::NotLinked, snapshot });
+        };
+        let command = |reply| Command::Logout { epoch, within, reply };
+        ask(&mailbox, within + PATIENCE, command).await
+    }
+
+    /// Closes a session and wipes its keys.
+    pub(crate) async fn forget(
+        self: &Arc<Self>,
+        session: &SessionName,
+        epoch: u64,
+    ) -> Result<(), Refusal> {
+        self.check_enlisted()?;
+        let Some(mailbox) = self.mailbox(session) else {
+            let mut book = self.book();
+            let (floor, _) = book.forgotten.floor(session);
+            if epoch < floor {
+                return Err(stale(floor));
+            }
+            book.forgotten.remember(session.clone(), epoch, true);
+            return Ok(());
+        };
+        ask(&mailbox, PATIENCE, |reply| Command::Forget { epoch, reply }).await
+    }
+
+    /// Who is attached to a session, asked live.
+    pub(crate) async fn identity(
+        self: &Arc<Self>,
+        session: &SessionName,
+    ) -> Result<LiveIdentity, Refusal> {
+        let mailbox = self.mailbox(session).ok_or_else(unknown)?;
+        ask(&mailbox, PATIENCE, Command::Identity).await
+    }
+
+    pub(crate) fn snapshot(&self, session: &SessionName) -> Result<Snapshot, Refusal> {
+        let book = self.book();
+        let entry = book.entries.get(session).ok_or_else(unknown)?;
+        Ok(entry.cell.snapshot(&self.context))
+    }
+
+    pub(crate) fn snapshots(&self) -> Vec<Snapshot> {
+        self.book().entries.values().map(|entry| entry.cell.snapshot(&self.context)).collect()
+    }
+
+    /// Every session here, for a beat.
+    pub(crate) fn held(&self) -> Vec<Held> {
+        let held =
+            |cell: &Cell| Held { session: cell.session.as_str().into(), epoch: cell.epoch() };
+        self.book().entries.values().map(|entry| held(&entry.cell)).collect()
+    }
+
+    /// How many sessions there are, and how many are logged in.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let book = self.book();
+        let working = book.entries.values().filter(|e| e.cell.status() == Status::Working).count();
+        (book.entries.len(), working)
+    }
+
+    /// Has every session reported anew, to a router that may know nothing.
+    pub(crate) fn report_all(&self) {
+        for snapshot in self.snapshots().into_iter().filter(|snapshot| snapshot.epoch > 0) {
+            self.context.outbox.push(snapshot);
+        }
+    }
+
+    /// The leases ran out: everything closes until it is declared again.
+    pub(crate) async fn suspend(&self) {
+        let all: Vec<_> = self.book().entries.values().map(|e| e.mailbox.clone()).collect();
+        for mailbox in all {
+            let _ = mailbox.send(Command::Suspend).await;
+        }
+    }
+
+    /// A session is another node's now.
+    pub(crate) async fn release(&self, session: &SessionName) {
+        let mailbox = self.book().entries.get(session).map(|entry| entry.mailbox.clone());
+        if let Some(mailbox) = mailbox {
+            let _ = mailbox.send(Command::Release).await;
+        }
+    }
+
+    /// Closes every connection, at the node's end.
+    pub(crate) async fn close(&self, patience: Duration) {
+        self.closing.cancel();
+        self.actors.close();
+        if tokio::time::timeout(patience, self.actors.wait()).await.is_err() {
+            tracing::warn!(sessions = self.actors.len(), "sessions not closed in time");
+        }
+    }
+
+    fn check_enlisted(&self) -> Result<(), Refusal> {
+        let enlisted = self.context.boot() > 0 && !self.closing.is_cancelled();
+        if enlisted { Ok(()) } else { Err(unavailable("this node is not enlisted")) }
+    }
+
+    /// The mailbox of a session that is known.
+    fn mailbox(self: &Arc<Self>, session: &SessionName) -> Option<mpsc::Sender<Command>> {
+        let mut book = self.book();
+        let entry = book.entries.get_mut(session)?;
+        if entry.mailbox.is_closed() && !self.closing.is_cancelled() && entry.has_crashed() {
+            entry.mailbox = self.start(&entry.cell, true);
+        }
+        Some(entry.mailbox.clone())
+    }
+
+    /// The mailbox of a session, taken in when there is room and nothing speaks against it.
+    fn mailbox_for(
+        self: &Arc<Self>,
+        session: &SessionName,
+        declaration: &Declaration,
+    ) -> Result<mpsc::Sender<Command>, Refusal> {
+        self.check_enlisted()?;
+        if let Some(mailbox) = self.mailbox(session) {
+            return Ok(mailbox);
+        }
+        let mut book = self.book();
+        if let Some(entry) = book.entries.get(session) {
+            return Ok(entry.mailbox.clone());
+        }
+        let (floor, wiped) = book.forgotten.floor(session);
+        let revives = wiped && declaration.epoch == floor && declaration.running;
+        if declaration.epoch < floor || revives {
+            return Err(stale(floor));
+        }
+        if book.entries.len() >= self.capacity {
+            return Err(refusal(RefusalCode::AtCapacity, "this node has no room"));
+        }
+        let cell = Cell::new(session.clone(), declaration.epoch, &self.context);
+        let mailbox = self.start(&cell, false);
+        book.entries.insert(session.clone(), Entry { cell, mailbox: mailbox.clone() });
+        Ok(mailbox)
+    }
+
+    /// Starts an actor and watches over it.
+    fn start(self: &Arc<Self>, cell: &Arc<Cell>, after_crash: bool) -> mpsc::Sender<Command> {
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let session = Session::new(self.context.clone(), cell.clone(), mailbox, after_crash);
+        let (fleet, cell) = (self.clone(), cell.clone());
+        let closing = self.closing.clone();
+        self.actors.spawn(async move {
+            match AssertUnwindSafe(session.run(closing)).catch_unwind().await {
+                Ok(Ending::Forgotten(waiting)) => {
+                    fleet.remove(&cell, true);
+                    for reply in waiting {
+                        let _ = reply.send(Ok(()));
+                    }
+                }
+                Ok(Ending::Released) => fleet.remove(&cell, false),
+                Ok(Ending::Closed) => {}
+                Err(_) => fleet.crashed(&cell),
+            }
+        });
+        sender
+    }
+
+    fn remove(&self, cell: &Cell, forgotten: bool) {
+        let mut book = self.book();
+        book.entries.remove(&cell.session);
+        book.forgotten.remember(cell.session.clone(), cell.epoch(), forgotten);
+        drop(book);
+        self.context.outbox.forget(cell.session.as_str());
+    }
+
+    fn crashed(&self, cell: &Cell) {
+        let face = Face {
+            epoch: cell.epoch(),
+            status: Status::Failed,
+            reason: Some(translate::crashed()),
+            identity: cell.identity(),
+            pairing: None,
+        };
+        cell.show(face, &self.context);
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Its actor is gone, and not because the session is being forgotten.
+    fn has_crashed(&self) -> bool {
+        let crashed = translate::crashed().code;
+        let reason = self.cell.reason();
+        self.cell.status() == Status::Failed && reason.is_some_and(|reason| reason.code == crashed)
+    }
+}
+
+/// The epochs below which a session that is gone is not taken in again.
+#[derive(Default)]
+struct Forgotten {
+    floors: HashMap<SessionName, (u64, bool)>,
+    order: VecDeque<SessionName>,
+}
+
+impl Forgotten {
+    fn remember(&mut self, session: SessionName, epoch: u64, wiped: bool) {
+        if self.floors.insert(session.clone(), (epoch, wiped)).is_none() {
+            self.order.push_back(session);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.floors.remove(&oldest);
+        }
+    }
+
+    /// The epoch a session left with, and whether by being forgotten.
+    fn floor(&self, session: &SessionName) -> (u64, bool) {
+        self.floors.get(session).copied().unwrap_or_default()
+    }
+}
+
+async fn ask<T>(
+    mailbox: &mpsc::Sender<Command>,
+    patience: Duration,
+    command: impl FnOnce(Reply<T>) -> Command,
+) -> Result<T, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    mailbox.try_send(command(reply)).map_err(|_| unavailable("the session is busy"))?;
+    match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(unavailable("the session ended meanwhile")),
+        Err(_) => Err(unavailable("the session did not answer in time")),
+    }
+}
+
+fn unknown() -> Refusal {
+    refusal(RefusalCode::UnknownSession, "this node holds nothing under this id")
+}

@@ -1,0 +1,151 @@
+//! Snapshots on their way to the router: in order for each session, kept until acknowledged,
+//! bounded by leaving out the middle.
+//!
+//! A snapshot is always the whole state, so one that is overtaken while the router is away tells
+//! nothing that the newest does not.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+use gateway_protocol::Snapshot;
+use tokio::sync::Notify;
+
+/// How many changes of one session are kept apart while the router is away.
+const PER_SESSION: usize = 16;
+
+/// Everything not yet acknowledged.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    queues: Mutex<Queues>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Queues {
+    by_session: HashMap<String, VecDeque<Snapshot>>,
+    /// Every kept snapshot by its number: oldest first over all sessions.
+    order: BTreeMap<u64, String>,
+}
+
+impl Outbox {
+    /// Adds the newest snapshot of a session.
+    pub(crate) fn push(&self, snapshot: Snapshot) {
+        let mut queues = self.lock();
+        let queue = queues.by_session.entry(snapshot.session.clone()).or_default();
+        let dropped = if queue.len() >= PER_SESSION { queue.pop_back() } else { None };
+        let (seq, session) = (snapshot.seq, snapshot.session.clone());
+        queue.push_back(snapshot);
+        if let Some(dropped) = dropped {
+            queues.order.remove(&dropped.seq);
+        }
+        queues.order.insert(seq, session);
+        drop(queues);
+        self.news.notify_one();
+    }
+
+    /// The oldest ones, at most so many, in an order that keeps each session's.
+    pub(crate) fn batch(&self, most: usize) -> Vec<Snapshot> {
+        let queues = self.lock();
+        let kept = |(seq, session): (&u64, &String)| {
+            queues.by_session.get(session)?.iter().find(|s| s.seq == *seq).cloned()
+        };
+        queues.order.iter().filter_map(kept).take(most).collect()
+    }
+
+    /// The router has these for good.
+    pub(crate) fn acknowledge(&self, batch: &[Snapshot]) {
+        let mut queues = self.lock();
+        for sent in batch {
+            queues.order.remove(&sent.seq);
+            if let Some(queue) = queues.by_session.get_mut(&sent.session) {
+                queue.retain(|kept| kept.seq != sent.seq);
+                if queue.is_empty() {
+                    queues.by_session.remove(&sent.session);
+                }
+            }
+        }
+    }
+
+    /// Drops what is left to say of a session that is forgotten: the router asked for that.
+    pub(crate) fn forget(&self, session: &str) {
+        let mut queues = self.lock();
+        for gone in queues.by_session.remove(session).into_iter().flatten() {
+            queues.order.remove(&gone.seq);
+        }
+    }
+
+    /// Waits until something is added.
+    pub(crate) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_protocol::Status;
+
+    fn snapshot(session: &str, seq: u64) -> Snapshot {
+        Snapshot {
+            session: session.into(),
+            epoch: 1,
+            boot: 0,
+            seq,
+            at: 0,
+            status: Status::Stopped,
+            reason: None,
+            identity: None,
+            pairing: None,
+        }
+    }
+
+    fn seqs(batch: &[Snapshot]) -> Vec<u64> {
+        batch.iter().map(|s| s.seq).collect()
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_sent_again_in_order() {
+        let outbox = Outbox::default();
+        for seq in 1..=6 {
+            outbox.push(snapshot(if seq % 2 == 0 { "even" } else { "odd" }, seq));
+        }
+        let batch = outbox.batch(4);
+        assert_eq!(seqs(&batch), [1, 2, 3, 4]);
+        assert_eq!(seqs(&outbox.batch(4)), [1, 2, 3, 4]);
+        outbox.acknowledge(&batch);
+        assert_eq!(seqs(&outbox.batch(4)), [5, 6]);
+    }
+
+    #[test]
+    fn while_the_router_is_away_the_middle_gives_way_and_the_newest_never() {
+        let outbox = Outbox::default();
+        for seq in 1..=100 {
+            outbox.push(snapshot("a", seq));
+        }
+        outbox.push(snapshot("b", 101));
+        let batch = seqs(&outbox.batch(1000));
+        assert_eq!(batch.len(), PER_SESSION + 1);
+        assert!(batch.is_sorted());
+        assert_eq!(batch[PER_SESSION - 1..], [100, 101]);
+    }
+
+    #[test]
+    fn a_snapshot_added_while_a_batch_is_under_way_stays() {
+        let outbox = Outbox::default();
+        for seq in 1..=PER_SESSION as u64 {
+            outbox.push(snapshot("a", seq));
+        }
+        let batch = outbox.batch(1000);
+        outbox.push(snapshot("a", 99)); // replaces the newest of the batch
+        outbox.acknowledge(&batch);
+        assert_eq!(seqs(&outbox.batch(10)), [99]);
+        outbox.forget("a");
+        assert!(outbox.batch(10).is_empty());
+    }
+}

@@ -1,0 +1,158 @@
+//! How a node belongs to its router: it enlists, beats to keep its leases, and reports what it sees,
+//! in order and at least once.
+//!
+//! A node that cannot beat for as long as its leases last closes everything, because by then the
+//! router may have given its sessions to another.
+
+use std::{sync::Arc, time::Duration};
+
+use gateway_protocol::{Beat, Enlist, Reports};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    context::Context,
+    fleet::Fleet,
+    keys::SessionName,
+    router::{Failure, Router},
+};
+
+/// How many snapshots travel together.
+const BATCH: usize = 64;
+/// Between tries, at least and at most.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+/// No router may ask for a beat more often than this.
+const FASTEST: Duration = Duration::from_millis(20);
+
+/// The node's membership.
+pub(crate) struct Reporter {
+    pub(crate) context: Arc<Context>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) router: Router,
+    pub(crate) enlist: Enlist,
+    /// Rung when the router says that it does not know this node.
+    pub(crate) unknown: Notify,
+}
+
+/// What the node's connections hang on.
+struct Lease {
+    ends: Option<Instant>,
+    length: Duration,
+    beat: Duration,
+}
+
+impl Reporter {
+    /// Enlists, beats, and enlists again whenever the router asks for it. Never returns.
+    pub(crate) async fn belong(&self) {
+        let mut lease = Lease { ends: None, length: Duration::ZERO, beat: LONGEST };
+        loop {
+            self.join(&mut lease).await;
+            tokio::select! {
+                () = self.keep(&mut lease) => {}
+                () = self.unknown.notified() => {}
+            }
+        }
+    }
+
+    /// Tries to enlist until it works.
+    async fn join(&self, lease: &mut Lease) {
+        let mut wait = SHORTEST;
+        loop {
+            let asked = Instant::now();
+            match self.while_leased(lease, self.router.enlist(&self.enlist)).await {
+                Ok(enlisted) => {
+                    lease.length = Duration::from_millis(enlisted.lease_ms);
+                    lease.beat = Duration::from_millis(enlisted.beat_ms).max(FASTEST);
+                    lease.ends = Some(asked + lease.length);
+                    tracing::info!(boot = enlisted.boot, "enlisted");
+                    self.context.boot.send_replace(enlisted.boot);
+                    self.fleet.report_all();
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "cannot enlist; trying again"),
+            }
+            self.while_leased(lease, tokio::time::sleep(wait)).await;
+            wait = (wait * 2).min(LONGEST);
+        }
+    }
+
+    /// Beats until the router does not know this node any more.
+    async fn keep(&self, lease: &mut Lease) {
+        loop {
+            let asked = Instant::now();
+            let incarnation = self.enlist.incarnation.clone();
+            let beat = Beat { incarnation, held: self.fleet.held() };
+            match self.while_leased(lease, self.router.beat(&beat)).await {
+                Ok(beaten) => {
+                    lease.length = Duration::from_millis(beaten.lease_ms);
+                    lease.ends = Some(asked + lease.length);
+                    for lost in beaten.lost.iter().filter_map(|name| SessionName::parse(name)) {
+                        tracing::warn!(session = lost.as_str(), "no longer this node's");
+                        self.fleet.release(&lost).await;
+                    }
+                }
+                Err(Failure::NotEnlisted) => return,
+                Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
+            }
+            self.while_leased(lease, tokio::time::sleep_until(asked + lease.beat)).await;
+        }
+    }
+
+    /// Waits for something, closing everything when the leases run out meanwhile.
+    async fn while_leased<T>(&self, lease: &mut Lease, task: impl Future<Output = T>) -> T {
+        tokio::pin!(task);
+        if let Some(ends) = lease.ends {
+            if let Ok(done) = tokio::time::timeout_at(ends, &mut task).await {
+                return done;
+            }
+            tracing::error!("no word from the router for the length of a lease: closing all");
+            lease.ends = None;
+            self.fleet.suspend().await;
+        }
+        task.await
+    }
+
+    /// Sends what there is to say, for ever.
+    pub(crate) async fn report(&self) {
+        let mut boot = self.context.boot.subscribe();
+        let mut wait = SHORTEST;
+        loop {
+            let batch = self.context.outbox.batch(BATCH);
+            if batch.is_empty() {
+                self.context.outbox.news().await;
+                continue;
+            }
+            let present = *boot.borrow_and_update();
+            let sent = match present {
+                0 => Err(Failure::NotEnlisted),
+                _ => self.router.report(&self.batch(&batch, present)).await,
+            };
+            match sent {
+                Ok(()) => {
+                    self.context.outbox.acknowledge(&batch);
+                    wait = SHORTEST;
+                }
+                Err(Failure::NotEnlisted) => {
+                    if present > 0 {
+                        self.unknown.notify_one();
+                    }
+                    // Its sender lives as long as the context.
+                    let _ = boot.changed().await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot report; trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST);
+                }
+            }
+        }
+    }
+
+    fn batch(&self, batch: &[gateway_protocol::Snapshot], boot: u64) -> Reports {
+        let reports = batch.iter().cloned().map(|mut snapshot| {
+            snapshot.boot = boot;
+            snapshot
+        });
+        Reports { incarnation: self.enlist.incarnation.clone(), reports: reports.collect() }
+    }
+}

@@ -1,0 +1,134 @@
+//! The listener: reads requests within limits, has them answered, and stops in order.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use gateway_protocol::RefusalCode;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{Answer, Api, Asked, refused},
+    refusal::{malformed, refusal},
+};
+
+const LONGEST_BODY: usize = 64 << 10;
+const LONGEST_HEAD: usize = 16 << 10;
+const CONNECTIONS: usize = 256;
+/// From the connection to its first byte.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// From there to the end of the head; also how long an idle connection is kept.
+const HEAD: Duration = Duration::from_secs(30);
+const BODY: Duration = Duration::from_secs(10);
+/// For requests under way when the node stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Serves until told to stop.
+pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((socket, _)) = accepted else {
+            // Out of file handles, most likely: others must end first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (api, watcher) = (api.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _permit = permit;
+            if is_alive(&socket).await {
+                let service = service_fn(move |request| {
+                    let api = api.clone();
+                    async move { Ok::<_, Infallible>(respond(&api, request).await) }
+                });
+                let server = builder();
+                let connection =
+                    server.serve_connection(TokioIo::new(socket), service).into_owned();
+                let _ = watcher.watch(connection).await;
+            }
+        });
+    }
+    let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(LONGEST_HEAD)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(HEAD));
+    builder
+}
+
+/// hyper itself waits for ever for the first byte.
+async fn is_alive(socket: &TcpStream) -> bool {
+    let _ = socket.set_nodelay(true);
+    matches!(tokio::time::timeout(FIRST_BYTE, socket.peek(&mut [0])).await, Ok(Ok(1)))
+}
+
+async fn respond(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let body = tokio::time::timeout(BODY, Limited::new(body, LONGEST_BODY).collect()).await;
+    let Ok(Ok(body)) = body else {
+        return write(refused(&malformed("the body is too long, or did not come")));
+    };
+    let asked = Asked {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers,
+        body: body.to_bytes(),
+    };
+    // Apart from the connection: a caller that hangs up does not undo half a command.
+    let api = api.clone();
+    let answered = tokio::spawn(async move { api.answer(asked).await }).await;
+    write(answered.unwrap_or_else(|_| refused(&refusal(RefusalCode::Internal, "internal"))))
+}
+
+fn write(answer: Answer) -> Response<Full<Bytes>> {
+    let has_body = !answer.body.is_empty();
+    let mut response = Response::new(Full::new(answer.body.into()));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if has_body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if let Some(allow) = answer.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+        headers.insert(ALLOW, allow);
+    }
+    if answer.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Listens, and says where.
+pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}

@@ -1,0 +1,389 @@
+//! The actor of one session: the only one that decides for it, and never waits for WhatsApp.
+//!
+//! Whatever comes, a command, a sight or an alarm, is written down at once, and then what there is
+//! is compared with what is wanted. So a stop is heard while a connection hangs.
+
+mod commands;
+mod sights;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use gateway_protocol::{
+    Declaration, Identity, LiveIdentity, LoggedOut, PairingWanted, Reason, Refusal, Snapshot,
+    Status,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use whatsapp_rust::Client;
+
+use crate::{
+    board::{Cell, Face},
+    connection::Connection,
+    context::Context,
+    pairing::Pairing,
+    translate,
+};
+
+/// A drop shorter than this is nobody's business.
+const FLAP: Duration = Duration::from_secs(3);
+/// A connection not up after this is worth a reason.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Where the answer to a command goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// What a session can be told.
+pub(crate) enum Command {
+    /// What is wanted from now on.
+    Declare(Declaration, Reply<Snapshot>),
+    /// Unlink the device on WhatsApp.
+    Logout { epoch: u64, within: Duration, reply: Reply<LoggedOut> },
+    /// Close, wipe, end.
+    Forget { epoch: u64, reply: Reply<()> },
+    /// Who is attached.
+    Identity(Reply<LiveIdentity>),
+    /// The node's leases ran out: close until declared again.
+    Suspend,
+    /// The session is another node's now.
+    Release,
+}
+
+/// How an actor ended, other than by a crash.
+pub(crate) enum Ending {
+    /// Nothing is left of it; these wait to hear so.
+    Forgotten(Vec<Reply<()>>),
+    /// It is another node's, and nothing is left of it here.
+    Released,
+    /// The node ends.
+    Closed,
+}
+
+/// What a session should be doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Goal {
+    Closed,
+    Connected,
+    Pairing(PairingWanted),
+}
+
+/// Why a session stays closed although it is wanted running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// WhatsApp closed it for good; a restart or a new start tries again.
+    Barred,
+    /// It broke down; a declaration tries again.
+    Crashed,
+    /// The node lost its router; a declaration tries again.
+    Suspended,
+}
+
+/// The connection at hand.
+struct Line {
+    connection: Connection,
+    client: Weak<Client>,
+    restarts: u64,
+    signal: Signal,
+}
+
+#[derive(Clone, Debug)]
+enum Signal {
+    Rising(Instant),
+    Up,
+    Wavering(Instant, String),
+    Down,
+}
+
+/// When to open the next connection after one that ended by itself.
+#[derive(Default)]
+struct Retry {
+    failures: u32,
+    at: Option<Instant>,
+    trouble: Option<Reason>,
+}
+
+/// An unlink under way.
+struct Unlink {
+    waiting: Vec<(Instant, Reply<LoggedOut>)>,
+    asked: bool,
+    again: Option<Instant>,
+}
+
+/// See the module.
+pub(crate) struct Session {
+    context: Arc<Context>,
+    cell: Arc<Cell>,
+    mailbox: mpsc::Receiver<Command>,
+    epoch: u64,
+    wanted: Option<Declaration>,
+    identity: Option<Identity>,
+    pairing: Option<Pairing>,
+    /// Attempts up to this one are over.
+    spent: u64,
+    /// How it came to rest, shown while it is closed.
+    rest: Option<(Status, Reason)>,
+    hold: Option<Hold>,
+    line: Option<Line>,
+    retry: Retry,
+    unlink: Option<Unlink>,
+    declared: Vec<Reply<Snapshot>>,
+    ending: Option<Ending>,
+}
+
+impl Session {
+    /// An actor for this place on the board, after a crash of the one before or afresh.
+    pub(crate) fn new(
+        context: Arc<Context>,
+        cell: Arc<Cell>,
+        mailbox: mpsc::Receiver<Command>,
+        after_crash: bool,
+    ) -> Self {
+        Self {
+            epoch: cell.epoch(),
+            identity: cell.identity(),
+            context,
+            cell,
+            mailbox,
+            wanted: None,
+            pairing: None,
+            spent: 0,
+            rest: after_crash.then(|| (Status::Failed, translate::crashed())),
+            hold: after_crash.then_some(Hold::Crashed),
+            line: None,
+            retry: Retry::default(),
+            unlink: None,
+            declared: Vec::new(),
+            ending: None,
+        }
+    }
+
+    /// Lives until forgotten, released, or told to close.
+    pub(crate) async fn run(mut self, closing: CancellationToken) -> Ending {
+        self.read_keys().await;
+        loop {
+            self.settle();
+            if let Some(ending) = self.ending.take() {
+                return ending;
+            }
+            let alarm = self.next_alarm();
+            tokio::select! {
+                biased;
+                () = closing.cancelled() => {
+                    self.close_line().await;
+                    return Ending::Closed;
+                }
+                Some(command) = self.mailbox.recv() => self.obey(command).await,
+                sight = next_sight(&mut self.line) => self.see(sight).await,
+                () = ring(alarm) => self.wake(Instant::now()),
+            }
+        }
+    }
+
+    async fn read_keys(&mut self) {
+        if !self.context.vault.holds(&self.cell.session) {
+            return;
+        }
+        let _keys = self.cell.keys.clone().lock_owned().await;
+        let _turn = self.context.reads.acquire().await;
+        match self.context.vault.identity(&self.cell.session).await {
+            Ok(identity) => self.identity = identity,
+            Err(error) => {
+                tracing::error!(session = self.cell.session.as_str(), %error, "cannot read the keys");
+            }
+        }
+    }
+
+    /// What it should be doing, from what is known.
+    fn goal(&self) -> Goal {
+        let linked = self.identity.is_some();
+        if self.unlink.is_some() && linked {
+            return Goal::Connected;
+        }
+        match &self.wanted {
+            Some(wanted) if wanted.running && self.hold.is_none() => match &wanted.pairing {
+                _ if linked => Goal::Connected,
+                Some(pairing) if pairing.attempt > self.spent => Goal::Pairing(pairing.clone()),
+                _ => Goal::Closed,
+            },
+            _ => Goal::Closed,
+        }
+    }
+
+    /// Compares what there is with what is wanted, takes the next step, and shows where it stands.
+    fn settle(&mut self) {
+        let goal = self.goal();
+        if self.line.is_some() && self.is_outlived(&goal) {
+            self.line = None;
+            self.retry = Retry::default();
+            if let Some(pairing) = &mut self.pairing {
+                pairing.again();
+            }
+        }
+        match &goal {
+            Goal::Closed => {
+                self.pairing = None;
+                self.retry = Retry::default();
+            }
+            Goal::Connected => {
+                self.pairing = None;
+                self.open_line(false);
+                self.ask_to_unlink();
+            }
+            Goal::Pairing(wanted) => {
+                if self.pairing.as_ref().is_none_or(|p| p.attempt != wanted.attempt) {
+                    self.pairing = Some(Pairing::new(wanted.attempt));
+                }
+                self.open_line(true);
+                self.ask_for_code(wanted);
+            }
+        }
+        self.cell.show(self.face(&goal), &self.context);
+        for reply in self.declared.drain(..) {
+            let _ = reply.send(Ok(self.cell.snapshot(&self.context)));
+        }
+    }
+
+    /// Whether the connection at hand is not the one that is wanted.
+    fn is_outlived(&self, goal: &Goal) -> bool {
+        let restarted =
+            self.line.as_ref().is_some_and(|line| line.restarts < self.wanted_restarts());
+        match (goal, &self.pairing) {
+            (Goal::Closed, _) => true,
+            (Goal::Pairing(wanted), Some(pairing)) => {
+                restarted || pairing.attempt != wanted.attempt || pairing.needs_fresh_socket(wanted)
+            }
+            _ => restarted,
+        }
+    }
+
+    fn wanted_restarts(&self) -> u64 {
+        self.wanted.as_ref().map_or(0, |wanted| wanted.restarts)
+    }
+
+    fn open_line(&mut self, linking: bool) {
+        let now = Instant::now();
+        if self.line.is_some() || self.retry.at.is_some_and(|at| at > now) {
+            return;
+        }
+        self.retry.at = None;
+        if let Some(unlink) = &mut self.unlink {
+            unlink.asked = false;
+        }
+        self.line = Some(Line {
+            connection: Connection::open(&self.context, &self.cell, linking),
+            client: Weak::new(),
+            restarts: self.wanted_restarts(),
+            signal: Signal::Rising(now),
+        });
+    }
+
+    async fn close_line(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.connection.close().await;
+        }
+    }
+
+    fn face(&self, goal: &Goal) -> Face {
+        let (status, reason) = self.status(goal);
+        let pairing = self.pairing.as_ref().filter(|_| matches!(goal, Goal::Pairing(_)));
+        Face {
+            epoch: self.epoch,
+            status,
+            reason,
+            identity: self.identity.clone(),
+            pairing: pairing.map(Pairing::view),
+        }
+    }
+
+    fn status(&self, goal: &Goal) -> (Status, Option<Reason>) {
+        let running = self.wanted.as_ref().is_some_and(|wanted| wanted.running);
+        match (goal, &self.line, &self.pairing) {
+            (Goal::Closed, ..) if self.hold == Some(Hold::Suspended) && running => {
+                let message = "closed because the node lost its router; waits to be told again";
+                (Status::Starting, Some(translate::connect_failed(message, None)))
+            }
+            (Goal::Closed, ..) => match &self.rest {
+                Some((status, reason)) => (*status, Some(reason.clone())),
+                None => (Status::Stopped, None),
+            },
+            (_, Some(line), _) if line.is_up() => (Status::Working, None),
+            (Goal::Pairing(_), Some(_), Some(pairing)) if pairing.is_visible() => {
+                (Status::ScanQrCode, pairing.trouble())
+            }
+            _ => (Status::Starting, self.retry.trouble.clone()),
+        }
+    }
+
+    fn next_alarm(&self) -> Option<Instant> {
+        let signal = self.line.as_ref().and_then(|line| match line.signal {
+            Signal::Rising(since) if self.retry.trouble.is_none() => Some(since + SLOW),
+            Signal::Wavering(since, _) => Some(since + FLAP),
+            _ => None,
+        });
+        let retry = self.retry.at.filter(|_| self.line.is_none());
+        let code = self.pairing.as_ref().and_then(Pairing::code_ends);
+        let unlink = self.unlink.iter().flat_map(|unlink| {
+            unlink.waiting.iter().map(|(deadline, _)| *deadline).chain(unlink.again)
+        });
+        [signal, retry, code].into_iter().flatten().chain(unlink).min()
+    }
+
+    /// Something's time has come; what else there is to do, [`Self::settle`] sees.
+    fn wake(&mut self, now: Instant) {
+        if let Some(line) = &mut self.line {
+            let trouble = match &line.signal {
+                Signal::Rising(since) if now >= *since + SLOW => {
+                    Some("WhatsApp cannot be reached; the node goes on trying".to_owned())
+                }
+                Signal::Wavering(since, why) if now >= *since + FLAP => Some(why.clone()),
+                _ => None,
+            };
+            if let Some(trouble) = trouble {
+                if matches!(line.signal, Signal::Wavering(..)) {
+                    line.signal = Signal::Down;
+                }
+                self.retry.trouble = Some(translate::connect_failed(trouble, None));
+            }
+        }
+        let code_ended =
+            self.pairing.as_ref().and_then(Pairing::code_ends).is_some_and(|t| t <= now);
+        if code_ended && self.pairing.as_mut().is_some_and(|pairing| pairing.code_over(true)) {
+            self.end_pairing(Status::Stopped, translate::pairing_expired());
+        }
+        self.give_up_unlinks(now);
+    }
+
+    /// The attempt is over without a link.
+    fn end_pairing(&mut self, status: Status, reason: Reason) {
+        if let Some(pairing) = self.pairing.take() {
+            self.spent = self.spent.max(pairing.attempt);
+        }
+        self.rest = Some((status, reason));
+    }
+}
+
+impl Line {
+    /// Logged in, as far as anybody needs to know.
+    fn is_up(&self) -> bool {
+        matches!(self.signal, Signal::Up | Signal::Wavering(..))
+    }
+}
+
+async fn next_sight(line: &mut Option<Line>) -> translate::Sight {
+    match line {
+        Some(line) => line.connection.sight().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ring(alarm: Option<Instant>) {
+    match alarm {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

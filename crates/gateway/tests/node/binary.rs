@@ -1,0 +1,98 @@
+//! The program itself: how it refuses to start, and how it ends.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_berth-gateway");
+pub(crate) const TOKEN: &str = "a-token-for-this-test";
+
+/// The program with its surroundings, not yet started.
+pub(crate) fn program(data: &Path, router: &str, whatsapp: Option<&str>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .env_clear()
+        .env("BERTH_NODE_TOKEN", TOKEN)
+        .args(["--id", "gw-test", "--router", router, "--data"])
+        .arg(data)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(url) = whatsapp {
+        command.env("BERTH_WHATSAPP_URL", url);
+    }
+    command
+}
+
+/// What a build takes for WhatsApp when nothing is to connect.
+pub(crate) fn nowhere() -> Option<&'static str> {
+    cfg!(feature = "sim").then_some("ws://127.0.0.1:9/ws/chat")
+}
+
+/// Waits until a line says this, and answers that line.
+pub(crate) fn wait_for_line(child: &mut Child, says: &str) -> String {
+    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
+    let found = lines.find_map(|line| line.ok().filter(|line| line.contains(says)));
+    found.unwrap_or_else(|| panic!("never said: {says}"))
+}
+
+/// Runs to its end: its exit code, and what it said on the two outputs.
+fn outcome(mut child: Child) -> (Option<i32>, String, String) {
+    let (mut out, mut err) = (String::new(), String::new());
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    (child.wait().unwrap().code(), out, err)
+}
+
+#[test]
+fn a_second_node_on_a_folder_is_refused_and_says_why() {
+    let data = TempDir::new().unwrap();
+    let mut first = program(data.path(), "http://127.0.0.1:9", nowhere()).spawn().unwrap();
+    wait_for_line(&mut first, "listening");
+    let second = program(data.path(), "http://127.0.0.1:9", nowhere()).spawn().unwrap();
+    let (code, out, err) = outcome(second);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("another node is running on the data folder"), "{err}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn a_node_ends_when_its_standard_input_does() {
+    let data = TempDir::new().unwrap();
+    let mut node = program(data.path(), "http://127.0.0.1:9", nowhere());
+    let mut node = node.arg("--end-with-stdin").spawn().unwrap();
+    wait_for_line(&mut node, "listening");
+    drop(node.stdin.take());
+    let (code, out, err) = outcome(node);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+    assert!(err.contains("standard input closed") && err.contains("stopped"), "{err}");
+}
+
+#[test]
+fn a_node_without_a_token_or_with_a_wrong_whatsapp_does_not_start() {
+    let data = TempDir::new().unwrap();
+    let mut mute = program(data.path(), "http://127.0.0.1:9", nowhere());
+    let (code, _, err) = outcome(mute.env_remove("BERTH_NODE_TOKEN").spawn().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("BERTH_NODE_TOKEN"), "{err}");
+
+    // Loopback only with the simulator's feature, and nothing at all without it.
+    let elsewhere =
+        if cfg!(feature = "sim") { "ws://192.0.2.1/ws/chat" } else { "ws://127.0.0.1:9/ws/chat" };
+    let lost = program(data.path(), "http://127.0.0.1:9", Some(elsewhere)).spawn().unwrap();
+    let (code, _, err) = outcome(lost);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("BERTH_WHATSAPP_URL"), "{err}");
+}
+
+#[test]
+fn a_simulator_build_says_so_in_its_version() {
+    let said = Command::new(PROGRAM).arg("--version").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(said.contains("+sim"), cfg!(feature = "sim"), "{said}");
+}

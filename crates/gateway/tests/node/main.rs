@@ -1,0 +1,19 @@
+//! A whole node against a pretend WhatsApp and a pretend router, over HTTP alone.
+//!
+//! What pairs needs feature `sim`; what a build without it must refuse is tested in both.
+
+mod binary;
+#[cfg(feature = "sim")]
+mod calls;
+#[cfg(feature = "sim")]
+mod faults;
+#[cfg(feature = "sim")]
+mod kicks;
+#[cfg(feature = "sim")]
+mod life;
+#[cfg(feature = "sim")]
+mod membership;
+#[cfg(feature = "sim")]
+mod router;
+#[cfg(feature = "sim")]
+mod world;
