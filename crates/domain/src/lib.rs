@@ -4,6 +4,44 @@
 //! *not found*: missing, deleted, foreign and out of reach are one path and one answer. Use cases
 //! ([`Sessions`], [`ApiKeys`], [`Nodes`]) speak to the world through [`ports`] alone.
 //!
+//! Another service that keeps things per organization reuses the rule like this:
+//!
+//! ```
+//! use domain::{Caller, Capability, OrganizationId, Reach, Result, Scope, found};
+//! use domain::{Actor, Capabilities, Error, SessionId};
+//!
+//! /// A template belongs to one session of one organization.
+//! struct Template { organization: OrganizationId, session: SessionId, text: String }
+//!
+//! /// Stands for a table: the scope is part of the look-up, as it is of a statement's WHERE.
+//! fn look_up<'a>(all: &'a [Template], scope: &Scope, session: &SessionId) -> Option<&'a Template> {
+//!     all.iter().find(|t| t.session == *session && scope.covers(&t.organization, &t.session))
+//! }
+//!
+//! /// 403 before anything is looked up, 404 for whatever is not in the caller's scope.
+//! fn text<'a>(all: &'a [Template], caller: &Caller, session: &SessionId) -> Result<&'a str> {
+//!     let scope = caller.may(Capability::Read)?;
+//!     Ok(&found("template", look_up(all, &scope, session))?.text)
+//! }
+//!
+//! let caller = |organization: &str, role: &str| Caller {
+//!     actor: Actor::User(None),
+//!     organization: OrganizationId::parse(organization),
+//!     capabilities: Capabilities::of_role(role),
+//!     reach: Reach::Everything,
+//!     platform_admin: false,
+//! };
+//! let (session, text_of) = (SessionId::mint(1), "Dear customer");
+//! let organization = OrganizationId::parse("acme").unwrap();
+//! let all = [Template { organization, session: session.clone(), text: text_of.into() }];
+//! assert_eq!(text(&all, &caller("acme", "member"), &session).unwrap(), text_of);
+//! let (hidden, missing) = (session, SessionId::mint(2));
+//! for id in [hidden, missing] {
+//!     let answer = text(&all, &caller("zeta", "owner"), &id);
+//!     assert!(matches!(answer, Err(Error::NotFound { noun: "template" })));
+//! }
+//! ```
+//!
 //! What this crate must never know: HTTP, SQL, JSON, tokio, logging, the real clock, WhatsApp's wire.
 
 pub mod access;

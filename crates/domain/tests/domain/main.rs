@@ -1,6 +1,7 @@
-//! The domain's own tests: use cases over the in-memory world, and the doubles against the suites
-//! that every adapter must pass.
+//! The domain's own tests: isolation of every use case over the in-memory world, and the doubles
+//! against the suites that every adapter must pass.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contract;
-mod laws;
-mod sessions;
+mod isolation;
+mod keys;

@@ -1,0 +1,120 @@
+//! Nobody learns of another organization's sessions: for every use case, hidden equals missing,
+//! refused comes before looked up, and a refusal changes nothing.
+
+use std::time::Duration;
+
+use domain::{
+    Caller, Error, Reach, SessionId, Settings,
+    ports::SessionPage,
+    testing::{CANARY, World},
+};
+
+const ACTIONS: [&str; 9] =
+    ["view", "delete", "identity", "qr", "pairing code", "start", "stop", "restart", "logout"];
+
+/// What each use case answers about one session.
+async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Error>> {
+    let sessions = &world.sessions;
+    let mut answers = Vec::new();
+    for action in ACTIONS {
+        answers.push(match action {
+            "view" => sessions.view(caller, id).await.map(drop),
+            "delete" => sessions.delete(caller, id, None).await,
+            "identity" => sessions.identity(caller, id).await.map(drop),
+            "qr" => sessions.qr(caller, id, Duration::ZERO).await.map(drop),
+            "pairing code" => sessions.pairing_code(caller, id, "4915112345678").await.map(drop),
+            "start" => sessions.start(caller, id).await.map(drop),
+            "stop" => sessions.stop(caller, id).await.map(drop),
+            "restart" => sessions.restart(caller, id).await.map(drop),
+            _ => sessions.logout(caller, id).await.map(drop),
+        });
+    }
+    answers
+}
+
+fn confined(to: &SessionId) -> Caller {
+    Caller { reach: Reach::Only([to.clone()].into()), ..World::acme() }
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_tell_hidden_from_missing() {
+    let world = World::new().await;
+    let hidden = world.acme_session().await.id;
+    let missing = SessionId::mint(42);
+    let before = (world.memory.fingerprint(), world.gateway.calls(), world.work.rings());
+    for stranger in [World::zeta(), confined(&SessionId::mint(43))] {
+        let of_hidden = answers(&world, &stranger, hidden.as_str()).await;
+        let of_missing = answers(&world, &stranger, missing.as_str()).await;
+        let of_nonsense = answers(&world, &stranger, "no such id").await;
+        for (n, action) in ACTIONS.iter().enumerate() {
+            assert!(matches!(of_hidden[n], Err(Error::NotFound { noun: "session" })), "{action}");
+            let texts =
+                [&of_hidden, &of_missing, &of_nonsense].map(|answers| format!("{:?}", answers[n]));
+            assert!(texts.iter().all(|text| *text == texts[0]), "{action}: {texts:?}");
+        }
+        let page = SessionPage { after: None, limit: 200 };
+        assert_eq!(world.sessions.list(&stranger, &page).await.unwrap(), []);
+    }
+    let after = (world.memory.fingerprint(), world.gateway.calls(), world.work.rings());
+    assert_eq!(before, after, "a refusal changes nothing");
+}
+
+#[tokio::test]
+async fn without_the_capability_nothing_is_looked_up() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    // Any look-up would fail otherwise.
+    world.memory.set_down(true);
+    let nowhere = Caller { organization: None, ..World::acme() };
+    for caller in [World::acme_member(), nowhere] {
+        for known in [id.as_str(), "no such id"] {
+            for (answer, action) in answers(&world, &caller, known).await.iter().zip(ACTIONS) {
+                assert!(matches!(answer, Err(Error::Forbidden)), "{action}: {answer:?}");
+            }
+        }
+        let page = SessionPage { after: None, limit: 1 };
+        assert!(matches!(world.sessions.list(&caller, &page).await, Err(Error::Forbidden)));
+        let created = world.sessions.create(&caller, Settings::default(), false).await;
+        assert!(matches!(created, Err(Error::Forbidden)));
+    }
+}
+
+#[tokio::test]
+async fn a_confined_caller_works_within_its_list_and_makes_nothing() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    let caller = confined(&id);
+    assert!(world.sessions.view(&caller, id.as_str()).await.is_ok());
+    let created = world.sessions.create(&caller, Settings::default(), false).await;
+    assert!(matches!(created, Err(Error::Forbidden)));
+}
+
+#[tokio::test]
+async fn no_error_carries_what_belongs_to_somebody_else() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    for answer in answers(&world, &World::zeta(), id.as_str()).await {
+        let text = format!("{answer:?}");
+        assert!(!text.contains(CANARY) && !text.contains(id.as_str()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_unavailable_not_empty() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    world.memory.set_down(true);
+    let view = world.sessions.view(&World::acme(), id.as_str()).await;
+    assert!(matches!(view, Err(Error::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_stale_expectation_deletes_nothing() {
+    let world = World::new().await;
+    let session = world.acme_session().await;
+    let (id, acme) = (session.id.as_str(), World::acme());
+    let wrong = world.sessions.delete(&acme, id, Some(domain::Version(77))).await;
+    assert!(matches!(wrong, Err(Error::PreconditionFailed)));
+    world.sessions.delete(&acme, id, Some(session.version)).await.unwrap();
+    assert!(matches!(world.sessions.view(&acme, id).await, Err(Error::NotFound { .. })));
+}

@@ -1,0 +1,53 @@
+//! Keys: nobody grants more than they hold, and what is wrong with a request is told at once.
+
+use domain::{
+    Caller, Capabilities, Capability, Error, KeySpec, Reach, SessionId, Timestamp, testing::World,
+};
+
+fn spec(name: &str, capabilities: &[Capability]) -> KeySpec {
+    KeySpec {
+        name: name.to_owned(),
+        capabilities: capabilities.iter().copied().collect(),
+        expires_at: None,
+        sessions: None,
+    }
+}
+
+#[tokio::test]
+async fn nobody_grants_more_than_they_hold() {
+    let world = World::new().await;
+    let only_manage: Capabilities = [Capability::Manage].into_iter().collect();
+    let manager = Caller { capabilities: only_manage, ..World::acme() };
+    let stronger = world.keys.create(&manager, spec("k", &[Capability::Send])).await;
+    assert!(matches!(stronger, Err(Error::Forbidden)));
+    assert!(world.keys.create(&manager, spec("k", &[Capability::Manage])).await.is_ok());
+    let confined = Caller { reach: Reach::Only([SessionId::mint(1)].into()), ..World::acme() };
+    let wider = world.keys.create(&confined, spec("k", &[Capability::Read])).await;
+    assert!(matches!(wider, Err(Error::Forbidden)));
+}
+
+#[tokio::test]
+async fn every_fault_of_a_key_is_named() {
+    let world = World::new().await;
+    let bad = KeySpec { expires_at: Some(Timestamp::from_millis(1)), ..spec("", &[]) };
+    let Err(Error::Validation(faults)) = world.keys.create(&World::acme(), bad).await else {
+        panic!("accepted")
+    };
+    let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["/name", "/capabilities", "/expiresAt"]);
+}
+
+#[tokio::test]
+async fn keys_are_listed_and_revoked_by_their_own_organization() {
+    let world = World::new().await;
+    let (key, text) =
+        world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
+    assert!(text.starts_with("wa_"));
+    assert_eq!(world.keys.list(&World::zeta()).await.unwrap(), []);
+    let foreign = world.keys.revoke(&World::zeta(), key.id.as_str()).await;
+    assert!(matches!(foreign, Err(Error::NotFound { .. })));
+    world.keys.revoke(&World::acme(), key.id.as_str()).await.unwrap();
+    let again = world.keys.revoke(&World::acme(), key.id.as_str()).await;
+    assert!(matches!(again, Err(Error::NotFound { .. })));
+    assert_eq!(world.keys.list(&World::acme()).await.unwrap(), []);
+}
