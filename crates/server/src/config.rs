@@ -1,0 +1,262 @@
+//! What the operator's settings come to, checked: everything behind this file may trust it.
+
+use std::{
+    collections::HashMap, error::Error as _, net::SocketAddr, path::PathBuf, time::Duration,
+};
+
+use auth::{ClaimPaths, ConfigError, Pointer, Source};
+use domain::GatewayId;
+use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::EnvFilter;
+
+use crate::{settings, settings::Settings, span};
+
+/// A setting that cannot be, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Invalid(String);
+
+/// Login tokens cannot be verified as set.
+impl From<ConfigError> for Invalid {
+    fn from(error: ConfigError) -> Self {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            reason.push_str(&format!(": {inner}"));
+            cause = inner.source();
+        }
+        Self::setting("jwks", reason)
+    }
+}
+
+impl Invalid {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    /// This setting is wrong for this reason.
+    fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self(format!("the setting {name} is wrong: {reason}"))
+    }
+}
+
+/// Everything `berth serve` is made from.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) database: store_diesel::Config,
+    pub(crate) listeners: Listeners,
+    pub(crate) login: auth::Config,
+    pub(crate) gateways: Gateways,
+    pub(crate) deadlines: domain::Deadlines,
+    pub(crate) log: Log,
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listeners {
+    pub(crate) public: SocketAddr,
+    pub(crate) nodes: SocketAddr,
+    pub(crate) ops: SocketAddr,
+}
+
+/// Which gateways there are.
+#[derive(Debug)]
+pub(crate) enum Gateways {
+    /// One beside berth, started and ended by it.
+    Local(LocalGateway),
+    /// These, wherever they run, each with the secret shared with it.
+    Remote(HashMap<GatewayId, SecretString>),
+}
+
+/// The gateway beside berth.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalGateway {
+    /// `None` looks next to berth itself.
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) data: PathBuf,
+    pub(crate) whatsapp_url: Option<String>,
+}
+
+/// What to log and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    /// `None` leaves it to each program.
+    pub(crate) filter: Option<String>,
+    pub(crate) format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl Config {
+    /// Checks everything that can be checked without touching the world.
+    pub(crate) fn check(settings: Settings) -> Result<Self, Invalid> {
+        let listeners = settings.listeners;
+        Ok(Self {
+            database: database(settings.database),
+            listeners: Listeners {
+                public: address("listen", listeners.listen, "127.0.0.1:8080")?,
+                nodes: address("node_listen", listeners.node_listen, "127.0.0.1:8081")?,
+                ops: address("ops_listen", listeners.ops_listen, "127.0.0.1:9090")?,
+            },
+            login: login(settings.login)?,
+            gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
+            deadlines: deadlines(&settings.deadlines)?,
+            log: Log::check(settings.log)?,
+        })
+    }
+}
+
+/// The database; whether it is a good URL the store itself says.
+pub(crate) fn database(settings: settings::Database) -> store_diesel::Config {
+    store_diesel::Config::new(
+        settings.database_url.unwrap_or_else(|| "sqlite:data/berth.db".into()),
+    )
+}
+
+impl Log {
+    /// The log, as far as it is set.
+    pub(crate) fn check(settings: settings::Logging) -> Result<Self, Invalid> {
+        let filter = settings.log;
+        if let Some(filter) = &filter {
+            EnvFilter::try_new(filter).map_err(|error| Invalid::setting("log", error))?;
+        }
+        let format = match settings.log_format.as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => {
+                let reason = format!("{other:?} is neither text nor json");
+                return Err(Invalid::setting("log_format", reason));
+            }
+        };
+        Ok(Self { filter, format })
+    }
+}
+
+fn address(name: &str, given: Option<String>, default: &str) -> Result<SocketAddr, Invalid> {
+    let text = given.as_deref().unwrap_or(default);
+    text.parse().map_err(|_| {
+        Invalid::setting(
+            name,
+            format!("{text:?} is not an IP address with a port, as {default} is"),
+        )
+    })
+}
+
+fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
+    let plain_http = match settings.jwks_allow_http.as_ref().map(|switch| switch.0.as_str()) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let reason = format!("{other:?} is neither true nor false");
+            return Err(Invalid::setting("jwks_allow_http", reason));
+        }
+    };
+    let source = |text: SecretString| {
+        Source::parse(text.expose_secret(), plain_http).map_err(|e| Invalid::setting("jwks", e))
+    };
+    let mut claims = match settings.jwt_preset {
+        None => ClaimPaths::default(),
+        Some(name) => ClaimPaths::preset(&name).ok_or_else(|| {
+            let known = ClaimPaths::PRESETS.join(", ");
+            Invalid::setting("jwt_preset", format!("{name:?} is none of {known}"))
+        })?,
+    };
+    for (name, given, place) in [
+        ("jwt_org_claim", settings.jwt_org_claim, &mut claims.organization),
+        ("jwt_role_claim", settings.jwt_role_claim, &mut claims.role),
+        ("jwt_platform_role_claim", settings.jwt_platform_role_claim, &mut claims.platform_role),
+    ] {
+        if let Some(text) = given {
+            *place = Pointer::parse(&text).map_err(|error| Invalid::setting(name, error))?;
+        }
+    }
+    Ok(auth::Config {
+        jwks: settings.jwks.map(source).transpose()?,
+        issuer: settings.jwt_issuer,
+        audience: settings.jwt_audience,
+        claims,
+        ..auth::Config::default()
+    })
+}
+
+fn deadlines(settings: &settings::Deadlines) -> Result<domain::Deadlines, Invalid> {
+    let of = |name, given: &Option<String>, default: Duration| match given {
+        None => Ok(default),
+        Some(text) => span::duration(text).ok_or_else(|| {
+            Invalid::setting(name, format!("{text:?} is not a time such as 30s, 5m, 1h or 7d"))
+        }),
+    };
+    let usual = domain::Deadlines::default();
+    Ok(domain::Deadlines {
+        logout: of("logout_deadline", &settings.logout_deadline, usual.logout)?,
+        retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
+        ..usual
+    })
+}
+
+/// The variable wins over the file's tables as a whole, for a mixture of both would be nobody's
+/// intention. Without either there is the local one.
+fn gateways(
+    listed: settings::RemoteGateways,
+    tables: Vec<settings::RemoteGateway>,
+    local: settings::LocalGateway,
+) -> Result<Gateways, Invalid> {
+    let remote = match listed.node_tokens {
+        Some(list) => node_tokens(list.expose_secret())?,
+        None => tables.into_iter().map(|table| (table.id, table.token)).collect(),
+    };
+    if remote.is_empty() {
+        let program = local.gateway_bin.map(PathBuf::from);
+        let data = local.gateway_data.unwrap_or_else(|| "data/gateway".into()).into();
+        return Ok(Gateways::Local(LocalGateway {
+            program,
+            data,
+            whatsapp_url: local.whatsapp_url,
+        }));
+    }
+    let mut tokens = HashMap::new();
+    for (name, token) in remote {
+        let reason = |reason: &str| Invalid::setting("gateway", format!("{name:?} {reason}"));
+        let id = GatewayId::parse(&name).ok_or_else(|| {
+            reason("is not 1 to 64 letters, digits, dots, dashes and underscores")
+        })?;
+        let text = token.expose_secret();
+        if !(16..=512).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(reason("needs a token of 16 to 512 visible ASCII characters"));
+        }
+        if tokens.insert(id, token).is_some() {
+            return Err(reason("is there twice"));
+        }
+    }
+    Ok(Gateways::Remote(tokens))
+}
+
+fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
+    let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let read = |(number, entry): (usize, &str)| match entry.split_once('=') {
+        Some((id, token)) => Ok((id.trim().to_owned(), SecretString::from(token.trim()))),
+        // Without the entry's text, which may be a token.
+        None => {
+            let reason = format!("entry {} is not of the form ID=TOKEN", number + 1);
+            Err(Invalid::setting("node_tokens", reason))
+        }
+    };
+    entries.enumerate().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! The settings' checks: what is taken, what is refused, and with which words.
+
+use std::path::Path;
+
+use super::*;
+
+fn file(text: &str) -> Result<Config, Invalid> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("berth.toml");
+    std::fs::write(&path, text).unwrap();
+    Config::check(Settings::default().with_file(Some(&path))?)
+}
+
+#[test]
+fn nothing_set_is_a_laptop() {
+    let config = Config::check(Settings::default()).unwrap();
+    assert_eq!(config.database.url.expose_secret(), "sqlite:data/berth.db");
+    let Listeners { public, nodes, ops } = config.listeners;
+    assert!([public, nodes, ops].iter().all(|address| address.ip().is_loopback()));
+    assert_eq!([public.port(), nodes.port(), ops.port()], [8080, 8081, 9090]);
+    assert!(config.login.jwks.is_none());
+    assert_eq!(config.deadlines, domain::Deadlines::default());
+    let Gateways::Local(local) = config.gateways else { panic!("remote gateways") };
+    assert_eq!((local.program, local.data), (None, "data/gateway".into()));
+    assert_eq!((config.log.filter, config.log.format), (None, LogFormat::Text));
+}
+
+/// The settings' names as clap and serde know them.
+fn names() -> Vec<String> {
+    use clap::Args;
+    let command = Settings::augment_args(clap::Command::new("berth"));
+    command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+}
+
+#[test]
+fn the_example_is_good_and_names_every_setting() {
+    let text = include_str!("../../config.example.toml");
+    file(text).unwrap();
+    // With every comment taken off it is still good: what is commented out is a valid setting.
+    let all: String = text
+        .lines()
+        .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let config = file(&all).unwrap();
+    assert!(matches!(config.gateways, Gateways::Remote(tokens) if tokens.len() == 1));
+    for name in names().iter().filter(|name| *name != "node_tokens") {
+        let line = format!("{name} = ");
+        assert!(all.lines().any(|l| l.starts_with(&line)), "{name} is not in the example");
+    }
+    assert!(text.contains("BERTH_NODE_TOKENS"));
+}
+
+#[test]
+fn what_the_example_shows_are_the_defaults() {
+    let set: Vec<_> = include_str!("../../config.example.toml")
+        .lines()
+        .filter(|line| !line.starts_with('#') && line.contains(" = "))
+        .collect();
+    assert!(set.len() > 5, "{set:?}");
+    let shown = format!("{:?}", file(include_str!("../../config.example.toml")).unwrap());
+    assert_eq!(shown, format!("{:?}", Config::check(Settings::default()).unwrap()));
+}
+
+#[test]
+fn every_name_is_the_variable_in_lower_case() {
+    use clap::Args;
+    let command = Settings::augment_args(clap::Command::new("berth"));
+    for arg in command.get_arguments() {
+        let variable = arg.get_env().unwrap().to_str().unwrap();
+        assert_eq!(variable, format!("BERTH_{}", arg.get_id().as_str().to_uppercase()));
+        let flag = arg.get_id().as_str().replace('_', "-");
+        assert_eq!(arg.get_long(), Some(flag.as_str()));
+    }
+}
+
+#[test]
+fn a_mistake_is_told_in_one_line_that_names_the_setting() {
+    for (text, words) in [
+        ("[listeners]\nlisten = 'localhost'", ["listen", "localhost"]),
+        ("[listeners]\nops_listen = '127.0.0.1:99999'", ["ops_listen", "99999"]),
+        ("[login]\njwks = 'ftp://x/'", ["jwks", "https"]),
+        ("[login]\njwks = 'http://id.example/'", ["jwks", "https"]),
+        ("[login]\njwks_allow_http = 'yes'", ["line 2", "boolean"]),
+        ("[login]\njwt_preset = 'mine'", ["jwt_preset", "keycloak"]),
+        ("[login]\njwt_role_claim = 'role'", ["jwt_role_claim", "pointer"]),
+        ("[deadlines]\nlogout_deadline = '10'", ["logout_deadline", "30s"]),
+        ("[log]\nlog_format = 'xml'", ["log_format", "json"]),
+        ("[log]\nlog = 'a=b=c'", ["log", "filter"]),
+        ("[[gateway]]\nid = 'a b'\ntoken = '0123456789abcdef'", ["gateway", "a b"]),
+        ("[[gateway]]\nid = 'a'\ntoken = 'canary'", ["gateway", "16 to 512"]),
+    ] {
+        let error = file(text).unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        assert!(!error.contains('\n') && !error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn plain_http_to_the_key_set_can_be_allowed() {
+    let config = file("[login]\njwks = 'http://id.example/'\njwks_allow_http = true").unwrap();
+    assert!(config.login.jwks.is_some());
+}
+
+#[test]
+fn a_claims_place_wins_over_the_preset() {
+    let claims = file("[login]\njwt_preset = 'clerk'\njwt_role_claim = '/r'").unwrap().login.claims;
+    let clerk = ClaimPaths::preset("clerk").unwrap();
+    assert_eq!(claims, ClaimPaths { role: Pointer::parse("/r").unwrap(), ..clerk });
+}
+
+#[test]
+fn listed_tokens_win_over_the_files_and_are_never_shown() {
+    let mut settings = Settings::default();
+    settings.remote.node_tokens = Some("gw-1=canary-canary-1==, gw-2=canary-canary-22".into());
+    settings.gateway.push(settings::RemoteGateway { id: "gw-3".into(), token: "x".into() });
+    let config = Config::check(settings).unwrap();
+    assert!(!format!("{config:?}").contains("canary"));
+    let Gateways::Remote(tokens) = config.gateways else { panic!("no remote gateways") };
+    let token = |id| tokens.get(&GatewayId::parse(id).unwrap()).map(ExposeSecret::expose_secret);
+    assert_eq!(token("gw-1"), Some("canary-canary-1=="));
+    assert_eq!((token("gw-2"), token("gw-3")), (Some("canary-canary-22"), None));
+}
+
+#[test]
+fn bad_token_lists_are_explained_without_the_tokens() {
+    for list in ["canary", "a=canary", "a=canarycanarycanary,a=canarycanarycanary"] {
+        let mut settings = Settings::default();
+        settings.remote.node_tokens = Some(list.into());
+        let error = Config::check(settings).unwrap_err().to_string();
+        assert!(!error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_a_mistake() {
+    let missing = Settings::default().with_file(Some(Path::new("no-such-berth.toml")));
+    assert!(missing.unwrap_err().to_string().contains("no-such-berth.toml"));
+}

@@ -1,0 +1,223 @@
+//! API keys from the operator's command line.
+//!
+//! A key is printed on standard output, alone, so that a script can catch it; everything for people
+//! goes to standard error.
+
+use std::{
+    collections::BTreeSet,
+    io::{Write, stderr, stdout},
+    sync::Arc,
+};
+
+use anyhow::Result;
+use auth::KeyForge;
+use domain::{
+    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, OrganizationId, SessionId,
+    Timestamp, ports::Environment,
+};
+use serde_json::json;
+
+use crate::{
+    cli::{CreateKey, KeyCommand, ListKeys, Place, RevokeKey},
+    config::{self, Invalid, Log},
+    environment::Machine,
+    settings::Flags,
+    span, store, telemetry,
+};
+
+/// Does it, and says how it went.
+pub(crate) async fn run(command: KeyCommand) -> Result<()> {
+    match command {
+        KeyCommand::Create(command) => create(command).await,
+        KeyCommand::List(command) => list(command).await,
+        KeyCommand::Revoke(command) => revoke(command).await,
+    }
+}
+
+async fn create(command: CreateKey) -> Result<()> {
+    let CreateKey { org, name, capabilities, expires, sessions, place } = command;
+    let caller = operator_of(&org)?;
+    let machine = Arc::new(Machine::default());
+    let spec = KeySpec {
+        name,
+        capabilities: capabilities_of(&capabilities)?,
+        expires_at: expires.map(|when| expiry(&when, machine.now())).transpose()?,
+        sessions: sessions_of(&sessions)?,
+    };
+    let (key, text) = open(place, machine).await?.create(&caller, spec).await.map_err(told)?;
+    writeln!(stdout(), "{text}")?;
+    let until =
+        key.expires_at.map_or("never expires".into(), |at| format!("expires {}", span::shown(at)));
+    let can = capabilities.join(", ");
+    writeln!(stderr(), "{} of {org}: can {can}; {until}. Keep it: it is not shown again.", key.id)?;
+    Ok(())
+}
+
+async fn list(command: ListKeys) -> Result<()> {
+    let caller = operator_of(&command.org)?;
+    let keys = open(command.place, Arc::default()).await?.list(&caller).await.map_err(told)?;
+    let text = if command.json { as_json(&keys) } else { as_table(&keys) };
+    write!(stdout(), "{text}")?;
+    Ok(())
+}
+
+async fn revoke(command: RevokeKey) -> Result<()> {
+    let caller = operator_of(&command.org)?;
+    open(command.place, Arc::default()).await?.revoke(&caller, &command.id).await.map_err(told)?;
+    writeln!(stderr(), "{} is revoked.", command.id)?;
+    Ok(())
+}
+
+/// The use cases over the configured database, whose migrations run here too: the first key may be
+/// made before berth ever served.
+async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
+    let settings = Flags::from(place).gather()?;
+    telemetry::start(&Log::check(settings.log)?, "warn")?;
+    let database = store::open(&config::database(settings.database)).await?;
+    Ok(ApiKeys::new(Arc::new(database), Arc::new(KeyForge::default()), machine))
+}
+
+fn operator_of(organization: &str) -> Result<Caller, Invalid> {
+    OrganizationId::parse(organization)
+        .map(Caller::operator)
+        .ok_or_else(|| Invalid::new("--org must be 1 to 128 bytes without control characters"))
+}
+
+fn capabilities_of(names: &[String]) -> Result<Capabilities, Invalid> {
+    let parse = |name: &String| {
+        Capability::parse(name).ok_or_else(|| {
+            Invalid::new(format!("--capability {name:?} is none of read, send and manage"))
+        })
+    };
+    names.iter().map(parse).collect()
+}
+
+fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+    span::moment(when, now).ok_or_else(|| {
+        Invalid::new(format!("--expires {when:?} is neither a time from now, such as 90d or 12h, nor a moment such as 2027-01-31T00:00:00Z"))
+    })
+}
+
+fn sessions_of(names: &[String]) -> Result<Option<BTreeSet<SessionId>>, Invalid> {
+    let parse = |name: &String| {
+        SessionId::parse(name)
+            .ok_or_else(|| Invalid::new(format!("--session {name:?} cannot be a session")))
+    };
+    let sessions: BTreeSet<_> = names.iter().map(parse).collect::<Result<_, _>>()?;
+    Ok((!sessions.is_empty()).then_some(sessions))
+}
+
+/// What the use case says, for somebody at a terminal.
+fn told(error: Error) -> anyhow::Error {
+    match error {
+        Error::Validation(violations) => {
+            let tell = |v: &domain::Violation| {
+                let flag = match v.field.as_str() {
+                    "/expiresAt" => "--expires",
+                    "/capabilities" => "--capability",
+                    "/name" => "--name",
+                    other => other,
+                };
+                format!("{flag}: {}", v.reason)
+            };
+            Invalid::new(violations.iter().map(tell).collect::<Vec<_>>().join("; ")).into()
+        }
+        other => other.into(),
+    }
+}
+
+fn as_json(keys: &[ApiKey]) -> String {
+    let keys = keys.iter().map(|key| {
+        json!({
+            "id": key.id.as_str(),
+            "name": key.name,
+            "capabilities": key.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>(),
+            "sessions": key.sessions.as_ref().map(|sessions| {
+                sessions.iter().map(SessionId::as_str).collect::<Vec<_>>()
+            }),
+            "createdAt": key.created_at.millis(),
+            "expiresAt": key.expires_at.map(Timestamp::millis),
+            "lastUsedAt": key.last_used_at.map(Timestamp::millis),
+        })
+    });
+    format!("{:#}\n", serde_json::Value::Array(keys.collect()))
+}
+
+const TITLES: [&str; 6] = ["ID", "CAPABILITIES", "CREATED", "EXPIRES", "LAST USED", "NAME"];
+
+fn as_table(keys: &[ApiKey]) -> String {
+    let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), span::shown);
+    let row = |key: &ApiKey| {
+        let can = key.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>().join(",");
+        let (created, expires) = (span::shown(key.created_at), moment(key.expires_at));
+        [key.id.to_string(), can, created, expires, moment(key.last_used_at), key.name.clone()]
+    };
+    let rows: Vec<_> =
+        std::iter::once(TITLES.map(String::from)).chain(keys.iter().map(row)).collect();
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let line = |row: &[String; 6]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Actor, KeyId};
+
+    fn key() -> ApiKey {
+        ApiKey {
+            id: KeyId::mint(1),
+            organization: OrganizationId::parse("acme").unwrap(),
+            name: "the shop".into(),
+            capabilities: Capability::ALL.into_iter().collect(),
+            sessions: None,
+            digest: [7; 32],
+            created_by: Actor::Operator,
+            created_at: Timestamp::from_millis(0),
+            expires_at: Some(Timestamp::from_millis(86_400_000)),
+            last_used_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_list_is_a_table() {
+        let table = as_table(&[key()]);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("ID ") && lines[0].ends_with("LAST USED  NAME"));
+        assert!(lines[1].starts_with(key().id.as_str()));
+        assert!(
+            lines[1]
+                .contains("  read,send,manage  1970-01-01 00:00:00Z  1970-01-02 00:00:00Z  never")
+        );
+        assert!(lines[1].ends_with("  the shop"));
+        assert_eq!(lines[0].find("NAME"), lines[1].find("the shop"));
+    }
+
+    #[test]
+    fn a_list_for_programs_has_no_digest() {
+        let text = as_json(&[key()]);
+        let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(list[0]["expiresAt"], 86_400_000);
+        assert_eq!(list[0]["sessions"], serde_json::Value::Null);
+        assert!(!text.contains("digest"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_explained() {
+        let now = Timestamp::from_millis(0);
+        let text = |result: Result<(), Invalid>| result.unwrap_err().to_string();
+        assert!(text(operator_of("").map(drop)).contains("--org"));
+        assert!(text(capabilities_of(&["fly".into()]).map(drop)).contains("fly"));
+        assert!(text(expiry("soon", now).map(drop)).contains("90d"));
+        assert!(text(sessions_of(&["x".into()]).map(drop)).contains("--session"));
+        let violation = domain::Violation::new("/name", "too long");
+        assert_eq!(told(Error::Validation(vec![violation])).to_string(), "--name: too long");
+    }
+}
