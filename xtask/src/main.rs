@@ -1,2 +1,64 @@
-//! Placeholder.
-fn main() {}
+//! berth's tools: run it, try it, test it from the outside, and hold its house rules.
+//!
+//! They build and run the programs and speak to them as anybody would, so nothing here depends on a
+//! crate of berth's: what a tool finds true is true of the programs, not of their sources.
+
+#![allow(clippy::print_stdout, reason = "a tool's output is its product")]
+
+mod bless;
+mod client;
+mod commands;
+mod contract;
+mod demo;
+mod exchange;
+mod folder;
+mod gates;
+mod interrupt;
+mod issuer;
+mod phones;
+mod ports;
+mod postgres;
+mod process;
+mod programs;
+mod rings;
+mod scenarios;
+mod sessions;
+mod stack;
+mod suite;
+mod tally;
+mod test;
+mod tidy;
+mod up;
+mod wait;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::commands::{Command, Tools};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let tools = Tools::parse();
+    interrupt::watch()?;
+    let workspace = workspace::Workspace::find()?;
+    match tools.command {
+        Command::Up(up) => up::run(&workspace, &up),
+        Command::Demo(demo) => demo::run(&workspace, &demo).map(|()| ExitCode::SUCCESS),
+        Command::Test(test) => Ok(test::run(&workspace, &test)),
+        Command::Contract(contract) => contract::run(&workspace, &contract),
+        Command::Tidy(tidy) => tidy::run(&workspace, &tidy),
+        Command::Bless(bless) => bless::run(&workspace, &bless).map(|()| ExitCode::SUCCESS),
+        Command::Ci => test::run_as_ci(&workspace),
+    }
+}

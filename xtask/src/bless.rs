@@ -1,0 +1,70 @@
+//! Files that are generated from the programs themselves, so that they cannot tell of others.
+
+use std::{fmt::Write as _, fs, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    commands::Prebuilt,
+    programs::Programs,
+    tally::Tally,
+    workspace::{self, Workspace},
+};
+
+/// A generated file and what makes it.
+struct Blessed {
+    path: &'static str,
+    make: fn(&Programs) -> Result<String>,
+}
+
+const BLESSED: [Blessed; 1] = [Blessed { path: "docs/command-line.md", make: command_line }];
+
+/// The programs and subcommands whose help is a page of the documentation.
+const PROGRAMS: [(&str, &[&str]); 7] = [
+    ("berth", &["serve"]),
+    ("berth", &["key"]),
+    ("berth", &["key", "create"]),
+    ("berth", &["key", "list"]),
+    ("berth", &["key", "revoke"]),
+    ("berth-gateway", &[]),
+    ("whatsapp-sim", &[]),
+];
+
+/// Writes them all anew.
+pub(crate) fn run(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<()> {
+    let programs = Programs::find(workspace, prebuilt)?;
+    for blessed in BLESSED {
+        fs::write(workspace.root.join(blessed.path), (blessed.make)(&programs)?)?;
+        println!("wrote {}", blessed.path);
+    }
+    Ok(())
+}
+
+/// Whether they are what they would be if they were written now.
+pub(crate) fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tally) {
+    for blessed in BLESSED {
+        tally.check(&format!("tidy: {} is current", blessed.path), || {
+            let there = fs::read_to_string(workspace.root.join(blessed.path));
+            let now = (blessed.make)(programs)?;
+            ensure!(there.is_ok_and(|there| there == now), "`cargo xtask bless` writes it anew");
+            Ok(())
+        });
+    }
+}
+
+fn command_line(programs: &Programs) -> Result<String> {
+    let mut page = String::from(
+        "# The programs' command lines\n\nWritten by `cargo xtask bless` from what the programs \
+         print; not by hand.\n",
+    );
+    for (program, subcommand) in PROGRAMS {
+        let mut command = Command::new(programs.program(program));
+        command.args(subcommand).arg("--help").env_clear().env("COLUMNS", "100");
+        let help = workspace::answer(&mut command)
+            .with_context(|| format!("{program} {}", subcommand.join(" ")))?;
+        let title = [&[program], subcommand].concat().join(" ");
+        let help: Vec<_> = help.lines().map(str::trim_end).collect();
+        write!(page, "\n## `{title}`\n\n```text\n{}\n```\n", help.join("\n").trim())?;
+    }
+    Ok(page)
+}

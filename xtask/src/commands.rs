@@ -1,0 +1,119 @@
+//! The command line: one subcommand a task, each with what a person may want to change about it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// berth's tools.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Tools {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build berth with its gateway and run it on SQLite under ./data.
+    Up(Up),
+    /// The same on a simulated WhatsApp, walking through a session's whole life.
+    Demo(Demo),
+    /// Every test there is, PostgreSQL included.
+    Test(Test),
+    /// What the API promises, tried from the outside.
+    Contract(Contract),
+    /// The house rules.
+    Tidy(Tidy),
+    /// Write anew the files that are generated.
+    Bless(Prebuilt),
+    /// What runs before a change lands: `test`, on exactly what is locked and committed.
+    Ci,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Build without optimisation: quicker to build, slower to run.
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// Handed to `berth serve`.
+    #[arg(last = true)]
+    pub(crate) berth: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep running afterwards; the phone links whatever session shows a QR code.
+    #[arg(long)]
+    pub(crate) stay: bool,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Only this part; may be repeated.
+    #[arg(long, value_enum)]
+    pub(crate) only: Vec<Part>,
+}
+
+/// A part of `test`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Formatting and lints.
+    Gates,
+    /// The crates' own tests, from pure rules to assembled servers.
+    Ring,
+    /// Examples in the documentation.
+    Docs,
+    /// The house rules.
+    Tidy,
+    /// What the API promises, on both databases.
+    Contract,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Contract {
+    /// A deployment to try instead of one started here: only what harms nobody is run.
+    #[arg(long, requires = "key_a", requires = "key_b")]
+    pub(crate) url: Option<String>,
+    /// A key of one organization, with `manage`.
+    #[arg(long, env = "BERTH_CONTRACT_KEY_A", hide_env_values = true)]
+    pub(crate) key_a: Option<String>,
+    /// A key of another organization, with `manage`.
+    #[arg(long, env = "BERTH_CONTRACT_KEY_B", hide_env_values = true)]
+    pub(crate) key_b: Option<String>,
+    /// A login token of the first organization, with `manage`.
+    #[arg(long, env = "BERTH_CONTRACT_JWT_A", hide_env_values = true)]
+    pub(crate) jwt_a: Option<String>,
+    /// Only on this database; may be repeated.
+    #[arg(long, value_enum)]
+    pub(crate) database: Vec<DatabaseKind>,
+    /// Only scenarios whose name contains this; may be repeated.
+    #[arg(long)]
+    pub(crate) only: Vec<String>,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
+}
+
+/// A database berth runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DatabaseKind {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tidy {
+    /// Leave out what needs the programs built.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Prebuilt {
+    /// Build nothing: berth, berth-gateway (with feature `sim`) and whatsapp-sim are in this folder.
+    #[arg(long, env = "BERTH_TEST_BIN")]
+    pub(crate) programs: Option<PathBuf>,
+}

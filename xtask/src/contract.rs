@@ -1,0 +1,87 @@
+//! What the API promises, tried from the outside: on a stack of our own, or on somebody's deployment.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    client::{Api, Credential},
+    commands::{Contract, DatabaseKind},
+    issuer::Issuer,
+    postgres::Cluster,
+    programs::{self, Programs},
+    scenarios::{self, Pair},
+    stack::Stack,
+    suite::Suite,
+    tally::Tally,
+    workspace::Workspace,
+};
+
+/// As it was asked for.
+pub(crate) fn run(workspace: &Workspace, asked: &Contract) -> Result<ExitCode> {
+    let mut tally = Tally::default();
+    if let Some(url) = &asked.url {
+        if url.starts_with("https:") && !cfg!(feature = "https") {
+            return again_with_https(workspace);
+        }
+        let key = |key: &Option<String>| key.clone().map(Credential::Key).context("two keys");
+        let pair = Pair {
+            a: Api::new(url, Some(key(&asked.key_a)?)),
+            b: Api::new(url, Some(key(&asked.key_b)?)),
+        };
+        let token = asked.jwt_a.clone().map(Credential::Token);
+        scenarios::run_remote(&mut Suite::new(&mut tally, url, &asked.only), &pair, token);
+        return Ok(tally.close());
+    }
+    let programs = Programs::find(workspace, &asked.prebuilt)?;
+    let everything = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
+    let chosen = if asked.database.is_empty() { &everything[..] } else { &asked.database };
+    on_each_database(workspace, &programs, chosen, &asked.only, &mut tally);
+    Ok(tally.close())
+}
+
+/// Everything, on each of these databases.
+pub(crate) fn on_each_database(
+    workspace: &Workspace,
+    programs: &Programs,
+    databases: &[DatabaseKind],
+    only: &[String],
+    tally: &mut Tally,
+) {
+    for database in databases {
+        if let Err(error) = on_database(workspace, programs, *database, only, tally) {
+            let name = format!("the contract on {database:?}");
+            println!("  FAILED  {name}\n{error:#}");
+            tally.fail(&name);
+        }
+    }
+}
+
+fn on_database(
+    workspace: &Workspace,
+    programs: &Programs,
+    database: DatabaseKind,
+    only: &[String],
+    tally: &mut Tally,
+) -> Result<()> {
+    let (name, mut cluster) = match database {
+        DatabaseKind::Sqlite => ("sqlite", None),
+        DatabaseKind::Postgres => ("postgres", Some(Cluster::start()?)),
+    };
+    let url = cluster.as_ref().map(|cluster| cluster.create_database("contract")).transpose()?;
+    let issuer = Issuer::start()?;
+    let settings = scenarios::issuer_settings(&issuer);
+    let logs = workspace.scratch("logs")?;
+    let mut stack = Stack::start(programs, name, &logs, url, &settings)?;
+    let mut suite = Suite::new(tally, name, only);
+    scenarios::run_local(&mut suite, &mut stack, cluster.as_mut(), &issuer)
+}
+
+/// TLS is not built by default: it would make every other command wait for it.
+fn again_with_https(workspace: &Workspace) -> Result<ExitCode> {
+    let own: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments = vec!["run", "--quiet", "--package", "xtask", "--features", "https", "--"];
+    arguments.extend(own.iter().map(String::as_str));
+    programs::cargo(workspace, &arguments)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,66 @@
+//! The programs under test: built once, copied where no later build can change them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{commands::Prebuilt, process::Process, workspace::Workspace};
+
+/// The feature that lets a gateway meet a simulated WhatsApp, and nothing else.
+pub(crate) const SIM: &str = "gateway/sim";
+const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
+
+/// A folder with `berth`, `berth-gateway` and `whatsapp-sim`.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Those that were named, or freshly built ones.
+    pub(crate) fn find(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<Self> {
+        let folder = match &prebuilt.programs {
+            Some(folder) => folder.clone(),
+            None => build(workspace)?,
+        };
+        for name in NAMES {
+            ensure!(folder.join(name).is_file(), "there is no {name} in {}", folder.display());
+        }
+        Ok(Self { folder: fs::canonicalize(folder)? })
+    }
+
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// One of them.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// The same features for all builds of a run, so that nothing is compiled twice.
+fn build(workspace: &Workspace) -> Result<PathBuf> {
+    println!("building berth, berth-gateway (with feature `sim`) and whatsapp-sim");
+    cargo(workspace, &["build", "--workspace", "--bins", "--features", SIM])?;
+    let folder = workspace.scratch("bin")?;
+    for name in NAMES {
+        let built = workspace.target.join("debug").join(name);
+        let (copy, new) = (folder.join(name), folder.join(format!("{name}.new")));
+        fs::copy(&built, &new).with_context(|| built.display().to_string())?;
+        fs::rename(new, copy)?; // one that still runs is not written over
+    }
+    Ok(folder)
+}
+
+/// Runs cargo, its output ours; fails when it does.
+pub(crate) fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    let status = Process::spawn("cargo", cargo.args(arguments), None)?.wait()?;
+    ensure!(status.success(), "`cargo {}` failed", arguments.join(" "));
+    Ok(())
+}

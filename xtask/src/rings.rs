@@ -1,0 +1,168 @@
+//! The crates' own tests, run by cargo, counted from what it prints.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::Stdio,
+    sync::mpsc,
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{process::Process, programs, tally::Tally, workspace::Workspace};
+
+/// Who runs the tests, and so how the counts are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runner {
+    Nextest,
+    Cargo,
+}
+
+/// How many tests passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+}
+
+/// Every test but those in the documentation; side by side by nextest where it is installed.
+pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &mut Tally) {
+    let features = ["--workspace", "--features", programs::SIM, "--no-fail-fast"];
+    let (runner, command) = if has_nextest(workspace) {
+        println!("\ntests (nextest)");
+        (Runner::Nextest, vec!["nextest", "run"])
+    } else {
+        println!("\ntests (cargo test: nextest is not installed)");
+        (Runner::Cargo, vec!["test", "--lib", "--bins", "--tests"])
+    };
+    count(workspace, runner, &[&command[..], &features].concat(), variables, tally);
+}
+
+/// The examples in the documentation.
+pub(crate) fn run_examples(workspace: &Workspace, tally: &mut Tally) {
+    println!("\nexamples in the documentation");
+    let arguments = ["test", "--doc", "--workspace", "--features", programs::SIM, "--no-fail-fast"];
+    count(workspace, Runner::Cargo, &arguments, &[], tally);
+}
+
+fn has_nextest(workspace: &Workspace) -> bool {
+    let mut nextest = workspace.cargo();
+    nextest.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    nextest.status().is_ok_and(|status| status.success())
+}
+
+fn count(
+    workspace: &Workspace,
+    runner: Runner,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+    tally: &mut Tally,
+) {
+    let outcome = watched(workspace, runner, arguments, variables);
+    match outcome {
+        Ok((counts, succeeded)) => {
+            tally.add(counts.passed, counts.failed);
+            if !succeeded && counts.failed == 0 {
+                tally.fail(&format!("`cargo {}`", arguments.join(" ")));
+            }
+        }
+        Err(error) => {
+            println!("{error:#}");
+            tally.fail(&format!("`cargo {}`", arguments.join(" ")));
+        }
+    }
+}
+
+/// Runs it, shows what it prints, and counts from that.
+fn watched(
+    workspace: &Workspace,
+    runner: Runner,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+) -> Result<(Counts, bool)> {
+    let mut command = workspace.cargo();
+    command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut cargo = Process::spawn("cargo", &mut command, None)?;
+    let (out, err) = cargo.outputs().context("cargo's outputs are ours")?;
+    let (sender, lines) = mpsc::channel();
+    let readers = [
+        thread::spawn({
+            let sender = sender.clone();
+            move || send_lines(out, &sender)
+        }),
+        thread::spawn(move || send_lines(err, &sender)),
+    ];
+    let mut counts = Counts::default();
+    for line in lines {
+        println!("{line}");
+        counts.read(runner, &line);
+    }
+    for reader in readers {
+        let _ = reader.join();
+    }
+    Ok((counts, cargo.wait()?.success()))
+}
+
+fn send_lines(output: impl Read, lines: &mpsc::Sender<String>) {
+    for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+        let _ = lines.send(String::from_utf8_lossy(&line).into_owned());
+    }
+}
+
+impl Counts {
+    fn read(&mut self, runner: Runner, line: &str) {
+        let summary = match runner {
+            Runner::Nextest => line.trim_start().strip_prefix("Summary ["),
+            Runner::Cargo => line.trim_start().strip_prefix("test result: "),
+        };
+        let Some(summary) = summary else { return };
+        let words: Vec<_> = summary.split([' ', ',', ';', '.']).filter(|w| !w.is_empty()).collect();
+        for pair in words.windows(2) {
+            let Ok(count) = pair[0].parse::<usize>() else { continue };
+            match pair[1] {
+                "passed" => self.passed += count,
+                "failed" | "timed" | "exec" => self.failed += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(runner: Runner, lines: &[&str]) -> (usize, usize) {
+        let mut counts = Counts::default();
+        for line in lines {
+            counts.read(runner, line);
+        }
+        (counts.passed, counts.failed)
+    }
+
+    #[test]
+    fn nextest_tells_its_counts_in_one_line() {
+        for (line, counts) in [
+            ("     Summary [   0.102s] 12 tests run: 12 passed, 0 skipped", (12, 0)),
+            (
+                "     Summary [  61.5s] 9 tests run: 5 passed (1 slow, 2 leaky), 3 failed, 1 timed out, 7 skipped",
+                (5, 4),
+            ),
+            ("     Summary [   1.000s] 4/9 tests run: 3 passed, 1 exec failed, 0 skipped", (3, 1)),
+            ("        PASS [   0.102s] auth::auth 12 passed", (0, 0)),
+        ] {
+            assert_eq!(counted(Runner::Nextest, &[line]), counts, "{line}");
+        }
+    }
+
+    #[test]
+    fn cargo_tells_them_for_each_binary() {
+        let lines = [
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "test tests::passed ... ok",
+        ];
+        assert_eq!(counted(Runner::Cargo, &lines), (4, 2));
+    }
+}

@@ -1,0 +1,116 @@
+//! Login tokens and keys: who is let in, and as whom.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::{A, B, Pair};
+use crate::{
+    client::{Api, Credential},
+    issuer::{Issuer, Token},
+    sessions::{Owned, SESSIONS, list, path},
+    stack::Stack,
+    suite::Suite,
+};
+
+pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, pair: &Pair, issuer: &Issuer) {
+    suite.run_on(stack, "a login token and a key of one organization see the same", |stack| {
+        let session = Owned::create(&pair.a, "seen by both")?;
+        same_sessions(&pair.a, &stack.api.asked_by(Some(Token::of(A, "admin").sign())))?;
+        let stranger = stack.api.asked_by(Some(Token::of(B, "owner").sign()));
+        stranger.get(&path(&session.id))?.expect_error(404, "not_found")?;
+        session.delete()
+    });
+    suite.run_on(stack, "a person is known as the maker of a session", |stack| {
+        let person = stack.api.asked_by(Some(Token::of(A, "owner").sign()));
+        let session = Owned::create(&person, "hers")?;
+        ensure!(session.view()?["createdByUserId"] == "user-1", "{}", session.view()?);
+        session.delete()
+    });
+    suite.run_on(stack, "a role that may not manage is forbidden", |stack| {
+        for token in [
+            Token::of(A, "member"),
+            Token::of(A, "visitor"),
+            Token::of(A, "admin").with("role", Value::Null),
+            Token::of(A, "admin").with("org_id", Value::Null),
+            Token::of(A, "none").with("platform_role", json!("super_admin")),
+        ] {
+            let caller = stack.api.asked_by(Some(token.sign()));
+            caller
+                .get(SESSIONS)?
+                .expect_error(403, "forbidden")
+                .with_context(|| format!("{token:?}"))?;
+        }
+        Ok(())
+    });
+    suite.run_on(stack, "a token that is not good is no credential", |stack| bad_tokens(stack));
+    suite.run_on(stack, "unknown signing keys do not make a crowd at the issuer", |stack| {
+        let before = issuer.fetched();
+        let caller = stack.api.asked_by(Some(Token::of(A, "admin").by_unknown_key().sign()));
+        for _ in 0..30 {
+            caller.get(SESSIONS)?.expect_error(401, "unauthorized")?;
+        }
+        let fetched = issuer.fetched() - before;
+        ensure!(fetched <= 3, "30 requests caused {fetched} fetches");
+        Ok(())
+    });
+    suite.run_on(stack, "a key is listed without its secret, and refused once revoked", |stack| {
+        keys(stack, pair)
+    });
+}
+
+/// Two credentials of one organization see the same.
+pub(super) fn same_sessions(one: &Api, other: &Api) -> Result<()> {
+    ensure!(list(one)? == list(other)?, "they see different sessions");
+    Ok(())
+}
+
+fn bad_tokens(stack: &Stack) -> Result<()> {
+    let good = Token::of(A, "admin");
+    for token in [
+        good.clone().by_unknown_key(),
+        good.clone().with("exp", json!(1)),
+        good.clone().with("exp", Value::Null),
+        good.clone().with("nbf", json!(4_102_444_799_u64)),
+        good.clone().with("iss", json!("https://elsewhere.example")),
+        good.clone().with("iss", Value::Null),
+        good.clone().with("aud", json!("another")),
+        good.clone().with("aud", Value::Null),
+    ] {
+        let caller = stack.api.asked_by(Some(token.sign()));
+        caller
+            .get(SESSIONS)?
+            .expect_error(401, "unauthorized")
+            .with_context(|| format!("{token:?}"))?;
+    }
+    let signed = good.sign();
+    let signed = signed.text();
+    let (head, signature) = signed.rsplit_once('.').context("a token has three parts")?;
+    let none = "eyJhbGciOiJub25lIn0"; // {"alg":"none"}
+    let claims = head.split('.').nth(1).unwrap_or_default();
+    for forged in [
+        format!("{head}."),
+        format!("{head}.{}", signature.chars().rev().collect::<String>()),
+        format!("{none}.{claims}."),
+        format!("{signed}.{signature}"),
+        format!("{head}x.{signature}"),
+    ] {
+        let caller = stack.api.asked_by(Some(Credential::Token(forged.clone())));
+        caller.get(SESSIONS)?.expect_error(401, "unauthorized").context(forged)?;
+    }
+    stack.api.asked_by(Some(good.sign())).get(SESSIONS)?.expect(200).map(drop)
+}
+
+fn keys(stack: &Stack, pair: &Pair) -> Result<()> {
+    let credential = stack.named_key(A, "short-lived", &["manage"])?;
+    let caller = stack.api.asked_by(Some(credential.clone()));
+    same_sessions(&pair.a, &caller)?;
+    let as_bearer = Credential::Token(credential.text().to_owned());
+    same_sessions(&pair.a, &stack.api.asked_by(Some(as_bearer)))?;
+    let listed = stack.listed_keys(A)?;
+    let secret = credential.text().rsplit('_').next().context("a key has a secret")?;
+    ensure!(listed.contains("short-lived") && !listed.contains(secret), "key list: {listed}");
+    ensure!(!stack.listed_keys(B)?.contains("short-lived"), "B's list shows A's key");
+    stack.revoke_key(A, "short-lived")?;
+    caller.get(SESSIONS)?.expect_error(401, "unauthorized").context("revoked")?;
+    pair.a.get(SESSIONS)?.expect(200).map(drop)
+}

@@ -1,0 +1,145 @@
+//! `kill -9`, of either program or both, in the middle of everything: what was acknowledged stays
+//! true, what was under way ends, what was deleted is gone.
+
+mod create;
+mod delete;
+mod logout;
+mod pair;
+
+use std::{fmt, thread, time::Duration};
+
+use anyhow::Result;
+
+use crate::{
+    client::Api,
+    stack::{Stack, Victim},
+    suite::Suite,
+};
+
+/// What is under way when somebody dies.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Create,
+    Pair,
+    Logout,
+    Delete,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// The request was sent so many milliseconds ago; its answer was not read.
+    Sent(u64),
+    /// The answer was read so many milliseconds ago.
+    Answered(u64),
+    /// A phone began to scan so many milliseconds ago.
+    Scanning(u64),
+    /// A phone has scanned and shows the device, since so many milliseconds.
+    Scanned(u64),
+    /// A pairing code is shown.
+    CodeShown,
+    /// The session works.
+    Working,
+    /// The gateway was killed first, and the request then sent, while nobody holds the connection.
+    WithoutGateway,
+}
+
+use Moment::{Answered, CodeShown, Scanned, Scanning, Sent, WithoutGateway, Working};
+use Operation::{Create, Delete, Logout, Pair};
+use Victim::{Berth, Both, Gateway};
+
+/// The chosen points: every operation, before and after its answer, each victim.
+const POINTS: [(Operation, Moment, Victim); 28] = [
+    (Create, Sent(0), Berth),
+    (Create, Sent(2), Berth),
+    (Create, Sent(8), Both),
+    (Create, Answered(0), Berth),
+    (Create, Answered(0), Both),
+    (Pair, Sent(20), Gateway),
+    (Pair, Sent(60), Both),
+    (Pair, Answered(0), Berth),
+    (Pair, Answered(0), Gateway),
+    (Pair, Answered(0), Both),
+    (Pair, CodeShown, Gateway),
+    (Pair, Scanning(10), Gateway),
+    (Pair, Scanning(40), Both),
+    (Pair, Scanned(0), Gateway),
+    (Pair, Scanned(0), Berth),
+    (Pair, Scanned(60), Both),
+    (Pair, Working, Gateway),
+    (Pair, Working, Both),
+    (Logout, Sent(1), Berth),
+    (Logout, Sent(10), Gateway),
+    (Logout, Sent(25), Both),
+    (Logout, Answered(0), Both),
+    (Delete, Sent(1), Berth),
+    (Delete, Sent(6), Both),
+    (Delete, Answered(0), Berth),
+    (Delete, Answered(0), Both),
+    (Delete, Answered(15), Gateway),
+    (Delete, WithoutGateway, Berth),
+];
+
+/// One point, with everything it needs.
+struct Point<'a> {
+    stack: &'a mut Stack,
+    api: &'a Api,
+    moment: Moment,
+    victim: Victim,
+    name: String,
+}
+
+pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, api: &Api) {
+    for (operation, moment, victim) in POINTS {
+        let name = format!("kill -9 {victim}: {operation:?}, {moment}");
+        suite.run_on(stack, &name.clone(), |stack| {
+            let mut point = Point { stack, api, moment, victim, name };
+            let outcome = match operation {
+                Create => create::run(&mut point),
+                Pair => pair::run(&mut point),
+                Logout => logout::run(&mut point),
+                Delete => delete::run(&mut point),
+            };
+            point.stack.recover()?; // the next point begins with everything running
+            outcome
+        });
+    }
+}
+
+impl Point<'_> {
+    /// So many milliseconds later the victim dies, and comes back.
+    fn strike_after(&mut self, milliseconds: u64) -> Result<()> {
+        thread::sleep(Duration::from_millis(milliseconds)); // which instant is hit is the point
+        self.stack.kill(self.victim)?;
+        self.stack.recover()
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sent(ms) => write!(f, "{ms} ms after the request"),
+            Answered(ms) => write!(f, "{ms} ms after the answer"),
+            Scanning(ms) => write!(f, "{ms} ms after a phone began to scan"),
+            Scanned(ms) => write!(f, "{ms} ms after a phone has scanned"),
+            CodeShown => f.write_str("a pairing code is shown"),
+            Working => f.write_str("it works"),
+            WithoutGateway => f.write_str("while the gateway is gone"),
+        }
+    }
+}
+
+impl fmt::Display for Victim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Berth => "berth",
+            Gateway => "the gateway",
+            Both => "both",
+        })
+    }
+}
+
+/// A moment that the operation does not have.
+fn unknown(moment: Moment) -> Result<()> {
+    anyhow::bail!("there is no such moment: {moment}")
+}

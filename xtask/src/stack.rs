@@ -1,0 +1,259 @@
+//! The programs as a deployment runs them: `berth`, the gateway it starts, and a simulated WhatsApp.
+//!
+//! Programs, not libraries: what is tested is what is shipped, killed as processes are killed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use rustix::process::Signal;
+
+use crate::{
+    client::{Api, Credential},
+    folder::Folder,
+    phones::Phones,
+    ports,
+    process::{self, Process},
+    programs::Programs,
+    wait, workspace,
+};
+
+const GATEWAY: &str = "berth-gateway";
+const READY: Duration = Duration::from_secs(40);
+/// A node whose router is gone ends by itself within this.
+const ORPHAN: Duration = Duration::from_secs(20);
+
+/// Everything running, in a temporary folder of its own.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    // Dropped in this order: nothing runs when the folder goes.
+    berth: Option<Process>,
+    simulator: Process,
+    folder: Folder,
+    programs: Programs,
+    log: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    /// Asks the public listener, as nobody.
+    pub(crate) api: Api,
+    /// Asks the operator's listener.
+    pub(crate) operator: Api,
+    /// The people behind the phones.
+    pub(crate) phones: Phones,
+}
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Victim {
+    Berth,
+    Gateway,
+    Both,
+}
+
+impl Stack {
+    /// Starts everything; `database` is its URL, or SQLite in the stack's folder.
+    pub(crate) fn start(
+        programs: &Programs,
+        name: &str,
+        logs: &Path,
+        database: Option<String>,
+        extra: &[(&'static str, String)],
+    ) -> Result<Self> {
+        let folder = Folder::new(name)?;
+        let (chat, control) = (ports::free()?, ports::free()?);
+        let (public, node, operator) = (ports::free()?, ports::free()?, ports::free()?);
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let sqlite = || format!("sqlite:{}", folder.path().join("berth.db").display());
+        let mut settings = vec![
+            ("BERTH_DATABASE_URL", database.unwrap_or_else(sqlite)),
+            ("BERTH_LISTEN", local(public)),
+            ("BERTH_NODE_LISTEN", local(node)),
+            ("BERTH_OPS_LISTEN", local(operator)),
+            ("BERTH_GATEWAY_BIN", programs.program(GATEWAY).display().to_string()),
+            ("BERTH_GATEWAY_DATA", folder.path().join("gateway").display().to_string()),
+            ("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local(chat))),
+            ("BERTH_LOG_FORMAT", "text".to_owned()),
+        ];
+        settings.extend_from_slice(extra);
+        let mut simulator = Command::new(programs.program("whatsapp-sim"));
+        simulator.args(["--listen", &local(chat), "--control", &local(control)]);
+        let simulator_log = fresh(logs.join(format!("{name}-whatsapp-sim.log")))?;
+        let mut stack = Self {
+            berth: None,
+            simulator: Process::spawn("whatsapp-sim", &mut simulator, Some(&simulator_log))?,
+            programs: programs.clone(),
+            log: fresh(logs.join(format!("{name}-berth.log")))?,
+            settings,
+            api: Api::new(&format!("http://{}", local(public)), None),
+            operator: Api::new(&format!("http://{}", local(operator)), None),
+            phones: Phones::at(&format!("http://{}", local(control))),
+            folder,
+        };
+        stack.simulator_ready()?;
+        stack.start_berth()?;
+        Ok(stack)
+    }
+
+    fn simulator_ready(&mut self) -> Result<()> {
+        wait::until_so("whatsapp-sim answers", READY, || {
+            let answers = self.phones.answers();
+            answers.or_else(|_| self.simulator.must_run().map(|()| false))
+        })
+    }
+
+    /// Starts berth over what it holds, and waits until it is ready.
+    pub(crate) fn start_berth(&mut self) -> Result<()> {
+        let mut command = self.command();
+        let mut berth = Process::spawn("berth", command.arg("serve"), Some(&self.log))?;
+        let ready = wait::until("berth is ready", READY, || {
+            if let Err(ended) = berth.must_run() {
+                return Ok(Some(Err(ended)));
+            }
+            let ready = self.operator.get("/readyz")?.status == 200;
+            Ok(ready.then_some(Ok(())))
+        });
+        let ready = ready.and_then(|outcome| outcome);
+        self.berth = Some(berth);
+        ready.with_context(|| self.tail())
+    }
+
+    /// Makes a key at the operator's command line.
+    pub(crate) fn key(&self, organization: &str, capabilities: &[&str]) -> Result<Credential> {
+        self.named_key(organization, "contract", capabilities)
+    }
+
+    /// Makes a key of this name at the operator's command line.
+    pub(crate) fn named_key(
+        &self,
+        organization: &str,
+        name: &str,
+        capabilities: &[&str],
+    ) -> Result<Credential> {
+        let mut command = self.command();
+        command.args(["key", "create", "--org", organization, "--name", name]);
+        for capability in capabilities {
+            command.args(["--capability", capability]);
+        }
+        let key = workspace::answer(&mut command)?;
+        let key = key.strip_suffix('\n').unwrap_or(&key);
+        anyhow::ensure!(
+            key.starts_with("wa_") && !key.contains(char::is_whitespace),
+            "the key is not alone on stdout: {key:?}"
+        );
+        Ok(Credential::Key(key.to_owned()))
+    }
+
+    /// Revokes the key of this name at the operator's command line.
+    pub(crate) fn revoke_key(&self, organization: &str, name: &str) -> Result<()> {
+        let listed = self.listed_keys(organization)?;
+        let line = listed.lines().find(|line| line.contains(name)).context("it is not listed")?;
+        let is_id = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let id = line.split(|c| !is_id(c)).find(|word| word.starts_with("key_"));
+        let id = id.with_context(|| format!("no key id in {line:?}"))?;
+        workspace::answer(self.command().args(["key", "revoke", id])).map(drop)
+    }
+
+    /// What the operator's command line lists of an organization's keys.
+    pub(crate) fn listed_keys(&self, organization: &str) -> Result<String> {
+        workspace::answer(self.command().args(["key", "list", "--org", organization]))
+    }
+
+    /// `berth`, set up as this stack is and not as the shell around it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.programs.program("berth"));
+        command.current_dir(self.folder.path());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("BERTH_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Kills without warning. What survives is brought back by [`recover`](Self::recover).
+    pub(crate) fn kill(&mut self, victim: Victim) -> Result<()> {
+        let gateway = self.gateway();
+        if victim != Victim::Berth {
+            for pid in &gateway {
+                process::signal(*pid, Signal::KILL);
+            }
+        }
+        if victim != Victim::Gateway
+            && let Some(mut berth) = self.berth.take()
+        {
+            berth.kill()?;
+            let gone = wait::until_so("a gateway ends when its berth is gone", ORPHAN, || {
+                Ok(!gateway.iter().any(|pid| process::runs(*pid, GATEWAY)))
+            });
+            drop(berth); // sweeps up what stayed
+            gone?;
+        }
+        Ok(())
+    }
+
+    /// Runs again, as after a restart by whatever watches over it: berth anew when it was killed, the
+    /// gateway by berth's own doing.
+    pub(crate) fn recover(&mut self) -> Result<()> {
+        if self.berth.is_none() {
+            self.start_berth()?;
+        }
+        wait::until_so("berth has a gateway again", READY, || {
+            self.berth.as_mut().map_or(Ok(()), Process::must_run)?;
+            Ok(!self.gateway().is_empty())
+        })
+    }
+
+    /// The gateway's process; none while it is being restarted.
+    fn gateway(&self) -> Vec<u32> {
+        self.berth.as_ref().map(|b| process::children(b.id(), GATEWAY)).unwrap_or_default()
+    }
+
+    /// Stops berth as an operator does; it must end its gateway and then itself.
+    pub(crate) fn stop_berth(&mut self) -> Result<()> {
+        let gateway = self.gateway();
+        let Some(mut berth) = self.berth.take() else { return Ok(()) };
+        let status = berth.stop()?;
+        anyhow::ensure!(status.success(), "berth ended with {status} when asked to stop");
+        let stayed = gateway.iter().any(|pid| process::runs(*pid, GATEWAY));
+        anyhow::ensure!(!stayed, "berth ended before its gateway");
+        Ok(())
+    }
+
+    /// The files on the node's disk that name this session.
+    pub(crate) fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().join("gateway")];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry?.path();
+                if path.to_string_lossy().contains(session) {
+                    found.push(path.clone());
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The end of berth's log, and of its gateway's in it.
+    pub(crate) fn tail(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        let end = lines[lines.len().saturating_sub(25)..].join("\n");
+        format!("the end of {}:\n{end}", self.log.display())
+    }
+}
+
+/// A log without a former run's lines.
+fn fresh(path: PathBuf) -> Result<PathBuf> {
+    fs::write(&path, "").with_context(|| path.display().to_string())?;
+    Ok(path)
+}

@@ -1,0 +1,93 @@
+//! Every test there is, in one command that closes with one line of counts.
+
+use std::{
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    bless,
+    commands::{DatabaseKind, Part, Prebuilt, Test},
+    contract, gates,
+    postgres::Cluster,
+    programs::{self, Programs},
+    rings,
+    tally::Tally,
+    tidy,
+    workspace::{self, Workspace},
+};
+
+/// The parts that were asked for, or all.
+pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
+    let wants = |part| asked.only.is_empty() || asked.only.contains(&part);
+    let began = Instant::now();
+    let mut tally = Tally::default();
+    if wants(Part::Gates) {
+        gates::run(workspace, &mut tally);
+    }
+    if wants(Part::Tidy) {
+        tidy::check(workspace, &mut tally);
+    }
+    if [Part::Ring, Part::Tidy, Part::Contract].into_iter().any(wants) {
+        run_built(workspace, wants, &mut tally);
+    }
+    if wants(Part::Docs) {
+        rings::run_examples(workspace, &mut tally);
+    }
+    println!("\n{} s in all", began.elapsed().as_secs());
+    tally.close()
+}
+
+/// The parts that need the programs.
+fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, tally: &mut Tally) {
+    println!();
+    let programs = match Programs::find(workspace, &Prebuilt::default()) {
+        Ok(programs) => programs,
+        Err(error) => {
+            println!("{error:#}");
+            return tally.fail("the programs cannot be built, so nothing that needs them was run");
+        }
+    };
+    if wants(Part::Tidy) {
+        bless::check(workspace, &programs, tally);
+    }
+    if wants(Part::Ring)
+        && let Err(error) = run_ring(workspace, &programs, tally)
+    {
+        println!("{error:#}");
+        tally.fail("the crates' tests");
+    }
+    if wants(Part::Contract) {
+        let both = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
+        contract::on_each_database(workspace, &programs, &both, &[], tally);
+    }
+}
+
+/// The crates' own tests, with a PostgreSQL to use and the programs to start.
+fn run_ring(workspace: &Workspace, programs: &Programs, tally: &mut Tally) -> Result<()> {
+    let cluster = Cluster::start()?;
+    let variables = [
+        ("BERTH_TEST_POSTGRES_URL", cluster.url("postgres")),
+        ("BERTH_TEST_BIN", programs.folder().display().to_string()),
+    ];
+    rings::run(workspace, &variables, tally);
+    Ok(())
+}
+
+/// All of it, on exactly what is locked: a run that has to change the lock file or leaves anything
+/// else behind fails.
+pub(crate) fn run_as_ci(workspace: &Workspace) -> Result<ExitCode> {
+    programs::cargo(workspace, &["metadata", "--locked", "--format-version", "1", "--quiet"])
+        .map_err(|error| error.context("Cargo.lock is not what the manifests ask for"))?;
+    let before = changes(workspace)?;
+    let code = run(workspace, &Test { only: Vec::new() });
+    ensure!(changes(workspace)? == before, "the tests changed files of the checkout");
+    Ok(code)
+}
+
+fn changes(workspace: &Workspace) -> Result<String> {
+    let mut git = Command::new("git");
+    workspace::answer(git.args(["status", "--porcelain"]).current_dir(&workspace.root))
+}
