@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The domain's stores on SQLite and PostgreSQL.
+//!
+//! One adapter, [`Database`], implements every trait of [`domain::ports`] that remembers something.
+//! Each statement is written once and compiled for both databases; which rows a caller can touch is
+//! decided in one file, `scope.rs`. The migrations run when the database is opened.
+
+mod api_keys;
+mod backlog;
+mod column;
+mod config;
+mod documents;
+mod error;
+mod events;
+mod migrate;
+mod nodes;
+mod pool;
+mod postgres;
+mod retirements;
+mod schema;
+mod scope;
+mod session_row;
+mod sessions;
+mod sqlite;
+mod target;
+mod tls;
+
+pub use config::Config;
+pub use error::StoreError;
+pub use pool::{Database, DatabaseKind};
+
+// Only here so that SQLite is compiled in rather than looked for on the machine.
+use libsqlite3_sys as _;
+
+#[cfg(test)]
+extern crate self as store_diesel;

@@ -1,0 +1,278 @@
+//! What is to be done, in all organizations: for the reconciler and the nodes' reports alone.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use diesel::{OptionalExtension, dsl::min, prelude::*};
+use diesel_async::RunQueryDsl;
+use domain::{
+    Desired, Event, GatewayId, Held, Retirement, Session, SessionId, Status, Timestamp, Version,
+    ports::{Backlog, PortResult, Written},
+};
+
+use crate::{
+    Database, StoreError,
+    column::{counted, counter},
+    events::{EventRow, write_events},
+    pool::{with_conn, with_transaction},
+    retirements::{Postponement, RetirementRow},
+    schema::{retirements, sessions},
+    scope,
+    session_row::{SessionRow, State},
+};
+
+/// How many names go into one statement; databases have a limit.
+const AT_ONCE: usize = 1_000;
+
+#[async_trait]
+impl Backlog for Database {
+    async fn claim_sessions(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> PortResult<Vec<Session>> {
+        let (now, until, limit) = (now.millis(), until.millis(), i64::from(limit));
+        self.run(|database| async move {
+            // Mostly there is nothing to do, and looking takes no lock.
+            let ids: Vec<String> = with_conn!(database, read, |conn| {
+                scope::due_sessions(now).select(sessions::id).limit(limit).load(conn).await
+            })?;
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            // What another taker was quicker to take is no longer due, also when this one waited
+            // for its lock: the database looks again.
+            let rows: Vec<SessionRow> = with_conn!(database, write, |conn| {
+                diesel::update(scope::still_due_sessions(&ids, now))
+                    .set(sessions::due.eq(until))
+                    .returning(SessionRow::as_returning())
+                    .get_results(conn)
+                    .await
+            })?;
+            let mut taken =
+                rows.into_iter().map(Session::try_from).collect::<Result<Vec<_>, _>>()?;
+            let order = ranks(&ids);
+            taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn claim_retirements(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> PortResult<Vec<Retirement>> {
+        let (now, until, limit) = (now.millis(), until.millis(), i64::from(limit));
+        self.run(|database| async move {
+            let ids: Vec<String> = with_conn!(database, read, |conn| {
+                scope::due_retirements(now)
+                    .select(retirements::session)
+                    .limit(limit)
+                    .load(conn)
+                    .await
+            })?;
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            let rows: Vec<RetirementRow> = with_conn!(database, write, |conn| {
+                diesel::update(scope::still_due_retirements(&ids, now))
+                    .set(retirements::due.eq(until))
+                    .returning(RetirementRow::as_returning())
+                    .get_results(conn)
+                    .await
+            })?;
+            let mut taken =
+                rows.into_iter().map(Retirement::try_from).collect::<Result<Vec<_>, _>>()?;
+            let order = ranks(&ids);
+            taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn next_due(&self) -> PortResult<Option<Timestamp>> {
+        self.run(|database| async move {
+            let session: Option<i64> = with_conn!(database, read, |conn| {
+                scope::awaited_sessions().select(min(sessions::due)).get_result(conn).await
+            })?;
+            let rest: Option<i64> = with_conn!(database, read, |conn| {
+                retirements::table.select(min(retirements::due)).get_result(conn).await
+            })?;
+            Ok(session.into_iter().chain(rest).min().map(Timestamp::from_millis))
+        })
+        .await
+    }
+
+    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
+        let id = id.to_string();
+        self.run(|database| async move {
+            let row: Option<SessionRow> = with_conn!(database, read, |conn| {
+                scope::any_session(&id).select(SessionRow::as_select()).first(conn).await.optional()
+            })?;
+            row.map(Session::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        session: &Session,
+        expected: Version,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let id = session.id.to_string();
+        let expected = counted("sessions.version", expected.0)?;
+        let (state, events) = (State::new(session)?, EventRow::all(events)?);
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                let row = scope::any_session(&id).filter(sessions::version.eq(expected));
+                if diesel::update(row).set(&state).execute(conn).await? == 0 {
+                    return Ok(Written::Raced);
+                }
+                write_events!(conn, events);
+                Ok(Written::Done)
+            })
+        })
+        .await
+    }
+
+    async fn reschedule(
+        &self,
+        id: &SessionId,
+        expected: Version,
+        due: Option<Timestamp>,
+        failures: u32,
+    ) -> PortResult<Written> {
+        let id = id.to_string();
+        let expected = counted("sessions.version", expected.0)?;
+        let plan = (
+            sessions::due.eq(due.map(Timestamp::millis)),
+            sessions::failures.eq(i64::from(failures)),
+        );
+        self.run(|database| async move {
+            let changed = with_conn!(database, write, |conn| {
+                let row = scope::any_session(&id).filter(sessions::version.eq(expected));
+                diesel::update(row).set(plan).execute(conn).await
+            })?;
+            Ok(if changed > 0 { Written::Done } else { Written::Raced })
+        })
+        .await
+    }
+
+    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+        let id = retirement.session.to_string();
+        let (change, events) = (Postponement::new(retirement)?, EventRow::all(events)?);
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                let row = scope::retirement(&id);
+                if diesel::update(row).set(&change).execute(conn).await? > 0 {
+                    write_events!(conn, events);
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+        let id = retirement.session.to_string();
+        let events = EventRow::all(events)?;
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                if diesel::delete(scope::retirement(&id)).execute(conn).await? > 0 {
+                    write_events!(conn, events);
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+        let (gateway, now) = (gateway.to_string(), now.millis());
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                diesel::update(scope::resting_sessions_of(&gateway, now))
+                    .set(sessions::due.eq(now))
+                    .execute(conn)
+                    .await?;
+                diesel::update(scope::resting_retirements_of(&gateway, now))
+                    .set(retirements::due.eq(now))
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
+        let now = now.millis();
+        for some in sessions.chunks(AT_ONCE) {
+            let ids: Vec<String> = some.iter().map(ToString::to_string).collect();
+            self.run(|database| async move {
+                with_conn!(database, write, |conn| {
+                    diesel::update(scope::resting_sessions(&ids, now))
+                        .set(sessions::due.eq(now))
+                        .execute(conn)
+                        .await
+                })?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>> {
+        let gateway = gateway.to_string();
+        self.run(|database| async move {
+            let rows: Vec<(String, i64, String, String)> = with_conn!(database, read, |conn| {
+                scope::sessions_of(&gateway)
+                    .select((sessions::id, sessions::epoch, sessions::desired, sessions::status))
+                    .load(conn)
+                    .await
+            })?;
+            rows.into_iter()
+                .map(|(id, epoch, desired, status)| {
+                    held(&id, epoch, &desired, &status)
+                        .map_err(|column| StoreError::corrupt(column, &id))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+        let gateway = gateway.to_string();
+        self.run(|database| async move {
+            let rows: Vec<String> = with_conn!(database, read, |conn| {
+                scope::retirements_of(&gateway).select(retirements::session).load(conn).await
+            })?;
+            let parse = |id: String| {
+                SessionId::parse(&id).ok_or_else(|| StoreError::corrupt("retirements.session", &id))
+            };
+            rows.into_iter().map(parse).collect()
+        })
+        .await
+    }
+}
+
+/// A statement gives changed rows back in any order; this is the one they were picked in.
+fn ranks(ids: &[String]) -> HashMap<&str, usize> {
+    ids.iter().enumerate().map(|(rank, id)| (id.as_str(), rank)).collect()
+}
+
+/// A session of a node, and whether anything is wanted of the node for it.
+fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Result<(Held, bool), &'static str> {
+    let held = Held {
+        session: SessionId::parse(id).ok_or("sessions.id")?,
+        epoch: counter(epoch).ok_or("sessions.epoch")?,
+    };
+    let desired = Desired::parse(desired).ok_or("sessions.desired")?;
+    let status = Status::parse(status).ok_or("sessions.status")?;
+    Ok((held, desired == Desired::Running || status != Status::Stopped))
+}

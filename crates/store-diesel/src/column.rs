@@ -1,0 +1,94 @@
+//! How single values of the domain sit in columns, and come back only if they can be.
+
+use domain::{Actor, KeyId, Timestamp, UserId};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::StoreError;
+
+/// A counter as the databases' signed 64 bits.
+pub(crate) fn counted(column: &'static str, value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Unfit { column })
+}
+
+/// A counter back, of whatever width the domain has it.
+pub(crate) fn counter<T: TryFrom<i64>>(value: i64) -> Option<T> {
+    T::try_from(value).ok()
+}
+
+/// JSON text, for what is read only as a whole.
+pub(crate) fn written<T: Serialize>(column: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Unfit { column })
+}
+
+/// That JSON text back.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+/// An optional column back: `None` inside when it is empty, outside when it cannot be.
+#[expect(clippy::option_option, reason = "empty and impossible are two things")]
+pub(crate) fn optional<S, T>(
+    value: Option<S>,
+    parse: impl FnOnce(S) -> Option<T>,
+) -> Option<Option<T>> {
+    value.map_or(Some(None), |value| parse(value).map(Some))
+}
+
+/// A moment, if there is one.
+pub(crate) fn moment(at: Option<i64>) -> Option<Timestamp> {
+    at.map(Timestamp::from_millis)
+}
+
+/// Who did something: its kind and, if it has one, its name.
+pub(crate) fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
+    match actor {
+        Actor::User(user) => ("user", user.as_ref().map(ToString::to_string)),
+        Actor::Key(key) => ("key", Some(key.to_string())),
+        Actor::Operator => ("operator", None),
+        Actor::System => ("system", None),
+    }
+}
+
+/// Who did something, back.
+pub(crate) fn actor(kind: &str, name: Option<&str>) -> Option<Actor> {
+    match (kind, name) {
+        ("user", None) => Some(Actor::User(None)),
+        ("user", Some(name)) => UserId::parse(name).map(|user| Actor::User(Some(user))),
+        ("key", Some(name)) => KeyId::parse(name).map(Actor::Key),
+        ("operator", None) => Some(Actor::Operator),
+        ("system", None) => Some(Actor::System),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_actor_comes_back() {
+        let actors = [
+            Actor::User(None),
+            Actor::User(UserId::parse("u-1")),
+            Actor::Key(KeyId::mint(7)),
+            Actor::Operator,
+            Actor::System,
+        ];
+        for who in actors {
+            let (kind, name) = actor_columns(&who);
+            assert_eq!(actor(kind, name.as_deref()), Some(who));
+        }
+        for (kind, name) in
+            [("ghost", None), ("key", None), ("key", Some("x")), ("system", Some("x"))]
+        {
+            assert_eq!(actor(kind, name), None, "{kind} {name:?}");
+        }
+    }
+
+    #[test]
+    fn a_counter_beyond_the_column_is_refused_rather_than_wrapped() {
+        assert!(counted("sessions.epoch", u64::MAX).is_err());
+        assert_eq!(counter::<u64>(-1), None);
+        assert_eq!(counter::<u32>(i64::MAX), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! The parts of a session that are stored as JSON text, because nothing looks inside them by SQL.
+//!
+//! These shapes are what is on disk: a field that is renamed here is a migration.
+
+use domain::{
+    Attempt, Identity, PairingCode, PairingWanted, QrCode, ReasonCode, StatusReason, Timestamp,
+    Unlink,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is wanted besides `desired` and `epoch`, which have columns.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WantedDocument {
+    pub(crate) pairing: Option<PairingWantedDocument>,
+    pub(crate) unlink: Option<UnlinkDocument>,
+    pub(crate) restarts: u64,
+}
+
+/// Which report of the node was believed last.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HeardDocument {
+    pub(crate) epoch: u64,
+    pub(crate) boot: u64,
+    pub(crate) seq: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PairingWantedDocument {
+    attempt: u64,
+    phone: Option<String>,
+    request: u64,
+}
+
+impl From<&PairingWanted> for PairingWantedDocument {
+    fn from(wanted: &PairingWanted) -> Self {
+        Self { attempt: wanted.attempt, phone: wanted.phone.clone(), request: wanted.request }
+    }
+}
+
+impl From<PairingWantedDocument> for PairingWanted {
+    fn from(document: PairingWantedDocument) -> Self {
+        Self { attempt: document.attempt, phone: document.phone, request: document.request }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct UnlinkDocument {
+    since: i64,
+    deadline: i64,
+}
+
+impl From<&Unlink> for UnlinkDocument {
+    fn from(unlink: &Unlink) -> Self {
+        Self { since: unlink.since.millis(), deadline: unlink.deadline.millis() }
+    }
+}
+
+impl From<UnlinkDocument> for Unlink {
+    fn from(document: UnlinkDocument) -> Self {
+        Self {
+            since: Timestamp::from_millis(document.since),
+            deadline: Timestamp::from_millis(document.deadline),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReasonDocument {
+    code: String,
+    message: String,
+    since: i64,
+    retry_at: Option<i64>,
+}
+
+impl From<&StatusReason> for ReasonDocument {
+    fn from(reason: &StatusReason) -> Self {
+        Self {
+            code: reason.code.as_str().to_owned(),
+            message: reason.message.clone(),
+            since: reason.since.millis(),
+            retry_at: reason.retry_at.map(Timestamp::millis),
+        }
+    }
+}
+
+impl ReasonDocument {
+    /// `None` when the code is not one of ours.
+    pub(crate) fn into_reason(self) -> Option<StatusReason> {
+        Some(StatusReason {
+            code: ReasonCode::parse(&self.code)?,
+            message: self.message,
+            since: Timestamp::from_millis(self.since),
+            retry_at: self.retry_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct IdentityDocument {
+    phone: String,
+    jid: String,
+    lid: Option<String>,
+    device: u32,
+    push_name: Option<String>,
+}
+
+impl From<&Identity> for IdentityDocument {
+    fn from(identity: &Identity) -> Self {
+        let Identity { phone, jid, lid, device, push_name } = identity.clone();
+        Self { phone, jid, lid, device, push_name }
+    }
+}
+
+impl From<IdentityDocument> for Identity {
+    fn from(document: IdentityDocument) -> Self {
+        let IdentityDocument { phone, jid, lid, device, push_name } = document;
+        Self { phone, jid, lid, device, push_name }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AttemptDocument {
+    attempt: u64,
+    qr: Option<QrDocument>,
+    code: Option<CodeDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct QrDocument {
+    text: String,
+    expires_at: i64,
+    number: u32,
+    of: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CodeDocument {
+    code: String,
+    request: u64,
+    phone: String,
+    expires_at: i64,
+}
+
+impl From<&Attempt> for AttemptDocument {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            attempt: attempt.attempt,
+            qr: attempt.qr.as_ref().map(|qr| QrDocument {
+                text: qr.text.clone(),
+                expires_at: qr.expires_at.millis(),
+                number: qr.number,
+                of: qr.of,
+            }),
+            code: attempt.code.as_ref().map(|code| CodeDocument {
+                code: code.code.clone(),
+                request: code.request,
+                phone: code.phone.clone(),
+                expires_at: code.expires_at.millis(),
+            }),
+        }
+    }
+}
+
+impl From<AttemptDocument> for Attempt {
+    fn from(document: AttemptDocument) -> Self {
+        Self {
+            attempt: document.attempt,
+            qr: document.qr.map(|qr| QrCode {
+                text: qr.text,
+                expires_at: Timestamp::from_millis(qr.expires_at),
+                number: qr.number,
+                of: qr.of,
+            }),
+            code: document.code.map(|code| PairingCode {
+                code: code.code,
+                request: code.request,
+                phone: code.phone,
+                expires_at: Timestamp::from_millis(code.expires_at),
+            }),
+        }
+    }
+}

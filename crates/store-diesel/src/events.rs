@@ -1,0 +1,158 @@
+//! The event log: written in the transaction of the change an event tells of, read in order.
+
+use std::{collections::BTreeSet, sync::Mutex};
+
+use async_trait::async_trait;
+use diesel::{prelude::*, result::QueryResult};
+use diesel_async::RunQueryDsl;
+use domain::{
+    Event, EventId, EventName, Fact, OrganizationId, Payload, Scope, SessionId, Timestamp,
+    ports::{EventLog, PortResult},
+};
+use serde_json::Value;
+
+use crate::{
+    Database, StoreError,
+    column::{actor, actor_columns, counted, counter, optional, read, written},
+    pool::with_conn,
+    schema::events,
+    scope::{self, Owner},
+};
+
+/// An event as a row.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+pub(crate) struct EventRow {
+    id: String,
+    organization: String,
+    session: Option<String>,
+    sequence: i64,
+    name: String,
+    at: i64,
+    actor_kind: String,
+    actor_name: Option<String>,
+    payload: String,
+}
+
+impl EventRow {
+    fn new(event: &Event) -> Result<Self, StoreError> {
+        let (kind, name) = actor_columns(&event.actor);
+        // Pairs in a list: an object would be free to forget their order.
+        let payload: Vec<_> =
+            event.payload.iter().map(|(key, fact)| (*key, fact_value(fact))).collect();
+        Ok(Self {
+            id: event.id.to_string(),
+            organization: event.organization.to_string(),
+            session: event.session.as_ref().map(ToString::to_string),
+            sequence: counted("events.sequence", event.sequence)?,
+            name: event.name.as_str().to_owned(),
+            at: event.at.millis(),
+            actor_kind: kind.to_owned(),
+            actor_name: name,
+            payload: written("events.payload", &payload)?,
+        })
+    }
+
+    /// All of them.
+    pub(crate) fn all(events: &[Event]) -> Result<Vec<Self>, StoreError> {
+        events.iter().map(Self::new).collect()
+    }
+
+    fn event(&self) -> Result<Event, &'static str> {
+        Ok(Event {
+            id: EventId::parse(&self.id).ok_or("events.id")?,
+            name: EventName::parse(&self.name).ok_or("events.name")?,
+            organization: OrganizationId::parse(&self.organization).ok_or("events.organization")?,
+            session: optional(self.session.as_deref(), SessionId::parse).ok_or("events.session")?,
+            sequence: counter(self.sequence).ok_or("events.sequence")?,
+            at: Timestamp::from_millis(self.at),
+            actor: actor(&self.actor_kind, self.actor_name.as_deref())
+                .ok_or("events.actor_kind")?,
+            payload: payload(&self.payload).ok_or("events.payload")?,
+        })
+    }
+}
+
+impl TryFrom<EventRow> for Event {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+        row.event().map_err(|column| StoreError::corrupt(column, &row.id))
+    }
+}
+
+/// Writes events, in the transaction that the connection is in.
+macro_rules! write_events {
+    ($conn:expr, $rows:expr) => {
+        for row in &$rows {
+            diesel::insert_into($crate::schema::events::table).values(row).execute($conn).await?;
+        }
+    };
+}
+pub(crate) use write_events;
+
+fn fact_value(fact: &Fact) -> Value {
+    match fact {
+        Fact::Text(text) => Value::from(text.as_str()),
+        Fact::Number(number) => Value::from(*number),
+        Fact::Flag(flag) => Value::from(*flag),
+        Fact::Nothing => Value::Null,
+    }
+}
+
+fn payload(text: &str) -> Option<Payload> {
+    let pairs: Vec<(String, Value)> = read(text)?;
+    pairs.into_iter().map(|(key, value)| Some((known(&key)?, fact(value)?))).collect()
+}
+
+fn fact(value: Value) -> Option<Fact> {
+    match value {
+        Value::String(text) => Some(Fact::Text(text)),
+        Value::Number(number) => number.as_i64().map(Fact::Number),
+        Value::Bool(flag) => Some(Fact::Flag(flag)),
+        Value::Null => Some(Fact::Nothing),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The domain names its particulars by constants; a name from disk becomes one of a small set that
+/// is kept for good. There are a dozen; a log that claims hundreds is corrupt.
+fn known(key: &str) -> Option<&'static str> {
+    const MOST: usize = 500;
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(name) = names.get(key) {
+        return Some(name);
+    }
+    if names.len() >= MOST || key.len() > 100 {
+        return None;
+    }
+    let name: &'static str = String::leak(key.to_owned());
+    names.insert(name);
+    Some(name)
+}
+
+#[async_trait]
+impl EventLog for Database {
+    async fn after(
+        &self,
+        scope: &Scope,
+        after: Option<&EventId>,
+        limit: u32,
+    ) -> PortResult<Vec<Event>> {
+        let owner = Owner::of(scope);
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        self.run(|database| async move {
+            let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
+                let rows: QueryResult<_> = scope::events_after(&owner, &after)
+                    .select(EventRow::as_select())
+                    .limit(i64::from(limit))
+                    .load(conn)
+                    .await;
+                rows
+            })?;
+            rows.into_iter().map(Event::try_from).collect()
+        })
+        .await
+    }
+}

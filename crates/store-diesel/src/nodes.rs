@@ -1,0 +1,185 @@
+//! The gateway nodes.
+
+use async_trait::async_trait;
+use diesel::{OptionalExtension, dsl::case_when, prelude::*, upsert::excluded};
+use diesel_async::RunQueryDsl;
+use domain::{
+    GatewayId, Node, Timestamp,
+    ports::{NodeStore, PortResult},
+};
+
+use crate::{
+    Database, StoreError,
+    column::{counter, moment, read, written},
+    pool::with_conn,
+    schema::gateways,
+};
+
+/// A node as a row.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = gateways, treat_none_as_default_value = false)]
+struct NodeRow {
+    id: String,
+    address: String,
+    incarnation: String,
+    boot: i64,
+    version: String,
+    features: String,
+    capacity: i64,
+    held: i64,
+    beat_at: i64,
+    lost_at: Option<i64>,
+}
+
+impl NodeRow {
+    /// As it enlists for the first time.
+    fn first(node: &Node) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: node.id.to_string(),
+            address: node.address.clone(),
+            incarnation: node.incarnation.clone(),
+            boot: 1,
+            version: node.version.clone(),
+            features: written("gateways.features", &node.features)?,
+            capacity: i64::from(node.capacity),
+            held: i64::from(node.held),
+            beat_at: node.beat_at.millis(),
+            lost_at: None,
+        })
+    }
+
+    fn node(&self) -> Result<Node, &'static str> {
+        Ok(Node {
+            id: GatewayId::parse(&self.id).ok_or("gateways.id")?,
+            address: self.address.clone(),
+            incarnation: self.incarnation.clone(),
+            boot: counter(self.boot).ok_or("gateways.boot")?,
+            version: self.version.clone(),
+            features: read(&self.features).ok_or("gateways.features")?,
+            capacity: counter(self.capacity).ok_or("gateways.capacity")?,
+            held: counter(self.held).ok_or("gateways.held")?,
+            beat_at: Timestamp::from_millis(self.beat_at),
+            lost_at: moment(self.lost_at),
+        })
+    }
+}
+
+impl TryFrom<NodeRow> for Node {
+    type Error = StoreError;
+
+    fn try_from(row: NodeRow) -> Result<Self, StoreError> {
+        row.node().map_err(|column| StoreError::corrupt(column, &row.id))
+    }
+}
+
+#[async_trait]
+impl NodeStore for Database {
+    async fn enlist(&self, node: &Node) -> PortResult<u64> {
+        let row = NodeRow::first(node)?;
+        self.run(|database| async move {
+            // One statement, so that two processes of one name cannot get the same boot number.
+            let boot: i64 = with_conn!(database, write, |conn| {
+                diesel::insert_into(gateways::table)
+                    .values(&row)
+                    .on_conflict(gateways::id)
+                    .do_update()
+                    .set((
+                        gateways::boot.eq(case_when(
+                            gateways::incarnation.eq(excluded(gateways::incarnation)),
+                            gateways::boot,
+                        )
+                        .otherwise(gateways::boot + 1)),
+                        gateways::incarnation.eq(excluded(gateways::incarnation)),
+                        gateways::address.eq(excluded(gateways::address)),
+                        gateways::version.eq(excluded(gateways::version)),
+                        gateways::features.eq(excluded(gateways::features)),
+                        gateways::capacity.eq(excluded(gateways::capacity)),
+                        gateways::held.eq(excluded(gateways::held)),
+                        gateways::beat_at.eq(excluded(gateways::beat_at)),
+                        gateways::lost_at.eq(excluded(gateways::lost_at)),
+                    ))
+                    .returning(gateways::boot)
+                    .get_result(conn)
+                    .await
+            })?;
+            counter(boot).ok_or_else(|| StoreError::corrupt("gateways.boot", &row.id))
+        })
+        .await
+    }
+
+    async fn beat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: u32,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        let (id, incarnation) = (id.to_string(), incarnation.to_owned());
+        self.run(|database| async move {
+            let beaten = with_conn!(database, write, |conn| {
+                let row = gateways::table
+                    .filter(gateways::id.eq(&id))
+                    .filter(gateways::incarnation.eq(&incarnation))
+                    .filter(gateways::lost_at.is_null());
+                diesel::update(row)
+                    .set((gateways::held.eq(i64::from(held)), gateways::beat_at.eq(now.millis())))
+                    .execute(conn)
+                    .await
+            })?;
+            Ok(beaten > 0)
+        })
+        .await
+    }
+
+    async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
+        let id = id.to_string();
+        self.run(|database| async move {
+            let row: Option<NodeRow> = with_conn!(database, read, |conn| {
+                gateways::table
+                    .filter(gateways::id.eq(&id))
+                    .select(NodeRow::as_select())
+                    .first(conn)
+                    .await
+                    .optional()
+            })?;
+            row.map(Node::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn list(&self) -> PortResult<Vec<Node>> {
+        self.run(|database| async move {
+            let rows: Vec<NodeRow> = with_conn!(database, read, |conn| {
+                gateways::table
+                    .order(gateways::id.asc())
+                    .select(NodeRow::as_select())
+                    .load(conn)
+                    .await
+            })?;
+            rows.into_iter().map(Node::try_from).collect()
+        })
+        .await
+    }
+
+    async fn lose(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        silent_since: Timestamp,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        let (id, incarnation) = (id.to_string(), incarnation.to_owned());
+        self.run(|database| async move {
+            let lost = with_conn!(database, write, |conn| {
+                let row = gateways::table
+                    .filter(gateways::id.eq(&id))
+                    .filter(gateways::incarnation.eq(&incarnation))
+                    .filter(gateways::beat_at.lt(silent_since.millis()))
+                    .filter(gateways::lost_at.is_null());
+                diesel::update(row).set(gateways::lost_at.eq(now.millis())).execute(conn).await
+            })?;
+            Ok(lost > 0)
+        })
+        .await
+    }
+}

@@ -1,0 +1,203 @@
+//! The database: two kinds of pool behind one type, and the macros that run one body on either.
+//!
+//! Work runs in a task of its own and callers only wait for it. A caller that goes away (a dropped
+//! request) must not take a running statement with it: on SQLite that would block the thread it ran
+//! on until the statement ends, on PostgreSQL the next user of the connection would wait for the
+//! abandoned answer.
+
+use std::{fmt, time::Duration};
+
+use deadpool::managed::{Object, PoolError, TimeoutType};
+use diesel_async::{
+    AsyncPgConnection, RunQueryDsl,
+    pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
+};
+use domain::ports::{PortError, PortResult};
+use secrecy::ExposeSecret;
+use tracing::Instrument;
+
+use crate::{
+    Config, StoreError, migrate,
+    postgres::{self, Server},
+    sqlite::{self, SqliteConnection},
+    target::Target,
+};
+
+/// The domain's stores, on SQLite or PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) pools: Pools,
+    deadline: Duration,
+}
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// A PostgreSQL server.
+    Postgres,
+    /// An SQLite file.
+    Sqlite,
+}
+
+impl DatabaseKind {
+    /// Its name, for logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Pools {
+    Postgres(Pool<AsyncPgConnection>),
+    Sqlite(SqlitePools),
+}
+
+/// SQLite has one writer at a time. With one connection that writes, writers of this process queue
+/// up in order instead of polling for the lock, and readers never wait for them.
+#[derive(Clone)]
+pub(crate) struct SqlitePools {
+    pub(crate) write: Pool<SqliteConnection>,
+    pub(crate) read: Pool<SqliteConnection>,
+}
+
+/// Runs a query with a connection of whichever database there is; the body is compiled once for
+/// each. `read` and `write` say what for, which matters to SQLite.
+macro_rules! with_conn {
+    ($database:expr, $access:ident, |$conn:ident| $body:expr) => {
+        match &$database.pools {
+            $crate::pool::Pools::Postgres(pool) => {
+                let mut object = $crate::pool::checkout(pool).await?;
+                let result = {
+                    let $conn = &mut *object;
+                    $body
+                };
+                $crate::postgres::judged(result, &mut object).await
+            }
+            $crate::pool::Pools::Sqlite(pools) => {
+                let mut object = $crate::pool::checkout(&pools.$access).await?;
+                let $conn = &mut *object;
+                $body.map_err($crate::StoreError::from)
+            }
+        }
+    };
+}
+
+/// The same in a transaction. On SQLite it takes the write lock at once: a transaction that begins
+/// by reading cannot be sure to get it later.
+macro_rules! with_transaction {
+    ($database:expr, |$conn:ident| $body:expr) => {
+        match &$database.pools {
+            $crate::pool::Pools::Postgres(pool) => {
+                let mut object = $crate::pool::checkout(pool).await?;
+                let result: Result<_, $crate::StoreError> =
+                    diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| $body)
+                        .await;
+                $crate::postgres::judged(result, &mut object).await
+            }
+            $crate::pool::Pools::Sqlite(pools) => {
+                let mut object = $crate::pool::checkout(&pools.write).await?;
+                let result: Result<_, $crate::StoreError> =
+                    object.immediate_transaction(async |$conn| $body).await;
+                result
+            }
+        }
+    };
+}
+
+pub(crate) use {with_conn, with_transaction};
+
+pub(crate) async fn checkout<C>(
+    pool: &Pool<C>,
+) -> Result<Object<AsyncDieselConnectionManager<C>>, StoreError>
+where
+    AsyncDieselConnectionManager<C>:
+        deadpool::managed::Manager<Type = C, Error = diesel_async::pooled_connection::PoolError>,
+{
+    pool.get().await.map_err(|error| {
+        StoreError::Unavailable(match error {
+            PoolError::Timeout(TimeoutType::Wait) => "no connection became free in time".into(),
+            PoolError::Timeout(_) => "no connection could be opened in time".into(),
+            error => error.into(),
+        })
+    })
+}
+
+impl Database {
+    /// Opens the database and brings its tables up to date. Two processes may do so at once.
+    pub async fn connect(config: &Config) -> Result<Self, StoreError> {
+        let pools = match Target::parse(config.url.expose_secret())? {
+            Target::Postgres(target) => {
+                let server = Server::new(&target, config)?;
+                migrate::postgres(&server, config.connect_timeout).await?;
+                Pools::Postgres(postgres::pool(server, config)?)
+            }
+            Target::Sqlite(file) => {
+                migrate::sqlite(sqlite::create(&file).await?).await?;
+                Pools::Sqlite(sqlite::pools(&file, config)?)
+            }
+        };
+        Ok(Self { pools, deadline: config.deadline })
+    }
+
+    /// Whether it can be reached now.
+    pub async fn ping(&self) -> PortResult<()> {
+        self.run(async |database| {
+            with_conn!(database, read, |conn| diesel::sql_query("SELECT 1").execute(conn).await)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Which database it is.
+    pub fn kind(&self) -> DatabaseKind {
+        match self.pools {
+            Pools::Postgres(_) => DatabaseKind::Postgres,
+            Pools::Sqlite(_) => DatabaseKind::Sqlite,
+        }
+    }
+
+    /// Runs `work` to its end in a task of its own, and waits for it until the deadline. What is
+    /// still under way then goes on, and may yet happen.
+    pub(crate) async fn run<T, W, F>(&self, work: W) -> PortResult<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(Self) -> F,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let task = tokio::spawn(self.abandoned_in_time(work(self.clone())).in_current_span());
+        match tokio::time::timeout(self.deadline, task).await {
+            Ok(Ok(result)) => result.map_err(PortError::from),
+            Ok(Err(panic)) => Err(PortError::Broken(panic.into())),
+            Err(_) => Err(PortError::Unavailable("the database did not answer in time".into())),
+        }
+    }
+
+    /// A server that stays silent must not keep its connections for good; the pool discards them
+    /// then. SQLite's waits are bounded by its own lock time-out.
+    fn abandoned_in_time<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
+        let most = match self.kind() {
+            DatabaseKind::Postgres => self.deadline.saturating_mul(3),
+            DatabaseKind::Sqlite => Duration::MAX,
+        };
+        async move {
+            tokio::time::timeout(most, work).await.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable("the database stayed silent".into()))
+            })
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}

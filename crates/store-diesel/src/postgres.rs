@@ -1,0 +1,146 @@
+//! Connections to PostgreSQL: opened with TLS and time limits, checked before they are trusted again.
+
+use std::time::Duration;
+
+use deadpool::{
+    Runtime,
+    managed::{Hook, HookError, Timeouts},
+};
+use diesel::{
+    ConnectionError, ConnectionResult,
+    result::{DatabaseErrorKind, Error as QueryError},
+};
+use diesel_async::{
+    AsyncPgConnection, RunQueryDsl,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
+    },
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{Config, StoreError, target::PostgresTarget, tls};
+
+/// A connection that was used within this time is taken to be alive.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
+/// How long a connection may take to show that it is alive.
+const PING: Duration = Duration::from_secs(1);
+
+/// A server and how to connect to it.
+#[derive(Clone)]
+pub(crate) struct Server {
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Server {
+    pub(crate) fn new(target: &PostgresTarget, config: &Config) -> Result<Self, StoreError> {
+        let mut server = target.config.clone();
+        server.ssl_mode(target.mode.wire());
+        if server.get_connect_timeout().is_none() {
+            server.connect_timeout(config.connect_timeout);
+        }
+        if server.get_tcp_user_timeout().is_none() {
+            // A peer that vanished without a word is noticed by then.
+            server.tcp_user_timeout(Duration::from_secs(10));
+        }
+        if server.get_application_name().is_none() {
+            server.application_name("berth");
+        }
+        let own = server.get_options().unwrap_or_default().to_owned();
+        // The server gives up no later than the one who asked. The operator's own options come
+        // last, so they win.
+        server.options(format!(
+            "-c statement_timeout={} -c idle_in_transaction_session_timeout=15000 {own}",
+            config.deadline.as_millis(),
+        ));
+        Ok(Self { config: server, tls: tls::connector(target.mode, &target.trust)? })
+    }
+
+    /// A connection whose statements may take long: for migrations.
+    pub(crate) async fn open_patient(&self) -> ConnectionResult<AsyncPgConnection> {
+        let mut patient = self.clone();
+        let own = patient.config.get_options().unwrap_or_default().to_owned();
+        patient.config.options(format!("{own} -c statement_timeout=0 -c lock_timeout=60000"));
+        patient.open().await
+    }
+
+    async fn open(&self) -> ConnectionResult<AsyncPgConnection> {
+        let (client, connection) = self
+            .config
+            .connect(self.tls.clone())
+            .await
+            .map_err(|error| ConnectionError::BadConnection(chain(&error)))?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
+}
+
+/// An error with its causes, which the driver's own text leaves out.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+pub(crate) fn pool(server: Server, config: &Config) -> Result<Pool<AsyncPgConnection>, StoreError> {
+    let mut manager = ManagerConfig::default();
+    manager.recycling_method = RecyclingMethod::Fast;
+    manager.custom_setup = Box::new(move |_| {
+        let server = server.clone();
+        Box::pin(async move { server.open().await })
+    });
+    let manager = AsyncDieselConnectionManager::new_with_config("", manager);
+    Pool::builder(manager)
+        .max_size(config.max_connections.max(1) as usize)
+        .timeouts(Timeouts {
+            wait: Some(config.acquire_timeout),
+            create: Some(config.connect_timeout),
+            recycle: Some(PING),
+        })
+        // After the server was away, connections that died meanwhile must not cost anybody a
+        // request: one that has rested is asked first, and replaced when it does not answer.
+        .pre_recycle(Hook::async_fn(|conn: &mut AsyncPgConnection, metrics| {
+            Box::pin(async move {
+                if metrics.last_used() < TRUSTED_FOR || is_alive(conn).await {
+                    Ok(())
+                } else {
+                    Err(HookError::message("the connection is dead"))
+                }
+            })
+        }))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+async fn is_alive(conn: &mut AsyncPgConnection) -> bool {
+    let ping = diesel::sql_query("SELECT 1").execute(conn);
+    matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
+}
+
+/// Tells a statement that PostgreSQL refused from one that it could not answer any more.
+///
+/// A server that is shutting down ends connections with an error that looks like any other, and its
+/// text depends on the server's language; but its connection is dead afterwards.
+pub(crate) async fn judged<T, E: Into<StoreError>>(
+    result: Result<T, E>,
+    conn: &mut AsyncPgConnection,
+) -> Result<T, StoreError> {
+    match result.map_err(Into::into) {
+        Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
+            Err(StoreError::Unavailable(error.into()))
+        }
+        result => result,
+    }
+}
+
+fn is_unknown(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
+}

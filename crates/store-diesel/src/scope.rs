@@ -1,0 +1,224 @@
+//! Which rows a statement can touch: the only file that names an organization-owned table in a filter.
+//!
+//! The first half serves callers. Every fragment there takes an [`Owner`], made of a scope and of
+//! nothing else, and puts its organization and its reach into the `WHERE`; so a foreign row, a hidden
+//! one and a missing one are the same miss. The second half serves berth's own work, across
+//! organizations, and no caller-facing store uses it.
+
+use diesel::{
+    dsl::{AsExprOf, auto_type},
+    prelude::*,
+    sql_types::Bool,
+};
+use domain::{Reach, Scope, SessionId};
+
+use crate::schema::{api_keys, events, retirements, sessions};
+
+#[cfg(test)]
+mod plans;
+
+/// A scope, as parameters of a statement.
+pub(crate) struct Owner {
+    /// The organization.
+    pub(crate) organization: String,
+    /// Whether all its sessions are in reach, also those still to come.
+    pub(crate) everything: bool,
+    /// Those in reach otherwise.
+    pub(crate) only: Vec<String>,
+}
+
+impl Owner {
+    pub(crate) fn of(scope: &Scope) -> Self {
+        let (everything, only) = match scope.reach() {
+            Reach::Everything => (true, Vec::new()),
+            Reach::Only(sessions) => (false, sessions.iter().map(ToString::to_string).collect()),
+        };
+        Self { organization: scope.organization().to_string(), everything, only }
+    }
+}
+
+/// One session of a caller, as parameters of a statement.
+pub(crate) struct Owned {
+    organization: String,
+    id: String,
+    within: bool,
+}
+
+impl Owned {
+    /// This session, if the scope has it.
+    pub(crate) fn session(scope: &Scope, id: &SessionId) -> Self {
+        Self {
+            organization: scope.organization().to_string(),
+            id: id.to_string(),
+            within: scope.reach().covers(id),
+        }
+    }
+}
+
+/// A yes or no that is decided before the statement, and is a part of it all the same.
+type Flag = AsExprOf<bool, Bool>;
+
+fn flag(yes: bool) -> Flag {
+    yes.into_sql::<Bool>()
+}
+
+// For callers.
+
+/// One session. Out of reach, the statement runs all the same and finds nothing.
+#[auto_type(no_type_alias)]
+pub(crate) fn session<'a>(owned: &'a Owned) -> _ {
+    let organization: &'a str = owned.organization.as_str();
+    let id: &'a str = owned.id.as_str();
+    let within: Flag = flag(owned.within);
+    sessions::table
+        .filter(sessions::organization.eq(organization))
+        .filter(sessions::id.eq(id))
+        .filter(within)
+}
+
+/// The sessions after a place in the list, newest first. No place is a place before everything, so
+/// that there is one statement.
+#[auto_type(no_type_alias)]
+pub(crate) fn session_page<'a>(owner: &'a Owner, created_at: i64, id: &'a str) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    let only: &'a [String] = owner.only.as_slice();
+    let everything: Flag = flag(owner.everything);
+    sessions::table
+        .filter(sessions::organization.eq(organization))
+        .filter(everything.or(sessions::id.eq_any(only)))
+        // Says nothing new, but gives PostgreSQL a bound for its index.
+        .filter(sessions::created_at.le(created_at))
+        .filter(sessions::created_at.lt(created_at).or(sessions::id.lt(id)))
+        .order((sessions::created_at.desc(), sessions::id.desc()))
+}
+
+/// The events after one, oldest first: ids sort by birth. A reach is about sessions and hides no
+/// event that tells of none.
+#[auto_type(no_type_alias)]
+pub(crate) fn events_after<'a>(owner: &'a Owner, id: &'a str) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    let only: &'a [String] = owner.only.as_slice();
+    let everything: Flag = flag(owner.everything);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
+        .filter(events::id.gt(id))
+        .order(events::id.asc())
+}
+
+/// The organization's keys that were not revoked, newest first. A reach is about sessions and hides
+/// no key.
+#[auto_type(no_type_alias)]
+pub(crate) fn live_keys<'a>(owner: &'a Owner) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    api_keys::table
+        .filter(api_keys::organization.eq(organization))
+        .filter(api_keys::revoked_at.is_null())
+        .order((api_keys::created_at.desc(), api_keys::id.desc()))
+}
+
+/// One of the organization's keys, if it was not revoked.
+#[auto_type(no_type_alias)]
+pub(crate) fn live_key<'a>(owner: &'a Owner, id: &'a str) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    api_keys::table
+        .filter(api_keys::organization.eq(organization))
+        .filter(api_keys::id.eq(id))
+        .filter(api_keys::revoked_at.is_null())
+}
+
+// For berth's own work.
+
+/// A session, whosever it is.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_session<'a>(id: &'a str) -> _ {
+    sessions::table.filter(sessions::id.eq(id))
+}
+
+/// The sessions whose time has come, earliest first.
+#[auto_type(no_type_alias)]
+pub(crate) fn due_sessions(now: i64) -> _ {
+    sessions::table.filter(sessions::due.le(now)).order((sessions::due.asc(), sessions::id.asc()))
+}
+
+/// Those of these sessions whose time has come, still.
+#[auto_type(no_type_alias)]
+pub(crate) fn still_due_sessions<'a>(ids: &'a [String], now: i64) -> _ {
+    sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::due.le(now))
+}
+
+/// Those of these sessions whose time has not come.
+#[auto_type(no_type_alias)]
+pub(crate) fn resting_sessions<'a>(ids: &'a [String], now: i64) -> _ {
+    sessions::table
+        .filter(sessions::id.eq_any(ids))
+        .filter(sessions::due.is_null().or(sessions::due.gt(now)))
+}
+
+/// The node's sessions whose time has not come.
+#[auto_type(no_type_alias)]
+pub(crate) fn resting_sessions_of<'a>(gateway: &'a str, now: i64) -> _ {
+    sessions::table
+        .filter(sessions::gateway.eq(gateway))
+        .filter(sessions::due.is_null().or(sessions::due.gt(now)))
+}
+
+/// The node's sessions.
+#[auto_type(no_type_alias)]
+pub(crate) fn sessions_of<'a>(gateway: &'a str) -> _ {
+    sessions::table.filter(sessions::gateway.eq(gateway)).order(sessions::id.asc())
+}
+
+/// The sessions that will want to be looked at.
+#[auto_type(no_type_alias)]
+pub(crate) fn awaited_sessions() -> _ {
+    sessions::table.filter(sessions::due.is_not_null())
+}
+
+/// A retirement.
+#[auto_type(no_type_alias)]
+pub(crate) fn retirement<'a>(session: &'a str) -> _ {
+    retirements::table.filter(retirements::session.eq(session))
+}
+
+/// The retirements whose time has come, earliest first.
+#[auto_type(no_type_alias)]
+pub(crate) fn due_retirements(now: i64) -> _ {
+    retirements::table
+        .filter(retirements::due.le(now))
+        .order((retirements::due.asc(), retirements::session.asc()))
+}
+
+/// Those of these retirements whose time has come, still.
+#[auto_type(no_type_alias)]
+pub(crate) fn still_due_retirements<'a>(sessions: &'a [String], now: i64) -> _ {
+    retirements::table
+        .filter(retirements::session.eq_any(sessions))
+        .filter(retirements::due.le(now))
+}
+
+/// The node's retirements whose time has not come.
+#[auto_type(no_type_alias)]
+pub(crate) fn resting_retirements_of<'a>(gateway: &'a str, now: i64) -> _ {
+    retirements::table.filter(retirements::gateway.eq(gateway)).filter(retirements::due.gt(now))
+}
+
+/// The node's retirements.
+#[auto_type(no_type_alias)]
+pub(crate) fn retirements_of<'a>(gateway: &'a str) -> _ {
+    retirements::table.filter(retirements::gateway.eq(gateway)).order(retirements::session.asc())
+}
+
+/// A key by name alone, before it is known who is asking.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_key<'a>(id: &'a str) -> _ {
+    api_keys::table.filter(api_keys::id.eq(id))
+}
+
+/// A key that was last used before this.
+#[auto_type(no_type_alias)]
+pub(crate) fn key_unused_since<'a>(id: &'a str, at: i64) -> _ {
+    api_keys::table
+        .filter(api_keys::id.eq(id))
+        .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)))
+}

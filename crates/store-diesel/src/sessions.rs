@@ -1,0 +1,133 @@
+//! Sessions as their owners see them: every statement here has the caller's scope in it.
+
+use async_trait::async_trait;
+use diesel::{OptionalExtension, prelude::*};
+use diesel_async::RunQueryDsl;
+use domain::{
+    Event, OrganizationId, Retirement, Scope, Session, SessionId, Version,
+    ports::{PortResult, SessionPage, SessionStore, Written},
+};
+
+use crate::{
+    Database, StoreError,
+    column::counted,
+    events::{EventRow, write_events},
+    pool::{with_conn, with_transaction},
+    retirements::RetirementRow,
+    schema::{retirements, sessions},
+    scope::{self, Owned, Owner},
+    session_row::{SessionRow, State},
+};
+
+#[async_trait]
+impl SessionStore for Database {
+    async fn insert(&self, scope: &Scope, session: &Session, events: &[Event]) -> PortResult<()> {
+        if !is_home(scope, &session.organization, events) {
+            return Err(STRAY.into());
+        }
+        let (row, events) = (SessionRow::new(session)?, EventRow::all(events)?);
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                diesel::insert_into(sessions::table).values(&row).execute(conn).await?;
+                write_events!(conn, events);
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
+        let owned = Owned::session(scope, id);
+        self.run(|database| async move {
+            let row: Option<SessionRow> = with_conn!(database, read, |conn| {
+                scope::session(&owned).select(SessionRow::as_select()).first(conn).await.optional()
+            })?;
+            row.map(Session::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
+        let owner = Owner::of(scope);
+        let limit = i64::from(page.limit);
+        let (created_at, id) = match &page.after {
+            Some(position) => (position.created_at.millis(), position.id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        self.run(|database| async move {
+            let rows: Vec<SessionRow> = with_conn!(database, read, |conn| {
+                scope::session_page(&owner, created_at, &id)
+                    .select(SessionRow::as_select())
+                    .limit(limit)
+                    .load(conn)
+                    .await
+            })?;
+            rows.into_iter().map(Session::try_from).collect()
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Version,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let home = is_home(scope, scope.organization(), events);
+        let owned = Owned::session(scope, &session.id);
+        let expected = counted("sessions.version", expected.0)?;
+        let (state, events) = (State::new(session)?, EventRow::all(events)?);
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                let row = scope::session(&owned).filter(sessions::version.eq(expected));
+                if diesel::update(row).set(&state).execute(conn).await? == 0 {
+                    return Ok(Written::Raced);
+                }
+                if !home {
+                    return Err(STRAY);
+                }
+                write_events!(conn, events);
+                Ok(Written::Done)
+            })
+        })
+        .await
+    }
+
+    async fn retire(
+        &self,
+        scope: &Scope,
+        expected: Version,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let home = is_home(scope, &retirement.organization, events);
+        let owned = Owned::session(scope, &retirement.session);
+        let expected = counted("sessions.version", expected.0)?;
+        let (rest, events) = (RetirementRow::new(retirement)?, EventRow::all(events)?);
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                let row = scope::session(&owned).filter(sessions::version.eq(expected));
+                if diesel::delete(row).execute(conn).await? == 0 {
+                    return Ok(Written::Raced);
+                }
+                if !home {
+                    return Err(STRAY);
+                }
+                diesel::insert_into(retirements::table).values(&rest).execute(conn).await?;
+                write_events!(conn, events);
+                Ok(Written::Done)
+            })
+        })
+        .await
+    }
+}
+
+/// What is written must belong to the scope's organization: an insert has no `WHERE` that says so.
+pub(crate) fn is_home(scope: &Scope, organization: &OrganizationId, events: &[Event]) -> bool {
+    let home = scope.organization();
+    organization == home && events.iter().all(|event| event.organization == *home)
+}
+
+/// Something of another organization than the scope's.
+pub(crate) const STRAY: StoreError = StoreError::Unfit { column: "organization" };

@@ -1,0 +1,102 @@
+//! Connections to SQLite: one that writes, several that read, and the file they share.
+
+use std::{path::Path, time::Duration};
+
+use deadpool::{Runtime, managed::Timeouts};
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{
+    AsyncConnection, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
+    },
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+
+use crate::{Config, StoreError, pool::SqlitePools};
+
+pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
+
+/// How long to wait for another process's lock. First of all: what follows it may need the lock.
+const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
+
+/// An answer that was given must survive a power cut, hence FULL.
+const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+
+const READER: &str = "PRAGMA query_only = ON;";
+
+/// How often switching the journal is tried: while two processes do it at once, SQLite refuses one
+/// of them without waiting.
+const JOURNAL_TRIES: u32 = 100;
+
+/// Makes the file, its folder and its journal, and opens it for whatever may take long.
+pub(crate) async fn create(file: &Path) -> Result<SqliteConnection, StoreError> {
+    if let Some(folder) = file.parent() {
+        create_folder(folder)
+            .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+    }
+    let mut conn =
+        open(file.to_string_lossy().into_owned(), "PRAGMA busy_timeout = 30000;", WRITER)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+    for attempt in 1.. {
+        match conn.batch_execute("PRAGMA journal_mode = WAL;").await.map_err(StoreError::from) {
+            Ok(()) => break,
+            Err(StoreError::Unavailable(_)) if attempt < JOURNAL_TRIES => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(conn)
+}
+
+/// Nobody else on the machine needs to look into it.
+fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreError> {
+    let readers = config.max_connections.saturating_sub(1).max(1);
+    Ok(SqlitePools {
+        write: pool(file, WRITER, 1, config)?,
+        read: pool(file, READER, readers, config)?,
+    })
+}
+
+fn pool(
+    file: &Path,
+    pragmas: &'static str,
+    size: u32,
+    config: &Config,
+) -> Result<Pool<SqliteConnection>, StoreError> {
+    let mut manager = ManagerConfig::default();
+    manager.recycling_method = RecyclingMethod::Fast;
+    manager.custom_setup = Box::new(move |file| Box::pin(open(file.to_owned(), PATIENCE, pragmas)));
+    let manager = AsyncDieselConnectionManager::new_with_config(file.to_string_lossy(), manager);
+    Pool::builder(manager)
+        .max_size(size as usize)
+        .timeouts(Timeouts {
+            wait: Some(config.acquire_timeout),
+            create: Some(config.connect_timeout),
+            recycle: Some(config.connect_timeout),
+        })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+async fn open(
+    file: String,
+    patience: &'static str,
+    pragmas: &'static str,
+) -> ConnectionResult<SqliteConnection> {
+    let mut conn = SqliteConnection::establish(&file).await?;
+    conn.batch_execute(&format!("{patience} {pragmas}"))
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}

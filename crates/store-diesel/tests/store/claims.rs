@@ -1,0 +1,25 @@
+//! Makes each claim a test on SQLite and a test on PostgreSQL.
+
+/// Each of these functions takes a `Place` and is a test on either database.
+macro_rules! on_both {
+    ($($claim:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $claim() {
+                    super::$claim(crate::place::Place::sqlite()).await;
+                }
+            )+
+        }
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $claim() {
+                    super::$claim(crate::place::Place::postgres().await).await;
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use on_both;

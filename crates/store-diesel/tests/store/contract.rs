@@ -1,0 +1,46 @@
+//! The suites that every store must pass, as the memory store does.
+
+use domain::testing::{TestEnvironment, contract};
+
+use crate::{claims::on_both, place::Place};
+
+macro_rules! suites {
+    ($($suite:ident),+ $(,)?) => {
+        $(
+            async fn $suite(place: Place) {
+                contract::$suite(&place.open().await, &*TestEnvironment::new()).await;
+            }
+        )+
+    };
+}
+
+suites!(
+    a_session_round_trips_whole,
+    a_guarded_write_happens_once,
+    nothing_is_visible_out_of_scope,
+    retiring_leaves_a_retirement_in_its_place,
+    a_claim_takes_what_is_due_and_puts_it_off,
+    the_backlog_finds_wakes_and_reschedules,
+    a_retirement_lives_until_it_is_finished,
+    a_node_enlists_beats_and_is_lost,
+    a_key_belongs_to_its_organization,
+    events_are_read_in_order_and_in_scope,
+);
+
+async fn a_list_walks_every_session_once(place: Place) {
+    contract::a_list_walks_every_session_once(&place.open().await).await;
+}
+
+on_both!(
+    a_session_round_trips_whole,
+    a_guarded_write_happens_once,
+    nothing_is_visible_out_of_scope,
+    retiring_leaves_a_retirement_in_its_place,
+    a_claim_takes_what_is_due_and_puts_it_off,
+    the_backlog_finds_wakes_and_reschedules,
+    a_retirement_lives_until_it_is_finished,
+    a_node_enlists_beats_and_is_lost,
+    a_key_belongs_to_its_organization,
+    events_are_read_in_order_and_in_scope,
+    a_list_walks_every_session_once,
+);

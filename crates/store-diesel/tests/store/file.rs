@@ -1,0 +1,63 @@
+//! The SQLite file: made with its folder, kept from others, and refused with a reason.
+
+use std::os::unix::fs::PermissionsExt;
+
+use diesel::{Connection, RunQueryDsl};
+use store_diesel::{Config, Database, DatabaseKind, StoreError};
+
+use crate::place::Place;
+
+#[derive(diesel::QueryableByName)]
+struct Journal {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    journal_mode: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_folder_is_made_for_its_owner_alone() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    assert_eq!(store.kind(), DatabaseKind::Sqlite);
+    store.ping().await.expect("it answers");
+    let folder = place.file().parent().expect("a folder").metadata().expect("it is there");
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    let mut conn = diesel::SqliteConnection::establish(&place.file().display().to_string())
+        .expect("the file opens twice");
+    let journal: Journal =
+        diesel::sql_query("PRAGMA journal_mode").get_result(&mut conn).expect("answered");
+    assert_eq!(journal.journal_mode, "wal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_made_is_named() {
+    let place = Place::sqlite();
+    drop(place.open().await);
+    let inside_a_file = format!("{}/more/berth.db", place.url());
+    let error = Database::connect(&Config::new(inside_a_file)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Folder { .. }), "{error:?}");
+    assert!(error.to_string().contains("berth.db/more"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let place = Place::sqlite();
+    let file = place.file();
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("it is made");
+    let text = "not a database, but long enough to be taken for one at first sight".repeat(20);
+    std::fs::write(&file, &text).expect("it is written");
+    let error = Database::connect(&Config::new(place.url())).await.unwrap_err();
+    assert!(matches!(error, StoreError::Query(_) | StoreError::Unavailable(_)), "{error:?}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_is_there_after_a_restart() {
+    use domain::{Session, Settings, ports::SessionStore, testing::TestEnvironment};
+    let scope = crate::outage::scope();
+    let place = Place::sqlite();
+    let acme = scope.organization().clone();
+    let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
+    place.open().await.insert(&scope, &session, &[]).await.expect("insert");
+    let found = place.open().await.find(&scope, &session.id).await.expect("find");
+    assert_eq!(found, Some(session));
+}

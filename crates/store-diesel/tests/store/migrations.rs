@@ -1,0 +1,110 @@
+//! The tables come up at start, also when several start at once, and can be taken down again.
+
+use std::path::Path;
+
+use diesel::Connection;
+use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection};
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use domain::{SessionId, ports::SessionStore};
+use store_diesel::{Config, Database};
+
+use crate::{claims::on_both, outage::scope, place::Place};
+
+async fn many_processes_may_start_at_once(place: Place) {
+    let starts = (0..6).map(|_| {
+        let config = Config::new(place.url());
+        tokio::spawn(async move { Database::connect(&config).await })
+    });
+    for start in starts.collect::<Vec<_>>() {
+        let store = start.await.expect("no panic").expect("it comes up");
+        assert_eq!(store.find(&scope(), &SessionId::mint(1)).await.expect("served"), None);
+    }
+}
+
+async fn starting_again_changes_nothing(place: Place) {
+    drop(place.open().await);
+    let before = history(&place).await;
+    drop(place.open().await);
+    assert_eq!(history(&place).await, before);
+    assert!(!before.is_empty());
+}
+
+async fn every_migration_can_be_taken_back_and_made_again(place: Place) {
+    drop(place.open().await);
+    assert!(tables(&place).await.contains(&"sessions".to_owned()));
+    revert_all(&place).await;
+    assert_eq!(tables(&place).await, ["__diesel_schema_migrations"]);
+    let store = place.open().await;
+    assert_eq!(store.find(&scope(), &SessionId::mint(1)).await.expect("served"), None);
+}
+
+on_both!(
+    many_processes_may_start_at_once,
+    starting_again_changes_nothing,
+    every_migration_can_be_taken_back_and_made_again,
+);
+
+fn scripts(database: &str) -> FileBasedMigrations {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(database);
+    FileBasedMigrations::from_path(folder).expect("the migrations are there")
+}
+
+async fn revert_all(place: &Place) {
+    match place {
+        Place::Sqlite { .. } => {
+            let mut conn = sqlite(place);
+            conn.revert_all_migrations(scripts("sqlite")).expect("they can be taken back");
+        }
+        Place::Postgres { .. } => {
+            let conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
+            let mut harness = AsyncMigrationHarness::new(conn);
+            harness.revert_all_migrations(scripts("postgres")).expect("they can be taken back");
+        }
+    }
+}
+
+fn sqlite(place: &Place) -> diesel::SqliteConnection {
+    diesel::SqliteConnection::establish(&place.file().display().to_string()).expect("it opens")
+}
+
+/// Which migrations ran when.
+async fn history(place: &Place) -> Vec<String> {
+    texts(
+        place,
+        "SELECT version || ' ' || run_on AS text FROM __diesel_schema_migrations ORDER BY version",
+    )
+    .await
+}
+
+async fn tables(place: &Place) -> Vec<String> {
+    let statement = match place {
+        Place::Sqlite { .. } => {
+            "SELECT name AS text FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+        }
+        Place::Postgres { .. } => {
+            "SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        }
+    };
+    texts(place, statement).await
+}
+
+#[derive(diesel::QueryableByName)]
+struct Line {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    text: String,
+}
+
+async fn texts(place: &Place, statement: &str) -> Vec<String> {
+    let lines: Vec<Line> = match place {
+        Place::Sqlite { .. } => {
+            use diesel::RunQueryDsl;
+            diesel::sql_query(statement).load(&mut sqlite(place)).expect("it is answered")
+        }
+        Place::Postgres { .. } => {
+            use diesel_async::RunQueryDsl;
+            let mut conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
+            diesel::sql_query(statement).load(&mut conn).await.expect("it is answered")
+        }
+    };
+    lines.into_iter().map(|line| line.text).collect()
+}

@@ -1,0 +1,143 @@
+//! A relay in front of PostgreSQL that can go down, fall silent, and speak TLS.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// What the relay does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Everything goes through.
+    Open,
+    /// Every connection is closed, old and new.
+    Down,
+    /// Connections stay, but nothing comes or goes.
+    Silent,
+}
+
+/// What it saw of its clients.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    encrypted: AtomicU32,
+    plain: AtomicU32,
+}
+
+impl Seen {
+    /// Sessions begun in the clear and under TLS.
+    pub(crate) fn plain_and_encrypted(&self) -> (u32, u32) {
+        (self.plain.load(Ordering::SeqCst), self.encrypted.load(Ordering::SeqCst))
+    }
+}
+
+/// A running relay; ends with its test.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    pub(crate) seen: Arc<Seen>,
+    mode: watch::Sender<Mode>,
+}
+
+impl Proxy {
+    /// To the server on this port of this machine. With `tls` it offers TLS to its clients, without
+    /// it declines.
+    pub(crate) async fn new(upstream: u16, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let (mode, watched) = watch::channel(Mode::Open);
+        let seen = Arc::new(Seen::default());
+        let seen_too = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let relay = relay(client, upstream, tls.clone(), watched.clone(), seen_too.clone());
+                tokio::spawn(relay);
+            }
+        });
+        Self { port, seen, mode }
+    }
+
+    /// From now on.
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+}
+
+async fn relay(
+    client: TcpStream,
+    upstream: u16,
+    tls: Option<TlsAcceptor>,
+    mut mode: watch::Receiver<Mode>,
+    seen: Arc<Seen>,
+) {
+    let mut down = mode.clone();
+    tokio::select! {
+        _ = down.wait_for(|mode| *mode == Mode::Down) => {}
+        () = async {
+            let _ = mode.wait_for(|mode| *mode == Mode::Open).await;
+            let _ = greet(client, upstream, tls, mode, seen).await;
+        } => {}
+    }
+}
+
+/// The eight bytes with which a client asks for TLS.
+const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+async fn greet(
+    mut client: TcpStream,
+    upstream: u16,
+    tls: Option<TlsAcceptor>,
+    mode: watch::Receiver<Mode>,
+    seen: Arc<Seen>,
+) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(("127.0.0.1", upstream)).await?;
+    let mut first = [0; 8];
+    client.read_exact(&mut first).await?;
+    if first == TLS_REQUEST {
+        if let Some(tls) = tls {
+            client.write_all(b"S").await?;
+            let client = tls.accept(client).await?;
+            seen.encrypted.fetch_add(1, Ordering::SeqCst);
+            return both_ways(client, server, mode).await;
+        }
+        client.write_all(b"N").await?;
+        client.read_exact(&mut first).await?;
+    }
+    seen.plain.fetch_add(1, Ordering::SeqCst);
+    server.write_all(&first).await?;
+    both_ways(client, server, mode).await
+}
+
+async fn both_ways(
+    client: impl AsyncRead + AsyncWrite,
+    server: TcpStream,
+    mode: watch::Receiver<Mode>,
+) -> std::io::Result<()> {
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        ended = pump(from_client, to_server, mode.clone()) => ended,
+        ended = pump(from_server, to_client, mode.clone()) => ended,
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut mode: watch::Receiver<Mode>,
+) -> std::io::Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        if count == 0 || mode.wait_for(|mode| *mode != Mode::Silent).await.is_err() {
+            return Ok(());
+        }
+        to.write_all(&bytes[..count]).await?;
+        to.flush().await?;
+    }
+}

@@ -1,0 +1,161 @@
+//! Many at once: nobody gets what another has, and nobody's departure leaves anything half done.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use domain::{
+    GatewayId, Node, Session, SessionId, Settings, Timestamp, Version,
+    ports::{Backlog, Environment, EventLog, NodeStore, SessionStore, Written},
+    testing::TestEnvironment,
+};
+
+use crate::{claims::on_both, outage::scope, place::Place};
+
+fn session(environment: &dyn Environment) -> Session {
+    Session::new(scope().organization().clone(), None, Settings::default(), environment)
+}
+
+async fn two_takers_never_get_the_same_session(place: Place) {
+    const ALL: usize = 60;
+    let environment = TestEnvironment::new();
+    // Two stores, as two processes have them.
+    let stores = [place.open().await, place.open().await];
+    for _ in 0..ALL {
+        let mut session = session(&*environment);
+        session.due = Some(environment.now());
+        stores[0].insert(&scope(), &session, &[]).await.expect("insert");
+    }
+    let now = environment.now();
+    let until = now.plus(Duration::from_secs(60));
+    let takers = (0..8).map(|n| {
+        let store = stores[n % 2].clone();
+        tokio::spawn(async move {
+            let mut mine: Vec<SessionId> = Vec::new();
+            // Losing a race can mean an empty hand while there is still something to take.
+            while store.next_due().await.expect("next") == Some(now) {
+                let taken = store.claim_sessions(now, until, 7).await.expect("claim");
+                assert!(taken.len() <= 7);
+                assert!(taken.iter().all(|session| session.due == Some(until)));
+                mine.extend(taken.into_iter().map(|session| session.id));
+            }
+            mine
+        })
+    });
+    let mut taken = Vec::new();
+    for taker in takers.collect::<Vec<_>>() {
+        taken.extend(taker.await.expect("no panic"));
+    }
+    assert_eq!(taken.len(), ALL, "each was taken, and by one alone");
+    assert_eq!(taken.into_iter().collect::<BTreeSet<_>>().len(), ALL);
+}
+
+async fn of_many_updates_from_one_version_one_happens(place: Place) {
+    let environment = TestEnvironment::new();
+    let stores = [place.open().await, place.open().await];
+    let (made, expected, events) =
+        session(&*environment).created().seal(scope().actor(), &*environment);
+    assert_eq!(expected, Version(0));
+    stores[0].insert(&scope(), &made, &events).await.expect("insert");
+    let writers = (0..8).map(|n| {
+        let store = stores[n % 2].clone();
+        let (next, expected, events) = made.clone().created().seal(scope().actor(), &*environment);
+        tokio::spawn(async move {
+            SessionStore::update(&store, &scope(), &next, expected, &events).await
+        })
+    });
+    let mut done = 0;
+    for writer in writers.collect::<Vec<_>>() {
+        let written = writer.await.expect("no panic").expect("update");
+        done += usize::from(written == Written::Done);
+    }
+    assert_eq!(done, 1);
+    let log = stores[0].after(&scope(), None, 100).await.expect("events");
+    let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [1, 2], "the losers left no event");
+}
+
+async fn a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers(place: Place) {
+    let stores = [place.open().await, place.open().await];
+    let starts = (0..8_usize).map(|n| {
+        let store = stores[n % 2].clone();
+        let node = Node {
+            id: GatewayId::parse("gw-1").expect("a name"),
+            address: "http://127.0.0.1:9".to_owned(),
+            incarnation: format!("start-{n}"),
+            boot: 0,
+            version: "1".to_owned(),
+            features: Vec::new(),
+            capacity: 1,
+            held: 0,
+            beat_at: Timestamp::from_millis(1),
+            lost_at: None,
+        };
+        tokio::spawn(async move { store.enlist(&node).await })
+    });
+    let mut boots = BTreeSet::new();
+    for start in starts.collect::<Vec<_>>() {
+        boots.insert(start.await.expect("no panic").expect("enlist"));
+    }
+    assert_eq!(boots, (1..=8).collect());
+}
+
+async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
+    let environment = TestEnvironment::new();
+    let store = place.open().await;
+    let work = (0..100).map(|_| {
+        let (store, environment) = (store.clone(), environment.clone());
+        tokio::spawn(async move {
+            let (made, _, events) =
+                session(&*environment).created().seal(scope().actor(), &*environment);
+            store.insert(&scope(), &made, &events).await.expect("insert");
+            let found = SessionStore::find(&store, &scope(), &made.id).await.expect("find");
+            assert_eq!(found.as_ref(), Some(&made), "a write that was answered can be read");
+            let (next, expected, events) = made.created().seal(scope().actor(), &*environment);
+            let written = SessionStore::update(&store, &scope(), &next, expected, &events).await;
+            assert_eq!(written.expect("update"), Written::Done);
+        })
+    });
+    for one in work.collect::<Vec<_>>() {
+        one.await.expect("it succeeds");
+    }
+    assert_eq!(store.after(&scope(), None, 1_000).await.expect("events").len(), 200);
+}
+
+async fn a_caller_that_goes_away_leaves_its_write_whole(place: Place) {
+    let environment = TestEnvironment::new();
+    let store = place.open().await;
+    let (made, _, events) = session(&*environment).created().seal(scope().actor(), &*environment);
+    // Polled once, then dropped.
+    let caller = scope();
+    let insert = store.insert(&caller, &made, &events);
+    let gone = tokio::time::timeout(Duration::ZERO, insert).await;
+    assert!(gone.is_err(), "the caller was gone before the answer");
+    let look = async {
+        while SessionStore::find(&store, &scope(), &made.id).await.expect("find").is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), look).await.expect("it was written");
+    assert_eq!(store.after(&scope(), None, 10).await.expect("events"), events);
+}
+
+async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place) {
+    let environment = TestEnvironment::new();
+    let store = place.open().await;
+    let made = session(&*environment);
+    store.insert(&scope(), &made, &[]).await.expect("insert");
+    let mut names: Vec<_> = (0..40_000).map(|n| SessionId::mint(1 << 90 | n)).collect();
+    names.push(made.id.clone());
+    let now = environment.now();
+    store.wake_sessions(&names, now).await.expect("wake");
+    let woken = Backlog::find(&store, &made.id).await.expect("find").expect("there");
+    assert_eq!((woken.due, woken.version), (Some(now), made.version));
+}
+
+on_both!(
+    two_takers_never_get_the_same_session,
+    of_many_updates_from_one_version_one_happens,
+    a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers,
+    many_writers_and_readers_at_once_all_succeed,
+    a_caller_that_goes_away_leaves_its_write_whole,
+    waking_more_sessions_than_a_statement_takes_wakes_them_all,
+);

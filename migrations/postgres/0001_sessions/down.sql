@@ -1,0 +1,2 @@
+DROP TABLE retirements;
+DROP TABLE sessions;
