@@ -244,17 +244,9 @@ impl Desk {
             return Err(Reply::Method(route.method()));
         }
         match route {
-            Route::TrustAnchor => {
-                let hex = self.simulator.trust_anchor().map(|byte| format!("{byte:02x}")).concat();
-                Ok(json(StatusCode::OK, &serde_json::json!({ "publicKey": hex })))
-            }
-            Route::Phones => {
-                let spec: PhoneSpec = read(request).await?;
-                let (phone, new) = self.simulator.insert_phone(&spec.number, &spec.name)?;
-                let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-                Ok(json(status, &PhoneView::from(phone)))
-            }
-            Route::Phone => Ok(json(StatusCode::OK, &PhoneView::from(self.phone(params)?))),
+            Route::TrustAnchor => Ok(self.anchor()),
+            Route::Phones => self.add(&read(request).await?),
+            Route::Phone => Ok(shown(self.phone(params)?)),
             Route::Scan => {
                 let phone = self.phone(params)?;
                 let device = phone.scan(&read::<Scan>(request).await?.qr).await?;
@@ -268,20 +260,35 @@ impl Desk {
             Route::Unlink => {
                 let phone = self.phone(params)?;
                 phone.unlink(device(params)?)?;
-                Ok(json(StatusCode::OK, &PhoneView::from(phone)))
+                Ok(shown(phone))
             }
             Route::Kick => {
                 let phone = self.phone(params)?;
                 let kick = read::<KickSpec>(request).await?.kind;
                 phone.kick(device(params)?, kick)?;
-                Ok(json(StatusCode::OK, &PhoneView::from(phone)))
+                Ok(shown(phone))
             }
         }
+    }
+
+    fn anchor(&self) -> Response<Full<Bytes>> {
+        let hex = self.simulator.trust_anchor().map(|byte| format!("{byte:02x}")).concat();
+        json(StatusCode::OK, &serde_json::json!({ "publicKey": hex }))
+    }
+
+    fn add(&self, spec: &PhoneSpec) -> Answer {
+        let (phone, new) = self.simulator.insert_phone(&spec.number, &spec.name)?;
+        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(json(status, &PhoneView::from(phone)))
     }
 
     fn phone(&self, params: &Params<'_, '_>) -> Result<Phone, Reply> {
         Ok(self.simulator.phone(&decoded(params, "number"))?)
     }
+}
+
+fn shown(phone: Phone) -> Response<Full<Bytes>> {
+    json(StatusCode::OK, &PhoneView::from(phone))
 }
 
 fn decoded(params: &Params<'_, '_>, name: &str) -> String {

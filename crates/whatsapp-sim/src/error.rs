@@ -117,8 +117,8 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
-    /// The state file cannot be read.
-    #[error("cannot read the state file {0}: {1}")]
+    /// The state file cannot be read or written.
+    #[error("cannot use the state file {0}: {1}")]
     State(std::path::PathBuf, String),
     /// A key could not be made.
     #[error("cannot make the keys: {0}")]

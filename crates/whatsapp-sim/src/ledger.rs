@@ -145,19 +145,22 @@ impl DeviceRecord {
 pub(crate) async fn keep(network: Arc<Network>, path: PathBuf) {
     let mut changes = network.changes.subscribe();
     loop {
-        let stopping = network.stopping.is_cancelled();
-        let (ledger, to) = (Ledger::of(&network), path.clone());
-        match tokio::task::spawn_blocking(move || ledger.write(&to)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, path = %path.display(), "state not saved"),
-            Err(error) => tracing::error!(%error, "state not saved"),
-        }
-        if stopping {
-            return;
-        }
         tokio::select! {
             _ = changes.changed() => {}
             () = network.stopping.cancelled() => {}
         }
+        let stopping = network.stopping.is_cancelled();
+        if let Err(error) = save(&network, &path).await {
+            tracing::error!(%error, path = %path.display(), "the state is not saved");
+        }
+        if stopping {
+            return;
+        }
     }
+}
+
+/// Writes the file as things are now.
+pub(crate) async fn save(network: &Network, path: &Path) -> std::io::Result<()> {
+    let (ledger, path) = (Ledger::of(network), path.to_owned());
+    tokio::task::spawn_blocking(move || ledger.write(&path)).await?
 }

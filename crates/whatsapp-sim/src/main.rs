@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +41,12 @@ async fn main() -> anyhow::Result<()> {
     let simulator = Arc::new(Simulator::start(config).await?);
     let control =
         Control::start(Arc::clone(&simulator), control).await.context("the control interface")?;
+    let ready = serde_json::json!({
+        "socket": simulator.url(),
+        "control": format!("http://{}", control.address()),
+    });
+    // For whoever started us with port 0 and must know where to go.
+    writeln!(std::io::stdout(), "{ready}").context("standard output")?;
     tracing::info!(url = simulator.url(), control = %control.address(), "listening");
     tokio::select! {
         _ = term.recv() => {}

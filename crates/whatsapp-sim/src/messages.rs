@@ -98,8 +98,8 @@ pub(crate) fn confirmed(network: &Network, seat: &Seat, node: &NodeRef<'_>) {
     }
 }
 
-/// A message that a device sends: phones read what is for them, other devices are handed theirs as
-/// it is.
+/// A message that a device sends: the phones among those it is for read it. Copies for linked devices
+/// are not passed on.
 pub(crate) fn written(network: &Network, seat: &Seat, node: &NodeRef<'_>) {
     let to = attribute(node, "to");
     let copies: Vec<(String, &NodeRef<'_>)> = match node.get_optional_child("participants") {

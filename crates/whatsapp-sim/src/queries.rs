@@ -12,6 +12,7 @@ use crate::socket::Socket;
 use crate::stanza::{self, attribute, parent, refusal, result};
 use crate::unlink;
 use crate::usync;
+use crate::world::World;
 use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
@@ -129,18 +130,8 @@ fn privacy() -> Node {
 /// Everything about pre-keys.
 fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &NodeRef<'_>) -> Node {
     let mut world = network.world();
-    if child == "key" {
-        let users = query.get_optional_child("key").and_then(|key| key.children());
-        let given = users.unwrap_or_default().iter().filter_map(|user| {
-            let jid = attribute(user, "jid");
-            let account = world.account_of(stanza::user(&jid))?;
-            match stanza::device(&jid) {
-                0 => Some(account.signal.bundle(&jid)),
-                id => account.devices.get_mut(&id)?.bundle.as_mut().map(|b| b.give(&jid)),
-            }
-        });
-        let given: Vec<_> = given.collect();
-        return result(id, vec![parent("list", given)]);
+    if let Some(key) = query.get_optional_child("key") {
+        return result(id, vec![given_keys(&mut world, key)]);
     }
     let Ok(device) = world.device(&seat.number, seat.device) else {
         return refusal(id, 403, "forbidden");
@@ -160,15 +151,30 @@ fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &No
             result(id, Vec::new())
         }
         ("digest" | "rotate", None) => refusal(id, 404, "item-not-found"),
-        (_, bundle) => {
-            match (Bundle::read(query), bundle) {
-                (Some(newer), Some(bundle)) => bundle.renew(newer),
-                (Some(newer), bundle) => *bundle = Some(newer),
-                (None, _) => return refusal(id, 406, "not-acceptable"),
+        (_, bundle) => match Bundle::read(query) {
+            Some(newer) => {
+                match bundle {
+                    Some(bundle) => bundle.renew(newer),
+                    None => *bundle = Some(newer),
+                }
+                network.changed();
+                result(id, Vec::new())
             }
-            drop(world);
-            network.changed();
-            result(id, Vec::new())
-        }
+            None => refusal(id, 406, "not-acceptable"),
+        },
     }
+}
+
+/// One key for each device that is asked about: a phone's, or one that a linked device has left.
+fn given_keys(world: &mut World, asked: &NodeRef<'_>) -> Node {
+    let given = asked.children().unwrap_or_default().iter().filter_map(|user| {
+        let jid = attribute(user, "jid");
+        let account = world.account_of(stanza::user(&jid))?;
+        match stanza::device(&jid) {
+            0 => Some(account.signal.bundle(&jid)),
+            id => account.devices.get_mut(&id)?.bundle.as_mut().map(|bundle| bundle.give(&jid)),
+        }
+    });
+    let given: Vec<_> = given.collect();
+    parent("list", given)
 }

@@ -40,6 +40,10 @@ impl Simulator {
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let (credentials, world) = remember(&config)?;
         let network = Arc::new(Network::new(config, credentials, world));
+        if let Some(path) = &network.config.state {
+            let saved = ledger::save(&network, path).await;
+            saved.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
+        }
         tokio::spawn(server::listen(Arc::clone(&network), listener));
         let keeper = network.config.state.clone();
         let keeper = keeper.map(|path| tokio::spawn(ledger::keep(Arc::clone(&network), path)));

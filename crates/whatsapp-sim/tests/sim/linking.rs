@@ -179,11 +179,13 @@ async fn a_new_simulator_with_the_old_file_is_the_old_network() {
 }
 
 #[tokio::test]
-async fn a_state_file_that_cannot_be_read_is_said_and_not_overwritten() {
+async fn a_state_file_that_cannot_be_used_is_said_and_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     std::fs::write(&path, "not mine").unwrap();
     let config = Config { state: Some(path.clone()), ..Config::default() };
     assert!(whatsapp_sim::Simulator::start(config).await.is_err());
     assert_eq!(std::fs::read_to_string(path).unwrap(), "not mine");
+    let config = Config { state: Some(folder.path().join("no/such/place")), ..Config::default() };
+    assert!(whatsapp_sim::Simulator::start(config).await.is_err());
 }

@@ -14,6 +14,7 @@ mod control;
 mod handshake;
 mod kicks;
 mod linking;
+mod program;
 mod staying;
 
 use client::{Client, Keys};
