@@ -52,9 +52,12 @@ impl Session {
             (Some(_), None) => return Ok(None),
             (Some(under_way), Some(phone)) => {
                 let asked = under_way.phone.as_deref() == Some(phone.as_str());
-                if asked && !self.seen.code_expired(under_way.request, now) {
+                let over =
+                    self.seen.code_expired(under_way.request, now) || self.seen.code_refused();
+                if asked && !over {
                     return Ok(None);
                 }
+                self.seen.reason = None;
                 under_way.phone = Some(phone.as_str().to_owned());
                 under_way.request = epoch;
             }
@@ -346,6 +349,12 @@ impl Seen {
         self.reason = reason;
         self.pairing = None;
         self.deadline = None;
+    }
+
+    /// Whether WhatsApp gave no code, while the QR codes go on.
+    pub(super) fn code_refused(&self) -> bool {
+        let failed = |reason: &StatusReason| reason.code == ReasonCode::PairingFailed;
+        self.status == Status::ScanQrCode && self.reason.as_ref().is_some_and(failed)
     }
 
     /// Whether the code for this request was made and is over.

@@ -52,6 +52,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long a request for a pairing code waits for it.
 const CODE_WAIT: Duration = Duration::from_secs(20);
 
+/// What the owner hears when WhatsApp makes no pairing code.
+const NO_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason says why";
+
 impl Sessions {
     /// The use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
@@ -152,8 +155,12 @@ impl Sessions {
             return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
-        let code = self.await_in(&scope, session, CODE_WAIT, Session::live_code).await?;
-        code.ok_or_else(|| Error::unavailable("no pairing code came in time"))
+        let answer = |session: &Session, now| match session.live_code(now) {
+            None if session.seen.code_refused() => Some(Err(Error::conflict(NO_CODE))),
+            code => code.map(Ok),
+        };
+        let answer = self.await_in(&scope, session, CODE_WAIT, answer).await?;
+        answer.unwrap_or_else(|| Err(Error::unavailable("no pairing code came in time")))
     }
 
     /// Connects a paired session.

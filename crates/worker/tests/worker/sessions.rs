@@ -157,3 +157,18 @@ async fn a_session_made_with_a_failed_connection_starts_when_asked() {
     stage.settle().await;
     assert_eq!(stage.view(&id).await.seen.status, Status::Working);
 }
+
+#[tokio::test]
+async fn a_pairing_code_that_whatsapp_refuses_is_said_and_can_be_asked_again() {
+    let stage = Stage::new().await;
+    let (sessions, acme) = (&stage.world.sessions, World::acme());
+    let session = sessions.create(&acme, Settings::default(), true).await.unwrap();
+    let id = session.id.as_str();
+    sessions.pairing_code(&acme, id, "4915112345678").await.unwrap();
+    stage.world.gateway.befall(&session.id, Status::ScanQrCode, ReasonCode::PairingFailed);
+    stage.report().await;
+    let refused = stage.view(&session.id).await;
+    assert_eq!(code(&refused), Some(ReasonCode::PairingFailed));
+    let again = sessions.pairing_code(&acme, id, "4915112345678").await;
+    assert!(again.is_ok(), "asked anew: {again:?}");
+}
