@@ -91,7 +91,12 @@ where
         let Some(message) = seal(&cipher, counter, &node) else { break };
         counter += 1;
         tracing::trace!(node = %wacore::xml::DisplayableNode(&node), "said");
-        if sink.send(message).await.is_err() {
+        // A client that reads nothing must not keep us, once we have given it up.
+        let sent = tokio::select! {
+            sent = sink.send(message) => sent,
+            () = queue.gone.cancelled() => break,
+        };
+        if sent.is_err() {
             break;
         }
     }

@@ -180,3 +180,21 @@ async fn every_message_is_acknowledged_even_one_that_nobody_can_read() {
     assert_eq!((text(&ack, "class").as_str(), text(&ack, "id").as_str()), ("message", "m1"));
     assert!(phone.texts().is_empty());
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_keep_up_is_hung_up_on_and_loses_nothing() {
+    let (simulator, phone) = network(Config::default()).await;
+    let (keys, device, mut client) = linked(&simulator, &phone).await;
+    leave_keys(&mut client, &keys, 1..4).await;
+    client.activate().await;
+    assert!(phone.wait_connected(1, PATIENCE).await);
+    // Each text comes with all that are not confirmed: more than may wait to be written.
+    for n in 0..60 {
+        phone.send_text(device.id, &n.to_string()).unwrap();
+    }
+    assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
+    let mut client = come(&simulator, &keys, ANN, device.id).await;
+    client.activate().await;
+    let offline = client.hear_a("ib").await;
+    assert_eq!(text(offline.get_optional_child("offline").unwrap(), "count"), "61");
+}
