@@ -1,0 +1,22 @@
+//! The suite that the domain's own fake gateway passes, passed by this client and a real node.
+
+use domain::testing::contract;
+
+use crate::real_node::RealNode;
+
+macro_rules! passes {
+    ($($claim:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $claim() {
+                contract::$claim(&RealNode::start().await).await;
+            }
+        )*
+    };
+}
+
+passes! {
+    a_declared_session_pairs_works_stops_and_is_unlinked
+    an_older_epoch_is_refused
+    a_forgotten_session_stays_forgotten
+}

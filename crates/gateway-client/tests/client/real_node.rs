@@ -1,0 +1,188 @@
+//! A real node on a real simulator, started for one test, with just enough of a router to enlist at.
+
+use std::{
+    convert::Infallible, net::SocketAddr, path::PathBuf, process::Stdio, sync::Arc, time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{
+    Node,
+    ports::{Bell, Environment, Gateway},
+    testing::{TestEnvironment, contract::Link},
+};
+use gateway_client::Client;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, service::service_fn};
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+    sync::mpsc,
+    time::timeout,
+};
+
+use crate::node::{PATIENCE, TOKEN, client, node_at};
+
+const PHONE: &str = "15550001";
+
+/// The node, its simulator, and the client under test.
+pub(crate) struct RealNode {
+    client: Client,
+    node: Node,
+    environment: Arc<TestEnvironment>,
+    control: String,
+    _programs: [Child; 2],
+    _keys: TempDir,
+}
+
+impl RealNode {
+    pub(crate) async fn start() -> Self {
+        let (simulator, control, socket) = simulator().await;
+        let keys = tempfile::tempdir().unwrap();
+        let (router, mut addresses) = router().await;
+        let gateway = Command::new(program("berth-gateway"))
+            .args(["--id", "gw-test", "--end-with-stdin", "--listen", "127.0.0.1:0"])
+            .args(["--router", &format!("http://{router}"), "--whatsapp-url", &socket])
+            .arg("--data")
+            .arg(keys.path())
+            .env("BERTH_NODE_TOKEN", TOKEN)
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let address = timeout(PATIENCE, addresses.recv()).await.expect("the node never enlisted");
+        let this = Self {
+            client: client(PATIENCE),
+            node: node_at(address.unwrap()),
+            environment: TestEnvironment::new(),
+            control,
+            _programs: [simulator, gateway],
+            _keys: keys,
+        };
+        this.ask(Method::POST, "/phones", &json!({ "number": PHONE, "name": "Ann" })).await;
+        this
+    }
+
+    /// Asks the simulator's control.
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
+        let http = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.control))
+            .header("content-type", "application/json")
+            .body(Full::from(body.to_string()))
+            .unwrap();
+        let answer = http.request(request).await.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(status.is_success(), "{path}: {status} {body:?}");
+        serde_json::from_slice(&body).unwrap()
+    }
+}
+
+#[async_trait]
+impl Link for RealNode {
+    fn gateway(&self) -> &dyn Gateway {
+        &self.client
+    }
+
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn environment(&self) -> &dyn Environment {
+        &*self.environment
+    }
+
+    fn pause(&self) -> &dyn Bell {
+        &Moment
+    }
+
+    async fn scan(&self, qr: &str) {
+        self.ask(Method::POST, &format!("/phones/{PHONE}:scan"), &json!({ "qr": qr })).await;
+    }
+
+    async fn linked(&self) -> usize {
+        let phone = self.ask(Method::GET, &format!("/phones/{PHONE}"), &Value::Null).await;
+        phone["devices"].as_array().unwrap().len()
+    }
+}
+
+/// Nothing rings here: between two looks at a process of its own real time must pass.
+struct Moment;
+
+#[async_trait]
+impl Bell for Moment {
+    fn ring(&self) {}
+
+    async fn wait(&self, at_most: Duration) {
+        tokio::time::sleep(at_most).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how the test is told where the programs are")]
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var("BERTH_TEST_BIN").expect(
+        "this test runs real programs: use `cargo xtask test`, which builds them and says where \
+         they are in BERTH_TEST_BIN",
+    );
+    PathBuf::from(folder).join(name)
+}
+
+/// The simulator, its control and the address clients connect to.
+async fn simulator() -> (Child, String, String) {
+    let mut child = Command::new(program("whatsapp-sim"))
+        .args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = timeout(PATIENCE, lines.next_line()).await.expect("the simulator says nothing");
+    let places: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
+    let place = |name: &str| places[name].as_str().unwrap().to_owned();
+    (child, place("control"), place("socket"))
+}
+
+/// A router that takes in any node and tells where it is.
+async fn router() -> (SocketAddr, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let sender = sender.clone();
+            let service = service_fn(move |request| take_in(request, sender.clone()));
+            let connection = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    (address, receiver)
+}
+
+async fn take_in(
+    request: Request<Incoming>,
+    addresses: mpsc::Sender<String>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let answer = if path.ends_with(":enlist") {
+        let enlist: Value = serde_json::from_slice(&body).unwrap();
+        // Whoever waits for it waits once; a node that enlists again changes nothing.
+        let _ = addresses.try_send(enlist["address"].as_str().unwrap().to_owned());
+        json!({ "boot": 1, "leaseMs": 30_000, "beatMs": 1_000 }).to_string()
+    } else if path.ends_with(":beat") {
+        json!({ "leaseMs": 30_000, "lost": [] }).to_string()
+    } else {
+        String::new()
+    };
+    let status = if answer.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
+    Ok(Response::builder().status(status).body(Full::from(answer)).unwrap())
+}
