@@ -1,1 +1,58 @@
-//! Placeholder.
+//! berth's HTTP face: what callers, operators and gateway nodes speak to, on plain hyper.
+//!
+//! [`api`] is the table everything is derived from: the router, `Allow`, the capability an endpoint
+//! asks for, and the tests that walk it. A request's life is: route (404, 405), gate (401, 403),
+//! read (400, 408, 413, 415), handle. So a refusal is decided from as little as possible: 401 and 403
+//! depend on neither the body nor any look-up, and a bad body is 400 whether or not the thing exists.
+//!
+//! Decided here, where a caller might expect otherwise:
+//!
+//! - A path that no row has is 404 also without a credential: there is nothing to protect. A verb that
+//!   no row has (`…:dance`) is such a path; `%3A` makes no verb but an id that cannot exist.
+//! - An id that is not UTF-8, or no id at all, is simply not found.
+//! - Query parameters an endpoint does not know, and repeated ones, are a validation error.
+//! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most a hundred, then
+//!   `details.omitted` counts the rest. `"pointer": ""` is the body as a whole.
+//! - No body is an empty JSON object. Actions take nothing else; GET and DELETE do not look.
+//! - An `Accept` that nothing satisfies gets JSON rather than 406.
+//! - Two credentials, of whatever kind, are 401: which one was meant would be a guess.
+//! - A body that takes too long is 408 `request_timeout`; headers too large are 431
+//!   `headers_too_large`. Over HTTP/2 the latter is answered below us, without a body.
+//!
+//! Three listeners, each a [`Door`]: the public one ([`Api::public`]), the operator's
+//! ([`Api::operators`]) and the nodes' ([`NodeApi::door`]). [`serve`] opens one.
+
+pub mod api;
+mod apology;
+mod app;
+mod connection;
+mod cursor;
+mod fields;
+mod gate;
+mod handlers;
+mod json;
+mod limits;
+mod negotiate;
+mod node_tokens;
+mod nodes;
+mod payload;
+mod picture;
+mod problem;
+mod query;
+mod readiness;
+mod record;
+mod reply;
+mod request;
+mod request_id;
+mod routes;
+mod server;
+mod service;
+pub mod wire;
+
+pub use app::Api;
+pub use limits::Limits;
+pub use node_tokens::NodeTokens;
+pub use nodes::NodeApi;
+pub use readiness::{Check, Readiness};
+pub use server::{Drained, serve};
+pub use service::Door;

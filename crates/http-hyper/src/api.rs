@@ -1,0 +1,182 @@
+//! The API, whole: one row an endpoint. Router, 405 and `Allow`, the gate, log lines and the tests
+//! that walk the API are all derived from this table.
+
+use domain::{Caller, Capability};
+use futures_util::future::BoxFuture;
+use hyper::Method;
+
+use crate::{
+    handlers::{health, sessions},
+    problem::Result,
+    reply::Reply,
+    request::Context,
+};
+
+/// The endpoints of callers.
+pub(crate) static API: &[Operation] = &[
+    get("/api/v1/sessions", "session_list", Needs::Manage, &sessions::list)
+        .query(&["limit", "cursor"]),
+    post("/api/v1/sessions", "session_create", Needs::ManageAll, &sessions::create)
+        .takes(Intake::Json),
+    get("/api/v1/sessions/{session}", "session_view", Needs::Manage, &sessions::view),
+    delete("/api/v1/sessions/{session}", "session_delete", Needs::Manage, &sessions::delete),
+    get("/api/v1/sessions/{session}/me", "session_identity", Needs::Manage, &sessions::identity),
+    get("/api/v1/sessions/{session}/qr", "session_qr", Needs::Manage, &sessions::qr)
+        .query(&["wait"]),
+    post(
+        "/api/v1/sessions/{session}/pairing-code",
+        "session_pairing_code",
+        Needs::Manage,
+        &sessions::pairing_code,
+    )
+    .takes(Intake::Json),
+    post("/api/v1/sessions/{session}:start", "session_start", Needs::Manage, &sessions::start),
+    post("/api/v1/sessions/{session}:stop", "session_stop", Needs::Manage, &sessions::stop),
+    post(
+        "/api/v1/sessions/{session}:restart",
+        "session_restart",
+        Needs::Manage,
+        &sessions::restart,
+    ),
+    post("/api/v1/sessions/{session}:logout", "session_logout", Needs::Manage, &sessions::logout),
+];
+
+/// What probes ask, on every listener.
+pub(crate) static HEALTH: &[Operation] = &[
+    get("/livez", "livez", Needs::Nothing, &health::live),
+    get("/readyz", "readyz", Needs::Nothing, &health::ready),
+];
+
+/// Everything the public listener answers.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    API.iter().chain(HEALTH)
+}
+
+/// One endpoint.
+pub struct Operation {
+    /// Its method; HEAD comes with GET, OPTIONS with everything.
+    pub method: Method,
+    /// Its path, `{…}` for what varies.
+    pub path: &'static str,
+    /// Its name in documents, logs and metrics.
+    pub name: &'static str,
+    /// What it asks of the caller.
+    pub needs: Needs,
+    /// The query parameters it knows. Others are refused: a filter that is misspelt must not
+    /// silently filter nothing. Probes may send what they like.
+    pub query: &'static [&'static str],
+    /// What it takes in its body.
+    pub intake: Intake,
+    pub(crate) handler: &'static dyn Handle,
+}
+
+/// What an endpoint asks of its caller. Judged from the credential alone, before body and look-up,
+/// so that 401 and 403 say nothing of what is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing; credentials are not even looked at.
+    Nothing,
+    /// The capability `manage`.
+    Manage,
+    /// The capability `manage` over the whole organization: not confined to named sessions.
+    ManageAll,
+}
+
+/// What an endpoint takes in its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// Nothing, and does not look.
+    Ignored,
+    /// Nothing, or an empty JSON object.
+    Empty,
+    /// A JSON object; nothing at all is an empty one.
+    Json,
+}
+
+/// Carries an operation out.
+pub(crate) trait Handle: Send + Sync {
+    fn call(&self, context: Context) -> BoxFuture<'static, Result<Reply>>;
+}
+
+impl<F, R> Handle for F
+where
+    F: Fn(Context) -> R + Send + Sync,
+    R: Future<Output = Result<Reply>> + Send + 'static,
+{
+    fn call(&self, context: Context) -> BoxFuture<'static, Result<Reply>> {
+        Box::pin(self(context))
+    }
+}
+
+impl Needs {
+    /// Whether `caller` has it. A check for nothing but the caller; the scope that look-ups take is
+    /// the use case's own to ask for.
+    pub(crate) fn met_by(self, caller: &Caller) -> domain::Result<()> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Manage => caller.may(Capability::Manage).map(drop),
+            Self::ManageAll => caller.may(Capability::Manage)?.may_create(),
+        }
+    }
+}
+
+impl Operation {
+    /// Whether its handler reads nothing that the caller says beyond the path.
+    pub(crate) fn reads_nothing(&self) -> bool {
+        self.query.is_empty() && self.intake != Intake::Json
+    }
+
+    const fn query(mut self, names: &'static [&'static str]) -> Self {
+        self.query = names;
+        self
+    }
+
+    const fn takes(mut self, intake: Intake) -> Self {
+        self.intake = intake;
+        self
+    }
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.name, self.method, self.path)
+    }
+}
+
+const fn get(
+    path: &'static str,
+    name: &'static str,
+    needs: Needs,
+    handler: &'static dyn Handle,
+) -> Operation {
+    row(Method::GET, path, name, needs, Intake::Ignored, handler)
+}
+
+const fn post(
+    path: &'static str,
+    name: &'static str,
+    needs: Needs,
+    handler: &'static dyn Handle,
+) -> Operation {
+    row(Method::POST, path, name, needs, Intake::Empty, handler)
+}
+
+const fn delete(
+    path: &'static str,
+    name: &'static str,
+    needs: Needs,
+    handler: &'static dyn Handle,
+) -> Operation {
+    row(Method::DELETE, path, name, needs, Intake::Ignored, handler)
+}
+
+const fn row(
+    method: Method,
+    path: &'static str,
+    name: &'static str,
+    needs: Needs,
+    intake: Intake,
+    handler: &'static dyn Handle,
+) -> Operation {
+    Operation { method, path, name, needs, query: &[], intake, handler }
+}

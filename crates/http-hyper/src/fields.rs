@@ -1,0 +1,153 @@
+//! The members of a JSON object, taken out one by one; what is wrong with them adds up.
+
+use std::collections::BTreeMap;
+
+use domain::Violation;
+
+use crate::json::{Json, within};
+
+/// A JSON object that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    members: BTreeMap<String, Json>,
+    faults: Vec<Violation>,
+}
+
+impl Fields {
+    /// The object in `text`; no text is an empty object.
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        if text.is_empty() {
+            return Self::default();
+        }
+        match Json::parse(text) {
+            Ok(json) => {
+                let faults = json.repetitions();
+                match json {
+                    Json::Object(members) => {
+                        Self { members: members.into_iter().collect(), faults }
+                    }
+                    _ => Self::wrong(Violation::new("", "must be an object")),
+                }
+            }
+            Err(fault) => Self::wrong(fault),
+        }
+    }
+
+    /// Text; `None` when absent or null.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        match self.members.remove(name)? {
+            Json::Null => None,
+            Json::Text(text) => Some(text),
+            _ => self.fault(name, "must be a string or null"),
+        }
+    }
+
+    /// Text that must be there.
+    pub(crate) fn required_text(&mut self, name: &str) -> Option<String> {
+        match self.members.remove(name) {
+            Some(Json::Text(text)) => Some(text),
+            Some(_) => self.fault(name, "must be a string"),
+            // Nothing can be said of the members of what is no object.
+            None if self.faults.iter().any(|fault| fault.field.is_empty()) => None,
+            None => self.fault(name, "is required"),
+        }
+    }
+
+    /// True or false; `None` when absent.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.members.remove(name)? {
+            Json::Flag(flag) => Some(flag),
+            _ => self.fault(name, "must be true or false"),
+        }
+    }
+
+    /// A whole number between 1 and `most`; `None` when absent or null.
+    pub(crate) fn count(&mut self, name: &str, most: u32) -> Option<u32> {
+        match self.members.remove(name)? {
+            Json::Null => None,
+            Json::Whole(number) if (1..=i128::from(most)).contains(&number) => {
+                u32::try_from(number).ok()
+            }
+            _ => self.fault(name, format!("must be a whole number between 1 and {most}, or null")),
+        }
+    }
+
+    /// An object whose values are text; empty when absent.
+    pub(crate) fn texts(&mut self, name: &str) -> BTreeMap<String, String> {
+        let members = match self.members.remove(name) {
+            None => Vec::new(),
+            Some(Json::Object(members)) => members,
+            Some(_) => {
+                let none: Option<()> = self.fault(name, "must be an object of strings");
+                debug_assert!(none.is_none());
+                Vec::new()
+            }
+        };
+        let mut texts = BTreeMap::new();
+        for (key, value) in members {
+            if let Json::Text(text) = value {
+                texts.insert(key, text);
+            } else {
+                let pointer = within(&within("", name), &key);
+                self.faults.push(Violation::new(pointer, "must be a string"));
+            }
+        }
+        texts
+    }
+
+    /// Faults found by whoever knows more of the values than their types.
+    pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = Violation>) {
+        self.faults.extend(faults);
+    }
+
+    /// Every fault, those members included that nobody asked for.
+    pub(crate) fn finish(mut self) -> Vec<Violation> {
+        let unknown = self.members.into_keys();
+        self.faults.extend(unknown.map(|name| Violation::new(within("", &name), "is unknown")));
+        self.faults
+    }
+
+    fn wrong(fault: Violation) -> Self {
+        Self { members: BTreeMap::new(), faults: vec![fault] }
+    }
+
+    fn fault<T>(&mut self, name: &str, reason: impl Into<String>) -> Option<T> {
+        self.faults.push(Violation::new(within("", name), reason));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let text = br#"{"label":1,"on":"yes","rate":1.5,"map":{"a":"b","c":2},"x":0,"phone":null}"#;
+        let mut fields = Fields::parse(text);
+        assert_eq!(fields.text("label"), None);
+        assert_eq!(fields.flag("on"), None);
+        assert_eq!(fields.count("rate", 9), None);
+        assert_eq!(fields.texts("map"), [("a".to_owned(), "b".to_owned())].into());
+        assert_eq!(fields.required_text("phone"), None);
+        assert_eq!(fields.required_text("name"), None);
+        let found: Vec<_> = fields.finish().into_iter().map(|fault| fault.field).collect();
+        assert_eq!(found, ["/label", "/on", "/rate", "/map/c", "/phone", "/name", "/x"]);
+    }
+
+    #[test]
+    fn null_is_absent_where_nothing_is_a_value() {
+        let mut fields = Fields::parse(br#"{"label":null,"rate":null}"#);
+        assert_eq!((fields.text("label"), fields.count("rate", 9)), (None, None));
+        assert!(fields.finish().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_object_has_one_fault() {
+        for text in ["[]", "null", "\"a\"", "{", "7"] {
+            let mut fields = Fields::parse(text.as_bytes());
+            assert_eq!(fields.required_text("phone"), None);
+            assert_eq!(fields.finish().len(), 1, "{text}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What probes ask: whether the process lives, and whether it can do its work.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use crate::{problem::Result, reply::Reply, request::Context, wire::ReadinessView};
+
+/// How long the checks may take before nothing counts as ready.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn live(_: Context) -> Result<Reply> {
+    Reply::ok(&serde_json::json!({ "live": true }))
+}
+
+pub(crate) async fn ready(cx: Context) -> Result<Reply> {
+    let checks = tokio::time::timeout(PATIENCE, cx.app.readiness.checks()).await;
+    let view = checks.map_or_else(|_| ReadinessView::silent(), |checks| ReadinessView::of(&checks));
+    let status = if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Reply::json(status, &view)
+}

@@ -1,0 +1,4 @@
+//! One function an operation: take what was asked, have the domain do it, show what came of it.
+
+pub(crate) mod health;
+pub(crate) mod sessions;

@@ -1,0 +1,100 @@
+//! The endpoints of sessions.
+
+use std::time::Duration;
+
+use domain::QrCode;
+use hyper::{
+    StatusCode,
+    header::{self, HeaderValue},
+};
+
+use crate::{
+    negotiate::choose,
+    picture,
+    problem::{Problem, Result},
+    reply::Reply,
+    request::Context,
+    wire::{
+        IdentityView, ListView, PageSpec, PairingCodeSpec, PairingCodeView, QrView, SessionSpec,
+        SessionView,
+    },
+};
+
+pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
+    let caller = cx.caller()?.clone();
+    let page = cx.read(|input| PageSpec::read(&mut input.query, caller.organization.as_ref()))?;
+    let sessions = cx.app.sessions.list(&caller, &page.with_one_more()).await?;
+    Reply::ok(&ListView::of(sessions, &page))
+}
+
+pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
+    let spec = cx.read(|input| SessionSpec::read(&mut input.body))?;
+    let session = cx.app.sessions.create(cx.caller()?, spec.settings, spec.start).await?;
+    Reply::created(&format!("/api/v1/sessions/{}", session.id), &SessionView::of(&session))
+}
+
+pub(crate) async fn view(cx: Context) -> Result<Reply> {
+    let session = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&SessionView::of(&session))
+}
+
+pub(crate) async fn delete(cx: Context) -> Result<Reply> {
+    cx.app.sessions.delete(cx.caller()?, cx.path("session"), None).await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn identity(cx: Context) -> Result<Reply> {
+    let attached = cx.app.sessions.identity(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&IdentityView::of(&attached))
+}
+
+/// How long a request for a QR code waits for one, in seconds: at most, and when not told.
+const LONGEST_WAIT: u32 = 30;
+const USUAL_WAIT: u32 = 10;
+
+pub(crate) async fn qr(mut cx: Context) -> Result<Reply> {
+    let wait = cx.read(|input| input.query.number("wait", 0..=LONGEST_WAIT, USUAL_WAIT))?;
+    let wait = Duration::from_secs(wait.into());
+    let asked = cx.app.sessions.qr(cx.caller()?, cx.path("session"), wait);
+    let code = cx.wait(asked).await?;
+    let reply = shown(&code, choose(&cx.headers, &["application/json", SVG, PNG]))?;
+    Ok(reply.with(header::VARY, HeaderValue::from_static("accept")))
+}
+
+const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+
+fn shown(code: &QrCode, shape: &'static str) -> Result<Reply> {
+    let picture = match shape {
+        SVG => picture::svg(&code.text).map(String::into_bytes),
+        PNG => picture::png(&code.text),
+        _ => return Reply::ok(&QrView::of(code)),
+    };
+    Ok(Reply::of(StatusCode::OK, shape, picture.map_err(Problem::internal)?))
+}
+
+pub(crate) async fn pairing_code(mut cx: Context) -> Result<Reply> {
+    let spec = cx.read(|input| PairingCodeSpec::read(&mut input.body))?;
+    let asked = cx.app.sessions.pairing_code(cx.caller()?, cx.path("session"), &spec.phone);
+    Reply::ok(&PairingCodeView::of(&cx.wait(asked).await?))
+}
+
+pub(crate) async fn start(cx: Context) -> Result<Reply> {
+    let session = cx.app.sessions.start(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&SessionView::of(&session))
+}
+
+pub(crate) async fn stop(cx: Context) -> Result<Reply> {
+    let session = cx.app.sessions.stop(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&SessionView::of(&session))
+}
+
+pub(crate) async fn restart(cx: Context) -> Result<Reply> {
+    let session = cx.app.sessions.restart(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&SessionView::of(&session))
+}
+
+pub(crate) async fn logout(cx: Context) -> Result<Reply> {
+    let session = cx.app.sessions.logout(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&SessionView::of(&session))
+}

@@ -1,0 +1,161 @@
+//! JSON as its sender wrote it: nothing is lost that a reader may want to complain about.
+//!
+//! A derived reader stops at the first fault and lets the last of two equal keys win. Callers are to
+//! hear of every fault at once, and two spellings of one thing are a fault.
+
+use std::{collections::HashSet, fmt};
+
+use domain::Violation;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Flag(bool),
+    Whole(i128),
+    /// A number with a fraction or an exponent, or beyond 64 bits.
+    Fraction,
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// The value in `text`, or what keeps it from being one.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, Violation> {
+        if std::str::from_utf8(text).is_err() {
+            return Err(Violation::new("", "not UTF-8"));
+        }
+        serde_json::from_slice(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Violation::new("", format!("not valid JSON, at line {line} column {column}"))
+        })
+    }
+
+    /// Every key that stands twice in one object.
+    pub(crate) fn repetitions(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        self.look_for_repetitions("", &mut found);
+        found
+    }
+
+    fn look_for_repetitions(&self, pointer: &str, found: &mut Vec<Violation>) {
+        match self {
+            Self::Object(members) => {
+                let mut seen = HashSet::new();
+                for (key, value) in members {
+                    let pointer = within(pointer, key);
+                    if !seen.insert(key) {
+                        found.push(Violation::new(&pointer, "given more than once"));
+                    }
+                    value.look_for_repetitions(&pointer, found);
+                }
+            }
+            Self::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.look_for_repetitions(&format!("{pointer}/{index}"), found);
+                }
+            }
+            Self::Null | Self::Flag(_) | Self::Whole(_) | Self::Fraction | Self::Text(_) => {}
+        }
+    }
+}
+
+/// The JSON pointer to `key` within what `pointer` points at.
+pub(crate) fn within(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Json, E> {
+        Ok(Json::Flag(flag))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Whole(number.into()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Whole(number.into()))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Fraction)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Json, E> {
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_repetition_is_found_wherever_it_stands() {
+        let json = Json::parse(br#"{"a":1,"a":2,"b":[{"c/d":1,"c/d":1}]}"#).unwrap();
+        let found: Vec<_> = json.repetitions().into_iter().map(|fault| fault.field).collect();
+        assert_eq!(found, ["/a", "/b/0/c~1d"]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_fault_of_the_whole() {
+        let deep = "[".repeat(100_000);
+        for text in ["", "{", "{}x", "nul", "{'a':1}", "\"\\ud800\"", "1e999", "[1,]", &deep] {
+            let fault = Json::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(fault.field, "", "{text:.20}");
+        }
+        assert_eq!(Json::parse(b"\"\xff\"").unwrap_err().reason, "not UTF-8");
+        assert!(Json::parse(b"\xef\xbb\xbf{}").is_err());
+    }
+
+    #[test]
+    fn numbers_are_whole_or_not() {
+        let whole = |text: &str| Json::parse(text.as_bytes()).unwrap();
+        assert_eq!(whole("-1"), Json::Whole(-1));
+        assert_eq!(whole("18446744073709551615"), Json::Whole(u64::MAX.into()));
+        for text in ["1.0", "1e2", "18446744073709551616", "-0.5"] {
+            assert_eq!(whole(text), Json::Fraction, "{text}");
+        }
+    }
+}

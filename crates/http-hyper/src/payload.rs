@@ -1,0 +1,137 @@
+//! A request's body: bounded in size and in time, and known to be JSON before it is read as JSON.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::{
+    HeaderMap,
+    body::{Body as _, Incoming},
+    header::{self, HeaderValue},
+};
+
+use crate::{
+    limits::Limits,
+    problem::{Problem, Result},
+};
+
+/// A body that may or may not be read.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    incoming: Incoming,
+    most: usize,
+    within: Duration,
+    read: bool,
+}
+
+impl Payload {
+    pub(crate) fn new(incoming: Incoming, limits: &Limits) -> Self {
+        Self { incoming, most: limits.body_bytes, within: limits.body_time, read: false }
+    }
+
+    /// JSON text, or nothing at all.
+    ///
+    /// # Errors
+    /// 413 when it is too large, 408 when it comes too slowly, 415 when it is not said to be JSON.
+    pub(crate) async fn json(&mut self, headers: &HeaderMap) -> Result<Bytes> {
+        let bytes = self.bytes().await?;
+        if bytes.is_empty() || is_json(headers) {
+            Ok(bytes)
+        } else {
+            Err(Problem::UnsupportedMediaType)
+        }
+    }
+
+    /// Whether nothing of it is left on the connection.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.read || self.incoming.is_end_stream()
+    }
+
+    async fn bytes(&mut self) -> Result<Bytes> {
+        let announced = self.incoming.size_hint().lower();
+        if usize::try_from(announced).map_or(true, |announced| announced > self.most) {
+            return Err(Problem::PayloadTooLarge { limit: self.most });
+        }
+        let (within, most) = (self.within, self.most);
+        let arrival = tokio::time::timeout(within, arrive(&mut self.incoming, most));
+        let bytes = arrival.await.map_err(|_| Problem::BodyTooSlow)??;
+        self.read = true;
+        Ok(bytes)
+    }
+}
+
+async fn arrive(incoming: &mut Incoming, most: usize) -> Result<Bytes> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|_| Problem::invalid("", "the body ended early"))?;
+        // What is no data is trailers, and says nothing to us.
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > most - bytes.len() {
+            return Err(Problem::PayloadTooLarge { limit: most });
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// `application/json`, in UTF-8 if it says in what, as it is.
+fn is_json(headers: &HeaderMap) -> bool {
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return false;
+    }
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
+    let Ok(kind) = kind.to_str() else { return false };
+    let mut parts = kind.split(';').map(str::trim);
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+        && parts.all(is_harmless)
+}
+
+/// A parameter of the media type: a charset must be UTF-8, what else there is means nothing here.
+fn is_harmless(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    !name.trim().eq_ignore_ascii_case("charset")
+        || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said_to_be(kinds: &[&'static str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for kind in kinds {
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        is_json(&headers)
+    }
+
+    #[test]
+    fn json_is_told_by_its_media_type() {
+        for good in [
+            "application/json",
+            "APPLICATION/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; x=y",
+        ] {
+            assert!(said_to_be(&[good]), "{good}");
+        }
+        for bad in
+            ["text/plain", "application/json; charset=latin1", "application/jsonp", "", "*/*"]
+        {
+            assert!(!said_to_be(&[bad]), "{bad}");
+        }
+        assert!(!said_to_be(&[]));
+        assert!(!said_to_be(&["application/json", "application/json"]));
+    }
+
+    #[test]
+    fn compressed_json_is_not_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert!(!is_json(&headers));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+        assert!(is_json(&headers));
+    }
+}

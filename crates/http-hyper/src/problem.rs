@@ -1,0 +1,189 @@
+//! How a request ends badly, and the one place that says what its caller then reads.
+//!
+//! `{ "error": { "code", "message", "details" } }`, `details` always an object. No cause is ever in
+//! it: causes are for the log.
+
+use std::time::Duration;
+
+use domain::{Error, Violation, ports::BoxError};
+use hyper::{
+    StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+use serde_json::{Map, Value, json};
+
+use crate::reply::Reply;
+
+pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
+
+/// What ends a request: the domain's word, or something only HTTP knows of.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Domain(#[from] Error),
+    #[error("no such endpoint")]
+    NoRoute,
+    #[error("this endpoint does not have this method")]
+    MethodNotAllowed { allow: HeaderValue },
+    #[error("the body took too long to arrive")]
+    BodyTooSlow,
+    #[error("the body is larger than this endpoint takes")]
+    PayloadTooLarge { limit: usize },
+    #[error("the body must be application/json in UTF-8, not compressed")]
+    UnsupportedMediaType,
+    /// hyper could not read the request's line or headers, and says so with this status.
+    #[error("the request could not be read")]
+    Unreadable { status: StatusCode },
+    #[error("temporarily unavailable")]
+    DeadlineExceeded,
+    #[error("temporarily unavailable")]
+    Overloaded,
+    #[error("internal error")]
+    Panicked(#[source] BoxError),
+}
+
+/// How many faults one answer names; a body of nothing but faults must not make a larger answer.
+const MOST_FAULTS: usize = 100;
+
+impl Problem {
+    /// Our fault.
+    pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
+        Self::Domain(Error::Internal(cause.into()))
+    }
+
+    /// The request is wrong by itself, in one place.
+    pub(crate) fn invalid(field: &str, reason: &str) -> Self {
+        Self::Domain(Error::Validation(vec![Violation::new(field, reason)]))
+    }
+
+    /// The answer.
+    pub(crate) fn reply(&self) -> Reply {
+        let Wording { status, code, details, retry_after, header } = self.wording();
+        let error = json!({ "code": code, "message": self.to_string(), "details": details });
+        let body = json!({ "error": error }).to_string();
+        let mut reply = Reply::of(status, "application/json", body);
+        if let Some(wait) = retry_after {
+            reply = reply.with(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        if let Some((name, value)) = header {
+            reply = reply.with(name, value);
+        }
+        reply
+    }
+
+    /// The table of all bad ends. No wildcard: a new variant has to be given its words here.
+    fn wording(&self) -> Wording {
+        use StatusCode as Status;
+        match self {
+            Self::Domain(error) => of_domain(error),
+            Self::NoRoute => Wording::new(Status::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed { allow } => {
+                Wording::new(Status::METHOD_NOT_ALLOWED, "method_not_allowed")
+                    .header(header::ALLOW, allow.clone())
+            }
+            Self::BodyTooSlow => Wording::new(Status::REQUEST_TIMEOUT, "request_timeout"),
+            Self::PayloadTooLarge { limit } => {
+                Wording::new(Status::PAYLOAD_TOO_LARGE, "payload_too_large")
+                    .detail("maxBytes", json!(limit))
+            }
+            Self::UnsupportedMediaType => {
+                Wording::new(Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::Unreadable { status } => Wording::new(*status, unreadable_code(*status)),
+            Self::DeadlineExceeded | Self::Overloaded => {
+                Wording::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(RETRY_AFTER)
+            }
+            Self::Panicked(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+/// What an unavailable answer advises when nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+fn of_domain(error: &Error) -> Wording {
+    use StatusCode as Status;
+    match error {
+        Error::Validation(faults) => {
+            Wording::new(Status::BAD_REQUEST, "validation_error").faults(faults)
+        }
+        Error::Unauthorized => Wording::new(Status::UNAUTHORIZED, "unauthorized")
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        Error::Forbidden => Wording::new(Status::FORBIDDEN, "forbidden"),
+        Error::NotFound { noun: _ } => Wording::new(Status::NOT_FOUND, "not_found"),
+        Error::NotYet { noun: _, retry_after } => {
+            Wording::new(Status::NOT_FOUND, "not_found").after(*retry_after)
+        }
+        Error::Conflict { message: _, retry_after } => {
+            let wording = Wording::new(Status::CONFLICT, "conflict");
+            Wording { retry_after: *retry_after, ..wording }
+        }
+        Error::PreconditionFailed => {
+            Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
+        }
+        Error::RateLimited { retry_after } => {
+            Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited").after(*retry_after)
+        }
+        Error::NotImplemented => Wording::new(Status::NOT_IMPLEMENTED, "not_implemented"),
+        Error::Unavailable { retry_after, source: _ } => {
+            Wording::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(*retry_after)
+        }
+        Error::Internal(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn unreadable_code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
+            "headers_too_large"
+        }
+        _ => "validation_error",
+    }
+}
+
+struct Wording {
+    status: StatusCode,
+    code: &'static str,
+    details: Map<String, Value>,
+    retry_after: Option<Duration>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Wording {
+    fn new(status: StatusCode, code: &'static str) -> Self {
+        Self { status, code, details: Map::new(), retry_after: None, header: None }
+    }
+
+    fn after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    fn detail(mut self, name: &str, value: Value) -> Self {
+        self.details.insert(name.to_owned(), value);
+        self
+    }
+
+    fn faults(self, faults: &[Violation]) -> Self {
+        let fields: Vec<_> = faults.iter().take(MOST_FAULTS).map(fault).collect();
+        let wording = self.detail("fields", Value::Array(fields));
+        match faults.len().saturating_sub(MOST_FAULTS) {
+            0 => wording,
+            more => wording.detail("omitted", json!(more)),
+        }
+    }
+}
+
+/// A place in the body is a JSON pointer, `""` for the whole; anything else is a query parameter.
+fn fault(Violation { field, reason }: &Violation) -> Value {
+    let kind = if field.is_empty() || field.starts_with('/') { "pointer" } else { "parameter" };
+    json!({ kind: field, "reason": reason })
+}
+
+/// Rounded up, so that whoever comes back does not come too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}

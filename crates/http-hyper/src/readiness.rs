@@ -1,0 +1,20 @@
+//! Whether the service can do its work now, asked of whoever put it together.
+
+use async_trait::async_trait;
+
+/// One thing the service needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is asked after: `database`, `key_set`.
+    pub name: &'static str,
+    /// Whether it can be used now. Why not is for the log of whoever checks, never for the answer.
+    pub ready: bool,
+}
+
+/// Says what is ready.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Every check. Must end within a few seconds by itself; when it does not, the answer is that
+    /// nothing is ready.
+    async fn checks(&self) -> Vec<Check>;
+}

@@ -1,0 +1,91 @@
+//! An answer before it meets the wire, and the headers that every answer carries.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+use serde::Serialize;
+
+use crate::{
+    problem::{Problem, Result},
+    request_id::{RequestId, X_REQUEST_ID},
+};
+
+/// What is sent back.
+pub(crate) type Body = Full<Bytes>;
+
+/// On every answer, also those to requests nobody could read. Answers are never pages, and never
+/// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it.
+pub(crate) const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// 204.
+    pub(crate) fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// 200 with this JSON.
+    pub(crate) fn ok(view: &impl Serialize) -> Result<Self> {
+        Self::json(StatusCode::OK, view)
+    }
+
+    /// 201 with this JSON; the new thing is at `location`.
+    pub(crate) fn created(location: &str, view: &impl Serialize) -> Result<Self> {
+        let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
+        Ok(Self::json(StatusCode::CREATED, view)?.with(header::LOCATION, location))
+    }
+
+    /// This JSON.
+    pub(crate) fn json(status: StatusCode, view: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(view).map_err(Problem::internal)?;
+        Ok(Self::of(status, "application/json", body))
+    }
+
+    /// Any content.
+    pub(crate) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Self {
+        let reply = Self { status, headers: HeaderMap::new(), body: body.into() };
+        reply.with(header::CONTENT_TYPE, HeaderValue::from_static(kind))
+    }
+
+    /// With this header besides.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// As hyper sends it. To a HEAD goes everything but the body.
+    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Body> {
+        let length = HeaderValue::from(self.body.len());
+        let body = if head_only { Bytes::new() } else { self.body };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        let headers = response.headers_mut();
+        if head_only && self.status != StatusCode::NO_CONTENT {
+            headers.insert(header::CONTENT_LENGTH, length);
+        }
+        for (name, value) in ON_EVERY_ANSWER {
+            headers.insert(name, value);
+        }
+        headers.insert(X_REQUEST_ID, id.value());
+        response
+    }
+}

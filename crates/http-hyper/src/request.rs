@@ -1,0 +1,113 @@
+//! What a handler gets: who is asking, and what was asked, both already admitted.
+
+use std::sync::Arc;
+
+use domain::{Caller, Error};
+use hyper::{HeaderMap, http::request::Parts};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{Intake, Needs, Operation},
+    app::Resources,
+    fields::Fields,
+    payload::Payload,
+    problem::{Problem, Result},
+    query::Query,
+    routes::Parameters,
+};
+
+/// One request, as its handler sees it.
+pub(crate) struct Context {
+    pub(crate) app: Arc<Resources>,
+    pub(crate) headers: HeaderMap,
+    caller: Option<Caller>,
+    path: Parameters,
+    input: Input,
+    waiting: CancellationToken,
+}
+
+/// What the caller says beyond the path.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    pub(crate) query: Query,
+    pub(crate) body: Fields,
+}
+
+impl Input {
+    /// Query and body of a request for this operation. What is wrong inside them is told by
+    /// [`Context::read`], all at once.
+    pub(crate) async fn of(row: &Operation, head: &Parts, payload: &mut Payload) -> Result<Self> {
+        let query = match row.needs {
+            Needs::Nothing => Query::default(),
+            _ => Query::parse(head.uri.query().unwrap_or_default(), row.query),
+        };
+        let body = match row.intake {
+            Intake::Ignored => Fields::default(),
+            Intake::Empty | Intake::Json => Fields::parse(&payload.json(&head.headers).await?),
+        };
+        let input = Self { query, body };
+        if row.reads_nothing() {
+            input.finish()?;
+            return Ok(Self::default());
+        }
+        Ok(input)
+    }
+
+    fn finish(self) -> Result<()> {
+        let mut faults = self.query.finish();
+        faults.extend(self.body.finish());
+        if faults.is_empty() { Ok(()) } else { Err(Problem::Domain(Error::Validation(faults))) }
+    }
+}
+
+impl Context {
+    pub(crate) fn new(
+        app: Arc<Resources>,
+        head: Parts,
+        caller: Option<Caller>,
+        path: Parameters,
+        input: Input,
+        waiting: CancellationToken,
+    ) -> Self {
+        Self { app, headers: head.headers, caller, path, input, waiting }
+    }
+
+    /// Who is asking.
+    ///
+    /// # Errors
+    /// 401 on an endpoint that needs nothing: nobody was asked there.
+    pub(crate) fn caller(&self) -> Result<&Caller> {
+        self.caller.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
+    }
+
+    /// A path parameter.
+    pub(crate) fn path(&self, name: &str) -> &str {
+        self.path.get(name)
+    }
+
+    /// Takes what is wanted out of query and body.
+    ///
+    /// # Errors
+    /// 400 with everything that is wrong with them, also what nobody asked for.
+    pub(crate) fn read<T>(&mut self, take: impl FnOnce(&mut Input) -> T) -> Result<T> {
+        let mut input = std::mem::take(&mut self.input);
+        let taken = take(&mut input);
+        input.finish()?;
+        Ok(taken)
+    }
+
+    /// Waits for something that may take long, but no longer than the caller does, nor beyond the
+    /// service's stop. What was begun before the wait goes on.
+    ///
+    /// # Errors
+    /// 503 when it is cut short.
+    pub(crate) async fn wait<T>(&self, what: impl Future<Output = domain::Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            outcome = what => Ok(outcome?),
+            () = self.waiting.cancelled() => {
+                Err(Error::unavailable("the service is stopping, or nobody waits any more").into())
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From method and path to a row of a table, and what to answer when there is none.
+//!
+//! `{session}:logout` beside `{session}` works because the longest suffix wins. A segment whose
+//! colon no row asks for is no endpoint of ours, so an unknown verb is *not found* for everybody;
+//! `%3A` is not the colon of a verb but a letter of an id, and no id has it.
+
+use hyper::{Method, header::HeaderValue};
+use percent_encoding::percent_decode_str;
+
+use crate::problem::{Problem, Result};
+
+/// The way to a table's rows.
+pub(crate) struct Routes<T> {
+    tree: matchit::Router<usize>,
+    places: Vec<Place<T>>,
+}
+
+struct Place<T> {
+    template: &'static str,
+    methods: Vec<(Method, T)>,
+    allow: HeaderValue,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(crate) enum Hit<T> {
+    /// To this row, with these path parameters.
+    Row(T, Parameters),
+    /// It asks what may be asked: `Allow`.
+    Options(HeaderValue),
+}
+
+/// What stands in the variable segments of a path, decoded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Empty when the segment is not UTF-8 once decoded: there is no such thing.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+impl<T: Copy> Routes<T> {
+    /// The routes of a table that is part of the program.
+    pub(crate) fn of(rows: impl IntoIterator<Item = (Method, &'static str, T)>) -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "such tables are constant, and every test opens them"
+        )]
+        Self::new(rows).expect("two templates of a table cannot be told apart")
+    }
+
+    /// The routes of any table: each row's method, template and self.
+    ///
+    /// # Errors
+    /// When two templates cannot be told apart.
+    fn new(
+        rows: impl IntoIterator<Item = (Method, &'static str, T)>,
+    ) -> Result<Self, matchit::InsertError> {
+        let mut places: Vec<Place<T>> = Vec::new();
+        for (method, template, row) in rows {
+            match places.iter_mut().find(|place| place.template == template) {
+                Some(place) => place.methods.push((method, row)),
+                None => places.push(Place {
+                    template,
+                    methods: vec![(method, row)],
+                    allow: HeaderValue::from_static(""),
+                }),
+            }
+        }
+        let mut tree = matchit::Router::new();
+        for (index, place) in places.iter_mut().enumerate() {
+            tree.insert(place.template, index)?;
+            place.allow = allow(&place.methods);
+        }
+        Ok(Self { tree, places })
+    }
+
+    /// Where this request goes.
+    ///
+    /// # Errors
+    /// [`Problem::NoRoute`], or [`Problem::MethodNotAllowed`] when the path has other methods.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Hit<T>> {
+        let found = self.tree.at(path).map_err(|_| Problem::NoRoute)?;
+        if found.params.iter().any(|(_, value)| value.contains(':')) {
+            return Err(Problem::NoRoute);
+        }
+        let place = self.places.get(*found.value).ok_or(Problem::NoRoute)?;
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        if let Some((_, row)) = place.methods.iter().find(|(known, _)| known == wanted) {
+            let decoded = found.params.iter().map(|(name, value)| {
+                let value = percent_decode_str(value).decode_utf8();
+                (name.to_owned(), value.map_or_else(|_| String::new(), Into::into))
+            });
+            return Ok(Hit::Row(*row, Parameters(decoded.collect())));
+        }
+        if method == Method::OPTIONS {
+            return Ok(Hit::Options(place.allow.clone()));
+        }
+        Err(Problem::MethodNotAllowed { allow: place.allow.clone() })
+    }
+}
+
+fn allow<T>(methods: &[(Method, T)]) -> HeaderValue {
+    let mut names: Vec<_> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.sort_unstable();
+    HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes<&'static str> {
+        Routes::new([
+            (Method::GET, "/s/{session}", "view"),
+            (Method::DELETE, "/s/{session}", "delete"),
+            (Method::POST, "/s/{session}:logout", "logout"),
+            (Method::GET, "/s/{session}/qr", "qr"),
+        ])
+        .unwrap()
+    }
+
+    fn row(method: &Method, path: &str) -> Option<(&'static str, String)> {
+        match routes().find(method, path) {
+            Ok(Hit::Row(row, parameters)) => Some((row, parameters.get("session").to_owned())),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_verb_is_told_from_an_id() {
+        assert_eq!(row(&Method::POST, "/s/x:logout"), Some(("logout", "x".to_owned())));
+        assert_eq!(row(&Method::HEAD, "/s/x"), Some(("view", "x".to_owned())));
+        assert_eq!(row(&Method::GET, "/s/x%3Alogout"), Some(("view", "x:logout".to_owned())));
+        assert_eq!(row(&Method::GET, "/s/x/qr"), Some(("qr", "x".to_owned())));
+    }
+
+    #[test]
+    fn what_the_table_does_not_say_is_no_route() {
+        for path in ["/s", "/s/", "/s/x/", "/s/x:bogus", "/s/:logout", "/s//qr", "/s/x:a:logout"] {
+            let found = routes().find(&Method::POST, path);
+            assert!(matches!(found, Err(Problem::NoRoute)), "{path} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_text_is_empty() {
+        assert_eq!(row(&Method::GET, "/s/%ff%fe"), Some(("view", String::new())));
+        assert_eq!(row(&Method::GET, "/s/%zz"), Some(("view", "%zz".to_owned())));
+    }
+
+    #[test]
+    fn other_methods_hear_which_ones_there_are() {
+        let Err(Problem::MethodNotAllowed { allow }) = routes().find(&Method::PUT, "/s/x") else {
+            panic!("PUT is no method of it");
+        };
+        assert_eq!(allow, "DELETE, GET, HEAD, OPTIONS");
+        let Ok(Hit::Options(allow)) = routes().find(&Method::OPTIONS, "/s/x:logout") else {
+            panic!("OPTIONS is answered everywhere");
+        };
+        assert_eq!(allow, "OPTIONS, POST");
+    }
+}

@@ -1,0 +1,172 @@
+//! What happens to every request on every listener, around whatever the listener's site answers.
+//!
+//! The work of a request is a task of its own: a panic in it is one 500, and a caller that hangs up,
+//! or a deadline, abandons the wait and never a half-done write.
+
+use std::{any::Any, sync::Arc};
+
+use async_trait::async_trait;
+use domain::ports::Environment;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, body::Incoming, http::request::Parts,
+};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+use crate::{
+    limits::Limits,
+    payload::Payload,
+    problem::{Problem, Result},
+    record::{Notes, Record},
+    reply::{Body, ON_EVERY_ANSWER, Reply},
+    request_id::{RequestId, X_REQUEST_ID},
+};
+
+/// What a listener answers, and how it words what goes wrong.
+#[async_trait]
+pub(crate) trait Site: Send + Sync + 'static {
+    async fn answer(&self, visit: &mut Visit) -> Result<Reply>;
+
+    /// As this site's callers expect it.
+    fn word(&self, problem: &Problem) -> Reply {
+        problem.reply()
+    }
+}
+
+/// A request on its way through a site.
+pub(crate) struct Visit {
+    pub(crate) head: Parts,
+    pub(crate) payload: Payload,
+    pub(crate) notes: Arc<Notes>,
+    /// Ends when nobody waits for the answer any more, or the service stops.
+    pub(crate) waiting: CancellationToken,
+}
+
+impl Visit {
+    /// Takes the head, for whoever needs it whole.
+    pub(crate) fn take_head(&mut self) -> Parts {
+        let mut empty = Request::new(()).into_parts().0;
+        std::mem::swap(&mut empty, &mut self.head);
+        empty
+    }
+}
+
+/// What listens: a site and its limits. [`serve`](crate::serve) opens it.
+#[derive(Clone)]
+pub struct Door {
+    site: Arc<dyn Site>,
+    environment: Arc<dyn Environment>,
+    limits: Arc<Limits>,
+    room: Arc<Semaphore>,
+}
+
+/// What of a running server a request touches.
+#[derive(Clone, Debug)]
+pub(crate) struct House {
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Door {
+    pub(crate) fn new(
+        site: Arc<dyn Site>,
+        environment: Arc<dyn Environment>,
+        limits: Limits,
+    ) -> Self {
+        let room = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
+        Self { site, environment, limits: Arc::new(limits), room }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Answers one request. Also says whether its body was read to the end.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        house: &House,
+    ) -> (Response<Body>, bool) {
+        let (head, incoming) = request.into_parts();
+        let id = RequestId::of(&head.headers, &*self.environment);
+        let head_only = head.method == Method::HEAD;
+        let notes = Arc::new(Notes::default());
+        let record = Record::open(&head.method, &id, notes.clone());
+        let visit = Visit {
+            head,
+            payload: Payload::new(incoming, &self.limits),
+            notes,
+            waiting: house.stop.child_token(),
+        };
+        let (outcome, spent) = self.visit(visit, &id, house).await;
+        let reply = match outcome {
+            Ok(reply) => {
+                record.close(&reply, None);
+                reply
+            }
+            Err(problem) => {
+                let reply = self.site.word(&problem);
+                record.close(&reply, Some(&problem));
+                reply
+            }
+        };
+        (reply.respond(&id, head_only), spent)
+    }
+
+    async fn visit(
+        &self,
+        mut visit: Visit,
+        id: &RequestId,
+        house: &House,
+    ) -> (Result<Reply>, bool) {
+        let Ok(room) = self.room.clone().try_acquire_owned() else {
+            return (Err(Problem::Overloaded), false);
+        };
+        // Dropped with this wait, whatever ends it.
+        let _waiting = visit.waiting.clone().drop_guard();
+        let (site, span) = (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
+        let work = async move {
+            let answer = site.answer(&mut visit).await;
+            drop(room);
+            (answer, visit.payload.is_spent())
+        };
+        let task = house.tasks.spawn(work.instrument(span));
+        match tokio::time::timeout(self.limits.request_time, task).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(broken)) => match broken.try_into_panic() {
+                Ok(payload) => (Err(Problem::Panicked(words_of(&*payload).into())), false),
+                Err(_) => (Err(Problem::Overloaded), false),
+            },
+            Err(_) => (Err(Problem::DeadlineExceeded), false),
+        }
+    }
+
+    /// The whole text of an answer to what hyper could not read as a request.
+    pub(crate) fn apology(&self, status: StatusCode) -> Vec<u8> {
+        let id = RequestId::mint(&*self.environment);
+        tracing::info!(status = status.as_u16(), request_id = id.as_str(), "unreadable request");
+        let reply = self.site.word(&Problem::Unreadable { status });
+        let reason = status.canonical_reason().unwrap_or_default();
+        let mut text = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+        let mut headers: HeaderMap = reply.headers;
+        headers.extend(ON_EVERY_ANSWER);
+        headers.insert(X_REQUEST_ID, id.value());
+        for (name, value) in &headers {
+            text.extend_from_slice(name.as_str().as_bytes());
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        let length = reply.body.len();
+        text.extend(format!("connection: close\r\ncontent-length: {length}\r\n\r\n").bytes());
+        text.extend_from_slice(&reply.body);
+        text
+    }
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", words.unwrap_or("without words"))
+}

@@ -1,0 +1,56 @@
+//! What `GET …/me` shows.
+
+use domain::WhoIsAttached;
+use serde::Serialize;
+
+/// Who is attached to a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityView {
+    /// The session.
+    pub session_id: String,
+    /// As in the session itself.
+    pub status: &'static str,
+    /// Logged in to WhatsApp at this moment, by the word of the node that holds it.
+    pub connected: bool,
+    /// Digits only.
+    pub phone_number: String,
+    /// `number:device@s.whatsapp.net`
+    pub wa_jid: String,
+    /// `lid:device@lid`
+    pub wa_lid: Option<String>,
+    /// The device's number on the account.
+    pub device_id: u32,
+    /// The name the account shows.
+    pub push_name: Option<String>,
+}
+
+impl IdentityView {
+    /// An example.
+    pub fn sample() -> Self {
+        Self {
+            session_id: "sess_01JGXS1DN00000000000000001".to_owned(),
+            status: "working",
+            connected: true,
+            phone_number: "15550000001".to_owned(),
+            wa_jid: "15550000001:7@s.whatsapp.net".to_owned(),
+            wa_lid: Some("915550000001:7@lid".to_owned()),
+            device_id: 7,
+            push_name: Some("Front desk".to_owned()),
+        }
+    }
+
+    pub(crate) fn of(attached: &WhoIsAttached) -> Self {
+        let (session, identity) = (&attached.session, attached.identity.clone());
+        Self {
+            session_id: session.id.as_str().to_owned(),
+            status: session.seen.status.as_str(),
+            connected: attached.connected,
+            phone_number: identity.phone,
+            wa_jid: identity.jid,
+            wa_lid: identity.lid,
+            device_id: identity.device,
+            push_name: identity.push_name,
+        }
+    }
+}

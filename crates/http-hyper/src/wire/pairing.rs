@@ -1,0 +1,82 @@
+//! The codes a phone is linked by.
+
+use domain::{PairingCode, QrCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::fields::Fields;
+
+/// A QR code to scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QrView {
+    /// What the picture says.
+    pub code: String,
+    /// When the next one replaces it.
+    pub expires_at: i64,
+    /// Which one of `attempts` it is, from 1.
+    pub attempt: u32,
+    /// How many there are before the pairing ends.
+    pub attempts: u32,
+}
+
+/// A code to type on the phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PairingCodeView {
+    /// `ABCD-1234`
+    pub code: String,
+    /// When it stops working.
+    pub expires_at: i64,
+}
+
+/// What a pairing code is asked for with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairingCodeSpec {
+    /// 7–15 digits, in international form without the plus.
+    pub phone: String,
+}
+
+impl QrView {
+    /// An example.
+    pub fn sample() -> Self {
+        Self {
+            code: "2@q0,w1,e2,r3".to_owned(),
+            expires_at: 1_767_254_460_000,
+            attempt: 1,
+            attempts: 6,
+        }
+    }
+
+    pub(crate) fn of(code: &QrCode) -> Self {
+        Self {
+            code: code.text.clone(),
+            expires_at: code.expires_at.millis(),
+            attempt: code.number,
+            attempts: code.of,
+        }
+    }
+}
+
+impl PairingCodeView {
+    /// An example.
+    pub fn sample() -> Self {
+        Self { code: "ABCD-1234".to_owned(), expires_at: 1_767_254_580_000 }
+    }
+
+    pub(crate) fn of(code: &PairingCode) -> Self {
+        Self { code: code.dashed(), expires_at: code.expires_at.millis() }
+    }
+}
+
+impl PairingCodeSpec {
+    /// An example.
+    pub fn sample() -> Value {
+        json!({ "phone": "15550000001" })
+    }
+
+    pub(crate) fn read(fields: &mut Fields) -> Self {
+        let phone = fields.required_text("phone");
+        Self { phone: phone.unwrap_or_default() }
+    }
+}

@@ -1,0 +1,215 @@
+//! A session as callers see it, and what they make one with.
+
+use std::collections::BTreeMap;
+
+use domain::{MAX_RATE, Session, Settings, StatusReason};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::fields::Fields;
+
+/// One attached, or to-be-attached, WhatsApp number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    /// Its name.
+    pub id: String,
+    /// Whose it is.
+    pub organization_id: String,
+    /// The person who made it; `None` when a key did.
+    pub created_by_user_id: Option<String>,
+    /// The node it lives on, once it needed one.
+    pub gateway_id: Option<String>,
+    /// A name for people.
+    pub label: Option<String>,
+    /// What its connection does: `stopped`, `starting`, `scan_qr_code`, `working`, `failed`.
+    pub status: &'static str,
+    /// Why, when it is not simply what was wanted.
+    pub status_reason: Option<StatusReasonView>,
+    /// What its owner wants: `running` or `stopped`.
+    pub desired: &'static str,
+    /// Digits only; `None` while no phone is linked, like the next four.
+    pub phone_number: Option<String>,
+    /// `number:device@s.whatsapp.net`
+    pub wa_jid: Option<String>,
+    /// `lid:device@lid`
+    pub wa_lid: Option<String>,
+    /// The device's number on the account.
+    pub device_id: Option<u32>,
+    /// The name the account shows.
+    pub push_name: Option<String>,
+    /// Mark incoming messages as read.
+    pub auto_read: bool,
+    /// Show "typing…" before a message is sent.
+    pub presence_typing: bool,
+    /// At most so many messages a minute.
+    pub rate_per_min: Option<u32>,
+    /// At most so many messages an hour.
+    pub rate_per_hour: Option<u32>,
+    /// Set apart for the platform's own use.
+    pub is_admin_session: bool,
+    /// The owner's own notes.
+    pub metadata: BTreeMap<String, String>,
+    /// When it last became `working`.
+    pub last_connected_at: Option<i64>,
+    /// When it was made.
+    pub created_at: i64,
+    /// When anything of this last changed.
+    pub updated_at: i64,
+    /// Grows with every change.
+    pub version: u64,
+}
+
+/// Why a session's status is what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusReasonView {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+    /// Since when.
+    pub since: i64,
+    /// When it is tried again without being asked.
+    pub retry_at: Option<i64>,
+}
+
+/// What a session is made with. Everything is optional.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSpec {
+    /// What its owner sets.
+    pub settings: Settings,
+    /// Begin pairing now.
+    pub start: bool,
+}
+
+impl SessionView {
+    /// An example.
+    pub fn sample() -> Self {
+        Self {
+            id: "sess_01JGXS1DN00000000000000001".to_owned(),
+            organization_id: "acme".to_owned(),
+            created_by_user_id: Some("user_1".to_owned()),
+            gateway_id: Some("gw-sg-1".to_owned()),
+            label: Some("Front desk".to_owned()),
+            status: "failed",
+            status_reason: Some(StatusReasonView {
+                code: "connect_failed",
+                message: "WhatsApp cannot be reached".to_owned(),
+                since: 1_767_254_400_000,
+                retry_at: Some(1_767_254_430_000),
+            }),
+            desired: "running",
+            phone_number: Some("15550000001".to_owned()),
+            wa_jid: Some("15550000001:7@s.whatsapp.net".to_owned()),
+            wa_lid: Some("915550000001:7@lid".to_owned()),
+            device_id: Some(7),
+            push_name: Some("Front desk".to_owned()),
+            auto_read: false,
+            presence_typing: true,
+            rate_per_min: Some(20),
+            rate_per_hour: None,
+            is_admin_session: false,
+            metadata: [("branch".to_owned(), "north".to_owned())].into(),
+            last_connected_at: Some(1_767_254_300_000),
+            created_at: 1_767_254_200_000,
+            updated_at: 1_767_254_400_000,
+            version: 7,
+        }
+    }
+
+    pub(crate) fn of(session: &Session) -> Self {
+        let Session { settings, seen, wanted, .. } = session;
+        let identity = seen.identity.as_ref();
+        Self {
+            id: session.id.as_str().to_owned(),
+            organization_id: session.organization.as_str().to_owned(),
+            created_by_user_id: session.created_by.as_ref().map(|user| user.as_str().to_owned()),
+            gateway_id: session.gateway.as_ref().map(|gateway| gateway.as_str().to_owned()),
+            label: settings.label.clone(),
+            status: seen.status.as_str(),
+            status_reason: seen.reason.as_ref().map(StatusReasonView::of),
+            desired: wanted.desired.as_str(),
+            phone_number: identity.map(|identity| identity.phone.clone()),
+            wa_jid: identity.map(|identity| identity.jid.clone()),
+            wa_lid: identity.and_then(|identity| identity.lid.clone()),
+            device_id: identity.map(|identity| identity.device),
+            push_name: identity.and_then(|identity| identity.push_name.clone()),
+            auto_read: settings.auto_read,
+            presence_typing: settings.presence_typing,
+            rate_per_min: settings.rate_per_min,
+            rate_per_hour: settings.rate_per_hour,
+            is_admin_session: session.is_admin_session,
+            metadata: settings.metadata.clone(),
+            last_connected_at: seen.last_connected_at.map(domain::Timestamp::millis),
+            created_at: session.created_at.millis(),
+            updated_at: session.updated_at.millis(),
+            version: session.version.0,
+        }
+    }
+}
+
+impl StatusReasonView {
+    fn of(reason: &StatusReason) -> Self {
+        Self {
+            code: reason.code.as_str(),
+            message: reason.message.clone(),
+            since: reason.since.millis(),
+            retry_at: reason.retry_at.map(domain::Timestamp::millis),
+        }
+    }
+}
+
+impl SessionSpec {
+    /// An example.
+    pub fn sample() -> Value {
+        json!({
+            "label": "Front desk",
+            "autoRead": false,
+            "presenceTyping": true,
+            "ratePerMin": 20,
+            "ratePerHour": null,
+            "metadata": { "branch": "north" },
+            "start": true
+        })
+    }
+
+    pub(crate) fn read(fields: &mut Fields) -> Self {
+        let settings = Settings {
+            label: fields.text("label"),
+            auto_read: fields.flag("autoRead").unwrap_or_default(),
+            presence_typing: fields.flag("presenceTyping").unwrap_or_default(),
+            rate_per_min: fields.count("ratePerMin", MAX_RATE),
+            rate_per_hour: fields.count("ratePerHour", MAX_RATE),
+            metadata: fields.texts("metadata"),
+        };
+        // What is of the right type may still be out of bounds, and is told with the rest.
+        fields.blame(settings.violations());
+        Self { settings, start: fields.flag("start").unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_can_be_sent() {
+        let mut fields = Fields::parse(SessionSpec::sample().to_string().as_bytes());
+        let spec = SessionSpec::read(&mut fields);
+        assert_eq!(fields.finish(), []);
+        assert_eq!((spec.settings.label.as_deref(), spec.start), (Some("Front desk"), true));
+    }
+
+    #[test]
+    fn every_field_is_always_present() {
+        let shown = serde_json::to_value(SessionView::sample()).unwrap();
+        let mut names: Vec<_> = shown.as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        let expected = "autoRead createdAt createdByUserId desired deviceId gatewayId id \
+            isAdminSession label lastConnectedAt metadata organizationId phoneNumber \
+            presenceTyping pushName ratePerHour ratePerMin status statusReason updatedAt version \
+            waJid waLid";
+        assert_eq!(names.join(" "), expected);
+    }
+}

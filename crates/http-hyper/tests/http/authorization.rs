@@ -1,0 +1,283 @@
+//! Who gets in where: laws over the whole table, so that a new endpoint is judged before anybody
+//! thinks of it.
+
+use domain::{
+    Actor, SessionId,
+    testing::{CANARY, World},
+};
+use http_hyper::{
+    api::{Intake, Needs, Operation, operations},
+    wire,
+};
+use hyper::Method;
+use serde_json::Value;
+
+use crate::{
+    client::{Answer, BOTH, Version},
+    house::House,
+};
+
+fn of_sessions() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| row.path.contains("{session}"))
+}
+
+fn guarded() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| row.needs != Needs::Nothing)
+}
+
+fn body(row: &Operation) -> Option<Value> {
+    match row.name {
+        "session_create" => Some(wire::SessionSpec::sample()),
+        "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
+        name => {
+            assert_ne!(row.intake, Intake::Json, "{name} needs a sample here");
+            None
+        }
+    }
+}
+
+async fn walk(house: &House, version: Version, caller: &str, row: &Operation, id: &str) -> Answer {
+    let path = row.path.replace("{session}", id);
+    let answer = house.say(version, caller, row.method.as_str(), &path, body(row).as_ref()).await;
+    answer.assert_well_formed(&format!("{row:?} as {caller:?}"));
+    answer
+}
+
+/// A session for which this operation succeeds and, if it changes anything, changes something.
+async fn ready_for(house: &House, row: &Operation) -> String {
+    let session = match row.name {
+        "session_qr" | "session_pairing_code" => house.pairing().await,
+        "session_start" => {
+            let linked = house.linked().await;
+            house.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
+            house.hand.round().await;
+            linked
+        }
+        _ => house.linked().await,
+    };
+    session.id.as_str().to_owned()
+}
+
+/// Names under which there is nothing, each for another reason.
+async fn missing(house: &House) -> [String; 4] {
+    let deleted = house.linked().await.id.as_str().to_owned();
+    house.world.sessions.delete(&World::acme(), &deleted, None).await.unwrap();
+    let never = SessionId::mint(7 << 100).as_str().to_owned();
+    [deleted, never, "no-such-name".to_owned(), "%ff%00".to_owned()]
+}
+
+#[tokio::test]
+async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
+    let house = House::open().await;
+    for row in guarded() {
+        let id = ready_for(&house, row).await;
+        let before = house.world.memory.events().len();
+        let answer = walk(&house, Version::One, "acme", row, &id).await;
+        assert!(answer.status.is_success(), "{row:?}: {answer:?}");
+        let events = house.world.memory.events().split_off(before);
+        let by_user = |actor: &Actor| matches!(actor, Actor::User(Some(_)));
+        let signed = events.iter().any(|event| by_user(&event.actor));
+        let changes = row.method != Method::GET;
+        assert_eq!(signed, changes, "{row:?} left {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_tell_hidden_from_missing() {
+    let house = House::open().await;
+    let missing = missing(&house).await;
+    for row in of_sessions() {
+        let hidden = ready_for(&house, row).await;
+        let other = ready_for(&house, row).await;
+        let before = house.fingerprint();
+        for version in BOTH {
+            for caller in ["zeta".to_owned(), format!("only-{other}")] {
+                let told = walk(&house, version, &caller, row, &hidden).await;
+                assert_eq!((told.status.as_u16(), told.code().as_str()), (404, "not_found"));
+                for name in &missing {
+                    let not_there = walk(&house, version, &caller, row, name).await;
+                    assert_eq!(told.comparable(), not_there.comparable(), "{row:?} {name}");
+                }
+            }
+            // Nor can its owner tell one of its own that is gone from one that never was.
+            let gone = walk(&house, version, "acme", row, &missing[0]).await;
+            let never = walk(&house, version, "acme", row, &missing[1]).await;
+            assert_eq!(gone.comparable(), never.comparable(), "{row:?}");
+            assert_eq!(gone.status, 404);
+        }
+        assert_eq!(house.fingerprint(), before, "{row:?} changed something for a stranger");
+    }
+}
+
+#[tokio::test]
+async fn a_head_tells_a_stranger_no_more_than_a_get() {
+    let house = House::open().await;
+    let hidden = house.linked().await.id.as_str().to_owned();
+    let never = SessionId::mint(7 << 100).as_str().to_owned();
+    for row in of_sessions().filter(|row| row.method == Method::GET) {
+        let head = |id: &str| {
+            let path = row.path.replace("{session}", id);
+            let house = &house;
+            async move { house.ask("zeta", "HEAD", &path).await }
+        };
+        let (told, not_there) = (head(&hidden).await, head(&never).await);
+        assert_eq!(told.comparable(), not_there.comparable(), "{row:?}");
+        assert!(told.status == 404 && told.body.is_empty(), "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
+    let house = House::open().await;
+    let missing = missing(&house).await;
+    let mine = house.linked().await.id.as_str().to_owned();
+    let before = house.fingerprint();
+    for row in guarded() {
+        for caller in ["member", "nowhere", "operator"] {
+            let refused = walk(&house, Version::One, caller, row, &mine).await;
+            assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "forbidden"));
+            for name in &missing {
+                let other = walk(&house, Version::Two, caller, row, name).await;
+                assert_eq!(refused.status, other.status, "{row:?}");
+                assert_eq!(refused.body, other.body, "{row:?}");
+            }
+            // Whatever the body and the query say.
+            let path = format!("{}?nonsense=1", row.path.replace("{session}", &mine));
+            let nonsense = Value::from("nonsense");
+            let body = (row.method == Method::POST).then_some(&nonsense);
+            let wrong = house.say(Version::One, caller, row.method.as_str(), &path, body).await;
+            assert_eq!(refused.comparable(), wrong.comparable(), "{row:?}");
+        }
+    }
+    assert_eq!(house.fingerprint(), before);
+}
+
+#[tokio::test]
+async fn a_caller_confined_to_sessions_makes_none() {
+    let house = House::open().await;
+    let mine = house.linked().await.id.as_str().to_owned();
+    let caller = format!("only-{mine}");
+    let before = house.fingerprint();
+    for body in [wire::SessionSpec::sample(), Value::from(7)] {
+        let answer = house.post(&caller, "/api/v1/sessions", &body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"));
+    }
+    let list = house.ask(&caller, "GET", "/api/v1/sessions").await.json();
+    house.world.acme_session().await;
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+    assert_ne!(house.fingerprint(), before);
+    assert_eq!(list, house.ask(&caller, "GET", "/api/v1/sessions").await.json());
+}
+
+#[tokio::test]
+async fn a_401_is_mute_and_the_same_for_every_cause() {
+    let house = House::open().await;
+    let mine = house.linked().await.id.as_str().to_owned();
+    let before = house.fingerprint();
+    let reference = walk(&house, Version::One, "", guarded().next().unwrap(), &mine).await;
+    assert_eq!((reference.status.as_u16(), reference.code().as_str()), (401, "unauthorized"));
+    assert_eq!(reference.header("www-authenticate"), "Bearer");
+    for row in guarded() {
+        for caller in ["", "garbage", "revoked"] {
+            for id in [mine.as_str(), "no-such-name"] {
+                let refused = walk(&house, Version::One, caller, row, id).await;
+                assert_eq!(refused.comparable(), reference.comparable(), "{row:?} {caller}");
+            }
+        }
+    }
+    assert_eq!(house.fingerprint(), before);
+}
+
+#[tokio::test]
+async fn who_cannot_be_verified_now_comes_again() {
+    let house = House::open().await;
+    for row in guarded() {
+        let answer = walk(&house, Version::One, "down", row, "any").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
+        assert!(!answer.header("retry-after").is_empty());
+        assert!(!String::from_utf8_lossy(&answer.body).contains("moon"));
+    }
+}
+
+#[tokio::test]
+async fn no_canary_leaves_home() {
+    let house = House::open().await;
+    let hidden = house.linked().await.id.as_str().to_owned();
+    let other = house.world.acme_session().await.id.as_str().to_owned();
+    for row in guarded() {
+        for caller in ["zeta", "member", "nowhere", "operator", "revoked", &format!("only-{other}")]
+        {
+            if caller.starts_with("only") && !row.path.contains("{session}") {
+                continue;
+            }
+            let answer = walk(&house, Version::Two, caller, row, &hidden).await;
+            let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
+            for secret in [CANARY, &hidden, "gw-test", "rainy"] {
+                assert!(!text.contains(secret), "{row:?} tells {caller} of {secret}: {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_other_method_is_refused_with_what_there_is() {
+    let house = House::open().await;
+    for path in operations().map(|row| row.path) {
+        let methods: Vec<_> =
+            operations().filter(|row| row.path == path).map(|row| row.method.as_str()).collect();
+        let mut allow = methods.clone();
+        allow.extend(methods.contains(&"GET").then_some("HEAD"));
+        allow.push("OPTIONS");
+        allow.sort_unstable();
+        let allow = allow.join(", ");
+        let path = path.replace("{session}", "sess_x");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {
+            if methods.contains(&method) {
+                continue;
+            }
+            for caller in ["", "acme"] {
+                let answer = house.ask(caller, method, &path).await;
+                assert_eq!(
+                    (answer.status.as_u16(), answer.code().as_str()),
+                    (405, "method_not_allowed")
+                );
+                assert_eq!(answer.header("allow"), allow, "{method} {path}");
+                answer.assert_well_formed(&path);
+            }
+        }
+        let options = house.ask("", "OPTIONS", &path).await;
+        assert_eq!((options.status.as_u16(), options.header("allow")), (204, allow.as_str()));
+        assert!(options.body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_open_rows_are_exactly_these() {
+    let open: Vec<_> =
+        operations().filter(|row| row.needs == Needs::Nothing).map(|row| row.path).collect();
+    assert_eq!(open, ["/livez", "/readyz"]);
+    let mut names: Vec<_> = operations().map(|row| row.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), operations().count(), "two operations share a name");
+}
+
+#[tokio::test]
+async fn two_credentials_are_none() {
+    let house = House::open().await;
+    let path = "/api/v1/sessions";
+    let one = crate::client::ask("GET", path);
+    for request in [
+        one.header("authorization", "Bearer acme").header("x-api-key", "acme"),
+        crate::client::ask("GET", path).header("x-api-key", "acme").header("x-api-key", "acme"),
+    ] {
+        let answer = crate::client::send(house.address, Version::One, request, "").await;
+        assert_eq!(answer.status, 401);
+    }
+    for (name, value) in
+        [("authorization", "bearer acme"), ("x-api-key", "acme"), ("authorization", "BEARER acme")]
+    {
+        let request = crate::client::ask("GET", path).header(name, value);
+        assert_eq!(crate::client::send(house.address, Version::Two, request, "").await.status, 200);
+    }
+}

@@ -1,0 +1,52 @@
+//! What probes get, on both listeners.
+
+use std::sync::atomic::Ordering;
+
+use http_hyper::{Limits, wire};
+use serde_json::json;
+
+use crate::{
+    client::{BOTH, ask, send},
+    house::{House, listen},
+};
+
+#[tokio::test]
+async fn a_probe_needs_no_credential_and_none_hurts() {
+    let house = House::open().await;
+    let (operators, stop, served) = listen(house.api.operators(Limits::default())).await;
+    for address in [house.address, operators] {
+        for version in BOTH {
+            for path in ["/livez", "/readyz", "/readyz?verbose"] {
+                let plain = send(address, version, ask("GET", path), "").await;
+                plain.assert_well_formed(path);
+                assert_eq!(plain.status, 200, "{path}");
+                let odd = ask("GET", path).header("authorization", "garbage");
+                assert_eq!(send(address, version, odd, "").await.comparable(), plain.comparable());
+            }
+        }
+    }
+    assert_eq!(house.doorman.asked.load(Ordering::SeqCst), 0);
+    stop.cancel();
+    assert_eq!(served.await.unwrap(), http_hyper::Drained::Finished);
+}
+
+#[tokio::test]
+async fn what_is_not_ready_is_named_and_life_goes_on() {
+    let house = House::open().await;
+    let ready = house.ask("", "GET", "/readyz").await.json();
+    assert_eq!(ready, serde_json::to_value(wire::ReadinessView::sample()).unwrap());
+    house.checks.down.store(true, Ordering::SeqCst);
+    let answer = house.ask("", "GET", "/readyz").await;
+    assert_eq!(answer.status, 503);
+    let checks = json!({ "database": false, "key_set": true });
+    assert_eq!(answer.json(), json!({ "ready": false, "checks": checks }));
+    assert_eq!(house.ask("", "GET", "/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_operators_listener_knows_nothing_of_callers() {
+    let house = House::open().await;
+    let (operators, _stop, _served) = listen(house.api.operators(Limits::default())).await;
+    let request = ask("GET", "/api/v1/sessions").header("x-api-key", "acme");
+    assert_eq!(send(operators, BOTH[0], request, "").await.code(), "not_found");
+}

@@ -1,0 +1,189 @@
+//! The service over memory stores on a port of its own, with callers who are known by plain words.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{
+    Actor, Caller, KeyId, Reach, Session, SessionId,
+    ports::{Authenticator, Backlog, Bell, Credential, Refused},
+    testing::{Memory, RememberingGateway, TestEnvironment, World},
+};
+use http_hyper::{Api, Check, Door, Drained, Limits, Readiness, serve};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::{Answer, GENEROUS, Version, ask, send},
+    hand::Hand,
+};
+
+/// The service, listening.
+pub(crate) struct House {
+    pub(crate) world: World,
+    pub(crate) hand: Hand,
+    pub(crate) doorman: Arc<Doorman>,
+    pub(crate) checks: Arc<Checks>,
+    pub(crate) api: Api,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    served: JoinHandle<Drained>,
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        Self::build(limits, |hand| Arc::new(hand.clone())).await
+    }
+
+    /// With another bell for whoever waits than the reconciler's hand.
+    pub(crate) async fn build(limits: Limits, bell: impl Fn(&Hand) -> Arc<dyn Bell>) -> Self {
+        let environment = TestEnvironment::new();
+        let gateway = RememberingGateway::new(environment.clone());
+        let memory = Memory::new();
+        let hand = Hand {
+            memory: memory.clone(),
+            gateway: gateway.clone(),
+            environment: environment.clone(),
+        };
+        let world = World::with_changes(environment.clone(), gateway, memory, bell(&hand)).await;
+        let (doorman, checks) = (Arc::new(Doorman::default()), Arc::new(Checks::default()));
+        let sessions = world.sessions.clone();
+        let api = Api::new(sessions, doorman.clone(), environment, checks.clone());
+        let (address, stop, served) = listen(api.public(limits)).await;
+        Self { world, hand, doorman, checks, api, address, stop, served }
+    }
+
+    /// Asks as this caller, over HTTP/1.1.
+    pub(crate) async fn ask(&self, caller: &str, method: &str, path: &str) -> Answer {
+        self.say(Version::One, caller, method, path, None).await
+    }
+
+    /// Asks with a JSON body.
+    pub(crate) async fn post(&self, caller: &str, path: &str, body: &Value) -> Answer {
+        self.say(Version::One, caller, "POST", path, Some(body)).await
+    }
+
+    pub(crate) async fn say(
+        &self,
+        version: Version,
+        caller: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = ask(method, path);
+        if !caller.is_empty() {
+            request = request.header("authorization", format!("Bearer {caller}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        send(self.address, version, request, body).await
+    }
+
+    /// A session of the first organization whose phone is linked and connected.
+    pub(crate) async fn linked(&self) -> Session {
+        let id = self.pairing().await.id;
+        let attempt = self.find(&id).await.seen.pairing.unwrap();
+        assert!(self.world.gateway.scan(&attempt.qr.unwrap().text));
+        self.hand.round().await;
+        self.find(&id).await
+    }
+
+    /// A session of the first organization that shows a QR code.
+    pub(crate) async fn pairing(&self) -> Session {
+        let id = self.world.acme_session().await.id;
+        let wait = std::time::Duration::from_secs(10);
+        self.world.sessions.qr(&World::acme(), id.as_str(), wait).await.unwrap();
+        self.find(&id).await
+    }
+
+    pub(crate) async fn find(&self, id: &SessionId) -> Session {
+        Backlog::find(&self.world.memory, id).await.unwrap().unwrap()
+    }
+
+    /// Everything that is remembered and everything the node was told.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{}{:?}", self.world.memory.fingerprint(), self.world.gateway.calls())
+    }
+
+    /// Stops it, and says how that went.
+    pub(crate) async fn stopped(self) -> Drained {
+        self.stop.cancel();
+        timeout(GENEROUS, self.served).await.expect("it stops in time").unwrap()
+    }
+}
+
+/// Opens a door on a free port.
+pub(crate) async fn listen(door: Door) -> (SocketAddr, CancellationToken, JoinHandle<Drained>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    (address, stop.clone(), tokio::spawn(serve(listener, door, stop)))
+}
+
+/// Knows callers by name: their token is what they are.
+#[derive(Default)]
+pub(crate) struct Doorman {
+    pub(crate) asked: AtomicUsize,
+    /// `slow` callers have arrived, and may go on.
+    pub(crate) arrived: Notify,
+    pub(crate) go_on: Notify,
+}
+
+/// Why nobody is told why.
+pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
+
+#[async_trait]
+impl Authenticator for Doorman {
+    async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;
+        if let Some(session) = word.strip_prefix("only-") {
+            let reach = Reach::Only(SessionId::parse(session).into_iter().collect());
+            let actor = Actor::Key(KeyId::mint(1));
+            return Ok(Caller { reach, actor, ..World::acme() });
+        }
+        match word.as_str() {
+            "acme" => Ok(World::acme()),
+            "member" => Ok(World::acme_member()),
+            "zeta" => Ok(World::zeta()),
+            "nowhere" => Ok(Caller { organization: None, ..World::acme() }),
+            "operator" => Ok(Caller { organization: None, platform_admin: true, ..World::acme() }),
+            "slow" => {
+                self.arrived.notify_one();
+                self.go_on.notified().await;
+                Ok(World::acme())
+            }
+            "down" => Err(Refused::Unavailable("the key set is on the moon".into())),
+            "panic" => panic!("the doorman fell over"),
+            "revoked" => Err(Refused::Denied(SECRET_CAUSE)),
+            _ => Err(Refused::Denied("nobody knows this word")),
+        }
+    }
+}
+
+/// A database that is well, or not.
+#[derive(Default)]
+pub(crate) struct Checks {
+    pub(crate) down: AtomicBool,
+}
+
+#[async_trait]
+impl Readiness for Checks {
+    async fn checks(&self) -> Vec<Check> {
+        let ready = !self.down.load(Ordering::SeqCst);
+        vec![Check { name: "database", ready }, Check { name: "key_set", ready: true }]
+    }
+}

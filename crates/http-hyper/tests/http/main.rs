@@ -1,0 +1,17 @@
+//! The HTTP face over real sockets and memory stores: what callers, strangers and nodes get.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what is not as expected fails the test, also in what several tests share"
+)]
+
+mod authorization;
+mod bad_input;
+mod client;
+mod door;
+mod hand;
+mod health;
+mod house;
+mod nodes;
+mod sessions;

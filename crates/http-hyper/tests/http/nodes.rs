@@ -1,0 +1,169 @@
+//! The treaty's router side, as gateway nodes speak to it.
+
+use std::net::SocketAddr;
+
+use domain::{GatewayId, testing::World};
+use gateway_protocol::{
+    Beat, Beaten, Enlist, Enlisted, Held, Identity, Refusal, RefusalCode, Reports, Snapshot, Status,
+};
+use http_hyper::{Limits, NodeApi, NodeTokens};
+use serde::Serialize;
+
+use crate::{
+    client::{Answer, BOTH, Version, ask, send},
+    house::{House, listen},
+};
+
+async fn open(world: &World) -> SocketAddr {
+    let tokens = [("gw-test", "one"), ("gw-2", "two")]
+        .map(|(id, token)| (GatewayId::parse(id).unwrap(), token.to_owned()));
+    let environment = world.environment.clone();
+    let api = NodeApi::new(world.nodes.clone(), NodeTokens::new(tokens), environment);
+    listen(api.door(Limits::for_nodes())).await.0
+}
+
+async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) -> Answer {
+    let request = ask("POST", &format!("/node/v1/gateways/{call}"))
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json");
+    send(to, Version::One, request, serde_json::to_vec(body).unwrap()).await
+}
+
+fn enlist(address: &str) -> Enlist {
+    Enlist {
+        incarnation: "first".to_owned(),
+        address: address.to_owned(),
+        version: "test 1".to_owned(),
+        features: vec!["identity".to_owned()],
+        capacity: 10,
+    }
+}
+
+fn refusal(answer: &Answer) -> (u16, RefusalCode) {
+    let refusal: Refusal = serde_json::from_slice(&answer.body).expect("a refusal");
+    (answer.status.as_u16(), refusal.code)
+}
+
+#[tokio::test]
+async fn a_node_enlists_beats_and_reports() {
+    let house = House::open().await;
+    let to = open(&house.world).await;
+    let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
+    let enlisted: Enlisted = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status.as_u16(), enlisted.boot, enlisted.beat_ms), (200, 2, 5000));
+
+    let session = house.pairing().await;
+    let stray = "sess_01JGXS1DN00000000000000001".to_owned();
+    let held = [session.id.as_str().to_owned(), stray.clone(), "nonsense".to_owned()];
+    let held = held.map(|session| Held { session, epoch: 1 }).to_vec();
+    let beat = Beat { incarnation: "first".to_owned(), held };
+    let beaten: Beaten =
+        serde_json::from_slice(&call(to, "one", "gw-test:beat", &beat).await.body).unwrap();
+    assert_eq!((beaten.lease_ms, beaten.lost), (30_000, vec![stray]));
+
+    let snapshot = |id: &str| Snapshot {
+        session: id.to_owned(),
+        epoch: session.wanted.epoch,
+        boot: 2,
+        seq: 1,
+        at: 0,
+        status: Status::Working,
+        reason: None,
+        identity: Some(Identity {
+            phone: "15550000009".to_owned(),
+            jid: "15550000009:1@s.whatsapp.net".to_owned(),
+            lid: None,
+            device: 1,
+            push_name: None,
+        }),
+        pairing: None,
+    };
+    let reports = vec![snapshot("nonsense"), snapshot(session.id.as_str())];
+    let reports = Reports { incarnation: "first".to_owned(), reports };
+    let answer = call(to, "one", "gw-test:report", &reports).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
+    let path = format!("/api/v1/sessions/{}", session.id);
+    let shown = house.ask("acme", "GET", &path).await.json();
+    assert_eq!(
+        (&shown["status"], &shown["phoneNumber"]),
+        (&"working".into(), &"15550000009".into())
+    );
+}
+
+#[tokio::test]
+async fn a_node_speaks_for_itself_alone() {
+    let house = House::open().await;
+    let to = open(&house.world).await;
+    let before = house.fingerprint();
+    let body = enlist("http://127.0.0.1:1");
+    let mut answers = Vec::new();
+    for (token, name) in
+        [("two", "gw-test"), ("one", "gw-2"), ("", "gw-2"), ("one", "gw-9"), ("x", "%ff")]
+    {
+        for verb in ["enlist", "beat", "report"] {
+            let answer = call(to, token, &format!("{name}:{verb}"), &body).await;
+            assert_eq!(refusal(&answer), (401, RefusalCode::Unauthorized), "{name} {verb}");
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            answers.push(answer.comparable());
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(house.fingerprint(), before);
+}
+
+#[tokio::test]
+async fn an_unknown_incarnation_enlists_first() {
+    let house = House::open().await;
+    let to = open(&house.world).await;
+    let beat = Beat { incarnation: "other".to_owned(), held: vec![] };
+    let reports = Reports { incarnation: "other".to_owned(), reports: vec![] };
+    for name in ["gw-test", "gw-2"] {
+        let token = if name == "gw-2" { "two" } else { "one" };
+        let answer = call(to, token, &format!("{name}:beat"), &beat).await;
+        assert_eq!(refusal(&answer), (409, RefusalCode::NotEnlisted));
+        let answer = call(to, token, &format!("{name}:report"), &reports).await;
+        assert_eq!(refusal(&answer), (409, RefusalCode::NotEnlisted));
+    }
+}
+
+#[tokio::test]
+async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
+    let house = House::open().await;
+    let to = open(&house.world).await;
+    for address in ["", "gw:1", "http://h/path", "http://u:p@h:1", "file:///x", "http://h:1?x"] {
+        let answer = call(to, "one", "gw-test:enlist", &enlist(address)).await;
+        assert_eq!(refusal(&answer), (400, RefusalCode::Malformed), "{address}");
+    }
+    let answer = call(to, "one", "gw-test:beat", &"nonsense").await;
+    assert_eq!(refusal(&answer), (400, RefusalCode::Malformed));
+    let huge = call(to, "one", "gw-test:report", &"x".repeat(17 * 1024 * 1024)).await;
+    assert_eq!(refusal(&huge), (413, RefusalCode::Malformed));
+    for (method, path, status) in [
+        ("POST", "/node/v1/gateways/gw-test:dance", 404),
+        ("POST", "/api/v1/sessions", 404),
+        ("GET", "/node/v1/gateways/gw-test:beat", 405),
+    ] {
+        for version in BOTH {
+            let answer = send(to, version, ask(method, path), "").await;
+            assert_eq!(refusal(&answer), (status, RefusalCode::UnknownCall), "{path}");
+        }
+    }
+    house.world.memory.set_down(true);
+    let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:1")).await;
+    assert_eq!(refusal(&answer), (503, RefusalCode::Unavailable));
+    assert_eq!(answer.header("retry-after"), "2");
+}
+
+#[tokio::test]
+async fn a_report_of_thousands_of_sessions_is_taken_in() {
+    let house = House::open().await;
+    let to = open(&house.world).await;
+    call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
+    let held = (0..50_000).map(|n| Held { session: format!("sess_{n:026}"), epoch: 1 }).collect();
+    let beat = Beat { incarnation: "first".to_owned(), held };
+    let answer = call(to, "one", "gw-test:beat", &beat).await;
+    assert_eq!(answer.status, 200);
+    let beaten: Beaten = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(beaten.lost.len(), 50_000);
+}
