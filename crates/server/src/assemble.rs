@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier};
-use domain::{Deadlines, GatewayId, Nodes, SessionPorts, Sessions, ports::Bell};
+use domain::{Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
 use gateway_client::Client;
 use http_hyper::{Api, NodeApi};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,38 +39,72 @@ pub(crate) struct Parts {
 /// The parts over what was found.
 pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let Found { database, machine, login, tokens, deadlines, ending } = found;
-    let gateway = Client::new(gateway_client::Config::new(
-        tokens.iter().map(|(id, token)| (id.clone(), token.clone())).collect(),
-    ));
-    let gateway = Arc::new(gateway.context("TLS to the gateways cannot be set up")?);
-    let store = Arc::new(database.clone());
-    let work: Arc<dyn Bell> = Arc::new(NotifyBell::default());
-    let changes: Arc<dyn Bell> = Arc::new(NotifyBell::default());
-
-    let sessions = SessionPorts {
-        store: store.clone(),
-        nodes: store.clone(),
-        gateway: gateway.clone(),
-        environment: machine.clone(),
-        work: work.clone(),
-        changes: changes.clone(),
+    let words = tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
+    let words = http_hyper::NodeTokens::new(words);
+    let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
+    let adapters = Adapters {
+        store: Arc::new(database.clone()),
+        gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
+        machine: machine.clone(),
+        work: Arc::new(NotifyBell::default()),
+        changes: Arc::new(NotifyBell::default()),
+        deadlines,
     };
-    let errands = worker::Ports {
-        backlog: store.clone(),
-        nodes: store.clone(),
-        gateway,
-        environment: machine.clone(),
-        work: work.clone(),
-        changes: changes.clone(),
-    };
-    let nodes =
-        Nodes::new(store.clone(), store.clone(), machine.clone(), work, changes, deadlines.clone());
-    let door = Arc::new(Chain::new(login.clone(), store, machine.clone()));
+    let door = Arc::new(Chain::new(login.clone(), adapters.store.clone(), machine.clone()));
     let needs = Arc::new(Needs { database, login, ending });
-    let tokens = tokens.into_iter().map(|(id, token)| (id, token.expose_secret().to_owned()));
     Ok(Parts {
-        api: Api::new(Sessions::new(sessions, deadlines.clone()), door, machine.clone(), needs),
-        nodes: NodeApi::new(nodes, http_hyper::NodeTokens::new(tokens), machine),
-        worker: Worker::new(errands, deadlines),
+        api: Api::new(adapters.sessions(), door, machine.clone(), needs),
+        nodes: NodeApi::new(adapters.nodes(), words, machine),
+        worker: adapters.worker(),
     })
+}
+
+/// What is behind the domain's ports.
+struct Adapters {
+    store: Arc<Database>,
+    gateway: Arc<Client>,
+    machine: Arc<Machine>,
+    work: Arc<NotifyBell>,
+    changes: Arc<NotifyBell>,
+    deadlines: Deadlines,
+}
+
+impl Adapters {
+    /// The callers' use cases.
+    fn sessions(&self) -> Sessions {
+        let ports = SessionPorts {
+            store: self.store.clone(),
+            nodes: self.store.clone(),
+            gateway: self.gateway.clone(),
+            environment: self.machine.clone(),
+            work: self.work.clone(),
+            changes: self.changes.clone(),
+        };
+        Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// The gateways' use cases.
+    fn nodes(&self) -> Nodes {
+        Nodes::new(
+            self.store.clone(),
+            self.store.clone(),
+            self.machine.clone(),
+            self.work.clone(),
+            self.changes.clone(),
+            self.deadlines.clone(),
+        )
+    }
+
+    /// What time and wishes ask for.
+    fn worker(&self) -> Worker {
+        let ports = worker::Ports {
+            backlog: self.store.clone(),
+            nodes: self.store.clone(),
+            gateway: self.gateway.clone(),
+            environment: self.machine.clone(),
+            work: self.work.clone(),
+            changes: self.changes.clone(),
+        };
+        Worker::new(ports, self.deadlines.clone())
+    }
 }

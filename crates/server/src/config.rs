@@ -1,8 +1,6 @@
 //! What the operator's settings come to, checked: everything behind this file may trust it.
 
-use std::{
-    collections::HashMap, error::Error as _, net::SocketAddr, path::PathBuf, time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use auth::{ClaimPaths, ConfigError, Pointer, Source};
 use domain::GatewayId;
@@ -19,12 +17,8 @@ pub(crate) struct Invalid(String);
 /// Login tokens cannot be verified as set.
 impl From<ConfigError> for Invalid {
     fn from(error: ConfigError) -> Self {
-        let mut reason = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            reason.push_str(&format!(": {inner}"));
-            cause = inner.source();
-        }
+        // `anyhow` knows how to show what is behind an error.
+        let reason = format!("{:#}", anyhow::Error::new(error));
         Self::setting("jwks", reason)
     }
 }
@@ -108,9 +102,9 @@ impl Config {
         Ok(Self {
             database: database(settings.database),
             listeners: Listeners {
-                public: address("listen", listeners.listen, "127.0.0.1:8080")?,
-                nodes: address("node_listen", listeners.node_listen, "127.0.0.1:8081")?,
-                ops: address("ops_listen", listeners.ops_listen, "127.0.0.1:9090")?,
+                public: address("listen", listeners.listen.as_deref(), "127.0.0.1:8080")?,
+                nodes: address("node_listen", listeners.node_listen.as_deref(), "127.0.0.1:8081")?,
+                ops: address("ops_listen", listeners.ops_listen.as_deref(), "127.0.0.1:9090")?,
             },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
@@ -146,8 +140,8 @@ impl Log {
     }
 }
 
-fn address(name: &str, given: Option<String>, default: &str) -> Result<SocketAddr, Invalid> {
-    let text = given.as_deref().unwrap_or(default);
+fn address(name: &str, given: Option<&str>, default: &str) -> Result<SocketAddr, Invalid> {
+    let text = given.unwrap_or(default);
     text.parse().map_err(|_| {
         Invalid::setting(
             name,
@@ -193,6 +187,9 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
+/// A request as a whole takes little longer.
+const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
+
 fn deadlines(settings: &settings::Deadlines) -> Result<domain::Deadlines, Invalid> {
     let of = |name, given: &Option<String>, default: Duration| match given {
         None => Ok(default),
@@ -201,8 +198,13 @@ fn deadlines(settings: &settings::Deadlines) -> Result<domain::Deadlines, Invali
         }),
     };
     let usual = domain::Deadlines::default();
+    let logout = of("logout_deadline", &settings.logout_deadline, usual.logout)?;
+    if logout > LONGEST_LOGOUT {
+        let reason = format!("no request waits longer than {} s", LONGEST_LOGOUT.as_secs());
+        return Err(Invalid::setting("logout_deadline", reason));
+    }
     Ok(domain::Deadlines {
-        logout: of("logout_deadline", &settings.logout_deadline, usual.logout)?,
+        logout,
         retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
         ..usual
     })
@@ -247,13 +249,13 @@ fn gateways(
 
 fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-    let read = |(number, entry): (usize, &str)| match entry.split_once('=') {
-        Some((id, token)) => Ok((id.trim().to_owned(), SecretString::from(token.trim()))),
-        // Without the entry's text, which may be a token.
-        None => {
+    let read = |(number, entry): (usize, &str)| {
+        let (id, token) = entry.split_once('=').ok_or_else(|| {
+            // Without the entry's text, which may be a token.
             let reason = format!("entry {} is not of the form ID=TOKEN", number + 1);
-            Err(Invalid::setting("node_tokens", reason))
-        }
+            Invalid::setting("node_tokens", reason)
+        })?;
+        Ok((id.trim().to_owned(), SecretString::from(token.trim())))
     };
     entries.enumerate().map(read).collect()
 }

@@ -57,8 +57,7 @@ pub(crate) struct Supervisor {
 /// The name and the secret of a local gateway, made for the occasion.
 pub(crate) fn credentials() -> Result<(GatewayId, SecretString)> {
     let id = GatewayId::parse(NAME).context("the local gateway's name")?;
-    let token: [u8; 32] = rand::random();
-    let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
     Ok((id, token.into()))
 }
 
@@ -106,7 +105,7 @@ impl Supervisor {
                 tracing::warn!(gateway = NAME, %status, "the local gateway died");
                 Ok(())
             }
-            None => end(child, leash).await,
+            None => end(child, leash, GRACE).await,
         }
     }
 
@@ -139,19 +138,14 @@ impl Supervisor {
 }
 
 /// Lets go of the leash and waits, but not for ever.
-async fn end(mut child: Child, leash: ChildStdin) -> std::io::Result<()> {
+async fn end(mut child: Child, leash: ChildStdin, grace: Duration) -> std::io::Result<()> {
     drop(leash);
-    match timeout(GRACE, child.wait()).await {
-        Ok(status) => {
-            let status = status?;
-            tracing::info!(gateway = NAME, %status, "the local gateway has ended");
-            Ok(())
-        }
-        Err(_) => {
-            tracing::warn!(gateway = NAME, "the local gateway did not end in time and is killed");
-            child.kill().await
-        }
-    }
+    let Ok(status) = timeout(grace, child.wait()).await else {
+        tracing::warn!(gateway = NAME, "the local gateway did not end in time and is killed");
+        return child.kill().await;
+    };
+    tracing::info!(gateway = NAME, status = %status?, "the local gateway has ended");
+    Ok(())
 }
 
 fn program(set: Option<&Path>) -> Result<PathBuf> {
@@ -189,6 +183,15 @@ mod tests {
         ] {
             assert_eq!(reachable(listener.parse().unwrap()), reached.parse().unwrap());
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_end_is_killed() {
+        let mut command = Command::new("sleep");
+        let mut deaf = command.arg("600").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let leash = deaf.stdin.take().unwrap();
+        let ending = end(deaf, leash, Duration::from_millis(50));
+        timeout(Duration::from_secs(20), ending).await.expect("still running").unwrap();
     }
 
     #[test]

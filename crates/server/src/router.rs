@@ -3,10 +3,11 @@
 //! To end, callers' requests are finished first, then the worker's; the local gateway ends last but
 //! for the two listeners it and its operator still speak to.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use http_hyper::{Drained, Limits};
+use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,7 @@ impl Router {
     pub(crate) async fn start(config: Config) -> Result<Self> {
         let database = store::open(&config.database).await?;
         tracing::info!(kind = database.kind().as_str(), "the database is open");
-        let machine = std::sync::Arc::new(Machine::default());
+        let machine = Arc::new(Machine::default());
         let login = auth::JwtVerifier::start(config.login, machine.clone()).await;
         let login = login.map_err(Invalid::from)?;
         if login.is_none() {
@@ -139,7 +140,7 @@ impl<T: Send + 'static> Running<T> {
 fn supervisor(
     settings: LocalGateway,
     log: Log,
-    token: secrecy::SecretString,
+    token: SecretString,
     addresses: Listeners,
 ) -> Option<Supervisor> {
     match Supervisor::new(settings, log, token, addresses.nodes) {

@@ -74,13 +74,13 @@ table!(
         /// What `aud` must be or contain [default: not looked at]
         #[arg(long, env = "BERTH_JWT_AUDIENCE", value_name = "TEXT")]
         jwt_audience: String,
-        /// Where the organization is, a JSON pointer [default: /org_id]
+        /// Where the organization is, a JSON pointer [default: `/org_id`]
         #[arg(long, env = "BERTH_JWT_ORG_CLAIM", value_name = "POINTER")]
         jwt_org_claim: String,
-        /// Where the role in it is, a JSON pointer [default: /role]
+        /// Where the role in it is, a JSON pointer [default: `/role`]
         #[arg(long, env = "BERTH_JWT_ROLE_CLAIM", value_name = "POINTER")]
         jwt_role_claim: String,
-        /// Where the role on the platform is, a JSON pointer [default: /platform_role]
+        /// Where the role on the platform is, a JSON pointer [default: `/platform_role`]
         #[arg(long, env = "BERTH_JWT_PLATFORM_ROLE_CLAIM", value_name = "POINTER")]
         jwt_platform_role_claim: String,
     }

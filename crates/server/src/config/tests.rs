@@ -85,6 +85,7 @@ fn a_mistake_is_told_in_one_line_that_names_the_setting() {
         ("[login]\njwt_preset = 'mine'", ["jwt_preset", "keycloak"]),
         ("[login]\njwt_role_claim = 'role'", ["jwt_role_claim", "pointer"]),
         ("[deadlines]\nlogout_deadline = '10'", ["logout_deadline", "30s"]),
+        ("[deadlines]\nlogout_deadline = '31s'", ["logout_deadline", "30 s"]),
         ("[log]\nlog_format = 'xml'", ["log_format", "json"]),
         ("[log]\nlog = 'a=b=c'", ["log", "filter"]),
         ("[[gateway]]\nid = 'a b'\ntoken = '0123456789abcdef'", ["gateway", "a b"]),

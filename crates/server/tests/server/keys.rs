@@ -1,0 +1,96 @@
+//! Keys from the command line.
+
+use serde_json::Value;
+
+use crate::berth::{Folder, text};
+
+fn listed(folder: &Folder, organization: &str) -> Vec<Value> {
+    let list = folder.run(&["key", "list", "--org", organization, "--json"]);
+    assert!(list.status.success(), "{}", text(&list.stderr));
+    serde_json::from_slice(&list.stdout).unwrap()
+}
+
+#[test]
+fn a_key_is_printed_once_and_alone() {
+    let folder = Folder::new();
+    let made =
+        folder.run(&["key", "create", "--org", "acme", "--name", "x", "--capability", "read"]);
+    let (key, hint) = (text(&made.stdout), text(&made.stderr));
+    assert_eq!(key.lines().count(), 1);
+    assert!(key.starts_with("wa_") && key.ends_with('\n'), "{key}");
+    let secret = key.trim_end();
+    let id = listed(&folder, "acme")[0]["id"].as_str().unwrap().to_owned();
+    assert!(hint.contains(&id) && !hint.contains(secret), "{hint}");
+    for list in [&["key", "list", "--org", "acme"][..], &["key", "list", "--org", "acme", "--json"]]
+    {
+        let list = text(&folder.run(list).stdout);
+        assert!(list.contains(&id) && !list.contains(secret), "{list}");
+    }
+}
+
+#[test]
+fn a_key_is_what_was_asked_for() {
+    let folder = Folder::new();
+    let session = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    folder.key("acme", &["--capability", "read", "--expires", "30d", "--session", session]);
+    let key = listed(&folder, "acme").remove(0);
+    assert_eq!(key["name"], "test");
+    assert_eq!(key["capabilities"], serde_json::json!(["read", "manage"]));
+    assert_eq!(key["sessions"], serde_json::json!([session]));
+    let lives = key["expiresAt"].as_i64().unwrap() - key["createdAt"].as_i64().unwrap();
+    let month = 30 * 86_400_000;
+    assert!((month - 60_000..=month).contains(&lives), "{lives}");
+
+    folder.key("acme", &["--expires", "2999-12-31T23:59:59Z"]);
+    assert_eq!(listed(&folder, "acme")[0]["expiresAt"], 32_503_679_999_000_i64);
+    folder.key("acme", &[]);
+    assert_eq!(listed(&folder, "acme")[0]["expiresAt"], Value::Null);
+}
+
+#[test]
+fn an_organization_sees_and_revokes_its_own_keys_alone() {
+    let folder = Folder::new();
+    folder.key("acme", &[]);
+    let id = listed(&folder, "acme")[0]["id"].as_str().unwrap().to_owned();
+    assert!(listed(&folder, "zeta").is_empty());
+    let revoke = |organization| folder.run(&["key", "revoke", "--org", organization, &id]);
+    let stranger = revoke("zeta");
+    assert_eq!(stranger.status.code(), Some(1));
+    assert!(text(&stranger.stderr).contains("not found"));
+    assert_eq!(listed(&folder, "acme").len(), 1);
+    assert!(revoke("acme").status.success());
+    assert!(listed(&folder, "acme").is_empty());
+    assert_eq!(text(&revoke("acme").stderr), text(&stranger.stderr), "gone and foreign are one");
+}
+
+#[test]
+fn a_key_that_cannot_be_is_explained_and_not_made() {
+    let folder = Folder::new();
+    let create = ["key", "create", "--org", "acme"];
+    for (more, word) in [
+        (&["--name", "x", "--capability", "fly"][..], "fly"),
+        (&["--name", "x"], "--capability"),
+        (&["--name", "", "--capability", "read"], "--name"),
+        (&["--name", "x", "--capability", "read", "--expires", "soon"], "90d"),
+        (&["--name", "x", "--capability", "read", "--expires", "2001-01-01T00:00:00Z"], "future"),
+        (&["--name", "x", "--capability", "read", "--session", "mine"], "--session"),
+    ] {
+        let made = folder.run(&[&create[..], more].concat());
+        let said = text(&made.stderr);
+        assert_eq!((made.status.code(), made.stdout.len()), (Some(2), 0), "{said}");
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(listed(&folder, "acme").is_empty());
+}
+
+#[test]
+fn a_key_made_while_berth_serves_works_at_once_and_a_revoked_one_no_longer() {
+    let folder = Folder::new();
+    let berth = folder.serve();
+    let key = folder.key("acme", &[]);
+    let sessions = || berth.get("listen", "/api/v1/sessions", Some(&key)).status;
+    assert_eq!(sessions(), 200);
+    let id = listed(&folder, "acme")[0]["id"].as_str().unwrap().to_owned();
+    assert!(folder.run(&["key", "revoke", "--org", "acme", &id]).status.success());
+    assert_eq!(sessions(), 401);
+}

@@ -1,0 +1,108 @@
+//! Serving: what answers where, what keeps it from starting, and how it ends.
+
+use crate::berth::{Folder, text};
+
+#[test]
+fn each_listener_answers_its_own_and_nothing_else() {
+    let folder = Folder::new();
+    let berth = folder.serve();
+    let status = |listener, path| berth.get(listener, path, None).status;
+    for listener in ["listen", "ops_listen"] {
+        assert_eq!((status(listener, "/livez"), status(listener, "/readyz")), (200, 200));
+    }
+    assert_eq!(status("listen", "/api/v1/sessions"), 401);
+    assert_eq!(status("ops_listen", "/api/v1/sessions"), 404);
+    assert_eq!(status("node_listen", "/api/v1/sessions"), 404);
+    let enlist = "/node/v1/gateways/gw-local:enlist";
+    assert_eq!(berth.ask("node_listen", "POST", enlist, None).status, 401);
+    assert_eq!(berth.ask("listen", "POST", enlist, None).status, 404);
+}
+
+#[test]
+fn without_a_gateway_program_it_says_so_and_serves() {
+    let folder = Folder::new();
+    let berth = folder.serve();
+    let said = berth.logged("there is no gateway program");
+    assert_eq!(said["level"], "ERROR");
+    let key = folder.key("acme", &[]);
+    let made = berth.ask("listen", "POST", "/api/v1/sessions", Some(&key));
+    assert_eq!(made.status, 201);
+    let path = format!("/api/v1/sessions/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(berth.get("listen", &path, Some(&key)).status, 200);
+    assert_eq!(berth.ask("listen", "DELETE", &path, Some(&key)).status, 204);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill() {
+    let folder = Folder::new();
+    let key = folder.key("acme", &[]);
+    let berth = folder.serve();
+    let made = berth.ask("listen", "POST", "/api/v1/sessions", Some(&key)).json();
+    drop(berth); // kill -9
+    let berth = folder.serve();
+    let path = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
+    assert_eq!(berth.get("listen", &path, Some(&key)).json(), made);
+}
+
+#[test]
+fn a_key_set_that_does_not_come_keeps_it_from_being_ready_not_from_serving() {
+    let folder = Folder::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/jwks", nobody.local_addr().unwrap());
+    drop(nobody);
+    let berth = folder.serve_with(&[("BERTH_JWKS", &url)]);
+    let ready = berth.get("ops_listen", "/readyz", None);
+    assert_eq!(ready.status, 503, "{}", ready.body);
+    assert!(ready.body.contains("\"key_set\":false"), "{}", ready.body);
+    assert_eq!(berth.get("ops_listen", "/livez", None).status, 200);
+    let key = folder.key("acme", &[]);
+    assert_eq!(berth.get("listen", "/api/v1/sessions", Some(&key)).status, 200);
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_setting() {
+    let folder = Folder::new();
+    let berth = folder.serve();
+    for (variable, name) in [
+        ("BERTH_LISTEN", "listen"),
+        ("BERTH_NODE_LISTEN", "node_listen"),
+        ("BERTH_OPS_LISTEN", "ops_listen"),
+    ] {
+        let other = Folder::new();
+        let mut command = other.command(&["serve"]);
+        for free in ["BERTH_LISTEN", "BERTH_NODE_LISTEN", "BERTH_OPS_LISTEN"] {
+            command.env(free, "127.0.0.1:0");
+        }
+        let taken = berth.address(name);
+        let ended = command.env(variable, &taken).env("BERTH_LOG", "off").output().unwrap();
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(&taken) && said.contains(&format!("setting {name})")), "{said}");
+    }
+}
+
+#[test]
+fn a_signal_ends_it_cleanly() {
+    for name in ["TERM", "INT"] {
+        let folder = Folder::new();
+        let mut berth = folder.serve();
+        berth.signal(name);
+        assert!(berth.ended().success());
+        berth.logged("berth has ended");
+    }
+}
+
+#[test]
+fn two_on_one_new_database_both_start() {
+    let folder = Folder::new();
+    let (one, other) = std::thread::scope(|threads| {
+        let one = threads.spawn(|| folder.serve());
+        let other = threads.spawn(|| folder.serve());
+        (one.join().unwrap(), other.join().unwrap())
+    });
+    let key = folder.key("acme", &[]);
+    let made = one.ask("listen", "POST", "/api/v1/sessions", Some(&key)).json();
+    let path = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
+    assert_eq!(other.get("listen", &path, Some(&key)).json()["id"], made["id"]);
+}
