@@ -61,7 +61,7 @@ impl Default for Config {
             next_ref_lifetime: Duration::from_secs(20),
             code_lifetime: Duration::from_secs(180),
             code_patience: Duration::from_secs(1),
-            companion_deadline: Duration::from_secs(10),
+            companion_deadline: Duration::from_secs(20),
             restart_pause: Duration::from_millis(50),
             ban: Duration::from_secs(3600),
             unavailable_logins: 1,
