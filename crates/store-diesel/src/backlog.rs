@@ -50,8 +50,7 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken =
-                rows.into_iter().map(Session::try_from).collect::<Result<Vec<_>, _>>()?;
+            let mut taken: Vec<Session> = sound(rows);
             let order = ranks(&ids);
             taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
             Ok(taken)
@@ -84,8 +83,7 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken =
-                rows.into_iter().map(Retirement::try_from).collect::<Result<Vec<_>, _>>()?;
+            let mut taken: Vec<Retirement> = sound(rows);
             let order = ranks(&ids);
             taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
             Ok(taken)
@@ -99,7 +97,7 @@ impl Backlog for Database {
                 scope::awaited_sessions().select(min(sessions::due)).get_result(conn).await
             })?;
             let rest: Option<i64> = with_conn!(database, read, |conn| {
-                retirements::table.select(min(retirements::due)).get_result(conn).await
+                scope::all_retirements().select(min(retirements::due)).get_result(conn).await
             })?;
             Ok(session.into_iter().chain(rest).min().map(Timestamp::from_millis))
         })
@@ -259,6 +257,12 @@ impl Backlog for Database {
         })
         .await
     }
+}
+
+/// The rows that can be. One that cannot must not keep the others from being looked after.
+fn sound<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
+    let look = |row| T::try_from(row).inspect_err(|error| tracing::error!(%error, "passed over"));
+    rows.into_iter().filter_map(|row| look(row).ok()).collect()
 }
 
 /// A statement gives changed rows back in any order; this is the one they were picked in.

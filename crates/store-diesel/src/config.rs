@@ -24,7 +24,12 @@ use secrecy::SecretString;
 /// Without `sslmode` a server on this machine (a loopback address, `localhost`, a Unix socket) gets
 /// `prefer` and any other `verify-full`, so that a forgotten parameter never means a readable
 /// password on a network. `sslrootcert` names a PEM file of trusted authorities; without it, and
-/// with `system`, the machine's own are trusted.
+/// with `system`, the machine's own are trusted. A self-signed certificate of the server itself is
+/// no authority: make one, and have it sign the server's.
+///
+/// Time limits are set by start-up options of the connection. A pooler between berth and the server
+/// must pass them on or ignore them (`ignore_startup_parameters = options` where it is pgbouncer, in
+/// session mode).
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where: see above. It may hold a password, hence secret.

@@ -64,7 +64,7 @@ impl From<QueryError> for StoreError {
                 // A standby during a failover.
                 | Kind::ReadOnlyTransaction
                 | Kind::SerializationFailure => true,
-                Kind::Unknown => is_sqlite_trouble(info.as_ref()),
+                Kind::Unknown => is_passing_trouble(info.as_ref()),
                 _ => false,
             },
             QueryError::BrokenTransactionManager | QueryError::RollbackErrorOnCommit { .. } => true,
@@ -74,15 +74,16 @@ impl From<QueryError> for StoreError {
     }
 }
 
-/// SQLite has no error classes, only these fixed texts: another process holds the lock, or the disk
-/// is full or failing.
-fn is_sqlite_trouble(info: &dyn DatabaseErrorInformation) -> bool {
+/// Troubles that have no class of their own, only a text. SQLite: another process holds the lock, or
+/// the disk is full or failing. PostgreSQL: two of berth's own rounds met, and one may try again.
+fn is_passing_trouble(info: &dyn DatabaseErrorInformation) -> bool {
     [
         "database is locked",
         "database table is locked",
         "database or disk is full",
         "disk I/O error",
         "unable to open database file",
+        "deadlock detected",
     ]
     .contains(&info.message())
 }

@@ -175,6 +175,11 @@ pub(crate) fn awaited_sessions() -> _ {
     sessions::table.filter(sessions::due.is_not_null())
 }
 
+/// All retirements.
+pub(crate) fn all_retirements() -> retirements::table {
+    retirements::table
+}
+
 /// A retirement.
 #[auto_type(no_type_alias)]
 pub(crate) fn retirement<'a>(session: &'a str) -> _ {
@@ -221,4 +226,35 @@ pub(crate) fn key_unused_since<'a>(id: &'a str, at: i64) -> _ {
     api_keys::table
         .filter(api_keys::id.eq(id))
         .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// Elsewhere, owned tables are only inserted into, and every other statement starts from a
+    /// fragment of this file.
+    #[test]
+    fn no_other_file_picks_rows_of_an_owned_table() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = 0;
+        for entry in fs::read_dir(folder).expect("the sources").flatten() {
+            let path = entry.path();
+            let name = path.display();
+            if path.is_dir() || path.ends_with("scope.rs") {
+                continue;
+            }
+            let text: String =
+                fs::read_to_string(&path).expect("a source file").split_whitespace().collect();
+            for table in ["sessions", "retirements", "events", "api_keys"] {
+                let all = text.matches(&format!("{table}::table")).count();
+                let inserts = text.matches(&format!("insert_into({table}::table)")).count()
+                    + text.matches(&format!("insert_into($crate::schema::{table}::table)")).count();
+                assert_eq!(all, inserts, "{name} uses {table} past scope.rs");
+                assert!(!text.contains(&format!("{table}::organization.eq")), "{name}");
+            }
+            files += 1;
+        }
+        assert!(files > 10);
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) async fn create(file: &Path) -> Result<SqliteConnection, StoreError> 
         create_folder(folder)
             .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     }
+    create_file(file).map_err(|error| StoreError::Unavailable(error.into()))?;
     let mut conn =
         open(file.to_string_lossy().into_owned(), "PRAGMA busy_timeout = 30000;", WRITER)
             .await
@@ -57,6 +58,16 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// Nor into the file, should it be in a folder that others can read. SQLite gives the files it makes
+/// beside it the same permissions.
+fn create_file(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
 }
 
 pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreError> {
@@ -99,4 +110,40 @@ async fn open(
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{QueryableByName, sql_types::BigInt};
+    use diesel_async::RunQueryDsl;
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = BigInt)]
+        value: i64,
+    }
+
+    async fn setting(pool: &Pool<SqliteConnection>, name: &str) -> i64 {
+        let mut conn = pool.get().await.expect("a connection");
+        let query = format!("SELECT {name} AS value FROM pragma_{name}");
+        let setting: Setting =
+            diesel::sql_query(query).get_result(&mut conn).await.expect("a setting");
+        setting.value
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_write_is_on_the_disk_before_it_is_answered_and_a_reader_writes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("berth.db");
+        create(&file).await.expect("it is made");
+        let pools = pools(&file, &Config::new("")).expect("pools");
+        assert_eq!(setting(&pools.write, "synchronous").await, 2, "FULL");
+        assert_eq!(setting(&pools.write, "foreign_keys").await, 1);
+        assert_eq!(setting(&pools.write, "query_only").await, 0);
+        assert_eq!(setting(&pools.read, "query_only").await, 1);
+        let mut conn = pools.read.get().await.expect("a connection");
+        conn.batch_execute("CREATE TABLE x (y)").await.expect_err("a reader writes nothing");
+    }
 }

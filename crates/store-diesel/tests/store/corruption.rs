@@ -4,8 +4,8 @@ use domain::{
     ApiKey, Caller, Capability, KeyId, Node, OrganizationId, Reach, Session, SessionId, Settings,
     Timestamp,
     ports::{
-        ApiKeyStore, Environment, EventLog, KeyDirectory, NodeStore, PortError, PortResult,
-        SessionPage, SessionStore,
+        ApiKeyStore, Backlog, Environment, EventLog, KeyDirectory, NodeStore, PortError,
+        PortResult, SessionPage, SessionStore,
     },
     testing::TestEnvironment,
 };
@@ -124,6 +124,37 @@ async fn a_session_cannot_be_written_into_another_organization(place: Place) {
     assert_eq!(ApiKeyStore::list(&store, &theirs).await.expect("list"), []);
 }
 
+async fn a_name_is_given_once_in_all_organizations(place: Place) {
+    let (store, session, ..) = filled(&place).await;
+    let zeta = OrganizationId::parse("zeta").expect("a name");
+    let theirs = Caller::operator(zeta.clone()).may(Capability::Manage).expect("may manage");
+    let mut twin = session.clone();
+    twin.organization = zeta;
+    assert_broken(&SessionStore::insert(&store, &theirs, &twin, &[]).await, "a second of the name");
+    assert_broken(&SessionStore::insert(&store, &scope(), &session, &[]).await, "the same again");
+    assert_eq!(SessionStore::find(&store, &theirs, &session.id).await.expect("find"), None);
+}
+
+async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(place: Place) {
+    let environment = TestEnvironment::new();
+    let store = place.open().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let acme = scope().organization().clone();
+        let mut session = Session::new(acme, None, Settings::default(), &*environment);
+        session.due = Some(environment.now());
+        SessionStore::insert(&store, &scope(), &session, &[]).await.expect("insert");
+        ids.push(session.id);
+    }
+    place.execute(&format!("UPDATE sessions SET status = 'asleep' WHERE id = '{}'", ids[1])).await;
+    let now = environment.now();
+    let until = now.plus(std::time::Duration::from_secs(60));
+    let taken = store.claim_sessions(now, until, 10).await.expect("claim");
+    let taken: Vec<_> = taken.into_iter().map(|session| session.id).collect();
+    assert_eq!(taken, [ids[0].clone(), ids[2].clone()]);
+    assert_broken(&Backlog::find(&store, &ids[1]).await, "asked for by name");
+}
+
 async fn a_confined_caller_hears_of_its_own_sessions_alone(place: Place) {
     let (store, session, ..) = filled(&place).await;
     let confined = |id: &SessionId| {
@@ -147,4 +178,6 @@ on_both!(
     a_row_that_cannot_be_is_broken_wherever_it_is_read,
     a_session_cannot_be_written_into_another_organization,
     a_confined_caller_hears_of_its_own_sessions_alone,
+    a_name_is_given_once_in_all_organizations,
+    a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after,
 );

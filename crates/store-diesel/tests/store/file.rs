@@ -21,6 +21,11 @@ async fn a_missing_folder_is_made_for_its_owner_alone() {
     store.ping().await.expect("it answers");
     let folder = place.file().parent().expect("a folder").metadata().expect("it is there");
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    for file in std::fs::read_dir(place.file().parent().expect("a folder")).expect("its files") {
+        let file = file.expect("a file");
+        let mode = file.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file:?}");
+    }
     let mut conn = diesel::SqliteConnection::establish(&place.file().display().to_string())
         .expect("the file opens twice");
     let journal: Journal =
