@@ -1,5 +1,7 @@
 //! What the node says of itself, on standard error: its own lines, the engine's, and panics.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::LogFormat;
@@ -14,7 +16,10 @@ const USUAL: &str = "warn,gateway=info,berth_gateway=info";
 pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), ParseError> {
     let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(USUAL);
     let filter = EnvFilter::try_new(filter)?;
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter);
     // Fails only when somebody else was first, as tests are.
     let _ = match format {
         LogFormat::Text => lines.try_init(),
