@@ -75,7 +75,7 @@ pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
 pub use retirement::Retirement;
 pub use session::{
-    Change, Desired, MAX_RATE, ReasonCode, Seen, Session, SessionPorts, Sessions, Settings, Status,
-    StatusReason, Unlink, Version, Wanted, WhoIsAttached,
+    Change, Desired, MAX_RATE, ReasonCode, Seen, Session, SessionPorts, Sessions, Settings,
+    SettingsPatch, Status, StatusReason, Unlink, Version, Wanted, WhoIsAttached,
 };
 pub use time::Timestamp;

@@ -4,6 +4,7 @@
 //! gateways' reports change what was seen, and only the [reconciler](crate::reconcile) compares them.
 
 mod change;
+mod course;
 mod lifecycle;
 mod observe;
 mod service;
@@ -13,7 +14,7 @@ use std::fmt;
 
 pub use change::Change;
 pub use service::{SessionPorts, Sessions, WhoIsAttached};
-pub use settings::{MAX_RATE, Settings};
+pub use settings::{MAX_RATE, Settings, SettingsPatch};
 
 use crate::{
     Attempt, Declaration, GatewayId, Identity, OrganizationId, PairingWanted, SessionId, Timestamp,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Change, Session, Settings, Version};
+use super::{Change, Session, Settings, SettingsPatch, Version};
 use crate::{
     Caller, Capability, Deadlines, Error, Identity, LiveIdentity, PairingCode, Phone, QrCode,
     Result, Scope, SessionId, Timestamp, Violation, found,
@@ -101,6 +101,18 @@ impl Sessions {
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.find(&scope, id).await
+    }
+
+    /// Changes settings.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &str,
+        expected: Option<Version>,
+        patch: SettingsPatch,
+    ) -> Result<Session> {
+        let scope = caller.may(Capability::Manage)?;
+        self.change(&scope, id, |session| session.at(expected)?.edit(patch.clone())).await
     }
 
     /// Gone for its owner at once; gone from the world when the reconciler has seen to it.

@@ -21,6 +21,25 @@ pub struct Settings {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Which settings to change; `None` leaves one as it is. As a JSON merge patch says it (RFC 7396).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingsPatch {
+    /// `Some(None)` takes the label away.
+    pub label: Option<Option<String>>,
+    /// On or off.
+    pub auto_read: Option<bool>,
+    /// On or off.
+    pub presence_typing: Option<bool>,
+    /// `Some(None)` takes the limit away.
+    pub rate_per_min: Option<Option<u32>>,
+    /// `Some(None)` takes the limit away.
+    pub rate_per_hour: Option<Option<u32>>,
+    /// Empties the metadata first.
+    pub clear_metadata: bool,
+    /// Keys to set, and with `None` to take away; others stay.
+    pub metadata: BTreeMap<String, Option<String>>,
+}
+
 /// The highest rate that can be set; above it a limit means nothing.
 pub const MAX_RATE: u32 = 100_000;
 
@@ -30,6 +49,45 @@ const MAX_KEY: usize = 40;
 const MAX_VALUE: usize = 500;
 
 impl Settings {
+    /// These settings with the patch applied.
+    #[must_use]
+    pub fn patched(mut self, patch: SettingsPatch) -> Self {
+        if patch.clear_metadata {
+            self.metadata.clear();
+        }
+        for (key, value) in patch.metadata {
+            match value {
+                Some(value) => drop(self.metadata.insert(key, value)),
+                None => drop(self.metadata.remove(&key)),
+            }
+        }
+        Self {
+            label: patch.label.unwrap_or(self.label),
+            auto_read: patch.auto_read.unwrap_or(self.auto_read),
+            presence_typing: patch.presence_typing.unwrap_or(self.presence_typing),
+            rate_per_min: patch.rate_per_min.unwrap_or(self.rate_per_min),
+            rate_per_hour: patch.rate_per_hour.unwrap_or(self.rate_per_hour),
+            metadata: self.metadata,
+        }
+    }
+
+    /// The names, in the API's spelling, of what differs from `other`.
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        let mut compare = |name, same: bool| {
+            if !same {
+                names.push(name);
+            }
+        };
+        compare("label", self.label == other.label);
+        compare("autoRead", self.auto_read == other.auto_read);
+        compare("presenceTyping", self.presence_typing == other.presence_typing);
+        compare("ratePerMin", self.rate_per_min == other.rate_per_min);
+        compare("ratePerHour", self.rate_per_hour == other.rate_per_hour);
+        compare("metadata", self.metadata == other.metadata);
+        names
+    }
+
     /// Everything that is out of bounds; empty when all is well. Fields are JSON pointers in the
     /// API's spelling.
     pub fn violations(&self) -> Vec<Violation> {
@@ -81,6 +139,32 @@ mod tests {
         let fields: Vec<_> = settings.violations().into_iter().map(|v| v.field).collect();
         let long = format!("/metadata/{}", "k".repeat(41));
         assert_eq!(fields, ["/label", "/ratePerMin", "/ratePerHour", "/metadata/a~1b", &long]);
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_nothing_else() {
+        let before = Settings {
+            label: Some("old".to_owned()),
+            auto_read: true,
+            rate_per_min: Some(5),
+            metadata: [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into(),
+            ..Settings::default()
+        };
+        assert_eq!(before.clone().patched(SettingsPatch::default()), before);
+        let patch = SettingsPatch {
+            label: Some(None),
+            rate_per_min: Some(Some(7)),
+            metadata: [("a".to_owned(), None), ("c".to_owned(), Some("3".to_owned()))].into(),
+            ..SettingsPatch::default()
+        };
+        let after = before.clone().patched(patch);
+        let metadata = [("b".to_owned(), "2".to_owned()), ("c".to_owned(), "3".to_owned())].into();
+        let expected = Settings { label: None, rate_per_min: Some(7), metadata, ..before.clone() };
+        assert_eq!(after, expected);
+        assert_eq!(after.differing(&before), ["label", "ratePerMin", "metadata"]);
+        let cleared =
+            after.patched(SettingsPatch { clear_metadata: true, ..SettingsPatch::default() });
+        assert!(cleared.metadata.is_empty());
     }
 
     #[test]

@@ -1,0 +1,151 @@
+//! What happens to a session without its owner asking: placement, deadlines, lost nodes, another try,
+//! and an unlink that came true. Pure rules.
+
+use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
+use crate::{Deadlines, EventName, Fact, GatewayId, LogoutOutcome, News, Snapshot, Timestamp};
+
+impl Session {
+    /// The device is unlinked, or given up; `last` is the node's word on it. `None` when no unlink was
+    /// under way.
+    pub fn unlinked(
+        mut self,
+        outcome: LogoutOutcome,
+        last: Option<&Snapshot>,
+        now: Timestamp,
+    ) -> Option<Change> {
+        self.wanted.unlink.take()?;
+        if let Some(last) = last {
+            (self.seen.epoch, self.seen.boot, self.seen.seq) = (last.epoch, last.boot, last.seq);
+        }
+        self.seen.identity = None;
+        let reason = StatusReason {
+            code: ReasonCode::LoggedOutByUser,
+            message: match outcome {
+                LogoutOutcome::Unconfirmed => {
+                    "logged out; WhatsApp did not confirm it, check the phone's linked devices"
+                }
+                LogoutOutcome::Confirmed | LogoutOutcome::NotLinked => "logged out",
+            }
+            .to_owned(),
+            since: now,
+            retry_at: None,
+        };
+        self.seen.settle(Status::Stopped, Some(reason));
+        self.due = None;
+        let mut change = self.status_news();
+        if let Some(last) = change.news.last_mut() {
+            last.payload.push(("unlink", outcome.as_str().into()));
+        }
+        Some(change)
+    }
+
+    /// The time for a transitional status is up.
+    pub fn expire(mut self, now: Timestamp) -> Change {
+        if self.wanted.pairing.is_some() && self.seen.status == Status::ScanQrCode {
+            return self.end_pairing(
+                ReasonCode::PairingExpired,
+                "nobody linked a phone in time",
+                now,
+            );
+        }
+        // A connection that cannot be made keeps its own reason; it says more than "too late".
+        let reason = match self.seen.reason.take() {
+            Some(reason) if reason.code == ReasonCode::ConnectFailed => reason,
+            _ => StatusReason {
+                code: ReasonCode::StartTimeout,
+                message: "it did not come up in time".to_owned(),
+                since: now,
+                retry_at: None,
+            },
+        };
+        self.seen.settle(Status::Failed, Some(reason));
+        self.due = Some(now);
+        self.status_news()
+    }
+
+    /// A pairing attempt ended without a link; what the owner wished for ends with it.
+    pub(super) fn end_pairing(mut self, code: ReasonCode, message: &str, now: Timestamp) -> Change {
+        self.wanted.pairing = None;
+        self.wanted.desired = Desired::Stopped;
+        // That nobody came is an outcome, not a fault.
+        let status =
+            if code == ReasonCode::PairingExpired { Status::Stopped } else { Status::Failed };
+        let reason = StatusReason { code, message: message.to_owned(), since: now, retry_at: None };
+        self.seen.settle(status, Some(reason));
+        let mut change = self.status_news();
+        change.tell(News::new(EventName::AuthExpired, vec![("reason", code.as_str().into())]));
+        change
+    }
+
+    /// Its node is not heard of, and has closed its connections by now.
+    pub fn lose(mut self, now: Timestamp) -> Change {
+        let reason = (self.wanted.desired == Desired::Running).then(|| StatusReason {
+            code: ReasonCode::GatewayLost,
+            message: "the gateway that holds it is not heard of".to_owned(),
+            since: now,
+            retry_at: None,
+        });
+        let status = if reason.is_some() { Status::Failed } else { Status::Stopped };
+        self.seen.settle(status, reason);
+        self.due = None;
+        self.status_news()
+    }
+
+    /// Lives on this node from now on; its keys will be there.
+    pub fn place(mut self, gateway: GatewayId, now: Timestamp) -> Change {
+        self.gateway = Some(gateway);
+        self.wanted.epoch += 1;
+        self.due = Some(now);
+        Change::of(self)
+    }
+
+    /// Its node had no room for it. Only before the node's first word: afterwards the node may hold
+    /// keys, and the session never moves.
+    pub fn unplace(mut self, due: Timestamp) -> Change {
+        if self.seen.epoch == 0 {
+            self.gateway = None;
+        }
+        self.due = Some(due);
+        Change::of(self)
+    }
+
+    /// Its node knows a newer epoch, as after the router's database was restored from a copy: gets
+    /// ahead of it, in growing steps.
+    pub fn outrun(mut self, due: Timestamp) -> Change {
+        self.wanted.epoch += 1 << self.failures.min(16);
+        self.failures += 1;
+        self.due = Some(due);
+        Change::of(self)
+    }
+
+    /// Tries a failed connection again.
+    pub fn retry(mut self, now: Timestamp, deadlines: &Deadlines) -> Change {
+        self.wanted.restarts += 1;
+        self.wanted.epoch += 1;
+        self.due = Some(now);
+        self.seen.begin_starting(now, deadlines);
+        self.status_news()
+    }
+
+    /// When it needs a look although nothing happens: its deadline, or the moment to try again.
+    pub fn rest_until(&self) -> Option<Timestamp> {
+        let retry = self.seen.reason.as_ref().and_then(|reason| reason.retry_at);
+        let retry = retry.filter(|_| {
+            self.seen.status == Status::Failed && self.wanted.desired == Desired::Running
+        });
+        let unlink = self.wanted.unlink.as_ref().map(|unlink| unlink.deadline);
+        [self.seen.deadline, retry, unlink].into_iter().flatten().min()
+    }
+
+    /// Tells of the status as it is now.
+    pub(super) fn status_news(self) -> Change {
+        let payload = vec![
+            ("status", self.seen.status.as_str().into()),
+            ("reason", self.seen.reason.as_ref().map_or(Fact::Nothing, |r| r.code.as_str().into())),
+            ("message", self.seen.reason.as_ref().map(|r| r.message.as_str()).into()),
+        ];
+        let mut change = Change::of(self);
+        change.tell(News::new(EventName::SessionStatus, payload));
+        change
+    }
+}
