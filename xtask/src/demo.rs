@@ -47,6 +47,16 @@ struct Narrator {
 }
 
 fn walk(show: &Narrator, stranger: &Narrator, phone: &Phone) -> Result<()> {
+    let id = attach(show, phone)?;
+    tell("Another organization cannot learn that any of it exists.");
+    stranger.get(&path(&id))?.expect(404)?;
+    stranger.get(SESSIONS)?.expect(200)?;
+    come_and_go(show, &id, phone)?;
+    leave(show, &id, phone)
+}
+
+/// Makes a session and links it by QR.
+fn attach(show: &Narrator, phone: &Phone) -> Result<String> {
     tell("A session: one WhatsApp number, to be attached.");
     let made = show.post(SESSIONS, Some(&json!({ "label": "Support" })))?.expect(201)?.json();
     let id = made["id"].as_str().context("a session has an id")?.to_owned();
@@ -56,26 +66,43 @@ fn walk(show: &Narrator, stranger: &Narrator, phone: &Phone) -> Result<()> {
     phone.scan(shown["code"].as_str().unwrap_or_default())?;
     show.until(&id, "status", &json!("working"))?;
     show.get(&path_of(&id, "/me"))?.expect(200)?;
-    tell("Another organization cannot learn that any of it exists.");
-    stranger.get(&path(&id))?.expect(404)?;
-    stranger.get(SESSIONS)?.expect(200)?;
+    Ok(id)
+}
+
+/// Stops, starts, restarts; is unlinked and linked again.
+fn come_and_go(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
     tell("Stop and start: the device stays linked.");
-    show.post(&path_of(&id, ":stop"), None)?.expect(200)?;
-    show.until(&id, "status", &json!("stopped"))?;
-    show.post(&path_of(&id, ":start"), None)?.expect(200)?;
-    show.until(&id, "status", &json!("working"))?;
+    show.post(&path_of(id, ":stop"), None)?.expect(200)?;
+    show.until(id, "status", &json!("stopped"))?;
+    show.post(&path_of(id, ":start"), None)?.expect(200)?;
+    show.until(id, "status", &json!("working"))?;
+    tell("Restart: a new connection, the same device.");
+    show.post(&path_of(id, ":restart"), None)?.expect(200)?;
+    show.until(id, "status", &json!("working"))?;
+    tell("Unlinked on the phone: the session says so.");
+    phone.unlink(phone.devices()?.first().context("the phone shows a device")?.id)?;
+    show.until(id, "deviceId", &Value::Null)?;
+    tell("Linked again.");
+    let shown = show.get(&path_of(id, "/qr"))?.expect(200)?.json();
+    phone.scan(shown["code"].as_str().unwrap_or_default())?;
+    show.until(id, "status", &json!("working"))?;
+    Ok(())
+}
+
+/// Logs out, is linked by a code, and is deleted.
+fn leave(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
     tell("Log out: the device is unlinked on the phone.");
-    show.post(&path_of(&id, ":logout"), None)?.expect(200)?;
-    show.until(&id, "deviceId", &Value::Null)?;
+    show.post(&path_of(id, ":logout"), None)?.expect(200)?;
+    show.until(id, "deviceId", &Value::Null)?;
     println!("  (the phone shows {} devices)", phone.devices()?.len());
-    tell("Linked again, this time by a code typed on the phone.");
+    tell("Linked once more, this time by a code typed on the phone.");
     let ask = json!({ "phone": phone.number });
-    let shown = show.post(&path_of(&id, "/pairing-code"), Some(&ask))?.expect(200)?.json();
+    let shown = show.post(&path_of(id, "/pairing-code"), Some(&ask))?.expect(200)?.json();
     phone.enter_code(shown["code"].as_str().unwrap_or_default())?;
-    show.until(&id, "status", &json!("working"))?;
+    show.until(id, "status", &json!("working"))?;
     tell("Deleted: gone for its owner at once, unlinked and wiped before long.");
-    show.delete(&path(&id))?.expect(204)?;
-    show.get(&path(&id))?.expect(404)?;
+    show.delete(&path(id))?.expect(204)?;
+    show.get(&path(id))?.expect(404)?;
     wait::until_so("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
     println!("  (the phone shows 0 devices)");
     Ok(())

@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use crate::{
     folder::{Folder, random_hex},
     ports,
-    process::Process,
+    process::{self, Process},
     wait, workspace,
 };
 
@@ -65,6 +65,23 @@ impl Cluster {
     pub(crate) fn create_database(&self, name: &str) -> Result<String> {
         self.query(&format!("CREATE DATABASE {name}"))?;
         Ok(self.url(name))
+    }
+
+    /// Freezes the server: connections are taken and kept, and nothing is answered.
+    pub(crate) fn freeze(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let Some(server) = &self.server else { return };
+        for pid in process::children(server.id(), "postgres").into_iter().chain([server.id()]) {
+            process::signal(pid, signal);
+        }
     }
 
     /// Stops the server; what it holds stays.
@@ -141,6 +158,12 @@ impl Cluster {
             command.uid(user).gid(group);
         }
         command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.thaw(); // what is frozen hears no request to end
     }
 }
 

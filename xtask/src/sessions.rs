@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Longer than any status that is on its way may last, a restart of everything included.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The collection.
 pub(crate) const SESSIONS: &str = "/api/v1/sessions";

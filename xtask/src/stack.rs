@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::{
     client::{Api, Credential},
@@ -149,16 +150,18 @@ impl Stack {
     /// Revokes the key of this name at the operator's command line.
     pub(crate) fn revoke_key(&self, organization: &str, name: &str) -> Result<()> {
         let listed = self.listed_keys(organization)?;
-        let line = listed.lines().find(|line| line.contains(name)).context("it is not listed")?;
-        let is_id = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let id = line.split(|c| !is_id(c)).find(|word| word.starts_with("key_"));
-        let id = id.with_context(|| format!("no key id in {line:?}"))?;
-        workspace::answer(self.command().args(["key", "revoke", id])).map(drop)
+        let key = listed.iter().find(|key| key["name"] == name).context("it is not listed")?;
+        let id = key["id"].as_str().context("it has no id")?;
+        let mut command = self.command();
+        command.args(["key", "revoke", "--org", organization, id]);
+        workspace::answer(&mut command).map(drop)
     }
 
     /// What the operator's command line lists of an organization's keys.
-    pub(crate) fn listed_keys(&self, organization: &str) -> Result<String> {
-        workspace::answer(self.command().args(["key", "list", "--org", organization]))
+    pub(crate) fn listed_keys(&self, organization: &str) -> Result<Vec<Value>> {
+        let mut command = self.command();
+        command.args(["key", "list", "--org", organization, "--json"]);
+        Ok(serde_json::from_str(&workspace::answer(&mut command)?)?)
     }
 
     /// `berth`, set up as this stack is and not as the shell around it.
@@ -178,16 +181,18 @@ impl Stack {
     pub(crate) fn kill(&mut self, victim: Victim) -> Result<()> {
         let gateway = self.gateway();
         if victim != Victim::Berth {
+            anyhow::ensure!(!gateway.is_empty(), "there is no gateway to kill");
             for pid in &gateway {
                 process::signal(*pid, Signal::KILL);
             }
+            wait::until_so("a killed gateway is gone", ORPHAN, || Ok(!any_runs(&gateway)))?;
         }
         if victim != Victim::Gateway
             && let Some(mut berth) = self.berth.take()
         {
             berth.kill()?;
             let gone = wait::until_so("a gateway ends when its berth is gone", ORPHAN, || {
-                Ok(!gateway.iter().any(|pid| process::runs(*pid, GATEWAY)))
+                Ok(!any_runs(&gateway))
             });
             drop(berth); // sweeps up what stayed
             gone?;
@@ -207,8 +212,13 @@ impl Stack {
         })
     }
 
+    /// berth's process; none while it does not run.
+    pub(crate) fn berth_id(&self) -> Option<u32> {
+        self.berth.as_ref().map(Process::id)
+    }
+
     /// The gateway's process; none while it is being restarted.
-    fn gateway(&self) -> Vec<u32> {
+    pub(crate) fn gateway(&self) -> Vec<u32> {
         self.berth.as_ref().map(|b| process::children(b.id(), GATEWAY)).unwrap_or_default()
     }
 
@@ -218,15 +228,19 @@ impl Stack {
         let Some(mut berth) = self.berth.take() else { return Ok(()) };
         let status = berth.stop()?;
         anyhow::ensure!(status.success(), "berth ended with {status} when asked to stop");
-        let stayed = gateway.iter().any(|pid| process::runs(*pid, GATEWAY));
-        anyhow::ensure!(!stayed, "berth ended before its gateway");
+        anyhow::ensure!(!any_runs(&gateway), "berth ended before its gateway");
         Ok(())
+    }
+
+    /// Where the node keeps its keys.
+    pub(crate) fn node_disk(&self) -> PathBuf {
+        self.folder.path().join("gateway")
     }
 
     /// The files on the node's disk that name this session.
     pub(crate) fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        let mut folders = vec![self.folder.path().join("gateway")];
+        let mut folders = vec![self.node_disk()];
         while let Some(folder) = folders.pop() {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries {
@@ -246,10 +260,16 @@ impl Stack {
     pub(crate) fn tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
+        // Looking again and again is the tests' own doing.
+        let looks = |line: &&str| line.contains("\"session_view\" status=200");
+        let lines: Vec<_> = text.lines().filter(|line| !looks(line)).collect();
         let end = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("the end of {}:\n{end}", self.log.display())
     }
+}
+
+fn any_runs(gateways: &[u32]) -> bool {
+    gateways.iter().any(|pid| process::runs(*pid, GATEWAY))
 }
 
 /// A log without a former run's lines.

@@ -42,12 +42,12 @@ pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, api: &Api) {
     for kind in ["unavailable", "close"] {
         suite.run_on(stack, &format!("kicked: {kind} passes by itself"), |stack| {
             let (session, phone, device) = linked(stack, api)?;
-            let before = session.view()?["lastConnectedAt"].as_u64();
-            phone.kick(device, kind)?;
-            wait::until_so("the device is back", PATIENCE, || {
-                let back = phone.devices()? == [Device { id: device, connected: true }];
-                let view = session.view()?;
-                Ok(back && view["status"] == "working" && view["lastConnectedAt"].as_u64() > before)
+            phone.kick(device, kind)?; // the phone shows it disconnected from this moment on
+            wait::until("the device is back", PATIENCE, || {
+                let (view, devices) = (session.view()?, phone.devices()?);
+                ensure!(devices == [Device { id: device, connected: true }], "{devices:?}");
+                ensure!(view["status"] == "working" && view["statusReason"].is_null(), "{view}");
+                Ok(Some(()))
             })?;
             session.delete()?;
             session.must_be_gone(stack, Some(&phone))
