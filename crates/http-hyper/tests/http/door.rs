@@ -51,12 +51,15 @@ async fn a_request_that_takes_too_long_is_unavailable() {
 
 #[tokio::test]
 async fn a_caller_that_hangs_up_does_not_undo_what_it_asked_for() {
-    let house = House::open().await;
+    let house = House::with(Limits { connections: 1, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(house.address).await.unwrap();
     let request = format!("POST {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: slow\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     house.doorman.arrived.notified().await;
     drop(stream);
+    // Answered only once the first connection is gone.
+    assert_eq!(house.ask("", "GET", "/livez").await.status, 200);
+    assert!(house.world.memory.events().is_empty());
     house.doorman.go_on.notify_one();
     let made = async {
         while house.world.memory.events().is_empty() {
