@@ -1,5 +1,7 @@
 //! What happened, written in the transaction of the change it tells of.
 
+use std::borrow::Cow;
+
 use crate::{Actor, EventId, OrganizationId, SessionId, Timestamp, ports::Environment};
 
 /// A value in an event's payload.
@@ -137,7 +139,7 @@ pub struct Event {
 }
 
 /// An event's particulars, in the order they are shown.
-pub type Payload = Vec<(&'static str, Fact)>;
+pub type Payload = Vec<(Cow<'static, str>, Fact)>;
 
 /// An event whose name, moment and author are still to be put on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +152,8 @@ pub struct News {
 
 impl News {
     /// News of this kind.
-    pub fn new(name: EventName, payload: Payload) -> Self {
+    pub fn new(name: EventName, payload: impl IntoIterator<Item = (&'static str, Fact)>) -> Self {
+        let payload = payload.into_iter().map(|(key, fact)| (Cow::Borrowed(key), fact)).collect();
         Self { name, payload }
     }
 

@@ -47,7 +47,7 @@ impl Retirement {
             sequence: self.sequence,
             at: environment.now(),
             actor: Actor::System,
-            payload: vec![("unlink", outcome.as_str().into())],
+            payload: vec![("unlink".into(), outcome.as_str().into())],
         }]
     }
 }

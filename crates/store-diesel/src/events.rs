@@ -1,7 +1,5 @@
 //! The event log: written in the transaction of the change an event tells of, read in order.
 
-use std::{collections::BTreeSet, sync::Mutex};
-
 use async_trait::async_trait;
 use diesel::{prelude::*, result::QueryResult};
 use diesel_async::RunQueryDsl;
@@ -39,7 +37,7 @@ impl EventRow {
         let (kind, name) = actor_columns(&event.actor);
         // Pairs in a list: an object would be free to forget their order.
         let payload: Vec<_> =
-            event.payload.iter().map(|(key, fact)| (*key, fact_value(fact))).collect();
+            event.payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
         Ok(Self {
             id: event.id.to_string(),
             organization: event.organization.to_string(),
@@ -102,7 +100,7 @@ fn fact_value(fact: &Fact) -> Value {
 
 fn payload(text: &str) -> Option<Payload> {
     let pairs: Vec<(String, Value)> = read(text)?;
-    pairs.into_iter().map(|(key, value)| Some((known(&key)?, fact(value)?))).collect()
+    pairs.into_iter().map(|(key, value)| Some((key.into(), fact(value)?))).collect()
 }
 
 fn fact(value: Value) -> Option<Fact> {
@@ -113,23 +111,6 @@ fn fact(value: Value) -> Option<Fact> {
         Value::Null => Some(Fact::Nothing),
         Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-/// The domain names its particulars by constants; a name from disk becomes one of a small set that
-/// is kept for good. There are a dozen; a log that claims hundreds is corrupt.
-fn known(key: &str) -> Option<&'static str> {
-    const MOST: usize = 500;
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(name) = names.get(key) {
-        return Some(name);
-    }
-    if names.len() >= MOST || key.len() > 100 {
-        return None;
-    }
-    let name: &'static str = String::leak(key.to_owned());
-    names.insert(name);
-    Some(name)
 }
 
 #[async_trait]

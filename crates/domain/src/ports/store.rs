@@ -115,7 +115,8 @@ pub trait Backlog: Send + Sync {
         failures: u32,
     ) -> PortResult<Written>;
 
-    /// Puts a retirement off: stores its `due`, `attempts`, `sequence` and `told`, and the events.
+    /// Puts a retirement off: stores its `due`, `attempts`, `epoch`, `sequence` and `told`, and the
+    /// events.
     async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
 
     /// Removes a retirement and writes the events, at once. Writes nothing when it was gone already.

@@ -34,7 +34,7 @@ impl Session {
         self.due = None;
         let mut change = self.status_news();
         if let Some(last) = change.news.last_mut() {
-            last.payload.push(("unlink", outcome.as_str().into()));
+            last.payload.push(("unlink".into(), outcome.as_str().into()));
         }
         Some(change)
     }
