@@ -1,6 +1,6 @@
 //! The command line: one subcommand a task, each with what a person may want to change about it.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -26,6 +26,14 @@ pub(crate) enum Command {
     Tidy(Tidy),
     /// Write anew the files that are generated.
     Bless(Prebuilt),
+    /// How fast and how small, measured on release builds and written to `docs/benchmarks.md`.
+    Bench(Bench),
+    /// The same with this very program, which must be a release build.
+    #[command(hide = true)]
+    BenchHere(Bench),
+    /// The bare server that `bench` compares with.
+    #[command(hide = true)]
+    BenchBare(BenchBare),
     /// What runs before a change lands: `test`, on exactly what is locked and committed.
     Ci,
 }
@@ -109,6 +117,52 @@ pub(crate) struct Tidy {
     pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) prebuilt: Prebuilt,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Only these; all of them when none is named.
+    #[arg(value_enum)]
+    pub(crate) names: Vec<Measure>,
+    /// Print the figures, and leave `docs/benchmarks.md` as it is.
+    #[arg(long)]
+    pub(crate) dry: bool,
+    /// Build nothing: release builds of berth, berth-gateway (with feature `sim`), whatsapp-sim and
+    /// xtask are in this folder.
+    #[arg(long)]
+    pub(crate) programs: Option<PathBuf>,
+}
+
+/// What `bench` can measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measure {
+    /// How long berth takes to be ready.
+    Start,
+    /// What berth and its gateway hold in memory and on disk.
+    Memory,
+    /// How many requests for a session are answered, beside hyper alone.
+    Get,
+}
+
+impl Measure {
+    /// As it is called on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Memory => "memory",
+            Self::Get => "get",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBare {
+    /// Where to listen.
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
+    /// A file with the answer to everything.
+    #[arg(long)]
+    pub(crate) answer: PathBuf,
 }
 
 #[derive(Debug, Default, Args)]

@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a tool's output is its product")]
 
+mod bench;
 mod bless;
 mod client;
 mod commands;
@@ -59,6 +60,9 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Contract(contract) => contract::run(&workspace, &contract),
         Command::Tidy(tidy) => tidy::run(&workspace, &tidy),
         Command::Bless(bless) => bless::run(&workspace, &bless).map(|()| ExitCode::SUCCESS),
+        Command::Bench(bench) => bench::run(&workspace, &bench),
+        Command::BenchHere(bench) => bench::measure(&workspace, &bench),
+        Command::BenchBare(bare) => bench::serve_bare(&bare),
         Command::Ci => test::run_as_ci(&workspace),
     }
 }

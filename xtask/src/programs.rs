@@ -12,6 +12,8 @@ use crate::{commands::Prebuilt, process::Process, workspace::Workspace};
 /// The feature that lets a gateway meet a simulated WhatsApp, and nothing else.
 pub(crate) const SIM: &str = "gateway/sim";
 const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
+/// This very tool.
+pub(crate) const TOOL: &str = "xtask";
 
 /// A folder with `berth`, `berth-gateway` and `whatsapp-sim`.
 #[derive(Clone, Debug)]
@@ -32,6 +34,15 @@ impl Programs {
         Ok(Self { folder: fs::canonicalize(folder)? })
     }
 
+    /// Freshly built ones as they are shipped, with this tool built likewise beside them.
+    pub(crate) fn for_release(workspace: &Workspace) -> Result<Self> {
+        println!("building everything for release (the first time takes some minutes)");
+        let arguments = ["build", "--release", "--workspace", "--bins", "--features", SIM];
+        cargo(workspace, &arguments)?;
+        let names = [&NAMES[..], &[TOOL]].concat();
+        Ok(Self { folder: copied(workspace, "release", &names, "release-bin")? })
+    }
+
     /// Where they are.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -47,9 +58,14 @@ impl Programs {
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     println!("building berth, berth-gateway (with feature `sim`) and whatsapp-sim");
     cargo(workspace, &["build", "--workspace", "--bins", "--features", SIM])?;
-    let folder = workspace.scratch("bin")?;
-    for name in NAMES {
-        let built = workspace.target.join("debug").join(name);
+    copied(workspace, "debug", &NAMES, "bin")
+}
+
+/// Copies what was built with a profile to a folder of this name.
+fn copied(workspace: &Workspace, profile: &str, names: &[&str], to: &str) -> Result<PathBuf> {
+    let folder = workspace.scratch(to)?;
+    for name in names {
+        let built = workspace.target.join(profile).join(name);
         let (copy, new) = (folder.join(name), folder.join(format!("{name}.new")));
         fs::copy(&built, &new).with_context(|| built.display().to_string())?;
         fs::rename(new, copy)?; // one that still runs is not written over

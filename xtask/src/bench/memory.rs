@@ -1,0 +1,195 @@
+//! What both programs hold in memory, and a node on its disk: with nothing to do, and with linked
+//! sessions that nobody writes to.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{
+    Stand,
+    chapter::{Chapter, Table},
+    resident::Resident,
+    spread::{float, number},
+};
+use crate::{
+    client::Api,
+    phones::Phone,
+    sessions::{Owned, PATIENCE},
+    stack::Stack,
+    wait,
+};
+
+const SESSIONS: usize = 100;
+/// So many link at the same time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Both programs at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    berth: Resident,
+    gateway: Resident,
+}
+
+/// Takes the figures.
+pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
+    let mut stack = Stack::start(&stand.programs, "bench-memory", stand.scratch.path(), None, &[])?;
+    let idle = Pair::settled(&stack)?;
+    println!("  linking {SESSIONS} sessions");
+    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let began = Instant::now();
+    let phones = link_all(&stack, &api).with_context(|| stack.tail())?;
+    let linking = began.elapsed();
+    let linked = Pair::settled(&stack)?;
+    let disk = Disk::of(&stack.node_disk())?;
+    println!("  starting anew with them");
+    stack.stop_berth()?;
+    let began = Instant::now();
+    stack.start_berth()?;
+    all_connected(&phones)?;
+    let back = began.elapsed();
+    let anew = Pair::settled(&stack)?;
+    Ok(chapter(&idle, &linked, &anew, &disk, [linking, back]))
+}
+
+impl Pair {
+    fn settled(stack: &Stack) -> Result<Self> {
+        let gateway = wait::until("berth has its gateway", PATIENCE, || Ok(stack.gateway().pop()))?;
+        let berth = stack.berth_id().context("berth does not run")?;
+        Ok(Self { gateway: Resident::settled(gateway)?, berth: Resident::settled(berth)? })
+    }
+}
+
+/// Links all of them, some at a time, each to a phone of its own.
+fn link_all(stack: &Stack, api: &Api) -> Result<Vec<Phone>> {
+    let next = AtomicUsize::new(0);
+    let link_some = || -> Result<Vec<Phone>> {
+        let mut linked = Vec::new();
+        while next.fetch_add(1, Ordering::Relaxed) < SESSIONS {
+            let phone = stack.phones.new_phone("Bench")?;
+            Owned::create(api, "bench")?.link(&phone)?;
+            linked.push(phone);
+        }
+        Ok(linked)
+    };
+    thread::scope(|scope| {
+        let linkers: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(link_some)).collect();
+        let mut all = Vec::new();
+        for linker in linkers {
+            match linker.join() {
+                Ok(linked) => all.extend(linked?),
+                Err(_) => bail!("a thread that links sessions panicked"),
+            }
+        }
+        ensure!(all.len() == SESSIONS, "only {} sessions are linked", all.len());
+        Ok(all)
+    })
+}
+
+fn all_connected(phones: &[Phone]) -> Result<()> {
+    let mut away: Vec<_> = phones.iter().collect();
+    wait::until_so("every session is connected again", PATIENCE, || {
+        away.retain(|phone| {
+            phone.devices().map_or(true, |devices| !devices.iter().any(|device| device.connected))
+        });
+        Ok(away.is_empty())
+    })
+}
+
+/// What lies in a folder.
+#[derive(Clone, Copy, Debug, Default)]
+struct Disk {
+    files: u64,
+    bytes: u64,
+    taken: u64,
+}
+
+impl Disk {
+    fn of(folder: &Path) -> Result<Self> {
+        let (mut disk, mut folders) = (Self::default(), vec![folder.to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let entry = entry?;
+                let about = entry.metadata()?;
+                if about.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    disk.files += 1;
+                    disk.bytes += about.len();
+                    disk.taken += about.blocks() * 512; // stat(2) counts in these, whatever the disk
+                }
+            }
+        }
+        Ok(disk)
+    }
+}
+
+fn chapter(idle: &Pair, linked: &Pair, anew: &Pair, disk: &Disk, took: [Duration; 2]) -> Chapter {
+    let mut table =
+        Table::new(["kB in memory", "resident", "proportional", "anonymous", "most so far"]);
+    let many = format!("{SESSIONS} linked");
+    let again = format!("{SESSIONS} linked, after a restart");
+    for (state, pair) in [("idle", idle), (&many, linked), (&again, anew)] {
+        for (program, held) in [("berth", pair.berth), ("berth-gateway", pair.gateway)] {
+            let figures = [held.all, held.proportional, held.anonymous, held.peak];
+            let [all, proportional, anonymous, peak] = figures.map(|kb| number(float(kb), 0));
+            let name = format!("{program}, {state}");
+            table.row([name, all, proportional, anonymous, peak]);
+        }
+    }
+    let findings = findings(idle, linked, anew, disk, took);
+    Chapter { title: "Memory", method: method(), table, findings }
+}
+
+fn findings(
+    idle: &Pair,
+    linked: &Pair,
+    anew: &Pair,
+    disk: &Disk,
+    took: [Duration; 2],
+) -> Vec<String> {
+    let sessions = float(SESSIONS as u64);
+    let each = |more: &Pair, held: fn(&Resident) -> u64| {
+        number((float(held(&more.gateway)) - float(held(&idle.gateway))) / sessions, 0)
+    };
+    let share = |bytes: u64| number(float(bytes) / sessions / 1024.0, 0);
+    let [linking, back] = took.map(|took| number(took.as_secs_f64(), 1));
+    vec![
+        format!(
+            "A linked session costs the gateway {} kB resident ({} kB anonymous) after linking, and \
+             {} kB ({} kB) after a restart.",
+            each(linked, |held| held.all),
+            each(linked, |held| held.anonymous),
+            each(anew, |held| held.all),
+            each(anew, |held| held.anonymous),
+        ),
+        format!(
+            "Its keys take {} kB on disk ({} kB of blocks): {} files, {} bytes in all.",
+            share(disk.bytes),
+            share(disk.taken),
+            disk.files,
+            number(float(disk.bytes), 0)
+        ),
+        format!(
+            "Linking all of them took {linking} s, {SIDE_BY_SIDE} at a time; after a restart all were \
+             connected again {back} s after the start of `berth`."
+        ),
+    ]
+}
+
+fn method() -> String {
+    format!(
+        "Both programs on SQLite, the gateway built with `sim` and linked to a simulated WhatsApp. \
+         *Idle* is after the start, with nothing to do; then {SESSIONS} sessions are made and linked \
+         over the API, each to a phone of its own; then `berth` is stopped and started, so that what \
+         linking left behind is gone. Each figure is read when it no longer changes. *Resident* counts \
+         shared pages whole, *proportional* divides them among those who share them, *anonymous* is the \
+         program's own data."
+    )
+}

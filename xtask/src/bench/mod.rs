@@ -1,0 +1,86 @@
+//! How fast and how small berth is: release builds, real sockets, and beside every figure the limit it
+//! is measured against, taken in the same minutes on the same machine.
+//!
+//! A tool built without optimisation would measure itself. So `bench` builds everything for release,
+//! this tool included, and lets that one measure.
+
+mod bare;
+mod chapter;
+mod get;
+mod load;
+mod machine;
+mod memory;
+mod page;
+mod processor;
+mod resident;
+mod spread;
+mod start;
+mod target;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, ensure};
+
+pub(crate) use self::bare::run as serve_bare;
+use self::{chapter::Chapter, machine::Machine};
+use crate::{
+    commands::{Bench, Measure, Prebuilt},
+    folder::Folder,
+    process::Process,
+    programs::{Programs, TOOL},
+    workspace::Workspace,
+};
+
+/// What a measurement works with.
+#[derive(Debug)]
+struct Stand {
+    programs: Programs,
+    /// For logs and the like. It goes away afterwards: a log with a line a request grows long.
+    scratch: Folder,
+}
+
+/// How a measurement is taken.
+type Taken = fn(&Stand) -> Result<Chapter>;
+
+/// Every measurement there is, in the order of the page.
+const ALL: [(Measure, Taken); 3] = [
+    (Measure::Start, start::measure),
+    (Measure::Memory, memory::measure),
+    (Measure::Get, get::measure),
+];
+
+/// Builds everything for release and hands over to the tool that came of it.
+pub(crate) fn run(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
+    let programs = match &asked.programs {
+        Some(folder) => Programs::find(workspace, &Prebuilt { programs: Some(folder.clone()) })?,
+        None => Programs::for_release(workspace)?,
+    };
+    let mut tool = Command::new(programs.program(TOOL));
+    tool.current_dir(&workspace.root).arg("bench-here").arg("--programs").arg(programs.folder());
+    if asked.dry {
+        tool.arg("--dry");
+    }
+    tool.args(asked.names.iter().map(|name| name.name()));
+    let status = Process::spawn(TOOL, &mut tool, None)?.wait()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures with this very tool, and writes down what it found.
+pub(crate) fn measure(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
+    ensure!(!cfg!(debug_assertions), "this tool is built without optimisation: use `bench`");
+    let prebuilt = Prebuilt { programs: asked.programs.clone() };
+    let programs = Programs::find(workspace, &prebuilt)?;
+    let stand = Stand { programs, scratch: Folder::new("bench")? };
+    let chosen = |name: &Measure| asked.names.is_empty() || asked.names.contains(name);
+    for (name, take) in ALL.iter().filter(|(name, _)| chosen(name)) {
+        let machine = Machine::look(workspace)?;
+        println!("\nmeasuring {}", name.name());
+        let chapter = take(&stand)?;
+        println!("\n{}\n\n{}", machine.sentence(*name), chapter.as_text());
+        if !asked.dry {
+            // At once: what a later measurement meets does not undo an earlier one.
+            page::keep(workspace, *name, &chapter.as_markdown(&machine.sentence(*name)))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,85 @@
+//! How long `berth serve` takes from nothing to ready.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{
+    Stand,
+    chapter::{Chapter, Table},
+    spread::Spread,
+};
+use crate::{client::Api, ports, process::Process};
+
+const TIMES: usize = 10;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A small part of what is measured.
+const GLANCE: Duration = Duration::from_micros(500);
+
+/// Takes the figures.
+pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
+    let folder = |name: &str| stand.scratch.path().join(name);
+    let existing = folder("existing");
+    // The first run makes what the others find, and brings the programs into the page cache.
+    start_once(stand, &existing)?;
+    let (mut fresh, mut again) = (Vec::new(), Vec::new());
+    for time in 0..TIMES {
+        let new = folder(&format!("fresh-{time}"));
+        fresh.push(start_once(stand, &new)?);
+        fs::remove_dir_all(&new)?;
+        again.push(start_once(stand, &existing)?);
+    }
+    let mut table = Table::new(["`berth serve`, from its start to `/readyz` 200", "ms", "n"]);
+    for (name, times) in [("on a new SQLite file", fresh), ("on an existing one", again)] {
+        let millis = times.iter().map(|time| time.as_secs_f64() * 1e3);
+        let spread = Spread::of(millis).context("it was never started")?;
+        table.row([name.to_owned(), format!("{spread:.1}"), spread.count().to_string()]);
+    }
+    let method = "From before the process is made until the operator's listener answers `/readyz` with \
+         200, asked every half millisecond. With a gateway beside it, as it comes; the two kinds take \
+         turns. *New* makes the folder, the file and its tables; *existing* was made by a former run. \
+         The programs are in the page cache. Shown are the median and the range.";
+    Ok(Chapter { title: "Start", method: method.to_owned(), table, findings: Vec::new() })
+}
+
+/// Starts berth over this folder, and ends it as an operator does.
+fn start_once(stand: &Stand, folder: &Path) -> Result<Duration> {
+    let local = || -> Result<SocketAddr> { Ok(([127, 0, 0, 1], ports::free()?).into()) };
+    let operator = local()?;
+    let mut command = Command::new(stand.programs.program("berth"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BERTH_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .arg("serve")
+        .env("BERTH_DATABASE_URL", format!("sqlite:{}", folder.join("berth.db").display()))
+        .env("BERTH_GATEWAY_DATA", folder.join("gateway"))
+        .env("BERTH_GATEWAY_BIN", stand.programs.program("berth-gateway"))
+        // No session is there to connect; should one ever be, it meets a closed door.
+        .env("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local()?))
+        .env("BERTH_OPS_LISTEN", operator.to_string())
+        .env("BERTH_NODE_LISTEN", local()?.to_string())
+        .env("BERTH_LISTEN", local()?.to_string());
+    let api = Api::new(&format!("http://{operator}"), None);
+    let log = stand.scratch.path().join("start.log");
+    let began = Instant::now();
+    let mut berth = Process::spawn("berth", &mut command, Some(&log))?;
+    while !api.exchange("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200) {
+        berth.must_run()?;
+        ensure!(began.elapsed() < PATIENCE, "berth is not ready in time:\n{}", berth.tail(20));
+        thread::sleep(GLANCE);
+    }
+    let took = began.elapsed();
+    let status = berth.stop()?;
+    ensure!(status.success(), "berth ended with {status} when asked to stop:\n{}", berth.tail(20));
+    Ok(took)
+}

@@ -1,0 +1,104 @@
+//! Servers that are asked the same in turn, round after round, so that whatever else the machine does
+//! meets all of them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use super::{load::Load, processor, spread::Spread};
+
+/// Long enough for pools to fill and for code to be in the caches.
+const WARM_UP: Duration = Duration::from_secs(2);
+const ROUND: Duration = Duration::from_secs(4);
+/// Rounds of every target.
+pub(super) const ROUNDS: usize = 5;
+
+/// A server under load.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// As the table calls it.
+    pub(super) name: &'static str,
+    pid: u32,
+    load: Load,
+    rounds: Vec<Round>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    rate: f64,
+    half: Duration,
+    most: Duration,
+    /// Processor time of the server's process, an answer.
+    cost: f64,
+}
+
+impl Target {
+    /// One whose process is `pid`.
+    pub(super) fn new(name: &'static str, pid: u32, load: Load) -> Self {
+        Self { name, pid, load, rounds: Vec::new() }
+    }
+
+    fn round(&mut self) -> Result<()> {
+        let before = processor::time_of(self.pid)?;
+        let outcome = self.load.run(ROUND).context(self.name)?;
+        let used = processor::time_of(self.pid)?.saturating_sub(before);
+        self.rounds.push(Round {
+            rate: outcome.rate(),
+            half: outcome.percentile(50),
+            most: outcome.percentile(99),
+            cost: used.as_secs_f64() * 1e6 / f64::from(outcome.count()),
+        });
+        Ok(())
+    }
+
+    /// Answers in a second.
+    pub(super) fn rate(&self) -> Result<Spread> {
+        self.spread(|round| round.rate)
+    }
+
+    /// Milliseconds that half of the answers took at most.
+    pub(super) fn half(&self) -> Result<Spread> {
+        self.spread(|round| round.half.as_secs_f64() * 1e3)
+    }
+
+    /// Milliseconds that 99 of 100 answers took at most.
+    pub(super) fn most(&self) -> Result<Spread> {
+        self.spread(|round| round.most.as_secs_f64() * 1e3)
+    }
+
+    /// Microseconds of processor time that the server's process took for an answer.
+    pub(super) fn cost(&self) -> Result<Spread> {
+        self.spread(|round| round.cost)
+    }
+
+    /// Its rate by another's, round by round.
+    pub(super) fn rate_by(&self, other: &Self) -> Result<Spread> {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        Spread::of(pairs.map(|(own, others)| own.rate / others.rate)).context("no rounds")
+    }
+
+    fn spread(&self, figure: impl Fn(&Round) -> f64) -> Result<Spread> {
+        Spread::of(self.rounds.iter().map(figure)).context("no rounds")
+    }
+}
+
+/// Warms all of them up, then asks them in turn.
+pub(super) fn ask_in_turn(targets: &mut [Target]) -> Result<()> {
+    for target in &*targets {
+        target.load.run(WARM_UP).with_context(|| format!("{}, warming up", target.name))?;
+    }
+    for round in 1..=ROUNDS {
+        for target in &mut *targets {
+            target.round()?;
+            let rate = target.rounds.last().map_or(0.0, |round| round.rate);
+            println!("  round {round} of {ROUNDS}: {} {rate:.0}/s", target.name);
+        }
+    }
+    Ok(())
+}
+
+/// A request for `path` that leaves the connection open.
+pub(super) fn get(address: SocketAddr, path: &str, header: Option<(&str, &str)>) -> Vec<u8> {
+    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
+    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n").into_bytes()
+}
