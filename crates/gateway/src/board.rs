@@ -27,8 +27,8 @@ pub(crate) struct Face {
 }
 
 impl Cell {
-    pub(crate) fn new(session: SessionName, epoch: u64, context: &Context) -> Arc<Self> {
-        let shown = blank(&session, epoch, context);
+    pub(crate) fn new(session: SessionName, context: &Context) -> Arc<Self> {
+        let shown = blank(&session, 0, context);
         Arc::new(Self { session, keys: Arc::default(), shown: Mutex::new(shown) })
     }
 

@@ -63,7 +63,7 @@ impl Fleet {
             actors: TaskTracker::new(),
         });
         for session in fleet.context.vault.sessions()? {
-            let cell = Cell::new(session.clone(), 0, &fleet.context);
+            let cell = Cell::new(session.clone(), &fleet.context);
             let mailbox = fleet.start(&cell, false);
             fleet.book().entries.insert(session, Entry { cell, mailbox });
         }
@@ -152,7 +152,7 @@ impl Fleet {
     /// Has every session reported anew, to a router that may know nothing.
     pub(crate) fn report_all(&self) {
         for snapshot in self.snapshots().into_iter().filter(|snapshot| snapshot.epoch > 0) {
-            self.context.outbox.push(snapshot);
+            self.context.outbox.remind(snapshot);
         }
     }
 
@@ -218,7 +218,7 @@ impl Fleet {
         if book.entries.len() >= self.capacity {
             return Err(refusal(RefusalCode::AtCapacity, "this node has no room"));
         }
-        let cell = Cell::new(session.clone(), declaration.epoch, &self.context);
+        let cell = Cell::new(session.clone(), &self.context);
         let mailbox = self.start(&cell, false);
         book.entries.insert(session.clone(), Entry { cell, mailbox: mailbox.clone() });
         Ok(mailbox)
@@ -232,13 +232,13 @@ impl Fleet {
         let closing = self.closing.clone();
         self.actors.spawn(async move {
             match AssertUnwindSafe(session.run(closing)).catch_unwind().await {
-                Ok(Ending::Forgotten(waiting)) => {
-                    fleet.remove(&cell, true);
+                Ok(Ending::Forgotten(epoch, waiting)) => {
+                    fleet.remove(&cell, epoch, true);
                     for reply in waiting {
                         let _ = reply.send(Ok(()));
                     }
                 }
-                Ok(Ending::Released) => fleet.remove(&cell, false),
+                Ok(Ending::Released(epoch)) => fleet.remove(&cell, epoch, false),
                 Ok(Ending::Closed) => {}
                 Err(_) => fleet.crashed(&cell),
             }
@@ -246,10 +246,10 @@ impl Fleet {
         sender
     }
 
-    fn remove(&self, cell: &Cell, forgotten: bool) {
+    fn remove(&self, cell: &Cell, epoch: u64, forgotten: bool) {
         let mut book = self.book();
         book.entries.remove(&cell.session);
-        book.forgotten.remember(cell.session.clone(), cell.epoch(), forgotten);
+        book.forgotten.remember(cell.session.clone(), epoch, forgotten);
         drop(book);
         self.context.outbox.forget(cell.session.as_str());
     }
@@ -320,4 +320,74 @@ async fn ask<T>(
 
 fn unknown() -> Refusal {
     refusal(RefusalCode::UnknownSession, "this node holds nothing under this id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{keys::Vault, outbox::Outbox, web::Fetcher, wire::WebSockets};
+    use tokio::sync::{Semaphore, watch};
+
+    fn fleet(data: &std::path::Path) -> Arc<Fleet> {
+        let context = Context {
+            vault: Vault::open(data).unwrap(),
+            outbox: Outbox::default(),
+            wire: Arc::new(WebSockets(None)),
+            http: Arc::new(Fetcher::default()),
+            version: None,
+            reads: Semaphore::new(1),
+            connects: Arc::new(Semaphore::new(1)),
+            links: Arc::new(Semaphore::new(1)),
+            boot: watch::Sender::new(1),
+            seq: 0.into(),
+        };
+        Fleet::new(Arc::new(context), 10).unwrap()
+    }
+
+    fn stopped(epoch: u64) -> Declaration {
+        Declaration { epoch, running: false, restarts: 0, pairing: None }
+    }
+
+    #[tokio::test]
+    async fn an_actor_that_panics_is_shown_as_crashed_and_started_anew_when_declared() {
+        let data = tempfile::tempdir().unwrap();
+        let fleet = fleet(data.path());
+        let [one, other] = ["one", "other"].map(|name| SessionName::parse(name).unwrap());
+        fleet.declare(&one, stopped(5)).await.unwrap();
+        let untouched = fleet.declare(&other, stopped(1)).await.unwrap();
+        let mailbox = fleet.mailbox(&one).unwrap();
+        mailbox.send(Command::Panic).await.unwrap();
+        mailbox.closed().await;
+        let crashed = loop {
+            let shown = fleet.snapshot(&one).unwrap();
+            if shown.status == Status::Failed {
+                break shown;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(crashed.reason.unwrap().code, gateway_protocol::reason::CRASHED);
+        assert_eq!(fleet.snapshot(&other).unwrap(), untouched);
+        assert_eq!(
+            fleet.declare(&one, stopped(4)).await.unwrap_err().code,
+            RefusalCode::StaleEpoch
+        );
+        let anew = fleet.declare(&one, stopped(5)).await.unwrap();
+        assert_eq!((anew.status, anew.reason), (Status::Stopped, None));
+        assert!(anew.seq > crashed.seq);
+        fleet.forget(&one, 6).await.unwrap();
+        fleet.close(Duration::from_secs(20)).await;
+    }
+
+    #[test]
+    fn only_so_many_forgotten_sessions_are_remembered_and_the_oldest_goes_first() {
+        let mut forgotten = Forgotten::default();
+        let name = |n: usize| SessionName::parse(&format!("s{n}")).unwrap();
+        for n in 0..=REMEMBERED {
+            forgotten.remember(name(n), 7, true);
+            forgotten.remember(name(n), 8, true);
+        }
+        assert_eq!(forgotten.floor(&name(0)), (0, false));
+        assert_eq!(forgotten.floor(&name(REMEMBERED)), (8, true));
+        assert_eq!((forgotten.floors.len(), forgotten.order.len()), (REMEMBERED, REMEMBERED));
+    }
 }

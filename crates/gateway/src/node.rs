@@ -113,7 +113,7 @@ fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> 
         vault,
         outbox: Outbox::default(),
         wire,
-        http: Arc::new(Fetcher((!simulated).then_some(web))),
+        http: Arc::new(Fetcher::new((!simulated).then_some(web))),
         version: simulated.then_some(SIMULATED_VERSION),
         reads: Semaphore::new(READING),
         connects: Arc::new(Semaphore::new(CONNECTING)),

@@ -45,6 +45,14 @@ impl Outbox {
         self.news.notify_one();
     }
 
+    /// Adds what was told before, unless there is something newer to tell anyway.
+    pub(crate) fn remind(&self, snapshot: Snapshot) {
+        let waiting = self.lock().by_session.contains_key(&snapshot.session);
+        if !waiting {
+            self.push(snapshot);
+        }
+    }
+
     /// The oldest ones, at most so many, in an order that keeps each session's.
     pub(crate) fn batch(&self, most: usize) -> Vec<Snapshot> {
         let queues = self.lock();

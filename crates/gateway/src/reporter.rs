@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use gateway_protocol::{Beat, Enlist, Reports};
 use tokio::{sync::Notify, time::Instant};
 
@@ -66,6 +67,8 @@ impl Reporter {
                     lease.ends = Some(asked + lease.length);
                     tracing::info!(boot = enlisted.boot, "enlisted");
                     self.context.boot.send_replace(enlisted.boot);
+                    // Said of the time before, if it was.
+                    let _ = self.unknown.notified().now_or_never();
                     self.fleet.report_all();
                     return;
                 }

@@ -52,10 +52,10 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: Cancellati
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (api, watcher) = (api.clone(), graceful.watcher());
+        let (api, watcher, stopping) = (api.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            if is_alive(&socket).await {
+            if stopping.run_until_cancelled(is_alive(&socket)).await == Some(true) {
                 let service = service_fn(move |request| {
                     let api = api.clone();
                     async move { Ok::<_, Infallible>(respond(&api, request).await) }

@@ -52,14 +52,17 @@ pub(crate) enum Command {
     Suspend,
     /// The session is another node's now.
     Release,
+    /// Breaks down, as a fault in this crate would have it.
+    #[cfg(test)]
+    Panic,
 }
 
 /// How an actor ended, other than by a crash.
 pub(crate) enum Ending {
-    /// Nothing is left of it; these wait to hear so.
-    Forgotten(Vec<Reply<()>>),
-    /// It is another node's, and nothing is left of it here.
-    Released,
+    /// Nothing is left of it since this epoch; these wait to hear so.
+    Forgotten(u64, Vec<Reply<()>>),
+    /// It is another node's since this epoch, and nothing is left of it here.
+    Released(u64),
     /// The node ends.
     Closed,
 }
@@ -166,10 +169,10 @@ impl Session {
     pub(crate) async fn run(mut self, closing: CancellationToken) -> Ending {
         self.read_keys().await;
         loop {
-            self.settle();
             if let Some(ending) = self.ending.take() {
-                return ending;
+                return ending; // before anything could be opened again
             }
+            self.settle();
             let alarm = self.next_alarm();
             tokio::select! {
                 biased;

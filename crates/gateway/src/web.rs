@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio::time::Instant;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 
 /// The longest answer that is read.
@@ -66,15 +67,31 @@ impl Web {
     }
 }
 
-/// What the engine fetches: WhatsApp Web's version, which linking needs to be fresh. A node on the
-/// simulator fetches nothing at all.
-#[derive(Debug)]
-pub(crate) struct Fetcher(pub(crate) Option<Web>);
+/// How long a page that was fetched is as good as a fresh one.
+const FRESH: Duration = Duration::from_secs(600);
 
-#[async_trait::async_trait]
-impl HttpClient for Fetcher {
-    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let Some(web) = &self.0 else { anyhow::bail!("a simulator build fetches nothing") };
+/// What the engine fetches: WhatsApp Web's version, which linking needs to be fresh. Every session
+/// asks for it, so one answer serves all, and an old one is better than none. A node on the
+/// simulator fetches nothing at all.
+#[derive(Debug, Default)]
+pub(crate) struct Fetcher {
+    pub(crate) web: Option<Web>,
+    kept: tokio::sync::Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    url: String,
+    at: Instant,
+    page: HttpResponse,
+}
+
+impl Fetcher {
+    pub(crate) fn new(web: Option<Web>) -> Self {
+        Self { web, kept: tokio::sync::Mutex::default() }
+    }
+
+    async fn fetch(web: &Web, request: HttpRequest) -> anyhow::Result<HttpResponse> {
         let mut outgoing = Request::builder().method(request.method.as_str()).uri(&request.url);
         for (name, value) in &request.headers {
             outgoing = outgoing.header(name, value);
@@ -82,5 +99,58 @@ impl HttpClient for Fetcher {
         let outgoing = outgoing.body(Full::new(request.body.unwrap_or_default()))?;
         let (status, body) = web.send(outgoing).await?;
         Ok(HttpResponse { status_code: status.as_u16(), body: body.to_vec() })
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Fetcher {
+    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        let Some(web) = &self.web else { anyhow::bail!("a simulator build fetches nothing") };
+        if request.method != "GET" {
+            return Self::fetch(web, request).await;
+        }
+        let mut kept = self.kept.lock().await; // those who come meanwhile want the same
+        let known = kept.as_ref().filter(|kept| kept.url == request.url);
+        if let Some(known) = known.filter(|kept| kept.at.elapsed() < FRESH) {
+            return Ok(known.page.clone());
+        }
+        let url = request.url.clone();
+        match (Self::fetch(web, request).await, known) {
+            (Ok(page), _) if page.status_code == 200 => {
+                *kept = Some(Kept { url, at: Instant::now(), page: page.clone() });
+                Ok(page)
+            }
+            (_, Some(old)) => Ok(old.page.clone()),
+            (failed, None) => failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test]
+    async fn one_fetch_serves_all_and_a_failed_one_is_not_kept() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/sw.js", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            for answer in ["500 No", "200 OK"] {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let _ = socket.read(&mut [0; 4096]).await.unwrap();
+                let answer = format!(
+                    "HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi"
+                );
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let fetcher = Fetcher::new(Some(Web::new().unwrap()));
+        assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().status_code, 500);
+        assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
+        server.await.unwrap(); // nobody listens any more
+        assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
+        let nothing = Fetcher::default().execute(HttpRequest::get(&url)).await;
+        assert!(nothing.is_err());
     }
 }

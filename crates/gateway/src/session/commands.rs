@@ -45,6 +45,8 @@ impl Session {
                 }
             }
             Command::Release => self.release().await,
+            #[cfg(test)]
+            Command::Panic => panic!("asked for by a test"),
         }
     }
 
@@ -159,6 +161,8 @@ impl Session {
     }
 
     async fn forget(&mut self, reply: Reply<()>) {
+        self.wanted = None;
+        self.unlink = None;
         if let Err(error) = self.burn().await {
             let _ = reply.send(Err(refusal(
                 RefusalCode::Internal,
@@ -173,7 +177,7 @@ impl Session {
                 waiting.push(reply);
             }
         }
-        self.ending = Some(Ending::Forgotten(waiting));
+        self.ending = Some(Ending::Forgotten(self.epoch, waiting));
     }
 
     async fn release(&mut self) {
@@ -182,7 +186,7 @@ impl Session {
         self.rest = None;
         if self.identity.is_none() && self.burn().await.is_ok() {
             self.mailbox.close();
-            self.ending = Some(Ending::Released);
+            self.ending = Some(Ending::Released(self.epoch));
         }
     }
 

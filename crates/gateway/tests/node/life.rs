@@ -114,6 +114,7 @@ async fn an_attempt_that_nobody_took_ends_as_expired_and_is_not_begun_again() {
     assert_eq!((again.status, why(&again)), (Status::Stopped, "pairing_expired"));
     let fresh = api.declare("s1", &pairing(3, 2, None)).await.unwrap();
     assert_eq!((fresh.status, fresh.reason), (Status::Starting, None));
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

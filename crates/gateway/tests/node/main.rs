@@ -2,6 +2,8 @@
 //!
 //! What pairs needs feature `sim`; what a build without it must refuse is tested in both.
 
+#![allow(clippy::unwrap_used, reason = "what is missing in a test is a failed test")]
+
 mod binary;
 #[cfg(feature = "sim")]
 mod calls;

@@ -70,6 +70,13 @@ impl World {
         Self { whatsapp, router, data, node: Some(node), api }
     }
 
+    /// Stops the node before its folder goes, which it may be about to use.
+    pub(crate) async fn end(mut self) {
+        if let Some(node) = self.node.take() {
+            node.stop().await;
+        }
+    }
+
     /// Links a session by QR, and waits until it works.
     pub(crate) async fn linked(&self, session: &str, phone: &Phone) -> Snapshot {
         self.api.declare(session, &pairing(1, 1, None)).await.unwrap();
@@ -237,8 +244,8 @@ impl Api {
 
     /// The text of the QR code that is shown.
     pub(crate) async fn qr(&self, session: &str) -> String {
-        let shows = |s: &Snapshot| s.pairing.as_ref().is_some_and(|p| p.qr.is_some());
-        let shown = self.until(session, "shows a QR code", shows).await;
+        let has_one = |s: &Snapshot| s.pairing.as_ref().is_some_and(|p| p.qr.is_some());
+        let shown = self.until(session, "shows a QR code", has_one).await;
         shown.pairing.unwrap().qr.unwrap().text
     }
 
