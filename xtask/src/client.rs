@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use ureq::{Agent, http::Request};
 
-use crate::exchange::{self, InFlight, Reply};
+use crate::{
+    exchange::{self, InFlight, Reply},
+    multiplexed,
+};
 
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -123,6 +126,20 @@ impl Api {
             return self.send(method, path, headers, body);
         }
         self.begin(method, path, headers, body)?.reply().with_context(|| format!("{method} {path}"))
+    }
+
+    /// As [`exchange`](Self::exchange), over HTTP/2 without TLS.
+    pub(crate) fn exchange_multiplexed(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Reply> {
+        let headers = self.headers(headers, body.is_some());
+        let address = exchange::address(&self.base)?;
+        multiplexed::exchange(address, method, path, &headers, body)
+            .with_context(|| format!("{method} {path} over HTTP/2"))
     }
 
     /// Sends a request and does not wait for its answer.

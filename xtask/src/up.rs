@@ -86,12 +86,12 @@ impl Settings {
         let base = api.base();
         println!(
             "\nberth listens on {base}. Ctrl-C ends it.\n\n\
-             Make a first key (it is shown once), from this folder:\n\n  \
-             {config}{program} key create --org acme --name first --capability manage\n\n\
-             and use it:\n\n  \
+             Make a first key (it is shown once), from this folder, and use it:\n\n  \
+             KEY=$({config}{program} key create --org acme --name first --capability manage)\n  \
              curl -X POST {base}/api/v1/sessions -H \"X-Api-Key: $KEY\"\n  \
+             SESSION=   # the id it answers\n  \
              curl {base}/api/v1/sessions/$SESSION/qr -H \"X-Api-Key: $KEY\" \
-             -H 'Accept: image/png' -o qr.png\n"
+             -H 'Accept: image/png' -o qr.png   # scan it with WhatsApp, Linked devices\n"
         );
     }
 }
