@@ -16,6 +16,7 @@ mod folder;
 mod gates;
 mod interrupt;
 mod issuer;
+mod multiplexed;
 mod phones;
 mod ports;
 mod postgres;
