@@ -85,8 +85,8 @@ impl Connection {
 
     /// Closes it and waits until its keys are free, at most a few seconds.
     pub(crate) async fn close(self) {
-        let Self { _open: open, life, over, .. } = self;
-        drop(open);
+        let Self { sights, _open: open, life, over, .. } = self;
+        drop((open, sights)); // what was seen but not read may hold the engine
         if over {
             return;
         }
