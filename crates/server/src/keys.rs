@@ -74,7 +74,8 @@ async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
     let settings = Flags::from(place).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
     let database = store::open(&config::database(settings.database)).await?;
-    Ok(ApiKeys::new(Arc::new(database), Arc::new(KeyForge::default()), machine))
+    let database = Arc::new(database);
+    Ok(ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine))
 }
 
 fn operator_of(organization: &str) -> Result<Caller, Invalid> {

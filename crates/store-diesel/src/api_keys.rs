@@ -125,6 +125,21 @@ impl ApiKeyStore for Database {
         .await
     }
 
+    async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
+        let (owner, id) = (Owner::of(scope), id.to_string());
+        self.run(|database| async move {
+            let row: Option<KeyRow> = with_conn!(database, read, |conn| {
+                scope::live_key(&owner, &id)
+                    .select(KeyRow::as_select())
+                    .first(conn)
+                    .await
+                    .optional()
+            })?;
+            row.map(ApiKey::try_from).transpose()
+        })
+        .await
+    }
+
     async fn revoke(
         &self,
         scope: &Scope,

@@ -10,7 +10,7 @@ use diesel::{
     prelude::*,
     sql_types::Bool,
 };
-use domain::{Reach, Scope, SessionId};
+use domain::{Reach, Scope, SessionId, ports::SessionFilter};
 
 use crate::schema::{api_keys, events, retirements, sessions};
 
@@ -34,6 +34,26 @@ impl Owner {
             Reach::Only(sessions) => (false, sessions.iter().map(ToString::to_string).collect()),
         };
         Self { organization: scope.organization().to_string(), everything, only }
+    }
+}
+
+/// A filter, as parameters of a statement.
+#[derive(Default)]
+pub(crate) struct LookedFor {
+    statuses: Vec<String>,
+    label: Option<String>,
+    gateway: Option<String>,
+    phone: Option<String>,
+}
+
+impl LookedFor {
+    pub(crate) fn of(filter: &SessionFilter) -> Self {
+        Self {
+            statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+            label: filter.label.clone(),
+            gateway: filter.gateway.as_ref().map(ToString::to_string),
+            phone: filter.phone.clone(),
+        }
     }
 }
 
@@ -79,13 +99,30 @@ pub(crate) fn session<'a>(owned: &'a Owned) -> _ {
 /// The sessions after a place in the list, newest first. No place is a place before everything, so
 /// that there is one statement.
 #[auto_type(no_type_alias)]
-pub(crate) fn session_page<'a>(owner: &'a Owner, created_at: i64, id: &'a str) -> _ {
+pub(crate) fn session_page<'a>(
+    owner: &'a Owner,
+    looked_for: &'a LookedFor,
+    created_at: i64,
+    id: &'a str,
+) -> _ {
     let organization: &'a str = owner.organization.as_str();
     let only: &'a [String] = owner.only.as_slice();
     let everything: Flag = flag(owner.everything);
+    let statuses: &'a [String] = looked_for.statuses.as_slice();
+    let any_status: Flag = flag(looked_for.statuses.is_empty());
+    let any_label: Flag = flag(looked_for.label.is_none());
+    let any_gateway: Flag = flag(looked_for.gateway.is_none());
+    let any_phone: Flag = flag(looked_for.phone.is_none());
+    let label: Option<&'a str> = looked_for.label.as_deref();
+    let gateway: Option<&'a str> = looked_for.gateway.as_deref();
+    let phone: Option<&'a str> = looked_for.phone.as_deref();
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(everything.or(sessions::id.eq_any(only)))
+        .filter(any_status.or(sessions::status.eq_any(statuses)))
+        .filter(any_label.nullable().or(sessions::label.eq(label)))
+        .filter(any_gateway.nullable().or(sessions::gateway.eq(gateway)))
+        .filter(any_phone.nullable().or(sessions::phone_number.eq(phone)))
         // Says nothing new, but gives PostgreSQL a bound for its index.
         .filter(sessions::created_at.le(created_at))
         .filter(sessions::created_at.lt(created_at).or(sessions::id.lt(id)))

@@ -15,7 +15,7 @@ use crate::{
     pool::{with_conn, with_transaction},
     retirements::RetirementRow,
     schema::{retirements, sessions},
-    scope::{self, Owned, Owner},
+    scope::{self, LookedFor, Owned, Owner},
     session_row::{SessionRow, State},
 };
 
@@ -48,7 +48,7 @@ impl SessionStore for Database {
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
-        let owner = Owner::of(scope);
+        let (owner, looked_for) = (Owner::of(scope), LookedFor::of(&page.filter));
         let limit = i64::from(page.limit);
         let (created_at, id) = match &page.after {
             Some(position) => (position.created_at.millis(), position.id.to_string()),
@@ -56,7 +56,7 @@ impl SessionStore for Database {
         };
         self.run(|database| async move {
             let rows: Vec<SessionRow> = with_conn!(database, read, |conn| {
-                scope::session_page(&owner, created_at, &id)
+                scope::session_page(&owner, &looked_for, created_at, &id)
                     .select(SessionRow::as_select())
                     .limit(limit)
                     .load(conn)

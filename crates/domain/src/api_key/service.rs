@@ -6,7 +6,7 @@ use super::ApiKey;
 use crate::{
     Caller, Capabilities, Capability, Error, EventName, KeyId, News, Result, SessionId, Timestamp,
     Violation, found,
-    ports::{ApiKeyStore, Environment, KeyMaker, Written},
+    ports::{ApiKeyStore, Environment, KeyDirectory, KeyMaker, Written},
 };
 
 /// What a new key is to be.
@@ -26,18 +26,20 @@ pub struct KeySpec {
 #[derive(Clone)]
 pub struct ApiKeys {
     store: Arc<dyn ApiKeyStore>,
+    directory: Arc<dyn KeyDirectory>,
     maker: Arc<dyn KeyMaker>,
     environment: Arc<dyn Environment>,
 }
 
 impl ApiKeys {
-    /// The use cases over these ports.
+    /// The use cases over these ports. `directory` is the one that callers are let in by.
     pub fn new(
         store: Arc<dyn ApiKeyStore>,
+        directory: Arc<dyn KeyDirectory>,
         maker: Arc<dyn KeyMaker>,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { store, maker, environment }
+        Self { store, directory, maker, environment }
     }
 
     /// A new key, and its whole text, which nobody can ask for again.
@@ -78,13 +80,24 @@ impl ApiKeys {
         Ok(self.store.list(&scope).await?)
     }
 
-    /// Ends a key for good.
+    /// One key that was not revoked.
+    pub async fn view(&self, caller: &Caller, id: &str) -> Result<ApiKey> {
+        let scope = caller.may(Capability::Manage)?;
+        let key = match KeyId::parse(id) {
+            Some(id) => self.store.find(&scope, &id).await?,
+            None => None,
+        };
+        found("API key", key)
+    }
+
+    /// Ends a key for good: here at once, at other routers within what they remember keys for.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may(Capability::Manage)?;
         let id = found("API key", KeyId::parse(id))?;
         let news = News::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
         let event = news.of_organization(scope.organization(), scope.actor(), &*self.environment);
         let written = self.store.revoke(&scope, &id, self.environment.now(), &[event]).await?;
+        self.directory.forget(&id);
         found("API key", (written == Written::Done).then_some(()))
     }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::PortResult;
 use crate::{
     ApiKey, Event, EventId, GatewayId, Held, KeyId, Node, Retirement, Scope, Session, SessionId,
-    Timestamp, Version,
+    Status, Timestamp, Version,
 };
 
 /// Whether a guarded write happened.
@@ -27,9 +27,38 @@ pub struct Position {
     pub id: SessionId,
 }
 
+/// Which sessions are looked for; every condition that is given holds for each of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Any of these; all when there are none.
+    pub statuses: Vec<Status>,
+    /// Exactly this label.
+    pub label: Option<String>,
+    /// Placed on this node.
+    pub gateway: Option<GatewayId>,
+    /// Linked to this number.
+    pub phone: Option<String>,
+}
+
+impl SessionFilter {
+    /// Whether a session is looked for.
+    pub fn admits(&self, session: &Session) -> bool {
+        let phone = session.seen.identity.as_ref().map(|identity| &identity.phone);
+        (self.statuses.is_empty() || self.statuses.contains(&session.seen.status))
+            && self
+                .label
+                .as_ref()
+                .is_none_or(|label| session.settings.label.as_ref() == Some(label))
+            && self.gateway.as_ref().is_none_or(|node| session.gateway.as_ref() == Some(node))
+            && self.phone.as_ref().is_none_or(|number| phone == Some(number))
+    }
+}
+
 /// Which sessions to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionPage {
+    /// Those looked for.
+    pub filter: SessionFilter,
     /// Strictly after this one; from the newest when `None`.
     pub after: Option<Position>,
     /// At most so many.
@@ -176,6 +205,9 @@ pub trait ApiKeyStore: Send + Sync {
     /// A new key and the event that tells of it, at once.
     async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()>;
 
+    /// One of the organization's keys, if it was not revoked.
+    async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>>;
+
     /// The organization's keys that were not revoked, newest first.
     async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>>;
 
@@ -195,6 +227,10 @@ pub trait ApiKeyStore: Send + Sync {
 pub trait KeyDirectory: Send + Sync {
     /// The key, revoked or expired or not.
     async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>>;
+
+    /// Whatever was remembered of the key is not to be trusted any more. Nothing to do for a directory
+    /// that remembers nothing.
+    fn forget(&self, _: &KeyId) {}
 
     /// Notes that the key was used. Not on a request's path, and at most once a minute a key.
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()>;

@@ -116,7 +116,7 @@ impl SessionStore for Memory {
         let mut sessions: Vec<_> = state
             .sessions
             .values()
-            .filter(|s| scope.covers(&s.organization, &s.id))
+            .filter(|s| scope.covers(&s.organization, &s.id) && page.filter.admits(s))
             .filter(|s| {
                 let key = (s.created_at, &s.id);
                 page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
@@ -226,6 +226,13 @@ impl ApiKeyStore for Memory {
         state.keys.insert(key.id.clone(), key.clone());
         state.events.extend_from_slice(events);
         Ok(())
+    }
+
+    async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
+        let state = self.state()?;
+        let ours =
+            |key: &&ApiKey| key.organization == *scope.organization() && key.revoked_at.is_none();
+        Ok(state.keys.get(id).filter(ours).cloned())
     }
 
     async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>> {

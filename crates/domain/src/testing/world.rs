@@ -92,7 +92,7 @@ impl World {
         );
         let world = Self {
             sessions: Sessions::new(ports, deadlines.clone()),
-            keys: ApiKeys::new(store, Arc::new(PlainKeys), environment.clone()),
+            keys: ApiKeys::new(store.clone(), store, Arc::new(PlainKeys), environment.clone()),
             nodes,
             memory,
             gateway,

@@ -23,6 +23,7 @@ memory_passes!(
     a_session_round_trips_whole,
     a_guarded_write_happens_once,
     nothing_is_visible_out_of_scope,
+    a_filter_finds_what_meets_all_of_it,
     retiring_leaves_a_retirement_in_its_place,
     a_claim_takes_what_is_due_and_puts_it_off,
     the_backlog_finds_wakes_and_reschedules,

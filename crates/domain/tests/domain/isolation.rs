@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{
     Caller, Error, Reach, SessionId, Settings,
-    ports::SessionPage,
+    ports::{SessionFilter, SessionPage},
     testing::{CANARY, World},
 };
 
@@ -52,7 +52,7 @@ async fn a_stranger_cannot_tell_hidden_from_missing() {
                 [&of_hidden, &of_missing, &of_nonsense].map(|answers| format!("{:?}", answers[n]));
             assert!(texts.iter().all(|text| *text == texts[0]), "{action}: {texts:?}");
         }
-        let page = SessionPage { after: None, limit: 200 };
+        let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
         assert_eq!(world.sessions.list(&stranger, &page).await.unwrap(), []);
     }
     let after = (world.memory.fingerprint(), world.gateway.calls(), world.work.rings());
@@ -72,7 +72,7 @@ async fn without_the_capability_nothing_is_looked_up() {
                 assert!(matches!(answer, Err(Error::Forbidden)), "{action}: {answer:?}");
             }
         }
-        let page = SessionPage { after: None, limit: 1 };
+        let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 1 };
         assert!(matches!(world.sessions.list(&caller, &page).await, Err(Error::Forbidden)));
         let created = world.sessions.create(&caller, Settings::default(), false).await;
         assert!(matches!(created, Err(Error::Forbidden)));

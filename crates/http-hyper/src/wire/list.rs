@@ -2,7 +2,7 @@
 
 use domain::{
     OrganizationId, Session,
-    ports::{Position, SessionPage},
+    ports::{Position, SessionFilter, SessionPage},
 };
 use serde::Serialize;
 
@@ -51,7 +51,11 @@ impl PageSpec {
 
     /// What to look up: one more than is shown tells whether there is a next page.
     pub(crate) fn with_one_more(&self) -> SessionPage {
-        SessionPage { after: self.after.clone(), limit: self.limit + 1 }
+        SessionPage {
+            filter: SessionFilter::default(),
+            after: self.after.clone(),
+            limit: self.limit + 1,
+        }
     }
 }
 

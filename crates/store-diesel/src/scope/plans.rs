@@ -16,7 +16,7 @@ use diesel_async::RunQueryDsl;
 use domain::{Caller, Capability, EventId, OrganizationId, Scope, SessionId};
 use place::Place;
 
-use super::{Owned, Owner, any_key, due_sessions, events_after, session, session_page};
+use super::{LookedFor, Owned, Owner, any_key, due_sessions, events_after, session, session_page};
 use crate::{
     Database,
     pool::{Pools, checkout},
@@ -109,14 +109,18 @@ async fn plans(database: &Database, primary_key: &str) -> Vec<(String, String)> 
         (
             plan!(
                 database,
-                session_page(&owner, 900, "sess_5").select(SessionRow::as_select()).limit(50)
+                session_page(&owner, &LookedFor::default(), 900, "sess_5")
+                    .select(SessionRow::as_select())
+                    .limit(50)
             ),
             list.into(),
         ),
         (
             plan!(
                 database,
-                session_page(&owner, i64::MAX, "").select(SessionRow::as_select()).limit(50)
+                session_page(&owner, &LookedFor::default(), i64::MAX, "")
+                    .select(SessionRow::as_select())
+                    .limit(50)
             ),
             list.into(),
         ),

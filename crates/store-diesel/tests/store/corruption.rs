@@ -5,7 +5,7 @@ use domain::{
     Timestamp,
     ports::{
         ApiKeyStore, Backlog, Environment, EventLog, KeyDirectory, NodeStore, PortError,
-        PortResult, SessionPage, SessionStore,
+        PortResult, SessionFilter, SessionPage, SessionStore,
     },
     testing::TestEnvironment,
 };
@@ -89,7 +89,7 @@ async fn a_row_that_cannot_be_is_broken_wherever_it_is_read(place: Place) {
             "sessions" => {
                 let found = SessionStore::find(&store, &scope(), &session.id).await;
                 assert_broken(&found, &why);
-                let page = SessionPage { after: None, limit: 9 };
+                let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
                 assert_broken(&SessionStore::list(&store, &scope(), &page).await, &why);
             }
             "events" => assert_broken(&store.after(&scope(), None, 9).await, &why),
@@ -119,7 +119,7 @@ async fn a_session_cannot_be_written_into_another_organization(place: Place) {
     (strange.id, strange.organization) = (KeyId::mint(99), zeta.clone());
     assert_broken(&ApiKeyStore::insert(&store, &scope(), &strange, &[]).await, "a foreign key");
     let theirs = Caller::operator(zeta).may(Capability::Manage).expect("may manage");
-    let page = SessionPage { after: None, limit: 9 };
+    let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     assert_eq!(SessionStore::list(&store, &theirs, &page).await.expect("list"), []);
     assert_eq!(ApiKeyStore::list(&store, &theirs).await.expect("list"), []);
 }
@@ -169,7 +169,7 @@ async fn a_confined_caller_hears_of_its_own_sessions_alone(place: Place) {
     let mut nothing = Caller::operator(scope().organization().clone());
     nothing.reach = Reach::Only([].into());
     let nothing = nothing.may(Capability::Manage).expect("may manage");
-    let page = SessionPage { after: None, limit: 9 };
+    let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     assert_eq!(SessionStore::list(&store, &nothing, &page).await.expect("list"), []);
     assert_eq!(SessionStore::find(&store, &nothing, &session.id).await.expect("find"), None);
 }

@@ -22,13 +22,17 @@ pub async fn a_key_belongs_to_its_organization(
     store.insert(&scope, &full, &[]).await.expect("insert");
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
     for key in [&plain, &full] {
-        assert_eq!(store.find(&key.id).await.expect("find").as_ref(), Some(key));
+        assert_eq!(KeyDirectory::find(store, &key.id).await.expect("find").as_ref(), Some(key));
     }
     let unknown = KeyId::mint(environment.ulid());
-    assert_eq!(store.find(&unknown).await.expect("find"), None);
+    assert_eq!(KeyDirectory::find(store, &unknown).await.expect("find"), None);
     let listed = store.list(&scope).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
     assert_eq!(store.list(&stranger).await.expect("list"), []);
+
+    for (scope, found) in [(&scope, Some(plain.clone())), (&stranger, None)] {
+        assert_eq!(ApiKeyStore::find(store, scope, &plain.id).await.expect("find"), found);
+    }
 
     let now = environment.now();
     let foreign = store.revoke(&stranger, &plain.id, now, &[]).await.expect("revoke");
@@ -38,13 +42,14 @@ pub async fn a_key_belongs_to_its_organization(
     let again = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
     assert_eq!(again, Written::Raced);
     assert_eq!(store.list(&scope).await.expect("list"), std::slice::from_ref(&full));
-    let revoked = store.find(&plain.id).await.expect("find").expect("still known");
+    assert_eq!(ApiKeyStore::find(store, &scope, &plain.id).await.expect("find"), None);
+    let revoked = KeyDirectory::find(store, &plain.id).await.expect("find").expect("still known");
     assert_eq!(revoked.revoked_at, Some(now));
 
     let later = now.plus(Duration::from_secs(7200));
     store.used(&full.id, later).await.expect("used");
     store.used(&full.id, now).await.expect("used");
-    let used = store.find(&full.id).await.expect("find").expect("there");
+    let used = KeyDirectory::find(store, &full.id).await.expect("find").expect("there");
     assert_eq!(used.last_used_at, Some(later), "never backwards");
 }
 

@@ -20,8 +20,9 @@ pub use gateway::{
 pub use keys::{a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope};
 pub use nodes::a_node_enlists_beats_and_is_lost;
 pub use sessions::{
-    a_guarded_write_happens_once, a_list_walks_every_session_once, a_session_round_trips_whole,
-    nothing_is_visible_out_of_scope, retiring_leaves_a_retirement_in_its_place,
+    a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
+    a_list_walks_every_session_once, a_session_round_trips_whole, nothing_is_visible_out_of_scope,
+    retiring_leaves_a_retirement_in_its_place,
 };
 
 use crate::{

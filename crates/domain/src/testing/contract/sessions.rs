@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{fresh_scope, fresh_session};
 use crate::{
-    Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Version,
-    ports::{Backlog, Environment, EventLog, Position, SessionPage, SessionStore, Written},
+    Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
+    ports::{
+        Backlog, Environment, EventLog, Position, SessionFilter, SessionPage, SessionStore, Written,
+    },
     testing::TestEnvironment,
 };
 
@@ -75,7 +77,7 @@ pub async fn nothing_is_visible_out_of_scope(
         caller.reach = Reach::Only([crate::SessionId::mint(environment.ulid())].into());
         caller.may(Capability::Manage).expect("may manage")
     };
-    let everything = SessionPage { after: None, limit: 200 };
+    let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
     for outside in [fresh_scope(environment), confined] {
         let found = SessionStore::find(store, &outside, &session.id).await.expect("find");
         assert_eq!(found, None);
@@ -113,7 +115,10 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
     loop {
         let after =
             seen.last().map(|last| Position { created_at: last.created_at, id: last.id.clone() });
-        let page = store.list(&scope, &SessionPage { after, limit: 4 }).await.expect("list");
+        let page = store
+            .list(&scope, &SessionPage { filter: SessionFilter::default(), after, limit: 4 })
+            .await
+            .expect("list");
         assert!(page.len() <= 4);
         if page.is_empty() {
             break;
@@ -129,8 +134,52 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
     let mut caller = Caller::operator(scope.organization().clone());
     caller.reach = Reach::Only([all[3].id.clone(), all[20].id.clone()].into());
     let confined = caller.may(Capability::Manage).expect("may manage");
-    let page = store.list(&confined, &SessionPage { after: None, limit: 10 }).await.expect("list");
+    let page = store
+        .list(&confined, &SessionPage { filter: SessionFilter::default(), after: None, limit: 10 })
+        .await
+        .expect("list");
     assert_eq!(page, [all[3].clone(), all[20].clone()]);
+}
+
+/// A filter lets through what meets all of it, in whatever combination.
+pub async fn a_filter_finds_what_meets_all_of_it(
+    store: &impl SessionStore,
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let mut all = Vec::new();
+    for n in 0..6 {
+        let (session, events) = fresh_session(&scope, environment);
+        store.insert(&scope, &session, &events).await.expect("insert");
+        let mut next = session.clone();
+        if n % 2 == 0 {
+            next = super::filled(session.clone(), environment);
+        }
+        if n % 3 == 0 {
+            (next.settings.label, next.seen.status) = (Some("x%_".to_owned()), Status::Failed);
+        }
+        next.version = Version(2);
+        let written = store.update(&scope, &next, session.version, &[]).await.expect("update");
+        assert_eq!(written, Written::Done);
+        all.insert(0, next);
+    }
+    let labels = [None, Some("x%_".to_owned()), Some("x__".to_owned()), Some(String::new())];
+    let gateways = [None, crate::GatewayId::parse("gw-contract"), crate::GatewayId::parse("gw-x")];
+    let phones = [None, Some("15551234567".to_owned()), Some("1555123456".to_owned())];
+    let statuses = [vec![], vec![Status::Failed], vec![Status::Failed, Status::ScanQrCode]];
+    for (label, gateway) in labels.iter().flat_map(|l| gateways.iter().map(move |g| (l, g))) {
+        for (phone, statuses) in phones.iter().flat_map(|p| statuses.iter().map(move |s| (p, s))) {
+            let filter = SessionFilter {
+                statuses: statuses.clone(),
+                label: label.clone(),
+                gateway: gateway.clone(),
+                phone: phone.clone(),
+            };
+            let expected: Vec<_> = all.iter().filter(|s| filter.admits(s)).cloned().collect();
+            let page = SessionPage { filter: filter.clone(), after: None, limit: 10 };
+            assert_eq!(store.list(&scope, &page).await.expect("list"), expected, "{filter:?}");
+        }
+    }
 }
 
 /// Deleting leaves the retirement and the event in the session's place; a second time there is
