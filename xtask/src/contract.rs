@@ -1,6 +1,6 @@
 //! What the API promises, tried from the outside: on a stack of our own, or on somebody's deployment.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, thread};
 
 use anyhow::{Context as _, Result};
 
@@ -40,7 +40,7 @@ pub(crate) fn run(workspace: &Workspace, asked: &Contract) -> Result<ExitCode> {
     Ok(tally.close())
 }
 
-/// Everything, on each of these databases.
+/// Everything, on each of these databases, side by side: most of it is waiting.
 pub(crate) fn on_each_database(
     workspace: &Workspace,
     programs: &Programs,
@@ -48,13 +48,25 @@ pub(crate) fn on_each_database(
     only: &[String],
     tally: &mut Tally,
 ) {
-    for database in databases {
-        if let Err(error) = on_database(workspace, programs, *database, only, tally) {
-            let name = format!("the contract on {database:?}");
+    let on_one = |database: DatabaseKind| {
+        let mut tally = Tally::default();
+        let name = format!("the contract on {database:?}");
+        if let Err(error) = on_database(workspace, programs, database, only, &mut tally) {
             println!("  FAILED  {name}\n{error:#}");
             tally.fail(&name);
         }
-    }
+        tally
+    };
+    thread::scope(|scope| {
+        let runs: Vec<_> =
+            databases.iter().map(|database| scope.spawn(move || on_one(*database))).collect();
+        for run in runs {
+            match run.join() {
+                Ok(counted) => tally.merge(counted),
+                Err(_) => tally.fail("the contract panicked"),
+            }
+        }
+    });
 }
 
 fn on_database(

@@ -38,6 +38,13 @@ impl Tally {
         self.elsewhere += failed;
     }
 
+    /// Takes over what another tally counted.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.elsewhere += other.elsewhere;
+        self.failures.extend(other.failures);
+    }
+
     /// Something that should have been checked was not.
     pub(crate) fn fail(&mut self, name: &str) {
         self.failures.push(name.to_owned());
@@ -85,6 +92,11 @@ mod tests {
         tally.add(10, 2);
         tally.fail("never ran");
         assert_eq!(tally.to_string(), "11 passed, 4 failed");
+        let mut both = Tally::default();
+        both.check("more", || Ok(()));
+        both.merge(tally);
+        assert_eq!(both.to_string(), "12 passed, 4 failed");
+        let tally = both;
         assert!(!tally.is_clean());
     }
 }
