@@ -19,6 +19,7 @@ pub(crate) static API: &[Operation] = &[
     post("/api/v1/sessions", "session_create", Needs::ManageAll, &sessions::create)
         .takes(Intake::Json),
     get("/api/v1/sessions/{session}", "session_view", Needs::Manage, &sessions::view),
+    patch("/api/v1/sessions/{session}", "session_update", Needs::Manage, &sessions::update),
     delete("/api/v1/sessions/{session}", "session_delete", Needs::Manage, &sessions::delete),
     get("/api/v1/sessions/{session}/me", "session_identity", Needs::Manage, &sessions::identity),
     get("/api/v1/sessions/{session}/qr", "session_qr", Needs::Manage, &sessions::qr)
@@ -91,6 +92,8 @@ pub enum Intake {
     Empty,
     /// A JSON object; nothing at all is an empty one.
     Json,
+    /// A JSON merge patch (RFC 7396), said to be one or to be JSON.
+    Patch,
 }
 
 /// Carries an operation out.
@@ -123,7 +126,7 @@ impl Needs {
 impl Operation {
     /// Whether its handler reads nothing that the caller says beyond the path.
     pub(crate) fn reads_nothing(&self) -> bool {
-        self.query.is_empty() && self.intake != Intake::Json
+        self.query.is_empty() && matches!(self.intake, Intake::Ignored | Intake::Empty)
     }
 
     const fn query(mut self, names: &'static [&'static str]) -> Self {
@@ -159,6 +162,15 @@ const fn post(
     handler: &'static dyn Handle,
 ) -> Operation {
     row(Method::POST, path, name, needs, Intake::Empty, handler)
+}
+
+const fn patch(
+    path: &'static str,
+    name: &'static str,
+    needs: Needs,
+    handler: &'static dyn Handle,
+) -> Operation {
+    row(Method::PATCH, path, name, needs, Intake::Patch, handler)
 }
 
 const fn delete(

@@ -95,6 +95,38 @@ impl Fields {
         texts
     }
 
+    /// Text to set, `Some(None)` for null: to take away; `None` when absent.
+    pub(crate) fn text_change(&mut self, name: &str) -> Option<Option<String>> {
+        self.has(name).then(|| self.text(name))
+    }
+
+    /// A whole number to set, `Some(None)` for null: to take away; `None` when absent.
+    pub(crate) fn count_change(&mut self, name: &str, most: u32) -> Option<Option<u32>> {
+        self.has(name).then(|| self.count(name, most))
+    }
+
+    /// What to do to an object whose values are text, key by key. `None` for null: to empty it.
+    pub(crate) fn texts_change(&mut self, name: &str) -> Option<BTreeMap<String, Option<String>>> {
+        let members = match self.members.remove(name) {
+            None => return Some(BTreeMap::new()),
+            Some(Json::Null) => return None,
+            Some(Json::Object(members)) => members,
+            Some(_) => return self.fault(name, "must be an object of strings and nulls, or null"),
+        };
+        let mut changes = BTreeMap::new();
+        for (key, value) in members {
+            match value {
+                Json::Text(text) => drop(changes.insert(key, Some(text))),
+                Json::Null => drop(changes.insert(key, None)),
+                _ => {
+                    let pointer = within(&within("", name), &key);
+                    self.faults.push(Violation::new(pointer, "must be a string or null"));
+                }
+            }
+        }
+        Some(changes)
+    }
+
     /// Faults found by whoever knows more of the values than their types.
     pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = Violation>) {
         self.faults.extend(faults);
@@ -105,6 +137,10 @@ impl Fields {
         let unknown = self.members.into_keys();
         self.faults.extend(unknown.map(|name| Violation::new(within("", &name), "is unknown")));
         self.faults
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
     }
 
     fn wrong(fault: Violation) -> Self {

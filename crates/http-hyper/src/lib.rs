@@ -13,7 +13,7 @@
 //! - Query parameters an endpoint does not know, and repeated ones, are a validation error.
 //! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most a hundred, then
 //!   `details.omitted` counts the rest. `"pointer": ""` is the body as a whole.
-//! - No body is an empty JSON object. Actions take nothing else; GET and DELETE do not look.
+//! - No body is an empty JSON object, also of a patch: it changes nothing. Actions take nothing else; GET and DELETE do not look.
 //! - An `Accept` that nothing satisfies gets JSON rather than 406.
 //! - Two credentials, of whatever kind, are 401: which one was meant would be a guess.
 //! - A body that takes too long is 408 `request_timeout`; headers too large are 431

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     limits::Limits,
     node_tokens::NodeTokens,
+    payload::JSON,
     problem::{Problem, Result},
     record::Route,
     reply::Reply,
@@ -76,7 +77,7 @@ impl Site for NodeSite {
         visit.notes.route(Route { template, operation, routine: true });
         let node = self.admit(path.get("gateway"), visit)?;
         let head = visit.take_head();
-        let body = visit.payload.json(&head.headers).await?;
+        let body = visit.payload.text(&head.headers, &JSON).await?;
         match call {
             Call::Enlist => self.enlist(node, &body).await,
             Call::Beat => self.beat(&node, &body).await,
@@ -191,7 +192,7 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
         Problem::NoRoute | Problem::MethodNotAllowed { .. } => Code::UnknownCall,
         Problem::BodyTooSlow
         | Problem::PayloadTooLarge { .. }
-        | Problem::UnsupportedMediaType
+        | Problem::UnsupportedMediaType { .. }
         | Problem::Unreadable { .. } => Code::Malformed,
         Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
         Problem::Panicked(_) => Code::Internal,

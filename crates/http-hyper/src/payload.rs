@@ -15,6 +15,11 @@ use crate::{
     problem::{Problem, Result},
 };
 
+/// What JSON calls itself.
+pub(crate) static JSON: [&str; 1] = ["application/json"];
+/// The same, where it says what to change.
+pub(crate) static MERGE_PATCH: [&str; 2] = ["application/merge-patch+json", "application/json"];
+
 /// A body that may or may not be read.
 #[derive(Debug)]
 pub(crate) struct Payload {
@@ -29,16 +34,20 @@ impl Payload {
         Self { incoming, most: limits.body_bytes, within: limits.body_time, read: false }
     }
 
-    /// JSON text, or nothing at all.
+    /// Text of one of these media types, or nothing at all.
     ///
     /// # Errors
-    /// 413 when it is too large, 408 when it comes too slowly, 415 when it is not said to be JSON.
-    pub(crate) async fn json(&mut self, headers: &HeaderMap) -> Result<Bytes> {
+    /// 413 when it is too large, 408 when it comes too slowly, 415 when it is said to be something else.
+    pub(crate) async fn text(
+        &mut self,
+        headers: &HeaderMap,
+        takes: &'static [&'static str],
+    ) -> Result<Bytes> {
         let bytes = self.bytes().await?;
-        if bytes.is_empty() || is_json(headers) {
+        if bytes.is_empty() || is_one_of(takes, headers) {
             Ok(bytes)
         } else {
-            Err(Problem::UnsupportedMediaType)
+            Err(Problem::UnsupportedMediaType { takes })
         }
     }
 
@@ -74,8 +83,8 @@ async fn arrive(incoming: &mut Incoming, most: usize) -> Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-/// `application/json`, in UTF-8 if it says in what, as it is.
-fn is_json(headers: &HeaderMap) -> bool {
+/// One of these types, in UTF-8 if it says in what, as it is.
+fn is_one_of(types: &[&str], headers: &HeaderMap) -> bool {
     let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
         return false;
@@ -84,8 +93,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
     let Ok(kind) = kind.to_str() else { return false };
     let mut parts = kind.split(';').map(str::trim);
-    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
-        && parts.all(is_harmless)
+    let Some(essence) = parts.next() else { return false };
+    types.iter().any(|known| essence.eq_ignore_ascii_case(known)) && parts.all(is_harmless)
 }
 
 /// A parameter of the media type: a charset must be UTF-8, what else there is means nothing here.
@@ -104,7 +113,7 @@ mod tests {
         for kind in kinds {
             headers.append(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
-        is_json(&headers)
+        is_one_of(&JSON, &headers)
     }
 
     #[test]
@@ -130,8 +139,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(!is_json(&headers));
+        assert!(!is_one_of(&JSON, &headers));
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
-        assert!(is_json(&headers));
+        assert!(is_one_of(&MERGE_PATCH, &headers));
     }
 }

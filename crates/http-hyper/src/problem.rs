@@ -29,8 +29,8 @@ pub(crate) enum Problem {
     BodyTooSlow,
     #[error("the body is larger than this endpoint takes")]
     PayloadTooLarge { limit: usize },
-    #[error("the body must be application/json in UTF-8, not compressed")]
-    UnsupportedMediaType,
+    #[error("the body must be {} in UTF-8, not compressed", .takes.join(" or "))]
+    UnsupportedMediaType { takes: &'static [&'static str] },
     /// hyper could not read the request's line or headers, and says so with this status.
     #[error("the request could not be read")]
     Unreadable { status: StatusCode },
@@ -86,7 +86,7 @@ impl Problem {
                 Wording::new(Status::PAYLOAD_TOO_LARGE, "payload_too_large")
                     .detail("maxBytes", json!(limit))
             }
-            Self::UnsupportedMediaType => {
+            Self::UnsupportedMediaType { takes: _ } => {
                 Wording::new(Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
             Self::Unreadable { status } => Wording::new(*status, unreadable_code(*status)),

@@ -10,7 +10,7 @@ use crate::{
     api::{Intake, Needs, Operation},
     app::Resources,
     fields::Fields,
-    payload::Payload,
+    payload::{JSON, MERGE_PATCH, Payload},
     problem::{Problem, Result},
     query::Query,
     routes::Parameters,
@@ -43,7 +43,10 @@ impl Input {
         };
         let body = match row.intake {
             Intake::Ignored => Fields::default(),
-            Intake::Empty | Intake::Json => Fields::parse(&payload.json(&head.headers).await?),
+            Intake::Empty | Intake::Json => {
+                Fields::parse(&payload.text(&head.headers, &JSON).await?)
+            }
+            Intake::Patch => Fields::parse(&payload.text(&head.headers, &MERGE_PATCH).await?),
         };
         let input = Self { query, body };
         if row.reads_nothing() {

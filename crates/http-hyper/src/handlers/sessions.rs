@@ -15,8 +15,8 @@ use crate::{
     reply::Reply,
     request::Context,
     wire::{
-        IdentityView, ListView, PageSpec, PairingCodeSpec, PairingCodeView, QrView, SessionSpec,
-        SessionView,
+        IdentityView, ListView, PageSpec, PairingCodeSpec, PairingCodeView, QrView, SessionPatch,
+        SessionSpec, SessionView,
     },
 };
 
@@ -35,6 +35,13 @@ pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
 
 pub(crate) async fn view(cx: Context) -> Result<Reply> {
     let session = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?;
+    Reply::ok(&SessionView::of(&session))
+}
+
+pub(crate) async fn update(mut cx: Context) -> Result<Reply> {
+    let patch = cx.read(|input| SessionPatch::read(&mut input.body))?;
+    let (caller, id) = (cx.caller()?, cx.path("session"));
+    let session = cx.app.sessions.update(caller, id, None, patch.settings).await?;
     Reply::ok(&SessionView::of(&session))
 }
 

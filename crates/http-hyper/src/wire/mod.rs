@@ -11,4 +11,4 @@ pub use health::ReadinessView;
 pub use identity::IdentityView;
 pub use list::{ListView, PageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
-pub use session::{SessionSpec, SessionView, StatusReasonView};
+pub use session::{SessionPatch, SessionSpec, SessionView, StatusReasonView};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{MAX_RATE, Session, Settings, StatusReason};
+use domain::{MAX_RATE, Session, Settings, SettingsPatch, StatusReason};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -81,6 +81,13 @@ pub struct SessionSpec {
     pub settings: Settings,
     /// Begin pairing now.
     pub start: bool,
+}
+
+/// What to change of a session, as a JSON merge patch: what is absent stays, null takes away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPatch {
+    /// What its owner sets anew.
+    pub settings: SettingsPatch,
 }
 
 impl SessionView {
@@ -186,6 +193,33 @@ impl SessionSpec {
         // What is of the right type may still be out of bounds, and is told with the rest.
         fields.blame(settings.violations());
         Self { settings, start: fields.flag("start").unwrap_or_default() }
+    }
+}
+
+impl SessionPatch {
+    /// An example.
+    pub fn sample() -> Value {
+        json!({
+            "label": "Back office",
+            "ratePerMin": null,
+            "metadata": { "branch": null, "floor": "2" }
+        })
+    }
+
+    pub(crate) fn read(fields: &mut Fields) -> Self {
+        let metadata = fields.texts_change("metadata");
+        let settings = SettingsPatch {
+            label: fields.text_change("label"),
+            auto_read: fields.flag("autoRead"),
+            presence_typing: fields.flag("presenceTyping"),
+            rate_per_min: fields.count_change("ratePerMin", MAX_RATE),
+            rate_per_hour: fields.count_change("ratePerHour", MAX_RATE),
+            clear_metadata: metadata.is_none(),
+            metadata: metadata.unwrap_or_default(),
+        };
+        // What is out of bounds by itself, whatever session it is for.
+        fields.blame(Settings::default().patched(settings.clone()).violations());
+        Self { settings }
     }
 }
 

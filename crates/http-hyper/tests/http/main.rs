@@ -14,4 +14,5 @@ mod hand;
 mod health;
 mod house;
 mod nodes;
+mod patches;
 mod sessions;
