@@ -79,13 +79,16 @@ impl Reporter {
         }
     }
 
-    /// Beats until the router does not know this node any more.
+    /// Beats until the router does not know this node any more, or the leases ran out.
     async fn keep(&self, lease: &mut Lease) {
         loop {
             let asked = Instant::now();
             let incarnation = self.enlist.incarnation.clone();
             let beat = Beat { incarnation, held: self.fleet.held() };
             match self.while_leased(lease, self.router.beat(&beat)).await {
+                // Everything was closed meanwhile: only at an enlistment does the router look at all
+                // of it again.
+                Ok(_) if lease.ends.is_none() => return,
                 Ok(beaten) => {
                     lease.length = Duration::from_millis(beaten.lease_ms);
                     lease.ends = Some(asked + lease.length);

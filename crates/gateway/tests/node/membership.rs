@@ -23,9 +23,10 @@ async fn a_node_without_its_router_closes_when_the_lease_ends_and_waits_to_be_to
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
 
     world.router.heard().lease_ms = 60_000;
+    let enlisted = world.router.heard().enlisted.len();
     world.router.heard().away = false;
-    let beats = world.router.heard().beats.len();
-    world.router.until("beats again", |heard| heard.beats.len() > beats + 1).await;
+    let again = "it enlists again, so that the router looks at everything it holds";
+    world.router.until(again, |heard| heard.enlisted.len() > enlisted).await;
     assert_eq!(api.view("s1").await.unwrap().status, Status::Starting, "not without being told");
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     api.working("s1").await;
