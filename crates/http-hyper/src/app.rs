@@ -7,10 +7,11 @@ use domain::{
     Sessions,
     ports::{Authenticator, Environment},
 };
-use hyper::header;
+use hyper::{Method, header};
 
 use crate::{
     api::{API, HEALTH, Needs, Operation},
+    conditions::Known,
     gate::Gate,
     limits::Limits,
     problem::Result,
@@ -89,8 +90,9 @@ impl Site for ApiSite {
         let caller = self.gate.admit(row.needs, &visit.head.headers, &visit.notes).await?; // 401, 403
         let head = visit.take_head();
         let input = Input::of(row, &head, &mut visit.payload).await?; // 400, 408, 413, 415
-        let waiting = visit.waiting.clone();
+        let (waiting, known) = (visit.waiting.clone(), Known::read(&head.headers));
         let context = Context::new(self.resources.clone(), head, caller, path, input, waiting);
-        row.handler.call(context).await
+        let reply = row.handler.call(context).await?;
+        Ok(if row.method == Method::GET { known.spare(reply) } else { reply })
     }
 }

@@ -96,11 +96,13 @@ impl Fields {
     }
 
     /// Text to set, `Some(None)` for null: to take away; `None` when absent.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn text_change(&mut self, name: &str) -> Option<Option<String>> {
         self.has(name).then(|| self.text(name))
     }
 
     /// A whole number to set, `Some(None)` for null: to take away; `None` when absent.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn count_change(&mut self, name: &str, most: u32) -> Option<Option<u32>> {
         self.has(name).then(|| self.count(name, most))
     }

@@ -15,6 +15,8 @@
 //!   `details.omitted` counts the rest. `"pointer": ""` is the body as a whole.
 //! - No body is an empty JSON object, also of a patch: it changes nothing. Actions take nothing else; GET and DELETE do not look.
 //! - An `Accept` that nothing satisfies gets JSON rather than 406.
+//! - `If-Match` is looked at by PATCH and DELETE, `If-None-Match` by GET and HEAD. Malformed, the
+//!   first is a validation error, for it guards something; the second says nothing.
 //! - Two credentials, of whatever kind, are 401: which one was meant would be a guess.
 //! - A body that takes too long is 408 `request_timeout`; headers too large are 431
 //!   `headers_too_large`. Over HTTP/2 the latter is answered below us, without a body.
@@ -25,6 +27,7 @@
 pub mod api;
 mod apology;
 mod app;
+mod conditions;
 mod connection;
 mod cursor;
 mod fields;

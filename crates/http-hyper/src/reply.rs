@@ -1,6 +1,7 @@
 //! An answer before it meets the wire, and the headers that every answer carries.
 
 use bytes::Bytes;
+use domain::Version;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -9,6 +10,7 @@ use hyper::{
 use serde::Serialize;
 
 use crate::{
+    conditions,
     problem::{Problem, Result},
     request_id::{RequestId, X_REQUEST_ID},
 };
@@ -71,6 +73,11 @@ impl Reply {
         self
     }
 
+    /// Tagged as a thing at this version.
+    pub(crate) fn tagged(self, version: Version) -> Self {
+        self.with(header::ETAG, conditions::tag(version))
+    }
+
     /// As hyper sends it. To a HEAD goes everything but the body.
     pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Body> {
         let length = HeaderValue::from(self.body.len());
@@ -79,7 +86,8 @@ impl Reply {
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
-        if head_only && self.status != StatusCode::NO_CONTENT {
+        let bare = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if head_only && !bare {
             headers.insert(header::CONTENT_LENGTH, length);
         }
         for (name, value) in ON_EVERY_ANSWER {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use domain::{Caller, Error};
-use hyper::{HeaderMap, http::request::Parts};
+use hyper::{HeaderMap, Method, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{Intake, Needs, Operation},
     app::Resources,
+    conditions::Expected,
     fields::Fields,
     payload::{JSON, MERGE_PATCH, Payload},
     problem::{Problem, Result},
@@ -31,15 +32,23 @@ pub(crate) struct Context {
 pub(crate) struct Input {
     pub(crate) query: Query,
     pub(crate) body: Fields,
+    expected: Expected,
 }
 
 impl Input {
     /// Query and body of a request for this operation. What is wrong inside them is told by
     /// [`Context::read`], all at once.
     pub(crate) async fn of(row: &Operation, head: &Parts, payload: &mut Payload) -> Result<Self> {
-        let query = match row.needs {
+        let mut query = match row.needs {
             Needs::Nothing => Query::default(),
             _ => Query::parse(head.uri.query().unwrap_or_default(), row.query),
+        };
+        let expected = match row.method {
+            Method::PATCH | Method::DELETE => Expected::read(&head.headers).unwrap_or_else(|| {
+                query.fault("If-Match", "must be * or a list of entity tags");
+                Expected::Anything
+            }),
+            _ => Expected::Anything,
         };
         let body = match row.intake {
             Intake::Ignored => Fields::default(),
@@ -48,17 +57,17 @@ impl Input {
             }
             Intake::Patch => Fields::parse(&payload.text(&head.headers, &MERGE_PATCH).await?),
         };
-        let input = Self { query, body };
+        let mut input = Self { query, body, expected };
         if row.reads_nothing() {
             input.finish()?;
-            return Ok(Self::default());
         }
         Ok(input)
     }
 
-    fn finish(self) -> Result<()> {
-        let mut faults = self.query.finish();
-        faults.extend(self.body.finish());
+    /// Query and body are read to the end.
+    fn finish(&mut self) -> Result<()> {
+        let mut faults = std::mem::take(&mut self.query).finish();
+        faults.extend(std::mem::take(&mut self.body).finish());
         if faults.is_empty() { Ok(()) } else { Err(Problem::Domain(Error::Validation(faults))) }
     }
 }
@@ -93,10 +102,14 @@ impl Context {
     /// # Errors
     /// 400 with everything that is wrong with them, also what nobody asked for.
     pub(crate) fn read<T>(&mut self, take: impl FnOnce(&mut Input) -> T) -> Result<T> {
-        let mut input = std::mem::take(&mut self.input);
-        let taken = take(&mut input);
-        input.finish()?;
+        let taken = take(&mut self.input);
+        self.input.finish()?;
         Ok(taken)
+    }
+
+    /// What the caller expects the thing to be, by `If-Match`.
+    pub(crate) fn expected(&self) -> &Expected {
+        &self.input.expected
     }
 
     /// Waits for something that may take long, but no longer than the caller does, nor beyond the

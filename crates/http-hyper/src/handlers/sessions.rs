@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use domain::QrCode;
+use domain::{QrCode, Session, Version};
 use hyper::{
     StatusCode,
     header::{self, HeaderValue},
 };
 
 use crate::{
+    conditions::Expected,
     negotiate::choose,
     picture,
     problem::{Problem, Result},
@@ -30,23 +31,25 @@ pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
 pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
     let spec = cx.read(|input| SessionSpec::read(&mut input.body))?;
     let session = cx.app.sessions.create(cx.caller()?, spec.settings, spec.start).await?;
-    Reply::created(&format!("/api/v1/sessions/{}", session.id), &SessionView::of(&session))
+    let location = format!("/api/v1/sessions/{}", session.id);
+    Ok(Reply::created(&location, &SessionView::of(&session))?.tagged(session.version))
 }
 
 pub(crate) async fn view(cx: Context) -> Result<Reply> {
     let session = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?;
-    Reply::ok(&SessionView::of(&session))
+    tagged(&session)
 }
 
 pub(crate) async fn update(mut cx: Context) -> Result<Reply> {
     let patch = cx.read(|input| SessionPatch::read(&mut input.body))?;
-    let (caller, id) = (cx.caller()?, cx.path("session"));
-    let session = cx.app.sessions.update(caller, id, None, patch.settings).await?;
-    Reply::ok(&SessionView::of(&session))
+    let (caller, id, expected) = (cx.caller()?, cx.path("session"), expected(&cx).await?);
+    let session = cx.app.sessions.update(caller, id, expected, patch.settings).await?;
+    tagged(&session)
 }
 
 pub(crate) async fn delete(cx: Context) -> Result<Reply> {
-    cx.app.sessions.delete(cx.caller()?, cx.path("session"), None).await?;
+    let (caller, id, expected) = (cx.caller()?, cx.path("session"), expected(&cx).await?);
+    cx.app.sessions.delete(caller, id, expected).await?;
     Ok(Reply::no_content())
 }
 
@@ -88,20 +91,42 @@ pub(crate) async fn pairing_code(mut cx: Context) -> Result<Reply> {
 
 pub(crate) async fn start(cx: Context) -> Result<Reply> {
     let session = cx.app.sessions.start(cx.caller()?, cx.path("session")).await?;
-    Reply::ok(&SessionView::of(&session))
+    tagged(&session)
 }
 
 pub(crate) async fn stop(cx: Context) -> Result<Reply> {
     let session = cx.app.sessions.stop(cx.caller()?, cx.path("session")).await?;
-    Reply::ok(&SessionView::of(&session))
+    tagged(&session)
 }
 
 pub(crate) async fn restart(cx: Context) -> Result<Reply> {
     let session = cx.app.sessions.restart(cx.caller()?, cx.path("session")).await?;
-    Reply::ok(&SessionView::of(&session))
+    tagged(&session)
 }
 
 pub(crate) async fn logout(cx: Context) -> Result<Reply> {
     let session = cx.app.sessions.logout(cx.caller()?, cx.path("session")).await?;
-    Reply::ok(&SessionView::of(&session))
+    tagged(&session)
+}
+
+/// A session, tagged with its version.
+fn tagged(session: &Session) -> Result<Reply> {
+    Ok(Reply::ok(&SessionView::of(session))?.tagged(session.version))
+}
+
+/// A version that no session ever has: they count from 1.
+const NEVER: Version = Version(0);
+
+/// The one version that the session must still be at. Of several that would do, the one it is at now:
+/// should it move on meanwhile, that was no longer what the caller saw.
+async fn expected(cx: &Context) -> Result<Option<Version>> {
+    let Expected::OneOf(versions) = cx.expected() else { return Ok(None) };
+    Ok(Some(match versions.as_slice() {
+        [] => NEVER,
+        [version] => *version,
+        several => {
+            let now = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?.version;
+            if several.contains(&now) { now } else { NEVER }
+        }
+    }))
 }

@@ -9,6 +9,7 @@
 mod authorization;
 mod bad_input;
 mod client;
+mod conditions;
 mod door;
 mod hand;
 mod health;
