@@ -127,8 +127,8 @@ pub(crate) struct Bench {
     /// Print the figures, and leave `docs/benchmarks.md` as it is.
     #[arg(long)]
     pub(crate) dry: bool,
-    /// Build nothing: release builds of berth, berth-gateway (with feature `sim`), whatsapp-sim and
-    /// xtask are in this folder.
+    /// Build nothing and write nothing: release builds of berth, berth-gateway (with feature `sim`),
+    /// whatsapp-sim and xtask are in this folder.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
 }

@@ -57,7 +57,8 @@ pub(crate) fn run(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
     };
     let mut tool = Command::new(programs.program(TOOL));
     tool.current_dir(&workspace.root).arg("bench-here").arg("--programs").arg(programs.folder());
-    if asked.dry {
+    // Of programs that were given, nobody knows from which sources they come.
+    if asked.dry || asked.programs.is_some() {
         tool.arg("--dry");
     }
     tool.args(asked.names.iter().map(|name| name.name()));
