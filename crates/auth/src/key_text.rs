@@ -41,6 +41,10 @@ impl KeyMaker for KeyForge {
         assert!(self.random.fill(&mut secret).is_ok(), "the random source failed");
         NewSecret { key: spell(id, &secret), digest: digest(&secret) }
     }
+
+    fn prefix(&self, id: &KeyId) -> String {
+        prefix(id)
+    }
 }
 
 /// What an API key's text says: which key it claims to be, and the digest of its secret.
@@ -72,9 +76,12 @@ impl KeyText {
     }
 }
 
+fn prefix(id: &KeyId) -> String {
+    format!("{PREFIX}{}", base62::encode(&id.bits().to_be_bytes(), ID))
+}
+
 fn spell(id: &KeyId, secret: &[u8; 32]) -> String {
-    let id = base62::encode(&id.bits().to_be_bytes(), ID);
-    let body = format!("{PREFIX}{id}_{}", base62::encode(secret, SECRET));
+    let body = format!("{}_{}", prefix(id), base62::encode(secret, SECRET));
     let checksum = crc32fast::hash(body.as_bytes()).to_be_bytes();
     body + &base62::encode(&checksum, CHECKSUM)
 }
@@ -128,6 +135,7 @@ mod tests {
         let parts: Vec<_> = key.split('_').collect();
         assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [2, 22, 49]);
         assert!(key.starts_with("wa_000000000000000000000"));
+        assert_eq!(KeyForge::default().prefix(&KeyId::mint(7)), key[..3 + 22]);
         assert!(parts.iter().all(|p| p.chars().all(|c| c.is_ascii_alphanumeric())));
     }
 

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use crate::{
-    handlers::{health, sessions},
+    handlers::{api_keys, health, sessions},
     problem::Result,
     reply::Reply,
     request::Context,
@@ -40,6 +40,12 @@ pub(crate) static API: &[Operation] = &[
         &sessions::restart,
     ),
     post("/api/v1/sessions/{session}:logout", "session_logout", Needs::Manage, &sessions::logout),
+    get("/api/v1/api-keys", "api_key_list", Needs::ManageAll, &api_keys::list)
+        .query(&["limit", "cursor"]),
+    post("/api/v1/api-keys", "api_key_create", Needs::ManageAll, &api_keys::create)
+        .takes(Intake::Json),
+    get("/api/v1/api-keys/{key}", "api_key_view", Needs::ManageAll, &api_keys::view),
+    delete("/api/v1/api-keys/{key}", "api_key_revoke", Needs::ManageAll, &api_keys::revoke),
 ];
 
 /// What probes ask, on every listener.
@@ -79,7 +85,8 @@ pub enum Needs {
     Nothing,
     /// The capability `manage`.
     Manage,
-    /// The capability `manage` over the whole organization: not confined to named sessions.
+    /// The capability `manage` over the whole organization: not confined to named sessions. For
+    /// what is made, and for keys, which name sessions that a confined caller must not learn of.
     ManageAll,
 }
 

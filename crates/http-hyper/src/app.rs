@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Sessions,
+    ApiKeys, Sessions,
     ports::{Authenticator, Environment},
 };
 use hyper::{Method, header};
@@ -26,6 +26,8 @@ use crate::{
 /// What handlers reach.
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
+    pub(crate) keys: ApiKeys,
+    pub(crate) environment: Arc<dyn Environment>,
     pub(crate) readiness: Arc<dyn Readiness>,
 }
 
@@ -41,12 +43,18 @@ impl Api {
     /// The API over these.
     pub fn new(
         sessions: Sessions,
+        keys: ApiKeys,
         authenticator: Arc<dyn Authenticator>,
         environment: Arc<dyn Environment>,
         readiness: Arc<dyn Readiness>,
     ) -> Self {
         Self {
-            resources: Arc::new(Resources { sessions, readiness }),
+            resources: Arc::new(Resources {
+                sessions,
+                keys,
+                environment: environment.clone(),
+                readiness,
+            }),
             gate: Arc::new(Gate::new(authenticator)),
             environment,
         }

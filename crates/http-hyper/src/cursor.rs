@@ -1,78 +1,119 @@
-//! Where a list goes on, as text that only we write: a version, the position, and a seal.
+//! Where a list goes on, as text that only we write: a version, the place, and a seal.
 //!
-//! The seal also covers the organization, so a cursor from one list is no cursor of another. It
-//! keeps honest callers from building cursors by hand; it holds no secret yet.
+//! The seal also covers which list it is: its name, its organization and what was looked for. So a
+//! cursor from one list is no cursor of another. It keeps honest callers from building cursors by
+//! hand; it holds no secret yet.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{OrganizationId, SessionId, Timestamp, ports::Position};
+use domain::{OrganizationId, Timestamp};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Grows when the shape of a position does.
-const VERSION: u8 = 1;
-const POSITION: usize = 1 + 8 + 16;
+/// Grows when the shape of a place or of what is sealed does.
+const VERSION: u8 = 2;
+const PLACE: usize = 1 + 8 + 16;
 const SEAL: usize = 8;
 
-/// The cursor for what comes after `position` in a list of this organization.
-pub(crate) fn write(organization: &OrganizationId, position: &Position) -> String {
-    let mut bytes = Vec::with_capacity(POSITION + SEAL);
+/// A list that cursors belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct List(Vec<u8>);
+
+/// A place in a list that runs from the newest to the oldest: what stands there was made at this
+/// moment and has this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) created_at: Timestamp,
+    pub(crate) bits: u128,
+}
+
+impl List {
+    /// The list of this name. Without an organization there is nothing in it, and no cursor is given.
+    pub(crate) fn new(name: &str, organization: Option<&OrganizationId>) -> Self {
+        let list = Self(b"berth cursor".to_vec()).narrowed("name", name);
+        list.narrowed("organization", organization.map_or("", OrganizationId::as_str))
+    }
+
+    /// That of it which meets this condition; conditions come in one order.
+    pub(crate) fn narrowed(mut self, condition: &str, value: &str) -> Self {
+        for part in [condition, value] {
+            // With its length, so that no two lists read the same.
+            self.0.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        self
+    }
+
+    fn seal(&self, place: &[u8]) -> [u8; SEAL] {
+        let hash = Sha256::new().chain_update(place).chain_update(&self.0).finalize();
+        let mut seal = [0; SEAL];
+        seal.copy_from_slice(&hash[..SEAL]);
+        seal
+    }
+}
+
+/// The cursor for what comes after `place` in this list.
+pub(crate) fn write(list: &List, place: Place) -> String {
+    let mut bytes = Vec::with_capacity(PLACE + SEAL);
     bytes.push(VERSION);
-    bytes.extend_from_slice(&position.created_at.millis().to_be_bytes());
-    bytes.extend_from_slice(&position.id.bits().to_be_bytes());
-    let seal = seal(organization, &bytes);
+    bytes.extend_from_slice(&place.created_at.millis().to_be_bytes());
+    bytes.extend_from_slice(&place.bits.to_be_bytes());
+    let seal = list.seal(&bytes);
     bytes.extend_from_slice(&seal);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// `None` when we did not write it, or not for this organization.
-pub(crate) fn read(organization: &OrganizationId, text: &str) -> Option<Position> {
+/// `None` when we did not write it, or not for this list.
+pub(crate) fn read(list: &List, text: &str) -> Option<Place> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (position, sealed) = bytes.split_at_checked(POSITION)?;
-    if !bool::from(seal(organization, position).ct_eq(sealed)) {
+    let (place, sealed) = bytes.split_at_checked(PLACE)?;
+    if !bool::from(list.seal(place).ct_eq(sealed)) {
         return None;
     }
-    let (version, rest) = position.split_first()?;
-    let (created_at, id) = rest.split_first_chunk::<8>()?;
-    let id: [u8; 16] = id.try_into().ok()?;
-    (*version == VERSION).then(|| Position {
+    let (version, rest) = place.split_first()?;
+    let (created_at, bits) = rest.split_first_chunk::<8>()?;
+    (*version == VERSION).then_some(Place {
         created_at: Timestamp::from_millis(i64::from_be_bytes(*created_at)),
-        id: SessionId::mint(u128::from_be_bytes(id)),
+        bits: u128::from_be_bytes(bits.try_into().ok()?),
     })
-}
-
-fn seal(organization: &OrganizationId, position: &[u8]) -> [u8; SEAL] {
-    let mut hash = Sha256::new();
-    hash.update(b"berth cursor\0");
-    hash.update(organization.as_str());
-    hash.update(b"\0");
-    hash.update(position);
-    let mut seal = [0; SEAL];
-    seal.copy_from_slice(&hash.finalize()[..SEAL]);
-    seal
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn organization(name: &str) -> OrganizationId {
-        OrganizationId::parse(name).unwrap()
+    fn list(name: &str, organization: &str) -> List {
+        List::new(name, OrganizationId::parse(organization).as_ref())
     }
 
     #[test]
-    fn a_cursor_reads_back_in_its_own_organization_alone() {
-        let position =
-            Position { created_at: Timestamp::from_millis(-5), id: SessionId::mint(1 << 90 | 7) };
-        let text = write(&organization("acme"), &position);
-        assert_eq!(read(&organization("acme"), &text), Some(position));
-        assert_eq!(read(&organization("zeta"), &text), None);
+    fn a_cursor_reads_back_in_its_own_list_alone() {
+        let place = Place { created_at: Timestamp::from_millis(-5), bits: 1 << 90 | 7 };
+        let mine = list("sessions", "acme");
+        let text = write(&mine, place);
+        assert_eq!(read(&mine, &text), Some(place));
+        for other in [
+            list("sessions", "zeta"),
+            list("keys", "acme"),
+            list("sessions", ""),
+            mine.clone().narrowed("status", "working"),
+            mine.narrowed("", ""),
+        ] {
+            assert_eq!(read(&other, &text), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_do_not_run_into_each_other() {
+        let all = list("sessions", "acme");
+        let one = all.clone().narrowed("label", "a").narrowed("status", "b");
+        let other = all.narrowed("label", "a\0status\0b");
+        assert_ne!(one, other);
     }
 
     #[test]
     fn no_changed_cursor_is_read() {
-        let acme = organization("acme");
-        let position = Position { created_at: Timestamp::from_millis(1), id: SessionId::mint(2) };
-        let text = write(&acme, &position);
+        let acme = list("sessions", "acme");
+        let text = write(&acme, Place { created_at: Timestamp::from_millis(1), bits: 2 });
         for at in 0..text.len() {
             for letter in ["A", "B", "_", "", "AA", "=", " "] {
                 let changed = format!("{}{letter}{}", &text[..at], &text[at + 1..]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::Violation;
+use domain::{Timestamp, Violation};
 
 use crate::json::{Json, within};
 
@@ -127,6 +127,46 @@ impl Fields {
             }
         }
         Some(changes)
+    }
+
+    /// A moment in epoch milliseconds; `None` when absent or null.
+    pub(crate) fn moment(&mut self, name: &str) -> Option<Timestamp> {
+        let millis = match self.members.remove(name)? {
+            Json::Null => return None,
+            Json::Whole(number) => i64::try_from(number).ok(),
+            _ => None,
+        };
+        match millis {
+            Some(millis) => Some(Timestamp::from_millis(millis)),
+            None => self.fault(name, "must be a moment in epoch milliseconds, or null"),
+        }
+    }
+
+    /// A list of texts, each with its place; `None` when absent or null.
+    pub(crate) fn list(&mut self, name: &str) -> Option<Vec<(String, String)>> {
+        let items = match self.members.remove(name)? {
+            Json::Null => return None,
+            Json::List(items) => items,
+            _ => return self.fault(name, "must be a list of strings"),
+        };
+        let mut texts = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let pointer = format!("{}/{index}", within("", name));
+            match item {
+                Json::Text(text) => texts.push((pointer, text)),
+                _ => self.faults.push(Violation::new(pointer, "must be a string")),
+            }
+        }
+        Some(texts)
+    }
+
+    /// As [`Self::blame`], but nothing of what has a fault already, or is in something that has.
+    pub(crate) fn blame_sound(&mut self, faults: Vec<Violation>) {
+        let told: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
+        let sound = |fault: &Violation| {
+            !told.iter().any(|told| told.is_empty() || told.starts_with(&fault.field))
+        };
+        self.faults.extend(faults.into_iter().filter(sound));
     }
 
     /// Faults found by whoever knows more of the values than their types.

@@ -38,6 +38,7 @@ mod limits;
 mod negotiate;
 mod node_tokens;
 mod nodes;
+mod page;
 mod payload;
 mod picture;
 mod problem;

@@ -22,8 +22,9 @@ pub(crate) struct Context {
     pub(crate) app: Arc<Resources>,
     pub(crate) headers: HeaderMap,
     caller: Option<Caller>,
+    /// For handlers that cannot tell every fault by [`Self::read`].
+    pub(crate) input: Input,
     path: Parameters,
-    input: Input,
     waiting: CancellationToken,
 }
 
@@ -65,7 +66,10 @@ impl Input {
     }
 
     /// Query and body are read to the end.
-    fn finish(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// 400 with everything that is wrong with them.
+    pub(crate) fn finish(&mut self) -> Result<()> {
         let mut faults = std::mem::take(&mut self.query).finish();
         faults.extend(std::mem::take(&mut self.body).finish());
         if faults.is_empty() { Ok(()) } else { Err(Problem::Domain(Error::Validation(faults))) }
@@ -81,7 +85,7 @@ impl Context {
         input: Input,
         waiting: CancellationToken,
     ) -> Self {
-        Self { app, headers: head.headers, caller, path, input, waiting }
+        Self { app, headers: head.headers, caller, input, path, waiting }
     }
 
     /// Who is asking.

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
-use auth::{Chain, JwtVerifier};
-use domain::{Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
+use auth::{Chain, JwtVerifier, KeyForge};
+use domain::{ApiKeys, Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
 use gateway_client::Client;
 use http_hyper::{Api, NodeApi};
 use secrecy::{ExposeSecret, SecretString};
@@ -53,7 +53,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let door = Arc::new(Chain::new(login.clone(), adapters.store.clone(), machine.clone()));
     let needs = Arc::new(Needs { database, login, ending });
     Ok(Parts {
-        api: Api::new(adapters.sessions(), door, machine.clone(), needs),
+        api: Api::new(adapters.sessions(), adapters.keys(), door, machine.clone(), needs),
         nodes: NodeApi::new(adapters.nodes(), words, machine),
         worker: adapters.worker(),
     })
@@ -81,6 +81,12 @@ impl Adapters {
             changes: self.changes.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// The use cases of keys.
+    fn keys(&self) -> ApiKeys {
+        let (store, machine) = (self.store.clone(), self.machine.clone());
+        ApiKeys::new(store.clone(), store, Arc::new(KeyForge::default()), machine)
     }
 
     /// The gateways' use cases.

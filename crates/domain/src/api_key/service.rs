@@ -90,6 +90,11 @@ impl ApiKeys {
         found("API key", key)
     }
 
+    /// How a key's text begins, for people to recognise it by.
+    pub fn prefix(&self, key: &ApiKey) -> String {
+        self.maker.prefix(&key.id)
+    }
+
     /// Ends a key for good: here at once, at other routers within what they remember keys for.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may(Capability::Manage)?;
@@ -103,7 +108,8 @@ impl ApiKeys {
 }
 
 impl KeySpec {
-    fn violations(&self, now: Timestamp) -> Vec<Violation> {
+    /// Everything that is wrong with it by itself; fields are JSON pointers in the API's spelling.
+    pub fn violations(&self, now: Timestamp) -> Vec<Violation> {
         let mut found = Vec::new();
         let length = self.name.chars().count();
         if !(1..=100).contains(&length) || self.name.chars().any(char::is_control) {

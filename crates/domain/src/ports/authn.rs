@@ -54,4 +54,7 @@ pub struct NewSecret {
 pub trait KeyMaker: Send + Sync {
     /// A fresh key under this name.
     fn make(&self, id: &KeyId) -> NewSecret;
+
+    /// How the text of the key of this name begins: enough to recognise it by, and no secret.
+    fn prefix(&self, id: &KeyId) -> String;
 }

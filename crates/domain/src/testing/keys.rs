@@ -15,4 +15,8 @@ impl KeyMaker for PlainKeys {
         digest[..16].copy_from_slice(&id.bits().to_be_bytes());
         NewSecret { key: format!("wa_{}_secret", id.as_str()), digest }
     }
+
+    fn prefix(&self, id: &KeyId) -> String {
+        format!("wa_{}", id.as_str())
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     reply::Reply,
     request::Context,
     wire::{
-        IdentityView, ListView, PageSpec, PairingCodeSpec, PairingCodeView, QrView, SessionPatch,
+        IdentityView, PageSpec, PairingCodeSpec, PairingCodeView, QrView, SessionPatch,
         SessionSpec, SessionView,
     },
 };
@@ -24,8 +24,8 @@ use crate::{
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let caller = cx.caller()?.clone();
     let page = cx.read(|input| PageSpec::read(&mut input.query, caller.organization.as_ref()))?;
-    let sessions = cx.app.sessions.list(&caller, &page.with_one_more()).await?;
-    Reply::ok(&ListView::of(sessions, &page))
+    let sessions = cx.app.sessions.list(&caller, &page.wanted()).await?;
+    Reply::ok(&page.show(sessions))
 }
 
 pub(crate) async fn create(mut cx: Context) -> Result<Reply> {

@@ -1,12 +1,14 @@
 //! What the API shows and takes, as JSON: camelCase, moments in epoch milliseconds, every field
 //! always present. `…View` goes out, `…Spec` comes in; each has one sample.
 
+mod api_key;
 mod health;
 mod identity;
 mod list;
 mod pairing;
 mod session;
 
+pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
 pub use health::ReadinessView;
 pub use identity::IdentityView;
 pub use list::{ListView, PageSpec};

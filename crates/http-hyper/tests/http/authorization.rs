@@ -29,6 +29,7 @@ fn body(row: &Operation) -> Option<Value> {
     match row.name {
         "session_create" => Some(wire::SessionSpec::sample()),
         "session_update" => Some(wire::SessionPatch::sample()),
+        "api_key_create" => Some(wire::ApiKeySpec::sample()),
         "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
         name => {
             assert!(matches!(row.intake, Intake::Ignored | Intake::Empty), "{name} needs a sample");
@@ -38,7 +39,7 @@ fn body(row: &Operation) -> Option<Value> {
 }
 
 async fn walk(house: &House, version: Version, caller: &str, row: &Operation, id: &str) -> Answer {
-    let path = row.path.replace("{session}", id);
+    let path = row.path.replace("{session}", id).replace("{key}", id);
     let answer = house.say(version, caller, row.method.as_str(), &path, body(row).as_ref()).await;
     answer.assert_well_formed(&format!("{row:?} as {caller:?}"));
     answer
@@ -46,6 +47,9 @@ async fn walk(house: &House, version: Version, caller: &str, row: &Operation, id
 
 /// A session for which this operation succeeds and, if it changes anything, changes something.
 async fn ready_for(house: &House, row: &Operation) -> String {
+    if row.path.contains("{key}") {
+        return house.key().await.id.as_str().to_owned();
+    }
     let session = match row.name {
         "session_qr" | "session_pairing_code" => house.pairing().await,
         "session_start" => {
@@ -117,7 +121,7 @@ async fn a_head_tells_a_stranger_no_more_than_a_get() {
     let never = SessionId::mint(7 << 100).as_str().to_owned();
     for row in of_sessions().filter(|row| row.method == Method::GET) {
         let head = |id: &str| {
-            let path = row.path.replace("{session}", id);
+            let path = row.path.replace("{session}", id).replace("{key}", id);
             let house = &house;
             async move { house.ask("zeta", "HEAD", &path).await }
         };
@@ -143,7 +147,10 @@ async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
                 assert_eq!(refused.body, other.body, "{row:?}");
             }
             // Whatever the body and the query say.
-            let path = format!("{}?nonsense=1", row.path.replace("{session}", &mine));
+            let path = format!(
+                "{}?nonsense=1",
+                row.path.replace("{session}", &mine).replace("{key}", &mine)
+            );
             let nonsense = Value::from("nonsense");
             let body = (row.method == Method::POST).then_some(&nonsense);
             let wrong = house.say(Version::One, caller, row.method.as_str(), &path, body).await;
@@ -231,7 +238,7 @@ async fn every_other_method_is_refused_with_what_there_is() {
         allow.push("OPTIONS");
         allow.sort_unstable();
         let allow = allow.join(", ");
-        let path = path.replace("{session}", "sess_x");
+        let path = path.replace("{session}", "sess_x").replace("{key}", "key_x");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {
             if methods.contains(&method) {
                 continue;

@@ -11,9 +11,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    Actor, Caller, KeyId, Reach, Session, SessionId,
+    Actor, ApiKey, Caller, Capability, KeyId, KeySpec, Reach, Session, SessionId,
     ports::{Authenticator, Backlog, Bell, Credential, Refused},
-    testing::{Memory, RememberingGateway, TestEnvironment, World},
+    testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
 use http_hyper::{Api, Check, Door, Drained, Limits, Readiness, serve};
 use serde_json::Value;
@@ -58,8 +58,8 @@ impl House {
         };
         let world = World::with_changes(environment.clone(), gateway, memory, bell(&hand)).await;
         let (doorman, checks) = (Arc::new(Doorman::default()), Arc::new(Checks::default()));
-        let sessions = world.sessions.clone();
-        let api = Api::new(sessions, doorman.clone(), environment, checks.clone());
+        let (sessions, keys) = (world.sessions.clone(), world.keys.clone());
+        let api = Api::new(sessions, keys, doorman.clone(), environment, checks.clone());
         let (address, stop, served) = listen(api.public(limits)).await;
         Self { world, hand, doorman, checks, api, address, stop, served }
     }
@@ -108,6 +108,17 @@ impl House {
         let wait = std::time::Duration::from_secs(10);
         self.world.sessions.qr(&World::acme(), id.as_str(), wait).await.unwrap();
         self.find(&id).await
+    }
+
+    /// A key of the first organization.
+    pub(crate) async fn key(&self) -> ApiKey {
+        let spec = KeySpec {
+            name: format!("{CANARY} key"),
+            capabilities: [Capability::Read].into_iter().collect(),
+            expires_at: None,
+            sessions: None,
+        };
+        self.world.keys.create(&World::acme(), spec).await.unwrap().0
     }
 
     pub(crate) async fn find(&self, id: &SessionId) -> Session {
@@ -159,6 +170,10 @@ impl Authenticator for Doorman {
             "acme" => Ok(World::acme()),
             "member" => Ok(World::acme_member()),
             "zeta" => Ok(World::zeta()),
+            "manager" => {
+                let capabilities = [Capability::Manage].into_iter().collect();
+                Ok(Caller { capabilities, actor: Actor::Key(KeyId::mint(2)), ..World::acme() })
+            }
             "nowhere" => Ok(Caller { organization: None, ..World::acme() }),
             "operator" => Ok(Caller { organization: None, platform_admin: true, ..World::acme() }),
             "slow" => {

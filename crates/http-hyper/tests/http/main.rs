@@ -6,6 +6,7 @@
     reason = "what is not as expected fails the test, also in what several tests share"
 )]
 
+mod api_keys;
 mod authorization;
 mod bad_input;
 mod client;

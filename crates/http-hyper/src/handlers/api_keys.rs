@@ -1,0 +1,72 @@
+//! The endpoints of API keys.
+
+use domain::{ApiKey, Error, Violation};
+
+use crate::{
+    conditions::Expected,
+    cursor::{List, Place},
+    page::Page,
+    problem::Result,
+    reply::Reply,
+    request::Context,
+    wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
+};
+
+/// The store knows them all at once, for an organization has few; only the answer comes in pages.
+pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
+    let caller = cx.caller()?.clone();
+    let list = List::new("api-keys", caller.organization.as_ref());
+    let page = cx.read(|input| Page::read(&mut input.query, list))?;
+    let mut keys = cx.app.keys.list(&caller).await?;
+    keys.retain(|key| page.after.is_none_or(|after| place(key) < after));
+    let (keys, next_cursor) = page.cut(keys, place);
+    let data: Vec<_> = keys.iter().map(|key| ApiKeyView::of(key, &cx.app.keys)).collect();
+    Reply::ok(&ListView { data, next_cursor })
+}
+
+fn place(key: &ApiKey) -> Place {
+    Place { created_at: key.created_at, bits: key.id.bits() }
+}
+
+pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
+    let now = cx.app.environment.now();
+    let ApiKeySpec { key, named } = ApiKeySpec::read(&mut cx.input.body, now);
+    // Whoever would grant too much hears so first: 403 depends on no look-up.
+    cx.caller()?.may_grant(&key.capabilities)?;
+    let missing = missing(&cx, &named).await?;
+    cx.input.body.blame(missing);
+    cx.input.finish()?;
+    let (key, text) = cx.app.keys.create(cx.caller()?, key).await?;
+    let view = ApiKeyView::of(&key, &cx.app.keys);
+    let location = format!("/api/v1/api-keys/{}", key.id);
+    Reply::created(&location, &NewApiKeyView { key: text, view })
+}
+
+/// A fault for each session that is none of the caller's, in one wording whyever it is not.
+async fn missing(cx: &Context, named: &[(String, String)]) -> Result<Vec<Violation>> {
+    let mut faults = Vec::new();
+    for (pointer, id) in named {
+        match cx.app.sessions.view(cx.caller()?, id).await {
+            Ok(_) => {}
+            Err(Error::NotFound { .. }) => faults.push(Violation::new(pointer, "no such session")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(faults)
+}
+
+pub(crate) async fn view(cx: Context) -> Result<Reply> {
+    let key = cx.app.keys.view(cx.caller()?, cx.path("key")).await?;
+    Reply::ok(&ApiKeyView::of(&key, &cx.app.keys))
+}
+
+pub(crate) async fn revoke(cx: Context) -> Result<Reply> {
+    let (caller, id) = (cx.caller()?, cx.path("key"));
+    if let Expected::OneOf(_) = cx.expected() {
+        // Keys carry no tags, so that none can match.
+        cx.app.keys.view(caller, id).await?;
+        return Err(Error::PreconditionFailed.into());
+    }
+    cx.app.keys.revoke(caller, id).await?;
+    Ok(Reply::no_content())
+}
