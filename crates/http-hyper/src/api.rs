@@ -14,8 +14,14 @@ use crate::{
 
 /// The endpoints of callers.
 pub(crate) static API: &[Operation] = &[
-    get("/api/v1/sessions", "session_list", Needs::Manage, &sessions::list)
-        .query(&["limit", "cursor"]),
+    get("/api/v1/sessions", "session_list", Needs::Manage, &sessions::list).query(&[
+        "limit",
+        "cursor",
+        "status",
+        "label",
+        "gatewayId",
+        "phoneNumber",
+    ]),
     post("/api/v1/sessions", "session_create", Needs::ManageAll, &sessions::create)
         .takes(Intake::Json),
     get("/api/v1/sessions/{session}", "session_view", Needs::Manage, &sessions::view),

@@ -10,7 +10,8 @@
 //! - A path that no row has is 404 also without a credential: there is nothing to protect. A verb that
 //!   no row has (`…:dance`) is such a path; `%3A` makes no verb but an id that cannot exist.
 //! - An id that is not UTF-8, or no id at all, is simply not found.
-//! - Query parameters an endpoint does not know, and repeated ones, are a validation error.
+//! - Query parameters an endpoint does not know, and repeated ones, are a validation error; only
+//!   `status` may be repeated.
 //! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most a hundred, then
 //!   `details.omitted` counts the rest. `"pointer": ""` is the body as a whole.
 //! - No body is an empty JSON object, also of a patch: it changes nothing. Actions take nothing else; GET and DELETE do not look.

@@ -1,4 +1,4 @@
-//! The query parameters of a request: known ones, each at most once.
+//! The query parameters of a request: known ones, each once unless it may be repeated.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 /// A query that is being read; what is wrong with it adds up.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, Vec<String>>,
     faults: Vec<Violation>,
 }
 
@@ -25,12 +25,7 @@ impl Query {
             };
             match decoded(value) {
                 None => query.fault(&name, "must be UTF-8"),
-                Some(_) if query.values.contains_key(&name) => {
-                    query.fault(&name, "given more than once");
-                }
-                Some(value) => {
-                    query.values.insert(name, value);
-                }
+                Some(value) => query.values.entry(name).or_default().push(value),
             }
         }
         query
@@ -38,12 +33,21 @@ impl Query {
 
     /// Text; `None` when absent.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        self.values.remove(name)
+        let values = self.texts(name);
+        if values.len() > 1 {
+            self.fault(name, "given more than once");
+        }
+        values.into_iter().next()
+    }
+
+    /// Every text of a parameter that may be repeated.
+    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
+        self.values.remove(name).unwrap_or_default()
     }
 
     /// A whole number within `range`; `otherwise` when absent.
     pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u32>, otherwise: u32) -> u32 {
-        let Some(text) = self.values.remove(name) else { return otherwise };
+        let Some(text) = self.text(name) else { return otherwise };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
             Ok(number) if digits && range.contains(&number) => number,

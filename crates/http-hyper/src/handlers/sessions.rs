@@ -24,7 +24,10 @@ use crate::{
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let caller = cx.caller()?.clone();
     let page = cx.read(|input| PageSpec::read(&mut input.query, caller.organization.as_ref()))?;
-    let sessions = cx.app.sessions.list(&caller, &page.wanted()).await?;
+    let sessions = match page.wanted() {
+        Some(wanted) => cx.app.sessions.list(&caller, &wanted).await?,
+        None => Vec::new(),
+    };
     Reply::ok(&page.show(sessions))
 }
 

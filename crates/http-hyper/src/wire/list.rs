@@ -1,7 +1,7 @@
 //! Pages of a list, newest first.
 
 use domain::{
-    OrganizationId, Session, SessionId,
+    GatewayId, OrganizationId, Session, SessionId, Status,
     ports::{Position, SessionFilter, SessionPage},
 };
 use serde::Serialize;
@@ -23,30 +23,51 @@ pub struct ListView<T> {
     pub next_cursor: Option<String>,
 }
 
-/// Which page of the sessions is asked for.
+/// Which sessions are asked for, and which page of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageSpec {
+    /// `None` when there can be no such session.
+    filter: Option<SessionFilter>,
     page: Page,
 }
 
 impl PageSpec {
     /// An example: the query that asks for it.
     pub fn sample() -> &'static str {
-        "limit=20"
+        "status=working&status=failed&limit=20"
     }
 
     pub(crate) fn read(query: &mut Query, organization: Option<&OrganizationId>) -> Self {
-        Self { page: Page::read(query, List::new("sessions", organization)) }
+        let named = query.text("gatewayId");
+        let gateway = named.as_deref().map(GatewayId::parse);
+        let filter = SessionFilter {
+            statuses: statuses(query),
+            label: label(query),
+            gateway: gateway.clone().flatten(),
+            phone: phone(query),
+        };
+        let conditions = filter.statuses.iter().map(|status| ("status", status.as_str()));
+        let conditions = conditions
+            .chain(filter.label.as_deref().map(|label| ("label", label)))
+            .chain(named.as_deref().map(|gateway| ("gatewayId", gateway)))
+            .chain(filter.phone.as_deref().map(|phone| ("phoneNumber", phone)));
+        let list = conditions.fold(List::new("sessions", organization), |list, (name, value)| {
+            list.narrowed(name, value)
+        });
+        // A node that cannot be has no sessions; as everywhere, that is no fault.
+        let filter = (gateway != Some(None)).then_some(filter);
+        Self { filter, page: Page::read(query, list) }
     }
 
-    /// What to look up.
-    pub(crate) fn wanted(&self) -> SessionPage {
+    /// What to look up; `None` when there can be nothing.
+    pub(crate) fn wanted(&self) -> Option<SessionPage> {
+        let filter = self.filter.clone()?;
         let after = self.page.after.map(|place| Position {
             created_at: place.created_at,
             id: SessionId::mint(place.bits),
         });
         let limit = self.page.with_one_more();
-        SessionPage { filter: SessionFilter::default(), after, limit }
+        Some(SessionPage { filter, after, limit })
     }
 
     /// The page, of what was looked up for it.
@@ -56,6 +77,37 @@ impl PageSpec {
         let (sessions, next_cursor) = self.page.cut(sessions, place);
         ListView { data: sessions.iter().map(SessionView::of).collect(), next_cursor }
     }
+}
+
+/// Any of these, in one order and each once, so that the same is asked for by the same cursor.
+fn statuses(query: &mut Query) -> Vec<Status> {
+    let mut wanted = Vec::new();
+    for name in query.texts("status") {
+        match Status::parse(&name) {
+            Some(status) => wanted.push(status),
+            None => {
+                let known = Status::ALL.map(Status::as_str).join(", ");
+                query.fault("status", &format!("is none of {known}"));
+            }
+        }
+    }
+    Status::ALL.into_iter().filter(|status| wanted.contains(status)).collect()
+}
+
+fn label(query: &mut Query) -> Option<String> {
+    let label = query.text("label")?;
+    if label.contains('\0') {
+        query.fault("label", "text cannot contain the character U+0000");
+    }
+    Some(label)
+}
+
+fn phone(query: &mut Query) -> Option<String> {
+    let phone = query.text("phoneNumber")?;
+    if phone.is_empty() || !phone.bytes().all(|byte| byte.is_ascii_digit()) {
+        query.fault("phoneNumber", "must be digits alone, in international form without the plus");
+    }
+    Some(phone)
 }
 
 impl ListView<SessionView> {

@@ -12,6 +12,7 @@ mod bad_input;
 mod client;
 mod conditions;
 mod door;
+mod filters;
 mod hand;
 mod health;
 mod house;
