@@ -54,10 +54,11 @@ impl Programs {
     }
 }
 
-/// The same features for all builds of a run, so that nothing is compiled twice.
+/// As the tests will be built, test dependencies included: those turn on features of crates that are
+/// shared, and without them half of everything would be compiled twice.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     println!("building berth, berth-gateway (with feature `sim`) and whatsapp-sim");
-    cargo(workspace, &["build", "--workspace", "--bins", "--features", SIM])?;
+    cargo(workspace, &["build", "--workspace", "--all-targets", "--features", SIM])?;
     copied(workspace, "debug", &NAMES, "bin")
 }
 

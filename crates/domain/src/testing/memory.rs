@@ -216,6 +216,11 @@ impl NodeStore for Memory {
     }
 }
 
+/// The scope's own, and not revoked.
+fn lives(key: &ApiKey, scope: &Scope) -> bool {
+    key.organization == *scope.organization() && key.revoked_at.is_none()
+}
+
 #[async_trait]
 impl ApiKeyStore for Memory {
     async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()> {
@@ -230,16 +235,13 @@ impl ApiKeyStore for Memory {
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
         let state = self.state()?;
-        let ours =
-            |key: &&ApiKey| key.organization == *scope.organization() && key.revoked_at.is_none();
-        Ok(state.keys.get(id).filter(ours).cloned())
+        Ok(state.keys.get(id).filter(|key| lives(key, scope)).cloned())
     }
 
     async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>> {
         let state = self.state()?;
-        let ours =
-            |key: &&ApiKey| key.organization == *scope.organization() && key.revoked_at.is_none();
-        let mut keys: Vec<_> = state.keys.values().filter(ours).cloned().collect();
+        let mut keys: Vec<_> =
+            state.keys.values().filter(|key| lives(key, scope)).cloned().collect();
         keys.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         Ok(keys)
     }
@@ -252,10 +254,7 @@ impl ApiKeyStore for Memory {
         events: &[Event],
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        let known = state
-            .keys
-            .get_mut(id)
-            .filter(|key| key.organization == *scope.organization() && key.revoked_at.is_none());
+        let known = state.keys.get_mut(id).filter(|key| lives(key, scope));
         let Some(key) = known else { return Ok(Written::Raced) };
         key.revoked_at = Some(now);
         state.events.extend_from_slice(events);
