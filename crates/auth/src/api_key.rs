@@ -43,7 +43,7 @@ impl ApiKeyDoor {
         Ok(caller(key))
     }
 
-    /// The only place that asks the directory: where a cache would stand.
+    /// The only place that asks the directory.
     async fn look_up(&self, presented: &KeyText) -> Result<Option<ApiKey>, Refused> {
         // A broken answer is not a stranger's fault: it must not read as "wrong key".
         let found = self.directory.find(&presented.id).await;

@@ -6,6 +6,9 @@
 //! the caller, and a different word in the log. *Unavailable* is said only when a proper JWT came
 //! and there is no key set to verify it with, or when the database of the keys is down.
 //!
+//! [`HotKeys`] stands before the database's directory: keys in use cost no look-up each time, and
+//! nothing is trusted for longer than a second.
+//!
 //! Time comes from [`Environment`], so that tests and the service agree on what has expired.
 //! Nothing here writes a credential, or a part of one, to a log.
 
@@ -14,6 +17,7 @@ mod base62;
 mod claims;
 mod config;
 mod fetch;
+mod hot_keys;
 mod json;
 mod jwks;
 mod jwt;
@@ -34,6 +38,7 @@ use domain::{
 pub use claims::ClaimPaths;
 pub use config::{Config, ConfigError, Pointer, Source};
 pub use fetch::FetchError;
+pub use hot_keys::HotKeys;
 pub use jwt::JwtVerifier;
 pub use key_set::KeySetError;
 pub use key_text::KeyForge;

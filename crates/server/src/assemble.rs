@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
-use auth::{Chain, JwtVerifier, KeyForge};
+use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
 use domain::{ApiKeys, Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
 use gateway_client::Client;
 use http_hyper::{Api, NodeApi};
@@ -42,15 +42,17 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let words = tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
     let words = http_hyper::NodeTokens::new(words);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
+    let store = Arc::new(database.clone());
     let adapters = Adapters {
-        store: Arc::new(database.clone()),
+        hot_keys: Arc::new(HotKeys::new(store.clone(), machine.clone())),
+        store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         machine: machine.clone(),
         work: Arc::new(NotifyBell::default()),
         changes: Arc::new(NotifyBell::default()),
         deadlines,
     };
-    let door = Arc::new(Chain::new(login.clone(), adapters.store.clone(), machine.clone()));
+    let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
     let needs = Arc::new(Needs { database, login, ending });
     Ok(Parts {
         api: Api::new(adapters.sessions(), adapters.keys(), door, machine.clone(), needs),
@@ -62,6 +64,8 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
 /// What is behind the domain's ports.
 struct Adapters {
     store: Arc<Database>,
+    /// By which callers are let in, and where a revoked key is forgotten.
+    hot_keys: Arc<HotKeys>,
     gateway: Arc<Client>,
     machine: Arc<Machine>,
     work: Arc<NotifyBell>,
@@ -85,8 +89,8 @@ impl Adapters {
 
     /// The use cases of keys.
     fn keys(&self) -> ApiKeys {
-        let (store, machine) = (self.store.clone(), self.machine.clone());
-        ApiKeys::new(store.clone(), store, Arc::new(KeyForge::default()), machine)
+        let (store, directory) = (self.store.clone(), self.hot_keys.clone());
+        ApiKeys::new(store, directory, Arc::new(KeyForge::default()), self.machine.clone())
     }
 
     /// The gateways' use cases.

@@ -1,5 +1,7 @@
 //! Nobody can learn that another organization's session exists: not by status, header, byte or effect.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -10,6 +12,7 @@ use crate::{
     sessions::{Owned, SESSIONS, list, path, path_of},
     stack::Stack,
     suite::Suite,
+    wait,
 };
 
 /// A request to a session: method, what follows its id, headers, body.
@@ -226,8 +229,13 @@ fn mute(api: &Api, revoked: Option<Credential>) -> Result<()> {
 
 fn revoked(stack: &Stack) -> Result<Credential> {
     let credential = stack.named_key(A, "to-be-revoked", &["manage"])?;
-    stack.api.asked_by(Some(credential.clone())).get(SESSIONS)?.expect(200)?;
+    let caller = stack.api.asked_by(Some(credential.clone()));
+    caller.get(SESSIONS)?.expect(200)?;
     stack.revoke_key(A, "to-be-revoked")?;
+    // Another process revoked it; a router believes what it read of a key for a second.
+    wait::until("the revoked key is refused", Duration::from_secs(5), || {
+        caller.get(SESSIONS)?.expect_error(401, "unauthorized").map(Some)
+    })?;
     Ok(credential)
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod hostile;
+mod hot_keys;
 mod issuer;
 mod key_sets;
 mod keys;

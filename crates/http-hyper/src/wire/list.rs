@@ -83,12 +83,11 @@ impl PageSpec {
 fn statuses(query: &mut Query) -> Vec<Status> {
     let mut wanted = Vec::new();
     for name in query.texts("status") {
-        match Status::parse(&name) {
-            Some(status) => wanted.push(status),
-            None => {
-                let known = Status::ALL.map(Status::as_str).join(", ");
-                query.fault("status", &format!("is none of {known}"));
-            }
+        if let Some(status) = Status::parse(&name) {
+            wanted.push(status);
+        } else {
+            let known = Status::ALL.map(Status::as_str).join(", ");
+            query.fault("status", &format!("is none of {known}"));
         }
     }
     Status::ALL.into_iter().filter(|status| wanted.contains(status)).collect()

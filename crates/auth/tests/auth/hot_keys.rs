@@ -1,0 +1,304 @@
+//! Keys in use: served without a look-up, and never from anything older than a second.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use auth::{Chain, HotKeys, KeyForge};
+use domain::{
+    ApiKey, ApiKeys, Caller, Capability, KeyId, KeySpec, OrganizationId, Timestamp,
+    ports::{Authenticator, Credential, Environment, KeyDirectory, PortError, PortResult},
+    testing::Memory,
+};
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+
+use crate::world::{denied, unavailable, until};
+
+/// A clock that can be set back.
+struct Clock(AtomicI64);
+
+impl Clock {
+    fn pass(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Environment for Clock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn ulid(&self) -> u128 {
+        static NAMES: AtomicUsize = AtomicUsize::new(1);
+        let millis = u128::try_from(self.now().millis()).unwrap();
+        millis << 80 | NAMES.fetch_add(1, Ordering::SeqCst) as u128
+    }
+}
+
+/// A directory that counts, and answers only when it may: with what it read before.
+struct Slow {
+    memory: Memory,
+    began: AtomicUsize,
+    may: Semaphore,
+    dies: bool,
+}
+
+impl Slow {
+    fn began(&self) -> usize {
+        self.began.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl KeyDirectory for Slow {
+    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
+        let read = KeyDirectory::find(&self.memory, id).await;
+        self.began.fetch_add(1, Ordering::SeqCst);
+        self.may.acquire().await.unwrap().forget();
+        assert!(!self.dies, "as the test wants it");
+        read
+    }
+
+    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        self.memory.used(id, at).await
+    }
+}
+
+struct Stage {
+    clock: Arc<Clock>,
+    directory: Arc<Slow>,
+    hot: Arc<HotKeys>,
+    keys: ApiKeys,
+}
+
+/// As many answers as anybody wants.
+const MANY: usize = 1 << 20;
+
+impl Stage {
+    fn with(may: usize, dies: bool) -> Self {
+        let clock = Arc::new(Clock(AtomicI64::new(1_767_254_400_000)));
+        let memory = Memory::new();
+        let (began, may) = (AtomicUsize::new(0), Semaphore::new(may));
+        let directory = Arc::new(Slow { memory: memory.clone(), began, may, dies });
+        let hot = Arc::new(HotKeys::new(directory.clone(), clock.clone()));
+        let store = Arc::new(memory);
+        let keys = ApiKeys::new(store, hot.clone(), Arc::new(KeyForge::default()), clock.clone());
+        Self { clock, directory, hot, keys }
+    }
+
+    fn new() -> Self {
+        Self::with(MANY, false)
+    }
+
+    async fn make(&self) -> (KeyId, String) {
+        let spec = KeySpec {
+            name: "hot".into(),
+            capabilities: [Capability::Read].into_iter().collect(),
+            expires_at: None,
+            sessions: None,
+        };
+        let (key, text) = self.keys.create(&acme(), spec).await.unwrap();
+        (key.id, text)
+    }
+
+    async fn is_good(&self, id: &KeyId) -> bool {
+        let key = self.hot.find(id).await.unwrap();
+        key.is_some_and(|key| key.is_good(self.clock.now()))
+    }
+
+    /// Revoked by another router, which this one does not hear of.
+    async fn revoke_elsewhere(&self, id: &KeyId) {
+        let (store, maker) = (Arc::new(self.directory.memory.clone()), KeyForge::default());
+        let elsewhere = ApiKeys::new(store.clone(), store, Arc::new(maker), self.clock.clone());
+        elsewhere.revoke(&acme(), id.as_str()).await.unwrap();
+    }
+
+    async fn until_begun(&self, count: usize) {
+        until("looked up", || async { self.directory.began() >= count }).await;
+    }
+}
+
+fn acme() -> Caller {
+    Caller::operator(OrganizationId::parse("acme").unwrap())
+}
+
+#[tokio::test]
+async fn a_hot_key_costs_no_look_up() {
+    let stage = Stage::new();
+    let (id, _) = stage.make().await;
+    for _ in 0..1000 {
+        assert!(stage.is_good(&id).await);
+    }
+    stage.clock.pass(499);
+    assert!(stage.is_good(&id).await);
+    assert_eq!(stage.directory.began(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_first_uses_are_one_look_up() {
+    let stage = Arc::new(Stage::with(0, false));
+    let (id, _) = stage.make().await;
+    let users = (0..1000).map(|_| {
+        let (stage, id) = (stage.clone(), id.clone());
+        tokio::spawn(async move { stage.is_good(&id).await })
+    });
+    let users: Vec<_> = users.collect();
+    stage.until_begun(1).await;
+    // Whoever comes later finds the answer, or the look-up under way.
+    stage.directory.may.add_permits(1);
+    assert!(join_all(users).await.into_iter().all(|good| good.unwrap()));
+    assert_eq!(stage.directory.began(), 1);
+}
+
+#[tokio::test]
+async fn from_half_a_second_on_it_is_read_again_and_nobody_waits() {
+    let stage = Stage::with(1, false);
+    let (id, _) = stage.make().await;
+    assert!(stage.is_good(&id).await);
+    stage.clock.pass(500);
+    // The second look-up does not answer yet, and is not begun twice.
+    for _ in 0..100 {
+        assert!(stage.is_good(&id).await);
+    }
+    stage.until_begun(2).await;
+    assert!(stage.is_good(&id).await);
+    assert_eq!(stage.directory.began(), 2);
+    stage.directory.may.add_permits(1);
+    // What the second says counts from its beginning, and lets in while a third has no answer.
+    stage.clock.pass(500);
+    let waiting = tokio::time::timeout(Duration::from_secs(20), stage.is_good(&id));
+    assert_eq!(waiting.await, Ok(true));
+}
+
+#[tokio::test]
+async fn a_revocation_elsewhere_holds_within_a_second() {
+    let stage = Stage::new();
+    let (id, _) = stage.make().await;
+    assert!(stage.is_good(&id).await);
+    stage.revoke_elsewhere(&id).await;
+    stage.clock.pass(999);
+    assert!(stage.is_good(&id).await, "known for less than a second");
+    stage.clock.pass(1);
+    assert!(!stage.is_good(&id).await);
+    // In use all the time, it is found out by being read again.
+    let (id, _) = stage.make().await;
+    assert!(stage.is_good(&id).await);
+    stage.revoke_elsewhere(&id).await;
+    stage.clock.pass(500);
+    until("refused", || async { !stage.is_good(&id).await }).await;
+}
+
+#[tokio::test]
+async fn a_revocation_here_holds_at_once() {
+    let stage = Stage::new();
+    let (id, text) = stage.make().await;
+    let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
+    let credential = Credential::ApiKey(text);
+    assert!(door.authenticate(&credential).await.is_ok());
+    stage.keys.revoke(&acme(), id.as_str()).await.unwrap();
+    assert_eq!(denied(door.authenticate(&credential).await), "revoked or expired API key");
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
+    let stage = Stage::with(0, false);
+    let (id, _) = stage.make().await;
+    let (hot, asked) = (stage.hot.clone(), id.clone());
+    let before = tokio::spawn(async move { hot.find(&asked).await });
+    stage.until_begun(1).await;
+    stage.keys.revoke(&acme(), id.as_str()).await.unwrap();
+    let (hot, asked) = (stage.hot.clone(), id.clone());
+    let after = tokio::spawn(async move { hot.find(&asked).await });
+    stage.until_begun(2).await;
+    stage.directory.may.add_permits(MANY);
+    assert_eq!(before.await.unwrap().unwrap().unwrap().revoked_at, None, "it came before");
+    assert!(after.await.unwrap().unwrap().unwrap().revoked_at.is_some());
+    assert!(!stage.is_good(&id).await);
+}
+
+#[tokio::test]
+async fn an_outage_lasts_no_key_longer_than_a_second() {
+    let stage = Stage::new();
+    let (id, text) = stage.make().await;
+    let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
+    let credential = Credential::ApiKey(text);
+    assert!(door.authenticate(&credential).await.is_ok());
+    stage.directory.memory.set_down(true);
+    for _ in 0..9 {
+        stage.clock.pass(100);
+        assert!(door.authenticate(&credential).await.is_ok());
+    }
+    // One attempt to read it again failed, and was not followed by one a request.
+    stage.until_begun(2).await;
+    for _ in 0..100 {
+        assert!(stage.is_good(&id).await);
+    }
+    assert_eq!(stage.directory.began(), 2);
+    for _ in 0..20 {
+        stage.clock.pass(100);
+        unavailable(door.authenticate(&credential).await);
+    }
+    stage.directory.memory.set_down(false);
+    assert!(door.authenticate(&credential).await.is_ok());
+}
+
+#[tokio::test]
+async fn only_good_keys_are_remembered() {
+    let stage = Stage::new();
+    let (revoked, _) = stage.make().await;
+    stage.revoke_elsewhere(&revoked).await;
+    let unknown = KeyId::mint(5);
+    for n in 1..=10 {
+        for id in [&revoked, &unknown] {
+            assert!(!stage.is_good(id).await);
+        }
+        assert_eq!(stage.directory.began(), 2 * n);
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_of_more_than_a_second_is_not_joined() {
+    let stage = Stage::with(0, false);
+    let (id, _) = stage.make().await;
+    let ask = || {
+        let (hot, id) = (stage.hot.clone(), id.clone());
+        tokio::spawn(async move { hot.find(&id).await })
+    };
+    let first = ask();
+    stage.until_begun(1).await;
+    stage.revoke_elsewhere(&id).await;
+    stage.clock.pass(1000);
+    let second = ask();
+    stage.until_begun(2).await;
+    stage.directory.may.add_permits(MANY);
+    assert_eq!(first.await.unwrap().unwrap().unwrap().revoked_at, None);
+    assert!(second.await.unwrap().unwrap().unwrap().revoked_at.is_some());
+    assert!(!stage.is_good(&id).await, "what came late is not remembered");
+}
+
+#[tokio::test]
+async fn a_clock_set_back_prolongs_nothing() {
+    let stage = Stage::new();
+    let (id, _) = stage.make().await;
+    assert!(stage.is_good(&id).await);
+    stage.revoke_elsewhere(&id).await;
+    stage.clock.pass(-3_600_000);
+    assert!(!stage.is_good(&id).await);
+}
+
+#[tokio::test]
+async fn a_look_up_that_dies_leaves_nobody_waiting() {
+    let stage = Stage::with(MANY, true);
+    let id = KeyId::mint(7);
+    for n in 1..=3 {
+        let answer = stage.hot.find(&id).await;
+        assert!(matches!(answer, Err(PortError::Broken(_))), "{answer:?}");
+        assert_eq!(stage.directory.began(), n);
+    }
+}
