@@ -1,114 +1,72 @@
-//! Who gets in where: laws over the whole table, so that a new endpoint is judged before anybody
-//! thinks of it.
+//! Who gets in where: laws over the whole table × every kind of caller, so that a new endpoint is
+//! judged before anybody thinks of it. The statuses themselves are in `authorization.txt`.
 
 use domain::{
-    Actor, SessionId,
+    Actor, KeyId,
     testing::{CANARY, World},
 };
 use http_hyper::{
-    api::{Intake, Needs, Operation, operations},
+    api::{Intake, Needs, operations},
     wire,
 };
 use hyper::Method;
 use serde_json::Value;
 
 use crate::{
-    client::{Answer, BOTH, Version},
+    callers::KINDS,
+    client::{BOTH, Version},
     house::House,
+    walk::{guarded, missing, of_things, path, ready_for, walk},
 };
-
-fn of_sessions() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.path.contains("{session}"))
-}
-
-fn guarded() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.needs != Needs::Nothing)
-}
-
-fn body(row: &Operation) -> Option<Value> {
-    match row.name {
-        "session_create" => Some(wire::SessionSpec::sample()),
-        "session_update" => Some(wire::SessionPatch::sample()),
-        "api_key_create" => Some(wire::ApiKeySpec::sample()),
-        "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
-        name => {
-            assert!(matches!(row.intake, Intake::Ignored | Intake::Empty), "{name} needs a sample");
-            None
-        }
-    }
-}
-
-async fn walk(house: &House, version: Version, caller: &str, row: &Operation, id: &str) -> Answer {
-    let path = row.path.replace("{session}", id).replace("{key}", id);
-    let answer = house.say(version, caller, row.method.as_str(), &path, body(row).as_ref()).await;
-    answer.assert_well_formed(&format!("{row:?} as {caller:?}"));
-    answer
-}
-
-/// A session for which this operation succeeds and, if it changes anything, changes something.
-async fn ready_for(house: &House, row: &Operation) -> String {
-    if row.path.contains("{key}") {
-        return house.key().await.id.as_str().to_owned();
-    }
-    let session = match row.name {
-        "session_qr" | "session_pairing_code" => house.pairing().await,
-        "session_start" => {
-            let linked = house.linked().await;
-            house.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
-            house.hand.round().await;
-            linked
-        }
-        _ => house.linked().await,
-    };
-    session.id.as_str().to_owned()
-}
-
-/// Names under which there is nothing, each for another reason.
-async fn missing(house: &House) -> [String; 4] {
-    let deleted = house.linked().await.id.as_str().to_owned();
-    house.world.sessions.delete(&World::acme(), &deleted, None).await.unwrap();
-    let never = SessionId::mint(7 << 100).as_str().to_owned();
-    [deleted, never, "no-such-name".to_owned(), "%ff%00".to_owned()]
-}
 
 #[tokio::test]
 async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
     let house = House::open().await;
-    for row in guarded() {
-        let id = ready_for(&house, row).await;
-        let before = house.world.memory.events().len();
-        let answer = walk(&house, Version::One, "acme", row, &id).await;
-        assert!(answer.status.is_success(), "{row:?}: {answer:?}");
-        let events = house.world.memory.events().split_off(before);
-        let by_user = |actor: &Actor| matches!(actor, Actor::User(Some(_)));
-        let signed = events.iter().any(|event| by_user(&event.actor));
-        let changes = row.method != Method::GET;
-        assert_eq!(signed, changes, "{row:?} left {events:?}");
+    let admin = World::acme().actor;
+    for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::mint(2)))] {
+        for row in operations() {
+            let id = ready_for(&house, row).await;
+            let before = house.world.memory.events().len();
+            let answer = walk(&house, Version::One, caller, row, &id).await;
+            assert!(answer.status.is_success(), "{row:?}: {answer:?}");
+            let events = house.world.memory.events().split_off(before);
+            let signed = events.iter().any(|event| event.actor == actor);
+            let changes = row.method != Method::GET;
+            assert_eq!(signed, changes, "{row:?} left {events:?}");
+            let named =
+                |event: &domain::Event| event.actor == actor || event.actor == Actor::System;
+            assert!(events.iter().all(named), "{row:?} names another: {events:?}");
+        }
     }
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_tell_hidden_from_missing() {
-    let house = House::open().await;
-    let missing = missing(&house).await;
-    for row in of_sessions() {
+async fn nobody_can_tell_hidden_from_missing() {
+    for row in of_things() {
+        let house = House::open().await;
+        let missing = missing(&house, row).await;
         let hidden = ready_for(&house, row).await;
-        let other = ready_for(&house, row).await;
+        let other = house.linked().await.id;
         let before = house.fingerprint();
         for version in BOTH {
-            for caller in ["zeta".to_owned(), format!("only-{other}")] {
+            for kind in KINDS.iter().filter(|kind| !kind.at_home) {
+                let caller = kind.token(&hidden, other.as_str());
                 let told = walk(&house, version, &caller, row, &hidden).await;
-                assert_eq!((told.status.as_u16(), told.code().as_str()), (404, "not_found"));
+                assert!(told.status.is_client_error() || told.status == 503, "{row:?} {kind:?}");
                 for name in &missing {
                     let not_there = walk(&house, version, &caller, row, name).await;
-                    assert_eq!(told.comparable(), not_there.comparable(), "{row:?} {name}");
+                    assert_eq!(
+                        told.comparable(),
+                        not_there.comparable(),
+                        "{row:?} {kind:?} {name}"
+                    );
                 }
             }
             // Nor can its owner tell one of its own that is gone from one that never was.
             let gone = walk(&house, version, "acme", row, &missing[0]).await;
             let never = walk(&house, version, "acme", row, &missing[1]).await;
             assert_eq!(gone.comparable(), never.comparable(), "{row:?}");
-            assert_eq!(gone.status, 404);
+            assert_eq!((gone.status.as_u16(), gone.code().as_str()), (404, "not_found"));
         }
         assert_eq!(house.fingerprint(), before, "{row:?} changed something for a stranger");
     }
@@ -117,16 +75,13 @@ async fn a_stranger_cannot_tell_hidden_from_missing() {
 #[tokio::test]
 async fn a_head_tells_a_stranger_no_more_than_a_get() {
     let house = House::open().await;
-    let hidden = house.linked().await.id.as_str().to_owned();
-    let never = SessionId::mint(7 << 100).as_str().to_owned();
-    for row in of_sessions().filter(|row| row.method == Method::GET) {
-        let head = |id: &str| {
-            let path = row.path.replace("{session}", id).replace("{key}", id);
-            let house = &house;
-            async move { house.ask("zeta", "HEAD", &path).await }
-        };
-        let (told, not_there) = (head(&hidden).await, head(&never).await);
-        assert_eq!(told.comparable(), not_there.comparable(), "{row:?}");
+    for row in of_things().filter(|row| row.method == Method::GET) {
+        let (hidden, missing) = (ready_for(&house, row).await, missing(&house, row).await);
+        let told = house.ask("zeta", "HEAD", &path(row, &hidden)).await;
+        for name in &missing {
+            let not_there = house.ask("zeta", "HEAD", &path(row, name)).await;
+            assert_eq!(told.comparable(), not_there.comparable(), "{row:?}");
+        }
         assert!(told.status == 404 && told.body.is_empty(), "{row:?}");
     }
 }
@@ -134,11 +89,11 @@ async fn a_head_tells_a_stranger_no_more_than_a_get() {
 #[tokio::test]
 async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
     let house = House::open().await;
-    let missing = missing(&house).await;
     let mine = house.linked().await.id.as_str().to_owned();
-    let before = house.fingerprint();
     for row in guarded() {
-        for caller in ["member", "nowhere", "operator"] {
+        let missing = missing(&house, row).await;
+        let before = house.fingerprint();
+        for caller in ["member", "reader", "guest", "nowhere", "operator", "platform"] {
             let refused = walk(&house, Version::One, caller, row, &mine).await;
             assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "forbidden"));
             for name in &missing {
@@ -147,17 +102,14 @@ async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
                 assert_eq!(refused.body, other.body, "{row:?}");
             }
             // Whatever the body and the query say.
-            let path = format!(
-                "{}?nonsense=1",
-                row.path.replace("{session}", &mine).replace("{key}", &mine)
-            );
+            let at = format!("{}?nonsense=1", path(row, &mine));
             let nonsense = Value::from("nonsense");
-            let body = (row.method == Method::POST).then_some(&nonsense);
-            let wrong = house.say(Version::One, caller, row.method.as_str(), &path, body).await;
+            let body = (row.intake != Intake::Ignored).then_some(&nonsense);
+            let wrong = house.say(Version::One, caller, row.method.as_str(), &at, body).await;
             assert_eq!(refused.comparable(), wrong.comparable(), "{row:?}");
         }
+        assert_eq!(house.fingerprint(), before);
     }
-    assert_eq!(house.fingerprint(), before);
 }
 
 #[tokio::test]
@@ -186,7 +138,7 @@ async fn a_401_is_mute_and_the_same_for_every_cause() {
     assert_eq!((reference.status.as_u16(), reference.code().as_str()), (401, "unauthorized"));
     assert_eq!(reference.header("www-authenticate"), "Bearer");
     for row in guarded() {
-        for caller in ["", "garbage", "revoked"] {
+        for caller in ["", "garbage", "unknown", "expired", "revoked"] {
             for id in [mine.as_str(), "no-such-name"] {
                 let refused = walk(&house, Version::One, caller, row, id).await;
                 assert_eq!(refused.comparable(), reference.comparable(), "{row:?} {caller}");
@@ -209,19 +161,19 @@ async fn who_cannot_be_verified_now_comes_again() {
 
 #[tokio::test]
 async fn no_canary_leaves_home() {
-    let house = House::open().await;
-    let hidden = house.linked().await.id.as_str().to_owned();
-    let other = house.world.acme_session().await.id.as_str().to_owned();
-    for row in guarded() {
-        for caller in ["zeta", "member", "nowhere", "operator", "revoked", &format!("only-{other}")]
-        {
-            if caller.starts_with("only") && !row.path.contains("{session}") {
-                continue;
-            }
-            let answer = walk(&house, Version::Two, caller, row, &hidden).await;
+    for row in operations() {
+        let house = House::open().await;
+        let (hidden, other) = (ready_for(&house, row).await, house.linked().await.id);
+        for kind in KINDS.iter().filter(|kind| !kind.at_home) {
+            let caller = kind.token(&hidden, other.as_str());
+            let answer = walk(&house, Version::Two, &caller, row, &hidden).await;
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
-            for secret in [CANARY, &hidden, "gw-test", "rainy"] {
-                assert!(!text.contains(secret), "{row:?} tells {caller} of {secret}: {text}");
+            // Whoever has a session of its own may see that one in a list.
+            let its_own = kind.is_elsewhere() && answer.status.is_success();
+            let secrets: &[&str] =
+                if its_own { &[&hidden] } else { &[CANARY, &hidden, "gw-test", "rainy", "moon"] };
+            for secret in secrets {
+                assert!(!text.contains(secret), "{row:?} tells {kind:?} of {secret}: {text}");
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    Actor, ApiKey, Caller, Capability, KeyId, KeySpec, Reach, Session, SessionId,
+    Actor, ApiKey, Caller, Capabilities, Capability, KeyId, KeySpec, Reach, Session, SessionId,
     ports::{Authenticator, Backlog, Bell, Credential, Refused},
     testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
@@ -174,6 +174,16 @@ impl Authenticator for Doorman {
                 let capabilities = [Capability::Manage].into_iter().collect();
                 Ok(Caller { capabilities, actor: Actor::Key(KeyId::mint(2)), ..World::acme() })
             }
+            "reader" => {
+                let actor = Actor::Key(KeyId::mint(3));
+                Ok(Caller { actor, ..World::acme_member() })
+            }
+            "guest" => Ok(Caller { capabilities: Capabilities::default(), ..World::acme() }),
+            "platform" => Ok(Caller {
+                capabilities: Capabilities::default(),
+                platform_admin: true,
+                ..World::acme()
+            }),
             "nowhere" => Ok(Caller { organization: None, ..World::acme() }),
             "operator" => Ok(Caller { organization: None, platform_admin: true, ..World::acme() }),
             "slow" => {
@@ -183,6 +193,8 @@ impl Authenticator for Doorman {
             }
             "down" => Err(Refused::Unavailable("the key set is on the moon".into())),
             "panic" => panic!("the doorman fell over"),
+            "expired" => Err(Refused::Denied("its time is over")),
+            "unknown" => Err(Refused::Denied("no such key")),
             "revoked" => Err(Refused::Denied(SECRET_CAUSE)),
             _ => Err(Refused::Denied("nobody knows this word")),
         }

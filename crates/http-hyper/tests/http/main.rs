@@ -9,6 +9,7 @@
 mod api_keys;
 mod authorization;
 mod bad_input;
+mod callers;
 mod client;
 mod conditions;
 mod door;
@@ -16,6 +17,8 @@ mod filters;
 mod hand;
 mod health;
 mod house;
+mod matrix;
 mod nodes;
 mod patches;
 mod sessions;
+mod walk;
