@@ -238,6 +238,8 @@ async fn an_outage_lasts_no_key_longer_than_a_second() {
     stage.until_begun(2).await;
     for _ in 0..100 {
         assert!(stage.is_good(&id).await);
+        // Whatever was begun by that may run.
+        tokio::task::yield_now().await;
     }
     assert_eq!(stage.directory.began(), 2);
     for _ in 0..20 {
@@ -280,6 +282,21 @@ async fn a_look_up_of_more_than_a_second_is_not_joined() {
     assert_eq!(first.await.unwrap().unwrap().unwrap().revoked_at, None);
     assert!(second.await.unwrap().unwrap().unwrap().revoked_at.is_some());
     assert!(!stage.is_good(&id).await, "what came late is not remembered");
+}
+
+#[tokio::test]
+async fn a_moment_counts_from_the_beginning_of_its_look_up() {
+    let stage = Stage::with(0, false);
+    let (id, _) = stage.make().await;
+    let (hot, asked) = (stage.hot.clone(), id.clone());
+    let slow = tokio::spawn(async move { hot.find(&asked).await });
+    stage.until_begun(1).await;
+    stage.revoke_elsewhere(&id).await;
+    stage.clock.pass(600);
+    stage.directory.may.add_permits(MANY);
+    assert!(slow.await.unwrap().is_ok());
+    stage.clock.pass(400);
+    assert!(!stage.is_good(&id).await);
 }
 
 #[tokio::test]
