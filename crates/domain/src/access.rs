@@ -41,14 +41,24 @@ impl Caller {
 }
 
 impl Caller {
+    /// The caller's scope, if it has this capability over the whole organization rather than over
+    /// named sessions alone.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] otherwise.
+    pub fn may_throughout(&self, capability: Capability) -> Result<Scope> {
+        let scope = self.may(capability)?;
+        scope.may_create()?;
+        Ok(scope)
+    }
+
     /// The right to make a key with these capabilities: nobody can grant more than they hold.
     ///
     /// # Errors
     /// [`Error::Forbidden`] without [`Capability::Manage`], from a caller confined to named sessions,
     /// or when the key would be able to do more than the caller.
     pub fn may_grant(&self, capabilities: &Capabilities) -> Result<Scope> {
-        let scope = self.may(Capability::Manage)?;
-        scope.may_create()?;
+        let scope = self.may_throughout(Capability::Manage)?;
         if self.capabilities.cover(capabilities) { Ok(scope) } else { Err(Error::Forbidden) }
     }
 }

@@ -22,7 +22,8 @@ pub struct KeySpec {
     pub sessions: Option<BTreeSet<SessionId>>,
 }
 
-/// The use cases of API keys.
+/// The use cases of API keys. They are for callers that are not confined to named sessions: a key's
+/// particulars name sessions.
 #[derive(Clone)]
 pub struct ApiKeys {
     store: Arc<dyn ApiKeyStore>,
@@ -76,13 +77,13 @@ impl ApiKeys {
 
     /// The keys that were not revoked, newest first.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
-        let scope = caller.may(Capability::Manage)?;
+        let scope = caller.may_throughout(Capability::Manage)?;
         Ok(self.store.list(&scope).await?)
     }
 
     /// One key that was not revoked.
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<ApiKey> {
-        let scope = caller.may(Capability::Manage)?;
+        let scope = caller.may_throughout(Capability::Manage)?;
         let key = match KeyId::parse(id) {
             Some(id) => self.store.find(&scope, &id).await?,
             None => None,
@@ -97,7 +98,7 @@ impl ApiKeys {
 
     /// Ends a key for good: here at once, at other routers within what they remember keys for.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
-        let scope = caller.may(Capability::Manage)?;
+        let scope = caller.may_throughout(Capability::Manage)?;
         let id = found("API key", KeyId::parse(id))?;
         let news = News::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
         let event = news.of_organization(scope.organization(), scope.actor(), &*self.environment);

@@ -74,8 +74,7 @@ impl Sessions {
         settings: Settings,
         start: bool,
     ) -> Result<Session> {
-        let scope = caller.may(Capability::Manage)?;
-        scope.may_create()?;
+        let scope = caller.may_throughout(Capability::Manage)?;
         let violations = settings.violations();
         if !violations.is_empty() {
             return Err(Error::Validation(violations));

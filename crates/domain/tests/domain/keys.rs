@@ -51,3 +51,17 @@ async fn keys_are_listed_and_revoked_by_their_own_organization() {
     assert!(matches!(again, Err(Error::NotFound { .. })));
     assert_eq!(world.keys.list(&World::acme()).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_caller_confined_to_sessions_sees_and_ends_no_key() {
+    let world = World::new().await;
+    let (key, _) =
+        world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
+    let confined = Caller { reach: Reach::Only([SessionId::mint(1)].into()), ..World::acme() };
+    assert!(matches!(world.keys.list(&confined).await, Err(Error::Forbidden)));
+    let view = world.keys.view(&confined, key.id.as_str()).await;
+    assert!(matches!(view, Err(Error::Forbidden)));
+    let revoke = world.keys.revoke(&confined, key.id.as_str()).await;
+    assert!(matches!(revoke, Err(Error::Forbidden)));
+    assert_eq!(world.keys.list(&World::acme()).await.unwrap(), [key]);
+}
