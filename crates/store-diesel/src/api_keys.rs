@@ -131,7 +131,7 @@ impl ApiKeyStore for Database {
             let row: Option<KeyRow> = with_conn!(database, read, |conn| {
                 scope::live_key(&owner, &id)
                     .select(KeyRow::as_select())
-                    .first(conn)
+                    .get_result(conn)
                     .await
                     .optional()
             })?;
@@ -176,7 +176,7 @@ impl KeyDirectory for Database {
         let id = id.to_string();
         self.run(|database| async move {
             let row: Option<KeyRow> = with_conn!(database, read, |conn| {
-                scope::any_key(&id).select(KeyRow::as_select()).first(conn).await.optional()
+                scope::any_key(&id).select(KeyRow::as_select()).get_result(conn).await.optional()
             })?;
             row.map(ApiKey::try_from).transpose()
         })

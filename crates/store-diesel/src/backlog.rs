@@ -108,7 +108,11 @@ impl Backlog for Database {
         let id = id.to_string();
         self.run(|database| async move {
             let row: Option<SessionRow> = with_conn!(database, read, |conn| {
-                scope::any_session(&id).select(SessionRow::as_select()).first(conn).await.optional()
+                scope::any_session(&id)
+                    .select(SessionRow::as_select())
+                    .get_result(conn)
+                    .await
+                    .optional()
             })?;
             row.map(Session::try_from).transpose()
         })

@@ -138,7 +138,7 @@ impl NodeStore for Database {
                 gateways::table
                     .filter(gateways::id.eq(&id))
                     .select(NodeRow::as_select())
-                    .first(conn)
+                    .get_result(conn)
                     .await
                     .optional()
             })?;

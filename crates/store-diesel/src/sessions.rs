@@ -40,7 +40,11 @@ impl SessionStore for Database {
         let owned = Owned::session(scope, id);
         self.run(|database| async move {
             let row: Option<SessionRow> = with_conn!(database, read, |conn| {
-                scope::session(&owned).select(SessionRow::as_select()).first(conn).await.optional()
+                scope::session(&owned)
+                    .select(SessionRow::as_select())
+                    .get_result(conn)
+                    .await
+                    .optional()
             })?;
             row.map(Session::try_from).transpose()
         })
