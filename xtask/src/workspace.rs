@@ -22,8 +22,10 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo.
     pub(crate) fn find() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let here = if manifest.is_dir() { manifest } else { Path::new(".") };
+        // As `cargo run` says it now: two checkouts that share a target folder may share this binary.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let here = if manifest.is_dir() { &manifest } else { Path::new(".") };
         let mut command = cargo(here);
         command.args(["metadata", "--no-deps", "--format-version", "1"]);
         let metadata: Value = serde_json::from_str(&answer(&mut command)?)?;
