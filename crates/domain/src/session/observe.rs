@@ -18,12 +18,14 @@ impl Session {
         if snapshot.epoch != self.wanted.epoch || told <= known {
             return None;
         }
-        let before = self.clone();
         (self.seen.epoch, self.seen.boot, self.seen.seq) = told;
         self.failures = 0;
-        if let Some(change) = self.clone().pairing_ended(&snapshot, now) {
+        if let Some(reason) = self.end_of_pairing(&snapshot) {
+            let mut change = self.end_pairing(reason.code, &reason.message, now);
+            change.session.due = None;
             return Some(change);
         }
+        let before = self.clone();
         self.take(snapshot, now, deadlines);
         if self.wanted.unlink.is_none() {
             self.due = self.rest_until();
@@ -31,21 +33,16 @@ impl Session {
         Some(told_apart(&before, self))
     }
 
-    /// The attempt the owner asked for is over, and nobody is linked.
-    fn pairing_ended(self, snapshot: &Snapshot, now: Timestamp) -> Option<Change> {
+    /// Why the attempt the owner asked for is over with nobody linked, if it is.
+    fn end_of_pairing<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a SnapshotReason> {
         let ends = |code| {
             use ReasonCode::{PairingExpired, PairingFailed, PasskeyRequired};
             matches!(code, PairingExpired | PairingFailed | PasskeyRequired)
         };
-        let reason = snapshot.reason.as_ref().filter(|reason| ends(reason.code))?;
         let over = self.wanted.pairing.is_some()
             && snapshot.identity.is_none()
             && snapshot.pairing.is_none();
-        over.then(|| {
-            let mut change = self.end_pairing(reason.code, &reason.message, now);
-            change.session.due = None;
-            change
-        })
+        snapshot.reason.as_ref().filter(|reason| over && ends(reason.code))
     }
 
     fn take(&mut self, snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
