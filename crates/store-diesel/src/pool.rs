@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 
 use deadpool::managed::{Object, PoolError, TimeoutType};
 use diesel_async::{
-    AsyncPgConnection, RunQueryDsl,
+    RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
 };
 use domain::ports::{PortError, PortResult};
@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use crate::{
     Config, StoreError, migrate,
-    postgres::{self, Server},
+    postgres::{self, PostgresPool, Server},
     sqlite::{self, SqliteConnection},
     target::Target,
 };
@@ -51,7 +51,7 @@ impl DatabaseKind {
 
 #[derive(Clone)]
 pub(crate) enum Pools {
-    Postgres(Pool<AsyncPgConnection>),
+    Postgres(PostgresPool),
     Sqlite(SqlitePools),
 }
 
@@ -67,17 +67,25 @@ pub(crate) struct SqlitePools {
 /// Runs a query with a connection of whichever database there is; the body is compiled once for
 /// each. What is looked up by its key is read with `get_result`, not with `first`: that binds a
 /// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run, which was 40 % of a
-/// request. `read` and `write` say what for, which matters to SQLite.
+/// request. `read` and `write` say what for: SQLite has connections for either, and what PostgreSQL
+/// could not be asked because the connection was dead is read again by another one. Of a write
+/// nobody could say whether it happened.
 macro_rules! with_conn {
     ($database:expr, $access:ident, |$conn:ident| $body:expr) => {
         match &$database.pools {
             $crate::pool::Pools::Postgres(pool) => {
-                let mut object = $crate::pool::checkout(pool).await?;
-                let result = {
-                    let $conn = &mut *object;
-                    $body
-                };
-                $crate::postgres::judged(result, &mut object).await
+                let mut repeatable = stringify!($access) == "read";
+                loop {
+                    let mut object = $crate::pool::checkout(&pool.connections).await?;
+                    let result = {
+                        let $conn = &mut *object;
+                        $body
+                    };
+                    let (result, lives) = pool.judged(result, &mut object).await;
+                    if lives || !std::mem::take(&mut repeatable) {
+                        break result;
+                    }
+                }
             }
             $crate::pool::Pools::Sqlite(pools) => {
                 let mut object = $crate::pool::checkout(&pools.$access).await?;
@@ -94,11 +102,11 @@ macro_rules! with_transaction {
     ($database:expr, |$conn:ident| $body:expr) => {
         match &$database.pools {
             $crate::pool::Pools::Postgres(pool) => {
-                let mut object = $crate::pool::checkout(pool).await?;
+                let mut object = $crate::pool::checkout(&pool.connections).await?;
                 let result: Result<_, $crate::StoreError> =
                     diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| $body)
                         .await;
-                $crate::postgres::judged(result, &mut object).await
+                pool.judged(result, &mut object).await.0
             }
             $crate::pool::Pools::Sqlite(pools) => {
                 let mut object = $crate::pool::checkout(&pools.write).await?;

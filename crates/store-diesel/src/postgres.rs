@@ -1,6 +1,9 @@
 //! Connections to PostgreSQL: opened with TLS and time limits, checked before they are trusted again.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use deadpool::{
     Runtime,
@@ -13,7 +16,8 @@ use diesel::{
 use diesel_async::{
     AsyncPgConnection, RunQueryDsl,
     pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
+        AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+        deadpool::Pool,
     },
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -89,7 +93,31 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-pub(crate) fn pool(server: Server, config: &Config) -> Result<Pool<AsyncPgConnection>, StoreError> {
+/// The connections to a server, and what is known of its health.
+#[derive(Clone)]
+pub(crate) struct PostgresPool {
+    pub(crate) connections: Pool<AsyncPgConnection>,
+    health: Arc<Health>,
+}
+
+/// When a connection was last found dead.
+#[derive(Default)]
+struct Health(Mutex<Option<Instant>>);
+
+impl Health {
+    /// One was found dead just now; others may have died with it.
+    fn doubt(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection that was last used so long ago can be taken to be alive.
+    fn trusts(&self, last_used: Duration) -> bool {
+        let found_dead = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last_used < TRUSTED_FOR && found_dead.is_none_or(|at| last_used < at.elapsed())
+    }
+}
+
+pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, StoreError> {
     let mut manager = ManagerConfig::default();
     manager.recycling_method = RecyclingMethod::Fast;
     manager.custom_setup = Box::new(move |_| {
@@ -97,7 +125,9 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<Pool<AsyncPgConnec
         Box::pin(async move { server.open().await })
     });
     let manager = AsyncDieselConnectionManager::new_with_config("", manager);
-    Pool::builder(manager)
+    let health = Arc::<Health>::default();
+    let trust = health.clone();
+    let connections = Pool::builder(manager)
         .max_size(config.max_connections.max(1) as usize)
         .timeouts(Timeouts {
             wait: Some(config.acquire_timeout),
@@ -105,10 +135,12 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<Pool<AsyncPgConnec
             recycle: Some(PING),
         })
         // After the server was away, connections that died meanwhile must not cost anybody a
-        // request: one that has rested is asked first, and replaced when it does not answer.
-        .pre_recycle(Hook::async_fn(|conn: &mut AsyncPgConnection, metrics| {
+        // request: one that has rested, or was last used before another was found dead, is asked
+        // first, and replaced when it does not answer.
+        .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
+            let trusted = trust.trusts(metrics.last_used());
             Box::pin(async move {
-                if metrics.last_used() < TRUSTED_FOR || is_alive(conn).await {
+                if trusted || is_alive(conn).await {
                     Ok(())
                 } else {
                     Err(HookError::message("the connection is dead"))
@@ -117,7 +149,8 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<Pool<AsyncPgConnec
         }))
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| StoreError::Unavailable(error.into()))
+        .map_err(|error| StoreError::Unavailable(error.into()))?;
+    Ok(PostgresPool { connections, health })
 }
 
 async fn is_alive(conn: &mut AsyncPgConnection) -> bool {
@@ -125,19 +158,28 @@ async fn is_alive(conn: &mut AsyncPgConnection) -> bool {
     matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
 }
 
-/// Tells a statement that PostgreSQL refused from one that it could not answer any more.
-///
-/// A server that is shutting down ends connections with an error that looks like any other, and its
-/// text depends on the server's language; but its connection is dead afterwards.
-pub(crate) async fn judged<T, E: Into<StoreError>>(
-    result: Result<T, E>,
-    conn: &mut AsyncPgConnection,
-) -> Result<T, StoreError> {
-    match result.map_err(Into::into) {
-        Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
-            Err(StoreError::Unavailable(error.into()))
+impl PostgresPool {
+    /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
+    /// whether the connection still lives.
+    ///
+    /// A server that is shutting down ends connections with an error that looks like any other, and
+    /// its text depends on the server's language; but its connection is dead afterwards.
+    pub(crate) async fn judged<T, E: Into<StoreError>>(
+        &self,
+        result: Result<T, E>,
+        conn: &mut AsyncPgConnection,
+    ) -> (Result<T, StoreError>, bool) {
+        let result = match result.map_err(Into::into) {
+            Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
+                Err(StoreError::Unavailable(error.into()))
+            }
+            result => result,
+        };
+        let dead = matches!(result, Err(StoreError::Unavailable(_))) && conn.is_broken();
+        if dead {
+            self.health.doubt();
         }
-        result => result,
+        (result, !dead)
     }
 }
 

@@ -55,7 +55,7 @@ macro_rules! plan {
     ($database:expr, $query:expr) => {
         match &$database.pools {
             Pools::Postgres(pool) => {
-                let mut conn = checkout(pool).await.expect("a connection");
+                let mut conn = checkout(&pool.connections).await.expect("a connection");
                 let lines: Vec<String> =
                     PostgresPlan($query).load(&mut conn).await.expect("a plan");
                 lines.join("\n")
