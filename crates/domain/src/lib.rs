@@ -54,6 +54,7 @@ pub mod gateway;
 mod id;
 mod pairing;
 pub mod ports;
+mod receipt;
 pub mod reconcile;
 mod retirement;
 mod session;
@@ -62,7 +63,7 @@ pub mod testing;
 mod time;
 
 pub use access::{Scope, found};
-pub use api_key::{ApiKey, ApiKeys, KeySpec};
+pub use api_key::{ApiKey, ApiKeys, KeySpec, NewApiKey};
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
@@ -73,6 +74,7 @@ pub use gateway::{
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
+pub use receipt::{Clerk, Receipt, Slot};
 pub use retirement::Retirement;
 pub use session::{
     Change, Desired, MAX_RATE, ReasonCode, Seen, Session, SessionPorts, Sessions, Settings,

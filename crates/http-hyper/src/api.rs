@@ -1,7 +1,7 @@
 //! The API, whole: one row an endpoint. Router, 405 and `Allow`, the gate, log lines and the tests
 //! that walk the API are all derived from this table.
 
-use domain::{Caller, Capability};
+use domain::{Caller, Capability, Scope};
 use futures_util::future::BoxFuture;
 use hyper::Method;
 
@@ -125,13 +125,13 @@ where
 }
 
 impl Needs {
-    /// Whether `caller` has it. A check for nothing but the caller; the scope that look-ups take is
-    /// the use case's own to ask for.
-    pub(crate) fn met_by(self, caller: &Caller) -> domain::Result<()> {
+    /// Whether `caller` has it, and the scope it then has. For nothing but the caller and what is
+    /// kept of its requests; the scope that look-ups take is the use case's own to ask for.
+    pub(crate) fn met_by(self, caller: &Caller) -> domain::Result<Option<Scope>> {
         match self {
-            Self::Nothing => Ok(()),
-            Self::Manage => caller.may(Capability::Manage).map(drop),
-            Self::ManageAll => caller.may(Capability::Manage)?.may_create(),
+            Self::Nothing => Ok(None),
+            Self::Manage => caller.may(Capability::Manage).map(Some),
+            Self::ManageAll => caller.may_throughout(Capability::Manage).map(Some),
         }
     }
 }

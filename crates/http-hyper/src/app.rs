@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    ApiKeys, Sessions,
-    ports::{Authenticator, Environment},
+    ApiKeys, Caller, Sessions,
+    ports::{Authenticator, Environment, ReceiptStore},
 };
-use hyper::{Method, header};
+use hyper::{Method, header, http::request::Parts};
 
 use crate::{
     api::{API, HEALTH, Needs, Operation},
     conditions::Known,
     gate::Gate,
+    idempotency::{Desk, Once, Request},
     limits::Limits,
     problem::Result,
     readiness::Readiness,
@@ -36,6 +37,7 @@ pub(crate) struct Resources {
 pub struct Api {
     resources: Arc<Resources>,
     gate: Arc<Gate>,
+    desk: Arc<Desk>,
     environment: Arc<dyn Environment>,
 }
 
@@ -45,6 +47,7 @@ impl Api {
         sessions: Sessions,
         keys: ApiKeys,
         authenticator: Arc<dyn Authenticator>,
+        receipts: Arc<dyn ReceiptStore>,
         environment: Arc<dyn Environment>,
         readiness: Arc<dyn Readiness>,
     ) -> Self {
@@ -56,6 +59,7 @@ impl Api {
                 readiness,
             }),
             gate: Arc::new(Gate::new(authenticator)),
+            desk: Arc::new(Desk::new(receipts, environment.clone())),
             environment,
         }
     }
@@ -73,7 +77,8 @@ impl Api {
     fn door(&self, rows: impl Iterator<Item = &'static Operation>, limits: Limits) -> Door {
         let rows = rows.map(|row| (row.method.clone(), row.path, row));
         let routes = Routes::of(rows);
-        let site = ApiSite { routes, gate: self.gate.clone(), resources: self.resources.clone() };
+        let (gate, desk) = (self.gate.clone(), self.desk.clone());
+        let site = ApiSite { routes, gate, desk, resources: self.resources.clone() };
         Door::new(Arc::new(site), self.environment.clone(), limits)
     }
 }
@@ -82,6 +87,7 @@ impl Api {
 struct ApiSite {
     routes: Routes<&'static Operation>,
     gate: Arc<Gate>,
+    desk: Arc<Desk>,
     resources: Arc<Resources>,
 }
 
@@ -97,10 +103,36 @@ impl Site for ApiSite {
         visit.notes.route(Route { template: row.path, operation: row.name, routine });
         let caller = self.gate.admit(row.needs, &visit.head.headers, &visit.notes).await?; // 401, 403
         let head = visit.take_head();
-        let input = Input::of(row, &head, &mut visit.payload).await?; // 400, 408, 413, 415
+        let mut input = Input::of(row, &head, &mut visit.payload).await?; // 400, 408, 413, 415
+        let once = self.once(row, &head, caller.as_ref(), &mut input)?;
         let (waiting, known) = (visit.waiting.clone(), Known::read(&head.headers));
-        let context = Context::new(self.resources.clone(), head, caller, path, input, waiting);
-        let reply = row.handler.call(context).await?;
+        let resources = self.resources.clone();
+        let context = Context::new(resources, head, caller, path, input, once.clone(), waiting);
+        let work = row.handler.call(context);
+        let reply = match once {
+            Some(once) => self.desk.answer(&once, work).await?, // 409
+            None => work.await?,
+        };
         Ok(if row.method == Method::GET { known.spare(reply) } else { reply })
+    }
+}
+
+impl ApiSite {
+    /// The request as one that is carried out once, if its caller named it.
+    fn once(
+        &self,
+        row: &Operation,
+        head: &Parts,
+        caller: Option<&Caller>,
+        input: &mut Input,
+    ) -> Result<Option<Arc<Once>>> {
+        let (Some((name, body)), Some(caller)) = (input.named.take(), caller) else {
+            return Ok(None);
+        };
+        let Some(scope) = row.needs.met_by(caller)? else { return Ok(None) };
+        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let asked = Request { route: row.name, target, body: &body };
+        let now = self.resources.environment.now();
+        Ok(Some(Arc::new(Once::new(scope, &name, &asked, now)?)))
     }
 }

@@ -34,6 +34,7 @@ mod cursor;
 mod fields;
 mod gate;
 mod handlers;
+mod idempotency;
 mod json;
 mod limits;
 mod negotiate;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::{Caller, Error};
+use bytes::Bytes;
+use domain::{ApiKeys, Caller, Error, NewApiKey, Session, Sessions};
 use hyper::{HeaderMap, Method, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
@@ -11,9 +12,11 @@ use crate::{
     app::Resources,
     conditions::Expected,
     fields::Fields,
+    idempotency::{Kept, Named, Once},
     payload::{JSON, MERGE_PATCH, Payload},
     problem::{Problem, Result},
     query::Query,
+    reply::Reply,
     routes::Parameters,
 };
 
@@ -25,6 +28,7 @@ pub(crate) struct Context {
     /// For handlers that cannot tell every fault by [`Self::read`].
     pub(crate) input: Input,
     path: Parameters,
+    once: Option<Arc<Once>>,
     waiting: CancellationToken,
 }
 
@@ -34,6 +38,8 @@ pub(crate) struct Input {
     pub(crate) query: Query,
     pub(crate) body: Fields,
     expected: Expected,
+    /// What the caller calls this request, and the body as it was sent.
+    pub(crate) named: Option<(String, Bytes)>,
 }
 
 impl Input {
@@ -51,14 +57,24 @@ impl Input {
             }),
             _ => Expected::Anything,
         };
-        let body = match row.intake {
-            Intake::Ignored => Fields::default(),
-            Intake::Empty | Intake::Json => {
-                Fields::parse(&payload.text(&head.headers, &JSON).await?)
-            }
-            Intake::Patch => Fields::parse(&payload.text(&head.headers, &MERGE_PATCH).await?),
+        let name = match row.method {
+            Method::POST => Named::read(&head.headers),
+            _ => Named::Not,
         };
-        let mut input = Self { query, body, expected };
+        if name == Named::Badly {
+            query.fault("Idempotency-Key", "must be 1 to 255 visible ASCII characters, once");
+        }
+        let body = match row.intake {
+            Intake::Ignored => Bytes::new(),
+            Intake::Empty | Intake::Json => payload.text(&head.headers, &JSON).await?,
+            Intake::Patch => payload.text(&head.headers, &MERGE_PATCH).await?,
+        };
+        let fields = Fields::parse(&body);
+        let named = match name {
+            Named::As(name) => Some((name, body)),
+            Named::Not | Named::Badly => None,
+        };
+        let mut input = Self { query, body: fields, expected, named };
         if row.reads_nothing() {
             input.finish()?;
         }
@@ -83,9 +99,27 @@ impl Context {
         caller: Option<Caller>,
         path: Parameters,
         input: Input,
+        once: Option<Arc<Once>>,
         waiting: CancellationToken,
     ) -> Self {
-        Self { app, headers: head.headers, caller, input, path, waiting }
+        Self { app, headers: head.headers, caller, input, path, once, waiting }
+    }
+
+    /// The use cases of sessions. Where the caller named its request, a change is written with the
+    /// answer that `show` makes of it.
+    pub(crate) fn sessions(&self, show: fn(&Session) -> Result<Reply>) -> Sessions {
+        match &self.once {
+            None => self.app.sessions.clone(),
+            Some(once) => self.app.sessions.kept_by(Arc::new(Kept::new(once.clone(), show))),
+        }
+    }
+
+    /// The use cases of keys, in the same way.
+    pub(crate) fn keys(&self, show: fn(&ApiKeys, &NewApiKey) -> Result<Reply>) -> ApiKeys {
+        let Some(once) = &self.once else { return self.app.keys.clone() };
+        let keys = self.app.keys.clone();
+        let show = move |new: &NewApiKey| show(&keys, new);
+        self.app.keys.kept_by(Arc::new(Kept::new(once.clone(), show)))
     }
 
     /// Who is asking.

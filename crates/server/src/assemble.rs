@@ -55,7 +55,14 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
     let needs = Arc::new(Needs { database, login, ending });
     Ok(Parts {
-        api: Api::new(adapters.sessions(), adapters.keys(), door, machine.clone(), needs),
+        api: Api::new(
+            adapters.sessions(),
+            adapters.keys(),
+            door,
+            adapters.store.clone(),
+            machine.clone(),
+            needs,
+        ),
         nodes: NodeApi::new(adapters.nodes(), words, machine),
         worker: adapters.worker(),
     })

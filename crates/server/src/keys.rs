@@ -12,8 +12,8 @@ use std::{
 use anyhow::Result;
 use auth::KeyForge;
 use domain::{
-    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, OrganizationId, SessionId,
-    Timestamp, ports::Environment,
+    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, OrganizationId,
+    SessionId, Timestamp, ports::Environment,
 };
 use serde_json::json;
 
@@ -44,7 +44,8 @@ async fn create(command: CreateKey) -> Result<()> {
         expires_at: expires.map(|when| expiry(&when, machine.now())).transpose()?,
         sessions: sessions_of(&sessions)?,
     };
-    let (key, text) = open(place, machine).await?.create(&caller, spec).await.map_err(told)?;
+    let new = open(place, machine).await?.create(&caller, spec).await.map_err(told)?;
+    let NewApiKey { key, text } = new;
     writeln!(stdout(), "{text}")?;
     let until =
         key.expires_at.map_or("never expires".into(), |at| format!("expires {}", span::shown(at)));

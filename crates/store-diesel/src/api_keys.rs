@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    ApiKey, Capabilities, Capability, Event, KeyId, OrganizationId, Scope, SessionId, Timestamp,
+    ApiKey, Capabilities, Capability, Event, KeyId, OrganizationId, Receipt, Scope, SessionId,
+    Timestamp,
     ports::{ApiKeyStore, KeyDirectory, PortResult, Written},
 };
 
@@ -15,6 +16,7 @@ use crate::{
     column::{actor, actor_columns, moment, optional, read, written},
     events::{EventRow, write_events},
     pool::{with_conn, with_transaction},
+    receipts::{NewReceipt, keep_receipt},
     schema::api_keys,
     scope::{self, Owner},
     sessions::{STRAY, is_home},
@@ -99,16 +101,26 @@ impl TryFrom<KeyRow> for ApiKey {
 
 #[async_trait]
 impl ApiKeyStore for Database {
-    async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()> {
+    async fn insert(
+        &self,
+        scope: &Scope,
+        key: &ApiKey,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+    ) -> PortResult<Written> {
         if !is_home(scope, &key.organization, events) {
             return Err(STRAY.into());
         }
         let (row, events) = (KeyRow::new(key)?, EventRow::all(events)?);
+        let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, key.created_at));
         self.run(|database| async move {
             with_transaction!(database, |conn| {
+                if !keep_receipt!(conn, receipt) {
+                    return Ok(Written::Repeated);
+                }
                 diesel::insert_into(api_keys::table).values(&row).execute(conn).await?;
                 write_events!(conn, events);
-                Ok(())
+                Ok(Written::Done)
             })
         })
         .await

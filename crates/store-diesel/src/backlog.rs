@@ -16,7 +16,7 @@ use crate::{
     events::{EventRow, write_events},
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
-    schema::{retirements, sessions},
+    schema::{receipts, retirements, sessions},
     scope,
     session_row::{SessionRow, State},
 };
@@ -258,6 +258,29 @@ impl Backlog for Database {
                 SessionId::parse(&id).ok_or_else(|| StoreError::corrupt("retirements.session", &id))
             };
             rows.into_iter().map(parse).collect()
+        })
+        .await
+    }
+
+    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
+        self.run(|database| async move {
+            // Neither database can limit a deletion by itself.
+            let until: Option<i64> = with_conn!(database, read, |conn| {
+                scope::expired_receipts(now)
+                    .select(receipts::expires_at)
+                    .order(receipts::expires_at.asc())
+                    .offset(last)
+                    .limit(1)
+                    .get_result(conn)
+                    .await
+                    .optional()
+            })?;
+            let until = until.unwrap_or(now);
+            let swept = with_conn!(database, write, |conn| {
+                diesel::delete(scope::expired_receipts(until)).execute(conn).await
+            })?;
+            Ok(u32::try_from(swept).unwrap_or(u32::MAX))
         })
         .await
     }

@@ -40,6 +40,10 @@ pub enum StoreError {
         /// The row's name.
         row: String,
     },
+    /// A receipt's slot is taken, and the transaction that wanted it is undone. Never leaves this
+    /// crate.
+    #[error("a receipt is kept there already")]
+    Repeated,
     /// A value has no place in its column.
     #[error("this {column} cannot be stored")]
     Unfit {

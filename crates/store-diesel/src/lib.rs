@@ -15,6 +15,7 @@ mod migrate;
 mod nodes;
 mod pool;
 mod postgres;
+mod receipts;
 mod retirements;
 mod schema;
 mod scope;

@@ -85,6 +85,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    receipts (organization, slot) {
+        organization -> Text,
+        slot -> Binary,
+        request -> Binary,
+        answer -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     gateways (id) {
         id -> Text,
         address -> Text,

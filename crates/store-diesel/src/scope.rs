@@ -12,7 +12,7 @@ use diesel::{
 };
 use domain::{Reach, Scope, SessionId, ports::SessionFilter};
 
-use crate::schema::{api_keys, events, retirements, sessions};
+use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
 #[cfg(test)]
 mod plans;
@@ -164,6 +164,37 @@ pub(crate) fn live_key<'a>(owner: &'a Owner, id: &'a str) -> _ {
         .filter(api_keys::revoked_at.is_null())
 }
 
+/// What is kept in a slot, unless it has expired. A reach is about sessions; slots are told apart by
+/// credential.
+#[auto_type(no_type_alias)]
+pub(crate) fn receipt<'a>(owner: &'a Owner, slot: &'a [u8], now: i64) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    receipts::table
+        .filter(receipts::organization.eq(organization))
+        .filter(receipts::slot.eq(slot))
+        .filter(receipts::expires_at.gt(now))
+}
+
+/// What was kept in a slot, and has expired.
+#[auto_type(no_type_alias)]
+pub(crate) fn expired_receipt<'a>(owner: &'a Owner, slot: &'a [u8], now: i64) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    receipts::table
+        .filter(receipts::organization.eq(organization))
+        .filter(receipts::slot.eq(slot))
+        .filter(receipts::expires_at.le(now))
+}
+
+/// What is kept in a slot of just this request.
+#[auto_type(no_type_alias)]
+pub(crate) fn receipt_of<'a>(owner: &'a Owner, slot: &'a [u8], request: &'a [u8]) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    receipts::table
+        .filter(receipts::organization.eq(organization))
+        .filter(receipts::slot.eq(slot))
+        .filter(receipts::request.eq(request))
+}
+
 // For berth's own work.
 
 /// A session, whosever it is.
@@ -251,6 +282,12 @@ pub(crate) fn retirements_of<'a>(gateway: &'a str) -> _ {
     retirements::table.filter(retirements::gateway.eq(gateway)).order(retirements::session.asc())
 }
 
+/// The receipts that have expired.
+#[auto_type(no_type_alias)]
+pub(crate) fn expired_receipts(now: i64) -> _ {
+    receipts::table.filter(receipts::expires_at.le(now))
+}
+
 /// A key by name alone, before it is known who is asking.
 #[auto_type(no_type_alias)]
 pub(crate) fn any_key<'a>(id: &'a str) -> _ {
@@ -283,7 +320,7 @@ mod tests {
             }
             let text: String =
                 fs::read_to_string(&path).expect("a source file").split_whitespace().collect();
-            for table in ["sessions", "retirements", "events", "api_keys"] {
+            for table in ["sessions", "retirements", "events", "api_keys", "receipts"] {
                 let all = text.matches(&format!("{table}::table")).count();
                 let inserts = text.matches(&format!("insert_into({table}::table)")).count()
                     + text.matches(&format!("insert_into($crate::schema::{table}::table)")).count();

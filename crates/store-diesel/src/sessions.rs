@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, OrganizationId, Retirement, Scope, Session, SessionId, Version,
+    Event, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
     ports::{PortResult, SessionPage, SessionStore, Written},
 };
 
@@ -13,6 +13,7 @@ use crate::{
     column::counted,
     events::{EventRow, write_events},
     pool::{with_conn, with_transaction},
+    receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
     schema::{retirements, sessions},
     scope::{self, LookedFor, Owned, Owner},
@@ -21,16 +22,26 @@ use crate::{
 
 #[async_trait]
 impl SessionStore for Database {
-    async fn insert(&self, scope: &Scope, session: &Session, events: &[Event]) -> PortResult<()> {
+    async fn insert(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+    ) -> PortResult<Written> {
         if !is_home(scope, &session.organization, events) {
             return Err(STRAY.into());
         }
         let (row, events) = (SessionRow::new(session)?, EventRow::all(events)?);
+        let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.created_at));
         self.run(|database| async move {
             with_transaction!(database, |conn| {
+                if !keep_receipt!(conn, receipt) {
+                    return Ok(Written::Repeated);
+                }
                 diesel::insert_into(sessions::table).values(&row).execute(conn).await?;
                 write_events!(conn, events);
-                Ok(())
+                Ok(Written::Done)
             })
         })
         .await
@@ -77,13 +88,15 @@ impl SessionStore for Database {
         session: &Session,
         expected: Version,
         events: &[Event],
+        receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let home = is_home(scope, scope.organization(), events);
         let owned = Owned::session(scope, &session.id);
         let expected = counted("sessions.version", expected.0)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
+        let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.updated_at));
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
+            let written = with_transaction!(database, |conn| {
                 let row = scope::session(&owned).filter(sessions::version.eq(expected));
                 if diesel::update(row).set(&state).execute(conn).await? == 0 {
                     return Ok(Written::Raced);
@@ -91,9 +104,16 @@ impl SessionStore for Database {
                 if !home {
                     return Err(STRAY);
                 }
+                if !keep_receipt!(conn, receipt) {
+                    return Err(StoreError::Repeated);
+                }
                 write_events!(conn, events);
                 Ok(Written::Done)
-            })
+            });
+            match written {
+                Err(StoreError::Repeated) => Ok(Written::Repeated),
+                written => written,
+            }
         })
         .await
     }

@@ -1,17 +1,22 @@
-//! What time and wishes ask for: sessions are reconciled, deleted ones retired, nodes watched.
+//! What time and wishes ask for: sessions are reconciled, deleted ones retired, nodes watched, and
+//! receipts that have expired removed.
 //!
 //! The worker takes no input but the state: it claims what is due, carries out the one step the
 //! domain's [plan](domain::reconcile::plan) names, and looks again. A claim is a loan: whatever is not
 //! settled when the worker dies falls due again, here or at another router.
 
 mod nodes;
+mod receipts;
 mod retirements;
 mod sessions;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use domain::{
-    Deadlines, Retirement, Session,
+    Deadlines, Retirement, Session, Timestamp,
     ports::{Backlog, Bell, Environment, Gateway, NodeStore, PortResult},
 };
 use futures_util::future::join_all;
@@ -41,6 +46,8 @@ pub struct Worker {
     ports: Ports,
     deadlines: Deadlines,
     room: Arc<Semaphore>,
+    /// When it was last looked for expired receipts.
+    swept_at: Arc<Mutex<Option<Timestamp>>>,
 }
 
 /// How many sessions are worked on at once: enough to hide a node's latency, few enough that a
@@ -62,7 +69,8 @@ enum Job {
 impl Worker {
     /// A worker over these ports.
     pub fn new(ports: Ports, deadlines: Deadlines) -> Self {
-        Self { ports, deadlines, room: Arc::new(Semaphore::new(AT_ONCE)) }
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        Self { ports, deadlines, room, swept_at: Arc::default() }
     }
 
     /// Works until stopped, then lets what is under way finish for a moment.
@@ -102,6 +110,7 @@ impl Worker {
     /// When the store fails.
     pub async fn round(&self) -> PortResult<usize> {
         self.watch_nodes().await?;
+        self.sweep().await?;
         let jobs = self.claim(AT_ONCE).await?;
         let count = jobs.len();
         join_all(jobs.into_iter().map(|job| self.work_on(job))).await;
@@ -111,6 +120,7 @@ impl Worker {
     /// Begins what is due, as far as there is room, and says how long to rest.
     async fn begin(&self, tasks: &TaskTracker) -> PortResult<Duration> {
         self.watch_nodes().await?;
+        self.sweep().await?;
         for job in self.claim(self.room.available_permits()).await? {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { break };
             let this = self.clone();

@@ -9,6 +9,7 @@ mod isolation;
 mod kicks;
 mod life;
 mod outages;
+mod repeats;
 
 use anyhow::Result;
 
@@ -63,6 +64,7 @@ pub(crate) fn run_local(
     kicks::run(suite, stack, &pair.a);
     life::end_unanswered(suite, stack, unanswered);
     faults::run(suite, stack, &pair.a);
+    repeats::run(suite, stack);
     outages::run(suite, stack, &pair.a, cluster, issuer);
     suite.run_on(stack, "asked to stop, berth ends its gateway, then itself", Stack::stop_berth);
     Ok(())

@@ -103,7 +103,7 @@ impl Stage {
             expires_at: None,
             sessions: None,
         };
-        let (key, text) = self.keys.create(&acme(), spec).await.unwrap();
+        let domain::NewApiKey { key, text } = self.keys.create(&acme(), spec).await.unwrap();
         (key.id, text)
     }
 

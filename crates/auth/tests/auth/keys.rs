@@ -31,7 +31,8 @@ async fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String)
         revoked_at: None,
     };
     change(&mut key);
-    ApiKeyStore::insert(&world.directory.memory, &scope, &key, &[]).await.unwrap();
+    let written = ApiKeyStore::insert(&world.directory.memory, &scope, &key, &[], None).await;
+    assert_eq!(written.unwrap(), domain::ports::Written::Done);
     (id, made.key)
 }
 

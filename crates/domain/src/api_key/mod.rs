@@ -4,7 +4,7 @@ mod service;
 
 use std::collections::BTreeSet;
 
-pub use service::{ApiKeys, KeySpec};
+pub use service::{ApiKeys, KeySpec, NewApiKey};
 
 use crate::{Actor, Capabilities, KeyId, OrganizationId, Reach, SessionId, Timestamp};
 

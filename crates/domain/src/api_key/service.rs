@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::ApiKey;
 use crate::{
-    Caller, Capabilities, Capability, Error, EventName, KeyId, News, Result, SessionId, Timestamp,
-    Violation, found,
+    Caller, Capabilities, Capability, Clerk, Error, EventName, KeyId, News, Result, SessionId,
+    Timestamp, Violation, found,
     ports::{ApiKeyStore, Environment, KeyDirectory, KeyMaker, Written},
+    receipt,
 };
 
 /// What a new key is to be.
@@ -22,6 +23,21 @@ pub struct KeySpec {
     pub sessions: Option<BTreeSet<SessionId>>,
 }
 
+/// A key that is being made, and its whole text, which nobody can ask for again.
+pub struct NewApiKey {
+    /// What will be known of it.
+    pub key: ApiKey,
+    /// What its holder will send.
+    pub text: String,
+}
+
+/// Without the text.
+impl std::fmt::Debug for NewApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewApiKey").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
 /// The use cases of API keys. They are for callers that are not confined to named sessions: a key's
 /// particulars name sessions.
 #[derive(Clone)]
@@ -30,6 +46,7 @@ pub struct ApiKeys {
     directory: Arc<dyn KeyDirectory>,
     maker: Arc<dyn KeyMaker>,
     environment: Arc<dyn Environment>,
+    clerk: Option<Arc<dyn Clerk<NewApiKey>>>,
 }
 
 impl ApiKeys {
@@ -40,11 +57,17 @@ impl ApiKeys {
         maker: Arc<dyn KeyMaker>,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { store, directory, maker, environment }
+        Self { store, directory, maker, environment, clerk: None }
     }
 
-    /// A new key, and its whole text, which nobody can ask for again.
-    pub async fn create(&self, caller: &Caller, spec: KeySpec) -> Result<(ApiKey, String)> {
+    /// The same, for a request whose answer is kept: a key that is made is written with a receipt.
+    #[must_use]
+    pub fn kept_by(&self, clerk: Arc<dyn Clerk<NewApiKey>>) -> Self {
+        Self { clerk: Some(clerk), ..self.clone() }
+    }
+
+    /// A new key.
+    pub async fn create(&self, caller: &Caller, spec: KeySpec) -> Result<NewApiKey> {
         let scope = caller.may_grant(&spec.capabilities)?;
         let now = self.environment.now();
         let violations = spec.violations(now);
@@ -71,8 +94,17 @@ impl ApiKeys {
             vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
         );
         let event = news.of_organization(&key.organization, scope.actor(), &*self.environment);
-        self.store.insert(&scope, &key, &[event]).await?;
-        Ok((key, secret.key))
+        let new = NewApiKey { key, text: secret.key };
+        let receipt = self.clerk.as_ref().map(|clerk| clerk.receipt(&new)).transpose()?;
+        match self.store.insert(&scope, &new.key, &[event], receipt.as_ref()).await? {
+            Written::Repeated => Err(receipt::repeated()),
+            Written::Done | Written::Raced => {
+                if let Some(clerk) = &self.clerk {
+                    clerk.written();
+                }
+                Ok(new)
+            }
+        }
     }
 
     /// The keys that were not revoked, newest first.

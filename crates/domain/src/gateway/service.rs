@@ -172,7 +172,7 @@ impl Nodes {
                     }
                     return Ok(());
                 }
-                Written::Raced => {}
+                Written::Raced | Written::Repeated => {}
             }
         }
         Err(Error::unavailable("the session was changed by others again and again"))

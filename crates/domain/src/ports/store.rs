@@ -4,11 +4,11 @@ use async_trait::async_trait;
 
 use super::PortResult;
 use crate::{
-    ApiKey, Event, EventId, GatewayId, Held, KeyId, Node, Retirement, Scope, Session, SessionId,
-    Status, Timestamp, Version,
+    ApiKey, Event, EventId, GatewayId, Held, KeyId, Node, Receipt, Retirement, Scope, Session,
+    SessionId, Slot, Status, Timestamp, Version,
 };
 
-/// Whether a guarded write happened.
+/// Whether a write that is guarded happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Written {
@@ -16,6 +16,8 @@ pub enum Written {
     Done,
     /// No: the row is gone, or no longer at the expected version.
     Raced,
+    /// No: a receipt is kept in this one's slot already.
+    Repeated,
 }
 
 /// A place in a list that runs from the newest to the oldest.
@@ -69,8 +71,14 @@ pub struct SessionPage {
 /// statement, so that a foreign session and a missing one are the same miss.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// A new session and the events that tell of it, at once.
-    async fn insert(&self, scope: &Scope, session: &Session, events: &[Event]) -> PortResult<()>;
+    /// A new session, the events that tell of it and the receipt, at once. Never [`Written::Raced`].
+    async fn insert(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+    ) -> PortResult<Written>;
 
     /// The session, if it is within the scope.
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>>;
@@ -79,13 +87,15 @@ pub trait SessionStore: Send + Sync {
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>>;
 
     /// Replaces the session, if it is within the scope and still at `expected`, and writes the
-    /// events, at once. What never changes (id, organization, who made it and when) is not written.
+    /// events and the receipt, at once. What never changes (id, organization, who made it and when)
+    /// is not written.
     async fn update(
         &self,
         scope: &Scope,
         session: &Session,
         expected: Version,
         events: &[Event],
+        receipt: Option<&Receipt>,
     ) -> PortResult<Written>;
 
     /// Deletes the session, if it is within the scope and still at `expected`, leaving the
@@ -97,6 +107,22 @@ pub trait SessionStore: Send + Sync {
         retirement: &Retirement,
         events: &[Event],
     ) -> PortResult<Written>;
+}
+
+/// Receipts as those see them who were given one.
+#[async_trait]
+pub trait ReceiptStore: Send + Sync {
+    /// What is kept in this slot of the organization, unless it has expired by `now`.
+    async fn find(&self, scope: &Scope, slot: &Slot, now: Timestamp)
+    -> PortResult<Option<Receipt>>;
+
+    /// Keeps a receipt of something that changed nothing. [`Written::Repeated`] when one is kept
+    /// there already that has not expired by `now`.
+    async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written>;
+
+    /// Replaces what is kept in a slot by a later answer to the same request. Nothing happens when
+    /// nothing is kept there, or the receipt of another request.
+    async fn amend(&self, scope: &Scope, receipt: &Receipt) -> PortResult<()>;
 }
 
 /// Sessions and retirements of all organizations, for the reconciler and the nodes' reports alone.
@@ -163,6 +189,10 @@ pub trait Backlog: Send + Sync {
 
     /// The retirements whose node this is.
     async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
+
+    /// Removes receipts that have expired by `now`, the oldest and about `limit` of them. Answers how
+    /// many there were.
+    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
 }
 
 /// The gateway nodes.
@@ -202,8 +232,14 @@ pub trait NodeStore: Send + Sync {
 /// API keys as their owners see them.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
-    /// A new key and the event that tells of it, at once.
-    async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()>;
+    /// A new key, the event that tells of it and the receipt, at once. Never [`Written::Raced`].
+    async fn insert(
+        &self,
+        scope: &Scope,
+        key: &ApiKey,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+    ) -> PortResult<Written>;
 
     /// One of the organization's keys, if it was not revoked.
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>>;

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Change, Session, Settings, SettingsPatch, Version};
 use crate::{
-    Caller, Capability, Deadlines, Error, Identity, LiveIdentity, PairingCode, Phone, QrCode,
-    Result, Scope, SessionId, Timestamp, Violation, found,
+    Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, PairingCode, Phone,
+    QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
     ports::{Bell, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
+    receipt,
 };
 
 /// What [`Sessions`] needs of the world.
@@ -31,6 +32,7 @@ pub struct SessionPorts {
 pub struct Sessions {
     ports: SessionPorts,
     deadlines: Deadlines,
+    clerk: Option<Arc<dyn Clerk<Session>>>,
 }
 
 /// Who is attached to a session.
@@ -58,7 +60,15 @@ const NO_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason
 impl Sessions {
     /// The use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
-        Self { ports, deadlines }
+        Self { ports, deadlines, clerk: None }
+    }
+
+    /// The same, for a request whose answer is kept: what it changes is written with a receipt, and
+    /// where nothing changes nothing is written. Not for asking for codes: a receipt would have to
+    /// hold the code, which is not there yet, and asking twice begins one attempt anyhow.
+    #[must_use]
+    pub fn kept_by(&self, clerk: Arc<dyn Clerk<Session>>) -> Self {
+        Self { clerk: Some(clerk), ..self.clone() }
     }
 
     /// The caller's sessions, newest first.
@@ -91,9 +101,14 @@ impl Sessions {
             }
         }
         let (session, _, events) = change.seal(scope.actor(), environment);
-        self.ports.store.insert(&scope, &session, &events).await?;
-        self.ring();
-        Ok(session)
+        let receipt = self.receipt(&session)?;
+        match self.ports.store.insert(&scope, &session, &events, receipt.as_ref()).await? {
+            Written::Repeated => Err(receipt::repeated()),
+            Written::Done | Written::Raced => {
+                self.written();
+                Ok(session)
+            }
+        }
     }
 
     /// One session.
@@ -127,7 +142,7 @@ impl Sessions {
                     self.ring();
                     return Ok(());
                 }
-                Written::Raced => {}
+                Written::Raced | Written::Repeated => {}
             }
         }
         Err(contended())
@@ -260,15 +275,29 @@ impl Sessions {
             let session = self.find(scope, id).await?;
             let Some(change) = decide(session.clone())? else { return Ok(session) };
             let (next, expected, events) = change.seal(scope.actor(), &*self.ports.environment);
-            match self.ports.store.update(scope, &next, expected, &events).await? {
+            let receipt = self.receipt(&next)?;
+            let receipt = receipt.as_ref();
+            match self.ports.store.update(scope, &next, expected, &events, receipt).await? {
                 Written::Done => {
-                    self.ring();
+                    self.written();
                     return Ok(next);
                 }
                 Written::Raced => {}
+                Written::Repeated => return Err(receipt::repeated()),
             }
         }
         Err(contended())
+    }
+
+    fn receipt(&self, next: &Session) -> Result<Option<Receipt>> {
+        self.clerk.as_ref().map(|clerk| clerk.receipt(next)).transpose()
+    }
+
+    fn written(&self) {
+        if let Some(clerk) = &self.clerk {
+            clerk.written();
+        }
+        self.ring();
     }
 
     async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {

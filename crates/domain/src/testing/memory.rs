@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, Event, EventId, GatewayId, KeyId, Node, Retirement, Scope, Session, SessionId,
-    Timestamp, Version,
+    ApiKey, Event, EventId, GatewayId, KeyId, Node, OrganizationId, Receipt, Retirement, Scope,
+    Session, SessionId, Slot, Timestamp, Version,
     ports::{
         ApiKeyStore, EventLog, KeyDirectory, NodeStore, PortError, PortResult, SessionPage,
         SessionStore, Written,
@@ -27,6 +27,7 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<GatewayId, Node>,
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
+    pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,
     down: bool,
 }
 
@@ -49,6 +50,15 @@ impl Memory {
     /// All retirements.
     pub fn retirements(&self) -> Vec<Retirement> {
         let all = |state: MutexGuard<'_, State>| state.retirements.values().cloned().collect();
+        self.0.lock().map_or_else(|_| Vec::new(), all)
+    }
+
+    /// All receipts and whose they are.
+    pub fn receipts(&self) -> Vec<(OrganizationId, Receipt)> {
+        let kept = |(place, receipt): (&(OrganizationId, Slot), &Receipt)| {
+            (place.0.clone(), receipt.clone())
+        };
+        let all = |state: MutexGuard<'_, State>| state.receipts.iter().map(kept).collect();
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
@@ -95,16 +105,26 @@ impl State {
 
 #[async_trait]
 impl SessionStore for Memory {
-    async fn insert(&self, scope: &Scope, session: &Session, events: &[Event]) -> PortResult<()> {
+    async fn insert(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+    ) -> PortResult<Written> {
         let mut state = self.state()?;
         if session.organization != *scope.organization() {
             return Err(PortError::Broken("a session of another organization".into()));
         }
-        if state.sessions.insert(session.id.clone(), session.clone()).is_some() {
+        if state.sessions.contains_key(&session.id) {
             return Err(PortError::Broken("the session exists".into()));
         }
+        if !state.file(scope, receipt, session.created_at) {
+            return Ok(Written::Repeated);
+        }
+        state.sessions.insert(session.id.clone(), session.clone());
         state.events.extend_from_slice(events);
-        Ok(())
+        Ok(Written::Done)
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
@@ -134,10 +154,15 @@ impl SessionStore for Memory {
         session: &Session,
         expected: Version,
         events: &[Event],
+        receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        if state.visible(scope, &session.id).is_none() {
+        let known = state.visible(scope, &session.id);
+        if known.is_none_or(|session| session.version != expected) {
             return Ok(Written::Raced);
+        }
+        if !state.file(scope, receipt, session.updated_at) {
+            return Ok(Written::Repeated);
         }
         Ok(state.replace(session, expected, events))
     }
@@ -223,14 +248,23 @@ fn lives(key: &ApiKey, scope: &Scope) -> bool {
 
 #[async_trait]
 impl ApiKeyStore for Memory {
-    async fn insert(&self, scope: &Scope, key: &ApiKey, events: &[Event]) -> PortResult<()> {
+    async fn insert(
+        &self,
+        scope: &Scope,
+        key: &ApiKey,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+    ) -> PortResult<Written> {
         let mut state = self.state()?;
         if key.organization != *scope.organization() {
             return Err(PortError::Broken("a key of another organization".into()));
         }
+        if !state.file(scope, receipt, key.created_at) {
+            return Ok(Written::Repeated);
+        }
         state.keys.insert(key.id.clone(), key.clone());
         state.events.extend_from_slice(events);
-        Ok(())
+        Ok(Written::Done)
     }
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {

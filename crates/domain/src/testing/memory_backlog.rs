@@ -140,4 +140,19 @@ impl Backlog for Memory {
         let ours = state.retirements.values().filter(|r| r.gateway.as_ref() == Some(gateway));
         Ok(ours.map(|retirement| retirement.session.clone()).collect())
     }
+
+    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let expired: Vec<_> = state
+            .receipts
+            .iter()
+            .filter(|(_, receipt)| receipt.expires_at <= now)
+            .map(|(place, _)| place.clone())
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .collect();
+        for place in &expired {
+            state.receipts.remove(place);
+        }
+        Ok(u32::try_from(expired.len()).unwrap_or(u32::MAX))
+    }
 }

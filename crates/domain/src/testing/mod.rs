@@ -14,6 +14,7 @@ mod gateway;
 mod keys;
 mod memory;
 mod memory_backlog;
+mod memory_receipts;
 mod world;
 
 pub use environment::{TestBell, TestEnvironment};

@@ -1,7 +1,8 @@
 //! Keys: nobody grants more than they hold, and what is wrong with a request is told at once.
 
 use domain::{
-    Caller, Capabilities, Capability, Error, KeySpec, Reach, SessionId, Timestamp, testing::World,
+    Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, Reach, SessionId, Timestamp,
+    testing::World,
 };
 
 fn spec(name: &str, capabilities: &[Capability]) -> KeySpec {
@@ -40,7 +41,7 @@ async fn every_fault_of_a_key_is_named() {
 #[tokio::test]
 async fn keys_are_listed_and_revoked_by_their_own_organization() {
     let world = World::new().await;
-    let (key, text) =
+    let NewApiKey { key, text } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
     assert!(text.starts_with("wa_"));
     assert_eq!(world.keys.list(&World::zeta()).await.unwrap(), []);
@@ -55,7 +56,7 @@ async fn keys_are_listed_and_revoked_by_their_own_organization() {
 #[tokio::test]
 async fn a_caller_confined_to_sessions_sees_and_ends_no_key() {
     let world = World::new().await;
-    let (key, _) =
+    let NewApiKey { key, .. } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
     let confined = Caller { reach: Reach::Only([SessionId::mint(1)].into()), ..World::acme() };
     assert!(matches!(world.keys.list(&confined).await, Err(Error::Forbidden)));

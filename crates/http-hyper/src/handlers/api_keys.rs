@@ -1,6 +1,6 @@
 //! The endpoints of API keys.
 
-use domain::{ApiKey, Error, Violation};
+use domain::{ApiKey, ApiKeys, Error, NewApiKey, Violation};
 
 use crate::{
     conditions::Expected,
@@ -36,10 +36,14 @@ pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
     let missing = missing(&cx, &named).await?;
     cx.input.body.blame(missing);
     cx.input.finish()?;
-    let (key, text) = cx.app.keys.create(cx.caller()?, key).await?;
-    let view = ApiKeyView::of(&key, &cx.app.keys);
-    let location = format!("/api/v1/api-keys/{}", key.id);
-    Reply::created(&location, &NewApiKeyView { key: text, view })
+    let new = cx.keys(created).create(cx.caller()?, key).await?;
+    created(&cx.app.keys, &new)
+}
+
+fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {
+    let view = ApiKeyView::of(&new.key, keys);
+    let location = format!("/api/v1/api-keys/{}", view.id);
+    Reply::created(&location, &NewApiKeyView { key: new.text.clone(), view })
 }
 
 /// A fault for each session that is none of the caller's, in one wording whyever it is not.

@@ -33,9 +33,13 @@ pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
 
 pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
     let spec = cx.read(|input| SessionSpec::read(&mut input.body))?;
-    let session = cx.app.sessions.create(cx.caller()?, spec.settings, spec.start).await?;
+    let session = cx.sessions(created).create(cx.caller()?, spec.settings, spec.start).await?;
+    created(&session)
+}
+
+fn created(session: &Session) -> Result<Reply> {
     let location = format!("/api/v1/sessions/{}", session.id);
-    Ok(Reply::created(&location, &SessionView::of(&session))?.tagged(session.version))
+    Ok(Reply::created(&location, &SessionView::of(session))?.tagged(session.version))
 }
 
 pub(crate) async fn view(cx: Context) -> Result<Reply> {
@@ -93,22 +97,22 @@ pub(crate) async fn pairing_code(mut cx: Context) -> Result<Reply> {
 }
 
 pub(crate) async fn start(cx: Context) -> Result<Reply> {
-    let session = cx.app.sessions.start(cx.caller()?, cx.path("session")).await?;
+    let session = cx.sessions(tagged).start(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
 pub(crate) async fn stop(cx: Context) -> Result<Reply> {
-    let session = cx.app.sessions.stop(cx.caller()?, cx.path("session")).await?;
+    let session = cx.sessions(tagged).stop(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
 pub(crate) async fn restart(cx: Context) -> Result<Reply> {
-    let session = cx.app.sessions.restart(cx.caller()?, cx.path("session")).await?;
+    let session = cx.sessions(tagged).restart(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
 pub(crate) async fn logout(cx: Context) -> Result<Reply> {
-    let session = cx.app.sessions.logout(cx.caller()?, cx.path("session")).await?;
+    let session = cx.sessions(tagged).logout(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 

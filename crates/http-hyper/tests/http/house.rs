@@ -59,7 +59,8 @@ impl House {
         let world = World::with_changes(environment.clone(), gateway, memory, bell(&hand)).await;
         let (doorman, checks) = (Arc::new(Doorman::default()), Arc::new(Checks::default()));
         let (sessions, keys) = (world.sessions.clone(), world.keys.clone());
-        let api = Api::new(sessions, keys, doorman.clone(), environment, checks.clone());
+        let receipts = Arc::new(world.memory.clone());
+        let api = Api::new(sessions, keys, doorman.clone(), receipts, environment, checks.clone());
         let (address, stop, served) = listen(api.public(limits)).await;
         Self { world, hand, doorman, checks, api, address, stop, served }
     }
@@ -118,7 +119,7 @@ impl House {
             expires_at: None,
             sessions: None,
         };
-        self.world.keys.create(&World::acme(), spec).await.unwrap().0
+        self.world.keys.create(&World::acme(), spec).await.unwrap().key
     }
 
     pub(crate) async fn find(&self, id: &SessionId) -> Session {

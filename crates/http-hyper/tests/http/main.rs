@@ -17,6 +17,7 @@ mod filters;
 mod hand;
 mod health;
 mod house;
+mod idempotency;
 mod matrix;
 mod nodes;
 mod patches;

@@ -29,7 +29,8 @@ pub(crate) fn path(row: &Operation, id: &str) -> String {
     path
 }
 
-fn body(row: &Operation) -> Option<Value> {
+/// A body that is right for the row.
+pub(crate) fn body(row: &Operation) -> Option<Value> {
     match row.name {
         "session_create" => Some(wire::SessionSpec::sample()),
         "session_update" => Some(wire::SessionPatch::sample()),

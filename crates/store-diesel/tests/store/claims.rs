@@ -1,4 +1,4 @@
-//! Makes each claim a test on SQLite and a test on PostgreSQL.
+//! Makes each claim a test on SQLite and a test on PostgreSQL, and claims that a write happened.
 
 /// Each of these functions takes a `Place` and is a test on either database.
 macro_rules! on_both {
@@ -23,3 +23,8 @@ macro_rules! on_both {
 }
 
 pub(crate) use on_both;
+
+/// It was written.
+pub(crate) fn done(written: domain::ports::PortResult<domain::ports::Written>) {
+    assert_eq!(written.expect("the store is there"), domain::ports::Written::Done);
+}

@@ -26,6 +26,9 @@ suites!(
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,
     events_are_read_in_order_and_in_scope,
+    a_receipt_is_kept_once_and_for_a_while,
+    a_receipt_stands_and_falls_with_its_change,
+    a_receipt_says_nothing_to_another_organization,
 );
 
 async fn a_list_walks_every_session_once(place: Place) {
@@ -44,5 +47,8 @@ on_both!(
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,
     events_are_read_in_order_and_in_scope,
+    a_receipt_is_kept_once_and_for_a_while,
+    a_receipt_stands_and_falls_with_its_change,
+    a_receipt_says_nothing_to_another_organization,
     a_list_walks_every_session_once,
 );

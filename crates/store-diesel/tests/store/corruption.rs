@@ -11,7 +11,11 @@ use domain::{
 };
 use store_diesel::Database;
 
-use crate::{claims::on_both, outage::scope, place::Place};
+use crate::{
+    claims::{done, on_both},
+    outage::scope,
+    place::Place,
+};
 
 fn assert_broken<T: std::fmt::Debug>(answer: &PortResult<T>, why: &str) {
     assert!(matches!(answer, Err(PortError::Broken(_))), "{why}: {answer:?}");
@@ -24,7 +28,7 @@ async fn filled(place: &Place) -> (Database, Session, ApiKey, Node) {
     let session =
         Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
     let (session, _, events) = session.created().seal(scope().actor(), &*environment);
-    SessionStore::insert(&store, &scope(), &session, &events).await.expect("insert");
+    done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
     let key = ApiKey {
         id: KeyId::mint(7),
         organization: scope().organization().clone(),
@@ -38,7 +42,7 @@ async fn filled(place: &Place) -> (Database, Session, ApiKey, Node) {
         last_used_at: None,
         revoked_at: None,
     };
-    ApiKeyStore::insert(&store, &scope(), &key, &[]).await.expect("insert");
+    done(ApiKeyStore::insert(&store, &scope(), &key, &[], None).await);
     let node = Node {
         id: domain::GatewayId::parse("gw-1").expect("a name"),
         address: "http://127.0.0.1:9".to_owned(),
@@ -112,12 +116,15 @@ async fn a_session_cannot_be_written_into_another_organization(place: Place) {
     let mut strange = session.clone();
     (strange.id, strange.organization) = (SessionId::mint(99), zeta.clone());
     assert_broken(
-        &SessionStore::insert(&store, &scope(), &strange, &[]).await,
+        &SessionStore::insert(&store, &scope(), &strange, &[], None).await,
         "a foreign session",
     );
     let mut strange = key.clone();
     (strange.id, strange.organization) = (KeyId::mint(99), zeta.clone());
-    assert_broken(&ApiKeyStore::insert(&store, &scope(), &strange, &[]).await, "a foreign key");
+    assert_broken(
+        &ApiKeyStore::insert(&store, &scope(), &strange, &[], None).await,
+        "a foreign key",
+    );
     let theirs = Caller::operator(zeta).may(Capability::Manage).expect("may manage");
     let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     assert_eq!(SessionStore::list(&store, &theirs, &page).await.expect("list"), []);
@@ -130,8 +137,14 @@ async fn a_name_is_given_once_in_all_organizations(place: Place) {
     let theirs = Caller::operator(zeta.clone()).may(Capability::Manage).expect("may manage");
     let mut twin = session.clone();
     twin.organization = zeta;
-    assert_broken(&SessionStore::insert(&store, &theirs, &twin, &[]).await, "a second of the name");
-    assert_broken(&SessionStore::insert(&store, &scope(), &session, &[]).await, "the same again");
+    assert_broken(
+        &SessionStore::insert(&store, &theirs, &twin, &[], None).await,
+        "a second of the name",
+    );
+    assert_broken(
+        &SessionStore::insert(&store, &scope(), &session, &[], None).await,
+        "the same again",
+    );
     assert_eq!(SessionStore::find(&store, &theirs, &session.id).await.expect("find"), None);
 }
 
@@ -143,7 +156,7 @@ async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(p
         let acme = scope().organization().clone();
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         session.due = Some(environment.now());
-        SessionStore::insert(&store, &scope(), &session, &[]).await.expect("insert");
+        done(SessionStore::insert(&store, &scope(), &session, &[], None).await);
         ids.push(session.id);
     }
     place.execute(&format!("UPDATE sessions SET status = 'asleep' WHERE id = '{}'", ids[1])).await;

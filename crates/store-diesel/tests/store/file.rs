@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use diesel::{Connection, RunQueryDsl};
 use store_diesel::{Config, Database, DatabaseKind, StoreError};
 
-use crate::place::Place;
+use crate::{claims::done, place::Place};
 
 #[derive(diesel::QueryableByName)]
 struct Journal {
@@ -62,7 +62,7 @@ async fn what_was_written_is_there_after_a_restart() {
     let place = Place::sqlite();
     let acme = scope.organization().clone();
     let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
-    place.open().await.insert(&scope, &session, &[]).await.expect("insert");
+    done(place.open().await.insert(&scope, &session, &[], None).await);
     let found = place.open().await.find(&scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session));
 }

@@ -11,6 +11,7 @@ use domain::{
 use store_diesel::{Config, Database, StoreError};
 
 use crate::{
+    claims::done,
     place::Place,
     proxy::{Mode, Proxy},
 };
@@ -115,10 +116,11 @@ async fn a_file_that_another_process_holds_is_unavailable_for_writing_and_can_be
     let mut other = diesel::SqliteConnection::establish(&place.file().display().to_string())
         .expect("the file opens twice");
     other.batch_execute("BEGIN IMMEDIATE").expect("the lock is free");
-    assert_unavailable(store.insert(&scope(), &session, &[])).await;
+    assert_unavailable(store.insert(&scope(), &session, &[], None)).await;
     assert_all_served(&store).await;
     other.batch_execute("ROLLBACK").expect("it ends");
-    store.insert(&scope(), &session, &[]).await.expect("the lock is free again");
+    // The lock is free again.
+    done(store.insert(&scope(), &session, &[], None).await);
     let found = store.find(&scope(), &session.id).await.expect("served");
     assert_eq!(found, Some(session));
 }

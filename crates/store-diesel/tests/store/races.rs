@@ -8,7 +8,11 @@ use domain::{
     testing::TestEnvironment,
 };
 
-use crate::{claims::on_both, outage::scope, place::Place};
+use crate::{
+    claims::{done, on_both},
+    outage::scope,
+    place::Place,
+};
 
 fn session(environment: &dyn Environment) -> Session {
     Session::new(scope().organization().clone(), None, Settings::default(), environment)
@@ -22,7 +26,7 @@ async fn two_takers_never_get_the_same_session(place: Place) {
     for _ in 0..ALL {
         let mut session = session(&*environment);
         session.due = Some(environment.now());
-        stores[0].insert(&scope(), &session, &[]).await.expect("insert");
+        done(stores[0].insert(&scope(), &session, &[], None).await);
     }
     let now = environment.now();
     let until = now.plus(Duration::from_secs(60));
@@ -54,12 +58,12 @@ async fn of_many_updates_from_one_version_one_happens(place: Place) {
     let (made, expected, events) =
         session(&*environment).created().seal(scope().actor(), &*environment);
     assert_eq!(expected, Version(0));
-    stores[0].insert(&scope(), &made, &events).await.expect("insert");
+    done(stores[0].insert(&scope(), &made, &events, None).await);
     let writers = (0..8).map(|n| {
         let store = stores[n % 2].clone();
         let (next, expected, events) = made.clone().created().seal(scope().actor(), &*environment);
         tokio::spawn(async move {
-            SessionStore::update(&store, &scope(), &next, expected, &events).await
+            SessionStore::update(&store, &scope(), &next, expected, &events, None).await
         })
     });
     let mut done = 0;
@@ -106,11 +110,12 @@ async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
         tokio::spawn(async move {
             let (made, _, events) =
                 session(&*environment).created().seal(scope().actor(), &*environment);
-            store.insert(&scope(), &made, &events).await.expect("insert");
+            done(store.insert(&scope(), &made, &events, None).await);
             let found = SessionStore::find(&store, &scope(), &made.id).await.expect("find");
             assert_eq!(found.as_ref(), Some(&made), "a write that was answered can be read");
             let (next, expected, events) = made.created().seal(scope().actor(), &*environment);
-            let written = SessionStore::update(&store, &scope(), &next, expected, &events).await;
+            let written =
+                SessionStore::update(&store, &scope(), &next, expected, &events, None).await;
             assert_eq!(written.expect("update"), Written::Done);
         })
     });
@@ -126,7 +131,7 @@ async fn a_caller_that_goes_away_leaves_its_write_whole(place: Place) {
     let (made, _, events) = session(&*environment).created().seal(scope().actor(), &*environment);
     // Polled once, then dropped.
     let caller = scope();
-    let insert = store.insert(&caller, &made, &events);
+    let insert = store.insert(&caller, &made, &events, None);
     let gone = tokio::time::timeout(Duration::ZERO, insert).await;
     assert!(gone.is_err(), "the caller was gone before the answer");
     let look = async {
@@ -142,7 +147,7 @@ async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place
     let environment = TestEnvironment::new();
     let store = place.open().await;
     let made = session(&*environment);
-    store.insert(&scope(), &made, &[]).await.expect("insert");
+    done(store.insert(&scope(), &made, &[], None).await);
     let mut names: Vec<_> = (0..40_000).map(|n| SessionId::mint(1 << 90 | n)).collect();
     names.push(made.id.clone());
     let now = environment.now();

@@ -3,6 +3,7 @@
 
 mod laws;
 mod nodes;
+mod receipts;
 mod retirements;
 mod sessions;
 mod stage;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session};
+use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     Actor, Deadlines, EventName, Held, News, SessionId, Version,
     ports::{Backlog, Environment, EventLog, SessionStore, Written},
@@ -21,7 +21,7 @@ pub async fn a_claim_takes_what_is_due_and_puts_it_off(
     for age in [2_u64, 0, 1] {
         let (mut session, events) = fresh_session(&scope, environment);
         session.due = Some(long_ago.plus(Duration::from_millis(age)));
-        store.insert(&scope, &session, &events).await.expect("insert");
+        inserted(store.insert(&scope, &session, &events, None).await);
         ours.push(session);
     }
     let until = long_ago.plus(Duration::from_secs(10));
@@ -51,7 +51,7 @@ pub async fn the_backlog_finds_wakes_and_reschedules(
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
-    store.insert(&scope, &session, &events).await.expect("insert");
+    inserted(store.insert(&scope, &session, &events, None).await);
     let found = Backlog::find(store, &session.id).await.expect("find");
     assert_eq!(found.as_ref(), Some(&session));
     let missing = SessionId::mint(environment.ulid());
@@ -85,7 +85,7 @@ pub async fn a_retirement_lives_until_it_is_finished(
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
-    store.insert(&scope, &session, &events).await.expect("insert");
+    inserted(store.insert(&scope, &session, &events, None).await);
     let long_ago = crate::Timestamp::from_millis(500_000);
     let (_, mut retirement) =
         session.clone().retire(scope.actor(), long_ago, &Deadlines::default());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session};
+use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     ApiKey, Capability, EventName, KeyId, News, Scope, SessionId,
     ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, SessionStore, Written},
@@ -18,8 +18,8 @@ pub async fn a_key_belongs_to_its_organization(
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
     let made = News::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
     let made = made.of_organization(scope.organization(), scope.actor(), environment);
-    store.insert(&scope, &plain, std::slice::from_ref(&made)).await.expect("insert");
-    store.insert(&scope, &full, &[]).await.expect("insert");
+    inserted(store.insert(&scope, &plain, std::slice::from_ref(&made), None).await);
+    inserted(store.insert(&scope, &full, &[], None).await);
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
     for key in [&plain, &full] {
         assert_eq!(KeyDirectory::find(store, &key.id).await.expect("find").as_ref(), Some(key));
@@ -62,7 +62,7 @@ pub async fn events_are_read_in_order_and_in_scope(
     let mut all = Vec::new();
     for _ in 0..5 {
         let (session, events) = fresh_session(&scope, environment);
-        store.insert(&scope, &session, &events).await.expect("insert");
+        inserted(store.insert(&scope, &session, &events, None).await);
         all.extend(events);
     }
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), all);

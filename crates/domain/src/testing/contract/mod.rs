@@ -7,6 +7,7 @@ mod backlog;
 mod gateway;
 mod keys;
 mod nodes;
+mod receipts;
 mod sessions;
 
 pub use backlog::{
@@ -19,6 +20,10 @@ pub use gateway::{
 };
 pub use keys::{a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope};
 pub use nodes::a_node_enlists_beats_and_is_lost;
+pub use receipts::{
+    a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
+    a_receipt_stands_and_falls_with_its_change,
+};
 pub use sessions::{
     a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
     a_list_walks_every_session_once, a_session_round_trips_whole, nothing_is_visible_out_of_scope,
@@ -28,8 +33,14 @@ pub use sessions::{
 use crate::{
     Actor, Attempt, Caller, Capability, Desired, Event, Identity, OrganizationId, PairingCode,
     PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason, Unlink,
-    UserId, ports::Environment,
+    UserId,
+    ports::{Environment, PortResult, Written},
 };
+
+/// It was inserted.
+fn inserted(written: PortResult<Written>) {
+    assert_eq!(written.expect("insert"), Written::Done);
+}
 
 /// A scope of an organization nobody else uses.
 fn fresh_scope(environment: &dyn Environment) -> Scope {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session};
+use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
     ports::{
@@ -15,7 +15,7 @@ use crate::{
 pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment: &dyn Environment) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    store.insert(&scope, &session, &events).await.expect("insert");
+    inserted(store.insert(&scope, &session, &events, None).await);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&session), "as inserted");
 
@@ -24,14 +24,15 @@ pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment:
     let mut disguised = next.clone();
     disguised.created_at = next.created_at.plus(Duration::from_secs(9));
     disguised.created_by = None;
-    let written = store.update(&scope, &disguised, session.version, &[]).await.expect("update");
+    let written =
+        store.update(&scope, &disguised, session.version, &[], None).await.expect("update");
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&next), "as updated");
 
     let mut emptied = session.clone();
     emptied.version = Version(3);
-    let written = store.update(&scope, &emptied, next.version, &[]).await.expect("update");
+    let written = store.update(&scope, &emptied, next.version, &[], None).await.expect("update");
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read, Some(emptied), "every field can be emptied again");
@@ -44,7 +45,7 @@ pub async fn a_guarded_write_happens_once(
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    store.insert(&scope, &session, &events).await.expect("insert");
+    inserted(store.insert(&scope, &session, &events, None).await);
     let rename = |label: &str| {
         let mut renamed = session.clone();
         renamed.settings = Settings { label: Some(label.to_owned()), ..Settings::default() };
@@ -52,10 +53,10 @@ pub async fn a_guarded_write_happens_once(
         change.seal(scope.actor(), environment)
     };
     let (first, expected, news) = rename("first");
-    let written = store.update(&scope, &first, expected, &news).await.expect("update");
+    let written = store.update(&scope, &first, expected, &news, None).await.expect("update");
     assert_eq!(written, Written::Done);
     let (second, expected, news) = rename("second");
-    let written = store.update(&scope, &second, expected, &news).await.expect("update");
+    let written = store.update(&scope, &second, expected, &news, None).await.expect("update");
     assert_eq!(written, Written::Raced);
     let read = store.find(&scope, &session.id).await.expect("find").expect("it is there");
     assert_eq!(read.settings.label.as_deref(), Some("first"));
@@ -71,7 +72,7 @@ pub async fn nothing_is_visible_out_of_scope(
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    store.insert(&scope, &session, &events).await.expect("insert");
+    inserted(store.insert(&scope, &session, &events, None).await);
     let confined = {
         let mut caller = Caller::operator(scope.organization().clone());
         caller.reach = Reach::Only([crate::SessionId::mint(environment.ulid())].into());
@@ -85,7 +86,7 @@ pub async fn nothing_is_visible_out_of_scope(
         assert_eq!(store.after(&outside, None, 10).await.expect("events"), []);
         let change = session.clone().created();
         let (next, expected, news) = change.seal(outside.actor(), environment);
-        let written = SessionStore::update(store, &outside, &next, expected, &news).await;
+        let written = SessionStore::update(store, &outside, &next, expected, &news, None).await;
         assert_eq!(written.expect("update"), Written::Raced);
         let (_, retirement) = retired(&session, &outside, environment);
         let written = store.retire(&outside, session.version, &retirement, &[]).await;
@@ -107,7 +108,7 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
         // Every third shares its moment with the one before.
         environment.pass(Duration::from_millis(u64::from(n % 3 != 0)));
         let (session, events) = fresh_session(&scope, &*environment);
-        store.insert(&scope, &session, &events).await.expect("insert");
+        inserted(store.insert(&scope, &session, &events, None).await);
         all.push(session);
     }
     all.reverse();
@@ -127,7 +128,7 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
         // One made meanwhile is newer than every page still to come.
         environment.pass(Duration::from_secs(1));
         let (late, events) = fresh_session(&scope, &*environment);
-        store.insert(&scope, &late, &events).await.expect("insert");
+        inserted(store.insert(&scope, &late, &events, None).await);
     }
     assert_eq!(seen, all);
 
@@ -150,7 +151,7 @@ pub async fn a_filter_finds_what_meets_all_of_it(
     let mut all = Vec::new();
     for n in 0..6 {
         let (session, events) = fresh_session(&scope, environment);
-        store.insert(&scope, &session, &events).await.expect("insert");
+        inserted(store.insert(&scope, &session, &events, None).await);
         let mut next = session.clone();
         if n % 2 == 0 {
             next = super::filled(session.clone(), environment);
@@ -159,7 +160,8 @@ pub async fn a_filter_finds_what_meets_all_of_it(
             (next.settings.label, next.seen.status) = (Some("x%_".to_owned()), Status::Failed);
         }
         next.version = Version(2);
-        let written = store.update(&scope, &next, session.version, &[]).await.expect("update");
+        let written =
+            store.update(&scope, &next, session.version, &[], None).await.expect("update");
         assert_eq!(written, Written::Done);
         all.insert(0, next);
     }
@@ -191,7 +193,7 @@ pub async fn retiring_leaves_a_retirement_in_its_place(
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
-    store.insert(&scope, &session, &events).await.expect("insert");
+    inserted(store.insert(&scope, &session, &events, None).await);
     let (news, retirement) = retired(&session, &scope, environment);
     let written = store.retire(&scope, session.version, &retirement, &news).await;
     assert_eq!(written.expect("retire"), Written::Done);

@@ -1,0 +1,35 @@
+//! Kept answers go when their day is over, and not before.
+
+use std::time::Duration;
+
+use domain::{
+    Capability, Receipt, Slot,
+    ports::{Environment, ReceiptStore, Written},
+    testing::World,
+};
+
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn receipts_go_when_they_have_expired() {
+    let stage = Stage::new().await;
+    let (memory, scope) = (&stage.world.memory, World::acme().may(Capability::Manage).unwrap());
+    let now = stage.world.environment.now();
+    for n in 0..1_100_u128 {
+        let mut slot = [0; 32];
+        slot[..16].copy_from_slice(&n.to_be_bytes());
+        let day = Duration::from_secs(if n < 1_099 { 60 } else { 600 });
+        let expires_at = now.plus(day);
+        let receipt =
+            Receipt { slot: Slot(slot), request: [0; 32], answer: Vec::new(), expires_at };
+        assert_eq!(memory.keep(&scope, &receipt, now).await.unwrap(), Written::Done);
+    }
+    stage.worker.round().await.unwrap();
+    assert_eq!(memory.receipts().len(), 1_100);
+    stage.world.environment.pass(Duration::from_secs(61));
+    stage.worker.round().await.unwrap();
+    assert_eq!(memory.receipts().len(), 1);
+    stage.world.environment.pass(Duration::from_secs(600));
+    stage.worker.round().await.unwrap();
+    assert!(memory.receipts().is_empty());
+}
