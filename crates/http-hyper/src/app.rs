@@ -12,6 +12,7 @@ use hyper::{Method, header, http::request::Parts};
 use crate::{
     api::{API, HEALTH, Needs, Operation},
     conditions::Known,
+    cursor::Sealer,
     gate::Gate,
     idempotency::{Desk, Once, Request},
     limits::Limits,
@@ -24,12 +25,31 @@ use crate::{
     service::{Door, Site, Visit},
 };
 
+/// What the API stands on.
+pub struct Backing {
+    /// The use cases of sessions.
+    pub sessions: Sessions,
+    /// The use cases of keys.
+    pub keys: ApiKeys,
+    /// Says who is asking.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Where answers are kept.
+    pub receipts: Arc<dyn ReceiptStore>,
+    /// The clock, and new names.
+    pub environment: Arc<dyn Environment>,
+    /// Says what can be relied on.
+    pub readiness: Arc<dyn Readiness>,
+    /// What cursors are sealed with; the same at all routers that answer for one another.
+    pub cursor_secret: [u8; 32],
+}
+
 /// What handlers reach.
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
     pub(crate) keys: ApiKeys,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) readiness: Arc<dyn Readiness>,
+    pub(crate) sealer: Sealer,
 }
 
 /// The API over the domain's use cases.
@@ -38,29 +58,22 @@ pub struct Api {
     resources: Arc<Resources>,
     gate: Arc<Gate>,
     desk: Arc<Desk>,
-    environment: Arc<dyn Environment>,
 }
 
 impl Api {
     /// The API over these.
-    pub fn new(
-        sessions: Sessions,
-        keys: ApiKeys,
-        authenticator: Arc<dyn Authenticator>,
-        receipts: Arc<dyn ReceiptStore>,
-        environment: Arc<dyn Environment>,
-        readiness: Arc<dyn Readiness>,
-    ) -> Self {
+    pub fn new(backing: Backing) -> Self {
+        let environment = backing.environment;
         Self {
+            gate: Arc::new(Gate::new(backing.authenticator)),
+            desk: Arc::new(Desk::new(backing.receipts, environment.clone())),
             resources: Arc::new(Resources {
-                sessions,
-                keys,
-                environment: environment.clone(),
-                readiness,
+                sessions: backing.sessions,
+                keys: backing.keys,
+                environment,
+                readiness: backing.readiness,
+                sealer: Sealer::new(&backing.cursor_secret),
             }),
-            gate: Arc::new(Gate::new(authenticator)),
-            desk: Arc::new(Desk::new(receipts, environment.clone())),
-            environment,
         }
     }
 
@@ -79,7 +92,7 @@ impl Api {
         let routes = Routes::of(rows);
         let (gate, desk) = (self.gate.clone(), self.desk.clone());
         let site = ApiSite { routes, gate, desk, resources: self.resources.clone() };
-        Door::new(Arc::new(site), self.environment.clone(), limits)
+        Door::new(Arc::new(site), self.resources.environment.clone(), limits)
     }
 }
 

@@ -1,22 +1,45 @@
 //! Where a list goes on, as text that only we write: a version, the place, and a seal.
 //!
-//! The seal also covers which list it is: its name, its organization and what was looked for. So a
-//! cursor from one list is no cursor of another. It keeps honest callers from building cursors by
-//! hand; it holds no secret yet.
+//! The seal (HMAC-SHA256) also covers which list it is: its name, its organization and what was looked
+//! for. So a cursor from one list is no cursor of another, and nobody makes one by hand. Routers over
+//! one database share its key; the place itself is in the clear, for it is the caller's own.
 
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{OrganizationId, Timestamp};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// Grows when the shape of a place or of what is sealed does.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const PLACE: usize = 1 + 8 + 16;
-const SEAL: usize = 8;
+const SEAL: usize = 16;
+
+/// What cursors are sealed with.
+#[derive(Clone)]
+pub(crate) struct Sealer(Arc<hmac::Key>);
+
+impl Sealer {
+    /// With this secret.
+    pub(crate) fn new(secret: &[u8; 32]) -> Self {
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
+    /// The list of this name. Without an organization there is nothing in it, and no cursor is given.
+    pub(crate) fn list(&self, name: &str, organization: Option<&OrganizationId>) -> List {
+        let list = List { sealer: self.clone(), what: b"berth cursor".to_vec() };
+        let list = list.narrowed("name", name);
+        list.narrowed("organization", organization.map_or("", OrganizationId::as_str))
+    }
+}
 
 /// A list that cursors belong to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct List(Vec<u8>);
+#[derive(Clone)]
+pub(crate) struct List {
+    sealer: Sealer,
+    what: Vec<u8>,
+}
 
 /// A place in a list that runs from the newest to the oldest: what stands there was made at this
 /// moment and has this name.
@@ -27,27 +50,29 @@ pub(crate) struct Place {
 }
 
 impl List {
-    /// The list of this name. Without an organization there is nothing in it, and no cursor is given.
-    pub(crate) fn new(name: &str, organization: Option<&OrganizationId>) -> Self {
-        let list = Self(b"berth cursor".to_vec()).narrowed("name", name);
-        list.narrowed("organization", organization.map_or("", OrganizationId::as_str))
-    }
-
     /// That of it which meets this condition; conditions come in one order.
     pub(crate) fn narrowed(mut self, condition: &str, value: &str) -> Self {
         for part in [condition, value] {
             // With its length, so that no two lists read the same.
-            self.0.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            self.0.extend_from_slice(part.as_bytes());
+            self.what.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            self.what.extend_from_slice(part.as_bytes());
         }
         self
     }
 
     fn seal(&self, place: &[u8]) -> [u8; SEAL] {
-        let hash = Sha256::new().chain_update(place).chain_update(&self.0).finalize();
+        let mut context = hmac::Context::with_key(&self.sealer.0);
+        context.update(place);
+        context.update(&self.what);
         let mut seal = [0; SEAL];
-        seal.copy_from_slice(&hash[..SEAL]);
+        seal.copy_from_slice(&context.sign().as_ref()[..SEAL]);
         seal
+    }
+}
+
+impl std::fmt::Debug for List {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "List({:?})", String::from_utf8_lossy(&self.what))
     }
 }
 
@@ -82,7 +107,7 @@ mod tests {
     use super::*;
 
     fn list(name: &str, organization: &str) -> List {
-        List::new(name, OrganizationId::parse(organization).as_ref())
+        Sealer::new(&[1; 32]).list(name, OrganizationId::parse(organization).as_ref())
     }
 
     #[test]
@@ -97,6 +122,7 @@ mod tests {
             list("sessions", ""),
             mine.clone().narrowed("status", "working"),
             mine.narrowed("", ""),
+            Sealer::new(&[2; 32]).list("sessions", OrganizationId::parse("acme").as_ref()),
         ] {
             assert_eq!(read(&other, &text), None, "{other:?}");
         }
@@ -107,7 +133,7 @@ mod tests {
         let all = list("sessions", "acme");
         let one = all.clone().narrowed("label", "a").narrowed("status", "b");
         let other = all.narrowed("label", "a\0status\0b");
-        assert_ne!(one, other);
+        assert_ne!(one.what, other.what);
     }
 
     #[test]

@@ -55,7 +55,7 @@ mod server;
 mod service;
 pub mod wire;
 
-pub use app::Api;
+pub use app::{Api, Backing};
 pub use limits::Limits;
 pub use node_tokens::NodeTokens;
 pub use nodes::NodeApi;

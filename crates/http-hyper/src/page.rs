@@ -9,7 +9,7 @@ const MOST: u32 = 200;
 const USUAL: u32 = 50;
 
 /// Which page of which list is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Page {
     /// At most so many on it.
     pub(crate) limit: u32,

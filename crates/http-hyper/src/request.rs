@@ -11,6 +11,7 @@ use crate::{
     api::{Intake, Needs, Operation},
     app::Resources,
     conditions::Expected,
+    cursor::List,
     fields::Fields,
     idempotency::{Kept, Named, Once},
     payload::{JSON, MERGE_PATCH, Payload},
@@ -128,6 +129,14 @@ impl Context {
     /// 401 on an endpoint that needs nothing: nobody was asked there.
     pub(crate) fn caller(&self) -> Result<&Caller> {
         self.caller.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
+    }
+
+    /// The caller's list of this name, all of it.
+    ///
+    /// # Errors
+    /// As [`Self::caller`].
+    pub(crate) fn list(&self, name: &str) -> Result<List> {
+        Ok(self.app.sealer.list(name, self.caller()?.organization.as_ref()))
     }
 
     /// A path parameter.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
 use domain::{ApiKeys, Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
 use gateway_client::Client;
-use http_hyper::{Api, NodeApi};
+use http_hyper::{Api, Backing, NodeApi};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::Database;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub(crate) login: Option<Arc<JwtVerifier>>,
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
+    /// Shared by all routers over the database.
+    pub(crate) cursor_secret: [u8; 32],
     /// Cancelled when the process is told to end.
     pub(crate) ending: CancellationToken,
 }
@@ -38,7 +40,7 @@ pub(crate) struct Parts {
 
 /// The parts over what was found.
 pub(crate) fn assemble(found: Found) -> Result<Parts> {
-    let Found { database, machine, login, tokens, deadlines, ending } = found;
+    let Found { database, machine, login, tokens, deadlines, cursor_secret, ending } = found;
     let words = tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
     let words = http_hyper::NodeTokens::new(words);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
@@ -55,14 +57,15 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
     let needs = Arc::new(Needs { database, login, ending });
     Ok(Parts {
-        api: Api::new(
-            adapters.sessions(),
-            adapters.keys(),
-            door,
-            adapters.store.clone(),
-            machine.clone(),
-            needs,
-        ),
+        api: Api::new(Backing {
+            sessions: adapters.sessions(),
+            keys: adapters.keys(),
+            authenticator: door,
+            receipts: adapters.store.clone(),
+            environment: machine.clone(),
+            readiness: needs,
+            cursor_secret,
+        }),
         nodes: NodeApi::new(adapters.nodes(), words, machine),
         worker: adapters.worker(),
     })

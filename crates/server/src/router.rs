@@ -64,7 +64,16 @@ impl Router {
         };
         let ending = CancellationToken::new();
         let deadlines = config.deadlines;
-        let found = Found { database, machine, login, tokens, deadlines, ending: ending.clone() };
+        let cursor_secret = database.secret("cursor", rand::random()).await?;
+        let found = Found {
+            database,
+            machine,
+            login,
+            tokens,
+            deadlines,
+            cursor_secret,
+            ending: ending.clone(),
+        };
         let parts = assemble(found)?;
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));

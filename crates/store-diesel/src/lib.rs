@@ -19,6 +19,7 @@ mod receipts;
 mod retirements;
 mod schema;
 mod scope;
+mod secrets;
 mod session_row;
 mod sessions;
 mod sqlite;

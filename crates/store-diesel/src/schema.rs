@@ -95,6 +95,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    secrets (name) {
+        name -> Text,
+        value -> Binary,
+    }
+}
+
+diesel::table! {
     gateways (id) {
         id -> Text,
         address -> Text,

@@ -4,7 +4,7 @@ use domain::{ApiKey, ApiKeys, Error, NewApiKey, Violation};
 
 use crate::{
     conditions::Expected,
-    cursor::{List, Place},
+    cursor::Place,
     page::Page,
     problem::Result,
     reply::Reply,
@@ -14,9 +14,8 @@ use crate::{
 
 /// The store knows them all at once, for an organization has few; only the answer comes in pages.
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
-    let caller = cx.caller()?.clone();
-    let list = List::new("api-keys", caller.organization.as_ref());
-    let page = cx.read(|input| Page::read(&mut input.query, list))?;
+    let (caller, all) = (cx.caller()?.clone(), cx.list("api-keys")?);
+    let page = cx.read(|input| Page::read(&mut input.query, all))?;
     let mut keys = cx.app.keys.list(&caller).await?;
     keys.retain(|key| page.after.is_none_or(|after| place(key) < after));
     let (keys, next_cursor) = page.cut(keys, place);

@@ -22,8 +22,8 @@ use crate::{
 };
 
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
-    let caller = cx.caller()?.clone();
-    let page = cx.read(|input| PageSpec::read(&mut input.query, caller.organization.as_ref()))?;
+    let (caller, all) = (cx.caller()?.clone(), cx.list("sessions")?);
+    let page = cx.read(|input| PageSpec::read(&mut input.query, all))?;
     let sessions = match page.wanted() {
         Some(wanted) => cx.app.sessions.list(&caller, &wanted).await?,
         None => Vec::new(),

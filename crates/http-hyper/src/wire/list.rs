@@ -1,7 +1,7 @@
 //! Pages of a list, newest first.
 
 use domain::{
-    GatewayId, OrganizationId, Session, SessionId, Status,
+    GatewayId, Session, SessionId, Status,
     ports::{Position, SessionFilter, SessionPage},
 };
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub struct ListView<T> {
 }
 
 /// Which sessions are asked for, and which page of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PageSpec {
     /// `None` when there can be no such session.
     filter: Option<SessionFilter>,
@@ -37,7 +37,8 @@ impl PageSpec {
         "status=working&status=failed&limit=20"
     }
 
-    pub(crate) fn read(query: &mut Query, organization: Option<&OrganizationId>) -> Self {
+    /// Of this list, by the query.
+    pub(crate) fn read(query: &mut Query, list: List) -> Self {
         let named = query.text("gatewayId");
         let gateway = named.as_deref().map(GatewayId::parse);
         let filter = SessionFilter {
@@ -51,9 +52,7 @@ impl PageSpec {
             .chain(filter.label.as_deref().map(|label| ("label", label)))
             .chain(named.as_deref().map(|gateway| ("gatewayId", gateway)))
             .chain(filter.phone.as_deref().map(|phone| ("phoneNumber", phone)));
-        let list = conditions.fold(List::new("sessions", organization), |list, (name, value)| {
-            list.narrowed(name, value)
-        });
+        let list = conditions.fold(list, |list, (name, value)| list.narrowed(name, value));
         // A node that cannot be has no sessions; as everywhere, that is no fault.
         let filter = (gateway != Some(None)).then_some(filter);
         Self { filter, page: Page::read(query, list) }

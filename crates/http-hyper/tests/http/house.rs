@@ -15,7 +15,7 @@ use domain::{
     ports::{Authenticator, Backlog, Bell, Credential, Refused},
     testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
-use http_hyper::{Api, Check, Door, Drained, Limits, Readiness, serve};
+use http_hyper::{Api, Backing, Check, Door, Drained, Limits, Readiness, serve};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -58,9 +58,7 @@ impl House {
         };
         let world = World::with_changes(environment.clone(), gateway, memory, bell(&hand)).await;
         let (doorman, checks) = (Arc::new(Doorman::default()), Arc::new(Checks::default()));
-        let (sessions, keys) = (world.sessions.clone(), world.keys.clone());
-        let receipts = Arc::new(world.memory.clone());
-        let api = Api::new(sessions, keys, doorman.clone(), receipts, environment, checks.clone());
+        let api = another_router(&world, &doorman, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
         Self { world, hand, doorman, checks, api, address, stop, served }
     }
@@ -136,6 +134,19 @@ impl House {
         self.stop.cancel();
         timeout(GENEROUS, self.served).await.expect("it stops in time").unwrap()
     }
+}
+
+/// The API over a world, as another router over the same stores would be.
+pub(crate) fn another_router(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks>) -> Api {
+    Api::new(Backing {
+        sessions: world.sessions.clone(),
+        keys: world.keys.clone(),
+        authenticator: doorman.clone(),
+        receipts: Arc::new(world.memory.clone()),
+        environment: world.environment.clone(),
+        readiness: checks.clone(),
+        cursor_secret: [7; 32],
+    })
 }
 
 /// Opens a door on a free port.

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::{
     client::{Answer, BOTH, Version, ask, send},
     hand::Hand,
-    house::{House, listen},
+    house::{House, another_router, listen},
     walk::{body, missing, path, ready_for},
 };
 
@@ -306,15 +306,7 @@ async fn while_it_is_under_way_it_is_not_begun_again() {
 #[tokio::test]
 async fn of_two_routers_one_does_it_and_both_say_so() {
     let house = House::open().await;
-    let receipts = Arc::new(house.world.memory.clone());
-    let other = http_hyper::Api::new(
-        house.world.sessions.clone(),
-        house.world.keys.clone(),
-        house.doorman.clone(),
-        receipts,
-        house.world.environment.clone(),
-        house.checks.clone(),
-    );
+    let other = another_router(&house.world, &house.doorman, &house.checks);
     let (other, _stop, _served) = listen(other.public(Limits::default())).await;
     let body = json!({ "label": "once" });
     let requests: Vec<_> = (0..100)

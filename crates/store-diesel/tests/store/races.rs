@@ -102,6 +102,22 @@ async fn a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers(place: 
     assert_eq!(boots, (1..=8).collect());
 }
 
+async fn whoever_asks_for_a_secret_gets_the_same(place: Place) {
+    let stores = [place.open().await, place.open().await];
+    let asked = (0..8_u8).map(|n| {
+        let store = stores[usize::from(n) % 2].clone();
+        tokio::spawn(async move { store.secret("test", [n; 32]).await })
+    });
+    let mut secrets = BTreeSet::new();
+    for secret in asked.collect::<Vec<_>>() {
+        secrets.insert(secret.await.expect("no panic").expect("a secret"));
+    }
+    let later = place.open().await.secret("test", [99; 32]).await.expect("a secret");
+    assert_eq!(secrets, [later].into());
+    let other = stores[0].secret("other", [7; 32]).await.expect("a secret");
+    assert_eq!(other, [7; 32]);
+}
+
 async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
     let environment = TestEnvironment::new();
     let store = place.open().await;
@@ -160,6 +176,7 @@ on_both!(
     two_takers_never_get_the_same_session,
     of_many_updates_from_one_version_one_happens,
     a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers,
+    whoever_asks_for_a_secret_gets_the_same,
     many_writers_and_readers_at_once_all_succeed,
     a_caller_that_goes_away_leaves_its_write_whole,
     waking_more_sessions_than_a_statement_takes_wakes_them_all,

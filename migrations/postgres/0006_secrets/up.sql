@@ -1,0 +1,5 @@
+-- What all routers over this database know and nobody else does. Each is made by the first that needs it.
+CREATE TABLE secrets (
+    name text COLLATE "C" NOT NULL PRIMARY KEY,
+    value bytea NOT NULL
+);
