@@ -77,6 +77,9 @@ impl Stack {
             ("BERTH_GATEWAY_DATA", folder.path().join("gateway").display().to_string()),
             ("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local(chat))),
             ("BERTH_LOG_FORMAT", "text".to_owned()),
+            // What is tried, or measured, here is not how much is let through.
+            ("BERTH_CREDENTIAL_RATE", "0".to_owned()),
+            ("BERTH_ORGANIZATION_RATE", "0".to_owned()),
         ];
         settings.extend_from_slice(extra);
         let mut simulator = Command::new(programs.program("whatsapp-sim"));

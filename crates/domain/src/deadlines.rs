@@ -1,6 +1,8 @@
-//! How long things may take before berth stops waiting for them.
+//! How long things may take before berth stops waiting for them, and how often they may be begun.
 
 use std::time::Duration;
+
+use crate::Quota;
 
 /// Every deadline of a session's life. The defaults are what the API promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub struct Deadlines {
     pub lease_margin: Duration,
     /// How often a node beats.
     pub beat: Duration,
+    /// How many attempts at linking a session may begin; `None` for any number. WhatsApp bans numbers
+    /// that try too often.
+    pub pairings: Option<Quota>,
 }
 
 impl Default for Deadlines {
@@ -33,11 +38,20 @@ impl Default for Deadlines {
             lease: Duration::from_secs(30),
             lease_margin: Duration::from_secs(10),
             beat: Duration::from_secs(5),
+            pairings: Self::pairings_an_hour(10),
         }
     }
 }
 
 impl Deadlines {
+    /// So many attempts at linking in an hour; any number when it is 0.
+    pub const fn pairings_an_hour(count: u32) -> Option<Quota> {
+        match count {
+            0 => None,
+            count => Some(Quota { name: "pairing", count, window: Duration::from_secs(3600) }),
+        }
+    }
+
     /// How long a node must be silent before its sessions count as closed.
     pub fn silence(&self) -> Duration {
         self.lease + self.lease_margin

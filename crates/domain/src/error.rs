@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use crate::ports::{BoxError, PortError};
+use crate::{
+    Quota,
+    ports::{BoxError, PortError},
+};
 
 /// What a use case answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -62,9 +65,11 @@ pub enum Error {
     /// The thing is not at the version the caller expects.
     #[error("the resource has changed")]
     PreconditionFailed,
-    /// Too many requests.
+    /// Too much of something in too short a time.
     #[error("too many requests")]
     RateLimited {
+        /// Of what, and how much there may be.
+        quota: Quota,
         /// When to ask again.
         retry_after: Duration,
     },

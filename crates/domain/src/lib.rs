@@ -54,6 +54,7 @@ pub mod gateway;
 mod id;
 mod pairing;
 pub mod ports;
+mod quota;
 mod receipt;
 pub mod reconcile;
 mod retirement;
@@ -74,6 +75,7 @@ pub use gateway::{
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
+pub use quota::Quota;
 pub use receipt::{Clerk, Receipt, Slot};
 pub use retirement::Retirement;
 pub use session::{

@@ -23,6 +23,7 @@ use crate::{
     request::{Context, Input},
     routes::{Hit, Routes},
     service::{Door, Site, Visit},
+    throttle::Rates,
 };
 
 /// What the API stands on.
@@ -41,6 +42,8 @@ pub struct Backing {
     pub readiness: Arc<dyn Readiness>,
     /// What cursors are sealed with; the same at all routers that answer for one another.
     pub cursor_secret: [u8; 32],
+    /// How much is let through.
+    pub rates: Rates,
 }
 
 /// What handlers reach.
@@ -65,7 +68,7 @@ impl Api {
     pub fn new(backing: Backing) -> Self {
         let environment = backing.environment;
         Self {
-            gate: Arc::new(Gate::new(backing.authenticator)),
+            gate: Arc::new(Gate::new(backing.authenticator, backing.rates)),
             desk: Arc::new(Desk::new(backing.receipts, environment.clone())),
             resources: Arc::new(Resources {
                 sessions: backing.sessions,
@@ -114,7 +117,7 @@ impl Site for ApiSite {
         };
         let routine = row.needs == Needs::Nothing;
         visit.notes.route(Route { template: row.path, operation: row.name, routine });
-        let caller = self.gate.admit(row.needs, &visit.head.headers, &visit.notes).await?; // 401, 403
+        let caller = self.gate.admit(row.needs, &visit.head.headers, &visit.notes).await?; // 401, 403, 429
         let head = visit.take_head();
         let mut input = Input::of(row, &head, &mut visit.payload).await?; // 400, 408, 413, 415
         let once = self.once(row, &head, caller.as_ref(), &mut input)?;

@@ -11,25 +11,31 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::{api::Needs, problem::Result, record::Notes};
+use crate::{
+    api::Needs,
+    problem::Result,
+    record::Notes,
+    throttle::{Rates, Throttle},
+};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Lets callers in.
 pub(crate) struct Gate {
     authenticator: Arc<dyn Authenticator>,
+    throttle: Throttle,
 }
 
 impl Gate {
-    pub(crate) fn new(authenticator: Arc<dyn Authenticator>) -> Self {
-        Self { authenticator }
+    pub(crate) fn new(authenticator: Arc<dyn Authenticator>, rates: Rates) -> Self {
+        Self { authenticator, throttle: Throttle::new(rates) }
     }
 
     /// The caller, when the operation asks for one.
     ///
     /// # Errors
-    /// 401, one answer for every cause; 403 when the caller lacks what the operation needs; 503 when
-    /// nobody can say now who it is.
+    /// 401, one answer for every cause; 429 when it asks too often; 403 when it lacks what the
+    /// operation needs; 503 when nobody can say now who it is.
     pub(crate) async fn admit(
         &self,
         needs: Needs,
@@ -50,6 +56,7 @@ impl Gate {
             Err(Refused::Unavailable(source)) => return Err(Error::unavailable(source).into()),
         };
         notes.caller(&caller);
+        self.throttle.count(&caller)?;
         needs.met_by(&caller)?;
         Ok(Some(caller))
     }

@@ -53,6 +53,7 @@ mod request_id;
 mod routes;
 mod server;
 mod service;
+mod throttle;
 pub mod wire;
 
 pub use app::{Api, Backing};
@@ -62,3 +63,4 @@ pub use nodes::NodeApi;
 pub use readiness::{Check, Readiness};
 pub use server::{Drained, serve};
 pub use service::Door;
+pub use throttle::Rates;

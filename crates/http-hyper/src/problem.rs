@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Violation, ports::BoxError};
+use domain::{Error, Quota, Violation, ports::BoxError};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -42,6 +42,10 @@ pub(crate) enum Problem {
     Panicked(#[source] BoxError),
 }
 
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const NOTHING: HeaderValue = HeaderValue::from_static("");
+
 /// How many faults one answer names; a body of nothing but faults must not make a larger answer.
 const MOST_FAULTS: usize = 100;
 
@@ -58,14 +62,14 @@ impl Problem {
 
     /// The answer.
     pub(crate) fn reply(&self) -> Reply {
-        let Wording { status, code, details, retry_after, header } = self.wording();
+        let Wording { status, code, details, retry_after, headers } = self.wording();
         let error = json!({ "code": code, "message": self.to_string(), "details": details });
         let body = json!({ "error": error }).to_string();
         let mut reply = Reply::of(status, "application/json", body);
         if let Some(wait) = retry_after {
             reply = reply.with(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
-        if let Some((name, value)) = header {
+        for (name, value) in headers {
             reply = reply.with(name, value);
         }
         reply
@@ -121,8 +125,9 @@ fn of_domain(error: &Error) -> Wording {
         Error::PreconditionFailed => {
             Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }
-        Error::RateLimited { retry_after } => {
-            Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited").after(*retry_after)
+        Error::RateLimited { quota, retry_after } => {
+            let wording = Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited");
+            wording.after(*retry_after).quota(quota, *retry_after)
         }
         Error::NotImplemented => Wording::new(Status::NOT_IMPLEMENTED, "not_implemented"),
         Error::Unavailable { retry_after, source: _ } => {
@@ -146,20 +151,31 @@ struct Wording {
     code: &'static str,
     details: Map<String, Value>,
     retry_after: Option<Duration>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Wording {
     fn new(status: StatusCode, code: &'static str) -> Self {
-        Self { status, code, details: Map::new(), retry_after: None, header: None }
+        Self { status, code, details: Map::new(), retry_after: None, headers: Vec::new() }
     }
 
     fn after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    fn header(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { header: Some((name, value)), ..self }
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// As the draft `RateLimit header fields for HTTP` of the IETF has it: which quota, and that
+    /// nothing of it is left for so many seconds.
+    fn quota(self, quota: &Quota, wait: Duration) -> Self {
+        let Quota { name, count, window } = quota;
+        let (window, wait) = (window.as_secs(), whole_seconds(wait));
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(NOTHING);
+        self.header(RATE_LIMIT_POLICY, value(format!("\"{name}\";q={count};w={window}")))
+            .header(RATE_LIMIT, value(format!("\"{name}\";r=0;t={wait}")))
     }
 
     fn detail(mut self, name: &str, value: Value) -> Self {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
 use domain::{ApiKeys, Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
 use gateway_client::Client;
-use http_hyper::{Api, Backing, NodeApi};
+use http_hyper::{Api, Backing, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::Database;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ pub(crate) struct Found {
     pub(crate) login: Option<Arc<JwtVerifier>>,
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) rates: Rates,
     /// Shared by all routers over the database.
     pub(crate) cursor_secret: [u8; 32],
     /// Cancelled when the process is told to end.
@@ -40,7 +41,7 @@ pub(crate) struct Parts {
 
 /// The parts over what was found.
 pub(crate) fn assemble(found: Found) -> Result<Parts> {
-    let Found { database, machine, login, tokens, deadlines, cursor_secret, ending } = found;
+    let Found { database, machine, login, tokens, deadlines, rates, cursor_secret, ending } = found;
     let words = tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
     let words = http_hyper::NodeTokens::new(words);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
@@ -65,6 +66,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
             environment: machine.clone(),
             readiness: needs,
             cursor_secret,
+            rates,
         }),
         nodes: NodeApi::new(adapters.nodes(), words, machine),
         worker: adapters.worker(),

@@ -1,6 +1,6 @@
 //! What the operator's settings come to, checked: everything behind this file may trust it.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use auth::{ClaimPaths, ConfigError, Pointer, Source};
 use domain::GatewayId;
@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) login: auth::Config,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
+    pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
 
@@ -108,7 +109,11 @@ impl Config {
             },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
-            deadlines: deadlines(&settings.deadlines)?,
+            deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
+            rates: http_hyper::Rates {
+                credential: rate("credential_rate", settings.limits.credential_rate, 6_000)?,
+                organization: rate("organization_rate", settings.limits.organization_rate, 12_000)?,
+            },
             log: Log::check(settings.log)?,
         })
     }
@@ -187,10 +192,16 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
+/// Each is a moment in the session's row.
+const MOST_PAIRINGS: u32 = 1_000;
+
 /// A request as a whole takes little longer.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
 
-fn deadlines(settings: &settings::Deadlines) -> Result<domain::Deadlines, Invalid> {
+fn deadlines(
+    settings: &settings::Deadlines,
+    pairings: Option<settings::Count>,
+) -> Result<domain::Deadlines, Invalid> {
     let of = |name, given: &Option<String>, default: Duration| match given {
         None => Ok(default),
         Some(text) => span::duration(text).ok_or_else(|| {
@@ -203,11 +214,33 @@ fn deadlines(settings: &settings::Deadlines) -> Result<domain::Deadlines, Invali
         let reason = format!("no request waits longer than {} s", LONGEST_LOGOUT.as_secs());
         return Err(Invalid::setting("logout_deadline", reason));
     }
+    let pairings = rate("pairing_rate", pairings, 10)?.map_or(0, NonZeroU32::get);
+    if pairings > MOST_PAIRINGS {
+        let reason = format!("every attempt is remembered for an hour: at most {MOST_PAIRINGS}");
+        return Err(Invalid::setting("pairing_rate", reason));
+    }
     Ok(domain::Deadlines {
         logout,
+        pairings: domain::Deadlines::pairings_an_hour(pairings),
         retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
         ..usual
     })
+}
+
+/// A number of things in a while; `None` is any number.
+fn rate(
+    name: &str,
+    given: Option<settings::Count>,
+    default: u32,
+) -> Result<Option<NonZeroU32>, Invalid> {
+    let count = match given {
+        None => default,
+        Some(settings::Count(text)) => text.trim().parse().map_err(|_| {
+            let reason = format!("{text:?} is not a whole number; 0 is any number");
+            Invalid::setting(name, reason)
+        })?,
+    };
+    Ok(NonZeroU32::new(count))
 }
 
 /// The variable wins over the file's tables as a whole, for a mixture of both would be nobody's

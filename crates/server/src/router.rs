@@ -71,6 +71,7 @@ impl Router {
             login,
             tokens,
             deadlines,
+            rates: config.rates,
             cursor_secret,
             ending: ending.clone(),
         };

@@ -19,6 +19,7 @@ macro_rules! table {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Args, Deserialize)]
         #[serde(default, deny_unknown_fields)]
+        #[allow(clippy::struct_field_names, reason = "settings are called what operators call them")]
         pub(crate) struct $name {
             $($(#[$about])* pub(crate) $field: Option<$kind>,)*
         }
@@ -123,6 +124,21 @@ table!(
 );
 
 table!(
+    /// How much is let through; 0 for any number. Requests are counted by each berth for itself.
+    Limits {
+        /// Requests of one API key or person in a minute [default: 6000]
+        #[arg(long, env = "BERTH_CREDENTIAL_RATE", value_name = "COUNT")]
+        credential_rate: Count,
+        /// Requests of one organization in a minute [default: 12000]
+        #[arg(long, env = "BERTH_ORGANIZATION_RATE", value_name = "COUNT")]
+        organization_rate: Count,
+        /// Attempts at linking that one session may begin in an hour [default: 10]
+        #[arg(long, env = "BERTH_PAIRING_RATE", value_name = "COUNT")]
+        pairing_rate: Count,
+    }
+);
+
+table!(
     /// The log, on standard error.
     Logging {
         /// What to log, as an env-filter such as `info,store_diesel=debug` [default: info]
@@ -148,6 +164,8 @@ pub(crate) struct Settings {
     pub(crate) local_gateway: LocalGateway,
     #[command(flatten)]
     pub(crate) deadlines: Deadlines,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     #[command(flatten)]
     pub(crate) log: Logging,
     /// The flag and the variable; the file has [`Self::gateway`] instead.
@@ -192,6 +210,7 @@ impl Settings {
             login: self.login.or(other.login),
             local_gateway: self.local_gateway.or(other.local_gateway),
             deadlines: self.deadlines.or(other.deadlines),
+            limits: self.limits.or(other.limits),
             log: self.log.or(other.log),
             remote: self.remote.or(other.remote),
             gateway: other.gateway,
@@ -233,6 +252,22 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
+/// A number: an integer in the file, still any text from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Count(pub(crate) String);
+
+impl From<String> for Count {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer).map(|count| Self(count.to_string()))
+    }
+}
+
 /// Whether a value says anything.
 trait Value {
     fn is_blank(&self) -> bool;
@@ -245,6 +280,12 @@ impl Value for String {
 }
 
 impl Value for Switch {
+    fn is_blank(&self) -> bool {
+        self.0.is_blank()
+    }
+}
+
+impl Value for Count {
     fn is_blank(&self) -> bool {
         self.0.is_blank()
     }

@@ -129,6 +129,7 @@ impl State {
             desired: Desired::parse(&self.desired).ok_or("sessions.desired")?,
             pairing: document.pairing.map(Into::into),
             unlink: document.unlink.map(Into::into),
+            pairings: document.pairings.into_iter().map(Timestamp::from_millis).collect(),
             restarts: document.restarts,
             epoch: counter(self.epoch).ok_or("sessions.epoch")?,
         })
@@ -157,6 +158,7 @@ fn wanted_document(wanted: &Wanted) -> WantedDocument {
     WantedDocument {
         pairing: wanted.pairing.as_ref().map(Into::into),
         unlink: wanted.unlink.as_ref().map(Into::into),
+        pairings: wanted.pairings.iter().map(|at| at.millis()).collect(),
         restarts: wanted.restarts,
     }
 }

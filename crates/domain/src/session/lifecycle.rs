@@ -54,7 +54,8 @@ impl Session {
     /// what is asked. With a phone, a code to type is made besides the QR codes.
     ///
     /// # Errors
-    /// A conflict when a device is linked, or still being unlinked.
+    /// A conflict when a device is linked, or still being unlinked; *rate limited* when too many
+    /// attempts were begun.
     pub fn pair(
         mut self,
         phone: Option<&Phone>,
@@ -79,11 +80,13 @@ impl Session {
                 if asked && !over {
                     return Ok(None);
                 }
+                count_pairing(&mut self.wanted.pairings, now, deadlines)?;
                 self.seen.reason = None;
                 under_way.phone = Some(phone.as_str().to_owned());
                 under_way.request = epoch;
             }
             (none @ None, phone) => {
+                count_pairing(&mut self.wanted.pairings, now, deadlines)?;
                 let phone = phone.map(|p| p.as_str().to_owned());
                 *none = Some(PairingWanted { attempt: epoch, phone, request: epoch });
                 self.seen.pairing = None;
@@ -211,6 +214,17 @@ impl Session {
             }),
         }
     }
+}
+
+/// A QR code is shown or a code made for one more reason.
+fn count_pairing(
+    earlier: &mut Vec<Timestamp>,
+    now: Timestamp,
+    deadlines: &Deadlines,
+) -> Result<()> {
+    let Some(quota) = deadlines.pairings else { return Ok(()) };
+    let counted = quota.count_in(earlier, now);
+    counted.map_err(|retry_after| Error::RateLimited { quota, retry_after })
 }
 
 impl Seen {

@@ -15,7 +15,7 @@ use domain::{
     ports::{Authenticator, Backlog, Bell, Credential, Refused},
     testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
-use http_hyper::{Api, Backing, Check, Door, Drained, Limits, Readiness, serve};
+use http_hyper::{Api, Backing, Check, Door, Drained, Limits, Rates, Readiness, serve};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -138,7 +138,12 @@ impl House {
 
 /// The API over a world, as another router over the same stores would be.
 pub(crate) fn another_router(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks>) -> Api {
-    Api::new(Backing {
+    Api::new(backing(world, doorman, checks))
+}
+
+/// What an API over this world stands on.
+pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks>) -> Backing {
+    Backing {
         sessions: world.sessions.clone(),
         keys: world.keys.clone(),
         authenticator: doorman.clone(),
@@ -146,7 +151,8 @@ pub(crate) fn another_router(world: &World, doorman: &Arc<Doorman>, checks: &Arc
         environment: world.environment.clone(),
         readiness: checks.clone(),
         cursor_secret: [7; 32],
-    })
+        rates: Rates::default(),
+    }
 }
 
 /// Opens a door on a free port.

@@ -21,5 +21,6 @@ mod idempotency;
 mod matrix;
 mod nodes;
 mod patches;
+mod rates;
 mod sessions;
 mod walk;

@@ -33,6 +33,22 @@ fn without_a_gateway_program_it_says_so_and_serves() {
 }
 
 #[test]
+fn the_rates_are_those_that_were_set() {
+    let folder = Folder::new();
+    let berth = folder.serve_with(&[("BERTH_CREDENTIAL_RATE", "3"), ("BERTH_PAIRING_RATE", "1")]);
+    let (one, other) = (folder.key("acme", &[]), folder.key("acme", &[]));
+    let ask = |key, method, path: &str| berth.ask("listen", method, path, Some(key));
+    let made = ask(&one, "POST", "/api/v1/sessions").json();
+    let path = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
+    assert_eq!(ask(&one, "GET", &format!("{path}/qr?wait=0")).status, 404, "it has begun");
+    assert_eq!(ask(&one, "POST", &format!("{path}:stop")).status, 200);
+    assert_eq!(ask(&one, "GET", &path).status, 429);
+    let pairing = ask(&other, "GET", &format!("{path}/qr?wait=0"));
+    assert_eq!(pairing.status, 429, "{}", pairing.body);
+    assert_eq!(ask(&other, "GET", &path).status, 200);
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_a_kill() {
     let folder = Folder::new();
     let key = folder.key("acme", &[]);
