@@ -63,6 +63,20 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// The right to look across organizations, which gives no scope in any. Only people have it: a key
+    /// belongs to one organization, whatever it carries.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for everybody but a person with the platform's own role.
+    pub fn may_operate(&self) -> Result<()> {
+        match self.actor {
+            Actor::User(_) if self.platform_admin => Ok(()),
+            _ => Err(Error::Forbidden),
+        }
+    }
+}
+
 impl Scope {
     /// The organization everything is looked up in.
     pub fn organization(&self) -> &OrganizationId {
@@ -136,6 +150,19 @@ mod tests {
         let mut admin = caller(Some("acme"), "none");
         admin.platform_admin = true;
         assert!(matches!(admin.may(Capability::Read), Err(Error::Forbidden)));
+    }
+
+    #[test]
+    fn only_a_person_with_the_platforms_role_looks_across_organizations() {
+        let mut admin = caller(None, "none");
+        assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
+        admin.platform_admin = true;
+        assert!(admin.may_operate().is_ok());
+        for actor in [Actor::Key(crate::KeyId::mint(1)), Actor::Operator, Actor::System] {
+            admin.actor = actor;
+            assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
+        }
+        assert!(matches!(caller(Some("acme"), "owner").may_operate(), Err(Error::Forbidden)));
     }
 
     #[test]

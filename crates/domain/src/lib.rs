@@ -46,12 +46,14 @@
 
 pub mod access;
 mod api_key;
+mod audit;
 mod caller;
 mod deadlines;
 mod error;
 mod event;
 pub mod gateway;
 mod id;
+mod operators;
 mod pairing;
 pub mod ports;
 mod quota;
@@ -65,6 +67,7 @@ mod time;
 
 pub use access::{Scope, found};
 pub use api_key::{ApiKey, ApiKeys, KeySpec, NewApiKey};
+pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
@@ -74,6 +77,7 @@ pub use gateway::{
     SnapshotReason,
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
+pub use operators::Operators;
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
 pub use quota::Quota;
 pub use receipt::{Clerk, Receipt, Slot};

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use crate::{
-    handlers::{api_keys, health, sessions},
+    handlers::{admin, api_keys, audit, health, sessions},
     problem::Result,
     reply::Reply,
     request::Context,
@@ -52,6 +52,11 @@ pub(crate) static API: &[Operation] = &[
         .takes(Intake::Json),
     get("/api/v1/api-keys/{key}", "api_key_view", Needs::ManageAll, &api_keys::view),
     delete("/api/v1/api-keys/{key}", "api_key_revoke", Needs::ManageAll, &api_keys::revoke),
+    get("/api/v1/audit", "audit_list", Needs::ManageAll, &audit::list)
+        .query(&["limit", "cursor", "session", "event"]),
+    get("/api/v1/admin/sessions", "admin_session_list", Needs::Platform, &admin::sessions).query(
+        &["limit", "cursor", "organizationId", "status", "label", "gatewayId", "phoneNumber"],
+    ),
 ];
 
 /// What probes ask, on every listener.
@@ -92,8 +97,11 @@ pub enum Needs {
     /// The capability `manage`.
     Manage,
     /// The capability `manage` over the whole organization: not confined to named sessions. For
-    /// what is made, and for keys, which name sessions that a confined caller must not learn of.
+    /// what is made, and for keys and events, which name sessions that a confined caller must not
+    /// learn of.
     ManageAll,
+    /// A person with the platform's own role. Keys are refused whatever they carry.
+    Platform,
 }
 
 /// What an endpoint takes in its body.
@@ -132,6 +140,7 @@ impl Needs {
             Self::Nothing => Ok(None),
             Self::Manage => caller.may(Capability::Manage).map(Some),
             Self::ManageAll => caller.may_throughout(Capability::Manage).map(Some),
+            Self::Platform => caller.may_operate().map(|()| None),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    ApiKeys, Caller, Sessions,
+    ApiKeys, Audit, Caller, Operators, Sessions,
     ports::{Authenticator, Environment, ReceiptStore},
 };
 use hyper::{Method, header, http::request::Parts};
@@ -32,6 +32,10 @@ pub struct Backing {
     pub sessions: Sessions,
     /// The use cases of keys.
     pub keys: ApiKeys,
+    /// The use cases of the audit trail.
+    pub audit: Audit,
+    /// The use cases of operators.
+    pub operators: Operators,
     /// Says who is asking.
     pub authenticator: Arc<dyn Authenticator>,
     /// Where answers are kept.
@@ -50,6 +54,8 @@ pub struct Backing {
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
     pub(crate) keys: ApiKeys,
+    pub(crate) audit: Audit,
+    pub(crate) operators: Operators,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) sealer: Sealer,
@@ -73,6 +79,8 @@ impl Api {
             resources: Arc::new(Resources {
                 sessions: backing.sessions,
                 keys: backing.keys,
+                audit: backing.audit,
+                operators: backing.operators,
                 environment,
                 readiness: backing.readiness,
                 sealer: Sealer::new(&backing.cursor_secret),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
-use domain::{ApiKeys, Deadlines, GatewayId, Nodes, SessionPorts, Sessions};
+use domain::{ApiKeys, Audit, Deadlines, GatewayId, Nodes, Operators, SessionPorts, Sessions};
 use gateway_client::Client;
 use http_hyper::{Api, Backing, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +61,8 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         api: Api::new(Backing {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
+            audit: Audit::new(adapters.store.clone()),
+            operators: Operators::new(adapters.store.clone()),
             authenticator: door,
             receipts: adapters.store.clone(),
             environment: machine.clone(),

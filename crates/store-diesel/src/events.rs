@@ -5,7 +5,7 @@ use diesel::{prelude::*, result::QueryResult};
 use diesel_async::RunQueryDsl;
 use domain::{
     Event, EventId, EventName, Fact, OrganizationId, Payload, Scope, SessionId, Timestamp,
-    ports::{EventLog, PortResult},
+    ports::{EventLog, EventPage, PortResult},
 };
 use serde_json::Value;
 
@@ -136,4 +136,41 @@ impl EventLog for Database {
         })
         .await
     }
+
+    async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
+        let owner = Owner::of(scope);
+        let before = page.before.as_ref().map_or_else(|| LAST.to_owned(), ToString::to_string);
+        let limit = i64::from(page.limit);
+        let session = page.filter.session.as_ref().map(ToString::to_string);
+        let name = page.filter.name.map(EventName::as_str);
+        self.run(|database| async move {
+            // Four statements rather than one with holes: each has its index.
+            macro_rules! load {
+                ($($narrowed:tt)*) => {
+                    with_conn!(database, read, |conn| {
+                        let rows: QueryResult<Vec<EventRow>> = scope::event_page(&owner, &before)
+                            $($narrowed)*
+                            .select(EventRow::as_select())
+                            .limit(limit)
+                            .load(conn)
+                            .await;
+                        rows
+                    })?
+                };
+            }
+            let rows = match (&session, name) {
+                (None, None) => load!(),
+                (Some(session), None) => load!(.filter(events::session.eq(session))),
+                (None, Some(name)) => load!(.filter(events::name.eq(name))),
+                (Some(session), Some(name)) => {
+                    load!(.filter(events::session.eq(session)).filter(events::name.eq(name)))
+                }
+            };
+            rows.into_iter().map(Event::try_from).collect()
+        })
+        .await
+    }
 }
+
+/// After every event's name.
+const LAST: &str = "evt_~";

@@ -6,7 +6,8 @@
 //! organizations, and no caller-facing store uses it.
 
 use diesel::{
-    dsl::{AsExprOf, auto_type},
+    dsl::{AsExprOf, Eq, auto_type, sql},
+    expression::SqlLiteral,
     prelude::*,
     sql_types::Bool,
 };
@@ -143,6 +144,19 @@ pub(crate) fn events_after<'a>(owner: &'a Owner, id: &'a str) -> _ {
         .order(events::id.asc())
 }
 
+/// The events before one, newest first. As above, a reach hides no event that tells of no session.
+#[auto_type(no_type_alias)]
+pub(crate) fn event_page<'a>(owner: &'a Owner, before: &'a str) -> _ {
+    let organization: &'a str = owner.organization.as_str();
+    let only: &'a [String] = owner.only.as_slice();
+    let everything: Flag = flag(owner.everything);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
+        .filter(events::id.lt(before))
+        .order(events::id.desc())
+}
+
 /// The organization's keys that were not revoked, newest first. A reach is about sessions and hides
 /// no key.
 #[auto_type(no_type_alias)]
@@ -201,6 +215,35 @@ pub(crate) fn receipt_of<'a>(owner: &'a Owner, slot: &'a [u8], request: &'a [u8]
 #[auto_type(no_type_alias)]
 pub(crate) fn any_session<'a>(id: &'a str) -> _ {
     sessions::table.filter(sessions::id.eq(id))
+}
+
+/// Sessions of all organizations after a place in the list, newest first. States the condition of the
+/// index for it, which no caller's statement does: see its migration.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_session_page<'a>(looked_for: &'a LookedFor, created_at: i64, id: &'a str) -> _ {
+    let statuses: &'a [String] = looked_for.statuses.as_slice();
+    let any_status: Flag = flag(looked_for.statuses.is_empty());
+    let any_label: Flag = flag(looked_for.label.is_none());
+    let any_gateway: Flag = flag(looked_for.gateway.is_none());
+    let any_phone: Flag = flag(looked_for.phone.is_none());
+    let label: Option<&'a str> = looked_for.label.as_deref();
+    let gateway: Option<&'a str> = looked_for.gateway.as_deref();
+    let phone: Option<&'a str> = looked_for.phone.as_deref();
+    let indexed: SqlLiteral<Bool> = sql::<Bool>("epoch >= 0");
+    sessions::table
+        .filter(indexed)
+        .filter(any_status.or(sessions::status.eq_any(statuses)))
+        .filter(any_label.nullable().or(sessions::label.eq(label)))
+        .filter(any_gateway.nullable().or(sessions::gateway.eq(gateway)))
+        .filter(any_phone.nullable().or(sessions::phone_number.eq(phone)))
+        .filter(sessions::created_at.le(created_at))
+        .filter(sessions::created_at.lt(created_at).or(sessions::id.lt(id)))
+        .order((sessions::created_at.desc(), sessions::id.desc()))
+}
+
+/// Those of one organization, whoever asks.
+pub(crate) fn belongs_to(organization: &str) -> Eq<sessions::organization, &str> {
+    sessions::organization.eq(organization)
 }
 
 /// The sessions whose time has come, earliest first.

@@ -5,7 +5,7 @@ use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
     Event, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
-    ports::{PortResult, SessionPage, SessionStore, Written},
+    ports::{PortResult, Registry, SessionPage, SessionStore, Written},
 };
 
 use crate::{
@@ -64,11 +64,7 @@ impl SessionStore for Database {
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
         let (owner, looked_for) = (Owner::of(scope), LookedFor::of(&page.filter));
-        let limit = i64::from(page.limit);
-        let (created_at, id) = match &page.after {
-            Some(position) => (position.created_at.millis(), position.id.to_string()),
-            None => (i64::MAX, String::new()),
-        };
+        let ((created_at, id), limit) = (place(page), i64::from(page.limit));
         self.run(|database| async move {
             let rows: Vec<SessionRow> = with_conn!(database, read, |conn| {
                 scope::session_page(&owner, &looked_for, created_at, &id)
@@ -144,6 +140,48 @@ impl SessionStore for Database {
             })
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Registry for Database {
+    async fn sessions(
+        &self,
+        organization: Option<&OrganizationId>,
+        page: &SessionPage,
+    ) -> PortResult<Vec<Session>> {
+        let organization = organization.map(ToString::to_string);
+        let (looked_for, limit) = (LookedFor::of(&page.filter), i64::from(page.limit));
+        let (created_at, id) = place(page);
+        self.run(|database| async move {
+            let rows: Vec<SessionRow> = match &organization {
+                Some(organization) => with_conn!(database, read, |conn| {
+                    scope::any_session_page(&looked_for, created_at, &id)
+                        .filter(scope::belongs_to(organization))
+                        .select(SessionRow::as_select())
+                        .limit(limit)
+                        .load(conn)
+                        .await
+                })?,
+                None => with_conn!(database, read, |conn| {
+                    scope::any_session_page(&looked_for, created_at, &id)
+                        .select(SessionRow::as_select())
+                        .limit(limit)
+                        .load(conn)
+                        .await
+                })?,
+            };
+            rows.into_iter().map(Session::try_from).collect()
+        })
+        .await
+    }
+}
+
+/// After which place a page begins. No place is a place before everything.
+fn place(page: &SessionPage) -> (i64, String) {
+    match &page.after {
+        Some(position) => (position.created_at.millis(), position.id.to_string()),
+        None => (i64::MAX, String::new()),
     }
 }
 

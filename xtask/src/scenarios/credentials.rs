@@ -45,6 +45,11 @@ pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, pair: &Pair, issuer:
         }
         Ok(())
     });
+    suite.run_on(
+        stack,
+        "the platform's own people see every organization, others their own",
+        |stack| reading_back(stack, pair),
+    );
     suite.run_on(stack, "a token that is not good is no credential", |stack| bad_tokens(stack));
     suite.run_on(stack, "unknown signing keys do not make a crowd at the issuer", |stack| {
         let before = issuer.fetched();
@@ -64,6 +69,33 @@ pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, pair: &Pair, issuer:
 /// Two credentials of one organization see the same.
 pub(super) fn same_sessions(one: &Api, other: &Api) -> Result<()> {
     ensure!(list(one)? == list(other)?, "they see different sessions");
+    Ok(())
+}
+
+fn reading_back(stack: &Stack, pair: &Pair) -> Result<()> {
+    let (a, b) = (Owned::create(&pair.a, "of A")?, Owned::create(&pair.b, "of B")?);
+    let nobody = Token::of(A, "none").with("org_id", Value::Null);
+    let platform = nobody.with("platform_role", json!("super_admin"));
+    let platform = stack.api.asked_by(Some(platform.sign()));
+    let ids = |path: &str, caller: &Api| -> Result<Vec<String>> {
+        let data = caller.get(path)?.expect(200)?.json()["data"].clone();
+        let id = |thing: &Value| thing["id"].as_str().map(str::to_owned);
+        Ok(data.as_array().context("a list")?.iter().filter_map(id).collect())
+    };
+    let every = ids("/api/v1/admin/sessions", &platform)?;
+    ensure!(every[..2] == [b.id.clone(), a.id.clone()], "not the newest of all: {every:?}");
+    let of_b = ids(&format!("/api/v1/admin/sessions?organizationId={B}"), &platform)?;
+    ensure!(of_b.contains(&b.id) && !of_b.contains(&a.id), "not B's: {of_b:?}");
+    platform.get(SESSIONS)?.expect_error(403, "forbidden")?;
+    pair.a.get("/api/v1/admin/sessions")?.expect_error(403, "forbidden")?;
+
+    let of_session = format!("/api/v1/audit?session={}", a.id);
+    ensure!(ids(&of_session, &pair.a)?.len() == 1, "its creation is not in the trail");
+    ensure!(ids(&of_session, &pair.b)?.is_empty(), "B reads A's trail");
+    a.delete()?;
+    b.delete()?;
+    let newest = pair.a.get(&of_session)?.expect(200)?.json()["data"][0]["event"].clone();
+    ensure!(newest == "session.deleted" || newest == "session.retired", "the newest is {newest}");
     Ok(())
 }
 

@@ -11,8 +11,8 @@ pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused};
 pub use environment::{Bell, Environment};
 pub use gateway::{Gateway, GatewayError};
 pub use store::{
-    ApiKeyStore, Backlog, EventLog, KeyDirectory, NodeStore, Position, ReceiptStore, SessionFilter,
-    SessionPage, SessionStore, Written,
+    ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, NodeStore, Position,
+    ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
 };
 
 /// Any error, for the log.

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::PortResult;
 use crate::{
-    ApiKey, Event, EventId, GatewayId, Held, KeyId, Node, Receipt, Retirement, Scope, Session,
-    SessionId, Slot, Status, Timestamp, Version,
+    ApiKey, Event, EventId, EventName, GatewayId, Held, KeyId, Node, OrganizationId, Receipt,
+    Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
 };
 
 /// Whether a write that is guarded happened.
@@ -272,6 +272,45 @@ pub trait KeyDirectory: Send + Sync {
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()>;
 }
 
+/// Sessions of all organizations, for the platform's own people alone.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// As [`SessionStore::list`], over all organizations or one.
+    async fn sessions(
+        &self,
+        organization: Option<&OrganizationId>,
+        page: &SessionPage,
+    ) -> PortResult<Vec<Session>>;
+}
+
+/// Which events are looked for; every condition that is given holds for each of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this session.
+    pub session: Option<SessionId>,
+    /// Of this kind.
+    pub name: Option<EventName>,
+}
+
+impl EventFilter {
+    /// Whether an event is looked for.
+    pub fn admits(&self, event: &Event) -> bool {
+        self.session.as_ref().is_none_or(|session| event.session.as_ref() == Some(session))
+            && self.name.is_none_or(|name| event.name == name)
+    }
+}
+
+/// Which events to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPage {
+    /// Those looked for.
+    pub filter: EventFilter,
+    /// Strictly before this one; from the newest when `None`.
+    pub before: Option<EventId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// The event log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
@@ -282,4 +321,7 @@ pub trait EventLog: Send + Sync {
         after: Option<&EventId>,
         limit: u32,
     ) -> PortResult<Vec<Event>>;
+
+    /// The organization's events, newest first: by id, descending.
+    async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>>;
 }

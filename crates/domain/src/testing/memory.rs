@@ -11,8 +11,8 @@ use crate::{
     ApiKey, Event, EventId, GatewayId, KeyId, Node, OrganizationId, Receipt, Retirement, Scope,
     Session, SessionId, Slot, Timestamp, Version,
     ports::{
-        ApiKeyStore, EventLog, KeyDirectory, NodeStore, PortError, PortResult, SessionPage,
-        SessionStore, Written,
+        ApiKeyStore, EventLog, EventPage, KeyDirectory, NodeStore, PortError, PortResult, Registry,
+        SessionPage, SessionStore, Written,
     },
 };
 
@@ -133,19 +133,8 @@ impl SessionStore for Memory {
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let mut sessions: Vec<_> = state
-            .sessions
-            .values()
-            .filter(|s| scope.covers(&s.organization, &s.id) && page.filter.admits(s))
-            .filter(|s| {
-                let key = (s.created_at, &s.id);
-                page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
-            })
-            .cloned()
-            .collect();
-        sessions.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-        sessions.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(sessions)
+        let visible = |s: &&Session| scope.covers(&s.organization, &s.id);
+        Ok(cut(state.sessions.values().filter(visible), page))
     }
 
     async fn update(
@@ -183,6 +172,31 @@ impl SessionStore for Memory {
         state.retirements.insert(retirement.session.clone(), retirement.clone());
         state.events.extend_from_slice(events);
         Ok(Written::Done)
+    }
+}
+
+/// The page of these sessions.
+fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> Vec<Session> {
+    let after = |s: &&Session| {
+        let key = (s.created_at, &s.id);
+        page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
+    };
+    let mut found: Vec<_> = sessions.filter(|s| page.filter.admits(s)).filter(after).collect();
+    found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).cloned().collect()
+}
+
+#[async_trait]
+impl Registry for Memory {
+    async fn sessions(
+        &self,
+        organization: Option<&OrganizationId>,
+        page: &SessionPage,
+    ) -> PortResult<Vec<Session>> {
+        let state = self.state()?;
+        let wanted =
+            |s: &&Session| organization.is_none_or(|organization| s.organization == *organization);
+        Ok(cut(state.sessions.values().filter(wanted), page))
     }
 }
 
@@ -329,6 +343,22 @@ impl EventLog for Memory {
             .collect();
         events.sort_by(|a, b| a.id.cmp(&b.id));
         events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(events)
+    }
+
+    async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
+        let state = self.state()?;
+        let mut events: Vec<_> = state
+            .events
+            .iter()
+            .filter(|event| event.organization == *scope.organization())
+            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
+            .filter(|event| page.filter.admits(event))
+            .filter(|event| page.before.as_ref().is_none_or(|before| event.id < *before))
+            .cloned()
+            .collect();
+        events.sort_by(|a, b| b.id.cmp(&a.id));
+        events.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(events)
     }
 }

@@ -31,6 +31,8 @@ memory_passes!(
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,
     events_are_read_in_order_and_in_scope,
+    events_are_shown_newest_first_and_in_scope,
+    operators_see_sessions_of_every_organization,
     a_receipt_is_kept_once_and_for_a_while,
     a_receipt_stands_and_falls_with_its_change,
     a_receipt_says_nothing_to_another_organization,

@@ -2,6 +2,7 @@
 //! always present. `…View` goes out, `…Spec` comes in; each has one sample.
 
 mod api_key;
+mod event;
 mod health;
 mod identity;
 mod list;
@@ -9,6 +10,7 @@ mod pairing;
 mod session;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
+pub use event::{ActorView, EventView, TrailSpec};
 pub use health::ReadinessView;
 pub use identity::IdentityView;
 pub use list::{ListView, PageSpec};

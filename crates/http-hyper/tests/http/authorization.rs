@@ -13,10 +13,10 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::{
-    callers::KINDS,
+    callers::{KINDS, Kind},
     client::{BOTH, Version},
     house::House,
-    walk::{guarded, missing, of_things, path, ready_for, walk},
+    walk::{guarded, missing, of_the_platform, of_things, path, ready_for, walk},
 };
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
     let house = House::open().await;
     let admin = World::acme().actor;
     for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::mint(2)))] {
-        for row in operations() {
+        for row in operations().filter(|row| row.needs != Needs::Platform) {
             let id = ready_for(&house, row).await;
             let before = house.world.memory.events().len();
             let answer = walk(&house, Version::One, caller, row, &id).await;
@@ -37,6 +37,26 @@ async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
                 |event: &domain::Event| event.actor == actor || event.actor == Actor::System;
             assert!(events.iter().all(named), "{row:?} names another: {events:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_platforms_rows_are_for_its_own_people_and_for_no_organizations() {
+    let house = House::open().await;
+    let id = house.linked().await.id.to_string();
+    for row in of_the_platform() {
+        for caller in ["operator", "platform"] {
+            let answer = walk(&house, Version::One, caller, row, &id).await;
+            assert_eq!(answer.status, 200, "{row:?} {caller}");
+        }
+        let here = format!("only-{id}");
+        let mut told = Vec::new();
+        for caller in ["acme", "manager", "zeta", "member", "guest", "nowhere", &here] {
+            let answer = walk(&house, Version::Two, caller, row, &id).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"));
+            told.push(answer.comparable());
+        }
+        assert!(told.iter().all(|answer| *answer == told[0]), "{row:?}");
     }
 }
 
@@ -90,7 +110,7 @@ async fn a_head_tells_a_stranger_no_more_than_a_get() {
 async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
     let house = House::open().await;
     let mine = house.linked().await.id.as_str().to_owned();
-    for row in guarded() {
+    for row in guarded().filter(|row| row.needs != Needs::Platform) {
         let missing = missing(&house, row).await;
         let before = house.fingerprint();
         for caller in ["member", "reader", "guest", "nowhere", "operator", "platform"] {
@@ -164,7 +184,8 @@ async fn no_canary_leaves_home() {
     for row in operations() {
         let house = House::open().await;
         let (hidden, other) = (ready_for(&house, row).await, house.linked().await.id);
-        for kind in KINDS.iter().filter(|kind| !kind.at_home) {
+        let entitled = |kind: &&Kind| row.needs == Needs::Platform && kind.is_of_the_platform();
+        for kind in KINDS.iter().filter(|kind| !kind.at_home).filter(|kind| !entitled(kind)) {
             let caller = kind.token(&hidden, other.as_str());
             let answer = walk(&house, Version::Two, &caller, row, &hidden).await;
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));

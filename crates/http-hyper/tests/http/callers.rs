@@ -17,6 +17,11 @@ impl Kind {
         self.word.replace("{this}", this).replace("{other}", other)
     }
 
+    /// May look across organizations where that is what is asked.
+    pub(crate) fn is_of_the_platform(&self) -> bool {
+        matches!(self.word, "operator" | "platform")
+    }
+
     /// Confined to a session that is not asked for.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.word.contains("{other}")

@@ -11,7 +11,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    Actor, ApiKey, Caller, Capabilities, Capability, KeyId, KeySpec, Reach, Session, SessionId,
+    Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
+    Session, SessionId,
     ports::{Authenticator, Backlog, Bell, Credential, Refused},
     testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
@@ -146,6 +147,8 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
     Backing {
         sessions: world.sessions.clone(),
         keys: world.keys.clone(),
+        audit: Audit::new(Arc::new(world.memory.clone())),
+        operators: Operators::new(Arc::new(world.memory.clone())),
         authenticator: doorman.clone(),
         receipts: Arc::new(world.memory.clone()),
         environment: world.environment.clone(),

@@ -22,5 +22,6 @@ mod matrix;
 mod nodes;
 mod patches;
 mod rates;
+mod reading_back;
 mod sessions;
 mod walk;

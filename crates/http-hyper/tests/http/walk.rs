@@ -17,6 +17,11 @@ pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.needs != Needs::Nothing)
 }
 
+/// The rows of the platform's own people.
+pub(crate) fn of_the_platform() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| row.needs == Needs::Platform)
+}
+
 /// The rows about one thing.
 pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.path.contains('{'))

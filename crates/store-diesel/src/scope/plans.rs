@@ -16,7 +16,10 @@ use diesel_async::RunQueryDsl;
 use domain::{Caller, Capability, EventId, OrganizationId, Scope, SessionId};
 use place::Place;
 
-use super::{LookedFor, Owned, Owner, any_key, due_sessions, events_after, session, session_page};
+use super::{
+    LookedFor, Owned, Owner, any_key, any_session_page, due_sessions, event_page, events_after,
+    session, session_page,
+};
 use crate::{
     Database,
     pool::{Pools, checkout},
@@ -131,6 +134,29 @@ async fn plans(database: &Database, primary_key: &str) -> Vec<(String, String)> 
         (
             plan!(database, events_after(&owner, &after).select(super::events::id).limit(50)),
             primary_key.replace("sessions", "events"),
+        ),
+        (
+            plan!(
+                database,
+                any_session_page(&LookedFor::default(), i64::MAX, "")
+                    .select(SessionRow::as_select())
+                    .limit(50)
+            ),
+            "sessions_newest_of_all".into(),
+        ),
+        (
+            plan!(database, event_page(&owner, "evt_~").select(super::events::id).limit(50)),
+            primary_key.replace("sessions", "events"),
+        ),
+        (
+            plan!(
+                database,
+                event_page(&owner, "evt_~")
+                    .filter(super::events::name.eq("api_key.created"))
+                    .select(super::events::id)
+                    .limit(50)
+            ),
+            "events_by_name".into(),
         ),
         (
             plan!(database, any_key("key_1").select(super::api_keys::id)),

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     ApiKey, Capability, EventName, KeyId, News, Scope, SessionId,
-    ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, SessionStore, Written},
+    ports::{
+        ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, SessionStore,
+        Written,
+    },
 };
 
 /// A key round-trips whole, is listed and revoked by its own organization alone, and is found by name
@@ -70,6 +73,60 @@ pub async fn events_are_read_in_order_and_in_scope(
     assert_eq!(rest, all[2..4]);
     assert!(store.after(&scope, Some(&all[4].id), 2).await.expect("events").is_empty());
     assert!(store.after(&stranger, None, 10).await.expect("events").is_empty());
+}
+
+/// The log is shown newest first, page by page, narrowed, and never from outside the scope.
+pub async fn events_are_shown_newest_first_and_in_scope(
+    store: &(impl SessionStore + EventLog),
+    environment: &dyn Environment,
+) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (mut all, mut sessions) = (Vec::new(), Vec::new());
+    for n in 0..6 {
+        let (session, mut events) = fresh_session(&scope, environment);
+        if n % 2 == 0 {
+            let news = News::new(EventName::ApiKeyCreated, vec![("name", "k".into())]);
+            events.push(news.of_organization(scope.organization(), scope.actor(), environment));
+        }
+        inserted(store.insert(&scope, &session, &events, None).await);
+        all.extend(events);
+        sessions.push(session.id);
+    }
+    all.reverse();
+    let filters = [
+        EventFilter::default(),
+        EventFilter { session: Some(sessions[2].clone()), name: None },
+        EventFilter { session: None, name: Some(EventName::ApiKeyCreated) },
+        EventFilter { session: Some(sessions[2].clone()), name: Some(EventName::SessionCreated) },
+        EventFilter { session: Some(sessions[2].clone()), name: Some(EventName::AuthPaired) },
+        EventFilter { session: Some(SessionId::mint(environment.ulid())), name: None },
+    ];
+    for filter in filters {
+        let expected: Vec<_> = all.iter().filter(|event| filter.admits(event)).cloned().collect();
+        let mut seen: Vec<crate::Event> = Vec::new();
+        loop {
+            let before = seen.last().map(|last| last.id.clone());
+            let page = EventPage { filter: filter.clone(), before, limit: 2 };
+            let shown = store.page(&scope, &page).await.expect("events");
+            assert!(shown.len() <= 2);
+            if shown.is_empty() {
+                break;
+            }
+            seen.extend(shown);
+        }
+        assert_eq!(seen, expected, "{filter:?}");
+        let page = EventPage { filter, before: None, limit: 10 };
+        assert_eq!(store.page(&stranger, &page).await.expect("events"), []);
+    }
+    let confined = {
+        let mut caller = crate::Caller::operator(scope.organization().clone());
+        caller.reach = crate::Reach::Only([sessions[1].clone()].into());
+        caller.may(Capability::Manage).expect("may manage")
+    };
+    let page = EventPage { filter: EventFilter::default(), before: None, limit: 20 };
+    let shown = store.page(&confined, &page).await.expect("events");
+    let named: Vec<_> = shown.iter().filter_map(|event| event.session.as_ref()).collect();
+    assert_eq!(named, [&sessions[1]], "of what is in reach, and of no session");
 }
 
 fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {

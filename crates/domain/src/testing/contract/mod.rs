@@ -18,7 +18,10 @@ pub use gateway::{
     Link, a_declared_session_pairs_works_stops_and_is_unlinked,
     a_forgotten_session_stays_forgotten, an_older_epoch_is_refused,
 };
-pub use keys::{a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope};
+pub use keys::{
+    a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope,
+    events_are_shown_newest_first_and_in_scope,
+};
 pub use nodes::a_node_enlists_beats_and_is_lost;
 pub use receipts::{
     a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
@@ -27,7 +30,7 @@ pub use receipts::{
 pub use sessions::{
     a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
     a_list_walks_every_session_once, a_session_round_trips_whole, nothing_is_visible_out_of_scope,
-    retiring_leaves_a_retirement_in_its_place,
+    operators_see_sessions_of_every_organization, retiring_leaves_a_retirement_in_its_place,
 };
 
 use crate::{

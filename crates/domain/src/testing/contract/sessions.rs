@@ -6,7 +6,8 @@ use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
     ports::{
-        Backlog, Environment, EventLog, Position, SessionFilter, SessionPage, SessionStore, Written,
+        Backlog, Environment, EventLog, Position, Registry, SessionFilter, SessionPage,
+        SessionStore, Written,
     },
     testing::TestEnvironment,
 };
@@ -182,6 +183,50 @@ pub async fn a_filter_finds_what_meets_all_of_it(
             assert_eq!(store.list(&scope, &page).await.expect("list"), expected, "{filter:?}");
         }
     }
+}
+
+/// The platform's own people see the sessions of every organization, or of one, newest first.
+pub async fn operators_see_sessions_of_every_organization(
+    store: &(impl SessionStore + Registry),
+    environment: &dyn Environment,
+) {
+    let scopes = [fresh_scope(environment), fresh_scope(environment)];
+    let mut all = Vec::new();
+    for n in 0..6 {
+        let scope = &scopes[n % 2];
+        let (session, events) = fresh_session(scope, environment);
+        inserted(store.insert(scope, &session, &events, None).await);
+        all.insert(0, session);
+    }
+    let page = |after: Option<&Session>, limit| SessionPage {
+        filter: SessionFilter::default(),
+        after: after.map(|s| Position { created_at: s.created_at, id: s.id.clone() }),
+        limit,
+    };
+    for scope in &scopes {
+        let mine = |session: &&Session| session.organization == *scope.organization();
+        let expected: Vec<_> = all.iter().filter(mine).cloned().collect();
+        let found = store.sessions(Some(scope.organization()), &page(None, 10)).await;
+        assert_eq!(found.expect("list"), expected);
+        let rest = store.sessions(Some(scope.organization()), &page(Some(&expected[0]), 10)).await;
+        assert_eq!(rest.expect("list"), expected[1..]);
+    }
+    // Others may use the store, too, and what they make is newer or older, but never in between.
+    let mut seen: Vec<Session> = Vec::new();
+    while seen.len() < 1_000 {
+        let found = store.sessions(None, &page(seen.last(), 100)).await.expect("list");
+        if found.is_empty() {
+            break;
+        }
+        seen.extend(found);
+    }
+    let ours = |session: &Session| scopes.iter().any(|s| *s.organization() == session.organization);
+    seen.retain(ours);
+    assert_eq!(seen, all);
+    let filter = SessionFilter { statuses: vec![Status::Working], ..SessionFilter::default() };
+    let none = SessionPage { filter, after: None, limit: 10 };
+    let found = store.sessions(Some(scopes[0].organization()), &none).await.expect("list");
+    assert_eq!(found, []);
 }
 
 /// Deleting leaves the retirement and the event in the session's place; a second time there is

@@ -1,0 +1,13 @@
+//! The audit trail.
+
+use crate::{problem::Result, reply::Reply, request::Context, wire::TrailSpec};
+
+pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
+    let (caller, all) = (cx.caller()?.clone(), cx.list("audit")?);
+    let spec = cx.read(|input| TrailSpec::read(&mut input.query, all))?;
+    let events = match spec.wanted() {
+        Some(wanted) => cx.app.audit.trail(&caller, &wanted).await?,
+        None => Vec::new(),
+    };
+    Reply::ok(&spec.show(&events))
+}
