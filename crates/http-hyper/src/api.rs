@@ -65,6 +65,10 @@ pub(crate) static HEALTH: &[Operation] = &[
     get("/readyz", "readyz", Needs::Nothing, &health::ready),
 ];
 
+/// What the operator's listener answers besides.
+pub(crate) static OPERATIONS: &[Operation] =
+    &[get("/metrics", "metrics", Needs::Nothing, &health::metrics)];
+
 /// Everything the public listener answers.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
     API.iter().chain(HEALTH)

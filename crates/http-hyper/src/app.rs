@@ -10,14 +10,14 @@ use domain::{
 use hyper::{Method, header, http::request::Parts};
 
 use crate::{
-    api::{API, HEALTH, Needs, Operation},
+    api::{API, HEALTH, Needs, OPERATIONS, Operation},
     conditions::Known,
     cursor::Sealer,
     gate::Gate,
     idempotency::{Desk, Once, Request},
     limits::Limits,
     problem::Result,
-    readiness::Readiness,
+    readiness::{Exposition, Readiness},
     record::Route,
     reply::Reply,
     request::{Context, Input},
@@ -44,6 +44,8 @@ pub struct Backing {
     pub environment: Arc<dyn Environment>,
     /// Says what can be relied on.
     pub readiness: Arc<dyn Readiness>,
+    /// Shows what is counted.
+    pub metrics: Arc<dyn Exposition>,
     /// What cursors are sealed with; the same at all routers that answer for one another.
     pub cursor_secret: [u8; 32],
     /// How much is let through.
@@ -58,6 +60,7 @@ pub(crate) struct Resources {
     pub(crate) operators: Operators,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) readiness: Arc<dyn Readiness>,
+    pub(crate) metrics: Arc<dyn Exposition>,
     pub(crate) sealer: Sealer,
 }
 
@@ -83,6 +86,7 @@ impl Api {
                 operators: backing.operators,
                 environment,
                 readiness: backing.readiness,
+                metrics: backing.metrics,
                 sealer: Sealer::new(&backing.cursor_secret),
             }),
         }
@@ -93,9 +97,9 @@ impl Api {
         self.door(API.iter().chain(HEALTH), limits)
     }
 
-    /// The operator's listener: what probes ask, and nothing of any caller.
+    /// The operator's listener: what probes ask and what is counted, and nothing of any caller.
     pub fn operators(&self, limits: Limits) -> Door {
-        self.door(HEALTH.iter(), limits)
+        self.door(HEALTH.iter().chain(OPERATIONS), limits)
     }
 
     fn door(&self, rows: impl Iterator<Item = &'static Operation>, limits: Limits) -> Door {

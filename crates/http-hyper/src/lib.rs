@@ -60,7 +60,7 @@ pub use app::{Api, Backing};
 pub use limits::Limits;
 pub use node_tokens::NodeTokens;
 pub use nodes::NodeApi;
-pub use readiness::{Check, Readiness};
+pub use readiness::{Check, Exposition, Readiness};
 pub use server::{Drained, serve};
 pub use service::Door;
 pub use throttle::Rates;

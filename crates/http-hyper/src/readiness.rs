@@ -1,4 +1,4 @@
-//! Whether the service can do its work now, asked of whoever put it together.
+//! Whether the service can do its work now, and what it counts, asked of whoever put it together.
 
 use async_trait::async_trait;
 
@@ -17,4 +17,10 @@ pub trait Readiness: Send + Sync {
     /// Every check. Must end within a few seconds by itself; when it does not, the answer is that
     /// nothing is ready.
     async fn checks(&self) -> Vec<Check>;
+}
+
+/// Shows what is counted.
+pub trait Exposition: Send + Sync {
+    /// All metrics, in Prometheus' text format (version 0.0.4).
+    fn text(&self) -> String;
 }

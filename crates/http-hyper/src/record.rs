@@ -1,6 +1,7 @@
-//! One log line a request, whatever becomes of it; the place where metrics will be counted too.
+//! One log line and one count a request, whatever becomes of it.
 //!
-//! It names the route's template, never the path: paths carry ids, and labels must be few.
+//! They name the route's template or its operation, never the path: paths carry ids, and labels must be
+//! few.
 
 use std::{
     error::Error as _,
@@ -12,6 +13,9 @@ use domain::{Actor, Caller, Error};
 use hyper::{Method, StatusCode};
 
 use crate::{problem::Problem, reply::Reply, request_id::RequestId};
+
+const REQUESTS: &str = "berth_http_requests_total";
+const DURATION: &str = "berth_http_request_duration_seconds";
 
 /// What is learnt of a request while it is worked on.
 #[derive(Debug, Default)]
@@ -97,7 +101,9 @@ impl Record {
             self.notes.who.get().map_or(("", ""), |w| (w.organization.as_str(), w.actor.as_str()));
         let refused = self.notes.refused.get().copied();
         let (status, id) = (status.map(|status| status.as_u16()), self.id.as_str());
-        let duration_ms = millis(self.since.elapsed());
+        let duration = self.since.elapsed();
+        count(route.operation, status, duration);
+        let duration_ms = millis(duration);
         // The level is part of a line's static description, hence one macro and three uses of it.
         macro_rules! line {
             ($level:ident) => {
@@ -165,6 +171,13 @@ fn known(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "OTHER",
     }
+}
+
+/// `operation` is empty for what no row answers, `status` for what nobody waited for.
+fn count(operation: &'static str, status: Option<u16>, duration: Duration) {
+    let status = status.map(|status| status.to_string()).unwrap_or_default();
+    metrics::counter!(REQUESTS, "operation" => operation, "status" => status).increment(1);
+    metrics::histogram!(DURATION, "operation" => operation).record(duration);
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -14,6 +14,7 @@ use worker::Worker;
 
 use crate::{
     environment::{Machine, NotifyBell},
+    metrics::Metrics,
     readiness::Needs,
 };
 
@@ -28,6 +29,7 @@ pub(crate) struct Found {
     pub(crate) rates: Rates,
     /// Shared by all routers over the database.
     pub(crate) cursor_secret: [u8; 32],
+    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the process is told to end.
     pub(crate) ending: CancellationToken,
 }
@@ -41,7 +43,17 @@ pub(crate) struct Parts {
 
 /// The parts over what was found.
 pub(crate) fn assemble(found: Found) -> Result<Parts> {
-    let Found { database, machine, login, tokens, deadlines, rates, cursor_secret, ending } = found;
+    let Found {
+        database,
+        machine,
+        login,
+        tokens,
+        deadlines,
+        rates,
+        cursor_secret,
+        metrics,
+        ending,
+    } = found;
     let words = tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
     let words = http_hyper::NodeTokens::new(words);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
@@ -67,6 +79,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
             receipts: adapters.store.clone(),
             environment: machine.clone(),
             readiness: needs,
+            metrics,
             cursor_secret,
             rates,
         }),

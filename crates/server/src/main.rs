@@ -9,6 +9,7 @@ mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
+mod metrics;
 mod readiness;
 mod router;
 mod settings;

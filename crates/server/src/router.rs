@@ -17,6 +17,7 @@ use crate::{
     environment::Machine,
     listeners::{self, Bound},
     local_gateway::{self, Supervisor},
+    metrics::Metrics,
     store,
 };
 
@@ -64,6 +65,7 @@ impl Router {
         };
         let ending = CancellationToken::new();
         let deadlines = config.deadlines;
+        let metrics = Arc::new(Metrics::start()?);
         let cursor_secret = database.secret("cursor", rand::random()).await?;
         let found = Found {
             database,
@@ -73,6 +75,7 @@ impl Router {
             deadlines,
             rates: config.rates,
             cursor_secret,
+            metrics,
             ending: ending.clone(),
         };
         let parts = assemble(found)?;

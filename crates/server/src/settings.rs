@@ -51,7 +51,7 @@ table!(
         /// For gateway nodes alone [default: 127.0.0.1:8081]
         #[arg(long, env = "BERTH_NODE_LISTEN", value_name = "ADDRESS")]
         node_listen: String,
-        /// For operators: /livez and /readyz [default: 127.0.0.1:9090]
+        /// For operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
         #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "ADDRESS")]
         ops_listen: String,
     }

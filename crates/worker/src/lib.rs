@@ -160,12 +160,17 @@ impl Worker {
     }
 
     async fn work_on(&self, job: Job) {
-        let (id, result) = match job {
-            Job::Session(session) => (session.id.clone(), self.reconcile(*session).await),
+        let (kind, id, result) = match job {
+            Job::Session(session) => {
+                ("session", session.id.clone(), self.reconcile(*session).await)
+            }
             Job::Retirement(retirement) => {
-                (retirement.session.clone(), self.retire(*retirement).await)
+                ("retirement", retirement.session.clone(), self.retire(*retirement).await)
             }
         };
+        let outcome = if result.is_ok() { "done" } else { "failed" };
+        metrics::counter!("berth_worker_jobs_total", "kind" => kind, "outcome" => outcome)
+            .increment(1);
         if let Err(error) = result {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(session = %id, error, "left undone; it falls due again");

@@ -1,7 +1,9 @@
 //! Watches nodes: one that is silent for longer than its lease has closed its connections by itself,
 //! and its sessions are told so.
 
-use domain::ports::PortResult;
+use std::time::Duration;
+
+use domain::{Node, Timestamp, ports::PortResult};
 
 use crate::Worker;
 
@@ -10,10 +12,11 @@ impl Worker {
     pub(crate) async fn watch_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         for node in self.ports.nodes.list().await? {
+            count(&node, now, self.deadlines.silence());
             if node.lost_at.is_some() || node.is_live(now, self.deadlines.silence()) {
                 continue;
             }
-            let silent_since = node.beat_at.plus(std::time::Duration::from_millis(1));
+            let silent_since = node.beat_at.plus(Duration::from_millis(1));
             let (id, incarnation) = (&node.id, &node.incarnation);
             if self.ports.nodes.lose(id, incarnation, silent_since, now).await? {
                 tracing::warn!(gateway = %id, "gateway not heard of; its sessions count as closed");
@@ -22,4 +25,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Nodes are named by the operator, and few.
+fn count(node: &Node, now: Timestamp, silence: Duration) {
+    let up = node.lost_at.is_none() && node.is_live(now, silence);
+    let name = node.id.to_string();
+    metrics::gauge!("berth_gateway_up", "gateway" => name.clone()).set(f64::from(u8::from(up)));
+    metrics::gauge!("berth_gateway_sessions", "gateway" => name).set(f64::from(node.held));
 }

@@ -1,4 +1,4 @@
-//! What probes ask: whether the process lives, and whether it can do its work.
+//! What probes ask: whether the process lives, whether it can do its work, and what it counts.
 
 use std::time::Duration;
 
@@ -18,4 +18,9 @@ pub(crate) async fn ready(cx: Context) -> Result<Reply> {
     let view = checks.map_or_else(|_| ReadinessView::silent(), |checks| ReadinessView::of(&checks));
     let status = if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Reply::json(status, &view)
+}
+
+pub(crate) async fn metrics(cx: Context) -> Result<Reply> {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(Reply::of(StatusCode::OK, kind, cx.app.metrics.text()))
 }

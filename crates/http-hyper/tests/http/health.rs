@@ -44,6 +44,20 @@ async fn what_is_not_ready_is_named_and_life_goes_on() {
 }
 
 #[tokio::test]
+async fn what_is_counted_is_for_operators_alone() {
+    let house = House::open().await;
+    let (operators, _stop, _served) = listen(house.api.operators(Limits::default())).await;
+    let shown = send(operators, BOTH[0], ask("GET", "/metrics"), "").await;
+    assert_eq!(
+        (shown.status.as_u16(), &shown.body[..]),
+        (200, &b"berth_build_info{version=\"test\"} 1\n"[..])
+    );
+    assert_eq!(shown.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(house.ask("acme", "GET", "/metrics").await.code(), "not_found");
+    assert_eq!(house.ask("operator", "GET", "/metrics").await.code(), "not_found");
+}
+
+#[tokio::test]
 async fn the_operators_listener_knows_nothing_of_callers() {
     let house = House::open().await;
     let (operators, _stop, _served) = listen(house.api.operators(Limits::default())).await;

@@ -16,7 +16,7 @@ use domain::{
     ports::{Authenticator, Backlog, Bell, Credential, Refused},
     testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
-use http_hyper::{Api, Backing, Check, Door, Drained, Limits, Rates, Readiness, serve};
+use http_hyper::{Api, Backing, Check, Door, Drained, Exposition, Limits, Rates, Readiness, serve};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -153,6 +153,7 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
         receipts: Arc::new(world.memory.clone()),
         environment: world.environment.clone(),
         readiness: checks.clone(),
+        metrics: checks.clone(),
         cursor_secret: [7; 32],
         rates: Rates::default(),
     }
@@ -233,5 +234,11 @@ impl Readiness for Checks {
     async fn checks(&self) -> Vec<Check> {
         let ready = !self.down.load(Ordering::SeqCst);
         vec![Check { name: "database", ready }, Check { name: "key_set", ready: true }]
+    }
+}
+
+impl Exposition for Checks {
+    fn text(&self) -> String {
+        "berth_build_info{version=\"test\"} 1\n".to_owned()
     }
 }

@@ -49,6 +49,33 @@ fn the_rates_are_those_that_were_set() {
 }
 
 #[test]
+fn what_is_counted_names_operations_and_nobody() {
+    let folder = Folder::new();
+    let berth = folder.serve();
+    let key = folder.key("canary-org", &[]);
+    for _ in 0..3 {
+        berth.ask("listen", "POST", "/api/v1/sessions", Some(&key));
+    }
+    berth.get("listen", "/api/v1/sessions/sess_canary", Some(&key));
+    berth.get("listen", "/canary", None);
+    let shown = berth.get("ops_listen", "/metrics", None);
+    assert_eq!(shown.status, 200);
+    for line in [
+        "berth_http_requests_total{operation=\"session_create\",status=\"201\"} 3",
+        "berth_http_requests_total{operation=\"session_view\",status=\"404\"} 1",
+        "berth_http_requests_total{operation=\"\",status=\"404\"} 1",
+        "berth_http_request_duration_seconds_count{operation=\"session_create\"} 3",
+        "# TYPE berth_http_requests_total counter",
+        "# TYPE process_resident_memory_bytes gauge",
+    ] {
+        assert!(shown.body.lines().any(|shown| shown == line), "{line}\n{}", shown.body);
+    }
+    assert!(shown.body.contains("berth_build_info{version=\""), "{}", shown.body);
+    assert!(!shown.body.contains("canary"), "{}", shown.body);
+    assert_eq!(berth.get("listen", "/metrics", None).status, 404);
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_a_kill() {
     let folder = Folder::new();
     let key = folder.key("acme", &[]);

@@ -1,0 +1,76 @@
+//! What is counted, for Prometheus: requests, gateways, the worker's rounds, and the process.
+//!
+//! No label names a session, an organization or a person: labels are for ever, and read by others.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http_hyper::Exposition;
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
+use tokio_util::task::AbortOnDropHandle;
+
+/// From half a millisecond to the longest a request may take.
+const SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 35.0];
+/// Samples are kept one by one until somebody looks, or until this has passed.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The metrics of this process.
+pub(crate) struct Metrics {
+    handle: PrometheusHandle,
+    process: Collector,
+    _upkeep: AbortOnDropHandle<()>,
+}
+
+impl Metrics {
+    /// From here on everything is counted.
+    pub(crate) fn start() -> Result<Self> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .context("the metrics' buckets")?
+            .build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).context("the metrics cannot be counted")?;
+        describe();
+        metrics::gauge!("berth_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        let process = Collector::default();
+        process.describe();
+        let upkeep = handle.clone();
+        let upkeep = tokio::spawn(async move {
+            let mut due = tokio::time::interval(UPKEEP);
+            loop {
+                due.tick().await;
+                upkeep.run_upkeep();
+            }
+        });
+        Ok(Self { handle, process, _upkeep: AbortOnDropHandle::new(upkeep) })
+    }
+}
+
+impl Exposition for Metrics {
+    fn text(&self) -> String {
+        self.process.collect();
+        self.handle.render()
+    }
+}
+
+fn describe() {
+    describe_gauge!("berth_build_info", "1, with berth's version");
+    describe_counter!(
+        "berth_http_requests_total",
+        "requests by operation and status; no operation is a path that does not exist, no status one \
+         that nobody waited for"
+    );
+    describe_histogram!(
+        "berth_http_request_duration_seconds",
+        "from the request's head to its answer, by operation"
+    );
+    describe_gauge!("berth_gateway_up", "1 while the gateway is heard of");
+    describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
+    describe_counter!(
+        "berth_worker_jobs_total",
+        "sessions and retirements the worker took up, by kind and outcome"
+    );
+}
