@@ -6,6 +6,9 @@ use domain::{Timestamp, Violation};
 
 use crate::json::{Json, within};
 
+/// The last moment that is taken: the end of the year 9999, as most clocks and calendars have it.
+pub(crate) const LAST_MOMENT: i64 = 253_402_300_799_999;
+
 /// A JSON object that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
@@ -136,9 +139,10 @@ impl Fields {
             Json::Whole(number) => i64::try_from(number).ok(),
             _ => None,
         };
-        match millis {
+        match millis.filter(|millis| *millis <= LAST_MOMENT) {
             Some(millis) => Some(Timestamp::from_millis(millis)),
-            None => self.fault(name, "must be a moment in epoch milliseconds, or null"),
+            None => self
+                .fault(name, "must be a moment in epoch milliseconds up to the year 9999, or null"),
         }
     }
 

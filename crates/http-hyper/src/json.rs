@@ -13,8 +13,9 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 pub(crate) enum Json {
     Null,
     Flag(bool),
+    /// Also when written `7.0` or `7e0`: JSON, and JSON Schema, know one kind of number.
     Whole(i128),
-    /// A number with a fraction or an exponent, or beyond 64 bits.
+    /// A number with a fraction, or beyond 64 bits.
     Fraction,
     Text(String),
     List(Vec<Json>),
@@ -73,6 +74,9 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
+/// Up to here a float is the very number that was written.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 struct Reader;
 
 impl<'de> Visitor<'de> for Reader {
@@ -98,8 +102,10 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Json::Whole(number.into()))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Fraction)
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Json, E> {
+        let whole = number.fract() == 0.0 && number.abs() <= EXACT;
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and exact up to there")]
+        Ok(if whole { Json::Whole(number as i128) } else { Json::Fraction })
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {
@@ -154,7 +160,12 @@ mod tests {
         let whole = |text: &str| Json::parse(text.as_bytes()).unwrap();
         assert_eq!(whole("-1"), Json::Whole(-1));
         assert_eq!(whole("18446744073709551615"), Json::Whole(u64::MAX.into()));
-        for text in ["1.0", "1e2", "18446744073709551616", "-0.5"] {
+        for (text, number) in
+            [("1.0", 1), ("1e2", 100), ("-0.0", 0), ("9007199254740992.0", 1 << 53)]
+        {
+            assert_eq!(whole(text), Json::Whole(number), "{text}");
+        }
+        for text in ["1.5", "1e-2", "18446744073709551616", "-0.5", "1e300", "9007199254740994.0"] {
             assert_eq!(whole(text), Json::Fraction, "{text}");
         }
     }

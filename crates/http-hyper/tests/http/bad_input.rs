@@ -46,7 +46,7 @@ async fn a_body_that_is_not_the_right_json_is_a_validation_error() {
         (b"{\"label\":\"\\u0000\"}", ""),
         (b"{\"label\":[]}", "/label"),
         (b"{\"ratePerMin\":-1}", "/ratePerMin"),
-        (b"{\"ratePerMin\":1e2}", "/ratePerMin"),
+        (b"{\"ratePerMin\":1e-2}", "/ratePerMin"),
         (b"{\"ratePerMin\":99999999999999999999}", "/ratePerMin"),
         (b"{\"metadata\":null}", "/metadata"),
         (b"{\"start\":1}", "/start"),
