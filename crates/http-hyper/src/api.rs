@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use crate::{
-    handlers::{admin, api_keys, audit, health, sessions},
+    handlers::{admin, api_keys, audit, docs, health, sessions},
+    openapi::{self, UNTOLD, Words},
     problem::Result,
     reply::Reply,
     request::Context,
@@ -14,55 +15,85 @@ use crate::{
 
 /// The endpoints of callers.
 pub(crate) static API: &[Operation] = &[
-    get("/api/v1/sessions", "session_list", Needs::Manage, &sessions::list).query(&[
-        "limit",
-        "cursor",
-        "status",
-        "label",
-        "gatewayId",
-        "phoneNumber",
-    ]),
+    get("/api/v1/sessions", "session_list", Needs::Manage, &sessions::list)
+        .query(&["limit", "cursor", "status", "label", "gatewayId", "phoneNumber"])
+        .told(&openapi::SESSION_LIST),
     post("/api/v1/sessions", "session_create", Needs::ManageAll, &sessions::create)
-        .takes(Intake::Json),
-    get("/api/v1/sessions/{session}", "session_view", Needs::Manage, &sessions::view),
-    patch("/api/v1/sessions/{session}", "session_update", Needs::Manage, &sessions::update),
-    delete("/api/v1/sessions/{session}", "session_delete", Needs::Manage, &sessions::delete),
-    get("/api/v1/sessions/{session}/me", "session_identity", Needs::Manage, &sessions::identity),
+        .takes(Intake::Json)
+        .told(&openapi::SESSION_CREATE),
+    get("/api/v1/sessions/{session}", "session_view", Needs::Manage, &sessions::view)
+        .told(&openapi::SESSION_VIEW),
+    patch("/api/v1/sessions/{session}", "session_update", Needs::Manage, &sessions::update)
+        .told(&openapi::SESSION_UPDATE),
+    delete("/api/v1/sessions/{session}", "session_delete", Needs::Manage, &sessions::delete)
+        .told(&openapi::SESSION_DELETE),
+    get("/api/v1/sessions/{session}/me", "session_identity", Needs::Manage, &sessions::identity)
+        .told(&openapi::SESSION_IDENTITY),
     get("/api/v1/sessions/{session}/qr", "session_qr", Needs::Manage, &sessions::qr)
-        .query(&["wait"]),
+        .query(&["wait"])
+        .told(&openapi::SESSION_QR),
     post(
         "/api/v1/sessions/{session}/pairing-code",
         "session_pairing_code",
         Needs::Manage,
         &sessions::pairing_code,
     )
-    .takes(Intake::Json),
-    post("/api/v1/sessions/{session}:start", "session_start", Needs::Manage, &sessions::start),
-    post("/api/v1/sessions/{session}:stop", "session_stop", Needs::Manage, &sessions::stop),
+    .takes(Intake::Json)
+    .told(&openapi::SESSION_PAIRING_CODE),
+    post("/api/v1/sessions/{session}:start", "session_start", Needs::Manage, &sessions::start)
+        .told(&openapi::SESSION_START),
+    post("/api/v1/sessions/{session}:stop", "session_stop", Needs::Manage, &sessions::stop)
+        .told(&openapi::SESSION_STOP),
     post(
         "/api/v1/sessions/{session}:restart",
         "session_restart",
         Needs::Manage,
         &sessions::restart,
-    ),
-    post("/api/v1/sessions/{session}:logout", "session_logout", Needs::Manage, &sessions::logout),
+    )
+    .told(&openapi::SESSION_RESTART),
+    post("/api/v1/sessions/{session}:logout", "session_logout", Needs::Manage, &sessions::logout)
+        .told(&openapi::SESSION_LOGOUT),
     get("/api/v1/api-keys", "api_key_list", Needs::ManageAll, &api_keys::list)
-        .query(&["limit", "cursor"]),
+        .query(&["limit", "cursor"])
+        .told(&openapi::API_KEY_LIST),
     post("/api/v1/api-keys", "api_key_create", Needs::ManageAll, &api_keys::create)
-        .takes(Intake::Json),
-    get("/api/v1/api-keys/{key}", "api_key_view", Needs::ManageAll, &api_keys::view),
-    delete("/api/v1/api-keys/{key}", "api_key_revoke", Needs::ManageAll, &api_keys::revoke),
+        .takes(Intake::Json)
+        .told(&openapi::API_KEY_CREATE),
+    get("/api/v1/api-keys/{key}", "api_key_view", Needs::ManageAll, &api_keys::view)
+        .told(&openapi::API_KEY_VIEW),
+    delete("/api/v1/api-keys/{key}", "api_key_revoke", Needs::ManageAll, &api_keys::revoke)
+        .told(&openapi::API_KEY_REVOKE),
     get("/api/v1/audit", "audit_list", Needs::ManageAll, &audit::list)
-        .query(&["limit", "cursor", "session", "event"]),
-    get("/api/v1/admin/sessions", "admin_session_list", Needs::Platform, &admin::sessions).query(
-        &["limit", "cursor", "organizationId", "status", "label", "gatewayId", "phoneNumber"],
-    ),
+        .query(&["limit", "cursor", "sessionId", "event"])
+        .told(&openapi::AUDIT_LIST),
+    get("/api/v1/admin/sessions", "admin_session_list", Needs::Platform, &admin::sessions)
+        .query(&[
+            "limit",
+            "cursor",
+            "organizationId",
+            "status",
+            "label",
+            "gatewayId",
+            "phoneNumber",
+        ])
+        .told(&openapi::ADMIN_SESSION_LIST),
 ];
 
 /// What probes ask, on every listener.
 pub(crate) static HEALTH: &[Operation] = &[
-    get("/livez", "livez", Needs::Nothing, &health::live),
-    get("/readyz", "readyz", Needs::Nothing, &health::ready),
+    get("/livez", "livez", Needs::Nothing, &health::live).told(&openapi::LIVEZ),
+    get("/readyz", "readyz", Needs::Nothing, &health::ready).told(&openapi::READYZ),
+];
+
+/// What tells of the API, on the public listener.
+pub(crate) static DOCUMENT: &[Operation] = &[
+    get("/openapi.json", "openapi", Needs::Nothing, &docs::document).told(&openapi::OPENAPI),
+    get("/docs", "docs", Needs::Nothing, &docs::page).told(&openapi::DOCS),
+    get("/docs/start.js", "docs_start", Needs::Nothing, &docs::start).told(&openapi::DOCS_START),
+    get("/docs/swagger-ui.js", "docs_script", Needs::Nothing, &docs::script)
+        .told(&openapi::DOCS_SCRIPT),
+    get("/docs/swagger-ui.css", "docs_style", Needs::Nothing, &docs::style)
+        .told(&openapi::DOCS_STYLE),
 ];
 
 /// What the operator's listener answers besides.
@@ -71,7 +102,7 @@ pub(crate) static OPERATIONS: &[Operation] =
 
 /// Everything the public listener answers.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    API.iter().chain(HEALTH)
+    API.iter().chain(HEALTH).chain(DOCUMENT)
 }
 
 /// One endpoint.
@@ -89,6 +120,8 @@ pub struct Operation {
     pub query: &'static [&'static str],
     /// What it takes in its body.
     pub intake: Intake,
+    /// What the document says of it that nothing above does.
+    pub words: &'static Words,
     pub(crate) handler: &'static dyn Handle,
 }
 
@@ -160,6 +193,11 @@ impl Operation {
         self
     }
 
+    const fn told(mut self, words: &'static Words) -> Self {
+        self.words = words;
+        self
+    }
+
     const fn takes(mut self, intake: Intake) -> Self {
         self.intake = intake;
         self
@@ -216,5 +254,5 @@ const fn row(
     intake: Intake,
     handler: &'static dyn Handle,
 ) -> Operation {
-    Operation { method, path, name, needs, query: &[], intake, handler }
+    Operation { method, path, name, needs, query: &[], intake, words: &UNTOLD, handler }
 }

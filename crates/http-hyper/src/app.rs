@@ -10,7 +10,7 @@ use domain::{
 use hyper::{Method, header, http::request::Parts};
 
 use crate::{
-    api::{API, HEALTH, Needs, OPERATIONS, Operation},
+    api::{HEALTH, Needs, OPERATIONS, Operation, operations},
     conditions::Known,
     cursor::Sealer,
     gate::Gate,
@@ -92,9 +92,9 @@ impl Api {
         }
     }
 
-    /// The public listener: callers' endpoints, and what probes ask.
+    /// The public listener: callers' endpoints, what probes ask, and the API's document.
     pub fn public(&self, limits: Limits) -> Door {
-        self.door(API.iter().chain(HEALTH), limits)
+        self.door(operations(), limits)
     }
 
     /// The operator's listener: what probes ask and what is counted, and nothing of any caller.

@@ -55,6 +55,7 @@ impl Known {
         if known && reply.status == StatusCode::OK {
             reply.status = StatusCode::NOT_MODIFIED;
             reply.headers.remove(header::CONTENT_TYPE);
+            reply.headers.remove(header::CONTENT_ENCODING);
             reply.body.clear();
         }
         reply

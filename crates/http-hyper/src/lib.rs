@@ -15,6 +15,7 @@
 //! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most a hundred, then
 //!   `details.omitted` counts the rest. `"pointer": ""` is the body as a whole.
 //! - No body is an empty JSON object, also of a patch: it changes nothing. Actions take nothing else; GET and DELETE do not look.
+//! - A whole number is one however it is written: `20`, `20.0` and `2e1` are the same.
 //! - An `Accept` that nothing satisfies gets JSON rather than 406.
 //! - `If-Match` is looked at by PATCH and DELETE, `If-None-Match` by GET and HEAD. Malformed, the
 //!   first is a validation error, for it guards something; the second says nothing.
@@ -40,6 +41,7 @@ mod limits;
 mod negotiate;
 mod node_tokens;
 mod nodes;
+pub mod openapi;
 mod page;
 mod payload;
 mod picture;

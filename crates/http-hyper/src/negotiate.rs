@@ -1,4 +1,4 @@
-//! Which of several shapes of an answer the caller likes best, by its `Accept`.
+//! Which of several shapes of an answer the caller likes best, by its `Accept` and `Accept-Encoding`.
 
 use hyper::{HeaderMap, header};
 
@@ -21,6 +21,19 @@ pub(crate) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> &'static s
         }
     }
     best.1
+}
+
+/// Whether the caller says that it takes gzip. Who says nothing gets what needs no unpacking.
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let texts = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let texts: Vec<_> = texts.filter_map(|value| value.to_str().ok()).collect();
+    let liked = |name: &str| {
+        texts.iter().flat_map(|text| text.split(',')).find_map(|coding| {
+            let (known, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+            known.trim().eq_ignore_ascii_case(name).then(|| quality(parameters) > 0)
+        })
+    };
+    liked("gzip").or_else(|| liked("*")).unwrap_or(false)
 }
 
 struct Range<'a> {
@@ -51,13 +64,18 @@ fn liking(ranges: &[Range<'_>], offer: &str) -> (u32, u32) {
 }
 
 fn range(text: &str) -> Option<Range<'_>> {
-    let mut parts = text.split(';').map(str::trim);
-    let (kind, subtype) = parts.next()?.split_once('/')?;
-    let quality = parts.find_map(|part| {
+    let (kinds, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let (kind, subtype) = kinds.trim().split_once('/')?;
+    Some(Range { kind, subtype, quality: quality(parameters) })
+}
+
+/// How much something is liked, by its parameters: in thousandths.
+fn quality(parameters: &str) -> u32 {
+    let told = parameters.split(';').find_map(|part| {
         let (name, value) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()))
     });
-    Some(Range { kind, subtype, quality: quality.unwrap_or(1000) })
+    told.unwrap_or(1000)
 }
 
 /// `0`, `1`, or a fraction of at most three digits; nonsense is 0.
@@ -99,6 +117,22 @@ mod tests {
         ] {
             assert_eq!(chosen(accept), shape, "{accept}");
         }
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_say_so() {
+        let takes = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static(value));
+            takes_gzip(&headers)
+        };
+        for yes in ["gzip", "br, GZIP;q=0.5", "*", "gzip, *;q=0", "deflate, gzip , br"] {
+            assert!(takes(yes), "{yes}");
+        }
+        for no in ["", "br", "identity", "gzip;q=0", "*;q=0", "gzip;q=0, *", "gzipped"] {
+            assert!(!takes(no), "{no}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
     }
 
     #[test]

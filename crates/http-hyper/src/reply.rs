@@ -19,7 +19,8 @@ use crate::{
 pub(crate) type Body = Full<Bytes>;
 
 /// On every answer, also those to requests nobody could read. Answers are never pages, and never
-/// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it.
+/// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it. Only the
+/// API's own document and the page that shows it have other words in their place.
 pub(crate) const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -91,7 +92,7 @@ impl Reply {
             headers.insert(header::CONTENT_LENGTH, length);
         }
         for (name, value) in ON_EVERY_ANSWER {
-            headers.insert(name, value);
+            headers.entry(name).or_insert(value);
         }
         headers.insert(X_REQUEST_ID, id.value());
         response

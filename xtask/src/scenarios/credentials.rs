@@ -89,7 +89,7 @@ fn reading_back(stack: &Stack, pair: &Pair) -> Result<()> {
     platform.get(SESSIONS)?.expect_error(403, "forbidden")?;
     pair.a.get("/api/v1/admin/sessions")?.expect_error(403, "forbidden")?;
 
-    let of_session = format!("/api/v1/audit?session={}", a.id);
+    let of_session = format!("/api/v1/audit?sessionId={}", a.id);
     ensure!(ids(&of_session, &pair.a)?.len() == 1, "its creation is not in the trail");
     ensure!(ids(&of_session, &pair.b)?.is_empty(), "B reads A's trail");
     a.delete()?;

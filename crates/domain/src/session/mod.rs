@@ -14,7 +14,10 @@ use std::fmt;
 
 pub use change::Change;
 pub use service::{SessionPorts, Sessions, WhoIsAttached};
-pub use settings::{MAX_RATE, Settings, SettingsPatch};
+pub use settings::{
+    MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
+    SettingsPatch,
+};
 
 use crate::{
     Attempt, Declaration, GatewayId, Identity, OrganizationId, PairingWanted, SessionId, Timestamp,

@@ -43,10 +43,14 @@ pub struct SettingsPatch {
 /// The highest rate that can be set; above it a limit means nothing.
 pub const MAX_RATE: u32 = 100_000;
 
-const MAX_LABEL: usize = 100;
-const MAX_METADATA: usize = 20;
-const MAX_KEY: usize = 40;
-const MAX_VALUE: usize = 500;
+/// How many characters a label can have.
+pub const MAX_LABEL: usize = 100;
+/// How many keys there can be in the metadata.
+pub const MAX_METADATA: usize = 20;
+/// How many characters such a key can have; it has at least one.
+pub const MAX_METADATA_KEY: usize = 40;
+/// How many characters its value can have.
+pub const MAX_METADATA_VALUE: usize = 500;
 
 impl Settings {
     /// These settings with the patch applied.
@@ -107,10 +111,10 @@ impl Settings {
         }
         for (key, value) in &self.metadata {
             let pointer = || format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));
-            if key.is_empty() || key.chars().count() > MAX_KEY {
+            if key.is_empty() || key.chars().count() > MAX_METADATA_KEY {
                 found.push(Violation::new(pointer(), "a key has 1 to 40 characters"));
             }
-            if value.chars().count() > MAX_VALUE {
+            if value.chars().count() > MAX_METADATA_VALUE {
                 found.push(Violation::new(pointer(), "a value has at most 500 characters"));
             }
         }

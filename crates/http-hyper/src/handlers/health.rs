@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use crate::{problem::Result, reply::Reply, request::Context, wire::ReadinessView};
+use crate::{
+    problem::Result,
+    reply::Reply,
+    request::Context,
+    wire::{LivenessView, ReadinessView},
+};
 
 /// How long the checks may take before nothing counts as ready.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn live(_: Context) -> Result<Reply> {
-    Reply::ok(&serde_json::json!({ "live": true }))
+    Reply::ok(&LivenessView { live: true })
 }
 
 pub(crate) async fn ready(cx: Context) -> Result<Reply> {

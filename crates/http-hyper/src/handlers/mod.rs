@@ -3,5 +3,6 @@
 pub(crate) mod admin;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod sessions;

@@ -3,12 +3,23 @@
 use domain::{ApiKey, ApiKeys, Capabilities, Capability, KeySpec, SessionId, Timestamp, Violation};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{Schema, Type},
+    },
+};
 
-use crate::fields::Fields;
+use crate::{
+    fields::{Fields, LAST_MOMENT},
+    openapi::schemas::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
+};
 
 /// A key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
 pub struct ApiKeyView {
     /// Its public name.
     pub id: String,
@@ -17,12 +28,13 @@ pub struct ApiKeyView {
     /// What people call it.
     pub name: String,
     /// What it can do.
+    #[schema(schema_with = schemas::capabilities)]
     pub capabilities: Vec<&'static str>,
-    /// The sessions beyond which everything is not found; `None` for all of them.
+    /// The sessions beyond which everything is not found; null for all of them.
     pub sessions: Option<Vec<String>>,
     /// When it was made.
     pub created_at: i64,
-    /// The person who made it; `None` when a key or an operator did.
+    /// The person who made it; null when a key or an operator did.
     pub created_by_user_id: Option<String>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<i64>,
@@ -31,8 +43,9 @@ pub struct ApiKeyView {
 }
 
 /// A key that was just made.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewApiKey)]
 pub struct NewApiKeyView {
     /// The whole text, which nobody can ask for again.
     pub key: String,
@@ -98,6 +111,28 @@ impl std::fmt::Debug for NewApiKeyView {
         f.debug_struct("NewApiKeyView").field("view", &self.view).finish_non_exhaustive()
     }
 }
+
+impl PartialSchema for ApiKeySpec {
+    fn schema() -> RefOr<Schema> {
+        let name = text("What people call it; no control characters.");
+        let name = name.min_length(Some(1)).max_length(Some(100)).pattern(Some(NO_CONTROL));
+        let capabilities = list("What it can do: no more than you can.", schemas::capability());
+        let expires_at = moment_or_null("When it stops working by itself: ahead.", 0, LAST_MOMENT);
+        let session = text("The `id` of a session of yours.").build();
+        let sessions = list("The only sessions there are for it; null for all.", session);
+        let sessions = sessions.schema_type(or_null(Type::Array));
+        let spec = object("What a key is made with.")
+            .property("name", name)
+            .property("capabilities", capabilities.min_items(Some(1)))
+            .property("expiresAt", expires_at)
+            .property("sessions", sessions.min_items(Some(1)).max_items(Some(MOST_SESSIONS)))
+            .required("name")
+            .required("capabilities");
+        RefOr::T(spec.build().into())
+    }
+}
+
+impl ToSchema for ApiKeySpec {}
 
 impl ApiKeySpec {
     /// An example.

@@ -8,10 +8,12 @@ use domain::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::ListView;
 use crate::{
     cursor::{List, Place},
+    openapi::schemas,
     page::Page,
     query::Query,
 };
@@ -20,16 +22,19 @@ use crate::{
 const SCHEMA: &str = "v1";
 
 /// An event in its envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Event)]
 pub struct EventView {
     /// The version of this envelope: `v1`.
+    #[schema(schema_with = schemas::envelope)]
     pub schema: &'static str,
     /// Its own name.
     pub id: String,
     /// What kind of event it is.
+    #[schema(schema_with = schemas::event_name)]
     pub event: &'static str,
-    /// The session it tells of; `None` when it tells of none.
+    /// The session it tells of; null when it tells of none.
     pub session: Option<String>,
     /// Whose it is.
     pub organization: String,
@@ -40,16 +45,19 @@ pub struct EventView {
     /// Who caused it.
     pub actor: ActorView,
     /// What there is to know.
+    #[schema(value_type = Object)]
     pub payload: Map<String, Value>,
 }
 
 /// Who did something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Actor)]
 pub struct ActorView {
     /// `user`, `key`, `operator` (the command line) or `system` (berth itself).
+    #[schema(schema_with = schemas::actor_kind)]
     pub kind: &'static str,
-    /// The user's or the key's name; `None` when it has none.
+    /// The user's or the key's name; null when it has none.
     pub id: Option<String>,
 }
 
@@ -126,7 +134,7 @@ impl TrailSpec {
     }
 
     pub(crate) fn read(query: &mut Query, list: List) -> Self {
-        let (session, name) = (query.text("session"), query.text("event"));
+        let (session, name) = (query.text("sessionId"), query.text("event"));
         let event = name.as_deref().and_then(|name| {
             let known = EventName::parse(name);
             if known.is_none() {
@@ -136,7 +144,7 @@ impl TrailSpec {
             known
         });
         let id = session.as_deref().map(SessionId::parse);
-        let list = session.iter().fold(list, |list, id| list.narrowed("session", id));
+        let list = session.iter().fold(list, |list, id| list.narrowed("sessionId", id));
         let list = name.iter().fold(list, |list, name| list.narrowed("event", name));
         let filter = EventFilter { session: id.clone().flatten(), name: event };
         // A session that cannot be has no events; as everywhere, that is no fault.
@@ -156,5 +164,12 @@ impl TrailSpec {
         let place = |event: &&Event| Place { created_at: event.at, bits: event.id.bits() };
         let (events, next_cursor) = self.page.cut(events.iter().collect(), place);
         ListView { data: events.into_iter().map(EventView::of).collect(), next_cursor }
+    }
+}
+
+impl ListView<EventView> {
+    /// An example.
+    pub fn sample() -> Self {
+        Self { data: vec![EventView::sample()], next_cursor: None }
     }
 }

@@ -1,19 +1,37 @@
-//! What `GET /readyz` shows.
+//! What `GET /livez` and `GET /readyz` show.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::readiness::Check;
 
-/// Whether the service can do its work, and which part of it cannot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// That the process lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Liveness)]
+pub struct LivenessView {
+    /// Always true: who does not live does not answer.
+    pub live: bool,
+}
+
+/// Whether the service can do its work, and which part of it cannot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Readiness)]
 pub struct ReadinessView {
     /// Every check is well.
     pub ready: bool,
     /// Each check, by name.
     pub checks: BTreeMap<&'static str, bool>,
+}
+
+impl LivenessView {
+    /// An example.
+    pub fn sample() -> Self {
+        Self { live: true }
+    }
 }
 
 impl ReadinessView {

@@ -2,14 +2,19 @@
 
 use domain::WhoIsAttached;
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::schemas;
 
 /// Who is attached to a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Identity)]
 pub struct IdentityView {
     /// The session.
     pub session_id: String,
     /// As in the session itself.
+    #[schema(schema_with = schemas::status)]
     pub status: &'static str,
     /// Logged in to WhatsApp at this moment, by the word of the node that holds it.
     pub connected: bool,

@@ -1,14 +1,24 @@
 //! Pages of a list, newest first.
 
+use std::borrow::Cow;
+
 use domain::{
     GatewayId, Session, SessionId, Status,
     ports::{Position, SessionFilter, SessionPage},
 };
 use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type},
+    },
+};
 
-use super::SessionView;
+use super::{ApiKeyView, SessionView};
 use crate::{
     cursor::{List, Place},
+    openapi::schemas::text_or_null,
     page::Page,
     query::Query,
 };
@@ -19,8 +29,31 @@ use crate::{
 pub struct ListView<T> {
     /// What is on it.
     pub data: Vec<T>,
-    /// Where the next page begins; `None` on the last.
+    /// Where the next page begins; null on the last.
     pub next_cursor: Option<String>,
+}
+
+impl<T: ToSchema> PartialSchema for ListView<T> {
+    fn schema() -> RefOr<Schema> {
+        let things = RefOr::Ref(Ref::from_schema_name(T::name()));
+        let page = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Object))
+            .description(Some("One page, newest first."))
+            .property("data", ArrayBuilder::new().items(things).description(Some("What is on it.")))
+            .property("nextCursor", text_or_null("Where the next page begins; null on the last."));
+        RefOr::T(page.build().into())
+    }
+}
+
+impl<T: ToSchema> ToSchema for ListView<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// Which sessions are asked for, and which page of them.
@@ -112,5 +145,12 @@ impl ListView<SessionView> {
     /// An example.
     pub fn sample() -> Self {
         Self { data: vec![SessionView::sample()], next_cursor: None }
+    }
+}
+
+impl ListView<ApiKeyView> {
+    /// An example.
+    pub fn sample() -> Self {
+        Self { data: vec![ApiKeyView::sample()], next_cursor: None }
     }
 }

@@ -8,11 +8,45 @@ mod identity;
 mod list;
 mod pairing;
 mod session;
+mod session_spec;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
 pub use event::{ActorView, EventView, TrailSpec};
-pub use health::ReadinessView;
+pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
 pub use list::{ListView, PageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
-pub use session::{SessionPatch, SessionSpec, SessionView, StatusReasonView};
+pub use session::{SessionView, StatusReasonView};
+pub use session_spec::{SessionPatch, SessionSpec};
+
+use crate::openapi::Shown;
+
+/// The sample of each is its example in the document.
+macro_rules! shown_by_their_samples {
+    ($($kind:ty),* $(,)?) => {
+        $(impl Shown for $kind {
+            fn example() -> serde_json::Value {
+                serde_json::to_value(<$kind>::sample()).unwrap_or_default()
+            }
+        })*
+    };
+}
+
+shown_by_their_samples!(
+    ApiKeySpec,
+    ApiKeyView,
+    EventView,
+    IdentityView,
+    ListView<ApiKeyView>,
+    ListView<EventView>,
+    ListView<SessionView>,
+    LivenessView,
+    NewApiKeyView,
+    PairingCodeSpec,
+    PairingCodeView,
+    QrView,
+    ReadinessView,
+    SessionPatch,
+    SessionSpec,
+    SessionView,
+);

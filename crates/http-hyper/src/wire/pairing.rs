@@ -3,12 +3,20 @@
 use domain::{PairingCode, QrCode};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
-use crate::fields::Fields;
+use crate::{
+    fields::Fields,
+    openapi::schemas::{object, text},
+};
 
 /// A QR code to scan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = QrCode)]
 pub struct QrView {
     /// What the picture says.
     pub code: String,
@@ -21,8 +29,9 @@ pub struct QrView {
 }
 
 /// A code to type on the phone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PairingCode)]
 pub struct PairingCodeView {
     /// `ABCD-1234`
     pub code: String,
@@ -68,6 +77,22 @@ impl PairingCodeView {
         Self { code: code.dashed(), expires_at: code.expires_at.millis() }
     }
 }
+
+impl PartialSchema for PairingCodeSpec {
+    fn schema() -> RefOr<Schema> {
+        let phone = text("In international form, digits alone: without the plus.");
+        let phone = phone.pattern(Some("^[0-9]{7,15}$"));
+        RefOr::T(
+            object("What a pairing code is asked for with.")
+                .property("phone", phone)
+                .required("phone")
+                .build()
+                .into(),
+        )
+    }
+}
+
+impl ToSchema for PairingCodeSpec {}
 
 impl PairingCodeSpec {
     /// An example.

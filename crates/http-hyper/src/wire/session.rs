@@ -1,34 +1,37 @@
-//! A session as callers see it, and what they make one with.
+//! A session as callers see it.
 
 use std::collections::BTreeMap;
 
-use domain::{MAX_RATE, Session, Settings, SettingsPatch, StatusReason};
+use domain::{Session, StatusReason};
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use crate::fields::Fields;
+use crate::openapi::schemas;
 
 /// One attached, or to-be-attached, WhatsApp number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
 pub struct SessionView {
     /// Its name.
     pub id: String,
     /// Whose it is.
     pub organization_id: String,
-    /// The person who made it; `None` when a key did.
+    /// The person who made it; null when a key did.
     pub created_by_user_id: Option<String>,
     /// The node it lives on, once it needed one.
     pub gateway_id: Option<String>,
     /// A name for people.
     pub label: Option<String>,
     /// What its connection does: `stopped`, `starting`, `scan_qr_code`, `working`, `failed`.
+    #[schema(schema_with = schemas::status)]
     pub status: &'static str,
     /// Why, when it is not simply what was wanted.
     pub status_reason: Option<StatusReasonView>,
     /// What its owner wants: `running` or `stopped`.
+    #[schema(schema_with = schemas::desired)]
     pub desired: &'static str,
-    /// Digits only; `None` while no phone is linked, like the next four.
+    /// Digits only; null while no phone is linked, like the next four.
     pub phone_number: Option<String>,
     /// `number:device@s.whatsapp.net`
     pub wa_jid: Option<String>,
@@ -61,10 +64,12 @@ pub struct SessionView {
 }
 
 /// Why a session's status is what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StatusReason)]
 pub struct StatusReasonView {
     /// For programs.
+    #[schema(schema_with = schemas::reason_code)]
     pub code: &'static str,
     /// For people.
     pub message: String,
@@ -72,22 +77,6 @@ pub struct StatusReasonView {
     pub since: i64,
     /// When it is tried again without being asked.
     pub retry_at: Option<i64>,
-}
-
-/// What a session is made with. Everything is optional.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionSpec {
-    /// What its owner sets.
-    pub settings: Settings,
-    /// Begin pairing now.
-    pub start: bool,
-}
-
-/// What to change of a session, as a JSON merge patch: what is absent stays, null takes away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionPatch {
-    /// What its owner sets anew.
-    pub settings: SettingsPatch,
 }
 
 impl SessionView {
@@ -167,73 +156,9 @@ impl StatusReasonView {
     }
 }
 
-impl SessionSpec {
-    /// An example.
-    pub fn sample() -> Value {
-        json!({
-            "label": "Front desk",
-            "autoRead": false,
-            "presenceTyping": true,
-            "ratePerMin": 20,
-            "ratePerHour": null,
-            "metadata": { "branch": "north" },
-            "start": true
-        })
-    }
-
-    pub(crate) fn read(fields: &mut Fields) -> Self {
-        let settings = Settings {
-            label: fields.text("label"),
-            auto_read: fields.flag("autoRead").unwrap_or_default(),
-            presence_typing: fields.flag("presenceTyping").unwrap_or_default(),
-            rate_per_min: fields.count("ratePerMin", MAX_RATE),
-            rate_per_hour: fields.count("ratePerHour", MAX_RATE),
-            metadata: fields.texts("metadata"),
-        };
-        // What is of the right type may still be out of bounds, and is told with the rest.
-        fields.blame(settings.violations());
-        Self { settings, start: fields.flag("start").unwrap_or_default() }
-    }
-}
-
-impl SessionPatch {
-    /// An example.
-    pub fn sample() -> Value {
-        json!({
-            "label": "Back office",
-            "ratePerMin": null,
-            "metadata": { "branch": null, "floor": "2" }
-        })
-    }
-
-    pub(crate) fn read(fields: &mut Fields) -> Self {
-        let metadata = fields.texts_change("metadata");
-        let settings = SettingsPatch {
-            label: fields.text_change("label"),
-            auto_read: fields.flag("autoRead"),
-            presence_typing: fields.flag("presenceTyping"),
-            rate_per_min: fields.count_change("ratePerMin", MAX_RATE),
-            rate_per_hour: fields.count_change("ratePerHour", MAX_RATE),
-            clear_metadata: metadata.is_none(),
-            metadata: metadata.unwrap_or_default(),
-        };
-        // What is out of bounds by itself, whatever session it is for.
-        fields.blame(Settings::default().patched(settings.clone()).violations());
-        Self { settings }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_sample_can_be_sent() {
-        let mut fields = Fields::parse(SessionSpec::sample().to_string().as_bytes());
-        let spec = SessionSpec::read(&mut fields);
-        assert_eq!(fields.finish(), []);
-        assert_eq!((spec.settings.label.as_deref(), spec.start), (Some("Front desk"), true));
-    }
 
     #[test]
     fn every_field_is_always_present() {

@@ -181,7 +181,8 @@ async fn who_cannot_be_verified_now_comes_again() {
 
 #[tokio::test]
 async fn no_canary_leaves_home() {
-    for row in operations() {
+    // Swagger UI's own files hold many a word; `documentation.rs` shows that they are the same for all.
+    for row in operations().filter(|row| !row.path.starts_with("/docs/swagger-ui")) {
         let house = House::open().await;
         let (hidden, other) = (ready_for(&house, row).await, house.linked().await.id);
         let entitled = |kind: &&Kind| row.needs == Needs::Platform && kind.is_of_the_platform();
@@ -236,7 +237,10 @@ async fn every_other_method_is_refused_with_what_there_is() {
 async fn the_open_rows_are_exactly_these() {
     let open: Vec<_> =
         operations().filter(|row| row.needs == Needs::Nothing).map(|row| row.path).collect();
-    assert_eq!(open, ["/livez", "/readyz"]);
+    let probes = ["/livez", "/readyz"];
+    let document = ["/openapi.json", "/docs", "/docs/start.js"];
+    let swagger_ui = ["/docs/swagger-ui.js", "/docs/swagger-ui.css"];
+    assert_eq!(open, [&probes[..], &document, &swagger_ui].concat());
     let mut names: Vec<_> = operations().map(|row| row.name).collect();
     names.sort_unstable();
     names.dedup();

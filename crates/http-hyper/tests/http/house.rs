@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::{Answer, GENEROUS, Version, ask, send},
+    conformity::assert_documented,
     hand::Hand,
 };
 
@@ -90,7 +91,9 @@ impl House {
             request = request.header("content-type", "application/json");
         }
         let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
-        send(self.address, version, request, body).await
+        let answer = send(self.address, version, request, body).await;
+        assert_documented(method, path, &answer);
+        answer
     }
 
     /// A session of the first organization whose phone is linked and connected.

@@ -67,20 +67,21 @@ async fn the_trail_is_narrowed_by_session_and_kind_and_belongs_to_its_organizati
     let key = house.key().await;
     house.world.keys.revoke(&World::acme(), key.id.as_str()).await.unwrap();
     let everything = all(&house, "acme", AUDIT, "").await;
-    let of_one = all(&house, "acme", AUDIT, &format!("session={one}")).await;
+    let of_one = all(&house, "acme", AUDIT, &format!("sessionId={one}")).await;
     assert!(of_one.len() > 3 && of_one.iter().all(|event| event["session"] == one.as_str()));
     let sequences: Vec<_> =
         of_one.iter().map(|event| event["sequence"].as_u64().unwrap()).collect();
     assert!(sequences.is_sorted_by(|a, b| a == &(b + 1)), "{sequences:?}");
     let revoked = all(&house, "acme", AUDIT, "event=api_key.revoked").await;
     assert_eq!(revoked.len(), 1);
-    let both = all(&house, "acme", AUDIT, &format!("session={other}&event=session.created")).await;
+    let both =
+        all(&house, "acme", AUDIT, &format!("sessionId={other}&event=session.created")).await;
     assert_eq!(both.len(), 1);
     assert!(everything.len() > of_one.len() + 2);
-    for nothing in ["session=sess_none", "session=%ff", "session=", "event=auth.code"] {
+    for nothing in ["sessionId=sess_none", "sessionId=%ff", "sessionId=", "event=auth.code"] {
         let answer = house.ask("acme", "GET", &format!("{AUDIT}?{nothing}")).await;
         if nothing.contains('%') {
-            assert_eq!(answer.faults(), ["session"]);
+            assert_eq!(answer.faults(), ["sessionId"]);
         } else {
             assert_eq!(answer.json(), json!({ "data": [], "nextCursor": null }), "{nothing}");
         }
@@ -90,7 +91,7 @@ async fn the_trail_is_narrowed_by_session_and_kind_and_belongs_to_its_organizati
         assert_eq!((answer.status.as_u16(), answer.faults().len()), (400, 1), "{wrong}");
     }
     assert_eq!(all(&house, "zeta", AUDIT, "").await, Vec::<Value>::new());
-    assert_eq!(all(&house, "zeta", AUDIT, &format!("session={one}")).await, Vec::<Value>::new());
+    assert_eq!(all(&house, "zeta", AUDIT, &format!("sessionId={one}")).await, Vec::<Value>::new());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Answer, BOTH, Version, ask, send},
     house::House,
+    walk::entitled,
 };
 
 const SESSIONS: &str = "/api/v1/sessions";
@@ -184,8 +185,8 @@ async fn a_query_is_known_or_refused_on_every_row() {
     let id = house.linked().await.id;
     for row in http_hyper::api::operations() {
         let path = row.path.replace("{session}", id.as_str()).replace("{key}", "key_x");
-        let caller = if row.needs == Needs::Platform { "operator" } else { "acme" };
-        let answer = house.ask(caller, row.method.as_str(), &format!("{path}?canary=1")).await;
+        let answer =
+            house.ask(entitled(row), row.method.as_str(), &format!("{path}?canary=1")).await;
         if row.needs == Needs::Nothing {
             assert_eq!(answer.status, 200, "{row:?}");
         } else {

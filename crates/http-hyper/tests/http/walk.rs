@@ -22,6 +22,11 @@ pub(crate) fn of_the_platform() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.needs == Needs::Platform)
 }
 
+/// Somebody who may do this and everything else of the same people.
+pub(crate) fn entitled(row: &Operation) -> &'static str {
+    if row.needs == Needs::Platform { "operator" } else { "acme" }
+}
+
 /// The rows about one thing.
 pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.path.contains('{'))

@@ -1,0 +1,117 @@
+//! The API's document, and the page that shows it: Swagger UI, held compressed as the build took it
+//! from its package. Nothing is made per request but the header lines.
+//!
+//! A browser that has the page may ask this origin alone: its policy says so, whatever a script wants.
+
+use std::{io::Read as _, sync::OnceLock};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use hyper::{
+    StatusCode,
+    header::{self, HeaderValue},
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    negotiate::takes_gzip,
+    openapi::DOCUMENT,
+    problem::{Problem, Result},
+    reply::Reply,
+    request::Context,
+};
+
+/// A file of the program.
+struct File {
+    kind: &'static str,
+    /// As it is held.
+    bytes: &'static [u8],
+    gzip: bool,
+    /// Of what it holds, made when it is first asked for.
+    tag: OnceLock<String>,
+}
+
+static OPENAPI: File = File::plain("application/json", DOCUMENT.as_bytes());
+static PAGE: File =
+    File::plain("text/html; charset=utf-8", include_bytes!("../../assets/docs.html"));
+static START: File = File::plain(SCRIPT, include_bytes!("../../assets/start.js"));
+static BUNDLE: File =
+    File::gzip(SCRIPT, include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz")));
+static STYLE: File = File::gzip(
+    "text/css; charset=utf-8",
+    include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz")),
+);
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page's scripts and requests stay with this origin; pictures may also be within the style sheet.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
+pub(crate) async fn document(cx: Context) -> Result<Reply> {
+    OPENAPI.reply(&cx)
+}
+
+pub(crate) async fn page(cx: Context) -> Result<Reply> {
+    let policy = HeaderValue::from_static(POLICY);
+    Ok(PAGE.reply(&cx)?.with(header::CONTENT_SECURITY_POLICY, policy))
+}
+
+pub(crate) async fn start(cx: Context) -> Result<Reply> {
+    START.reply(&cx)
+}
+
+pub(crate) async fn script(cx: Context) -> Result<Reply> {
+    BUNDLE.reply(&cx)
+}
+
+pub(crate) async fn style(cx: Context) -> Result<Reply> {
+    STYLE.reply(&cx)
+}
+
+impl File {
+    const fn plain(kind: &'static str, bytes: &'static [u8]) -> Self {
+        Self { kind, bytes, gzip: false, tag: OnceLock::new() }
+    }
+
+    const fn gzip(kind: &'static str, bytes: &'static [u8]) -> Self {
+        Self { kind, bytes, gzip: true, tag: OnceLock::new() }
+    }
+
+    /// May be kept, but is asked after: the next version of the program may have another.
+    fn reply(&self, cx: &Context) -> Result<Reply> {
+        let packed = self.gzip && takes_gzip(&cx.headers);
+        let bytes = match (self.gzip, packed) {
+            (true, false) => unpacked(self.bytes)?,
+            _ => Bytes::from_static(self.bytes),
+        };
+        let tag = HeaderValue::try_from(self.tag(packed)).map_err(Problem::internal)?;
+        let mut reply = Reply::of(StatusCode::OK, self.kind, bytes)
+            .with(header::ETAG, tag)
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if packed {
+            reply = reply.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if self.gzip {
+            reply = reply.with(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        Ok(reply)
+    }
+
+    /// Packed and not it is not the same bytes.
+    fn tag(&self, packed: bool) -> String {
+        let tag =
+            self.tag.get_or_init(|| URL_SAFE_NO_PAD.encode(&Sha256::digest(self.bytes)[..12]));
+        format!("\"{tag}{}\"", if packed { "-gzip" } else { "" })
+    }
+}
+
+/// For the rare client that takes nothing compressed. A gzip file ends with its size unpacked.
+fn unpacked(bytes: &[u8]) -> Result<Bytes> {
+    let size = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    GzDecoder::new(bytes).read_to_end(&mut text).map_err(Problem::internal)?;
+    Ok(text.into())
+}

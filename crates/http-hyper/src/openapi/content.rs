@@ -1,0 +1,72 @@
+//! The content of one response: by media type a schema, or one of several, and an example each.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    failures::Failure,
+    words::{Answer, Content},
+};
+
+const JSON: &str = "application/json";
+
+/// What is said in one media type.
+#[derive(Default)]
+struct Media {
+    schemas: Vec<Value>,
+    examples: Map<String, Value>,
+}
+
+/// All of it.
+pub(super) fn of(answers: &[&Answer], failures: &[&Failure]) -> Value {
+    let mut media: BTreeMap<&str, Media> = BTreeMap::new();
+    for shown in answers.iter().flat_map(|answer| answer.content) {
+        match shown {
+            Content::Json(shape) => {
+                let name = (shape.name)();
+                let example = Some((&*name, (shape.example)()));
+                media.entry(JSON).or_default().add(reference(&name), example);
+            }
+            Content::Text(kind, begins) => {
+                let example = Some(("Beginning", json!(begins)));
+                media.entry(kind).or_default().add(json!({ "type": "string" }), example);
+            }
+            Content::Bytes(kind) => {
+                media.entry(kind).or_default().add(json!({ "contentMediaType": kind }), None);
+            }
+        }
+    }
+    for failure in failures {
+        let example = Some((failure.name, failure.example()));
+        media.entry(JSON).or_default().add(reference("Error"), example);
+    }
+    let told = media.into_iter().map(|(kind, media)| (kind.to_owned(), media.told()));
+    Value::Object(told.collect())
+}
+
+/// A reference to a schema of the document.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+impl Media {
+    fn add(&mut self, schema: Value, example: Option<(&str, Value)>) {
+        if !self.schemas.contains(&schema) {
+            self.schemas.push(schema);
+        }
+        let example = example.map(|(name, value)| (name.to_owned(), json!({ "value": value })));
+        self.examples.extend(example);
+    }
+
+    fn told(mut self) -> Value {
+        let schema = match self.schemas.len() {
+            1 => self.schemas.remove(0),
+            _ => json!({ "anyOf": self.schemas }),
+        };
+        if self.examples.is_empty() {
+            return json!({ "schema": schema });
+        }
+        json!({ "schema": schema, "examples": self.examples })
+    }
+}

@@ -1,0 +1,189 @@
+//! How operations end badly. What every row of a kind can give is derived from the row; its example
+//! is what [`Problem`] really answers, so that the two cannot differ.
+
+use std::time::Duration;
+
+use domain::{Error, Quota, Violation};
+use hyper::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::{
+    api::{Intake, Needs, Operation},
+    problem::Problem,
+};
+
+/// One way to end badly.
+pub(crate) struct Failure {
+    /// Its name among the document's components and examples.
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    problem: fn() -> Problem,
+}
+
+impl Failure {
+    pub(super) const fn new(
+        name: &'static str,
+        about: &'static str,
+        problem: fn() -> Problem,
+    ) -> Self {
+        Self { name, about, problem }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        (self.problem)().reply().status.as_u16()
+    }
+
+    /// What a caller reads.
+    pub(super) fn example(&self) -> Value {
+        serde_json::from_slice(&(self.problem)().reply().body).unwrap_or_default()
+    }
+
+    /// The headers it has by itself.
+    pub(super) fn headers(&self) -> Vec<String> {
+        let reply = (self.problem)().reply();
+        let names = reply.headers.keys().filter(|name| *name != "content-type");
+        names.map(ToString::to_string).collect()
+    }
+}
+
+/// What any row like this one can give.
+pub(super) fn of(row: &Operation) -> Vec<&'static Failure> {
+    let guarded = row.needs != Needs::Nothing;
+    let reads = row.intake != Intake::Ignored;
+    let posts = row.method == Method::POST;
+    let guards = matches!(row.method, Method::PATCH | Method::DELETE);
+    let possible = [
+        (!guarded, &UNREADABLE),
+        (guarded, &INVALID),
+        (guarded, &UNAUTHORIZED),
+        (guarded, &FORBIDDEN),
+        (reads, &SLOW),
+        (guarded && posts, &KEY_CLASH),
+        (guarded && posts, &KEY_IN_FLIGHT),
+        (guarded && guards, &CHANGED),
+        (reads, &TOO_LARGE),
+        (reads, &WRONG_KIND),
+        (guarded, &RATE_LIMITED),
+        (true, &HEADERS_TOO_LARGE),
+        (true, &INTERNAL),
+        (true, &UNAVAILABLE),
+    ];
+    let derived = possible.into_iter().filter(|(so, _)| *so).map(|(_, failure)| failure);
+    derived.chain(missing(row)).chain(row.words.failures.iter().copied()).collect()
+}
+
+/// Not found, in the words for what the row is about.
+fn missing(row: &Operation) -> Option<&'static Failure> {
+    let things = [("{session}", &NO_SESSION), ("{key}", &NO_KEY)];
+    things.into_iter().find(|(thing, _)| row.path.contains(thing)).map(|(_, failure)| failure)
+}
+
+static INVALID: Failure = Failure::new(
+    "Invalid",
+    "`validation_error`: the request is wrong by itself. `details.fields` names every fault at once: \
+     by a JSON pointer into the body, or by the parameter's name.",
+    || {
+        let fault = Violation::new("limit", "must be a whole number between 1 and 200");
+        Error::Validation(vec![fault, Violation::new("/labell", "is unknown")]).into()
+    },
+);
+
+static UNREADABLE: Failure =
+    Failure::new("Unreadable", "`validation_error`: this is no HTTP request.", || {
+        Problem::Unreadable { status: StatusCode::BAD_REQUEST }
+    });
+
+static UNAUTHORIZED: Failure = Failure::new(
+    "Unauthorized",
+    "`unauthorized`: no credential, more than one, or one that is not accepted. One answer for every \
+     cause.",
+    || Error::Unauthorized.into(),
+);
+
+static FORBIDDEN: Failure = Failure::new(
+    "Forbidden",
+    "`forbidden`: the caller lacks the capability. Decided before the body is read and anything is \
+     looked up, so it says nothing of either.",
+    || Error::Forbidden.into(),
+);
+
+static NO_SESSION: Failure = Failure::new(
+    "SessionNotFound",
+    "`not_found`: no such session in your organization. Missing, deleted, another organization's, \
+     and beyond a key's sessions are one answer, byte for byte.",
+    || Error::NotFound { noun: "session" }.into(),
+);
+
+static NO_KEY: Failure = Failure::new(
+    "ApiKeyNotFound",
+    "`not_found`: no such key in your organization. Missing, revoked and another organization's are \
+     one answer, byte for byte.",
+    || Error::NotFound { noun: "API key" }.into(),
+);
+
+static SLOW: Failure = Failure::new(
+    "BodyTooSlow",
+    "`request_timeout`: the body took longer than 10 s to arrive.",
+    || Problem::BodyTooSlow,
+);
+
+static KEY_CLASH: Failure = Failure::new(
+    "IdempotencyKeyClash",
+    "`conflict`: the `Idempotency-Key` was used for another request.",
+    || Error::conflict("this idempotency key was used for another request").into(),
+);
+
+static KEY_IN_FLIGHT: Failure = Failure::new(
+    "IdempotencyKeyInFlight",
+    "`conflict`: a request with this `Idempotency-Key` is under way.",
+    || {
+        let message = "a request with this idempotency key is under way";
+        Error::Conflict { message, retry_after: Some(Duration::from_secs(1)) }.into()
+    },
+);
+
+static CHANGED: Failure = Failure::new(
+    "PreconditionFailed",
+    "`precondition_failed`: it is not, or no longer, what `If-Match` says.",
+    || Error::PreconditionFailed.into(),
+);
+
+static TOO_LARGE: Failure =
+    Failure::new("PayloadTooLarge", "`payload_too_large`: a body over 64 kB.", || {
+        Problem::PayloadTooLarge { limit: 64 * 1024 }
+    });
+
+static WRONG_KIND: Failure = Failure::new(
+    "UnsupportedMediaType",
+    "`unsupported_media_type`: a body that is not said to be JSON in UTF-8, or is compressed.",
+    || Problem::UnsupportedMediaType { takes: &crate::payload::JSON },
+);
+
+static RATE_LIMITED: Failure = Failure::new(
+    "RateLimited",
+    "`rate_limited`: too many requests of this credential or organization.",
+    || {
+        let quota = Quota { name: "credential", count: 6000, window: Duration::from_secs(60) };
+        Error::RateLimited { quota, retry_after: Duration::from_secs(3) }.into()
+    },
+);
+
+static HEADERS_TOO_LARGE: Failure = Failure::new(
+    "HeadersTooLarge",
+    "`headers_too_large`: a request line and headers over 16 kB, or more than 100 headers. Over \
+     HTTP/2 it comes without a body.",
+    || Problem::Unreadable { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE },
+);
+
+static INTERNAL: Failure = Failure::new(
+    "Internal",
+    "`internal`: our fault; our log has the cause under the request id.",
+    || Problem::internal("never shown"),
+);
+
+static UNAVAILABLE: Failure = Failure::new(
+    "Unavailable",
+    "`unavailable`: something needed cannot be reached now, or there is too much to do. Nothing was \
+     changed, or what was accepted will still be done.",
+    || Error::unavailable("never shown").into(),
+);

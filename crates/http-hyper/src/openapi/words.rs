@@ -1,0 +1,165 @@
+//! What a row of the table says of itself to people: the part of the document that nothing else knows.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use super::failures::Failure;
+
+/// A row's own words. What follows from its method, path, needs and intake is not said here.
+pub struct Words {
+    pub(crate) tag: Tag,
+    pub(crate) summary: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) takes: Option<Shape>,
+    pub(crate) answer: Answer,
+    /// Further successes.
+    pub(crate) others: &'static [Answer],
+    /// How it can end badly besides what every row like it can.
+    pub(crate) failures: &'static [&'static Failure],
+}
+
+/// Of a row that says nothing; a test refuses it.
+pub(crate) static UNTOLD: Words = Words::new(Tag::Service, "", "", Answer::new(200, "", &[]));
+
+/// The chapters of the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    Sessions,
+    Pairing,
+    ApiKeys,
+    Audit,
+    Platform,
+    Service,
+}
+
+impl Tag {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Sessions, Self::Pairing, Self::ApiKeys, Self::Audit, Self::Platform, Self::Service];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "Sessions",
+            Self::Pairing => "Pairing",
+            Self::ApiKeys => "API keys",
+            Self::Audit => "Audit",
+            Self::Platform => "Platform",
+            Self::Service => "Service",
+        }
+    }
+
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
+            Self::Pairing => "Linking a phone to a session, and who is linked.",
+            Self::ApiKeys => "Keys by which programs call this API.",
+            Self::Audit => "Who did what.",
+            Self::Platform => "For the platform's own people, over all organizations.",
+            Self::Service => "The service itself: whether it lives, and what it documents.",
+        }
+    }
+}
+
+/// One way to succeed.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) about: &'static str,
+    pub(crate) content: &'static [Content],
+    /// Carries an `ETag`, so that `If-None-Match` can spare it.
+    pub(crate) tagged: bool,
+    /// Names, by a `Location`, what was made.
+    pub(crate) located: bool,
+    /// Differs by a request header, which `Vary` names.
+    pub(crate) varies: bool,
+}
+
+/// What an answer holds.
+pub(crate) enum Content {
+    /// JSON of this shape.
+    Json(Shape),
+    /// Text of this media type, and how it begins.
+    Text(&'static str, &'static str),
+    /// Bytes of this media type.
+    Bytes(&'static str),
+}
+
+/// The shape of some JSON: its name, its schema, those its schema speaks of, an example.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(super) name: fn() -> Cow<'static, str>,
+    pub(super) schema: fn() -> RefOr<Schema>,
+    pub(super) others: fn(&mut Vec<(String, RefOr<Schema>)>),
+    pub(crate) example: fn() -> Value,
+}
+
+/// Something that goes over the wire and can show one of itself.
+pub(crate) trait Shown: ToSchema {
+    /// An example.
+    fn example() -> Value;
+}
+
+impl Shape {
+    pub(crate) const fn of<T: Shown>() -> Self {
+        Self { name: T::name, schema: T::schema, others: T::schemas, example: T::example }
+    }
+}
+
+impl Words {
+    pub(super) const fn new(
+        tag: Tag,
+        summary: &'static str,
+        description: &'static str,
+        answer: Answer,
+    ) -> Self {
+        Self { tag, summary, description, takes: None, answer, others: &[], failures: &[] }
+    }
+
+    /// It takes a body of this shape.
+    pub(super) const fn takes(self, shape: Shape) -> Self {
+        Self { takes: Some(shape), ..self }
+    }
+
+    /// It may also succeed like this.
+    pub(super) const fn or(self, others: &'static [Answer]) -> Self {
+        Self { others, ..self }
+    }
+
+    /// It may also end like this.
+    pub(super) const fn fails(self, failures: &'static [&'static Failure]) -> Self {
+        Self { failures, ..self }
+    }
+
+    pub(super) fn answers(&self) -> impl Iterator<Item = &Answer> {
+        std::iter::once(&self.answer).chain(self.others)
+    }
+
+    /// Every shape it shows.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Shape> {
+        self.answers().flat_map(|answer| answer.content).filter_map(|content| match content {
+            Content::Json(shape) => Some(*shape),
+            Content::Text(..) | Content::Bytes(_) => None,
+        })
+    }
+}
+
+impl Answer {
+    pub(super) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
+        Self { status, about, content, tagged: false, located: false, varies: false }
+    }
+
+    pub(super) const fn tagged(self) -> Self {
+        Self { tagged: true, ..self }
+    }
+
+    pub(super) const fn located(self) -> Self {
+        Self { located: true, ..self }
+    }
+
+    pub(super) const fn varying(self) -> Self {
+        Self { varies: true, ..self }
+    }
+}

@@ -1,0 +1,159 @@
+//! Whether what the service answers is what its document says: status, headers, media type, body. The
+//! house asks this of every answer it hears, so that whatever any test does is held to the document.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use http_hyper::{
+    api::{Operation, operations},
+    openapi,
+};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::client::Answer;
+
+/// The document, as the table has it.
+pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
+
+/// What any answer has, said once in the document's own words.
+const EVERYWHERE: [&str; 9] = [
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "referrer-policy",
+    "x-content-type-options",
+];
+
+/// Holds the answer to this request to what the document says of it, if it is one of the table's.
+pub(crate) fn assert_documented(method: &str, path: &str, answer: &Answer) {
+    let Some(row) = row(method, path) else { return };
+    let about = format!("{row:?} answered {} {:?}", answer.status, answer.headers);
+    let status = answer.status.as_str();
+    let said = resolved(&operation(row)["responses"][status]);
+    assert!(said.is_object(), "the document knows no {status} of it: {about}");
+    assert_headers(said, answer, &about);
+    let kind = answer.header("content-type").split(';').next().unwrap_or_default();
+    let Some(content) = said["content"].as_object() else {
+        assert!(answer.body.is_empty(), "the document knows no body of it: {about}");
+        return;
+    };
+    let media =
+        content.get(kind).unwrap_or_else(|| panic!("the document knows no {kind:?}: {about}"));
+    if kind == "application/json" {
+        let body = answer.json();
+        assert_valid(&closed(&media["schema"]), &body, &about);
+        let code = &body["error"]["code"];
+        assert!(code.is_null() || codes(media).contains(&code), "undocumented {code}: {about}");
+    }
+}
+
+/// The row that answers this request.
+fn row(method: &str, path: &str) -> Option<&'static Operation> {
+    let path = path.split('?').next().unwrap_or_default();
+    operations().find(|row| row.method.as_str() == method && leads_to(row.path, path))
+}
+
+fn leads_to(template: &str, path: &str) -> bool {
+    let Some((before, rest)) = template.split_once('{') else { return template == path };
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    let id = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    id.is_some_and(|id| !id.is_empty() && !id.contains(['/', ':']))
+}
+
+/// The row's operation in the document.
+pub(crate) fn operation(row: &Operation) -> &'static Value {
+    &DOCUMENT["paths"][row.path][row.method.as_str().to_lowercase()]
+}
+
+/// What a reference stands for.
+pub(crate) fn resolved(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str() {
+        Some(reference) => {
+            let pointer = reference.strip_prefix('#').expect("a reference within the document");
+            DOCUMENT.pointer(pointer).unwrap_or_else(|| panic!("there is no {reference}"))
+        }
+        None => value,
+    }
+}
+
+fn assert_headers(said: &'static Value, answer: &Answer, about: &str) {
+    let none = json!({});
+    let known = said["headers"].as_object().unwrap_or_else(|| none.as_object().unwrap());
+    for name in answer.headers.keys().filter(|name| !EVERYWHERE.contains(&name.as_str())) {
+        let known = known.keys().any(|known| known.eq_ignore_ascii_case(name.as_str()));
+        assert!(known, "the document knows no {name} of it: {about}");
+    }
+    for (name, _) in known {
+        let header = resolved(&said["headers"][name]);
+        let text = answer.header(name);
+        if text.is_empty() {
+            assert_ne!(header["required"], true, "it lacks {name}: {about}");
+            continue;
+        }
+        let whole = header["schema"]["type"] == "integer";
+        let value =
+            if whole { text.parse::<u64>().map_or(json!(text), Value::from) } else { json!(text) };
+        assert_valid(&header["schema"], &value, about);
+    }
+}
+
+/// The codes in the examples of this content.
+fn codes(media: &Value) -> Vec<&Value> {
+    let examples = media["examples"].as_object().into_iter().flat_map(|examples| examples.values());
+    examples.map(|example| &example["value"]["error"]["code"]).collect()
+}
+
+/// The schema, taken so that a field it does not speak of is a fault.
+fn closed(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let closed = members.iter().map(|(name, member)| {
+                let parts = ["allOf", "components"].contains(&name.as_str());
+                (name.clone(), if parts { member.clone() } else { closed(member) })
+            });
+            let mut closed: serde_json::Map<_, _> = closed.collect();
+            if members.contains_key("$ref") {
+                closed.insert("unevaluatedProperties".to_owned(), json!(false));
+            }
+            Value::Object(closed)
+        }
+        Value::Array(items) => items.iter().map(closed).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Fails unless the document's schema allows the value.
+pub(crate) fn assert_valid(schema: &Value, value: &Value, about: &str) {
+    let faults: Vec<_> = validator(schema).iter_errors(value).map(|e| e.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?} in {value}: {about}");
+}
+
+/// A judge of values by a schema of the document.
+pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
+    static KNOWN: Mutex<Option<HashMap<String, Arc<Validator>>>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap();
+    let known = known.get_or_insert_default();
+    let made = known.entry(schema.to_string()).or_insert_with(|| {
+        let mut whole = schema.clone();
+        whole["components"] = json!({ "schemas": DOCUMENT["components"]["schemas"] });
+        let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
+        Arc::new(options.should_validate_formats(true).build(&whole).expect("a schema"))
+    });
+    made.clone()
+}
+
+#[test]
+fn a_field_the_document_does_not_know_is_noticed() {
+    let schema = closed(&json!({ "$ref": "#/components/schemas/NewApiKey" }));
+    let mut shown = serde_json::to_value(http_hyper::wire::NewApiKeyView::sample()).unwrap();
+    assert!(validator(&schema).is_valid(&shown));
+    shown["secret"] = json!("x");
+    assert!(!validator(&schema).is_valid(&shown));
+}
