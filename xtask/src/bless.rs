@@ -1,4 +1,7 @@
 //! Files that are generated from the programs themselves, so that they cannot tell of others.
+//!
+//! Two more are written by tests, which know the API's table: the document of the API, and what every
+//! kind of caller is told. Those tests also hold them to be current.
 
 use std::{fmt::Write as _, fs, process::Command};
 
@@ -6,7 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     commands::Prebuilt,
-    programs::Programs,
+    process::Process,
+    programs::{self, Programs},
     tally::Tally,
     workspace::{self, Workspace},
 };
@@ -32,11 +36,23 @@ const PROGRAMS: [(&str, &[&str]); 7] = [
 
 /// Writes them all anew.
 pub(crate) fn run(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<()> {
+    by_tests(workspace)?;
     let programs = Programs::find(workspace, prebuilt)?;
     for blessed in BLESSED {
         fs::write(workspace.root.join(blessed.path), (blessed.make)(&programs)?)?;
         println!("wrote {}", blessed.path);
     }
+    Ok(())
+}
+
+/// `docs/openapi.json` and `crates/http-hyper/tests/http/authorization.txt`.
+fn by_tests(workspace: &Workspace) -> Result<()> {
+    let mut tests = workspace.cargo();
+    tests.args(["test", "--quiet", "--workspace", "--features", programs::SIM]);
+    tests.args(["--test", "http", "--", "blessed"]).env("BLESS", "1");
+    let status = Process::spawn("cargo", &mut tests, None)?.wait()?;
+    ensure!(status.success(), "the tests of http-hyper that write files failed");
+    println!("wrote docs/openapi.json, crates/http-hyper/tests/http/authorization.txt");
     Ok(())
 }
 

@@ -67,6 +67,11 @@ impl Api {
         Self { credential, ..self.clone() }
     }
 
+    /// Who asks.
+    pub(crate) fn credential(&self) -> Option<&Credential> {
+        self.credential.as_ref()
+    }
+
     /// Where it is.
     pub(crate) fn base(&self) -> &str {
         &self.base

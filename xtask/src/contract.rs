@@ -30,7 +30,8 @@ pub(crate) fn run(workspace: &Workspace, asked: &Contract) -> Result<ExitCode> {
             b: Api::new(url, Some(key(&asked.key_b)?)),
         };
         let token = asked.jwt_a.clone().map(Credential::Token);
-        scenarios::run_remote(&mut Suite::new(&mut tally, url, &asked.only), &pair, token);
+        let mut suite = Suite::new(&mut tally, url, &asked.only);
+        scenarios::run_remote(&mut suite, workspace, &pair, token);
         return Ok(tally.close());
     }
     let programs = Programs::find(workspace, &asked.prebuilt)?;
@@ -86,7 +87,7 @@ fn on_database(
     let logs = workspace.scratch("logs")?;
     let mut stack = Stack::start(programs, name, &logs, url, &settings)?;
     let mut suite = Suite::new(tally, name, only);
-    scenarios::run_local(&mut suite, &mut stack, cluster.as_mut(), &issuer)
+    scenarios::run_local(&mut suite, workspace, &mut stack, cluster.as_mut(), &issuer)
 }
 
 /// TLS is not built by default: it would make every other command wait for it.

@@ -22,6 +22,7 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod python;
 mod rings;
 mod scenarios;
 mod sessions;

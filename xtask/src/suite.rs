@@ -19,6 +19,11 @@ impl<'a> Suite<'a> {
         Self { tally, place: place.to_owned(), only }
     }
 
+    /// What the deployment is called.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Whether a scenario of this name is asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))

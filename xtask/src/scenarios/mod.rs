@@ -4,6 +4,7 @@ mod bad_bodies;
 mod bad_input;
 mod conventions;
 mod credentials;
+mod document;
 mod faults;
 mod isolation;
 mod kicks;
@@ -19,6 +20,7 @@ use crate::{
     postgres::Cluster,
     stack::Stack,
     suite::Suite,
+    workspace::Workspace,
 };
 
 /// The two organizations of every scenario.
@@ -33,10 +35,16 @@ pub(crate) struct Pair {
 }
 
 /// What can be run against any deployment: no phone is linked, and everything made is deleted.
-pub(crate) fn run_remote(suite: &mut Suite<'_>, pair: &Pair, token: Option<Credential>) {
+pub(crate) fn run_remote(
+    suite: &mut Suite<'_>,
+    workspace: &Workspace,
+    pair: &Pair,
+    token: Option<Credential>,
+) {
     conventions::run(suite, &pair.a);
     bad_input::run(suite, &pair.a);
     isolation::run_remote(suite, pair);
+    document::run_remote(suite, workspace, pair);
     if let Some(token) = token {
         suite.run("a login token and a key of one organization see the same", || {
             credentials::same_sessions(&pair.a, &pair.a.asked_by(Some(token)))
@@ -47,6 +55,7 @@ pub(crate) fn run_remote(suite: &mut Suite<'_>, pair: &Pair, token: Option<Crede
 /// Everything, on a stack of our own.
 pub(crate) fn run_local(
     suite: &mut Suite<'_>,
+    workspace: &Workspace,
     stack: &mut Stack,
     cluster: Option<&mut Cluster>,
     issuer: &Issuer,
@@ -62,6 +71,7 @@ pub(crate) fn run_local(
     isolation::run_local(suite, stack, &pair);
     credentials::run(suite, stack, &pair, issuer);
     kicks::run(suite, stack, &pair.a);
+    document::run_local(suite, workspace, stack, &pair);
     life::end_unanswered(suite, stack, unanswered);
     faults::run(suite, stack, &pair.a);
     repeats::run(suite, stack);
