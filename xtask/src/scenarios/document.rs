@@ -10,23 +10,20 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{A, B, Pair};
 use crate::{
-    client::{Api, Credential},
-    folder::Folder,
-    process::Process,
-    python::Python,
-    sessions::Owned,
-    stack::Stack,
-    suite::Suite,
-    workspace::Workspace,
+    client::Api, folder::Folder, issuer::Token, process::Process, python::Python, sessions::Owned,
+    stack::Stack, suite::Suite, workspace::Workspace,
 };
 
 const DOCUMENT: &str = "docs/openapi.json";
 /// A walk takes a minute; one that takes so long hangs.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// No key may do this, so that it is walked by itself, with a login token.
+const OF_THE_PLATFORM: &str = "admin_session_list";
 
 const READ: &str = "a validator reads the document as OpenAPI 3.1";
 const WALKED: &str = "the API is as its document says, walked by schemathesis as two organizations";
@@ -35,7 +32,7 @@ const WALKED: &str = "the API is as its document says, walked by schemathesis as
 pub(super) fn run_remote(suite: &mut Suite<'_>, workspace: &Workspace, pair: &Pair) {
     suite.run(READ, || read(workspace, &pair.a));
     suite.run(WALKED, || {
-        let walk = Walk { place: "remote", linked: None, gently: true };
+        let walk = Walk { place: "remote", linked: None, gently: true, only: None };
         walk.run(workspace, pair)
     });
 }
@@ -65,8 +62,12 @@ pub(super) fn run_local(
         let all = ["read", "send", "manage"];
         let key = |organization| Ok::<_, anyhow::Error>(Some(stack.key(organization, &all)?));
         let walkers = Pair { a: stack.api.asked_by(key(A)?), b: stack.api.asked_by(key(B)?) };
-        let walk = Walk { place: &place, linked: Some(&linked.id), gently: false };
+        let walk = Walk { place: &place, linked: Some(&linked.id), gently: false, only: None };
         walk.run(workspace, &walkers)?;
+        let walk = Walk { only: Some(OF_THE_PLATFORM), ..walk };
+        let nobody = Token::of(A, "none").with("org_id", Value::Null);
+        let platform = nobody.with("platform_role", json!("super_admin")).sign();
+        walk.run(workspace, &Pair { a: stack.api.asked_by(Some(platform)), ..walkers })?;
         linked.until_linked(&phone)?;
         linked.delete()?;
         linked.must_be_gone(stack, Some(&phone))
@@ -83,10 +84,13 @@ fn read(workspace: &Workspace, api: &Api) -> Result<()> {
 }
 
 /// One walk of schemathesis; how it walks is in `xtask/schemathesis`.
+#[derive(Clone, Copy)]
 struct Walk<'a> {
     place: &'a str,
     linked: Option<&'a str>,
     gently: bool,
+    /// One operation alone, that of the platform's own people; all others otherwise.
+    only: Option<&'a str>,
 }
 
 impl Walk<'_> {
@@ -95,7 +99,9 @@ impl Walk<'_> {
         let folder = Folder::new("walk")?;
         let keys = folder.path().join("keys.json");
         fs::write(&keys, identities(pair)?.to_string())?;
-        let log = workspace.scratch("logs")?.join(format!("{}-schemathesis.log", self.place));
+        let log =
+            format!("{}-schemathesis{}.log", self.place, self.only.map_or("", |_| "-platform"));
+        let log = workspace.scratch("logs")?.join(log);
         fs::write(&log, "")?;
         let mut walk = python.command(&workspace.root.join("xtask/schemathesis"));
         walk.env("BERTH_WALK_URL", pair.a.base())
@@ -115,6 +121,13 @@ impl Walk<'_> {
         walk.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()"]);
         walk.args(["--no-color", "--config-file", "schemathesis.toml", "run"]);
         walk.arg(format!("{base}/openapi.json")).args(["--url", base]);
+        match self.only {
+            // One alone has no links to follow.
+            Some(operation) => walk
+                .args(["--include-operation-id", operation])
+                .args(["--phases", "examples,coverage,fuzzing"]),
+            None => walk.args(["--exclude-operation-id", OF_THE_PLATFORM]),
+        };
         if self.gently {
             for operation in ["session_qr", "session_pairing_code"] {
                 walk.args(["--exclude-operation-id", operation]);
@@ -123,13 +136,13 @@ impl Walk<'_> {
     }
 }
 
-/// Both organizations' keys, as schemathesis reads identities.
-fn identities(pair: &Pair) -> Result<serde_json::Value> {
+/// Both organizations' credentials, as schemathesis reads identities.
+fn identities(pair: &Pair) -> Result<Value> {
     let identity = |name: &str, api: &Api| {
-        let Some(Credential::Key(key)) = api.credential() else {
-            anyhow::bail!("the walk needs keys")
-        };
-        Ok(json!({ "name": name, "fixedHeaders": [{ "name": "X-Api-Key", "value": key }] }))
+        let credential = api.credential().context("the walk needs credentials")?;
+        let (header, value) = credential.header();
+        let header = json!({ "name": header, "value": value });
+        Ok::<_, anyhow::Error>(json!({ "name": name, "fixedHeaders": [header] }))
     };
     Ok(json!({ "auth": [identity("a", &pair.a)?, identity("b", &pair.b)?] }))
 }

@@ -1,6 +1,9 @@
 //! Nobody can learn that another organization's session exists: not by status, header, byte or effect.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -29,7 +32,7 @@ const PNG: &[(&str, &str)] = &[("Accept", "image/png")];
 const MERGE: &[(&str, &str)] = &[("Content-Type", "application/merge-patch+json")];
 const GUARD: &[(&str, &str)] = &[("If-Match", "\"1\"")];
 const KNOWN: &[(&str, &str)] = &[("If-None-Match", "\"1\"")];
-const REPEAT: &[(&str, &str)] = &[("Idempotency-Key", "k-1")];
+const REPEAT: &[(&str, &str)] = &[("Idempotency-Key", "")];
 
 /// Every way to ask for a session, well or badly. Deleting comes last: the owner does it too.
 const REQUESTS: &[Request] = &[
@@ -63,20 +66,39 @@ const REQUESTS: &[Request] = &[
 impl Request {
     fn send(&self, api: &Api, id: &str) -> Result<Reply> {
         let Self(method, what, headers, body) = self;
-        api.exchange(method, &path_of(id, what), headers, body.map(str::as_bytes))
+        let named = fresh();
+        let headers = with_name(headers, &named);
+        api.exchange(method, &path_of(id, what), &headers, body.map(str::as_bytes))
     }
 
     /// The same, over HTTP/2.
     fn send_multiplexed(&self, api: &Api, id: &str) -> Result<Reply> {
         let Self(method, what, headers, body) = self;
-        let body = body.map(str::as_bytes);
-        api.exchange_multiplexed(method, &path_of(id, what), headers, body)
+        let named = fresh();
+        let (headers, body) = (with_name(headers, &named), body.map(str::as_bytes));
+        api.exchange_multiplexed(method, &path_of(id, what), &headers, body)
     }
 
     fn name(&self) -> String {
         let Self(method, what, headers, _) = self;
         format!("{method} {{session}}{what} {headers:?}")
     }
+}
+
+/// Another name for each request: one that is used for two sessions is refused for that alone.
+fn with_name<'a>(
+    headers: &[(&'static str, &'a str)],
+    named: &'a str,
+) -> Vec<(&'static str, &'a str)> {
+    let own = |(name, value): &(&'static str, &'a str)| {
+        (*name, if *name == REPEAT[0].0 { named } else { *value })
+    };
+    headers.iter().map(own).collect()
+}
+
+fn fresh() -> String {
+    // A deployment may remember yesterday's names.
+    format!("k-{:016x}", RandomState::new().hash_one(0))
 }
 
 pub(super) fn run_remote(suite: &mut Suite<'_>, pair: &Pair) {
