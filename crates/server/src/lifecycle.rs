@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::telemetry;
+
 /// What a shell reports for a process that ended on an interrupt.
 const INTERRUPTED: i32 = 130;
 
@@ -34,6 +36,7 @@ impl Signals {
         tokio::spawn(async move {
             let name = self.next().await;
             tracing::warn!(signal = name, "ending at once");
+            telemetry::end();
             std::process::exit(INTERRUPTED);
         });
     }

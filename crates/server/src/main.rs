@@ -38,6 +38,7 @@ async fn main() -> ExitCode {
         Some(Command::Serve(flags)) => serve(*flags).await,
         None => serve(flags).await,
     };
+    telemetry::end();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
