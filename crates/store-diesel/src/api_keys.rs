@@ -139,8 +139,8 @@ impl ApiKeyStore for Database {
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
         let (owner, id) = (Owner::of(scope), id.to_string());
-        self.run(|database| async move {
-            let row: Option<KeyRow> = with_conn!(database, read, |conn| {
+        self.look(|database| async move {
+            let row: Option<KeyRow> = with_conn!(database, look, |conn| {
                 scope::live_key(&owner, &id)
                     .select(KeyRow::as_select())
                     .get_result(conn)
@@ -186,8 +186,8 @@ impl ApiKeyStore for Database {
 impl KeyDirectory for Database {
     async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
         let id = id.to_string();
-        self.run(|database| async move {
-            let row: Option<KeyRow> = with_conn!(database, read, |conn| {
+        self.look(|database| async move {
+            let row: Option<KeyRow> = with_conn!(database, look, |conn| {
                 scope::any_key(&id).select(KeyRow::as_select()).get_result(conn).await.optional()
             })?;
             row.map(ApiKey::try_from).transpose()

@@ -19,7 +19,7 @@ use tracing::Instrument;
 use crate::{
     Config, StoreError, migrate,
     postgres::{self, PostgresPool, Server},
-    sqlite::{self, SqliteConnection},
+    sqlite::{self, PromptConnection, SqliteConnection},
     target::Target,
 };
 
@@ -62,19 +62,21 @@ pub(crate) enum Pools {
 pub(crate) struct SqlitePools {
     pub(crate) write: Pool<SqliteConnection>,
     pub(crate) read: Pool<SqliteConnection>,
+    /// For one row by its key.
+    pub(crate) look: Pool<PromptConnection>,
 }
 
 /// Runs a query with a connection of whichever database there is; the body is compiled once for
 /// each. What is looked up by its key is read with `get_result`, not with `first`: that binds a
 /// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run, which was 40 % of a
-/// request. `read` and `write` say what for: SQLite has connections for either, and what PostgreSQL
-/// could not be asked because the connection was dead is read again by another one. Of a write
+/// request. `look` (one row by its key), `read` and `write` say what for: SQLite has connections for
+/// each, and what PostgreSQL could not be asked because the connection was dead is read again by another one. Of a write
 /// nobody could say whether it happened.
 macro_rules! with_conn {
     ($database:expr, $access:ident, |$conn:ident| $body:expr) => {
         match &$database.pools {
             $crate::pool::Pools::Postgres(pool) => {
-                let mut repeatable = stringify!($access) == "read";
+                let mut repeatable = stringify!($access) != "write";
                 loop {
                     let mut object = $crate::pool::checkout(&pool.connections).await?;
                     let result = {
@@ -184,6 +186,20 @@ impl Database {
             Ok(Ok(result)) => result.map_err(PortError::from),
             Ok(Err(panic)) => Err(PortError::Broken(panic.into())),
             Err(_) => Err(PortError::Unavailable("the database did not answer in time".into())),
+        }
+    }
+
+    /// Runs `work`, which looks up one row by its key. On SQLite that is done where it is asked for: it
+    /// takes less than a task of its own would, and cannot be abandoned half-way.
+    pub(crate) async fn look<T, W, F>(&self, work: W) -> PortResult<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(Self) -> F,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        match self.kind() {
+            DatabaseKind::Sqlite => work(self.clone()).await.map_err(PortError::from),
+            DatabaseKind::Postgres => self.run(work).await,
         }
     }
 

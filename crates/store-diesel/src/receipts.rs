@@ -97,8 +97,8 @@ impl ReceiptStore for Database {
         now: Timestamp,
     ) -> PortResult<Option<Receipt>> {
         let (owner, slot, now) = (Owner::of(scope), slot.0, now.millis());
-        self.run(|database| async move {
-            let row: Option<ReceiptRow> = with_conn!(database, read, |conn| {
+        self.look(|database| async move {
+            let row: Option<ReceiptRow> = with_conn!(database, look, |conn| {
                 scope::receipt(&owner, &slot, now)
                     .select(ReceiptRow::as_select())
                     .get_result(conn)

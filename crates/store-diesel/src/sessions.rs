@@ -49,8 +49,8 @@ impl SessionStore for Database {
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
         let owned = Owned::session(scope, id);
-        self.run(|database| async move {
-            let row: Option<SessionRow> = with_conn!(database, read, |conn| {
+        self.look(|database| async move {
+            let row: Option<SessionRow> = with_conn!(database, look, |conn| {
                 scope::session(&owned)
                     .select(SessionRow::as_select())
                     .get_result(conn)
