@@ -6,7 +6,10 @@
 
 use std::{
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,19 +17,22 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::{sync::watch, time::timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{limits::Limits, reply::Body};
 
-/// How many requests of a connection are under way, and whether there ever was one.
+/// How many requests of a connection are under way, and when that last changed. Nobody is woken by it:
+/// a connection is busy far more often than it is looked at.
 #[derive(Clone, Debug)]
-pub(crate) struct Activity(Arc<watch::Sender<Load>>);
+pub(crate) struct Activity(Arc<Pulse>);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Load {
-    under_way: usize,
-    ever: bool,
+#[derive(Debug)]
+struct Pulse {
+    began: Instant,
+    under_way: AtomicUsize,
+    /// Milliseconds after `began` at which a request last began or ended; 0 before the first.
+    changed: AtomicU64,
 }
 
 /// A request under way, until its answer is handed over.
@@ -35,33 +41,37 @@ pub(crate) struct UnderWay(Activity);
 
 impl Activity {
     pub(crate) fn none() -> Self {
-        Self(Arc::new(watch::Sender::new(Load::default())))
+        let (under_way, changed) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self(Arc::new(Pulse { began: Instant::now(), under_way, changed }))
     }
 
     pub(crate) fn begin(&self) -> UnderWay {
-        self.0.send_modify(|load| *load = Load { under_way: load.under_way + 1, ever: true });
+        self.0.under_way.fetch_add(1, Ordering::SeqCst);
+        self.note();
         UnderWay(self.clone())
     }
 
-    /// Returns once nothing has been under way for as long as `patience` says, given whether there
-    /// ever was a request.
-    async fn still_for(&self, patience: impl Fn(bool) -> Duration) {
-        let mut loads = self.0.subscribe();
-        loop {
-            let load = *loads.borrow_and_update();
-            if load.under_way > 0 {
-                // Cannot fail: the sender lives as long as `self`.
-                let _ = loads.changed().await;
-            } else if timeout(patience(load.ever), loads.changed()).await.is_err() {
-                return;
-            }
-        }
+    fn note(&self) {
+        let millis = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.changed.store(millis.max(1), Ordering::SeqCst);
+    }
+
+    /// Since when nothing has been under way; `None` while something is.
+    fn still_since(&self) -> Option<Instant> {
+        let changed = Duration::from_millis(self.0.changed.load(Ordering::SeqCst));
+        (self.0.under_way.load(Ordering::SeqCst) == 0).then(|| self.0.began + changed)
+    }
+
+    /// Whether there ever was a request.
+    fn ever(&self) -> bool {
+        self.0.changed.load(Ordering::SeqCst) > 0
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.0.send_modify(|load| load.under_way = load.under_way.saturating_sub(1));
+        self.0.note();
+        self.0.0.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -103,27 +113,35 @@ pub(crate) async fn drive<C: GracefulConnection>(
     cut: &CancellationToken,
 ) {
     let mut connection = pin!(connection);
-    let mut closing = false;
+    // Since when it was asked to end.
+    let mut closing = None;
+    let patience = |closing: Option<Instant>| match closing {
+        Some(_) => PARTING,
+        None if activity.ever() => limits.idle,
+        None => limits.first_request,
+    };
+    let mut look_again = pin!(sleep_until(Instant::now() + patience(closing)));
     loop {
-        let patience = |ever| match (closing, ever) {
-            (true, _) => PARTING,
-            (false, true) => limits.idle,
-            (false, false) => limits.first_request,
-        };
         tokio::select! {
+            biased;
             _ = connection.as_mut() => return,
             () = cut.cancelled() => return,
-            () = activity.still_for(patience) => {
-                if closing {
+            () = stop.cancelled(), if closing.is_none() => {}
+            () = look_again.as_mut() => {
+                let now = Instant::now();
+                let still = activity.still_since().map(|since| closing.map_or(since, |at| since.max(at)));
+                let end = still.unwrap_or(now) + patience(closing);
+                if still.is_none() || end > now {
+                    look_again.as_mut().reset(end);
+                    continue;
+                }
+                if closing.is_some() {
                     return;
                 }
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = stop.cancelled(), if !closing => {
-                closing = true;
-                connection.as_mut().graceful_shutdown();
             }
         }
+        closing = Some(Instant::now());
+        connection.as_mut().graceful_shutdown();
+        look_again.as_mut().reset(Instant::now() + PARTING);
     }
 }

@@ -1,16 +1,18 @@
 //! What happens to every request on every listener, around whatever the listener's site answers.
 //!
-//! The work of a request is a task of its own: a panic in it is one 500, and a caller that hangs up,
-//! or a deadline, abandons the wait and never a half-done write.
+//! The work of a request that may change something is a task of its own: a caller that hangs up, or a
+//! deadline, abandons the wait and never a half-done write. What only looks (RFC 9110, 9.2.1) is done
+//! where it was read, and given up with its caller. A panic in either is one 500.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
 use domain::ports::Environment;
+use futures_util::FutureExt;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, body::Incoming, http::request::Parts,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -39,7 +41,7 @@ pub(crate) struct Visit {
     pub(crate) head: Parts,
     pub(crate) payload: Payload,
     pub(crate) notes: Arc<Notes>,
-    /// Ends when nobody waits for the answer any more, or the service stops.
+    /// Ends when the service stops, or nobody waits any more for an answer that is made all the same.
     pub(crate) waiting: CancellationToken,
 }
 
@@ -97,7 +99,7 @@ impl Door {
             head,
             payload: Payload::new(incoming, &self.limits),
             notes,
-            waiting: house.stop.child_token(),
+            waiting: house.stop.clone(),
         };
         let (outcome, spent) = self.visit(visit, &id, house).await;
         let reply = match outcome {
@@ -123,23 +125,28 @@ impl Door {
         let Ok(room) = self.room.clone().try_acquire_owned() else {
             return (Err(Problem::Overloaded), false);
         };
-        // Dropped with this wait, whatever ends it.
-        let _waiting = visit.waiting.clone().drop_guard();
-        let (site, span) = (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
-        let work = async move {
-            let answer = site.answer(&mut visit).await;
+        let outcome = if is_safe(&visit.head.method) {
+            let answer = AssertUnwindSafe(self.site.answer(&mut visit)).catch_unwind();
+            let answer = timeout(self.limits.request_time, answer).await;
             drop(room);
-            (answer, visit.payload.is_spent())
+            answer.map(|answer| (answer.unwrap_or_else(panicked), visit.payload.is_spent()))
+        } else {
+            visit.waiting = house.stop.child_token();
+            // Dropped with this wait, whatever ends it.
+            let _waiting = visit.waiting.clone().drop_guard();
+            let (site, span) =
+                (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
+            let work = async move {
+                let answer = AssertUnwindSafe(site.answer(&mut visit)).catch_unwind().await;
+                drop(room);
+                (answer.unwrap_or_else(panicked), visit.payload.is_spent())
+            };
+            let task = house.tasks.spawn(work.instrument(span));
+            let answer = timeout(self.limits.request_time, task).await;
+            // A task that neither ended nor panicked was cut off with its runtime.
+            answer.map(|answer| answer.unwrap_or((Err(Problem::Overloaded), false)))
         };
-        let task = house.tasks.spawn(work.instrument(span));
-        match tokio::time::timeout(self.limits.request_time, task).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(broken)) => match broken.try_into_panic() {
-                Ok(payload) => (Err(Problem::Panicked(words_of(&*payload).into())), false),
-                Err(_) => (Err(Problem::Overloaded), false),
-            },
-            Err(_) => (Err(Problem::DeadlineExceeded), false),
-        }
+        outcome.unwrap_or((Err(Problem::DeadlineExceeded), false))
     }
 
     /// The whole text of an answer to what hyper could not read as a request.
@@ -163,6 +170,16 @@ impl Door {
         text.extend_from_slice(&reply.body);
         text
     }
+}
+
+/// Abandoned half-way, it has changed nothing.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so that it fits where a panic is caught")]
+fn panicked(panic: Box<dyn Any + Send>) -> Result<Reply> {
+    Err(Problem::Panicked(words_of(&*panic).into()))
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {
