@@ -44,7 +44,8 @@ impl ClaimPaths {
     /// The names [`Self::preset`] knows.
     pub const PRESETS: [&str; 4] = ["better-auth", "clerk", "auth0", "keycloak"];
 
-    /// The places in the tokens of a well-known issuer; `None` when the name is not known.
+    /// The places in the tokens of a well-known issuer; `None` when the name is not known. Whole tokens
+    /// are in `docs/login-tokens.md`.
     ///
     /// `better-auth` (plugin `jwt`). Its own payload is the user alone, whose `role` (plugin
     /// `admin`) is a role on the platform; `jwt.definePayload` adds the other two:
@@ -57,8 +58,8 @@ impl ClaimPaths {
     /// { "sub": "user_1", "v": 2, "o": { "id": "org_1", "rol": "admin", "slg": "acme" },
     ///   "metadata": { "role": "super_admin" } }
     /// ```
-    /// `auth0` (access token with Organizations). The roles are added by an Action, which must
-    /// name them like a URL:
+    /// `auth0` (access token with Organizations). The roles are added by an Action, under names
+    /// like a URL's, as Auth0 advises:
     /// ```json
     /// { "sub": "auth0|1", "org_id": "org_1", "https://berth/roles": ["admin"],
     ///   "https://berth/platform_role": "super_admin" }

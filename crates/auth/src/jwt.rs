@@ -1,4 +1,8 @@
 //! Login tokens: signed by a key of the issuer's set, meant for us, and in force now.
+//!
+//! An ECDSA signature (r, s) has a twin, (r, n − s), that anybody can write and that is as good. JWS knows no
+//! rule against it, and half of all honest tokens have the higher s, so none is refused for it. That is
+//! harmless as long as nothing is remembered by a token's text: nothing is, and nothing may be.
 
 use std::{sync::Arc, time::Duration};
 

@@ -66,6 +66,34 @@ async fn five_hundred_unknown_keys_cause_one_fetch() {
     assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
 }
 
+/// All at once, and before there is anything to verify them with: at the start, and when the key changed.
+#[tokio::test]
+async fn a_herd_causes_one_fetch_and_all_of_it_gets_in() {
+    let (old, new) = (signer("old"), signer("new"));
+    let issuer = Issuer::new(&[old.jwk()]).await;
+    issuer.hold(true);
+    let patience = Duration::from_mins(10);
+    let world = World::new(Config { patience, ..issuer.config() }).await;
+    let herd = |signer: &Signer| -> Vec<_> {
+        (0..300).map(|n| signer.with_claims(json!({ "sub": format!("user-{n}") }))).collect()
+    };
+    for (signer, fetches) in [(&old, 1), (&new, 2)] {
+        let tokens = herd(signer);
+        let opens = async {
+            until("the fetch is under way", || async { issuer.fetches() == fetches }).await;
+            issuer.hold(false);
+        };
+        let (answers, ()) = tokio::join!(join_all(tokens.iter().map(|t| world.bearer(t))), opens);
+        for (answer, token) in answers.into_iter().zip(&tokens) {
+            assert!(answer.is_ok(), "{token}");
+        }
+        assert_eq!(issuer.fetches(), fetches);
+        issuer.publish(&[new.jwk()]);
+        issuer.hold(true);
+    }
+    issuer.hold(false);
+}
+
 #[tokio::test]
 async fn a_key_that_comes_during_the_cool_down_is_known_after_it() {
     let (old, new) = (signer("old"), signer("new"));
@@ -277,6 +305,24 @@ async fn foreign_weak_and_malformed_keys_spoil_nothing_and_verify_nothing() {
         let token = good.with_header(json!({ "kid": kid }));
         assert_eq!(denied(world.bearer(&token).await), UNKNOWN, "{kid}");
     }
+}
+
+/// RFC 8725, 3.4: a point that is on no curve is the way to a private key elsewhere; here it is no key.
+#[tokio::test]
+async fn a_key_that_is_off_its_curve_or_too_large_verifies_nothing() {
+    let (ec, rsa) = (Signer::new(Algorithm::ES256, "ec"), Signer::new(Algorithm::RS256, "rsa"));
+    for (member, value) in
+        [("y", encode([1; 32])), ("x", encode([0; 32])), ("x", encode([0xff; 32]))]
+    {
+        let mut jwk = ec.jwk();
+        jwk[member] = json!(value);
+        let world = World::with_keys(&[jwk, signer("other").jwk()]).await;
+        assert_ne!(denied(world.bearer(&ec.token(&claims())).await), "", "{member} {value}");
+    }
+    let mut jwk = rsa.jwk();
+    jwk["n"] = json!(encode([vec![0xff; 1025], vec![1]].concat()));
+    let world = World::with_keys(&[jwk, signer("other").jwk()]).await;
+    assert_eq!(denied(world.bearer(&rsa.token(&claims())).await), UNKNOWN);
 }
 
 #[tokio::test]

@@ -6,11 +6,14 @@
     reason = "the whole binary is tests; clippy knows only #[test] functions"
 )]
 
+mod algorithms;
+mod forged;
 mod hostile;
 mod hot_keys;
 mod issuer;
 mod key_sets;
 mod keys;
+mod presets;
 mod shapes;
 mod signer;
 mod start;

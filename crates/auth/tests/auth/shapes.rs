@@ -101,71 +101,21 @@ async fn claims_of_another_type_are_refused_not_guessed_at() {
     }
 }
 
-/// Every preset against a token of the documented shape: organization, capabilities, platform.
+/// What the page on login tokens says is tried in `presets`; this is what else such tokens may be.
 #[tokio::test]
-async fn presets_read_their_issuers_tokens() {
-    for (preset, claims, organization, manages, platform) in [
-        (
-            "better-auth",
-            json!({ "sub": "u1", "name": "A", "email": "a@example", "role": "admin",
-                "activeOrganizationId": "org1", "activeOrganizationRole": "owner,member" }),
-            Some("org1"),
-            true,
-            false,
-        ),
-        (
-            "better-auth",
-            json!({ "sub": "u1", "role": "super_admin", "activeOrganizationId": null }),
-            None,
-            false,
-            true,
-        ),
-        (
-            "clerk",
-            json!({ "sub": "user_1", "sid": "sess_1", "v": 2, "fva": [7, -1],
-                "o": { "id": "org_1", "rol": "admin", "slg": "acme" } }),
-            Some("org_1"),
-            true,
-            false,
-        ),
-        (
-            "clerk",
-            json!({ "sub": "user_1", "v": 2, "metadata": { "role": "super_admin" } }),
-            None,
-            false,
-            true,
-        ),
-        (
-            "auth0",
-            json!({ "sub": "auth0|1", "org_id": "org_9", "https://berth/roles": ["member"],
-                "https://berth/platform_role": "super_admin" }),
-            Some("org_9"),
-            false,
-            true,
-        ),
-        (
-            "keycloak",
-            json!({ "sub": "4d37", "typ": "Bearer", "organization": { "acme": { "id": "75bc" } },
-                "realm_access": { "roles": ["offline_access", "admin"] } }),
-            Some("75bc"),
-            true,
-            false,
-        ),
-        ("keycloak", json!({ "organization": { "acme": {} } }), Some("acme"), false, false),
-        ("keycloak", json!({ "organization": ["acme"] }), Some("acme"), false, false),
-        (
-            "keycloak",
-            json!({ "organization": { "a": { "id": "1" }, "b": { "id": "2" } },
-                "realm_access": { "roles": ["owner", "super_admin"] } }),
-            None,
-            false,
-            true,
-        ),
+async fn presets_read_the_rarer_shapes_too() {
+    for (preset, claims, organization, manages) in [
+        ("clerk", json!({ "o": { "id": "org_1", "rol": "org:owner" } }), Some("org_1"), false),
+        ("clerk", json!({ "o": null }), None, false),
+        ("auth0", json!({ "org_id": "o", "https://berth/roles": "admin" }), Some("o"), true),
+        ("keycloak", json!({ "organization": { "acme": {} } }), Some("acme"), false),
+        ("keycloak", json!({ "organization": [] }), None, false),
+        ("better-auth", json!({ "activeOrganizationId": "o", "role": "admin" }), Some("o"), false),
     ] {
         let caller = read(Some(preset), claims.clone()).await.unwrap();
         assert_eq!(caller.organization, organization.and_then(OrganizationId::parse), "{claims}");
         assert_eq!(caller.capabilities.contains(Capability::Manage), manages, "{claims}");
-        assert_eq!(caller.platform_admin, platform, "{claims}");
+        assert!(!caller.platform_admin, "{claims}");
     }
 }
 

@@ -140,6 +140,41 @@ async fn the_header_of_an_access_token_is_as_good_and_places_to_find_keys_are_ig
     }
 }
 
+/// Whatever a token points at, nobody goes there: not for one that is good, nor for one that is not.
+#[tokio::test]
+async fn no_address_in_a_token_is_ever_asked() {
+    let (signer, forger) =
+        (Signer::new(Algorithm::EdDSA, "k1"), Signer::new(Algorithm::EdDSA, "k2"));
+    let bait = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = bait.local_addr().unwrap();
+    let url = format!("http://{address}/jwks");
+    // With a set that is fetched, so that there is somebody who could be sent.
+    let issuer = crate::issuer::Issuer::new(&[signer.jwk()]).await;
+    let world = World::new(issuer.config()).await;
+    for header in [
+        json!({ "jku": url }),
+        json!({ "x5u": url }),
+        json!({ "jku": url, "kid": url }),
+        json!({ "kid": url }),
+        json!({ "jwk": { "kty": "OKP", "jku": url, "x5u": url } }),
+        json!({ "x5c": [url], "x5t": url, "x5t#S256": url }),
+        json!({ "iss": url, "jwks_uri": url, "url": url }),
+    ] {
+        for signer in [&signer, &forger] {
+            let _ = world.bearer(&signer.with_header(header.clone())).await;
+            let claims =
+                json!({ "iss": url, "jku": url, "jwks_uri": url, "sub_jwk": { "jku": url } });
+            let _ = world.bearer(&signer.with_claims(claims)).await;
+        }
+    }
+    let known = world.bearer(&signer.with_header(json!({ "jku": url }))).await;
+    assert!(known.is_ok(), "and it does no harm to point");
+    // Connections are taken in the order they come: were there any, ours would not be the first.
+    let ours = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (_, first) = bait.accept().await.unwrap();
+    assert_eq!(first, ours.local_addr().unwrap(), "somebody was here before");
+}
+
 #[tokio::test]
 async fn without_a_key_set_configured_a_login_token_is_denied() {
     let world = World::new(Config::default()).await;
