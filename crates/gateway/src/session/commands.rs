@@ -11,7 +11,7 @@ use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use super::{Command, Ending, Goal, Hold, Reply, Retry, Session, Unlink};
 use crate::{
     keys,
-    refusal::{refusal, stale},
+    refusal::{refusal, stale, unavailable},
     translate::{self, Sight},
 };
 
@@ -39,19 +39,29 @@ impl Session {
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
             Command::Identity(reply) => drop(reply.send(Ok(self.live_identity()))),
-            Command::Suspend => {
-                if self.goal() != Goal::Closed {
-                    self.hold = Some(Hold::Suspended);
-                }
-            }
+            Command::Suspend => self.suspend(),
             Command::Release => self.release().await,
             #[cfg(test)]
             Command::Panic => panic!("asked for by a test"),
         }
     }
 
-    /// A command that is older than what was heard is a delayed one.
+    /// The node's leases ran out: whatever is open closes, an unlink that is waited for included.
+    fn suspend(&mut self) {
+        if let Some(unlink) = self.unlink.take() {
+            let waiting = unlink.waiting.into_iter().map(|(_, reply)| reply);
+            self.answer_logout(LogoutOutcome::Unconfirmed, waiting);
+        }
+        if self.goal() != Goal::Closed {
+            self.hold = Some(Hold::Suspended);
+        }
+    }
+
+    /// A command that is older than what was heard is a delayed one, and without a lease all are.
     fn heed(&mut self, epoch: u64) -> Result<(), Refusal> {
+        if self.context.boot() == 0 {
+            return Err(unavailable("this node is not enlisted"));
+        }
         if epoch < self.epoch {
             return Err(stale(self.epoch));
         }

@@ -1,7 +1,7 @@
 //! How a node belongs to its router: leases, lost sessions, and reports that arrive whatever
 //! happens.
 
-use gateway_protocol::{Snapshot, Status};
+use gateway_protocol::{RefusalCode, Snapshot, Status};
 
 use crate::world::{PATIENCE, World, pairing, running, stopped, why};
 
@@ -21,6 +21,12 @@ async fn a_node_without_its_router_closes_when_the_lease_ends_and_waits_to_be_to
     assert_eq!(why(&closed), "connect_failed");
     assert_eq!(api.view("idle").await.unwrap().status, Status::Stopped);
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
+    let late = api.declare("s1", &pairing(1, 1, None)).await;
+    assert_eq!(
+        late.unwrap_err().code,
+        RefusalCode::Unavailable,
+        "nobody is obeyed without a lease"
+    );
 
     world.router.heard().lease_ms = 60_000;
     let enlisted = world.router.heard().enlisted.len();

@@ -1,0 +1,90 @@
+//! The fleet by itself: crashes, leases, and what is remembered of forgotten sessions.
+
+use super::*;
+use crate::{keys::Vault, outbox::Outbox, web::Fetcher, wire::WebSockets};
+use tokio::sync::{Semaphore, watch};
+
+fn fleet(data: &std::path::Path) -> Arc<Fleet> {
+    let context = Context {
+        vault: Vault::open(data).unwrap(),
+        outbox: Outbox::default(),
+        wire: Arc::new(WebSockets(None)),
+        http: Arc::new(Fetcher::default()),
+        version: None,
+        reads: Semaphore::new(1),
+        connects: Arc::new(Semaphore::new(1)),
+        links: Arc::new(Semaphore::new(1)),
+        boot: watch::Sender::new(1),
+        seq: 0.into(),
+    };
+    Fleet::new(Arc::new(context), 10).unwrap()
+}
+
+fn stopped(epoch: u64) -> Declaration {
+    Declaration { epoch, running: false, restarts: 0, pairing: None }
+}
+
+#[tokio::test]
+async fn an_actor_that_panics_is_shown_as_crashed_and_started_anew_when_declared() {
+    let data = tempfile::tempdir().unwrap();
+    let fleet = fleet(data.path());
+    let [one, other] = ["one", "other"].map(|name| SessionName::parse(name).unwrap());
+    fleet.declare(&one, stopped(5)).await.unwrap();
+    let untouched = fleet.declare(&other, stopped(1)).await.unwrap();
+    let mailbox = fleet.mailbox(&one).unwrap();
+    mailbox.send(Command::Panic).await.unwrap();
+    mailbox.closed().await;
+    let crashed = loop {
+        let shown = fleet.snapshot(&one).unwrap();
+        if shown.status == Status::Failed {
+            break shown;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(crashed.reason.unwrap().code, gateway_protocol::reason::CRASHED);
+    assert_eq!(fleet.snapshot(&other).unwrap(), untouched);
+    assert_eq!(fleet.declare(&one, stopped(4)).await.unwrap_err().code, RefusalCode::StaleEpoch);
+    let anew = fleet.declare(&one, stopped(5)).await.unwrap();
+    assert_eq!((anew.status, anew.reason), (Status::Stopped, None));
+    assert!(anew.seq > crashed.seq);
+    fleet.forget(&one, 6).await.unwrap();
+    fleet.close(Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn without_a_lease_nobody_is_obeyed_until_the_node_is_enlisted_again() {
+    let data = tempfile::tempdir().unwrap();
+    let fleet = fleet(data.path());
+    let [known, new] = ["known", "new"].map(|name| SessionName::parse(name).unwrap());
+    fleet.declare(&known, stopped(1)).await.unwrap();
+    // Already in the mailbox's way when the lease runs out.
+    let mailbox = fleet.mailbox(&known).unwrap();
+    fleet.suspend().await;
+    let late = ask(&mailbox, PATIENCE, |reply| Command::Declare(stopped(2), reply)).await;
+    assert_eq!(late.unwrap_err().code, RefusalCode::Unavailable);
+    for session in [&known, &new] {
+        let declared = fleet.declare(session, stopped(2)).await;
+        assert_eq!(declared.unwrap_err().code, RefusalCode::Unavailable);
+        let unlinked = fleet.logout(session, 2, Duration::from_secs(1)).await;
+        assert_eq!(unlinked.unwrap_err().code, RefusalCode::Unavailable);
+        let forgotten = fleet.forget(session, 2).await;
+        assert_eq!(forgotten.unwrap_err().code, RefusalCode::Unavailable);
+    }
+    assert_eq!(fleet.snapshot(&known).unwrap().epoch, 1);
+    fleet.context.boot.send_replace(1);
+    assert_eq!(fleet.declare(&known, stopped(2)).await.unwrap().epoch, 2);
+    fleet.close(Duration::from_secs(20)).await;
+}
+
+#[test]
+fn only_so_many_forgotten_sessions_are_remembered_and_the_oldest_goes_first() {
+    let mut forgotten = Forgotten::default();
+    let name = |n: usize| SessionName::parse(&format!("s{n}")).unwrap();
+    for n in 0..=REMEMBERED {
+        forgotten.remember(name(n), 7, true);
+        forgotten.remember(name(n), 8, true);
+    }
+    assert_eq!(forgotten.floor(&name(0)), (0, false));
+    assert_eq!(forgotten.floor(&name(REMEMBERED)), (8, true));
+    assert_eq!((forgotten.floors.len(), forgotten.order.len()), (REMEMBERED, REMEMBERED));
+}
