@@ -83,8 +83,8 @@ pub use quota::Quota;
 pub use receipt::{Clerk, Receipt, Slot};
 pub use retirement::Retirement;
 pub use session::{
-    Change, Desired, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE,
-    ReasonCode, Seen, Session, SessionPorts, Sessions, Settings, SettingsPatch, Status,
+    AsRead, Change, Desired, Guard, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE,
+    MAX_RATE, ReasonCode, Seen, Session, SessionPorts, Sessions, Settings, SettingsPatch, Status,
     StatusReason, Unlink, Version, Wanted, WhoIsAttached,
 };
 pub use time::Timestamp;

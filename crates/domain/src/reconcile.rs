@@ -14,9 +14,10 @@ pub enum Place {
     Nowhere,
     /// Its lease runs.
     Live,
-    /// It was silent for so long that it has closed its connections.
-    Silent,
-    /// It is silent, but may still hold connections.
+    /// It was given up, and has closed its connections. Before it is heard again it enlists anew, which
+    /// wakes everything that is placed on it.
+    Lost,
+    /// It is silent, but may still hold connections, or be heard again in a moment.
     Doubtful,
 }
 
@@ -25,8 +26,8 @@ impl Place {
     pub fn of(node: Option<&Node>, now: Timestamp, deadlines: &Deadlines) -> Self {
         match node {
             Some(node) if node.is_live(now, deadlines.lease) => Self::Live,
-            Some(node) if node.is_live(now, deadlines.silence()) => Self::Doubtful,
-            Some(_) | None => Self::Silent,
+            Some(node) if node.lost_at.is_none() => Self::Doubtful,
+            Some(_) | None => Self::Lost,
         }
     }
 }
@@ -64,8 +65,8 @@ pub fn plan(session: &Session, place: Place, now: Timestamp) -> Step {
             Place::Nowhere => Step::NothingToUnlink,
             Place::Live if now >= unlink.deadline => Step::GiveUpUnlink,
             Place::Live => Step::Unlink,
-            Place::Silent if session.seen.status != Status::Stopped => Step::Lose,
-            Place::Silent => Step::Rest(None),
+            Place::Lost if session.seen.status != Status::Stopped => Step::Lose,
+            Place::Lost => Step::Rest(None),
             Place::Doubtful => Step::Rest(Some(now.plus(DOUBT))),
         };
     }
@@ -77,8 +78,8 @@ pub fn plan(session: &Session, place: Place, now: Timestamp) -> Step {
         Place::Nowhere if running && session.wanted.pairing.is_some() => Step::Place,
         Place::Nowhere => Step::Rest(session.rest_until()),
         Place::Doubtful => Step::Rest(Some(now.plus(DOUBT))),
-        Place::Silent if is_lost(session) => Step::Rest(None),
-        Place::Silent => Step::Lose,
+        Place::Lost if is_lost(session) => Step::Rest(None),
+        Place::Lost => Step::Lose,
         Place::Live if running && retry_has_come(session, now) => Step::Retry,
         Place::Live if !running && is_settled(session) => Step::Rest(None),
         Place::Live => Step::Declare,

@@ -6,18 +6,18 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Desired, Event, GatewayId, Held, Retirement, Session, SessionId, Status, Timestamp, Version,
+    Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
     ports::{Backlog, PortResult, Written},
 };
 
 use crate::{
     Database, StoreError,
-    column::{counted, counter},
+    column::counter,
     events::{EventRow, write_events},
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
     schema::{receipts, retirements, sessions},
-    scope,
+    scope::{self, Standing},
     session_row::{SessionRow, State},
 };
 
@@ -122,15 +122,15 @@ impl Backlog for Database {
     async fn update(
         &self,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
     ) -> PortResult<Written> {
         let id = session.id.to_string();
-        let expected = counted("sessions.version", expected.0)?;
+        let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         self.run(|database| async move {
             with_transaction!(database, |conn| {
-                let row = scope::any_session(&id).filter(sessions::version.eq(expected));
+                let row = scope::any_session_still(&id, expected);
                 if diesel::update(row).set(&state).execute(conn).await? == 0 {
                     return Ok(Written::Raced);
                 }
@@ -144,19 +144,19 @@ impl Backlog for Database {
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Version,
+        expected: Guard,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written> {
         let id = id.to_string();
-        let expected = counted("sessions.version", expected.0)?;
+        let expected = Standing::of(expected)?;
         let plan = (
             sessions::due.eq(due.map(Timestamp::millis)),
             sessions::failures.eq(i64::from(failures)),
         );
         self.run(|database| async move {
             let changed = with_conn!(database, write, |conn| {
-                let row = scope::any_session(&id).filter(sessions::version.eq(expected));
+                let row = scope::any_session_still(&id, expected);
                 diesel::update(row).set(plan).execute(conn).await
             })?;
             Ok(if changed > 0 { Written::Done } else { Written::Raced })

@@ -85,7 +85,9 @@ impl NodeStore for Database {
                     .do_update()
                     .set((
                         gateways::boot.eq(case_when(
-                            gateways::incarnation.eq(excluded(gateways::incarnation)),
+                            gateways::incarnation
+                                .eq(excluded(gateways::incarnation))
+                                .and(gateways::lost_at.is_null()),
                             gateways::boot,
                         )
                         .otherwise(gateways::boot + 1)),

@@ -11,70 +11,14 @@ use diesel::{
     prelude::*,
     sql_types::Bool,
 };
-use domain::{Reach, Scope, SessionId, ports::SessionFilter};
 
 use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
+mod parameters;
 #[cfg(test)]
 mod plans;
 
-/// A scope, as parameters of a statement.
-pub(crate) struct Owner {
-    /// The organization.
-    pub(crate) organization: String,
-    /// Whether all its sessions are in reach, also those still to come.
-    pub(crate) everything: bool,
-    /// Those in reach otherwise.
-    pub(crate) only: Vec<String>,
-}
-
-impl Owner {
-    pub(crate) fn of(scope: &Scope) -> Self {
-        let (everything, only) = match scope.reach() {
-            Reach::Everything => (true, Vec::new()),
-            Reach::Only(sessions) => (false, sessions.iter().map(ToString::to_string).collect()),
-        };
-        Self { organization: scope.organization().to_string(), everything, only }
-    }
-}
-
-/// A filter, as parameters of a statement.
-#[derive(Default)]
-pub(crate) struct LookedFor {
-    statuses: Vec<String>,
-    label: Option<String>,
-    gateway: Option<String>,
-    phone: Option<String>,
-}
-
-impl LookedFor {
-    pub(crate) fn of(filter: &SessionFilter) -> Self {
-        Self {
-            statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
-            label: filter.label.clone(),
-            gateway: filter.gateway.as_ref().map(ToString::to_string),
-            phone: filter.phone.clone(),
-        }
-    }
-}
-
-/// One session of a caller, as parameters of a statement.
-pub(crate) struct Owned {
-    organization: String,
-    id: String,
-    within: bool,
-}
-
-impl Owned {
-    /// This session, if the scope has it.
-    pub(crate) fn session(scope: &Scope, id: &SessionId) -> Self {
-        Self {
-            organization: scope.organization().to_string(),
-            id: id.to_string(),
-            within: scope.reach().covers(id),
-        }
-    }
-}
+pub(crate) use parameters::{LookedFor, Owned, Owner, Standing};
 
 /// A yes or no that is decided before the statement, and is a part of it all the same.
 type Flag = AsExprOf<bool, Bool>;
@@ -95,6 +39,24 @@ pub(crate) fn session<'a>(owned: &'a Owned) -> _ {
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
         .filter(within)
+}
+
+/// One session, if nobody has written or woken it.
+#[auto_type(no_type_alias)]
+pub(crate) fn session_still<'a>(owned: &'a Owned, standing: Standing) -> _ {
+    let organization: &'a str = owned.organization.as_str();
+    let id: &'a str = owned.id.as_str();
+    let within: Flag = flag(owned.within);
+    let version: i64 = standing.version;
+    let due: Option<i64> = standing.due;
+    // Nothing equals nothing here, which in SQL it does not.
+    let never: Flag = flag(standing.due.is_none());
+    sessions::table
+        .filter(sessions::organization.eq(organization))
+        .filter(sessions::id.eq(id))
+        .filter(within)
+        .filter(sessions::version.eq(version))
+        .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
 /// The sessions after a place in the list, newest first. No place is a place before everything, so
@@ -244,6 +206,18 @@ pub(crate) fn any_session_page<'a>(looked_for: &'a LookedFor, created_at: i64, i
 /// Those of one organization, whoever asks.
 pub(crate) fn belongs_to(organization: &str) -> Eq<sessions::organization, &str> {
     sessions::organization.eq(organization)
+}
+
+/// A session, whosever it is, if nobody has written or woken it.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_session_still<'a>(id: &'a str, standing: Standing) -> _ {
+    let version: i64 = standing.version;
+    let due: Option<i64> = standing.due;
+    let never: Flag = flag(standing.due.is_none());
+    sessions::table
+        .filter(sessions::id.eq(id))
+        .filter(sessions::version.eq(version))
+        .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
 /// The sessions whose time has come, earliest first.

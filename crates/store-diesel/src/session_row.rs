@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 use domain::{
-    Desired, GatewayId, OrganizationId, Seen, Session, SessionId, Settings, Status, Timestamp,
-    UserId, Version, Wanted,
+    AsRead, Desired, GatewayId, OrganizationId, Seen, Session, SessionId, Settings, Status,
+    Timestamp, UserId, Version, Wanted,
 };
 
 use crate::{
@@ -183,6 +183,7 @@ impl SessionRow {
             version: Version(counter(state.version).ok_or("sessions.version")?),
             sequence: counter(state.sequence).ok_or("sessions.sequence")?,
             due: moment(state.due),
+            as_read: AsRead(moment(state.due)),
             failures: counter(state.failures).ok_or("sessions.failures")?,
         })
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
+    Event, Guard, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
     ports::{PortResult, Registry, SessionPage, SessionStore, Written},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
     schema::{retirements, sessions},
-    scope::{self, LookedFor, Owned, Owner},
+    scope::{self, LookedFor, Owned, Owner, Standing},
     session_row::{SessionRow, State},
 };
 
@@ -82,18 +82,18 @@ impl SessionStore for Database {
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let home = is_home(scope, scope.organization(), events);
         let owned = Owned::session(scope, &session.id);
-        let expected = counted("sessions.version", expected.0)?;
+        let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.updated_at));
         self.run(|database| async move {
             let written = with_transaction!(database, |conn| {
-                let row = scope::session(&owned).filter(sessions::version.eq(expected));
+                let row = scope::session_still(&owned, expected);
                 if diesel::update(row).set(&state).execute(conn).await? == 0 {
                     return Ok(Written::Raced);
                 }

@@ -8,7 +8,8 @@ use domain::{Node, Timestamp, ports::PortResult};
 use crate::Worker;
 
 impl Worker {
-    /// Gives up nodes that are silent for too long.
+    /// Gives up nodes that are silent for too long. Their sessions are woken before, so that they are
+    /// looked at again also if this router dies in between, and after, so that it is at once.
     pub(crate) async fn watch_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         for node in self.ports.nodes.list().await? {
@@ -18,6 +19,7 @@ impl Worker {
             }
             let silent_since = node.beat_at.plus(Duration::from_millis(1));
             let (id, incarnation) = (&node.id, &node.incarnation);
+            self.ports.backlog.wake(id, now).await?;
             if self.ports.nodes.lose(id, incarnation, silent_since, now).await? {
                 tracing::warn!(gateway = %id, "gateway not heard of; its sessions count as closed");
                 self.ports.backlog.wake(id, now).await?;

@@ -54,8 +54,8 @@ impl Worker {
         let now = self.ports.environment.now();
         match (step, node) {
             (Step::Rest(until), _) => {
-                let (id, version) = (&session.id, session.version);
-                let written = self.ports.backlog.reschedule(id, version, until, 0).await?;
+                let (id, guard) = (&session.id, session.guard());
+                let written = self.ports.backlog.reschedule(id, guard, until, 0).await?;
                 self.unless_raced(written, id).await
             }
             (Step::Place, _) => self.place(session).await,
@@ -91,11 +91,11 @@ impl Worker {
         let due = now.plus(back_off(session.failures));
         match answer {
             Ok(snapshot) => {
-                if let Some(change) = session.clone().observe(snapshot, now, &self.deadlines) {
+                if let Some(change) = session.clone().answered(snapshot, now, &self.deadlines) {
                     return self.write(change).await.map(over_when_settled);
                 }
                 let (id, rest) = (&session.id, session.rest_until());
-                let written = self.ports.backlog.reschedule(id, session.version, rest, 0).await?;
+                let written = self.ports.backlog.reschedule(id, session.guard(), rest, 0).await?;
                 self.unless_raced(written, id).await
             }
             Err(GatewayError::Stale) => self.write(session.outrun(due)).await.map(|_| Turn::Over),
@@ -167,8 +167,8 @@ impl Worker {
         // A deadline that comes sooner is not slept through.
         let sooner = session.rest_until().filter(|rest| *rest > now);
         let due = sooner.map_or(due, |rest| rest.min(due));
-        let (id, version, failures) = (&session.id, session.version, session.failures + 1);
-        let written = self.ports.backlog.reschedule(id, version, Some(due), failures).await?;
+        let (id, guard, failures) = (&session.id, session.guard(), session.failures + 1);
+        let written = self.ports.backlog.reschedule(id, guard, Some(due), failures).await?;
         self.unless_raced(written, &session.id).await
     }
 

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::PortResult;
 use crate::{
-    ApiKey, Event, EventId, EventName, GatewayId, Held, KeyId, Node, OrganizationId, Receipt,
-    Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
+    ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, Node, OrganizationId,
+    Receipt, Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
 };
 
 /// Whether a write that is guarded happened.
@@ -86,14 +86,14 @@ pub trait SessionStore: Send + Sync {
     /// Newest first: by `created_at`, then by id, both descending.
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>>;
 
-    /// Replaces the session, if it is within the scope and still at `expected`, and writes the
+    /// Replaces the session, if it is within the scope and still stands as `expected`, and writes the
     /// events and the receipt, at once. What never changes (id, organization, who made it and when)
     /// is not written.
     async fn update(
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
         receipt: Option<&Receipt>,
     ) -> PortResult<Written>;
@@ -156,16 +156,16 @@ pub trait Backlog: Send + Sync {
     async fn update(
         &self,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
     ) -> PortResult<Written>;
 
-    /// Stores a session's `due` and `failures` and nothing else, if it is still at `expected`; the
-    /// version stays.
+    /// Stores a session's `due` and `failures` and nothing else, if it still stands as `expected`;
+    /// the version stays.
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Version,
+        expected: Guard,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written>;
@@ -199,7 +199,10 @@ pub trait Backlog: Send + Sync {
 #[async_trait]
 pub trait NodeStore: Send + Sync {
     /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
-    /// when its incarnation is new, else what it was. Answers the boot number.
+    /// when its incarnation is new or was given up, else what it was. Answers the boot number.
+    ///
+    /// Given up, its sessions were written off: only under a new boot number is what it shows of them
+    /// newer than that, also when nothing has changed there meanwhile.
     async fn enlist(&self, node: &Node) -> PortResult<u64>;
 
     /// A node says it lives and how many sessions it holds. `false` when this incarnation is not the

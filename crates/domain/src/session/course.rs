@@ -42,11 +42,12 @@ impl Session {
     /// The time for a transitional status is up.
     pub fn expire(mut self, now: Timestamp) -> Change {
         if self.wanted.pairing.is_some() && self.seen.status == Status::ScanQrCode {
-            return self.end_pairing(
-                ReasonCode::PairingExpired,
-                "nobody linked a phone in time",
-                now,
-            );
+            // The node did not say so: it is told, and a phone that was quicker is known by its answer.
+            self.wanted.epoch += 1;
+            let message = "nobody linked a phone in time";
+            let mut change = self.end_pairing(ReasonCode::PairingExpired, message, now);
+            change.session.due = Some(now);
+            return change;
         }
         // A connection that cannot be made keeps its own reason; it says more than "too late".
         let reason = match self.seen.reason.take() {

@@ -12,7 +12,7 @@ mod settings;
 
 use std::fmt;
 
-pub use change::Change;
+pub use change::{AsRead, Change, Guard};
 pub use service::{SessionPorts, Sessions, WhoIsAttached};
 pub use settings::{
     MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
@@ -53,6 +53,8 @@ pub struct Session {
     pub sequence: u64,
     /// When the reconciler should look at it; `None` while there is nothing to do.
     pub due: Option<Timestamp>,
+    /// The same as it was read, whatever becomes of it here: see [`Guard`].
+    pub as_read: AsRead,
     /// How often in a row the reconciler has failed to reach its node.
     pub failures: u32,
 }
@@ -291,6 +293,7 @@ impl Session {
             version: Version(0),
             sequence: 0,
             due: None,
+            as_read: AsRead(None),
             failures: 0,
         }
     }

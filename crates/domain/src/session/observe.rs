@@ -5,9 +5,32 @@ use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
 use crate::{Deadlines, EventName, News, Snapshot, SnapshotReason, Timestamp};
 
 impl Session {
-    /// Takes in a snapshot from the session's node; `None` when it tells nothing new: it is older
-    /// than what is known, or was made under an older epoch.
+    /// Takes in what the session's node reports; `None` when it tells nothing new: it is older than
+    /// what is known, or was made under an older epoch.
     pub fn observe(
+        self,
+        snapshot: Snapshot,
+        now: Timestamp,
+        deadlines: &Deadlines,
+    ) -> Option<Change> {
+        // Whoever wants it looked at now knows more than the node that reports: it may have to be told.
+        let awaited = self.due.filter(|due| *due <= now);
+        let mut change = self.take_in(snapshot, now, deadlines)?;
+        change.session.due = awaited.or(change.session.due);
+        Some(change)
+    }
+
+    /// The same for the node's answer to having been told what is wanted: there is nothing more to do.
+    pub fn answered(
+        self,
+        snapshot: Snapshot,
+        now: Timestamp,
+        deadlines: &Deadlines,
+    ) -> Option<Change> {
+        self.take_in(snapshot, now, deadlines)
+    }
+
+    fn take_in(
         mut self,
         snapshot: Snapshot,
         now: Timestamp,
@@ -45,11 +68,14 @@ impl Session {
         snapshot.reason.as_ref().filter(|reason| over && ends(reason.code))
     }
 
-    fn take(&mut self, snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
-        let seen = &mut self.seen;
+    fn take(&mut self, mut snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
         if snapshot.identity.is_some() {
             self.wanted.pairing = None;
         }
+        if self.has_lost_its_link(&snapshot) {
+            (snapshot.status, snapshot.reason) = (Status::Failed, Some(self.why_unlinked()));
+        }
+        let seen = &mut self.seen;
         if snapshot.status == Status::Working && seen.status != Status::Working {
             seen.last_connected_at = Some(now);
         }
@@ -72,6 +98,28 @@ impl Session {
             identity
         });
         seen.pairing = snapshot.pairing;
+    }
+
+    /// Closed for want of a link, with nothing said about it: a node that started anew since the device
+    /// was unlinked knows nothing of that any more.
+    fn has_lost_its_link(&self, snapshot: &Snapshot) -> bool {
+        let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
+        let running = self.wanted.desired == Desired::Running && self.wanted.pairing.is_none();
+        merely_closed && running && snapshot.identity.is_none()
+    }
+
+    /// As it was said before, or else what must have happened.
+    fn why_unlinked(&self) -> SnapshotReason {
+        match &self.seen.reason {
+            Some(StatusReason { code, message, retry_at, .. }) if !self.is_paired() => {
+                SnapshotReason { code: *code, message: message.clone(), retry_at: *retry_at }
+            }
+            _ => SnapshotReason {
+                code: ReasonCode::LoggedOutByPhone,
+                message: "the device is no longer linked; pair it again".to_owned(),
+                retry_at: None,
+            },
+        }
     }
 }
 

@@ -136,7 +136,8 @@ impl Sessions {
             let session = self.find(&scope, id).await?.at(expected)?;
             let now = self.now();
             let (change, retirement) = session.retire(scope.actor(), now, &self.deadlines);
-            let (_, version, events) = change.seal(scope.actor(), &*self.ports.environment);
+            let (_, guard, events) = change.seal(scope.actor(), &*self.ports.environment);
+            let version = guard.version;
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
                 Written::Done => {
                     self.ring();

@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 
+use super::gateway_entry::Entry;
 use crate::{
-    Attempt, Declaration, Identity, LiveIdentity, LogoutOutcome, Node, PairingCode, QrCode,
-    ReasonCode, SessionId, Snapshot, SnapshotReason, Status, Timestamp,
+    Declaration, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot, Status,
     ports::{Environment, Gateway, GatewayError},
 };
 
@@ -21,32 +21,37 @@ pub struct RememberingGateway {
     environment: Arc<dyn Environment>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     sessions: BTreeMap<SessionId, Entry>,
-    /// The newest epoch of everything ever forgotten.
-    forgotten: BTreeMap<SessionId, u64>,
+    /// The epoch that everything which is gone left with, and whether it was forgotten.
+    gone: BTreeMap<SessionId, (u64, bool)>,
+    /// What is taken in anew is numbered from here on: never below what was shown of it before.
+    seq: u64,
     calls: Vec<String>,
     phones: u32,
+    /// 0 while it is not enlisted.
+    boot: u64,
+    capacity: usize,
     down: bool,
     mute: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    declaration: Declaration,
-    snapshot: Snapshot,
-}
-
-/// For how long a QR code of this gateway can be scanned.
-const QR_LIFE: Duration = Duration::from_secs(60);
-/// For how long a pairing code of this gateway can be typed.
-const CODE_LIFE: Duration = Duration::from_secs(160);
-
 impl RememberingGateway {
-    /// Holding nothing.
+    /// Holding nothing, and told that this is its first boot.
     pub fn new(environment: Arc<dyn Environment>) -> Self {
-        Self { state: Arc::default(), environment }
+        let state = State {
+            sessions: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            seq: 0,
+            calls: Vec::new(),
+            phones: 0,
+            boot: 1,
+            capacity: usize::MAX,
+            down: false,
+            mute: false,
+        };
+        Self { state: Arc::new(Mutex::new(state)), environment }
     }
 
     /// Every call it got, in order: `declare sess_… 3`.
@@ -70,12 +75,7 @@ impl RememberingGateway {
             attempt.and_then(|a| a.qr.as_ref()).is_some_and(|q| q.text == qr && q.expires_at > now)
         };
         let Some(entry) = state.sessions.values_mut().find(shows) else { return false };
-        entry.change(|snapshot| {
-            snapshot.status = Status::Working;
-            snapshot.identity = Some(identity(phone));
-            snapshot.pairing = None;
-            snapshot.reason = None;
-        });
+        entry.link(phone);
         true
     }
 
@@ -83,15 +83,7 @@ impl RememberingGateway {
     /// it. An unlink takes the identity.
     pub fn befall(&self, session: &SessionId, status: Status, code: ReasonCode) {
         if let Some(entry) = self.lock().sessions.get_mut(session) {
-            entry.change(|snapshot| {
-                snapshot.status = status;
-                let message = "as the test wants it".to_owned();
-                snapshot.reason = Some(SnapshotReason { code, message, retry_at: None });
-                snapshot.pairing = None;
-                if code == ReasonCode::LoggedOutByPhone {
-                    snapshot.identity = None;
-                }
-            });
+            entry.befall(status, code);
         }
     }
 
@@ -110,17 +102,92 @@ impl RememberingGateway {
         self.lock().mute = mute;
     }
 
+    /// It takes no more than so many sessions.
+    pub fn set_capacity(&self, capacity: usize) {
+        self.lock().capacity = capacity;
+    }
+
+    /// A router took it in: from now on it obeys, and reports under this boot.
+    pub fn enlisted(&self, boot: u64) {
+        let mut state = self.lock();
+        state.boot = boot;
+        for entry in state.sessions.values_mut() {
+            entry.snapshot.boot = boot;
+        }
+    }
+
+    /// Its lease ran out: everything closes, and nothing is obeyed until it is enlisted again.
+    pub fn lapse(&self) {
+        let mut state = self.lock();
+        state.boot = 0;
+        state.sessions.values_mut().for_each(Entry::suspend);
+    }
+
+    /// Its process died and started again: keys of linked devices are all that is left, and nothing is
+    /// obeyed until it is enlisted.
+    pub fn restart(&self) {
+        let mut state = self.lock();
+        (state.boot, state.seq) = (0, 0);
+        state.gone.clear();
+        let sessions = std::mem::take(&mut state.sessions).into_iter();
+        state.sessions = sessions.filter_map(|(id, old)| Some((id, old.restarted()?))).collect();
+    }
+
+    /// A session is not its own any more: closed, and gone unless it is linked.
+    pub fn release(&self, session: &SessionId) {
+        let mut state = self.lock();
+        let Some(entry) = state.sessions.get_mut(session) else { return };
+        entry.release();
+        if entry.snapshot.identity.is_none() {
+            let epoch = entry.declaration.epoch;
+            state.remove(session, epoch, false);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds the gateway")
     }
 
+    /// Notes a call, if it can be heard and is obeyed.
     fn called(&self, what: String) -> Result<MutexGuard<'_, State>, GatewayError> {
         let mut state = self.lock();
         if state.down {
             return Err(GatewayError::Unavailable("down, as the test wants it".into()));
         }
+        if state.boot == 0 {
+            return Err(GatewayError::Unavailable("not enlisted".into()));
+        }
         state.calls.push(what);
         Ok(state)
+    }
+}
+
+impl State {
+    /// A session that is to be taken in, or is known.
+    fn entry(
+        &mut self,
+        session: &SessionId,
+        declaration: &Declaration,
+    ) -> Result<&mut Entry, GatewayError> {
+        if !self.sessions.contains_key(session) {
+            let (epoch, forgotten) = self.gone.get(session).copied().unwrap_or_default();
+            let revives = forgotten && declaration.epoch == epoch && declaration.running;
+            if declaration.epoch < epoch || revives {
+                return Err(GatewayError::Stale);
+            }
+            if self.sessions.len() >= self.capacity {
+                return Err(GatewayError::Full);
+            }
+        }
+        let (boot, seq) = (self.boot, self.seq);
+        Ok(self.sessions.entry(session.clone()).or_insert_with(|| Entry::new(boot, seq)))
+    }
+
+    fn remove(&mut self, session: &SessionId, epoch: u64, forgotten: bool) {
+        if let Some(entry) = self.sessions.remove(session) {
+            self.seq = self.seq.max(entry.snapshot.seq);
+        }
+        self.gone.insert(session.clone(), (epoch, forgotten));
     }
 }
 
@@ -134,16 +201,11 @@ impl Gateway for RememberingGateway {
     ) -> Result<Snapshot, GatewayError> {
         let now = self.environment.now();
         let mut state = self.called(format!("declare {session} {}", declaration.epoch))?;
-        if state.forgotten.get(session).is_some_and(|epoch| declaration.epoch <= *epoch) {
-            return Err(GatewayError::Stale);
-        }
-        let entry = state.sessions.entry(session.clone()).or_insert_with(Entry::new);
+        let entry = state.entry(session, declaration)?;
         if declaration.epoch < entry.declaration.epoch {
             return Err(GatewayError::Stale);
         }
-        if entry.declaration != *declaration {
-            entry.declare(declaration, now);
-        }
+        entry.declare(session, declaration, now);
         Ok(entry.snapshot.clone())
     }
 
@@ -155,36 +217,27 @@ impl Gateway for RememberingGateway {
         _: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
         let mut state = self.called(format!("logout {session} {epoch}"))?;
-        let mute = state.mute;
-        let entry = state.sessions.entry(session.clone()).or_insert_with(Entry::new);
+        let (mute, boot, seq) = (state.mute, state.boot, state.seq);
+        let Some(entry) = state.sessions.get_mut(session) else {
+            let mut blank = Entry::new(boot, seq).snapshot;
+            blank.epoch = epoch;
+            return Ok((LogoutOutcome::NotLinked, blank));
+        };
         if epoch < entry.declaration.epoch {
             return Err(GatewayError::Stale);
         }
-        entry.declaration.epoch = epoch;
-        entry.snapshot.epoch = epoch;
-        let outcome = match entry.snapshot.identity {
-            None => LogoutOutcome::NotLinked,
-            Some(_) if mute => LogoutOutcome::Unconfirmed,
-            Some(_) => LogoutOutcome::Confirmed,
-        };
-        entry.change(|snapshot| {
-            snapshot.status = Status::Stopped;
-            snapshot.pairing = None;
-            if outcome == LogoutOutcome::Confirmed {
-                snapshot.identity = None;
-            }
-        });
+        let outcome = entry.log_out(epoch, mute);
         Ok((outcome, entry.snapshot.clone()))
     }
 
     async fn forget(&self, _: &Node, session: &SessionId, epoch: u64) -> Result<(), GatewayError> {
         let mut state = self.called(format!("forget {session} {epoch}"))?;
-        let newer = |entry: &Entry| entry.declaration.epoch > epoch;
-        if state.sessions.get(session).is_some_and(newer) {
+        let known = state.sessions.get(session).map(|entry| entry.declaration.epoch);
+        let gone = state.gone.get(session).map(|(epoch, _)| *epoch);
+        if known.or(gone).is_some_and(|newest| newest > epoch) {
             return Err(GatewayError::Stale);
         }
-        state.sessions.remove(session);
-        state.forgotten.insert(session.clone(), epoch);
+        state.remove(session, epoch, true);
         Ok(())
     }
 
@@ -193,73 +246,5 @@ impl Gateway for RememberingGateway {
         let snapshot = &state.sessions.get(session).ok_or(GatewayError::Unknown)?.snapshot;
         let connected = snapshot.status == Status::Working;
         Ok(LiveIdentity { connected, identity: snapshot.identity.clone() })
-    }
-}
-
-impl Entry {
-    fn new() -> Self {
-        let declaration = Declaration { epoch: 0, running: false, restarts: 0, pairing: None };
-        let snapshot = Snapshot {
-            epoch: 0,
-            boot: 1,
-            seq: 0,
-            status: Status::Stopped,
-            reason: None,
-            identity: None,
-            pairing: None,
-        };
-        Self { declaration, snapshot }
-    }
-
-    fn change(&mut self, change: impl FnOnce(&mut Snapshot)) {
-        change(&mut self.snapshot);
-        self.snapshot.seq += 1;
-    }
-
-    fn declare(&mut self, declaration: &Declaration, now: Timestamp) {
-        let linked = self.snapshot.identity.is_some();
-        let epoch = declaration.epoch;
-        self.declaration = declaration.clone();
-        self.change(|snapshot| {
-            snapshot.epoch = epoch;
-            match (&declaration.pairing, declaration.running) {
-                (_, true) if linked => {
-                    (snapshot.status, snapshot.reason) = (Status::Working, None);
-                }
-                (Some(pairing), true) => {
-                    (snapshot.status, snapshot.reason) = (Status::ScanQrCode, None);
-                    let qr = QrCode {
-                        text: format!("qr-{epoch}-{}", now.millis()),
-                        expires_at: now.plus(QR_LIFE),
-                        number: 1,
-                        of: 6,
-                    };
-                    let code = pairing.phone.clone().map(|phone| PairingCode {
-                        code: format!("C0DE{:04}", pairing.request),
-                        request: pairing.request,
-                        phone,
-                        expires_at: now.plus(CODE_LIFE),
-                    });
-                    snapshot.pairing =
-                        Some(Attempt { attempt: pairing.attempt, qr: Some(qr), code });
-                }
-                (_, false) => {
-                    (snapshot.status, snapshot.reason) = (Status::Stopped, None);
-                    snapshot.pairing = None;
-                }
-                (None, true) => snapshot.pairing = None,
-            }
-        });
-    }
-}
-
-fn identity(phone: u32) -> Identity {
-    let number = format!("1555{phone:07}");
-    Identity {
-        jid: format!("{number}:{phone}@s.whatsapp.net"),
-        lid: Some(format!("9{number}:{phone}@lid")),
-        phone: number,
-        device: phone,
-        push_name: Some("Test Phone".to_owned()),
     }
 }

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, Event, EventId, GatewayId, KeyId, Node, OrganizationId, Receipt, Retirement, Scope,
-    Session, SessionId, Slot, Timestamp, Version,
+    ApiKey, AsRead, Event, EventId, GatewayId, Guard, KeyId, Node, OrganizationId, Receipt,
+    Retirement, Scope, Session, SessionId, Slot, Timestamp, Version,
     ports::{
         ApiKeyStore, EventLog, EventPage, KeyDirectory, NodeStore, PortError, PortResult, Registry,
         SessionPage, SessionStore, Written,
@@ -78,16 +78,36 @@ impl Memory {
     }
 }
 
+/// A session as a reader gets it.
+pub(super) fn read(known: &Session) -> Session {
+    Session { as_read: AsRead(known.due), ..known.clone() }
+}
+
+/// What is written belongs to the scope's organization.
+fn at_home(scope: &Scope, organization: &OrganizationId, events: &[Event]) -> PortResult<()> {
+    let home = scope.organization();
+    let strays = events.iter().any(|event| event.organization != *home);
+    if organization == home && !strays {
+        return Ok(());
+    }
+    Err(PortError::Broken("something of another organization".into()))
+}
+
+/// Whether nobody has written or woken it.
+pub(super) fn stands(known: &Session, expected: Guard) -> bool {
+    known.version == expected.version && known.due == expected.due
+}
+
 impl State {
-    /// Replaces a session if it is still at `expected`.
+    /// Replaces a session if it still stands as `expected`.
     pub(super) fn replace(
         &mut self,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
     ) -> Written {
         match self.sessions.get_mut(&session.id) {
-            Some(known) if known.version == expected => {
+            Some(known) if stands(known, expected) => {
                 let (id, organization) = (known.id.clone(), known.organization.clone());
                 let (created_by, created_at) = (known.created_by.clone(), known.created_at);
                 *known = Session { id, organization, created_by, created_at, ..session.clone() };
@@ -113,9 +133,7 @@ impl SessionStore for Memory {
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        if session.organization != *scope.organization() {
-            return Err(PortError::Broken("a session of another organization".into()));
-        }
+        at_home(scope, &session.organization, events)?;
         if state.sessions.contains_key(&session.id) {
             return Err(PortError::Broken("the session exists".into()));
         }
@@ -128,7 +146,7 @@ impl SessionStore for Memory {
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
-        Ok(self.state()?.visible(scope, id).cloned())
+        Ok(self.state()?.visible(scope, id).map(read))
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
@@ -141,15 +159,16 @@ impl SessionStore for Memory {
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
         let known = state.visible(scope, &session.id);
-        if known.is_none_or(|session| session.version != expected) {
+        if known.is_none_or(|session| !stands(session, expected)) {
             return Ok(Written::Raced);
         }
+        at_home(scope, scope.organization(), events)?;
         if !state.file(scope, receipt, session.updated_at) {
             return Ok(Written::Repeated);
         }
@@ -168,6 +187,7 @@ impl SessionStore for Memory {
         if known.is_none_or(|session| session.version != expected) {
             return Ok(Written::Raced);
         }
+        at_home(scope, &retirement.organization, events)?;
         state.sessions.remove(&retirement.session);
         state.retirements.insert(retirement.session.clone(), retirement.clone());
         state.events.extend_from_slice(events);
@@ -183,7 +203,7 @@ fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> V
     };
     let mut found: Vec<_> = sessions.filter(|s| page.filter.admits(s)).filter(after).collect();
     found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-    found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).cloned().collect()
+    found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).map(read).collect()
 }
 
 #[async_trait]
@@ -205,7 +225,9 @@ impl NodeStore for Memory {
     async fn enlist(&self, node: &Node) -> PortResult<u64> {
         let mut state = self.state()?;
         let boot = match state.nodes.get(&node.id) {
-            Some(known) if known.incarnation == node.incarnation => known.boot,
+            Some(known) if known.incarnation == node.incarnation && known.lost_at.is_none() => {
+                known.boot
+            }
             Some(known) => known.boot + 1,
             None => 1,
         };
@@ -270,9 +292,7 @@ impl ApiKeyStore for Memory {
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        if key.organization != *scope.organization() {
-            return Err(PortError::Broken("a key of another organization".into()));
-        }
+        at_home(scope, &key.organization, events)?;
         if !state.file(scope, receipt, key.created_at) {
             return Ok(Written::Repeated);
         }
@@ -304,6 +324,7 @@ impl ApiKeyStore for Memory {
         let mut state = self.state()?;
         let known = state.keys.get_mut(id).filter(|key| lives(key, scope));
         let Some(key) = known else { return Ok(Written::Raced) };
+        at_home(scope, scope.organization(), events)?;
         key.revoked_at = Some(now);
         state.events.extend_from_slice(events);
         Ok(Written::Done)

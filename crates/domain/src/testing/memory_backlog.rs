@@ -2,9 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::Memory;
+use super::{
+    Memory,
+    memory::{read, stands},
+};
 use crate::{
-    Desired, Event, GatewayId, Held, Retirement, Session, SessionId, Status, Timestamp, Version,
+    Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
     ports::{Backlog, PortResult, Written},
 };
 
@@ -25,7 +28,7 @@ impl Backlog for Memory {
             .into_iter()
             .map(|session| {
                 session.due = Some(until);
-                session.clone()
+                read(session)
             })
             .collect())
     }
@@ -56,13 +59,13 @@ impl Backlog for Memory {
     }
 
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
-        Ok(self.state()?.sessions.get(id).cloned())
+        Ok(self.state()?.sessions.get(id).map(read))
     }
 
     async fn update(
         &self,
         session: &Session,
-        expected: Version,
+        expected: Guard,
         events: &[Event],
     ) -> PortResult<Written> {
         Ok(self.state()?.replace(session, expected, events))
@@ -71,12 +74,12 @@ impl Backlog for Memory {
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Version,
+        expected: Guard,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        let known = state.sessions.get_mut(id).filter(|session| session.version == expected);
+        let known = state.sessions.get_mut(id).filter(|session| stands(session, expected));
         let Some(session) = known else { return Ok(Written::Raced) };
         (session.due, session.failures) = (due, failures);
         Ok(Written::Done)

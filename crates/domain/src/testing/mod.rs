@@ -11,7 +11,9 @@
 pub mod contract;
 mod environment;
 mod gateway;
+mod gateway_entry;
 mod keys;
+mod life;
 mod memory;
 mod memory_backlog;
 mod memory_receipts;
@@ -20,5 +22,6 @@ mod world;
 pub use environment::{TestBell, TestEnvironment};
 pub use gateway::RememberingGateway;
 pub use keys::PlainKeys;
+pub use life::live;
 pub use memory::Memory;
 pub use world::{CANARY, World};

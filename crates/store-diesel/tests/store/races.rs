@@ -57,7 +57,7 @@ async fn of_many_updates_from_one_version_one_happens(place: Place) {
     let stores = [place.open().await, place.open().await];
     let (made, expected, events) =
         session(&*environment).created().seal(scope().actor(), &*environment);
-    assert_eq!(expected, Version(0));
+    assert_eq!(expected.version, Version(0));
     done(stores[0].insert(&scope(), &made, &events, None).await);
     let writers = (0..8).map(|n| {
         let store = stores[n % 2].clone();

@@ -125,8 +125,16 @@ async fn check(stage: &Stage, ids: &[SessionId]) {
     }
 }
 
+/// As many cases as `PROPTEST_CASES` says; few when it says nothing.
+pub(crate) fn config() -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let (failure_persistence, default) = (None, ProptestConfig::default());
+    let cases = if asked { default.cases } else { 64 };
+    ProptestConfig { cases, failure_persistence, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn everything_ends_where_it_should(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
-    Actor, Deadlines, EventName, Held, News, SessionId, Version,
+    Actor, Deadlines, EventName, Guard, Held, News, SessionId, Version,
     ports::{Backlog, Environment, EventLog, SessionStore, Written},
 };
 
@@ -37,7 +37,7 @@ pub async fn a_claim_takes_what_is_due_and_puts_it_off(
     let back = store.claim_sessions(until, until.plus(Duration::from_secs(1)), 2).await;
     assert_eq!(back.expect("claim").len(), 2, "back, as many as asked for");
     for session in ours {
-        let written = store.reschedule(&session.id, session.version, None, 0).await;
+        let written = store.reschedule(&session.id, guard(store, &session.id).await, None, 0).await;
         assert_eq!(written.expect("reschedule"), Written::Done);
     }
 }
@@ -69,12 +69,54 @@ pub async fn the_backlog_finds_wakes_and_reschedules(
     store.wake_sessions(&both, far).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(sooner), "an earlier due stays");
 
-    let written = store.reschedule(&session.id, Version(99), None, 3).await.expect("reschedule");
-    assert_eq!(written, Written::Raced);
-    let written = store.reschedule(&session.id, session.version, None, 3).await;
+    let now = guard(store, &session.id).await;
+    let (other, earlier) = (Guard { version: Version(99), ..now }, Guard { due: Some(far), ..now });
+    for past in [other, earlier, Guard { due: None, ..now }] {
+        let written = store.reschedule(&session.id, past, None, 3).await.expect("reschedule");
+        assert_eq!(written, Written::Raced, "{past:?}");
+    }
+    let written = store.reschedule(&session.id, now, None, 3).await;
     assert_eq!(written.expect("reschedule"), Written::Done);
     let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
     assert_eq!((read.due, read.failures, read.version), (None, 3, session.version));
+}
+
+/// Whoever writes what it read before somebody woke the session writes nothing: the wake is not lost.
+pub async fn a_wake_is_not_written_over(
+    store: &(impl SessionStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (mut session, events) = fresh_session(&scope, environment);
+    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    let gateway = session.gateway.clone().expect("placed");
+    inserted(store.insert(&scope, &session, &events, None).await);
+    let far = crate::Timestamp::from_millis(9_000_000_000_000);
+    for round in 0..2 {
+        let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+        let now = crate::Timestamp::from_millis(far.millis() - round);
+        if round == 0 {
+            store.wake(&gateway, now).await.expect("wake");
+        } else {
+            let one = std::slice::from_ref(&session.id);
+            store.wake_sessions(one, now).await.expect("wake");
+        }
+        let put_off = crate::Session { due: None, ..read.clone() };
+        let (next, expected, _) = put_off.created().seal(scope.actor(), environment);
+        let written = Backlog::update(store, &next, expected, &[]).await.expect("update");
+        assert_eq!(written, Written::Raced);
+        let written = SessionStore::update(store, &scope, &next, expected, &[], None).await;
+        assert_eq!(written.expect("update"), Written::Raced);
+        let written = store.reschedule(&session.id, expected, None, 0).await.expect("reschedule");
+        assert_eq!(written, Written::Raced);
+        assert_eq!(due(store, &session.id).await, Some(now), "it is looked at");
+    }
+    let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+    let settled = crate::Session { due: None, ..read };
+    let (next, expected, _) = settled.created().seal(scope.actor(), environment);
+    let written = Backlog::update(store, &next, expected, &[]).await.expect("update");
+    assert_eq!(written, Written::Done, "whoever has seen it may");
+    assert_eq!(due(store, &session.id).await, None);
 }
 
 /// A retirement is claimed, put off with what was learnt, and gone with its last event when finished.
@@ -126,6 +168,11 @@ pub async fn a_retirement_lives_until_it_is_finished(
 
 fn ids(sessions: &[crate::Session]) -> Vec<SessionId> {
     sessions.iter().map(|session| session.id.clone()).collect()
+}
+
+/// How it stands now.
+async fn guard(store: &impl Backlog, id: &SessionId) -> Guard {
+    store.find(id).await.expect("find").expect("there").guard()
 }
 
 async fn due(store: &impl Backlog, id: &SessionId) -> Option<crate::Timestamp> {

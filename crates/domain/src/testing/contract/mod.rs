@@ -5,6 +5,7 @@
 
 mod backlog;
 mod gateway;
+mod home;
 mod keys;
 mod nodes;
 mod receipts;
@@ -12,12 +13,13 @@ mod sessions;
 
 pub use backlog::{
     a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
-    the_backlog_finds_wakes_and_reschedules,
+    a_wake_is_not_written_over, the_backlog_finds_wakes_and_reschedules,
 };
 pub use gateway::{
     Link, a_declared_session_pairs_works_stops_and_is_unlinked,
     a_forgotten_session_stays_forgotten, an_older_epoch_is_refused,
 };
+pub use home::nothing_is_written_into_another_organization;
 pub use keys::{
     a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope,
     events_are_shown_newest_first_and_in_scope,

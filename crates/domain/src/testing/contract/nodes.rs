@@ -48,8 +48,10 @@ pub async fn a_node_enlists_beats_and_is_lost(
     node.lost_at = Some(after);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
 
+    assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "the same, which was given up");
+    assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "the same again");
     (node.incarnation, node.capacity) = ("second".to_owned(), 8);
-    assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "a new incarnation");
-    (node.boot, node.lost_at) = (2, None);
+    assert_eq!(store.enlist(&node).await.expect("enlist"), 3, "a new incarnation");
+    (node.boot, node.lost_at) = (3, None);
     assert_eq!(store.find(&id).await.expect("find"), Some(node));
 }

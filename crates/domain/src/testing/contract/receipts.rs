@@ -73,7 +73,8 @@ pub async fn a_receipt_stands_and_falls_with_its_change(
 
     let renamed = receipt(fresh_slot(environment), b"renamed", now.plus(DAY));
     let (next, expected, news) = rename(&session, "once").seal(scope.actor(), environment);
-    let stale = crate::Version(expected.0 + 7);
+    let version = crate::Version(expected.version.0 + 7);
+    let stale = crate::Guard { version, ..expected };
     let written = store.update(&scope, &next, stale, &news, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Raced);
     assert_eq!(kept(store, &scope, &renamed.slot, now).await, None, "no receipt of nothing");
@@ -112,7 +113,12 @@ pub async fn a_receipt_says_nothing_to_another_organization(
     let (session, events) = fresh_session(&stranger, environment);
     inserted(store.insert(&stranger, &session, &events, Some(&foreign)).await);
     assert_eq!(kept(store, &stranger, &mine.slot, now).await, Some(foreign));
-    assert_eq!(kept(store, &scope, &mine.slot, now).await, Some(mine));
+    assert_eq!(kept(store, &scope, &mine.slot, now).await, Some(mine.clone()));
+    // Making room for one's own takes nothing of another's, also when that is over.
+    let over = now.plus(DAY);
+    let later = receipt(mine.slot, b"later", over.plus(DAY));
+    assert_eq!(store.keep(&stranger, &later, over).await.expect("keep"), Written::Done);
+    assert_eq!(kept(store, &scope, &mine.slot, now).await, Some(mine), "not removed");
 }
 
 async fn kept(

@@ -26,14 +26,15 @@ pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment:
     disguised.created_at = next.created_at.plus(Duration::from_secs(9));
     disguised.created_by = None;
     let written =
-        store.update(&scope, &disguised, session.version, &[], None).await.expect("update");
+        store.update(&scope, &disguised, session.guard(), &[], None).await.expect("update");
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&next), "as updated");
+    let expected = read.expect("just seen").guard();
 
     let mut emptied = session.clone();
     emptied.version = Version(3);
-    let written = store.update(&scope, &emptied, next.version, &[], None).await.expect("update");
+    let written = store.update(&scope, &emptied, expected, &[], None).await.expect("update");
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read, Some(emptied), "every field can be emptied again");
@@ -162,7 +163,7 @@ pub async fn a_filter_finds_what_meets_all_of_it(
         }
         next.version = Version(2);
         let written =
-            store.update(&scope, &next, session.version, &[], None).await.expect("update");
+            store.update(&scope, &next, session.guard(), &[], None).await.expect("update");
         assert_eq!(written, Written::Done);
         all.insert(0, next);
     }

@@ -1,0 +1,237 @@
+//! A session's whole life at the mercy of some bytes: whatever its owner asks, its node says and time
+//! brings, in whatever order, the rules keep their word. For fuzzing, and for tests with random bytes.
+
+use std::time::Duration;
+
+use super::TestEnvironment;
+use crate::{
+    Actor, Attempt, Change, Deadlines, Desired, GatewayId, Identity, LogoutOutcome, OrganizationId,
+    Phone, QrCode, ReasonCode, Session, Settings, Snapshot, SnapshotReason, Status, Timestamp,
+    Version,
+    ports::Environment,
+    reconcile::{Place, Step, plan},
+};
+
+/// Bytes that decide what happens; nothing more when they have run out.
+struct Dice<'a>(&'a [u8]);
+
+impl Dice<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn below(&mut self, most: u8) -> u8 {
+        self.byte() % most
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+        all.get(usize::from(self.byte())).copied()
+    }
+
+    /// Close to this one, mostly.
+    fn near(&mut self, number: u64) -> u64 {
+        match self.below(8) {
+            0 => number.wrapping_sub(1),
+            1 => number.saturating_add(1),
+            2 => u64::from(self.byte()),
+            _ => number,
+        }
+    }
+}
+
+/// Lives a life.
+///
+/// # Panics
+/// When a rule is broken.
+pub fn live(bytes: &[u8]) {
+    let (environment, deadlines) = (TestEnvironment::new(), Deadlines::default());
+    let acme = OrganizationId::parse("acme").expect("a name");
+    let mut session = Session::new(acme, None, Settings::default(), &*environment);
+    let mut dice = Dice(bytes);
+    while !dice.0.is_empty() {
+        let now = environment.now();
+        let before = session.clone();
+        let change = if dice.below(2) == 0 {
+            by_owner(&mut dice, before.clone(), now, &deadlines)
+        } else {
+            by_others(&mut dice, before.clone(), now, &deadlines)
+        };
+        if let Some(change) = change {
+            session = written(&before, change, &environment);
+        }
+        check_plan(&session, environment.now());
+        environment.pass(Duration::from_secs(u64::from(dice.byte())));
+    }
+}
+
+/// What its owner asks; `None` when that is refused, or changes nothing.
+fn by_owner(
+    dice: &mut Dice<'_>,
+    session: Session,
+    now: Timestamp,
+    deadlines: &Deadlines,
+) -> Option<Change> {
+    let before = session.clone();
+    let change = match dice.below(6) {
+        0 => {
+            let phone = if dice.below(2) == 0 { None } else { Phone::parse("15550000001") };
+            session.pair(phone.as_ref(), now, deadlines).ok().flatten()
+        }
+        1 => session.start(now, deadlines).ok().flatten(),
+        2 => session.stop(now),
+        3 => session.restart(now, deadlines).ok(),
+        4 => session.logout(now, deadlines),
+        _ => {
+            let (change, retirement) = session.retire(&Actor::Operator, now, deadlines);
+            assert!(retirement.epoch > before.wanted.epoch, "nothing brings it back");
+            drop(change);
+            None
+        }
+    }?;
+    assert_eq!(change.session.wanted.epoch, before.wanted.epoch + 1, "a new wish is a new epoch");
+    assert_eq!(change.session.due, Some(now), "and is looked at");
+    Some(change)
+}
+
+/// What time, the reconciler and its node bring.
+fn by_others(
+    dice: &mut Dice<'_>,
+    session: Session,
+    now: Timestamp,
+    deadlines: &Deadlines,
+) -> Option<Change> {
+    let place = [Place::Live, Place::Lost, Place::Doubtful][usize::from(dice.below(3))];
+    let place = if session.gateway.is_some() { place } else { Place::Nowhere };
+    if dice.below(2) == 0 && session.gateway.is_some() {
+        let (told, answers) = (snapshot(dice, &session), dice.below(2) == 0);
+        return heard(session, &told, answers, now, deadlines);
+    }
+    match plan(&session, place, now) {
+        Step::Place => GatewayId::parse("gw").map(|gateway| session.place(gateway, now)),
+        Step::Lose => Some(session.lose(now)),
+        Step::Expire => Some(session.expire(now)),
+        Step::Retry => Some(session.retry(now, deadlines)),
+        Step::NothingToUnlink => session.unlinked(LogoutOutcome::NotLinked, None, now),
+        Step::GiveUpUnlink => session.unlinked(LogoutOutcome::Unconfirmed, None, now),
+        Step::Unlink => {
+            let epoch = session.wanted.epoch;
+            let last = Snapshot { epoch, identity: None, ..snapshot(dice, &session) };
+            session.unlinked(LogoutOutcome::Confirmed, Some(&last), now)
+        }
+        Step::Declare if dice.below(4) == 0 => Some(session.outrun(now)),
+        Step::Declare if session.seen.epoch == 0 && dice.below(4) == 0 => {
+            Some(session.unplace(now))
+        }
+        Step::Declare | Step::Rest(_) => None,
+    }
+}
+
+/// The node's word: it changes what was seen and never what is wanted, save that a pairing ends; heard
+/// again it changes nothing.
+fn heard(
+    session: Session,
+    told: &Snapshot,
+    answers: bool,
+    now: Timestamp,
+    deadlines: &Deadlines,
+) -> Option<Change> {
+    let before = session.clone();
+    let change = if answers {
+        session.answered(told.clone(), now, deadlines)
+    } else {
+        session.observe(told.clone(), now, deadlines)
+    };
+    let numbers = |seen: &crate::Seen| (seen.epoch, seen.boot, seen.seq);
+    let Some(change) = change else {
+        let newer = (told.epoch, told.boot, told.seq) > numbers(&before.seen);
+        assert!(!newer || told.epoch != before.wanted.epoch, "news is news: {told:?} {before:?}");
+        return None;
+    };
+    let after = &change.session;
+    assert_eq!(told.epoch, before.wanted.epoch, "only under the newest epoch");
+    assert!(numbers(&after.seen) > numbers(&before.seen), "never backwards");
+    assert_eq!(after.wanted.epoch, before.wanted.epoch);
+    let over = before.wanted.pairing.is_some() && after.wanted.pairing.is_none();
+    assert!(over || after.wanted == before.wanted, "{before:?} {after:?}");
+    assert_eq!(after.is_paired(), told.identity.is_some());
+    let woken = before.due.is_some_and(|due| due <= now);
+    assert!(answers || !woken || after.due == before.due, "a wake is not put off by a report");
+    let again = after.clone().observe(told.clone(), now, deadlines);
+    assert!(again.is_none(), "heard again it says nothing");
+    Some(change)
+}
+
+fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
+    let identity = (dice.below(2) == 0).then(|| Identity {
+        phone: "15550000001".to_owned(),
+        jid: "15550000001:1@s.whatsapp.net".to_owned(),
+        lid: None,
+        device: 1,
+        push_name: None,
+    });
+    let reason = dice.one_of(&ReasonCode::ALL).map(|code| SnapshotReason {
+        code,
+        message: "said so".to_owned(),
+        retry_at: (dice.below(2) == 0).then(|| session.updated_at.plus(Duration::from_secs(90))),
+    });
+    let pairing = (identity.is_none() && dice.below(2) == 0).then(|| Attempt {
+        attempt: dice.near(session.wanted.epoch),
+        qr: Some(QrCode {
+            text: dice.byte().to_string(),
+            expires_at: session.updated_at.plus(Duration::from_secs(20)),
+            number: 1,
+            of: 6,
+        }),
+        code: None,
+    });
+    Snapshot {
+        epoch: dice.near(session.wanted.epoch),
+        boot: dice.near(session.seen.boot),
+        seq: dice.near(session.seen.seq.saturating_add(1)),
+        status: dice.one_of(&Status::ALL).unwrap_or(Status::Working),
+        reason,
+        identity,
+        pairing,
+    }
+}
+
+/// What every change keeps to; the session as it is then stored.
+fn written(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
+    let news = change.news.len();
+    let (after, guard, events) = change.seal(&Actor::System, environment);
+    assert_eq!((guard.version, guard.due), (before.version, before.due), "as it was read");
+    assert_eq!(after.version, Version(before.version.0 + 1));
+    assert_eq!((&after.id, &after.organization), (&before.id, &before.organization));
+    assert!(after.wanted.epoch >= before.wanted.epoch, "epochs grow");
+    let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(numbers.len(), news);
+    assert!(numbers.iter().zip(before.sequence + 1..).all(|(number, next)| *number == next));
+    assert_eq!(after.sequence, before.sequence + numbers.len() as u64, "without a gap");
+    let wanted = &after.wanted;
+    assert!(!(after.is_paired() && wanted.pairing.is_some()), "linked and pairing: {after:?}");
+    let idle = wanted.desired == Desired::Stopped && wanted.pairing.is_none();
+    assert!(wanted.unlink.is_none() || idle, "nothing is wanted of what is unlinked: {after:?}");
+    assert!(wanted.pairing.is_none() || wanted.desired == Desired::Running, "{after:?}");
+    after
+}
+
+/// The plan knows something to do, or when to look again, or nothing is left to do.
+fn check_plan(session: &Session, now: Timestamp) {
+    for place in [Place::Live, Place::Lost, Place::Doubtful, Place::Nowhere] {
+        if (place == Place::Nowhere) != session.gateway.is_none() {
+            continue;
+        }
+        match plan(session, place, now) {
+            Step::Rest(Some(until)) => assert!(until > now, "it would never rest: {session:?}"),
+            Step::Rest(None) if place == Place::Live => {
+                let settled = session.seen.status == Status::Stopped
+                    && session.seen.epoch == session.wanted.epoch;
+                assert!(settled, "nothing is done about {session:?}");
+            }
+            // An enlistment wakes it.
+            Step::Rest(None) | _ => {}
+        }
+    }
+}

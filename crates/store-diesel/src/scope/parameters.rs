@@ -1,0 +1,77 @@
+//! What statements are told: whose rows, which of them, and how they must stand.
+
+use domain::{Guard, Reach, Scope, SessionId, Timestamp, ports::SessionFilter};
+
+use crate::{StoreError, column::counted};
+
+/// A scope, as parameters of a statement.
+pub(crate) struct Owner {
+    /// The organization.
+    pub(crate) organization: String,
+    /// Whether all its sessions are in reach, also those still to come.
+    pub(crate) everything: bool,
+    /// Those in reach otherwise.
+    pub(crate) only: Vec<String>,
+}
+
+impl Owner {
+    pub(crate) fn of(scope: &Scope) -> Self {
+        let (everything, only) = match scope.reach() {
+            Reach::Everything => (true, Vec::new()),
+            Reach::Only(sessions) => (false, sessions.iter().map(ToString::to_string).collect()),
+        };
+        Self { organization: scope.organization().to_string(), everything, only }
+    }
+}
+
+/// A filter, as parameters of a statement.
+#[derive(Default)]
+pub(crate) struct LookedFor {
+    pub(super) statuses: Vec<String>,
+    pub(super) label: Option<String>,
+    pub(super) gateway: Option<String>,
+    pub(super) phone: Option<String>,
+}
+
+impl LookedFor {
+    pub(crate) fn of(filter: &SessionFilter) -> Self {
+        Self {
+            statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+            label: filter.label.clone(),
+            gateway: filter.gateway.as_ref().map(ToString::to_string),
+            phone: filter.phone.clone(),
+        }
+    }
+}
+
+/// One session of a caller, as parameters of a statement.
+pub(crate) struct Owned {
+    pub(super) organization: String,
+    pub(super) id: String,
+    pub(super) within: bool,
+}
+
+impl Owned {
+    /// This session, if the scope has it.
+    pub(crate) fn session(scope: &Scope, id: &SessionId) -> Self {
+        Self {
+            organization: scope.organization().to_string(),
+            id: id.to_string(),
+            within: scope.reach().covers(id),
+        }
+    }
+}
+
+/// How a session must still stand to be written, as parameters of a statement.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing {
+    pub(super) version: i64,
+    pub(super) due: Option<i64>,
+}
+
+impl Standing {
+    pub(crate) fn of(guard: Guard) -> Result<Self, StoreError> {
+        let version = counted("sessions.version", guard.version.0)?;
+        Ok(Self { version, due: guard.due.map(Timestamp::millis) })
+    }
+}

@@ -1,0 +1,158 @@
+//! The store as a worker meets it that can die, or be overtaken, before every single call.
+
+use std::{
+    future::poll_fn,
+    task::Poll::{Pending, Ready},
+};
+
+use async_trait::async_trait;
+use domain::{
+    Event, GatewayId, Guard, Held, Node, Retirement, Session, SessionId, Timestamp,
+    ports::{Backlog, NodeStore, PortResult, Written},
+    testing::Memory,
+};
+
+/// Lets whoever polls decide when it goes on, and whether.
+pub(crate) async fn turnstile() {
+    let mut passed = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut passed, true) {
+            return Ready(());
+        }
+        context.waker().wake_by_ref();
+        Pending
+    })
+    .await;
+}
+
+/// The memory store, with a turnstile before everything.
+pub(crate) struct Slow(pub(super) Memory);
+
+#[async_trait]
+impl Backlog for Slow {
+    async fn claim_sessions(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> PortResult<Vec<Session>> {
+        turnstile().await;
+        self.0.claim_sessions(now, until, limit).await
+    }
+
+    async fn claim_retirements(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> PortResult<Vec<Retirement>> {
+        turnstile().await;
+        self.0.claim_retirements(now, until, limit).await
+    }
+
+    async fn next_due(&self) -> PortResult<Option<Timestamp>> {
+        turnstile().await;
+        self.0.next_due().await
+    }
+
+    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
+        turnstile().await;
+        Backlog::find(&self.0, id).await
+    }
+
+    async fn update(
+        &self,
+        session: &Session,
+        expected: Guard,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        turnstile().await;
+        Backlog::update(&self.0, session, expected, events).await
+    }
+
+    async fn reschedule(
+        &self,
+        id: &SessionId,
+        expected: Guard,
+        due: Option<Timestamp>,
+        failures: u32,
+    ) -> PortResult<Written> {
+        turnstile().await;
+        self.0.reschedule(id, expected, due, failures).await
+    }
+
+    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+        turnstile().await;
+        self.0.postpone(retirement, events).await
+    }
+
+    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+        turnstile().await;
+        self.0.finish(retirement, events).await
+    }
+
+    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+        turnstile().await;
+        self.0.wake(gateway, now).await
+    }
+
+    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
+        turnstile().await;
+        self.0.wake_sessions(sessions, now).await
+    }
+
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>> {
+        turnstile().await;
+        self.0.placed(gateway).await
+    }
+
+    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+        turnstile().await;
+        self.0.retiring(gateway).await
+    }
+
+    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        turnstile().await;
+        self.0.sweep_receipts(now, limit).await
+    }
+}
+
+#[async_trait]
+impl NodeStore for Slow {
+    async fn enlist(&self, node: &Node) -> PortResult<u64> {
+        turnstile().await;
+        self.0.enlist(node).await
+    }
+
+    async fn beat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: u32,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        turnstile().await;
+        self.0.beat(id, incarnation, held, now).await
+    }
+
+    async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
+        turnstile().await;
+        NodeStore::find(&self.0, id).await
+    }
+
+    async fn list(&self) -> PortResult<Vec<Node>> {
+        turnstile().await;
+        NodeStore::list(&self.0).await
+    }
+
+    async fn lose(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        silent_since: Timestamp,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        turnstile().await;
+        self.0.lose(id, incarnation, silent_since, now).await
+    }
+}
