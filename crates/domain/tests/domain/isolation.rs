@@ -4,13 +4,23 @@
 use std::time::Duration;
 
 use domain::{
-    Caller, Error, Reach, SessionId, Settings,
+    Caller, Error, Reach, SessionId, Settings, SettingsPatch,
     ports::{SessionFilter, SessionPage},
     testing::{CANARY, World},
 };
 
-const ACTIONS: [&str; 9] =
-    ["view", "delete", "identity", "qr", "pairing code", "start", "stop", "restart", "logout"];
+const ACTIONS: [&str; 10] = [
+    "view",
+    "update",
+    "delete",
+    "identity",
+    "qr",
+    "pairing code",
+    "start",
+    "stop",
+    "restart",
+    "logout",
+];
 
 /// What each use case answers about one session.
 async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Error>> {
@@ -19,6 +29,7 @@ async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Err
     for action in ACTIONS {
         answers.push(match action {
             "view" => sessions.view(caller, id).await.map(drop),
+            "update" => sessions.update(caller, id, None, renamed()).await.map(drop),
             "delete" => sessions.delete(caller, id, None).await,
             "identity" => sessions.identity(caller, id).await.map(drop),
             "qr" => sessions.qr(caller, id, Duration::ZERO).await.map(drop),
@@ -30,6 +41,10 @@ async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Err
         });
     }
     answers
+}
+
+fn renamed() -> SettingsPatch {
+    SettingsPatch { label: Some(Some("renamed".to_owned())), ..SettingsPatch::default() }
 }
 
 fn confined(to: &SessionId) -> Caller {

@@ -113,7 +113,10 @@ async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
     for row in guarded().filter(|row| row.needs != Needs::Platform) {
         let missing = missing(&house, row).await;
         let before = house.fingerprint();
-        for caller in ["member", "reader", "guest", "nowhere", "operator", "platform"] {
+        let confined = format!("only-{mine}");
+        let mut callers = vec!["member", "reader", "guest", "nowhere", "operator", "platform"];
+        callers.extend((row.needs == Needs::ManageAll).then_some(confined.as_str()));
+        for caller in callers {
             let refused = walk(&house, Version::One, caller, row, &mine).await;
             assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "forbidden"));
             for name in &missing {
