@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     commands::Prebuilt,
+    fuzz,
     process::Process,
     programs::{self, Programs},
     tally::Tally,
@@ -36,6 +37,7 @@ const PROGRAMS: [(&str, &[&str]); 7] = [
 
 /// Writes them all anew.
 pub(crate) fn run(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<()> {
+    fuzz::lock(workspace)?;
     by_tests(workspace)?;
     let programs = Programs::find(workspace, prebuilt)?;
     for blessed in BLESSED {

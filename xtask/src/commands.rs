@@ -22,6 +22,10 @@ pub(crate) enum Command {
     Test(Test),
     /// What the API promises, tried from the outside.
     Contract(Contract),
+    /// Whatever berth reads, with bytes that nobody would send; `cargo fuzz` is not needed.
+    Fuzz(Fuzz),
+    /// Whether the tests notice when something that matters is broken: breaks each in turn.
+    Mutants(Mutants),
     /// The house rules.
     Tidy(Tidy),
     /// Write anew the files that are generated.
@@ -71,6 +75,8 @@ pub(crate) enum Part {
     Gates,
     /// The crates' own tests, from pure rules to assembled servers.
     Ring,
+    /// Every fuzz target, briefly.
+    Fuzz,
     /// Examples in the documentation.
     Docs,
     /// The house rules.
@@ -108,6 +114,38 @@ pub(crate) struct Contract {
 pub(crate) enum DatabaseKind {
     Sqlite,
     Postgres,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fuzz {
+    /// Only these targets; all of them when none is named.
+    pub(crate) names: Vec<String>,
+    /// How long each runs.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) seconds: u64,
+    /// Only this input, once: to see again what a run has found.
+    #[arg(long, requires = "names")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mutants {
+    /// What is to be broken.
+    #[arg(value_enum)]
+    pub(crate) what: Subject,
+    /// Only places whose line of `--list` contains this; may be repeated.
+    #[arg(long)]
+    pub(crate) only: Vec<String>,
+    /// Only say which places there are.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// What `mutants` can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subject {
+    /// What keeps organizations apart: each organization or reach in a `WHERE`, each capability.
+    Isolation,
 }
 
 #[derive(Debug, Args)]

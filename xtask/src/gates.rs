@@ -10,6 +10,8 @@ pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) {
     println!("\ngates");
     let cargo = |arguments: &[&str]| -> Result<()> { programs::cargo(workspace, arguments) };
     tally.check("cargo fmt", || cargo(&["fmt", "--all", "--check"]));
+    let targets = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--", "--check"];
+    tally.check("cargo fmt (fuzz targets)", || cargo(&targets));
     let clippy = [
         &["clippy", "--workspace", "--all-targets", "--features", programs::SIM][..],
         &["--", "-D", "warnings"],

@@ -13,10 +13,12 @@ mod contract;
 mod demo;
 mod exchange;
 mod folder;
+mod fuzz;
 mod gates;
 mod interrupt;
 mod issuer;
 mod multiplexed;
+mod mutants;
 mod phones;
 mod ports;
 mod postgres;
@@ -60,6 +62,8 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(&workspace, &demo).map(|()| ExitCode::SUCCESS),
         Command::Test(test) => Ok(test::run(&workspace, &test)),
         Command::Contract(contract) => contract::run(&workspace, &contract),
+        Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
+        Command::Mutants(mutants) => mutants::run(&workspace, &mutants),
         Command::Tidy(tidy) => tidy::run(&workspace, &tidy),
         Command::Bless(bless) => bless::run(&workspace, &bless).map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench::run(&workspace, &bench),

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use crate::{
     bless,
     commands::{DatabaseKind, Part, Prebuilt, Test},
-    contract, gates,
+    contract, fuzz, gates,
     postgres::Cluster,
     programs::{self, Programs},
     rings,
@@ -32,6 +32,9 @@ pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     }
     if [Part::Ring, Part::Tidy, Part::Contract].into_iter().any(wants) {
         run_built(workspace, wants, &mut tally);
+    }
+    if wants(Part::Fuzz) {
+        fuzz::check(workspace, &mut tally);
     }
     if wants(Part::Docs) {
         rings::run_examples(workspace, &mut tally);

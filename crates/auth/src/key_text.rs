@@ -80,10 +80,18 @@ fn prefix(id: &KeyId) -> String {
     format!("{PREFIX}{}", base62::encode(&id.bits().to_be_bytes(), ID))
 }
 
-fn spell(id: &KeyId, secret: &[u8; 32]) -> String {
+pub(crate) fn spell(id: &KeyId, secret: &[u8; 32]) -> String {
     let body = format!("{}_{}", prefix(id), base62::encode(secret, SECRET));
     let checksum = crc32fast::hash(body.as_bytes()).to_be_bytes();
     body + &base62::encode(&checksum, CHECKSUM)
+}
+
+/// The same text, spelt anew from what is read in it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn respelt(text: &str) -> Option<String> {
+    let id = KeyText::parse(text)?.id;
+    let secret = text.get(PREFIX.len() + ID + 1..BODY)?;
+    Some(spell(&id, &base62::decode(secret)?))
 }
 
 /// A fast hash is enough: 256 random bits cannot be searched for, unlike a password.

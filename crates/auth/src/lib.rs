@@ -17,6 +17,9 @@ mod base62;
 mod claims;
 mod config;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hot_keys;
 mod json;
 mod jwks;

@@ -33,6 +33,9 @@ mod conditions;
 mod connection;
 mod cursor;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod handlers;
 mod idempotency;

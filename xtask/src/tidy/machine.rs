@@ -10,12 +10,13 @@ const PUBLIC: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Other sources of crates, and settings that lead to some.
 pub(super) fn registries(workspace: &Workspace) -> Result<Vec<String>> {
-    let lock = fs::read_to_string(workspace.root.join("Cargo.lock"))?;
-    let sources = lock.lines().filter_map(|line| line.strip_prefix("source = "));
-    let mut findings: Vec<_> = sources
-        .filter(|source| source.trim_matches('"') != PUBLIC)
-        .map(|source| format!("Cargo.lock takes a crate from {source}"))
-        .collect();
+    let mut findings = Vec::new();
+    for path in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let lock = fs::read_to_string(workspace.root.join(path))?;
+        let sources = lock.lines().filter_map(|line| line.strip_prefix("source = "));
+        let strange = sources.filter(|source| source.trim_matches('"') != PUBLIC);
+        findings.extend(strange.map(|source| format!("{path} takes a crate from {source}")));
+    }
     for (path, text) in texts(workspace)? {
         let is_config = path.ends_with("config.toml") || path.ends_with("config");
         let leads = |line: &&str| {

@@ -3,6 +3,7 @@
 mod arrows;
 mod documents;
 mod licences;
+mod locks;
 mod machine;
 mod migrations;
 mod quarantine;
@@ -30,7 +31,7 @@ type Rule = fn(&Workspace) -> Result<Vec<String>>;
 /// Every rule that needs nothing built.
 pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
     println!("\ntidy");
-    let rules: [(&str, Rule); 14] = [
+    let rules: [(&str, Rule); 15] = [
         ("every crate depends on `domain` at most, `server` on all", arrows::between_ours),
         ("`domain` stays small", arrows::diet),
         ("the engine is never behind `server`", quarantine::engine),
@@ -43,6 +44,7 @@ pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
         ("paths named in the documentation exist", documents::paths),
         ("links in the documentation lead somewhere", documents::links),
         ("licences are stated and their texts are there", licences::present),
+        ("the fuzz targets are locked to what the programs are", locks::agree),
         ("no registry but the public one is named", machine::registries),
         ("no path of somebody's machine is named", machine::paths),
     ];

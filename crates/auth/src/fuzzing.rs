@@ -1,0 +1,112 @@
+//! Laws of whatever this crate reads, for any bytes at all: the fuzz targets in `fuzz/` call them with
+//! millions, this crate's tests with a few. A law that does not hold panics.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::KeyId;
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
+
+use crate::{
+    json,
+    key_set::{Choice, KeySet},
+    key_text::{self, KeyText},
+    token::Token,
+};
+
+const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
+/// What reads as an API key is spelt as we would spell it, and what we spell reads as it was.
+pub fn api_key(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let read = KeyText::parse(text).is_some();
+        assert_eq!(
+            key_text::respelt(text).as_deref(),
+            read.then_some(text),
+            "one key, one spelling"
+        );
+        assert!(!read || KeyText::is_claimed_by(text));
+    }
+    let mut bytes = [0; 48];
+    bytes.iter_mut().zip(data).for_each(|(byte, given)| *byte = *given);
+    let (id, secret) = bytes.split_at(16);
+    let id = KeyId::mint(id.try_into().map_or(0, u128::from_be_bytes));
+    let secret: [u8; 32] = secret.try_into().unwrap_or_default();
+    let text = key_text::spell(&id, &secret);
+    assert!(KeyText::parse(&text).is_some_and(|read| read.id == id), "{text}");
+}
+
+/// A token that is taken apart is put together again from its parts, and says nothing that another
+/// reader of JSON does not read in it.
+pub fn token(data: &[u8]) {
+    if let Some(strict) = json::object(data) {
+        assert_eq!(serde_json::from_slice::<Value>(data).ok(), Some(strict));
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(token) = Token::parse(text) else { return };
+    assert_eq!(format!("{}.{}", token.message, token.signature), text);
+    let parts: Vec<_> = text.split('.').collect();
+    assert_eq!(parts.len(), 3);
+    assert_eq!(URL_SAFE_NO_PAD.encode(&token.payload), parts[1], "one token, one spelling");
+    let header = URL_SAFE_NO_PAD.decode(parts[0]).ok();
+    let header = header.and_then(|header| serde_json::from_slice::<Value>(&header).ok());
+    let header = header.unwrap_or_default();
+    assert_eq!(header["alg"].as_str(), Some(format!("{:?}", token.algorithm).as_str()));
+    assert_eq!(header["kid"].as_str(), token.key_id.as_deref());
+    for meaning in ["crit", "cty", "enc", "zip", "b64"] {
+        assert!(header.get(meaning).is_none(), "{header}");
+    }
+}
+
+/// A key set is read or refused; whatever keys are in it, asking them for a signature is safe, and none
+/// is asked for an algorithm that is not its own.
+pub fn key_set(data: &[u8]) {
+    let Ok(set) = KeySet::parse(data) else { return };
+    assert!(set.len() + set.ignored().len() <= 100);
+    let document = serde_json::from_slice::<Value>(data).unwrap_or_default();
+    let names = document["keys"].as_array().into_iter().flatten();
+    let names = names.filter_map(|key| key["kid"].as_str()).map(Some);
+    for name in names.chain([None]).take(8) {
+        for algorithm in ALGORITHMS {
+            let Choice::Key(key) = set.choose(name, algorithm) else { continue };
+            let signature = URL_SAFE_NO_PAD.encode([7; 64]);
+            let _ = key.verifies("what nobody signed", &signature, algorithm);
+            for other in [Algorithm::HS256, Algorithm::RS512, Algorithm::ES256, Algorithm::EdDSA] {
+                let fits = set.choose(name, other);
+                let is_ours = ALGORITHMS.contains(&other);
+                assert!(is_ours || !matches!(fits, Choice::Key(_)), "{other:?} verifies nothing");
+            }
+        }
+    }
+    assert_eq!(set.len() > 0, set.if_usable().is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// Something close to what each law is about, so that random bytes get somewhere.
+    fn close() -> impl Strategy<Value = Vec<u8>> {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","kid":"k"}"#);
+        prop_oneof![
+            vec(any::<u8>(), 0..200),
+            "wa_[0-9A-Za-z]{22}_[0-9A-Za-z]{49}".prop_map(String::into_bytes),
+            "[A-Za-z0-9_-]{0,20}".prop_map(move |rest| format!("{header}.{rest}.AA").into_bytes()),
+            r#"\{"keys":\[\{"kty":"(OKP|EC|RSA)","crv":"(Ed25519|P-256)","x":"[A-Za-z0-9_-]{43}","y":"[A-Za-z0-9_-]{43}"\}\]\}"#
+                .prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn the_laws_hold_near_what_they_are_about(data in close()) {
+            for law in [api_key, token, key_set] {
+                law(&data);
+            }
+        }
+    }
+}

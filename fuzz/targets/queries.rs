@@ -1,0 +1,4 @@
+//! Query strings of lists.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| http_hyper::fuzzing::query(data));
