@@ -96,8 +96,9 @@ pub fn token(data: &[u8]) {
 fn changed(token: &str, changes: &[u8]) -> String {
     let mut text = token.as_bytes().to_vec();
     for change in changes.chunks_exact(3) {
-        let at = usize::from(u16::from_be_bytes([change[0], change[1]])) % text.len();
+        let at = usize::from(u16::from_be_bytes([change[0], change[1]])) % text.len().max(1);
         match change[2] {
+            _ if text.is_empty() => break,
             0 => drop(text.remove(at)),
             letter => text[at] = letter,
         }

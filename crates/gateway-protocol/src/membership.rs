@@ -27,7 +27,8 @@ pub struct Enlist {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Enlisted {
-    /// Grows with every new incarnation of this node; snapshots carry it.
+    /// Grows with every new incarnation of this node, and when one that was given up enlists again;
+    /// snapshots carry it.
     pub boot: u64,
     /// Without a successful beat for this long, milliseconds, the node closes every connection.
     pub lease_ms: u64,

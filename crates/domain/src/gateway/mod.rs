@@ -20,7 +20,7 @@ pub struct Node {
     pub address: String,
     /// Made anew at every start of its process.
     pub incarnation: String,
-    /// Counts its incarnations.
+    /// Counts its incarnations, and how often one that was given up came back.
     pub boot: u64,
     /// The program and its version.
     pub version: String,

@@ -1,11 +1,11 @@
 //! Nobody learns of another organization's sessions: for every use case, hidden equals missing,
 //! refused comes before looked up, and a refusal changes nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Caller, Error, Reach, SessionId, Settings, SettingsPatch,
-    ports::{SessionFilter, SessionPage},
+    Actor, Audit, Caller, Error, KeyId, Operators, Reach, SessionId, Settings, SettingsPatch,
+    ports::{EventFilter, EventPage, SessionFilter, SessionPage},
     testing::{CANARY, World},
 };
 
@@ -91,6 +91,32 @@ async fn without_the_capability_nothing_is_looked_up() {
         assert!(matches!(world.sessions.list(&caller, &page).await, Err(Error::Forbidden)));
         let created = world.sessions.create(&caller, Settings::default(), false).await;
         assert!(matches!(created, Err(Error::Forbidden)));
+    }
+}
+
+/// What belongs to a whole organization is for those who are not confined to a part of it, and what
+/// belongs to all of them for the platform's own people.
+#[tokio::test]
+async fn trails_and_lists_of_all_are_not_even_looked_up_for_others() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    let store = Arc::new(world.memory.clone());
+    let (audit, operators) = (Audit::new(store.clone()), Operators::new(store));
+    let events = EventPage { filter: EventFilter::default(), before: None, limit: 9 };
+    let sessions = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
+    let platform = Caller { organization: None, platform_admin: true, ..World::acme_member() };
+    let key = Caller { actor: Actor::Key(KeyId::mint(1)), ..platform.clone() };
+    assert!(!audit.trail(&World::acme(), &events).await.unwrap().is_empty());
+    assert_eq!(audit.trail(&World::zeta(), &events).await.unwrap(), [], "only of one's own");
+    assert_eq!(operators.sessions(&platform, None, &sessions).await.unwrap().len(), 1);
+    // Any look-up would fail otherwise.
+    world.memory.set_down(true);
+    for caller in [World::acme_member(), confined(&id), platform] {
+        assert!(matches!(audit.trail(&caller, &events).await, Err(Error::Forbidden)));
+    }
+    for caller in [World::acme(), World::acme_member(), confined(&id), key] {
+        let listed = operators.sessions(&caller, None, &sessions).await;
+        assert!(matches!(listed, Err(Error::Forbidden)), "{caller:?}");
     }
 }
 
