@@ -48,7 +48,9 @@ pub(crate) fn run(workspace: &Workspace, asked: &Mutants) -> Result<ExitCode> {
     let mutants: Vec<_> = all.iter().filter(wanted).collect();
     println!("{} places, {} to be broken", all.len(), mutants.len());
     if asked.list {
-        mutants.iter().for_each(|mutant| println!("  {mutant}"));
+        for mutant in &mutants {
+            println!("  {mutant}");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let began = Instant::now();

@@ -33,7 +33,7 @@ impl Tokens {
     }
 
     /// Shows every token once, outer ones before what is in them.
-    pub(super) fn each<'a>(&'a self, mut visit: impl FnMut(Place<'_>)) {
+    pub(super) fn each(&self, mut visit: impl FnMut(Place<'_>)) {
         walk(&self.0, "", &mut visit);
     }
 

@@ -29,11 +29,10 @@ fn documented() -> Vec<Documented> {
         for block in section.split("```json\n").skip(1) {
             let (json, after) = block.split_once("```").unwrap();
             let said = after.trim_start().strip_prefix("Read as: organization ");
-            let said: Vec<_> =
-                said.expect("what it is read as").split('`').skip(1).step_by(2).take(3).collect();
+            let said: Vec<_> = said.unwrap().split('`').skip(1).step_by(2).take(3).collect();
             found.push(Documented {
                 preset,
-                claims: serde_json::from_str(json).expect("JSON"),
+                claims: serde_json::from_str(json).unwrap(),
                 organization: said[0].trim(),
                 can: said[1].trim(),
                 operator: said[2] == "yes",
@@ -63,6 +62,6 @@ async fn the_documented_tokens_are_read_as_documented() {
         let able: Vec<_> = caller.capabilities.iter().map(Capability::as_str).collect();
         assert_eq!(able.join(" "), can, "{claims}");
         assert_eq!(caller.platform_admin, operator, "{claims}");
-        assert_eq!(caller.actor.user().map(|user| user.as_str()), claims["sub"].as_str());
+        assert_eq!(caller.actor.user().map(domain::UserId::as_str), claims["sub"].as_str());
     }
 }

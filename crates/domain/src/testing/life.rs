@@ -230,8 +230,8 @@ fn check_plan(session: &Session, now: Timestamp) {
                     && session.seen.epoch == session.wanted.epoch;
                 assert!(settled, "nothing is done about {session:?}");
             }
-            // An enlistment wakes it.
-            Step::Rest(None) | _ => {}
+            // Elsewhere an enlistment wakes it.
+            _ => {}
         }
     }
 }

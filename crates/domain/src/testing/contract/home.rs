@@ -23,20 +23,20 @@ pub async fn nothing_is_written_into_another_organization(
     let stray = [news(&stranger, environment)];
 
     let (foreign, theirs) = fresh_session(&stranger, environment);
-    refused(SessionStore::insert(store, &scope, &foreign, &theirs, None).await);
+    refused(&SessionStore::insert(store, &scope, &foreign, &theirs, None).await);
     let (mine, _) = fresh_session(&scope, environment);
-    refused(SessionStore::insert(store, &scope, &mine, &stray, None).await);
+    refused(&SessionStore::insert(store, &scope, &mine, &stray, None).await);
     let mut next = session.clone();
     next.version = Version(session.version.0 + 1);
-    refused(SessionStore::update(store, &scope, &next, session.guard(), &stray, None).await);
+    refused(&SessionStore::update(store, &scope, &next, session.guard(), &stray, None).await);
     retiring(store, &scope, &stranger, &session, environment).await;
 
     let foreign = self::key(&stranger, environment);
-    refused(ApiKeyStore::insert(store, &scope, &foreign, &[], None).await);
+    refused(&ApiKeyStore::insert(store, &scope, &foreign, &[], None).await);
     refused(
-        ApiKeyStore::insert(store, &scope, &self::key(&scope, environment), &stray, None).await,
+        &ApiKeyStore::insert(store, &scope, &self::key(&scope, environment), &stray, None).await,
     );
-    refused(ApiKeyStore::revoke(store, &scope, &key.id, environment.now(), &stray).await);
+    refused(&ApiKeyStore::revoke(store, &scope, &key.id, environment.now(), &stray).await);
 
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session), "as it was");
@@ -57,13 +57,13 @@ async fn retiring(
     let (now, deadlines) = (environment.now(), crate::Deadlines::default());
     let (_, retirement) = session.clone().retire(scope.actor(), now, &deadlines);
     let stray = [news(stranger, environment)];
-    refused(store.retire(scope, session.version, &retirement, &stray).await);
+    refused(&store.retire(scope, session.version, &retirement, &stray).await);
     let mut foreign = retirement;
     foreign.organization = stranger.organization().clone();
-    refused(store.retire(scope, session.version, &foreign, &[]).await);
+    refused(&store.retire(scope, session.version, &foreign, &[]).await);
 }
 
-fn refused<T: std::fmt::Debug>(answer: PortResult<T>) {
+fn refused<T: std::fmt::Debug>(answer: &PortResult<T>) {
     assert!(matches!(answer, Err(PortError::Broken(_))), "{answer:?}");
 }
 

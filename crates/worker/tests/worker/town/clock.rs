@@ -55,6 +55,6 @@ impl Bell for NoBell {
     fn ring(&self) {}
 
     async fn wait(&self, _: Duration) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -106,7 +106,9 @@ impl NodeProcess {
             match router.beat(&self.id, &self.incarnation(), &held).await.unwrap() {
                 Beat::Renewed { length, lost } => {
                     self.lease_ends = Some(self.now + millis(length));
-                    lost.iter().for_each(|session| self.gateway.release(session));
+                    for session in &lost {
+                        self.gateway.release(session);
+                    }
                     return;
                 }
                 Beat::NotEnlisted => self.enlisted = false,
