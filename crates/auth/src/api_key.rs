@@ -1,17 +1,21 @@
-//! API keys at the door: a digest compared in constant time, and one refusal for every cause.
+//! API keys at the door: one look-up, one refusal, and one miss for every cause of it.
+//!
+//! The directory is asked for a good key of just this name and digest. An unknown name, a wrong
+//! secret, a revoked and an expired key are all found by no index, so that nothing is done for the
+//! one that is not done for the others.
 
 use std::sync::Arc;
 
 use domain::{
-    Actor, ApiKey, Caller,
-    ports::{Environment, KeyDirectory, Refused},
+    Actor, ApiKey, Caller, Timestamp,
+    ports::{Environment, KeyDirectory, Refused, ShownKey},
 };
 use subtle::ConstantTimeEq;
 
-use crate::{key_text::KeyText, usage::Usage};
+use crate::{key_text, usage::Usage};
 
-/// Compared with when there is no such key, so that an unknown key costs what a wrong secret costs.
-const NOBODY: [u8; 32] = [0; 32];
+/// Said of every key that is not good, in the log too: another line would take another time.
+const NOT_GOOD: &str = "unknown, wrong, revoked or expired API key";
 
 /// Says whose an API key is.
 pub(crate) struct ApiKeyDoor {
@@ -27,28 +31,27 @@ impl ApiKeyDoor {
 
     /// The caller behind the text of a key.
     pub(crate) async fn admit(&self, text: &str) -> Result<Caller, Refused> {
-        let presented = KeyText::parse(text).ok_or(Refused::Denied("malformed API key"))?;
-        let found = self.look_up(&presented).await?;
-        let stored = found.as_ref().map_or(&NOBODY, |key| &key.digest);
-        let same = bool::from(stored.ct_eq(&presented.digest));
-        let key = found.ok_or(Refused::Denied("unknown API key"))?;
-        if !same {
-            return Err(Refused::Denied("wrong API key secret"));
-        }
+        let shown = key_text::parse(text).ok_or(Refused::Denied("malformed API key"))?;
         let now = self.environment.now();
-        if !key.is_good(now) {
-            return Err(Refused::Denied("revoked or expired API key"));
-        }
+        let found = self.look_up(&shown, now).await?;
+        // The directory's word is not the only one: whatever it finds must be what was asked for.
+        let key = found.filter(|key| is_shown(key, &shown) && key.is_good(now));
+        let key = key.ok_or(Refused::Denied(NOT_GOOD))?;
         self.usage.note(&key, now);
         Ok(caller(key))
     }
 
     /// The only place that asks the directory.
-    async fn look_up(&self, presented: &KeyText) -> Result<Option<ApiKey>, Refused> {
+    async fn look_up(&self, shown: &ShownKey, now: Timestamp) -> Result<Option<ApiKey>, Refused> {
         // A broken answer is not a stranger's fault: it must not read as "wrong key".
-        let found = self.directory.find(&presented.id).await;
+        let found = self.directory.find(shown, now).await;
         found.map_err(|error| Refused::Unavailable(error.into()))
     }
+}
+
+/// Whether this is the key that is shown.
+pub(crate) fn is_shown(key: &ApiKey, shown: &ShownKey) -> bool {
+    key.id == shown.id && bool::from(key.digest.ct_eq(&shown.digest))
 }
 
 fn caller(key: ApiKey) -> Caller {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     json,
     key_set::{Choice, KeySet},
-    key_text::{self, KeyText},
+    key_text,
     token::Token,
 };
 
@@ -19,13 +19,13 @@ const ALGORITHMS: [Algorithm; 5] =
 /// What reads as an API key is spelt as we would spell it, and what we spell reads as it was.
 pub fn api_key(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
-        let read = KeyText::parse(text).is_some();
+        let read = key_text::parse(text).is_some();
         assert_eq!(
             key_text::respelt(text).as_deref(),
             read.then_some(text),
             "one key, one spelling"
         );
-        assert!(!read || KeyText::is_claimed_by(text));
+        assert!(!read || key_text::is_claimed_by(text));
     }
     let mut bytes = [0; 48];
     bytes.iter_mut().zip(data).for_each(|(byte, given)| *byte = *given);
@@ -33,7 +33,7 @@ pub fn api_key(data: &[u8]) {
     let id = KeyId::mint(id.try_into().map_or(0, u128::from_be_bytes));
     let secret: [u8; 32] = secret.try_into().unwrap_or_default();
     let text = key_text::spell(&id, &secret);
-    assert!(KeyText::parse(&text).is_some_and(|read| read.id == id), "{text}");
+    assert!(key_text::parse(&text).is_some_and(|read| read.id == id), "{text}");
 }
 
 /// A token that is taken apart is put together again from its parts, and says nothing that another

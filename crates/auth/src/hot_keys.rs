@@ -6,8 +6,9 @@
 //! holds everywhere within that second, and an outage of the database lasts no key longer. A moment
 //! counts from the beginning of its look-up, for what is read may be as old as that.
 //!
-//! Only keys that are good are remembered. Revoked, expired and unknown ones cost a look-up each
-//! time, and so cannot be told apart by how long that takes; nor does guessing fill the memory.
+//! Only keys that are good are remembered, and by all that is shown of them: a wrong secret is another
+//! key than the true one. Wrong, revoked, expired and unknown ones cost a look-up each time, and so
+//! cannot be told apart by how long that takes; nor does guessing fill the memory.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     ApiKey, KeyId, Timestamp,
-    ports::{Environment, KeyDirectory, PortError, PortResult},
+    ports::{Environment, KeyDirectory, PortError, PortResult, ShownKey},
 };
 use tokio::sync::watch;
 
@@ -40,6 +41,9 @@ struct Inner {
     environment: Arc<dyn Environment>,
     shelf: Mutex<Shelf>,
 }
+
+/// A key as it is shown: its name, as bits, and the digest of its secret.
+type Face = (u128, [u8; 32]);
 
 /// What a look-up ended with, for everybody who waited for it.
 type Answer = Result<Option<Arc<ApiKey>>, Arc<PortError>>;
@@ -66,9 +70,9 @@ struct Entry {
 #[derive(Default)]
 struct Shelf {
     since: Timestamp,
-    recent: HashMap<u128, Entry>,
-    older: HashMap<u128, Entry>,
-    flights: HashMap<u128, Flight>,
+    recent: HashMap<Face, Entry>,
+    older: HashMap<Face, Entry>,
+    flights: HashMap<Face, Flight>,
     flown: u64,
 }
 
@@ -81,8 +85,8 @@ impl HotKeys {
 
 #[async_trait]
 impl KeyDirectory for HotKeys {
-    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        let landing = match self.inner.look(id) {
+    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let landing = match self.inner.look(shown, now) {
             Ok(key) => return Ok(Some((*key).clone())),
             Err(landing) => landing,
         };
@@ -105,31 +109,31 @@ impl KeyDirectory for HotKeys {
 
 impl Inner {
     /// The key, or where to wait for word of it.
-    fn look(self: &Arc<Self>, id: &KeyId) -> Result<Arc<ApiKey>, Landing> {
-        let now = self.environment.now();
+    fn look(self: &Arc<Self>, shown: &ShownKey, now: Timestamp) -> Result<Arc<ApiKey>, Landing> {
+        let face = face(shown);
         let mut held = self.shelf();
-        let known = held.known(id.bits(), now);
-        if let Some((key, fresh)) = known {
-            if !fresh && held.under_way(id.bits(), now).is_none() {
+        if let Some((key, fresh)) = held.known(&face, now) {
+            if !fresh && held.under_way(&face, now).is_none() {
                 // Nobody waits for it.
-                drop(self.fly(&mut held, id, now));
+                drop(self.fly(&mut held, shown, now));
             }
             return Ok(key);
         }
-        let landing = held.under_way(id.bits(), now);
-        Err(landing.unwrap_or_else(|| self.fly(&mut held, id, now)))
+        let landing = held.under_way(&face, now);
+        Err(landing.unwrap_or_else(|| self.fly(&mut held, shown, now)))
     }
 
     /// Begins a look-up, in a task of its own: it serves others than the one who began it.
-    fn fly(self: &Arc<Self>, held: &mut Shelf, id: &KeyId, now: Timestamp) -> Landing {
+    fn fly(self: &Arc<Self>, held: &mut Shelf, shown: &ShownKey, now: Timestamp) -> Landing {
         let (landed, landing) = watch::channel(None);
-        let number = held.begin(id.bits(), now, landing.clone());
-        let (inner, id) = (Arc::clone(self), id.clone());
+        let (face, shown) = (face(shown), shown.clone());
+        let number = held.begin(face, now, landing.clone());
+        let inner = Arc::clone(self);
         tokio::spawn(async move {
-            let answer = inner.directory.find(&id).await;
+            let answer = inner.directory.find(&shown, now).await;
             let answer = answer.map(|key| key.map(Arc::new)).map_err(Arc::new);
             let now = inner.environment.now();
-            inner.shelf().land(id.bits(), number, &answer, now);
+            inner.shelf().land(face, number, &answer, now);
             landed.send_replace(Some(answer));
         });
         landing
@@ -142,39 +146,43 @@ impl Inner {
 
 impl Shelf {
     /// The key, if what is known of it can be trusted now, and whether it need not be read again.
-    fn known(&self, id: u128, now: Timestamp) -> Option<(Arc<ApiKey>, bool)> {
-        let entry = self.recent.get(&id).or_else(|| self.older.get(&id))?;
+    fn known(&self, face: &Face, now: Timestamp) -> Option<(Arc<ApiKey>, bool)> {
+        let entry = self.recent.get(face).or_else(|| self.older.get(face))?;
         let age = age(entry.since, now)?;
         let fresh = age < FRESH || entry.failed;
-        (age < TRUSTED).then(|| (Arc::clone(&entry.key), fresh))
+        // One that expired meanwhile is looked up like any that is not good.
+        (age < TRUSTED && entry.key.is_good(now)).then(|| (Arc::clone(&entry.key), fresh))
     }
 
     /// The look-up under way, unless it began too long ago to be trusted when it ends, or died.
-    fn under_way(&self, id: u128, now: Timestamp) -> Option<Landing> {
-        let flight = self.flights.get(&id)?;
+    fn under_way(&self, face: &Face, now: Timestamp) -> Option<Landing> {
+        let flight = self.flights.get(face)?;
         let young = age(flight.since, now)? < TRUSTED;
         (young && flight.landing.has_changed().is_ok()).then(|| flight.landing.clone())
     }
 
-    fn begin(&mut self, id: u128, since: Timestamp, landing: Landing) -> u64 {
+    fn begin(&mut self, face: Face, since: Timestamp, landing: Landing) -> u64 {
         self.flown += 1;
-        self.flights.insert(id, Flight { number: self.flown, since, landing });
+        self.flights.insert(face, Flight { number: self.flown, since, landing });
         self.flown
     }
 
     /// Takes in what a look-up said, unless it was overtaken, or the key forgotten meanwhile.
-    fn land(&mut self, id: u128, number: u64, answer: &Answer, now: Timestamp) {
-        let Some(flight) = self.flights.remove(&id) else { return };
+    fn land(&mut self, face: Face, number: u64, answer: &Answer, now: Timestamp) {
+        let Some(flight) = self.flights.remove(&face) else { return };
         if flight.number != number {
-            self.flights.insert(id, flight);
+            self.flights.insert(face, flight);
             return;
         }
         match answer {
-            Ok(Some(key)) if key.is_good(now) => self.put(id, key, flight.since, now),
-            Ok(_) => self.forget(id),
+            Ok(Some(key)) if key.is_good(now) => self.put(face, key, flight.since, now),
+            Ok(_) => {
+                self.recent.remove(&face);
+                self.older.remove(&face);
+            }
             Err(_) => {
                 for generation in [&mut self.recent, &mut self.older] {
-                    if let Some(entry) = generation.get_mut(&id) {
+                    if let Some(entry) = generation.get_mut(&face) {
                         entry.failed = true;
                     }
                 }
@@ -182,22 +190,27 @@ impl Shelf {
         }
     }
 
-    fn put(&mut self, id: u128, key: &Arc<ApiKey>, since: Timestamp, now: Timestamp) {
+    fn put(&mut self, face: Face, key: &Arc<ApiKey>, since: Timestamp, now: Timestamp) {
         if age(self.since, now).is_none_or(|age| age >= TRUSTED) {
             self.since = now;
             self.older = mem::take(&mut self.recent);
         }
-        self.older.remove(&id);
-        if self.recent.len() < REMEMBERED || self.recent.contains_key(&id) {
-            self.recent.insert(id, Entry { key: Arc::clone(key), since, failed: false });
+        self.older.remove(&face);
+        if self.recent.len() < REMEMBERED || self.recent.contains_key(&face) {
+            self.recent.insert(face, Entry { key: Arc::clone(key), since, failed: false });
         }
     }
 
+    /// Whatever its secret is. Goes through all of them, for keys are revoked seldom.
     fn forget(&mut self, id: u128) {
-        self.recent.remove(&id);
-        self.older.remove(&id);
-        self.flights.remove(&id);
+        self.recent.retain(|(known, _), _| *known != id);
+        self.older.retain(|(known, _), _| *known != id);
+        self.flights.retain(|(known, _), _| *known != id);
     }
+}
+
+fn face(shown: &ShownKey) -> Face {
+    (shown.id.bits(), shown.digest)
 }
 
 /// How long ago it was; `None` when the clock was set back since, and nobody can say.
@@ -246,27 +259,34 @@ mod tests {
         })
     }
 
+    fn named(id: u128) -> Face {
+        (id, [0; 32])
+    }
+
     #[test]
     fn memory_stays_bounded_under_many_keys() {
         let (mut shelf, key) = (Shelf::default(), key());
         for n in 0..REMEMBERED as u128 * 3 {
-            shelf.put(n, &key, at(0), at(0));
+            shelf.put(named(n), &key, at(0), at(0));
         }
         assert_eq!((shelf.recent.len(), shelf.older.len()), (REMEMBERED, 0));
         for n in 0..REMEMBERED as u128 * 3 {
-            shelf.put(n, &key, at(1000), at(1000));
+            shelf.put(named(n), &key, at(1000), at(1000));
         }
         assert_eq!(shelf.recent.len(), REMEMBERED);
         assert!(shelf.older.len() <= REMEMBERED);
-        assert!(shelf.known(0, at(1999)).is_some());
-        assert!(shelf.known(REMEMBERED as u128, at(1000)).is_none());
+        assert!(shelf.known(&named(0), at(1999)).is_some());
+        assert!(shelf.known(&named(REMEMBERED as u128), at(1000)).is_none());
+        assert!(shelf.known(&(0, [1; 32]), at(1000)).is_none(), "another secret");
+        shelf.forget(0);
+        assert!(shelf.known(&named(0), at(1000)).is_none());
     }
 
     #[test]
     fn nothing_is_trusted_for_a_second_nor_from_the_future() {
         let (mut shelf, key) = (Shelf::default(), key());
-        shelf.put(1, &key, at(0), at(300));
-        let fresh = |millis| shelf.known(1, at(millis)).map(|(_, fresh)| fresh);
+        shelf.put(named(1), &key, at(0), at(300));
+        let fresh = |millis| shelf.known(&named(1), at(millis)).map(|(_, fresh)| fresh);
         assert_eq!(
             [0, 499, 500, 999].map(fresh),
             [Some(true), Some(true), Some(false), Some(false)]
@@ -278,8 +298,8 @@ mod tests {
     fn a_key_that_stays_in_use_outlives_its_generation() {
         let (mut shelf, key) = (Shelf::default(), key());
         for millis in (0..10_000).step_by(600) {
-            shelf.put(1, &key, at(millis), at(millis));
-            assert!(shelf.known(1, at(millis + 599)).is_some(), "{millis}");
+            shelf.put(named(1), &key, at(millis), at(millis));
+            assert!(shelf.known(&named(1), at(millis + 599)).is_some(), "{millis}");
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use domain::{
     KeyId,
-    ports::{KeyMaker, NewSecret},
+    ports::{KeyMaker, NewSecret, ShownKey},
 };
 use rustls::crypto::SecureRandom;
 use sha2::{Digest, Sha256};
@@ -47,33 +47,25 @@ impl KeyMaker for KeyForge {
     }
 }
 
-/// What an API key's text says: which key it claims to be, and the digest of its secret.
-pub(crate) struct KeyText {
-    pub(crate) id: KeyId,
-    pub(crate) digest: [u8; 32],
+/// Whether the text claims to be an API key, well-made or not. No JWT begins like this: its first
+/// characters are those of an encoded `{`.
+pub(crate) fn is_claimed_by(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
-impl KeyText {
-    /// Whether the text claims to be an API key, well-made or not. No JWT begins like this: its
-    /// first characters are those of an encoded `{`.
-    pub(crate) fn is_claimed_by(text: &str) -> bool {
-        text.starts_with(PREFIX)
+/// What the text of a key shows of it; `None` for anything that [`KeyForge`] cannot have made.
+pub(crate) fn parse(text: &str) -> Option<ShownKey> {
+    if text.len() != BODY + CHECKSUM || !text.is_ascii() {
+        return None;
     }
-
-    /// `None` for anything that [`KeyForge`] cannot have made.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.len() != BODY + CHECKSUM || !text.is_ascii() {
-            return None;
-        }
-        let (body, checksum) = text.split_at(BODY);
-        if base62::decode(checksum)? != crc32fast::hash(body.as_bytes()).to_be_bytes() {
-            return None;
-        }
-        let (id, rest) = body.strip_prefix(PREFIX)?.split_at(ID);
-        let secret = base62::decode::<32>(rest.strip_prefix('_')?)?;
-        let id = KeyId::mint(u128::from_be_bytes(base62::decode(id)?));
-        Some(Self { id, digest: digest(&secret) })
+    let (body, checksum) = text.split_at(BODY);
+    if base62::decode(checksum)? != crc32fast::hash(body.as_bytes()).to_be_bytes() {
+        return None;
     }
+    let (id, rest) = body.strip_prefix(PREFIX)?.split_at(ID);
+    let secret = base62::decode::<32>(rest.strip_prefix('_')?)?;
+    let id = KeyId::mint(u128::from_be_bytes(base62::decode(id)?));
+    Some(ShownKey { id, digest: digest(&secret) })
 }
 
 fn prefix(id: &KeyId) -> String {
@@ -89,7 +81,7 @@ pub(crate) fn spell(id: &KeyId, secret: &[u8; 32]) -> String {
 /// The same text, spelt anew from what is read in it.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn respelt(text: &str) -> Option<String> {
-    let id = KeyText::parse(text)?.id;
+    let id = parse(text)?.id;
     let secret = text.get(PREFIX.len() + ID + 1..BODY)?;
     Some(spell(&id, &base62::decode(secret)?))
 }
@@ -112,7 +104,7 @@ mod tests {
         fn a_key_is_read_as_it_was_made(bits: u128) {
             let id = KeyId::mint(bits);
             let made = KeyForge::default().make(&id);
-            let read = KeyText::parse(&made.key).expect("our own key");
+            let read = parse(&made.key).expect("our own key");
             prop_assert_eq!(read.id, id);
             prop_assert_eq!(read.digest, made.digest);
         }
@@ -125,15 +117,15 @@ mod tests {
                 // Another printable character, each as likely.
                 typo[place] = b' ' + (typo[place] - b' ' + by) % 95;
                 let typo = String::from_utf8(typo).expect("printable");
-                prop_assert!(KeyText::parse(&typo).is_none(), "{typo} for {key}");
+                prop_assert!(parse(&typo).is_none(), "{typo} for {key}");
             }
         }
 
         #[test]
         fn no_text_breaks_the_reader(text in ".*") {
-            prop_assert!(KeyText::parse(&text).is_none());
+            prop_assert!(parse(&text).is_none());
             let key_like = ["wa_", &text].concat();
-            prop_assert!(KeyText::parse(&key_like).is_none());
+            prop_assert!(parse(&key_like).is_none());
         }
     }
 
@@ -160,10 +152,10 @@ mod tests {
             let mut swapped = key.clone().into_bytes();
             swapped.swap(place - 1, place);
             let swapped = String::from_utf8(swapped).expect("ascii");
-            assert!(swapped == key || KeyText::parse(&swapped).is_none(), "{swapped}");
+            assert!(swapped == key || parse(&swapped).is_none(), "{swapped}");
         }
         for other in [&key[1..], &key[..key.len() - 1], &format!("{key}0"), &format!(" {key}")] {
-            assert!(KeyText::parse(other).is_none(), "{other}");
+            assert!(parse(other).is_none(), "{other}");
         }
     }
 }

@@ -47,7 +47,6 @@ pub use key_set::KeySetError;
 pub use key_text::KeyForge;
 
 use api_key::ApiKeyDoor;
-use key_text::KeyText;
 
 /// The two kinds of credential, tried in turn.
 pub struct Chain {
@@ -71,7 +70,7 @@ impl Authenticator for Chain {
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         match (credential, &self.jwt) {
             (Credential::ApiKey(text), _) => self.keys.admit(text).await,
-            (Credential::Bearer(text), _) if KeyText::is_claimed_by(text) => {
+            (Credential::Bearer(text), _) if key_text::is_claimed_by(text) => {
                 self.keys.admit(text).await
             }
             (Credential::Bearer(text), Some(jwt)) => jwt.verify(text).await,

@@ -13,7 +13,8 @@ use anyhow::Result;
 use auth::KeyForge;
 use domain::{
     ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, OrganizationId,
-    SessionId, Timestamp, ports::Environment,
+    SessionId, Timestamp,
+    ports::{Environment, KeyPage, Position},
 };
 use serde_json::json;
 
@@ -56,10 +57,21 @@ async fn create(command: CreateKey) -> Result<()> {
 
 async fn list(command: ListKeys) -> Result<()> {
     let caller = operator_of(&command.org)?;
-    let keys = open(command.place, Arc::default()).await?.list(&caller).await.map_err(told)?;
+    let keys = all_of(&open(command.place, Arc::default()).await?, &caller).await?;
     let text = if command.json { as_json(&keys) } else { as_table(&keys) };
     write!(stdout(), "{text}")?;
     Ok(())
+}
+
+/// Every key of an organization, page by page.
+async fn all_of(keys: &ApiKeys, caller: &Caller) -> Result<Vec<ApiKey>> {
+    let (mut all, mut page) = (Vec::new(), KeyPage { after: None, limit: 500 });
+    loop {
+        let some = keys.list(caller, &page).await.map_err(told)?;
+        let Some(last) = some.last() else { return Ok(all) };
+        page.after = Some(Position { created_at: last.created_at, id: last.id.clone() });
+        all.extend(some);
+    }
 }
 
 async fn revoke(command: RevokeKey) -> Result<()> {

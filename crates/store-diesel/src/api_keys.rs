@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use domain::{
     ApiKey, Capabilities, Capability, Event, KeyId, OrganizationId, Receipt, Scope, SessionId,
     Timestamp,
-    ports::{ApiKeyStore, KeyDirectory, PortResult, Written},
+    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, ShownKey, Written},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     pool::{with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     schema::api_keys,
-    scope::{self, Owner},
+    scope::{self, Owner, Place},
     sessions::{STRAY, is_home},
 };
 
@@ -126,11 +126,16 @@ impl ApiKeyStore for Database {
         .await
     }
 
-    async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>> {
-        let owner = Owner::of(scope);
+    async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
+        let (owner, limit) = (Owner::of(scope), i64::from(page.limit));
+        let after = Place::of(page.after.as_ref());
         self.run(|database| async move {
             let rows: Vec<KeyRow> = with_conn!(database, read, |conn| {
-                scope::live_keys(&owner).select(KeyRow::as_select()).load(conn).await
+                scope::key_page(&owner, &after)
+                    .select(KeyRow::as_select())
+                    .limit(limit)
+                    .load(conn)
+                    .await
             })?;
             rows.into_iter().map(ApiKey::try_from).collect()
         })
@@ -184,13 +189,18 @@ impl ApiKeyStore for Database {
 
 #[async_trait]
 impl KeyDirectory for Database {
-    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        let id = id.to_string();
+    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let (shown, now) = (shown.clone(), now.millis());
         self.look(|database| async move {
             let row: Option<KeyRow> = with_conn!(database, look, |conn| {
-                scope::any_key(&id).select(KeyRow::as_select()).get_result(conn).await.optional()
+                scope::good_key(&shown.digest, now)
+                    .select(KeyRow::as_select())
+                    .get_result(conn)
+                    .await
+                    .optional()
             })?;
-            row.map(ApiKey::try_from).transpose()
+            let key = row.map(ApiKey::try_from).transpose()?;
+            Ok(key.filter(|key| key.id == shown.id))
         })
         .await
     }

@@ -68,7 +68,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    api_keys (id) {
+    api_keys (organization, id) {
         id -> Text,
         organization -> Text,
         name -> Text,
@@ -81,6 +81,8 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        // Made by the database of the three before.
+        good_until -> BigInt,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which rows a statement can touch: the only file that names an organization-owned table in a filter.
+//! Which rows a statement can touch: only this file and its parts name an organization-owned table in a
+//! filter.
 //!
 //! The first half serves callers. Every fragment there takes an [`Owner`], made of a scope and of
 //! nothing else, and puts its organization and its reach into the `WHERE`; so a foreign row, a hidden
@@ -6,19 +7,24 @@
 //! organizations, and no caller-facing store uses it.
 
 use diesel::{
-    dsl::{AsExprOf, Eq, auto_type, sql},
-    expression::SqlLiteral,
+    dsl::{AsExprOf, auto_type},
     prelude::*,
     sql_types::Bool,
 };
 
+use self::place::Precedes;
 use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
+pub(crate) mod lists;
 mod parameters;
+mod place;
 #[cfg(test)]
 mod plans;
 
-pub(crate) use parameters::{LookedFor, Owned, Owner, Standing};
+pub(crate) use self::{
+    parameters::{Owned, Owner, Standing},
+    place::Place,
+};
 
 /// A yes or no that is decided before the statement, and is a part of it all the same.
 type Flag = AsExprOf<bool, Bool>;
@@ -59,39 +65,6 @@ pub(crate) fn session_still<'a>(owned: &'a Owned, standing: Standing) -> _ {
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
-/// The sessions after a place in the list, newest first. No place is a place before everything, so
-/// that there is one statement.
-#[auto_type(no_type_alias)]
-pub(crate) fn session_page<'a>(
-    owner: &'a Owner,
-    looked_for: &'a LookedFor,
-    created_at: i64,
-    id: &'a str,
-) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
-    let statuses: &'a [String] = looked_for.statuses.as_slice();
-    let any_status: Flag = flag(looked_for.statuses.is_empty());
-    let any_label: Flag = flag(looked_for.label.is_none());
-    let any_gateway: Flag = flag(looked_for.gateway.is_none());
-    let any_phone: Flag = flag(looked_for.phone.is_none());
-    let label: Option<&'a str> = looked_for.label.as_deref();
-    let gateway: Option<&'a str> = looked_for.gateway.as_deref();
-    let phone: Option<&'a str> = looked_for.phone.as_deref();
-    sessions::table
-        .filter(sessions::organization.eq(organization))
-        .filter(everything.or(sessions::id.eq_any(only)))
-        .filter(any_status.or(sessions::status.eq_any(statuses)))
-        .filter(any_label.nullable().or(sessions::label.eq(label)))
-        .filter(any_gateway.nullable().or(sessions::gateway.eq(gateway)))
-        .filter(any_phone.nullable().or(sessions::phone_number.eq(phone)))
-        // Says nothing new, but gives PostgreSQL a bound for its index.
-        .filter(sessions::created_at.le(created_at))
-        .filter(sessions::created_at.lt(created_at).or(sessions::id.lt(id)))
-        .order((sessions::created_at.desc(), sessions::id.desc()))
-}
-
 /// The events after one, oldest first: ids sort by birth. A reach is about sessions and hides no
 /// event that tells of none.
 #[auto_type(no_type_alias)]
@@ -119,14 +92,17 @@ pub(crate) fn event_page<'a>(owner: &'a Owner, before: &'a str) -> _ {
         .order(events::id.desc())
 }
 
-/// The organization's keys that were not revoked, newest first. A reach is about sessions and hides
-/// no key.
+/// The organization's keys that were not revoked, after a place in the list, newest first. A reach is
+/// about sessions and hides no key.
 #[auto_type(no_type_alias)]
-pub(crate) fn live_keys<'a>(owner: &'a Owner) -> _ {
+pub(crate) fn key_page<'a>(owner: &'a Owner, after: &'a Place) -> _ {
     let organization: &'a str = owner.organization.as_str();
+    let follows: Precedes<'a, api_keys::created_at, api_keys::id> =
+        after.precedes(api_keys::created_at, api_keys::id);
     api_keys::table
         .filter(api_keys::organization.eq(organization))
         .filter(api_keys::revoked_at.is_null())
+        .filter(follows)
         .order((api_keys::created_at.desc(), api_keys::id.desc()))
 }
 
@@ -177,35 +153,6 @@ pub(crate) fn receipt_of<'a>(owner: &'a Owner, slot: &'a [u8], request: &'a [u8]
 #[auto_type(no_type_alias)]
 pub(crate) fn any_session<'a>(id: &'a str) -> _ {
     sessions::table.filter(sessions::id.eq(id))
-}
-
-/// Sessions of all organizations after a place in the list, newest first. States the condition of the
-/// index for it, which no caller's statement does: see its migration.
-#[auto_type(no_type_alias)]
-pub(crate) fn any_session_page<'a>(looked_for: &'a LookedFor, created_at: i64, id: &'a str) -> _ {
-    let statuses: &'a [String] = looked_for.statuses.as_slice();
-    let any_status: Flag = flag(looked_for.statuses.is_empty());
-    let any_label: Flag = flag(looked_for.label.is_none());
-    let any_gateway: Flag = flag(looked_for.gateway.is_none());
-    let any_phone: Flag = flag(looked_for.phone.is_none());
-    let label: Option<&'a str> = looked_for.label.as_deref();
-    let gateway: Option<&'a str> = looked_for.gateway.as_deref();
-    let phone: Option<&'a str> = looked_for.phone.as_deref();
-    let indexed: SqlLiteral<Bool> = sql::<Bool>("epoch >= 0");
-    sessions::table
-        .filter(indexed)
-        .filter(any_status.or(sessions::status.eq_any(statuses)))
-        .filter(any_label.nullable().or(sessions::label.eq(label)))
-        .filter(any_gateway.nullable().or(sessions::gateway.eq(gateway)))
-        .filter(any_phone.nullable().or(sessions::phone_number.eq(phone)))
-        .filter(sessions::created_at.le(created_at))
-        .filter(sessions::created_at.lt(created_at).or(sessions::id.lt(id)))
-        .order((sessions::created_at.desc(), sessions::id.desc()))
-}
-
-/// Those of one organization, whoever asks.
-pub(crate) fn belongs_to(organization: &str) -> Eq<sessions::organization, &str> {
-    sessions::organization.eq(organization)
 }
 
 /// A session, whosever it is, if nobody has written or woken it.
@@ -305,10 +252,11 @@ pub(crate) fn expired_receipts(now: i64) -> _ {
     receipts::table.filter(receipts::expires_at.le(now))
 }
 
-/// A key by name alone, before it is known who is asking.
+/// A good key by its digest, before it is known who is asking. Its name is not part of the question,
+/// for by that a key would be found that is not good.
 #[auto_type(no_type_alias)]
-pub(crate) fn any_key<'a>(id: &'a str) -> _ {
-    api_keys::table.filter(api_keys::id.eq(id))
+pub(crate) fn good_key<'a>(digest: &'a [u8], now: i64) -> _ {
+    api_keys::table.filter(api_keys::digest.eq(digest)).filter(api_keys::good_until.gt(now))
 }
 
 /// A key that was last used before this.

@@ -16,7 +16,10 @@ use crate::{
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
     schema::{retirements, sessions},
-    scope::{self, LookedFor, Owned, Owner, Standing},
+    scope::{
+        self, Owned, Standing,
+        lists::{Looked, load_page},
+    },
     session_row::{SessionRow, State},
 };
 
@@ -63,19 +66,7 @@ impl SessionStore for Database {
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
-        let (owner, looked_for) = (Owner::of(scope), LookedFor::of(&page.filter));
-        let ((created_at, id), limit) = (place(page), i64::from(page.limit));
-        self.run(|database| async move {
-            let rows: Vec<SessionRow> = with_conn!(database, read, |conn| {
-                scope::session_page(&owner, &looked_for, created_at, &id)
-                    .select(SessionRow::as_select())
-                    .limit(limit)
-                    .load(conn)
-                    .await
-            })?;
-            rows.into_iter().map(Session::try_from).collect()
-        })
-        .await
+        self.page(Looked::for_caller(scope, page)).await
     }
 
     async fn update(
@@ -150,38 +141,22 @@ impl Registry for Database {
         organization: Option<&OrganizationId>,
         page: &SessionPage,
     ) -> PortResult<Vec<Session>> {
-        let organization = organization.map(ToString::to_string);
-        let (looked_for, limit) = (LookedFor::of(&page.filter), i64::from(page.limit));
-        let (created_at, id) = place(page);
-        self.run(|database| async move {
-            let rows: Vec<SessionRow> = match &organization {
-                Some(organization) => with_conn!(database, read, |conn| {
-                    scope::any_session_page(&looked_for, created_at, &id)
-                        .filter(scope::belongs_to(organization))
-                        .select(SessionRow::as_select())
-                        .limit(limit)
-                        .load(conn)
-                        .await
-                })?,
-                None => with_conn!(database, read, |conn| {
-                    scope::any_session_page(&looked_for, created_at, &id)
-                        .select(SessionRow::as_select())
-                        .limit(limit)
-                        .load(conn)
-                        .await
-                })?,
-            };
-            rows.into_iter().map(Session::try_from).collect()
-        })
-        .await
+        self.page(Looked::for_operators(organization, page)).await
     }
 }
 
-/// After which place a page begins. No place is a place before everything.
-fn place(page: &SessionPage) -> (i64, String) {
-    match &page.after {
-        Some(position) => (position.created_at.millis(), position.id.to_string()),
-        None => (i64::MAX, String::new()),
+impl Database {
+    async fn page(&self, looked: Looked) -> PortResult<Vec<Session>> {
+        self.run(|database| async move {
+            let rows: Vec<SessionRow> =
+                with_conn!(database, read, |conn| load_page!(conn, &looked))?;
+            let sessions = rows.into_iter().map(Session::try_from);
+            let mut sessions: Vec<_> = sessions.collect::<Result<_, _>>()?;
+            sessions.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+            sessions.truncate(looked.limit());
+            Ok(sessions)
+        })
+        .await
     }
 }
 

@@ -12,11 +12,13 @@ use async_trait::async_trait;
 use auth::{Chain, HotKeys, KeyForge};
 use domain::{
     ApiKey, ApiKeys, Caller, Capability, KeyId, KeySpec, OrganizationId, Timestamp,
-    ports::{Authenticator, Credential, Environment, KeyDirectory, PortError, PortResult},
+    ports::{
+        Authenticator, Credential, Environment, KeyDirectory, PortError, PortResult, ShownKey,
+    },
     testing::Memory,
 };
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::world::{denied, unavailable, until};
 
@@ -57,8 +59,8 @@ impl Slow {
 
 #[async_trait]
 impl KeyDirectory for Slow {
-    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        let read = KeyDirectory::find(&self.memory, id).await;
+    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let read = KeyDirectory::find(&self.memory, shown, now).await;
         self.began.fetch_add(1, Ordering::SeqCst);
         self.may.acquire().await.unwrap().forget();
         assert!(!self.dies, "as the test wants it");
@@ -96,27 +98,36 @@ impl Stage {
         Self::with(MANY, false)
     }
 
-    async fn make(&self) -> (KeyId, String) {
+    async fn make(&self) -> (ShownKey, String) {
+        self.make_until(None).await
+    }
+
+    async fn make_until(&self, expires_at: Option<Timestamp>) -> (ShownKey, String) {
         let spec = KeySpec {
             name: "hot".into(),
             capabilities: [Capability::Read].into_iter().collect(),
-            expires_at: None,
+            expires_at,
             sessions: None,
         };
         let domain::NewApiKey { key, text } = self.keys.create(&acme(), spec).await.unwrap();
-        (key.id, text)
+        (ShownKey { id: key.id, digest: key.digest }, text)
     }
 
-    async fn is_good(&self, id: &KeyId) -> bool {
-        let key = self.hot.find(id).await.unwrap();
-        key.is_some_and(|key| key.is_good(self.clock.now()))
+    async fn is_good(&self, key: &ShownKey) -> bool {
+        self.hot.find(key, self.clock.now()).await.unwrap().is_some()
+    }
+
+    /// Asks beside the test.
+    fn ask(&self, key: &ShownKey) -> JoinHandle<PortResult<Option<ApiKey>>> {
+        let (hot, key, now) = (self.hot.clone(), key.clone(), self.clock.now());
+        tokio::spawn(async move { hot.find(&key, now).await })
     }
 
     /// Revoked by another router, which this one does not hear of.
-    async fn revoke_elsewhere(&self, id: &KeyId) {
+    async fn revoke_elsewhere(&self, key: &ShownKey) {
         let (store, maker) = (Arc::new(self.directory.memory.clone()), KeyForge::default());
         let elsewhere = ApiKeys::new(store.clone(), store, Arc::new(maker), self.clock.clone());
-        elsewhere.revoke(&acme(), id.as_str()).await.unwrap();
+        elsewhere.revoke(&acme(), key.id.as_str()).await.unwrap();
     }
 
     async fn until_begun(&self, count: usize) {
@@ -131,22 +142,22 @@ fn acme() -> Caller {
 #[tokio::test]
 async fn a_hot_key_costs_no_look_up() {
     let stage = Stage::new();
-    let (id, _) = stage.make().await;
+    let (key, _) = stage.make().await;
     for _ in 0..1000 {
-        assert!(stage.is_good(&id).await);
+        assert!(stage.is_good(&key).await);
     }
     stage.clock.pass(499);
-    assert!(stage.is_good(&id).await);
+    assert!(stage.is_good(&key).await);
     assert_eq!(stage.directory.began(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_first_uses_are_one_look_up() {
     let stage = Arc::new(Stage::with(0, false));
-    let (id, _) = stage.make().await;
+    let (key, _) = stage.make().await;
     let users = (0..1000).map(|_| {
-        let (stage, id) = (stage.clone(), id.clone());
-        tokio::spawn(async move { stage.is_good(&id).await })
+        let (stage, key) = (stage.clone(), key.clone());
+        tokio::spawn(async move { stage.is_good(&key).await })
     });
     let users: Vec<_> = users.collect();
     stage.until_begun(1).await;
@@ -159,73 +170,74 @@ async fn a_thousand_first_uses_are_one_look_up() {
 #[tokio::test]
 async fn from_half_a_second_on_it_is_read_again_and_nobody_waits() {
     let stage = Stage::with(1, false);
-    let (id, _) = stage.make().await;
-    assert!(stage.is_good(&id).await);
+    let (key, _) = stage.make().await;
+    assert!(stage.is_good(&key).await);
     stage.clock.pass(500);
     // The second look-up does not answer yet, and is not begun twice.
     for _ in 0..100 {
-        assert!(stage.is_good(&id).await);
+        assert!(stage.is_good(&key).await);
     }
     stage.until_begun(2).await;
-    assert!(stage.is_good(&id).await);
+    assert!(stage.is_good(&key).await);
     assert_eq!(stage.directory.began(), 2);
     stage.directory.may.add_permits(1);
     // What the second says counts from its beginning, and lets in while a third has no answer.
     stage.clock.pass(500);
-    let waiting = tokio::time::timeout(Duration::from_secs(20), stage.is_good(&id));
+    let waiting = tokio::time::timeout(Duration::from_secs(20), stage.is_good(&key));
     assert_eq!(waiting.await, Ok(true));
 }
 
 #[tokio::test]
 async fn a_revocation_elsewhere_holds_within_a_second() {
     let stage = Stage::new();
-    let (id, _) = stage.make().await;
-    assert!(stage.is_good(&id).await);
-    stage.revoke_elsewhere(&id).await;
+    let (key, _) = stage.make().await;
+    assert!(stage.is_good(&key).await);
+    stage.revoke_elsewhere(&key).await;
     stage.clock.pass(999);
-    assert!(stage.is_good(&id).await, "known for less than a second");
+    assert!(stage.is_good(&key).await, "known for less than a second");
     stage.clock.pass(1);
-    assert!(!stage.is_good(&id).await);
+    assert!(!stage.is_good(&key).await);
     // In use all the time, it is found out by being read again.
-    let (id, _) = stage.make().await;
-    assert!(stage.is_good(&id).await);
-    stage.revoke_elsewhere(&id).await;
+    let (key, _) = stage.make().await;
+    assert!(stage.is_good(&key).await);
+    stage.revoke_elsewhere(&key).await;
     stage.clock.pass(500);
-    until("refused", || async { !stage.is_good(&id).await }).await;
+    until("refused", || async { !stage.is_good(&key).await }).await;
 }
 
 #[tokio::test]
 async fn a_revocation_here_holds_at_once() {
     let stage = Stage::new();
-    let (id, text) = stage.make().await;
+    let (key, text) = stage.make().await;
     let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
     let credential = Credential::ApiKey(text);
     assert!(door.authenticate(&credential).await.is_ok());
-    stage.keys.revoke(&acme(), id.as_str()).await.unwrap();
-    assert_eq!(denied(door.authenticate(&credential).await), "revoked or expired API key");
+    stage.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
+    assert_eq!(
+        denied(door.authenticate(&credential).await),
+        "unknown, wrong, revoked or expired API key"
+    );
 }
 
 #[tokio::test]
 async fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
     let stage = Stage::with(0, false);
-    let (id, _) = stage.make().await;
-    let (hot, asked) = (stage.hot.clone(), id.clone());
-    let before = tokio::spawn(async move { hot.find(&asked).await });
+    let (key, _) = stage.make().await;
+    let before = stage.ask(&key);
     stage.until_begun(1).await;
-    stage.keys.revoke(&acme(), id.as_str()).await.unwrap();
-    let (hot, asked) = (stage.hot.clone(), id.clone());
-    let after = tokio::spawn(async move { hot.find(&asked).await });
+    stage.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
+    let after = stage.ask(&key);
     stage.until_begun(2).await;
     stage.directory.may.add_permits(MANY);
-    assert_eq!(before.await.unwrap().unwrap().unwrap().revoked_at, None, "it came before");
-    assert!(after.await.unwrap().unwrap().unwrap().revoked_at.is_some());
-    assert!(!stage.is_good(&id).await);
+    assert!(before.await.unwrap().unwrap().is_some(), "it came before");
+    assert_eq!(after.await.unwrap().unwrap(), None);
+    assert!(!stage.is_good(&key).await);
 }
 
 #[tokio::test]
 async fn an_outage_lasts_no_key_longer_than_a_second() {
     let stage = Stage::new();
-    let (id, text) = stage.make().await;
+    let (key, text) = stage.make().await;
     let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
     let credential = Credential::ApiKey(text);
     assert!(door.authenticate(&credential).await.is_ok());
@@ -237,7 +249,7 @@ async fn an_outage_lasts_no_key_longer_than_a_second() {
     // One attempt to read it again failed, and was not followed by one a request.
     stage.until_begun(2).await;
     for _ in 0..100 {
-        assert!(stage.is_good(&id).await);
+        assert!(stage.is_good(&key).await);
         // Whatever was begun by that may run.
         tokio::task::yield_now().await;
     }
@@ -255,67 +267,94 @@ async fn only_good_keys_are_remembered() {
     let stage = Stage::new();
     let (revoked, _) = stage.make().await;
     stage.revoke_elsewhere(&revoked).await;
-    let unknown = KeyId::mint(5);
+    let unknown = ShownKey { id: KeyId::mint(5), digest: [5; 32] };
+    let soon = Timestamp::from_millis(stage.clock.now().millis() + 10);
+    let (expired, _) = stage.make_until(Some(soon)).await;
+    assert!(stage.is_good(&expired).await);
+    stage.clock.pass(10);
     for n in 1..=10 {
-        for id in [&revoked, &unknown] {
-            assert!(!stage.is_good(id).await);
+        for key in [&revoked, &unknown, &expired] {
+            assert!(!stage.is_good(key).await);
         }
-        assert_eq!(stage.directory.began(), 2 * n);
+        assert_eq!(stage.directory.began(), 1 + 3 * n);
     }
 }
 
 #[tokio::test]
 async fn a_look_up_of_more_than_a_second_is_not_joined() {
     let stage = Stage::with(0, false);
-    let (id, _) = stage.make().await;
-    let ask = || {
-        let (hot, id) = (stage.hot.clone(), id.clone());
-        tokio::spawn(async move { hot.find(&id).await })
-    };
-    let first = ask();
+    let (key, _) = stage.make().await;
+    let first = stage.ask(&key);
     stage.until_begun(1).await;
-    stage.revoke_elsewhere(&id).await;
+    stage.revoke_elsewhere(&key).await;
     stage.clock.pass(1000);
-    let second = ask();
+    let second = stage.ask(&key);
     stage.until_begun(2).await;
     stage.directory.may.add_permits(MANY);
-    assert_eq!(first.await.unwrap().unwrap().unwrap().revoked_at, None);
-    assert!(second.await.unwrap().unwrap().unwrap().revoked_at.is_some());
-    assert!(!stage.is_good(&id).await, "what came late is not remembered");
+    assert!(first.await.unwrap().unwrap().is_some());
+    assert_eq!(second.await.unwrap().unwrap(), None);
+    assert!(!stage.is_good(&key).await, "what came late is not remembered");
 }
 
 #[tokio::test]
 async fn a_moment_counts_from_the_beginning_of_its_look_up() {
     let stage = Stage::with(0, false);
-    let (id, _) = stage.make().await;
-    let (hot, asked) = (stage.hot.clone(), id.clone());
-    let slow = tokio::spawn(async move { hot.find(&asked).await });
+    let (key, _) = stage.make().await;
+    let slow = stage.ask(&key);
     stage.until_begun(1).await;
-    stage.revoke_elsewhere(&id).await;
+    stage.revoke_elsewhere(&key).await;
     stage.clock.pass(600);
     stage.directory.may.add_permits(MANY);
     assert!(slow.await.unwrap().is_ok());
     stage.clock.pass(400);
-    assert!(!stage.is_good(&id).await);
+    assert!(!stage.is_good(&key).await);
 }
 
 #[tokio::test]
 async fn a_clock_set_back_prolongs_nothing() {
     let stage = Stage::new();
-    let (id, _) = stage.make().await;
-    assert!(stage.is_good(&id).await);
-    stage.revoke_elsewhere(&id).await;
+    let (key, _) = stage.make().await;
+    assert!(stage.is_good(&key).await);
+    stage.revoke_elsewhere(&key).await;
     stage.clock.pass(-3_600_000);
-    assert!(!stage.is_good(&id).await);
+    assert!(!stage.is_good(&key).await);
 }
 
 #[tokio::test]
 async fn a_look_up_that_dies_leaves_nobody_waiting() {
     let stage = Stage::with(MANY, true);
-    let id = KeyId::mint(7);
+    let key = ShownKey { id: KeyId::mint(7), digest: [7; 32] };
     for n in 1..=3 {
-        let answer = stage.hot.find(&id).await;
+        let answer = stage.hot.find(&key, stage.clock.now()).await;
         assert!(matches!(answer, Err(PortError::Broken(_))), "{answer:?}");
         assert_eq!(stage.directory.began(), n);
     }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_for_a_hot_key_costs_a_look_up_and_disturbs_nothing() {
+    let stage = Stage::new();
+    let (key, _) = stage.make().await;
+    assert!(stage.is_good(&key).await);
+    let wrong = ShownKey { digest: [9; 32], ..key.clone() };
+    for n in 1..=10 {
+        assert!(!stage.is_good(&wrong).await);
+        assert!(stage.is_good(&key).await);
+        assert_eq!(stage.directory.began(), 1 + n);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_does_not_join_the_true_one_s_look_up() {
+    let stage = Stage::with(0, false);
+    let (key, _) = stage.make().await;
+    let right = stage.ask(&key);
+    stage.until_begun(1).await;
+    let wrong = stage.ask(&ShownKey { digest: [9; 32], ..key.clone() });
+    stage.until_begun(2).await;
+    stage.directory.may.add_permits(MANY);
+    assert!(right.await.unwrap().unwrap().is_some());
+    assert_eq!(wrong.await.unwrap().unwrap(), None);
+    assert!(stage.is_good(&key).await);
+    assert_eq!(stage.directory.began(), 2, "the true one is remembered");
 }

@@ -6,7 +6,7 @@ use super::ApiKey;
 use crate::{
     Caller, Capabilities, Capability, Clerk, Error, EventName, KeyId, News, Result, SessionId,
     Timestamp, Violation, found,
-    ports::{ApiKeyStore, Environment, KeyDirectory, KeyMaker, Written},
+    ports::{ApiKeyStore, Environment, KeyDirectory, KeyMaker, KeyPage, Written},
     receipt,
 };
 
@@ -107,10 +107,10 @@ impl ApiKeys {
         }
     }
 
-    /// The keys that were not revoked, newest first.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
+    /// A page of the keys that were not revoked, newest first.
+    pub async fn list(&self, caller: &Caller, page: &KeyPage) -> Result<Vec<ApiKey>> {
         let scope = caller.may_throughout(Capability::Manage)?;
-        Ok(self.store.list(&scope).await?)
+        Ok(self.store.list(&scope, page).await?)
     }
 
     /// One key that was not revoked.

@@ -50,6 +50,15 @@ pub struct NewSecret {
     pub digest: [u8; 32],
 }
 
+/// What is shown of an API key at the door: the name it claims, and the digest of its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownKey {
+    /// The name.
+    pub id: KeyId,
+    /// As [`NewSecret::digest`].
+    pub digest: [u8; 32],
+}
+
 /// Makes the text of API keys.
 pub trait KeyMaker: Send + Sync {
     /// A fresh key under this name.

@@ -7,12 +7,12 @@ mod environment;
 mod gateway;
 mod store;
 
-pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused};
+pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
 pub use environment::{Bell, Environment};
 pub use gateway::{Gateway, GatewayError};
 pub use store::{
-    ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, NodeStore, Position,
-    ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
+    ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,
+    Position, ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
 };
 
 /// Any error, for the log.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::PortResult;
+use super::{PortResult, ShownKey};
 use crate::{
     ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, Node, OrganizationId,
     Receipt, Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
@@ -22,11 +22,11 @@ pub enum Written {
 
 /// A place in a list that runs from the newest to the oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct Position<Id = SessionId> {
     /// When the last one shown was made.
     pub created_at: Timestamp,
     /// Its name, which breaks ties.
-    pub id: SessionId,
+    pub id: Id,
 }
 
 /// Which sessions are looked for; every condition that is given holds for each of them.
@@ -232,6 +232,15 @@ pub trait NodeStore: Send + Sync {
     ) -> PortResult<bool>;
 }
 
+/// Which API keys to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPage {
+    /// Strictly after this one; from the newest when `None`.
+    pub after: Option<Position<KeyId>>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// API keys as their owners see them.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
@@ -247,8 +256,9 @@ pub trait ApiKeyStore: Send + Sync {
     /// One of the organization's keys, if it was not revoked.
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>>;
 
-    /// The organization's keys that were not revoked, newest first.
-    async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>>;
+    /// The organization's keys that were not revoked, newest first: by `created_at`, then by id, both
+    /// descending.
+    async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>>;
 
     /// Revokes a key of the organization, with the events. [`Written::Raced`] when there is no such key
     /// or it was revoked before.
@@ -261,11 +271,13 @@ pub trait ApiKeyStore: Send + Sync {
     ) -> PortResult<Written>;
 }
 
-/// API keys as the door looks them up: by name alone, before it is known who is asking.
+/// API keys as the door looks them up: by what is shown of one, before it is known who is asking.
 #[async_trait]
 pub trait KeyDirectory: Send + Sync {
-    /// The key, revoked or expired or not.
-    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>>;
+    /// The key of this name and digest, if it is good at `now`. An unknown one, a wrong secret, a
+    /// revoked and an expired key are one miss: none of them is found and then refused, so that they
+    /// cannot be told apart by how long that takes.
+    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>>;
 
     /// Whatever was remembered of the key is not to be trusted any more. Nothing to do for a directory
     /// that remembers nothing.

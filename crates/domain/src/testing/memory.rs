@@ -11,8 +11,8 @@ use crate::{
     ApiKey, AsRead, Event, EventId, GatewayId, Guard, KeyId, Node, OrganizationId, Receipt,
     Retirement, Scope, Session, SessionId, Slot, Timestamp, Version,
     ports::{
-        ApiKeyStore, EventLog, EventPage, KeyDirectory, NodeStore, PortError, PortResult, Registry,
-        SessionPage, SessionStore, Written,
+        ApiKeyStore, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore, PortError, PortResult,
+        Registry, SessionPage, SessionStore, ShownKey, Written,
     },
 };
 
@@ -306,11 +306,20 @@ impl ApiKeyStore for Memory {
         Ok(state.keys.get(id).filter(|key| lives(key, scope)).cloned())
     }
 
-    async fn list(&self, scope: &Scope) -> PortResult<Vec<ApiKey>> {
+    async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
         let state = self.state()?;
-        let mut keys: Vec<_> =
-            state.keys.values().filter(|key| lives(key, scope)).cloned().collect();
+        let mut keys: Vec<_> = state
+            .keys
+            .values()
+            .filter(|key| lives(key, scope))
+            .filter(|k| {
+                let key = (k.created_at, &k.id);
+                page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
+            })
+            .cloned()
+            .collect();
         keys.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        keys.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(keys)
     }
 
@@ -333,8 +342,10 @@ impl ApiKeyStore for Memory {
 
 #[async_trait]
 impl KeyDirectory for Memory {
-    async fn find(&self, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        Ok(self.state()?.keys.get(id).cloned())
+    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let state = self.state()?;
+        let known = state.keys.get(&shown.id);
+        Ok(known.filter(|key| key.digest == shown.digest && key.is_good(now)).cloned())
     }
 
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {

@@ -32,6 +32,7 @@ memory_passes!(
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,
+    the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,
     events_are_shown_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
@@ -43,6 +44,11 @@ memory_passes!(
 #[tokio::test]
 async fn a_list_walks_every_session_once() {
     contract::a_list_walks_every_session_once(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn a_list_of_keys_walks_every_key_once() {
+    contract::a_list_of_keys_walks_every_key_once(&Memory::new()).await;
 }
 
 struct Fake {

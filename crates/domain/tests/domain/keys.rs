@@ -2,8 +2,10 @@
 
 use domain::{
     Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, Reach, SessionId, Timestamp,
-    testing::World,
+    ports::KeyPage, testing::World,
 };
+
+const ALL: KeyPage = KeyPage { after: None, limit: 200 };
 
 fn spec(name: &str, capabilities: &[Capability]) -> KeySpec {
     KeySpec {
@@ -44,13 +46,13 @@ async fn keys_are_listed_and_revoked_by_their_own_organization() {
     let NewApiKey { key, text } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
     assert!(text.starts_with("wa_"));
-    assert_eq!(world.keys.list(&World::zeta()).await.unwrap(), []);
+    assert_eq!(world.keys.list(&World::zeta(), &ALL).await.unwrap(), []);
     let foreign = world.keys.revoke(&World::zeta(), key.id.as_str()).await;
     assert!(matches!(foreign, Err(Error::NotFound { .. })));
     world.keys.revoke(&World::acme(), key.id.as_str()).await.unwrap();
     let again = world.keys.revoke(&World::acme(), key.id.as_str()).await;
     assert!(matches!(again, Err(Error::NotFound { .. })));
-    assert_eq!(world.keys.list(&World::acme()).await.unwrap(), []);
+    assert_eq!(world.keys.list(&World::acme(), &ALL).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -59,10 +61,10 @@ async fn a_caller_confined_to_sessions_sees_and_ends_no_key() {
     let NewApiKey { key, .. } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
     let confined = Caller { reach: Reach::Only([SessionId::mint(1)].into()), ..World::acme() };
-    assert!(matches!(world.keys.list(&confined).await, Err(Error::Forbidden)));
+    assert!(matches!(world.keys.list(&confined, &ALL).await, Err(Error::Forbidden)));
     let view = world.keys.view(&confined, key.id.as_str()).await;
     assert!(matches!(view, Err(Error::Forbidden)));
     let revoke = world.keys.revoke(&confined, key.id.as_str()).await;
     assert!(matches!(revoke, Err(Error::Forbidden)));
-    assert_eq!(world.keys.list(&World::acme()).await.unwrap(), [key]);
+    assert_eq!(world.keys.list(&World::acme(), &ALL).await.unwrap(), [key]);
 }

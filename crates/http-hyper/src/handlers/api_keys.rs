@@ -1,6 +1,9 @@
 //! The endpoints of API keys.
 
-use domain::{ApiKey, ApiKeys, Error, NewApiKey, Violation};
+use domain::{
+    ApiKey, ApiKeys, Error, KeyId, NewApiKey, Violation,
+    ports::{KeyPage, Position},
+};
 
 use crate::{
     conditions::Expected,
@@ -12,13 +15,14 @@ use crate::{
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
 };
 
-/// The store knows them all at once, for an organization has few; only the answer comes in pages.
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("api-keys")?);
     let page = cx.read(|input| Page::read(&mut input.query, all))?;
-    let mut keys = cx.app.keys.list(&caller).await?;
-    keys.retain(|key| page.after.is_none_or(|after| place(key) < after));
-    let (keys, next_cursor) = page.cut(keys, place);
+    let after = page
+        .after
+        .map(|place| Position { created_at: place.created_at, id: KeyId::mint(place.bits) });
+    let wanted = KeyPage { after, limit: page.with_one_more() };
+    let (keys, next_cursor) = page.cut(cx.app.keys.list(&caller, &wanted).await?, place);
     let data: Vec<_> = keys.iter().map(|key| ApiKeyView::of(key, &cx.app.keys)).collect();
     Reply::ok(&ListView { data, next_cursor })
 }

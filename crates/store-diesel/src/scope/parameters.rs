@@ -1,6 +1,6 @@
 //! What statements are told: whose rows, which of them, and how they must stand.
 
-use domain::{Guard, Reach, Scope, SessionId, Timestamp, ports::SessionFilter};
+use domain::{Guard, Reach, Scope, SessionId, Timestamp};
 
 use crate::{StoreError, column::counted};
 
@@ -21,26 +21,6 @@ impl Owner {
             Reach::Only(sessions) => (false, sessions.iter().map(ToString::to_string).collect()),
         };
         Self { organization: scope.organization().to_string(), everything, only }
-    }
-}
-
-/// A filter, as parameters of a statement.
-#[derive(Default)]
-pub(crate) struct LookedFor {
-    pub(super) statuses: Vec<String>,
-    pub(super) label: Option<String>,
-    pub(super) gateway: Option<String>,
-    pub(super) phone: Option<String>,
-}
-
-impl LookedFor {
-    pub(crate) fn of(filter: &SessionFilter) -> Self {
-        Self {
-            statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
-            label: filter.label.clone(),
-            gateway: filter.gateway.as_ref().map(ToString::to_string),
-            phone: filter.phone.clone(),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The statements of a request's path find their rows by an index, on either database.
+//! The statements of a request's path, and the worker's, find their rows by an index, on either database.
 //!
 //! In the crate, because it asks the databases about the very fragments the stores use.
 
@@ -8,17 +8,24 @@ mod place;
 use diesel::{
     QueryResult,
     backend::Backend,
+    dsl::min,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{Integer, Text},
 };
 use diesel_async::RunQueryDsl;
-use domain::{Caller, Capability, EventId, OrganizationId, Scope, SessionId};
+use domain::{
+    Caller, Capability, EventId, GatewayId, KeyId, OrganizationId, Reach, Scope, SessionId, Status,
+    Timestamp,
+    ports::{Position, SessionFilter, SessionPage},
+};
 use place::Place;
 
 use super::{
-    LookedFor, Owned, Owner, any_key, any_session_page, due_sessions, event_page, events_after,
-    session, session_page,
+    Owned, Owner, all_retirements, api_keys, awaited_sessions, due_retirements, due_sessions,
+    event_page, events, events_after, good_key, key_page,
+    lists::{Lists, Looked, pages_of_several},
+    live_key, retirements, session, sessions,
 };
 use crate::{
     Database,
@@ -53,46 +60,67 @@ macro_rules! explain {
 explain!(PostgresPlan, "EXPLAIN ", Text);
 explain!(SqlitePlan, "EXPLAIN QUERY PLAN ", (Integer, Integer, Integer, Text));
 
-/// How the database would find the rows of this query.
+/// How the database would find the rows of this query, made for a connection.
 macro_rules! plan {
-    ($database:expr, $query:expr) => {
+    ($database:expr, |$conn:ident| $query:expr) => {
         match &$database.pools {
             Pools::Postgres(pool) => {
                 let mut conn = checkout(&pool.connections).await.expect("a connection");
-                let lines: Vec<String> =
-                    PostgresPlan($query).load(&mut conn).await.expect("a plan");
+                let query = {
+                    let $conn = &*conn;
+                    $query
+                };
+                let lines: Vec<String> = PostgresPlan(query).load(&mut conn).await.expect("a plan");
                 lines.join("\n")
             }
             Pools::Sqlite(pools) => {
                 let mut conn = checkout(&pools.read).await.expect("a connection");
+                let query = {
+                    let $conn = &*conn;
+                    $query
+                };
                 let lines: Vec<(i32, i32, i32, String)> =
-                    SqlitePlan($query).load(&mut conn).await.expect("a plan");
+                    SqlitePlan(query).load(&mut conn).await.expect("a plan");
                 lines.into_iter().map(|line| line.3).collect::<Vec<_>>().join("\n")
             }
         }
     };
 }
 
-/// Enough rows of enough organizations that an index is worth it.
+/// Enough rows of enough organizations that an index is worth it. Of organization 1 nothing has the
+/// label and the status that are the most usual elsewhere.
 const ROWS: &str = "
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
     INSERT INTO sessions (id, organization, auto_read, presence_typing, metadata, is_admin_session,
         desired, epoch, wanted, status, heard, created_at, updated_at, version, sequence, due,
-        failures)
+        failures, label, phone_number, gateway)
     SELECT 'sess_' || i, 'org-' || (i % 10), false, false, '{}', false, 'stopped', 0, '{}',
-        'stopped', '{}', i / 3, i, 1, 1, CASE WHEN i % 100 = 0 THEN i END, 0 FROM n;
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+        CASE WHEN i % 10 <> 1 THEN 'working' WHEN i % 1000 = 1 THEN 'failed' ELSE 'stopped' END,
+        '{}', i / 3, i, 1, 1, CASE WHEN i % 100 = 0 THEN i END, 0,
+        CASE WHEN i % 10 <> 1 THEN 'usual' WHEN i % 1000 = 1 THEN 'rare' END,
+        CASE WHEN i % 2 = 0 THEN 'phone-' || i END, CASE WHEN i % 3 = 0 THEN 'gw-' || (i % 7) END
+    FROM n;
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    INSERT INTO retirements (session, organization, epoch, requested_by_kind, requested_at, deadline,
+        due, attempts, sequence, told)
+    SELECT 'sess_' || -i, 'org-' || (i % 10), 1, 'system', i, i, i, 0, 1, false FROM n;
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
     INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
     SELECT 'evt_' || i, 'org-' || (i % 10), 'sess_' || i, 1, 'session.created', i, 'system', '[]'
     FROM n;
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
-    INSERT INTO api_keys (id, organization, name, capabilities, digest, created_by_kind, created_at)
-    SELECT 'key_' || i, 'org-' || (i % 10), 'k', '[]', DIGEST, 'system', i FROM n;
-    ANALYZE;";
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    INSERT INTO api_keys (id, organization, name, capabilities, digest, created_by_kind, created_at,
+        revoked_at)
+    SELECT 'key_' || i, 'org-' || (i % 10), 'k', '[]', DIGEST, 'system', i / 3,
+        CASE WHEN i % 5 <> 0 THEN i END FROM n;";
 
-async fn filled(place: &Place, digest: &str) -> Database {
+/// The rows, with or without what the database can learn of them.
+async fn filled(place: &Place, digest: &str, analysed: bool) -> Database {
     let database = place.open().await;
     place.execute(&ROWS.replace("DIGEST", digest)).await;
+    if analysed {
+        place.execute("ANALYZE").await;
+    }
     database
 }
 
@@ -101,101 +129,198 @@ fn scope() -> Scope {
     Caller::operator(organization).may(Capability::Manage).expect("may manage")
 }
 
-/// Every plan of a request's path, with the index it must name.
-async fn plans(database: &Database, primary_key: &str) -> Vec<(String, String)> {
-    let one = Owned::session(&scope(), &SessionId::mint(1));
+fn looked(filter: SessionFilter, after: Option<Position>) -> Looked {
+    Looked::for_caller(&scope(), &SessionPage { filter, after, limit: 50 })
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn everything() -> SessionFilter {
+    SessionFilter::default()
+}
+
+/// A plan, the index it must name, and what must be bounds in that index on PostgreSQL.
+struct Expected {
+    plan: String,
+    index: &'static str,
+    bounds: Vec<&'static str>,
+    /// Whether there is little of what is looked for.
+    rare: bool,
+}
+
+/// Pages of lists of sessions: what is looked for, and by which index.
+async fn lists(database: &Database) -> Vec<Expected> {
+    let place = Position { created_at: at(6_000), id: SessionId::mint(5) };
+    let label = |label: &str| SessionFilter { label: Some(label.to_owned()), ..everything() };
+    let status = |status| SessionFilter { statuses: vec![status], ..everything() };
+    let phone = SessionFilter { phone: Some("phone-7".to_owned()), ..everything() };
+    let node = SessionFilter { gateway: GatewayId::parse("gw-3"), ..everything() };
+    let mut expected = Vec::new();
+    for (filter, index, column, rare) in [
+        (everything(), "sessions_newest_first", None, false),
+        (label("rare"), "sessions_by_label", Some("label"), true),
+        (label("usual"), "sessions_by_label", Some("label"), false),
+        (status(Status::Failed), "sessions_by_status", Some("status"), true),
+        (status(Status::Stopped), "sessions_by_status", Some("status"), false),
+        (status(Status::Working), "sessions_by_status", Some("status"), false),
+        (phone, "sessions_by_phone", Some("phone_number"), true),
+        (node, "sessions_by_node", Some("gateway"), false),
+    ] {
+        for after in [None, Some(place.clone())] {
+            let looked = looked(filter.clone(), after);
+            let plan = plan!(database, |conn| conn.session_page(&looked, looked.status()));
+            let bounds = ["organization", "created_at"].into_iter().chain(column).collect();
+            expected.push(Expected { plan, index, bounds, rare });
+        }
+    }
+    expected
+}
+
+/// Everything else on a request's path, and what the worker asks again and again.
+async fn look_ups(database: &Database) -> Vec<Expected> {
     let owner = Owner::of(&scope());
     let after = EventId::mint(1).to_string();
-    let list = "sessions_newest_first";
+    let place = super::Place::of(Some(&Position { created_at: at(6_000), id: KeyId::mint(5) }));
+    let page = SessionPage { filter: everything(), after: None, limit: 50 };
+    let everybody = Looked::for_operators(None, &page);
+    let expect = |plan, index, bounds: &[&'static str]| Expected {
+        plan,
+        index,
+        bounds: bounds.to_vec(),
+        rare: false,
+    };
     vec![
-        (plan!(database, session(&one).select(SessionRow::as_select())), primary_key.into()),
-        (
-            plan!(
-                database,
-                session_page(&owner, &LookedFor::default(), 900, "sess_5")
-                    .select(SessionRow::as_select())
-                    .limit(50)
-            ),
-            list.into(),
+        expect(
+            plan!(database, |_conn| due_sessions(300).select(SessionRow::as_select()).limit(10)),
+            "sessions_due",
+            &["due"],
         ),
-        (
-            plan!(
-                database,
-                session_page(&owner, &LookedFor::default(), i64::MAX, "")
-                    .select(SessionRow::as_select())
-                    .limit(50)
-            ),
-            list.into(),
+        expect(
+            plan!(database, |_conn| due_retirements(300).select(retirements::session).limit(10)),
+            "retirements_due",
+            &["due"],
         ),
-        (
-            plan!(database, due_sessions(300).select(SessionRow::as_select()).limit(10)),
-            "sessions_due".into(),
+        // The earliest is the first of the index.
+        expect(
+            plan!(database, |_conn| awaited_sessions().select(min(sessions::due))),
+            "sessions_due",
+            &[],
         ),
-        (
-            plan!(database, events_after(&owner, &after).select(super::events::id).limit(50)),
-            primary_key.replace("sessions", "events"),
+        expect(
+            plan!(database, |_conn| all_retirements().select(min(retirements::due))),
+            "retirements_due",
+            &[],
         ),
-        (
-            plan!(
-                database,
-                any_session_page(&LookedFor::default(), i64::MAX, "")
-                    .select(SessionRow::as_select())
-                    .limit(50)
-            ),
-            "sessions_newest_of_all".into(),
+        expect(
+            plan!(database, |_conn| events_after(&owner, &after).select(events::id).limit(50)),
+            "events_primary_key",
+            &["organization", "id"],
         ),
-        (
-            plan!(database, event_page(&owner, "evt_~").select(super::events::id).limit(50)),
-            primary_key.replace("sessions", "events"),
+        expect(
+            plan!(database, |conn| conn.session_page(&everybody, None)),
+            "sessions_newest_of_all",
+            &["created_at", "id"],
         ),
-        (
-            plan!(
-                database,
-                event_page(&owner, "evt_~")
-                    .filter(super::events::name.eq("api_key.created"))
-                    .select(super::events::id)
-                    .limit(50)
-            ),
-            "events_by_name".into(),
+        expect(
+            plan!(database, |_conn| event_page(&owner, "evt_~").select(events::id).limit(50)),
+            "events_primary_key",
+            &["organization", "id"],
         ),
-        (
-            plan!(database, any_key("key_1").select(super::api_keys::id)),
-            primary_key.replace("sessions", "api_keys"),
+        expect(
+            plan!(database, |_conn| event_page(&owner, "evt_~")
+                .filter(events::name.eq("api_key.created"))
+                .select(events::id)
+                .limit(50)),
+            "events_by_name",
+            &["organization", "name", "id"],
+        ),
+        expect(
+            plan!(database, |_conn| good_key(&[7; 32], 300).select(api_keys::id)),
+            "api_keys_at_the_door",
+            &["digest", "good_until"],
+        ),
+        expect(
+            plan!(database, |_conn| key_page(&owner, &place).select(api_keys::id).limit(50)),
+            "api_keys_newest_first",
+            &["organization", "created_at"],
         ),
     ]
+}
+
+/// What finds one thing by organization and name. On PostgreSQL two indexes hold both, and either will
+/// do: a foreign thing must not be found at all, rather than found and then filtered away.
+async fn by_name(database: &Database) -> Vec<String> {
+    let one = Owned::session(&scope(), &SessionId::mint(1));
+    let owner = Owner::of(&scope());
+    vec![
+        plan!(database, |_conn| session(&one).select(SessionRow::as_select())),
+        plan!(database, |_conn| live_key(&owner, "key_1").select(api_keys::name)),
+    ]
+}
+
+/// A page of what has one of two statuses, and a page for somebody who is confined to a few sessions.
+async fn merged_and_confined(database: &Database) -> [String; 2] {
+    let statuses = vec![Status::Failed, Status::ScanQrCode];
+    let both = looked(SessionFilter { statuses, ..everything() }, None);
+    let merged = plan!(database, |conn| pages_of_several!(conn, &both));
+    let mut confined = Caller::operator(OrganizationId::parse("org-1").expect("a name"));
+    confined.reach = Reach::Only((1..5).map(SessionId::mint).collect());
+    let scope = confined.may(Capability::Manage).expect("may manage");
+    let few =
+        Looked::for_caller(&scope, &SessionPage { filter: everything(), after: None, limit: 50 });
+    [merged, plan!(database, |conn| conn.session_page(&few, None))]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_finds_rows_by_index() {
     let place = Place::postgres().await;
-    let database = filled(&place, "'\\x00'").await;
-    let mut plans = plans(&database, "sessions_pkey").await;
-    // Two indexes hold both names, and either will do: a foreign session must not be found at all,
-    // rather than found and then filtered away.
-    let (find, _) = plans.remove(0);
-    let bounds = find.lines().find(|line| line.contains("Index Cond")).expect("bounds");
-    assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{find}");
-    assert!(!find.contains("Filter"), "{find}");
-    for (plan, index) in plans {
+    let database = filled(&place, "decode(md5(i::text), 'hex')", true).await;
+    for plan in by_name(&database).await {
+        let bounds = plan.lines().find(|line| line.contains("Index Cond")).expect("bounds");
+        assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{plan}");
+    }
+    let [merged, confined] = merged_and_confined(&database).await;
+    assert_eq!(merged.matches("sessions_by_status").count(), 4, "{merged}");
+    assert!(!merged.contains("Seq Scan"), "{merged}");
+    let bounds = confined.lines().find(|line| line.contains("Index Cond")).expect("bounds");
+    assert!(bounds.contains("(id = ANY") && confined.contains("sessions_by_id"), "{confined}");
+    let all = lists(&database).await.into_iter().chain(look_ups(&database).await);
+    for Expected { plan, index, bounds, rare } in all {
+        let index = index.replace("_primary_key", "_pkey");
         assert!(plan.contains(&index) && !plan.contains("Seq Scan"), "{index}:\n{plan}");
-        assert!(!plan.contains("Sort"), "{index}:\n{plan}");
-        // Both bounds of a page are found in the index rather than filtered.
-        if index == "sessions_newest_first" {
-            let bounds = plan.lines().find(|line| line.contains("Index Cond")).expect("bounds");
-            assert!(bounds.contains("organization") && bounds.contains("created_at"), "{plan}");
-        }
+        // What is rare it may also gather and sort, for then it is little.
+        assert!(rare || !plan.contains("Sort"), "{index}:\n{plan}");
+        // What bounds a page is found in the index rather than filtered.
+        let line = plan.lines().find(|line| line.contains("Index Cond")).unwrap_or_default();
+        assert!(bounds.iter().all(|bound| line.contains(bound)), "{bounds:?}:\n{plan}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_finds_rows_by_index() {
-    let place = Place::sqlite();
-    let database = filled(&place, "x'00'").await;
-    for (plan, index) in plans(&database, "sqlite_autoindex_sessions_1").await {
-        assert!(plan.contains(&index) && !plan.contains("SCAN"), "{index}:\n{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{index}:\n{plan}");
-        if index == "sessions_newest_first" {
-            assert!(plan.contains("(organization=? AND created_at<?)"), "{plan}");
+    // berth never analyses an SQLite file; somebody else may.
+    for analysed in [false, true] {
+        let place = Place::sqlite();
+        let database = filled(&place, "randomblob(32)", analysed).await;
+        for plan in by_name(&database).await {
+            assert!(plan.contains("_1 (organization=? AND id=?)"), "{plan}");
+        }
+        let [merged, confined] = merged_and_confined(&database).await;
+        let each = "SEARCH sessions USING INDEX sessions_by_status (organization=? AND status=?";
+        assert_eq!(merged.matches(each).count(), 4, "{merged}");
+        assert!(!merged.contains("SCAN sessions") && !merged.contains("B-TREE"), "{merged}");
+        assert!(confined.contains("sessions_by_id (id=?"), "{confined}");
+        let all = lists(&database).await.into_iter().chain(look_ups(&database).await);
+        for Expected { plan, index, bounds, .. } in all {
+            let index = match index {
+                "events_primary_key" => "sqlite_autoindex_events_1",
+                index => index,
+            };
+            assert!(plan.contains(index) && !plan.contains("SCAN"), "{index}:\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{index}:\n{plan}");
+            assert!(bounds.iter().all(|bound| plan.contains(bound)), "{bounds:?}:\n{plan}");
         }
     }
 }

@@ -27,6 +27,7 @@ suites!(
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,
+    the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,
     events_are_shown_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
@@ -37,6 +38,10 @@ suites!(
 
 async fn a_list_walks_every_session_once(place: Place) {
     contract::a_list_walks_every_session_once(&place.open().await).await;
+}
+
+async fn a_list_of_keys_walks_every_key_once(place: Place) {
+    contract::a_list_of_keys_walks_every_key_once(&place.open().await).await;
 }
 
 on_both!(
@@ -52,6 +57,7 @@ on_both!(
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,
+    the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,
     events_are_shown_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
@@ -59,4 +65,5 @@ on_both!(
     a_receipt_stands_and_falls_with_its_change,
     a_receipt_says_nothing_to_another_organization,
     a_list_walks_every_session_once,
+    a_list_of_keys_walks_every_key_once,
 );

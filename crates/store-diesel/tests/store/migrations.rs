@@ -5,10 +5,18 @@ use std::path::Path;
 use diesel::Connection;
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
-use domain::{SessionId, ports::SessionStore};
+use domain::{
+    SessionId, Timestamp,
+    ports::{ApiKeyStore, KeyDirectory, SessionStore, ShownKey},
+};
 use store_diesel::{Config, Database};
 
-use crate::{claims::on_both, outage::scope, place::Place};
+use crate::{
+    claims::{done, on_both},
+    corruption::{KEYS, a_key},
+    outage::scope,
+    place::Place,
+};
 
 async fn many_processes_may_start_at_once(place: Place) {
     let starts = (0..6).map(|_| {
@@ -17,7 +25,10 @@ async fn many_processes_may_start_at_once(place: Place) {
     });
     for start in starts.collect::<Vec<_>>() {
         let store = start.await.expect("no panic").expect("it comes up");
-        assert_eq!(store.find(&scope(), &SessionId::mint(1)).await.expect("served"), None);
+        assert_eq!(
+            SessionStore::find(&store, &scope(), &SessionId::mint(1)).await.expect("served"),
+            None
+        );
     }
 }
 
@@ -35,13 +46,46 @@ async fn every_migration_can_be_taken_back_and_made_again(place: Place) {
     revert_all(&place).await;
     assert_eq!(tables(&place).await, ["__diesel_schema_migrations"]);
     let store = place.open().await;
-    assert_eq!(store.find(&scope(), &SessionId::mint(1)).await.expect("served"), None);
+    assert_eq!(
+        SessionStore::find(&store, &scope(), &SessionId::mint(1)).await.expect("served"),
+        None
+    );
+}
+
+async fn keys_outlive_their_table_being_made_anew(place: Place) {
+    let store = place.open().await;
+    let (now, later) = (Timestamp::from_millis(1_800_000_000_000), 1_800_000_000_001);
+    let [plain, short] = [a_key(1, None), a_key(2, Some(Timestamp::from_millis(later)))];
+    let [gone, expired] = [a_key(3, None), a_key(4, Some(now))];
+    for key in [&plain, &short, &gone, &expired] {
+        done(ApiKeyStore::insert(&store, &scope(), key, &[], None).await);
+    }
+    done(store.revoke(&scope(), &gone.id, now, &[]).await);
+    let good = async |store: &Database| {
+        let mut good = Vec::new();
+        for key in [&plain, &short, &gone, &expired] {
+            let shown = ShownKey { id: key.id.clone(), digest: key.digest };
+            good.extend(KeyDirectory::find(store, &shown, now).await.expect("found or not"));
+        }
+        good
+    };
+    let listed = ApiKeyStore::list(&store, &scope(), &KEYS).await.expect("list");
+    assert_eq!(good(&store).await, [plain.clone(), short.clone()]);
+    drop(store);
+    revert_to(&place, "0008").await;
+    let store = place.open().await;
+    assert_eq!(ApiKeyStore::list(&store, &scope(), &KEYS).await.expect("list"), listed);
+    assert_eq!(good(&store).await, [plain.clone(), short.clone()]);
+    // An older berth that still runs revokes a key.
+    place.execute(&format!("UPDATE api_keys SET revoked_at = 1 WHERE id = '{}'", short.id)).await;
+    assert_eq!(good(&store).await, [plain]);
 }
 
 on_both!(
     many_processes_may_start_at_once,
     starting_again_changes_nothing,
     every_migration_can_be_taken_back_and_made_again,
+    keys_outlive_their_table_being_made_anew,
 );
 
 fn scripts(database: &str) -> FileBasedMigrations {
@@ -59,6 +103,25 @@ async fn revert_all(place: &Place) {
             let conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
             let mut harness = AsyncMigrationHarness::new(conn);
             harness.revert_all_migrations(scripts("postgres")).expect("they can be taken back");
+        }
+    }
+}
+
+/// Takes migrations back, from the newest to this one.
+async fn revert_to(place: &Place, version: &str) {
+    match place {
+        Place::Sqlite { .. } => {
+            let mut conn = sqlite(place);
+            while conn.revert_last_migration(scripts("sqlite")).expect("reverted").to_string()
+                != version
+            {}
+        }
+        Place::Postgres { .. } => {
+            let conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
+            let mut harness = AsyncMigrationHarness::new(conn);
+            while harness.revert_last_migration(scripts("postgres")).expect("reverted").to_string()
+                != version
+            {}
         }
     }
 }

@@ -5,7 +5,8 @@ use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     ApiKey, Capabilities, Event, EventName, KeyId, News, Scope, Session, Version,
     ports::{
-        ApiKeyStore, Environment, EventLog, KeyDirectory, PortError, PortResult, SessionStore,
+        ApiKeyStore, Environment, EventLog, KeyDirectory, KeyPage, PortError, PortResult,
+        SessionStore, ShownKey,
     },
 };
 
@@ -40,8 +41,11 @@ pub async fn nothing_is_written_into_another_organization(
 
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session), "as it was");
-    assert_eq!(ApiKeyStore::list(store, &scope).await.expect("list"), [key]);
-    assert_eq!(KeyDirectory::find(store, &foreign.id).await.expect("find"), None);
+    let page = KeyPage { after: None, limit: 10 };
+    assert_eq!(ApiKeyStore::list(store, &scope, &page).await.expect("list"), [key]);
+    let shown = ShownKey { id: foreign.id, digest: foreign.digest };
+    let found = KeyDirectory::find(store, &shown, environment.now()).await.expect("find");
+    assert_eq!(found, None);
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), events);
     assert_eq!(store.after(&stranger, None, 10).await.expect("events"), []);
 }
@@ -73,13 +77,16 @@ fn news(scope: &Scope, environment: &dyn Environment) -> Event {
 }
 
 fn key(scope: &Scope, environment: &dyn Environment) -> ApiKey {
+    let id = KeyId::mint(environment.ulid());
+    let mut digest = [7; 32];
+    digest[..16].copy_from_slice(&id.bits().to_be_bytes());
     ApiKey {
-        id: KeyId::mint(environment.ulid()),
+        id,
         organization: scope.organization().clone(),
         name: "k".to_owned(),
         capabilities: Capabilities::of_role("member"),
         sessions: None,
-        digest: [7; 32],
+        digest,
         created_by: scope.actor().clone(),
         created_at: environment.now(),
         expires_at: None,

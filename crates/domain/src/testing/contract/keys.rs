@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
-    ApiKey, Capability, EventName, KeyId, News, Scope, SessionId,
+    ApiKey, Capability, EventName, KeyId, News, Scope, SessionId, Timestamp,
     ports::{
-        ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, SessionStore,
-        Written,
+        ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
+        Position, SessionStore, ShownKey, Written,
     },
+    testing::TestEnvironment,
 };
 
-/// A key round-trips whole, is listed and revoked by its own organization alone, and is found by name
-/// before and after.
+/// The first page, of as many as anybody has.
+const ALL: KeyPage = KeyPage { after: None, limit: 200 };
+
+/// A key round-trips whole, and is seen, listed and revoked by its own organization alone.
 pub async fn a_key_belongs_to_its_organization(
     store: &(impl ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
@@ -24,17 +27,14 @@ pub async fn a_key_belongs_to_its_organization(
     inserted(store.insert(&scope, &plain, std::slice::from_ref(&made), None).await);
     inserted(store.insert(&scope, &full, &[], None).await);
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
-    for key in [&plain, &full] {
-        assert_eq!(KeyDirectory::find(store, &key.id).await.expect("find").as_ref(), Some(key));
-    }
-    let unknown = KeyId::mint(environment.ulid());
-    assert_eq!(KeyDirectory::find(store, &unknown).await.expect("find"), None);
-    let listed = store.list(&scope).await.expect("list");
+    let listed = store.list(&scope, &ALL).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
-    assert_eq!(store.list(&stranger).await.expect("list"), []);
+    assert_eq!(store.list(&stranger, &ALL).await.expect("list"), []);
 
-    for (scope, found) in [(&scope, Some(plain.clone())), (&stranger, None)] {
-        assert_eq!(ApiKeyStore::find(store, scope, &plain.id).await.expect("find"), found);
+    for key in [&plain, &full] {
+        for (scope, found) in [(&scope, Some(key.clone())), (&stranger, None)] {
+            assert_eq!(ApiKeyStore::find(store, scope, &key.id).await.expect("find"), found);
+        }
     }
 
     let now = environment.now();
@@ -44,16 +44,90 @@ pub async fn a_key_belongs_to_its_organization(
     assert_eq!(done, Written::Done);
     let again = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
     assert_eq!(again, Written::Raced);
-    assert_eq!(store.list(&scope).await.expect("list"), std::slice::from_ref(&full));
+    assert_eq!(store.list(&scope, &ALL).await.expect("list"), std::slice::from_ref(&full));
     assert_eq!(ApiKeyStore::find(store, &scope, &plain.id).await.expect("find"), None);
-    let revoked = KeyDirectory::find(store, &plain.id).await.expect("find").expect("still known");
-    assert_eq!(revoked.revoked_at, Some(now));
 
     let later = now.plus(Duration::from_secs(7200));
     store.used(&full.id, later).await.expect("used");
     store.used(&full.id, now).await.expect("used");
-    let used = KeyDirectory::find(store, &full.id).await.expect("find").expect("there");
+    let used = ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("there");
     assert_eq!(used.last_used_at, Some(later), "never backwards");
+}
+
+/// The door finds a key by its name and digest together, while it is good, and at no other time and by
+/// nothing else. That it was revoked counts whatever the time is.
+pub async fn the_door_finds_good_keys_alone(
+    store: &(impl ApiKeyStore + KeyDirectory),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
+    for key in [&plain, &full] {
+        inserted(store.insert(&scope, key, &[], None).await);
+    }
+    let now = environment.now();
+    let find = async |id: &KeyId, digest: [u8; 32], now: Timestamp| {
+        let shown = ShownKey { id: id.clone(), digest };
+        KeyDirectory::find(store, &shown, now).await.expect("find")
+    };
+    assert_eq!(find(&plain.id, plain.digest, now).await.as_ref(), Some(&plain));
+    assert_eq!(find(&full.id, full.digest, now).await.as_ref(), Some(&full));
+    let mut wrong = plain.digest;
+    wrong[31] ^= 1;
+    let unknown = KeyId::mint(environment.ulid());
+    for (id, digest) in [
+        (&plain.id, wrong),
+        (&plain.id, full.digest),
+        (&unknown, plain.digest),
+        (&unknown, [0; 32]),
+    ] {
+        assert_eq!(find(id, digest, now).await, None);
+    }
+    let expiry = full.expires_at.expect("it expires");
+    let last = Timestamp::from_millis(expiry.millis() - 1);
+    assert!(find(&full.id, full.digest, last).await.is_some());
+    assert_eq!(find(&full.id, full.digest, expiry).await, None, "expired");
+    let forever = Timestamp::from_millis(i64::MAX - 1);
+    assert!(find(&plain.id, plain.digest, forever).await.is_some());
+
+    let done = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(done, Written::Done);
+    for at in [Timestamp::from_millis(0), now, forever] {
+        assert_eq!(find(&plain.id, plain.digest, at).await, None, "revoked");
+    }
+}
+
+/// Pages of keys follow each other without a gap or an overlap, newest first, also among equal
+/// moments and past keys that were revoked meanwhile.
+pub async fn a_list_of_keys_walks_every_key_once(store: &impl ApiKeyStore) {
+    let environment = TestEnvironment::new();
+    environment.pass(Duration::from_millis(std::process::id().into()));
+    let scope = fresh_scope(&*environment);
+    let mut all = Vec::new();
+    for n in 0..17 {
+        // Every third shares its moment with the one before.
+        environment.pass(Duration::from_millis(u64::from(n % 3 != 0)));
+        let key = key(&scope, &*environment, false);
+        inserted(store.insert(&scope, &key, &[], None).await);
+        if n % 5 == 2 {
+            let revoked = store.revoke(&scope, &key.id, environment.now(), &[]).await;
+            assert_eq!(revoked.expect("revoke"), Written::Done);
+        } else {
+            all.insert(0, key);
+        }
+    }
+    let (mut seen, mut after): (Vec<ApiKey>, _) = (Vec::new(), None);
+    loop {
+        let page = store.list(&scope, &KeyPage { after, limit: 4 }).await.expect("list");
+        assert!(page.len() <= 4);
+        let Some(last) = page.last().cloned() else { break };
+        // A place holds although what stood there is gone.
+        let revoked = store.revoke(&scope, &last.id, environment.now(), &[]).await;
+        assert_eq!(revoked.expect("revoke"), Written::Done);
+        after = Some(Position { created_at: last.created_at, id: last.id });
+        seen.extend(page);
+    }
+    assert_eq!(seen, all);
 }
 
 /// Events come oldest first, from after the one named, and never from outside the scope.

@@ -21,8 +21,9 @@ pub use gateway::{
 };
 pub use home::nothing_is_written_into_another_organization;
 pub use keys::{
-    a_key_belongs_to_its_organization, events_are_read_in_order_and_in_scope,
-    events_are_shown_newest_first_and_in_scope,
+    a_key_belongs_to_its_organization, a_list_of_keys_walks_every_key_once,
+    events_are_read_in_order_and_in_scope, events_are_shown_newest_first_and_in_scope,
+    the_door_finds_good_keys_alone,
 };
 pub use nodes::a_node_enlists_beats_and_is_lost;
 pub use receipts::{

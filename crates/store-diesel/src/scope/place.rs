@@ -1,0 +1,121 @@
+//! Where a list goes on: what comes after a place in a list that runs from the newest to the oldest.
+//!
+//! `(created_at, id) < (?, ?)` as a whole: both databases take that for a bound in an index, and
+//! PostgreSQL knows how much lies beyond it. Spelt out (`a < ? OR a = ? AND b < ?`) it is a filter on
+//! what was read, and PostgreSQL, which guesses too little of that, gathers and sorts the whole rest of
+//! a list for a deep page.
+
+use diesel::{
+    backend::Backend,
+    expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate},
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    result::QueryResult,
+    serialize::ToSql,
+    sql_types::{BigInt, Bool, HasSqlType, Text},
+    sqlite::Sqlite,
+};
+use domain::ports::Position;
+
+use crate::schema::sessions;
+
+/// A place. No place is a place before everything, so that there is one statement.
+pub(crate) struct Place {
+    created_at: i64,
+    id: String,
+}
+
+impl Place {
+    pub(crate) fn of<Id: ToString>(position: Option<&Position<Id>>) -> Self {
+        position.map_or_else(
+            || Self { created_at: i64::MAX, id: String::new() },
+            |position| Self {
+                created_at: position.created_at.millis(),
+                id: position.id.to_string(),
+            },
+        )
+    }
+
+    /// Whether what was made at this moment and has this name comes after it.
+    pub(crate) fn precedes<M, N>(&self, moment: M, name: N) -> Precedes<'_, M, N> {
+        Precedes { place: self, moment, name }
+    }
+}
+
+/// Whether something comes after a place, as an expression.
+pub(crate) struct Precedes<'a, M, N> {
+    place: &'a Place,
+    moment: M,
+    name: N,
+}
+
+impl<M, N> Expression for Precedes<'_, M, N> {
+    type SqlType = Bool;
+}
+
+impl<M, N> ValidGrouping<()> for Precedes<'_, M, N> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<T, M: AppearsOnTable<T>, N: AppearsOnTable<T>> AppearsOnTable<T> for Precedes<'_, M, N> {}
+
+impl<M: QueryId, N: QueryId> QueryId for Precedes<'_, M, N> {
+    type QueryId = Precedes<'static, M::QueryId, N::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = M::HAS_STATIC_QUERY_ID && N::HAS_STATIC_QUERY_ID;
+}
+
+impl<DB, M: QueryFragment<DB>, N: QueryFragment<DB>> QueryFragment<DB> for Precedes<'_, M, N>
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+    i64: ToSql<BigInt, DB>,
+    String: ToSql<Text, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("(");
+        self.moment.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        self.name.walk_ast(out.reborrow())?;
+        out.push_sql(") < (");
+        out.push_bind_param::<BigInt, _>(&self.place.created_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&self.place.id)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// When a session was made, in lists that are narrowed by something.
+///
+/// PostgreSQL knows how usual a value is, but not in which organization. So it would look for what is
+/// usual elsewhere in an organization's list of everything, go through all of that, and find nothing.
+/// In an order that is another expression a narrowed list can be read from its own index alone.
+/// SQLite takes the index of which the most is bound.
+#[derive(Clone, Copy, QueryId)]
+pub(crate) struct Moment;
+
+impl Expression for Moment {
+    type SqlType = BigInt;
+}
+
+impl ValidGrouping<()> for Moment {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl AppearsOnTable<sessions::table> for Moment {}
+
+impl SelectableExpression<sessions::table> for Moment {}
+
+impl QueryFragment<Pg> for Moment {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(");
+        sessions::created_at.walk_ast(out.reborrow())?;
+        out.push_sql(" + 0)");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Sqlite> for Moment {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        sessions::created_at.walk_ast(out)
+    }
+}

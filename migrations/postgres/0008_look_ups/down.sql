@@ -1,0 +1,12 @@
+DROP INDEX sessions_by_node;
+DROP INDEX sessions_by_phone;
+DROP INDEX sessions_by_label;
+DROP INDEX sessions_by_status;
+DROP INDEX api_keys_newest_first;
+CREATE INDEX api_keys_newest_first ON api_keys (organization, created_at DESC, id DESC);
+DROP INDEX api_keys_once;
+DROP INDEX api_keys_by_id;
+ALTER TABLE api_keys DROP CONSTRAINT api_keys_pkey;
+ALTER TABLE api_keys ADD PRIMARY KEY (id);
+DROP INDEX api_keys_at_the_door;
+ALTER TABLE api_keys DROP COLUMN good_until;
