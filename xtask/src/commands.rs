@@ -166,9 +166,36 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) dry: bool,
     /// Build nothing and write nothing: release builds of berth, berth-gateway (with feature `sim`),
-    /// whatsapp-sim and xtask are in this folder.
+    /// whatsapp-sim and xtask are in this folder; for `lists` also store-diesel's example `seed`.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) size: Size,
+}
+
+impl Bench {
+    /// Whether this is to be measured.
+    pub(crate) fn measures(&self, name: Measure) -> bool {
+        self.names.is_empty() || self.names.contains(&name)
+    }
+}
+
+/// How much is measured, where that can be chosen.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Size {
+    /// For `isolation`: pairs of requests a comparison; those of less weight get a tenth.
+    #[arg(long, default_value_t = 200_000)]
+    pub(crate) pairs: usize,
+    /// For `lists`: sessions in the large database.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) sessions: usize,
+}
+
+impl Size {
+    /// The same, for another run of this tool.
+    pub(crate) fn arguments(self) -> [String; 2] {
+        [format!("--pairs={}", self.pairs), format!("--sessions={}", self.sessions)]
+    }
 }
 
 /// What `bench` can measure.
@@ -180,6 +207,10 @@ pub(crate) enum Measure {
     Memory,
     /// How many requests for a session are answered, beside hyper alone.
     Get,
+    /// Whether refusals can be told apart by their time; fails when they can.
+    Isolation,
+    /// What lists cost at a million sessions; fails when a deep page costs more than a first one.
+    Lists,
 }
 
 impl Measure {
@@ -189,6 +220,8 @@ impl Measure {
             Self::Start => "start",
             Self::Memory => "memory",
             Self::Get => "get",
+            Self::Isolation => "isolation",
+            Self::Lists => "lists",
         }
     }
 }

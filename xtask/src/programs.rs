@@ -12,6 +12,8 @@ use crate::{commands::Prebuilt, process::Process, workspace::Workspace};
 /// The feature that lets a gateway meet a simulated WhatsApp, and nothing else.
 pub(crate) const SIM: &str = "gateway/sim";
 const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
+/// Fills a database for measurements: an example of the store's crate, in nothing that is shipped.
+pub(crate) const SEED: &str = "seed";
 /// This very tool.
 pub(crate) const TOOL: &str = "xtask";
 
@@ -34,13 +36,20 @@ impl Programs {
         Ok(Self { folder: fs::canonicalize(folder)? })
     }
 
-    /// Freshly built ones as they are shipped, with this tool built likewise beside them.
-    pub(crate) fn for_release(workspace: &Workspace) -> Result<Self> {
+    /// Freshly built ones as they are shipped, with this tool built likewise beside them; and with what
+    /// fills databases, if that is needed.
+    pub(crate) fn for_release(workspace: &Workspace, with_seed: bool) -> Result<Self> {
         println!("building everything for release (the first time takes some minutes)");
         let arguments = ["build", "--release", "--workspace", "--bins", "--features", SIM];
         cargo(workspace, &arguments)?;
         let names = [&NAMES[..], &[TOOL]].concat();
-        Ok(Self { folder: copied(workspace, "release", &names, "release-bin")? })
+        let folder = copied(workspace, "release", &names, "release-bin")?;
+        if with_seed {
+            // Apart, for examples turn on features that what is shipped must not have.
+            cargo(workspace, &["build", "--release", "-p", "store-diesel", "--example", SEED])?;
+            copied(workspace, "release/examples", &[SEED], "release-bin")?;
+        }
+        Ok(Self { folder })
     }
 
     /// Where they are.

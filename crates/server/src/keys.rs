@@ -57,15 +57,18 @@ async fn create(command: CreateKey) -> Result<()> {
 
 async fn list(command: ListKeys) -> Result<()> {
     let caller = operator_of(&command.org)?;
-    let keys = all_of(&open(command.place, Arc::default()).await?, &caller).await?;
+    let keys = all_of(&open(command.place, Arc::default()).await?, &caller, PAGE).await?;
     let text = if command.json { as_json(&keys) } else { as_table(&keys) };
     write!(stdout(), "{text}")?;
     Ok(())
 }
 
-/// Every key of an organization, page by page.
-async fn all_of(keys: &ApiKeys, caller: &Caller) -> Result<Vec<ApiKey>> {
-    let (mut all, mut page) = (Vec::new(), KeyPage { after: None, limit: 500 });
+/// Keys a page, of a list that is shown whole.
+const PAGE: u32 = 500;
+
+/// Every key of an organization, newest first, looked up in pages of so many.
+async fn all_of(keys: &ApiKeys, caller: &Caller, limit: u32) -> Result<Vec<ApiKey>> {
+    let (mut all, mut page) = (Vec::new(), KeyPage { after: None, limit });
     loop {
         let some = keys.list(caller, &page).await.map_err(told)?;
         let Some(last) = some.last() else { return Ok(all) };
@@ -196,6 +199,29 @@ mod tests {
             expires_at: Some(Timestamp::from_millis(86_400_000)),
             last_used_at: None,
             revoked_at: None,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_key_is_listed_however_many_pages_they_fill() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("berth.db").display());
+        let database = Arc::new(store::open(&store_diesel::Config::new(url)).await.unwrap());
+        let machine = Arc::new(Machine::default());
+        let keys = ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine);
+        let caller = operator_of("acme").unwrap();
+        let mut made = Vec::new();
+        for n in 0..5 {
+            let spec = KeySpec {
+                name: format!("key {n}"),
+                capabilities: Capability::ALL.into_iter().collect(),
+                expires_at: None,
+                sessions: None,
+            };
+            made.insert(0, keys.create(&caller, spec).await.unwrap().key);
+        }
+        for limit in [1, 2, 5, 500] {
+            assert_eq!(all_of(&keys, &caller, limit).await.unwrap(), made, "{limit}");
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Chapter {
     pub(super) table: Table,
     /// What follows from them, a sentence each.
     pub(super) findings: Vec<String>,
+    /// What must not be, and is: a measurement that finds any has failed.
+    pub(super) broken: Vec<String>,
 }
 
 /// Rows of cells under a head.
@@ -34,12 +36,15 @@ impl Chapter {
 
     /// For the page. `circumstances` say on what, when and from which sources it was measured.
     pub(super) fn as_markdown(&self, circumstances: &str) -> String {
-        let Self { title, method, table, findings } = self;
+        let Self { title, method, table, findings, broken } = self;
         let mut text = format!("## {title}\n\n{method}\n\n{}\n", table.as_markdown());
         for finding in findings {
             let _ = writeln!(text, "- {finding}");
         }
-        if !findings.is_empty() {
+        for promise in broken {
+            let _ = writeln!(text, "- **Broken**: {promise}.");
+        }
+        if !findings.is_empty() || !broken.is_empty() {
             text.push('\n');
         }
         text + circumstances + "\n"
@@ -48,8 +53,8 @@ impl Chapter {
 
 impl Table {
     /// One with this head and no rows yet. The first column names what a row is about.
-    pub(super) fn new<const N: usize>(head: [&str; N]) -> Self {
-        Self { head: head.map(str::to_owned).to_vec(), rows: Vec::new() }
+    pub(super) fn new<const N: usize>(head: [impl Into<String>; N]) -> Self {
+        Self { head: head.map(Into::into).to_vec(), rows: Vec::new() }
     }
 
     /// One more row. What it has less than the head stays empty.

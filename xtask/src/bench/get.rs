@@ -103,7 +103,7 @@ fn chapter(targets: &[Target], bytes: usize) -> Result<Chapter> {
         }
     }
     let title = "Asking for a session";
-    Ok(Chapter { title, method: method(bytes), table, findings })
+    Ok(Chapter { title, method: method(bytes), table, findings, broken: Vec::new() })
 }
 
 fn method(bytes: usize) -> String {

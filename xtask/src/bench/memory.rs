@@ -144,7 +144,7 @@ fn chapter(idle: &Pair, linked: &Pair, anew: &Pair, disk: &Disk, took: [Duration
         }
     }
     let findings = findings(idle, linked, anew, disk, took);
-    Chapter { title: "Memory", method: method(), table, findings }
+    Chapter { title: "Memory", method: method(), table, findings, broken: Vec::new() }
 }
 
 fn findings(

@@ -6,16 +6,24 @@
 
 mod bare;
 mod chapter;
+mod dice;
+mod duel;
+mod forged;
 mod get;
+mod isolation;
+mod line;
+mod lists;
 mod load;
 mod machine;
 mod memory;
 mod page;
 mod processor;
+mod refusals;
 mod resident;
 mod spread;
 mod start;
 mod target;
+mod welch;
 
 use std::process::{Command, ExitCode};
 
@@ -24,7 +32,7 @@ use anyhow::{Result, ensure};
 pub(crate) use self::bare::run as serve_bare;
 use self::{chapter::Chapter, machine::Machine};
 use crate::{
-    commands::{Bench, Measure, Prebuilt},
+    commands::{Bench, Measure, Prebuilt, Size},
     folder::Folder,
     process::Process,
     programs::{Programs, TOOL},
@@ -37,23 +45,26 @@ struct Stand {
     programs: Programs,
     /// For logs and the like. It goes away afterwards: a log with a line a request grows long.
     scratch: Folder,
+    size: Size,
 }
 
 /// How a measurement is taken.
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 3] = [
+const ALL: [(Measure, Taken); 5] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Get, get::measure),
+    (Measure::Isolation, isolation::measure),
+    (Measure::Lists, lists::measure),
 ];
 
 /// Builds everything for release and hands over to the tool that came of it.
 pub(crate) fn run(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
     let programs = match &asked.programs {
         Some(folder) => Programs::find(workspace, &Prebuilt { programs: Some(folder.clone()) })?,
-        None => Programs::for_release(workspace)?,
+        None => Programs::for_release(workspace, asked.measures(Measure::Lists))?,
     };
     let mut tool = Command::new(programs.program(TOOL));
     tool.current_dir(&workspace.root).arg("bench-here").arg("--programs").arg(programs.folder());
@@ -61,6 +72,7 @@ pub(crate) fn run(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
     if asked.dry || asked.programs.is_some() {
         tool.arg("--dry");
     }
+    tool.args(asked.size.arguments());
     tool.args(asked.names.iter().map(|name| name.name()));
     let status = Process::spawn(TOOL, &mut tool, None)?.wait()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -71,17 +83,21 @@ pub(crate) fn measure(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> 
     ensure!(!cfg!(debug_assertions), "this tool is built without optimisation: use `bench`");
     let prebuilt = Prebuilt { programs: asked.programs.clone() };
     let programs = Programs::find(workspace, &prebuilt)?;
-    let stand = Stand { programs, scratch: Folder::new("bench")? };
-    let chosen = |name: &Measure| asked.names.is_empty() || asked.names.contains(name);
-    for (name, take) in ALL.iter().filter(|(name, _)| chosen(name)) {
+    let stand = Stand { programs, scratch: Folder::new("bench")?, size: asked.size };
+    let mut broken = Vec::new();
+    for (name, take) in ALL.iter().filter(|(name, _)| asked.measures(*name)) {
         let machine = Machine::look(workspace)?;
         println!("\nmeasuring {}", name.name());
         let chapter = take(&stand)?;
         println!("\n{}\n\n{}", machine.sentence(*name), chapter.as_text());
+        broken.extend(chapter.broken.iter().cloned());
         if !asked.dry {
             // At once: what a later measurement meets does not undo an earlier one.
             page::keep(workspace, *name, &chapter.as_markdown(&machine.sentence(*name)))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    for promise in &broken {
+        eprintln!("broken: {promise}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

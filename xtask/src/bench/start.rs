@@ -46,7 +46,13 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
          200, asked every half millisecond. With a gateway beside it, as it comes; the two kinds take \
          turns. *New* makes the folder, the file and its tables; *existing* was made by a former run. \
          The programs are in the page cache. Shown are the median and the range.";
-    Ok(Chapter { title: "Start", method: method.to_owned(), table, findings: Vec::new() })
+    Ok(Chapter {
+        title: "Start",
+        method: method.to_owned(),
+        table,
+        findings: Vec::new(),
+        broken: Vec::new(),
+    })
 }
 
 /// Starts berth over this folder, and ends it as an operator does.

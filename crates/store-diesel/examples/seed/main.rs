@@ -1,0 +1,56 @@
+//! Fills an empty database with sessions of many organizations, for `cargo xtask bench lists`.
+//!
+//! `seed URL SESSIONS ORGANIZATIONS LARGEST`: so many sessions of so many organizations, of which the first
+//! has as many as said and the others share the rest. Prints as JSON what to look for among them.
+//!
+//! It is no command of berth's and is in nothing that is shipped; and whatever holds a row it leaves
+//! alone. What a row looks like is the store's word: one of each kind is written by it, and the others
+//! are made from those by SQL, some thousand a statement.
+
+mod chance;
+mod rows;
+mod target;
+mod templates;
+
+use std::io::{Write as _, stdout};
+
+use serde_json::json;
+use store_diesel::{Config, Database};
+
+use crate::{rows::Rows, target::Target};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// How many sessions go into a statement.
+const AT_ONCE: usize = 4_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let [url, sessions, organizations, largest] = arguments.as_slice() else {
+        return Err("seed URL SESSIONS ORGANIZATIONS LARGEST".into());
+    };
+    let (sessions, organizations) = (sessions.parse()?, organizations.parse()?);
+    let rows = Rows::new(sessions, organizations, largest.parse()?)?;
+    // Its tables are made when it has none.
+    let store = Database::connect(&Config::new(url.clone())).await?;
+    let mut target = Target::open(url).await?;
+    target.must_be_empty().await?;
+    templates::write(&store).await?;
+    drop(store);
+    target.take_templates().await?;
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let some: Vec<_> = rows.by_ref().take(AT_ONCE).collect();
+        target.execute(&rows::sessions(&some)).await?;
+        target.execute(&rows::events(&some)).await?;
+    }
+    target.settle().await?;
+    let found = json!({
+        "organization": rows::organization(0),
+        "usual": { "status": "working", "label": rows::USUAL, "phoneNumber": rows::SHARED },
+        "rare": { "status": "failed", "label": rows::RARE, "phoneNumber": rows::OLDEST },
+    });
+    writeln!(stdout(), "{found}")?;
+    Ok(())
+}

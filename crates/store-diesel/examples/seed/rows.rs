@@ -1,0 +1,190 @@
+//! What the rows are: whose, when made, and what they can be found by.
+//!
+//! The largest organization is the one that is asked about. What is rare in it is usual in the others,
+//! and is only in its oldest three: whoever goes through its list for that, newest first, goes through
+//! all of it, and what a database knows of all organizations together tells it the wrong thing.
+
+use std::fmt::Write as _;
+
+use domain::{EventId, SessionId};
+
+use crate::{
+    Result,
+    chance::Chance,
+    templates::{self, PHONE},
+};
+
+/// A label of many sessions of the largest organization.
+pub(crate) const USUAL: &str = "sales";
+/// A label of three of its sessions, and of many of the others'.
+pub(crate) const RARE: &str = "elsewhere";
+/// A number that a fifth of its sessions are linked to.
+pub(crate) const SHARED: &str = "4900000000002";
+/// The number of its oldest session alone.
+pub(crate) const OLDEST: &str = "4900000000001";
+
+const BEGIN: u64 = 1_700_000_000_000;
+const NODES: u64 = 20;
+/// How many of the oldest have what is rare.
+const FEW: usize = 3;
+
+/// A session to be.
+pub(crate) struct Row {
+    id: SessionId,
+    events: [EventId; 3],
+    organization: usize,
+    status: &'static str,
+    label: Option<String>,
+    phone: String,
+    node: u64,
+    made: u64,
+}
+
+/// All of them, oldest first.
+pub(crate) struct Rows {
+    chance: Chance,
+    left: usize,
+    organizations: usize,
+    largest_left: usize,
+    largest_made: usize,
+    made: u64,
+    number: u64,
+}
+
+/// What an organization is called.
+pub(crate) fn organization(number: usize) -> String {
+    format!("org-{number:04}")
+}
+
+impl Rows {
+    pub(crate) fn new(sessions: usize, organizations: usize, largest: usize) -> Result<Self> {
+        if organizations == 0 || largest > sessions || (organizations == 1 && largest < sessions) {
+            return Err("so many sessions cannot be divided so".into());
+        }
+        Ok(Self {
+            chance: Chance(7),
+            left: sessions,
+            organizations,
+            largest_left: largest,
+            largest_made: 0,
+            made: BEGIN,
+            number: 0,
+        })
+    }
+
+    fn organization(&mut self) -> usize {
+        let left = self.left as u64;
+        if self.chance.below(left) < self.largest_left as u64 {
+            self.largest_left -= 1;
+            self.largest_made += 1;
+            return 0;
+        }
+        let others = self.organizations as u64 - 1;
+        1 + usize::try_from(self.chance.below(others)).unwrap_or_default()
+    }
+
+    fn minted(&mut self) -> u128 {
+        let random = u128::from(self.chance.next()) << 16 | u128::from(self.chance.below(1 << 16));
+        u128::from(self.made) << 80 | random
+    }
+
+    fn status(&mut self, largest: bool) -> &'static str {
+        match self.chance.below(100) {
+            0..=1 => templates::SCANNING,
+            2..=14 => templates::STOPPED,
+            15..=29 if !largest => templates::FAILED,
+            _ => templates::WORKING,
+        }
+    }
+
+    fn label(&mut self, largest: bool) -> Option<String> {
+        match self.chance.below(100) {
+            0..=29 => Some(USUAL.to_owned()),
+            30..=59 if !largest => Some(RARE.to_owned()),
+            60..=84 => Some(format!("shop {}", self.chance.below(5_000))),
+            _ => None,
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        if self.left == 0 {
+            return None;
+        }
+        let organization = self.organization();
+        self.left -= 1;
+        self.number += 1;
+        // About one in ten shares its moment with the one before.
+        self.made += self.chance.below(10) * 50;
+        let largest = organization == 0;
+        let oldest = largest && self.largest_made <= FEW;
+        let (mut status, mut label) = (self.status(largest), self.label(largest));
+        let mut phone = format!("49151{:08}", self.number);
+        if oldest {
+            (status, label) = (templates::FAILED, Some(RARE.to_owned()));
+        } else if largest && self.chance.percent(20) {
+            SHARED.clone_into(&mut phone);
+        }
+        if oldest && self.largest_made == 1 {
+            OLDEST.clone_into(&mut phone);
+        }
+        let id = SessionId::mint(self.minted());
+        let events = std::array::from_fn(|_| EventId::mint(self.minted()));
+        let (node, made) = (self.chance.below(NODES), self.made);
+        Some(Row { id, events, organization, status, label, phone, node, made })
+    }
+}
+
+/// The statement that makes these sessions.
+pub(crate) fn sessions(rows: &[Row]) -> String {
+    let mut values = String::new();
+    for row in rows {
+        let Row { id, status, phone, node, made, .. } = row;
+        let organization = organization(row.organization);
+        let label = row.label.as_ref().map_or("NULL".to_owned(), |label| format!("'{label}'"));
+        let _ = write!(
+            values,
+            ",('{id}','{organization}','{status}',{label},'{phone}','gw-{node}',{made})"
+        );
+    }
+    // Each as the one of its status, but for what is its own.
+    format!(
+        "INSERT INTO sessions (id, organization, created_by, label, auto_read, presence_typing,
+            rate_per_min, rate_per_hour, metadata, is_admin_session, gateway, desired, epoch, wanted,
+            status, reason, identity, phone_number, pairing, deadline, heard, last_connected_at,
+            created_at, updated_at, version, sequence, due, failures)
+        SELECT r.column1, r.column2, t.created_by, r.column4, t.auto_read, t.presence_typing,
+            t.rate_per_min, t.rate_per_hour, t.metadata, t.is_admin_session, r.column6, t.desired,
+            t.epoch, t.wanted, t.status, t.reason, replace(t.identity, '{PHONE}', r.column5),
+            CASE WHEN t.phone_number IS NULL THEN NULL ELSE r.column5 END, t.pairing, t.deadline,
+            t.heard, t.last_connected_at, r.column7, r.column7, t.version, 3, t.due, t.failures
+        FROM (VALUES {}) AS r JOIN template_sessions AS t ON t.status = r.column3",
+        &values[1..]
+    )
+}
+
+/// The statement that makes their events.
+pub(crate) fn events(rows: &[Row]) -> String {
+    let mut values = String::new();
+    for Row { id, events, organization, made, .. } in rows {
+        let organization = self::organization(*organization);
+        for (sequence, (event, name)) in (1..).zip(events.iter().zip(templates::EVENTS)) {
+            let _ = write!(
+                values,
+                ",('{event}','{organization}','{id}',{sequence},'{}',{made})",
+                name.as_str()
+            );
+        }
+    }
+    format!(
+        "INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, actor_name,
+            payload)
+        SELECT r.column1, r.column2, r.column3, r.column4, t.name, r.column6, t.actor_kind,
+            t.actor_name, t.payload
+        FROM (VALUES {}) AS r JOIN template_events AS t ON t.name = r.column5",
+        &values[1..]
+    )
+}

@@ -1,0 +1,100 @@
+//! One session of each status, and one event of each kind that a linked session has, as the store writes them.
+
+use std::sync::Arc;
+
+use domain::{
+    Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, News,
+    OrganizationId, PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status,
+    StatusReason, Timestamp, UserId,
+    ports::{Environment, SessionStore, Written},
+    testing::TestEnvironment,
+};
+use store_diesel::Database;
+
+use crate::Result;
+
+/// The number in every template; each session has its own instead.
+pub(crate) const PHONE: &str = "15550000000";
+/// The statuses there are templates of.
+pub(crate) const WORKING: &str = Status::Working.as_str();
+pub(crate) const STOPPED: &str = Status::Stopped.as_str();
+pub(crate) const FAILED: &str = Status::Failed.as_str();
+pub(crate) const SCANNING: &str = Status::ScanQrCode.as_str();
+/// The events of every session, in their order.
+pub(crate) const EVENTS: [EventName; 3] =
+    [EventName::SessionCreated, EventName::AuthPaired, EventName::SessionStatus];
+
+/// Long after anybody measures anything: the worker counts such rows, and leaves them alone.
+const FAR: Timestamp = Timestamp::from_millis(4_102_444_800_000);
+
+/// Writes them.
+pub(crate) async fn write(store: &Database) -> Result<()> {
+    let environment = TestEnvironment::new();
+    let organization = OrganizationId::parse("template").ok_or("a name")?;
+    let scope = Caller::operator(organization).may(Capability::Manage)?;
+    for status in [Status::Working, Status::Stopped, Status::Failed, Status::ScanQrCode] {
+        let session = session(&scope, status, &environment);
+        let news = if status == Status::Working { news() } else { Vec::new() };
+        let actor = Actor::User(UserId::parse("user-1"));
+        let (session, _, events) = Change { session, news }.seal(&actor, &*environment);
+        let written = SessionStore::insert(store, &scope, &session, &events, None).await?;
+        if written != Written::Done {
+            return Err("a template was not written".into());
+        }
+    }
+    Ok(())
+}
+
+fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) -> Session {
+    let now = environment.now();
+    let settings = Settings {
+        label: Some("a label".to_owned()),
+        rate_per_min: Some(20),
+        metadata: [("customer", "C-2026-0815"), ("shop", "Köln, Breite Straße")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        ..Settings::default()
+    };
+    let user = UserId::parse("user-1");
+    let mut session = Session::new(scope.organization().clone(), user, settings, &**environment);
+    session.gateway = GatewayId::parse("gw-0");
+    session.wanted.epoch = 4;
+    (session.seen.status, session.seen.epoch, session.seen.boot, session.seen.seq) =
+        (status, 4, 2, 31);
+    if status == Status::ScanQrCode {
+        session.wanted.desired = Desired::Running;
+        session.wanted.pairing = Some(PairingWanted { attempt: 1, phone: None, request: 0 });
+        let text = "2@".to_owned() + &"ABCDEFGH".repeat(28);
+        let qr = QrCode { text, expires_at: FAR, number: 1, of: 6 };
+        session.seen.pairing = Some(Attempt { attempt: 1, qr: Some(qr), code: None });
+        (session.seen.deadline, session.due) = (Some(FAR), Some(FAR));
+        return session;
+    }
+    if status != Status::Stopped {
+        session.wanted.desired = Desired::Running;
+    }
+    session.seen.identity = Some(Identity {
+        phone: PHONE.to_owned(),
+        jid: format!("{PHONE}:3@s.whatsapp.net"),
+        lid: Some("123456789012345:3@lid".to_owned()),
+        device: 3,
+        push_name: Some("Laden".to_owned()),
+    });
+    session.seen.last_connected_at = Some(now);
+    if status == Status::Failed {
+        let message = "WhatsApp cannot be reached".to_owned();
+        let code = ReasonCode::ConnectFailed;
+        session.seen.reason = Some(StatusReason { code, message, since: now, retry_at: Some(FAR) });
+        session.due = Some(FAR);
+    }
+    session
+}
+
+fn news() -> Vec<News> {
+    let payloads = [
+        vec![("label", "a label".into())],
+        vec![("phoneNumber", PHONE.into()), ("deviceId", 3_u32.into())],
+        vec![("status", WORKING.into()), ("was", SCANNING.into())],
+    ];
+    EVENTS.into_iter().zip(payloads).map(|(name, payload)| News::new(name, payload)).collect()
+}
