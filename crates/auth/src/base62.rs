@@ -20,23 +20,41 @@ pub(crate) fn encode(bytes: &[u8], width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
+/// Digits that fit into a limb, whatever they are: 62^10 < 2^64.
+const AT_ONCE: usize = 10;
+/// The largest number there is, in limbs of 64 bits.
+const LIMBS: usize = 4;
+
 /// The number back; `None` for anything but base62, and for a number of more than `N` bytes. In a
-/// fixed width, every number has exactly one spelling.
+/// fixed width, every number has exactly one spelling. Every request with a key comes through here:
+/// hence by limbs, and not by bytes as [`encode`].
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut number = [0; N];
-    for symbol in text.bytes() {
-        let mut carry = u16::from(value(symbol)?);
-        for byte in number.iter_mut().rev() {
-            let sum = u16::from(*byte) * 62 + carry;
-            let [high, low] = sum.to_be_bytes();
-            *byte = low;
-            carry = u16::from(high);
+    const { assert!(N <= LIMBS * 8) };
+    // The least first.
+    let mut limbs = [0_u64; LIMBS];
+    for symbols in text.as_bytes().chunks(AT_ONCE) {
+        let (mut carry, mut scale) = (0_u64, 1_u64);
+        for symbol in symbols {
+            carry = carry * 62 + u64::from(value(*symbol)?);
+            scale *= 62;
+        }
+        for limb in &mut limbs {
+            let (low, high) = limb.carrying_mul(scale, carry);
+            (*limb, carry) = (low, high);
         }
         if carry != 0 {
             return None;
         }
     }
-    Some(number)
+    let mut bytes = [0; LIMBS * 8];
+    for (bytes, limb) in bytes.rchunks_exact_mut(8).zip(limbs) {
+        bytes.copy_from_slice(&limb.to_be_bytes());
+    }
+    let (beyond, number) = bytes.split_at(bytes.len() - N);
+    if beyond.iter().any(|byte| *byte != 0) {
+        return None;
+    }
+    number.try_into().ok()
 }
 
 fn value(symbol: u8) -> Option<u8> {
