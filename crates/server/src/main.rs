@@ -30,6 +30,9 @@ use crate::{
     settings::Flags,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Cli { command, serve: flags } = Cli::parse();
