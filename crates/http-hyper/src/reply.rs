@@ -64,7 +64,9 @@ impl Reply {
 
     /// Any content.
     pub(crate) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Self {
-        let reply = Self { status, headers: HeaderMap::new(), body: body.into() };
+        // Room for all there may be: a map that grows is filled anew.
+        let headers = HeaderMap::with_capacity(12);
+        let reply = Self { status, headers, body: body.into() };
         reply.with(header::CONTENT_TYPE, HeaderValue::from_static(kind))
     }
 
