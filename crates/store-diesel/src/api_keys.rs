@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, prelude::*};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     ApiKey, Capabilities, Capability, Event, KeyId, OrganizationId, Receipt, Scope, SessionId,
@@ -15,6 +15,7 @@ use crate::{
     Database, StoreError,
     column::{actor, actor_columns, moment, optional, read, written},
     events::{EventRow, write_events},
+    look::look_up,
     pool::{with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     schema::api_keys,
@@ -144,17 +145,8 @@ impl ApiKeyStore for Database {
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
         let (owner, id) = (Owner::of(scope), id.to_string());
-        self.look(|database| async move {
-            let row: Option<KeyRow> = with_conn!(database, look, |conn| {
-                scope::live_key(&owner, &id)
-                    .select(KeyRow::as_select())
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            row.map(ApiKey::try_from).transpose()
-        })
-        .await
+        let row = look_up!(self, KeyRow, scope::live_key(&owner, &id))?;
+        Ok(row.map(ApiKey::try_from).transpose()?)
     }
 
     async fn revoke(
@@ -190,19 +182,9 @@ impl ApiKeyStore for Database {
 #[async_trait]
 impl KeyDirectory for Database {
     async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
-        let (shown, now) = (shown.clone(), now.millis());
-        self.look(|database| async move {
-            let row: Option<KeyRow> = with_conn!(database, look, |conn| {
-                scope::good_key(&shown.digest, now)
-                    .select(KeyRow::as_select())
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            let key = row.map(ApiKey::try_from).transpose()?;
-            Ok(key.filter(|key| key.id == shown.id))
-        })
-        .await
+        let row = look_up!(self, KeyRow, scope::good_key(&shown.digest, now.millis()))?;
+        let key = row.map(ApiKey::try_from).transpose()?;
+        Ok(key.filter(|key| key.id == shown.id))
     }
 
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {

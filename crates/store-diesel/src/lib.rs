@@ -11,6 +11,7 @@ mod config;
 mod documents;
 mod error;
 mod events;
+mod look;
 mod migrate;
 mod nodes;
 mod pool;

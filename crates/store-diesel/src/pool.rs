@@ -5,7 +5,7 @@
 //! on until the statement ends, on PostgreSQL the next user of the connection would wait for the
 //! abandoned answer. The task costs some microseconds, a twentieth of the quickest look-up.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool::managed::{Object, PoolError, TimeoutType};
 use diesel_async::{
@@ -17,9 +17,11 @@ use secrecy::ExposeSecret;
 use tracing::Instrument;
 
 use crate::{
-    Config, StoreError, migrate,
+    Config, StoreError,
+    look::Prompt,
+    migrate,
     postgres::{self, PostgresPool, Server},
-    sqlite::{self, PromptConnection, SqliteConnection},
+    sqlite::{self, SqliteConnection},
     target::Target,
 };
 
@@ -63,15 +65,13 @@ pub(crate) struct SqlitePools {
     pub(crate) write: Pool<SqliteConnection>,
     pub(crate) read: Pool<SqliteConnection>,
     /// For one row by its key.
-    pub(crate) look: Pool<PromptConnection>,
+    pub(crate) look: Arc<Prompt>,
 }
 
 /// Runs a query with a connection of whichever database there is; the body is compiled once for
-/// each. What is looked up by its key is read with `get_result`, not with `first`: that binds a
-/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run, which was 40 % of a
-/// request. `look` (one row by its key), `read` and `write` say what for: SQLite has connections for
-/// each, and what PostgreSQL could not be asked because the connection was dead is read again by another one. Of a write
-/// nobody could say whether it happened.
+/// each. `read` and `write` say what for: SQLite has connections for each, and what PostgreSQL could not
+/// be asked because the connection was dead is read again by another one. Of a write nobody could say
+/// whether it happened. For one row by its key there is [`look_up`](crate::look).
 macro_rules! with_conn {
     ($database:expr, $access:ident, |$conn:ident| $body:expr) => {
         match &$database.pools {
@@ -186,20 +186,6 @@ impl Database {
             Ok(Ok(result)) => result.map_err(PortError::from),
             Ok(Err(panic)) => Err(PortError::Broken(panic.into())),
             Err(_) => Err(PortError::Unavailable("the database did not answer in time".into())),
-        }
-    }
-
-    /// Runs `work`, which looks up one row by its key. On SQLite that is done where it is asked for: it
-    /// takes less than a task of its own would, and cannot be abandoned half-way.
-    pub(crate) async fn look<T, W, F>(&self, work: W) -> PortResult<T>
-    where
-        T: Send + 'static,
-        W: FnOnce(Self) -> F,
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
-    {
-        match self.kind() {
-            DatabaseKind::Sqlite => work(self.clone()).await.map_err(PortError::from),
-            DatabaseKind::Postgres => self.run(work).await,
         }
     }
 

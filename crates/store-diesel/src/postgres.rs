@@ -22,7 +22,7 @@ use diesel_async::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Config, StoreError, target::PostgresTarget, tls};
+use crate::{Config, StoreError, look::Shared, target::PostgresTarget, tls};
 
 /// A connection that was used within this time is taken to be alive.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
@@ -69,7 +69,7 @@ impl Server {
         patient.open().await
     }
 
-    async fn open(&self) -> ConnectionResult<AsyncPgConnection> {
+    pub(crate) async fn open(&self) -> ConnectionResult<AsyncPgConnection> {
         let (client, connection) = self
             .config
             .connect(self.tls.clone())
@@ -97,16 +97,18 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[derive(Clone)]
 pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
+    /// For one row by its key.
+    pub(crate) look: Arc<Shared>,
     health: Arc<Health>,
 }
 
 /// When a connection was last found dead.
 #[derive(Default)]
-struct Health(Mutex<Option<Instant>>);
+pub(crate) struct Health(Mutex<Option<Instant>>);
 
 impl Health {
     /// One was found dead just now; others may have died with it.
-    fn doubt(&self) {
+    pub(crate) fn doubt(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
@@ -120,8 +122,9 @@ impl Health {
 pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, StoreError> {
     let mut manager = ManagerConfig::default();
     manager.recycling_method = RecyclingMethod::Fast;
+    let opener = server.clone();
     manager.custom_setup = Box::new(move |_| {
-        let server = server.clone();
+        let server = opener.clone();
         Box::pin(async move { server.open().await })
     });
     let manager = AsyncDieselConnectionManager::new_with_config("", manager);
@@ -150,11 +153,12 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, Stor
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| StoreError::Unavailable(error.into()))?;
-    Ok(PostgresPool { connections, health })
+    let look = Arc::new(Shared::new(server, config, health.clone()));
+    Ok(PostgresPool { connections, look, health })
 }
 
-async fn is_alive(conn: &mut AsyncPgConnection) -> bool {
-    let ping = diesel::sql_query("SELECT 1").execute(conn);
+pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {
+    let ping = diesel::sql_query("SELECT 1").execute(&mut conn);
     matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
 }
 
@@ -183,6 +187,6 @@ impl PostgresPool {
     }
 }
 
-fn is_unknown(error: &QueryError) -> bool {
+pub(crate) fn is_unknown(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
 }

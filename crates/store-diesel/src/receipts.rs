@@ -1,7 +1,7 @@
 //! Receipts: kept in the transaction of the change they tell of, or by themselves.
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, prelude::*};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     Receipt, Scope, Slot, Timestamp,
@@ -10,6 +10,7 @@ use domain::{
 
 use crate::{
     Database, StoreError,
+    look::look_up,
     pool::{with_conn, with_transaction},
     schema::receipts,
     scope::{self, Owner},
@@ -97,17 +98,8 @@ impl ReceiptStore for Database {
         now: Timestamp,
     ) -> PortResult<Option<Receipt>> {
         let (owner, slot, now) = (Owner::of(scope), slot.0, now.millis());
-        self.look(|database| async move {
-            let row: Option<ReceiptRow> = with_conn!(database, look, |conn| {
-                scope::receipt(&owner, &slot, now)
-                    .select(ReceiptRow::as_select())
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            row.map(Receipt::try_from).transpose()
-        })
-        .await
+        let row = look_up!(self, ReceiptRow, scope::receipt(&owner, &slot, now))?;
+        Ok(row.map(Receipt::try_from).transpose()?)
     }
 
     async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written> {

@@ -1,7 +1,7 @@
 //! Sessions as their owners see them: every statement here has the caller's scope in it.
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, prelude::*};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     Event, Guard, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
@@ -12,6 +12,7 @@ use crate::{
     Database, StoreError,
     column::counted,
     events::{EventRow, write_events},
+    look::look_up,
     pool::{with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
@@ -52,17 +53,8 @@ impl SessionStore for Database {
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
         let owned = Owned::session(scope, id);
-        self.look(|database| async move {
-            let row: Option<SessionRow> = with_conn!(database, look, |conn| {
-                scope::session(&owned)
-                    .select(SessionRow::as_select())
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            row.map(Session::try_from).transpose()
-        })
-        .await
+        let row = look_up!(self, SessionRow, scope::session(&owned))?;
+        Ok(row.map(Session::try_from).transpose()?)
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {

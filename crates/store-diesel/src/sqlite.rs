@@ -1,46 +1,20 @@
 //! Connections to SQLite: one that writes, several that read, and the file they share.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use deadpool::{
-    Runtime,
-    managed::{Manager, Timeouts},
-};
+use deadpool::{Runtime, managed::Timeouts};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
     pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
-        deadpool::Pool,
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
     },
-    sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
+    sync_connection_wrapper::SyncConnectionWrapper,
 };
-use futures_util::future::BoxFuture;
 
-use crate::{Config, StoreError, pool::SqlitePools};
+use crate::{Config, StoreError, look::Prompt, pool::SqlitePools};
 
 pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
-
-/// A connection whose statements run where they are awaited, on the async thread. For looking up one
-/// row by its key, which takes some microseconds: to hand that to a thread for blocking work and to
-/// wait for it cost ten times as much.
-pub(crate) type PromptConnection = SyncConnectionWrapper<diesel::SqliteConnection, InPlace>;
-
-/// Runs blocking work where it is.
-pub(crate) struct InPlace;
-
-impl SpawnBlocking for InPlace {
-    fn spawn_blocking<'a, R: Send + 'static>(
-        &mut self,
-        task: impl FnOnce() -> R + Send + 'static,
-    ) -> BoxFuture<'a, Result<R, Box<dyn std::error::Error + Send + Sync + 'static>>> {
-        Box::pin(std::future::ready(Ok(task())))
-    }
-
-    fn get_runtime() -> Self {
-        Self
-    }
-}
 
 /// How long to wait for another process's lock. First of all: what follows it may need the lock.
 const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
@@ -49,6 +23,10 @@ const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
 const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
 const READER: &str = "PRAGMA query_only = ON;";
+
+/// Of a connection that is used where others have to wait for it. Readers wait for a writer only while
+/// another process opens the file.
+pub(crate) const LOOKER: &str = "PRAGMA busy_timeout = 200; PRAGMA query_only = ON;";
 
 /// How often switching the journal is tried: while two processes do it at once, SQLite refuses one
 /// of them without waiting.
@@ -61,7 +39,7 @@ pub(crate) async fn create(file: &Path) -> Result<SqliteConnection, StoreError> 
             .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     }
     create_file(file).map_err(|error| StoreError::Unavailable(error.into()))?;
-    let mut conn: SqliteConnection =
+    let mut conn =
         open(file.to_string_lossy().into_owned(), "PRAGMA busy_timeout = 30000;", WRITER)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
@@ -101,24 +79,19 @@ pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreEr
     Ok(SqlitePools {
         write: pool(file, WRITER, 1, config)?,
         read: pool(file, READER, readers, config)?,
-        look: pool(file, READER, readers, config)?,
+        look: Arc::new(Prompt::new(file.to_owned())),
     })
 }
 
-fn pool<C>(
+fn pool(
     file: &Path,
     pragmas: &'static str,
     size: u32,
     config: &Config,
-) -> Result<Pool<C>, StoreError>
-where
-    C: PoolableConnection + SimpleAsyncConnection + 'static,
-    AsyncDieselConnectionManager<C>: Manager<Type = C>,
-{
-    let mut manager = ManagerConfig::<C>::default();
+) -> Result<Pool<SqliteConnection>, StoreError> {
+    let mut manager = ManagerConfig::default();
     manager.recycling_method = RecyclingMethod::Fast;
-    manager.custom_setup =
-        Box::new(move |file| Box::pin(open::<C>(file.to_owned(), PATIENCE, pragmas)));
+    manager.custom_setup = Box::new(move |file| Box::pin(open(file.to_owned(), PATIENCE, pragmas)));
     let manager = AsyncDieselConnectionManager::new_with_config(file.to_string_lossy(), manager);
     Pool::builder(manager)
         .max_size(size as usize)
@@ -132,12 +105,12 @@ where
         .map_err(|error| StoreError::Unavailable(error.into()))
 }
 
-async fn open<C: AsyncConnection + SimpleAsyncConnection>(
+async fn open(
     file: String,
     patience: &'static str,
     pragmas: &'static str,
-) -> ConnectionResult<C> {
-    let mut conn = C::establish(&file).await?;
+) -> ConnectionResult<SqliteConnection> {
+    let mut conn = SqliteConnection::establish(&file).await?;
     conn.batch_execute(&format!("{patience} {pragmas}"))
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;

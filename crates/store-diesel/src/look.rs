@@ -1,0 +1,214 @@
+//! Looking up one row by its key, which is most of what a database is asked, without a task, a thread
+//! or a turn at a connection.
+//!
+//! On SQLite it takes some microseconds, so it is done where it is asked for: to hand it to a thread
+//! for blocking work and to wait for that cost ten times as much. On PostgreSQL look-ups share a few
+//! connections and are sent without waiting for the answers to those before (pipelining, as the
+//! protocol's section on it calls this): the server answers several in one turn of its process. One
+//! that is abandoned leaves nothing behind there, for the connection reads its answer all the same.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use diesel::{
+    Connection, ConnectionError, QueryResult, SqliteConnection, connection::SimpleConnection,
+};
+use diesel_async::AsyncPgConnection;
+
+use crate::{
+    StoreError,
+    postgres::{Health, Server, is_alive, is_unknown},
+    sqlite,
+};
+
+/// Looks up the row of this type that a query finds, by `get_result` and not by `first`: that binds a
+/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run. What PostgreSQL could not be asked because the
+/// connection was dead is asked again on another one.
+macro_rules! look_up {
+    ($database:expr, $row:ty, $query:expr) => {{
+        use diesel::{OptionalExtension, QueryDsl, SelectableHelper};
+        match &$database.pools {
+            $crate::pool::Pools::Sqlite(pools) => pools.look.run(|conn| {
+                let query = $query.select(<$row>::as_select());
+                diesel::RunQueryDsl::get_result::<$row>(query, conn).optional()
+            }),
+            $crate::pool::Pools::Postgres(pool) => {
+                let asking = async {
+                    let mut repeatable = true;
+                    loop {
+                        let conn = pool.look.connection().await?;
+                        let mut shared = &*conn;
+                        let query = $query.select(<$row>::as_select());
+                        let answer =
+                            diesel_async::RunQueryDsl::get_result::<$row>(query, &mut shared);
+                        let (result, lives) =
+                            pool.look.judged(answer.await.optional(), &conn).await;
+                        if lives || !std::mem::take(&mut repeatable) {
+                            break result;
+                        }
+                    }
+                };
+                pool.look.in_time(asking).await
+            }
+        }
+    }};
+}
+
+pub(crate) use look_up;
+
+/// How many connections look-ups have: as many as can be busy at once, and no more than a server
+/// notices.
+fn enough() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).clamp(1, 4)
+}
+
+/// Connections to an SQLite file that are used where one is.
+pub(crate) struct Prompt {
+    file: PathBuf,
+    connections: Box<[Mutex<Option<SqliteConnection>>]>,
+}
+
+impl Prompt {
+    pub(crate) fn new(file: PathBuf) -> Self {
+        let connections = (0..=enough()).map(|_| Mutex::default()).collect();
+        Self { file, connections }
+    }
+
+    /// Runs a look-up here and now. After a failure the connection is not used again.
+    pub(crate) fn run<T>(
+        &self,
+        look: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let mut held = self.free();
+        let mut conn = match held.take() {
+            Some(conn) => conn,
+            None => self.open().map_err(|error| StoreError::Unavailable(error.into()))?,
+        };
+        let found = look(&mut conn)?;
+        *held = Some(conn);
+        Ok(found)
+    }
+
+    /// One that nobody uses; else the first, for which to wait takes no longer than a look-up.
+    fn free(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
+        let free = self.connections.iter().find_map(|connection| match connection.try_lock() {
+            Ok(held) => Some(held),
+            Err(TryLockError::Poisoned(held)) => Some(held.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        free.unwrap_or_else(|| self.connections[0].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn open(&self) -> Result<SqliteConnection, ConnectionError> {
+        let mut conn = SqliteConnection::establish(&self.file.to_string_lossy())?;
+        conn.batch_execute(sqlite::LOOKER).map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(conn)
+    }
+}
+
+/// Connections to PostgreSQL that any number of look-ups use at once.
+pub(crate) struct Shared {
+    server: Server,
+    connect_timeout: Duration,
+    deadline: Duration,
+    health: Arc<Health>,
+    slots: Box<[Slot]>,
+    turn: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Slot {
+    current: Mutex<Option<Arc<AsyncPgConnection>>>,
+    /// Held by whoever opens a connection, so that one is opened and not a hundred.
+    opening: tokio::sync::Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(server: Server, config: &crate::Config, health: Arc<Health>) -> Self {
+        Self {
+            server,
+            connect_timeout: config.connect_timeout,
+            deadline: config.deadline,
+            health,
+            slots: (0..enough()).map(|_| Slot::default()).collect(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// The connection whose turn it is, opened if need be.
+    pub(crate) async fn connection(&self) -> Result<Arc<AsyncPgConnection>, StoreError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let slot = &self.slots[turn % self.slots.len()];
+        if let Some(conn) = slot.current() {
+            return Ok(conn);
+        }
+        let _opening = slot.opening.lock().await;
+        if let Some(conn) = slot.current() {
+            return Ok(conn);
+        }
+        let opened = tokio::time::timeout(self.connect_timeout, self.server.open()).await;
+        let opened = opened
+            .map_err(|_| StoreError::Unavailable("no connection could be opened in time".into()))?;
+        let conn = Arc::new(opened.map_err(|error| StoreError::Unavailable(error.into()))?);
+        *slot.held() = Some(conn.clone());
+        Ok(conn)
+    }
+
+    /// Tells a look-up that was refused from one that could not be answered any more, and whether the
+    /// connection still lives. One that does not is not used again.
+    pub(crate) async fn judged<T>(
+        &self,
+        answer: QueryResult<T>,
+        conn: &Arc<AsyncPgConnection>,
+    ) -> (Result<T, StoreError>, bool) {
+        let error = match answer.map_err(StoreError::from) {
+            Ok(answer) => return (Ok(answer), true),
+            Err(error) => error,
+        };
+        let doubtful = match &error {
+            StoreError::Unavailable(_) => true,
+            StoreError::Query(error) => is_unknown(error),
+            _ => false,
+        };
+        if !doubtful || is_alive(conn).await {
+            return (Err(error), true);
+        }
+        self.health.doubt();
+        for slot in &self.slots {
+            slot.held().take_if(|current| Arc::ptr_eq(current, conn));
+        }
+        let error = match error {
+            StoreError::Query(error) => StoreError::Unavailable(error.into()),
+            error => error,
+        };
+        (Err(error), false)
+    }
+
+    /// What a look-up ends with, by the deadline. Connections that stay silent are not used again.
+    pub(crate) async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(self.deadline, asking).await.unwrap_or_else(|_| {
+            self.slots.iter().for_each(|slot| drop(slot.held().take()));
+            Err(StoreError::Unavailable("the database did not answer in time".into()))
+        })
+    }
+}
+
+impl Slot {
+    fn current(&self) -> Option<Arc<AsyncPgConnection>> {
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<AsyncPgConnection>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
