@@ -75,13 +75,20 @@ pub async fn nothing_is_visible_out_of_scope(
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
     inserted(store.insert(&scope, &session, &events, None).await);
-    let confined = {
+    let confined = |scope: &Scope, session| {
         let mut caller = Caller::operator(scope.organization().clone());
-        caller.reach = Reach::Only([crate::SessionId::mint(environment.ulid())].into());
+        caller.reach = Reach::Only([session].into());
         caller.may(Capability::Manage).expect("may manage")
     };
+    let stranger = fresh_scope(environment);
+    let outsiders = [
+        // Whoever is confined to another's session knows its name, and no more.
+        confined(&stranger, session.id.clone()),
+        stranger,
+        confined(&scope, crate::SessionId::mint(environment.ulid())),
+    ];
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
-    for outside in [fresh_scope(environment), confined] {
+    for outside in outsiders {
         let found = SessionStore::find(store, &outside, &session.id).await.expect("find");
         assert_eq!(found, None);
         assert_eq!(store.list(&outside, &everything).await.expect("list"), []);
