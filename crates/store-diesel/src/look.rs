@@ -181,8 +181,11 @@ impl Shared {
             return (Err(error), true);
         }
         self.health.doubt();
-        for slot in &self.slots {
-            slot.held().take_if(|current| Arc::ptr_eq(current, conn));
+        // Others may have died with it, and the next try must not meet those. Whoever comes later with
+        // the same news has them stay that were opened since.
+        let is_it = |current: &Arc<AsyncPgConnection>| Arc::ptr_eq(current, conn);
+        if self.slots.iter().any(|slot| slot.held().as_ref().is_some_and(is_it)) {
+            self.drop_all();
         }
         let error = match error {
             StoreError::Query(error) => StoreError::Unavailable(error.into()),
@@ -197,9 +200,14 @@ impl Shared {
         asking: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         tokio::time::timeout(self.deadline, asking).await.unwrap_or_else(|_| {
-            self.slots.iter().for_each(|slot| drop(slot.held().take()));
+            self.drop_all();
             Err(StoreError::Unavailable("the database did not answer in time".into()))
         })
+    }
+
+    /// No connection is used by anybody new; look-ups under way keep theirs.
+    fn drop_all(&self) {
+        self.slots.iter().for_each(|slot| drop(slot.held().take()));
     }
 }
 
