@@ -67,6 +67,11 @@ impl Cluster {
         Ok(self.url(name))
     }
 
+    /// One of the programs that come with it, by its name.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
     /// Freezes the server: connections are taken and kept, and nothing is answered.
     pub(crate) fn freeze(&self) {
         self.signal_all(Signal::STOP);

@@ -27,7 +27,8 @@ use tokio::{
 const GRACE: Duration = Duration::from_secs(10);
 /// More than any answer a load may expect.
 const LONGEST: usize = 64 * 1024;
-const SUCCESS: &[u8] = b"HTTP/1.1 200 ";
+/// What stands before the status of an answer.
+const VERSION: &[u8] = b"HTTP/1.1 ";
 
 /// What to ask whom, and what must come.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Load {
     pub(super) address: SocketAddr,
     /// A whole request, of a kind that leaves the connection open.
     pub(super) request: Vec<u8>,
+    /// The status of every answer.
+    pub(super) status: u16,
     /// The body of every answer.
     pub(super) body: Vec<u8>,
     /// How many ask at the same time.
@@ -64,9 +67,10 @@ impl Load {
 
     /// Whether this is a whole answer, and the right one; half of one is `false`.
     fn is_whole(&self, answer: &[u8]) -> Result<bool> {
-        let Some(status) = answer.get(..SUCCESS.len()) else { return Ok(false) };
-        if status != SUCCESS {
-            bail!("not 200: {:?}", String::from_utf8_lossy(&answer[..answer.len().min(600)]));
+        let Some(status) = answer.get(..VERSION.len() + 3) else { return Ok(false) };
+        if status != [VERSION, self.status.to_string().as_bytes()].concat() {
+            let answer = String::from_utf8_lossy(&answer[..answer.len().min(600)]);
+            bail!("not {}: {answer:?}", self.status);
         }
         let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(false);
@@ -177,7 +181,7 @@ mod tests {
             }
         });
         let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
-        Load { address, request, body, connections }.run(Duration::from_millis(300))
+        Load { address, request, status: 200, body, connections }.run(Duration::from_millis(300))
     }
 
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";

@@ -22,6 +22,7 @@ mod refusals;
 mod resident;
 mod spread;
 mod start;
+mod statements;
 mod target;
 mod welch;
 

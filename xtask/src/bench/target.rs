@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use super::{load::Load, processor, spread::Spread};
+use super::{load::Load, processor, spread::Spread, statements::Statements};
 
 /// Long enough for pools to fill and for code to be in the caches.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -18,14 +18,28 @@ pub(super) const ROUNDS: usize = 5;
 pub(super) struct Target {
     /// As the table calls it.
     pub(super) name: &'static str,
-    pid: u32,
-    load: Load,
+    asked: Asked,
     rounds: Vec<Round>,
+}
+
+/// How a server is asked.
+#[derive(Debug)]
+enum Asked {
+    /// Over HTTP; its process has this number.
+    Http(u32, Load),
+    /// A database, by a program of its own.
+    Database(Statements),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Round {
     rate: f64,
+    http: Option<Http>,
+}
+
+/// What is known only of servers that are asked over HTTP.
+#[derive(Clone, Copy, Debug)]
+struct Http {
     half: Duration,
     most: Duration,
     /// Processor time of the server's process, an answer.
@@ -35,40 +49,60 @@ struct Round {
 impl Target {
     /// One whose process is `pid`.
     pub(super) fn new(name: &'static str, pid: u32, load: Load) -> Self {
-        Self { name, pid, load, rounds: Vec::new() }
+        Self { name, asked: Asked::Http(pid, load), rounds: Vec::new() }
+    }
+
+    /// A database without anything in front of it.
+    pub(super) fn database(name: &'static str, statements: Statements) -> Self {
+        Self { name, asked: Asked::Database(statements), rounds: Vec::new() }
+    }
+
+    fn warm_up(&self) -> Result<()> {
+        match &self.asked {
+            Asked::Http(_, load) => load.run(WARM_UP).map(drop),
+            Asked::Database(statements) => statements.run(WARM_UP).map(drop),
+        }
     }
 
     fn round(&mut self) -> Result<()> {
-        let before = processor::time_of(self.pid)?;
-        let outcome = self.load.run(ROUND).context(self.name)?;
-        let used = processor::time_of(self.pid)?.saturating_sub(before);
-        self.rounds.push(Round {
-            rate: outcome.rate(),
+        let (pid, load) = match &self.asked {
+            Asked::Http(pid, load) => (*pid, load),
+            Asked::Database(statements) => {
+                let rate = statements.run(ROUND)?;
+                self.rounds.push(Round { rate, http: None });
+                return Ok(());
+            }
+        };
+        let before = processor::time_of(pid)?;
+        let outcome = load.run(ROUND).context(self.name)?;
+        let used = processor::time_of(pid)?.saturating_sub(before);
+        let http = Http {
             half: outcome.percentile(50),
             most: outcome.percentile(99),
             cost: used.as_secs_f64() * 1e6 / f64::from(outcome.count()),
-        });
+        };
+        self.rounds.push(Round { rate: outcome.rate(), http: Some(http) });
         Ok(())
     }
 
     /// Answers in a second.
     pub(super) fn rate(&self) -> Result<Spread> {
-        self.spread(|round| round.rate)
+        Spread::of(self.rounds.iter().map(|round| round.rate)).context("no rounds")
     }
 
-    /// Milliseconds that half of the answers took at most.
-    pub(super) fn half(&self) -> Result<Spread> {
-        self.spread(|round| round.half.as_secs_f64() * 1e3)
+    /// Milliseconds that half of the answers took at most; `None` of what is not asked over HTTP.
+    pub(super) fn half(&self) -> Option<Spread> {
+        self.spread(|http| http.half.as_secs_f64() * 1e3)
     }
 
     /// Milliseconds that 99 of 100 answers took at most.
-    pub(super) fn most(&self) -> Result<Spread> {
-        self.spread(|round| round.most.as_secs_f64() * 1e3)
+    pub(super) fn most(&self) -> Option<Spread> {
+        self.spread(|http| http.most.as_secs_f64() * 1e3)
     }
 
     /// Microseconds of processor time that the server's process took for an answer.
-    pub(super) fn cost(&self) -> Result<Spread> {
-        self.spread(|round| round.cost)
+    pub(super) fn cost(&self) -> Option<Spread> {
+        self.spread(|http| http.cost)
     }
 
     /// Its rate by another's, round by round.
@@ -77,15 +111,15 @@ impl Target {
         Spread::of(pairs.map(|(own, others)| own.rate / others.rate)).context("no rounds")
     }
 
-    fn spread(&self, figure: impl Fn(&Round) -> f64) -> Result<Spread> {
-        Spread::of(self.rounds.iter().map(figure)).context("no rounds")
+    fn spread(&self, figure: impl Fn(&Http) -> f64) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter_map(|round| round.http.as_ref()).map(figure))
     }
 }
 
 /// Warms all of them up, then asks them in turn.
 pub(super) fn ask_in_turn(targets: &mut [Target]) -> Result<()> {
     for target in &*targets {
-        target.load.run(WARM_UP).with_context(|| format!("{}, warming up", target.name))?;
+        target.warm_up().with_context(|| format!("{}, warming up", target.name))?;
     }
     for round in 1..=ROUNDS {
         for target in &mut *targets {

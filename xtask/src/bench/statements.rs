@@ -1,0 +1,69 @@
+//! The yardstick of look-ups in PostgreSQL: the same statement, prepared, sent by `pgbench` over as many
+//! connections, with nothing in front of the database.
+
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use super::Stand;
+use crate::{postgres::Cluster, workspace};
+
+/// A statement that `pgbench` runs over and over.
+#[derive(Debug)]
+pub(super) struct Statements {
+    program: PathBuf,
+    script: PathBuf,
+    variables: [String; 2],
+    database: String,
+    connections: usize,
+}
+
+impl Statements {
+    /// Looks one session up as berth does.
+    pub(super) fn one_session(
+        stand: &Stand,
+        cluster: &Cluster,
+        database: &str,
+        (organization, session): (&str, &str),
+        connections: usize,
+    ) -> Result<Self> {
+        let script = stand.scratch.path().join("one-session.sql");
+        // Variables become parameters of the prepared statement.
+        let text = "SELECT * FROM sessions WHERE organization = :organization AND id = :id;\n";
+        fs::write(&script, text)?;
+        let variables = [format!("organization={organization}"), format!("id={session}")];
+        let (program, database) = (cluster.program("pgbench"), cluster.url(database));
+        Ok(Self { program, script, variables, database, connections })
+    }
+
+    /// How many were answered in a second.
+    pub(super) fn run(&self, duration: Duration) -> Result<f64> {
+        let mut command = Command::new(&self.program);
+        // One thread, as the load over HTTP has.
+        command.args(["--no-vacuum", "--protocol=prepared", "--jobs=1"]);
+        command.args(["--client", &self.connections.to_string()]);
+        command.args(["--time", &duration.as_secs().to_string()]);
+        command.args(self.variables.iter().map(|variable| format!("--define={variable}")));
+        command.arg("--file").arg(&self.script).arg(&self.database).env("LC_ALL", "C");
+        let told = workspace::answer(&mut command)?;
+        rate(&told).with_context(|| format!("pgbench tells no rate: {told}"))
+    }
+}
+
+/// `tps = 12345.678901 (without initial connection time)`
+fn rate(told: &str) -> Option<f64> {
+    let line = told.lines().find_map(|line| line.strip_prefix("tps = "))?;
+    line.split(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_read() {
+        let told = "latency average = 1 ms\ntps = 12345.5 (without initial connection time)\n";
+        assert_eq!(rate(told), Some(12345.5));
+        assert_eq!(rate("pgbench: error"), None);
+    }
+}
