@@ -19,6 +19,8 @@ use crate::config::{Log, LogFormat};
 /// How long lines are gathered while there are many.
 const PAUSE: Duration = Duration::from_millis(4);
 const BUFFER: usize = 64 * 1024;
+/// Lines that wait to be written; whoever logs more waits.
+const WAITING: usize = 4096;
 
 /// Ends the thread that writes, when everything is written.
 static WRITING: Mutex<Option<WorkerGuard>> = Mutex::new(None);
@@ -30,7 +32,8 @@ pub(crate) fn start(log: &Log, filter: &str) -> Result<()> {
         EnvFilter::try_new(log.filter.as_deref().unwrap_or(filter)).context("the log's filter")?;
     let registry = tracing_subscriber::registry().with(filter);
     // Not lossy: who logs more than can be written waits.
-    let writer = NonBlockingBuilder::default().lossy(false).thread_name("log");
+    let writer = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(WAITING);
+    let writer = writer.thread_name("log");
     let (writer, guard) = writer.finish(Gathered(BufWriter::with_capacity(BUFFER, io::stderr())));
     let stderr = fmt::layer().with_writer(writer);
     let started = match log.format {
