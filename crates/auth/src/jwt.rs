@@ -2,7 +2,8 @@
 //!
 //! An ECDSA signature (r, s) has a twin, (r, n − s), that anybody can write and that is as good. JWS knows no
 //! rule against it, and half of all honest tokens have the higher s, so none is refused for it. That is
-//! harmless as long as nothing is remembered by a token's text: nothing is, and nothing may be.
+//! harmless as long as nothing about a token but its signature is remembered by its text: whether a key made
+//! a signature is, and nothing else may be.
 
 use std::{sync::Arc, time::Duration};
 

@@ -11,6 +11,8 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::verified::Verified;
+
 /// More than any issuer publishes; the rest is ignored.
 const MOST_KEYS: usize = 100;
 
@@ -109,6 +111,8 @@ pub(crate) struct PublicKey {
     /// The only algorithm it is for, when it says so.
     only: Option<Algorithm>,
     key: DecodingKey,
+    /// What it was found to have signed.
+    verified: Verified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +126,11 @@ enum Kind {
 impl PublicKey {
     /// Whether this key's owner made the signature.
     pub(crate) fn verifies(&self, message: &str, signature: &str, algorithm: Algorithm) -> bool {
-        self.fits(algorithm)
-            && jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm)
+        let verify = || {
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm)
                 .unwrap_or(false)
+        };
+        self.fits(algorithm) && self.verified.or_verify((message, signature, algorithm), verify)
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
@@ -155,7 +161,7 @@ impl PublicKey {
             Some(Some(algorithm)) if kind.verifies(algorithm) => Some(algorithm),
             Some(_) => return Err("is for an algorithm we do not accept"),
         };
-        Ok(Self { id: common.key_id, kind, only, key })
+        Ok(Self { id: common.key_id, kind, only, key, verified: Verified::default() })
     }
 }
 

@@ -29,6 +29,7 @@ mod key_text;
 mod refresher;
 mod token;
 mod usage;
+mod verified;
 
 use std::sync::Arc;
 
