@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
-    laws::config,
+    laws::{config, is_as_wanted},
     town::{Town, Weather},
 };
 
@@ -199,28 +199,13 @@ async fn check_rest(town: &Town) {
 }
 
 fn check_session(town: &Town, session: &Session) {
-    let seen = &session.seen;
-    assert!(session.wanted.unlink.is_none(), "an unlink ends: {session:?}");
-    assert!(seen.deadline.is_none() || seen.status == Status::ScanQrCode, "{session:?}");
-    match (session.wanted.desired, session.is_paired()) {
-        (Desired::Stopped, _) => {
-            assert!(matches!(seen.status, Status::Stopped | Status::Failed), "{session:?}");
-        }
-        (Desired::Running, true) => assert!(
-            seen.status == Status::Working || seen.reason.is_some(),
-            "running, or it says why not: {session:?}"
-        ),
-        (Desired::Running, false) => assert!(
-            seen.status == Status::ScanQrCode || seen.reason.is_some(),
-            "being paired, or it says why not: {session:?}"
-        ),
-    }
+    is_as_wanted(session);
     let node = town.nodes.iter().find(|node| Some(&node.id) == session.gateway.as_ref());
     let shown = node.and_then(|node| node.gateway.snapshot(&session.id));
     let linked = shown.as_ref().is_some_and(|shown| shown.identity.is_some());
     assert_eq!(linked, session.is_paired(), "what is known is what is: {session:?}");
     let online = shown.is_some_and(|shown| shown.status == Status::Working);
-    assert_eq!(online, seen.status == Status::Working, "{session:?}");
+    assert_eq!(online, session.seen.status == Status::Working, "{session:?}");
     assert!(!online || session.wanted.desired == Desired::Running, "{session:?}");
 }
 

@@ -1,6 +1,6 @@
 //! Laws: in whatever order owners ask, nodes fail and time passes, everything ends where it should.
 
-use domain::{Desired, ReasonCode, SessionId, Settings, Status, testing::World};
+use domain::{Desired, ReasonCode, Session, SessionId, Settings, Status, testing::World};
 use proptest::prelude::*;
 
 use crate::stage::Stage;
@@ -101,27 +101,33 @@ async fn check(stage: &Stage, ids: &[SessionId]) {
             assert!(!held.contains(id), "nothing is left of what was deleted");
             continue;
         };
-        let seen = &session.seen;
-        assert!(session.wanted.unlink.is_none(), "an unlink ends");
-        assert!(seen.deadline.is_none() || seen.status == Status::ScanQrCode, "{session:?}");
-        match (session.wanted.desired, session.is_paired()) {
-            (Desired::Stopped, _) => {
-                assert!(matches!(seen.status, Status::Stopped | Status::Failed), "{session:?}");
-            }
-            (Desired::Running, true) => assert!(
-                seen.status == Status::Working || seen.reason.is_some(),
-                "running, or it says why not: {session:?}"
-            ),
-            (Desired::Running, false) => {
-                assert!(seen.status == Status::ScanQrCode || seen.reason.is_some(), "{session:?}");
-            }
-        }
+        is_as_wanted(&session);
         if let Some(snapshot) = stage.world.gateway.snapshot(id) {
             let linked = snapshot.identity.is_some();
             assert_eq!(linked, session.is_paired(), "what is known is what is: {session:?}");
             let connected = snapshot.status == Status::Working;
             assert!(!connected || session.wanted.desired == Desired::Running, "{session:?}");
         }
+    }
+}
+
+/// What was asked of it is so, or it says why not; nothing is still on its way.
+pub(crate) fn is_as_wanted(session: &Session) {
+    let seen = &session.seen;
+    assert!(session.wanted.unlink.is_none(), "an unlink ends: {session:?}");
+    assert!(seen.deadline.is_none() || seen.status == Status::ScanQrCode, "{session:?}");
+    match (session.wanted.desired, session.is_paired()) {
+        (Desired::Stopped, _) => {
+            assert!(matches!(seen.status, Status::Stopped | Status::Failed), "{session:?}");
+        }
+        (Desired::Running, true) => assert!(
+            seen.status == Status::Working || seen.reason.is_some(),
+            "running, or it says why not: {session:?}"
+        ),
+        (Desired::Running, false) => assert!(
+            seen.status == Status::ScanQrCode || seen.reason.is_some(),
+            "being paired, or it says why not: {session:?}"
+        ),
     }
 }
 
