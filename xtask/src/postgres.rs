@@ -126,7 +126,7 @@ impl Cluster {
     }
 
     fn query(&self, sql: &str) -> Result<()> {
-        let mut psql = Command::new(self.bin.join("psql"));
+        let mut psql = Command::new(self.program("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--dbname", &self.url("postgres")]);
         workspace::answer(psql.args(["--command", sql])).map(drop)
     }
@@ -157,7 +157,7 @@ impl Cluster {
 
     /// One of its programs, as the user it may run as.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
+        let mut command = Command::new(self.program(program));
         command.current_dir(self.folder.path()).env("LC_ALL", "C");
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);

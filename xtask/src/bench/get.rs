@@ -7,6 +7,7 @@ use super::{
     bare::Bare,
     chapter::{Chapter, Table},
     forged,
+    line::request,
     load::Load,
     spread::Spread,
     statements::Statements,
@@ -90,9 +91,7 @@ impl Served {
         let path = sessions::path(&self.session);
         let reply = api.exchange("GET", &path, &[], None)?;
         let address = exchange::address(api.base())?;
-        let headers = api.headers(&[], false);
-        let credential = headers.first().map(|(name, value)| (*name, value.as_str()));
-        let request = target::get(address, &path, credential);
+        let request = request("GET", address, &path, api.credential());
         let (status, body, connections) = (reply.status, reply.body, CONNECTIONS);
         Ok(Load { address, request, status, body, connections })
     }

@@ -1,7 +1,7 @@
 //! Servers that are asked the same in turn, round after round, so that whatever else the machine does
 //! meets all of them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -129,10 +129,4 @@ pub(super) fn ask_in_turn(targets: &mut [Target]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A request for `path` that leaves the connection open.
-pub(super) fn get(address: SocketAddr, path: &str, header: Option<(&str, &str)>) -> Vec<u8> {
-    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n").into_bytes()
 }
