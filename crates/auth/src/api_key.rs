@@ -50,7 +50,7 @@ impl ApiKeyDoor {
 }
 
 /// Whether this is the key that is shown.
-pub(crate) fn is_shown(key: &ApiKey, shown: &ShownKey) -> bool {
+fn is_shown(key: &ApiKey, shown: &ShownKey) -> bool {
     key.id == shown.id && bool::from(key.digest.ct_eq(&shown.digest))
 }
 

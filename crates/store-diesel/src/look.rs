@@ -29,8 +29,8 @@ use crate::{
 };
 
 /// Looks up the row of this type that a query finds, by `get_result` and not by `first`: that binds a
-/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run. What PostgreSQL could not be asked because the
-/// connection was dead is asked again on another one.
+/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run. What PostgreSQL could not
+/// be asked because the connection was dead is asked again on another one.
 macro_rules! look_up {
     ($database:expr, $row:ty, $query:expr) => {{
         use diesel::{OptionalExtension, QueryDsl, SelectableHelper};

@@ -3,7 +3,7 @@
 //! Work runs in a task of its own and callers only wait for it. A caller that goes away (a dropped
 //! request) must not take a running statement with it: on SQLite that would block the thread it ran
 //! on until the statement ends, on PostgreSQL the next user of the connection would wait for the
-//! abandoned answer. The task costs some microseconds, a twentieth of the quickest look-up.
+//! abandoned answer. One row by its key is looked up otherwise: see [`look`](crate::look).
 
 use std::{fmt, sync::Arc, time::Duration};
 
