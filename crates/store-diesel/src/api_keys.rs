@@ -182,9 +182,16 @@ impl ApiKeyStore for Database {
 #[async_trait]
 impl KeyDirectory for Database {
     async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let moment = self.moment();
+        if moment.as_ref().is_some_and(|moment| moment.is_strange(shown)) {
+            return Ok(None);
+        }
         let row = look_up!(self, KeyRow, scope::good_key(&shown.digest, now.millis()))?;
-        let key = row.map(ApiKey::try_from).transpose()?;
-        Ok(key.filter(|key| key.id == shown.id))
+        let key = row.map(ApiKey::try_from).transpose()?.filter(|key| key.id == shown.id);
+        if let (Some(moment), None) = (moment, &key) {
+            moment.strange(shown.clone());
+        }
+        Ok(key)
     }
 
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {

@@ -1,6 +1,6 @@
 //! How the database fails, and what of that a caller may hope to be over in a moment.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use domain::ports::{BoxError, PortError};
@@ -53,6 +53,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// One failure, as each of several is told it.
+    pub(crate) fn told(self: Arc<Self>) -> PortError {
+        match *self {
+            Self::Unavailable(_) => PortError::Unavailable(self.into()),
+            _ => PortError::Broken(self.into()),
+        }
+    }
+
     pub(crate) fn corrupt(column: &'static str, row: &str) -> Self {
         Self::Corrupt { column, row: row.to_owned() }
     }

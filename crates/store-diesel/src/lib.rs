@@ -11,12 +11,14 @@ mod config;
 mod documents;
 mod error;
 mod events;
+mod gathered;
 mod look;
 mod migrate;
 mod nodes;
 mod pool;
 mod postgres;
 mod receipts;
+mod recent;
 mod retirements;
 mod schema;
 mod scope;
@@ -25,6 +27,9 @@ mod session_row;
 mod sessions;
 mod sqlite;
 mod target;
+#[cfg(test)]
+#[path = "../tests/store/place.rs"]
+mod test_place;
 mod tls;
 
 pub use config::Config;

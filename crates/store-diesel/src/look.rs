@@ -6,6 +6,8 @@
 //! connections and are sent without waiting for the answers to those before (pipelining, as the
 //! protocol's section on it calls this): the server answers several in one turn of its process. One
 //! that is abandoned leaves nothing behind there, for the connection reads its answer all the same.
+//! What is known without looking is in [`recent`](crate::recent), and how look-ups of sessions become
+//! one statement in [`gathered`](crate::gathered).
 
 use std::{
     path::PathBuf,
@@ -29,8 +31,7 @@ use crate::{
 };
 
 /// Looks up the row of this type that a query finds, by `get_result` and not by `first`: that binds a
-/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run. What PostgreSQL could not
-/// be asked because the connection was dead is asked again on another one.
+/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run.
 macro_rules! look_up {
     ($database:expr, $row:ty, $query:expr) => {{
         use diesel::{OptionalExtension, QueryDsl, SelectableHelper};
@@ -39,29 +40,37 @@ macro_rules! look_up {
                 let query = $query.select(<$row>::as_select());
                 diesel::RunQueryDsl::get_result::<$row>(query, conn).optional()
             }),
-            $crate::pool::Pools::Postgres(pool) => {
-                let asking = async {
-                    let mut repeatable = true;
-                    loop {
-                        let conn = pool.look.connection().await?;
-                        let mut shared = &*conn;
-                        let query = $query.select(<$row>::as_select());
-                        let answer =
-                            diesel_async::RunQueryDsl::get_result::<$row>(query, &mut shared);
-                        let (result, lives) =
-                            pool.look.judged(answer.await.optional(), &conn).await;
-                        if lives || !std::mem::take(&mut repeatable) {
-                            break result;
-                        }
-                    }
-                };
-                pool.look.in_time(asking).await
-            }
+            $crate::pool::Pools::Postgres(pool) => $crate::look::ask!(pool.look, |conn| {
+                let query = $query.select(<$row>::as_select());
+                diesel_async::RunQueryDsl::get_result::<$row>(query, conn).await.optional()
+            }),
         }
     }};
 }
 
-pub(crate) use look_up;
+/// Asks PostgreSQL a question over one of the shared connections. What could not be asked because the
+/// connection was dead is asked again on another one.
+macro_rules! ask {
+    ($shared:expr, |$conn:ident| $question:expr) => {{
+        let asking = async {
+            let mut repeatable = true;
+            loop {
+                let connection = $shared.connection().await?;
+                let answer = {
+                    let $conn = &mut &*connection;
+                    $question
+                };
+                let (result, lives) = $shared.judged(answer, &connection).await;
+                if lives || !std::mem::take(&mut repeatable) {
+                    break result;
+                }
+            }
+        };
+        $shared.in_time(asking).await
+    }};
+}
+
+pub(crate) use {ask, look_up};
 
 /// How many connections look-ups have: as many as can be busy at once, and no more than a server
 /// notices.
@@ -153,7 +162,7 @@ impl Shared {
         if let Some(conn) = slot.current() {
             return Ok(conn);
         }
-        let opened = tokio::time::timeout(self.connect_timeout, self.server.open()).await;
+        let opened = tokio::time::timeout(self.connect_timeout, self.server.open_looker()).await;
         let opened = opened
             .map_err(|_| StoreError::Unavailable("no connection could be opened in time".into()))?;
         let conn = Arc::new(opened.map_err(|error| StoreError::Unavailable(error.into()))?);

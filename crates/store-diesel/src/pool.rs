@@ -21,6 +21,7 @@ use crate::{
     look::Prompt,
     migrate,
     postgres::{self, PostgresPool, Server},
+    recent::{Moment, Recent},
     sqlite::{self, SqliteConnection},
     target::Target,
 };
@@ -66,6 +67,8 @@ pub(crate) struct SqlitePools {
     pub(crate) read: Pool<SqliteConnection>,
     /// For one row by its key.
     pub(crate) look: Arc<Prompt>,
+    /// What that found lately.
+    pub(crate) recent: Arc<Recent>,
 }
 
 /// Runs a query with a connection of whichever database there is; the body is compiled once for
@@ -163,6 +166,14 @@ impl Database {
             Ok(())
         })
         .await
+    }
+
+    /// What is known at this moment without looking, which is nothing but on SQLite.
+    pub(crate) fn moment(&self) -> Option<Moment<'_>> {
+        match &self.pools {
+            Pools::Sqlite(pools) => pools.recent.moment(),
+            Pools::Postgres(_) => None,
+        }
     }
 
     /// Which database it is.

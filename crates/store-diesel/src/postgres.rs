@@ -22,13 +22,17 @@ use diesel_async::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Config, StoreError, look::Shared, target::PostgresTarget, tls};
+use crate::{Config, StoreError, gathered::Gathered, look::Shared, target::PostgresTarget, tls};
 
 /// A connection that was used within this time is taken to be alive.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 /// How long a connection may take to show that it is alive.
 const PING: Duration = Duration::from_secs(1);
+
+/// How statements that find rows by their keys are planned.
+const LOOKER: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
+    -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// A server and how to connect to it.
 #[derive(Clone)]
@@ -69,6 +73,15 @@ impl Server {
         patient.open().await
     }
 
+    /// A connection for statements that find rows by their keys and do nothing else. They are planned
+    /// once, and not by how many rows the table happened to have then.
+    pub(crate) async fn open_looker(&self) -> ConnectionResult<AsyncPgConnection> {
+        let mut looker = self.clone();
+        let own = looker.config.get_options().unwrap_or_default().to_owned();
+        looker.config.options(format!("{LOOKER} {own}"));
+        looker.open().await
+    }
+
     pub(crate) async fn open(&self) -> ConnectionResult<AsyncPgConnection> {
         let (client, connection) = self
             .config
@@ -99,6 +112,8 @@ pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
     /// For one row by its key.
     pub(crate) look: Arc<Shared>,
+    /// For sessions among those.
+    pub(crate) gathered: Arc<Gathered>,
     health: Arc<Health>,
 }
 
@@ -154,7 +169,8 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, Stor
         .build()
         .map_err(|error| StoreError::Unavailable(error.into()))?;
     let look = Arc::new(Shared::new(server, config, health.clone()));
-    Ok(PostgresPool { connections, look, health })
+    let gathered = Arc::new(Gathered::new(look.clone(), config.deadline));
+    Ok(PostgresPool { connections, look, gathered, health })
 }
 
 pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {

@@ -12,7 +12,10 @@ use diesel::{
     sql_types::Bool,
 };
 
-use self::place::Precedes;
+use self::{
+    place::Precedes,
+    several::{OneOf, Several},
+};
 use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
 pub(crate) mod lists;
@@ -20,6 +23,7 @@ mod parameters;
 mod place;
 #[cfg(test)]
 mod plans;
+pub(crate) mod several;
 
 pub(crate) use self::{
     parameters::{Owned, Owner, Standing},
@@ -45,6 +49,13 @@ pub(crate) fn session<'a>(owned: &'a Owned) -> _ {
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
         .filter(within)
+}
+
+/// The sessions that several look-ups ask for, each within its own scope.
+#[auto_type(no_type_alias)]
+pub(crate) fn several_sessions<'a>(asked: &'a Several<'a>) -> _ {
+    let one_of: OneOf<'a> = OneOf(asked);
+    sessions::table.filter(one_of)
 }
 
 /// One session, if nobody has written or woken it.

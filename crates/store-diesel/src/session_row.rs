@@ -11,6 +11,7 @@ use crate::{
     column::{counted, counter, moment, optional, read, written},
     documents::{AttemptDocument, HeardDocument, IdentityDocument, ReasonDocument, WantedDocument},
     schema::sessions,
+    scope::Owned,
 };
 
 /// The whole row.
@@ -74,6 +75,13 @@ impl SessionRow {
             },
             state: State::new(session)?,
         })
+    }
+}
+
+impl SessionRow {
+    /// By what it is found.
+    pub(crate) fn owned(&self) -> Owned {
+        Owned::found(&self.birth.organization, &self.birth.id)
     }
 }
 

@@ -12,8 +12,7 @@ use crate::{
     Database, StoreError,
     column::counted,
     events::{EventRow, write_events},
-    look::look_up,
-    pool::{with_conn, with_transaction},
+    pool::{Pools, with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
     schema::{retirements, sessions},
@@ -53,8 +52,25 @@ impl SessionStore for Database {
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
         let owned = Owned::session(scope, id);
-        let row = look_up!(self, SessionRow, scope::session(&owned))?;
-        Ok(row.map(Session::try_from).transpose()?)
+        let pools = match &self.pools {
+            Pools::Sqlite(pools) => pools,
+            Pools::Postgres(pool) => {
+                return pool.gathered.session(owned).await.map_err(StoreError::told);
+            }
+        };
+        let moment = pools.recent.moment();
+        if let Some(Ok(session)) = moment.as_ref().map(|moment| moment.session(&owned)) {
+            return Ok(session);
+        }
+        let row = pools.look.run(|conn| {
+            let query = scope::session(&owned).select(SessionRow::as_select());
+            diesel::RunQueryDsl::get_result::<SessionRow>(query, conn).optional()
+        })?;
+        let session = row.map(Session::try_from).transpose()?;
+        if let Some(moment) = moment {
+            moment.found(owned, session.as_ref());
+        }
+        Ok(session)
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {

@@ -12,7 +12,7 @@ use diesel_async::{
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 
-use crate::{Config, StoreError, look::Prompt, pool::SqlitePools};
+use crate::{Config, StoreError, look::Prompt, pool::SqlitePools, recent::Recent};
 
 pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
 
@@ -80,6 +80,7 @@ pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreEr
         write: pool(file, WRITER, 1, config)?,
         read: pool(file, READER, readers, config)?,
         look: Arc::new(Prompt::new(file.to_owned())),
+        recent: Arc::new(Recent::of(file)),
     })
 }
 

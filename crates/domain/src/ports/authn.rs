@@ -51,7 +51,7 @@ pub struct NewSecret {
 }
 
 /// What is shown of an API key at the door: the name it claims, and the digest of its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ShownKey {
     /// The name.
     pub id: KeyId,

@@ -25,6 +25,7 @@ impl Owner {
 }
 
 /// One session of a caller, as parameters of a statement.
+#[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Owned {
     pub(super) organization: String,
     pub(super) id: String,
@@ -39,6 +40,11 @@ impl Owned {
             id: id.to_string(),
             within: scope.reach().covers(id),
         }
+    }
+
+    /// By what a row is found that is there.
+    pub(crate) fn found(organization: &str, id: &str) -> Self {
+        Self { organization: organization.to_owned(), id: id.to_owned(), within: true }
     }
 }
 

@@ -2,9 +2,6 @@
 //!
 //! In the crate, because it asks the databases about the very fragments the stores use.
 
-#[path = "../../tests/store/place.rs"]
-mod place;
-
 use diesel::{
     QueryResult,
     backend::Backend,
@@ -19,18 +16,18 @@ use domain::{
     Timestamp,
     ports::{Position, SessionFilter, SessionPage},
 };
-use place::Place;
 
 use super::{
     Owned, Owner, all_retirements, api_keys, awaited_sessions, due_retirements, due_sessions,
     event_page, events, events_after, good_key, key_page,
     lists::{Lists, Looked, pages_of_several},
-    live_key, retirements, session, sessions,
+    live_key, retirements, session, sessions, several_sessions,
 };
 use crate::{
     Database,
     pool::{Pools, checkout},
     session_row::SessionRow,
+    test_place::Place,
 };
 
 /// `EXPLAIN` in front of a query, as one database spells it and answers it.
@@ -273,11 +270,23 @@ async fn merged_and_confined(database: &Database) -> [String; 2] {
     [merged, plan!(database, |conn| conn.session_page(&few, None))]
 }
 
+/// Several sessions at once, on a connection that looks up.
+async fn several(database: &Database) -> String {
+    let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
+    let asked: Vec<_> = (1..30).map(|n| Owned::session(&scope(), &SessionId::mint(n))).collect();
+    let asked = asked.iter().collect();
+    let query = PostgresPlan(several_sessions(&asked).select(SessionRow::as_select()));
+    let conn = pool.look.connection().await.expect("a connection");
+    let lines: Vec<String> = query.load(&mut &*conn).await.expect("a plan");
+    lines.join("\n")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_finds_rows_by_index() {
     let place = Place::postgres().await;
     let database = filled(&place, "decode(md5(i::text), 'hex')", true).await;
-    for plan in by_name(&database).await {
+    for plan in by_name(&database).await.into_iter().chain([several(&database).await]) {
+        assert!(!plan.contains("Seq Scan"), "{plan}");
         let bounds = plan.lines().find(|line| line.contains("Index Cond")).expect("bounds");
         assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{plan}");
     }

@@ -10,6 +10,7 @@ mod claims;
 mod contract;
 mod corruption;
 mod file;
+mod freshness;
 mod migrations;
 mod outage;
 mod place;

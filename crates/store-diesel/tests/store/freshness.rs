@@ -1,0 +1,142 @@
+//! What is read is what was committed last, by whomever: a store may remember what it read, but never
+//! longer than it is true, and never for somebody else.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use domain::{
+    Caller, Capability, OrganizationId, Reach, Scope, Session, SessionId, Settings, Version,
+    ports::{SessionStore, Written},
+    testing::TestEnvironment,
+};
+use store_diesel::Database;
+
+use crate::{
+    claims::{done, on_both},
+    outage::scope,
+    place::Place,
+};
+
+/// Written once, and read often enough for anything that remembers to remember it.
+async fn read_twice(store: &Database) -> Session {
+    let environment = TestEnvironment::new();
+    let session =
+        Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
+    done(store.insert(&scope(), &session, &[], None).await);
+    for _ in 0..2 {
+        assert_eq!(find(store, &scope(), &session.id).await.as_ref(), Some(&session));
+    }
+    session
+}
+
+async fn find(store: &Database, scope: &Scope, id: &SessionId) -> Option<Session> {
+    SessionStore::find(store, scope, id).await.expect("find")
+}
+
+fn confined(organization: &str, reach: Reach) -> Scope {
+    let organization = OrganizationId::parse(organization).expect("a name");
+    let caller = Caller { reach, ..Caller::operator(organization) };
+    caller.may(Capability::Manage).expect("may manage")
+}
+
+/// Scopes in which no session of these tests is: of another organization, and out of reach.
+fn blind() -> [Scope; 2] {
+    let elsewhere = Reach::Only([SessionId::mint(1)].into());
+    [confined("zeta", Reach::Everything), confined(scope().organization().as_str(), elsewhere)]
+}
+
+async fn what_another_process_changes_is_read_at_once(place: Place) {
+    let store = place.open().await;
+    let session = read_twice(&store).await;
+    for change in 0..50 {
+        let label = format!("change {change}");
+        place
+            .execute(&format!("UPDATE sessions SET label = '{label}' WHERE id = '{}'", session.id))
+            .await;
+        for _ in 0..2 {
+            let found = find(&store, &scope(), &session.id).await.expect("it is there");
+            assert_eq!(found.settings.label.as_ref(), Some(&label));
+        }
+    }
+    place.execute("DELETE FROM sessions").await;
+    assert_eq!(find(&store, &scope(), &session.id).await, None);
+}
+
+async fn what_one_caller_read_is_not_there_for_another(place: Place) {
+    let store = place.open().await;
+    let session = read_twice(&store).await;
+    for blind in blind() {
+        for _ in 0..2 {
+            assert_eq!(find(&store, &blind, &session.id).await, None);
+        }
+    }
+    let within =
+        confined(scope().organization().as_str(), Reach::Only([session.id.clone()].into()));
+    for _ in 0..2 {
+        assert_eq!(find(&store, &within, &session.id).await.as_ref(), Some(&session));
+    }
+}
+
+async fn what_is_asked_together_is_told_apart(place: Place) {
+    let store = place.open().await;
+    let session = read_twice(&store).await;
+    let [foreign, confined] = blind();
+    for _ in 0..20 {
+        let asked = (0..30).map(|n| {
+            let (store, id) = (store.clone(), session.id.clone());
+            let scope = [scope(), foreign.clone(), confined.clone()][n % 3].clone();
+            tokio::spawn(async move { (n, find(&store, &scope, &id).await) })
+        });
+        for one in asked.collect::<Vec<_>>() {
+            let (n, found) = one.await.expect("no panic");
+            assert_eq!(found.as_ref(), (n % 3 == 0).then_some(&session), "{n}");
+        }
+    }
+}
+
+async fn whoever_reads_after_a_write_was_answered_sees_it(place: Place) {
+    const WRITES: u64 = 100;
+    // Two stores, as two processes have them.
+    let (store, writer) = (place.open().await, place.open().await);
+    let mut session = read_twice(&store).await;
+    let (id, answered) = (session.id.clone(), Arc::new(AtomicU64::new(0)));
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, id, answered) = (store.clone(), id.clone(), answered.clone());
+            tokio::spawn(async move {
+                let mut reads = 0;
+                loop {
+                    let before = answered.load(Ordering::SeqCst);
+                    let found = find(&store, &scope(), &id).await.expect("it is there");
+                    assert!(found.version.0 >= before, "{} before {before}", found.version.0);
+                    reads += 1;
+                    tokio::task::yield_now().await; // a look-up need not wait for anything
+                    if before == WRITES {
+                        return reads;
+                    }
+                }
+            })
+        })
+        .collect();
+    let environment = TestEnvironment::new();
+    for version in 1..=WRITES {
+        let (next, guard, events) = session.created().seal(scope().actor(), &*environment);
+        let written = SessionStore::update(&writer, &scope(), &next, guard, &events, None).await;
+        assert_eq!(written.expect("update"), Written::Done);
+        assert_eq!(next.version, Version(version));
+        answered.store(version, Ordering::SeqCst);
+        session = next;
+    }
+    for reader in readers {
+        assert!(reader.await.expect("no stale read") > 0);
+    }
+}
+
+on_both!(
+    what_another_process_changes_is_read_at_once,
+    what_one_caller_read_is_not_there_for_another,
+    what_is_asked_together_is_told_apart,
+    whoever_reads_after_a_write_was_answered_sees_it,
+);
