@@ -8,11 +8,13 @@
 //!
 //! Only keys that are good are remembered, and by all that is shown of them: a wrong secret is another
 //! key than the true one. Wrong, revoked, expired and unknown ones cost a look-up each time, and so
-//! cannot be told apart by how long that takes; nor does guessing fill the memory.
+//! cannot be told apart by how long that takes; nor does guessing fill the memory. A directory may know
+//! without looking that nothing has changed since it said no.
 
 use std::{
     collections::HashMap,
     mem,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,6 +24,7 @@ use domain::{
     ApiKey, KeyId, Timestamp,
     ports::{Environment, KeyDirectory, PortError, PortResult, ShownKey},
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::watch;
 
 /// What is older is not believed.
@@ -50,6 +53,14 @@ type Answer = Result<Option<Arc<ApiKey>>, Arc<PortError>>;
 
 /// Where an answer will be, once there is one.
 type Landing = watch::Receiver<Option<Answer>>;
+
+/// What is known of a key that is shown.
+enum Known {
+    Key(Arc<ApiKey>),
+    Flying(Landing),
+    /// Nothing, but this look-up will tell.
+    Begun(Landing, BoxFuture<'static, ()>),
+}
 
 /// A look-up under way: one for all who ask for the same key meanwhile.
 struct Flight {
@@ -87,8 +98,16 @@ impl HotKeys {
 impl KeyDirectory for HotKeys {
     async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         let landing = match self.inner.look(shown, now) {
-            Ok(key) => return Ok(Some((*key).clone())),
-            Err(landing) => landing,
+            Known::Key(key) => return Ok(Some((*key).clone())),
+            Known::Flying(landing) => landing,
+            Known::Begun(landing, mut flight) => {
+                // Most are over at once, and need no task. If it dies, those who wait hear of it.
+                let outcome = AssertUnwindSafe(&mut flight).catch_unwind().now_or_never();
+                if outcome.is_none() {
+                    tokio::spawn(flight);
+                }
+                landing
+            }
         };
         match answer(landing).await {
             Some(Ok(key)) => Ok(key.map(|key| (*key).clone())),
@@ -108,35 +127,43 @@ impl KeyDirectory for HotKeys {
 }
 
 impl Inner {
-    /// The key, or where to wait for word of it.
-    fn look(self: &Arc<Self>, shown: &ShownKey, now: Timestamp) -> Result<Arc<ApiKey>, Landing> {
+    fn look(self: &Arc<Self>, shown: &ShownKey, now: Timestamp) -> Known {
         let face = face(shown);
         let mut held = self.shelf();
         if let Some((key, fresh)) = held.known(&face, now) {
             if !fresh && held.under_way(&face, now).is_none() {
                 // Nobody waits for it.
-                drop(self.fly(&mut held, shown, now));
+                let (_, flight) = self.fly(&mut held, shown, now);
+                tokio::spawn(flight);
             }
-            return Ok(key);
+            return Known::Key(key);
         }
-        let landing = held.under_way(&face, now);
-        Err(landing.unwrap_or_else(|| self.fly(&mut held, shown, now)))
+        if let Some(landing) = held.under_way(&face, now) {
+            return Known::Flying(landing);
+        }
+        let (landing, flight) = self.fly(&mut held, shown, now);
+        Known::Begun(landing, flight)
     }
 
-    /// Begins a look-up, in a task of its own: it serves others than the one who began it.
-    fn fly(self: &Arc<Self>, held: &mut Shelf, shown: &ShownKey, now: Timestamp) -> Landing {
+    /// Begins a look-up. It serves others than the one who began it, and must be seen to its end.
+    fn fly(
+        self: &Arc<Self>,
+        held: &mut Shelf,
+        shown: &ShownKey,
+        now: Timestamp,
+    ) -> (Landing, BoxFuture<'static, ()>) {
         let (landed, landing) = watch::channel(None);
         let (face, shown) = (face(shown), shown.clone());
         let number = held.begin(face, now, landing.clone());
         let inner = Arc::clone(self);
-        tokio::spawn(async move {
+        let flight = async move {
             let answer = inner.directory.find(&shown, now).await;
             let answer = answer.map(|key| key.map(Arc::new)).map_err(Arc::new);
             let now = inner.environment.now();
             inner.shelf().land(face, number, &answer, now);
             landed.send_replace(Some(answer));
-        });
-        landing
+        };
+        (landing, flight.boxed())
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
