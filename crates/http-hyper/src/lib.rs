@@ -58,6 +58,7 @@ mod request_id;
 mod routes;
 mod server;
 mod service;
+mod tally;
 mod throttle;
 pub mod wire;
 

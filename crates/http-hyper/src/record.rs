@@ -12,10 +12,7 @@ use std::{
 use domain::{Actor, Caller, Error};
 use hyper::{Method, StatusCode};
 
-use crate::{problem::Problem, reply::Reply, request_id::RequestId};
-
-const REQUESTS: &str = "berth_http_requests_total";
-const DURATION: &str = "berth_http_request_duration_seconds";
+use crate::{problem::Problem, reply::Reply, request_id::RequestId, tally::Tally};
 
 /// What is learnt of a request while it is worked on.
 #[derive(Debug, Default)]
@@ -73,18 +70,24 @@ impl Notes {
 
 /// A request under way. Leaves its line when closed, and also when dropped before.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct Record<'a> {
     method: &'static str,
-    id: RequestId,
+    id: &'a RequestId,
     notes: Arc<Notes>,
+    tally: &'a Tally,
     since: Instant,
     closed: bool,
 }
 
-impl Record {
-    pub(crate) fn open(method: &Method, id: &RequestId, notes: Arc<Notes>) -> Self {
+impl<'a> Record<'a> {
+    pub(crate) fn open(
+        method: &Method,
+        id: &'a RequestId,
+        notes: Arc<Notes>,
+        tally: &'a Tally,
+    ) -> Self {
         let method = known(method);
-        Self { method, id: id.clone(), notes, since: Instant::now(), closed: false }
+        Self { method, id, notes, tally, since: Instant::now(), closed: false }
     }
 
     /// It ended with this reply, because of `problem` if it ended badly.
@@ -102,7 +105,7 @@ impl Record {
         let refused = self.notes.refused.get().copied();
         let (status, id) = (status.map(|status| status.as_u16()), self.id.as_str());
         let duration = self.since.elapsed();
-        count(route.operation, status, duration);
+        self.tally.count(route.operation, status, duration);
         let duration_ms = millis(duration);
         // The level is part of a line's static description, hence one macro and three uses of it.
         macro_rules! line {
@@ -133,7 +136,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for Record<'_> {
     fn drop(&mut self) {
         if !self.closed {
             self.write(None, 0, None);
@@ -171,13 +174,6 @@ fn known(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "OTHER",
     }
-}
-
-/// `operation` is empty for what no row answers, `status` for what nobody waited for.
-fn count(operation: &'static str, status: Option<u16>, duration: Duration) {
-    let status = status.map(|status| status.to_string()).unwrap_or_default();
-    metrics::counter!(REQUESTS, "operation" => operation, "status" => status).increment(1);
-    metrics::histogram!(DURATION, "operation" => operation).record(duration);
 }
 
 fn millis(duration: Duration) -> u64 {

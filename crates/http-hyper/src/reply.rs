@@ -31,6 +31,9 @@ pub(crate) const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 4] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
+/// Most bodies fit in this, in bytes, and need not be moved while they grow.
+const USUAL: usize = 1024;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -58,7 +61,8 @@ impl Reply {
 
     /// This JSON.
     pub(crate) fn json(status: StatusCode, view: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(view).map_err(Problem::internal)?;
+        let mut body = Vec::with_capacity(USUAL);
+        serde_json::to_writer(&mut body, view).map_err(Problem::internal)?;
         Ok(Self::of(status, "application/json", body))
     }
 

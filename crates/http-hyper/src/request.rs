@@ -30,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) input: Input,
     path: Parameters,
     once: Option<Arc<Once>>,
-    waiting: CancellationToken,
+    waiting: Arc<CancellationToken>,
 }
 
 /// What the caller says beyond the path.
@@ -101,7 +101,7 @@ impl Context {
         path: Parameters,
         input: Input,
         once: Option<Arc<Once>>,
-        waiting: CancellationToken,
+        waiting: Arc<CancellationToken>,
     ) -> Self {
         Self { app, headers: head.headers, caller, input, path, once, waiting }
     }

@@ -6,7 +6,7 @@ use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
-use ulid::Ulid;
+use ulid::{ULID_LEN, Ulid};
 
 /// Where it travels.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,8 +29,12 @@ impl RequestId {
 
     /// A new one.
     pub(crate) fn mint(environment: &dyn Environment) -> Self {
-        let text = format!("req_{}", Ulid(environment.ulid()));
-        Self(HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("req_")))
+        let mut text = *b"req_01234567890123456789012345";
+        let (_, id) = text.split_at_mut(4);
+        let mut digits = [0; ULID_LEN];
+        Ulid(environment.ulid()).array_to_str(&mut digits);
+        id.copy_from_slice(&digits);
+        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("req_")))
     }
 
     pub(crate) fn value(&self) -> HeaderValue {

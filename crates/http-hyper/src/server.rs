@@ -48,7 +48,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Drained {
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     let connections = Arc::new(Semaphore::new(door.limits().connections));
-    let house = House { stop: stop.clone(), tasks: tasks.clone() };
+    let house = House { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
     let protocol = Arc::new(protocol(door.limits()));
     loop {
         // No place, no accept: whoever comes waits in the kernel's queue.
@@ -130,11 +130,13 @@ async fn attend(
     }
     let (activity, unread) = (Activity::none(), Arc::new(AtomicBool::new(false)));
     let io = TokioIo::new(Polite::new(stream, door.clone(), unread.clone()));
+    // Counted by this connection alone: what all of them count, processors take turns at.
+    let way = Arc::new((door.clone(), house.clone()));
     let answer = |request: Request<Incoming>| {
-        let (door, house, unread) = (door.clone(), house.clone(), unread.clone());
-        let under_way = activity.begin();
+        let (way, unread, under_way) = (way.clone(), unread.clone(), activity.begin());
         async move {
-            let (response, spent) = door.answer(request, &house).await;
+            let (door, house) = &*way;
+            let (response, spent) = door.answer(request, house).await;
             if !spent {
                 unread.store(true, Ordering::Relaxed);
             }

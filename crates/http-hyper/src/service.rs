@@ -23,6 +23,7 @@ use crate::{
     record::{Notes, Record},
     reply::{Body, ON_EVERY_ANSWER, Reply},
     request_id::{RequestId, X_REQUEST_ID},
+    tally::Tally,
 };
 
 /// What a listener answers, and how it words what goes wrong.
@@ -42,7 +43,7 @@ pub(crate) struct Visit {
     pub(crate) payload: Payload,
     pub(crate) notes: Arc<Notes>,
     /// Ends when the service stops, or nobody waits any more for an answer that is made all the same.
-    pub(crate) waiting: CancellationToken,
+    pub(crate) waiting: Arc<CancellationToken>,
 }
 
 impl Visit {
@@ -61,12 +62,13 @@ pub struct Door {
     environment: Arc<dyn Environment>,
     limits: Arc<Limits>,
     room: Arc<Semaphore>,
+    tally: Arc<Tally>,
 }
 
 /// What of a running server a request touches.
 #[derive(Clone, Debug)]
 pub(crate) struct House {
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Arc<CancellationToken>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -77,7 +79,7 @@ impl Door {
         limits: Limits,
     ) -> Self {
         let room = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
-        Self { site, environment, limits: Arc::new(limits), room }
+        Self { site, environment, limits: Arc::new(limits), room, tally: Arc::default() }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -94,7 +96,7 @@ impl Door {
         let id = RequestId::of(&head.headers, &*self.environment);
         let head_only = head.method == Method::HEAD;
         let notes = Arc::new(Notes::default());
-        let record = Record::open(&head.method, &id, notes.clone());
+        let record = Record::open(&head.method, &id, notes.clone(), &self.tally);
         let visit = Visit {
             head,
             payload: Payload::new(incoming, &self.limits),
@@ -131,9 +133,10 @@ impl Door {
             drop(room);
             answer.map(|answer| (answer.unwrap_or_else(panicked), visit.payload.is_spent()))
         } else {
-            visit.waiting = house.stop.child_token();
+            let waiting = house.stop.child_token();
+            visit.waiting = Arc::new(waiting.clone());
             // Dropped with this wait, whatever ends it.
-            let _waiting = visit.waiting.clone().drop_guard();
+            let _waiting = waiting.drop_guard();
             let (site, span) =
                 (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
             let work = async move {

@@ -1,0 +1,52 @@
+//! How many requests there were, and how long they took, for whoever collects the metrics.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use metrics::{Counter, Histogram};
+
+const REQUESTS: &str = "berth_http_requests_total";
+const DURATION: &str = "berth_http_request_duration_seconds";
+
+/// What requests are told apart by: the operation, empty for what no row answers, and the status, none
+/// for what nobody waited for.
+type Kind = (&'static str, Option<u16>);
+
+/// Where each kind is counted, once it was looked up. There are as many kinds as operations and statuses.
+#[derive(Default)]
+pub(crate) struct Tally(RwLock<HashMap<Kind, (Counter, Histogram)>>);
+
+impl Tally {
+    /// One more.
+    pub(crate) fn count(&self, operation: &'static str, status: Option<u16>, duration: Duration) {
+        let kind = (operation, status);
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((requests, durations)) = known.get(&kind) {
+            requests.increment(1);
+            durations.record(duration);
+            return;
+        }
+        drop(known);
+        let (requests, durations) = handles(kind);
+        requests.increment(1);
+        durations.record(duration);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(kind, (requests, durations));
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tally").finish_non_exhaustive()
+    }
+}
+
+fn handles((operation, status): Kind) -> (Counter, Histogram) {
+    let status = status.map(|status| status.to_string()).unwrap_or_default();
+    let requests = metrics::counter!(REQUESTS, "operation" => operation, "status" => status);
+    (requests, metrics::histogram!(DURATION, "operation" => operation))
+}
