@@ -9,6 +9,7 @@ mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
+mod log_fields;
 mod metrics;
 mod readiness;
 mod router;

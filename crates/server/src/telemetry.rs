@@ -14,7 +14,10 @@ use anyhow::{Context, Result, anyhow};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    log_fields::Plain,
+};
 
 /// How long lines are gathered while there are many.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -38,7 +41,8 @@ pub(crate) fn start(log: &Log, filter: &str) -> Result<()> {
     let stderr = fmt::layer().with_writer(writer);
     let started = match log.format {
         LogFormat::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
-        LogFormat::Text => registry.with(stderr.with_ansi(io::stderr().is_terminal())).try_init(),
+        LogFormat::Text if io::stderr().is_terminal() => registry.with(stderr).try_init(),
+        LogFormat::Text => registry.with(stderr.with_ansi(false).fmt_fields(Plain)).try_init(),
     };
     started.map_err(|error| anyhow!("the log cannot be started: {error}"))?;
     *WRITING.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
