@@ -86,6 +86,15 @@ impl Load {
 }
 
 impl Outcome {
+    /// Of answers that took so long, in any order.
+    pub(super) fn of(latencies: Vec<Duration>, duration: Duration) -> Result<Self> {
+        let nanos = |latency: Duration| u32::try_from(latency.as_nanos()).unwrap_or(u32::MAX);
+        let mut latencies: Vec<_> = latencies.into_iter().map(nanos).collect();
+        ensure!(!latencies.is_empty(), "no answer at all");
+        latencies.sort_unstable();
+        Ok(Self { latencies, duration })
+    }
+
     /// Answers in a second.
     pub(super) fn rate(&self) -> f64 {
         f64::from(self.count()) / self.duration.as_secs_f64()
@@ -125,13 +134,11 @@ async fn ask(load: Arc<Load>, duration: Duration) -> Result<Outcome> {
     if let Some(first) = failures.first() {
         bail!("{} of {} connections failed; one: {first:#}", failures.len(), load.connections);
     }
-    ensure!(!latencies.is_empty(), "no answer at all");
-    latencies.sort_unstable();
-    Ok(Outcome { latencies, duration })
+    Outcome::of(latencies, duration)
 }
 
 /// Until the time is up; an answer after it no longer counts.
-async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Result<Vec<u32>> {
+async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Result<Vec<Duration>> {
     let (mut latencies, mut buffer) = (Vec::new(), vec![0; LONGEST]);
     loop {
         let began = Instant::now();
@@ -148,8 +155,7 @@ async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Resu
         }
         let answered = Instant::now();
         if answered <= end {
-            let latency = answered.duration_since(began).as_nanos();
-            latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));
+            latencies.push(answered.duration_since(began));
         }
     }
 }
