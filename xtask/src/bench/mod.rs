@@ -6,6 +6,7 @@
 
 mod aim;
 mod bare;
+mod busy;
 mod chapter;
 mod dice;
 mod duel;

@@ -10,7 +10,7 @@ use super::{
     chapter::{Chapter, Table},
     load::{Load, Outcome},
     processor,
-    spread::{Spread, number},
+    spread::{Spread, float, number},
     waiting::{Nodeless, WAITING},
 };
 
@@ -80,7 +80,7 @@ fn chapter(alone: &[Turn], beside: &[Turn], idle: Vec<f64>) -> Result<Chapter> {
         "p99, ms",
         "processor, µs/request",
     ]);
-    let waiting = number(super::spread::float(WAITING as u64), 0);
+    let waiting = number(float(WAITING as u64), 0);
     let ratio = |turns: &[Turn]| {
         let pairs = turns.iter().zip(alone);
         Spread::of(pairs.map(|(turn, alone)| turn.rate / alone.rate)).context("no rounds")
