@@ -207,6 +207,8 @@ pub(crate) enum Measure {
     Memory,
     /// How many requests for a session are answered, beside hyper alone.
     Get,
+    /// How long answers take at half of the load, beside hyper alone.
+    Latency,
     /// Whether those who wait are in the way of those who ask.
     Waits,
     /// How many sessions are made and deleted, beside what the disk takes.
@@ -224,6 +226,7 @@ impl Measure {
             Self::Start => "start",
             Self::Memory => "memory",
             Self::Get => "get",
+            Self::Latency => "latency",
             Self::Waits => "waits",
             Self::Writes => "writes",
             Self::Isolation => "isolation",

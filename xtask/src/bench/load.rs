@@ -6,7 +6,7 @@
 //! so hide half of every difference. This one sends prepared bytes and compares what comes back.
 //!
 //! A connection asks again when it was answered (a closed loop): latencies are those of a server as
-//! busy as so many connections keep it, not of a given rate of requests.
+//! busy as so many connections keep it, not of a given rate of requests; for that there is `paced`.
 
 use std::{
     net::SocketAddr,
@@ -107,7 +107,12 @@ impl Outcome {
 
     /// So many of a hundred answers came at least this fast.
     pub(super) fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
+        self.permille(percent * 10)
+    }
+
+    /// So many of a thousand answers came at least this fast.
+    pub(super) fn permille(&self, permille: usize) -> Duration {
+        let rank = (self.latencies.len() * permille).div_ceil(1000).max(1);
         let latency = self.latencies.get(rank - 1).copied().unwrap_or_default();
         Duration::from_nanos(latency.into())
     }
@@ -212,5 +217,6 @@ mod tests {
         let outcome = Outcome { latencies: (1..=200).collect(), duration: Duration::from_secs(1) };
         let nanos = |percent| outcome.percentile(percent).as_nanos();
         assert_eq!((nanos(50), nanos(99), nanos(100)), (100, 198, 200));
+        assert_eq!(outcome.permille(996).as_nanos(), 200);
     }
 }

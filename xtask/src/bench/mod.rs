@@ -13,11 +13,13 @@ mod duel;
 mod forged;
 mod get;
 mod isolation;
+mod latency;
 mod line;
 mod lists;
 mod load;
 mod machine;
 mod memory;
+mod paced;
 mod page;
 mod processor;
 mod refusals;
@@ -61,10 +63,11 @@ struct Stand {
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 7] = [
+const ALL: [(Measure, Taken); 8] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Get, get::measure),
+    (Measure::Latency, latency::measure),
     (Measure::Waits, waits::measure),
     (Measure::Writes, writes::measure),
     (Measure::Isolation, isolation::measure),
