@@ -164,6 +164,7 @@ fn method() -> String {
          disk with the journal WAL and `synchronous=FULL`, as berth's file has them: SQLite lets one at a \
          time write. *PostgreSQL alone* is `pgbench` inserting rows of {ROW} bytes likewise over as many \
          connections as berth is asked on; the server has `fsync` on, and commits of several connections \
-         share a flush. Berth writes a row and an event each time, with their indices."
+         share a flush. Berth keeps ten connections to it at most, and writes a row and an event in a \
+         transaction each time, with their indices."
     )
 }
