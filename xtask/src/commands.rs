@@ -166,7 +166,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) dry: bool,
     /// Build nothing and write nothing: release builds of berth, berth-gateway (with feature `sim`),
-    /// whatsapp-sim and xtask are in this folder; for `lists` also store-diesel's example `seed`.
+    /// whatsapp-sim and xtask are in this folder; for `start` and `lists` also store-diesel's example `seed`.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
     #[command(flatten)]
@@ -207,6 +207,12 @@ pub(crate) enum Measure {
     Memory,
     /// How many requests for a session are answered, beside hyper alone.
     Get,
+    /// How long answers take at half of the load, beside hyper alone.
+    Latency,
+    /// Whether those who wait are in the way of those who ask.
+    Waits,
+    /// How many sessions are made and deleted, beside what the disk takes.
+    Writes,
     /// Whether refusals can be told apart by their time; fails when they can.
     Isolation,
     /// What lists cost at a million sessions; fails when a deep page costs more than a first one.
@@ -220,6 +226,9 @@ impl Measure {
             Self::Start => "start",
             Self::Memory => "memory",
             Self::Get => "get",
+            Self::Latency => "latency",
+            Self::Waits => "waits",
+            Self::Writes => "writes",
             Self::Isolation => "isolation",
             Self::Lists => "lists",
         }

@@ -35,16 +35,27 @@ pub(crate) struct Cluster {
     owner: Option<(u32, u32)>,
     port: u16,
     password: String,
+    durable: bool,
 }
 
 impl Cluster {
-    /// Makes and starts one.
+    /// Makes and starts one that does not wait for the disk: its data outlives a killed server, and only a
+    /// power cut would hurt, after which nobody looks.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_as(false)
+    }
+
+    /// Makes and starts one that keeps what it has committed as one in real use does.
+    pub(crate) fn start_durable() -> Result<Self> {
+        Self::start_as(true)
+    }
+
+    fn start_as(durable: bool) -> Result<Self> {
         let bin = find_programs()?;
         let owner = if rustix::process::geteuid().is_root() { Some(lent_user()?) } else { None };
         let folder = Folder::new("postgres")?;
-        let mut cluster =
-            Self { server: None, folder, bin, owner, port: 0, password: random_hex(16)? };
+        let password = random_hex(16)?;
+        let mut cluster = Self { server: None, folder, bin, owner, port: 0, password, durable };
         cluster.init()?;
         for _ in 0..TRIES {
             cluster.port = ports::free()?;
@@ -63,7 +74,7 @@ impl Cluster {
 
     /// Makes a database and answers its URL.
     pub(crate) fn create_database(&self, name: &str) -> Result<String> {
-        self.query(&format!("CREATE DATABASE {name}"))?;
+        self.query("postgres", &format!("CREATE DATABASE {name}"))?;
         Ok(self.url(name))
     }
 
@@ -106,11 +117,12 @@ impl Cluster {
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "max_connections=400",
-            "fsync=off", // outlives a killed server; only a power cut would hurt, and then nobody looks
-            "full_page_writes=off",
             "log_min_messages=warning",
         ] {
             command.args(["-c", setting]);
+        }
+        if !self.durable {
+            command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         let server = Process::spawn("PostgreSQL", &mut command, Some(&log))?;
         let mut server = server.ending_by(Signal::INT);
@@ -118,16 +130,17 @@ impl Cluster {
             if server.must_run().is_err() {
                 return Ok(Some(Err(server.must_run())));
             }
-            Ok(self.query("SELECT 1").ok().map(Ok))
+            Ok(self.query("postgres", "SELECT 1").ok().map(Ok))
         })?
         .or_else(|ended: Result<()>| ended)?;
         self.server = Some(server);
         Ok(())
     }
 
-    fn query(&self, sql: &str) -> Result<()> {
+    /// Has one of its databases do this; what comes of it is not answered.
+    pub(crate) fn query(&self, database: &str, sql: &str) -> Result<()> {
         let mut psql = Command::new(self.program("psql"));
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--dbname", &self.url("postgres")]);
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--dbname", &self.url(database)]);
         workspace::answer(psql.args(["--command", sql])).map(drop)
     }
 

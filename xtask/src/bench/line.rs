@@ -74,14 +74,33 @@ pub(super) fn request(
     path: &str,
     credential: Option<&Credential>,
 ) -> Vec<u8> {
+    request_with(method, address, path, credential, None)
+}
+
+/// The same, with a body of JSON.
+pub(super) fn request_with(
+    method: &str,
+    address: SocketAddr,
+    path: &str,
+    credential: Option<&Credential>,
+    body: Option<&str>,
+) -> Vec<u8> {
     let header = credential.map(Credential::header);
     let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-    format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{header}{length}\r\n").into_bytes()
+    let about = match body {
+        Some(body) => {
+            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+        }
+        None if method == "POST" => "Content-Length: 0\r\n".to_owned(),
+        None => String::new(),
+    };
+    let body = body.unwrap_or_default();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{header}{about}\r\n");
+    (head + body).into_bytes()
 }
 
 /// How long the answer will be that begins like this, if its head is whole.
-fn whole(answer: &[u8]) -> Result<Option<usize>> {
+pub(super) fn whole(answer: &[u8]) -> Result<Option<usize>> {
     let Some(head) = head_of(answer) else { return Ok(None) };
     let text = std::str::from_utf8(&answer[..head]).context("a head that is no text")?;
     let mut lines = text.split("\r\n").filter_map(|line| line.split_once(':'));

@@ -4,7 +4,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::PathBuf,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -18,15 +17,13 @@ use super::{
     dice::Dice,
     line::{Line, request},
     processor,
+    seeded::{self, Size},
     spread::{float, number},
 };
-use crate::{
-    client::Credential, exchange, postgres::Cluster, programs::SEED, sessions, stack::Stack,
-    workspace,
-};
+use crate::{client::Credential, exchange, postgres::Cluster, sessions, stack::Stack};
 
 /// What `seed` is told besides the number of sessions: organizations, and the part of the largest.
-const SMALL: (usize, usize, usize) = (1_000, 10, 600);
+const SMALL: Size = (1_000, 10, 600);
 const ORGANIZATIONS: usize = 1_000;
 /// In a hundred, so that there is a page 1,000.
 const LARGEST: usize = 6;
@@ -142,16 +139,11 @@ fn row(database: &str, name: &str, took: &[Took; 2]) -> Vec<String> {
 }
 
 impl Side {
-    fn start(stand: &Stand, url: &str, size: (usize, usize, usize)) -> Result<Self> {
-        let (sessions, organizations, largest) = size;
-        println!("  seeding {sessions} sessions of {organizations} organizations");
-        let mut seed = Command::new(stand.programs.program(SEED));
-        seed.arg(url).args([sessions, organizations, largest].map(|count| count.to_string()));
+    fn start(stand: &Stand, url: &str, size: Size) -> Result<Self> {
         let began = Instant::now();
-        let found: Value = serde_json::from_str(&workspace::answer(&mut seed)?)?;
+        let found = seeded::fill(stand, url, size)?;
         let seeding = began.elapsed();
-        ensure!(workspace::answer(&mut seed).is_err(), "it seeds what holds somebody's sessions");
-        let (name, logs) = (format!("bench-{sessions}"), stand.scratch.path());
+        let (name, logs) = (format!("bench-{}", size.0), stand.scratch.path());
         let quiet = [("BERTH_LOG", "warn".to_owned())];
         let stack = Stack::start(&stand.programs, &name, logs, Some(url.to_owned()), &quiet)?;
         let organization = found["organization"].as_str().context("seed names no organization")?;

@@ -6,7 +6,7 @@
 //! so hide half of every difference. This one sends prepared bytes and compares what comes back.
 //!
 //! A connection asks again when it was answered (a closed loop): latencies are those of a server as
-//! busy as so many connections keep it, not of a given rate of requests.
+//! busy as so many connections keep it, not of a given rate of requests; for that there is `paced`.
 
 use std::{
     net::SocketAddr,
@@ -86,6 +86,15 @@ impl Load {
 }
 
 impl Outcome {
+    /// Of answers that took so long, in any order.
+    pub(super) fn of(latencies: Vec<Duration>, duration: Duration) -> Result<Self> {
+        let nanos = |latency: Duration| u32::try_from(latency.as_nanos()).unwrap_or(u32::MAX);
+        let mut latencies: Vec<_> = latencies.into_iter().map(nanos).collect();
+        ensure!(!latencies.is_empty(), "no answer at all");
+        latencies.sort_unstable();
+        Ok(Self { latencies, duration })
+    }
+
     /// Answers in a second.
     pub(super) fn rate(&self) -> f64 {
         f64::from(self.count()) / self.duration.as_secs_f64()
@@ -98,7 +107,12 @@ impl Outcome {
 
     /// So many of a hundred answers came at least this fast.
     pub(super) fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
+        self.permille(percent * 10)
+    }
+
+    /// So many of a thousand answers came at least this fast.
+    pub(super) fn permille(&self, permille: usize) -> Duration {
+        let rank = (self.latencies.len() * permille).div_ceil(1000).max(1);
         let latency = self.latencies.get(rank - 1).copied().unwrap_or_default();
         Duration::from_nanos(latency.into())
     }
@@ -125,13 +139,11 @@ async fn ask(load: Arc<Load>, duration: Duration) -> Result<Outcome> {
     if let Some(first) = failures.first() {
         bail!("{} of {} connections failed; one: {first:#}", failures.len(), load.connections);
     }
-    ensure!(!latencies.is_empty(), "no answer at all");
-    latencies.sort_unstable();
-    Ok(Outcome { latencies, duration })
+    Outcome::of(latencies, duration)
 }
 
 /// Until the time is up; an answer after it no longer counts.
-async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Result<Vec<u32>> {
+async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Result<Vec<Duration>> {
     let (mut latencies, mut buffer) = (Vec::new(), vec![0; LONGEST]);
     loop {
         let began = Instant::now();
@@ -148,8 +160,7 @@ async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Resu
         }
         let answered = Instant::now();
         if answered <= end {
-            let latency = answered.duration_since(began).as_nanos();
-            latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));
+            latencies.push(answered.duration_since(began));
         }
     }
 }
@@ -206,5 +217,6 @@ mod tests {
         let outcome = Outcome { latencies: (1..=200).collect(), duration: Duration::from_secs(1) };
         let nanos = |percent| outcome.percentile(percent).as_nanos();
         assert_eq!((nanos(50), nanos(99), nanos(100)), (100, 198, 200));
+        assert_eq!(outcome.permille(996).as_nanos(), 200);
     }
 }

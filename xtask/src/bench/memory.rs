@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
     Stand,
+    aim::Aim,
+    busy::Busy,
     chapter::{Chapter, Table},
     resident::Resident,
     spread::{float, number},
@@ -30,6 +32,9 @@ const SESSIONS: usize = 100;
 /// So many link at the same time.
 const SIDE_BY_SIDE: usize = 8;
 
+/// `berth` with nothing to do, in kB.
+const IDLE: Aim = Aim::AtMost(20.0 * 1024.0);
+
 /// Both programs at a moment.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
@@ -39,6 +44,8 @@ struct Pair {
 
 /// Takes the figures.
 pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
+    // By itself: a second `berth` would halve what is proportional.
+    let busy = Busy::look(stand)?;
     let mut stack = Stack::start(&stand.programs, "bench-memory", stand.scratch.path(), None, &[])?;
     let idle = Pair::settled(&stack)?;
     println!("  linking {SESSIONS} sessions");
@@ -55,7 +62,12 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     all_connected(&phones)?;
     let back = began.elapsed();
     let anew = Pair::settled(&stack)?;
-    Ok(chapter(&idle, &linked, &anew, &disk, [linking, back]))
+    let mut chapter = chapter(&idle, &linked, &anew, &disk, [linking, back]);
+    for (moment, held) in busy.moments() {
+        chapter.table.row(row(format!("berth, {moment}"), held));
+    }
+    chapter.findings.extend(busy.findings());
+    Ok(chapter)
 }
 
 impl Pair {
@@ -137,14 +149,17 @@ fn chapter(idle: &Pair, linked: &Pair, anew: &Pair, disk: &Disk, took: [Duration
     let again = format!("{SESSIONS} linked, after a restart");
     for (state, pair) in [("idle", idle), (&many, linked), (&again, anew)] {
         for (program, held) in [("berth", pair.berth), ("berth-gateway", pair.gateway)] {
-            let figures = [held.all, held.proportional, held.anonymous, held.peak];
-            let [all, proportional, anonymous, peak] = figures.map(|kb| number(float(kb), 0));
-            let name = format!("{program}, {state}");
-            table.row([name, all, proportional, anonymous, peak]);
+            table.row(row(format!("{program}, {state}"), held));
         }
     }
     let findings = findings(idle, linked, anew, disk, took);
     Chapter { title: "Memory", method: method(), table, findings, broken: Vec::new() }
+}
+
+fn row(name: String, held: Resident) -> [String; 5] {
+    let figures = [held.all, held.proportional, held.anonymous, held.peak];
+    let [all, proportional, anonymous, peak] = figures.map(|kb| number(float(kb), 0));
+    [name, all, proportional, anonymous, peak]
 }
 
 fn findings(
@@ -160,7 +175,9 @@ fn findings(
     };
     let share = |bytes: u64| number(float(bytes) / sessions / 1024.0, 0);
     let [linking, back] = took.map(|took| number(took.as_secs_f64(), 1));
+    let alone = float(idle.berth.all);
     vec![
+        IDLE.judge(alone, &format!("`berth` with nothing to do holds {} kB", number(alone, 0)), 0),
         format!(
             "A linked session costs the gateway {} kB resident ({} kB anonymous) after linking, and \
              {} kB ({} kB) after a restart.",
@@ -190,6 +207,9 @@ fn method() -> String {
          over the API, each to a phone of its own; then `berth` is stopped and started, so that what \
          linking left behind is gone. Each figure is read when it no longer changes. *Resident* counts \
          shared pages whole, *proportional* divides them among those who share them, *anonymous* is the \
-         program's own data."
+         program's own data, and *most so far* the most that ever was resident. The last rows are of \
+         another `berth`, which has no node: it is asked for a session as fast as it answers for ten seconds, \
+         a request after the other on each connection; then others wait for QR codes that do not come; and \
+         each time once more when they have gone."
     )
 }

@@ -4,27 +4,37 @@
 //! A tool built without optimisation would measure itself. So `bench` builds everything for release,
 //! this tool included, and lets that one measure.
 
+mod aim;
 mod bare;
+mod busy;
 mod chapter;
 mod dice;
 mod duel;
 mod forged;
 mod get;
 mod isolation;
+mod latency;
 mod line;
 mod lists;
 mod load;
 mod machine;
 mod memory;
+mod paced;
 mod page;
 mod processor;
 mod refusals;
 mod resident;
+mod seeded;
+mod served;
 mod spread;
+mod sqlite;
 mod start;
 mod statements;
 mod target;
+mod waiting;
+mod waits;
 mod welch;
+mod writes;
 
 use std::process::{Command, ExitCode};
 
@@ -53,19 +63,24 @@ struct Stand {
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 5] = [
+const ALL: [(Measure, Taken); 8] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Get, get::measure),
+    (Measure::Latency, latency::measure),
+    (Measure::Waits, waits::measure),
+    (Measure::Writes, writes::measure),
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),
 ];
 
 /// Builds everything for release and hands over to the tool that came of it.
 pub(crate) fn run(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
-    let programs = match &asked.programs {
-        Some(folder) => Programs::find(workspace, &Prebuilt { programs: Some(folder.clone()) })?,
-        None => Programs::for_release(workspace, asked.measures(Measure::Lists))?,
+    let programs = if let Some(folder) = &asked.programs {
+        Programs::find(workspace, &Prebuilt { programs: Some(folder.clone()) })?
+    } else {
+        let seeded = [Measure::Start, Measure::Lists];
+        Programs::for_release(workspace, seeded.iter().any(|name| asked.measures(*name)))?
     };
     let mut tool = Command::new(programs.program(TOOL));
     tool.current_dir(&workspace.root).arg("bench-here").arg("--programs").arg(programs.folder());

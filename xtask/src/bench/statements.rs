@@ -1,5 +1,5 @@
-//! The yardstick of look-ups in PostgreSQL: the same statement, prepared, sent by `pgbench` over as many
-//! connections, with nothing in front of the database.
+//! The yardstick of PostgreSQL: one statement, prepared, sent by `pgbench` over as many connections, with
+//! nothing in front of the database.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{postgres::Cluster, workspace};
 pub(super) struct Statements {
     program: PathBuf,
     script: PathBuf,
-    variables: [String; 2],
+    variables: Vec<String>,
     database: String,
     connections: usize,
 }
@@ -27,11 +27,37 @@ impl Statements {
         (organization, session): (&str, &str),
         connections: usize,
     ) -> Result<Self> {
-        let script = stand.scratch.path().join("one-session.sql");
         // Variables become parameters of the prepared statement.
         let text = "SELECT * FROM sessions WHERE organization = :organization AND id = :id;\n";
+        let variables = vec![format!("organization={organization}"), format!("id={session}")];
+        Self::new(stand, (cluster, database), ("one-session.sql", text), variables, connections)
+    }
+
+    /// Commits one row of `bytes` after the other, to a new table in a database that has none.
+    pub(super) fn one_row(
+        stand: &Stand,
+        cluster: &Cluster,
+        database: &str,
+        bytes: usize,
+        connections: usize,
+    ) -> Result<Self> {
+        let table = "CREATE TABLE alone (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+                     body text NOT NULL)";
+        cluster.query(database, table)?;
+        let text = "INSERT INTO alone (body) VALUES (:body);\n";
+        let variables = vec![format!("body={}", "x".repeat(bytes))];
+        Self::new(stand, (cluster, database), ("one-row.sql", text), variables, connections)
+    }
+
+    fn new(
+        stand: &Stand,
+        (cluster, database): (&Cluster, &str),
+        (name, text): (&str, &str),
+        variables: Vec<String>,
+        connections: usize,
+    ) -> Result<Self> {
+        let script = stand.scratch.path().join(name);
         fs::write(&script, text)?;
-        let variables = [format!("organization={organization}"), format!("id={session}")];
         let (program, database) = (cluster.program("pgbench"), cluster.url(database));
         Ok(Self { program, script, variables, database, connections })
     }

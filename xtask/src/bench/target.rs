@@ -5,7 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{load::Load, processor, spread::Spread, statements::Statements};
+use super::{
+    load::{Load, Outcome},
+    processor,
+    spread::Spread,
+    sqlite::Sqlite,
+    statements::Statements,
+    writes::Writes,
+};
 
 /// Long enough for pools to fill and for code to be in the caches.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -27,8 +34,12 @@ pub(super) struct Target {
 enum Asked {
     /// Over HTTP; its process has this number.
     Http(u32, Load),
+    /// The same, to write.
+    Writes(u32, Writes),
     /// A database, by a program of its own.
     Database(Statements),
+    /// No server at all.
+    File(Sqlite),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,36 +63,32 @@ impl Target {
         Self { name, asked: Asked::Http(pid, load), rounds: Vec::new() }
     }
 
+    /// One whose process is `pid`, and that is written to.
+    pub(super) fn writes(name: &'static str, pid: u32, writes: Writes) -> Self {
+        Self { name, asked: Asked::Writes(pid, writes), rounds: Vec::new() }
+    }
+
     /// A database without anything in front of it.
     pub(super) fn database(name: &'static str, statements: Statements) -> Self {
         Self { name, asked: Asked::Database(statements), rounds: Vec::new() }
     }
 
-    fn warm_up(&self) -> Result<()> {
-        match &self.asked {
-            Asked::Http(_, load) => load.run(WARM_UP).map(drop),
-            Asked::Database(statements) => statements.run(WARM_UP).map(drop),
-        }
+    /// A file without any server.
+    pub(super) fn file(name: &'static str, file: Sqlite) -> Self {
+        Self { name, asked: Asked::File(file), rounds: Vec::new() }
     }
 
     fn round(&mut self) -> Result<()> {
-        let (pid, load) = match &self.asked {
-            Asked::Http(pid, load) => (*pid, load),
-            Asked::Database(statements) => {
-                let rate = statements.run(ROUND)?;
-                self.rounds.push(Round { rate, http: None });
-                return Ok(());
-            }
-        };
-        let before = processor::time_of(pid)?;
-        let outcome = load.run(ROUND).context(self.name)?;
-        let used = processor::time_of(pid)?.saturating_sub(before);
-        let http = Http {
+        let pid = self.asked.process();
+        let before = pid.map(processor::time_of).transpose()?.unwrap_or_default();
+        let (rate, outcome) = self.asked.run(ROUND).context(self.name)?;
+        let used = pid.map(processor::time_of).transpose()?.unwrap_or_default();
+        let http = outcome.map(|outcome| Http {
             half: outcome.percentile(50),
             most: outcome.percentile(99),
-            cost: used.as_secs_f64() * 1e6 / f64::from(outcome.count()),
-        };
-        self.rounds.push(Round { rate: outcome.rate(), http: Some(http) });
+            cost: used.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(outcome.count()),
+        });
+        self.rounds.push(Round { rate, http });
         Ok(())
     }
 
@@ -116,10 +123,31 @@ impl Target {
     }
 }
 
+impl Asked {
+    /// The server's process, if what it costs is known.
+    fn process(&self) -> Option<u32> {
+        match self {
+            Self::Http(pid, _) | Self::Writes(pid, _) => Some(*pid),
+            Self::Database(_) | Self::File(_) => None,
+        }
+    }
+
+    /// Answers in a second, and the answers themselves where they are seen one by one.
+    fn run(&self, duration: Duration) -> Result<(f64, Option<Outcome>)> {
+        let outcome = match self {
+            Self::Http(_, load) => load.run(duration)?,
+            Self::Writes(_, writes) => writes.run(duration)?,
+            Self::Database(statements) => return Ok((statements.run(duration)?, None)),
+            Self::File(file) => return Ok((file.run(duration)?, None)),
+        };
+        Ok((outcome.rate(), Some(outcome)))
+    }
+}
+
 /// Warms all of them up, then asks them in turn.
 pub(super) fn ask_in_turn(targets: &mut [Target]) -> Result<()> {
     for target in &*targets {
-        target.warm_up().with_context(|| format!("{}, warming up", target.name))?;
+        target.asked.run(WARM_UP).with_context(|| format!("{}, warming up", target.name))?;
     }
     for round in 1..=ROUNDS {
         for target in &mut *targets {

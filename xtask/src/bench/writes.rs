@@ -1,0 +1,170 @@
+//! Making and deleting sessions: how many commits berth acknowledges, beside how many the disk takes.
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde_json::Value;
+
+use super::{
+    Stand,
+    aim::Aim,
+    chapter::{Chapter, Table},
+    line::{Line, request, request_with},
+    load::Outcome,
+    spread::Spread,
+    sqlite::Sqlite,
+    statements::Statements,
+    target::{self, ROUNDS, Target},
+};
+use crate::{
+    client::{Api, Credential},
+    exchange,
+    postgres::Cluster,
+    sessions,
+    stack::Stack,
+};
+
+const CONNECTIONS: usize = 32;
+/// About as much as a session's row holds.
+const ROW: usize = 500;
+/// Of what the disk takes.
+const AIM: Aim = Aim::AtLeast(0.5);
+
+/// Connections that each make a session and delete it, over and over.
+#[derive(Debug)]
+pub(super) struct Writes {
+    address: SocketAddr,
+    credential: Credential,
+    connections: usize,
+}
+
+/// Takes the figures.
+pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
+    let cluster = Cluster::start_durable()?;
+    let berth = |name: &str, database: Option<String>| {
+        let logs = stand.scratch.path();
+        let stack = Stack::start(&stand.programs, name, logs, database, &[])?;
+        let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+        Ok::<_, anyhow::Error>((stack, api))
+    };
+    let (sqlite, sqlite_api) = berth("bench-sqlite", None)?;
+    let (postgres, postgres_api) =
+        berth("bench-postgres", Some(cluster.create_database("berth")?))?;
+    cluster.create_database("alone")?;
+    let statements = Statements::one_row(stand, &cluster, "alone", ROW, CONNECTIONS)?;
+    let file = Sqlite::one_row(&stand.scratch.path().join("alone.db"), ROW)?;
+    let target = |name, stack: &Stack, api: &Api| {
+        let pid = stack.berth_id().context("berth does not run")?;
+        Ok::<_, anyhow::Error>(Target::writes(name, pid, Writes::by(api, CONNECTIONS)?))
+    };
+    let mut targets = [
+        Target::file("SQLite alone", file),
+        target("berth on SQLite", &sqlite, &sqlite_api)?,
+        Target::database("PostgreSQL alone", statements),
+        target("berth on PostgreSQL", &postgres, &postgres_api)?,
+    ];
+    target::ask_in_turn(&mut targets)?;
+    chapter(&targets)
+}
+
+impl Writes {
+    fn by(api: &Api, connections: usize) -> Result<Self> {
+        let credential = api.credential().context("nobody writes without a key")?.clone();
+        Ok(Self { address: exchange::address(api.base())?, credential, connections })
+    }
+
+    /// Writes for so long. One answer that is none of a write, and all of it has failed.
+    pub(super) fn run(&self, duration: Duration) -> Result<Outcome> {
+        let end = Instant::now() + duration;
+        // A thread a connection: what is waited for is the disk, and that is long.
+        let latencies = thread::scope(|scope| {
+            let writers: Vec<_> =
+                (0..self.connections).map(|_| scope.spawn(move || self.write_until(end))).collect();
+            let mut all = Vec::new();
+            for writer in writers {
+                all.extend(writer.join().map_err(|_| anyhow!("a thread that writes panicked"))??);
+            }
+            Ok::<_, anyhow::Error>(all)
+        })?;
+        Outcome::of(latencies, duration)
+    }
+
+    /// How long each answer took that came in time. What was made is deleted in any case.
+    fn write_until(&self, end: Instant) -> Result<Vec<Duration>> {
+        let (mut line, mut latencies) = (Line::open(self.address)?, Vec::new());
+        let body = Some(r#"{"label":"bench"}"#);
+        let key = Some(&self.credential);
+        let create = request_with("POST", self.address, sessions::SESSIONS, key, body);
+        while Instant::now() < end {
+            let heard = line.ask(&create)?;
+            let text = String::from_utf8_lossy(heard.body);
+            ensure!(heard.status == 201, "made: {}: {text}", heard.status);
+            let made: Value = serde_json::from_str(&text)?;
+            let created = (Instant::now(), heard.took);
+            let id = made["id"].as_str().context("a session has an id")?;
+            let delete = request("DELETE", self.address, &sessions::path(id), key);
+            let heard = line.ask(&delete)?;
+            ensure!(heard.status == 204, "deleted: {}", heard.status);
+            let deleted = (Instant::now(), heard.took);
+            let in_time = [created, deleted].into_iter().filter(|(at, _)| *at <= end);
+            latencies.extend(in_time.map(|(_, took)| took));
+        }
+        Ok(latencies)
+    }
+}
+
+fn chapter(targets: &[Target; 4]) -> Result<Chapter> {
+    let mut table = Table::new([
+        "commits",
+        "a second",
+        "of the database alone",
+        "p50, ms",
+        "p99, ms",
+        "processor, µs/commit",
+    ]);
+    let shown = |spread: Option<Spread>, decimals| {
+        spread.map_or_else(String::new, |spread| format!("{spread:.decimals$}"))
+    };
+    let mut findings = Vec::new();
+    for pair in targets.chunks(2) {
+        let [alone, berth] = pair else { bail!("a target without its yardstick") };
+        for target in pair {
+            let ratio = target.rate_by(alone)?;
+            table.row([
+                target.name.to_owned(),
+                target.rate()?.to_string(),
+                format!("{:.2} ({})", ratio.median(), ratio.range(2)),
+                shown(target.half(), 2),
+                shown(target.most(), 2),
+                shown(target.cost(), 0),
+            ]);
+        }
+        let ratio = berth.rate_by(alone)?.median();
+        let sentence = format!("{}: {ratio:.2} of {}", berth.name, alone.name);
+        findings.push(AIM.judge(ratio, &sentence, 2));
+    }
+    let title = "Making and deleting sessions";
+    Ok(Chapter { title, method: method(), table, findings, broken: Vec::new() })
+}
+
+fn method() -> String {
+    format!(
+        "`POST /api/v1/sessions` and then `DELETE` of what it made, with a key, over and over on each of \
+         {CONNECTIONS} connections that stay open. Each of the two answers is counted as one commit, for \
+         neither is given before a commit is on the disk: 201 and 204, anything else fails the \
+         measurement. What berth commits beside (the session's retirement, which follows a deletion \
+         in the background) is not counted and is part of the price. Two seconds of warm-up, then {ROUNDS} \
+         rounds of four seconds, the four taking turns; shown are the median of the rounds and their \
+         range, and ratios are taken round by round. *SQLite alone* is one thread that inserts a row of \
+         {ROW} bytes by a prepared statement, each in a transaction of its own, into a file on the same \
+         disk with the journal WAL and `synchronous=FULL`, as berth's file has them: SQLite lets one at a \
+         time write. *PostgreSQL alone* is `pgbench` inserting rows of {ROW} bytes likewise over as many \
+         connections as berth is asked on; the server has `fsync` on, and commits of several connections \
+         share a flush. Berth keeps ten connections to it at most, and writes a row and an event in a \
+         transaction each time, with their indices."
+    )
+}
