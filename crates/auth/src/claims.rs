@@ -112,20 +112,35 @@ impl ClaimPaths {
     }
 }
 
-/// Refuses a token that is over or not yet begun, give or take the leeway.
-pub(crate) fn check_time(claims: &Value, now: Timestamp, leeway: Duration) -> Result<(), Cause> {
-    let not = "a time in the token is not a whole number of seconds";
-    let leeway = i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX);
-    let expires = second(claims.get("exp"), not)?.ok_or("the token has no expiry")?;
-    if now.millis().saturating_sub(leeway) >= expires {
-        return Err("the token has expired");
+/// When a token is in force, in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    begins: Option<i64>,
+    expires: i64,
+}
+
+impl Times {
+    /// What the claims say of it.
+    pub(crate) fn read(claims: &Value) -> Result<Self, Cause> {
+        let not = "a time in the token is not a whole number of seconds";
+        let expires = second(claims.get("exp"), not)?.ok_or("the token has no expiry")?;
+        let begins = second(claims.get("nbf"), not)?;
+        // Tells nothing that matters here, but a token that gets it wrong is not a token.
+        second(claims.get("iat"), not)?;
+        Ok(Self { begins, expires })
     }
-    let begins = second(claims.get("nbf"), not)?;
-    if begins.is_some_and(|begins| now.millis().saturating_add(leeway) < begins) {
-        return Err("the token is not valid yet");
+
+    /// Refuses a token that is over or not yet begun, give or take the leeway.
+    pub(crate) fn check(self, now: Timestamp, leeway: Duration) -> Result<(), Cause> {
+        let leeway = i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX);
+        if now.millis().saturating_sub(leeway) >= self.expires {
+            return Err("the token has expired");
+        }
+        if self.begins.is_some_and(|begins| now.millis().saturating_add(leeway) < begins) {
+            return Err("the token is not valid yet");
+        }
+        Ok(())
     }
-    // Tells nothing that matters here, but a token that gets it wrong is not a token.
-    second(claims.get("iat"), not).map(|_| ())
 }
 
 /// Refuses a token of another issuer, and one for another audience.

@@ -32,6 +32,12 @@ pub(crate) struct Jwks {
     _refresher: Option<AbortOnDropHandle<()>>,
 }
 
+/// A key and the set that it is in.
+pub(crate) struct Found {
+    pub(crate) set: Arc<KeySet>,
+    pub(crate) key: Arc<PublicKey>,
+}
+
 /// There is no key set to verify with.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no key set to verify login tokens with")]
@@ -77,7 +83,7 @@ impl Jwks {
 
     /// Whether there is a key set to verify with.
     pub(crate) fn is_loaded(&self) -> bool {
-        self.shelf.keys().is_some()
+        self.set().is_some()
     }
 
     /// The key of a token.
@@ -85,9 +91,9 @@ impl Jwks {
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Arc<PublicKey>, Refused> {
+    ) -> Result<Found, Refused> {
         let mut found = self.look(id, algorithm);
-        if matches!(found, Ok(Choice::Unknown) | Err(NoKeySet))
+        if matches!(found, Ok((_, Choice::Unknown)) | Err(NoKeySet))
             && let Some(ticket) = self.shelf.ask()
         {
             let mut served = self.shelf.served.subscribe();
@@ -97,15 +103,26 @@ impl Jwks {
             found = self.look(id, algorithm);
         }
         match found {
-            Ok(Choice::Key(key)) => Ok(key),
-            Ok(Choice::Unknown) => Err(Refused::Denied("the token's key is unknown")),
-            Ok(Choice::Refused(cause)) => Err(Refused::Denied(cause)),
+            Ok((set, Choice::Key(key))) => Ok(Found { set, key }),
+            Ok((_, Choice::Unknown)) => Err(Refused::Denied("the token's key is unknown")),
+            Ok((_, Choice::Refused(cause))) => Err(Refused::Denied(cause)),
             Err(error) => Err(Refused::Unavailable(error.into())),
         }
     }
 
-    fn look(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Choice, NoKeySet> {
-        Ok(self.shelf.keys().ok_or(NoKeySet)?.choose(id, algorithm))
+    /// The set to go by, unless it is too old, or there is none.
+    pub(crate) fn set(&self) -> Option<Arc<KeySet>> {
+        self.shelf.keys()
+    }
+
+    fn look(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<(Arc<KeySet>, Choice), NoKeySet> {
+        let set = self.set().ok_or(NoKeySet)?;
+        let choice = set.choose(id, algorithm);
+        Ok((set, choice))
     }
 }
 

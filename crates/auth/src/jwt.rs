@@ -2,8 +2,8 @@
 //!
 //! An ECDSA signature (r, s) has a twin, (r, n − s), that anybody can write and that is as good. JWS knows no
 //! rule against it, and half of all honest tokens have the higher s, so none is refused for it. That is
-//! harmless as long as nothing about a token but its signature is remembered by its text: whether a key made
-//! a signature is, and nothing else may be.
+//! harmless as long as what is remembered by a token's text is only what that very text says: the twin is
+//! verified and read for itself. Nothing may ever be forbidden by it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,13 +11,15 @@ use domain::{
     Caller,
     ports::{Environment, Refused},
 };
+use serde_json::Value;
 
 use crate::{
-    claims::{self, ClaimPaths},
+    claims::{self, ClaimPaths, Times},
     config::{Config, ConfigError},
     json,
-    jwks::Jwks,
-    token::{Cause, Token},
+    jwks::{Found, Jwks},
+    logins::{self, Digest, Login},
+    token::Token,
 };
 
 /// Verifies login tokens.
@@ -64,19 +66,35 @@ impl JwtVerifier {
 
     /// The caller behind a token.
     pub(crate) async fn verify(&self, text: &str) -> Result<Caller, Refused> {
+        let token = Token::bounded(text).map_err(Refused::Denied)?;
+        let digest = logins::digest(token);
+        let known = self.keys.set().and_then(|set| set.logins.known(&digest));
+        let login = match known {
+            Some(login) => login,
+            None => self.read(token, digest).await?,
+        };
+        login.caller(self.environment.now(), self.leeway).map_err(Refused::Denied)
+    }
+
+    /// Verifies a token, reads it, and remembers what it says with the set that has its key.
+    async fn read(&self, text: &str, digest: Digest) -> Result<Arc<Login>, Refused> {
         let token = Token::parse(text).map_err(Refused::Denied)?;
-        let key = self.keys.find(token.key_id.as_deref(), token.algorithm).await?;
+        let Found { set, key } = self.keys.find(token.key_id.as_deref(), token.algorithm).await?;
         if !key.verifies(token.message, token.signature, token.algorithm) {
             return Err(Refused::Denied("the token's signature is wrong"));
         }
-        self.read(&token.payload).map_err(Refused::Denied)
+        let claims = json::object(&token.payload).ok_or("the claims are not a JSON object");
+        let claims = claims.map_err(Refused::Denied)?;
+        let login = Arc::new(self.login(&claims));
+        set.logins.remember(digest, login.clone());
+        Ok(login)
     }
 
     /// What the claims say, now that they are known to be the issuer's.
-    fn read(&self, payload: &[u8]) -> Result<Caller, Cause> {
-        let claims = json::object(payload).ok_or("the claims are not a JSON object")?;
-        claims::check_time(&claims, self.environment.now(), self.leeway)?;
-        claims::check_origin(&claims, self.issuer.as_deref(), self.audience.as_deref())?;
-        self.claims.caller(&claims)
+    fn login(&self, claims: &Value) -> Login {
+        let (issuer, audience) = (self.issuer.as_deref(), self.audience.as_deref());
+        let meant = claims::check_origin(claims, issuer, audience);
+        let caller = meant.and_then(|()| self.claims.caller(claims));
+        Login { times: Times::read(claims), caller }
     }
 }

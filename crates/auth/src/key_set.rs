@@ -11,7 +11,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::verified::Verified;
+use crate::logins::Logins;
 
 /// More than any issuer publishes; the rest is ignored.
 const MOST_KEYS: usize = 100;
@@ -22,6 +22,8 @@ pub(crate) struct KeySet {
     keys: Vec<Arc<PublicKey>>,
     /// Why the others are not among them.
     ignored: Vec<String>,
+    /// What tokens say that the keys were found to have signed.
+    pub(crate) logins: Logins,
 }
 
 /// Why a text is not a key set.
@@ -111,8 +113,6 @@ pub(crate) struct PublicKey {
     /// The only algorithm it is for, when it says so.
     only: Option<Algorithm>,
     key: DecodingKey,
-    /// What it was found to have signed.
-    verified: Verified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +126,9 @@ enum Kind {
 impl PublicKey {
     /// Whether this key's owner made the signature.
     pub(crate) fn verifies(&self, message: &str, signature: &str, algorithm: Algorithm) -> bool {
-        let verify = || {
-            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm)
-                .unwrap_or(false)
-        };
-        self.fits(algorithm) && self.verified.or_verify((message, signature, algorithm), verify)
+        let verify = jsonwebtoken::crypto::verify;
+        self.fits(algorithm)
+            && verify(signature, message.as_bytes(), &self.key, algorithm).unwrap_or(false)
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
@@ -161,7 +159,7 @@ impl PublicKey {
             Some(Some(algorithm)) if kind.verifies(algorithm) => Some(algorithm),
             Some(_) => return Err("is for an algorithm we do not accept"),
         };
-        Ok(Self { id: common.key_id, kind, only, key, verified: Verified::default() })
+        Ok(Self { id: common.key_id, kind, only, key })
     }
 }
 

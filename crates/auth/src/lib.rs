@@ -26,10 +26,10 @@ mod jwks;
 mod jwt;
 mod key_set;
 mod key_text;
+mod logins;
 mod refresher;
 mod token;
 mod usage;
-mod verified;
 
 use std::sync::Arc;
 

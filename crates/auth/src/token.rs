@@ -37,12 +37,14 @@ pub(crate) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
+    /// A text that is not too long to look at.
+    pub(crate) fn bounded(text: &'a str) -> Result<&'a str, Cause> {
+        if text.len() > LONGEST { Err("the token is too long") } else { Ok(text) }
+    }
+
     /// Takes a token apart.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Cause> {
-        if text.len() > LONGEST {
-            return Err("the token is too long");
-        }
-        let mut parts = text.split('.');
+        let mut parts = Self::bounded(text)?.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {

@@ -10,6 +10,7 @@ use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::reply::Reply;
@@ -63,8 +64,8 @@ impl Problem {
     /// The answer.
     pub(crate) fn reply(&self) -> Reply {
         let Wording { status, code, details, retry_after, headers } = self.wording();
-        let error = json!({ "code": code, "message": self.to_string(), "details": details });
-        let body = json!({ "error": error }).to_string();
+        let error = ErrorView { code, details, message: &self.to_string() };
+        let body = serde_json::to_string(&Body { error }).unwrap_or_default();
         let mut reply = Reply::of(status, "application/json", body);
         if let Some(wait) = retry_after {
             reply = reply.with(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
@@ -144,6 +145,18 @@ fn unreadable_code(status: StatusCode) -> &'static str {
         }
         _ => "validation_error",
     }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: ErrorView<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorView<'a> {
+    code: &'static str,
+    details: Map<String, Value>,
+    message: &'a str,
 }
 
 struct Wording {

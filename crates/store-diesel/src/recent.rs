@@ -13,7 +13,7 @@ use std::{
     hash::Hash,
     mem::ManuallyDrop,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use diesel::{
@@ -37,7 +37,7 @@ type Standing = [u8; COPY];
 /// What was found lately.
 pub(crate) struct Recent {
     index: Option<WalIndex>,
-    sessions: Shelf<Owned, Option<Session>>,
+    sessions: Shelf<Owned, Option<Arc<Session>>>,
     strangers: Shelf<ShownKey, ()>,
 }
 
@@ -73,13 +73,15 @@ pub(crate) struct Unknown;
 impl Moment<'_> {
     /// What is there for this caller by this name, if that is known: nothing may be.
     pub(crate) fn session(&self, owned: &Owned) -> Result<Option<Session>, Unknown> {
-        self.recent.sessions.get(&self.standing, owned).ok_or(Unknown)
+        // Copied when the shelf is free again.
+        let known = self.recent.sessions.get(&self.standing, owned).ok_or(Unknown)?;
+        Ok(known.as_deref().cloned())
     }
 
     /// A look-up that began after this moment found this.
     pub(crate) fn found(self, owned: Owned, session: Option<&Session>) {
         if self.lasts() {
-            self.recent.sessions.put(self.standing, owned, session.cloned());
+            self.recent.sessions.put(self.standing, owned, session.cloned().map(Arc::new));
         }
     }
 

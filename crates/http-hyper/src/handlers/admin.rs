@@ -20,5 +20,5 @@ pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
             cx.app.operators.sessions(&caller, organization, &wanted).await?
         }
     };
-    Reply::ok(&page.show(sessions))
+    Reply::ok(&page.show(&sessions))
 }

@@ -28,7 +28,7 @@ pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
         Some(wanted) => cx.app.sessions.list(&caller, &wanted).await?,
         None => Vec::new(),
     };
-    Reply::ok(&page.show(sessions))
+    Reply::ok(&page.show(&sessions))
 }
 
 pub(crate) async fn create(mut cx: Context) -> Result<Reply> {

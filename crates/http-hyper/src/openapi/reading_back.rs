@@ -15,5 +15,5 @@ pub(crate) static ADMIN_SESSION_LIST: Words = Words::new(
     Tag::Platform,
     "List the sessions of all organizations",
     "Newest first, in pages.",
-    Answer::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView>>())]),
+    Answer::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
 );

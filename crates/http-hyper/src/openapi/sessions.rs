@@ -13,14 +13,14 @@ use crate::wire::{
     SessionView,
 };
 
-const SESSION: &[Content] = &[Content::Json(Shape::of::<SessionView>())];
+const SESSION: &[Content] = &[Content::Json(Shape::of::<SessionView<'_>>())];
 
 pub(crate) static SESSION_LIST: Words = Words::new(
     Tag::Sessions,
     "List sessions",
     "Newest first, in pages. All conditions that are given hold; a cursor goes on under the conditions \
      it was given under.",
-    Answer::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView>>())]),
+    Answer::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
 );
 
 pub(crate) static SESSION_CREATE: Words = Words::new(

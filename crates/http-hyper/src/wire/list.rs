@@ -103,11 +103,11 @@ impl PageSpec {
     }
 
     /// The page, of what was looked up for it.
-    pub(crate) fn show(&self, sessions: Vec<Session>) -> ListView<SessionView> {
+    pub(crate) fn show<'a>(&self, sessions: &'a [Session]) -> ListView<SessionView<'a>> {
         let place =
-            |session: &Session| Place { created_at: session.created_at, bits: session.id.bits() };
-        let (sessions, next_cursor) = self.page.cut(sessions, place);
-        ListView { data: sessions.iter().map(SessionView::of).collect(), next_cursor }
+            |session: &&Session| Place { created_at: session.created_at, bits: session.id.bits() };
+        let (sessions, next_cursor) = self.page.cut(sessions.iter().collect(), place);
+        ListView { data: sessions.into_iter().map(SessionView::of).collect(), next_cursor }
     }
 }
 
@@ -141,7 +141,7 @@ fn phone(query: &mut Query) -> Option<String> {
     Some(phone)
 }
 
-impl ListView<SessionView> {
+impl ListView<SessionView<'_>> {
     /// An example.
     pub fn sample() -> Self {
         Self { data: vec![SessionView::sample()], next_cursor: None }

@@ -39,7 +39,7 @@ shown_by_their_samples!(
     IdentityView,
     ListView<ApiKeyView>,
     ListView<EventView>,
-    ListView<SessionView>,
+    ListView<SessionView<'static>>,
     LivenessView,
     NewApiKeyView,
     PairingCodeSpec,
@@ -48,5 +48,5 @@ shown_by_their_samples!(
     ReadinessView,
     SessionPatch,
     SessionSpec,
-    SessionView,
+    SessionView<'static>,
 );

@@ -1,6 +1,6 @@
 //! A session as callers see it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::{Session, StatusReason};
 use serde::Serialize;
@@ -12,35 +12,35 @@ use crate::openapi::schemas;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
-pub struct SessionView {
+pub struct SessionView<'a> {
     /// Its name.
-    pub id: String,
+    pub id: &'a str,
     /// Whose it is.
-    pub organization_id: String,
+    pub organization_id: &'a str,
     /// The person who made it; null when a key did.
-    pub created_by_user_id: Option<String>,
+    pub created_by_user_id: Option<&'a str>,
     /// The node it lives on, once it needed one.
-    pub gateway_id: Option<String>,
+    pub gateway_id: Option<&'a str>,
     /// A name for people.
-    pub label: Option<String>,
+    pub label: Option<&'a str>,
     /// What its connection does: `stopped`, `starting`, `scan_qr_code`, `working`, `failed`.
     #[schema(schema_with = schemas::status)]
     pub status: &'static str,
     /// Why, when it is not simply what was wanted.
-    pub status_reason: Option<StatusReasonView>,
+    pub status_reason: Option<StatusReasonView<'a>>,
     /// What its owner wants: `running` or `stopped`.
     #[schema(schema_with = schemas::desired)]
     pub desired: &'static str,
     /// Digits only; null while no phone is linked, like the next four.
-    pub phone_number: Option<String>,
+    pub phone_number: Option<&'a str>,
     /// `number:device@s.whatsapp.net`
-    pub wa_jid: Option<String>,
+    pub wa_jid: Option<&'a str>,
     /// `lid:device@lid`
-    pub wa_lid: Option<String>,
+    pub wa_lid: Option<&'a str>,
     /// The device's number on the account.
     pub device_id: Option<u32>,
     /// The name the account shows.
-    pub push_name: Option<String>,
+    pub push_name: Option<&'a str>,
     /// Mark incoming messages as read.
     pub auto_read: bool,
     /// Show "typing…" before a message is sent.
@@ -52,7 +52,8 @@ pub struct SessionView {
     /// Set apart for the platform's own use.
     pub is_admin_session: bool,
     /// The owner's own notes.
-    pub metadata: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub metadata: Cow<'a, BTreeMap<String, String>>,
     /// When it last became `working`.
     pub last_connected_at: Option<i64>,
     /// When it was made.
@@ -67,46 +68,46 @@ pub struct SessionView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StatusReason)]
-pub struct StatusReasonView {
+pub struct StatusReasonView<'a> {
     /// For programs.
     #[schema(schema_with = schemas::reason_code)]
     pub code: &'static str,
     /// For people.
-    pub message: String,
+    pub message: &'a str,
     /// Since when.
     pub since: i64,
     /// When it is tried again without being asked.
     pub retry_at: Option<i64>,
 }
 
-impl SessionView {
+impl<'a> SessionView<'a> {
     /// An example.
     pub fn sample() -> Self {
         Self {
-            id: "sess_01JGXS1DN00000000000000001".to_owned(),
-            organization_id: "acme".to_owned(),
-            created_by_user_id: Some("user_1".to_owned()),
-            gateway_id: Some("gw-sg-1".to_owned()),
-            label: Some("Front desk".to_owned()),
+            id: "sess_01JGXS1DN00000000000000001",
+            organization_id: "acme",
+            created_by_user_id: Some("user_1"),
+            gateway_id: Some("gw-sg-1"),
+            label: Some("Front desk"),
             status: "failed",
             status_reason: Some(StatusReasonView {
                 code: "connect_failed",
-                message: "WhatsApp cannot be reached".to_owned(),
+                message: "WhatsApp cannot be reached",
                 since: 1_767_254_400_000,
                 retry_at: Some(1_767_254_430_000),
             }),
             desired: "running",
-            phone_number: Some("15550000001".to_owned()),
-            wa_jid: Some("15550000001:7@s.whatsapp.net".to_owned()),
-            wa_lid: Some("915550000001:7@lid".to_owned()),
+            phone_number: Some("15550000001"),
+            wa_jid: Some("15550000001:7@s.whatsapp.net"),
+            wa_lid: Some("915550000001:7@lid"),
             device_id: Some(7),
-            push_name: Some("Front desk".to_owned()),
+            push_name: Some("Front desk"),
             auto_read: false,
             presence_typing: true,
             rate_per_min: Some(20),
             rate_per_hour: None,
             is_admin_session: false,
-            metadata: [("branch".to_owned(), "north".to_owned())].into(),
+            metadata: Cow::Owned([("branch".to_owned(), "north".to_owned())].into()),
             last_connected_at: Some(1_767_254_300_000),
             created_at: 1_767_254_200_000,
             updated_at: 1_767_254_400_000,
@@ -114,29 +115,29 @@ impl SessionView {
         }
     }
 
-    pub(crate) fn of(session: &Session) -> Self {
+    pub(crate) fn of(session: &'a Session) -> Self {
         let Session { settings, seen, wanted, .. } = session;
         let identity = seen.identity.as_ref();
         Self {
-            id: session.id.as_str().to_owned(),
-            organization_id: session.organization.as_str().to_owned(),
-            created_by_user_id: session.created_by.as_ref().map(|user| user.as_str().to_owned()),
-            gateway_id: session.gateway.as_ref().map(|gateway| gateway.as_str().to_owned()),
-            label: settings.label.clone(),
+            id: session.id.as_str(),
+            organization_id: session.organization.as_str(),
+            created_by_user_id: session.created_by.as_ref().map(domain::UserId::as_str),
+            gateway_id: session.gateway.as_ref().map(domain::GatewayId::as_str),
+            label: settings.label.as_deref(),
             status: seen.status.as_str(),
             status_reason: seen.reason.as_ref().map(StatusReasonView::of),
             desired: wanted.desired.as_str(),
-            phone_number: identity.map(|identity| identity.phone.clone()),
-            wa_jid: identity.map(|identity| identity.jid.clone()),
-            wa_lid: identity.and_then(|identity| identity.lid.clone()),
+            phone_number: identity.map(|identity| identity.phone.as_str()),
+            wa_jid: identity.map(|identity| identity.jid.as_str()),
+            wa_lid: identity.and_then(|identity| identity.lid.as_deref()),
             device_id: identity.map(|identity| identity.device),
-            push_name: identity.and_then(|identity| identity.push_name.clone()),
+            push_name: identity.and_then(|identity| identity.push_name.as_deref()),
             auto_read: settings.auto_read,
             presence_typing: settings.presence_typing,
             rate_per_min: settings.rate_per_min,
             rate_per_hour: settings.rate_per_hour,
             is_admin_session: session.is_admin_session,
-            metadata: settings.metadata.clone(),
+            metadata: Cow::Borrowed(&settings.metadata),
             last_connected_at: seen.last_connected_at.map(domain::Timestamp::millis),
             created_at: session.created_at.millis(),
             updated_at: session.updated_at.millis(),
@@ -145,11 +146,11 @@ impl SessionView {
     }
 }
 
-impl StatusReasonView {
-    fn of(reason: &StatusReason) -> Self {
+impl<'a> StatusReasonView<'a> {
+    fn of(reason: &'a StatusReason) -> Self {
         Self {
             code: reason.code.as_str(),
-            message: reason.message.clone(),
+            message: &reason.message,
             since: reason.since.millis(),
             retry_at: reason.retry_at.map(domain::Timestamp::millis),
         }
