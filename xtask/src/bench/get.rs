@@ -7,7 +7,6 @@ use super::{
     bare::Bare,
     chapter::{Chapter, Table},
     forged,
-    load::Load,
     served::{self, Served},
     spread::Spread,
     sqlite::Sqlite,
@@ -36,10 +35,11 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let quiet = Served::start(stand, "bench-quiet", None, &quiet)?;
     let postgres = Served::start(stand, "bench-postgres", postgres, &[])?;
     let bare = Bare::start(stand, &sqlite.reply)?;
-    let as_bare = Load { address: bare.address, ..sqlite.load(&sqlite.api, CONNECTIONS)? };
-    let alone = Sqlite::one_session(&file, served::ORGANIZATION, &sqlite.session)?;
-    let asked = (served::ORGANIZATION, postgres.session.as_str());
-    let statements = Statements::one_session(stand, &cluster, DATABASE, asked, CONNECTIONS)?;
+    let as_bare = sqlite.load(&sqlite.api, CONNECTIONS)?;
+    let as_bare = as_bare.answered_by(bare.address, &sqlite.reply.body);
+    let alone = Sqlite::sessions(&file, served::ORGANIZATION, &sqlite.sessions)?;
+    let asked = (served::ORGANIZATION, postgres.sessions.as_slice());
+    let statements = Statements::sessions(stand, &cluster, DATABASE, asked, CONNECTIONS)?;
 
     let person = sqlite.stack.api.asked_by(Some(Token::of(served::ORGANIZATION, "admin").sign()));
     let [one, other] = [0, 1].map(|_| sqlite.stack.key("another", &["manage"]));

@@ -36,7 +36,7 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let berth = Served::start(stand, "bench-latency", None, &[])?;
     let load = berth.load(&berth.api, CONNECTIONS)?;
     let bare = Bare::start(stand, &berth.reply)?;
-    let as_bare = Load { address: bare.address, ..load.clone() };
+    let as_bare = load.answered_by(bare.address, &berth.reply.body);
     let mut servers = [("hyper alone", as_bare), ("berth on SQLite", load)]
         .map(|(name, load)| Server { name, load, rounds: Vec::new() });
     for server in &servers {

@@ -35,14 +35,21 @@ const VERSION: &[u8] = b"HTTP/1.1 ";
 pub(super) struct Load {
     /// Who is asked.
     pub(super) address: SocketAddr,
-    /// A whole request, of a kind that leaves the connection open.
-    pub(super) request: Vec<u8>,
+    /// What is asked, one after the other; each connection begins elsewhere.
+    pub(super) asks: Vec<Ask>,
     /// The status of every answer.
     pub(super) status: u16,
-    /// The body of every answer.
-    pub(super) body: Vec<u8>,
     /// How many ask at the same time.
     pub(super) connections: usize,
+}
+
+/// One thing to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    /// A whole request, of a kind that leaves the connection open.
+    pub(super) request: Vec<u8>,
+    /// The body of its answer.
+    pub(super) body: Vec<u8>,
 }
 
 /// What came of a load.
@@ -65,8 +72,14 @@ impl Load {
         })
     }
 
+    /// The same requests of somebody who gives all of them this answer.
+    pub(super) fn answered_by(&self, address: SocketAddr, body: &[u8]) -> Self {
+        let asks = self.asks.iter().map(|ask| Ask { body: body.to_vec(), ..ask.clone() });
+        Self { address, asks: asks.collect(), ..self.clone() }
+    }
+
     /// Whether this is a whole answer, and the right one; half of one is `false`.
-    fn is_whole(&self, answer: &[u8]) -> Result<bool> {
+    fn is_whole(&self, ask: &Ask, answer: &[u8]) -> Result<bool> {
         let Some(status) = answer.get(..VERSION.len() + 3) else { return Ok(false) };
         if status != [VERSION, self.status.to_string().as_bytes()].concat() {
             let answer = String::from_utf8_lossy(&answer[..answer.len().min(600)]);
@@ -77,11 +90,11 @@ impl Load {
         };
         let body = &answer[end + 4..];
         ensure!(
-            body.len() <= self.body.len() && self.body.starts_with(body),
+            body.len() <= ask.body.len() && ask.body.starts_with(body),
             "another body: {:?}",
             String::from_utf8_lossy(body)
         );
-        Ok(body.len() == self.body.len())
+        Ok(body.len() == ask.body.len())
     }
 }
 
@@ -126,8 +139,8 @@ async fn ask(load: Arc<Load>, duration: Duration) -> Result<Outcome> {
         connections.push(stream);
     }
     let (end, mut asking) = (Instant::now() + duration, JoinSet::new());
-    for stream in connections {
-        asking.spawn(ask_again(stream, load.clone(), end));
+    for (which, stream) in connections.into_iter().enumerate() {
+        asking.spawn(ask_again(stream, load.clone(), which, end));
     }
     let (mut latencies, mut failures) = (Vec::new(), Vec::new());
     while let Some(ended) = asking.join_next().await {
@@ -143,16 +156,23 @@ async fn ask(load: Arc<Load>, duration: Duration) -> Result<Outcome> {
 }
 
 /// Until the time is up; an answer after it no longer counts.
-async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Result<Vec<Duration>> {
+async fn ask_again(
+    mut stream: TcpStream,
+    load: Arc<Load>,
+    which: usize,
+    end: Instant,
+) -> Result<Vec<Duration>> {
     let (mut latencies, mut buffer) = (Vec::new(), vec![0; LONGEST]);
+    let mut asks = load.asks.iter().cycle().skip(which % load.asks.len().max(1));
     loop {
+        let ask = asks.next().context("nothing to ask")?;
         let began = Instant::now();
         if began >= end {
             return Ok(latencies);
         }
-        stream.write_all(&load.request).await?;
+        stream.write_all(&ask.request).await?;
         let mut filled = 0;
-        while !load.is_whole(&buffer[..filled])? {
+        while !load.is_whole(ask, &buffer[..filled])? {
             ensure!(filled < buffer.len(), "an answer without an end");
             let read = stream.read(&mut buffer[filled..]).await?;
             ensure!(read > 0, "the server hung up");
@@ -192,7 +212,8 @@ mod tests {
             }
         });
         let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
-        Load { address, request, status: 200, body, connections }.run(Duration::from_millis(300))
+        let asks = vec![Ask { request, body }];
+        Load { address, asks, status: 200, connections }.run(Duration::from_millis(300))
     }
 
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";

@@ -59,9 +59,10 @@ fn ask(
             break;
         }
         thread::sleep((start + after).saturating_duration_since(Instant::now()));
-        let heard = line.ask(&load.request)?;
+        let ask = &load.asks[number % load.asks.len()];
+        let heard = line.ask(&ask.request)?;
         let late = start.elapsed().saturating_sub(after);
-        ensure!(heard.status == load.status && heard.body == load.body, "another answer");
+        ensure!(heard.status == load.status && heard.body == ask.body, "another answer");
         ensure!(late < LATEST, "it does not keep up with {rate:.0} requests a second");
         latencies.push(late);
     }
@@ -81,6 +82,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::bench::load::Ask;
 
     /// How long the server stops, once, before its second answer.
     const STOP: Duration = Duration::from_millis(300);
@@ -102,7 +104,8 @@ mod tests {
             answered
         });
         let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
-        let load = Load { address, request, status: 200, body, connections: 1 };
+        let asks = vec![Ask { request, body }];
+        let load = Load { address, asks, status: 200, connections: 1 };
         let outcome = run(&load, 100.0, Duration::from_millis(400)).unwrap();
         // All that are in the timetable, and most of them late by what was left of the stop.
         assert_eq!((outcome.count(), server.join().unwrap()), (40, 40));

@@ -1,8 +1,13 @@
-//! berth as most measurements ask it: with one linked session, which is what they ask for.
+//! berth as most measurements ask it: with some linked sessions, which they ask for in turn. To ask for
+//! one alone would measure how well it is remembered.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use super::{Stand, line::request, load::Load};
+use super::{
+    Stand,
+    line::request,
+    load::{Ask, Load},
+};
 use crate::{
     client::Api,
     exchange::{self, Reply},
@@ -13,21 +18,24 @@ use crate::{
 /// Whose session it is.
 pub(super) const ORGANIZATION: &str = "bench";
 
-/// berth with a linked session in it, and what it answers when asked for that.
+/// So many are linked.
+const SESSIONS: usize = 32;
+
+/// berth with linked sessions in it, and what it answers when asked for one.
 #[derive(Debug)]
 pub(super) struct Served {
     /// It, and what is around it.
     pub(super) stack: Stack,
-    /// Asks for its session as whoever made it.
+    /// Asks for its sessions as whoever made them.
     pub(super) api: Api,
-    /// Its session.
-    pub(super) session: String,
-    /// How it answers.
+    /// Their ids.
+    pub(super) sessions: Vec<String>,
+    /// How it answers for one of them.
     pub(super) reply: Reply,
 }
 
 impl Served {
-    /// Starts it and links a session. `database` is its URL, or SQLite in a folder of its own.
+    /// Starts it and links its sessions. `database` is its URL, or SQLite in a folder of its own.
     pub(super) fn start(
         stand: &Stand,
         name: &str,
@@ -37,21 +45,29 @@ impl Served {
         let logs = stand.scratch.path();
         let stack = Stack::start(&stand.programs, name, logs, database, settings)?;
         let api = stack.api.asked_by(Some(stack.key(ORGANIZATION, &["manage"])?));
-        let session = Owned::create(&api, "bench").context(name.to_owned())?;
-        session.link(&stack.phones.new_phone("Bench")?).with_context(|| stack.tail())?;
-        let session = session.id.clone();
-        let reply = api.exchange("GET", &sessions::path(&session), &[], None)?.expect(200)?;
-        Ok(Self { stack, api, session, reply })
+        let mut linked = Vec::new();
+        for _ in 0..SESSIONS {
+            let session = Owned::create(&api, "bench").context(name.to_owned())?;
+            session.link(&stack.phones.new_phone("Bench")?).with_context(|| stack.tail())?;
+            linked.push(session.id.clone());
+        }
+        let reply = api.exchange("GET", &sessions::path(&linked[0]), &[], None)?.expect(200)?;
+        Ok(Self { stack, api, sessions: linked, reply })
     }
 
-    /// Its session, asked for by this caller; the first answer says what all must be.
+    /// Its sessions, asked for by this caller; the first answers say what all must be.
     pub(super) fn load(&self, api: &Api, connections: usize) -> Result<Load> {
-        let path = sessions::path(&self.session);
-        let reply = api.exchange("GET", &path, &[], None)?;
         let address = exchange::address(api.base())?;
-        let request = request("GET", address, &path, api.credential());
-        let (status, body) = (reply.status, reply.body);
-        Ok(Load { address, request, status, body, connections })
+        let (mut asks, mut status) = (Vec::new(), 0);
+        for session in &self.sessions {
+            let path = sessions::path(session);
+            let reply = api.exchange("GET", &path, &[], None)?;
+            ensure!([0, reply.status].contains(&status), "{status}, then {}", reply.status);
+            status = reply.status;
+            let request = request("GET", address, &path, api.credential());
+            asks.push(Ask { request, body: reply.body });
+        }
+        Ok(Load { address, asks, status, connections })
     }
 
     /// The process that answers.

@@ -29,7 +29,7 @@ enum Statement {
     /// One row more, in a transaction of its own; the row holds this beside its number.
     OneRow(String),
     /// One session of this organization with this id.
-    OneSession(String, String),
+    OneSession(String, Vec<String>),
 }
 
 impl Sqlite {
@@ -51,12 +51,12 @@ impl Sqlite {
         Ok(Self { connection, statement: Statement::OneRow(body) })
     }
 
-    /// Looks one session up in berth's own file, as berth does.
-    pub(super) fn one_session(file: &Path, organization: &str, session: &str) -> Result<Self> {
+    /// Looks these sessions up in berth's own file, one after the other, as berth does.
+    pub(super) fn sessions(file: &Path, organization: &str, sessions: &[String]) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(file, flags).with_context(|| file.display().to_string())?;
-        let statement = Statement::OneSession(organization.to_owned(), session.to_owned());
+        let statement = Statement::OneSession(organization.to_owned(), sessions.to_vec());
         Ok(Self { connection, statement })
     }
 
@@ -67,11 +67,13 @@ impl Sqlite {
                 let mut insert = self.connection.prepare("INSERT INTO alone (body) VALUES (?1)")?;
                 rate(duration, || Ok(insert.execute(params![body])?))
             }
-            Statement::OneSession(organization, id) => {
+            Statement::OneSession(organization, ids) => {
                 let text = "SELECT * FROM sessions WHERE organization = ?1 AND id = ?2";
                 let mut select = self.connection.prepare(text)?;
                 let columns = select.column_count();
+                let mut ids = ids.iter().cycle();
                 rate(duration, || {
+                    let id = ids.next().context("no session to look up")?;
                     let (mut rows, mut count) = (select.query(params![organization, id])?, 0);
                     while let Some(row) = rows.next()? {
                         // Whoever asks wants to know what is in it.
@@ -125,7 +127,8 @@ mod tests {
         let rows =
             "CREATE TABLE sessions (organization, id); INSERT INTO sessions VALUES ('a', 'one')";
         made.execute_batch(rows).unwrap();
-        let asked = |organization| Sqlite::one_session(&file, organization, "one").unwrap();
+        let asked =
+            |organization| Sqlite::sessions(&file, organization, &["one".to_owned()]).unwrap();
         assert!(asked("a").run(BRIEFLY).unwrap() > 0.0);
         assert!(asked("b").run(BRIEFLY).unwrap_err().to_string().contains("0 rows"));
     }

@@ -8,29 +8,34 @@ use anyhow::{Context as _, Result};
 use super::Stand;
 use crate::{postgres::Cluster, workspace};
 
-/// A statement that `pgbench` runs over and over.
+/// What `pgbench` runs over and over.
 #[derive(Debug)]
 pub(super) struct Statements {
     program: PathBuf,
-    script: PathBuf,
+    scripts: Vec<PathBuf>,
     variables: Vec<String>,
     database: String,
     connections: usize,
 }
 
 impl Statements {
-    /// Looks one session up as berth does.
-    pub(super) fn one_session(
+    /// Looks up one of these sessions, any, as berth does.
+    pub(super) fn sessions(
         stand: &Stand,
         cluster: &Cluster,
         database: &str,
-        (organization, session): (&str, &str),
+        (organization, sessions): (&str, &[String]),
         connections: usize,
     ) -> Result<Self> {
         // Variables become parameters of the prepared statement.
-        let text = "SELECT * FROM sessions WHERE organization = :organization AND id = :id;\n";
-        let variables = vec![format!("organization={organization}"), format!("id={session}")];
-        Self::new(stand, (cluster, database), ("one-session.sql", text), variables, connections)
+        let (mut scripts, mut variables) =
+            (Vec::new(), vec![format!("organization={organization}")]);
+        for (n, session) in sessions.iter().enumerate() {
+            variables.push(format!("id{n}={session}"));
+            let select = "SELECT * FROM sessions WHERE organization = :organization AND id";
+            scripts.push((format!("session-{n}.sql"), format!("{select} = :id{n};\n")));
+        }
+        Self::new(stand, (cluster, database), &scripts, variables, connections)
     }
 
     /// Commits one row of `bytes` after the other, to a new table in a database that has none.
@@ -46,20 +51,25 @@ impl Statements {
         cluster.query(database, table)?;
         let text = "INSERT INTO alone (body) VALUES (:body);\n";
         let variables = vec![format!("body={}", "x".repeat(bytes))];
-        Self::new(stand, (cluster, database), ("one-row.sql", text), variables, connections)
+        let script = ("one-row.sql".to_owned(), text.to_owned());
+        Self::new(stand, (cluster, database), &[script], variables, connections)
     }
 
     fn new(
         stand: &Stand,
         (cluster, database): (&Cluster, &str),
-        (name, text): (&str, &str),
+        texts: &[(String, String)],
         variables: Vec<String>,
         connections: usize,
     ) -> Result<Self> {
-        let script = stand.scratch.path().join(name);
-        fs::write(&script, text)?;
+        let mut scripts = Vec::new();
+        for (name, text) in texts {
+            let script = stand.scratch.path().join(name);
+            fs::write(&script, text)?;
+            scripts.push(script);
+        }
         let (program, database) = (cluster.program("pgbench"), cluster.url(database));
-        Ok(Self { program, script, variables, database, connections })
+        Ok(Self { program, scripts, variables, database, connections })
     }
 
     /// How many were answered in a second.
@@ -70,7 +80,10 @@ impl Statements {
         command.args(["--client", &self.connections.to_string()]);
         command.args(["--time", &duration.as_secs().to_string()]);
         command.args(self.variables.iter().map(|variable| format!("--define={variable}")));
-        command.arg("--file").arg(&self.script).arg(&self.database).env("LC_ALL", "C");
+        for script in &self.scripts {
+            command.arg("--file").arg(script);
+        }
+        command.arg(&self.database).env("LC_ALL", "C");
         let told = workspace::answer(&mut command)?;
         rate(&told).with_context(|| format!("pgbench tells no rate: {told}"))
     }

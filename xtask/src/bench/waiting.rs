@@ -26,7 +26,7 @@ use tokio::{
 use super::{
     Stand,
     line::{self, request},
-    load::Load,
+    load::{Ask, Load},
 };
 use crate::{
     exchange,
@@ -90,8 +90,8 @@ impl Nodeless {
 
     /// Asks for the session that nobody waits for.
     pub(super) fn load(&self, connections: usize) -> Load {
-        let (request, body) = (self.get.clone(), self.body.clone());
-        Load { address: self.address, request, status: 200, body, connections }
+        let asks = vec![Ask { request: self.get.clone(), body: self.body.clone() }];
+        Load { address: self.address, asks, status: 200, connections }
     }
 
     /// Has all of them wait.
