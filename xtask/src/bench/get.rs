@@ -1,5 +1,7 @@
 //! Asking for one session with an API key: what the service does most.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::{
@@ -93,7 +95,7 @@ impl Served {
         let address = exchange::address(api.base())?;
         let request = request("GET", address, &path, api.credential());
         let (status, body, connections) = (reply.status, reply.body, CONNECTIONS);
-        Ok(Load { address, request, status, body, connections })
+        Ok(Load { address, request, status, body, connections, pause: Duration::ZERO })
     }
 
     fn target(&self, name: &'static str, api: &Api) -> Result<Target> {

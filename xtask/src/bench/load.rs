@@ -43,6 +43,8 @@ pub(super) struct Load {
     pub(super) body: Vec<u8>,
     /// How many ask at the same time.
     pub(super) connections: usize,
+    /// How long each waits after an answer before it asks again.
+    pub(super) pause: Duration,
 }
 
 /// What came of a load.
@@ -86,6 +88,14 @@ impl Load {
 }
 
 impl Outcome {
+    /// All of these as one; `None` of none.
+    pub(super) fn joined(pieces: Vec<Self>) -> Option<Self> {
+        let duration = pieces.iter().map(|piece| piece.duration).sum();
+        let mut latencies: Vec<_> = pieces.into_iter().flat_map(|piece| piece.latencies).collect();
+        latencies.sort_unstable();
+        (!latencies.is_empty()).then_some(Self { latencies, duration })
+    }
+
     /// Answers in a second.
     pub(super) fn rate(&self) -> f64 {
         f64::from(self.count()) / self.duration.as_secs_f64()
@@ -151,6 +161,9 @@ async fn ask_again(mut stream: TcpStream, load: Arc<Load>, end: Instant) -> Resu
             let latency = answered.duration_since(began).as_nanos();
             latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));
         }
+        if !load.pause.is_zero() {
+            tokio::time::sleep(load.pause).await;
+        }
     }
 }
 
@@ -181,7 +194,8 @@ mod tests {
             }
         });
         let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
-        Load { address, request, status: 200, body, connections }.run(Duration::from_millis(300))
+        Load { address, request, status: 200, body, connections, pause: Duration::ZERO }
+            .run(Duration::from_millis(300))
     }
 
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";

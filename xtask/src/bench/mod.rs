@@ -6,8 +6,10 @@
 
 mod bare;
 mod chapter;
+mod crowd;
 mod dice;
 mod duel;
+mod fleet;
 mod forged;
 mod get;
 mod isolation;
@@ -23,6 +25,7 @@ mod resident;
 mod spread;
 mod start;
 mod statements;
+mod storm;
 mod target;
 mod welch;
 
@@ -53,9 +56,10 @@ struct Stand {
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 5] = [
+const ALL: [(Measure, Taken); 6] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
+    (Measure::Fleet, fleet::measure),
     (Measure::Get, get::measure),
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),
