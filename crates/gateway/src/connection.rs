@@ -58,7 +58,7 @@ impl Connection {
             cell: cell.clone(),
             sights: sender.clone(),
             closed: open.clone(),
-            cage: Cage::default(),
+            cage: Cage::new(context.computing.clone()),
             linking,
         };
         let life = tokio::spawn(life.live());

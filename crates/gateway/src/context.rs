@@ -24,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) version: Option<(u32, u32, u32)>,
     /// How many connect at once.
     pub(crate) connects: Arc<Semaphore>,
+    /// How many compute at once.
+    pub(crate) computing: Arc<Semaphore>,
     /// How many pair at once.
     pub(crate) links: Arc<Semaphore>,
     /// The number the router gave this node; 0 before.

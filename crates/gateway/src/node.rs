@@ -117,11 +117,17 @@ fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> 
         wire,
         http: Arc::new(Fetcher::new((!simulated).then_some(web))),
         version: simulated.then_some(SIMULATED_VERSION),
+        computing: Arc::new(Semaphore::new(spare_cores())),
         connects: Arc::new(Semaphore::new(CONNECTING)),
         links: Arc::new(Semaphore::new(usize::from(settings.max_linking))),
         boot: watch::Sender::new(0),
         seq: 0.into(),
     }
+}
+
+/// All cores but one, which is for everybody else.
+fn spare_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
 fn enlist(settings: &Settings, bound: SocketAddr) -> Enlist {

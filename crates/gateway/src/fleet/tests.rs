@@ -11,6 +11,7 @@ async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
         wire: Arc::new(WebSockets(None)),
         http: Arc::new(Fetcher::default()),
         version: None,
+        computing: Arc::new(Semaphore::new(1)),
         connects: Arc::new(Semaphore::new(1)),
         links: Arc::new(Semaphore::new(1)),
         boot: watch::Sender::new(1),

@@ -53,11 +53,18 @@ const LOG: i64 = 4 << 20;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
+/// Where those who want something leave it.
+#[derive(Debug)]
+struct Queues {
+    orders: Sender<Box<dyn Order>>,
+    reads: Sender<Read>,
+}
+
 /// All sessions' keys. Dropping it waits until what was ordered is done and the file is closed.
 #[derive(Debug)]
 pub(super) struct Database {
     /// `None` only while it is dropped.
-    queues: Option<(Sender<Box<dyn Order>>, Sender<Read>)>,
+    queues: Option<Queues>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -77,7 +84,7 @@ impl Database {
             let asked = asked.clone();
             threads.push(start("keys-reader", move || read(&reader, &asked))?);
         }
-        Ok(Self { queues: Some((orders, reads)), threads })
+        Ok(Self { queues: Some(Queues { orders, reads }), threads })
     }
 
     /// Reads; what was answered as written before is seen.
@@ -87,8 +94,8 @@ impl Database {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |connection| drop(reply.send(work(connection))));
-        if let Some((_, reads)) = &self.queues {
-            let _ = reads.send(read); // fails as the reply does that is dropped with it
+        if let Some(queues) = &self.queues {
+            let _ = queues.reads.send(read); // fails as the reply does that is dropped with it
         }
         answer.await.unwrap_or_else(|_| Err(broke("a read broke down")))
     }
@@ -117,8 +124,8 @@ impl Database {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let order = Box::new(Write { work, done: None, clears_log, reply });
-        if let Some((orders, _)) = &self.queues {
-            let _ = orders.send(order); // fails as the reply does that is dropped with it
+        if let Some(queues) = &self.queues {
+            let _ = queues.orders.send(order); // fails as the reply does that is dropped with it
         }
         answer.await.unwrap_or_else(|_| Err(broke("a write broke down")))
     }

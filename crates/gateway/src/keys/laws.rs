@@ -39,7 +39,7 @@ fn the_engine_finds_what_it_would_find_in_memory() {
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     });
-    let lived = runner.run(&vec(any::<Step>(), 1..60), |steps| {
+    let outcome = runner.run(&vec(any::<Step>(), 1..60), |steps| {
         let session = name(&format!("life_{}", lives.replace(lives.get() + 1)));
         runtime.block_on(async {
             let ours = vault.keys(&session).await.unwrap();
@@ -51,7 +51,7 @@ fn the_engine_finds_what_it_would_find_in_memory() {
             Ok(())
         })
     });
-    lived.unwrap();
+    outcome.unwrap();
 }
 
 #[tokio::test]
