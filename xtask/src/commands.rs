@@ -186,15 +186,17 @@ pub(crate) struct Size {
     /// For `isolation`: pairs of requests a comparison; those of less weight get a tenth.
     #[arg(long, default_value_t = 200_000)]
     pub(crate) pairs: usize,
-    /// For `lists`: sessions in the large database.
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) sessions: usize,
+    /// For `lists`: sessions in the large database, a million if not told. For `fleet`: sessions in one
+    /// node, a thousand if not told.
+    #[arg(long)]
+    pub(crate) sessions: Option<usize>,
 }
 
 impl Size {
     /// The same, for another run of this tool.
-    pub(crate) fn arguments(self) -> [String; 2] {
-        [format!("--pairs={}", self.pairs), format!("--sessions={}", self.sessions)]
+    pub(crate) fn arguments(self) -> Vec<String> {
+        let sessions = self.sessions.map(|sessions| format!("--sessions={sessions}"));
+        [format!("--pairs={}", self.pairs)].into_iter().chain(sessions).collect()
     }
 }
 
@@ -205,6 +207,8 @@ pub(crate) enum Measure {
     Start,
     /// What berth and its gateway hold in memory and on disk.
     Memory,
+    /// What a node with many sessions holds, and how soon they are back; fails when that is too much.
+    Fleet,
     /// How many requests for a session are answered, beside hyper alone.
     Get,
     /// How long answers take at half of the load, beside hyper alone.
@@ -225,6 +229,7 @@ impl Measure {
         match self {
             Self::Start => "start",
             Self::Memory => "memory",
+            Self::Fleet => "fleet",
             Self::Get => "get",
             Self::Latency => "latency",
             Self::Waits => "waits",

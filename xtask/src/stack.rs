@@ -240,7 +240,7 @@ impl Stack {
         self.folder.path().join("gateway")
     }
 
-    /// The files on the node's disk that name this session.
+    /// The files on the node's disk that name this session, in their names or anywhere in them.
     pub(crate) fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         let mut folders = vec![self.node_disk()];
@@ -248,11 +248,10 @@ impl Stack {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries {
                 let path = entry?.path();
-                if path.to_string_lossy().contains(session) {
-                    found.push(path.clone());
-                }
                 if path.is_dir() {
                     folders.push(path);
+                } else if names(&path, session) {
+                    found.push(path);
                 }
             }
         }
@@ -269,6 +268,12 @@ impl Stack {
         let end = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("the end of {}:\n{end}", self.log.display())
     }
+}
+
+fn names(file: &Path, session: &str) -> bool {
+    let held = fs::read(file).unwrap_or_default();
+    let held = held.windows(session.len()).any(|window| window == session.as_bytes());
+    held || file.to_string_lossy().contains(session)
 }
 
 fn any_runs(gateways: &[u32]) -> bool {

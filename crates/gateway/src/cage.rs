@@ -3,24 +3,32 @@
 //!
 //! The engine detaches its tasks, and a straggler would hold the keys open after they were wiped.
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wacore::runtime::{AbortHandle, Runtime};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
 /// Where the tasks of one connection run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cage {
+    /// Turns at computing, which all connections of the node share.
+    turns: Arc<Semaphore>,
     tasks: TaskTracker,
     shut: CancellationToken,
     broken: CancellationToken,
 }
 
 impl Cage {
+    /// One that computes when it has one of these turns.
+    pub(crate) fn new(turns: Arc<Semaphore>) -> Self {
+        let [shut, broken] = [0; 2].map(|_| CancellationToken::new());
+        Self { turns, tasks: TaskTracker::new(), shut, broken }
+    }
+
     /// Waits until something in it panicked.
     pub(crate) async fn broke(&self) {
         self.broken.cancelled().await;
@@ -76,10 +84,14 @@ impl Runtime for Cage {
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> Task {
-        let (tracked, broken) = (self.tasks.token(), self.broken.clone());
+        let (tracked, broken, turns) =
+            (self.tasks.token(), self.broken.clone(), self.turns.clone());
         Box::pin(async move {
+            // A new device makes hundreds of keys: a crowd of them would keep all else on this machine
+            // waiting for a core.
+            let Ok(turn) = turns.acquire_owned().await else { return };
             let work = tokio::task::spawn_blocking(move || {
-                let _tracked = tracked;
+                let _held = (tracked, turn);
                 work();
             });
             if work.await.is_err_and(|error| error.is_panic()) {
@@ -96,12 +108,35 @@ impl Runtime for Cage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    fn a_cage() -> Cage {
+        Cage::new(Arc::new(Semaphore::new(1)))
+    }
+
+    #[tokio::test]
+    async fn as_many_compute_as_there_are_turns() {
+        let (one, now) = (a_cage(), Arc::new(AtomicUsize::new(0)));
+        let other = Cage::new(one.turns.clone());
+        let computing = [&one, &other, &one].map(|cage| {
+            let now = now.clone();
+            cage.spawn_blocking(Box::new(move || {
+                assert_eq!(now.fetch_add(1, Ordering::SeqCst), 0);
+                std::thread::yield_now();
+                now.fetch_sub(1, Ordering::SeqCst);
+            }))
+        });
+        futures_util::future::join_all(computing).await;
+        assert!(!one.is_broken() && !other.is_broken());
+        one.spawn_blocking(Box::new(|| panic!("inside"))).await;
+        other.spawn_blocking(Box::new(|| ())).await; // a turn that broke down is given back
+    }
+
     #[tokio::test]
     async fn closing_ends_what_never_would() {
-        let cage = Cage::default();
+        let cage = a_cage();
         cage.spawn_detached(Box::pin(std::future::pending()));
         cage.close(PATIENCE).await;
         assert!(cage.tasks.is_empty());
@@ -110,10 +145,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_known_and_stays_inside() {
-        let cage = Cage::default();
+        let cage = a_cage();
         cage.spawn(Box::pin(async { panic!("inside") })).detach();
         tokio::time::timeout(PATIENCE, cage.broke()).await.unwrap();
-        let blocking = Cage::default();
+        let blocking = a_cage();
         blocking.spawn_blocking(Box::new(|| panic!("inside"))).await;
         assert!(blocking.is_broken());
     }

@@ -37,6 +37,10 @@ pub struct Args {
     /// A simulated WhatsApp, `ws://127.0.0.1:PORT/…`; only in a build with feature `sim`.
     #[arg(long, env = "BERTH_WHATSAPP_URL")]
     pub whatsapp_url: Option<String>,
+    /// Keep device keys in memory only, which is what measurements are compared with; only in a build
+    /// with feature `sim`.
+    #[arg(long, env = "BERTH_GATEWAY_KEYS_IN_MEMORY", hide = true)]
+    pub keys_in_memory: bool,
     /// End when standard input closes: how a local node ends with its router, however that ends.
     #[arg(long)]
     pub end_with_stdin: bool,
@@ -76,6 +80,8 @@ pub struct Settings {
     pub capacity: u32,
     /// See [`Args::max_linking`].
     pub max_linking: u16,
+    /// See [`Args::keys_in_memory`].
+    pub keys_in_memory: bool,
     /// Where WhatsApp is; `None` is the real one.
     pub whatsapp: Option<String>,
 }
@@ -104,6 +110,10 @@ impl Args {
         check(self.capacity > 0, "--capacity must be at least 1")?;
         check(self.max_linking > 0, "--max-linking must be at least 1")?;
         check(
+            cfg!(feature = "sim") || !self.keys_in_memory,
+            "--keys-in-memory is only for a build with feature `sim`: a linked device must stay known",
+        )?;
+        check(
             self.advertise.is_some() || !self.listen.ip().is_unspecified(),
             "--advertise must be given when --listen is no address that the router can call",
         )?;
@@ -116,6 +126,7 @@ impl Args {
             token,
             capacity: self.capacity,
             max_linking: self.max_linking,
+            keys_in_memory: self.keys_in_memory,
             whatsapp: whatsapp(self.whatsapp_url)?,
         })
     }
@@ -197,6 +208,15 @@ mod tests {
         assert_eq!(ours.is_ok(), cfg!(feature = "sim"));
         assert_eq!(settings(&[]).is_ok(), !cfg!(feature = "sim"));
         assert!(is_loopback("ws://[::1]:9500"));
+    }
+
+    #[test]
+    fn only_a_simulator_build_forgets_keys() {
+        let url = ["--whatsapp-url", "ws://127.0.0.1:9500/ws/chat"];
+        let flags: &[_] = if cfg!(feature = "sim") { &url } else { &[] };
+        assert!(!settings(flags).unwrap().keys_in_memory);
+        let asked = settings(&[flags, &["--keys-in-memory"]].concat());
+        assert_eq!(asked.is_ok_and(|settings| settings.keys_in_memory), cfg!(feature = "sim"));
     }
 
     #[test]

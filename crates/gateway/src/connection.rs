@@ -13,13 +13,13 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wacore::{
     net::HttpClient,
-    store::DevicePropsOverride,
+    store::{DevicePropsOverride, traits::Backend},
     types::events::{Event, EventHandler, EventInterest},
 };
 use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::{
     Client, RawNodeLease,
-    store::{SqliteStore, commands::DeviceCommand, persistence_manager::PersistenceManager},
+    store::{commands::DeviceCommand, persistence_manager::PersistenceManager},
 };
 
 use crate::{
@@ -58,7 +58,7 @@ impl Connection {
             cell: cell.clone(),
             sights: sender.clone(),
             closed: open.clone(),
-            cage: Cage::default(),
+            cage: Cage::new(context.computing.clone()),
             linking,
         };
         let life = tokio::spawn(life.live());
@@ -124,8 +124,8 @@ impl Life {
         let Some(Some((_keys, turns))) = closed.run_until_cancelled(self.wait()).await else {
             return;
         };
-        let store = match self.context.vault.store(&self.cell.session).await {
-            Ok(store) => Arc::new(store),
+        let store = match self.context.vault.keys(&self.cell.session).await {
+            Ok(store) => store,
             Err(error) => return self.tell(End::Stopped(format!("cannot open the keys: {error}"))),
         };
         let held = Arc::downgrade(&store);
@@ -152,7 +152,7 @@ impl Life {
         Some((keys, Arc::new(Mutex::new(Turn { connecting, linking, offers: None }))))
     }
 
-    async fn client(&self, store: Arc<SqliteStore>, turns: &Turns) -> anyhow::Result<Arc<Client>> {
+    async fn client(&self, store: Arc<dyn Backend>, turns: &Turns) -> anyhow::Result<Arc<Client>> {
         let device = Arc::new(PersistenceManager::new(store).await?);
         device.process_command(DeviceCommand::SetDeviceProps(companion())).await;
         let sockets = KeptSockets {
@@ -221,7 +221,7 @@ fn companion() -> DevicePropsOverride {
 }
 
 /// Waits, for a while, until nothing holds the store any more.
-async fn released(held: &Weak<SqliteStore>) {
+async fn released(held: &Weak<dyn Backend>) {
     let free = async {
         while held.strong_count() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

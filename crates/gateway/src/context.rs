@@ -22,10 +22,10 @@ pub(crate) struct Context {
     pub(crate) http: Arc<dyn HttpClient>,
     /// WhatsApp Web's version, when it is not to be asked for.
     pub(crate) version: Option<(u32, u32, u32)>,
-    /// How many read their keys at once.
-    pub(crate) reads: Semaphore,
     /// How many connect at once.
     pub(crate) connects: Arc<Semaphore>,
+    /// How many compute at once.
+    pub(crate) computing: Arc<Semaphore>,
     /// How many pair at once.
     pub(crate) links: Arc<Semaphore>,
     /// The number the router gave this node; 0 before.

@@ -57,7 +57,7 @@ struct Entry {
 
 impl Fleet {
     /// With an actor for every session that has keys here; none connects before it is told to.
-    pub(crate) fn new(context: Arc<Context>, capacity: u32) -> std::io::Result<Arc<Self>> {
+    pub(crate) async fn new(context: Arc<Context>, capacity: u32) -> anyhow::Result<Arc<Self>> {
         let fleet = Arc::new(Self {
             context,
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
@@ -65,7 +65,7 @@ impl Fleet {
             closing: CancellationToken::new(),
             actors: TaskTracker::new(),
         });
-        for session in fleet.context.vault.sessions()? {
+        for session in fleet.context.vault.sessions().await? {
             let cell = Cell::new(session.clone(), &fleet.context);
             let mailbox = fleet.start(&cell, false);
             fleet.book().entries.insert(session, Entry { cell, mailbox });

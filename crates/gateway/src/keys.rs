@@ -1,16 +1,33 @@
-//! Where device keys live: one SQLite file a session, so that forgetting a session is removing its
-//! files.
+//! Where device keys live: one SQLite file for all sessions of a node (ADR 0019).
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod app_sync;
+mod database;
+mod device;
+#[cfg(test)]
+mod laws;
+mod protocol;
+mod rows;
+mod session;
+mod signal;
+#[cfg(test)]
+mod steps;
+mod writer;
 
+use std::{fs, io, path::Path, sync::Arc};
+
+use anyhow::{Context as _, bail};
 use gateway_protocol::Identity;
-use whatsapp_rust::store::{
-    Device, DeviceStore as _, SqliteStore, SqliteStoreConfig, Synchronous, error::StoreError,
+use wacore::store::{
+    InMemoryBackend,
+    error::StoreError,
+    traits::{Backend, DeviceStore as _},
 };
+use whatsapp_rust::store::Device;
+
+use self::{database::Database, session::SessionKeys};
+
+/// The file, in the data folder.
+const FILE: &str = "keys.db";
 
 /// A session's name, safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,84 +46,88 @@ impl SessionName {
     }
 }
 
-/// The folder of all sessions' keys.
-#[derive(Debug)]
+/// All sessions' keys, in one file of the data folder.
 pub(crate) struct Vault {
-    folder: PathBuf,
+    /// `None` keeps keys in memory, as long as their connection lives: what measurements are compared
+    /// with.
+    database: Option<Arc<Database>>,
 }
 
 impl Vault {
-    /// Makes the folder, for the owner's eyes only, and clears away what a crash in the middle of a
-    /// wipe left behind.
-    pub(crate) fn open(data: &Path) -> io::Result<Self> {
-        let folder = data.join("sessions");
-        make_private(&folder)?;
-        let vault = Self { folder };
-        for name in vault.names()? {
-            let session = ["-wal", "-shm"]
-                .iter()
-                .find_map(|end| SessionName::parse(name.strip_suffix(end)?.strip_suffix(".db")?));
-            if let Some(session) = session.filter(|session| !vault.holds(session)) {
-                vault.wipe(&session)?;
-            }
-        }
-        Ok(vault)
-    }
-
-    /// Every session with keys here.
-    pub(crate) fn sessions(&self) -> io::Result<Vec<SessionName>> {
-        let names = self.names()?;
-        Ok(names.iter().filter_map(|n| SessionName::parse(n.strip_suffix(".db")?)).collect())
-    }
-
-    /// Whether this session has keys here, linked or not.
-    pub(crate) fn holds(&self, session: &SessionName) -> bool {
-        self.file(session, "").exists()
-    }
-
-    /// Opens the session's keys, making new ones when there are none. One at a time.
+    /// Opens the file, made if there is none. Blocks.
     ///
-    /// Every commit reaches the disk before it is acknowledged: a device that WhatsApp holds linked
-    /// must not be unknown here after a power cut.
-    pub(crate) async fn store(&self, session: &SessionName) -> Result<SqliteStore, StoreError> {
-        let config =
-            SqliteStoreConfig { synchronous: Synchronous::Full, ..SqliteStoreConfig::default() };
-        SqliteStore::with_config(&self.file(session, "").to_string_lossy(), config).await
+    /// Fails when a newer program wrote it, and when the folder has keys the way they were kept once:
+    /// passing them over would leave devices linked that nobody knows of.
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+        make_private(data)?;
+        refuse_old(&data.join("sessions"))?;
+        let file = data.join(FILE);
+        let database =
+            Database::open(&file).with_context(|| format!("the keys in {}", file.display()))?;
+        Ok(Self { database: Some(Arc::new(database)) })
     }
 
-    /// Who is linked by the keys on disk, without leaving them open.
+    /// Keeps nothing.
+    pub(crate) fn in_memory() -> Self {
+        Self { database: None }
+    }
+
+    /// Every session with keys here, linked or not.
+    pub(crate) async fn sessions(&self) -> Result<Vec<SessionName>, StoreError> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        let names = database.read(session::names).await?;
+        Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
+    }
+
+    /// The session's keys, which are new when there were none.
+    pub(crate) async fn keys(&self, session: &SessionName) -> Result<Arc<dyn Backend>, StoreError> {
+        Ok(match &self.database {
+            Some(database) => Arc::new(SessionKeys::open(database.clone(), session).await?),
+            None => Arc::new(InMemoryBackend::new()),
+        })
+    }
+
+    /// Who is linked by the session's keys, if any.
     pub(crate) async fn identity(
         &self,
         session: &SessionName,
     ) -> Result<Option<Identity>, StoreError> {
-        if !self.holds(session) {
+        let Some(database) = &self.database else { return Ok(None) };
+        let Some(keys) = SessionKeys::find(database.clone(), session).await? else {
             return Ok(None);
-        }
-        let device = self.store(session).await?.load().await?;
+        };
+        let device = keys.load().await?;
         Ok(device.and_then(|d| identity(d.pn.as_ref()?, d.lid.as_ref(), &d.push_name)))
     }
 
-    /// Removes every file of the session and makes that durable. The file that says there are keys
-    /// goes last, so that an interrupted wipe is repeated.
-    pub(crate) fn wipe(&self, session: &SessionName) -> io::Result<()> {
-        for suffix in ["-wal", "-shm", "-journal", ""] {
-            match fs::remove_file(self.file(session, suffix)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+    /// Removes everything the session has, all at once; when this returns it is in no file here.
+    pub(crate) async fn wipe(&self, session: &SessionName) -> Result<(), StoreError> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let name = session.0.clone();
+        database.erase(move |connection| session::delete(connection, &name)).await
+    }
+}
+
+/// Keys were once kept in a file a session, which nothing reads any more.
+fn refuse_old(folder: &Path) -> anyhow::Result<()> {
+    let files = match fs::read_dir(folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for file in files {
+        let path = file?.path();
+        if path.extension().is_some_and(|end| end == "db") {
+            bail!(
+                "{} holds device keys as an earlier berth-gateway kept them, a file a session; this one \
+                 cannot read them. Remove these devices on their phones, delete the folder {}, and link \
+                 the sessions anew",
+                path.display(),
+                folder.display(),
+            );
         }
-        fs::File::open(&self.folder)?.sync_all()
     }
-
-    fn file(&self, session: &SessionName, suffix: &str) -> PathBuf {
-        self.folder.join(format!("{}.db{suffix}", session.as_str()))
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.folder)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
-    }
+    Ok(())
 }
 
 /// Who a linked device is, in the treaty's words.
@@ -176,27 +197,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wipe_leaves_nothing_that_names_the_session() {
+    async fn keys_that_are_kept_as_they_once_were_are_not_passed_over() {
         let data = tempfile::tempdir().unwrap();
-        let vault = Vault::open(data.path()).unwrap();
-        let (gone, stays) =
-            (SessionName::parse("gone").unwrap(), SessionName::parse("stays").unwrap());
-        vault.store(&gone).await.unwrap().create().await.unwrap();
-        vault.store(&stays).await.unwrap().create().await.unwrap();
-        assert_eq!(vault.identity(&gone).await.unwrap(), None);
-        vault.wipe(&gone).unwrap();
-        vault.wipe(&gone).unwrap();
-        assert_eq!(vault.sessions().unwrap(), [stays]);
-        assert!(vault.names().unwrap().iter().all(|name| !name.contains("gone")));
-    }
-
-    #[test]
-    fn the_rest_of_an_interrupted_wipe_goes_at_the_next_start() {
-        let data = tempfile::tempdir().unwrap();
-        fs::create_dir_all(data.path().join("sessions")).unwrap();
-        fs::write(data.path().join("sessions/half.db-wal"), b"x").unwrap();
-        let vault = Vault::open(data.path()).unwrap();
-        assert!(vault.names().unwrap().is_empty());
+        let old = data.path().join("sessions");
+        fs::create_dir_all(&old).unwrap();
+        Vault::open(data.path()).unwrap();
+        fs::write(old.join("sess_1.db"), b"x").unwrap();
+        let refused = Vault::open(data.path()).err().unwrap().to_string();
+        assert!(refused.contains("sess_1.db") && refused.contains("link"), "{refused}");
     }
 
     #[test]

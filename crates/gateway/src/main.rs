@@ -4,6 +4,7 @@ use std::{io::Read as _, process::ExitCode};
 
 use clap::Parser as _;
 use gateway::{Args, Node, telemetry};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
+    raise_open_files();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let orphaned = args.end_with_stdin.then(end_of_stdin);
@@ -52,6 +54,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
     tracing::info!(why, "stopping");
     node.stop().await;
     Ok(())
+}
+
+/// A socket a session: what a shell allows by default is too little for a few thousand.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a secret has no flag, which clap would make of it")]

@@ -26,8 +26,6 @@ use crate::{
 
 /// How many sessions connect at once; the rest wait their turn.
 const CONNECTING: usize = 32;
-/// How many open their keys just to read them.
-const READING: usize = 4;
 /// How long sessions may take to close at the end.
 const CLOSING: Duration = Duration::from_secs(5);
 /// The version told to a simulated WhatsApp, which does not care.
@@ -58,13 +56,13 @@ impl Node {
     /// As [`Self::start`].
     pub async fn start_over(settings: Settings, wire: Arc<dyn Wire>) -> anyhow::Result<Self> {
         let lock = FolderLock::take(&settings.data)?;
-        let vault = Vault::open(&settings.data).context("the data folder cannot be used")?;
+        let vault = vault(&settings).context("the data folder cannot be used")?;
         let (listener, address) = server::listen(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let web = Web::new()?;
         let context = Arc::new(context(&settings, vault, wire, web.clone()));
-        let fleet = Fleet::new(context.clone(), settings.capacity)?;
+        let fleet = Fleet::new(context.clone(), settings.capacity).await?;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
             gateway: settings.id.clone(),
@@ -107,6 +105,10 @@ async fn belong(reporter: Reporter) {
     tokio::join!(reporter.belong(), reporter.report());
 }
 
+fn vault(settings: &Settings) -> anyhow::Result<Vault> {
+    if settings.keys_in_memory { Ok(Vault::in_memory()) } else { Vault::open(&settings.data) }
+}
+
 fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> Context {
     let simulated = settings.whatsapp.is_some();
     Context {
@@ -115,12 +117,17 @@ fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> 
         wire,
         http: Arc::new(Fetcher::new((!simulated).then_some(web))),
         version: simulated.then_some(SIMULATED_VERSION),
-        reads: Semaphore::new(READING),
+        computing: Arc::new(Semaphore::new(spare_cores())),
         connects: Arc::new(Semaphore::new(CONNECTING)),
         links: Arc::new(Semaphore::new(usize::from(settings.max_linking))),
         boot: watch::Sender::new(0),
         seq: 0.into(),
     }
+}
+
+/// All cores but one, which is for everybody else.
+fn spare_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
 fn enlist(settings: &Settings, bound: SocketAddr) -> Enlist {

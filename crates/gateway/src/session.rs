@@ -188,11 +188,7 @@ impl Session {
     }
 
     async fn read_keys(&mut self) {
-        if !self.context.vault.holds(&self.cell.session) {
-            return;
-        }
         let _keys = self.cell.keys.clone().lock_owned().await;
-        let _turn = self.context.reads.acquire().await;
         match self.context.vault.identity(&self.cell.session).await {
             Ok(identity) => self.identity = identity,
             Err(error) => {

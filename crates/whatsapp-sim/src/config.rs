@@ -68,8 +68,8 @@ impl Default for Config {
             handshake_deadline: Duration::from_secs(20),
             idle_deadline: Duration::from_secs(600),
             max_frame: 2 * 1024 * 1024,
-            max_connections: 4096,
-            max_phones: 4096,
+            max_connections: 16_384,
+            max_phones: 16_384,
             max_devices: 32,
         }
     }

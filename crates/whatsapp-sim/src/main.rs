@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let Arguments { listen, control, trust_anchor_seed, state, log } = Arguments::parse();
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    // A socket a device: more than a shell allows by default.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let config = Config { listen, trust_anchor_seed, state, ..Config::default() };
     let simulator = Arc::new(Simulator::start(config).await?);

@@ -63,7 +63,7 @@ struct Asked {
 /// Takes the figures.
 pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let cluster = Cluster::start()?;
-    let many = stand.size.sessions;
+    let many = stand.size.sessions.unwrap_or(1_000_000);
     let [few_shown, many_shown] = [SMALL.0, many].map(|count| number(float(count as u64), 0));
     let mut table = Table::new([
         "asked".to_owned(),

@@ -41,6 +41,8 @@ pub(super) struct Load {
     pub(super) status: u16,
     /// How many ask at the same time.
     pub(super) connections: usize,
+    /// How long each waits after an answer before it asks again.
+    pub(super) pause: Duration,
 }
 
 /// One thing to ask.
@@ -106,6 +108,14 @@ impl Outcome {
         ensure!(!latencies.is_empty(), "no answer at all");
         latencies.sort_unstable();
         Ok(Self { latencies, duration })
+    }
+
+    /// All of these as one; `None` of none.
+    pub(super) fn joined(pieces: Vec<Self>) -> Option<Self> {
+        let duration = pieces.iter().map(|piece| piece.duration).sum();
+        let mut latencies: Vec<_> = pieces.into_iter().flat_map(|piece| piece.latencies).collect();
+        latencies.sort_unstable();
+        (!latencies.is_empty()).then_some(Self { latencies, duration })
     }
 
     /// Answers in a second.
@@ -182,6 +192,9 @@ async fn ask_again(
         if answered <= end {
             latencies.push(answered.duration_since(began));
         }
+        if !load.pause.is_zero() {
+            tokio::time::sleep(load.pause).await;
+        }
     }
 }
 
@@ -213,7 +226,8 @@ mod tests {
         });
         let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
         let asks = vec![Ask { request, body }];
-        Load { address, asks, status: 200, connections }.run(Duration::from_millis(300))
+        let load = Load { address, asks, status: 200, connections, pause: Duration::ZERO };
+        load.run(Duration::from_millis(300))
     }
 
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";

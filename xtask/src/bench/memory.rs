@@ -5,28 +5,21 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 
 use super::{
     Stand,
     aim::Aim,
     busy::Busy,
     chapter::{Chapter, Table},
+    crowd::Crowd,
     resident::Resident,
     spread::{float, number},
 };
-use crate::{
-    client::Api,
-    phones::Phone,
-    sessions::{Owned, PATIENCE},
-    stack::Stack,
-    wait,
-};
+use crate::{sessions::PATIENCE, stack::Stack, wait};
 
 const SESSIONS: usize = 100;
 /// So many link at the same time.
@@ -51,7 +44,8 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     println!("  linking {SESSIONS} sessions");
     let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
     let began = Instant::now();
-    let phones = link_all(&stack, &api).with_context(|| stack.tail())?;
+    let crowd = Crowd::link(&stack, &api, SESSIONS, SIDE_BY_SIDE, PATIENCE)
+        .with_context(|| stack.tail())?;
     let linking = began.elapsed();
     let linked = Pair::settled(&stack)?;
     let disk = Disk::of(&stack.node_disk())?;
@@ -59,7 +53,7 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     stack.stop_berth()?;
     let began = Instant::now();
     stack.start_berth()?;
-    all_connected(&phones)?;
+    crowd.until_connected(PATIENCE)?;
     let back = began.elapsed();
     let anew = Pair::settled(&stack)?;
     let mut chapter = chapter(&idle, &linked, &anew, &disk, [linking, back]);
@@ -78,52 +72,18 @@ impl Pair {
     }
 }
 
-/// Links all of them, some at a time, each to a phone of its own.
-fn link_all(stack: &Stack, api: &Api) -> Result<Vec<Phone>> {
-    let next = AtomicUsize::new(0);
-    let link_some = || -> Result<Vec<Phone>> {
-        let mut linked = Vec::new();
-        while next.fetch_add(1, Ordering::Relaxed) < SESSIONS {
-            let phone = stack.phones.new_phone("Bench")?;
-            Owned::create(api, "bench")?.link(&phone)?;
-            linked.push(phone);
-        }
-        Ok(linked)
-    };
-    thread::scope(|scope| {
-        let linkers: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(link_some)).collect();
-        let mut all = Vec::new();
-        for linker in linkers {
-            match linker.join() {
-                Ok(linked) => all.extend(linked?),
-                Err(_) => bail!("a thread that links sessions panicked"),
-            }
-        }
-        ensure!(all.len() == SESSIONS, "only {} sessions are linked", all.len());
-        Ok(all)
-    })
-}
-
-fn all_connected(phones: &[Phone]) -> Result<()> {
-    let mut away: Vec<_> = phones.iter().collect();
-    wait::until_so("every session is connected again", PATIENCE, || {
-        away.retain(|phone| {
-            phone.devices().map_or(true, |devices| !devices.iter().any(|device| device.connected))
-        });
-        Ok(away.is_empty())
-    })
-}
-
 /// What lies in a folder.
 #[derive(Clone, Copy, Debug, Default)]
-struct Disk {
-    files: u64,
+pub(super) struct Disk {
+    pub(super) files: u64,
     bytes: u64,
-    taken: u64,
+    /// In bytes, whole blocks.
+    pub(super) taken: u64,
 }
 
 impl Disk {
-    fn of(folder: &Path) -> Result<Self> {
+    /// Of this folder and those in it.
+    pub(super) fn of(folder: &Path) -> Result<Self> {
         let (mut disk, mut folders) = (Self::default(), vec![folder.to_owned()]);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
@@ -187,7 +147,7 @@ fn findings(
             each(anew, |held| held.anonymous),
         ),
         format!(
-            "Its keys take {} kB on disk ({} kB of blocks): {} files, {} bytes in all.",
+            "Its share of the keys on disk is {} kB ({} kB of blocks); all have {} files together, {} bytes.",
             share(disk.bytes),
             share(disk.taken),
             disk.files,

@@ -8,8 +8,10 @@ mod aim;
 mod bare;
 mod busy;
 mod chapter;
+mod crowd;
 mod dice;
 mod duel;
+mod fleet;
 mod forged;
 mod get;
 mod isolation;
@@ -30,6 +32,7 @@ mod spread;
 mod sqlite;
 mod start;
 mod statements;
+mod storm;
 mod target;
 mod waiting;
 mod waits;
@@ -63,9 +66,10 @@ struct Stand {
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 8] = [
+const ALL: [(Measure, Taken); 9] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
+    (Measure::Fleet, fleet::measure),
     (Measure::Get, get::measure),
     (Measure::Latency, latency::measure),
     (Measure::Waits, waits::measure),

@@ -105,7 +105,7 @@ mod tests {
         });
         let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
         let asks = vec![Ask { request, body }];
-        let load = Load { address, asks, status: 200, connections: 1 };
+        let load = Load { address, asks, status: 200, connections: 1, pause: Duration::ZERO };
         let outcome = run(&load, 100.0, Duration::from_millis(400)).unwrap();
         // All that are in the timetable, and most of them late by what was left of the stop.
         assert_eq!((outcome.count(), server.join().unwrap()), (40, 40));

@@ -1,6 +1,8 @@
 //! berth as most measurements ask it: with some linked sessions, which they ask for in turn. To ask for
 //! one alone would measure how well it is remembered.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
@@ -67,7 +69,7 @@ impl Served {
             let request = request("GET", address, &path, api.credential());
             asks.push(Ask { request, body: reply.body });
         }
-        Ok(Load { address, asks, status, connections })
+        Ok(Load { address, asks, status, connections, pause: Duration::ZERO })
     }
 
     /// The process that answers.

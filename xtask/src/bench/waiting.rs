@@ -91,7 +91,7 @@ impl Nodeless {
     /// Asks for the session that nobody waits for.
     pub(super) fn load(&self, connections: usize) -> Load {
         let asks = vec![Ask { request: self.get.clone(), body: self.body.clone() }];
-        Load { address: self.address, asks, status: 200, connections }
+        Load { address: self.address, asks, status: 200, connections, pause: Duration::ZERO }
     }
 
     /// Has all of them wait.

@@ -4,20 +4,20 @@ use super::*;
 use crate::{keys::Vault, outbox::Outbox, web::Fetcher, wire::WebSockets};
 use tokio::sync::{Semaphore, watch};
 
-fn fleet(data: &std::path::Path) -> Arc<Fleet> {
+async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
     let context = Context {
         vault: Vault::open(data).unwrap(),
         outbox: Outbox::default(),
         wire: Arc::new(WebSockets(None)),
         http: Arc::new(Fetcher::default()),
         version: None,
-        reads: Semaphore::new(1),
+        computing: Arc::new(Semaphore::new(1)),
         connects: Arc::new(Semaphore::new(1)),
         links: Arc::new(Semaphore::new(1)),
         boot: watch::Sender::new(1),
         seq: 0.into(),
     };
-    Fleet::new(Arc::new(context), 10).unwrap()
+    Fleet::new(Arc::new(context), 10).await.unwrap()
 }
 
 fn stopped(epoch: u64) -> Declaration {
@@ -27,7 +27,7 @@ fn stopped(epoch: u64) -> Declaration {
 #[tokio::test]
 async fn an_actor_that_panics_is_shown_as_crashed_and_started_anew_when_declared() {
     let data = tempfile::tempdir().unwrap();
-    let fleet = fleet(data.path());
+    let fleet = fleet(data.path()).await;
     let [one, other] = ["one", "other"].map(|name| SessionName::parse(name).unwrap());
     fleet.declare(&one, stopped(5)).await.unwrap();
     let untouched = fleet.declare(&other, stopped(1)).await.unwrap();
@@ -54,7 +54,7 @@ async fn an_actor_that_panics_is_shown_as_crashed_and_started_anew_when_declared
 #[tokio::test]
 async fn without_a_lease_nobody_is_obeyed_until_the_node_is_enlisted_again() {
     let data = tempfile::tempdir().unwrap();
-    let fleet = fleet(data.path());
+    let fleet = fleet(data.path()).await;
     let [known, new] = ["known", "new"].map(|name| SessionName::parse(name).unwrap());
     fleet.declare(&known, stopped(1)).await.unwrap();
     // Already in the mailbox's way when the lease runs out.

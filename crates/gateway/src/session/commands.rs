@@ -6,7 +6,7 @@ use gateway_protocol::{
     Declaration, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode, Status,
 };
 use tokio::time::Instant;
-use wacore::iq::devices::RemoveCompanionDeviceSpec;
+use wacore::{iq::devices::RemoveCompanionDeviceSpec, store::error::StoreError};
 
 use super::{Command, Ending, Goal, Hold, Reply, Retry, Session, Unlink};
 use crate::{
@@ -201,7 +201,7 @@ impl Session {
     }
 
     /// Closes and wipes the keys.
-    pub(super) async fn burn(&mut self) -> std::io::Result<()> {
+    pub(super) async fn burn(&mut self) -> Result<(), StoreError> {
         self.close_line().await;
         let keys = tokio::time::timeout(PATIENCE, self.cell.keys.clone().lock_owned()).await;
         if keys.is_err() {
@@ -210,9 +210,7 @@ impl Session {
                 "keys wiped while still held open"
             );
         }
-        let (context, session) = (self.context.clone(), self.cell.session.clone());
-        let wiped = tokio::task::spawn_blocking(move || context.vault.wipe(&session)).await;
-        let wiped = wiped.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let wiped = self.context.vault.wipe(&self.cell.session).await;
         match &wiped {
             Ok(()) => self.identity = None,
             Err(error) => {

@@ -85,10 +85,14 @@ impl World {
         self.api.working(session).await
     }
 
-    /// Everything under the data folder, by name.
+    /// The sessions that have anything in the file of the keys, and `?` for what is nobody's.
     pub(crate) fn on_disk(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.data.path().join("sessions")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        let keys = rusqlite::Connection::open(self.data.path().join("keys.db")).unwrap();
+        let sql = "SELECT name FROM sessions UNION \
+                   SELECT '?' FROM entries WHERE session NOT IN (SELECT number FROM sessions)";
+        let mut statement = keys.prepare(sql).unwrap();
+        let names = statement.query_map([], |row| row.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
     }
 }
 
@@ -102,6 +106,7 @@ pub(crate) fn settings(data: &Path, router: &str, whatsapp: &str, capacity: u32)
         token: TOKEN.to_owned().into(),
         capacity,
         max_linking: 8,
+        keys_in_memory: false,
         whatsapp: Some(whatsapp.to_owned()),
     }
 }

@@ -1,0 +1,200 @@
+//! The file all sessions' keys are in: one thread that writes, a few that read, whatever the number
+//! of sessions.
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, bail};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use wacore::store::error::StoreError;
+
+use super::{
+    rows::Result,
+    writer::{self, Order, Write},
+};
+
+/// The layout below, in the file as its `user_version`.
+const LAYOUT: i64 = 1;
+/// Numbers are never given twice, and a row needs its session's: what still writes for a session that
+/// was wiped fails, instead of bringing rows back.
+const TABLES: &str = "
+    CREATE TABLE sessions (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE entries (
+        session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+        kind INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        also BLOB,
+        rank INTEGER,
+        PRIMARY KEY (session, kind, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX entries_also ON entries (session, kind, also) WHERE also IS NOT NULL;
+    CREATE INDEX entries_rank ON entries (session, kind, rank) WHERE rank IS NOT NULL;
+";
+/// Reads are short and mostly of pages in memory: a second reader goes on while one waits for the disk.
+const READERS: usize = 2;
+/// Pages held in memory, in KiB. They are for all sessions together.
+const WRITER_CACHE: i64 = 4096;
+const READER_CACHE: i64 = 2048;
+/// What the log keeps on disk after a burst, in bytes.
+const LOG: i64 = 4 << 20;
+
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Where those who want something leave it.
+#[derive(Debug)]
+struct Queues {
+    orders: Sender<Box<dyn Order>>,
+    reads: Sender<Read>,
+}
+
+/// All sessions' keys. Dropping it waits until what was ordered is done and the file is closed.
+#[derive(Debug)]
+pub(super) struct Database {
+    /// `None` only while it is dropped.
+    queues: Option<Queues>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Database {
+    /// Opens the file, made if there is none, for its owner's eyes only.
+    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+        create(file)?;
+        let mut connection = connect(file, WRITER_CACHE)?;
+        prepare(&mut connection)?;
+        let readers: Vec<_> =
+            (0..READERS).map(|_| connect(file, READER_CACHE)).collect::<rusqlite::Result<_>>()?;
+        let (orders, ordered) = channel();
+        let (reads, asked) = channel();
+        let asked = Arc::new(Mutex::new(asked));
+        let mut threads = vec![start("keys-writer", move || writer::write(connection, &ordered))?];
+        for reader in readers {
+            let asked = asked.clone();
+            threads.push(start("keys-reader", move || read(&reader, &asked))?);
+        }
+        Ok(Self { queues: Some(Queues { orders, reads }), threads })
+    }
+
+    /// Reads; what was answered as written before is seen.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |connection| drop(reply.send(work(connection))));
+        if let Some(queues) = &self.queues {
+            let _ = queues.reads.send(read); // fails as the reply does that is dropped with it
+        }
+        answer.await.unwrap_or_else(|_| Err(broke("a read broke down")))
+    }
+
+    /// Writes all of it or nothing; on disk when this returns. `work` may run twice, the first time in
+    /// vain, and it runs whether or not anybody goes on waiting.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.order(work, false).await
+    }
+
+    /// Writes likewise, and what that deleted is in no file any more when this returns.
+    pub(super) async fn erase(
+        &self,
+        work: impl Fn(&Connection) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.order(work, true).await
+    }
+
+    async fn order<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+        clears_log: bool,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let order = Box::new(Write { work, done: None, clears_log, reply });
+        if let Some(queues) = &self.queues {
+            let _ = queues.orders.send(order); // fails as the reply does that is dropped with it
+        }
+        answer.await.unwrap_or_else(|_| Err(broke("a write broke down")))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.queues = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn broke(what: &str) -> StoreError {
+    StoreError::Database(what.into())
+}
+
+fn read(connection: &Connection, asked: &Mutex<Receiver<Read>>) {
+    loop {
+        let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(work) = next else { return };
+        // Whoever asked hears of a fault by the reply that is dropped; the thread goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| work(connection)));
+    }
+}
+
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(work)
+}
+
+/// The file, before SQLite would make one that others may read; its log takes over its rights.
+fn create(file: &Path) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.sync_all()?;
+    file.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+fn connect(file: &Path, cache: i64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "cache_size", -cache)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?; // no key in a file of nobody's
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Makes the file what it must be, or says why it cannot be used.
+fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A device that WhatsApp holds linked must not be unknown here after a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "journal_size_limit", LOG)?;
+    let transaction = connection.transaction()?;
+    let layout: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match layout {
+        0 => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        LAYOUT => {}
+        newer => bail!(
+            "its layout is number {newer} and this berth-gateway knows {LAYOUT}: it was written by a \
+             newer one, which must be used"
+        ),
+    }
+    transaction.commit().context("cannot be written")
+}

@@ -1,0 +1,108 @@
+//! Who the device is, and the secrets of messages that answers to them are read by.
+
+use async_trait::async_trait;
+use wacore::store::{
+    Device,
+    error::StoreError,
+    traits::{
+        DeviceStore, MsgSecretEntry, MsgSecretStore, merge_msg_secret_expiry,
+        merge_msg_secret_message_ts,
+    },
+};
+
+use super::{
+    rows::{Kind, Marks, Result, joined},
+    session::{SessionKeys, write_json},
+};
+
+/// How long a message's secret is; after it stands when the message was sent.
+const SECRET: usize = 32;
+/// The rank of a secret that is kept for ever: later than every deadline.
+const NEVER: i64 = i64::MAX;
+
+#[async_trait]
+impl DeviceStore for SessionKeys {
+    async fn save(&self, device: &Device) -> Result<()> {
+        self.put(Kind::Device, "", write_json(device)?).await
+    }
+
+    async fn load(&self) -> Result<Option<Device>> {
+        self.get_json(Kind::Device, "").await
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        Ok(self.get(Kind::Device, "").await?.is_some())
+    }
+
+    async fn create(&self) -> Result<i32> {
+        let device = write_json(&Device::new())?;
+        self.write(move |rows| match rows.get(Kind::Device, b"")? {
+            Some(_) => Ok(()),
+            None => rows.put(Kind::Device, b"", &device, Marks::default()),
+        })
+        .await?;
+        Ok(i32::try_from(self.number).unwrap_or(i32::MAX)) // the engine only logs it
+    }
+}
+
+#[async_trait]
+impl MsgSecretStore for SessionKeys {
+    async fn put_msg_secrets(&self, entries: Vec<MsgSecretEntry>) -> Result<usize> {
+        self.write(move |rows| {
+            for entry in &entries {
+                let key = key(&entry.chat, &entry.sender, &entry.msg_id);
+                let (mut expires, mut sent) = (entry.expires_at, entry.message_ts);
+                if let Some((value, rank)) = rows.get_ranked(Kind::MessageSecret, &key)? {
+                    expires = merge_msg_secret_expiry(deadline(rank), expires);
+                    sent = merge_msg_secret_message_ts(apart(value)?.1, sent);
+                }
+                let value = [entry.secret.as_slice(), &sent.to_be_bytes()].concat();
+                let rank = Some(if expires == 0 { NEVER } else { expires });
+                let marks = Marks { rank, ..Marks::default() };
+                rows.put(Kind::MessageSecret, &key, &value, marks)?;
+            }
+            Ok(entries.len())
+        })
+        .await
+    }
+
+    async fn get_msg_secret(
+        &self,
+        chat: &str,
+        sender: &str,
+        msg_id: &str,
+    ) -> Result<Option<Vec<u8>>> {
+        let found = self.get_msg_secret_with_ts(chat, sender, msg_id).await?;
+        Ok(found.map(|(secret, _)| secret))
+    }
+
+    async fn get_msg_secret_with_ts(
+        &self,
+        chat: &str,
+        sender: &str,
+        msg_id: &str,
+    ) -> Result<Option<(Vec<u8>, i64)>> {
+        self.get(Kind::MessageSecret, key(chat, sender, msg_id)).await?.map(apart).transpose()
+    }
+
+    async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
+        let first_kept = cutoff_timestamp.saturating_add(1);
+        self.write(move |rows| rows.remove_below(Kind::MessageSecret, first_kept)).await
+    }
+}
+
+fn key(chat: &str, sender: &str, id: &str) -> Vec<u8> {
+    joined([chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
+}
+
+/// In the engine's words, where 0 is never.
+fn deadline(rank: Option<i64>) -> i64 {
+    rank.filter(|rank| *rank != NEVER).unwrap_or(0)
+}
+
+/// The secret, and when its message was sent.
+fn apart(mut value: Vec<u8>) -> Result<(Vec<u8>, i64)> {
+    let sent = value.split_off(value.len().min(SECRET));
+    let wrong = |_| StoreError::Validation("a message's secret of a wrong length".into());
+    Ok((value, sent.as_slice().try_into().map(i64::from_be_bytes).map_err(wrong)?))
+}

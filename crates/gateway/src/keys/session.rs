@@ -1,0 +1,139 @@
+//! One session's part of the file: what the engine keeps its keys in.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _};
+use serde::{Serialize, de::DeserializeOwned};
+use wacore::store::error::StoreError;
+
+use super::{
+    SessionName,
+    database::Database,
+    rows::{Kind, Marks, Result, Rows, failed},
+};
+
+/// The keys of one session. Holds no connection, no thread and nothing that was read.
+#[derive(Clone, Debug)]
+pub(super) struct SessionKeys {
+    database: Arc<Database>,
+    /// What stands for the session in the file; another one after it was wiped.
+    pub(super) number: i64,
+}
+
+impl SessionKeys {
+    /// The keys of this session, with nothing in them yet when it has none.
+    pub(super) async fn open(database: Arc<Database>, session: &SessionName) -> Result<Self> {
+        if let Some(keys) = Self::find(database.clone(), session).await? {
+            return Ok(keys);
+        }
+        let name = session.as_str().to_owned();
+        let number = database.write(move |connection| insert(connection, &name)).await?;
+        Ok(Self { database, number })
+    }
+
+    /// The keys of this session, if it has any.
+    pub(super) async fn find(
+        database: Arc<Database>,
+        session: &SessionName,
+    ) -> Result<Option<Self>> {
+        let name = session.as_str().to_owned();
+        let number = database.read(move |connection| number(connection, &name)).await?;
+        Ok(number.map(|number| Self { database, number }))
+    }
+
+    /// Reads at one moment, when `work` asks once.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Rows<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let session = self.number;
+        self.database.read(move |connection| work(&Rows { connection, session })).await
+    }
+
+    /// All of it or nothing, and on disk when this returns; nobody else writes meanwhile.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Rows<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let session = self.number;
+        self.database.write(move |connection| work(&Rows { connection, session })).await
+    }
+
+    pub(super) async fn get(&self, kind: Kind, key: impl Into<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+        let key = key.into();
+        self.read(move |rows| rows.get(kind, &key)).await
+    }
+
+    /// What [`write_json`] wrote.
+    pub(super) async fn get_json<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        key: impl Into<Vec<u8>>,
+    ) -> Result<Option<T>> {
+        self.get(kind, key).await?.map(|value| read_json(&value)).transpose()
+    }
+
+    pub(super) async fn put(
+        &self,
+        kind: Kind,
+        key: impl Into<Vec<u8>>,
+        value: impl Into<Vec<u8>>,
+    ) -> Result<()> {
+        let (key, value) = (key.into(), value.into());
+        self.write(move |rows| rows.put(kind, &key, &value, Marks::default())).await
+    }
+
+    /// All of them or none.
+    pub(super) async fn put_all<K, V>(&self, kind: Kind, entries: Vec<(K, V)>) -> Result<()>
+    where
+        K: AsRef<[u8]> + Send + 'static,
+        V: AsRef<[u8]> + Send + 'static,
+    {
+        let put = move |rows: &Rows<'_>| {
+            entries.iter().try_for_each(|(key, value)| {
+                rows.put(kind, key.as_ref(), value.as_ref(), Marks::default())
+            })
+        };
+        self.write(put).await
+    }
+
+    pub(super) async fn remove(&self, kind: Kind, key: impl Into<Vec<u8>>) -> Result<()> {
+        let key = key.into();
+        self.write(move |rows| rows.remove(kind, &key)).await
+    }
+}
+
+/// Every session that has keys.
+pub(super) fn names(connection: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM sessions ORDER BY number";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let names = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+    names.collect::<rusqlite::Result<_>>().map_err(failed)
+}
+
+/// Removes the session and, by the tables' rule, everything it has.
+pub(super) fn delete(connection: &Connection, name: &str) -> Result<()> {
+    connection.execute("DELETE FROM sessions WHERE name = ?1", [name]).map_err(failed)?;
+    Ok(())
+}
+
+pub(super) fn write_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| StoreError::Serialization(error.into()))
+}
+
+pub(super) fn read_json<T: DeserializeOwned>(value: &[u8]) -> Result<T> {
+    serde_json::from_slice(value).map_err(|error| StoreError::Serialization(error.into()))
+}
+
+fn number(connection: &Connection, name: &str) -> Result<Option<i64>> {
+    let sql = "SELECT number FROM sessions WHERE name = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    statement.query_row([name], |row| row.get(0)).optional().map_err(failed)
+}
+
+fn insert(connection: &Connection, name: &str) -> Result<i64> {
+    let sql = "INSERT INTO sessions (name) VALUES (?1) \
+               ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING number";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    statement.query_row([name], |row| row.get(0)).map_err(failed)
+}

@@ -1,0 +1,129 @@
+//! Many phones that scan at once.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    Stand,
+    crowd::{scan, until_working},
+    fleet,
+    line::request,
+    load::{Ask, Load, Outcome},
+    resident::Resident,
+    spread::float,
+};
+use crate::{
+    client::Api,
+    exchange,
+    sessions::{self, Owned, PATIENCE},
+    stack::Stack,
+};
+
+const PHONES: usize = 200;
+const QUIET: Duration = Duration::from_secs(10);
+/// The load is taken in pieces: nobody knows beforehand how long the storm lasts.
+const PIECE: Duration = Duration::from_secs(1);
+/// What the node may hold at most, by what it holds afterwards; and answers' p99, by a quiet time's.
+const TWICE: f64 = 2.0;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Storm {
+    pub(super) phones: usize,
+    /// Until all worked.
+    pub(super) took: Duration,
+    /// The gateway afterwards, and the most it held.
+    pub(super) settled: Resident,
+    /// What 99 of 100 answers took at most, before and meanwhile.
+    pub(super) quiet: Duration,
+    pub(super) stormy: Duration,
+    /// How many answers that is of.
+    pub(super) asked: [u32; 2],
+}
+
+/// Takes the figures.
+pub(super) fn measure(stand: &Stand) -> Result<Storm> {
+    println!("  linking {PHONES} sessions at once");
+    let stack = fleet::start(stand, "bench-storm", PHONES + 1, &[])?;
+    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let asked = Owned::create(&api, "asked")?;
+    asked.link(&stack.phones.new_phone("Asked")?).with_context(|| stack.tail())?;
+    let load = load(&api, &asked)?;
+    let gateway = fleet::node(&stack)?;
+    load.run(PIECE)?;
+    let quiet = load.run(QUIET)?;
+    let (stormy, took) = storm(&stack, &api, &load)?;
+    Ok(Storm {
+        phones: PHONES,
+        took,
+        settled: Resident::settled(gateway)?,
+        quiet: quiet.percentile(99),
+        stormy: stormy.percentile(99),
+        asked: [quiet.count(), stormy.count()],
+    })
+}
+
+impl Storm {
+    /// The most the gateway held, by what it held afterwards.
+    pub(super) fn peak_by_settled(&self) -> f64 {
+        float(self.settled.peak) / float(self.settled.all)
+    }
+
+    /// What must not be.
+    pub(super) fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        let held = self.peak_by_settled();
+        if held > TWICE {
+            broken.push(format!("a storm takes {held:.2} of the memory that it leaves"));
+        }
+        let slower = self.stormy.as_secs_f64() / self.quiet.as_secs_f64();
+        if slower > TWICE {
+            broken.push(format!("answers' p99 in a storm is {slower:.2} of a quiet time's"));
+        }
+        broken
+    }
+}
+
+/// One session, asked for all the time.
+fn load(api: &Api, session: &Owned) -> Result<Load> {
+    let path = sessions::path(&session.id);
+    let reply = api.exchange("GET", &path, &[], None)?.expect(200)?;
+    let address = exchange::address(api.base())?;
+    let request = request("GET", address, &path, api.credential());
+    let pause = Duration::from_millis(10);
+    let (status, asks) = (reply.status, vec![Ask { request, body: reply.body }]);
+    Ok(Load { address, asks, status, connections: 4, pause })
+}
+
+fn storm(stack: &Stack, api: &Api, load: &Load) -> Result<(Outcome, Duration)> {
+    let pairs = (0..PHONES)
+        .map(|_| Ok((Owned::create(api, "bench")?, stack.phones.new_phone("Bench")?)))
+        .collect::<Result<Vec<_>>>()?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut pieces = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                pieces.push(load.run(PIECE)?);
+            }
+            Outcome::joined(pieces).context("no answer was timed")
+        });
+        let began = Instant::now();
+        let scanning: Vec<_> =
+            pairs.iter().map(|(session, phone)| scope.spawn(|| scan(session, phone))).collect();
+        let scanned = scanning
+            .into_iter()
+            .try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a phone panicked")));
+        let all = scanned.and_then(|()| until_working(api, PHONES + 1, PATIENCE));
+        let took = began.elapsed();
+        over.store(true, Ordering::Relaxed);
+        let outcome = asking.join().unwrap_or_else(|_| bail!("who asks panicked"));
+        all.with_context(|| stack.tail())?;
+        Ok((outcome?, took))
+    })
+}
