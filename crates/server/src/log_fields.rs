@@ -34,7 +34,7 @@ struct Visitor<'writer> {
 }
 
 impl Visitor<'_> {
-    fn plain(&mut self, field: &Field, quote: &str, value: impl fmt::Display) {
+    fn plain(&mut self, field: &Field, quote: &str, value: &str) {
         let name = field.name();
         if name == "message" {
             return self.default(|visitor| visitor.record_debug(field, &format_args!("{value}")));
@@ -46,11 +46,7 @@ impl Visitor<'_> {
                 if std::mem::replace(any, true) {
                     writer.write_char(' ')?;
                 }
-                for part in [name, "=", quote] {
-                    writer.write_str(part)?;
-                }
-                write!(writer, "{value}")?;
-                writer.write_str(quote)
+                [name, "=", quote, value, quote].iter().try_for_each(|part| writer.write_str(part))
             })();
         }
     }
@@ -75,15 +71,15 @@ impl Visit for Visitor<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, "", value);
+        self.plain(field, "", itoa::Buffer::new().format(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, "", value);
+        self.plain(field, "", itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, "", value);
+        self.plain(field, "", if value { "true" } else { "false" });
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
