@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     Stand,
+    aim::Aim,
     chapter::{Chapter, Table},
     crowd::{Crowd, until_working},
     memory::Disk,
@@ -29,7 +30,7 @@ const SIDE_BY_SIDE: usize = 32;
 /// What a session may hold with its keys on disk, in kB.
 const HELD: f64 = 250.0;
 /// How long a thousand sessions may take to be back.
-const BACK: Duration = Duration::from_secs(5);
+const BACK: f64 = 5.0;
 /// The longest that linking may take for each session; the bound of a wait, not a promise.
 const LINKING: Duration = Duration::from_millis(500);
 
@@ -143,7 +144,7 @@ impl Figures {
             method: self.method(),
             table: self.table(),
             findings: self.findings(),
-            broken: self.broken(),
+            broken: Vec::new(),
         }
     }
 
@@ -191,11 +192,15 @@ impl Figures {
         let Self { count, on_disk, in_memory, disk, storm, .. } = self;
         let (sessions, share) = (float(*count as u64), float(disk.taken) / 1024.0);
         let each = |linked: &Linked| self.each(linked.full.all, linked.idle.all);
+        let held = format!(
+            "A linked session with its keys on disk costs the node {} kB",
+            number(each(on_disk), 0)
+        );
         let mut findings = vec![
+            Aim::AtMost(HELD).judge(each(on_disk), &held, 0),
             format!(
-                "A linked session with its keys on disk costs the node {} kB, with its keys in memory {} kB \
-                 ({:.2} of that); on disk it has {} kB, in {} files of all.",
-                number(each(on_disk), 0),
+                "With its keys in memory it costs {} kB (on disk {:.2} of that). On disk it has {} kB, in {} \
+                 files of all.",
                 number(each(in_memory), 0),
                 each(on_disk) / each(in_memory),
                 number(share / sessions, 0),
@@ -208,38 +213,14 @@ impl Figures {
                 seconds(in_memory.took),
             ),
         ];
+        let allowed = BACK * (sessions / 1000.0).max(1.0);
         findings.extend(self.backs.iter().map(|back| {
             let took = seconds(back.took);
-            format!("{count} sessions, {}: all were working again after {took} s.", back.name)
+            let back_again = format!("{count} sessions, {}: all working after {took} s", back.name);
+            Aim::AtMost(allowed).judge(back.took.as_secs_f64(), &back_again, 1)
         }));
-        findings.push(format!(
-            "{} phones that scanned at once were all linked after {} s; the gateway held at most {:.2} of what \
-             it held afterwards. Meanwhile a session was answered in {} ms (p99 of {}), before in {} ms \
-             (p99 of {}).",
-            storm.phones,
-            seconds(storm.took),
-            storm.peak_by_settled(),
-            number(storm.stormy.as_secs_f64() * 1e3, 1),
-            storm.asked[1],
-            number(storm.quiet.as_secs_f64() * 1e3, 1),
-            storm.asked[0],
-        ));
+        findings.extend(storm.findings());
         findings
-    }
-
-    fn broken(&self) -> Vec<String> {
-        let each = self.each(self.on_disk.full.all, self.on_disk.idle.all);
-        let allowed = BACK.mul_f64((float(self.count as u64) / 1000.0).max(1.0));
-        let mut broken = Vec::new();
-        if each > HELD {
-            broken.push(format!("a linked session holds {each:.0} kB, more than {HELD} kB"));
-        }
-        for back in self.backs.iter().filter(|back| back.took > allowed) {
-            let took = back.took.as_secs_f64();
-            broken.push(format!("{}: back after {took:.1} s, not {allowed:?}", back.name));
-        }
-        broken.extend(self.storm.broken());
-        broken
     }
 
     fn method(&self) -> String {

@@ -10,12 +10,13 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     Stand,
+    aim::Aim,
     crowd::{scan, until_working},
     fleet,
     line::request,
     load::{Ask, Load, Outcome},
     resident::Resident,
-    spread::float,
+    spread::{float, number},
 };
 use crate::{
     client::Api,
@@ -69,23 +70,26 @@ pub(super) fn measure(stand: &Stand) -> Result<Storm> {
 }
 
 impl Storm {
-    /// The most the gateway held, by what it held afterwards.
-    pub(super) fn peak_by_settled(&self) -> f64 {
-        float(self.settled.peak) / float(self.settled.all)
-    }
-
-    /// What must not be.
-    pub(super) fn broken(&self) -> Vec<String> {
-        let mut broken = Vec::new();
-        let held = self.peak_by_settled();
-        if held > TWICE {
-            broken.push(format!("a storm takes {held:.2} of the memory that it leaves"));
-        }
-        let slower = self.stormy.as_secs_f64() / self.quiet.as_secs_f64();
-        if slower > TWICE {
-            broken.push(format!("answers' p99 in a storm is {slower:.2} of a quiet time's"));
-        }
-        broken
+    /// What came of it.
+    pub(super) fn findings(&self) -> Vec<String> {
+        let Self { phones, took, settled, quiet, stormy, asked } = self;
+        let took = number(took.as_secs_f64(), 1);
+        let peak = float(settled.peak) / float(settled.all);
+        let held = format!(
+            "{phones} phones that scanned at once were all linked after {took} s; the gateway held at most \
+             {peak:.2} of what it held afterwards"
+        );
+        let slower = stormy.as_secs_f64() / quiet.as_secs_f64();
+        let [stormy, quiet] = [stormy, quiet].map(|p99| number(p99.as_secs_f64() * 1e3, 1));
+        let [of, of_quiet] = *asked;
+        let answered = format!(
+            "Meanwhile a session was answered in {stormy} ms (p99 of {of}), before in {quiet} ms (p99 of \
+             {of_quiet}): {slower:.1} times that"
+        );
+        vec![
+            Aim::AtMost(TWICE).judge(peak, &held, 2),
+            Aim::AtMost(TWICE).judge(slower, &answered, 1),
+        ]
     }
 }
 
