@@ -24,18 +24,15 @@ impl Tally {
     /// One more.
     pub(crate) fn count(&self, operation: &'static str, status: Option<u16>, duration: Duration) {
         let kind = (operation, status);
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((requests, durations)) = known.get(&kind) {
+        let note = |(requests, durations): &(Counter, Histogram)| {
             requests.increment(1);
             durations.record(duration);
-            return;
+        };
+        if let Some(handles) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&kind) {
+            return note(handles);
         }
-        drop(known);
-        let (requests, durations) = handles(kind);
-        requests.increment(1);
-        durations.record(duration);
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(kind, (requests, durations));
+        note(known.entry(kind).or_insert_with(|| handles(kind)));
     }
 }
 

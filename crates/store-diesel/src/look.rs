@@ -19,9 +19,7 @@ use std::{
     time::Duration,
 };
 
-use diesel::{
-    Connection, ConnectionError, QueryResult, SqliteConnection, connection::SimpleConnection,
-};
+use diesel::{QueryResult, SqliteConnection};
 use diesel_async::AsyncPgConnection;
 
 use crate::{
@@ -30,16 +28,26 @@ use crate::{
     sqlite,
 };
 
-/// Looks up the row of this type that a query finds, by `get_result` and not by `first`: that binds a
-/// `LIMIT`, and SQLite plans a statement with a bound limit anew at every run.
+/// Looks up the row of this type that a query finds in an SQLite file, by `get_result` and not by `first`:
+/// that binds a `LIMIT`, and SQLite plans a statement with a bound limit anew at every run.
+macro_rules! look_up_here {
+    ($prompt:expr, $row:ty, $query:expr) => {
+        $prompt.run(|conn| {
+            use diesel::{OptionalExtension, QueryDsl, SelectableHelper};
+            let query = $query.select(<$row>::as_select());
+            diesel::RunQueryDsl::get_result::<$row>(query, conn).optional()
+        })
+    };
+}
+
+/// Looks up the row of this type that a query finds.
 macro_rules! look_up {
     ($database:expr, $row:ty, $query:expr) => {{
         use diesel::{OptionalExtension, QueryDsl, SelectableHelper};
         match &$database.pools {
-            $crate::pool::Pools::Sqlite(pools) => pools.look.run(|conn| {
-                let query = $query.select(<$row>::as_select());
-                diesel::RunQueryDsl::get_result::<$row>(query, conn).optional()
-            }),
+            $crate::pool::Pools::Sqlite(pools) => {
+                $crate::look::look_up_here!(pools.look, $row, $query)
+            }
             $crate::pool::Pools::Postgres(pool) => $crate::look::ask!(pool.look, |conn| {
                 let query = $query.select(<$row>::as_select());
                 diesel_async::RunQueryDsl::get_result::<$row>(query, conn).await.optional()
@@ -70,7 +78,7 @@ macro_rules! ask {
     }};
 }
 
-pub(crate) use {ask, look_up};
+pub(crate) use {ask, look_up, look_up_here};
 
 /// How many connections look-ups have: as many as can be busy at once, and no more than a server
 /// notices.
@@ -98,7 +106,9 @@ impl Prompt {
         let mut held = self.free();
         let mut conn = match held.take() {
             Some(conn) => conn,
-            None => self.open().map_err(|error| StoreError::Unavailable(error.into()))?,
+            None => {
+                sqlite::looker(&self.file).map_err(|error| StoreError::Unavailable(error.into()))?
+            }
         };
         let found = look(&mut conn)?;
         *held = Some(conn);
@@ -113,12 +123,6 @@ impl Prompt {
             Err(TryLockError::WouldBlock) => None,
         });
         free.unwrap_or_else(|| self.connections[0].lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn open(&self) -> Result<SqliteConnection, ConnectionError> {
-        let mut conn = SqliteConnection::establish(&self.file.to_string_lossy())?;
-        conn.batch_execute(sqlite::LOOKER).map_err(ConnectionError::CouldntSetupConfiguration)?;
-        Ok(conn)
     }
 }
 

@@ -16,9 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use diesel::{
-    Connection, ConnectionError, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
-};
+use diesel::{RunQueryDsl, SqliteConnection};
 use domain::{Session, ports::ShownKey};
 
 use crate::{scope::Owned, sqlite};
@@ -149,8 +147,7 @@ struct WalIndex {
 
 impl WalIndex {
     fn open(database: &Path) -> Result<Self, Box<dyn std::error::Error>> {
-        let mut anchor = SqliteConnection::establish(&database.to_string_lossy())?;
-        anchor.batch_execute(sqlite::LOOKER).map_err(ConnectionError::CouldntSetupConfiguration)?;
+        let mut anchor = sqlite::looker(database)?;
         // Only what reads opens the index.
         diesel::sql_query("SELECT 1 FROM sqlite_schema").execute(&mut anchor)?;
         let mut path = database.as_os_str().to_owned();
@@ -177,6 +174,8 @@ impl WalIndex {
 
 #[cfg(test)]
 mod tests {
+    use diesel::{Connection as _, connection::SimpleConnection as _};
+
     use super::*;
 
     fn shown(n: u8) -> ShownKey {

@@ -78,13 +78,6 @@ impl SessionRow {
     }
 }
 
-impl SessionRow {
-    /// By what it is found.
-    pub(crate) fn owned(&self) -> Owned {
-        Owned::found(&self.birth.organization, &self.birth.id)
-    }
-}
-
 impl State {
     pub(crate) fn new(session: &Session) -> Result<Self, StoreError> {
         let Session { settings, wanted, seen, .. } = session;
@@ -172,6 +165,11 @@ fn wanted_document(wanted: &Wanted) -> WantedDocument {
 }
 
 impl SessionRow {
+    /// By what it is found.
+    pub(crate) fn owned(&self) -> Owned {
+        Owned::found(&self.birth.organization, &self.birth.id)
+    }
+
     fn session(&self) -> Result<Session, &'static str> {
         let Self { birth, state } = self;
         Ok(Session {

@@ -12,6 +12,7 @@ use crate::{
     Database, StoreError,
     column::counted,
     events::{EventRow, write_events},
+    look::look_up_here,
     pool::{Pools, with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
@@ -62,10 +63,7 @@ impl SessionStore for Database {
         if let Some(Ok(session)) = moment.as_ref().map(|moment| moment.session(&owned)) {
             return Ok(session);
         }
-        let row = pools.look.run(|conn| {
-            let query = scope::session(&owned).select(SessionRow::as_select());
-            diesel::RunQueryDsl::get_result::<SessionRow>(query, conn).optional()
-        })?;
+        let row = look_up_here!(pools.look, SessionRow, scope::session(&owned))?;
         let session = row.map(Session::try_from).transpose()?;
         if let Some(moment) = moment {
             moment.found(owned, session.as_ref());

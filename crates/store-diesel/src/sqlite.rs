@@ -26,7 +26,7 @@ const READER: &str = "PRAGMA query_only = ON;";
 
 /// Of a connection that is used where others have to wait for it. Readers wait for a writer only while
 /// another process opens the file.
-pub(crate) const LOOKER: &str = "PRAGMA busy_timeout = 200; PRAGMA query_only = ON;";
+const LOOKER: &str = "PRAGMA busy_timeout = 200; PRAGMA query_only = ON;";
 
 /// How often switching the journal is tried: while two processes do it at once, SQLite refuses one
 /// of them without waiting.
@@ -104,6 +104,14 @@ fn pool(
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+/// A connection that looks up where it is asked.
+pub(crate) fn looker(file: &Path) -> ConnectionResult<diesel::SqliteConnection> {
+    use diesel::{Connection as _, connection::SimpleConnection as _};
+    let mut conn = diesel::SqliteConnection::establish(&file.to_string_lossy())?;
+    conn.batch_execute(LOOKER).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
 }
 
 async fn open(
