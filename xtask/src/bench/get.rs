@@ -7,8 +7,7 @@ use super::{
     bare::Bare,
     chapter::{Chapter, Table},
     forged,
-    served::{self, Served},
-    spread::Spread,
+    served::{self, SESSIONS, Served},
     sqlite::Sqlite,
     statements::Statements,
     target::{self, ROUNDS, Target},
@@ -49,20 +48,20 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let foreign = sqlite.stack.api.asked_by(Some(one));
     let mut targets = [
         Target::new("hyper alone, the same bytes", bare.id(), as_bare),
-        Target::file("SQLite alone, the same statement", alone),
+        Target::file("SQLite alone, a session by its key", alone),
         target("berth on SQLite", &sqlite, &sqlite.api)?,
         target("berth on SQLite, no log line a request", &quiet, &quiet.api)?,
         target("berth on SQLite, a login token (EdDSA)", &sqlite, &person)?,
         target("berth on SQLite, another's session: 404", &sqlite, &foreign)?,
         target("berth on SQLite, no such key: 401", &sqlite, &unknown)?,
-        Target::database("PostgreSQL alone, the same statement", statements),
+        Target::database("PostgreSQL alone, a session by its key", statements),
         target("berth on PostgreSQL", &postgres, &postgres.api)?,
     ];
     target::ask_in_turn(&mut targets)?;
     chapter(&targets, sqlite.reply.body.len())
 }
 
-fn target(name: &'static str, served: &Served, api: &Api) -> Result<Target> {
+fn target(name: &str, served: &Served, api: &Api) -> Result<Target> {
     Ok(Target::new(name, served.process()?, served.load(api, CONNECTIONS)?))
 }
 
@@ -75,19 +74,8 @@ fn chapter(targets: &[Target], bytes: usize) -> Result<Chapter> {
         "p99, ms",
         "processor, µs/request",
     ]);
-    let shown = |spread: Option<Spread>, decimals| {
-        spread.map_or_else(String::new, |spread| format!("{spread:.decimals$}"))
-    };
     for target in targets {
-        let ratio = target.rate_by(&targets[0])?;
-        table.row([
-            target.name.to_owned(),
-            target.rate()?.to_string(),
-            format!("{:.2} ({})", ratio.median(), ratio.range(2)),
-            shown(target.half(), 2),
-            shown(target.most(), 2),
-            shown(target.cost(), 1),
-        ]);
+        table.row(target.row(&targets[0], 1)?);
     }
     let [bare, file, sqlite, _, token, missing, unknown, database, postgres] = targets else {
         bail!("other targets than were made");
@@ -113,16 +101,18 @@ fn chapter(targets: &[Target], bytes: usize) -> Result<Chapter> {
 
 fn method(bytes: usize) -> String {
     format!(
-        "`GET /api/v1/sessions/{{session}}` of a linked session over HTTP/1.1, {CONNECTIONS} connections \
-         that stay open, each asking again when it was answered; the body has {bytes} bytes, and an \
+        "`GET /api/v1/sessions/{{session}}` of {SESSIONS} linked sessions in turn over HTTP/1.1, {CONNECTIONS} \
+         connections that stay open, each asking again when it was answered; a body has about {bytes} bytes, and an \
          answer with another status or body than the first fails the measurement. Two seconds of warm-up, \
          then {ROUNDS} rounds of four seconds, the servers taking turns; shown are the median of the \
          rounds and their range. *hyper alone* is a server in a process of its own that answers the \
          same headers and bytes whatever it is asked; ratios are taken round by round. Everything is \
-         set as it comes: every request is looked up by its key and leaves a log line in a file, save \
-         where the table says otherwise. *SQLite alone* is one thread that runs the same statement, prepared, \
-         on berth's own file over and over, and reads every column. *PostgreSQL alone* is `pgbench` with the same statement, \
-         prepared, on as many connections. The last column counts the asked server's own process, on \
+         set as it comes: every request leaves a log line in a file, save where the table says otherwise. Nothing \
+         is written meanwhile, so on SQLite berth answers most requests by what it read before (ADR 0020), and \
+         on PostgreSQL it asks for several sessions in one statement. *SQLite alone* is one thread that looks one \
+         session after the other up in berth's own file by a prepared statement and reads every column. \
+         *PostgreSQL alone* is `pgbench` looking up any one of them by a prepared statement, on as many \
+         connections. The last column counts the asked server's own process, on \
          PostgreSQL without the database's."
     )
 }

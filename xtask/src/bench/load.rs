@@ -23,6 +23,9 @@ use tokio::{
     time::timeout,
 };
 
+use super::line::request;
+use crate::{client::Api, exchange};
+
 /// How long after its time a load may end.
 const GRACE: Duration = Duration::from_secs(10);
 /// More than any answer a load may expect.
@@ -63,6 +66,26 @@ pub(super) struct Outcome {
 }
 
 impl Load {
+    /// `GET` of these paths by this caller without a pause; the first answers say what all must be, and
+    /// have one status.
+    pub(super) fn of(
+        api: &Api,
+        paths: impl IntoIterator<Item = String>,
+        connections: usize,
+    ) -> Result<Self> {
+        let address = exchange::address(api.base())?;
+        let (mut asks, mut status) = (Vec::new(), None);
+        for path in paths {
+            let reply = api.exchange("GET", &path, &[], None)?;
+            let first = *status.get_or_insert(reply.status);
+            ensure!(first == reply.status, "{first}, then {}", reply.status);
+            let request = request("GET", address, &path, api.credential());
+            asks.push(Ask { request, body: reply.body });
+        }
+        let status = status.context("nothing to ask")?;
+        Ok(Self { address, asks, status, connections, pause: Duration::ZERO })
+    }
+
     /// Asks for so long. One wrong answer, and all of it has failed.
     pub(super) fn run(&self, duration: Duration) -> Result<Outcome> {
         let load = Arc::new(self.clone());

@@ -1,18 +1,12 @@
 //! berth as most measurements ask it: with some linked sessions, which they ask for in turn. To ask for
 //! one alone would measure how well it is remembered.
 
-use std::time::Duration;
+use anyhow::{Context as _, Result};
 
-use anyhow::{Context as _, Result, ensure};
-
-use super::{
-    Stand,
-    line::request,
-    load::{Ask, Load},
-};
+use super::{Stand, load::Load};
 use crate::{
     client::Api,
-    exchange::{self, Reply},
+    exchange::Reply,
     sessions::{self, Owned},
     stack::Stack,
 };
@@ -21,7 +15,7 @@ use crate::{
 pub(super) const ORGANIZATION: &str = "bench";
 
 /// So many are linked.
-const SESSIONS: usize = 32;
+pub(super) const SESSIONS: usize = 32;
 
 /// berth with linked sessions in it, and what it answers when asked for one.
 #[derive(Debug)]
@@ -59,17 +53,7 @@ impl Served {
 
     /// Its sessions, asked for by this caller; the first answers say what all must be.
     pub(super) fn load(&self, api: &Api, connections: usize) -> Result<Load> {
-        let address = exchange::address(api.base())?;
-        let (mut asks, mut status) = (Vec::new(), 0);
-        for session in &self.sessions {
-            let path = sessions::path(session);
-            let reply = api.exchange("GET", &path, &[], None)?;
-            ensure!([0, reply.status].contains(&status), "{status}, then {}", reply.status);
-            status = reply.status;
-            let request = request("GET", address, &path, api.credential());
-            asks.push(Ask { request, body: reply.body });
-        }
-        Ok(Load { address, asks, status, connections, pause: Duration::ZERO })
+        Load::of(api, self.sessions.iter().map(|session| sessions::path(session)), connections)
     }
 
     /// The process that answers.

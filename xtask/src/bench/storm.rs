@@ -6,21 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
     Stand,
     aim::Aim,
     crowd::{scan, until_working},
     fleet,
-    line::request,
-    load::{Ask, Load, Outcome},
+    load::{Load, Outcome},
     resident::Resident,
     spread::{float, number},
 };
 use crate::{
     client::Api,
-    exchange,
     sessions::{self, Owned, PATIENCE},
     stack::Stack,
 };
@@ -95,13 +93,9 @@ impl Storm {
 
 /// One session, asked for all the time.
 fn load(api: &Api, session: &Owned) -> Result<Load> {
-    let path = sessions::path(&session.id);
-    let reply = api.exchange("GET", &path, &[], None)?.expect(200)?;
-    let address = exchange::address(api.base())?;
-    let request = request("GET", address, &path, api.credential());
-    let pause = Duration::from_millis(10);
-    let (status, asks) = (reply.status, vec![Ask { request, body: reply.body }]);
-    Ok(Load { address, asks, status, connections: 4, pause })
+    let load = Load::of(api, [sessions::path(&session.id)], 4)?;
+    ensure!(load.status == 200, "it is answered {}", load.status);
+    Ok(Load { pause: Duration::from_millis(10), ..load })
 }
 
 fn storm(stack: &Stack, api: &Api, load: &Load) -> Result<(Outcome, Duration)> {

@@ -16,7 +16,7 @@ use super::{
 
 /// Long enough for pools to fill and for code to be in the caches.
 const WARM_UP: Duration = Duration::from_secs(2);
-const ROUND: Duration = Duration::from_secs(4);
+pub(super) const ROUND: Duration = Duration::from_secs(4);
 /// Rounds of every target.
 pub(super) const ROUNDS: usize = 5;
 
@@ -24,7 +24,7 @@ pub(super) const ROUNDS: usize = 5;
 #[derive(Debug)]
 pub(super) struct Target {
     /// As the table calls it.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     asked: Asked,
     rounds: Vec<Round>,
 }
@@ -59,29 +59,36 @@ struct Http {
 
 impl Target {
     /// One whose process is `pid`.
-    pub(super) fn new(name: &'static str, pid: u32, load: Load) -> Self {
-        Self { name, asked: Asked::Http(pid, load), rounds: Vec::new() }
+    pub(super) fn new(name: &str, pid: u32, load: Load) -> Self {
+        Self { name: name.to_owned(), asked: Asked::Http(pid, load), rounds: Vec::new() }
     }
 
     /// One whose process is `pid`, and that is written to.
-    pub(super) fn writes(name: &'static str, pid: u32, writes: Writes) -> Self {
-        Self { name, asked: Asked::Writes(pid, writes), rounds: Vec::new() }
+    pub(super) fn writes(name: &str, pid: u32, writes: Writes) -> Self {
+        Self { name: name.to_owned(), asked: Asked::Writes(pid, writes), rounds: Vec::new() }
     }
 
     /// A database without anything in front of it.
-    pub(super) fn database(name: &'static str, statements: Statements) -> Self {
-        Self { name, asked: Asked::Database(statements), rounds: Vec::new() }
+    pub(super) fn database(name: &str, statements: Statements) -> Self {
+        Self { name: name.to_owned(), asked: Asked::Database(statements), rounds: Vec::new() }
     }
 
     /// A file without any server.
-    pub(super) fn file(name: &'static str, file: Sqlite) -> Self {
-        Self { name, asked: Asked::File(file), rounds: Vec::new() }
+    pub(super) fn file(name: &str, file: Sqlite) -> Self {
+        Self { name: name.to_owned(), asked: Asked::File(file), rounds: Vec::new() }
     }
 
-    fn round(&mut self) -> Result<()> {
+    /// Asks for a while that does not count.
+    pub(super) fn warm_up(&self) -> Result<()> {
+        self.asked.run(WARM_UP).with_context(|| format!("{}, warming up", self.name))?;
+        Ok(())
+    }
+
+    /// Asks for a round, the one of this number.
+    pub(super) fn round(&mut self, number: usize) -> Result<()> {
         let pid = self.asked.process();
         let before = pid.map(processor::time_of).transpose()?.unwrap_or_default();
-        let (rate, outcome) = self.asked.run(ROUND).context(self.name)?;
+        let (rate, outcome) = self.asked.run(ROUND).with_context(|| self.name.clone())?;
         let used = pid.map(processor::time_of).transpose()?.unwrap_or_default();
         let http = outcome.map(|outcome| Http {
             half: outcome.percentile(50),
@@ -89,26 +96,27 @@ impl Target {
             cost: used.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(outcome.count()),
         });
         self.rounds.push(Round { rate, http });
+        println!("  round {number} of {ROUNDS}: {} {rate:.0}/s", self.name);
         Ok(())
     }
 
     /// Answers in a second.
-    pub(super) fn rate(&self) -> Result<Spread> {
+    fn rate(&self) -> Result<Spread> {
         Spread::of(self.rounds.iter().map(|round| round.rate)).context("no rounds")
     }
 
     /// Milliseconds that half of the answers took at most; `None` of what is not asked over HTTP.
-    pub(super) fn half(&self) -> Option<Spread> {
+    fn half(&self) -> Option<Spread> {
         self.spread(|http| http.half.as_secs_f64() * 1e3)
     }
 
     /// Milliseconds that 99 of 100 answers took at most.
-    pub(super) fn most(&self) -> Option<Spread> {
+    fn most(&self) -> Option<Spread> {
         self.spread(|http| http.most.as_secs_f64() * 1e3)
     }
 
     /// Microseconds of processor time that the server's process took for an answer.
-    pub(super) fn cost(&self) -> Option<Spread> {
+    fn cost(&self) -> Option<Spread> {
         self.spread(|http| http.cost)
     }
 
@@ -116,6 +124,22 @@ impl Target {
     pub(super) fn rate_by(&self, other: &Self) -> Result<Spread> {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Spread::of(pairs.map(|(own, others)| own.rate / others.rate)).context("no rounds")
+    }
+
+    /// Its name, its rate, that by a yardstick's, half, most and cost; of the last, so many decimals.
+    pub(super) fn row(&self, yardstick: &Self, decimals: usize) -> Result<[String; 6]> {
+        let ratio = self.rate_by(yardstick)?;
+        let shown = |spread: Option<Spread>, decimals| {
+            spread.map_or_else(String::new, |spread| format!("{spread:.decimals$}"))
+        };
+        Ok([
+            self.name.clone(),
+            self.rate()?.to_string(),
+            format!("{:.2} ({})", ratio.median(), ratio.range(2)),
+            shown(self.half(), 2),
+            shown(self.most(), 2),
+            shown(self.cost(), decimals),
+        ])
     }
 
     fn spread(&self, figure: impl Fn(&Http) -> f64) -> Option<Spread> {
@@ -146,15 +170,6 @@ impl Asked {
 
 /// Warms all of them up, then asks them in turn.
 pub(super) fn ask_in_turn(targets: &mut [Target]) -> Result<()> {
-    for target in &*targets {
-        target.asked.run(WARM_UP).with_context(|| format!("{}, warming up", target.name))?;
-    }
-    for round in 1..=ROUNDS {
-        for target in &mut *targets {
-            target.round()?;
-            let rate = target.rounds.last().map_or(0.0, |round| round.rate);
-            println!("  round {round} of {ROUNDS}: {} {rate:.0}/s", target.name);
-        }
-    }
-    Ok(())
+    targets.iter().try_for_each(Target::warm_up)?;
+    (1..=ROUNDS).try_for_each(|round| targets.iter_mut().try_for_each(|target| target.round(round)))
 }

@@ -4,7 +4,6 @@
 //! berth has no node here, so that nothing ever comes of a session that is wanted linked.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -26,7 +25,7 @@ use tokio::{
 use super::{
     Stand,
     line::{self, request},
-    load::{Ask, Load},
+    load::Load,
 };
 use crate::{
     exchange,
@@ -54,11 +53,9 @@ const LONGEST: usize = 4 * 1024;
 pub(super) struct Nodeless {
     /// It, and what is around it.
     pub(super) stack: Stack,
-    address: SocketAddr,
     /// Asks for a session that is never wanted linked.
-    get: Vec<u8>,
+    get: Load,
     qr: Vec<Vec<u8>>,
-    body: Vec<u8>,
 }
 
 impl Nodeless {
@@ -72,15 +69,15 @@ impl Nodeless {
         let stack = Stack::start(&stand.programs, name, stand.scratch.path(), None, &settings)?;
         let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
         let address = exchange::address(api.base())?;
-        let asks = |path: &str| request("GET", address, path, api.credential());
         let mut qr = Vec::new();
         for _ in 0..SESSIONS {
             let what = format!("/qr?wait={}", AT_MOST.as_secs());
-            qr.push(asks(&sessions::path_of(&Owned::create(&api, "waits")?.id, &what)));
+            let path = sessions::path_of(&Owned::create(&api, "waits")?.id, &what);
+            qr.push(request("GET", address, &path, api.credential()));
         }
-        let path = sessions::path(&Owned::create(&api, "bench")?.id);
-        let body = api.exchange("GET", &path, &[], None)?.expect(200)?.body;
-        Ok(Self { address, get: asks(&path), qr, body, stack })
+        let get = Load::of(&api, [sessions::path(&Owned::create(&api, "bench")?.id)], 1)?;
+        ensure!(get.status == 200, "it is answered {}", get.status);
+        Ok(Self { stack, get, qr })
     }
 
     /// Its process.
@@ -90,22 +87,21 @@ impl Nodeless {
 
     /// Asks for the session that nobody waits for.
     pub(super) fn load(&self, connections: usize) -> Load {
-        let asks = vec![Ask { request: self.get.clone(), body: self.body.clone() }];
-        Load { address: self.address, asks, status: 200, connections, pause: Duration::ZERO }
+        Load { connections, ..self.get.clone() }
     }
 
     /// Has all of them wait.
     pub(super) fn wait(&self) -> Result<Waiting> {
         let asking = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = oneshot::channel();
-        let (address, get, counted) = (self.address, self.get.clone(), asking.clone());
+        let (get, counted) = (self.get.clone(), asking.clone());
         let qr: Vec<_> = self.qr.iter().cycle().take(WAITING).cloned().collect();
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let mut connections = JoinSet::new();
                 for qr in qr {
-                    connections.spawn(wait_again(address, get.clone(), qr, counted.clone()));
+                    connections.spawn(wait_again(get.clone(), qr, counted.clone()));
                 }
                 tokio::select! {
                     _ = stopped => Ok(()),
@@ -157,15 +153,10 @@ impl Drop for Waiting {
 }
 
 /// Asks something that is answered first, so that the connection is known to be served.
-async fn wait_again(
-    address: SocketAddr,
-    get: Vec<u8>,
-    qr: Vec<u8>,
-    asking: Arc<AtomicUsize>,
-) -> Result<()> {
-    let mut stream = TcpStream::connect(address).await.context("no connection")?;
+async fn wait_again(get: Load, qr: Vec<u8>, asking: Arc<AtomicUsize>) -> Result<()> {
+    let mut stream = TcpStream::connect(get.address).await.context("no connection")?;
     stream.set_nodelay(true)?;
-    let first = answer(&mut stream, &get).await?;
+    let first = answer(&mut stream, &get.asks[0].request).await?;
     ensure!(first.starts_with("HTTP/1.1 200 "), "it is answered {first:?}");
     asking.fetch_add(1, Ordering::Relaxed);
     loop {

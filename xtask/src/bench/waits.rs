@@ -8,70 +8,45 @@ use super::{
     Stand,
     aim::Aim,
     chapter::{Chapter, Table},
-    load::{Load, Outcome},
     processor,
     spread::{Spread, float, number},
+    target::{ROUND, ROUNDS, Target},
     waiting::{Nodeless, WAITING},
 };
 
 /// berth takes 1,024 connections at once.
 const CONNECTIONS: usize = 16;
-const WARM_UP: Duration = Duration::from_secs(2);
-const ROUND: Duration = Duration::from_secs(4);
-const ROUNDS: usize = 5;
 /// After those that wait have come, or have gone.
 const REST: Duration = Duration::from_secs(2);
 /// Of what is answered while nobody waits.
 const AIM: Aim = Aim::AtLeast(0.95);
 
-/// One round's figures of one of the two.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    rate: f64,
-    half: f64,
-    most: f64,
-    cost: f64,
-}
-
 /// Takes the figures.
 pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let berth = Nodeless::start(stand, "bench-waits")?;
-    let (load, pid) = (berth.load(CONNECTIONS), berth.process()?);
-    load.run(WARM_UP)?;
-    let (mut alone, mut beside, mut idle) = (Vec::new(), Vec::new(), Vec::new());
+    let pid = berth.process()?;
+    let target = |name: &str| Target::new(name, pid, berth.load(CONNECTIONS));
+    let waiting = number(float(WAITING as u64), 0);
+    let mut alone = target("alone");
+    let mut beside = target(&format!("while {waiting} others wait"));
+    let mut idle = Vec::new();
+    alone.warm_up()?;
     for round in 1..=ROUNDS {
-        alone.push(Turn::of(&load, pid)?);
-        let waiting = berth.wait()?;
+        alone.round(round)?;
+        let connections = berth.wait()?;
         thread::sleep(REST);
         let before = processor::time_of(pid)?;
         thread::sleep(ROUND);
         let used = processor::time_of(pid)?.saturating_sub(before);
         idle.push(used.as_secs_f64() * 1e3 / ROUND.as_secs_f64());
-        beside.push(Turn::of(&load, pid)?);
-        waiting.close()?;
+        beside.round(round)?;
+        connections.close()?;
         thread::sleep(REST);
-        let rates = [&alone, &beside].map(|turns| turns[turns.len() - 1].rate);
-        println!("  round {round} of {ROUNDS}: {:.0}/s and {:.0}/s", rates[0], rates[1]);
     }
-    chapter(&alone, &beside, idle)
+    chapter(&alone, &beside, idle, &waiting)
 }
 
-impl Turn {
-    fn of(load: &Load, pid: u32) -> Result<Self> {
-        let before = processor::time_of(pid)?;
-        let outcome = load.run(ROUND)?;
-        let used = processor::time_of(pid)?.saturating_sub(before).as_secs_f64();
-        let millis = |outcome: &Outcome, percent| outcome.percentile(percent).as_secs_f64() * 1e3;
-        Ok(Self {
-            rate: outcome.rate(),
-            half: millis(&outcome, 50),
-            most: millis(&outcome, 99),
-            cost: used * 1e6 / f64::from(outcome.count()),
-        })
-    }
-}
-
-fn chapter(alone: &[Turn], beside: &[Turn], idle: Vec<f64>) -> Result<Chapter> {
+fn chapter(alone: &Target, beside: &Target, idle: Vec<f64>, waiting: &str) -> Result<Chapter> {
     let mut table = Table::new([
         "GET of a session",
         "requests/s",
@@ -80,34 +55,17 @@ fn chapter(alone: &[Turn], beside: &[Turn], idle: Vec<f64>) -> Result<Chapter> {
         "p99, ms",
         "processor, µs/request",
     ]);
-    let waiting = number(float(WAITING as u64), 0);
-    let ratio = |turns: &[Turn]| {
-        let pairs = turns.iter().zip(alone);
-        Spread::of(pairs.map(|(turn, alone)| turn.rate / alone.rate)).context("no rounds")
-    };
-    for (name, turns) in
-        [("alone".to_owned(), alone), (format!("while {waiting} others wait"), beside)]
-    {
-        let spread =
-            |figure: fn(&Turn) -> f64| Spread::of(turns.iter().map(figure)).context("no rounds");
-        let ratio = ratio(turns)?;
-        table.row([
-            name,
-            spread(|turn| turn.rate)?.to_string(),
-            format!("{:.2} ({})", ratio.median(), ratio.range(2)),
-            format!("{:.2}", spread(|turn| turn.half)?),
-            format!("{:.2}", spread(|turn| turn.most)?),
-            format!("{:.1}", spread(|turn| turn.cost)?),
-        ]);
+    for target in [alone, beside] {
+        table.row(target.row(alone, 1)?);
     }
-    let kept = ratio(beside)?.median();
+    let kept = beside.rate_by(alone)?.median();
     let idle = Spread::of(idle).context("no rounds")?;
     let findings = vec![
         AIM.judge(kept, &format!("While {waiting} wait: {kept:.2} of alone"), 2),
         format!("Waiting costs {idle} ms of processor time a second while nothing else is asked."),
     ];
     let title = "Asking while others wait";
-    Ok(Chapter { title, method: method(&waiting), table, findings, broken: Vec::new() })
+    Ok(Chapter { title, method: method(waiting), table, findings, broken: Vec::new() })
 }
 
 fn method(waiting: &str) -> String {

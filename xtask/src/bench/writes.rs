@@ -15,7 +15,6 @@ use super::{
     chapter::{Chapter, Table},
     line::{Line, request, request_with},
     load::Outcome,
-    spread::Spread,
     sqlite::Sqlite,
     statements::Statements,
     target::{self, ROUNDS, Target},
@@ -126,22 +125,11 @@ fn chapter(targets: &[Target; 4]) -> Result<Chapter> {
         "p99, ms",
         "processor, µs/commit",
     ]);
-    let shown = |spread: Option<Spread>, decimals| {
-        spread.map_or_else(String::new, |spread| format!("{spread:.decimals$}"))
-    };
     let mut findings = Vec::new();
     for pair in targets.chunks(2) {
         let [alone, berth] = pair else { bail!("a target without its yardstick") };
         for target in pair {
-            let ratio = target.rate_by(alone)?;
-            table.row([
-                target.name.to_owned(),
-                target.rate()?.to_string(),
-                format!("{:.2} ({})", ratio.median(), ratio.range(2)),
-                shown(target.half(), 2),
-                shown(target.most(), 2),
-                shown(target.cost(), 0),
-            ]);
+            table.row(target.row(alone, 0)?);
         }
         let ratio = berth.rate_by(alone)?.median();
         let sentence = format!("{}: {ratio:.2} of {}", berth.name, alone.name);
