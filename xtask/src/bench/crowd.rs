@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
+use super::together::gather;
 use crate::{
     client::Api,
     phones::Phone,
@@ -36,7 +37,7 @@ impl Crowd {
         patience: Duration,
     ) -> Result<Self> {
         let next = AtomicUsize::new(0);
-        let link_some = || -> Result<Vec<Phone>> {
+        let phones = gather(side_by_side, |_| {
             let mut scanned = Vec::new();
             while next.fetch_add(1, Ordering::Relaxed) < count {
                 let phone = stack.phones.new_phone("Bench")?;
@@ -44,17 +45,6 @@ impl Crowd {
                 scanned.push(phone);
             }
             Ok(scanned)
-        };
-        let phones = thread::scope(|scope| {
-            let linkers: Vec<_> = (0..side_by_side).map(|_| scope.spawn(link_some)).collect();
-            let mut all = Vec::new();
-            for linker in linkers {
-                match linker.join() {
-                    Ok(scanned) => all.extend(scanned?),
-                    Err(_) => bail!("a thread that links sessions panicked"),
-                }
-            }
-            Ok(all)
         })?;
         let crowd = Self { phones };
         until_working(api, count, patience)?;

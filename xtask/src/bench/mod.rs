@@ -34,6 +34,7 @@ mod start;
 mod statements;
 mod storm;
 mod target;
+mod together;
 mod waiting;
 mod waits;
 mod welch;

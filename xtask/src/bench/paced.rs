@@ -10,13 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::thread::set_current_timer_slack;
 
 use super::{
     line::Line,
     load::{Load, Outcome},
     spread::float,
+    together::gather,
 };
 
 /// Every connection is open before the first request is due.
@@ -28,16 +29,7 @@ const LATEST: Duration = Duration::from_secs(5);
 pub(super) fn run(load: &Load, rate: f64, duration: Duration) -> Result<Outcome> {
     let start = Instant::now() + HEAD_START;
     // A thread a connection, and blocking: a runtime's timer ticks in milliseconds.
-    let latencies = thread::scope(|scope| {
-        let askers: Vec<_> = (0..load.connections)
-            .map(|which| scope.spawn(move || ask(load, which, rate, start, duration)))
-            .collect();
-        let mut all = Vec::new();
-        for asker in askers {
-            all.extend(asker.join().map_err(|_| anyhow!("a thread that asks panicked"))??);
-        }
-        Ok::<_, anyhow::Error>(all)
-    })?;
+    let latencies = gather(load.connections, |which| ask(load, which, rate, start, duration))?;
     Outcome::of(latencies, duration)
 }
 

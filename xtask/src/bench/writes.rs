@@ -2,11 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
     sqlite::Sqlite,
     statements::Statements,
     target::{self, ROUNDS, Target},
+    together::gather,
 };
 use crate::{
     client::{Api, Credential},
@@ -80,15 +80,7 @@ impl Writes {
     pub(super) fn run(&self, duration: Duration) -> Result<Outcome> {
         let end = Instant::now() + duration;
         // A thread a connection: what is waited for is the disk, and that is long.
-        let latencies = thread::scope(|scope| {
-            let writers: Vec<_> =
-                (0..self.connections).map(|_| scope.spawn(move || self.write_until(end))).collect();
-            let mut all = Vec::new();
-            for writer in writers {
-                all.extend(writer.join().map_err(|_| anyhow!("a thread that writes panicked"))??);
-            }
-            Ok::<_, anyhow::Error>(all)
-        })?;
+        let latencies = gather(self.connections, |_| self.write_until(end))?;
         Outcome::of(latencies, duration)
     }
 
