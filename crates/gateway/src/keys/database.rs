@@ -12,7 +12,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use wacore::store::error::StoreError;
@@ -74,6 +74,8 @@ impl Database {
         create(file)?;
         let mut connection = connect(file, WRITER_CACHE)?;
         prepare(&mut connection)?;
+        // A wipe may have been cut short, its rows gone and what they held still in the log.
+        ensure!(writer::clear_log(&connection), "the log beside it cannot be cleared");
         let readers: Vec<_> =
             (0..READERS).map(|_| connect(file, READER_CACHE)).collect::<rusqlite::Result<_>>()?;
         let (orders, ordered) = channel();

@@ -15,7 +15,7 @@ use super::{
     FILE, SessionName, Vault,
     database::{Database, broke},
     rows::{Kind, Marks},
-    session::SessionKeys,
+    session::{self, SessionKeys},
     steps::{Step, take},
 };
 
@@ -102,6 +102,25 @@ async fn sessions_never_see_each_others_keys_and_a_wipe_takes_one_sessions_all()
     assert!(goes.put_session("a", b"late").await.is_err());
     assert!(anew.get_session("a").await.unwrap().is_none());
     assert!(!anew.exists().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_wipe_that_was_cut_short_is_finished_at_the_next_start() {
+    let (data, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let vault = open(data.path());
+    fill(&*vault.keys(&name("goes")).await.unwrap(), 0xA5).await;
+    // Committed, and then the node was killed: the log is as it was.
+    let database = vault.database.as_ref().unwrap();
+    database.write(|connection| session::delete(connection, "goes")).await.unwrap();
+    for end in ["", "-wal"] {
+        let file = format!("{FILE}{end}");
+        std::fs::copy(data.path().join(&file), left.path().join(&file)).unwrap();
+    }
+    assert_ne!(traces(left.path(), 0xA5), [false, false]);
+
+    let vault = open(left.path());
+    assert_eq!(vault.sessions().await.unwrap(), []);
+    assert_eq!(traces(left.path(), 0xA5), [false, false]);
 }
 
 /// Rows of every size, some in pages of their own, all of this byte.

@@ -103,7 +103,7 @@ fn answer(connection: &Connection, group: Vec<Box<dyn Order>>) {
 }
 
 /// Moves what is in the log to its places and cuts the log to nothing.
-fn clear_log(connection: &Connection) -> bool {
+pub(super) fn clear_log(connection: &Connection) -> bool {
     let busy: rusqlite::Result<i64> =
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     match busy {
