@@ -20,18 +20,34 @@ pub(crate) static JSON: [&str; 1] = ["application/json"];
 /// The same, where it says what to change.
 pub(crate) static MERGE_PATCH: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
+/// What nobody wanted is still waited for this long, and up to this size: many clients send the head
+/// and the body in two pieces, and an answer may be there before the second one is.
+const SOON: Duration = Duration::from_millis(100);
+const LITTLE: usize = 64 * 1024;
+
 /// A body that may or may not be read.
 #[derive(Debug)]
 pub(crate) struct Payload {
     incoming: Incoming,
     most: usize,
     within: Duration,
-    read: bool,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Untouched,
+    /// Its sender waits to be told that it is wanted (RFC 9110, 10.1.1).
+    Withheld,
+    GivenUp,
+    Read,
 }
 
 impl Payload {
-    pub(crate) fn new(incoming: Incoming, limits: &Limits) -> Self {
-        Self { incoming, most: limits.body_bytes, within: limits.body_time, read: false }
+    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, limits: &Limits) -> Self {
+        let withheld = headers.contains_key(header::EXPECT);
+        let state = if withheld { State::Withheld } else { State::Untouched };
+        Self { incoming, most: limits.body_bytes, within: limits.body_time, state }
     }
 
     /// Text of one of these media types, or nothing at all.
@@ -43,7 +59,7 @@ impl Payload {
         headers: &HeaderMap,
         takes: &'static [&'static str],
     ) -> Result<Bytes> {
-        let bytes = self.bytes().await?;
+        let bytes = self.arrive(self.most, self.within).await?;
         if bytes.is_empty() || is_one_of(takes, headers) {
             Ok(bytes)
         } else {
@@ -51,20 +67,25 @@ impl Payload {
         }
     }
 
-    /// Whether nothing of it is left on the connection.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.read || self.incoming.is_end_stream()
+    /// Whether nothing of it is left on the connection, which can then take another request. A little
+    /// that is about to come is read for that.
+    pub(crate) async fn is_spent(&mut self) -> bool {
+        if self.state == State::Untouched && !self.incoming.is_end_stream() {
+            // What went wrong with it no longer matters to anyone.
+            let _ = self.arrive(LITTLE.min(self.most), SOON).await;
+        }
+        self.state == State::Read || self.incoming.is_end_stream()
     }
 
-    async fn bytes(&mut self) -> Result<Bytes> {
+    async fn arrive(&mut self, most: usize, within: Duration) -> Result<Bytes> {
+        self.state = State::GivenUp;
         let announced = self.incoming.size_hint().lower();
-        if usize::try_from(announced).map_or(true, |announced| announced > self.most) {
-            return Err(Problem::PayloadTooLarge { limit: self.most });
+        if usize::try_from(announced).map_or(true, |announced| announced > most) {
+            return Err(Problem::PayloadTooLarge { limit: most });
         }
-        let (within, most) = (self.within, self.most);
         let arrival = tokio::time::timeout(within, arrive(&mut self.incoming, most));
         let bytes = arrival.await.map_err(|_| Problem::BodyTooSlow)??;
-        self.read = true;
+        self.state = State::Read;
         Ok(bytes)
     }
 }

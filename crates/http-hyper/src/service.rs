@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use domain::ports::Environment;
 use futures_util::FutureExt;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, body::Incoming, http::request::Parts,
+    HeaderMap, Method, Request, Response, StatusCode, Version,
+    body::Incoming,
+    header::{self, HeaderValue},
+    http::request::Parts,
 };
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -94,12 +97,12 @@ impl Door {
     ) -> (Response<Body>, bool) {
         let (head, incoming) = request.into_parts();
         let id = RequestId::of(&head.headers, &*self.environment);
-        let head_only = head.method == Method::HEAD;
+        let (head_only, version) = (head.method == Method::HEAD, head.version);
         let notes = Arc::new(Notes::default());
         let record = Record::open(&head.method, &id, notes.clone(), &self.tally);
         let visit = Visit {
+            payload: Payload::new(incoming, &head.headers, &self.limits),
             head,
-            payload: Payload::new(incoming, &self.limits),
             notes,
             waiting: house.stop.clone(),
         };
@@ -115,7 +118,12 @@ impl Door {
                 reply
             }
         };
-        (reply.respond(&id, head_only), spent)
+        let mut response = reply.respond(&id, head_only);
+        if !spent && version <= Version::HTTP_11 {
+            // Said, or the caller's next request would meet a closed connection (RFC 9112, 9.6).
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        (response, spent)
     }
 
     async fn visit(
@@ -131,7 +139,10 @@ impl Door {
             let answer = AssertUnwindSafe(self.site.answer(&mut visit)).catch_unwind();
             let answer = timeout(self.limits.request_time, answer).await;
             drop(room);
-            answer.map(|answer| (answer.unwrap_or_else(panicked), visit.payload.is_spent()))
+            match answer {
+                Ok(answer) => Ok((answer.unwrap_or_else(panicked), visit.payload.is_spent().await)),
+                Err(late) => Err(late),
+            }
         } else {
             let waiting = house.stop.child_token();
             visit.waiting = Arc::new(waiting.clone());
@@ -142,7 +153,7 @@ impl Door {
             let work = async move {
                 let answer = AssertUnwindSafe(site.answer(&mut visit)).catch_unwind().await;
                 drop(room);
-                (answer.unwrap_or_else(panicked), visit.payload.is_spent())
+                (answer.unwrap_or_else(panicked), visit.payload.is_spent().await)
             };
             let task = house.tasks.spawn(work.instrument(span));
             let answer = timeout(self.limits.request_time, task).await;

@@ -22,6 +22,7 @@ mod hand;
 mod health;
 mod house;
 mod idempotency;
+mod leftovers;
 mod matrix;
 mod mutations;
 mod nodes;

@@ -1,0 +1,85 @@
+//! A body that nobody reads: the connection goes on, or the answer says that it does not.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    client::{Answer, GENEROUS, parse, read_to_end},
+    house::House,
+};
+
+const NEXT: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+/// The head of a request that is refused before its body is looked at.
+fn refused(method: &str, more: &str) -> String {
+    format!("{method} /api/v1/sessions HTTP/1.1\r\nhost: x\r\nx-api-key: garbage\r\n{more}\r\n")
+}
+
+/// One answer of a connection that may stay open.
+async fn one_answer(stream: &mut TcpStream) -> Answer {
+    let mut text = Vec::new();
+    while !text.ends_with(b"}") {
+        let mut part = [0; 4096];
+        let count = timeout(GENEROUS, stream.read(&mut part)).await;
+        let count = count
+            .unwrap_or_else(|_| panic!("no more: {}", String::from_utf8_lossy(&text)))
+            .expect("more");
+        assert_ne!(count, 0, "closed without an answer: {}", String::from_utf8_lossy(&text));
+        text.extend_from_slice(&part[..count]);
+    }
+    parse(&text)
+}
+
+fn ends(answer: &Answer) -> bool {
+    answer.headers.get("connection").is_some_and(|value| value == "close")
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_body_nobody_wanted_or_says_that_it_does_not() {
+    let house = House::open().await;
+    let mut went_on = 0;
+    for (method, status) in [("POST", 401), ("PATCH", 405), ("PUT", 405)] {
+        for pause in [0, 1, 5, 50, 90, 100, 110, 200] {
+            let about = format!("{method}, the body {pause} ms after the head");
+            let mut stream = TcpStream::connect(house.address).await.unwrap();
+            let head = refused(method, "content-type: application/json\r\ncontent-length: 2\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            sleep(Duration::from_millis(pause)).await;
+            stream.write_all(b"{}").await.unwrap();
+            let answer = one_answer(&mut stream).await;
+            assert_eq!(answer.status, status, "{about}");
+            if !ends(&answer) {
+                went_on += 1;
+                stream.write_all(NEXT).await.unwrap();
+                assert_eq!(parse(&read_to_end(&mut stream).await).status, 200, "{about}");
+            }
+        }
+    }
+    assert_ne!(went_on, 0, "no connection goes on");
+}
+
+#[tokio::test]
+async fn what_does_not_come_or_is_much_ends_the_connection_and_the_answer_says_so() {
+    let house = House::open().await;
+    for unsent in [
+        // Its sender waits to be told to go on, and is not.
+        "content-length: 2\r\nexpect: 100-continue\r\n",
+        "content-length: 2\r\n",
+        "content-length: 2000000\r\n",
+        "transfer-encoding: chunked\r\n",
+    ] {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        stream.write_all(refused("POST", unsent).as_bytes()).await.unwrap();
+        let answer = one_answer(&mut stream).await;
+        answer.assert_well_formed(unsent);
+        assert_eq!(answer.status, 401, "{unsent}");
+        assert!(ends(&answer), "{unsent}: {answer:?}");
+        stream.shutdown().await.unwrap();
+        assert_eq!(read_to_end(&mut stream).await, b"", "{unsent}");
+    }
+}
