@@ -41,6 +41,7 @@ impl Backlog for Database {
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
+            let order = ranks(&ids);
             // What another taker was quicker to take is no longer due, also when this one waited
             // for its lock: the database looks again.
             let rows: Vec<SessionRow> = with_conn!(database, write, |conn| {
@@ -51,7 +52,6 @@ impl Backlog for Database {
                     .await
             })?;
             let mut taken: Vec<Session> = sound(rows);
-            let order = ranks(&ids);
             taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
             Ok(taken)
         })
@@ -76,6 +76,7 @@ impl Backlog for Database {
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
+            let order = ranks(&ids);
             let rows: Vec<RetirementRow> = with_conn!(database, write, |conn| {
                 diesel::update(scope::still_due_retirements(&ids, now))
                     .set(retirements::due.eq(until))
@@ -84,7 +85,6 @@ impl Backlog for Database {
                     .await
             })?;
             let mut taken: Vec<Retirement> = sound(rows);
-            let order = ranks(&ids);
             taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
             Ok(taken)
         })
@@ -293,8 +293,8 @@ fn sound<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
 }
 
 /// A statement gives changed rows back in any order; this is the one they were picked in.
-fn ranks(ids: &[String]) -> HashMap<&str, usize> {
-    ids.iter().enumerate().map(|(rank, id)| (id.as_str(), rank)).collect()
+fn ranks(ids: &[String]) -> HashMap<String, usize> {
+    ids.iter().cloned().enumerate().map(|(rank, id)| (id, rank)).collect()
 }
 
 /// A session of a node, and whether anything is wanted of the node for it.

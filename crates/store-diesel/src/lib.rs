@@ -31,6 +31,7 @@ mod target;
 #[path = "../tests/store/place.rs"]
 mod test_place;
 mod tls;
+mod writer;
 
 pub use config::Config;
 pub use error::StoreError;

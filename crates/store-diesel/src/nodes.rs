@@ -75,7 +75,7 @@ impl TryFrom<NodeRow> for Node {
 #[async_trait]
 impl NodeStore for Database {
     async fn enlist(&self, node: &Node) -> PortResult<u64> {
-        let row = NodeRow::first(node)?;
+        let (row, id) = (NodeRow::first(node)?, node.id.to_string());
         self.run(|database| async move {
             // One statement, so that two processes of one name cannot get the same boot number.
             let boot: i64 = with_conn!(database, write, |conn| {
@@ -104,7 +104,7 @@ impl NodeStore for Database {
                     .get_result(conn)
                     .await
             })?;
-            counter(boot).ok_or_else(|| StoreError::corrupt("gateways.boot", &row.id))
+            counter(boot).ok_or_else(|| StoreError::corrupt("gateways.boot", &id))
         })
         .await
     }

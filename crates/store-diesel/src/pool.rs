@@ -24,6 +24,7 @@ use crate::{
     recent::{Moment, Recent},
     sqlite::{self, SqliteConnection},
     target::Target,
+    writer::Writer,
 };
 
 /// The domain's stores, on SQLite or PostgreSQL. Cheap to clone.
@@ -58,12 +59,9 @@ pub(crate) enum Pools {
     Sqlite(SqlitePools),
 }
 
-/// SQLite has one writer at a time. With one connection that writes, writers of this process queue
-/// up in order instead of polling for the lock, and readers never wait for them. Four were measured
-/// to be no faster than one.
 #[derive(Clone)]
 pub(crate) struct SqlitePools {
-    pub(crate) write: Pool<SqliteConnection>,
+    pub(crate) writer: Writer,
     pub(crate) read: Pool<SqliteConnection>,
     /// For one row by its key.
     pub(crate) look: Arc<Prompt>,
@@ -72,14 +70,15 @@ pub(crate) struct SqlitePools {
 }
 
 /// Runs a query with a connection of whichever database there is; the body is compiled once for
-/// each. `read` and `write` say what for: SQLite has connections for each, and what PostgreSQL could not
-/// be asked because the connection was dead is read again by another one. Of a write nobody could say
-/// whether it happened. For one row by its key there is [`look_up`](crate::look).
+/// each. `read` and `write` say what for: on SQLite one thread does what is written, so that the body
+/// takes along what it needs, and what PostgreSQL could not be asked because the connection was dead is
+/// read again by another one. Of a write nobody could say whether it happened. For one row by its key
+/// there is [`look_up`](crate::look).
 macro_rules! with_conn {
-    ($database:expr, $access:ident, |$conn:ident| $body:expr) => {
+    ($database:expr, read, |$conn:ident| $body:expr) => {
         match &$database.pools {
             $crate::pool::Pools::Postgres(pool) => {
-                let mut repeatable = stringify!($access) != "write";
+                let mut repeatable = true;
                 loop {
                     let mut object = $crate::pool::checkout(&pool.connections).await?;
                     let result = {
@@ -93,16 +92,33 @@ macro_rules! with_conn {
                 }
             }
             $crate::pool::Pools::Sqlite(pools) => {
-                let mut object = $crate::pool::checkout(&pools.$access).await?;
+                let mut object = $crate::pool::checkout(&pools.read).await?;
                 let $conn = &mut *object;
                 $body.map_err($crate::StoreError::from)
             }
         }
     };
+    ($database:expr, write, |$conn:ident| $body:expr) => {
+        match &$database.pools {
+            $crate::pool::Pools::Postgres(pool) => {
+                let mut object = $crate::pool::checkout(&pool.connections).await?;
+                let result = {
+                    let $conn = &mut *object;
+                    $body
+                };
+                pool.judged(result, &mut object).await.0
+            }
+            $crate::pool::Pools::Sqlite(pools) => {
+                let work = async move |$conn: &mut $crate::writer::WriterConnection| {
+                    $body.map_err($crate::StoreError::from)
+                };
+                pools.writer.write(work).await
+            }
+        }
+    };
 }
 
-/// The same in a transaction. On SQLite it takes the write lock at once: a transaction that begins
-/// by reading cannot be sure to get it later.
+/// The same in a transaction.
 macro_rules! with_transaction {
     ($database:expr, |$conn:ident| $body:expr) => {
         match &$database.pools {
@@ -114,10 +130,8 @@ macro_rules! with_transaction {
                 pool.judged(result, &mut object).await.0
             }
             $crate::pool::Pools::Sqlite(pools) => {
-                let mut object = $crate::pool::checkout(&pools.write).await?;
-                let result: Result<_, $crate::StoreError> =
-                    object.immediate_transaction(async |$conn| $body).await;
-                result
+                let work = async move |$conn: &mut $crate::writer::WriterConnection| $body;
+                pools.writer.write(work).await
             }
         }
     };

@@ -9,18 +9,18 @@ use diesel_async::{
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
     },
-    sync_connection_wrapper::SyncConnectionWrapper,
+    sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
 };
 
-use crate::{Config, StoreError, look::Prompt, pool::SqlitePools, recent::Recent};
+use crate::{Config, StoreError, look::Prompt, pool::SqlitePools, recent::Recent, writer::Writer};
 
 pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
 
 /// How long to wait for another process's lock. First of all: what follows it may need the lock.
-const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
+pub(crate) const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
 
 /// An answer that was given must survive a power cut, hence FULL.
-const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+pub(crate) const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
 const READER: &str = "PRAGMA query_only = ON;";
 
@@ -75,9 +75,11 @@ fn create_file(file: &Path) -> std::io::Result<()> {
 }
 
 pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreError> {
+    let writer = Writer::start(file.to_owned(), config.acquire_timeout)
+        .map_err(|error| StoreError::Unavailable(error.into()))?;
     let readers = config.max_connections.saturating_sub(1).max(1);
     Ok(SqlitePools {
-        write: pool(file, WRITER, 1, config)?,
+        writer,
         read: pool(file, READER, readers, config)?,
         look: Arc::new(Prompt::new(file.to_owned())),
         recent: Arc::new(Recent::of(file)),
@@ -114,12 +116,12 @@ pub(crate) fn looker(file: &Path) -> ConnectionResult<diesel::SqliteConnection> 
     Ok(conn)
 }
 
-async fn open(
+pub(crate) async fn open<S: SpawnBlocking + Send>(
     file: String,
     patience: &'static str,
     pragmas: &'static str,
-) -> ConnectionResult<SqliteConnection> {
-    let mut conn = SqliteConnection::establish(&file).await?;
+) -> ConnectionResult<SyncConnectionWrapper<diesel::SqliteConnection, S>> {
+    let mut conn = SyncConnectionWrapper::establish(&file).await?;
     conn.batch_execute(&format!("{patience} {pragmas}"))
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -139,12 +141,18 @@ mod tests {
         value: i64,
     }
 
-    async fn setting(pool: &Pool<SqliteConnection>, name: &str) -> i64 {
-        let mut conn = pool.get().await.expect("a connection");
-        let query = format!("SELECT {name} AS value FROM pragma_{name}");
-        let setting: Setting =
-            diesel::sql_query(query).get_result(&mut conn).await.expect("a setting");
-        setting.value
+    macro_rules! setting {
+        ($conn:expr, $name:expr) => {{
+            let query = format!("SELECT {0} AS value FROM pragma_{0}", $name);
+            let setting: Setting =
+                diesel::sql_query(query).get_result($conn).await.expect("a setting");
+            setting.value
+        }};
+    }
+
+    async fn of_the_writer(pools: &SqlitePools, name: &'static str) -> i64 {
+        let asked = pools.writer.write(async move |conn| Ok(setting!(conn, name)));
+        asked.await.expect("an answer")
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -153,11 +161,11 @@ mod tests {
         let file = folder.path().join("berth.db");
         create(&file).await.expect("it is made");
         let pools = pools(&file, &Config::new("")).expect("pools");
-        assert_eq!(setting(&pools.write, "synchronous").await, 2, "FULL");
-        assert_eq!(setting(&pools.write, "foreign_keys").await, 1);
-        assert_eq!(setting(&pools.write, "query_only").await, 0);
-        assert_eq!(setting(&pools.read, "query_only").await, 1);
+        assert_eq!(of_the_writer(&pools, "synchronous").await, 2, "FULL");
+        assert_eq!(of_the_writer(&pools, "foreign_keys").await, 1);
+        assert_eq!(of_the_writer(&pools, "query_only").await, 0);
         let mut conn = pools.read.get().await.expect("a connection");
+        assert_eq!(setting!(&mut conn, "query_only"), 1);
         conn.batch_execute("CREATE TABLE x (y)").await.expect_err("a reader writes nothing");
     }
 }

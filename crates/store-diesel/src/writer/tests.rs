@@ -1,0 +1,181 @@
+//! Who writes together is answered together, and undoes nothing of the others.
+
+use std::{path::Path, sync::mpsc};
+
+use diesel::{QueryableByName, sql_query, sql_types::BigInt};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use futures_util::future::join_all;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+
+struct Place {
+    _folder: tempfile::TempDir,
+    file: PathBuf,
+    writer: Writer,
+}
+
+impl Place {
+    async fn new() -> Self {
+        Self::patient(LONG).await
+    }
+
+    async fn patient(patience: Duration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("berth.db");
+        let mut conn = sqlite::create(&file).await.expect("it is made");
+        let tables = "CREATE TABLE mother (id integer PRIMARY KEY);
+            CREATE TABLE number (id integer PRIMARY KEY REFERENCES mother (id));
+            INSERT INTO mother (id) ";
+        conn.batch_execute(&format!("{tables}{}", hundred())).await.expect("tables");
+        let writer = Writer::start(file.clone(), patience).expect("a thread");
+        Self { _folder: folder, file, writer }
+    }
+
+    async fn write(&self, number: i64) -> Result<(), StoreError> {
+        self.writer.write(async move |conn| insert(conn, number).await).await
+    }
+
+    /// Keeps the writer busy until this is dropped.
+    async fn keep_busy(&self) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel();
+        let (busy, is_busy) = oneshot::channel();
+        let writer = self.writer.clone();
+        tokio::spawn(async move {
+            let work = async move |_: &mut WriterConnection| {
+                let _ = busy.send(());
+                let _: Result<(), _> = released.recv();
+                Ok(())
+            };
+            writer.write(work).await
+        });
+        is_busy.await.expect("it is being written");
+        release
+    }
+
+    /// What is in the file, as another connection sees it.
+    async fn numbers(&self) -> Vec<i64> {
+        let file = self.file.to_string_lossy().into_owned();
+        let mut conn: crate::sqlite::SqliteConnection =
+            sqlite::open(file, sqlite::PATIENCE, "").await.expect("a connection");
+        let rows: Vec<Number> =
+            sql_query("SELECT id FROM number ORDER BY id").load(&mut conn).await.expect("rows");
+        rows.into_iter().map(|row| row.id).collect()
+    }
+}
+
+fn hundred() -> String {
+    let values: Vec<_> = (0..100).map(|number| format!("({number})")).collect();
+    format!("VALUES {}", values.join(", "))
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+async fn insert(conn: &mut WriterConnection, number: i64) -> Result<(), StoreError> {
+    sql_query(format!("INSERT INTO number (id) VALUES ({number})")).execute(conn).await?;
+    Ok(())
+}
+
+/// Has this ask for all it will ask for. The writer is busy, so that it cannot be answered.
+async fn asked(asking: impl Future + Unpin) {
+    let answered = tokio::time::timeout(Duration::ZERO, asking).await;
+    assert!(answered.is_err(), "answered by a busy writer");
+}
+
+/// How many commits the log of the file holds: frames that say how large the file is after them
+/// (SQLite's file format, 4.1).
+fn commits(file: &Path) -> usize {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    let log = std::fs::read(log).expect("the log");
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().expect("four bytes"));
+    let frame = 24 + number(8) as usize;
+    (32..log.len()).step_by(frame).filter(|at| number(at + 4) != 0).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_meanwhile_is_one_commit() {
+    let place = Place::new().await;
+    place.write(0).await.expect("written");
+    let before = commits(&place.file);
+    let busy = place.keep_busy().await;
+    let mut writes = Box::pin(join_all((1..51).map(|number| place.write(number))));
+    asked(&mut writes).await;
+    drop(busy);
+    assert!(writes.await.iter().all(Result::is_ok));
+    assert_eq!(place.numbers().await, (0..51).collect::<Vec<_>>());
+    assert_eq!(commits(&place.file) - before, 1, "fifty in one; what kept it busy wrote nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_fails_undoes_all_of_itself_and_nothing_of_others() {
+    let place = Place::new().await;
+    let busy = place.keep_busy().await;
+    let fails = place.writer.write(async |conn| {
+        insert(conn, 2).await?;
+        insert(conn, 2).await
+    });
+    let regrets = place.writer.write(async |conn| {
+        insert(conn, 3).await?;
+        Err::<(), _>(StoreError::Repeated)
+    });
+    let mut all = Box::pin(async { tokio::join!(place.write(1), fails, regrets, place.write(4)) });
+    asked(&mut all).await;
+    drop(busy);
+    let (first, fails, regrets, last) = all.await;
+    assert!(matches!(fails, Err(StoreError::Query(_))), "{fails:?}");
+    assert!(matches!(regrets, Err(StoreError::Repeated)), "{regrets:?}");
+    assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+    assert_eq!(place.numbers().await, [1, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_of_what_was_not_committed() {
+    let place = Place::new().await;
+    let busy = place.keep_busy().await;
+    let orphan = place.writer.write(async |conn| {
+        conn.batch_execute("PRAGMA defer_foreign_keys = ON").await?;
+        insert(conn, 1000).await
+    });
+    let mut all = Box::pin(async { tokio::join!(place.write(1), orphan, place.write(2)) });
+    asked(&mut all).await;
+    drop(busy);
+    let (first, orphan, last) = all.await;
+    for told in [first, orphan, last] {
+        assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    }
+    assert_eq!(place.numbers().await, Vec::<i64>::new());
+    place.write(3).await.expect("it goes on");
+    assert_eq!(place.numbers().await, [3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_takes_its_neighbours_along_but_not_the_writer() {
+    let place = Place::new().await;
+    let busy = place.keep_busy().await;
+    let panics = place.writer.write(async |_| panic!("on purpose"));
+    let panics = async { panics.await.map(|(): ()| ()) };
+    let mut all = Box::pin(async { tokio::join!(place.write(1), panics) });
+    asked(&mut all).await;
+    drop(busy);
+    let (neighbour, panics) = all.await;
+    for told in [neighbour, panics] {
+        assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    }
+    assert_eq!(place.numbers().await, Vec::<i64>::new());
+    place.write(2).await.expect("it goes on");
+    assert_eq!(place.numbers().await, [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_too_long_is_refused_and_not_written() {
+    let place = Place::patient(Duration::ZERO).await;
+    let told = place.write(1).await;
+    assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    assert_eq!(place.numbers().await, Vec::<i64>::new());
+}
