@@ -33,6 +33,11 @@ pub struct Retirement {
 }
 
 impl Retirement {
+    /// Whether nothing is left to do: no node ever held it, and that is told.
+    pub fn is_over(&self) -> bool {
+        self.told && self.gateway.is_none()
+    }
+
     /// Tells how the unlink ended; nothing when that was told before.
     pub fn tell(&mut self, outcome: LogoutOutcome, environment: &dyn Environment) -> Vec<Event> {
         if std::mem::replace(&mut self.told, true) {

@@ -121,7 +121,8 @@ impl SessionStore for Database {
         let home = is_home(scope, &retirement.organization, events);
         let owned = Owned::session(scope, &retirement.session);
         let expected = counted("sessions.version", expected.0)?;
-        let (rest, events) = (RetirementRow::new(retirement)?, EventRow::all(events)?);
+        let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
+        let events = EventRow::all(events)?;
         self.run(|database| async move {
             with_transaction!(database, |conn| {
                 let row = scope::session(&owned).filter(sessions::version.eq(expected));
@@ -131,7 +132,9 @@ impl SessionStore for Database {
                 if !home {
                     return Err(STRAY);
                 }
-                diesel::insert_into(retirements::table).values(&rest).execute(conn).await?;
+                if let Some(rest) = &rest {
+                    diesel::insert_into(retirements::table).values(rest).execute(conn).await?;
+                }
                 write_events!(conn, events);
                 Ok(Written::Done)
             })

@@ -99,7 +99,7 @@ pub trait SessionStore: Send + Sync {
     ) -> PortResult<Written>;
 
     /// Deletes the session, if it is within the scope and still at `expected`, leaving the
-    /// retirement and the events in its place, at once.
+    /// retirement, unless that is over, and the events in its place, at once.
     async fn retire(
         &self,
         scope: &Scope,

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Change, Session, Settings, SettingsPatch, Version};
 use crate::{
-    Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, PairingCode, Phone,
-    QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
+    Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, LogoutOutcome,
+    PairingCode, Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
     ports::{Bell, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
     receipt,
 };
@@ -135,10 +135,15 @@ impl Sessions {
         for _ in 0..TRIES {
             let session = self.find(&scope, id).await?.at(expected)?;
             let now = self.now();
-            let (change, retirement) = session.retire(scope.actor(), now, &self.deadlines);
-            let (_, guard, events) = change.seal(scope.actor(), &*self.ports.environment);
+            let (change, mut retirement) = session.retire(scope.actor(), now, &self.deadlines);
+            let environment = &*self.ports.environment;
+            let (_, guard, mut events) = change.seal(scope.actor(), environment);
+            if retirement.gateway.is_none() {
+                events.extend(retirement.tell(LogoutOutcome::NotLinked, environment));
+            }
             let version = guard.version;
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
+                Written::Done if retirement.is_over() => return Ok(()),
                 Written::Done => {
                     self.ring();
                     return Ok(());

@@ -189,7 +189,9 @@ impl SessionStore for Memory {
         }
         at_home(scope, &retirement.organization, events)?;
         state.sessions.remove(&retirement.session);
-        state.retirements.insert(retirement.session.clone(), retirement.clone());
+        if !retirement.is_over() {
+            state.retirements.insert(retirement.session.clone(), retirement.clone());
+        }
         state.events.extend_from_slice(events);
         Ok(Written::Done)
     }

@@ -26,6 +26,7 @@ memory_passes!(
     nothing_is_written_into_another_organization,
     a_filter_finds_what_meets_all_of_it,
     retiring_leaves_a_retirement_in_its_place,
+    a_retirement_that_is_over_leaves_only_its_events,
     a_claim_takes_what_is_due_and_puts_it_off,
     the_backlog_finds_wakes_and_reschedules,
     a_wake_is_not_written_over,

@@ -43,6 +43,7 @@ async fn the_trail_tells_who_did_what_newest_first() {
     let events = all(&house, "acme", AUDIT, "").await;
     let (person, manager) = ("user-of-acme-canary", domain::KeyId::mint(2).to_string());
     let expected = [
+        ("session.retired", "-"),
         ("session.deleted", person),
         ("session.updated", &manager),
         ("api_key.created", &manager),
@@ -50,9 +51,10 @@ async fn the_trail_tells_who_did_what_newest_first() {
     ];
     assert_eq!(told(&events), expected.map(|(event, who)| (event.to_owned(), who.to_owned())));
     assert_eq!(events[0]["session"], id, "also of what is gone");
-    assert_eq!(events[1]["payload"], json!({ "fields": "label" }));
-    assert_eq!(events[2]["payload"]["key"], key["id"]);
-    assert_eq!((&events[2]["session"], &events[2]["sequence"]), (&Value::Null, &json!(0)));
+    assert_eq!(events[0]["payload"], json!({ "unlink": "not_linked" }), "no node ever held it");
+    assert_eq!(events[2]["payload"], json!({ "fields": "label" }));
+    assert_eq!(events[3]["payload"]["key"], key["id"]);
+    assert_eq!((&events[3]["session"], &events[3]["sequence"]), (&Value::Null, &json!(0)));
     let mut names: Vec<_> = events[0].as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
     let fields = "actor event id organization payload schema sequence session timestamp";

@@ -32,7 +32,8 @@ pub use receipts::{
 };
 pub use sessions::{
     a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
-    a_list_walks_every_session_once, a_session_round_trips_whole, nothing_is_visible_out_of_scope,
+    a_list_walks_every_session_once, a_retirement_that_is_over_leaves_only_its_events,
+    a_session_round_trips_whole, nothing_is_visible_out_of_scope,
     operators_see_sessions_of_every_organization, retiring_leaves_a_retirement_in_its_place,
 };
 

@@ -262,6 +262,25 @@ pub async fn retiring_leaves_a_retirement_in_its_place(
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second news");
 }
 
+/// What no node ever held leaves nothing but its events.
+pub async fn a_retirement_that_is_over_leaves_only_its_events(
+    store: &(impl SessionStore + EventLog + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let (session, events) = fresh_session(&scope, environment);
+    inserted(store.insert(&scope, &session, &events, None).await);
+    let (mut news, mut retirement) = retired(&session, &scope, environment);
+    news.extend(retirement.tell(crate::LogoutOutcome::NotLinked, environment));
+    let written = store.retire(&scope, session.version, &retirement, &news).await;
+    assert_eq!(written.expect("retire"), Written::Done);
+    assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
+    // Of one that is not there, no end is told.
+    store.finish(&retirement, &retired(&session, &scope, environment).0).await.expect("finish");
+    let log = store.after(&scope, None, 10).await.expect("events");
+    assert_eq!(log, [events, news].concat());
+}
+
 fn retired(
     session: &Session,
     scope: &Scope,
