@@ -109,6 +109,12 @@ pub(crate) trait Lists {
     type Page<'a>;
 }
 
+/// True of every session, whatever is wrong with its row. PostgreSQL's indexes for an organization's lists are on this condition: to a
+/// statement that does not state it, a look-up by name, they are closed.
+const A_LIST: &str = "sequence > -9223372036854775807";
+/// The same of the index for everybody's list. No caller's statement states it.
+const EVERYBODY_S_LIST: &str = "epoch >= 0";
+
 /// The text is one; what it is compiled for is two.
 macro_rules! lists {
     ($($connection:ty, $database:ty);+) => {
@@ -123,19 +129,18 @@ macro_rules! lists {
             ) -> Self::Page<'a> {
                 let page = sessions::table.select(SessionRow::as_select()).into_boxed();
                 let mut page = match &looked.whose {
-                    Whose::Caller(owner) if owner.everything => {
-                        page.filter(sessions::organization.eq(owner.organization.as_str()))
-                    }
+                    Whose::Caller(owner) if owner.everything => page
+                        .filter(sessions::organization.eq(owner.organization.as_str()))
+                        .filter(sql::<Bool>(A_LIST)),
                     // By these names, whatever the organization's size is: as an expression the
                     // organization is no reason to go through all it has in the order of the list.
                     Whose::Caller(owner) => page
                         .filter(sessions::organization.concat("").eq(owner.organization.as_str()))
                         .filter(sessions::id.eq_any(owner.only.as_slice())),
-                    Whose::Organization(organization) => {
-                        page.filter(sessions::organization.eq(organization.as_str()))
-                    }
-                    // States the condition of the index for it, which no caller's statement does.
-                    Whose::Everybody => page.filter(sql::<Bool>("epoch >= 0")),
+                    Whose::Organization(organization) => page
+                        .filter(sessions::organization.eq(organization.as_str()))
+                        .filter(sql::<Bool>(A_LIST)),
+                    Whose::Everybody => page.filter(sql::<Bool>(EVERYBODY_S_LIST)),
                 };
                 if let Some(status) = status {
                     page = page.filter(sessions::status.eq(status));
