@@ -12,13 +12,15 @@ use domain::{
 
 use crate::{
     Database, StoreError,
+    at_once::change_at_once,
     column::counter,
-    events::{EventRow, write_events},
+    events::EventRow,
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
     schema::{receipts, retirements, sessions},
     scope::{self, Standing},
     session_row::{SessionRow, State},
+    sessions::done_or_raced,
 };
 
 /// How many names go into one statement; databases have a limit.
@@ -129,14 +131,12 @@ impl Backlog for Database {
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                let row = scope::any_session_still(&id, expected);
-                if diesel::update(row).set(&state).execute(conn).await? == 0 {
-                    return Ok(Written::Raced);
-                }
-                write_events!(conn, events);
-                Ok(Written::Done)
-            })
+            let done = change_at_once!(
+                database,
+                diesel::update(scope::any_session_still(&id, expected)).set(&state),
+                events
+            )?;
+            Ok(done_or_raced(done))
         })
         .await
     }
@@ -159,7 +159,7 @@ impl Backlog for Database {
                 let row = scope::any_session_still(&id, expected);
                 diesel::update(row).set(plan).execute(conn).await
             })?;
-            Ok(if changed > 0 { Written::Done } else { Written::Raced })
+            Ok(done_or_raced(changed > 0))
         })
         .await
     }
@@ -168,13 +168,8 @@ impl Backlog for Database {
         let id = retirement.session.to_string();
         let (change, events) = (Postponement::new(retirement)?, EventRow::all(events)?);
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                let row = scope::retirement(&id);
-                if diesel::update(row).set(&change).execute(conn).await? > 0 {
-                    write_events!(conn, events);
-                }
-                Ok(())
-            })
+            change_at_once!(database, diesel::update(scope::retirement(&id)).set(&change), events)
+                .map(drop)
         })
         .await
     }
@@ -183,12 +178,7 @@ impl Backlog for Database {
         let id = retirement.session.to_string();
         let events = EventRow::all(events)?;
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                if diesel::delete(scope::retirement(&id)).execute(conn).await? > 0 {
-                    write_events!(conn, events);
-                }
-                Ok(())
-            })
+            change_at_once!(database, diesel::delete(scope::retirement(&id)), events).map(drop)
         })
         .await
     }

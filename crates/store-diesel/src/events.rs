@@ -1,7 +1,13 @@
 //! The event log: written in the transaction of the change an event tells of, read in order.
 
 use async_trait::async_trait;
-use diesel::{prelude::*, result::QueryResult};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::AstPass,
+    result::QueryResult,
+    sql_types::{BigInt, Nullable, Text},
+};
 use diesel_async::RunQueryDsl;
 use domain::{
     Event, EventId, EventName, Fact, OrganizationId, Payload, Scope, SessionId, Timestamp,
@@ -11,6 +17,7 @@ use serde_json::Value;
 
 use crate::{
     Database, StoreError,
+    at_once::bind_all,
     column::{actor, actor_columns, counted, counter, optional, read, written},
     pool::with_conn,
     schema::events,
@@ -49,6 +56,31 @@ impl EventRow {
             actor_name: name,
             payload: written("events.payload", &payload)?,
         })
+    }
+
+    /// Writes it once for each row of `changed`, which is a part of the statement.
+    pub(crate) fn write_where_changed<'b>(
+        &'b self,
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO events (id, organization, session, sequence, name, at, actor_kind,
+                actor_name, payload) SELECT ",
+        );
+        bind_all!(
+            out,
+            Text: &self.id,
+            Text: &self.organization,
+            Nullable<Text>: &self.session,
+            BigInt: &self.sequence,
+            Text: &self.name,
+            BigInt: &self.at,
+            Text: &self.actor_kind,
+            Nullable<Text>: &self.actor_name,
+            Text: &self.payload,
+        );
+        out.push_sql(" FROM changed");
+        Ok(())
     }
 
     /// All of them.

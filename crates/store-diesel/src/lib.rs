@@ -5,6 +5,7 @@
 //! decided in one file, `scope.rs`. The migrations run when the database is opened.
 
 mod api_keys;
+mod at_once;
 mod backlog;
 mod column;
 mod config;

@@ -1,10 +1,16 @@
 //! What remains of deleted sessions, as rows.
 
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::AstPass,
+    sql_types::{BigInt, Bool, Nullable, Text},
+};
 use domain::{GatewayId, OrganizationId, Retirement, SessionId, Timestamp};
 
 use crate::{
     StoreError,
+    at_once::bind_all,
     column::{actor, actor_columns, counted, counter, optional},
     schema::retirements,
 };
@@ -67,6 +73,34 @@ impl RetirementRow {
             sequence: counted("retirements.sequence", retirement.sequence)?,
             told: retirement.told,
         })
+    }
+
+    /// Writes it once for each row of `changed`, which is a part of the statement.
+    pub(crate) fn write_where_changed<'b>(
+        &'b self,
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO retirements (session, organization, gateway, epoch, requested_by_kind,
+                requested_by_name, requested_at, deadline, due, attempts, sequence, told) SELECT ",
+        );
+        bind_all!(
+            out,
+            Text: &self.session,
+            Text: &self.organization,
+            Nullable<Text>: &self.gateway,
+            BigInt: &self.epoch,
+            Text: &self.requested_by_kind,
+            Nullable<Text>: &self.requested_by_name,
+            BigInt: &self.requested_at,
+            BigInt: &self.deadline,
+            BigInt: &self.due,
+            BigInt: &self.attempts,
+            BigInt: &self.sequence,
+            Bool: &self.told,
+        );
+        out.push_sql(" FROM changed");
+        Ok(())
     }
 
     fn retirement(&self) -> Result<Retirement, &'static str> {

@@ -10,13 +10,14 @@ use domain::{
 
 use crate::{
     Database, StoreError,
+    at_once::change_at_once,
     column::counted,
     events::{EventRow, write_events},
     look::look_up_here,
     pool::{Pools, with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
-    schema::{retirements, sessions},
+    schema::sessions,
     scope::{
         self, Owned, Standing,
         lists::{Looked, load_page},
@@ -39,6 +40,14 @@ impl SessionStore for Database {
         let (row, events) = (SessionRow::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.created_at));
         self.run(|database| async move {
+            if receipt.is_none() {
+                let insert = change_at_once!(
+                    database,
+                    diesel::insert_into(sessions::table).values(&row),
+                    events
+                );
+                return insert.map(|_| Written::Done);
+            }
             with_transaction!(database, |conn| {
                 if !keep_receipt!(conn, receipt) {
                     return Ok(Written::Repeated);
@@ -88,14 +97,22 @@ impl SessionStore for Database {
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.updated_at));
+        if !home {
+            return self.stray(scope, &session.id).await;
+        }
         self.run(|database| async move {
+            if receipt.is_none() {
+                let update = change_at_once!(
+                    database,
+                    diesel::update(scope::session_still(&owned, expected)).set(&state),
+                    events
+                );
+                return update.map(done_or_raced);
+            }
             let written = with_transaction!(database, |conn| {
                 let row = scope::session_still(&owned, expected);
                 if diesel::update(row).set(&state).execute(conn).await? == 0 {
                     return Ok(Written::Raced);
-                }
-                if !home {
-                    return Err(STRAY);
                 }
                 if !keep_receipt!(conn, receipt) {
                     return Err(StoreError::Repeated);
@@ -123,21 +140,17 @@ impl SessionStore for Database {
         let expected = counted("sessions.version", expected.0)?;
         let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
         let events = EventRow::all(events)?;
+        if !home {
+            return self.stray(scope, &retirement.session).await;
+        }
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                let row = scope::session(&owned).filter(sessions::version.eq(expected));
-                if diesel::delete(row).execute(conn).await? == 0 {
-                    return Ok(Written::Raced);
-                }
-                if !home {
-                    return Err(STRAY);
-                }
-                if let Some(rest) = &rest {
-                    diesel::insert_into(retirements::table).values(rest).execute(conn).await?;
-                }
-                write_events!(conn, events);
-                Ok(Written::Done)
-            })
+            let delete = change_at_once!(
+                database,
+                diesel::delete(scope::session(&owned).filter(sessions::version.eq(expected))),
+                rest,
+                events
+            );
+            delete.map(done_or_raced)
         })
         .await
     }
@@ -155,6 +168,15 @@ impl Registry for Database {
 }
 
 impl Database {
+    /// What becomes of a change that is not the scope's own: it is wrong where there is something to
+    /// change.
+    async fn stray(&self, scope: &Scope, id: &SessionId) -> PortResult<Written> {
+        match SessionStore::find(self, scope, id).await? {
+            Some(_) => Err(STRAY.into()),
+            None => Ok(Written::Raced),
+        }
+    }
+
     async fn page(&self, looked: Looked) -> PortResult<Vec<Session>> {
         self.run(|database| async move {
             let rows: Vec<SessionRow> =
@@ -167,6 +189,10 @@ impl Database {
         })
         .await
     }
+}
+
+pub(crate) fn done_or_raced(done: bool) -> Written {
+    if done { Written::Done } else { Written::Raced }
 }
 
 /// What is written must belong to the scope's organization: an insert has no `WHERE` that says so.
