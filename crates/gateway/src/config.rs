@@ -44,6 +44,12 @@ pub struct Args {
     /// End when standard input closes: how a local node ends with its router, however that ends.
     #[arg(long)]
     pub end_with_stdin: bool,
+    /// How far the node stands back when others on its machine want the processor: added to its nice
+    /// value, 0 to 19. berth gives the node beside it 10, so that a crowd of phones that link at once
+    /// does not keep callers waiting.
+    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0,
+        value_parser = clap::value_parser!(i32).range(0..=19))]
+    pub nice: i32,
     /// What to log, as an env-filter; the default is `info`, and `warn` for the engine.
     #[arg(long, env = "BERTH_LOG")]
     pub log: Option<String>,

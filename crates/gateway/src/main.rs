@@ -4,7 +4,7 @@ use std::{io::Read as _, process::ExitCode};
 
 use clap::Parser as _;
 use gateway::{Args, Node, telemetry};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -12,9 +12,14 @@ use tokio::{
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    // Before there is any other thread, for each has its own.
+    let stands_back = nice(args.nice);
     if let Err(error) = telemetry::start(args.log.as_deref(), args.log_format) {
         tracing::error!(%error, "BERTH_LOG cannot be read");
         return ExitCode::FAILURE;
+    }
+    if let Err(error) = stands_back {
+        tracing::warn!(%error, "the node stands back for nobody");
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

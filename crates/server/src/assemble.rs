@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    environment::{Machine, NotifyBell},
+    bells::{NotifyBell, SessionBells},
+    environment::Machine,
     metrics::Metrics,
     readiness::Needs,
 };
@@ -64,7 +65,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         machine: machine.clone(),
         work: Arc::new(NotifyBell::default()),
-        changes: Arc::new(NotifyBell::default()),
+        changes: Arc::new(SessionBells::default()),
         deadlines,
     };
     let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
@@ -96,7 +97,7 @@ struct Adapters {
     gateway: Arc<Client>,
     machine: Arc<Machine>,
     work: Arc<NotifyBell>,
-    changes: Arc<NotifyBell>,
+    changes: Arc<SessionBells>,
     deadlines: Deadlines,
 }
 

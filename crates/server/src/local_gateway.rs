@@ -31,6 +31,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Having lived for so long, it starts again as if it had never died.
 const STEADY: Duration = Duration::from_secs(60);
+/// Its nice value: who asks is answered before phones are worked for.
+const STANDS_BACK: &str = "10";
 /// How long it may take to close its connections.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -113,6 +115,7 @@ impl Supervisor {
         let mut command = Command::new(&self.program);
         command
             .args(["--id", NAME, "--listen", "127.0.0.1:0", "--end-with-stdin"])
+            .args(["--nice", STANDS_BACK])
             .args(["--router", &self.router])
             .arg("--data")
             .arg(&self.settings.data);

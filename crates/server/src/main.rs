@@ -2,6 +2,7 @@
 //! connections.
 
 mod assemble;
+mod bells;
 mod cli;
 mod config;
 mod environment;

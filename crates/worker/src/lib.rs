@@ -17,7 +17,7 @@ use std::{
 
 use domain::{
     Deadlines, Retirement, Session, Timestamp,
-    ports::{Backlog, Bell, Environment, Gateway, NodeStore, PortResult},
+    ports::{Backlog, Bell, Changes, Environment, Gateway, NodeStore, PortResult},
 };
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -37,7 +37,7 @@ pub struct Ports {
     /// Rung when there is work.
     pub work: Arc<dyn Bell>,
     /// To be rung when a session changed.
-    pub changes: Arc<dyn Bell>,
+    pub changes: Arc<dyn Changes>,
 }
 
 /// Does what is due. Clones share everything.

@@ -9,7 +9,7 @@ use std::{
 use super::{Held, Node, Snapshot};
 use crate::{
     Actor, Deadlines, Error, GatewayId, Result, SessionId,
-    ports::{Backlog, Bell, Environment, NodeStore, Written},
+    ports::{Backlog, Bell, Changes, Environment, NodeStore, Written},
 };
 
 /// A node's first word.
@@ -61,7 +61,7 @@ pub struct Nodes {
     backlog: Arc<dyn Backlog>,
     environment: Arc<dyn Environment>,
     work: Arc<dyn Bell>,
-    changes: Arc<dyn Bell>,
+    changes: Arc<dyn Changes>,
     deadlines: Deadlines,
 }
 
@@ -75,7 +75,7 @@ impl Nodes {
         backlog: Arc<dyn Backlog>,
         environment: Arc<dyn Environment>,
         work: Arc<dyn Bell>,
-        changes: Arc<dyn Bell>,
+        changes: Arc<dyn Changes>,
         deadlines: Deadlines,
     ) -> Self {
         Self { store, backlog, environment, work, changes, deadlines }
@@ -166,7 +166,7 @@ impl Nodes {
             let (next, expected, events) = change.seal(&Actor::System, &*self.environment);
             match self.backlog.update(&next, expected, &events).await? {
                 Written::Done => {
-                    self.changes.ring();
+                    self.changes.tell(&next.id);
                     if next.due.is_some() {
                         self.work.ring();
                     }

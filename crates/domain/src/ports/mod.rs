@@ -8,7 +8,7 @@ mod gateway;
 mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
-pub use environment::{Bell, Environment};
+pub use environment::{Bell, Changes, Environment};
 pub use gateway::{Gateway, GatewayError};
 pub use store::{
     ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,

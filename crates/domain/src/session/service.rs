@@ -6,7 +6,7 @@ use super::{Change, Session, Settings, SettingsPatch, Version};
 use crate::{
     Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, LogoutOutcome,
     PairingCode, Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
-    ports::{Bell, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
+    ports::{Bell, Changes, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
     receipt,
 };
 
@@ -24,7 +24,7 @@ pub struct SessionPorts {
     /// Wakes the reconciler.
     pub work: Arc<dyn Bell>,
     /// Wakes whoever waits for a session to change.
-    pub changes: Arc<dyn Bell>,
+    pub changes: Arc<dyn Changes>,
 }
 
 /// The use cases of sessions.
@@ -105,7 +105,7 @@ impl Sessions {
         match self.ports.store.insert(&scope, &session, &events, receipt.as_ref()).await? {
             Written::Repeated => Err(receipt::repeated()),
             Written::Done | Written::Raced => {
-                self.written();
+                self.written(&session.id);
                 Ok(session)
             }
         }
@@ -145,7 +145,7 @@ impl Sessions {
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
                 Written::Done if retirement.is_over() => return Ok(()),
                 Written::Done => {
-                    self.ring();
+                    self.ring(&retirement.session);
                     return Ok(());
                 }
                 Written::Raced | Written::Repeated => {}
@@ -221,8 +221,9 @@ impl Sessions {
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
+        let bell = self.ports.changes.clone().bell(&session.id);
         while session.wanted.unlink.is_some() && self.now() < until {
-            self.look_again(until).await;
+            self.look_again(&*bell, until).await;
             session = self.find(&scope, id).await?;
         }
         Ok(session)
@@ -241,6 +242,7 @@ impl Sessions {
         wanted: impl Fn(&Session, Timestamp) -> Option<T>,
     ) -> Result<Option<T>> {
         let until = self.now().plus(wait);
+        let bell = self.ports.changes.clone().bell(&session.id);
         loop {
             if let Some(thing) = wanted(&session, self.now()) {
                 return Ok(Some(thing));
@@ -251,7 +253,7 @@ impl Sessions {
             if self.now() >= until {
                 return Ok(None);
             }
-            self.look_again(until).await;
+            self.look_again(&*bell, until).await;
             session = self.find(scope, session.id.as_str()).await?;
         }
     }
@@ -285,7 +287,7 @@ impl Sessions {
             let receipt = receipt.as_ref();
             match self.ports.store.update(scope, &next, expected, &events, receipt).await? {
                 Written::Done => {
-                    self.written();
+                    self.written(&next.id);
                     return Ok(next);
                 }
                 Written::Raced => {}
@@ -299,11 +301,11 @@ impl Sessions {
         self.clerk.as_ref().map(|clerk| clerk.receipt(next)).transpose()
     }
 
-    fn written(&self) {
+    fn written(&self, session: &SessionId) {
         if let Some(clerk) = &self.clerk {
             clerk.written();
         }
-        self.ring();
+        self.ring(session);
     }
 
     async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
@@ -314,17 +316,18 @@ impl Sessions {
         found("session", session)
     }
 
-    async fn look_again(&self, until: Timestamp) {
-        self.ports.changes.wait(self.now().until(until).min(LOOK_AGAIN)).await;
+    /// Waits for the session's bell, but never so long that what another router wrote goes unseen.
+    async fn look_again(&self, bell: &dyn Bell, until: Timestamp) {
+        bell.wait(self.now().until(until).min(LOOK_AGAIN)).await;
     }
 
     fn now(&self) -> Timestamp {
         self.ports.environment.now()
     }
 
-    fn ring(&self) {
+    fn ring(&self, session: &SessionId) {
         self.ports.work.ring();
-        self.ports.changes.ring();
+        self.ports.changes.tell(session);
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Memory, PlainKeys, RememberingGateway, TestBell, TestEnvironment};
 use crate::{
     Actor, ApiKeys, Caller, Capabilities, Deadlines, Enlistment, GatewayId, Nodes, OrganizationId,
     Reach, Session, SessionPorts, Sessions, Settings, UserId,
-    ports::{Bell, Environment},
+    ports::{Changes, Environment},
 };
 
 /// A word in every text of the first organization.
@@ -51,7 +51,7 @@ impl World {
         environment: Arc<TestEnvironment>,
         gateway: RememberingGateway,
         memory: Memory,
-        changes: Arc<dyn Bell>,
+        changes: Arc<dyn Changes>,
     ) -> Self {
         let silent = TestBell::new(environment.clone());
         Self::build(environment, gateway, memory, silent, changes).await
@@ -70,7 +70,7 @@ impl World {
         gateway: RememberingGateway,
         memory: Memory,
         bell: Arc<TestBell>,
-        changes: Arc<dyn Bell>,
+        changes: Arc<dyn Changes>,
     ) -> Self {
         let (store, deadlines) = (Arc::new(memory.clone()), Deadlines::default());
         let work = TestBell::new(environment.clone());

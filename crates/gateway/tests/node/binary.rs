@@ -73,6 +73,39 @@ fn a_node_ends_when_its_standard_input_does() {
     assert!(err.contains("standard input closed") && err.contains("stopped"), "{err}");
 }
 
+/// The nice value of every thread of a process (`proc_pid_stat(5)`, the 19th field).
+fn nice_values(process: u32) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat"));
+    let nice = |stat: String| {
+        // After the name, which may hold anything.
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+    };
+    threads.map(|thread| nice(stat(thread.unwrap()).unwrap())).collect()
+}
+
+#[test]
+fn a_node_stands_back_as_far_as_it_is_told() {
+    let own = nice_values(std::process::id())[0];
+    for told in [0, 7] {
+        let data = TempDir::new().unwrap();
+        let mut node = program(data.path(), "http://127.0.0.1:9", nowhere());
+        let mut node = node.args(["--nice", &told.to_string()]).spawn().unwrap();
+        wait_for_line(&mut node, "listening");
+        let found = nice_values(node.id());
+        assert!(
+            found.len() > 1 && found.iter().all(|nice| *nice == (own + told).min(19)),
+            "{found:?}"
+        );
+        node.kill().unwrap();
+        node.wait().unwrap();
+    }
+    let data = TempDir::new().unwrap();
+    let mut eager = program(data.path(), "http://127.0.0.1:9", nowhere());
+    let (code, _, err) = outcome(eager.arg("--nice=-5").spawn().unwrap());
+    assert!(code == Some(2) && err.contains("--nice"), "{err}");
+}
+
 #[test]
 fn a_node_without_a_token_or_with_a_wrong_whatsapp_does_not_start() {
     let data = TempDir::new().unwrap();

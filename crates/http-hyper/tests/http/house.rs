@@ -13,7 +13,7 @@ use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
     Session, SessionId,
-    ports::{Authenticator, Backlog, Bell, Credential, Refused},
+    ports::{Authenticator, Backlog, Changes, Credential, Refused},
     testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
 };
 use http_hyper::{Api, Backing, Check, Door, Drained, Exposition, Limits, Rates, Readiness, serve};
@@ -49,7 +49,7 @@ impl House {
     }
 
     /// With another bell for whoever waits than the reconciler's hand.
-    pub(crate) async fn build(limits: Limits, bell: impl Fn(&Hand) -> Arc<dyn Bell>) -> Self {
+    pub(crate) async fn build(limits: Limits, bell: impl Fn(&Hand) -> Arc<dyn Changes>) -> Self {
         let environment = TestEnvironment::new();
         let gateway = RememberingGateway::new(environment.clone());
         let memory = Memory::new();

@@ -46,7 +46,7 @@ fn it_is_told_where_to_find_its_router_and_nothing_it_has_no_business_with() {
     );
     pids(&folder, "lives", 1);
     let expected = format!(
-        "--id gw-local --listen 127.0.0.1:0 --end-with-stdin --router http://{} --data {} \
+        "--id gw-local --listen 127.0.0.1:0 --end-with-stdin --nice 10 --router http://{} --data {} \
          --whatsapp-url {url}\n",
         berth.address("node_listen"),
         folder.path("keys").display(),
