@@ -13,9 +13,6 @@ use super::{
 };
 use crate::postgres::Cluster;
 
-/// A measurement that sees anything sees a whole session instead of a refusal, by so much.
-const PLAIN_TO_SEE: f64 = 5.0 * LIMIT;
-
 /// Takes the figures.
 pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let cluster = Cluster::start()?;
@@ -74,7 +71,7 @@ fn judged(database: &str, duel: &Duel, verdict: &Verdict, promise: Promise) -> O
         Promise::Same if t.abs() >= LIMIT => {
             Some(format!("{database}, {name}: they can be told apart (t = {t:.1})"))
         }
-        Promise::Differs if t.abs() < PLAIN_TO_SEE => {
+        Promise::Differs if t.abs() < LIMIT => {
             Some(format!("{database}, {name}: nothing would be seen (t = {t:.1})"))
         }
         Promise::Same | Promise::Differs | Promise::None => None,

@@ -16,9 +16,46 @@ pub(super) struct Statements {
     variables: Vec<String>,
     database: String,
     connections: usize,
+    /// How many commits a script is.
+    commits: f64,
 }
 
+/// Makes a session and deletes it, as berth does: with the events that tell of it, in a statement each.
+const SESSION: &str = r"\set n random(1, 1000000000000000)
+WITH changed AS (
+    INSERT INTO sessions (id, organization, label, auto_read, presence_typing, metadata,
+        is_admin_session, desired, epoch, wanted, status, heard, created_at, updated_at, version,
+        sequence, failures)
+    VALUES ('sess_' || :n, 'alone', 'bench', false, false, '{}', false, 'stopped', 0, '{}', 'stopped',
+        '{}', :n, 1, 1, 1, 0) RETURNING 1
+), event_0 AS (
+    INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
+    SELECT 'evt_' || :n, 'alone', 'sess_' || :n, 1, 'session.created', 1, 'operator', '[]' FROM changed
+) SELECT count(*) FROM changed;
+WITH changed AS (
+    DELETE FROM sessions WHERE organization = 'alone' AND id = 'sess_' || :n AND version = 1 RETURNING 1
+), event_0 AS (
+    INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
+    SELECT 'evt_d' || :n, 'alone', 'sess_' || :n, 2, 'session.deleted', 1, 'operator', '[]' FROM changed
+), event_1 AS (
+    INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
+    SELECT 'evt_r' || :n, 'alone', 'sess_' || :n, 3, 'session.retired', 1, 'system', '[]' FROM changed
+) SELECT count(*) FROM changed;
+";
+
 impl Statements {
+    /// Makes sessions and deletes them in berth's own tables.
+    pub(super) fn written_sessions(
+        stand: &Stand,
+        cluster: &Cluster,
+        database: &str,
+        connections: usize,
+    ) -> Result<Self> {
+        let script = ("session.sql".to_owned(), SESSION.to_owned());
+        let new = Self::new(stand, (cluster, database), &[script], Vec::new(), connections)?;
+        Ok(Self { commits: 2.0, ..new })
+    }
+
     /// Looks up one of these sessions, any, as berth does.
     pub(super) fn sessions(
         stand: &Stand,
@@ -69,10 +106,10 @@ impl Statements {
             scripts.push(script);
         }
         let (program, database) = (cluster.program("pgbench"), cluster.url(database));
-        Ok(Self { program, scripts, variables, database, connections })
+        Ok(Self { program, scripts, variables, database, connections, commits: 1.0 })
     }
 
-    /// How many were answered in a second.
+    /// How many were answered, or committed, in a second.
     pub(super) fn run(&self, duration: Duration) -> Result<f64> {
         let mut command = Command::new(&self.program);
         // One thread, as the load over HTTP has.
@@ -85,7 +122,8 @@ impl Statements {
         }
         command.arg(&self.database).env("LC_ALL", "C");
         let told = workspace::answer(&mut command)?;
-        rate(&told).with_context(|| format!("pgbench tells no rate: {told}"))
+        let rate = rate(&told).map(|rate| rate * self.commits);
+        rate.with_context(|| format!("pgbench tells no rate: {told}"))
     }
 }
 

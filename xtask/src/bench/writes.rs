@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{
@@ -55,6 +55,7 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
         berth("bench-postgres", Some(cluster.create_database("berth")?))?;
     cluster.create_database("alone")?;
     let statements = Statements::one_row(stand, &cluster, "alone", ROW, CONNECTIONS)?;
+    let sessions = Statements::written_sessions(stand, &cluster, "berth", CONNECTIONS)?;
     let file = Sqlite::one_row(&stand.scratch.path().join("alone.db"), ROW)?;
     let target = |name, stack: &Stack, api: &Api| {
         let pid = stack.berth_id().context("berth does not run")?;
@@ -64,6 +65,7 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
         Target::file("SQLite alone", file),
         target("berth on SQLite", &sqlite, &sqlite_api)?,
         Target::database("PostgreSQL alone", statements),
+        Target::database("PostgreSQL alone, berth's tables", sessions),
         target("berth on PostgreSQL", &postgres, &postgres_api)?,
     ];
     target::ask_in_turn(&mut targets)?;
@@ -108,7 +110,7 @@ impl Writes {
     }
 }
 
-fn chapter(targets: &[Target; 4]) -> Result<Chapter> {
+fn chapter(targets: &[Target; 5]) -> Result<Chapter> {
     let mut table = Table::new([
         "commits",
         "a second",
@@ -118,15 +120,23 @@ fn chapter(targets: &[Target; 4]) -> Result<Chapter> {
         "processor, µs/commit",
     ]);
     let mut findings = Vec::new();
-    for pair in targets.chunks(2) {
-        let [alone, berth] = pair else { bail!("a target without its yardstick") };
-        for target in pair {
-            table.row(target.row(alone, 0)?);
-        }
+    let [sqlite, on_sqlite, postgres, tables, on_postgres] = targets;
+    for (alone, target) in [
+        (sqlite, sqlite),
+        (sqlite, on_sqlite),
+        (postgres, postgres),
+        (postgres, tables),
+        (postgres, on_postgres),
+    ] {
+        table.row(target.row(alone, 0)?);
+    }
+    for (alone, berth) in [(sqlite, on_sqlite), (postgres, on_postgres)] {
         let ratio = berth.rate_by(alone)?.median();
         let sentence = format!("{}: {ratio:.2} of {}", berth.name, alone.name);
         findings.push(AIM.judge(ratio, &sentence, 2));
     }
+    let ratio = on_postgres.rate_by(tables)?.median();
+    findings.push(format!("{}: {ratio:.2} of {}.", on_postgres.name, tables.name));
     let title = "Making and deleting sessions";
     Ok(Chapter { title, method: method(), table, findings, broken: Vec::new() })
 }
@@ -138,13 +148,14 @@ fn method() -> String {
          neither is given before a commit is on the disk: 201 and 204, anything else fails the \
          measurement. What berth commits beside (the session's retirement, which follows a deletion \
          in the background) is not counted and is part of the price. Two seconds of warm-up, then {ROUNDS} \
-         rounds of four seconds, the four taking turns; shown are the median of the rounds and their \
+         rounds of four seconds, the five taking turns; shown are the median of the rounds and their \
          range, and ratios are taken round by round. *SQLite alone* is one thread that inserts a row of \
          {ROW} bytes by a prepared statement, each in a transaction of its own, into a file on the same \
          disk with the journal WAL and `synchronous=FULL`, as berth's file has them: SQLite lets one at a \
          time write. *PostgreSQL alone* is `pgbench` inserting rows of {ROW} bytes likewise over as many \
          connections as berth is asked on; the server has `fsync` on, and commits of several connections \
-         share a flush. Berth keeps ten connections to it at most, and writes a row and an event in a \
-         transaction each time, with their indices."
+         share a flush; *berth's tables* is `pgbench` making and deleting sessions there, over as many \
+         connections, by the statements that berth sends: a row of eleven indices and its events, of \
+         four. Berth keeps ten connections to it at most."
     )
 }
