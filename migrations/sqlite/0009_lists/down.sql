@@ -1,0 +1,2 @@
+-- Nothing: see up.sql.
+SELECT 1;
