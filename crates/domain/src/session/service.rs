@@ -143,9 +143,12 @@ impl Sessions {
             }
             let version = guard.version;
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
-                Written::Done if retirement.is_over() => return Ok(()),
                 Written::Done => {
-                    self.ring(&retirement.session);
+                    // Who waits for it learns that it is gone; the reconciler only if there is work.
+                    self.ports.changes.tell(&retirement.session);
+                    if !retirement.is_over() {
+                        self.ports.work.ring();
+                    }
                     return Ok(());
                 }
                 Written::Raced | Written::Repeated => {}
