@@ -37,16 +37,15 @@ pub(crate) struct Payload {
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Untouched,
-    /// Its sender waits to be told that it is wanted (RFC 9110, 10.1.1).
-    Withheld,
-    GivenUp,
+    /// Given up, or its sender waits to be told that it is wanted (RFC 9110, 10.1.1).
+    Left,
     Read,
 }
 
 impl Payload {
     pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, limits: &Limits) -> Self {
         let withheld = headers.contains_key(header::EXPECT);
-        let state = if withheld { State::Withheld } else { State::Untouched };
+        let state = if withheld { State::Left } else { State::Untouched };
         Self { incoming, most: limits.body_bytes, within: limits.body_time, state }
     }
 
@@ -78,7 +77,7 @@ impl Payload {
     }
 
     async fn arrive(&mut self, most: usize, within: Duration) -> Result<Bytes> {
-        self.state = State::GivenUp;
+        self.state = State::Left;
         let announced = self.incoming.size_hint().lower();
         if usize::try_from(announced).map_or(true, |announced| announced > most) {
             return Err(Problem::PayloadTooLarge { limit: most });

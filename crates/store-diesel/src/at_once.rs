@@ -3,13 +3,14 @@
 //! On PostgreSQL it is one statement, which is a transaction by itself: with a transaction of several
 //! statements, most of what a write cost was the turns that the connection took.
 
-use crate::{events::EventRow, retirements::RetirementRow};
 use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::BigInt,
 };
+
+use crate::{events::EventRow, retirements::RetirementRow};
 
 /// An `INSERT`, `UPDATE` or `DELETE` of at most one row, and the rows that are written if there is one.
 /// Answers how many rows were changed.

@@ -77,27 +77,21 @@ fn create_file(file: &Path) -> std::io::Result<()> {
 pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreError> {
     let writer = Writer::start(file.to_owned(), config.acquire_timeout)
         .map_err(|error| StoreError::Unavailable(error.into()))?;
-    let readers = config.max_connections.saturating_sub(1).max(1);
     Ok(SqlitePools {
         writer,
-        read: pool(file, READER, readers, config)?,
+        read: readers(file, config)?,
         look: Arc::new(Prompt::new(file.to_owned())),
         recent: Arc::new(Recent::of(file)),
     })
 }
 
-fn pool(
-    file: &Path,
-    pragmas: &'static str,
-    size: u32,
-    config: &Config,
-) -> Result<Pool<SqliteConnection>, StoreError> {
+fn readers(file: &Path, config: &Config) -> Result<Pool<SqliteConnection>, StoreError> {
     let mut manager = ManagerConfig::default();
     manager.recycling_method = RecyclingMethod::Fast;
-    manager.custom_setup = Box::new(move |file| Box::pin(open(file.to_owned(), PATIENCE, pragmas)));
+    manager.custom_setup = Box::new(|file| Box::pin(open(file.to_owned(), PATIENCE, READER)));
     let manager = AsyncDieselConnectionManager::new_with_config(file.to_string_lossy(), manager);
     Pool::builder(manager)
-        .max_size(size as usize)
+        .max_size(config.max_connections.saturating_sub(1).max(1) as usize)
         .timeouts(Timeouts {
             wait: Some(config.acquire_timeout),
             create: Some(config.connect_timeout),

@@ -200,7 +200,7 @@ impl Desk {
     }
 
     fn open(&self) -> ConnectionResult<WriterConnection> {
-        at_once(sqlite::open(
+        without_waiting(sqlite::open(
             self.file.to_string_lossy().into_owned(),
             sqlite::PATIENCE,
             sqlite::WRITER,
@@ -217,7 +217,7 @@ where
     if let Err(error) = here(conn, AnsiTransactionManager::begin_transaction) {
         return (Err(error.into()), false);
     }
-    let result = at_once(work(conn));
+    let result = without_waiting(work(conn));
     let end = match result {
         Ok(_) => AnsiTransactionManager::commit_transaction,
         Err(_) => AnsiTransactionManager::rollback_transaction,
@@ -232,12 +232,12 @@ fn here(
     conn: &mut WriterConnection,
     task: impl FnOnce(&mut diesel::SqliteConnection) -> QueryResult<()> + Send + 'static,
 ) -> QueryResult<()> {
-    at_once(conn.spawn_blocking(task))
+    without_waiting(conn.spawn_blocking(task))
 }
 
 /// What this answers, which it does without waiting for anything.
 #[expect(clippy::expect_used, reason = "caught where the thread writes, and its work undone")]
-fn at_once<T>(work: impl Future<Output = T>) -> T {
+fn without_waiting<T>(work: impl Future<Output = T>) -> T {
     work.now_or_never().expect("work on the writer's connection waits for nothing")
 }
 

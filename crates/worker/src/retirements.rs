@@ -15,6 +15,7 @@ impl Worker {
     /// Takes a retirement as far as it gets now.
     pub(crate) async fn retire(&self, retirement: Retirement) -> PortResult<()> {
         let Some(gateway) = &retirement.gateway else {
+            // Left by an older berth: what no node ever held leaves none today.
             return self.finish(retirement, LogoutOutcome::NotLinked).await;
         };
         let node = self.ports.nodes.find(gateway).await?;

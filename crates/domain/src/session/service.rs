@@ -308,7 +308,8 @@ impl Sessions {
         if let Some(clerk) = &self.clerk {
             clerk.written();
         }
-        self.ring(session);
+        self.ports.work.ring();
+        self.ports.changes.tell(session);
     }
 
     async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
@@ -326,11 +327,6 @@ impl Sessions {
 
     fn now(&self) -> Timestamp {
         self.ports.environment.now()
-    }
-
-    fn ring(&self, session: &SessionId) {
-        self.ports.work.ring();
-        self.ports.changes.tell(session);
     }
 }
 

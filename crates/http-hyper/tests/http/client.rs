@@ -156,6 +156,21 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     answer
 }
 
+/// One answer of a connection that may stay open.
+pub(crate) async fn one_answer(stream: &mut TcpStream) -> Answer {
+    let mut text = Vec::new();
+    while !text.ends_with(b"}") {
+        let mut part = [0; 4096];
+        let count = timeout(GENEROUS, stream.read(&mut part)).await;
+        let count = count
+            .unwrap_or_else(|_| panic!("no more: {}", String::from_utf8_lossy(&text)))
+            .expect("more");
+        assert_ne!(count, 0, "closed without an answer: {}", String::from_utf8_lossy(&text));
+        text.extend_from_slice(&part[..count]);
+    }
+    parse(&text)
+}
+
 /// The answer in these bytes, which hold one with a `content-length`.
 pub(crate) fn parse(text: &[u8]) -> Answer {
     let end = text.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head");

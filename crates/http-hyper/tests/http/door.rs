@@ -10,15 +10,10 @@ use async_trait::async_trait;
 use domain::ports::Bell;
 use http_hyper::{Drained, Limits};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::Notify,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Notify, time::timeout};
 
 use crate::{
-    client::{BOTH, GENEROUS, Version, ask, parse, read_to_end, send},
+    client::{BOTH, GENEROUS, Version, ask, one_answer, parse, read_to_end, send},
     house::House,
 };
 
@@ -118,18 +113,6 @@ async fn a_connection_nobody_uses_is_closed() {
     let mut stream = TcpStream::connect(house.address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert_eq!(parse(&read_to_end(&mut stream).await).status, 200);
-}
-
-/// One answer of a connection that stays open.
-async fn one_answer(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    while !text.ends_with(b"}") {
-        let mut part = [0; 4096];
-        let count = timeout(GENEROUS, stream.read(&mut part)).await.unwrap().unwrap();
-        assert_ne!(count, 0, "the connection closed");
-        text.extend_from_slice(&part[..count]);
-    }
-    String::from_utf8(text).unwrap()
 }
 
 #[tokio::test]

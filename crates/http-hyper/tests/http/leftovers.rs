@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
 use crate::{
-    client::{Answer, GENEROUS, parse, read_to_end},
+    client::{Answer, one_answer, parse, read_to_end},
     house::House,
 };
 
@@ -18,21 +14,6 @@ const NEXT: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\
 /// The head of a request that is refused before its body is looked at.
 fn refused(method: &str, more: &str) -> String {
     format!("{method} /api/v1/sessions HTTP/1.1\r\nhost: x\r\nx-api-key: garbage\r\n{more}\r\n")
-}
-
-/// One answer of a connection that may stay open.
-async fn one_answer(stream: &mut TcpStream) -> Answer {
-    let mut text = Vec::new();
-    while !text.ends_with(b"}") {
-        let mut part = [0; 4096];
-        let count = timeout(GENEROUS, stream.read(&mut part)).await;
-        let count = count
-            .unwrap_or_else(|_| panic!("no more: {}", String::from_utf8_lossy(&text)))
-            .expect("more");
-        assert_ne!(count, 0, "closed without an answer: {}", String::from_utf8_lossy(&text));
-        text.extend_from_slice(&part[..count]);
-    }
-    parse(&text)
 }
 
 fn ends(answer: &Answer) -> bool {

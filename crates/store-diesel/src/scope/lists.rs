@@ -109,8 +109,9 @@ pub(crate) trait Lists {
     type Page<'a>;
 }
 
-/// True of every session, whatever is wrong with its row. PostgreSQL's indexes for an organization's lists are on this condition: to a
-/// statement that does not state it, a look-up by name, they are closed.
+/// True of every session, whatever is wrong with its row. PostgreSQL's indexes for an organization's
+/// lists are on this condition: to a statement that does not state it, a look-up by name, they are
+/// closed.
 const A_LIST: &str = "sequence > -9223372036854775807";
 /// The same of the index for everybody's list. No caller's statement states it.
 const EVERYBODY_S_LIST: &str = "epoch >= 0";
