@@ -16,7 +16,7 @@ use super::{
     memory::Disk,
     resident::Resident,
     spread::{float, number},
-    storm::{self, Storm},
+    storm::{self, Storms},
 };
 use crate::{
     client::Api,
@@ -54,7 +54,7 @@ struct Back {
 pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let count = stand.size.sessions.unwrap_or(1000);
     ensure!(count > 0, "no sessions, no figures");
-    let storm = storm::measure(stand).context("many that link at once")?;
+    let storms = storm::measure(stand).context("many that link at once")?;
     println!("  linking {count} sessions, keys on disk");
     let mut stack = start(stand, "bench-fleet", count, &[])?;
     let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
@@ -71,7 +71,7 @@ pub(super) fn measure(stand: &Stand) -> Result<Chapter> {
     let stack = start(stand, "bench-fleet-memory", count, &in_memory)?;
     let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
     let (_, in_memory) = link(&stack, &api, count)?;
-    Ok(Figures { count, on_disk, in_memory, disk, backs, storm }.chapter())
+    Figures { count, on_disk, in_memory, disk, backs, storms }.chapter()
 }
 
 /// A deployment whose node takes so many.
@@ -134,18 +134,18 @@ struct Figures {
     in_memory: Linked,
     disk: Disk,
     backs: Vec<Back>,
-    storm: Storm,
+    storms: Storms,
 }
 
 impl Figures {
-    fn chapter(&self) -> Chapter {
-        Chapter {
+    fn chapter(&self) -> Result<Chapter> {
+        Ok(Chapter {
             title: "A full node",
             method: self.method(),
             table: self.table(),
-            findings: self.findings(),
+            findings: self.findings()?,
             broken: Vec::new(),
-        }
+        })
     }
 
     /// kB of this more than of an idle node, a session.
@@ -161,9 +161,9 @@ impl Figures {
             "most so far",
             "resident, a session",
         ]);
-        let Self { on_disk, in_memory, storm, .. } = self;
+        let Self { on_disk, in_memory, storms, .. } = self;
         let many = |what: &str| format!("{} {what}", number(float(self.count as u64), 0));
-        let storming = format!("{} linked at once", storm.phones);
+        let storming = format!("{} linked at once", Storms::PHONES);
         let mut rows = vec![
             ("idle".to_owned(), on_disk.idle, None),
             (
@@ -178,7 +178,7 @@ impl Figures {
         }
         let each = self.each(in_memory.full.all, in_memory.idle.all);
         rows.push((many("linked, keys in memory"), in_memory.full, Some(each)));
-        rows.push((storming, storm.settled, None));
+        rows.extend(storms.settled().map(|settled| (storming, settled, None)));
         for (name, held, each) in rows {
             let [all, own, peak] =
                 [held.all, held.anonymous, held.peak].map(|kb| number(float(kb), 0));
@@ -187,9 +187,9 @@ impl Figures {
         table
     }
 
-    fn findings(&self) -> Vec<String> {
+    fn findings(&self) -> Result<Vec<String>> {
         let seconds = |took: Duration| number(took.as_secs_f64(), 1);
-        let Self { count, on_disk, in_memory, disk, storm, .. } = self;
+        let Self { count, on_disk, in_memory, disk, storms, .. } = self;
         let (sessions, share) = (float(*count as u64), float(disk.taken) / 1024.0);
         let each = |linked: &Linked| self.each(linked.full.all, linked.idle.all);
         let held = format!(
@@ -219,8 +219,8 @@ impl Figures {
             let back_again = format!("{count} sessions, {}: all working after {took} s", back.name);
             Aim::AtMost(allowed).judge(back.took.as_secs_f64(), &back_again, 1)
         }));
-        findings.extend(storm.findings());
-        findings
+        findings.extend(storms.findings()?);
+        Ok(findings)
     }
 
     fn method(&self) -> String {
@@ -231,11 +231,15 @@ impl Figures {
              the gateway is killed (`kill -9`) and `berth` starts it again, then both are killed; the time \
              runs from the kill until every phone shows its device connected and the API every session \
              `working`. A node connects 32 sessions at a time, and so many link at a time. *Keys in \
-             memory* is the same with the engine's own store in memory, in a run of its own right after. The \
-             storm is a deployment of its own: {} sessions are made, and all their phones wait for their \
-             codes at once, while four connections ask for another session, each a hundredth of a second after it \
-             was answered.",
-            self.count, self.storm.phones,
+             memory* is the same with the engine's own store in memory, in a run of its own right after. A \
+             storm is a deployment of its own, and there are {}: {} sessions are made, and all their phones \
+             wait for their codes at once, while four connections ask for another session, each a hundredth \
+             of a second after it was answered, and four more ask *hyper alone*, a server in a process of its \
+             own that answers the same bytes, just so. Before, the same are asked for ten seconds in which \
+             nothing else happens. Of storms the median and the range are shown.",
+            self.count,
+            Storms::COUNT,
+            Storms::PHONES,
         )
     }
 }
