@@ -27,8 +27,8 @@ impl Kind {
     /// All of them, each with how many there were when this was written. Fewer, and the rules have gone
     /// blind.
     pub(super) const LEAST: [(Self, usize); 5] = [
-        (Self::Organization, 12),
-        (Self::Reach, 5),
+        (Self::Organization, 13),
+        (Self::Reach, 6),
         (Self::Home, 5),
         (Self::Capability, 25),
         (Self::Needs, 18),
@@ -93,6 +93,7 @@ pub(super) fn changes(file: &Path, text: &str) -> Result<Vec<Change>> {
     if file.starts_with("crates/store-diesel") {
         found.extend(filters(&tokens)?);
         tokens.each(|place| found.extend(home(place)));
+        tokens.each(|place| found.extend(written(place)));
     } else {
         tokens.each(|place| found.extend(capability(place)));
     }
@@ -190,6 +191,25 @@ fn home(place: Place<'_>) -> Option<Change> {
     let defined = place.at > 0 && ident(&place.siblings[place.at - 1]).as_deref() == Some("fn");
     (called && !defined).then_some(())?;
     Some(change(place, Kind::Home, place.range(1)?, "true"))
+}
+
+/// `push_sql("…")`: what of it compares the organization, and what says whether it is in reach. Each in a
+/// row of columns or a `WHERE` of its own, or it would not be seen.
+fn written(place: Place<'_>) -> Option<Change> {
+    place.ident(0).filter(|name| name == "push_sql")?;
+    let token = place.parentheses(1)?.stream().into_iter().next()?;
+    let sql = literal(&token)?;
+    let columns = sql.split_inclusive(' ').map(|word| {
+        let column = word.trim_start_matches('(').ends_with(".organization, ");
+        if column { &word[..word.len() - word.trim_start_matches('(').len()] } else { word }
+    });
+    let (columns, within) = (columns.collect::<String>(), sql.replace(" WHERE a.within", ""));
+    let (kind, less) = match (columns != sql, within != sql) {
+        (true, _) => (Kind::Organization, columns),
+        (_, true) => (Kind::Reach, within),
+        _ => return None,
+    };
+    Some(change(place, kind, token.span().byte_range(), &format!("\"{less}\"")))
 }
 
 /// `caller.may(…)` and its kin, asked of a caller that may.
@@ -310,6 +330,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn conditions_that_are_written_as_sql_are_dropped_too() {
+        let file = "crates/store-diesel/src/scope/x.rs";
+        let text = |pair: &str, reach: &str| {
+            format!(
+                "fn f() {{ o.push_sql(\"({pair}) IN (SELECT a.id\"); o.push_sql(\"){reach})\"); o.push_sql(\", \"); }}"
+            )
+        };
+        let whole = text("sessions.organization, sessions.id", " WHERE a.within");
+        assert_eq!(
+            changed(file, &whole),
+            [
+                one(Kind::Organization, "f", &text("sessions.id", " WHERE a.within")),
+                one(Kind::Reach, "f", &text("sessions.organization, sessions.id", "")),
+            ]
+        );
     }
 
     #[test]
