@@ -163,7 +163,7 @@ impl Figures {
         ]);
         let Self { on_disk, in_memory, storms, .. } = self;
         let many = |what: &str| format!("{} {what}", number(float(self.count as u64), 0));
-        let storming = format!("{} linked at once", Storms::PHONES);
+        let storming = format!("{} linked at once", storm::PHONES);
         let mut rows = vec![
             ("idle".to_owned(), on_disk.idle, None),
             (
@@ -238,8 +238,8 @@ impl Figures {
              own that answers the same bytes, just so. Before, the same are asked for ten seconds in which \
              nothing else happens. Of storms the median and the range are shown.",
             self.count,
-            Storms::COUNT,
-            Storms::PHONES,
+            storm::STORMS,
+            storm::PHONES,
         )
     }
 }

@@ -24,8 +24,8 @@ use crate::{
     stack::Stack,
 };
 
-const PHONES: usize = 200;
-const STORMS: usize = 5;
+pub(super) const PHONES: usize = 200;
+pub(super) const STORMS: usize = 5;
 const QUIET: Duration = Duration::from_secs(10);
 /// The load is taken in pieces: nobody knows beforehand how long the storm lasts.
 const PIECE: Duration = Duration::from_secs(1);
@@ -65,9 +65,6 @@ pub(super) fn measure(stand: &Stand) -> Result<Storms> {
 }
 
 impl Storms {
-    pub(super) const PHONES: usize = PHONES;
-    pub(super) const COUNT: usize = STORMS;
-
     /// The node after the one in which it held most.
     pub(super) fn settled(&self) -> Option<Resident> {
         self.0.iter().map(|storm| storm.settled).max_by_key(|settled| settled.peak)

@@ -92,8 +92,10 @@ pub(super) fn changes(file: &Path, text: &str) -> Result<Vec<Change>> {
     let (mut found, mut lost) = (Vec::new(), None);
     if file.starts_with("crates/store-diesel") {
         found.extend(filters(&tokens)?);
-        tokens.each(|place| found.extend(home(place)));
-        tokens.each(|place| found.extend(written(place)));
+        tokens.each(|place| {
+            found.extend(home(place));
+            found.extend(written(place).into_iter().flatten());
+        });
     } else {
         tokens.each(|place| found.extend(capability(place)));
     }
@@ -193,23 +195,24 @@ fn home(place: Place<'_>) -> Option<Change> {
     Some(change(place, Kind::Home, place.range(1)?, "true"))
 }
 
-/// `push_sql("…")`: what of it compares the organization, and what says whether it is in reach. Each in a
-/// row of columns or a `WHERE` of its own, or it would not be seen.
-fn written(place: Place<'_>) -> Option<Change> {
+/// `push_sql("…")`, once without the columns that compare the organization and once without the `WHERE`
+/// that says whether it is in reach, where it has them.
+fn written(place: Place<'_>) -> Option<impl Iterator<Item = Change>> {
     place.ident(0).filter(|name| name == "push_sql")?;
     let token = place.parentheses(1)?.stream().into_iter().next()?;
     let sql = literal(&token)?;
     let columns = sql.split_inclusive(' ').map(|word| {
-        let column = word.trim_start_matches('(').ends_with(".organization, ");
-        if column { &word[..word.len() - word.trim_start_matches('(').len()] } else { word }
+        let column = word.trim_start_matches('(');
+        if column.ends_with(".organization, ") { word.trim_end_matches(column) } else { word }
     });
-    let (columns, within) = (columns.collect::<String>(), sql.replace(" WHERE a.within", ""));
-    let (kind, less) = match (columns != sql, within != sql) {
-        (true, _) => (Kind::Organization, columns),
-        (_, true) => (Kind::Reach, within),
-        _ => return None,
-    };
-    Some(change(place, kind, token.span().byte_range(), &format!("\"{less}\"")))
+    let without = [
+        (Kind::Organization, columns.collect()),
+        (Kind::Reach, sql.replace(" WHERE a.within", "")),
+    ];
+    let broken = without.into_iter().filter(move |(_, less)| *less != sql);
+    Some(broken.map(move |(kind, less): (_, String)| {
+        change(place, kind, token.span().byte_range(), &format!("\"{less}\""))
+    }))
 }
 
 /// `caller.may(…)` and its kin, asked of a caller that may.
@@ -346,6 +349,14 @@ mod tests {
             [
                 one(Kind::Organization, "f", &text("sessions.id", " WHERE a.within")),
                 one(Kind::Reach, "f", &text("sessions.organization, sessions.id", "")),
+            ]
+        );
+        let both = "fn f() { o.push_sql(\"SELECT a.organization, a.id FROM a WHERE a.within\"); }";
+        assert_eq!(
+            changed(file, both),
+            [
+                one(Kind::Organization, "f", &both.replace("a.organization, ", "")),
+                one(Kind::Reach, "f", &both.replace(" WHERE a.within", "")),
             ]
         );
     }
