@@ -6,22 +6,17 @@
 use diesel::{
     QueryResult,
     pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::BigInt,
+    query_builder::{AstPass, QueryFragment, QueryId},
 };
 
 use crate::{events::EventRow, retirements::RetirementRow};
 
 /// An `INSERT`, `UPDATE` or `DELETE` of at most one row, and the rows that are written if there is one.
-/// Answers how many rows were changed.
+/// Gives a row back for each that was changed.
 pub(crate) struct AtOnce<'a, C> {
     pub(crate) change: C,
     pub(crate) rest: Option<&'a RetirementRow>,
     pub(crate) events: &'a [EventRow],
-}
-
-impl<C> Query for AtOnce<'_, C> {
-    type SqlType = BigInt;
 }
 
 impl<C> QueryId for AtOnce<'_, C> {
@@ -45,7 +40,7 @@ impl<C: QueryFragment<Pg>> QueryFragment<Pg> for AtOnce<'_, C> {
             out.push_sql(")");
         }
         // What is named with WITH and changes something is carried out, read or not.
-        out.push_sql(" SELECT count(*) FROM changed");
+        out.push_sql(" SELECT 1 FROM changed");
         Ok(())
     }
 }
@@ -61,38 +56,42 @@ macro_rules! bind_all {
     }};
 }
 
-/// Changes a row, with a retirement and events if there is such a row; says whether there was.
+/// Changes a row of this session, with a retirement and events if there is such a row; says whether there
+/// was. No task of its own is needed: what was asked for is carried out whoever loses interest.
 macro_rules! change_at_once {
-    ($database:expr, $change:expr, $events:expr) => {{
+    ($database:expr, $session:expr, $change:expr, $events:expr) => {{
         let nothing = None::<$crate::retirements::RetirementRow>;
-        $crate::at_once::change_at_once!($database, $change, nothing, $events)
+        $crate::at_once::change_at_once!($database, $session, $change, nothing, $events)
     }};
-    ($database:expr, $change:expr, $rest:expr, $events:expr) => {
-        match &$database.pools {
-            $crate::pool::Pools::Postgres(pool) => {
-                let mut object = $crate::pool::checkout(&pool.connections).await?;
-                let (change, rest, events) = ($change, $rest.as_ref(), &$events[..]);
-                let statement = $crate::at_once::AtOnce { change, rest, events };
-                let counted: diesel::QueryResult<i64> =
-                    diesel_async::RunQueryDsl::get_result(statement, &mut *object).await;
-                pool.judged(counted, &mut object).await.0.map(|count| count > 0)
+    ($database:expr, $session:expr, $change:expr, $rest:expr, $events:expr) => {{
+        let asked = async {
+            match &$database.pools {
+                $crate::pool::Pools::Postgres(pool) => {
+                    let sent = pool.commits.change($session, move |mut conn| {
+                        let (change, rest, events) = ($change, $rest.as_ref(), &$events[..]);
+                        let statement = $crate::at_once::AtOnce { change, rest, events };
+                        diesel_async::RunQueryDsl::execute(statement, &mut conn)
+                    });
+                    sent.await
+                }
+                $crate::pool::Pools::Sqlite(pools) => {
+                    let work = async move |conn: &mut $crate::writer::WriterConnection| {
+                        if diesel_async::RunQueryDsl::execute($change, conn).await? == 0 {
+                            return Ok(false);
+                        }
+                        if let Some(rest) = &$rest {
+                            let insert = diesel::insert_into($crate::schema::retirements::table);
+                            diesel_async::RunQueryDsl::execute(insert.values(rest), conn).await?;
+                        }
+                        $crate::events::write_events!(conn, $events);
+                        Ok(true)
+                    };
+                    pools.writer.write(work).await
+                }
             }
-            $crate::pool::Pools::Sqlite(pools) => {
-                let work = async move |conn: &mut $crate::writer::WriterConnection| {
-                    if diesel_async::RunQueryDsl::execute($change, conn).await? == 0 {
-                        return Ok(false);
-                    }
-                    if let Some(rest) = &$rest {
-                        let insert = diesel::insert_into($crate::schema::retirements::table);
-                        diesel_async::RunQueryDsl::execute(insert.values(rest), conn).await?;
-                    }
-                    $crate::events::write_events!(conn, $events);
-                    Ok(true)
-                };
-                pools.writer.write(work).await
-            }
-        }
-    };
+        };
+        $database.in_time(asked).await
+    }};
 }
 
 pub(crate) use {bind_all, change_at_once};

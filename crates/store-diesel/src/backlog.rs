@@ -130,15 +130,13 @@ impl Backlog for Database {
         let id = session.id.to_string();
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
-        self.run(|database| async move {
-            let done = change_at_once!(
-                database,
-                diesel::update(scope::any_session_still(&id, expected)).set(&state),
-                events
-            )?;
-            Ok(done_or_raced(done))
-        })
-        .await
+        let done = change_at_once!(
+            self,
+            id.clone(),
+            diesel::update(scope::any_session_still(&id, expected)).set(&state),
+            events
+        );
+        done.map(done_or_raced)
     }
 
     async fn reschedule(
@@ -167,20 +165,19 @@ impl Backlog for Database {
     async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
         let id = retirement.session.to_string();
         let (change, events) = (Postponement::new(retirement)?, EventRow::all(events)?);
-        self.run(|database| async move {
-            change_at_once!(database, diesel::update(scope::retirement(&id)).set(&change), events)
-                .map(drop)
-        })
-        .await
+        change_at_once!(
+            self,
+            id.clone(),
+            diesel::update(scope::retirement(&id)).set(&change),
+            events
+        )
+        .map(drop)
     }
 
     async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
         let id = retirement.session.to_string();
         let events = EventRow::all(events)?;
-        self.run(|database| async move {
-            change_at_once!(database, diesel::delete(scope::retirement(&id)), events).map(drop)
-        })
-        .await
+        change_at_once!(self, id.clone(), diesel::delete(scope::retirement(&id)), events).map(drop)
     }
 
     async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {

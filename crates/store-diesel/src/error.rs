@@ -40,6 +40,9 @@ pub enum StoreError {
         /// The row's name.
         row: String,
     },
+    /// What was asked for did not come to an end.
+    #[error("the work with the database died")]
+    Died(#[source] tokio::task::JoinError),
     /// A receipt's slot is taken, and the transaction that wanted it is undone. Never leaves this
     /// crate.
     #[error("a receipt is kept there already")]
@@ -59,6 +62,11 @@ impl StoreError {
             Self::Unavailable(_) => PortError::Unavailable(self.into()),
             _ => PortError::Broken(self.into()),
         }
+    }
+
+    /// The same, where it is an error of this crate still.
+    pub(crate) fn shared(self: &Arc<Self>) -> Self {
+        Self::Unavailable(self.clone().into())
     }
 
     pub(crate) fn corrupt(column: &'static str, row: &str) -> Self {

@@ -12,7 +12,7 @@ use diesel_async::{
     RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
 };
-use domain::ports::{PortError, PortResult};
+use domain::ports::PortResult;
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -85,7 +85,7 @@ macro_rules! with_conn {
                         let $conn = &mut *object;
                         $body
                     };
-                    let (result, lives) = pool.judged(result, &mut object).await;
+                    let (result, lives) = pool.health.judged(result, &mut object).await;
                     if lives || !std::mem::take(&mut repeatable) {
                         break result;
                     }
@@ -106,7 +106,7 @@ macro_rules! with_conn {
                     let $conn = &mut *object;
                     $body
                 };
-                pool.judged(result, &mut object).await.0
+                pool.health.judged(result, &mut object).await.0
             }
             $crate::pool::Pools::Sqlite(pools) => {
                 let work = async move |$conn: &mut $crate::writer::WriterConnection| {
@@ -127,7 +127,7 @@ macro_rules! with_transaction {
                 let result: Result<_, $crate::StoreError> =
                     diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| $body)
                         .await;
-                pool.judged(result, &mut object).await.0
+                pool.health.judged(result, &mut object).await.0
             }
             $crate::pool::Pools::Sqlite(pools) => {
                 let work = async move |$conn: &mut $crate::writer::WriterConnection| $body;
@@ -207,11 +207,18 @@ impl Database {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let task = tokio::spawn(self.abandoned_in_time(work(self.clone())).in_current_span());
-        match tokio::time::timeout(self.deadline, task).await {
-            Ok(Ok(result)) => result.map_err(PortError::from),
-            Ok(Err(panic)) => Err(PortError::Broken(panic.into())),
-            Err(_) => Err(PortError::Unavailable("the database did not answer in time".into())),
-        }
+        let ended = async { task.await.unwrap_or_else(|panic| Err(StoreError::Died(panic))) };
+        self.in_time(ended).await
+    }
+
+    /// Waits until the deadline for what somebody else does to its end.
+    pub(crate) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> PortResult<T> {
+        let late = || StoreError::Unavailable("the database did not answer in time".into());
+        let ended = tokio::time::timeout(self.deadline, work).await;
+        Ok(ended.unwrap_or_else(|_| Err(late()))?)
     }
 
     /// A server that stays silent must not keep its connections for good; the pool discards them

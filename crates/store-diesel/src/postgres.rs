@@ -22,7 +22,10 @@ use diesel_async::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Config, StoreError, gathered::Gathered, look::Shared, target::PostgresTarget, tls};
+use crate::{
+    Config, StoreError, commits::Commits, gathered::Gathered, look::Shared, target::PostgresTarget,
+    tls,
+};
 
 /// A connection that was used within this time is taken to be alive.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
@@ -114,7 +117,9 @@ pub(crate) struct PostgresPool {
     pub(crate) look: Arc<Shared>,
     /// For sessions among those.
     pub(crate) gathered: Arc<Gathered>,
-    health: Arc<Health>,
+    /// For changes.
+    pub(crate) commits: Arc<Commits>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// When a connection was last found dead.
@@ -131,6 +136,29 @@ impl Health {
     fn trusts(&self, last_used: Duration) -> bool {
         let found_dead = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last_used < TRUSTED_FOR && found_dead.is_none_or(|at| last_used < at.elapsed())
+    }
+
+    /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
+    /// whether the connection still lives.
+    ///
+    /// A server that is shutting down ends connections with an error that looks like any other, and
+    /// its text depends on the server's language; but its connection is dead afterwards.
+    pub(crate) async fn judged<T, E: Into<StoreError>>(
+        &self,
+        result: Result<T, E>,
+        conn: &mut AsyncPgConnection,
+    ) -> (Result<T, StoreError>, bool) {
+        let result = match result.map_err(Into::into) {
+            Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
+                Err(StoreError::Unavailable(error.into()))
+            }
+            result => result,
+        };
+        let dead = matches!(result, Err(StoreError::Unavailable(_))) && conn.is_broken();
+        if dead {
+            self.doubt();
+        }
+        (result, !dead)
     }
 }
 
@@ -170,37 +198,14 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, Stor
         .map_err(|error| StoreError::Unavailable(error.into()))?;
     let look = Arc::new(Shared::new(server, config, health.clone()));
     let gathered = Arc::new(Gathered::new(look.clone(), config.deadline));
-    Ok(PostgresPool { connections, look, gathered, health })
+    let patience = config.deadline.saturating_mul(3);
+    let commits = Arc::new(Commits::new(connections.clone(), health.clone(), patience));
+    Ok(PostgresPool { connections, look, gathered, commits, health })
 }
 
 pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {
     let ping = diesel::sql_query("SELECT 1").execute(&mut conn);
     matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
-}
-
-impl PostgresPool {
-    /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
-    /// whether the connection still lives.
-    ///
-    /// A server that is shutting down ends connections with an error that looks like any other, and
-    /// its text depends on the server's language; but its connection is dead afterwards.
-    pub(crate) async fn judged<T, E: Into<StoreError>>(
-        &self,
-        result: Result<T, E>,
-        conn: &mut AsyncPgConnection,
-    ) -> (Result<T, StoreError>, bool) {
-        let result = match result.map_err(Into::into) {
-            Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
-                Err(StoreError::Unavailable(error.into()))
-            }
-            result => result,
-        };
-        let dead = matches!(result, Err(StoreError::Unavailable(_))) && conn.is_broken();
-        if dead {
-            self.health.doubt();
-        }
-        (result, !dead)
-    }
 }
 
 pub(crate) fn is_unknown(error: &QueryError) -> bool {

@@ -37,17 +37,14 @@ impl SessionStore for Database {
         if !is_home(scope, &session.organization, events) {
             return Err(STRAY.into());
         }
+        let id = session.id.to_string();
         let (row, events) = (SessionRow::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.created_at));
+        if receipt.is_none() {
+            let insert = diesel::insert_into(sessions::table);
+            return change_at_once!(self, id, insert.values(&row), events).map(|_| Written::Done);
+        }
         self.run(|database| async move {
-            if receipt.is_none() {
-                let insert = change_at_once!(
-                    database,
-                    diesel::insert_into(sessions::table).values(&row),
-                    events
-                );
-                return insert.map(|_| Written::Done);
-            }
             with_transaction!(database, |conn| {
                 if !keep_receipt!(conn, receipt) {
                     return Ok(Written::Repeated);
@@ -93,22 +90,23 @@ impl SessionStore for Database {
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let home = is_home(scope, scope.organization(), events);
-        let owned = Owned::session(scope, &session.id);
+        let (id, owned) = (session.id.to_string(), Owned::session(scope, &session.id));
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.updated_at));
         if !home {
             return self.stray(scope, &session.id).await;
         }
+        if receipt.is_none() {
+            let update = change_at_once!(
+                self,
+                id,
+                diesel::update(scope::session_still(&owned, expected)).set(&state),
+                events
+            );
+            return update.map(done_or_raced);
+        }
         self.run(|database| async move {
-            if receipt.is_none() {
-                let update = change_at_once!(
-                    database,
-                    diesel::update(scope::session_still(&owned, expected)).set(&state),
-                    events
-                );
-                return update.map(done_or_raced);
-            }
             let written = with_transaction!(database, |conn| {
                 let row = scope::session_still(&owned, expected);
                 if diesel::update(row).set(&state).execute(conn).await? == 0 {
@@ -136,6 +134,7 @@ impl SessionStore for Database {
         events: &[Event],
     ) -> PortResult<Written> {
         let home = is_home(scope, &retirement.organization, events);
+        let id = retirement.session.to_string();
         let owned = Owned::session(scope, &retirement.session);
         let expected = counted("sessions.version", expected.0)?;
         let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
@@ -143,16 +142,14 @@ impl SessionStore for Database {
         if !home {
             return self.stray(scope, &retirement.session).await;
         }
-        self.run(|database| async move {
-            let delete = change_at_once!(
-                database,
-                diesel::delete(scope::session(&owned).filter(sessions::version.eq(expected))),
-                rest,
-                events
-            );
-            delete.map(done_or_raced)
-        })
-        .await
+        let delete = change_at_once!(
+            self,
+            id,
+            diesel::delete(scope::session(&owned).filter(sessions::version.eq(expected))),
+            rest,
+            events
+        );
+        delete.map(done_or_raced)
     }
 }
 

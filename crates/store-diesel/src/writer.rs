@@ -182,7 +182,7 @@ impl Desk {
             }
         }
         for answer in answers {
-            answer(failure.as_ref().map_or(Ok(()), |error| Err(shared(error))));
+            answer(failure.as_ref().map_or(Ok(()), |error| Err(error.shared())));
         }
     }
 
@@ -243,13 +243,8 @@ fn without_waiting<T>(work: impl Future<Output = T>) -> T {
 
 fn refuse(jobs: impl IntoIterator<Item = Job>, error: &Arc<StoreError>) {
     for job in jobs {
-        ((job.work)(Err(shared(error))).answer)(Ok(()));
+        ((job.work)(Err(error.shared())).answer)(Ok(()));
     }
-}
-
-/// One failure, as each of several is told it.
-fn shared(error: &Arc<StoreError>) -> StoreError {
-    StoreError::Unavailable(error.clone().into())
 }
 
 fn lost() -> StoreError {

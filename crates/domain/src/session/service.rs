@@ -105,7 +105,7 @@ impl Sessions {
         match self.ports.store.insert(&scope, &session, &events, receipt.as_ref()).await? {
             Written::Repeated => Err(receipt::repeated()),
             Written::Done | Written::Raced => {
-                self.written(&session.id);
+                self.written(&session);
                 Ok(session)
             }
         }
@@ -290,7 +290,7 @@ impl Sessions {
             let receipt = receipt.as_ref();
             match self.ports.store.update(scope, &next, expected, &events, receipt).await? {
                 Written::Done => {
-                    self.written(&next.id);
+                    self.written(&next);
                     return Ok(next);
                 }
                 Written::Raced => {}
@@ -304,12 +304,15 @@ impl Sessions {
         self.clerk.as_ref().map(|clerk| clerk.receipt(next)).transpose()
     }
 
-    fn written(&self, session: &SessionId) {
+    fn written(&self, session: &Session) {
         if let Some(clerk) = &self.clerk {
             clerk.written();
         }
-        self.ports.work.ring();
-        self.ports.changes.tell(session);
+        // The reconciler takes up what is due and nothing else.
+        if session.due.is_some() {
+            self.ports.work.ring();
+        }
+        self.ports.changes.tell(&session.id);
     }
 
     async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {

@@ -6,3 +6,4 @@ mod contract;
 mod isolation;
 mod keys;
 mod laws;
+mod work;

@@ -17,3 +17,4 @@ mod place;
 mod proxy;
 mod races;
 mod tls;
+mod together;

@@ -92,12 +92,19 @@ impl Place {
                 .await
                 .expect("no panic");
             }
-            Self::Postgres { server, name } => {
-                let mut here = server.clone();
-                here.dbname(name.as_str());
-                client(&here).await.batch_execute(statements).await.expect("the statements run");
+            Self::Postgres { .. } => {
+                let ran = self.client().await.batch_execute(statements).await;
+                ran.expect("the statements run");
             }
         }
+    }
+
+    /// A connection of its own to the PostgreSQL database.
+    pub(crate) async fn client(&self) -> tokio_postgres::Client {
+        let Self::Postgres { server, name } = self else { panic!("a file has no server") };
+        let mut here = server.clone();
+        here.dbname(name.as_str());
+        client(&here).await
     }
 
     /// Runs a statement on the server, the database's name in place of the braces.

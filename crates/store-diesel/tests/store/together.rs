@@ -1,0 +1,134 @@
+//! Changes that come at once may be written together, and each is what it would be alone.
+
+use std::time::Duration;
+
+use domain::{
+    Session, Settings, Timestamp,
+    ports::{Backlog, EventLog, PortError, PortResult, SessionStore, Written},
+    testing::TestEnvironment,
+};
+use store_diesel::Database;
+use tokio::{task::JoinHandle, time::timeout};
+
+use crate::{
+    claims::{done, on_both},
+    outage::scope,
+    place::Place,
+};
+
+const ALL: usize = 60;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn new(environment: &TestEnvironment) -> Session {
+    Session::new(scope().organization().clone(), None, Settings::default(), environment)
+}
+
+/// Inserts it with the event that tells of it.
+fn insert(
+    store: &Database,
+    environment: &TestEnvironment,
+    session: Session,
+) -> JoinHandle<PortResult<Written>> {
+    let (made, _, events) = session.created().seal(scope().actor(), environment);
+    let store = store.clone();
+    tokio::spawn(async move { store.insert(&scope(), &made, &events, None).await })
+}
+
+/// Moves its due, as the reconciler does.
+fn update(store: &Database, session: &Session) -> JoinHandle<PortResult<Written>> {
+    let next = Session { due: Some(Timestamp::from_millis(7)), ..session.clone() };
+    let (store, guard) = (store.clone(), session.guard());
+    tokio::spawn(async move { Backlog::update(&store, &next, guard, &[]).await })
+}
+
+async fn answer(task: JoinHandle<PortResult<Written>>) -> PortResult<Written> {
+    timeout(PATIENCE, task).await.expect("an answer in time").expect("no panic")
+}
+
+async fn many(store: &Database, environment: &TestEnvironment) -> Vec<Session> {
+    let sessions: Vec<_> = (0..ALL).map(|_| new(environment)).collect();
+    for session in &sessions {
+        done(store.insert(&scope(), session, &[], None).await);
+    }
+    sessions
+}
+
+async fn one_that_fails_takes_nothing_of_the_others_along(place: Place) {
+    let environment = TestEnvironment::new();
+    let store = place.open().await;
+    let taken = new(&environment);
+    done(store.insert(&scope(), &taken, &[], None).await);
+    for _ in 0..5 {
+        let mut sessions: Vec<_> = (0..ALL).map(|_| new(&environment)).collect();
+        sessions[ALL / 2] = taken.clone();
+        let inserted = sessions.iter().map(|session| insert(&store, &environment, session.clone()));
+        for (n, task) in inserted.collect::<Vec<_>>().into_iter().enumerate() {
+            let written = answer(task).await;
+            if n == ALL / 2 {
+                assert!(matches!(written, Err(PortError::Broken(_))), "{written:?}");
+            } else {
+                done(written);
+            }
+        }
+        let events = store.after(&scope(), None, 10_000).await.expect("events");
+        for session in &sessions {
+            let own = events.iter().filter(|event| event.session.as_ref() == Some(&session.id));
+            assert_eq!(own.count(), usize::from(session.id != taken.id), "each event once");
+        }
+    }
+}
+
+async fn those_of_two_stores_do_not_wait_for_each_other_for_ever(place: Place) {
+    let environment = TestEnvironment::new();
+    let stores = [place.open().await, place.open().await];
+    let sessions = many(&stores[0], &environment).await;
+    let mut there: Vec<_> = sessions.iter().map(|session| update(&stores[0], session)).collect();
+    // The other way round.
+    let back = sessions.iter().rev().map(|session| update(&stores[1], session));
+    let mut back: Vec<_> = back.collect();
+    back.reverse();
+    for (one, other) in there.drain(..).zip(back) {
+        let both = [answer(one).await, answer(other).await].map(|written| written.expect("an end"));
+        assert!(both.contains(&Written::Done) && both.contains(&Written::Raced), "{both:?}");
+    }
+}
+
+on_both!(
+    one_that_fails_takes_nothing_of_the_others_along,
+    those_of_two_stores_do_not_wait_for_each_other_for_ever,
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_together_is_committed_together() {
+    let place = Place::postgres().await;
+    let (store, environment) = (place.open().await, TestEnvironment::new());
+    // What comes first opens a connection, and the others come meanwhile.
+    let inserted = (0..ALL).map(|_| insert(&store, &environment, new(&environment)));
+    for task in inserted.collect::<Vec<_>>() {
+        done(answer(task).await);
+    }
+    let client = place.client().await;
+    let query = "SELECT count(*), count(DISTINCT xmin::text) FROM sessions";
+    let counted = client.query_one(query, &[]).await.expect("an answer");
+    let (rows, transactions): (i64, i64) = (counted.get(0), counted.get(1));
+    assert_eq!(rows, i64::try_from(ALL).expect("few"));
+    assert!(transactions < rows / 2, "{rows} rows by {transactions} transactions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_locked_holds_up_nobody_else() {
+    let place = Place::postgres().await;
+    let (store, environment) = (place.open().await, TestEnvironment::new());
+    let sessions = many(&store, &environment).await;
+    let client = place.client().await;
+    let lock = format!("BEGIN; SELECT FROM sessions WHERE id = '{}' FOR UPDATE", sessions[0].id);
+    client.batch_execute(&lock).await.expect("locked");
+    let mut updates = sessions.iter().map(|session| update(&store, session)).collect::<Vec<_>>();
+    let locked = updates.remove(0);
+    for task in updates {
+        done(answer(task).await);
+    }
+    assert!(!locked.is_finished(), "the row is locked");
+    client.batch_execute("COMMIT").await.expect("unlocked");
+    done(answer(locked).await);
+}
