@@ -12,13 +12,13 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    at_once::change_at_once,
+    change::Deed,
     column::counter,
     events::EventRow,
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
     schema::{receipts, retirements, sessions},
-    scope::{self, Standing},
+    scope::{self, Owned, Standing},
     session_row::{SessionRow, State},
     sessions::done_or_raced,
 };
@@ -127,16 +127,12 @@ impl Backlog for Database {
         expected: Guard,
         events: &[Event],
     ) -> PortResult<Written> {
-        let id = session.id.to_string();
+        let (organization, id) = (session.organization.to_string(), session.id.to_string());
+        let owned = Owned::found(&organization, &id);
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
-        let done = change_at_once!(
-            self,
-            id.clone(),
-            diesel::update(scope::any_session_still(&id, expected)).set(&state),
-            events
-        );
-        done.map(done_or_raced)
+        let update = Deed::Update(owned, expected, Box::new(state));
+        self.change(update, events).await.map(done_or_raced)
     }
 
     async fn reschedule(
@@ -165,19 +161,13 @@ impl Backlog for Database {
     async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
         let id = retirement.session.to_string();
         let (change, events) = (Postponement::new(retirement)?, EventRow::all(events)?);
-        change_at_once!(
-            self,
-            id.clone(),
-            diesel::update(scope::retirement(&id)).set(&change),
-            events
-        )
-        .map(drop)
+        self.change(Deed::Postpone(id, change), events).await.map(drop)
     }
 
     async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
         let id = retirement.session.to_string();
         let events = EventRow::all(events)?;
-        change_at_once!(self, id.clone(), diesel::delete(scope::retirement(&id)), events).map(drop)
+        self.change(Deed::Finish(id), events).await.map(drop)
     }
 
     async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {

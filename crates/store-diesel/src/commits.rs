@@ -1,142 +1,148 @@
-//! Changes on PostgreSQL: those that are asked for while others are under way share a transaction, and
-//! with it a commit.
+//! Changes of sessions on PostgreSQL: those that are asked for while others are under way are written
+//! together, by one statement, and share its commit.
 //!
-//! They are sent without waiting for the answers to those before, each as a statement of its own, and
-//! everybody is answered when the commit is. When one of them is refused, or waits for a row that
-//! somebody else has locked, the transaction is undone, and each is done by itself: no one's failure is
-//! another's. Those of a transaction go in the order of their sessions, so that two transactions cannot
-//! wait for each other.
+//! Everybody is answered when that is on the disk. When the server refuses the statement, or it waits for
+//! a row that somebody else has locked, nothing of it was written, and each is done by itself: no one's
+//! failure is another's.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
-use diesel::QueryResult;
-use diesel_async::{
-    AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _,
-    pooled_connection::deadpool::Pool,
-};
-use futures_util::future::{BoxFuture, join, join_all, try_join_all};
+use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
+use futures_util::future::join_all;
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::{StoreError, desk::Desk, pool::checkout, postgres::Health};
+use crate::{
+    StoreError,
+    change::{Change, Deed},
+    desk::Desk,
+    pool::checkout,
+    postgres::Health,
+    scope::together::Together,
+};
 
-/// Transactions under way at once: while the disk is waited for, others are written.
-const FLIGHTS: usize = 2;
-/// Changes in one transaction at most.
-const MOST: usize = 30;
-/// How long a transaction waits for a row that another one has locked.
-const LOCKED: &str = "SET LOCAL lock_timeout = 50";
-
-/// Sends a statement and answers how many rows it gave back. It may be sent twice, for a transaction can
-/// be undone.
-pub(crate) type Statement =
-    Box<dyn Fn(&AsyncPgConnection) -> BoxFuture<'_, QueryResult<usize>> + Send + Sync>;
+/// Statements under way at once. With more, each had fewer changes, and fewer were committed.
+const FLIGHTS: usize = 1;
+/// Connections for them: one that is overdue keeps its own.
+pub(crate) const CONNECTIONS: u32 = 4;
+/// Changes in one statement at most.
+const MOST: usize = 64;
 
 /// Gathers changes.
 pub(crate) struct Commits {
     lines: Lines,
-    desk: Desk<Change>,
+    desk: Desk<Ask>,
 }
 
-/// A change of one session, and who is to be told whether it was there to be changed.
-struct Change {
-    session: String,
-    statement: Statement,
+/// A change, and who is to be told whether there was a row to change.
+struct Ask {
+    change: Change,
     tell: oneshot::Sender<Result<bool, StoreError>>,
 }
 
 /// The connections.
 #[derive(Clone)]
-struct Lines {
-    connections: Pool<AsyncPgConnection>,
-    health: Arc<Health>,
-    patience: Duration,
+pub(crate) struct Lines {
+    /// For a change by itself.
+    pub(crate) alone: Pool<AsyncPgConnection>,
+    /// For several together.
+    pub(crate) together: Pool<AsyncPgConnection>,
+    pub(crate) health: Arc<Health>,
+    /// For how long a server may stay silent.
+    pub(crate) patience: Duration,
 }
 
 impl Commits {
-    /// Over these connections. One that stays silent for longer than `patience` is given up.
-    pub(crate) fn new(
-        connections: Pool<AsyncPgConnection>,
-        health: Arc<Health>,
-        patience: Duration,
-    ) -> Self {
-        Self { lines: Lines { connections, health, patience }, desk: Desk::new(FLIGHTS, MOST) }
+    pub(crate) fn new(lines: Lines) -> Self {
+        Self { lines, desk: Desk::new(FLIGHTS, MOST) }
     }
 
-    /// Changes this session, together with what others change if there are any; says whether there was
-    /// a row to change. Answers when that is on the disk.
-    pub(crate) async fn change(
-        &self,
-        session: String,
-        statement: impl Fn(&AsyncPgConnection) -> BoxFuture<'_, QueryResult<usize>>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Result<bool, StoreError> {
-        let statement = Box::new(statement);
+    /// Changes a row, together with what others change if there are any; says whether there was one to
+    /// change. Answers when that is on the disk.
+    pub(crate) async fn change(&self, change: Change) -> Result<bool, StoreError> {
+        if !change.is_gathered() {
+            return self.lines.alone(&change).await;
+        }
         let (tell, told) = oneshot::channel();
-        self.desk.leave(Change { session, statement, tell }, || {
+        self.desk.leave(Ask { change, tell }, || {
             let lines = self.lines.clone();
-            move |changes| lines.clone().carry_out(changes)
+            move |asks| lines.clone().carry_out(asks)
         });
         told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the write died".into())))
     }
 }
 
 impl Lines {
-    async fn carry_out(self, mut changes: Vec<Change>) {
-        changes.sort_by(|a, b| a.session.cmp(&b.session));
-        let done = match changes.len() {
+    async fn carry_out(self, mut asks: Vec<Ask>) {
+        // In the order of their sessions, so that two statements do not wait for each other.
+        asks.sort_by(|a, b| a.change.session().cmp(b.change.session()));
+        while !asks.is_empty() {
+            let (those, later) = of_different_sessions(mem::take(&mut asks));
+            self.carry_out_those(those).await;
+            asks = later;
+        }
+    }
+
+    async fn carry_out_those(&self, asks: Vec<Ask>) {
+        let done = match asks.len() {
             1 => None,
-            _ => self.in_time(self.together(&changes)).await.transpose(),
+            _ => self.in_time(self.together(&asks)).await.transpose(),
         };
         match done {
-            Some(Ok(counts)) => {
-                for (change, count) in changes.into_iter().zip(counts) {
-                    change.answer(Ok(count > 0));
+            Some(Ok(changed)) => {
+                for ask in asks {
+                    let was_there = changed.contains(ask.change.session());
+                    ask.answer(Ok(was_there));
                 }
             }
             Some(Err(error)) => {
                 let error = Arc::new(error);
-                for change in changes {
-                    change.answer(Err(error.shared()));
+                for ask in asks {
+                    ask.answer(Err(error.shared()));
                 }
             }
-            None => drop(join_all(changes.into_iter().map(|change| self.alone(change))).await),
+            None => {
+                let each = asks.into_iter().map(async |ask| {
+                    let result = self.alone(&ask.change).await;
+                    ask.answer(result);
+                });
+                join_all(each).await;
+            }
         }
     }
 
-    /// Does all of these in one transaction; nothing where each is to be done by itself, for then none
-    /// of them was.
-    async fn together(&self, changes: &[Change]) -> Result<Option<Vec<usize>>, StoreError> {
-        let mut object = checkout(&self.connections).await?;
-        let mut refused = false;
-        let work = async |conn: &mut AsyncPgConnection| {
-            let (mut first, conn) = (&*conn, &*conn);
-            let statements = try_join_all(changes.iter().map(|change| (change.statement)(conn)));
-            let (limited, counts) = join(first.batch_execute(LOCKED), statements).await;
-            let counts = limited.and(counts);
-            refused = counts.is_err();
-            counts.map_err(StoreError::from)
-        };
-        let result = AsyncPgConnection::transaction(&mut object, work).await;
-        match self.health.judged(result, &mut object).await {
-            (Err(_), true) if refused => Ok(None),
-            (result, _) => result.map(Some),
+    /// Does all of these by one statement and answers whose sessions were there; nothing where each is to
+    /// be done by itself, for then none of them was.
+    async fn together(&self, asks: &[Ask]) -> Result<Option<HashSet<String>>, StoreError> {
+        let mut several = Together::default();
+        for Ask { change, .. } in asks {
+            match &change.deed {
+                Deed::Insert(row) => several.insert(row),
+                Deed::Update(owned, standing, state) => several.update(owned, *standing, state),
+                Deed::Retire(owned, version, rest) => {
+                    several.retire(owned, *version, rest.as_deref());
+                }
+                Deed::Postpone(..) | Deed::Finish(_) => return Ok(None),
+            }
+            several.tell(&change.events);
+        }
+        let mut object = checkout(&self.together).await?;
+        let changed = several.send(&object).await;
+        match self.health.judged(changed, &mut object).await {
+            (Err(_), true) => Ok(None),
+            (changed, _) => changed.map(|ids| Some(ids.into_iter().collect())),
         }
     }
 
-    async fn alone(&self, change: Change) {
+    async fn alone(&self, change: &Change) -> Result<bool, StoreError> {
         let sent = async {
-            let mut object = checkout(&self.connections).await?;
-            let count = (change.statement)(&object).await;
+            let mut object = checkout(&self.alone).await?;
+            let count = change.send(&object).await;
             self.health.judged(count, &mut object).await.0
         };
-        let result = self.in_time(sent).await;
-        change.answer(result.map(|count| count > 0));
+        self.in_time(sent).await.map(|count| count > 0)
     }
 
-    /// A server that stays silent must not keep its connections for good: the pool discards them when
-    /// what used them is dropped unfinished.
+    /// A server that stays silent must not keep its connections for good; the pool discards them then.
     async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -146,7 +152,18 @@ impl Lines {
     }
 }
 
-impl Change {
+/// Those that one statement can carry out, and the rest: of each session it has but one, for it would see
+/// nothing of what it does itself.
+fn of_different_sessions(asks: Vec<Ask>) -> (Vec<Ask>, Vec<Ask>) {
+    let (mut those, mut later) = (Vec::<Ask>::new(), Vec::new());
+    for ask in asks {
+        let same = those.last().is_some_and(|last| last.change.session() == ask.change.session());
+        if same { later.push(ask) } else { those.push(ask) }
+    }
+    (those, later)
+}
+
+impl Ask {
     fn answer(self, result: Result<bool, StoreError>) {
         // Whoever no longer waits is not told.
         drop(self.tell.send(result));

@@ -71,6 +71,8 @@ impl<A> Flight<A> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        // Whoever is about to ask does so first: requests often come several at a time.
+        tokio::task::yield_now().await;
         while let Some(asks) = self.board() {
             let mut served = Box::pin(serve(asks));
             if timeout(OVERDUE, &mut served).await.is_err() {

@@ -13,11 +13,12 @@ use domain::{
     Event, EventId, EventName, Fact, OrganizationId, Payload, Scope, SessionId, Timestamp,
     ports::{EventLog, EventPage, PortResult},
 };
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     Database, StoreError,
-    at_once::bind_all,
+    change::bind_all,
     column::{actor, actor_columns, counted, counter, optional, read, written},
     pool::with_conn,
     schema::events,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// An event as a row.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = events, treat_none_as_default_value = false)]
 pub(crate) struct EventRow {
     id: String,

@@ -5,8 +5,8 @@
 //! decided in one file, `scope.rs`. The migrations run when the database is opened.
 
 mod api_keys;
-mod at_once;
 mod backlog;
+mod change;
 mod column;
 mod commits;
 mod config;

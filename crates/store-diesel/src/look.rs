@@ -166,7 +166,7 @@ impl Shared {
         if let Some(conn) = slot.current() {
             return Ok(conn);
         }
-        let opened = tokio::time::timeout(self.connect_timeout, self.server.open_looker()).await;
+        let opened = tokio::time::timeout(self.connect_timeout, self.server.open()).await;
         let opened = opened
             .map_err(|_| StoreError::Unavailable("no connection could be opened in time".into()))?;
         let conn = Arc::new(opened.map_err(|error| StoreError::Unavailable(error.into()))?);

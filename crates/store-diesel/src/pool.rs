@@ -163,7 +163,7 @@ impl Database {
             Target::Postgres(target) => {
                 let server = Server::new(&target, config)?;
                 migrate::postgres(&server, config.connect_timeout).await?;
-                Pools::Postgres(postgres::pool(server, config)?)
+                Pools::Postgres(postgres::pool(&server, config)?)
             }
             Target::Sqlite(file) => {
                 migrate::sqlite(sqlite::create(&file).await?).await?;

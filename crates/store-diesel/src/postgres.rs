@@ -23,7 +23,11 @@ use diesel_async::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    Config, StoreError, commits::Commits, gathered::Gathered, look::Shared, target::PostgresTarget,
+    Config, StoreError,
+    commits::{self, Commits, Lines},
+    gathered::Gathered,
+    look::Shared,
+    target::PostgresTarget,
     tls,
 };
 
@@ -33,9 +37,13 @@ const TRUSTED_FOR: Duration = Duration::from_millis(500);
 /// How long a connection may take to show that it is alive.
 const PING: Duration = Duration::from_secs(1);
 
-/// How statements that find rows by their keys are planned.
+/// How statements that find rows by their keys are planned: once, and not by how many rows the table
+/// happened to have then.
 const LOOKER: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
     -c enable_hashjoin=off -c enable_mergejoin=off";
+
+/// How long changes that are written together wait for a row that somebody else has locked.
+const IMPATIENT: &str = "-c lock_timeout=50";
 
 /// A server and how to connect to it.
 #[derive(Clone)]
@@ -76,13 +84,17 @@ impl Server {
         patient.open().await
     }
 
-    /// A connection for statements that find rows by their keys and do nothing else. They are planned
-    /// once, and not by how many rows the table happened to have then.
-    pub(crate) async fn open_looker(&self) -> ConnectionResult<AsyncPgConnection> {
-        let mut looker = self.clone();
-        let own = looker.config.get_options().unwrap_or_default().to_owned();
-        looker.config.options(format!("{LOOKER} {own}"));
-        looker.open().await
+    /// For statements that find rows by their keys and do nothing else.
+    pub(crate) fn for_look_ups(&self) -> Self {
+        self.with(LOOKER)
+    }
+
+    /// The same with these options, unless the operator's own say otherwise.
+    fn with(&self, options: &str) -> Self {
+        let mut server = self.clone();
+        let own = server.config.get_options().unwrap_or_default().to_owned();
+        server.config.options(format!("{options} {own}"));
+        server
     }
 
     pub(crate) async fn open(&self) -> ConnectionResult<AsyncPgConnection> {
@@ -162,19 +174,38 @@ impl Health {
     }
 }
 
-pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, StoreError> {
+pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, StoreError> {
+    let health = Arc::<Health>::default();
+    let alone = connections(server.clone(), config.max_connections, config, health.clone())?;
+    let together = server.with(&format!("{LOOKER} {IMPATIENT}"));
+    let together = connections(together, commits::CONNECTIONS, config, health.clone())?;
+    let look = Arc::new(Shared::new(server.for_look_ups(), config, health.clone()));
+    let gathered = Arc::new(Gathered::new(look.clone(), config.deadline));
+    let commits = Arc::new(Commits::new(Lines {
+        alone: alone.clone(),
+        together,
+        health: health.clone(),
+        patience: config.deadline.saturating_mul(3),
+    }));
+    Ok(PostgresPool { connections: alone, look, gathered, commits, health })
+}
+
+/// Up to so many connections to this server.
+fn connections(
+    server: Server,
+    size: u32,
+    config: &Config,
+    health: Arc<Health>,
+) -> Result<Pool<AsyncPgConnection>, StoreError> {
     let mut manager = ManagerConfig::default();
     manager.recycling_method = RecyclingMethod::Fast;
-    let opener = server.clone();
     manager.custom_setup = Box::new(move |_| {
-        let server = opener.clone();
+        let server = server.clone();
         Box::pin(async move { server.open().await })
     });
     let manager = AsyncDieselConnectionManager::new_with_config("", manager);
-    let health = Arc::<Health>::default();
-    let trust = health.clone();
-    let connections = Pool::builder(manager)
-        .max_size(config.max_connections.max(1) as usize)
+    Pool::builder(manager)
+        .max_size(size.max(1) as usize)
         .timeouts(Timeouts {
             wait: Some(config.acquire_timeout),
             create: Some(config.connect_timeout),
@@ -184,7 +215,7 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, Stor
         // request: one that has rested, or was last used before another was found dead, is asked
         // first, and replaced when it does not answer.
         .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
-            let trusted = trust.trusts(metrics.last_used());
+            let trusted = health.trusts(metrics.last_used());
             Box::pin(async move {
                 if trusted || is_alive(conn).await {
                     Ok(())
@@ -195,12 +226,7 @@ pub(crate) fn pool(server: Server, config: &Config) -> Result<PostgresPool, Stor
         }))
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| StoreError::Unavailable(error.into()))?;
-    let look = Arc::new(Shared::new(server, config, health.clone()));
-    let gathered = Arc::new(Gathered::new(look.clone(), config.deadline));
-    let patience = config.deadline.saturating_mul(3);
-    let commits = Arc::new(Commits::new(connections.clone(), health.clone(), patience));
-    Ok(PostgresPool { connections, look, gathered, commits, health })
+        .map_err(|error| StoreError::Unavailable(error.into()))
 }
 
 pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {

@@ -7,16 +7,17 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, Text},
 };
 use domain::{GatewayId, OrganizationId, Retirement, SessionId, Timestamp};
+use serde::Serialize;
 
 use crate::{
     StoreError,
-    at_once::bind_all,
+    change::bind_all,
     column::{actor, actor_columns, counted, counter, optional},
     schema::retirements,
 };
 
 /// A retirement as a row.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = retirements, treat_none_as_default_value = false)]
 pub(crate) struct RetirementRow {
     session: String,

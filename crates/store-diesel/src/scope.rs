@@ -24,6 +24,7 @@ mod place;
 #[cfg(test)]
 mod plans;
 pub(crate) mod several;
+pub(crate) mod together;
 
 pub(crate) use self::{
     parameters::{Owned, Owner, Standing},

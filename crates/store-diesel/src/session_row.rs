@@ -5,6 +5,7 @@ use domain::{
     AsRead, Desired, GatewayId, OrganizationId, Seen, Session, SessionId, Settings, Status,
     Timestamp, UserId, Version, Wanted,
 };
+use serde::Serialize;
 
 use crate::{
     StoreError,
@@ -15,17 +16,19 @@ use crate::{
 };
 
 /// The whole row.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = sessions)]
 pub(crate) struct SessionRow {
     #[diesel(embed)]
+    #[serde(flatten)]
     birth: Birth,
     #[diesel(embed)]
+    #[serde(flatten)]
     state: State,
 }
 
 /// What is written once.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
 pub(crate) struct Birth {
     id: String,
@@ -35,7 +38,7 @@ pub(crate) struct Birth {
 }
 
 /// What an update replaces.
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Queryable, Selectable, Insertable, AsChangeset, Serialize)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct State {
     label: Option<String>,
@@ -75,6 +78,11 @@ impl SessionRow {
             },
             state: State::new(session)?,
         })
+    }
+
+    /// Its name.
+    pub(crate) fn id(&self) -> &str {
+        &self.birth.id
     }
 }
 

@@ -1,7 +1,6 @@
 //! Sessions as their owners see them: every statement here has the caller's scope in it.
 
 use async_trait::async_trait;
-use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     Event, Guard, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
@@ -10,7 +9,7 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    at_once::change_at_once,
+    change::Deed,
     column::counted,
     events::{EventRow, write_events},
     look::look_up_here,
@@ -37,12 +36,11 @@ impl SessionStore for Database {
         if !is_home(scope, &session.organization, events) {
             return Err(STRAY.into());
         }
-        let id = session.id.to_string();
         let (row, events) = (SessionRow::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.created_at));
         if receipt.is_none() {
-            let insert = diesel::insert_into(sessions::table);
-            return change_at_once!(self, id, insert.values(&row), events).map(|_| Written::Done);
+            let insert = Deed::Insert(Box::new(row));
+            return self.change(insert, events).await.map(|_| Written::Done);
         }
         self.run(|database| async move {
             with_transaction!(database, |conn| {
@@ -90,7 +88,7 @@ impl SessionStore for Database {
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
         let home = is_home(scope, scope.organization(), events);
-        let (id, owned) = (session.id.to_string(), Owned::session(scope, &session.id));
+        let owned = Owned::session(scope, &session.id);
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.updated_at));
@@ -98,13 +96,8 @@ impl SessionStore for Database {
             return self.stray(scope, &session.id).await;
         }
         if receipt.is_none() {
-            let update = change_at_once!(
-                self,
-                id,
-                diesel::update(scope::session_still(&owned, expected)).set(&state),
-                events
-            );
-            return update.map(done_or_raced);
+            let update = Deed::Update(owned, expected, Box::new(state));
+            return self.change(update, events).await.map(done_or_raced);
         }
         self.run(|database| async move {
             let written = with_transaction!(database, |conn| {
@@ -134,7 +127,6 @@ impl SessionStore for Database {
         events: &[Event],
     ) -> PortResult<Written> {
         let home = is_home(scope, &retirement.organization, events);
-        let id = retirement.session.to_string();
         let owned = Owned::session(scope, &retirement.session);
         let expected = counted("sessions.version", expected.0)?;
         let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
@@ -142,14 +134,8 @@ impl SessionStore for Database {
         if !home {
             return self.stray(scope, &retirement.session).await;
         }
-        let delete = change_at_once!(
-            self,
-            id,
-            diesel::delete(scope::session(&owned).filter(sessions::version.eq(expected))),
-            rest,
-            events
-        );
-        delete.map(done_or_raced)
+        let retire = Deed::Retire(owned, expected, rest.map(Box::new));
+        self.change(retire, events).await.map(done_or_raced)
     }
 }
 

@@ -42,6 +42,11 @@ impl Owned {
         }
     }
 
+    /// Its session.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// By what a row is found that is there.
     pub(crate) fn found(organization: &str, id: &str) -> Self {
         Self { organization: organization.to_owned(), id: id.to_owned(), within: true }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use domain::{
-    Session, Settings, Timestamp,
-    ports::{Backlog, EventLog, PortError, PortResult, SessionStore, Written},
-    testing::TestEnvironment,
+    Deadlines, Session, Settings, Timestamp,
+    ports::{Backlog, Environment as _, EventLog, PortError, PortResult, SessionStore, Written},
+    testing::{TestEnvironment, contract::filled},
 };
 use store_diesel::Database;
 use tokio::{task::JoinHandle, time::timeout};
@@ -93,7 +93,52 @@ async fn those_of_two_stores_do_not_wait_for_each_other_for_ever(place: Place) {
     }
 }
 
+async fn what_was_written_together_is_read_as_it_was_written(place: Place) {
+    let environment = TestEnvironment::new();
+    let store = place.open().await;
+    let sessions: Vec<_> = (0..ALL).map(|_| filled(new(&environment), &*environment)).collect();
+    let inserted = sessions.iter().map(|session| insert(&store, &environment, session.clone()));
+    for task in inserted.collect::<Vec<_>>() {
+        done(answer(task).await);
+    }
+    let found = found(&store, &sessions).await;
+    for (session, found) in sessions.iter().zip(&found) {
+        let written = Session { version: found.version, ..session.clone() };
+        let written = Session { sequence: found.sequence, updated_at: found.updated_at, ..written };
+        assert_eq!(*found, written);
+    }
+    let updates: Vec<_> = found.iter().map(|session| update(&store, session)).collect();
+    for task in updates {
+        done(answer(task).await);
+    }
+    let deletions = found.iter().map(|session| {
+        let deadlines = Deadlines::default();
+        let (_, rest) = session.clone().retire(scope().actor(), environment.now(), &deadlines);
+        let (store, version) = (store.clone(), session.version);
+        tokio::spawn(async move { store.retire(&scope(), version, &rest, &[]).await })
+    });
+    for task in deletions.collect::<Vec<_>>() {
+        done(answer(task).await);
+    }
+    let now = environment.now();
+    let left = store.claim_retirements(now, now, 1000).await.expect("retirements");
+    assert_eq!(left.len(), ALL);
+    for session in &sessions {
+        assert_eq!(SessionStore::find(&store, &scope(), &session.id).await.expect("find"), None);
+    }
+}
+
+async fn found(store: &Database, sessions: &[Session]) -> Vec<Session> {
+    let mut found = Vec::new();
+    for session in sessions {
+        let one = SessionStore::find(store, &scope(), &session.id).await.expect("find");
+        found.push(one.expect("it is there"));
+    }
+    found
+}
+
 on_both!(
+    what_was_written_together_is_read_as_it_was_written,
     one_that_fails_takes_nothing_of_the_others_along,
     those_of_two_stores_do_not_wait_for_each_other_for_ever,
 );

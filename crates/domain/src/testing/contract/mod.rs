@@ -68,7 +68,7 @@ fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<
 }
 
 /// The same session with every field that can change set to something else.
-fn filled(mut session: Session, environment: &dyn Environment) -> Session {
+pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
     let now = environment.now();
     session.settings = Settings {
         label: Some("Küche \"1\" 🍲".to_owned()),

@@ -1,0 +1,324 @@
+//! Changes of several sessions as one statement, for PostgreSQL.
+//!
+//! Its text is always the same, whatever changes and however many: what it is told are lists, as JSON.
+//! Each change keeps its organization, its session, its reach and how the row must stand together.
+
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::Text,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::Serialize;
+
+use super::{Owned, Standing};
+use crate::{
+    StoreError,
+    column::written,
+    events::EventRow,
+    retirements::RetirementRow,
+    session_row::{SessionRow, State},
+};
+
+/// The columns of a session that never change.
+const BIRTH: &str = "id, organization, created_by, created_at";
+/// The columns that an update replaces.
+const STATE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_hour, metadata, \
+    is_admin_session, gateway, desired, epoch, wanted, status, reason, identity, phone_number, pairing, \
+    deadline, heard, last_connected_at, updated_at, version, sequence, due, failures";
+const RETIREMENT: &str = "session, organization, gateway, epoch, requested_by_kind, requested_by_name, \
+    requested_at, deadline, due, attempts, sequence, told";
+const EVENT: &str =
+    "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
+
+/// Changes of sessions, no two of the same one.
+#[derive(Default)]
+pub(crate) struct Together<'a> {
+    inserts: Vec<&'a SessionRow>,
+    updates: Vec<Asked<'a>>,
+    deletions: Vec<Asked<'a>>,
+    retirements: Vec<&'a RetirementRow>,
+    events: Vec<&'a EventRow>,
+}
+
+/// A row that may be there to be changed.
+#[derive(Serialize)]
+struct Asked<'a> {
+    organization: &'a str,
+    id: &'a str,
+    within: bool,
+    version: i64,
+    due: Option<i64>,
+    state: Option<&'a State>,
+}
+
+impl<'a> Together<'a> {
+    pub(crate) fn insert(&mut self, row: &'a SessionRow) {
+        self.inserts.push(row);
+    }
+
+    /// As [`session_still`](super::session_still).
+    pub(crate) fn update(&mut self, owned: &'a Owned, standing: Standing, state: &'a State) {
+        let Standing { version, due } = standing;
+        self.updates.push(Asked { due, state: Some(state), ..Asked::new(owned, version) });
+    }
+
+    /// It of this version is gone; this remains.
+    pub(crate) fn retire(
+        &mut self,
+        owned: &'a Owned,
+        version: i64,
+        rest: Option<&'a RetirementRow>,
+    ) {
+        self.deletions.push(Asked::new(owned, version));
+        self.retirements.extend(rest);
+    }
+
+    /// What tells of them.
+    pub(crate) fn tell(&mut self, events: &'a [EventRow]) {
+        self.events.extend(events);
+    }
+
+    /// Carries them out, all or none; answers whose session was there to be changed.
+    pub(crate) async fn send(
+        self,
+        mut conn: &AsyncPgConnection,
+    ) -> Result<Vec<String>, StoreError> {
+        let statement = Statement {
+            inserts: written("sessions", &self.inserts)?,
+            updates: written("sessions", &self.updates)?,
+            deletions: written("sessions", &self.deletions)?,
+            retirements: written("retirements", &self.retirements)?,
+            events: written("events", &self.events)?,
+        };
+        Ok(statement.load(&mut conn).await?)
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn new(owned: &'a Owned, version: i64) -> Self {
+        let Owned { organization, id, within } = owned;
+        Self { organization, id, within: *within, version, due: None, state: None }
+    }
+}
+
+/// The lists, each as one text.
+struct Statement {
+    inserts: String,
+    updates: String,
+    deletions: String,
+    retirements: String,
+    events: String,
+}
+
+impl Query for Statement {
+    type SqlType = Text;
+}
+
+impl QueryId for Statement {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for Statement {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let session = format!("{BIRTH}, {STATE}");
+        out.push_sql(&format!(
+            "WITH inserted AS (INSERT INTO sessions ({session})
+                SELECT {session} FROM json_populate_recordset(NULL::sessions, "
+        ));
+        out.push_bind_param::<Text, _>(&self.inserts)?;
+        out.push_sql("::json) RETURNING id)");
+
+        out.push_sql(&format!(
+            ", updated AS (UPDATE sessions SET ({STATE}) = (
+                SELECT {STATE} FROM json_populate_record(NULL::sessions, asked.state))"
+        ));
+        out.push_sql(" FROM json_to_recordset(");
+        out.push_bind_param::<Text, _>(&self.updates)?;
+        out.push_sql(
+            "::json) AS asked (organization text, id text, within boolean, version bigint, \
+            due bigint, state json) WHERE sessions.organization = asked.organization \
+            AND sessions.id = asked.id AND asked.within AND sessions.version = asked.version \
+            AND sessions.due IS NOT DISTINCT FROM asked.due RETURNING sessions.id)",
+        );
+
+        out.push_sql(", deleted AS (DELETE FROM sessions USING json_to_recordset(");
+        out.push_bind_param::<Text, _>(&self.deletions)?;
+        out.push_sql(
+            "::json) AS asked (organization text, id text, within boolean, version bigint) \
+            WHERE sessions.organization = asked.organization AND sessions.id = asked.id \
+            AND asked.within AND sessions.version = asked.version RETURNING sessions.id)",
+        );
+
+        out.push_sql(
+            ", changed AS (SELECT id FROM inserted UNION ALL SELECT id FROM updated \
+            UNION ALL SELECT id FROM deleted)",
+        );
+        for (name, table, columns, rows) in [
+            ("rest", "retirements", RETIREMENT, &self.retirements),
+            ("told", "events", EVENT, &self.events),
+        ] {
+            out.push_sql(&format!(
+                ", {name} AS (INSERT INTO {table} ({columns})
+                    SELECT {columns} FROM json_populate_recordset(NULL::{table}, "
+            ));
+            out.push_bind_param::<Text, _>(rows)?;
+            out.push_sql("::json) WHERE session IN (SELECT id FROM changed))");
+        }
+        out.push_sql(" SELECT id FROM changed");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        Caller, Capability, Guard, Reach, Retirement, Scope, Session, SessionId, Settings,
+        Timestamp, Version,
+        ports::{Environment as _, EventLog as _, SessionStore as _},
+        testing::{TestEnvironment, contract::filled},
+    };
+
+    use super::*;
+    use crate::{Database, pool::Pools, test_place::Place};
+
+    fn scope(organization: &str, reach: Reach) -> Scope {
+        let organization = domain::OrganizationId::parse(organization).expect("a name");
+        let caller = Caller { reach, ..Caller::operator(organization) };
+        caller.may(Capability::Manage).expect("may manage")
+    }
+
+    fn session(organization: &str, environment: &TestEnvironment) -> Session {
+        let owner = scope(organization, Reach::Everything).organization().clone();
+        let new = Session::new(owner, None, Settings::default(), environment);
+        filled(new, environment)
+    }
+
+    fn events(session: &Session, environment: &TestEnvironment) -> Vec<EventRow> {
+        let operator = scope(session.organization.as_str(), Reach::Everything);
+        let (_, _, events) = session.clone().created().seal(operator.actor(), environment);
+        EventRow::all(&events).expect("rows")
+    }
+
+    fn retirement(session: &Session, environment: &TestEnvironment) -> RetirementRow {
+        let operator = scope(session.organization.as_str(), Reach::Everything);
+        let deadlines = domain::Deadlines::default();
+        let (_, rest): (_, Retirement) =
+            session.clone().retire(operator.actor(), environment.now(), &deadlines);
+        RetirementRow::new(&rest).expect("a row")
+    }
+
+    fn keys(row: &impl Serialize) -> Vec<String> {
+        let row = serde_json::to_value(row).expect("JSON");
+        let mut keys: Vec<_> = row.as_object().expect("an object").keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    fn named(columns: &[&str]) -> Vec<String> {
+        let names = columns.iter().flat_map(|columns| columns.split(", "));
+        let mut names: Vec<_> = names.map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_lists_have_every_column() {
+        let environment = TestEnvironment::new();
+        let session = session("acme", &environment);
+        assert_eq!(keys(&SessionRow::new(&session).expect("a row")), named(&[BIRTH, STATE]));
+        assert_eq!(keys(&State::new(&session).expect("a state")), named(&[STATE]));
+        assert_eq!(keys(&retirement(&session, &environment)), named(&[RETIREMENT]));
+        assert_eq!(keys(&events(&session, &environment)[0]), named(&[EVENT]));
+    }
+
+    async fn sent(database: &Database, together: Together<'_>) -> Vec<String> {
+        let Pools::Postgres(pool) = &database.pools else { panic!("PostgreSQL is asked") };
+        let conn = pool.look.connection().await.expect("a connection");
+        let mut changed = together.send(&conn).await.expect("an answer");
+        changed.sort();
+        changed
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_changes_its_own_as_it_stands_and_nothing_else_is_written() {
+        let place = Place::postgres().await;
+        let database = place.open().await;
+        let environment = TestEnvironment::new();
+        let [mine, theirs, hidden, stale, woken, gone, kept] =
+            ["acme", "zeta", "acme", "acme", "acme", "acme", "zeta"]
+                .map(|organization| session(organization, &environment));
+        let everybody = [&mine, &theirs, &hidden, &stale, &woken, &gone, &kept];
+        let rows = everybody.map(|session| SessionRow::new(session).expect("a row"));
+        let mut together = Together::default();
+        for row in &rows {
+            together.insert(row);
+        }
+        assert_eq!(sent(&database, together).await.len(), everybody.len());
+        for session in everybody {
+            let owner = scope(session.organization.as_str(), Reach::Everything);
+            let found = database.find(&owner, &session.id).await.expect("an answer");
+            assert_eq!(found.as_ref(), Some(session), "read as it was written");
+        }
+
+        let acme = scope("acme", Reach::Everything);
+        let only_mine = scope("acme", Reach::Only([mine.id.clone()].into()));
+        let row_of = |scope, session: &Session| Owned::session(scope, &session.id);
+        let guard = |session: &Session| Guard { version: session.version, due: session.due };
+        let standing = |session: &Session| Standing::of(guard(session)).expect("it stands");
+        let older = Guard { version: Version(mine.version.0 + 1), ..guard(&stale) };
+        let slept = Guard { due: None, ..guard(&woken) };
+        let missing = Session { id: SessionId::mint(7), ..mine.clone() };
+        let bare =
+            Session::new(mine.organization.clone(), None, Settings::default(), &*environment);
+        let bare = State::new(&bare).expect("a state");
+        let updates = [
+            (row_of(&acme, &mine), standing(&mine)),
+            (row_of(&acme, &theirs), standing(&theirs)),
+            (row_of(&only_mine, &hidden), standing(&hidden)),
+            (row_of(&acme, &stale), Standing::of(older).expect("it stands")),
+            (row_of(&acme, &woken), Standing::of(slept).expect("it stands")),
+            (row_of(&acme, &missing), standing(&missing)),
+        ];
+        let deletions = [row_of(&acme, &gone), row_of(&acme, &kept)];
+        let rests = [&gone, &kept].map(|session| retirement(session, &environment));
+        let told = everybody.map(|session| events(session, &environment));
+        let mut together = Together::default();
+        for (owned, standing) in &updates {
+            together.update(owned, *standing, &bare);
+        }
+        for (owned, rest) in deletions.iter().zip(&rests) {
+            together.retire(owned, 0, Some(rest));
+        }
+        for events in &told {
+            together.tell(events);
+        }
+        let mut expected = [mine.id.to_string(), gone.id.to_string()];
+        expected.sort();
+        assert_eq!(sent(&database, together).await, expected);
+
+        let changed =
+            database.find(&acme, &mine.id).await.expect("an answer").expect("it is there");
+        assert_eq!((changed.settings, changed.due), (Settings::default(), None::<Timestamp>));
+        assert_eq!(database.find(&acme, &gone.id).await.expect("an answer"), None);
+        for session in [&theirs, &hidden, &stale, &woken, &kept] {
+            let owner = scope(session.organization.as_str(), Reach::Everything);
+            let found = database.find(&owner, &session.id).await.expect("an answer");
+            assert_eq!(found.as_ref(), Some(session), "left as it was");
+        }
+        let log = database.after(&acme, None, 100).await.expect("events");
+        let mut of: Vec<_> = log.iter().filter_map(|event| event.session.clone()).collect();
+        of.sort();
+        assert_eq!(of.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+        let zeta = scope("zeta", Reach::Everything);
+        assert_eq!(database.after(&zeta, None, 100).await.expect("events"), []);
+        let resting = place.client().await.query("SELECT session FROM retirements", &[]).await;
+        let resting = resting.expect("an answer");
+        assert_eq!(
+            resting.iter().map(|row| row.get(0)).collect::<Vec<String>>(),
+            [gone.id.as_str()]
+        );
+    }
+}
