@@ -22,6 +22,7 @@ use super::{
     due_sessions, event_page, events, events_after, good_key, key_page,
     lists::{Lists, Looked, pages_of_several},
     live_key, retirements, session, session_still, sessions, several_sessions,
+    together::Together,
 };
 use crate::{
     Database,
@@ -285,6 +286,15 @@ async fn several(database: &Database) -> String {
     lines.join("\n")
 }
 
+/// Changes of several sessions, on such a connection too.
+async fn together(database: &Database) -> String {
+    let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
+    let query = PostgresPlan(Together::default().statement().expect("a statement"));
+    let conn = pool.look.connection().await.expect("a connection");
+    let lines: Vec<String> = query.load(&mut &*conn).await.expect("a plan");
+    lines.join("\n")
+}
+
 /// Whether PostgreSQL finds a thing, and nothing else, by its organization and its name.
 fn assert_found_by_name(plan: &str) {
     assert!(!plan.contains("Seq Scan"), "{plan}");
@@ -313,6 +323,13 @@ async fn postgres_finds_rows_by_index() {
     for plan in by_name(&database).await.into_iter().chain([several(&database).await]) {
         assert_found_by_name(&plan);
     }
+    let together = together(&database).await;
+    let found = together.lines().filter(|line| line.contains("Index Cond"));
+    assert_eq!(found.clone().count(), 2, "{together}");
+    for bounds in found {
+        assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{together}");
+    }
+    assert!(!together.contains("Seq Scan"), "{together}");
     let [merged, confined] = merged_and_confined(&database).await;
     assert_eq!(merged.matches("sessions_by_status").count(), 4, "{merged}");
     assert!(!merged.contains("Seq Scan"), "{merged}");

@@ -85,14 +85,17 @@ impl<'a> Together<'a> {
         self,
         mut conn: &AsyncPgConnection,
     ) -> Result<Vec<String>, StoreError> {
-        let statement = Statement {
+        Ok(self.statement()?.load(&mut conn).await?)
+    }
+
+    pub(super) fn statement(&self) -> Result<Statement, StoreError> {
+        Ok(Statement {
             inserts: written("sessions", &self.inserts)?,
             updates: written("sessions", &self.updates)?,
             deletions: written("sessions", &self.deletions)?,
             retirements: written("retirements", &self.retirements)?,
             events: written("events", &self.events)?,
-        };
-        Ok(statement.load(&mut conn).await?)
+        })
     }
 }
 
@@ -104,7 +107,7 @@ impl<'a> Asked<'a> {
 }
 
 /// The lists, each as one text.
-struct Statement {
+pub(super) struct Statement {
     inserts: String,
     updates: String,
     deletions: String,
@@ -139,8 +142,9 @@ impl QueryFragment<Pg> for Statement {
         out.push_bind_param::<Text, _>(&self.updates)?;
         out.push_sql(
             "::json) AS asked (organization text, id text, within boolean, version bigint, \
-            due bigint, state json) WHERE sessions.organization = asked.organization \
-            AND sessions.id = asked.id AND asked.within AND sessions.version = asked.version \
+            due bigint, state json) \
+            WHERE sessions.organization = asked.organization AND sessions.id = asked.id \
+            AND asked.within AND sessions.version = asked.version \
             AND sessions.due IS NOT DISTINCT FROM asked.due RETURNING sessions.id)",
         );
 
@@ -247,10 +251,10 @@ mod tests {
         let place = Place::postgres().await;
         let database = place.open().await;
         let environment = TestEnvironment::new();
-        let [mine, theirs, hidden, stale, woken, gone, kept] =
-            ["acme", "zeta", "acme", "acme", "acme", "acme", "zeta"]
+        let [mine, theirs, hidden, stale, woken, gone, kept, veiled] =
+            ["acme", "zeta", "acme", "acme", "acme", "acme", "zeta", "acme"]
                 .map(|organization| session(organization, &environment));
-        let everybody = [&mine, &theirs, &hidden, &stale, &woken, &gone, &kept];
+        let everybody = [&mine, &theirs, &hidden, &stale, &woken, &gone, &kept, &veiled];
         let rows = everybody.map(|session| SessionRow::new(session).expect("a row"));
         let mut together = Together::default();
         for row in &rows {
@@ -282,8 +286,8 @@ mod tests {
             (row_of(&acme, &woken), Standing::of(slept).expect("it stands")),
             (row_of(&acme, &missing), standing(&missing)),
         ];
-        let deletions = [row_of(&acme, &gone), row_of(&acme, &kept)];
-        let rests = [&gone, &kept].map(|session| retirement(session, &environment));
+        let deletions = [row_of(&acme, &gone), row_of(&acme, &kept), row_of(&only_mine, &veiled)];
+        let rests = [&gone, &kept, &veiled].map(|session| retirement(session, &environment));
         let told = everybody.map(|session| events(session, &environment));
         let mut together = Together::default();
         for (owned, standing) in &updates {
@@ -303,7 +307,7 @@ mod tests {
             database.find(&acme, &mine.id).await.expect("an answer").expect("it is there");
         assert_eq!((changed.settings, changed.due), (Settings::default(), None::<Timestamp>));
         assert_eq!(database.find(&acme, &gone.id).await.expect("an answer"), None);
-        for session in [&theirs, &hidden, &stale, &woken, &kept] {
+        for session in [&theirs, &hidden, &stale, &woken, &kept, &veiled] {
             let owner = scope(session.organization.as_str(), Reach::Everything);
             let found = database.find(&owner, &session.id).await.expect("an answer");
             assert_eq!(found.as_ref(), Some(session), "left as it was");
