@@ -7,9 +7,11 @@
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
+use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
 use futures_util::future::join_all;
 use tokio::{sync::oneshot, time::timeout};
+use tracing::Instrument as _;
 
 use crate::{
     StoreError,
@@ -60,7 +62,10 @@ impl Commits {
     /// change. Answers when that is on the disk.
     pub(crate) async fn change(&self, change: Change) -> Result<bool, StoreError> {
         if !change.is_gathered() {
-            return self.lines.alone(&change).await;
+            let lines = self.lines.clone();
+            let alone = async move { lines.alone(&change).await };
+            let task = tokio::spawn(alone.in_current_span());
+            return task.await.unwrap_or_else(|panic| Err(StoreError::Died(panic)));
         }
         let (tell, told) = oneshot::channel();
         self.desk.leave(Ask { change, tell }, || {
@@ -128,7 +133,8 @@ impl Lines {
         let mut object = checkout(&self.together).await?;
         let changed = several.send(&object).await;
         match self.health.judged(changed, &mut object).await {
-            (Err(_), true) => Ok(None),
+            // The server's own word that it was not done. Of anything else nobody can say so.
+            (Err(StoreError::Query(QueryError::DatabaseError(..))), true) => Ok(None),
             (changed, _) => changed.map(|ids| Some(ids.into_iter().collect())),
         }
     }

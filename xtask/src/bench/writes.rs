@@ -155,8 +155,8 @@ fn method() -> String {
          what is asked for meanwhile share a commit. *PostgreSQL alone* is `pgbench` inserting rows of \
          {ROW} bytes likewise over as many connections as berth is asked on; the server has `fsync` on, \
          and commits of several connections share a flush; *berth's tables* is `pgbench` making and \
-         deleting sessions there, over as many connections, by the statements that berth sends: a row of \
-         a table with eleven indices, and its events, of one with three. Berth keeps ten connections to \
-         it at most."
+         deleting sessions there, over as many connections, each by the statement that berth sends for one \
+         alone: a row of a table with eleven indices, and its events, of one with three. Berth writes what \
+         comes while it writes together, by one statement (ADR 0022)."
     )
 }
