@@ -127,8 +127,7 @@ impl Backlog for Database {
         expected: Guard,
         events: &[Event],
     ) -> PortResult<Written> {
-        let (organization, id) = (session.organization.to_string(), session.id.to_string());
-        let owned = Owned::found(&organization, &id);
+        let owned = Owned::found(session.organization.as_str(), session.id.as_str());
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
         let update = Deed::Update(owned, expected, Box::new(state));

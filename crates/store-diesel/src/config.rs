@@ -34,7 +34,9 @@ use secrecy::SecretString;
 pub struct Config {
     /// Where: see above. It may hold a password, hence secret.
     pub url: SecretString,
-    /// At most so many connections at once. On SQLite one of them writes, the others read.
+    /// At most so many connections at once. On SQLite one of them writes, the others read. PostgreSQL
+    /// has a few more besides: four at most for rows looked up by their keys, and four for changes that
+    /// come at once.
     pub max_connections: u32,
     /// How long a request waits for a free connection.
     pub acquire_timeout: Duration,

@@ -66,14 +66,12 @@ impl Server {
         if server.get_application_name().is_none() {
             server.application_name("berth");
         }
-        let own = server.get_options().unwrap_or_default().to_owned();
-        // The server gives up no later than the one who asked. The operator's own options come
-        // last, so they win.
-        server.options(format!(
-            "-c statement_timeout={} -c idle_in_transaction_session_timeout=15000 {own}",
+        let server = Self { config: server, tls: tls::connector(target.mode, &target.trust)? };
+        // The server gives up no later than the one who asked.
+        Ok(server.with(&format!(
+            "-c statement_timeout={} -c idle_in_transaction_session_timeout=15000",
             config.deadline.as_millis(),
-        ));
-        Ok(Self { config: server, tls: tls::connector(target.mode, &target.trust)? })
+        )))
     }
 
     /// A connection whose statements may take long: for migrations.
@@ -89,7 +87,7 @@ impl Server {
         self.with(LOOKER)
     }
 
-    /// The same with these options, unless the operator's own say otherwise.
+    /// The same with these options. Those that it has come last, so the operator's own win.
     fn with(&self, options: &str) -> Self {
         let mut server = self.clone();
         let own = server.config.get_options().unwrap_or_default().to_owned();

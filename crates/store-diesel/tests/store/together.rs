@@ -82,12 +82,12 @@ async fn those_of_two_stores_do_not_wait_for_each_other_for_ever(place: Place) {
     let environment = TestEnvironment::new();
     let stores = [place.open().await, place.open().await];
     let sessions = many(&stores[0], &environment).await;
-    let mut there: Vec<_> = sessions.iter().map(|session| update(&stores[0], session)).collect();
+    let there: Vec<_> = sessions.iter().map(|session| update(&stores[0], session)).collect();
     // The other way round.
     let back = sessions.iter().rev().map(|session| update(&stores[1], session));
     let mut back: Vec<_> = back.collect();
     back.reverse();
-    for (one, other) in there.drain(..).zip(back) {
+    for (one, other) in there.into_iter().zip(back) {
         let both = [answer(one).await, answer(other).await].map(|written| written.expect("an end"));
         assert!(both.contains(&Written::Done) && both.contains(&Written::Raced), "{both:?}");
     }
