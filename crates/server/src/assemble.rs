@@ -13,10 +13,8 @@ use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    bells::{NotifyBell, SessionBells},
-    environment::Machine,
-    metrics::Metrics,
-    readiness::Needs,
+    bells::NotifyBell, environment::Machine, metrics::Metrics, readiness::Needs,
+    watches::SessionWatches,
 };
 
 /// What the world has given so far.
@@ -61,11 +59,11 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let store = Arc::new(database.clone());
     let adapters = Adapters {
         hot_keys: Arc::new(HotKeys::new(store.clone(), machine.clone())),
+        changes: Arc::new(SessionWatches::new(store.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         machine: machine.clone(),
         work: Arc::new(NotifyBell::default()),
-        changes: Arc::new(SessionBells::default()),
         deadlines,
     };
     let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
@@ -97,7 +95,7 @@ struct Adapters {
     gateway: Arc<Client>,
     machine: Arc<Machine>,
     work: Arc<NotifyBell>,
-    changes: Arc<SessionBells>,
+    changes: Arc<SessionWatches>,
     deadlines: Deadlines,
 }
 

@@ -18,6 +18,7 @@ mod settings;
 mod span;
 mod store;
 mod telemetry;
+mod watches;
 
 use std::process::ExitCode;
 

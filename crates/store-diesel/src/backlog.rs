@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How many names go into one statement; databases have a limit.
-const AT_ONCE: usize = 1_000;
+pub(crate) const AT_ONCE: usize = 1_000;
 
 #[async_trait]
 impl Backlog for Database {

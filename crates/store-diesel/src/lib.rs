@@ -34,6 +34,7 @@ mod target;
 #[path = "../tests/store/place.rs"]
 mod test_place;
 mod tls;
+mod versions;
 mod writer;
 
 pub use config::Config;

@@ -167,6 +167,12 @@ pub(crate) fn any_session<'a>(id: &'a str) -> _ {
     sessions::table.filter(sessions::id.eq(id))
 }
 
+/// These sessions, whosever they are.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_of_sessions<'a>(ids: &'a [String]) -> _ {
+    sessions::table.filter(sessions::id.eq_any(ids))
+}
+
 /// A session, whosever it is, if nobody has written or woken it.
 #[auto_type(no_type_alias)]
 pub(crate) fn any_session_still<'a>(id: &'a str, standing: Standing) -> _ {

@@ -154,7 +154,7 @@ impl Worker {
             };
             let (next, expected, events) = change.seal(&Actor::System, &*self.ports.environment);
             if self.ports.backlog.update(&next, expected, &events).await? == Written::Done {
-                self.ports.changes.tell(&next.id);
+                self.ports.changes.tell(&next.id, Some(next.version));
                 return Ok(Turn::On(Box::new(next)));
             }
         }
@@ -176,7 +176,7 @@ impl Worker {
         let (next, expected, events) = change.seal(&Actor::System, &*self.ports.environment);
         match self.ports.backlog.update(&next, expected, &events).await? {
             Written::Done => {
-                self.ports.changes.tell(&next.id);
+                self.ports.changes.tell(&next.id, Some(next.version));
                 Ok(Turn::On(Box::new(next)))
             }
             Written::Raced | Written::Repeated => self.again(&next.id).await,

@@ -166,7 +166,7 @@ impl Nodes {
             let (next, expected, events) = change.seal(&Actor::System, &*self.environment);
             match self.backlog.update(&next, expected, &events).await? {
                 Written::Done => {
-                    self.changes.tell(&next.id);
+                    self.changes.tell(&next.id, Some(next.version));
                     if next.due.is_some() {
                         self.work.ring();
                     }

@@ -1,10 +1,10 @@
 //! Time, randomness, and being woken.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{SessionId, Timestamp};
+use crate::Timestamp;
 
 /// The clock and the source of new names.
 pub trait Environment: Send + Sync {
@@ -25,25 +25,4 @@ pub trait Bell: Send + Sync {
 
     /// Returns at the next ring, or after `at_most`.
     async fn wait(&self, at_most: Duration);
-}
-
-/// Tells whoever waits for a session that it was written. As with any bell, what is missed costs a
-/// moment.
-pub trait Changes: Send + Sync {
-    /// This session was written.
-    fn tell(&self, session: &SessionId);
-
-    /// What rings when this session is written, from now on.
-    fn bell(self: Arc<Self>, session: &SessionId) -> Arc<dyn Bell>;
-}
-
-/// One bell for all sessions: every change wakes everybody.
-impl<B: Bell + 'static> Changes for B {
-    fn tell(&self, _: &SessionId) {
-        self.ring();
-    }
-
-    fn bell(self: Arc<Self>, _: &SessionId) -> Arc<dyn Bell> {
-        self
-    }
 }

@@ -3,12 +3,14 @@
 //! A port fails in two ways only, [`PortError`]; absence is an `Option`, a lost race is a value.
 
 mod authn;
+mod changes;
 mod environment;
 mod gateway;
 mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
-pub use environment::{Bell, Changes, Environment};
+pub use changes::{Changes, Versions, Watch};
+pub use environment::{Bell, Environment};
 pub use gateway::{Gateway, GatewayError};
 pub use store::{
     ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,

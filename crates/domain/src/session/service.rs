@@ -48,9 +48,6 @@ pub struct WhoIsAttached {
 
 /// How often a write is tried again when others change the same session meanwhile.
 const TRIES: u32 = 16;
-/// How long a wait lasts at most before the store is looked at again: another router may have
-/// written what this one's bell does not know of.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long a request for a pairing code waits for it.
 const CODE_WAIT: Duration = Duration::from_secs(20);
 
@@ -145,7 +142,7 @@ impl Sessions {
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
                 Written::Done => {
                     // Who waits for it learns that it is gone; the reconciler only if there is work.
-                    self.ports.changes.tell(&retirement.session);
+                    self.ports.changes.tell(&retirement.session, None);
                     if !retirement.is_over() {
                         self.ports.work.ring();
                     }
@@ -224,9 +221,9 @@ impl Sessions {
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
-        let bell = self.ports.changes.clone().bell(&session.id);
+        let mut watch = self.ports.changes.clone().watch(&session.id);
         while session.wanted.unlink.is_some() && self.now() < until {
-            self.look_again(&*bell, until).await;
+            watch.past(session.version, self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
         Ok(session)
@@ -245,7 +242,7 @@ impl Sessions {
         wanted: impl Fn(&Session, Timestamp) -> Option<T>,
     ) -> Result<Option<T>> {
         let until = self.now().plus(wait);
-        let bell = self.ports.changes.clone().bell(&session.id);
+        let mut watch = self.ports.changes.clone().watch(&session.id);
         loop {
             if let Some(thing) = wanted(&session, self.now()) {
                 return Ok(Some(thing));
@@ -256,7 +253,7 @@ impl Sessions {
             if self.now() >= until {
                 return Ok(None);
             }
-            self.look_again(&*bell, until).await;
+            watch.past(session.version, self.now().until(until)).await;
             session = self.find(scope, session.id.as_str()).await?;
         }
     }
@@ -312,7 +309,7 @@ impl Sessions {
         if session.due.is_some() {
             self.ports.work.ring();
         }
-        self.ports.changes.tell(&session.id);
+        self.ports.changes.tell(&session.id, Some(session.version));
     }
 
     async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
@@ -321,11 +318,6 @@ impl Sessions {
             None => None,
         };
         found("session", session)
-    }
-
-    /// Waits for the session's bell, but never so long that what another router wrote goes unseen.
-    async fn look_again(&self, bell: &dyn Bell, until: Timestamp) {
-        bell.wait(self.now().until(until).min(LOOK_AGAIN)).await;
     }
 
     fn now(&self) -> Timestamp {

@@ -11,9 +11,12 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    Timestamp,
-    ports::{Bell, Environment},
+    SessionId, Timestamp, Version,
+    ports::{Bell, Changes, Environment, Watch},
 };
+
+/// As long as a change by another router takes to be noticed.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// A clock that moves when told, and names that count up.
 #[derive(Debug)]
@@ -73,5 +76,25 @@ impl Bell for TestBell {
 
     async fn wait(&self, at_most: Duration) {
         self.environment.pass(at_most);
+    }
+}
+
+/// One bell for all sessions: every change wakes everybody, and nobody sleeps longer than a moment.
+impl<B: Bell + 'static> Changes for B {
+    fn tell(&self, _: &SessionId, _: Option<Version>) {
+        self.ring();
+    }
+
+    fn watch(self: Arc<Self>, _: &SessionId) -> Box<dyn Watch> {
+        Box::new(AtBell(self))
+    }
+}
+
+struct AtBell<B>(Arc<B>);
+
+#[async_trait]
+impl<B: Bell> Watch for AtBell<B> {
+    async fn past(&mut self, _: Version, at_most: Duration) {
+        self.0.wait(at_most.min(MOMENT)).await;
     }
 }

@@ -1,5 +1,7 @@
 //! The reconciler's side of the memory store.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::{
@@ -8,7 +10,8 @@ use super::{
 };
 use crate::{
     Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
-    ports::{Backlog, PortResult, Written},
+    Version,
+    ports::{Backlog, PortResult, Versions, Written},
 };
 
 #[async_trait]
@@ -157,5 +160,14 @@ impl Backlog for Memory {
             state.receipts.remove(place);
         }
         Ok(u32::try_from(expired.len()).unwrap_or(u32::MAX))
+    }
+}
+
+#[async_trait]
+impl Versions for Memory {
+    async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
+        let state = self.state()?;
+        let known = ids.iter().filter_map(|id| state.sessions.get(id));
+        Ok(known.map(|session| (session.id.clone(), session.version)).collect())
     }
 }

@@ -30,6 +30,7 @@ memory_passes!(
     a_claim_takes_what_is_due_and_puts_it_off,
     the_backlog_finds_wakes_and_reschedules,
     a_wake_is_not_written_over,
+    versions_tell_how_far_sessions_were_written,
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
     a_key_belongs_to_its_organization,

@@ -18,8 +18,8 @@ use domain::{
 };
 
 use super::{
-    Owned, Owner, Standing, all_retirements, api_keys, awaited_sessions, due_retirements,
-    due_sessions, event_page, events, events_after, good_key, key_page,
+    Owned, Owner, Standing, all_retirements, any_of_sessions, api_keys, awaited_sessions,
+    due_retirements, due_sessions, event_page, events, events_after, good_key, key_page,
     lists::{Lists, Looked, pages_of_several},
     live_key, retirements, session, session_still, sessions, several_sessions,
     together::Together,
@@ -182,6 +182,7 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
     let after = EventId::mint(1).to_string();
     let place = super::Place::of(Some(&Position { created_at: at(6_000), id: KeyId::mint(5) }));
     let page = SessionPage { filter: everything(), after: None, limit: 50 };
+    let ids = ["sess_1", "sess_2"].map(str::to_owned);
     let everybody = Looked::for_operators(None, &page);
     let expect = |plan, index, bounds: &[&'static str]| Expected {
         plan,
@@ -199,6 +200,12 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
             plan!(database, |_conn| due_retirements(300).select(retirements::session).limit(10)),
             "retirements_due",
             &["due"],
+        ),
+        expect(
+            plan!(database, |_conn| any_of_sessions(&ids)
+                .select((sessions::id, sessions::version))),
+            "sessions_by_id",
+            &["id"],
         ),
         // The earliest is the first of the index.
         expect(

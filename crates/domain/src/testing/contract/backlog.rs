@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::{fresh_scope, fresh_session, inserted};
+use std::collections::HashMap;
+
 use crate::{
     Actor, Deadlines, EventName, Guard, Held, News, SessionId, Version,
-    ports::{Backlog, Environment, EventLog, SessionStore, Written},
+    ports::{Backlog, Environment, EventLog, SessionStore, Versions, Written},
 };
 
 /// What is due is taken once, earliest first, and comes back when its taker's time is up; the
@@ -177,4 +179,38 @@ async fn guard(store: &impl Backlog, id: &SessionId) -> Guard {
 
 async fn due(store: &impl Backlog, id: &SessionId) -> Option<crate::Timestamp> {
     store.find(id).await.expect("find").expect("there").due
+}
+
+/// How far each session was written, whosever it is; those that are gone and those that never were are
+/// missing.
+pub async fn versions_tell_how_far_sessions_were_written(
+    store: &(impl SessionStore + Versions),
+    environment: &dyn Environment,
+) {
+    let mut expected = HashMap::new();
+    let mut ids: Vec<_> = (0..3_000).map(|_| SessionId::mint(environment.ulid())).collect();
+    for written in [1, 1, 2] {
+        let scope = fresh_scope(environment);
+        let (mut session, events) = fresh_session(&scope, environment);
+        inserted(store.insert(&scope, &session, &events, None).await);
+        for _ in 1..written {
+            let change = session.created();
+            let (next, expected, _) = change.seal(scope.actor(), environment);
+            let updated = SessionStore::update(store, &scope, &next, expected, &[], None).await;
+            assert_eq!(updated.expect("update"), Written::Done);
+            session = next;
+        }
+        ids.push(session.id.clone());
+        expected.insert(session.id, session.version);
+    }
+    let scope = fresh_scope(environment);
+    let (gone, events) = fresh_session(&scope, environment);
+    inserted(store.insert(&scope, &gone, &events, None).await);
+    let (_, retirement) =
+        gone.clone().retire(scope.actor(), environment.now(), &Deadlines::default());
+    let retired = store.retire(&scope, gone.version, &retirement, &[]).await;
+    assert_eq!(retired.expect("retire"), Written::Done);
+    ids.push(gone.id);
+    assert_eq!(store.versions(&ids).await.expect("versions"), expected);
+    assert_eq!(store.versions(&[]).await.expect("versions"), HashMap::new());
 }

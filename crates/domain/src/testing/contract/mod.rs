@@ -14,6 +14,7 @@ mod sessions;
 pub use backlog::{
     a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
     a_wake_is_not_written_over, the_backlog_finds_wakes_and_reschedules,
+    versions_tell_how_far_sessions_were_written,
 };
 pub use gateway::{
     Link, a_declared_session_pairs_works_stops_and_is_unlinked,
