@@ -1,3 +1,5 @@
+//! Those who wait are woken by what was written, wherever it was, and by nothing else.
+
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
