@@ -24,7 +24,12 @@ use crate::{
 };
 
 /// How many names go into one statement; databases have a limit.
-pub(crate) const AT_ONCE: usize = 1_000;
+const AT_ONCE: usize = 1_000;
+
+/// These names, as many at a time as go into one statement.
+pub(crate) fn portions(ids: &[SessionId]) -> impl Iterator<Item = Vec<String>> {
+    ids.chunks(AT_ONCE).map(|some| some.iter().map(ToString::to_string).collect())
+}
 
 #[async_trait]
 impl Backlog for Database {
@@ -189,8 +194,7 @@ impl Backlog for Database {
 
     async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
         let now = now.millis();
-        for some in sessions.chunks(AT_ONCE) {
-            let ids: Vec<String> = some.iter().map(ToString::to_string).collect();
+        for ids in portions(sessions) {
             self.run(|database| async move {
                 with_conn!(database, write, |conn| {
                     diesel::update(scope::resting_sessions(&ids, now))

@@ -37,7 +37,7 @@ const TRUSTED_FOR: Duration = Duration::from_millis(500);
 /// How long a connection may take to show that it is alive.
 const PING: Duration = Duration::from_secs(1);
 
-/// How statements that find rows by their keys are planned: once, and not by how many rows the table
+/// How statements that find rows by their keys, and do nothing else, are planned: once, and not by how many rows the table
 /// happened to have then.
 const LOOKER: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
     -c enable_hashjoin=off -c enable_mergejoin=off";
@@ -80,11 +80,6 @@ impl Server {
         let own = patient.config.get_options().unwrap_or_default().to_owned();
         patient.config.options(format!("{own} -c statement_timeout=0 -c lock_timeout=60000"));
         patient.open().await
-    }
-
-    /// For statements that find rows by their keys and do nothing else.
-    pub(crate) fn for_look_ups(&self) -> Self {
-        self.with(LOOKER)
     }
 
     /// The same with these options. Those that it has come last, so the operator's own win.
@@ -175,9 +170,10 @@ impl Health {
 pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, StoreError> {
     let health = Arc::<Health>::default();
     let alone = connections(server.clone(), config.max_connections, config, health.clone())?;
-    let together = server.with(&format!("{LOOKER} {IMPATIENT}"));
+    let by_keys = server.with(LOOKER);
+    let together = by_keys.with(IMPATIENT);
     let together = connections(together, commits::CONNECTIONS, config, health.clone())?;
-    let look = Arc::new(Shared::new(server.for_look_ups(), config, health.clone()));
+    let look = Arc::new(Shared::new(by_keys, config, health.clone()));
     let gathered = Arc::new(Gathered::new(look.clone(), config.deadline));
     let commits = Arc::new(Commits::new(Lines {
         alone: alone.clone(),

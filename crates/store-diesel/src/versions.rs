@@ -12,15 +12,14 @@ use domain::{
 };
 
 use crate::{
-    Database, backlog::AT_ONCE, column::counter, pool::with_conn, schema::sessions, scope,
+    Database, backlog::portions, column::counter, pool::with_conn, schema::sessions, scope,
 };
 
 #[async_trait]
 impl Versions for Database {
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
         let mut versions = HashMap::with_capacity(ids.len());
-        for some in ids.chunks(AT_ONCE) {
-            let ids: Vec<String> = some.iter().map(ToString::to_string).collect();
+        for ids in portions(ids) {
             let rows: Vec<(String, i64)> = self
                 .run(|database| async move {
                     with_conn!(database, read, |conn| {

@@ -37,8 +37,8 @@ use crate::{
 
 /// So many wait.
 pub(super) const WAITING: usize = 1_000;
-/// In so many sessions. Few, for every write of a session wakes all who wait for any: more of them would
-/// be a measurement of how they begin.
+/// In so many sessions. Few, for to begin waiting writes each of them: more would be a measurement of how
+/// they begin.
 const SESSIONS: usize = 10;
 /// As long as berth lets anybody wait.
 const AT_MOST: Duration = Duration::from_secs(30);

@@ -1,10 +1,8 @@
 //! The suite of [`Backlog`].
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{fresh_scope, fresh_session, inserted};
-use std::collections::HashMap;
-
 use crate::{
     Actor, Deadlines, EventName, Guard, Held, News, SessionId, Version,
     ports::{Backlog, Environment, EventLog, SessionStore, Versions, Written},
