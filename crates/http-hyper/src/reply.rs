@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use domain::Version;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -14,9 +13,6 @@ use crate::{
     problem::{Problem, Result},
     request_id::{RequestId, X_REQUEST_ID},
 };
-
-/// What is sent back.
-pub(crate) type Body = Full<Bytes>;
 
 /// On every answer, also those to requests nobody could read. Answers are never pages, and never
 /// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it. Only the
@@ -86,10 +82,10 @@ impl Reply {
     }
 
     /// As hyper sends it. To a HEAD goes everything but the body.
-    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Body> {
+    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Bytes> {
         let length = HeaderValue::from(self.body.len());
         let body = if head_only { Bytes::new() } else { self.body };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();

@@ -3,6 +3,8 @@
 use std::{
     convert::Infallible,
     io,
+    net::IpAddr,
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,14 +19,15 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     apology::Polite,
-    connection::{Activity, Watched, drive},
+    answer::Answer,
+    connection::drive,
+    connections::{Connections, Seat},
     limits::Limits,
     service::{Door, House},
 };
@@ -47,26 +50,21 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// under way finish within [`Limits::drain`].
 pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Drained {
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-    let connections = Arc::new(Semaphore::new(door.limits().connections));
+    let connections = Connections::new(door.limits());
     let house = House { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
     let protocol = Arc::new(protocol(door.limits()));
     loop {
-        // No place, no accept: whoever comes waits in the kernel's queue.
-        let accepted = tokio::select! {
+        let (stream, seat) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = async {
-                let place = connections.clone().acquire_owned().await;
-                (place, accept(&listener).await)
+                let (stream, peer) = accept(&listener, &connections).await;
+                (stream, connections.seat(peer).await)
             } => accepted,
         };
-        let (Ok(place), stream) = accepted else { break };
         let (door, house, protocol, cut) =
             (door.clone(), house.clone(), protocol.clone(), cut.clone());
-        tasks.spawn(async move {
-            attend(stream, &door, &house, &protocol, &cut).await;
-            drop(place);
-        });
+        tasks.spawn(async move { attend(stream, &seat, &door, &house, &protocol, &cut).await });
     }
     drop(listener);
     tasks.close();
@@ -77,15 +75,17 @@ pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -
     Drained::CutOff
 }
 
-/// The next connection. What fails for lack of something is tried again after a growing while.
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// The next connection. What fails for lack of something is tried again after a growing while, for which
+/// another connection ends.
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, IpAddr) {
     let mut pause = Duration::from_millis(10);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
+                connections.make_room();
                 sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
@@ -98,7 +98,17 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// An HTTP/2 peer may send so much of a body before it is read, and all bodies of its connection twice that.
+const WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
+/// So much of an answer is held for an HTTP/2 peer beyond what it has room for.
+const SEND_BUFFER: usize = 64 * 1024;
+/// So many streams an HTTP/2 peer may reset before they are taken up, and so many be reset for its faults,
+/// before its connection ends.
+const RESET_STREAMS: usize = 20;
+
 fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let body = u32::try_from(limits.body_bytes).unwrap_or(u32::MAX);
+    let window = body.clamp(*WINDOW.start(), *WINDOW.end());
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -112,6 +122,11 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window * 2)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(RESET_STREAMS)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
@@ -119,6 +134,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 async fn attend(
     stream: TcpStream,
+    seat: &Seat,
     door: &Door,
     house: &House,
     protocol: &auto::Builder<TokioExecutor>,
@@ -128,22 +144,22 @@ async fn attend(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let (activity, unread) = (Activity::none(), Arc::new(AtomicBool::new(false)));
+    let unread = Arc::new(AtomicBool::new(false));
     let io = TokioIo::new(Polite::new(stream, door.clone(), unread.clone()));
     // Counted by this connection alone: what all of them count, processors take turns at.
-    let way = Arc::new((door.clone(), house.clone()));
+    let way = Arc::new((door.clone(), house.clone(), seat.activity.clone()));
     let answer = |request: Request<Incoming>| {
-        let (way, unread, under_way) = (way.clone(), unread.clone(), activity.begin());
+        let (way, unread, under_way) = (way.clone(), unread.clone(), seat.activity.begin());
         async move {
-            let (door, house) = &*way;
-            let (response, spent) = door.answer(request, house).await;
+            let (door, house, activity) = &*way;
+            let (response, spent) = door.answer(request, house, activity).await;
             if !spent {
                 unread.store(true, Ordering::Relaxed);
             }
-            let watched = |body| Watched { body, _under_way: under_way };
-            Ok::<Response<Watched>, Infallible>(response.map(watched))
+            let answer = |body| Answer::new(body, under_way);
+            Ok::<Response<Answer>, Infallible>(response.map(answer))
         }
     };
     let connection = protocol.serve_connection(io, service_fn(answer));
-    drive(connection, &activity, door.limits(), &house.stop, cut).await;
+    drive(connection, seat, door.limits(), &house.stop, cut).await;
 }
