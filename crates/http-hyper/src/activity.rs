@@ -111,12 +111,12 @@ impl Activity {
         self.0.address
     }
 
-    /// Whom its requests are counted for before their callers are known: the address, or a proxy's
-    /// connection by itself.
+    /// Whom its requests are counted for before their callers are known: the connection, of its address; that
+    /// of a trusted proxy is a group by itself.
     pub(crate) fn holder(&self) -> Holder {
-        // Numbers of connections have no upper bits that are set, and addresses have.
-        let number = self.0.address.map_or(self.0.number, Address::number);
-        Holder { group: number, member: number }
+        // No address is as small as the number of a connection.
+        let group = self.0.address.map_or(self.0.number, Address::number);
+        Holder { group, member: self.0.number }
     }
 
     /// Whether a request waits for this side. Then its peer is not to blame that nothing moves.

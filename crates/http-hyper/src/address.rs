@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn text_that_is_no_network_is_refused() {
-        for text in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "host/8", "/8"] {
+        for text in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "host/8", "/8"]
+        {
             assert_eq!(text.parse::<Network>(), Err(NoNetwork), "{text}");
         }
         assert_eq!("10.0.0.1".parse::<Network>().unwrap().to_string(), "10.0.0.1/32");

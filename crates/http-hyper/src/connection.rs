@@ -48,7 +48,8 @@ pub(crate) async fn drive<C: GracefulConnection>(
     // Since when it was asked to end.
     let mut closing = None;
     let mut evicted = pin!(seat.activity.evicted());
-    let mut look_again = pin!(sleep_until(Instant::now() + limits.first_request));
+    let mut look_again =
+        pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
     loop {
         tokio::select! {
             biased;
@@ -86,12 +87,7 @@ async fn driven<C: GracefulConnection>(
 }
 
 /// What is to be done about a connection now.
-fn judge(
-    activity: &Activity,
-    limits: &Limits,
-    closing: Option<Instant>,
-    now: Instant,
-) -> Verdict {
+fn judge(activity: &Activity, limits: &Limits, closing: Option<Instant>, now: Instant) -> Verdict {
     let (moved, blocked) = (activity.moved(), activity.unwritten_since());
     if blocked.is_some_and(|since| since + limits.write_time * WHOLE_ANSWER <= now) {
         return Verdict::Dropped;
@@ -114,8 +110,7 @@ fn judge(
         // Its answer may be blocked soon.
         (None, None) if activity.is_asked() => Verdict::Until(now + limits.write_time / 2),
         (None, None) => {
-            let patience =
-                if activity.ever_asked() { limits.idle } else { limits.first_request };
+            let patience = if activity.ever_asked() { limits.idle } else { limits.first_request };
             let end = moved + patience;
             if end <= now { Verdict::Close } else { Verdict::Until(end) }
         }

@@ -24,8 +24,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    apology::Polite,
     answer::Answer,
+    apology::Polite,
     connection::drive,
     connections::{Connections, Seat},
     limits::Limits,

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cli::{Cli, Command},
@@ -48,7 +49,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("berth: {error:#}");
+            telemetry::last_words(format!("berth: {error:#}"));
             // As for a flag that does not exist.
             if error.is::<Invalid>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
@@ -60,6 +61,7 @@ async fn serve(flags: Flags) -> Result<()> {
     let config = Config::check(flags.gather()?)?;
     telemetry::start(&config.log, "info")?;
     let mut signals = Signals::listen()?;
+    raise_open_files();
 
     let mut router = tokio::select! {
         router = Router::start(config) => router?,
@@ -76,4 +78,13 @@ async fn serve(flags: Flags) -> Result<()> {
     router.stop().await?;
     tracing::info!("berth has ended");
     Ok(())
+}
+
+/// What a shell allows by default is less than the connections that the listeners take, and then the database
+/// would have none.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assemble::{Found, Parts, assemble},
-    config::{Config, Gateways, Invalid, Listeners, LocalGateway, Log},
+    config::{Config, Connections, Gateways, Invalid, Listeners, LocalGateway, Log},
     environment::Machine,
     listeners::{self, Bound},
     local_gateway::{self, Supervisor},
@@ -81,20 +81,27 @@ impl Router {
         let parts = assemble(found)?;
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));
-        Ok(Self::run(parts, bound, addresses, supervisor, ending))
+        Ok(Self::run(parts, bound, addresses, &config.connections, supervisor, ending))
     }
 
     fn run(
         parts: Parts,
         bound: Bound,
         addresses: Listeners,
+        connections: &Connections,
         supervisor: Option<Supervisor>,
         ending: CancellationToken,
     ) -> Self {
         let Parts { api, nodes, worker } = parts;
-        let public = api.public(Limits { drain: DRAIN, ..Limits::default() });
-        let ops = api.operators(Limits { drain: SHORT_DRAIN, ..Limits::default() });
-        let nodes = nodes.door(Limits { drain: SHORT_DRAIN, ..Limits::for_nodes() });
+        let limits = |drain, limits| Limits {
+            drain,
+            idle: connections.keep_alive,
+            trusted_proxies: connections.trusted_proxies.clone(),
+            ..limits
+        };
+        let public = api.public(limits(DRAIN, Limits::default()));
+        let ops = api.operators(limits(SHORT_DRAIN, Limits::default()));
+        let nodes = nodes.door(limits(SHORT_DRAIN, Limits::for_nodes()));
         Self {
             addresses,
             ending,

@@ -131,3 +131,15 @@ fn unpack(bytes: &[u8]) -> Result<Bytes> {
     GzDecoder::new(bytes).read_to_end(&mut text).map_err(Problem::internal)?;
     Ok(text.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpacked_file_is_the_same_bytes_for_all() {
+        let (first, second) = (BUNDLE.unpacked().unwrap(), BUNDLE.unpacked().unwrap());
+        assert_eq!((first.as_ptr(), first.len()), (second.as_ptr(), second.len()));
+        assert!(first.len() > BUNDLE.bytes.len());
+    }
+}
