@@ -39,7 +39,7 @@ struct State {
     unwritten_since: AtomicU64,
     ever_asked: AtomicBool,
     authenticated: AtomicBool,
-    evicted: CancellationToken,
+    end: CancellationToken,
 }
 
 /// A request, from its head to the last byte of its answer.
@@ -66,7 +66,7 @@ impl Activity {
             unwritten_since: AtomicU64::default(),
             ever_asked: AtomicBool::default(),
             authenticated: AtomicBool::default(),
-            evicted: CancellationToken::new(),
+            end: CancellationToken::new(),
         }));
         activity.moves();
         activity
@@ -149,13 +149,13 @@ impl Activity {
         (self.unwritten() > 0).then(|| self.0.epoch + since)
     }
 
-    /// Its place is needed: whoever drives it drops it.
-    pub(crate) fn evict(&self) {
-        self.0.evicted.cancel();
+    /// Ends the connection where it stands.
+    pub(crate) fn end(&self) {
+        self.0.end.cancel();
     }
 
-    pub(crate) async fn evicted(&self) {
-        self.0.evicted.cancelled().await;
+    pub(crate) async fn ended(&self) {
+        self.0.end.cancelled().await;
     }
 
     fn now(&self) -> u64 {

@@ -42,20 +42,18 @@ pub(crate) async fn drive<C: GracefulConnection>(
     seat: &Seat,
     limits: &Limits,
     stop: &CancellationToken,
-    cut: &CancellationToken,
 ) {
     let mut connection = pin!(connection);
     // Since when it was asked to end.
     let mut closing = None;
-    let mut evicted = pin!(seat.activity.evicted());
+    let mut ended = pin!(seat.activity.ended());
     let mut look_again =
         pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
     loop {
         tokio::select! {
             biased;
             _ = driven(connection.as_mut(), seat) => return,
-            () = cut.cancelled() => return,
-            () = evicted.as_mut() => return,
+            () = ended.as_mut() => return,
             () = stop.cancelled(), if closing.is_none() => {}
             () = look_again.as_mut() => match judge(&seat.activity, limits, closing, Instant::now()) {
                 Verdict::Until(then) => {

@@ -118,6 +118,12 @@ impl Connections {
         }
     }
 
+    /// Ends all connections where they stand.
+    pub(crate) fn end_all(&self) {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.open.values().for_each(Activity::end);
+    }
+
     /// Ends connections whose peers take nothing, until what waits for the others is not too much.
     fn make_room_for_answers(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +160,7 @@ fn victim<'a>(among: impl Iterator<Item = &'a Activity>) -> Option<Activity> {
 impl Table {
     fn evict(&mut self, victim: &Activity, why: &'static str) {
         self.open.remove(&victim.number());
-        victim.evict();
+        victim.end();
         metrics::counter!(EVICTED, "reason" => why).increment(1);
         self.untold += 1;
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {

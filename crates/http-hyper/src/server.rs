@@ -49,7 +49,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers requests until `stop`; then accepts nothing more, cuts long waits short, and lets requests
 /// under way finish within [`Limits::drain`].
 pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Drained {
-    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
     let connections = Connections::new(door.limits());
     let house = House { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
     let protocol = Arc::new(protocol(door.limits()));
@@ -62,16 +62,15 @@ pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -
                 (stream, connections.seat(peer).await)
             } => accepted,
         };
-        let (door, house, protocol, cut) =
-            (door.clone(), house.clone(), protocol.clone(), cut.clone());
-        tasks.spawn(async move { attend(stream, &seat, &door, &house, &protocol, &cut).await });
+        let (door, house, protocol) = (door.clone(), house.clone(), protocol.clone());
+        tasks.spawn(async move { attend(stream, &seat, &door, &house, &protocol).await });
     }
     drop(listener);
     tasks.close();
     if timeout(door.limits().drain, tasks.wait()).await.is_ok() {
         return Drained::Finished;
     }
-    cut.cancel();
+    connections.end_all();
     Drained::CutOff
 }
 
@@ -102,9 +101,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 const WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
 /// So much of an answer is held for an HTTP/2 peer beyond what it has room for.
 const SEND_BUFFER: usize = 64 * 1024;
-/// So many streams an HTTP/2 peer may reset before they are taken up, and so many be reset for its faults,
-/// before its connection ends.
+/// An HTTP/2 peer may reset so many streams before they are taken up; more end its connection.
 const RESET_STREAMS: usize = 20;
+/// The same of streams that are reset for the peer's faults. Over the connection's whole life, in which a client
+/// that sends on after an early answer makes some.
+const FAULTY_STREAMS: usize = 256;
 
 fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let body = u32::try_from(limits.body_bytes).unwrap_or(u32::MAX);
@@ -126,7 +127,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(window * 2)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESET_STREAMS)
-        .max_local_error_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(FAULTY_STREAMS)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
@@ -138,7 +139,6 @@ async fn attend(
     door: &Door,
     house: &House,
     protocol: &auto::Builder<TokioExecutor>,
-    cut: &CancellationToken,
 ) {
     // Answers are small and written whole: waiting for more would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
@@ -161,5 +161,5 @@ async fn attend(
         }
     };
     let connection = protocol.serve_connection(io, service_fn(answer));
-    drive(connection, seat, door.limits(), &house.stop, cut).await;
+    drive(connection, seat, door.limits(), &house.stop).await;
 }

@@ -26,7 +26,7 @@ fn seat(connections: &Arc<Connections>, address: &str) -> Option<Seat> {
 }
 
 fn is_evicted(seat: &Seat) -> bool {
-    seat.activity.evicted().now_or_never().is_some()
+    seat.activity.ended().now_or_never().is_some()
 }
 
 fn evicted(seats: &[Seat]) -> Vec<usize> {
