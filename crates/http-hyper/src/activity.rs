@@ -24,6 +24,10 @@ struct State {
     number: u64,
     /// None for a proxy that is trusted, which speaks for many.
     address: Option<Address>,
+    /// How many connections of the listener are open from there.
+    of_address: Arc<AtomicUsize>,
+    /// How many connections of the listener nobody was admitted on.
+    strangers: Arc<AtomicUsize>,
     /// When the listener began; what follows counts microseconds from there.
     epoch: Instant,
     /// When the peer last did something that brings a request forward: the newest of its connecting, a
@@ -54,10 +58,20 @@ pub(crate) struct UnderWay {
 pub(crate) struct Expecting(Activity);
 
 impl Activity {
-    pub(crate) fn new(number: u64, address: Option<Address>, epoch: Instant) -> Self {
+    /// A connection that was just opened, and is counted as one of its address and as a stranger.
+    pub(crate) fn new(
+        number: u64,
+        address: Option<Address>,
+        epoch: Instant,
+        (of_address, strangers): (Arc<AtomicUsize>, Arc<AtomicUsize>),
+    ) -> Self {
+        of_address.fetch_add(1, Ordering::SeqCst);
+        strangers.fetch_add(1, Ordering::SeqCst);
         let activity = Self(Arc::new(State {
             number,
             address,
+            of_address,
+            strangers,
             epoch,
             moved: AtomicU64::default(),
             requests: AtomicUsize::default(),
@@ -94,9 +108,21 @@ impl Activity {
 
     /// A caller was admitted.
     pub(crate) fn authenticate(&self) {
-        if !self.is_authenticated() {
-            self.0.authenticated.store(true, Ordering::SeqCst);
+        // Nearly always it was so before.
+        if !self.is_authenticated() && !self.0.authenticated.swap(true, Ordering::SeqCst) {
+            self.0.strangers.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+
+    /// It is counted no more. To be called once.
+    pub(crate) fn leave(&self) {
+        self.authenticate();
+        self.0.of_address.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many connections are open from its address, itself counted.
+    pub(crate) fn of_address(&self) -> usize {
+        self.0.of_address.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_authenticated(&self) -> bool {
@@ -163,6 +189,14 @@ impl Activity {
     }
 }
 
+#[cfg(test)]
+impl Activity {
+    /// A connection that was just opened, the only one of its listener.
+    pub(crate) fn alone() -> Self {
+        Self::new(1, None, Instant::now(), Default::default())
+    }
+}
+
 impl UnderWay {
     /// The request is answered; so many bytes are to be written. From here on it waits for its peer.
     pub(crate) fn answered(&mut self, bytes: usize) {
@@ -210,13 +244,9 @@ impl Drop for Expecting {
 mod tests {
     use super::*;
 
-    fn activity() -> Activity {
-        Activity::new(1, None, Instant::now())
-    }
-
     #[test]
     fn request_is_work_until_it_is_answered_and_under_way_until_it_is_written() {
-        let activity = activity();
+        let activity = Activity::alone();
         assert!(!activity.ever_asked());
         let mut request = activity.begin();
         assert!(activity.is_working() && activity.is_asked());
@@ -237,7 +267,7 @@ mod tests {
 
     #[test]
     fn request_that_is_given_up_leaves_nothing() {
-        let activity = activity();
+        let activity = Activity::alone();
         let (request, expecting) = (activity.begin(), activity.expect());
         // In either order: the work of a request may outlive its connection's wait for it.
         drop(request);

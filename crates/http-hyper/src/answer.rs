@@ -72,14 +72,12 @@ impl Drop for Unwritten {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
     use crate::activity::Activity;
 
     #[test]
     fn bytes_are_unwritten_until_they_are_taken_or_dropped() {
-        let activity = Activity::new(1, None, Instant::now());
+        let activity = Activity::alone();
         let mut answer = Answer::new(Bytes::from_static(b"0123456789"), activity.begin());
         assert_eq!((activity.unwritten(), answer.size_hint().exact()), (10, Some(10)));
         let mut context = Context::from_waker(std::task::Waker::noop());
@@ -98,7 +96,7 @@ mod tests {
 
     #[test]
     fn answer_without_a_body_is_written_at_once() {
-        let activity = Activity::new(1, None, Instant::now());
+        let activity = Activity::alone();
         let answer = Answer::new(Bytes::new(), activity.begin());
         assert!(answer.is_end_stream() && !activity.is_asked());
     }

@@ -14,7 +14,11 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{activity::Activity, connections::Seat, limits::Limits};
+use crate::{
+    activity::Activity,
+    connections::{Seat, count_stalled},
+    limits::Limits,
+};
 
 /// How long a connection that was asked to end, and has nothing under way, may take to do so.
 const PARTING: Duration = Duration::from_secs(3);
@@ -61,9 +65,9 @@ pub(crate) async fn drive<C: GracefulConnection>(
                     continue;
                 }
                 Verdict::Close => {}
-                Verdict::Stalled => seat.stalled(),
+                Verdict::Stalled => count_stalled(),
                 Verdict::End => return,
-                Verdict::Dropped => return seat.stalled(),
+                Verdict::Dropped => return count_stalled(),
             }
         }
         closing = Some(Instant::now());
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn connection_without_requests_closes_when_it_was_idle_long_enough() {
-        let activity = Activity::new(1, None, Instant::now());
+        let activity = Activity::alone();
         assert!(waits(after(9, &activity, None)));
         assert_eq!(after(10, &activity, None), Verdict::Close);
         drop(activity.begin());
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn connection_at_work_is_never_ended() {
-        let activity = Activity::new(1, None, Instant::now());
+        let activity = Activity::alone();
         let _request = activity.begin();
         for closing in [None, Some(activity.moved())] {
             assert!(waits(after(1_000, &activity, closing)));
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn connection_whose_peer_takes_nothing_is_dropped() {
-        let activity = Activity::new(1, None, Instant::now());
+        let activity = Activity::alone();
         let _answer = Answer::new(vec![0; 10].into(), activity.begin());
         assert!(waits(after(29, &activity, None)));
         assert_eq!(after(31, &activity, None), Verdict::Dropped);
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn connection_with_an_answer_that_is_not_taken_takes_no_more_requests_while_one_is_worked_on() {
-        let activity = Activity::new(1, None, Instant::now());
+        let activity = Activity::alone();
         let _answer = Answer::new(vec![0; 10].into(), activity.begin());
         let _work = activity.begin();
         assert!(waits(after(29, &activity, None)));

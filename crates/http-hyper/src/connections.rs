@@ -38,6 +38,8 @@ pub(crate) struct Connections {
     proxies: Vec<Network>,
     epoch: Instant,
     table: Mutex<Table>,
+    /// How many of them nobody was admitted on.
+    strangers: Arc<AtomicUsize>,
     freed: Notify,
     /// Bytes that peers have not taken, of connections that were found blocked.
     unwritten: AtomicUsize,
@@ -47,6 +49,8 @@ pub(crate) struct Connections {
 struct Table {
     newest: u64,
     open: HashMap<u64, Activity>,
+    /// How many are open from each address.
+    addresses: HashMap<Address, Arc<AtomicUsize>>,
     told: Option<Instant>,
     untold: u64,
 }
@@ -69,6 +73,7 @@ impl Connections {
             proxies: limits.trusted_proxies.clone(),
             epoch: Instant::now(),
             table: Mutex::default(),
+            strangers: Arc::default(),
             freed: Notify::new(),
             unwritten: AtomicUsize::new(0),
         })
@@ -94,20 +99,11 @@ impl Connections {
     fn enter(&self, address: Option<Address>) -> Option<Activity> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let full = table.open.len() >= self.most;
-        if full || self.are_too_many_unauthenticated(&table) {
+        if full || self.strangers.load(Ordering::SeqCst) >= self.most_unauthenticated {
             let victim = victim(table.open.values().filter(|one| full || !one.is_authenticated()))?;
             table.evict(&victim, "connections");
         }
-        table.newest += 1;
-        let activity = Activity::new(table.newest, address, self.epoch);
-        table.open.insert(activity.number(), activity.clone());
-        Some(activity)
-    }
-
-    fn are_too_many_unauthenticated(&self, table: &Table) -> bool {
-        let most = self.most_unauthenticated;
-        let unauthenticated = || table.open.values().filter(|one| !one.is_authenticated());
-        table.open.len() >= most && unauthenticated().count() >= most
+        Some(table.open(address, self.epoch, &self.strangers))
     }
 
     /// Ends the connection that is missed least, whatever there is room for: the system has none.
@@ -147,19 +143,42 @@ impl Connections {
 /// Of those that wait for their peers: one of the address that has most, and there the one that has been
 /// idle longest. Each connection of a trusted proxy counts as an address of its own.
 fn victim<'a>(among: impl Iterator<Item = &'a Activity>) -> Option<Activity> {
-    let among: Vec<_> = among.collect();
-    let mut held: HashMap<Address, usize> = HashMap::new();
-    for address in among.iter().filter_map(|one| one.address()) {
-        *held.entry(address).or_default() += 1;
-    }
-    let held = |one: &Activity| one.address().and_then(|address| held.get(&address)).copied();
-    let idle = among.into_iter().filter(|one| !one.is_working());
-    idle.max_by_key(|one| (held(one).unwrap_or(1), Reverse(one.moved()))).cloned()
+    let idle = among.filter(|one| !one.is_working());
+    idle.max_by_key(|one| (one.of_address(), Reverse(one.moved()))).cloned()
 }
 
 impl Table {
+    fn open(
+        &mut self,
+        address: Option<Address>,
+        epoch: Instant,
+        strangers: &Arc<AtomicUsize>,
+    ) -> Activity {
+        self.newest += 1;
+        let of_address = match address {
+            Some(address) => self.addresses.entry(address).or_default().clone(),
+            None => Arc::default(),
+        };
+        let activity = Activity::new(self.newest, address, epoch, (of_address, strangers.clone()));
+        self.open.insert(activity.number(), activity.clone());
+        activity
+    }
+
+    /// It is open no more.
+    fn close(&mut self, activity: &Activity) {
+        if self.open.remove(&activity.number()).is_none() {
+            return; // it was evicted before it ended
+        }
+        activity.leave();
+        if let Some(address) = activity.address()
+            && activity.of_address() == 0
+        {
+            self.addresses.remove(&address);
+        }
+    }
+
     fn evict(&mut self, victim: &Activity, why: &'static str) {
-        self.open.remove(&victim.number());
+        self.close(victim);
         victim.end();
         metrics::counter!(EVICTED, "reason" => why).increment(1);
         self.untold += 1;
@@ -185,11 +204,11 @@ impl Seat {
             self.connections.unwritten.fetch_sub(before - now, Ordering::Relaxed);
         }
     }
+}
 
-    /// Its peer took too long, and it ends for that.
-    pub(crate) fn stalled(&self) {
-        metrics::counter!(EVICTED, "reason" => "stalled").increment(1);
-    }
+/// A connection ends because its peer did not take its answers.
+pub(crate) fn count_stalled() {
+    metrics::counter!(EVICTED, "reason" => "stalled").increment(1);
 }
 
 impl Drop for Seat {
@@ -197,7 +216,7 @@ impl Drop for Seat {
         let reported = *self.reported.get_mut();
         self.connections.unwritten.fetch_sub(reported, Ordering::Relaxed);
         let mut table = self.connections.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.open.remove(&self.activity.number());
+        table.close(&self.activity);
         drop(table);
         self.connections.freed.notify_one();
     }

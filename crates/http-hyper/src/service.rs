@@ -199,14 +199,14 @@ fn fault_of_host(head: &Parts) -> Option<&'static str> {
         (None, _) if head.version == Version::HTTP_11 => Some("must be there"),
         (None, _) => None,
         (Some(_), Some(_)) => Some("must be there once"),
-        (Some(host), None) if host.as_bytes().iter().all(may_name_host) => None,
+        (Some(host), None) if host.as_bytes().iter().copied().all(may_name_host) => None,
         (Some(_), None) => Some("must name a host and nothing else"),
     }
 }
 
 /// A byte of a registered name, an IP address or a port (RFC 3986, 3.2).
-fn may_name_host(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
+fn may_name_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
 /// It can be abandoned half-way: it changes nothing, or writes one wish (for a QR code) that is written

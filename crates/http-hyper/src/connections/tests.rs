@@ -3,13 +3,13 @@ use futures_util::FutureExt;
 use super::*;
 use crate::{activity::UnderWay, answer::Answer};
 
-fn connections(limits: Limits) -> Arc<Connections> {
+fn connections(limits: &Limits) -> Arc<Connections> {
     let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
-    Connections::new(&Limits { trusted_proxies, ..limits })
+    Connections::new(&Limits { trusted_proxies, ..limits.clone() })
 }
 
 fn of_four() -> Arc<Connections> {
-    connections(Limits { connections: 4, ..Limits::default() })
+    connections(&Limits { connections: 4, ..Limits::default() })
 }
 
 /// What happens next happens later, as far as it is told apart.
@@ -63,7 +63,7 @@ async fn connections_of_a_trusted_proxy_are_judged_by_idleness_alone() {
 
 #[tokio::test]
 async fn newcomer_waits_while_all_are_at_work() {
-    let connections = connections(Limits { connections: 2, ..Limits::default() });
+    let connections = connections(&Limits { connections: 2, ..Limits::default() });
     let seats = seats(&connections, &["192.0.2.1", "192.0.2.1"]);
     let mut requests: Vec<UnderWay> = seats.iter().map(|seat| seat.activity.begin()).collect();
     assert!(seat(&connections, "192.0.2.2").is_none());
@@ -72,13 +72,15 @@ async fn newcomer_waits_while_all_are_at_work() {
     assert_eq!(evicted(&seats), [1], "its peer has not sent the body");
     drop((expecting, requests.remove(0)));
     drop((newcomer, seats));
-    assert!(connections.table.lock().unwrap().open.is_empty());
+    let table = connections.table.lock().unwrap();
+    assert!(table.open.is_empty() && table.addresses.is_empty());
+    assert_eq!(connections.strangers.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn unauthenticated_connections_end_for_each_other() {
     let limits = Limits { connections: 4, unauthenticated_connections: 2, ..Limits::default() };
-    let connections = connections(limits);
+    let connections = connections(&limits);
     let mut seats = seats(&connections, &["192.0.2.1", "192.0.2.1"]);
     seats[0].activity.authenticate();
     seats.push(seat(&connections, "192.0.2.1").unwrap());
@@ -91,7 +93,7 @@ async fn unauthenticated_connections_end_for_each_other() {
 
 #[tokio::test]
 async fn connection_whose_answer_waits_longest_ends_when_too_many_bytes_wait() {
-    let connections = connections(Limits { unwritten_bytes: 25, ..Limits::default() });
+    let connections = connections(&Limits { unwritten_bytes: 25, ..Limits::default() });
     let seats = seats(&connections, &["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
     seats[0].activity.authenticate();
     let mut answers = Vec::new();
