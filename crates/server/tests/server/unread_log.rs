@@ -48,7 +48,7 @@ fn log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
     let asked = "GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n".repeat(AT_ONCE);
     for _ in 0..REQUESTS / AT_ONCE {
         stream.write_all(asked.as_bytes()).unwrap();
-        let (mut answers, mut part) = (String::new(), [0; 64 * 1024]);
+        let (mut answers, mut part) = (String::new(), vec![0; 64 * 1024]);
         while answers.matches("\"message\":\"no such endpoint\"}}").count() < AT_ONCE {
             let count = stream.read(&mut part).unwrap();
             assert_ne!(count, 0, "it hung up");
