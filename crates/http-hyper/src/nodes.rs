@@ -6,6 +6,7 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -149,7 +150,8 @@ impl NodeSite {
     async fn beat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
         let beat: treaty::Beat = read(body)?;
         let held = treaty::convert::held(&beat.held);
-        match self.nodes.beat(node, &beat.incarnation, &held).await? {
+        let heard = beat.heard_ago_ms.map(Duration::from_millis);
+        match self.nodes.beat(node, &beat.incarnation, &held, heard).await? {
             Beat::Renewed { length, lost } => Reply::ok(&treaty::Beaten::renewed(length, lost)),
             Beat::NotEnlisted => not_enlisted(),
         }
