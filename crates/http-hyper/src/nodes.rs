@@ -207,7 +207,9 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
         | Problem::PayloadTooLarge { .. }
         | Problem::UnsupportedMediaType { .. }
         | Problem::Unreadable { .. } => Code::Malformed,
-        Problem::DeadlineExceeded | Problem::Overloaded | Problem::ShareTaken => Code::Unavailable,
+        // To a node it is the same: it comes again.
+        Problem::ShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+        Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
         Problem::Panicked(_) => Code::Internal,
         Problem::Domain(error) => match error {
             Error::Validation(_) => Code::Malformed,
