@@ -1,13 +1,18 @@
 //! The command line: `berth serve`, which is also what plain `berth` does, and `berth key …`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use program_settings::Variables;
 
-use crate::settings::{Database, Flags, Logging, Settings};
+use crate::{
+    config::Invalid,
+    settings::{Database, Flags, Logging, Settings},
+};
 
 /// WhatsApp sessions of many organizations behind one HTTP API.
 ///
 /// Every setting can be given as a flag, as a variable and in a TOML file. Flags win, then
-/// variables, then the file.
+/// variables, then the file. A variable NAME can be given as `NAME_FILE`, the path of a file with the
+/// value.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -15,6 +20,15 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) serve: Flags,
+}
+
+impl Cli {
+    /// Reads the process's own command line and environment. Ends the process as `clap` does: with
+    /// help, or for a flag that does not exist.
+    pub(crate) fn read() -> Result<Self, Invalid> {
+        let matches = Variables::of_process().fill(Self::command())?.get_matches();
+        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    }
 }
 
 /// What to do.
@@ -91,7 +105,7 @@ pub(crate) struct RevokeKey {
 pub(crate) struct Place {
     /// A TOML file with berth's settings
     #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
-    config: Option<std::path::PathBuf>,
+    config: Option<String>,
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
@@ -111,8 +125,21 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn variables_of_the_program_are_known_by_name() {
+        let command = Cli::command();
+        let all = command.get_subcommands().flat_map(|command| {
+            let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+            command.get_arguments().chain(nested)
+        });
+        let all = all.chain(command.get_arguments()).filter_map(|argument| argument.get_env());
+        let read: std::collections::BTreeSet<_> = all.filter_map(|name| name.to_str()).collect();
+        let known: std::collections::BTreeSet<_> =
+            program_settings::ROUTER.iter().copied().collect();
+        assert_eq!(read, known);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     cli::{CreateKey, KeyCommand, ListKeys, Place, RevokeKey},
     config::{self, Invalid, Log},
     environment::Machine,
-    settings::Flags,
+    settings::{Flags, warn_of_unknown_variables},
     span, store, telemetry,
 };
 
@@ -89,6 +89,7 @@ async fn revoke(command: RevokeKey) -> Result<()> {
 async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
     let settings = Flags::from(place).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
+    warn_of_unknown_variables();
     let database = store::open(&config::database(settings.database)).await?;
     let database = Arc::new(database);
     Ok(ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine))
