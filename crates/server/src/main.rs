@@ -4,6 +4,7 @@
 mod assemble;
 mod bells;
 mod cli;
+mod clock_skew;
 mod config;
 mod environment;
 mod keys;

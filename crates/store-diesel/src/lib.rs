@@ -7,6 +7,7 @@
 mod api_keys;
 mod backlog;
 mod change;
+mod clock;
 mod column;
 mod commits;
 mod config;
