@@ -91,13 +91,14 @@ impl Jwks {
         if verified.is_ok() {
             return verified;
         }
-        let Some(ticket) = self.shelf.ask() else { return verified };
-        let mut served = self.shelf.served.subscribe();
-        let fetched = served.wait_for(|served| *served >= ticket);
-        // Whether it came in time or not is seen by looking again.
-        let _ = tokio::time::timeout(self.patience, fetched).await;
+        if let Some(ticket) = self.shelf.ask() {
+            let mut served = self.shelf.served.subscribe();
+            let fetched = served.wait_for(|served| *served >= ticket);
+            // Whether it came in time or not is seen by looking again.
+            let _ = tokio::time::timeout(self.patience, fetched).await;
+        }
+        // Another may have come while this one was tried. The same keys would be tried in vain once more.
         let newer = self.set();
-        // The same keys would be tried in vain once more.
         if set.as_ref().map(Arc::as_ptr) == newer.as_ref().map(Arc::as_ptr) {
             return verified;
         }

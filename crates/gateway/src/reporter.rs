@@ -4,7 +4,7 @@
 //! A node that cannot beat for as long as its leases last closes everything, because by then the
 //! router may have given its sessions to another.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use gateway_protocol::{Beat, Enlist, Reports};
@@ -81,6 +81,8 @@ impl Reporter {
 
     /// Beats until the router does not know this node any more, or the leases ran out.
     async fn keep(&self, lease: &mut Lease) {
+        // A linked device's keys stay, and the router names them at every heartbeat.
+        let mut told = HashSet::new();
         loop {
             let asked = Instant::now();
             let incarnation = self.enlist.incarnation.clone();
@@ -92,10 +94,15 @@ impl Reporter {
                 Ok(beaten) => {
                     lease.length = Duration::from_millis(beaten.lease_ms);
                     lease.ends = Some(asked + lease.length);
-                    for lost in beaten.lost.iter().filter_map(|name| SessionName::parse(name)) {
-                        tracing::warn!(session = lost.as_str(), "no longer this node's");
-                        self.fleet.release(&lost).await;
+                    let lost = beaten.lost.iter().filter_map(|name| SessionName::parse(name));
+                    let lost: HashSet<_> = lost.collect();
+                    for session in &lost {
+                        if !told.contains(session) {
+                            tracing::warn!(session = session.as_str(), "no longer this node's");
+                        }
+                        self.fleet.release(session).await;
                     }
+                    told = lost;
                 }
                 Err(Failure::NotEnlisted) => return,
                 Err(error) => tracing::warn!(%error, "cannot beat; trying again"),

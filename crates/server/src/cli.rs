@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys; works while berth serves
     #[command(subcommand)]
     Key(KeyCommand),
+    /// List, adopt and unlink keys on nodes whose sessions the database does not know
+    #[command(subcommand)]
+    Orphan(OrphanCommand),
 }
 
 /// What to do with API keys.
@@ -50,6 +53,41 @@ pub(crate) enum KeyCommand {
     List(ListKeys),
     /// End a key for good, at once
     Revoke(RevokeKey),
+}
+
+/// What to do with orphans: keys on nodes whose sessions the database does not know. They are left when
+/// an old copy of the database, or of a node's folder, is restored.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrphanCommand {
+    /// List the orphans, by node and session
+    List(ListOrphans),
+    /// Give an orphan to an organization, as a stopped session of the same id
+    Adopt(OneOrphan),
+    /// Unlink an orphan's device on WhatsApp and wipe its keys
+    Unlink(OneOrphan),
+}
+
+/// `berth orphan list`
+#[derive(Debug, Args)]
+pub(crate) struct ListOrphans {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// `berth orphan adopt` and `berth orphan unlink`
+#[derive(Debug, Args)]
+pub(crate) struct OneOrphan {
+    /// The organization that gets it, or in whose events its end is told
+    #[arg(long, value_name = "ORG")]
+    pub(crate) org: String,
+    /// The session's id on the node, `sess_…`
+    #[arg(value_name = "SESSION")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// `berth key create`

@@ -31,7 +31,7 @@ pub(crate) struct ClockSkew {
 
 /// What is new about the clocks.
 #[derive(Debug, PartialEq, Eq)]
-enum News {
+enum Verdict {
     Apart,
     AgreeAgain,
 }
@@ -55,7 +55,7 @@ impl ClockSkew {
         &mut self,
         ours: &dyn Environment,
         theirs: impl Future<Output = PortResult<Option<Timestamp>>>,
-    ) -> Option<News> {
+    ) -> Option<Verdict> {
         let (began, asked) = (ours.now(), Instant::now());
         // A database that is away is told of by everything else.
         let theirs = theirs.await.ok()??;
@@ -64,31 +64,31 @@ impl ClockSkew {
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         let seconds = millis as f64 / 1000.0;
         metrics::gauge!(GAUGE).set(seconds);
-        let news = self.judge(millis, i64::try_from(half.as_millis()).unwrap_or(i64::MAX))?;
-        match news {
-            News::Apart => tracing::warn!(
+        let verdict = self.judge(millis, i64::try_from(half.as_millis()).unwrap_or(i64::MAX))?;
+        match verdict {
+            Verdict::Apart => tracing::warn!(
                 skew_seconds = seconds,
                 "the clocks of this router and of the database are apart: deadlines come early or \
                  late; synchronize the clocks of both machines"
             ),
-            News::AgreeAgain => tracing::info!(
+            Verdict::AgreeAgain => tracing::info!(
                 skew_seconds = seconds,
                 "the clocks of this router and of the database agree again"
             ),
         }
-        Some(news)
+        Some(verdict)
     }
 
     /// What is new when the clocks are so far apart, give or take half of the time the answer took.
-    fn judge(&mut self, millis: i64, uncertain: i64) -> Option<News> {
+    fn judge(&mut self, millis: i64, uncertain: i64) -> Option<Verdict> {
         let apart = millis.saturating_abs();
         if !self.apart && apart.saturating_sub(uncertain) >= APART {
             self.apart = true;
-            return Some(News::Apart);
+            return Some(Verdict::Apart);
         }
         if self.apart && apart.saturating_add(uncertain) < AGREE {
             self.apart = false;
-            return Some(News::AgreeAgain);
+            return Some(Verdict::AgreeAgain);
         }
         None
     }
@@ -115,13 +115,13 @@ mod tests {
         };
         assert_eq!(compare(database), None);
         ours.pass(Duration::from_secs(5));
-        assert_eq!(compare(database), Some(News::Apart));
+        assert_eq!(compare(database), Some(Verdict::Apart));
         assert_eq!(compare(database), None, "told once");
         let shown = recorder.handle().render();
         assert!(shown.contains("berth_clock_skew_seconds 5"), "{shown}");
         assert_eq!(compare(database.plus(Duration::from_millis(3_500))), None, "not yet over");
-        assert_eq!(compare(database.plus(Duration::from_secs(5))), Some(News::AgreeAgain));
-        assert_eq!(compare(database.plus(Duration::from_secs(9))), Some(News::Apart), "behind");
+        assert_eq!(compare(database.plus(Duration::from_secs(5))), Some(Verdict::AgreeAgain));
+        assert_eq!(compare(database.plus(Duration::from_secs(9))), Some(Verdict::Apart), "behind");
         let shown = recorder.handle().render();
         assert!(shown.contains("berth_clock_skew_seconds -4"), "{shown}");
     }
@@ -130,8 +130,8 @@ mod tests {
     fn slow_answer_is_no_skew() {
         let mut skew = ClockSkew::default();
         assert_eq!(skew.judge(3_000, 2_000), None);
-        assert_eq!(skew.judge(-4_000, 2_000), Some(News::Apart));
+        assert_eq!(skew.judge(-4_000, 2_000), Some(Verdict::Apart));
         assert_eq!(skew.judge(0, 2_000), None);
-        assert_eq!(skew.judge(0, 10), Some(News::AgreeAgain));
+        assert_eq!(skew.judge(0, 10), Some(Verdict::AgreeAgain));
     }
 }

@@ -13,6 +13,7 @@ mod listeners;
 mod local_gateway;
 mod log_fields;
 mod metrics;
+mod orphans;
 mod readiness;
 mod router;
 mod settings;
@@ -55,6 +56,7 @@ async fn run() -> Result<()> {
     let Cli { command, serve: flags } = Cli::read()?;
     match command {
         Some(Command::Key(command)) => keys::run(command).await,
+        Some(Command::Orphan(command)) => orphans::run(command).await,
         Some(Command::Serve(flags)) => serve(*flags).await,
         None => serve(flags).await,
     }

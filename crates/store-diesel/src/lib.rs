@@ -19,6 +19,7 @@ mod gathered;
 mod look;
 mod migrate;
 mod nodes;
+mod orphans;
 mod pool;
 mod postgres;
 mod receipts;

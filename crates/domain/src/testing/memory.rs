@@ -25,6 +25,7 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) retirements: BTreeMap<SessionId, Retirement>,
     pub(super) nodes: BTreeMap<GatewayId, Node>,
+    pub(super) orphans: super::memory_orphans::Noted,
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
     pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,

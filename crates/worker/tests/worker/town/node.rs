@@ -104,7 +104,7 @@ impl NodeProcess {
                 })
                 .collect();
             match router.beat(&self.id, &self.incarnation(), &held).await.unwrap() {
-                Beat::Renewed { length, lost } => {
+                Beat::Renewed { length, lost, .. } => {
                     self.lease_ends = Some(self.now + millis(length));
                     for session in &lost {
                         self.gateway.release(session);
