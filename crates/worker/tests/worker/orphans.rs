@@ -83,7 +83,7 @@ async fn unlinked_orphan_leaves_nothing_on_its_node_and_its_end_in_the_events() 
         (ended.session.as_ref(), Some(&ended.organization)),
         (Some(&id), acme().organization.as_ref())
     );
-    assert_eq!(ended.payload, [("unlink".into(), "unlinked".into())]);
+    assert_eq!(ended.payload, [("unlink".into(), "confirmed".into())]);
 }
 
 #[tokio::test]
