@@ -7,6 +7,7 @@ mod cli;
 mod clock_skew;
 mod config;
 mod environment;
+mod groups;
 mod keys;
 mod lifecycle;
 mod listeners;

@@ -69,6 +69,7 @@ impl Router {
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
         let cursor_secret = database.secret("cursor", rand::random()).await?;
+        let group_secret = database.secret("group", rand::random()).await?;
         let (compared, clock) = (database.clone(), machine.clone());
         let found = Found {
             database,
@@ -78,6 +79,7 @@ impl Router {
             deadlines,
             rates: config.rates,
             cursor_secret,
+            group_secret,
             metrics,
             ending: ending.clone(),
         };

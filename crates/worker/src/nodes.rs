@@ -13,7 +13,9 @@ impl Worker {
     pub(crate) async fn watch_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         let orphans = self.ports.nodes.orphans().await?;
-        for node in self.ports.nodes.list().await? {
+        let nodes = self.ports.nodes.list().await?;
+        self.ports.leases.refresh(&nodes, self.deadlines.lease);
+        for node in nodes {
             let of_node = orphans.iter().filter(|orphan| orphan.gateway == node.id).count();
             count(&node, of_node, now, self.deadlines.silence());
             if node.lost_at.is_some() || node.is_live(now, self.deadlines.silence()) {

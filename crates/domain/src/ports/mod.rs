@@ -11,7 +11,7 @@ mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
 pub use changes::{Changes, Versions, Watch};
-pub use environment::{Bell, Environment};
+pub use environment::{Bell, Environment, GroupTags};
 pub use gateway::{Gateway, GatewayError};
 pub use orphans::OrphanStore;
 pub use store::{

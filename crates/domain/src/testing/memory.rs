@@ -12,7 +12,7 @@ use crate::{
     Retirement, Scope, Session, SessionId, Slot, Timestamp, Version,
     ports::{
         ApiKeyStore, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore, PortError, PortResult,
-        Registry, SessionPage, SessionStore, ShownKey, Written,
+        SessionPage, SessionStore, ShownKey, Written,
     },
 };
 
@@ -199,7 +199,10 @@ impl SessionStore for Memory {
 }
 
 /// The page of these sessions.
-fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> Vec<Session> {
+pub(super) fn cut<'a>(
+    sessions: impl Iterator<Item = &'a Session>,
+    page: &SessionPage,
+) -> Vec<Session> {
     let after = |s: &&Session| {
         let key = (s.created_at, &s.id);
         page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
@@ -207,20 +210,6 @@ fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> V
     let mut found: Vec<_> = sessions.filter(|s| page.filter.admits(s)).filter(after).collect();
     found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).map(read).collect()
-}
-
-#[async_trait]
-impl Registry for Memory {
-    async fn sessions(
-        &self,
-        organization: Option<&OrganizationId>,
-        page: &SessionPage,
-    ) -> PortResult<Vec<Session>> {
-        let state = self.state()?;
-        let wanted =
-            |s: &&Session| organization.is_none_or(|organization| s.organization == *organization);
-        Ok(cut(state.sessions.values().filter(wanted), page))
-    }
 }
 
 #[async_trait]
@@ -234,7 +223,10 @@ impl NodeStore for Memory {
             Some(known) => known.boot + 1,
             None => 1,
         };
-        state.nodes.insert(node.id.clone(), Node { boot, lost_at: None, ..node.clone() });
+        let same = state.nodes.get(&node.id).filter(|known| known.boot == boot);
+        let beat_at = same.map_or(node.beat_at, |known| known.beat_at);
+        let node = Node { boot, beat_at, lost_at: None, ..node.clone() };
+        state.nodes.insert(node.id.clone(), node);
         Ok(boot)
     }
 
@@ -243,13 +235,13 @@ impl NodeStore for Memory {
         id: &GatewayId,
         incarnation: &str,
         held: u32,
-        now: Timestamp,
+        since: Timestamp,
     ) -> PortResult<bool> {
         let mut state = self.state()?;
         let known = state.nodes.get_mut(id);
         let known = known.filter(|n| n.incarnation == incarnation && n.lost_at.is_none());
         let Some(node) = known else { return Ok(false) };
-        (node.held, node.beat_at) = (held, now);
+        (node.held, node.beat_at) = (held, node.beat_at.max(since));
         Ok(true)
     }
 

@@ -41,13 +41,13 @@ async fn orphan_is_told_once_and_listed_while_it_is_held() {
     let held = [domain::Held { session: id.clone(), epoch: 7 }];
     let mut told = Vec::new();
     for _ in 0..4 {
-        let beat = stage.world.nodes.beat(&node.id, &node.incarnation, &held).await.unwrap();
+        let beat = stage.world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
         let domain::Beat::Renewed { orphans, .. } = beat else { panic!("{beat:?}") };
         told.push(orphans.len());
     }
     assert_eq!(told, [0, 1, 0, 0]);
     assert_eq!(listed(&stage).await, [id]);
-    stage.world.nodes.beat(&node.id, &node.incarnation, &[]).await.unwrap();
+    stage.world.nodes.beat(&node.id, &node.incarnation, &[], None).await.unwrap();
     assert!(listed(&stage).await.is_empty());
 }
 
