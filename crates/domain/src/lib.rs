@@ -54,6 +54,7 @@ mod event;
 pub mod gateway;
 mod id;
 mod operators;
+mod orphan;
 mod pairing;
 pub mod ports;
 mod quota;
@@ -78,6 +79,7 @@ pub use gateway::{
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use operators::Operators;
+pub use orphan::{Orphan, Orphans};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
 pub use quota::Quota;
 pub use receipt::{Clerk, Receipt, Slot};

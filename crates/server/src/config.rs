@@ -14,6 +14,13 @@ use crate::{settings, settings::Settings, span};
 #[error("{0}")]
 pub(crate) struct Invalid(String);
 
+/// A variable cannot be taken.
+impl From<program_settings::Invalid> for Invalid {
+    fn from(error: program_settings::Invalid) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Login tokens cannot be verified as set.
 impl From<ConfigError> for Invalid {
     fn from(error: ConfigError) -> Self {
@@ -29,7 +36,7 @@ impl Invalid {
     }
 
     /// This setting is wrong for this reason.
-    fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
         Self(format!("the setting {name} is wrong: {reason}"))
     }
 }
@@ -164,7 +171,7 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
             return Err(Invalid::setting("jwks_allow_http", reason));
         }
     };
-    let source = |text: SecretString| {
+    let source = |settings::Document(text): settings::Document| {
         Source::parse(text.expose_secret(), plain_http).map_err(|e| Invalid::setting("jwks", e))
     };
     let mut claims = match settings.jwt_preset {
@@ -247,7 +254,7 @@ fn rate(
 ) -> Result<Option<NonZeroU32>, Invalid> {
     let count = match given {
         None => default,
-        Some(settings::Count(text)) => text.trim().parse().map_err(|_| {
+        Some(settings::Count(text)) => text.parse().map_err(|_| {
             let reason = format!("{text:?} is not a whole number; 0 is any number");
             Invalid::setting(name, reason)
         })?,

@@ -7,6 +7,7 @@
 mod api_keys;
 mod backlog;
 mod change;
+mod clock;
 mod column;
 mod commits;
 mod config;
@@ -18,6 +19,7 @@ mod gathered;
 mod look;
 mod migrate;
 mod nodes;
+mod orphans;
 mod pool;
 mod postgres;
 mod receipts;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{PortResult, ShownKey};
+use super::{OrphanStore, PortResult, ShownKey};
 use crate::{
     ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, Node, OrganizationId,
     Receipt, Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
@@ -197,7 +197,7 @@ pub trait Backlog: Send + Sync {
 
 /// The gateway nodes.
 #[async_trait]
-pub trait NodeStore: Send + Sync {
+pub trait NodeStore: OrphanStore {
     /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
     /// when its incarnation is new or was given up, else what it was. Answers the boot number.
     ///

@@ -16,7 +16,9 @@ mod keys;
 mod life;
 mod memory;
 mod memory_backlog;
+mod memory_orphans;
 mod memory_receipts;
+mod memory_registry;
 mod world;
 
 pub use environment::{TestBell, TestEnvironment};

@@ -8,6 +8,7 @@ mod gateway;
 mod home;
 mod keys;
 mod nodes;
+mod orphans;
 mod receipts;
 mod sessions;
 
@@ -27,6 +28,7 @@ pub use keys::{
     the_door_finds_good_keys_alone,
 };
 pub use nodes::a_node_enlists_beats_and_is_lost;
+pub use orphans::an_orphan_is_told_once_and_listed_while_it_is_held;
 pub use receipts::{
     a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
     a_receipt_stands_and_falls_with_its_change,
