@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Test(Test),
     /// What the API promises, tried from the outside.
     Contract(Contract),
+    /// One fault suite at its full size: minutes to an hour. `test` runs all of them small.
+    Soak(Soak),
     /// Whatever berth reads, with bytes that nobody would send; `cargo fuzz` is not needed.
     Fuzz(Fuzz),
     /// Whether the tests notice when something that matters is broken: breaks each in turn.
@@ -83,6 +85,8 @@ pub(crate) enum Part {
     Tidy,
     /// What the API promises, on both databases.
     Contract,
+    /// Every fault suite at its small size.
+    Faults,
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +118,50 @@ pub(crate) struct Contract {
 pub(crate) enum DatabaseKind {
     Sqlite,
     Postgres,
+}
+
+impl DatabaseKind {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// The suite.
+    #[arg(value_enum, value_name = "NAME")]
+    pub(crate) suite: FaultSuite,
+    /// Only on this database; may be repeated.
+    #[arg(long, value_enum)]
+    pub(crate) database: Vec<DatabaseKind>,
+    /// Repeats the random choices of a former run, which printed its seed.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// For `raced`: how many races on each database.
+    #[arg(long)]
+    pub(crate) trials: Option<usize>,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
+}
+
+/// A fault suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FaultSuite {
+    /// Deletes, stops and logouts while a phone links.
+    Raced,
+}
+
+impl FaultSuite {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Raced => "raced",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

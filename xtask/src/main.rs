@@ -11,7 +11,9 @@ mod client;
 mod commands;
 mod contract;
 mod demo;
+mod dice;
 mod exchange;
+mod faults;
 mod folder;
 mod fuzz;
 mod gates;
@@ -33,6 +35,7 @@ mod suite;
 mod tally;
 mod test;
 mod tidy;
+mod together;
 mod up;
 mod wait;
 mod workspace;
@@ -62,6 +65,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(&workspace, &demo).map(|()| ExitCode::SUCCESS),
         Command::Test(test) => Ok(test::run(&workspace, &test)),
         Command::Contract(contract) => contract::run(&workspace, &contract),
+        Command::Soak(soak) => faults::soak(&workspace, &soak),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::Mutants(mutants) => mutants::run(&workspace, &mutants),
         Command::Tidy(tidy) => tidy::run(&workspace, &tidy),

@@ -258,6 +258,14 @@ impl Stack {
         Ok(found)
     }
 
+    /// Returns the log lines, of berth and its gateway, that name this session; requests left out.
+    pub(crate) fn log_of(&self, session: &str) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let about = |line: &&str| line.contains(session) && !line.contains(" request method=");
+        text.lines().filter(about).collect::<Vec<_>>().join("\n")
+    }
+
     /// The end of berth's log, and of its gateway's in it.
     pub(crate) fn tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
