@@ -141,6 +141,9 @@ pub(crate) struct Soak {
     /// Repeats the random choices of a former run, which printed its seed.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// At the size that `test` runs.
+    #[arg(long)]
+    pub(crate) small: bool,
     /// For `raced`: how many races on each database.
     #[arg(long)]
     pub(crate) trials: Option<usize>,
@@ -153,6 +156,8 @@ pub(crate) struct Soak {
 pub(crate) enum FaultSuite {
     /// Deletes, stops and logouts while a phone links.
     Raced,
+    /// Every wire broken in each direction and in both.
+    Wires,
 }
 
 impl FaultSuite {
@@ -160,6 +165,7 @@ impl FaultSuite {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Raced => "raced",
+            Self::Wires => "wires",
         }
     }
 }

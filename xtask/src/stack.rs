@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -215,6 +216,18 @@ impl Stack {
         })
     }
 
+    /// The address of one of the listeners, by the name of its setting.
+    pub(crate) fn address(&self, setting: &str) -> Result<SocketAddr> {
+        let (_, value) = self
+            .settings
+            .iter()
+            .find(|(name, _)| *name == setting)
+            .with_context(|| format!("{setting} is not set"))?;
+        let value = value.strip_prefix("ws://").unwrap_or(value);
+        let value = value.split('/').next().unwrap_or_default();
+        value.parse().with_context(|| format!("{setting} holds no address"))
+    }
+
     /// berth's process; none while it does not run.
     pub(crate) fn berth_id(&self) -> Option<u32> {
         self.berth.as_ref().map(Process::id)
@@ -271,7 +284,10 @@ impl Stack {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         // Looking again and again is the tests' own doing.
-        let looks = |line: &&str| line.contains("\"session_view\" status=200");
+        let looks = |line: &&str| {
+            line.contains("\"session_view\" status=200")
+                || line.contains("\"session_identity\" status=200")
+        };
         let lines: Vec<_> = text.lines().filter(|line| !looks(line)).collect();
         let end = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("the end of {}:\n{end}", self.log.display())

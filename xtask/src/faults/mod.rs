@@ -3,8 +3,13 @@
 //! Each suite has two sizes (ADR 0034). `cargo xtask test` runs the small one of all; `cargo xtask
 //! soak NAME` runs the full one, at which the promises are stated.
 
+mod deadlines;
 mod deployment;
+mod fleet;
+mod proxy;
 mod raced;
+mod watch;
+mod wires;
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
@@ -56,6 +61,7 @@ type Run = fn(&Plan, &mut Tally) -> Result<String>;
 const fn run_of(suite: FaultSuite) -> Run {
     match suite {
         FaultSuite::Raced => raced::run,
+        FaultSuite::Wires => wires::run,
     }
 }
 
@@ -71,7 +77,7 @@ pub(crate) fn soak(workspace: &Workspace, asked: &Soak) -> Result<ExitCode> {
         let plan = Plan {
             programs: programs.clone(),
             logs: workspace.scratch("logs")?,
-            extent: Extent::Full,
+            extent: if asked.small { Extent::Small } else { Extent::Full },
             database: *database,
             seed,
             trials: asked.trials,
@@ -97,13 +103,11 @@ pub(crate) fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tall
     };
     println!("\nfault suites, seed {seed}");
     let (sqlite, postgres) = (plan(DatabaseKind::Sqlite)?, plan(DatabaseKind::Postgres)?);
-    let [one, other] = side_by_side([&sqlite, &postgres].map(|plan| {
-        move |tally: &mut Tally| {
-            run(FaultSuite::Raced, plan, tally);
-        }
-    }));
-    tally.merge(one);
-    tally.merge(other);
+    for suite in [FaultSuite::Raced, FaultSuite::Wires] {
+        let both = [&sqlite, &postgres];
+        let runs = both.map(|plan| move |tally: &mut Tally| drop(run(suite, plan, tally)));
+        side_by_side(runs).into_iter().for_each(|counted| tally.merge(counted));
+    }
     Ok(())
 }
 
