@@ -158,6 +158,10 @@ pub(crate) enum FaultSuite {
     Raced,
     /// Every wire broken in each direction and in both.
     Wires,
+    /// One organization takes what it can get while another works.
+    Greedy,
+    /// Clients without a credential hold what they can.
+    Strangers,
 }
 
 impl FaultSuite {
@@ -166,6 +170,8 @@ impl FaultSuite {
         match self {
             Self::Raced => "raced",
             Self::Wires => "wires",
+            Self::Greedy => "greedy",
+            Self::Strangers => "strangers",
         }
     }
 }

@@ -112,7 +112,18 @@ impl Stack {
     /// Starts berth over what it holds, and waits until it is ready.
     pub(crate) fn start_berth(&mut self) -> Result<()> {
         let mut command = self.command();
-        let mut berth = Process::spawn("berth", command.arg("serve"), Some(&self.log))?;
+        let log = self.log.clone();
+        self.start_berth_as(command.arg("serve"), Some(&log))
+    }
+
+    /// As [`start_berth`](Self::start_berth), by this command. Without a log, outputs are the command's
+    /// own affair.
+    pub(crate) fn start_berth_as(
+        &mut self,
+        command: &mut Command,
+        log: Option<&Path>,
+    ) -> Result<()> {
+        let mut berth = Process::spawn("berth", command, log)?;
         let ready = wait::until("berth is ready", READY, || {
             if let Err(ended) = berth.must_run() {
                 return Ok(Some(Err(ended)));

@@ -85,6 +85,13 @@ impl Fleet {
         Ok(self.stack.api.asked_by(Some(self.stack.key("wires", &["manage"])?)))
     }
 
+    /// Starts the router again by this command.
+    pub(super) fn restart_router(&mut self, command: &mut Command) -> Result<()> {
+        self.stack.stop_berth()?;
+        self.stack.start_berth_as(command, None)?;
+        self.until_registered()
+    }
+
     /// The router and the simulated WhatsApp.
     pub(super) fn stack(&self) -> &Stack {
         &self.stack

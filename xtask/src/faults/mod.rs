@@ -6,8 +6,12 @@
 mod deadlines;
 mod deployment;
 mod fleet;
+mod greedy;
+mod hostile;
+mod polite;
 mod proxy;
 mod raced;
+mod strangers;
 mod watch;
 mod wires;
 
@@ -62,6 +66,8 @@ const fn run_of(suite: FaultSuite) -> Run {
     match suite {
         FaultSuite::Raced => raced::run,
         FaultSuite::Wires => wires::run,
+        FaultSuite::Greedy => greedy::run,
+        FaultSuite::Strangers => strangers::run,
     }
 }
 

@@ -3,6 +3,8 @@
 //! While a wire is broken, what is shown becomes true within the deadline. Once it is mended, the
 //! session works again, linked as before, by one connection.
 
+mod refusing;
+
 use std::{fmt, thread};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -46,26 +48,26 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
     let of_a_node = cluster.is_none() || plan.extent.pick(false, true);
     let of_a_node = OF_A_NODE.iter().filter(|_| of_a_node);
     let wires: Vec<_> = of_a_node.chain(cluster.iter().map(|_| &Wire::RouterToDatabase)).collect();
-    let cases = wires.into_iter().flat_map(|wire| Case::all(*wire));
-    let outcomes: Vec<(String, Result<()>)> = thread::scope(|scope| {
-        let running: Vec<_> = cases
-            .map(|case| {
-                let cluster = cluster.as_ref();
-                (case, scope.spawn(move || case.run(plan, cluster)))
-            })
+    let cases: Vec<_> = wires.into_iter().flat_map(|wire| Case::all(*wire)).collect();
+    let outcomes = thread::scope(|scope| {
+        let cluster = cluster.as_ref();
+        let mut running: Vec<_> = cases
+            .into_iter()
+            .map(|case| (case.to_string(), scope.spawn(move || case.run(plan, cluster))))
             .collect();
-        let ended = running.into_iter().map(|(case, one)| {
-            let outcome = one.join().unwrap_or_else(|_| Err(anyhow!("it panicked")));
-            (format!("{}: {case}", plan.database.name()), outcome)
-        });
-        ended.collect()
+        let refusing = refusing::name(plan.database).to_owned();
+        running.push((refusing, scope.spawn(|| refusing::run(plan))));
+        let ended = running
+            .into_iter()
+            .map(|(name, one)| (name, one.join().unwrap_or_else(|_| Err(anyhow!("it panicked")))));
+        ended.collect::<Vec<_>>()
     });
     let count = outcomes.len();
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
     for (name, outcome) in outcomes {
-        tally.check(&name, || outcome);
+        tally.check(&format!("{}: {name}", plan.database.name()), || outcome);
     }
-    Ok(format!("{count} ways to break a wire, {failed} end wrong"))
+    Ok(format!("{count} faults of wires and database, {failed} end wrong"))
 }
 
 impl Case {
@@ -77,7 +79,7 @@ impl Case {
 
     fn run(self, plan: &Plan, cluster: Option<&Cluster>) -> Result<()> {
         let name = format!("wires-{}-{self}", plan.database.name());
-        let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_lowercase();
         let fleet = Fleet::start(plan, &name, cluster)?;
         self.break_and_mend(plan, &fleet).map_err(|error| anyhow!("{error:#}\n{}", fleet.tail()))
     }
