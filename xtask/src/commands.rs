@@ -275,6 +275,8 @@ pub(crate) enum Measure {
     Latency,
     /// Whether those who wait are in the way of those who ask.
     Waits,
+    /// What an organization is answered while another sends as much as it can, beside hyper alone.
+    Fairness,
     /// How many sessions are made and deleted, beside what the disk takes.
     Writes,
     /// Whether refusals can be told apart by their time; fails when they can.
@@ -293,6 +295,7 @@ impl Measure {
             Self::Get => "get",
             Self::Latency => "latency",
             Self::Waits => "waits",
+            Self::Fairness => "fairness",
             Self::Writes => "writes",
             Self::Isolation => "isolation",
             Self::Lists => "lists",

@@ -10,7 +10,9 @@ mod busy;
 mod chapter;
 mod crowd;
 mod duel;
+mod fairness;
 mod fleet;
+mod flood;
 mod forged;
 mod get;
 mod isolation;
@@ -63,13 +65,14 @@ struct Stand {
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 9] = [
+const ALL: [(Measure, Taken); 10] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
     (Measure::Get, get::measure),
     (Measure::Latency, latency::measure),
     (Measure::Waits, waits::measure),
+    (Measure::Fairness, fairness::measure),
     (Measure::Writes, writes::measure),
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),

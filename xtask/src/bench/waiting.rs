@@ -167,7 +167,8 @@ async fn wait_again(get: Load, qr: Vec<u8>, asking: Arc<AtomicUsize>) -> Result<
     }
 }
 
-async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
+/// Sends a request, and reads its answer to the last byte.
+pub(super) async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
     stream.write_all(request).await?;
     let (mut buffer, mut filled) = ([0; LONGEST], 0);
     while line::whole(&buffer[..filled])?.is_none_or(|end| filled < end) {

@@ -101,7 +101,9 @@ fn share_on(plan: &Plan, way: Way, stack: &Stack) -> Result<()> {
         (0..KEYS).map(|number| stack.named_key("greedy", &format!("k{number}"), &["manage"]));
     let greedy = Greedy { stack, keys: keys.collect::<Result<_>>()?, hostile: Hostile::new()? };
     let writer = greedy.take(plan, way).context("the greedy organization")?;
-    let heard = polite::ask(&polite, Duration::from_secs(plan.extent.pick(5, 60)), true)?;
+    // A node that is full of sessions which link has no place for one more, whoever they belong to.
+    let codes = way != Way::Writes;
+    let heard = polite::ask(&polite, Duration::from_secs(plan.extent.pick(5, 60)), codes)?;
     println!("          {}: {heard}", way.name());
     drop(greedy.hostile);
     if let Some(writer) = writer {
