@@ -264,6 +264,18 @@ impl Stack {
         self.folder.path().join("gateway")
     }
 
+    /// The size of the database's files in bytes, when it is SQLite in this stack's folder; else 0.
+    pub(crate) fn database_files(&self) -> Result<u64> {
+        let mut size = 0;
+        for entry in fs::read_dir(self.folder.path())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("berth.db") {
+                size += entry.metadata()?.len();
+            }
+        }
+        Ok(size)
+    }
+
     /// The files on the node's disk that name this session, in their names or anywhere in them.
     pub(crate) fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();

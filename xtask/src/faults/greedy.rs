@@ -36,6 +36,16 @@ const CALM: Duration = Duration::from_secs(20);
 /// Over how long the use of the processor is measured.
 const MEASURED: Duration = Duration::from_secs(2);
 
+/// What the database's files may hold afterwards, in bytes.
+const LARGEST: u64 = 1024 * 1024 * 1024;
+/// Quotas that are full within the seconds of the small extent.
+const SMALL_QUOTAS: [(&str, &str); 4] = [
+    ("BERTH_SESSION_QUOTA", "60"),
+    ("BERTH_API_KEY_QUOTA", "10"),
+    ("BERTH_IDEMPOTENCY_QUOTA", "16KiB"),
+    ("BERTH_METADATA_QUOTA", "200KiB"),
+];
+
 /// A way to take what others need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -85,11 +95,15 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
 }
 
 fn share(plan: &Plan, way: Way) -> Result<()> {
-    let settings = [
+    let mut settings = vec![
         ("BERTH_CREDENTIAL_RATE", "6000".to_owned()),
         ("BERTH_ORGANIZATION_RATE", "12000".to_owned()),
         ("BERTH_GATEWAY_CAPACITY", way.capacity(plan.extent).to_string()),
     ];
+    if way == Way::Writes {
+        let quotas = plan.extent.pick(&SMALL_QUOTAS[..], &[]);
+        settings.extend(quotas.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    }
     let deployment = Deployment::start(plan, "greedy", &settings)?;
     let outcome = share_on(plan, way, &deployment);
     outcome.map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))
@@ -107,8 +121,13 @@ fn share_on(plan: &Plan, way: Way, stack: &Stack) -> Result<()> {
     println!("          {}: {heard}", way.name());
     drop(greedy.hostile);
     if let Some(writer) = writer {
-        println!("          it was answered {}", writer.stop()?);
+        let answers = writer.stop()?;
+        println!("          the greedy organization was answered {answers}");
         must_come_to_rest(stack)?;
+        // The default quotas are too large to be filled within a minute at the default rates.
+        let met = answers.met_every_quota() || plan.extent == Extent::Full;
+        ensure!(met, "not every quota was said to be full: {answers}");
+        must_be_bounded(stack)?;
     }
     heard.must_be_served()
 }
@@ -142,7 +161,7 @@ impl Greedy<'_> {
             }
             Way::Turns => drop(self.begin(plan.extent.pick(TURNS * 2, TURNS * 6))?),
             Way::Places => self.fill_and_stop(way.capacity(plan.extent))?,
-            Way::Writes => return Writer::start(self.clients()).map(Some),
+            Way::Writes => return Ok(Some(Writer::start(&self.clients()))),
         }
         Ok(None)
     }
@@ -182,6 +201,13 @@ impl Greedy<'_> {
         }
         Ok(())
     }
+}
+
+/// What an organization wrote takes no more than its quotas allow, and the events that tell of it.
+fn must_be_bounded(stack: &Stack) -> Result<()> {
+    let size = stack.database_files()?;
+    ensure!(size < LARGEST, "the database's files hold {} MiB", size / 1024 / 1024);
+    Ok(())
 }
 
 /// Waits until `berth` uses little of the processor: what cannot be done now is not tried without end.

@@ -166,7 +166,7 @@ async fn read_nothing(address: SocketAddr, wish: Wish) -> Result<()> {
 
 async fn be_silent(address: SocketAddr) -> Result<()> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.read(&mut [0]).await?;
+    stream.read_u8().await?;
     Ok(())
 }
 

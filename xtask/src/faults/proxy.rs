@@ -151,13 +151,12 @@ fn pump(wire: &Wire, carried: &Carried, direction: Direction, from: &TcpStream, 
         let read = if over { Ok(None) } else { read(from.read(&mut buffer)) };
         let flow = wire.flow(direction);
         match (flow, read) {
-            (_, Err(_)) | (Flow::Cut, Ok(Some(0))) => return,
+            (_, Err(_)) | (Flow::Cut | Flow::Pass, Ok(Some(0))) => return,
             (Flow::Cut, Ok(_)) => {
                 let _ = to.shutdown(Shutdown::Write);
             }
             (Flow::Swallow, Ok(Some(0))) => over = true,
             (Flow::Swallow, Ok(Some(_))) => carried.torn.store(true, Ordering::SeqCst),
-            (Flow::Pass, Ok(Some(0))) => return,
             (Flow::Pass, Ok(_)) if over => return,
             (Flow::Pass, Ok(_)) if carried.torn.load(Ordering::SeqCst) => {
                 let _ = from.shutdown(Shutdown::Both);

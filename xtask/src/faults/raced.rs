@@ -52,7 +52,7 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
         must_be_none(&findings.contradicted)
     });
     tally.check(&format!("{name}: the races are won by either side"), || {
-        ensure!(findings.both_sides_win(&ran), "{}", findings.counts(&ran));
+        ensure!(both_sides_win(&ran), "{}", findings.counts(&ran));
         Ok(())
     });
     Ok(findings.counts(&ran))
@@ -79,11 +79,6 @@ impl Findings {
         findings
     }
 
-    /// A suite whose actions always come too early or always too late would pass whatever berth does.
-    fn both_sides_win(&self, ran: &[Ran]) -> bool {
-        [true, false].into_iter().all(|linked| ran.iter().any(|one| one.linked() == linked))
-    }
-
     fn counts(&self, ran: &[Ran]) -> String {
         let mut actions = BTreeMap::<Action, usize>::new();
         for one in ran {
@@ -105,4 +100,9 @@ fn must_be_none(findings: &[String]) -> Result<()> {
     let shown = &findings[..findings.len().min(SHOWN)];
     ensure!(findings.is_empty(), "{} races; some:\n{}", findings.len(), shown.join("\n"));
     Ok(())
+}
+
+/// A suite whose actions always come too early or always too late would pass whatever berth does.
+fn both_sides_win(ran: &[Ran]) -> bool {
+    [true, false].into_iter().all(|linked| ran.iter().any(|one| one.linked() == linked))
 }

@@ -61,7 +61,7 @@ impl Way {
             }
             Self::BigAnswers => {
                 let script = Wish::unread("/docs/swagger-ui.js");
-                hostile.hold_streams(address, 40, 64, &[script.clone()]);
+                hostile.hold_streams(address, 40, 64, std::slice::from_ref(&script));
                 hostile.read_nothing(address, 40, &script);
             }
             Self::Silence => hostile.be_silent(address, 4_000),

@@ -1,7 +1,7 @@
 //! An organization that writes as much as it is let: sessions, keys, recorded answers, metadata.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{
         Arc,
@@ -14,7 +14,9 @@ use std::{
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
-use crate::{client::Api, folder::random_hex, sessions::SESSIONS};
+use crate::{client::Api, exchange::Reply, folder::random_hex, sessions::SESSIONS};
+
+const API_KEYS: &str = "/api/v1/api-keys";
 
 /// So many threads write.
 const THREADS: usize = 8;
@@ -23,6 +25,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// The most that a session's metadata may hold.
 const METADATA: (usize, usize) = (20, 500);
 
+/// What an organization can fill, as the API names it.
+pub(super) const QUOTAS: [&str; 4] = ["api_keys", "idempotency_records", "metadata", "sessions"];
+
 /// The threads, until they are told to stop.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -30,21 +35,35 @@ pub(super) struct Writer {
     threads: Vec<JoinHandle<Answers>>,
 }
 
-/// How often each status was answered; 0 is no answer.
+/// What was answered.
 #[derive(Debug, Default)]
-pub(super) struct Answers(BTreeMap<u16, usize>);
+pub(super) struct Answers {
+    /// How often each status; 0 is no answer.
+    statuses: BTreeMap<u16, usize>,
+    /// The quotas that were said to be full.
+    full: BTreeSet<String>,
+}
+
+/// One kind of write.
+#[derive(Clone, Debug)]
+struct Kind {
+    path: &'static str,
+    body: String,
+    /// Whether its answer is to be recorded.
+    recorded: bool,
+}
 
 impl Writer {
     /// Begins to write as these clients.
-    pub(super) fn start(clients: Vec<Api>) -> Result<Self> {
+    pub(super) fn start(clients: &[Api]) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let bodies = [session(), key()].map(|body| body.to_string());
+        let kinds = Kind::all();
         let threads = (0..THREADS).map(|which| {
             let (over, api) = (Arc::clone(&over), clients[which % clients.len()].clone());
-            let bodies = bodies.clone();
-            thread::spawn(move || write(&api, &bodies, &over))
+            let kinds = kinds.clone();
+            thread::spawn(move || write(&api, &kinds, which, &over))
         });
-        Ok(Self { threads: threads.collect(), over })
+        Self { threads: threads.collect(), over }
     }
 
     /// Stops writing, and tells what was answered.
@@ -52,49 +71,76 @@ impl Writer {
         self.over.store(true, Ordering::Relaxed);
         let mut all = Answers::default();
         for one in self.threads {
-            let Answers(counts) = one.join().map_err(|_| anyhow!("a writer panicked"))?;
-            for (status, count) in counts {
-                *all.0.entry(status).or_default() += count;
+            let answers = one.join().map_err(|_| anyhow!("a writer panicked"))?;
+            for (status, count) in answers.statuses {
+                *all.statuses.entry(status).or_default() += count;
             }
+            all.full.extend(answers.full);
         }
         Ok(all)
     }
 }
 
-fn write(api: &Api, [session, key]: &[String; 2], over: &AtomicBool) -> Answers {
+impl Kind {
+    fn all() -> [Self; 4] {
+        let (names, length) = METADATA;
+        let metadata: BTreeMap<_, _> =
+            (0..names).map(|name| (format!("name-{name}"), "x".repeat(length))).collect();
+        // Each is to be placed at once.
+        let large = json!({ "label": "greedy", "start": true, "metadata": metadata });
+        let small = json!({ "label": "greedy", "start": true });
+        let key = json!({ "name": "greedy", "capabilities": ["manage"] });
+        let of = |path, body: &Value, recorded| Self { path, body: body.to_string(), recorded };
+        [
+            of(SESSIONS, &large, false),
+            of(SESSIONS, &small, false),
+            of(SESSIONS, &small, true),
+            of(API_KEYS, &key, false),
+        ]
+    }
+
+    fn send(&self, api: &Api) -> Result<Reply> {
+        let once = random_hex(16)?;
+        let headers = [("Idempotency-Key", once.as_str())];
+        let headers = if self.recorded { &headers[..] } else { &[] };
+        api.send("POST", self.path, headers, Some(self.body.as_bytes()))
+    }
+}
+
+fn write(api: &Api, kinds: &[Kind], first: usize, over: &AtomicBool) -> Answers {
     let mut answers = Answers::default();
-    for turn in 0_usize.. {
+    for turn in first.. {
         if over.load(Ordering::Relaxed) {
             break;
         }
-        let (path, body) =
-            if turn % 10 == 9 { ("/api/v1/api-keys", key) } else { (SESSIONS, session) };
-        let once = random_hex(16).unwrap_or_default();
-        let headers = [("Idempotency-Key", once.as_str())];
-        let reply = api.send("POST", path, &headers, Some(body.as_bytes()));
-        let status = reply.map_or(0, |reply| reply.status);
-        *answers.0.entry(status).or_default() += 1;
-        if status != 201 {
+        let reply = kinds[turn % kinds.len()].send(api).ok();
+        let status = reply.as_ref().map_or(0, |reply| reply.status);
+        *answers.statuses.entry(status).or_default() += 1;
+        let full = reply.and_then(|reply| full_quota(&reply));
+        if status != 201 && full.is_none() {
             thread::sleep(AGAIN);
         }
+        answers.full.extend(full);
     }
     answers
 }
 
-/// A session as large as one can be, which is to be placed at once.
-fn session() -> Value {
-    let (names, length) = METADATA;
-    let metadata: BTreeMap<_, _> =
-        (0..names).map(|name| (format!("name-{name}"), "x".repeat(length))).collect();
-    json!({ "label": "greedy", "start": true, "metadata": metadata })
+/// The quota that an answer says is full, with its limit and what is used of it.
+fn full_quota(reply: &Reply) -> Option<String> {
+    let details = &reply.json()["error"]["details"];
+    let told = reply.status == 409 && details["limit"].is_u64() && details["used"].is_u64();
+    details["quota"].as_str().filter(|_| told).map(str::to_owned)
 }
 
-fn key() -> Value {
-    json!({ "name": "greedy", "capabilities": ["manage"] })
+impl Answers {
+    /// Whether each quota was met.
+    pub(super) fn met_every_quota(&self) -> bool {
+        QUOTAS.iter().all(|quota| self.full.contains(*quota))
+    }
 }
 
 impl fmt::Display for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        write!(f, "{:?}, full: {:?}", self.statuses, self.full)
     }
 }

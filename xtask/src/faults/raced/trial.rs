@@ -69,7 +69,7 @@ impl Trial {
         Self {
             number,
             action: ACTIONS[number % ACTIONS.len()],
-            phones: if number % SECOND_SCAN == 0 { 2 } else { 1 },
+            phones: if number.is_multiple_of(SECOND_SCAN) { 2 } else { 1 },
             delay: Duration::from_micros(dice.below(LATEST[number / 2 % 2] * 1_000)),
         }
     }

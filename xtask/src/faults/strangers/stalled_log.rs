@@ -15,9 +15,7 @@ use crate::{
     together::gather,
 };
 
-/// So many requests write more lines than a pipe and any queue of lines hold.
-const REQUESTS: usize = 12_000;
-/// So many clients make them.
+/// So many clients ask.
 const CLIENTS: usize = 8;
 /// No answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,15 +28,17 @@ pub(super) fn run(plan: &Plan) -> Result<()> {
     let mut command = deployment.command();
     command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped());
     deployment.start_berth_as(&mut command, None)?;
-    fill(&api.patient_for(PATIENCE))?;
+    // Each writes a line: more than a pipe and any queue of lines hold.
+    let requests = plan.extent.pick(6_000, 12_000);
+    fill(&api.patient_for(PATIENCE), requests)?;
     let heard = polite::ask(&api, PATIENCE, false)?;
     heard.must_be_answered_within(super::PROMPT)?;
     must_stop(&mut deployment)
 }
 
-fn fill(api: &Api) -> Result<()> {
+fn fill(api: &Api, requests: usize) -> Result<()> {
     gather(CLIENTS, |_| {
-        for _ in 0..REQUESTS / CLIENTS {
+        for _ in 0..requests / CLIENTS {
             api.get(SESSIONS)?.expect(200)?;
         }
         Ok(vec![()])
