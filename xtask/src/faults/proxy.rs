@@ -51,15 +51,6 @@ struct Wire {
     stopped: AtomicBool,
 }
 
-/// What the two directions of one connection have to know of each other.
-#[derive(Debug, Default)]
-struct Carried {
-    /// Bytes were lost, so the stream cannot go on after the wire is mended.
-    torn: AtomicBool,
-    /// How many directions have ended.
-    ended: AtomicUsize,
-}
-
 impl Proxy {
     /// Listens on loopback and carries every connection to this target.
     pub(super) fn to(target: SocketAddr) -> Result<Self> {
@@ -123,7 +114,7 @@ impl Wire {
 }
 
 fn carry(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> Result<()> {
-    let carried = Arc::new(Carried::default());
+    let ended = Arc::new(AtomicBool::new(false));
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(GLANCE))?;
@@ -131,11 +122,11 @@ fn carry(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> Result<()> {
     let ends = [(client.try_clone()?, server.try_clone()?), (server, client)];
     wire.open.fetch_add(1, Ordering::SeqCst);
     for (direction, (from, to)) in [Direction::There, Direction::Back].into_iter().zip(ends) {
-        let (wire, carried) = (Arc::clone(wire), Arc::clone(&carried));
+        let (wire, ended) = (Arc::clone(wire), Arc::clone(&ended));
         thread::spawn(move || {
-            pump(&wire, &carried, direction, &from, &to);
+            pump(&wire, direction, &from, &to);
             let _ = to.shutdown(Shutdown::Write);
-            if carried.ended.fetch_add(1, Ordering::SeqCst) == 0 {
+            if !ended.swap(true, Ordering::SeqCst) {
                 wire.open.fetch_sub(1, Ordering::SeqCst);
             }
         });
@@ -144,9 +135,11 @@ fn carry(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> Result<()> {
 }
 
 /// Carries one direction of a connection to its end.
-fn pump(wire: &Wire, carried: &Carried, direction: Direction, from: &TcpStream, to: &TcpStream) {
+fn pump(wire: &Wire, direction: Direction, from: &TcpStream, to: &TcpStream) {
     let (mut from, mut to) = (from, to);
-    let (mut buffer, mut over) = (vec![0; 64 * 1024], false);
+    let mut buffer = vec![0; 64 * 1024];
+    // The sender has ended; bytes were lost, after which the stream cannot go on.
+    let (mut over, mut torn) = (false, false);
     while !wire.stopped.load(Ordering::SeqCst) {
         let read = if over { Ok(None) } else { read(from.read(&mut buffer)) };
         let flow = wire.flow(direction);
@@ -156,9 +149,9 @@ fn pump(wire: &Wire, carried: &Carried, direction: Direction, from: &TcpStream, 
                 let _ = to.shutdown(Shutdown::Write);
             }
             (Flow::Swallow, Ok(Some(0))) => over = true,
-            (Flow::Swallow, Ok(Some(_))) => carried.torn.store(true, Ordering::SeqCst),
+            (Flow::Swallow, Ok(Some(_))) => torn = true,
             (Flow::Pass, Ok(_)) if over => return,
-            (Flow::Pass, Ok(_)) if carried.torn.load(Ordering::SeqCst) => {
+            (Flow::Pass, Ok(_)) if torn => {
                 let _ = from.shutdown(Shutdown::Both);
                 let _ = to.shutdown(Shutdown::Both);
                 return;
