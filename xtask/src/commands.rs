@@ -144,7 +144,7 @@ pub(crate) struct Soak {
     /// At the size that `test` runs.
     #[arg(long)]
     pub(crate) small: bool,
-    /// For `raced`: how many races on each database.
+    /// How many races or kills on each database.
     #[arg(long)]
     pub(crate) trials: Option<usize>,
     #[command(flatten)]
@@ -162,6 +162,8 @@ pub(crate) enum FaultSuite {
     Greedy,
     /// Clients without a credential hold what they can.
     Strangers,
+    /// `kill -9` at random moments; the contract has chosen ones.
+    Storms,
 }
 
 impl FaultSuite {
@@ -172,6 +174,7 @@ impl FaultSuite {
             Self::Wires => "wires",
             Self::Greedy => "greedy",
             Self::Strangers => "strangers",
+            Self::Storms => "storms",
         }
     }
 }

@@ -21,20 +21,17 @@ impl Deadlines {
             Self { truth: seconds(60), recovery: seconds(60) },
         )
     }
+
+    /// The same where the WhatsApp engine has to notice that a network is silent, which it does within
+    /// some 40 s by a keep-alive that no setting shortens.
+    pub(super) fn by_the_engine() -> Self {
+        Self::of(Extent::Full)
+    }
 }
 
-/// The router's settings; a full extent keeps the defaults.
-pub(super) fn of_router(extent: Extent) -> Vec<(&'static str, String)> {
+/// The router's settings; its nodes are told of them. A full extent keeps the defaults.
+pub(super) fn settings(extent: Extent) -> Vec<(&'static str, String)> {
     let short = [("BERTH_LEASE", "4s"), ("BERTH_HEARTBEAT", "1s")];
-    chosen(extent, &short)
-}
-
-/// The settings of a node; a full extent keeps the defaults.
-pub(super) fn of_node(extent: Extent) -> Vec<(&'static str, String)> {
-    chosen(extent, &[("BERTH_PROBE_INTERVAL", "1s")])
-}
-
-fn chosen(extent: Extent, short: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
-    let short = short.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let short = short.map(|(name, value)| (name, value.to_owned())).to_vec();
     extent.pick(short, Vec::new())
 }

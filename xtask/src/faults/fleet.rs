@@ -46,7 +46,7 @@ impl Fleet {
             }
             None => (None, None),
         };
-        let mut settings = deadlines::of_router(plan.extent);
+        let mut settings = deadlines::settings(plan.extent);
         settings.push(("BERTH_NODE_TOKENS", format!("{NODE}={token}")));
         let stack = Stack::start(&plan.programs, name, &plan.logs, url, &settings)?;
         let listen = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
@@ -61,8 +61,7 @@ impl Fleet {
             .args(["--whatsapp-url", &format!("ws://{}/ws/chat", whatsapp.address())])
             .arg("--data")
             .arg(stack.node_disk())
-            .env("BERTH_NODE_TOKEN", token)
-            .envs(deadlines::of_node(plan.extent));
+            .env("BERTH_NODE_TOKEN", token);
         let log = plan.logs.join(format!("{name}-node.log"));
         std::fs::write(&log, "")?;
         let node = Process::spawn("berth-gateway", &mut command, Some(&log))?;

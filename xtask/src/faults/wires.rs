@@ -85,7 +85,10 @@ impl Case {
     }
 
     fn break_and_mend(self, plan: &Plan, fleet: &Fleet) -> Result<()> {
-        let deadlines = Deadlines::of(plan.extent);
+        let deadlines = match (self.wire, self.flow) {
+            (Wire::NodeToWhatsApp, Flow::Swallow) => Deadlines::by_the_engine(),
+            _ => Deadlines::of(plan.extent),
+        };
         let api = fleet.client()?;
         let watched = Watched::link(fleet.stack(), Owned::create(&api, "watched")?)?;
         let wire = fleet.wire(self.wire)?;
