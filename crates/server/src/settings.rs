@@ -61,6 +61,12 @@ table!(
         /// For operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
         #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "ADDRESS")]
         ops_listen: String,
+        /// How long a connection stays open without a request; longer than the proxy in front keeps its own [default: 130s]
+        #[arg(long, env = "BERTH_KEEP_ALIVE", value_name = "TIME")]
+        keep_alive: String,
+        /// Proxies in front, as 10.0.0.0/8,192.0.2.7: their connections are not counted by address [default: none]
+        #[arg(long, env = "BERTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
+        trusted_proxies: String,
     }
 );
 

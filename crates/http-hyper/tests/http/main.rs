@@ -30,4 +30,6 @@ mod patches;
 mod rates;
 mod reading_back;
 mod sessions;
+mod shares;
+mod strangers;
 mod walk;
