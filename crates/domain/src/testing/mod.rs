@@ -16,6 +16,8 @@ mod keys;
 mod life;
 mod memory;
 mod memory_backlog;
+mod memory_keys;
+mod memory_quotas;
 mod memory_receipts;
 mod world;
 

@@ -85,7 +85,6 @@ pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
     session.wanted.pairing =
         Some(PairingWanted { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
     session.wanted.unlink = Some(Unlink { since: now, deadline: now });
-    session.wanted.pairings = vec![now, now.plus(std::time::Duration::from_secs(1))];
     (session.wanted.restarts, session.wanted.epoch) = (5, 6);
     let seen = &mut session.seen;
     seen.status = Status::ScanQrCode;
