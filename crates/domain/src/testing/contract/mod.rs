@@ -7,7 +7,9 @@ mod backlog;
 mod gateway;
 mod home;
 mod keys;
+mod linking;
 mod nodes;
+mod quotas;
 mod receipts;
 mod sessions;
 
@@ -24,9 +26,14 @@ pub use home::nothing_is_written_into_another_organization;
 pub use keys::{
     a_key_belongs_to_its_organization, a_list_of_keys_walks_every_key_once,
     events_are_read_in_order_and_in_scope, events_are_shown_newest_first_and_in_scope,
-    the_door_finds_good_keys_alone,
+    sessions_are_told_apart_by_scope_all_at_once, the_door_finds_good_keys_alone,
 };
+pub use linking::{attempt, attempts_at_linking_are_counted};
 pub use nodes::a_node_enlists_beats_and_is_lost;
+pub use quotas::{
+    api_keys_fill_their_quota, metadata_fills_its_quota, receipts_fill_their_quota,
+    sessions_fill_their_quota, small_quotas,
+};
 pub use receipts::{
     a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
     a_receipt_stands_and_falls_with_its_change,
