@@ -68,9 +68,7 @@ pub mod testing;
 mod time;
 
 pub use access::{Scope, found};
-pub use api_key::{
-    ApiKey, ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey,
-};
+pub use api_key::{ApiKey, ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey};
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use deadlines::{Deadlines, back_off};

@@ -123,12 +123,10 @@ fn of_domain(error: &Error) -> Wording {
             let wording = Wording::new(Status::CONFLICT, "conflict");
             Wording { retry_after: *retry_after, ..wording }
         }
-        Error::Full(StockFull { stock, limit, used }) => {
-            Wording::new(Status::CONFLICT, "conflict")
-                .detail("quota", json!(stock.as_str()))
-                .detail("limit", json!(limit))
-                .detail("used", json!(used))
-        }
+        Error::Full(StockFull { stock, limit, used }) => Wording::new(Status::CONFLICT, "conflict")
+            .detail("quota", json!(stock.as_str()))
+            .detail("limit", json!(limit))
+            .detail("used", json!(used)),
         Error::PreconditionFailed => {
             Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }

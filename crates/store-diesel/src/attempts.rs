@@ -2,10 +2,7 @@
 //! long as they count, also when their session is gone.
 
 use diesel::prelude::*;
-use domain::{
-    LinkAttempt, Phone, Quota, Scope, Timestamp,
-    ports::Refusal,
-};
+use domain::{LinkAttempt, Phone, Quota, Scope, Timestamp, ports::Refusal};
 use sha2::{Digest, Sha256};
 
 use crate::{StoreError, column::counted, schema::link_attempts};

@@ -94,9 +94,11 @@ impl Change {
         }
     }
 
-    /// Whether it is written together with others. What remains of sessions is changed rarely.
+    /// Whether it is written together with others. What remains of sessions is changed rarely; and an event
+    /// that tells of no session could not be told to belong to this change.
     pub(crate) fn is_gathered(&self) -> bool {
         !matches!(self.deed, Deed::Postpone(..) | Deed::Finish(_))
+            && self.events.iter().all(|event| event.tells_of(self.session()))
     }
 
     /// What remains of the session.

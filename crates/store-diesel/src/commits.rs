@@ -41,12 +41,12 @@ pub(crate) struct Commits {
 
 /// A change, and who is to be told whether it was made.
 struct Ask {
-    change: Asked,
+    change: Write,
     tell: oneshot::Sender<Result<bool, StoreError>>,
 }
 
 /// What is asked for.
-enum Asked {
+enum Write {
     /// A session that is to be.
     New(NewSession),
     /// A change of one that may be there.
@@ -70,7 +70,7 @@ impl NewSession {
     }
 }
 
-impl Asked {
+impl Write {
     /// The session whose row it changes.
     fn session(&self) -> &str {
         match self {
@@ -106,16 +106,16 @@ impl Commits {
             let task = tokio::spawn(alone.in_current_span());
             return task.await.unwrap_or_else(|panic| Err(StoreError::Died(panic)));
         }
-        self.ask(Asked::Change(change)).await
+        self.ask(Write::Change(change)).await
     }
 
     /// Makes a session, together with what others change if there is anything. `false` when it was not made:
     /// there is no room, nobody knows whether there is, or it has to be made by itself.
     pub(crate) async fn insert(&self, new: NewSession) -> Result<bool, StoreError> {
-        self.ask(Asked::New(new)).await
+        self.ask(Write::New(new)).await
     }
 
-    async fn ask(&self, change: Asked) -> Result<bool, StoreError> {
+    async fn ask(&self, change: Write) -> Result<bool, StoreError> {
         let (tell, told) = oneshot::channel();
         self.desk.leave(Ask { change, tell }, || {
             let lines = self.lines.clone();
@@ -138,7 +138,7 @@ impl Lines {
 
     async fn carry_out_those(&self, asks: Vec<Ask>) {
         let done = match asks.as_slice() {
-            [Ask { change: Asked::Change(_), .. }] => None,
+            [Ask { change: Write::Change(_), .. }] => None,
             _ => self.in_time(self.together(&asks)).await.transpose(),
         };
         match done {
@@ -157,8 +157,8 @@ impl Lines {
             None => {
                 let each = asks.into_iter().map(async |ask| {
                     let result = match &ask.change {
-                        Asked::New(_) => Ok(false),
-                        Asked::Change(change) => self.alone(change).await,
+                        Write::New(_) => Ok(false),
+                        Write::Change(change) => self.alone(change).await,
                     };
                     ask.answer(result);
                 });
@@ -173,8 +173,8 @@ impl Lines {
         let mut several = Together::default();
         for Ask { change, .. } in asks {
             let change = match change {
-                Asked::Change(change) => change,
-                Asked::New(NewSession { row, events, needs }) => {
+                Write::Change(change) => change,
+                Write::New(NewSession { row, events, needs }) => {
                     several.insert(row, needs);
                     several.tell(events);
                     continue;

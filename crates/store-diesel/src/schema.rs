@@ -106,7 +106,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    link_attempts (organization, session, epoch) {
+    link_attempts (organization, session, at, epoch) {
         organization -> Text,
         session -> Text,
         epoch -> BigInt,

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, Guard, LinkAttempt, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
+    Event, Guard, LinkAttempt, OrganizationId, Receipt, Retirement, Scope, Session, SessionId,
+    Version,
     ports::{PortResult, Registry, SessionPage, SessionStore, Written},
 };
 
@@ -136,7 +137,9 @@ impl Database {
     ) -> PortResult<Written> {
         let limits = self.limits(scope);
         let row = || SessionRow::new(session).map(Box::new);
-        if let (Pools::Postgres(pool), None, None) = (&self.pools, receipt, attempt) {
+        let its_own = events.iter().all(|event| event.session.as_ref() == Some(&session.id));
+        if let (Pools::Postgres(pool), None, None, true) = (&self.pools, receipt, attempt, its_own)
+        {
             let new = NewSession::new(*row()?, EventRow::all(events)?, &limits);
             if self.in_time(pool.commits.insert(new)).await? {
                 return Ok(Written::Done);

@@ -58,13 +58,25 @@ impl Growth {
     }
 }
 
-/// How much a new session takes of its organization's stock, and how much there may be.
+/// How much a change of a session adds to its organization's stock, and how much there may be.
 #[derive(Serialize)]
 pub(crate) struct Need {
     organization: String,
     stock: &'static str,
     grows: i64,
     most: i64,
+}
+
+impl Need {
+    /// Nothing but the counts that sessions are part of, which are about to change.
+    pub(crate) fn counts(organization: &str) -> [Self; 2] {
+        [Stock::Metadata, Stock::Sessions].map(|stock| Self {
+            organization: organization.to_owned(),
+            stock: stock.as_str(),
+            grows: 0,
+            most: i64::MAX,
+        })
+    }
 }
 
 /// Undoes the transaction that the connection is in, by an error, when what it added does not fit.

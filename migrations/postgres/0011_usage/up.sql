@@ -16,7 +16,7 @@ CREATE TABLE link_attempts (
     epoch bigint NOT NULL,
     phone bytea,
     at bigint NOT NULL,
-    PRIMARY KEY (organization, session, epoch)
+    PRIMARY KEY (organization, session, at, epoch)
 );
 
 CREATE INDEX link_attempts_by_organization ON link_attempts (organization, at);

@@ -15,7 +15,7 @@ CREATE TABLE link_attempts (
     epoch integer NOT NULL,
     phone blob,
     at integer NOT NULL,
-    PRIMARY KEY (organization, session, epoch)
+    PRIMARY KEY (organization, session, at, epoch)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX link_attempts_by_organization ON link_attempts (organization, at);

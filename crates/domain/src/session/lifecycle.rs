@@ -17,7 +17,8 @@ use super::{
     Change, Desired, ReasonCode, Seen, Session, SettingsPatch, Status, StatusReason, Unlink,
 };
 use crate::{
-    Actor, Deadlines, Error, EventName, LinkAttempt, News, PairingWanted, Phone, Result, Retirement, Timestamp,
+    Actor, Deadlines, Error, EventName, LinkAttempt, News, PairingWanted, Phone, Result,
+    Retirement, Timestamp,
 };
 
 impl Session {

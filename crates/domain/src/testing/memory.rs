@@ -229,15 +229,11 @@ impl SessionStore for Memory {
         attempt: &LinkAttempt,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        match expected {
-            Some(expected) => {
-                state.update(scope, session, expected, events, receipt, Some(attempt))
-            }
-            None => {
-                at_home(scope, &session.organization, events)?;
-                state.insert(scope, session, events, receipt, Some(attempt))
-            }
+        if let Some(expected) = expected {
+            return state.update(scope, session, expected, events, receipt, Some(attempt));
         }
+        at_home(scope, &session.organization, events)?;
+        state.insert(scope, session, events, receipt, Some(attempt))
     }
 
     async fn retire(

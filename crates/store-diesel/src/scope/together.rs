@@ -38,6 +38,7 @@ const EVENT: &str =
 pub(crate) struct Together<'a> {
     inserts: Vec<&'a SessionRow>,
     needs: Vec<&'a Need>,
+    counts: Vec<Need>,
     updates: Vec<Asked<'a>>,
     deletions: Vec<Asked<'a>>,
     retirements: Vec<&'a RetirementRow>,
@@ -61,6 +62,7 @@ impl<'a> Together<'a> {
     pub(crate) fn insert(&mut self, row: &'a SessionRow, needs: &'a [Need]) {
         self.inserts.push(row);
         self.needs.extend(needs);
+        self.counts.extend(Need::counts(row.organization()));
     }
 
     /// As [`session_still_with`](super::counts::session_still_with).
@@ -84,6 +86,7 @@ impl<'a> Together<'a> {
         rest: Option<&'a RetirementRow>,
     ) {
         self.deletions.push(Asked::new(owned, version));
+        self.counts.extend(Need::counts(&owned.organization));
         self.retirements.extend(rest);
     }
 
@@ -103,7 +106,10 @@ impl<'a> Together<'a> {
     pub(super) fn statement(&self) -> Result<Statement, StoreError> {
         Ok(Statement {
             inserts: written("sessions", &self.inserts)?,
-            needs: written("usage", &self.needs)?,
+            needs: written(
+                "usage",
+                &self.needs.iter().copied().chain(&self.counts).collect::<Vec<_>>(),
+            )?,
             updates: written("sessions", &self.updates)?,
             deletions: written("sessions", &self.deletions)?,
             retirements: written("retirements", &self.retirements)?,
@@ -146,14 +152,15 @@ impl QueryFragment<Pg> for Statement {
             FROM json_to_recordset(",
         );
         out.push_bind_param::<Text, _>(&self.needs)?;
-        // Locked, so that of two statements for the last place the second sees what the first has taken.
-        // An organization that never had anything has no row yet, and is looked after elsewhere.
+        // Locked, so that of two statements for the last place the second sees what the first has taken;
+        // all at the beginning and in one order, so that two statements do not wait for each other. An
+        // organization that never had anything has no row yet, and its session is made by itself.
         out.push_sql(
             "::json) AS need (organization text, stock text, grows bigint, most bigint) \
-            GROUP BY organization, stock), room AS (\
-            SELECT usage.organization, usage.stock FROM needed JOIN usage \
+            GROUP BY organization, stock), room AS MATERIALIZED (\
+            SELECT usage.organization, usage.stock, usage.used + needed.grows <= needed.most AS fits \
+            FROM needed JOIN usage \
             ON usage.organization = needed.organization AND usage.stock = needed.stock \
-            WHERE usage.used + needed.grows <= needed.most \
             ORDER BY usage.organization, usage.stock FOR UPDATE OF usage)",
         );
 
@@ -165,7 +172,8 @@ impl QueryFragment<Pg> for Statement {
         out.push_sql(
             "::json) AS new WHERE NOT EXISTS (SELECT FROM needed \
             WHERE needed.organization = new.organization AND NOT EXISTS (SELECT FROM room \
-            WHERE room.organization = needed.organization AND room.stock = needed.stock)) \
+            WHERE room.organization = needed.organization AND room.stock = needed.stock \
+            AND room.fits) AND needed.grows > 0) \
             RETURNING id)",
         );
 
@@ -190,7 +198,8 @@ impl QueryFragment<Pg> for Statement {
         out.push_sql(
             "::json) AS asked (organization text, id text, within boolean, version bigint) \
             WHERE sessions.organization = asked.organization AND sessions.id = asked.id \
-            AND asked.within AND sessions.version = asked.version RETURNING sessions.id)",
+            AND asked.within AND sessions.version = asked.version \
+            AND (SELECT count(*) FROM room) >= 0 RETURNING sessions.id)",
         );
 
         out.push_sql(

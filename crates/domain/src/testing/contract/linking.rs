@@ -43,7 +43,9 @@ fn again(
     next.created().seal(scope.actor(), environment)
 }
 
-fn limited(written: PortResult<Written>, quota: Quota, retry_after: Duration) {
+/// One too many; there is room after so many minutes.
+fn limited(written: PortResult<Written>, quota: Quota, minutes: u64) {
+    let retry_after = Duration::from_secs(60 * minutes);
     let refusal = Refusal::Limited { quota, retry_after };
     assert_eq!(written.expect("an answer"), Written::Refused(refusal));
 }
@@ -74,7 +76,7 @@ pub async fn attempts_at_linking_are_counted(
     let (third, guard, news) = again(&next, &scope, environment);
     let begun = attempt(&third, None, minute(2));
     let refused = store.begin_linking(&scope, &third, Some(guard), &news, None, &begun).await;
-    limited(refused, TWO, HOUR - Duration::from_secs(120));
+    limited(refused, TWO, 58);
     let found = SessionStore::find(store, &scope, &first.id).await.expect("find");
     assert_eq!(found, Some(next.clone()), "nothing is changed");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2);
@@ -85,7 +87,7 @@ pub async fn attempts_at_linking_are_counted(
     let (_, guard, events) = change.seal(scope.actor(), environment);
     let gone = store.retire(&scope, guard.version, &rest, &events).await;
     assert_eq!(gone.expect("retire"), Written::Done);
-    let begin = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
+    let link = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
         let (session, events) = to_link(scope, environment);
         let begun = attempt(&session, phone, at);
         let written = store.begin_linking(scope, &session, None, &events, None, &begun).await;
@@ -93,24 +95,24 @@ pub async fn attempts_at_linking_are_counted(
         assert_eq!(found.is_some(), matches!(written, Ok(Written::Done)));
         written
     };
-    assert_eq!(begin(&scope, phone, minute(3)).await.expect("begun"), Written::Done);
-    limited(begin(&scope, phone, minute(4)).await, TWO, HOUR - Duration::from_secs(180));
-    assert_eq!(begin(&stranger, phone, minute(4)).await.expect("begun"), Written::Done);
-    assert_eq!(begin(&scope, None, minute(4)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&scope, phone, minute(3)).await.expect("begun"), Written::Done);
+    limited(link(&scope, phone, minute(4)).await, TWO, 57);
+    assert_eq!(link(&stranger, phone, minute(4)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&scope, None, minute(4)).await.expect("begun"), Written::Done);
     let other = Some("15557654321");
-    assert_eq!(begin(&scope, other, minute(5)).await.expect("begun"), Written::Done);
-    limited(begin(&scope, other, minute(6)).await, FIVE, HOUR - Duration::from_secs(360));
+    assert_eq!(link(&scope, other, minute(5)).await.expect("begun"), Written::Done);
+    limited(link(&scope, other, minute(6)).await, FIVE, 54);
     // The first no longer counts for the organization, the second not for its phone.
-    assert_eq!(begin(&scope, None, minute(60)).await.expect("begun"), Written::Done);
-    limited(begin(&scope, None, minute(60)).await, FIVE, Duration::from_secs(60));
-    assert_eq!(begin(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&scope, None, minute(60)).await.expect("begun"), Written::Done);
+    limited(link(&scope, None, minute(60)).await, FIVE, 1);
+    assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
 
     // What is swept counts no more, and nothing else is.
     while store.sweep_link_attempts(minute(5), 1).await.expect("sweep") > 0 {}
     for _ in 0..2 {
-        assert_eq!(begin(&scope, None, minute(61)).await.expect("begun"), Written::Done);
+        assert_eq!(link(&scope, None, minute(61)).await.expect("begun"), Written::Done);
     }
-    limited(begin(&scope, None, minute(61)).await, FIVE, Duration::from_secs(240));
+    limited(link(&scope, None, minute(61)).await, FIVE, 4);
     while store.sweep_link_attempts(minute(62), 100).await.expect("sweep") > 0 {}
-    assert_eq!(begin(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session, inserted, keys::key, receipts::{fresh_slot, receipt}};
+use super::{
+    fresh_scope, fresh_session, inserted,
+    keys::key,
+    receipts::{fresh_slot, receipt},
+};
 use crate::{
     Deadlines, Event, Quotas, Scope, Session, Stock, StockFull, StockLimits,
     ports::{
