@@ -20,7 +20,9 @@ CREATE TABLE link_attempts (
 
 CREATE INDEX link_attempts_by_organization ON link_attempts (organization, at);
 CREATE INDEX link_attempts_by_phone ON link_attempts (organization, phone, at) WHERE phone IS NOT NULL;
-CREATE INDEX link_attempts_by_age ON link_attempts (at);
+-- For the removal of old ones, over all organizations. The condition is always true and says so only to a
+-- statement that states it, so that no caller's statement walks other organizations' attempts.
+CREATE INDEX link_attempts_by_age ON link_attempts (at) WHERE epoch >= 0;
 
 CREATE TRIGGER sessions_inserted AFTER INSERT ON sessions BEGIN
     INSERT INTO usage (organization, stock, used)
