@@ -75,8 +75,8 @@ pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
 pub use event::{Event, EventName, Fact, News, Payload};
 pub use gateway::{
-    Beat, Declaration, Enlistment, Held, Lease, LiveIdentity, LogoutOutcome, Node, Nodes, Snapshot,
-    SnapshotReason,
+    Beat, Declaration, Enlistment, Held, Lease, Leases, Link, LiveIdentity, LogoutOutcome, Node,
+    Nodes, Snapshot, SnapshotReason,
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use linking::{LinkAttempt, MAX_LINK_ATTEMPTS};

@@ -31,7 +31,8 @@ pub struct Args {
     /// How many sessions this node takes.
     #[arg(long, env = "BERTH_GATEWAY_CAPACITY", default_value_t = 500)]
     pub capacity: u32,
-    /// How many sessions may be pairing at the same time; the others wait.
+    /// How many sessions may be pairing at the same time; the others wait, one organization's behind
+    /// another's in turn. An organization that pairs none gets one all the same, up to twice as many.
     #[arg(long, env = "BERTH_GATEWAY_MAX_LINKING", default_value_t = 32)]
     pub max_linking: u16,
     /// A simulated WhatsApp, `ws://127.0.0.1:PORT/…`; only in a build with feature `sim`.

@@ -38,14 +38,23 @@ pub(crate) struct Reporter {
 /// What the node's connections hang on.
 struct Lease {
     ends: Option<Instant>,
+    /// When the newest call was sent whose answer came: from then on the lease counts.
+    heard: Option<Instant>,
     length: Duration,
     beat: Duration,
+}
+
+impl Lease {
+    /// The answer to a call came that was sent then.
+    fn renew(&mut self, asked: Instant) {
+        (self.heard, self.ends) = (Some(asked), Some(asked + self.length));
+    }
 }
 
 impl Reporter {
     /// Enlists, beats, and enlists again whenever the router asks for it. Never returns.
     pub(crate) async fn belong(&self) {
-        let mut lease = Lease { ends: None, length: Duration::ZERO, beat: LONGEST };
+        let mut lease = Lease { ends: None, heard: None, length: Duration::ZERO, beat: LONGEST };
         loop {
             self.join(&mut lease).await;
             tokio::select! {
@@ -64,7 +73,7 @@ impl Reporter {
                 Ok(enlisted) => {
                     lease.length = Duration::from_millis(enlisted.lease_ms);
                     lease.beat = Duration::from_millis(enlisted.beat_ms).max(FASTEST);
-                    lease.ends = Some(asked + lease.length);
+                    lease.renew(asked);
                     tracing::info!(boot = enlisted.boot, "enlisted");
                     self.context.boot.send_replace(enlisted.boot);
                     // Said of the time before, if it was.
@@ -84,23 +93,33 @@ impl Reporter {
         loop {
             let asked = Instant::now();
             let incarnation = self.enlist.incarnation.clone();
-            let beat = Beat { incarnation, held: self.fleet.held() };
+            let heard_ago = lease.heard.map(|heard| heard.elapsed().as_millis());
+            let heard_ago_ms = heard_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
+            let beat = Beat { incarnation, held: self.fleet.held(), heard_ago_ms };
             match self.while_leased(lease, self.router.beat(&beat)).await {
                 // Everything was closed meanwhile: only at an enlistment does the router look at all
                 // of it again.
                 Ok(_) if lease.ends.is_none() => return,
                 Ok(beaten) => {
                     lease.length = Duration::from_millis(beaten.lease_ms);
-                    lease.ends = Some(asked + lease.length);
-                    for lost in beaten.lost.iter().filter_map(|name| SessionName::parse(name)) {
-                        tracing::warn!(session = lost.as_str(), "no longer this node's");
-                        self.fleet.release(&lost).await;
-                    }
+                    lease.renew(asked);
+                    self.let_go(&beat, &beaten.lost).await;
                 }
                 Err(Failure::NotEnlisted) => return,
                 Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
             }
             self.while_leased(lease, tokio::time::sleep_until(asked + lease.beat)).await;
+        }
+    }
+
+    /// Lets go of sessions that are no longer this node's. What was told of one since the beat was sent
+    /// is newer than the router's word on it.
+    async fn let_go(&self, beat: &Beat, lost: &[String]) {
+        for held in beat.held.iter().filter(|held| lost.contains(&held.session)) {
+            if let Some(session) = SessionName::parse(&held.session) {
+                tracing::debug!(session = held.session, "no longer this node's");
+                self.fleet.release(&session, held.epoch).await;
+            }
         }
     }
 

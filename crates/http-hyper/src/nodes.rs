@@ -3,7 +3,7 @@
 //! A node's token speaks for its own name alone. Refusals are the treaty's, not the API's; which
 //! nodes there are is nobody's business, so an unknown name and a wrong token are one answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{Beat, Error, GatewayId, Nodes, ports::Environment};
@@ -138,7 +138,8 @@ impl NodeSite {
     async fn beat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
         let beat: treaty::Beat = read(body)?;
         let held = treaty::convert::held(&beat.held);
-        match self.nodes.beat(node, &beat.incarnation, &held).await? {
+        let heard = beat.heard_ago_ms.map(Duration::from_millis);
+        match self.nodes.beat(node, &beat.incarnation, &held, heard).await? {
             Beat::Renewed { length, lost } => Reply::ok(&treaty::Beaten::renewed(length, lost)),
             Beat::NotEnlisted => not_enlisted(),
         }

@@ -1,7 +1,6 @@
 //! An answer before it meets the wire, and the headers that every answer carries.
 
 use bytes::Bytes;
-use domain::Version;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -10,7 +9,6 @@ use hyper::{
 use serde::Serialize;
 
 use crate::{
-    conditions,
     problem::{Problem, Result},
     request_id::{RequestId, X_REQUEST_ID},
 };
@@ -80,9 +78,9 @@ impl Reply {
         self
     }
 
-    /// Tagged as a thing at this version.
-    pub(crate) fn tagged(self, version: Version) -> Self {
-        self.with(header::ETAG, conditions::tag(version))
+    /// With this entity tag.
+    pub(crate) fn tagged(self, tag: HeaderValue) -> Self {
+        self.with(header::ETAG, tag)
     }
 
     /// As hyper sends it. To a HEAD goes everything but the body.

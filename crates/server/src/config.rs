@@ -221,8 +221,20 @@ fn deadlines(
         let reason = format!("an organization begins at most {MOST_PAIRINGS} attempts in an hour");
         return Err(Invalid::setting("pairing_rate", reason));
     }
+    let lease = of("lease", &settings.lease, usual.lease)?;
+    let beat = of("heartbeat", &settings.heartbeat, usual.beat.min(lease / 3))?;
+    if beat.is_zero() || beat > lease / 3 {
+        let reason =
+            "a lease must outlast three heartbeats, and a heartbeat takes a second or more";
+        return Err(Invalid::setting("heartbeat", reason));
+    }
     Ok(domain::Deadlines {
         logout,
+        lease,
+        // For clocks that drift, and for heartbeats under way.
+        lease_margin: lease / 3,
+        beat,
+        start: of("start_deadline", &settings.start_deadline, usual.start)?,
         pairings: domain::Deadlines::pairings_an_hour(pairings),
         retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
         ..usual

@@ -6,6 +6,7 @@ mod bells;
 mod cli;
 mod config;
 mod environment;
+mod groups;
 mod keys;
 mod lifecycle;
 mod listeners;

@@ -67,6 +67,7 @@ impl Router {
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
         let cursor_secret = database.secret("cursor", rand::random()).await?;
+        let group_secret = database.secret("group", rand::random()).await?;
         let found = Found {
             database,
             machine,
@@ -75,6 +76,7 @@ impl Router {
             deadlines,
             rates: config.rates,
             cursor_secret,
+            group_secret,
             metrics,
             ending: ending.clone(),
         };

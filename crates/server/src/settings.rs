@@ -115,7 +115,7 @@ table!(
 );
 
 table!(
-    /// How long WhatsApp may take, as `30s`, `5m`, `1h` or `7d`.
+    /// How long WhatsApp and gateways may take, as `30s`, `5m`, `1h` or `7d`.
     Deadlines {
         /// How long a logout request waits before it answers [default: 10s]
         #[arg(long, env = "BERTH_LOGOUT_DEADLINE", value_name = "TIME")]
@@ -123,6 +123,15 @@ table!(
         /// When the keys of a deleted session are wiped without WhatsApp's word [default: 1h]
         #[arg(long, env = "BERTH_RETIREMENT_DEADLINE", value_name = "TIME")]
         retirement_deadline: String,
+        /// When a session that does not come up counts as failed [default: 60s]
+        #[arg(long, env = "BERTH_START_DEADLINE", value_name = "TIME")]
+        start_deadline: String,
+        /// After how long without an answer of berth a gateway closes its connections [default: 30s]
+        #[arg(long, env = "BERTH_LEASE", value_name = "TIME")]
+        lease: String,
+        /// How often gateways say that they live; at most a third of the lease [default: 5s]
+        #[arg(long, env = "BERTH_HEARTBEAT", value_name = "TIME")]
+        heartbeat: String,
     }
 );
 

@@ -50,6 +50,7 @@ diesel::table! {
         attempts -> BigInt,
         sequence -> BigInt,
         told -> Bool,
+        linked -> Bool,
     }
 }
 

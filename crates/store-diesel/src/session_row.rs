@@ -218,6 +218,7 @@ impl SessionRow {
             due: moment(state.due),
             as_read: AsRead(moment(state.due)),
             failures: counter(state.failures).ok_or("sessions.failures")?,
+            lease_over: false,
         })
     }
 }

@@ -16,8 +16,8 @@ use std::{
 };
 
 use domain::{
-    Deadlines, Retirement, Session, Timestamp,
-    ports::{Backlog, Bell, Changes, Environment, Gateway, NodeStore, PortResult},
+    Deadlines, Leases, Retirement, Session, Timestamp,
+    ports::{Backlog, Bell, Changes, Environment, Gateway, GroupTags, NodeStore, PortResult},
 };
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -38,6 +38,10 @@ pub struct Ports {
     pub work: Arc<dyn Bell>,
     /// To be rung when a session changed.
     pub changes: Arc<dyn Changes>,
+    /// Refreshed with every look at the nodes, for reads of sessions.
+    pub leases: Arc<Leases>,
+    /// Names organizations to nodes.
+    pub groups: Arc<dyn GroupTags>,
 }
 
 /// Does what is due. Clones share everything.

@@ -12,7 +12,9 @@ impl Worker {
     /// looked at again also if this router dies in between, and after, so that it is at once.
     pub(crate) async fn watch_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
-        for node in self.ports.nodes.list().await? {
+        let nodes = self.ports.nodes.list().await?;
+        self.ports.leases.refresh(&nodes, self.deadlines.lease);
+        for node in nodes {
             count(&node, now, self.deadlines.silence());
             if node.lost_at.is_some() || node.is_live(now, self.deadlines.silence()) {
                 continue;

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Held, Node, Snapshot};
 use crate::{
-    Actor, Deadlines, Error, GatewayId, Result, SessionId,
+    Actor, Deadlines, Error, GatewayId, Result, SessionId, Timestamp,
     ports::{Backlog, Bell, Changes, Environment, NodeStore, Written},
 };
 
@@ -103,12 +103,46 @@ impl Nodes {
     }
 
     /// A node lives, and holds these. What it should hold and does not is looked at again.
-    pub async fn beat(&self, id: &GatewayId, incarnation: &str, held: &[Held]) -> Result<Beat> {
+    ///
+    /// `heard` is how long ago the node sent the newest request whose answer reached it. The lease is
+    /// counted from then, by both sides: a node that nobody's answers reach closes its connections, and
+    /// its heartbeats, which still arrive here, must not keep its sessions shown as connected. A node
+    /// of an older version does not say; its lease counts from now.
+    ///
+    /// The lease is renewed last: a heartbeat that cannot be worked on renews nothing.
+    pub async fn beat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: &[Held],
+        heard: Option<Duration>,
+    ) -> Result<Beat> {
         let now = self.environment.now();
+        let node = self.store.find(id).await?;
+        let enlisted = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
+        let Some(node) = node.filter(enlisted) else { return Ok(Beat::NotEnlisted) };
+        let lost = self.compare(id, held, now).await?;
+        let since = heard.map_or(now, |heard| now.minus(heard));
         let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
-        if !self.store.beat(id, incarnation, count, now).await? {
+        if !self.store.beat(id, incarnation, count, since).await? {
             return Ok(Beat::NotEnlisted);
         }
+        if !node.is_live(now, self.deadlines.lease) {
+            // It had closed everything, and may have said hello before its lease was proven.
+            self.backlog.wake(id, now).await?;
+            self.work.ring();
+        }
+        Ok(Beat::Renewed { length: self.deadlines.lease, lost })
+    }
+
+    /// Which of the sessions that a node holds are no longer its own. Those that it should hold and
+    /// does not are woken.
+    async fn compare(
+        &self,
+        id: &GatewayId,
+        held: &[Held],
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>> {
         let placed: HashMap<_, _> = self
             .backlog
             .placed(id)
@@ -133,7 +167,7 @@ impl Nodes {
             self.backlog.wake_sessions(&missing, now).await?;
             self.work.ring();
         }
-        Ok(Beat::Renewed { length: self.deadlines.lease, lost })
+        Ok(lost)
     }
 
     /// What a node sees, oldest first. When this returns, all of it is durable or was old news.

@@ -10,7 +10,7 @@ mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
 pub use changes::{Changes, Versions, Watch};
-pub use environment::{Bell, Environment};
+pub use environment::{Bell, Environment, GroupTags};
 pub use gateway::{Gateway, GatewayError};
 pub use store::{
     ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,

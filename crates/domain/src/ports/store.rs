@@ -244,18 +244,21 @@ pub trait NodeStore: Send + Sync {
     /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
     /// when its incarnation is new or was given up, else what it was. Answers the boot number.
     ///
+    /// Its `beat_at` is stored with a new boot number only: an incarnation that says hello again and
+    /// again has not shown that it hears the answers, and its lease is not renewed by that.
+    ///
     /// Given up, its sessions were written off: only under a new boot number is what it shows of them
     /// newer than that, also when nothing has changed there meanwhile.
     async fn enlist(&self, node: &Node) -> PortResult<u64>;
 
-    /// A node says it lives and how many sessions it holds. `false` when this incarnation is not the
-    /// one enlisted, or was given up.
+    /// A node says it lives and how many sessions it holds; its lease counts from `since`, if that is
+    /// later than before. `false` when this incarnation is not the one enlisted, or was given up.
     async fn beat(
         &self,
         id: &GatewayId,
         incarnation: &str,
         held: u32,
-        now: Timestamp,
+        since: Timestamp,
     ) -> PortResult<bool>;
 
     /// One node.

@@ -148,11 +148,10 @@ impl Session {
         Ok(self.requested("restart", now))
     }
 
-    /// Has the device unlinked; `None` when there is none and no attempt at one, or it is being
-    /// unlinked already.
+    /// Has the device unlinked; `None` when it is certain that there is none, or it is being unlinked
+    /// already.
     pub fn logout(mut self, now: Timestamp, deadlines: &Deadlines) -> Option<Change> {
-        let nothing = !self.is_paired() && self.wanted.pairing.is_none();
-        if nothing || self.wanted.unlink.is_some() {
+        if self.is_surely_unlinked() || self.wanted.unlink.is_some() {
             return None;
         }
         self.wanted.desired = Desired::Stopped;
@@ -173,6 +172,7 @@ impl Session {
             organization: self.organization.clone(),
             gateway: self.gateway.clone(),
             epoch: self.wanted.epoch + 1,
+            linked: self.is_paired(),
             requested_by: actor.clone(),
             requested_at: now,
             deadline: now.plus(deadlines.retirement),

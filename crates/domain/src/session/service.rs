@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Change, Session, Settings, SettingsPatch, Version};
+use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
-    Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, LogoutOutcome,
+    Caller, Capability, Clerk, Deadlines, Error, Identity, Leases, LiveIdentity, LogoutOutcome,
     PairingCode, Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
     ports::{Bell, Changes, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
     receipt,
@@ -25,6 +25,8 @@ pub struct SessionPorts {
     pub work: Arc<dyn Bell>,
     /// Wakes whoever waits for a session to change.
     pub changes: Arc<dyn Changes>,
+    /// Until when the nodes' leases run.
+    pub leases: Arc<Leases>,
 }
 
 /// The use cases of sessions.
@@ -71,7 +73,8 @@ impl Sessions {
     /// The caller's sessions, newest first.
     pub async fn list(&self, caller: &Caller, page: &SessionPage) -> Result<Vec<Session>> {
         let scope = caller.may(Capability::Manage)?;
-        Ok(self.ports.store.list(&scope, page).await?)
+        let (sessions, now) = (self.ports.store.list(&scope, page).await?, self.now());
+        Ok(sessions.into_iter().map(|session| self.ports.leases.shown(session, now)).collect())
     }
 
     /// A new session; with `start`, pairing begins at once.
@@ -121,7 +124,8 @@ impl Sessions {
     /// One session.
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.find(&scope, id).await
+        let session = self.find(&scope, id).await?;
+        Ok(self.ports.leases.shown(session, self.now()))
     }
 
     /// Changes settings.
@@ -170,9 +174,16 @@ impl Sessions {
         let session = self.find(&scope, id).await?;
         let known = found("identity", session.seen.identity.clone())?;
         let live = self.ask(&session).await?;
-        let connected = live.as_ref().is_some_and(|live| live.connected);
-        let identity = live.and_then(|live| live.identity).unwrap_or(known);
-        Ok(WhoIsAttached { session, identity, connected })
+        let mut session = self.ports.leases.shown(session, self.now());
+        let Some(live) = live else {
+            return Ok(WhoIsAttached { session, identity: known, connected: false });
+        };
+        if let Some(snapshot) = live.snapshot {
+            // What the node sees now is newer than what it last reported, and both are shown together.
+            session.seen.status = snapshot.status;
+        }
+        let connected = live.connected && session.seen.status == Status::Working;
+        Ok(WhoIsAttached { session, identity: live.identity.unwrap_or(known), connected })
     }
 
     /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
@@ -232,7 +243,7 @@ impl Sessions {
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
         let mut watch = self.ports.changes.clone().watch(&session.id);
-        while session.wanted.unlink.is_some() && self.now() < until {
+        while session.wanted.unlink.is_some() && !session.unlink_is_stuck() && self.now() < until {
             watch.past(session.version, self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
@@ -345,6 +356,12 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether its node has said, since the unlink was asked for, that it cannot read the keys: waiting
+    /// would change nothing, and the unlink goes on by itself.
+    fn unlink_is_stuck(&self) -> bool {
+        self.keys_are_unavailable() && self.seen.epoch == self.wanted.epoch
+    }
+
     /// Itself, if it is at the version the caller expects.
     fn at(self, expected: Option<Version>) -> Result<Self> {
         match expected {

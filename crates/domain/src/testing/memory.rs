@@ -294,7 +294,10 @@ impl NodeStore for Memory {
             Some(known) => known.boot + 1,
             None => 1,
         };
-        state.nodes.insert(node.id.clone(), Node { boot, lost_at: None, ..node.clone() });
+        let same = state.nodes.get(&node.id).filter(|known| known.boot == boot);
+        let beat_at = same.map_or(node.beat_at, |known| known.beat_at);
+        let node = Node { boot, beat_at, lost_at: None, ..node.clone() };
+        state.nodes.insert(node.id.clone(), node);
         Ok(boot)
     }
 
@@ -303,13 +306,13 @@ impl NodeStore for Memory {
         id: &GatewayId,
         incarnation: &str,
         held: u32,
-        now: Timestamp,
+        since: Timestamp,
     ) -> PortResult<bool> {
         let mut state = self.state()?;
         let known = state.nodes.get_mut(id);
         let known = known.filter(|n| n.incarnation == incarnation && n.lost_at.is_none());
         let Some(node) = known else { return Ok(false) };
-        (node.held, node.beat_at) = (held, now);
+        (node.held, node.beat_at) = (held, node.beat_at.max(since));
         Ok(true)
     }
 

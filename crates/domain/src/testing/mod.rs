@@ -23,7 +23,7 @@ mod world;
 
 pub use environment::{TestBell, TestEnvironment};
 pub use gateway::RememberingGateway;
-pub use keys::PlainKeys;
+pub use keys::{PlainKeys, PlainTags};
 pub use life::live;
 pub use memory::Memory;
 pub use world::{CANARY, World};

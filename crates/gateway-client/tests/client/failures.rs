@@ -78,8 +78,8 @@ async fn every_call_has_a_deadline() {
     let (client, enlisted) = (client(Duration::from_millis(100)), node.enlisted());
     let calls = async {
         let short = Duration::from_millis(100);
-        let logout = client.logout(&enlisted, &session(), 1, short).await.unwrap_err();
-        let forget = client.forget(&enlisted, &session(), 1).await.unwrap_err();
+        let logout = client.logout(&enlisted, &session(), 1, true, short).await.unwrap_err();
+        let forget = client.forget(&enlisted, &session(), 1, false).await.unwrap_err();
         let identity = client.identity(&enlisted, &session()).await.unwrap_err();
         [kind(&logout), kind(&forget), kind(&identity)]
     };

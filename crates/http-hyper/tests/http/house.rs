@@ -151,7 +151,11 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
         sessions: world.sessions.clone(),
         keys: world.keys.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),
-        operators: Operators::new(Arc::new(world.memory.clone())),
+        operators: Operators::new(
+            Arc::new(world.memory.clone()),
+            world.environment.clone(),
+            world.leases.clone(),
+        ),
         authenticator: doorman.clone(),
         receipts: Arc::new(world.memory.clone()),
         environment: world.environment.clone(),
