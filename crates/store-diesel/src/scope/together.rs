@@ -29,7 +29,7 @@ const STATE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_h
     is_admin_session, gateway, desired, epoch, wanted, status, reason, identity, phone_number, pairing, \
     deadline, heard, last_connected_at, updated_at, version, sequence, due, failures";
 const RETIREMENT: &str = "session, organization, gateway, epoch, requested_by_kind, requested_by_name, \
-    requested_at, deadline, due, attempts, sequence, told";
+    requested_at, deadline, due, attempts, sequence, told, linked";
 const EVENT: &str =
     "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
 
