@@ -54,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) login: auth::Config,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
+    pub(crate) quotas: domain::Quotas,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -133,6 +134,7 @@ impl Config {
             },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
+            quotas: quotas::check(&settings.limits, &settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             rates: http_hyper::Rates {
                 credential: rate("credential_rate", settings.limits.credential_rate, 6_000)?,
@@ -237,8 +239,8 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
-/// Each is a moment in the session's row.
-const MOST_PAIRINGS: u32 = 1_000;
+/// An organization may begin no more.
+const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS;
 
 /// A request as a whole takes little longer.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
@@ -261,7 +263,7 @@ fn deadlines(
     }
     let pairings = rate("pairing_rate", pairings, 10)?.map_or(0, NonZeroU32::get);
     if pairings > MOST_PAIRINGS {
-        let reason = format!("every attempt is remembered for an hour: at most {MOST_PAIRINGS}");
+        let reason = format!("an organization begins at most {MOST_PAIRINGS} attempts in an hour");
         return Err(Invalid::setting("pairing_rate", reason));
     }
     let lease = of("lease", &settings.lease, usual.lease)?;
@@ -350,5 +352,6 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     entries.enumerate().map(read).collect()
 }
 
+mod quotas;
 #[cfg(test)]
 mod tests;

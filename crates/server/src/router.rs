@@ -48,7 +48,7 @@ pub(crate) struct Router {
 impl Router {
     /// Everything in its order; when this returns, requests are answered.
     pub(crate) async fn start(config: Config) -> Result<Self> {
-        let database = store::open(&config.database).await?;
+        let database = store::open(&config.database).await?.with_quotas(config.quotas);
         tracing::info!(kind = database.kind().as_str(), "the database is open");
         let machine = Arc::new(Machine::default());
         let login = auth::JwtVerifier::start(config.login, machine.clone()).await;
