@@ -55,6 +55,7 @@ pub mod gateway;
 mod id;
 mod linking;
 mod operators;
+mod orphan;
 mod pairing;
 pub mod ports;
 mod quota;
@@ -81,6 +82,7 @@ pub use gateway::{
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use linking::{LinkAttempt, MAX_LINK_ATTEMPTS};
 pub use operators::Operators;
+pub use orphan::{Orphan, Orphans};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
 pub use quota::Quota;
 pub use receipt::{Clerk, Receipt, Slot};

@@ -39,6 +39,8 @@ pub(crate) enum Problem {
     DeadlineExceeded,
     #[error("temporarily unavailable")]
     Overloaded,
+    #[error("too many requests of this credential or organization are under way")]
+    ShareTaken,
     #[error("internal error")]
     Panicked(#[source] BoxError),
 }
@@ -97,6 +99,9 @@ impl Problem {
             Self::Unreadable { status } => Wording::new(*status, unreadable_code(*status)),
             Self::DeadlineExceeded | Self::Overloaded => {
                 Wording::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(RETRY_AFTER)
+            }
+            Self::ShareTaken => {
+                Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited").after(RETRY_AFTER)
             }
             Self::Panicked(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
         }

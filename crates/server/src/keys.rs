@@ -16,12 +16,13 @@ use domain::{
     ports::{Environment, KeyPage, Position},
 };
 use serde_json::json;
+use store_diesel::Database;
 
 use crate::{
     cli::{CreateKey, KeyCommand, ListKeys, Place, RevokeKey},
     config::{self, Invalid, Log},
     environment::Machine,
-    settings::Flags,
+    settings::{Flags, warn_of_unknown_variables},
     span, store, telemetry,
 };
 
@@ -84,17 +85,22 @@ async fn revoke(command: RevokeKey) -> Result<()> {
     Ok(())
 }
 
-/// The use cases over the configured database, whose migrations run here too: the first key may be
-/// made before berth ever served.
-async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
+/// The configured database, whose migrations run here too: the first key may be made before berth ever
+/// served.
+pub(crate) async fn database(place: Place) -> Result<Arc<Database>> {
     let settings = Flags::from(place).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
-    let database = store::open(&config::database(settings.database)).await?;
-    let database = Arc::new(database);
+    warn_of_unknown_variables();
+    Ok(Arc::new(store::open(&config::database(settings.database)).await?))
+}
+
+/// The use cases over it.
+async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
+    let database = database(place).await?;
     Ok(ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine))
 }
 
-fn operator_of(organization: &str) -> Result<Caller, Invalid> {
+pub(crate) fn operator_of(organization: &str) -> Result<Caller, Invalid> {
     OrganizationId::parse(organization)
         .map(Caller::operator)
         .ok_or_else(|| Invalid::new("--org must be 1 to 128 bytes without control characters"))

@@ -137,3 +137,13 @@ diesel::table! {
         lost_at -> Nullable<BigInt>,
     }
 }
+
+diesel::table! {
+    orphans (gateway, session) {
+        gateway -> Text,
+        session -> Text,
+        epoch -> BigInt,
+        since -> BigInt,
+        told -> Bool,
+    }
+}

@@ -14,12 +14,12 @@ use super::{
     chapter::{Chapter, Table},
     crowd::{Crowd, until_working},
     memory::Disk,
-    resident::Resident,
     spread::{float, number},
     storm::{self, Storms},
 };
 use crate::{
     client::Api,
+    resident::Resident,
     sessions::PATIENCE,
     stack::{Stack, Victim},
     wait,

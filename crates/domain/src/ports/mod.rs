@@ -6,12 +6,14 @@ mod authn;
 mod changes;
 mod environment;
 mod gateway;
+mod orphans;
 mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
 pub use changes::{Changes, Versions, Watch};
 pub use environment::{Bell, Environment, GroupTags};
 pub use gateway::{Gateway, GatewayError};
+pub use orphans::OrphanStore;
 pub use store::{
     ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,
     Position, ReceiptStore, Refusal, Registry, SessionFilter, SessionPage, SessionStore, Written,

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{PortResult, ShownKey};
+use super::{OrphanStore, PortResult, ShownKey};
 use crate::{
     ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, LinkAttempt, Node,
     OrganizationId, Quota, Receipt, Retirement, Scope, Session, SessionId, Slot, Status, StockFull,
@@ -240,7 +240,7 @@ pub trait Backlog: Send + Sync {
 
 /// The gateway nodes.
 #[async_trait]
-pub trait NodeStore: Send + Sync {
+pub trait NodeStore: OrphanStore {
     /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
     /// when its incarnation is new or was given up, else what it was. Answers the boot number.
     ///

@@ -12,8 +12,7 @@ use crate::{
     ApiKey, AsRead, Event, EventId, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId,
     Quotas, Receipt, Retirement, Scope, Session, SessionId, Slot, Stock, Timestamp, Version,
     ports::{
-        EventLog, EventPage, NodeStore, PortError, PortResult, Registry, SessionPage, SessionStore,
-        Written,
+        EventLog, EventPage, NodeStore, PortError, PortResult, SessionPage, SessionStore, Written,
     },
 };
 
@@ -26,6 +25,7 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) retirements: BTreeMap<SessionId, Retirement>,
     pub(super) nodes: BTreeMap<GatewayId, Node>,
+    pub(super) orphans: super::memory_orphans::Noted,
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
     pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,
@@ -259,7 +259,10 @@ impl SessionStore for Memory {
 }
 
 /// The page of these sessions.
-fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> Vec<Session> {
+pub(super) fn cut<'a>(
+    sessions: impl Iterator<Item = &'a Session>,
+    page: &SessionPage,
+) -> Vec<Session> {
     let after = |s: &&Session| {
         let key = (s.created_at, &s.id);
         page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
@@ -267,20 +270,6 @@ fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> V
     let mut found: Vec<_> = sessions.filter(|s| page.filter.admits(s)).filter(after).collect();
     found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).map(read).collect()
-}
-
-#[async_trait]
-impl Registry for Memory {
-    async fn sessions(
-        &self,
-        organization: Option<&OrganizationId>,
-        page: &SessionPage,
-    ) -> PortResult<Vec<Session>> {
-        let state = self.state()?;
-        let wanted =
-            |s: &&Session| organization.is_none_or(|organization| s.organization == *organization);
-        Ok(cut(state.sessions.values().filter(wanted), page))
-    }
 }
 
 #[async_trait]

@@ -33,6 +33,7 @@ memory_passes!(
     versions_tell_how_far_sessions_were_written,
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
+    an_orphan_is_told_once_and_listed_while_it_is_held,
     a_key_belongs_to_its_organization,
     the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,

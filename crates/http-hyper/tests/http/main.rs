@@ -31,4 +31,6 @@ mod quotas;
 mod rates;
 mod reading_back;
 mod sessions;
+mod shares;
+mod strangers;
 mod walk;

@@ -165,3 +165,27 @@ fn a_missing_file_is_a_mistake() {
     let missing = Settings::default().with_file(Some(Path::new("no-such-berth.toml")));
     assert!(missing.unwrap_err().to_string().contains("no-such-berth.toml"));
 }
+
+#[test]
+fn keep_alive_is_a_time_that_proxies_have() {
+    let keep_alive = |text: &str| file(&format!("[listeners]\nkeep_alive = '{text}'"));
+    assert_eq!(keep_alive("650s").unwrap().connections.keep_alive, Duration::from_secs(650));
+    let usual = Config::check(Settings::default()).unwrap().connections;
+    assert!(usual.keep_alive > Duration::from_secs(120) && usual.trusted_proxies.is_empty());
+    for wrong in ["0s", "4s", "2h", "soon"] {
+        let error = keep_alive(wrong).unwrap_err().to_string();
+        assert!(error.contains("keep_alive") && error.contains(wrong), "{error}");
+    }
+}
+
+#[test]
+fn trusted_proxies_are_networks() {
+    let proxies = |text: &str| file(&format!("[listeners]\ntrusted_proxies = '{text}'"));
+    let read = proxies(" 10.0.0.0/8, 192.0.2.7 ,2001:db8::/32,").unwrap().connections;
+    let read: Vec<_> = read.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]);
+    for wrong in ["proxy.example", "10.0.0.0/40", "10.0.0.0/8;10.1.0.0/16"] {
+        let error = proxies(wrong).unwrap_err().to_string();
+        assert!(error.contains("trusted_proxies") && error.contains(wrong), "{error}");
+    }
+}

@@ -9,6 +9,7 @@ mod home;
 mod keys;
 mod linking;
 mod nodes;
+mod orphans;
 mod quotas;
 mod receipts;
 mod sessions;
@@ -30,6 +31,7 @@ pub use keys::{
 };
 pub use linking::{attempt, attempts_at_linking_are_counted};
 pub use nodes::a_node_enlists_beats_and_is_lost;
+pub use orphans::an_orphan_is_told_once_and_listed_while_it_is_held;
 pub use quotas::{
     api_keys_fill_their_quota, metadata_fills_its_quota, receipts_fill_their_quota,
     sessions_fill_their_quota, small_quotas,
