@@ -19,10 +19,13 @@ fn main() -> ExitCode {
     };
     // Before there is any other thread, for each has its own.
     let stands_back = nice(args.nice);
-    if let Err(error) = telemetry::start(args.log.as_deref(), args.log_format) {
-        tracing::error!(%error, "BERTH_LOG cannot be read");
-        return ExitCode::FAILURE;
-    }
+    let _log = match telemetry::start(args.log.as_deref(), args.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            tracing::error!(%error, "BERTH_LOG cannot be read");
+            return ExitCode::FAILURE;
+        }
+    };
     Args::warn_of_unknown_variables();
     if let Err(error) = stands_back {
         tracing::warn!(%error, "the node stands back for nobody");

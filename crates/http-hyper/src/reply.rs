@@ -1,7 +1,6 @@
 //! An answer before it meets the wire, and the headers that every answer carries.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -12,9 +11,6 @@ use crate::{
     problem::{Problem, Result},
     request_id::{RequestId, X_REQUEST_ID},
 };
-
-/// What is sent back.
-pub(crate) type Body = Full<Bytes>;
 
 /// On every answer, also those to requests nobody could read. Answers are never pages, and never
 /// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it. Only the
@@ -84,10 +80,10 @@ impl Reply {
     }
 
     /// As hyper sends it. To a HEAD goes everything but the body.
-    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Body> {
+    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Bytes> {
         let length = HeaderValue::from(self.body.len());
         let body = if head_only { Bytes::new() } else { self.body };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();

@@ -1,9 +1,13 @@
 //! What the operator's settings come to, checked: everything behind this file may trust it.
 
-use std::{collections::HashMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf,
+    time::Duration,
+};
 
 use auth::{ClaimPaths, ConfigError, Pointer, Source};
 use domain::GatewayId;
+use http_hyper::Network;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
@@ -46,9 +50,11 @@ impl Invalid {
 pub(crate) struct Config {
     pub(crate) database: store_diesel::Config,
     pub(crate) listeners: Listeners,
+    pub(crate) connections: Connections,
     pub(crate) login: auth::Config,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
+    pub(crate) quotas: domain::Quotas,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -59,6 +65,14 @@ pub(crate) struct Listeners {
     pub(crate) public: SocketAddr,
     pub(crate) nodes: SocketAddr,
     pub(crate) ops: SocketAddr,
+}
+
+/// What is settable of connections to berth.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// How long one stays open without a request.
+    pub(crate) keep_alive: Duration,
+    pub(crate) trusted_proxies: Vec<Network>,
 }
 
 /// Which gateways there are.
@@ -114,8 +128,13 @@ impl Config {
                 nodes: address("node_listen", listeners.node_listen.as_deref(), "127.0.0.1:8081")?,
                 ops: address("ops_listen", listeners.ops_listen.as_deref(), "127.0.0.1:9090")?,
             },
+            connections: Connections {
+                keep_alive: keep_alive(listeners.keep_alive)?,
+                trusted_proxies: networks("trusted_proxies", listeners.trusted_proxies.as_deref())?,
+            },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
+            quotas: quotas::check(&settings.limits, &settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             rates: http_hyper::Rates {
                 credential: rate("credential_rate", settings.limits.credential_rate, 6_000)?,
@@ -162,6 +181,27 @@ fn address(name: &str, given: Option<&str>, default: &str) -> Result<SocketAddr,
     })
 }
 
+/// Clients of berth come back within this, and proxies do not keep connections for longer.
+const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+
+fn keep_alive(given: Option<String>) -> Result<Duration, Invalid> {
+    let Some(text) = given else { return Ok(http_hyper::Limits::default().idle) };
+    let time = span::duration(&text).filter(|time| KEEP_ALIVE.contains(time));
+    time.ok_or_else(|| {
+        let reason = format!("{text:?} is not a time from 5s to 1h, such as 130s");
+        Invalid::setting("keep_alive", reason)
+    })
+}
+
+fn networks(name: &str, given: Option<&str>) -> Result<Vec<Network>, Invalid> {
+    let entries = given.unwrap_or_default().split(',').map(str::trim);
+    let entries = entries.filter(|entry| !entry.is_empty());
+    let read = |entry: &str| {
+        entry.parse().map_err(|error| Invalid::setting(name, format!("{entry:?} is {error}")))
+    };
+    entries.map(read).collect()
+}
+
 fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     let plain_http = match settings.jwks_allow_http.as_ref().map(|switch| switch.0.as_str()) {
         None | Some("false") => false,
@@ -199,8 +239,8 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
-/// Each is a moment in the session's row.
-const MOST_PAIRINGS: u32 = 1_000;
+/// An organization may begin no more.
+const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS;
 
 /// A request as a whole takes little longer.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
@@ -223,7 +263,7 @@ fn deadlines(
     }
     let pairings = rate("pairing_rate", pairings, 10)?.map_or(0, NonZeroU32::get);
     if pairings > MOST_PAIRINGS {
-        let reason = format!("every attempt is remembered for an hour: at most {MOST_PAIRINGS}");
+        let reason = format!("an organization begins at most {MOST_PAIRINGS} attempts in an hour");
         return Err(Invalid::setting("pairing_rate", reason));
     }
     let lease = of("lease", &settings.lease, usual.lease)?;
@@ -312,5 +352,6 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     entries.enumerate().map(read).collect()
 }
 
+mod quotas;
 #[cfg(test)]
 mod tests;

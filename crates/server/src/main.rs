@@ -26,6 +26,7 @@ mod watches;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cli::{Cli, Command},
@@ -45,7 +46,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("berth: {error:#}");
+            telemetry::last_words(format!("berth: {error:#}"));
             // As for a flag that does not exist.
             if error.is::<Invalid>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
@@ -69,6 +70,7 @@ async fn serve(flags: Flags) -> Result<()> {
     telemetry::start(&config.log, "info")?;
     settings::warn_of_unknown_variables();
     let mut signals = Signals::listen()?;
+    raise_open_files();
 
     let mut router = tokio::select! {
         router = Router::start(config) => router?,
@@ -85,4 +87,13 @@ async fn serve(flags: Flags) -> Result<()> {
     router.stop().await?;
     tracing::info!("berth has ended");
     Ok(())
+}
+
+/// What a shell allows by default is less than the connections that the listeners take, and then the database
+/// would have none.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

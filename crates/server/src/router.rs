@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assemble::{Found, Parts, assemble},
     clock_skew,
-    config::{Config, Gateways, Invalid, Listeners, LocalGateway, Log},
+    config::{Config, Connections, Gateways, Invalid, Listeners, LocalGateway, Log},
     environment::Machine,
     listeners::{self, Bound},
     local_gateway::{self, Supervisor},
@@ -48,7 +48,7 @@ pub(crate) struct Router {
 impl Router {
     /// Everything in its order; when this returns, requests are answered.
     pub(crate) async fn start(config: Config) -> Result<Self> {
-        let database = store::open(&config.database).await?;
+        let database = store::open(&config.database).await?.with_quotas(config.quotas);
         tracing::info!(kind = database.kind().as_str(), "the database is open");
         let machine = Arc::new(Machine::default());
         let login = auth::JwtVerifier::start(config.login, machine.clone()).await;
@@ -87,21 +87,29 @@ impl Router {
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));
         let clock_skew = Running::start(|stop| clock_skew::run(compared, clock, stop));
-        Ok(Self::run(parts, bound, addresses, supervisor, ending, clock_skew))
+        let connections = &config.connections;
+        Ok(Self::run(parts, bound, addresses, connections, supervisor, ending, clock_skew))
     }
 
     fn run(
         parts: Parts,
         bound: Bound,
         addresses: Listeners,
+        connections: &Connections,
         supervisor: Option<Supervisor>,
         ending: CancellationToken,
         clock_skew: Running<()>,
     ) -> Self {
         let Parts { api, nodes, worker } = parts;
-        let public = api.public(Limits { drain: DRAIN, ..Limits::default() });
-        let ops = api.operators(Limits { drain: SHORT_DRAIN, ..Limits::default() });
-        let nodes = nodes.door(Limits { drain: SHORT_DRAIN, ..Limits::for_nodes() });
+        let limits = |drain, limits| Limits {
+            drain,
+            idle: connections.keep_alive,
+            trusted_proxies: connections.trusted_proxies.clone(),
+            ..limits
+        };
+        let public = api.public(limits(DRAIN, Limits::default()));
+        let ops = api.operators(limits(SHORT_DRAIN, Limits::default()));
+        let nodes = nodes.door(limits(SHORT_DRAIN, Limits::for_nodes()));
         Self {
             addresses,
             ending,

@@ -6,7 +6,7 @@
 //! of ADR 0033, wherever they come from; an empty value counts as not given. Nothing else is checked
 //! here: [`crate::config`] does, with one message per mistake wherever it was made.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use clap::Args;
 use program_settings::{Unclean, Variables, clean, clean_lines};
@@ -61,6 +61,12 @@ table!(
         /// For operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
         #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "ADDRESS")]
         ops_listen: String,
+        /// How long a connection stays open without a request; longer than the proxy in front keeps its own [default: 130s]
+        #[arg(long, env = "BERTH_KEEP_ALIVE", value_name = "TIME")]
+        keep_alive: String,
+        /// Proxies in front, as 10.0.0.0/8,192.0.2.7: their connections are not counted by address [default: none]
+        #[arg(long, env = "BERTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
+        trusted_proxies: String,
     }
 );
 
@@ -148,9 +154,21 @@ table!(
         /// Requests of one organization in a minute [default: 12000]
         #[arg(long, env = "BERTH_ORGANIZATION_RATE", value_name = "COUNT")]
         organization_rate: Count,
-        /// Attempts at linking that one session may begin in an hour [default: 10]
+        /// Attempts at linking in an hour, of one session and of one phone [default: 10]
         #[arg(long, env = "BERTH_PAIRING_RATE", value_name = "COUNT")]
         pairing_rate: Count,
+        /// Sessions of one organization [default: 20000]
+        #[arg(long, env = "BERTH_SESSION_QUOTA", value_name = "COUNT")]
+        session_quota: Count,
+        /// API keys of one organization [default: 1000]
+        #[arg(long, env = "BERTH_API_KEY_QUOTA", value_name = "COUNT")]
+        api_key_quota: Count,
+        /// Responses recorded for one organization's requests with an `Idempotency-Key`, as bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
+        #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]
+        idempotency_quota: Count,
+        /// Metadata of all sessions of one organization, as bytes, `KiB`, `MiB` or `GiB` [default: 64MiB]
+        #[arg(long, env = "BERTH_METADATA_QUOTA", value_name = "SIZE")]
+        metadata_quota: Count,
     }
 );
 
@@ -190,6 +208,9 @@ pub(crate) struct Settings {
     pub(crate) remote: RemoteGateways,
     #[arg(skip)]
     pub(crate) gateway: Vec<RemoteGateway>,
+    /// By their names.
+    #[arg(skip)]
+    pub(crate) organizations: BTreeMap<String, OrganizationQuotas>,
 }
 
 /// A `[[gateway]]` table.
@@ -208,6 +229,16 @@ impl RemoteGateway {
             token: cleaned("gateway", token)?.unwrap_or_default(),
         })
     }
+}
+
+/// An `[organizations.ID]` table: quotas of one organization, where they differ from those of all.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OrganizationQuotas {
+    pub(crate) session_quota: Option<Count>,
+    pub(crate) api_key_quota: Option<Count>,
+    pub(crate) idempotency_quota: Option<Count>,
+    pub(crate) metadata_quota: Option<Count>,
 }
 
 impl Settings {
@@ -256,6 +287,7 @@ impl Settings {
             log: self.log.or(other.log),
             remote: self.remote.or(other.remote),
             gateway: other.gateway,
+            organizations: other.organizations,
         }
     }
 }
@@ -298,19 +330,30 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
-/// A number: an integer in the file, still any text from elsewhere.
+/// A number: an integer in the file, or text where it can have a unit; still any text from elsewhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Count(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        i64::deserialize(deserializer).map(|count| Self(count.to_string()))
+        Given::deserialize(deserializer).map(|given| match given {
+            Given::Number(count) => Self(count.to_string()),
+            Given::Text(text) => Self(text),
+        })
     }
 }
 
 /// A text that may be JSON, which may be written on several lines.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Document(pub(crate) SecretString);
+
+/// How the file says a number.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, or text with a unit such as \"64MiB\"")]
+enum Given {
+    Number(i64),
+    Text(String),
+}
 
 /// A setting's text, whatever it means.
 trait Text: From<String> {

@@ -5,6 +5,7 @@
 //! decided in one file, `scope.rs`. The migrations run when the database is opened.
 
 mod api_keys;
+mod attempts;
 mod backlog;
 mod change;
 mod clock;
@@ -36,7 +37,10 @@ mod target;
 #[path = "../tests/store/place.rs"]
 mod test_place;
 mod tls;
+mod turns;
+mod usage;
 mod versions;
+mod whole;
 mod writer;
 
 pub use config::Config;

@@ -206,7 +206,7 @@ impl Nodes {
                     }
                     return Ok(());
                 }
-                Written::Raced | Written::Repeated => {}
+                Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
         Err(Error::unavailable("the session was changed by others again and again"))

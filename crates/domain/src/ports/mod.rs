@@ -16,7 +16,7 @@ pub use gateway::{Gateway, GatewayError};
 pub use orphans::OrphanStore;
 pub use store::{
     ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,
-    Position, ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
+    Position, ReceiptStore, Refusal, Registry, SessionFilter, SessionPage, SessionStore, Written,
 };
 
 /// Any error, for the log.

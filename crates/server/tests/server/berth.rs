@@ -85,14 +85,20 @@ impl Folder {
 
     /// The same with these variables.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Berth {
+        let mut command = self.serve_command();
+        command.envs(variables.iter().copied());
+        Berth::start(command)
+    }
+
+    /// `berth serve` on free ports, not started.
+    pub(crate) fn serve_command(&self) -> Command {
         let mut command = self.command(&["serve"]);
         command
             .env("BERTH_LISTEN", "127.0.0.1:0")
             .env("BERTH_NODE_LISTEN", "127.0.0.1:0")
             .env("BERTH_OPS_LISTEN", "127.0.0.1:0")
-            .env("BERTH_LOG_FORMAT", "json")
-            .envs(variables.iter().copied());
-        Berth::start(command)
+            .env("BERTH_LOG_FORMAT", "json");
+        command
     }
 }
 

@@ -115,6 +115,11 @@ impl Backlog for Slow {
         turnstile().await;
         self.0.sweep_receipts(now, limit).await
     }
+
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        turnstile().await;
+        self.0.sweep_link_attempts(before, limit).await
+    }
 }
 
 #[async_trait]
