@@ -75,6 +75,7 @@ impl Orphans {
         let (session, _, events) = session.created().seal(scope.actor(), environment);
         match self.sessions.insert(&scope, &session, &events, None).await? {
             Written::Done => Ok(session),
+            Written::Refused(refusal) => Err(refusal.into()),
             Written::Raced | Written::Repeated => {
                 Err(Error::conflict("somebody else was faster; look again"))
             }
@@ -94,7 +95,7 @@ impl Orphans {
         let (_, _, events) = change.seal(scope.actor(), &*self.environment);
         match self.sessions.retire(&scope, version, &retirement, &events).await? {
             Written::Done => Ok(()),
-            Written::Raced | Written::Repeated => Err(Error::conflict(
+            Written::Raced | Written::Repeated | Written::Refused(_) => Err(Error::conflict(
                 "the session was adopted, and changed before it could be deleted; delete it",
             )),
         }
