@@ -23,8 +23,8 @@ pub struct Deadlines {
     pub lease_margin: Duration,
     /// How often a node beats.
     pub beat: Duration,
-    /// How many attempts at linking a session may begin; `None` for any number. WhatsApp bans numbers
-    /// that try too often.
+    /// How many attempts at linking may be begun of one session, and of one phone; `None` for any number,
+    /// also of an organization. WhatsApp bans numbers that try too often.
     pub pairings: Option<Quota>,
 }
 

@@ -78,6 +78,16 @@ impl Cage {
     }
 }
 
+impl Cage {
+    /// Runs a task to its end, which the end of the cage waits for and does not cut short.
+    pub(crate) fn run_to_end<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tasks.spawn(task.instrument(self.span.clone()))
+    }
+}
+
 impl Runtime for Cage {
     fn spawn(&self, future: Task) -> AbortHandle {
         let handle = self.run(future);

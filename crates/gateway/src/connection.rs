@@ -2,7 +2,10 @@
 //! keys are opened or wiped again.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,8 @@ pub(crate) struct Connection {
     _open: DropGuard,
     life: JoinHandle<()>,
     cage: Cage,
+    /// Whether the keys can be of a linked device: they were, or WhatsApp may have been told so.
+    may_be_linked: Arc<AtomicBool>,
     over: bool,
 }
 
@@ -55,7 +60,9 @@ impl Connection {
     pub(crate) fn open(context: &Arc<Context>, cell: &Arc<Cell>, linking: bool) -> Self {
         let (sender, sights) = mpsc::channel(SIGHTS);
         let open = CancellationToken::new();
+        let may_be_linked = Arc::new(AtomicBool::new(!linking));
         let life = Life {
+            told: may_be_linked.clone(),
             context: context.clone(),
             cell: cell.clone(),
             sights: sender.clone(),
@@ -65,7 +72,8 @@ impl Connection {
         };
         let (sender, cage) = (sender.downgrade(), life.cage.clone());
         let life = tokio::spawn(life.live());
-        Self { sights, sender, _open: open.drop_guard(), life, cage, over: false }
+        let _open = open.drop_guard();
+        Self { sights, sender, _open, life, cage, may_be_linked, over: false }
     }
 
     /// What is seen next; [`Sight::Ended`] is the last.
@@ -87,9 +95,10 @@ impl Connection {
     }
 
     /// Closes it and waits until the engine is gone, however long that takes: before, it may still
-    /// complete a link and write its keys.
-    pub(crate) async fn close(self) {
-        let Self { sights, _open: open, life, cage, over, .. } = self;
+    /// complete a link and write its keys. Whether a link that the keys then hold can be one: WhatsApp
+    /// may have heard of it.
+    pub(crate) async fn close(self) -> bool {
+        let Self { sights, _open: open, life, cage, may_be_linked, over, .. } = self;
         drop((open, sights)); // what was seen but not read may hold the engine
         if !over {
             let abort = life.abort_handle();
@@ -98,6 +107,7 @@ impl Connection {
             }
         }
         while !cage.close(STRAGGLERS).await {}
+        may_be_linked.load(Ordering::Acquire)
     }
 }
 
@@ -108,6 +118,7 @@ struct Life {
     closed: CancellationToken,
     cage: Cage,
     linking: bool,
+    told: Arc<AtomicBool>,
 }
 
 /// What is held while others must wait.
@@ -167,7 +178,8 @@ impl Life {
         device.process_command(DeviceCommand::SetDeviceProps(companion())).await;
         let sockets = KeptSockets {
             inner: self.context.wire.sockets(self.cell.session.as_str()),
-            promise: Promise::new(device.clone()),
+            promise: Promise::new(device.clone(), self.told.clone()),
+            cage: self.cage.clone(),
         };
         let http: Arc<dyn HttpClient> = self.context.http.clone();
         let mut builder = Client::builder()

@@ -4,7 +4,7 @@
 //! A node that cannot beat for as long as its leases last closes everything, because by then the
 //! router may have given its sessions to another.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use gateway_protocol::{Beat, Enlist, Reports};
@@ -90,6 +90,7 @@ impl Reporter {
 
     /// Beats until the router does not know this node any more, or the leases ran out.
     async fn keep(&self, lease: &mut Lease) {
+        let mut named = HashMap::new();
         loop {
             let asked = Instant::now();
             let incarnation = self.enlist.incarnation.clone();
@@ -104,6 +105,7 @@ impl Reporter {
                     lease.length = Duration::from_millis(beaten.lease_ms);
                     lease.renew(asked);
                     self.let_go(&beat, &beaten.lost).await;
+                    named = tell_orphans(&named, &beaten.lost);
                 }
                 Err(Failure::NotEnlisted) => return,
                 Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
@@ -179,5 +181,35 @@ impl Reporter {
             snapshot
         });
         Reports { incarnation: self.enlist.incarnation.clone(), reports: reports.collect() }
+    }
+}
+
+/// Logs the sessions that the router does not know and whose keys stay, for a device is linked by them:
+/// those that it names for the second time. Answers how often it has named each.
+fn tell_orphans(named: &HashMap<String, u32>, lost: &[String]) -> HashMap<String, u32> {
+    let again = |session: &String| named.get(session).map_or(1, |times| times.saturating_add(1));
+    let named: HashMap<_, _> = lost.iter().map(|name| (name.clone(), again(name))).collect();
+    for (session, _) in named.iter().filter(|(_, times)| **times == 2) {
+        tracing::warn!(session, "keys of a session that the router does not know stay here");
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orphan_is_told_when_it_is_named_again_and_once() {
+        let lost = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut named = HashMap::new();
+        let mut told = Vec::new();
+        for names in [&["a"][..], &["a", "b"], &["a"], &["a", "b"], &["b"], &["a"]] {
+            named = tell_orphans(&named, &lost(names));
+            let mut now: Vec<_> = named.iter().filter(|(_, times)| **times == 2).collect();
+            now.sort();
+            told.push(now.into_iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+        }
+        assert_eq!(told, [lost(&[]), lost(&["a"]), lost(&[]), lost(&[]), lost(&["b"]), lost(&[])]);
     }
 }

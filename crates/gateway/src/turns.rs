@@ -24,6 +24,8 @@ struct State {
     reserve: usize,
     taken: usize,
     held: HashMap<Group, usize>,
+    /// Whose turn was the last: of others that have as few, one is served first.
+    last: Group,
     /// Groups that wait, the one that was served longest ago first.
     waiting: VecDeque<(Group, VecDeque<oneshot::Sender<Turn>>)>,
 }
@@ -38,7 +40,8 @@ pub(crate) struct Turn {
 impl Turns {
     pub(crate) fn new(count: usize, reserve: usize) -> Self {
         let (held, waiting) = (HashMap::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(State { count, reserve, taken: 0, held, waiting })))
+        let state = State { count, reserve, taken: 0, held, last: None, waiting };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// A turn, if there is one now.
@@ -99,6 +102,7 @@ impl State {
 
     fn count_one(&mut self, group: &Group) {
         self.taken += 1;
+        self.last.clone_from(group);
         *self.held.entry(group.clone()).or_default() += 1;
     }
 
@@ -119,7 +123,8 @@ impl State {
         let held = |group: &Group| self.held.get(group).copied().unwrap_or_default();
         let waiting =
             self.waiting.iter().enumerate().filter(|(_, (group, _))| self.has_room_for(group));
-        let (place, _) = waiting.min_by_key(|(_, (group, _))| held(group))?;
+        let (place, _) =
+            waiting.min_by_key(|(_, (group, _))| (held(group), *group == self.last))?;
         let (group, mut queue) = self.waiting.remove(place)?;
         let sender = queue.pop_front()?;
         if !queue.is_empty() {

@@ -152,7 +152,17 @@ impl NodeSite {
         let held = treaty::convert::held(&beat.held);
         let heard = beat.heard_ago_ms.map(Duration::from_millis);
         match self.nodes.beat(node, &beat.incarnation, &held, heard).await? {
-            Beat::Renewed { length, lost } => Reply::ok(&treaty::Beaten::renewed(length, lost)),
+            Beat::Renewed { length, lost, orphans } => {
+                for session in orphans {
+                    tracing::warn!(
+                        gateway = node.as_str(),
+                        session = session.as_str(),
+                        "keys of a session that the database does not know are on this node; see \
+                         `berth orphan`"
+                    );
+                }
+                Reply::ok(&treaty::Beaten::renewed(length, lost))
+            }
             Beat::NotEnlisted => not_enlisted(),
         }
     }
@@ -220,6 +230,7 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
             | Error::NotFound { .. }
             | Error::NotYet { .. }
             | Error::Conflict { .. }
+            | Error::Full(_)
             | Error::PreconditionFailed
             | Error::NotImplemented
             | Error::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Quota, Violation, ports::BoxError};
+use domain::{Error, Quota, StockFull, Violation, ports::BoxError};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -128,6 +128,10 @@ fn of_domain(error: &Error) -> Wording {
             let wording = Wording::new(Status::CONFLICT, "conflict");
             Wording { retry_after: *retry_after, ..wording }
         }
+        Error::Full(StockFull { stock, limit, used }) => Wording::new(Status::CONFLICT, "conflict")
+            .detail("quota", json!(stock.as_str()))
+            .detail("limit", json!(limit))
+            .detail("used", json!(used)),
         Error::PreconditionFailed => {
             Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }

@@ -18,6 +18,13 @@ use crate::{settings, settings::Settings, span};
 #[error("{0}")]
 pub(crate) struct Invalid(String);
 
+/// A variable cannot be taken.
+impl From<program_settings::Invalid> for Invalid {
+    fn from(error: program_settings::Invalid) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Login tokens cannot be verified as set.
 impl From<ConfigError> for Invalid {
     fn from(error: ConfigError) -> Self {
@@ -33,7 +40,7 @@ impl Invalid {
     }
 
     /// This setting is wrong for this reason.
-    fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
         Self(format!("the setting {name} is wrong: {reason}"))
     }
 }
@@ -47,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) login: auth::Config,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
+    pub(crate) quotas: domain::Quotas,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -126,6 +134,7 @@ impl Config {
             },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
+            quotas: quotas::check(&settings.limits, &settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             rates: http_hyper::Rates {
                 credential: rate("credential_rate", settings.limits.credential_rate, 6_000)?,
@@ -202,7 +211,7 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
             return Err(Invalid::setting("jwks_allow_http", reason));
         }
     };
-    let source = |text: SecretString| {
+    let source = |settings::Document(text): settings::Document| {
         Source::parse(text.expose_secret(), plain_http).map_err(|e| Invalid::setting("jwks", e))
     };
     let mut claims = match settings.jwt_preset {
@@ -230,8 +239,8 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
-/// Each is a moment in the session's row.
-const MOST_PAIRINGS: u32 = 1_000;
+/// An organization may begin no more.
+const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS;
 
 /// A request as a whole takes little longer.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
@@ -254,7 +263,7 @@ fn deadlines(
     }
     let pairings = rate("pairing_rate", pairings, 10)?.map_or(0, NonZeroU32::get);
     if pairings > MOST_PAIRINGS {
-        let reason = format!("every attempt is remembered for an hour: at most {MOST_PAIRINGS}");
+        let reason = format!("an organization begins at most {MOST_PAIRINGS} attempts in an hour");
         return Err(Invalid::setting("pairing_rate", reason));
     }
     let lease = of("lease", &settings.lease, usual.lease)?;
@@ -285,7 +294,7 @@ fn rate(
 ) -> Result<Option<NonZeroU32>, Invalid> {
     let count = match given {
         None => default,
-        Some(settings::Count(text)) => text.trim().parse().map_err(|_| {
+        Some(settings::Count(text)) => text.parse().map_err(|_| {
             let reason = format!("{text:?} is not a whole number; 0 is any number");
             Invalid::setting(name, reason)
         })?,
@@ -343,5 +352,6 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     entries.enumerate().map(read).collect()
 }
 
+mod quotas;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 mod assemble;
 mod bells;
 mod cli;
+mod clock_skew;
 mod config;
 mod environment;
 mod groups;
@@ -13,6 +14,7 @@ mod listeners;
 mod local_gateway;
 mod log_fields;
 mod metrics;
+mod orphans;
 mod readiness;
 mod router;
 mod settings;
@@ -24,7 +26,6 @@ mod watches;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -40,12 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { command, serve: flags } = Cli::parse();
-    let done = match command {
-        Some(Command::Key(command)) => keys::run(command).await,
-        Some(Command::Serve(flags)) => serve(*flags).await,
-        None => serve(flags).await,
-    };
+    let done = run().await;
     telemetry::end();
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,10 +53,22 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Does what the command line says.
+async fn run() -> Result<()> {
+    let Cli { command, serve: flags } = Cli::read()?;
+    match command {
+        Some(Command::Key(command)) => keys::run(command).await,
+        Some(Command::Orphan(command)) => orphans::run(command).await,
+        Some(Command::Serve(flags)) => serve(*flags).await,
+        None => serve(flags).await,
+    }
+}
+
 /// From the settings to the end: start, say where, wait for a signal, stop.
 async fn serve(flags: Flags) -> Result<()> {
     let config = Config::check(flags.gather()?)?;
     telemetry::start(&config.log, "info")?;
+    settings::warn_of_unknown_variables();
     let mut signals = Signals::listen()?;
     raise_open_files();
 

@@ -81,6 +81,10 @@ fn describe() {
     );
     describe_gauge!("berth_gateway_up", "1 while the gateway is heard of");
     describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
+    describe_gauge!(
+        "berth_gateway_orphans",
+        "sessions that the gateway holds keys of and that the database does not know"
+    );
     describe_counter!(
         "berth_worker_jobs_total",
         "sessions and retirements the worker took up, by kind and outcome"

@@ -5,8 +5,10 @@
 //! decided in one file, `scope.rs`. The migrations run when the database is opened.
 
 mod api_keys;
+mod attempts;
 mod backlog;
 mod change;
+mod clock;
 mod column;
 mod commits;
 mod config;
@@ -18,6 +20,7 @@ mod gathered;
 mod look;
 mod migrate;
 mod nodes;
+mod orphans;
 mod pool;
 mod postgres;
 mod receipts;
@@ -34,7 +37,10 @@ mod target;
 #[path = "../tests/store/place.rs"]
 mod test_place;
 mod tls;
+mod turns;
+mod usage;
 mod versions;
+mod whole;
 mod writer;
 
 pub use config::Config;

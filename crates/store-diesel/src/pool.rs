@@ -12,7 +12,7 @@ use diesel_async::{
     RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
 };
-use domain::ports::PortResult;
+use domain::{Quotas, ports::PortResult};
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -31,6 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pools: Pools,
+    pub(crate) quotas: Arc<Quotas>,
     deadline: Duration,
 }
 
@@ -170,7 +171,7 @@ impl Database {
                 Pools::Sqlite(sqlite::pools(&file, config)?)
             }
         };
-        Ok(Self { pools, deadline: config.deadline })
+        Ok(Self { pools, quotas: Arc::default(), deadline: config.deadline })
     }
 
     /// Whether it can be reached now.

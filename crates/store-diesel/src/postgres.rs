@@ -29,6 +29,7 @@ use crate::{
     look::Shared,
     target::PostgresTarget,
     tls,
+    turns::Turns,
 };
 
 /// A connection that was used within this time is taken to be alive.
@@ -125,6 +126,8 @@ pub(crate) struct PostgresPool {
     /// For changes.
     pub(crate) commits: Arc<Commits>,
     pub(crate) health: Arc<Health>,
+    /// For transactions that count something of an organization.
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// When a connection was last found dead.
@@ -181,7 +184,8 @@ pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, Sto
         health: health.clone(),
         patience: config.deadline.saturating_mul(3),
     }));
-    Ok(PostgresPool { connections: alone, look, gathered, commits, health })
+    let turns = Arc::default();
+    Ok(PostgresPool { connections: alone, look, gathered, commits, health, turns })
 }
 
 /// Up to so many connections to this server.

@@ -1,8 +1,8 @@
-//! Receipts that have expired are removed, little by little.
+//! Receipts that have expired, and attempts at linking that no longer count, are removed little by little.
 
 use std::{sync::PoisonError, time::Duration};
 
-use domain::ports::PortResult;
+use domain::{LinkAttempt, Timestamp, ports::PortResult};
 
 use crate::Worker;
 
@@ -10,11 +10,13 @@ use crate::Worker;
 const EVERY: Duration = Duration::from_secs(60);
 /// How many are removed by one statement, so that none holds others up.
 const AT_ONCE: u32 = 500;
-/// How many statements at most before the worker turns to other things; the rest waits a minute.
+/// How many statements at most before the worker turns to other things; the rest waits for its next round.
 const STATEMENTS: u32 = 40;
+/// A router whose clock is behind counts for longer what another has noted.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl Worker {
-    /// Removes receipts, if it is time to.
+    /// Removes what is over, if it is time to.
     pub(crate) async fn sweep(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         {
@@ -24,11 +26,28 @@ impl Worker {
             }
             *last = Some(now);
         }
-        for _ in 0..STATEMENTS {
-            if self.ports.backlog.sweep_receipts(now, AT_ONCE).await? < AT_ONCE {
-                break;
-            }
+        if !self.sweep_all(now).await? {
+            *self.swept_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         Ok(())
+    }
+
+    /// Whether nothing of it is left.
+    async fn sweep_all(&self, now: Timestamp) -> PortResult<bool> {
+        let backlog = &self.ports.backlog;
+        let uncounted = now.minus(LinkAttempt::COUNTS_FOR + CLOCK_SKEW);
+        let (mut receipts, mut attempts) = (AT_ONCE, AT_ONCE);
+        for _ in 0..STATEMENTS {
+            if receipts >= AT_ONCE {
+                receipts = backlog.sweep_receipts(now, AT_ONCE).await?;
+            }
+            if attempts >= AT_ONCE {
+                attempts = backlog.sweep_link_attempts(uncounted, AT_ONCE).await?;
+            }
+            if receipts < AT_ONCE && attempts < AT_ONCE {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

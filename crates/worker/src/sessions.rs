@@ -193,14 +193,14 @@ impl Worker {
                 self.ports.changes.tell(&next.id, Some(next.version));
                 Ok(Turn::On(Box::new(next)))
             }
-            Written::Raced | Written::Repeated => self.again(&next.id).await,
+            Written::Raced | Written::Repeated | Written::Refused(_) => self.again(&next.id).await,
         }
     }
 
     async fn unless_raced(&self, written: Written, id: &SessionId) -> PortResult<Turn> {
         match written {
             Written::Done => Ok(Turn::Over),
-            Written::Raced | Written::Repeated => self.again(id).await,
+            Written::Raced | Written::Repeated | Written::Refused(_) => self.again(id).await,
         }
     }
 

@@ -8,11 +8,11 @@ use super::{
     Stand,
     aim::Aim,
     chapter::{Chapter, Table},
-    processor,
     spread::{Spread, float, number},
     target::{ROUND, ROUNDS, Target},
     waiting::{Nodeless, WAITING},
 };
+use crate::processor;
 
 /// berth takes 1,024 connections at once.
 const CONNECTIONS: usize = 16;

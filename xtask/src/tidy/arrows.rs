@@ -64,7 +64,7 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
     match (arrow.from, arrow.to) {
         // The engine's licence ends at the network, and the tools only know programs.
         ("server", "gateway" | "whatsapp-sim") | ("xtask", _) | (_, "xtask" | "server") => false,
-        ("server", _) | (_, "domain") => true,
+        ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "gateway-protocol") => TREATY.contains(&from),
         _ => false,
@@ -102,6 +102,8 @@ mod tests {
         assert!(allowed("server", "store-diesel", "normal"));
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
+        assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(!allowed("auth", "program-settings", "normal"));
         assert!(!allowed("gateway", "whatsapp-sim", "normal"));
         assert!(!allowed("auth", "store-diesel", "dev"));
         assert!(!allowed("worker", "gateway-protocol", "normal"));

@@ -49,6 +49,8 @@ pub enum Beat {
         length: Duration,
         /// To close at once.
         lost: Vec<SessionId>,
+        /// Those of them that are orphans and were not told of before.
+        orphans: Vec<SessionId>,
     },
     /// The router does not know this incarnation: enlist first.
     NotEnlisted,
@@ -65,6 +67,8 @@ pub struct Nodes {
     deadlines: Deadlines,
 }
 
+/// So many orphans of a node are noted, whatever it says that it holds.
+const MOST_ORPHANS: usize = 1_000;
 /// How often a report is applied again when somebody else wrote in between.
 const TRIES: u32 = 16;
 
@@ -132,17 +136,16 @@ impl Nodes {
             self.backlog.wake(id, now).await?;
             self.work.ring();
         }
-        Ok(Beat::Renewed { length: self.deadlines.lease, lost })
+        // What cannot be noted must not cost the node its lease: it is noted at a later heartbeat.
+        let noted = &lost[..lost.len().min(MOST_ORPHANS)];
+        let orphans = self.store.note_orphans(id, noted, now).await.unwrap_or_default();
+        let lost = lost.into_iter().map(|held| held.session).collect();
+        Ok(Beat::Renewed { length: self.deadlines.lease, lost, orphans })
     }
 
     /// Which of the sessions that a node holds are no longer its own. Those that it should hold and
     /// does not are woken.
-    async fn compare(
-        &self,
-        id: &GatewayId,
-        held: &[Held],
-        now: Timestamp,
-    ) -> Result<Vec<SessionId>> {
+    async fn compare(&self, id: &GatewayId, held: &[Held], now: Timestamp) -> Result<Vec<Held>> {
         let placed: HashMap<_, _> = self
             .backlog
             .placed(id)
@@ -152,12 +155,8 @@ impl Nodes {
             .collect();
         let retiring: HashSet<_> = self.backlog.retiring(id).await?.into_iter().collect();
         let holds: HashSet<_> = held.iter().map(|held| &held.session).collect();
-        let lost = held
-            .iter()
-            .map(|held| &held.session)
-            .filter(|session| !placed.contains_key(*session) && !retiring.contains(*session))
-            .cloned()
-            .collect();
+        let is_ours = |id: &SessionId| placed.contains_key(id) || retiring.contains(id);
+        let lost: Vec<_> = held.iter().filter(|held| !is_ours(&held.session)).cloned().collect();
         let missing: Vec<_> = placed
             .into_iter()
             .filter(|(session, (_, wanted))| *wanted && !holds.contains(session))
@@ -184,7 +183,8 @@ impl Nodes {
         for (session, snapshot) in reports {
             self.take_in(id, &session, &snapshot).await?;
         }
-        Ok(Beat::Renewed { length: self.deadlines.lease, lost: Vec::new() })
+        let (lost, orphans) = (Vec::new(), Vec::new());
+        Ok(Beat::Renewed { length: self.deadlines.lease, lost, orphans })
     }
 
     async fn take_in(&self, node: &GatewayId, id: &SessionId, snapshot: &Snapshot) -> Result<()> {
@@ -206,7 +206,7 @@ impl Nodes {
                     }
                     return Ok(());
                 }
-                Written::Raced | Written::Repeated => {}
+                Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
         Err(Error::unavailable("the session was changed by others again and again"))

@@ -105,8 +105,6 @@ pub struct Wanted {
     pub pairing: Option<PairingWanted>,
     /// An unlink that WhatsApp has not confirmed yet.
     pub unlink: Option<Unlink>,
-    /// When the latest attempts at linking were begun, as far as they count.
-    pub pairings: Vec<Timestamp>,
     /// How often a reconnect was asked for.
     pub restarts: u64,
     /// Grows with every change of what is wanted and with every move to another node; the node
@@ -294,7 +292,6 @@ impl Session {
                 desired: Desired::Stopped,
                 pairing: None,
                 unlink: None,
-                pairings: Vec::new(),
                 restarts: 0,
                 epoch: 0,
             },

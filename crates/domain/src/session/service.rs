@@ -98,12 +98,22 @@ impl Sessions {
             if let Some(pairing) = pairing {
                 change.session = pairing.session;
                 change.news.extend(pairing.news);
+                change.attempt = pairing.attempt;
             }
         }
+        let attempt = change.attempt.take();
         let (session, _, events) = change.seal(scope.actor(), environment);
         let receipt = self.receipt(&session)?;
-        match self.ports.store.insert(&scope, &session, &events, receipt.as_ref()).await? {
+        let (store, receipt) = (&self.ports.store, receipt.as_ref());
+        let written = match &attempt {
+            None => store.insert(&scope, &session, &events, receipt).await?,
+            Some(attempt) => {
+                store.begin_linking(&scope, &session, None, &events, receipt, attempt).await?
+            }
+        };
+        match written {
             Written::Repeated => Err(receipt::repeated()),
+            Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
                 self.written(&session);
                 Ok(session)
@@ -152,7 +162,7 @@ impl Sessions {
                     }
                     return Ok(());
                 }
-                Written::Raced | Written::Repeated => {}
+                Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
         Err(contended())
@@ -194,7 +204,7 @@ impl Sessions {
     ) -> Result<PairingCode> {
         let scope = caller.may(Capability::Manage)?;
         let Some(phone) = Phone::parse(phone) else {
-            let reason = "7 to 15 digits, in international form without the plus";
+            let reason = "7 to 15 digits, in international form without the plus or a leading 0";
             return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
@@ -292,17 +302,26 @@ impl Sessions {
     ) -> Result<Session> {
         for _ in 0..TRIES {
             let session = self.find(scope, id).await?;
-            let Some(change) = decide(session.clone())? else { return Ok(session) };
+            let Some(mut change) = decide(session.clone())? else { return Ok(session) };
+            let attempt = change.attempt.take();
             let (next, expected, events) = change.seal(scope.actor(), &*self.ports.environment);
             let receipt = self.receipt(&next)?;
-            let receipt = receipt.as_ref();
-            match self.ports.store.update(scope, &next, expected, &events, receipt).await? {
+            let (store, receipt) = (&self.ports.store, receipt.as_ref());
+            let written = match &attempt {
+                None => store.update(scope, &next, expected, &events, receipt).await?,
+                Some(attempt) => {
+                    let expected = Some(expected);
+                    store.begin_linking(scope, &next, expected, &events, receipt, attempt).await?
+                }
+            };
+            match written {
                 Written::Done => {
                     self.written(&next);
                     return Ok(next);
                 }
                 Written::Raced => {}
                 Written::Repeated => return Err(receipt::repeated()),
+                Written::Refused(refusal) => return Err(refusal.into()),
             }
         }
         Err(contended())

@@ -107,13 +107,13 @@ impl RememberingGateway {
 
     /// From now on no keys can be read, or they can again.
     pub fn set_unreadable(&self, unreadable: bool) {
-        let mut state = self.lock();
+        let (now, mut state) = (self.environment.now(), self.lock());
         state.unreadable = unreadable;
         if !unreadable {
             // A node reads again what it could not read.
-            for entry in state.sessions.values_mut() {
+            for (id, entry) in &mut state.sessions {
                 if entry.snapshot.link() == Link::Unknown {
-                    entry.read_again();
+                    entry.read_again(id, now);
                 }
             }
         }

@@ -79,10 +79,18 @@ impl Entry {
     }
 
     /// The keys can be read again: what was wanted is done, if it is known what to do.
-    pub(super) fn read_again(&mut self) {
+    pub(super) fn read_again(&mut self, session: &SessionId, now: Timestamp) {
         self.close(true);
-        if self.declaration.running && self.snapshot.link() == Link::Linked {
-            self.change(|snapshot| (snapshot.status, snapshot.reason) = (Status::Working, None));
+        let Declaration { running, pairing, .. } = self.declaration.clone();
+        match (running, self.snapshot.link(), pairing) {
+            (true, Link::Linked, _) => self.change(|snapshot| {
+                (snapshot.status, snapshot.reason) = (Status::Working, None);
+            }),
+            (true, Link::NotLinked, Some(pairing)) => self.change(|snapshot| {
+                snapshot.status = Status::ScanQrCode;
+                snapshot.pairing = Some(attempt(session, snapshot.epoch, &pairing, now));
+            }),
+            _ => {}
         }
     }
 

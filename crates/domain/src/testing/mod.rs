@@ -16,7 +16,11 @@ mod keys;
 mod life;
 mod memory;
 mod memory_backlog;
+mod memory_keys;
+mod memory_orphans;
+mod memory_quotas;
 mod memory_receipts;
+mod memory_registry;
 mod world;
 
 pub use environment::{TestBell, TestEnvironment};

@@ -6,4 +6,5 @@ mod contract;
 mod isolation;
 mod keys;
 mod laws;
+mod quotas;
 mod work;

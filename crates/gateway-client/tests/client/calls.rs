@@ -27,7 +27,9 @@ async fn a_declaration_says_what_is_wanted_and_brings_back_what_is_seen() {
         authorization: Some(format!("Bearer {TOKEN}")),
         content_type: Some("application/json".into()),
         body: Some(json!({
-            "epoch": 7, "running": true, "restarts": 2,
+            "epoch": 7, "running": true, "linked": false,
+            "group": null,
+            "restarts": 2,
             "pairing": { "attempt": 7, "phone": "15550001", "request": 8 },
         })),
     };

@@ -30,8 +30,8 @@ impl Closing {
     fn begin(line: Line, context: Arc<Context>, cell: Arc<Cell>) -> Self {
         let (sender, state) = oneshot::channel();
         tokio::spawn(async move {
-            line.connection.close().await;
-            let _ = sender.send(read(&context, &cell).await);
+            let may_be_linked = line.connection.close().await;
+            let _ = sender.send(read_after(&context, &cell, may_be_linked).await);
         });
         Self { since: Instant::now(), slow: false, state }
     }
@@ -55,6 +55,22 @@ impl Closing {
         let gone = |_| Err(StoreError::Database("the connection was not closed orderly".into()));
         (&mut self.state).await.unwrap_or_else(gone)
     }
+}
+
+/// What the keys say after a connection. The engine may have saved a link that WhatsApp was never told
+/// of; it is none, and neither are its keys.
+async fn read_after(
+    context: &Context,
+    cell: &Cell,
+    may_be_linked: bool,
+) -> Result<KeysState, StoreError> {
+    let state = read(context, cell).await?;
+    if may_be_linked || !matches!(state, KeysState::Linked(_)) {
+        return Ok(state);
+    }
+    let _keys = cell.keys.clone().lock_owned().await;
+    context.vault.void(&cell.session).await?;
+    Ok(KeysState::NotLinked)
 }
 
 /// What the keys say, when nobody has them open.

@@ -234,13 +234,18 @@ impl Authenticator for Doorman {
 #[derive(Default)]
 pub(crate) struct Checks {
     pub(crate) down: AtomicBool,
+    pub(crate) keyless: AtomicBool,
 }
 
 #[async_trait]
 impl Readiness for Checks {
     async fn checks(&self) -> Vec<Check> {
         let ready = !self.down.load(Ordering::SeqCst);
-        vec![Check { name: "database", ready }, Check { name: "key_set", ready: true }]
+        vec![Check { name: "database", ready }]
+    }
+
+    fn informational(&self) -> Vec<Check> {
+        vec![Check { name: "key_set", ready: !self.keyless.load(Ordering::SeqCst) }]
     }
 }
 

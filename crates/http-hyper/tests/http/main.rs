@@ -27,6 +27,7 @@ mod matrix;
 mod mutations;
 mod nodes;
 mod patches;
+mod quotas;
 mod rates;
 mod reading_back;
 mod sessions;

@@ -20,6 +20,8 @@ fn nothing_set_is_a_laptop() {
     assert_eq!([public.port(), nodes.port(), ops.port()], [8080, 8081, 9090]);
     assert!(config.login.jwks.is_none());
     assert_eq!(config.deadlines, domain::Deadlines::default());
+    assert_eq!(config.quotas.usual, domain::StockLimits::USUAL);
+    assert!(config.quotas.own.is_empty());
     let Gateways::Local(local) = config.gateways else { panic!("remote gateways") };
     assert_eq!((local.program, local.data), (None, "data/gateway".into()));
     assert_eq!((config.log.filter, config.log.format), (None, LogFormat::Text));
@@ -89,6 +91,12 @@ fn a_mistake_is_told_in_one_line_that_names_the_setting() {
         ("[limits]\ncredential_rate = -1", ["credential_rate", "whole number"]),
         ("[limits]\norganization_rate = 99999999999", ["organization_rate", "whole number"]),
         ("[limits]\npairing_rate = 1001", ["pairing_rate", "1000"]),
+        ("[limits]\nsession_quota = '20k'", ["session_quota", "whole number"]),
+        ("[limits]\nmetadata_quota = '64MB'", ["metadata_quota", "64MiB"]),
+        ("[limits]\nmetadata_quota = true", ["line 2", "64MiB"]),
+        ("[organizations.acme]\napi_key_quota = -1", ["api_key_quota", "acme"]),
+        ("[organizations.acme]\nquota = 1", ["line 2", "quota"]),
+        ("[organizations.'']\napi_key_quota = 1", ["organizations", "1 to 128"]),
         ("[log]\nlog_format = 'xml'", ["log_format", "json"]),
         ("[log]\nlog = 'a=b=c'", ["log", "filter"]),
         ("[[gateway]]\nid = 'a b'\ntoken = '0123456789abcdef'", ["gateway", "a b"]),
@@ -98,6 +106,22 @@ fn a_mistake_is_told_in_one_line_that_names_the_setting() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
         assert!(!error.contains('\n') && !error.contains("canary"), "{error}");
     }
+}
+
+#[test]
+fn an_organizations_quotas_are_those_of_all_but_for_what_its_table_says() {
+    let text = "[limits]\nsession_quota = 5\nmetadata_quota = '2KiB'\nidempotency_quota = 0\n\
+        [organizations.\"org:1\"]\nsession_quota = 0\nidempotency_quota = '1 MiB'";
+    let quotas = file(text).unwrap().quotas;
+    let usual = domain::StockLimits {
+        sessions: Some(5),
+        metadata: Some(2048),
+        idempotency_records: None,
+        ..domain::StockLimits::USUAL
+    };
+    let own = domain::StockLimits { sessions: None, idempotency_records: Some(1 << 20), ..usual };
+    let of = |name| quotas.of(&domain::OrganizationId::parse(name).unwrap());
+    assert_eq!((of("org:1"), of("org:2")), (own, usual));
 }
 
 #[test]

@@ -38,6 +38,15 @@ impl Folder {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
+    /// What is in it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// The program, on this folder's database, knowing nothing of the test's own environment. It
     /// finds no gateway, unless told.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

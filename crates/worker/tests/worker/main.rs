@@ -4,6 +4,7 @@
 mod fleet;
 mod laws;
 mod nodes;
+mod orphans;
 mod receipts;
 mod retirements;
 mod sessions;

@@ -39,6 +39,15 @@ impl Stage {
     pub(crate) async fn new() -> Self {
         let environment = TestEnvironment::new();
         let gateway = RememberingGateway::new(environment.clone());
+        Self::over(environment, gateway).await
+    }
+
+    /// The same node, and a database that knows of no session.
+    pub(crate) async fn with_empty_database(&self) -> Self {
+        Self::over(self.world.environment.clone(), self.world.gateway.clone()).await
+    }
+
+    async fn over(environment: Arc<TestEnvironment>, gateway: RememberingGateway) -> Self {
         let bell =
             Arc::new(WorkingBell { worker: OnceCell::new(), environment: environment.clone() });
         let memory = Memory::new();

@@ -117,7 +117,7 @@ impl NodeProcess {
             }
             self.heard_at = Some(self.now);
             match answer {
-                Beat::Renewed { length, lost } => {
+                Beat::Renewed { length, lost, .. } => {
                     self.lease_ends = Some(self.now + millis(length));
                     for session in &lost {
                         self.gateway.release(session);
