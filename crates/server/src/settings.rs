@@ -241,6 +241,17 @@ pub(crate) struct OrganizationQuotas {
     pub(crate) metadata_quota: Option<Count>,
 }
 
+impl OrganizationQuotas {
+    fn cleaned(self) -> Result<Self, Invalid> {
+        Ok(Self {
+            session_quota: cleaned("session_quota", self.session_quota)?,
+            api_key_quota: cleaned("api_key_quota", self.api_key_quota)?,
+            idempotency_quota: cleaned("idempotency_quota", self.idempotency_quota)?,
+            metadata_quota: cleaned("metadata_quota", self.metadata_quota)?,
+        })
+    }
+}
+
 impl Settings {
     /// Fills in from the file what flags and environment leave open.
     pub(crate) fn with_file(self, path: Option<&Path>) -> Result<Self, Invalid> {
@@ -263,6 +274,8 @@ impl Settings {
 
     fn cleaned(self) -> Result<Self, Invalid> {
         let gateway = self.gateway.into_iter().map(RemoteGateway::cleaned);
+        let organizations = self.organizations.into_iter();
+        let organizations = organizations.map(|(id, quotas)| Ok((id, quotas.cleaned()?)));
         Ok(Self {
             database: self.database.cleaned()?,
             listeners: self.listeners.cleaned()?,
@@ -273,6 +286,7 @@ impl Settings {
             log: self.log.cleaned()?,
             remote: self.remote.cleaned()?,
             gateway: gateway.collect::<Result<_, _>>()?,
+            organizations: organizations.collect::<Result<_, _>>()?,
         })
     }
 
