@@ -275,7 +275,8 @@ impl Settings {
     fn cleaned(self) -> Result<Self, Invalid> {
         let gateway = self.gateway.into_iter().map(RemoteGateway::cleaned);
         let organizations = self.organizations.into_iter();
-        let organizations = organizations.map(|(id, quotas)| Ok((id, quotas.cleaned()?)));
+        let organizations =
+            organizations.map(|(id, quotas)| quotas.cleaned().map(|quotas| (id, quotas)));
         Ok(Self {
             database: self.database.cleaned()?,
             listeners: self.listeners.cleaned()?,
