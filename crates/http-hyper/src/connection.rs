@@ -50,14 +50,20 @@ pub(crate) async fn drive<C: GracefulConnection>(
     let mut connection = pin!(connection);
     // Since when it was asked to end.
     let mut closing = None;
-    let mut ended = pin!(seat.activity.ended());
+    let (mut ended, mut ending) = (pin!(seat.activity.ended()), false);
     let mut look_again =
         pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
     loop {
         tokio::select! {
             biased;
             _ = driven(connection.as_mut(), seat) => return,
-            () = ended.as_mut() => return,
+            () = ended.as_mut(), if !ending => {
+                // A request may have come since the connection was found idle.
+                if seat.activity.ends_at_once() {
+                    return;
+                }
+                ending = true;
+            }
             () = stop.cancelled(), if closing.is_none() => {}
             () = look_again.as_mut() => match judge(&seat.activity, limits, closing, Instant::now()) {
                 Verdict::Until(then) => {
