@@ -281,7 +281,7 @@ impl Settings {
         let gateway = self.gateway.into_iter().map(RemoteGateway::cleaned);
         let organizations = self.organizations.into_iter().map(|(name, quotas)| {
             let name = cleaned("organizations", Some(name))?.unwrap_or_default();
-            Ok((name, quotas.cleaned()?))
+            Ok::<_, Invalid>((name, quotas.cleaned()?))
         });
         Ok(Self {
             database: self.database.cleaned()?,
