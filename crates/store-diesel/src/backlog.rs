@@ -17,6 +17,7 @@ use crate::{
     events::EventRow,
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
+    rows::{readable, unless_skipped},
     schema::{receipts, retirements, sessions},
     scope::{self, Owned, Standing},
     session_row::{SessionRow, State},
@@ -58,7 +59,7 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Session> = sound(rows);
+            let mut taken: Vec<Session> = readable(rows);
             taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
             Ok(taken)
         })
@@ -91,7 +92,7 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Retirement> = sound(rows);
+            let mut taken: Vec<Retirement> = readable(rows);
             taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
             Ok(taken)
         })
@@ -218,12 +219,10 @@ impl Backlog for Database {
                     .load(conn)
                     .await
             })?;
-            rows.into_iter()
-                .map(|(id, epoch, desired, status)| {
-                    held(&id, epoch, &desired, &status)
-                        .map_err(|column| StoreError::corrupt(column, &id))
-                })
-                .collect()
+            let held = |(id, epoch, desired, status): (String, i64, String, String)| {
+                held(&id, epoch, &desired, &status)
+            };
+            Ok(rows.into_iter().filter_map(held).collect())
         })
         .await
     }
@@ -237,7 +236,7 @@ impl Backlog for Database {
             let parse = |id: String| {
                 SessionId::parse(&id).ok_or_else(|| StoreError::corrupt("retirements.session", &id))
             };
-            rows.into_iter().map(parse).collect()
+            Ok(rows.into_iter().filter_map(|id| unless_skipped(parse(id))).collect())
         })
         .await
     }
@@ -266,24 +265,26 @@ impl Backlog for Database {
     }
 }
 
-/// The rows that can be. One that cannot must not keep the others from being looked after.
-fn sound<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
-    let look = |row| T::try_from(row).inspect_err(|error| tracing::error!(%error, "passed over"));
-    rows.into_iter().filter_map(|row| look(row).ok()).collect()
-}
-
 /// A statement gives changed rows back in any order; this is the one they were picked in.
 fn ranks(ids: &[String]) -> HashMap<String, usize> {
     ids.iter().cloned().enumerate().map(|(rank, id)| (id, rank)).collect()
 }
 
-/// A session of a node, and whether anything is wanted of the node for it.
-fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Result<(Held, bool), &'static str> {
-    let held = Held {
-        session: SessionId::parse(id).ok_or("sessions.id")?,
-        epoch: counter(epoch).ok_or("sessions.epoch")?,
+/// A session of a node, and whether anything is wanted of the node for it. A session whose row cannot be
+/// read is the node's all the same, or the node would be told to close it; the worker cannot read it
+/// either, so nothing is wanted of the node for it.
+fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(Held, bool)> {
+    let corrupt = |column| StoreError::corrupt(column, id);
+    let session = unless_skipped(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;
+    let epoch = unless_skipped(counter(epoch).ok_or_else(|| corrupt("sessions.epoch")));
+    let desired =
+        unless_skipped(Desired::parse(desired).ok_or_else(|| corrupt("sessions.desired")));
+    let status = unless_skipped(Status::parse(status).ok_or_else(|| corrupt("sessions.status")));
+    let wanted = match (epoch, desired, status) {
+        (Some(_), Some(desired), Some(status)) => {
+            desired == Desired::Running || status != Status::Stopped
+        }
+        _ => false,
     };
-    let desired = Desired::parse(desired).ok_or("sessions.desired")?;
-    let status = Status::parse(status).ok_or("sessions.status")?;
-    Ok((held, desired == Desired::Running || status != Status::Stopped))
+    Some((Held { session, epoch: epoch.unwrap_or_default() }, wanted))
 }

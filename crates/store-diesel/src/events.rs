@@ -21,6 +21,7 @@ use crate::{
     change::bind_all,
     column::{actor, actor_columns, counted, counter, optional, read, written},
     pool::with_conn,
+    rows::fill_page,
     schema::events,
     scope::{self, Owner},
 };
@@ -157,15 +158,23 @@ impl EventLog for Database {
         let owner = Owner::of(scope);
         let after = after.map(ToString::to_string).unwrap_or_default();
         self.run(|database| async move {
-            let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
-                let rows: QueryResult<_> = scope::events_after(&owner, &after)
-                    .select(EventRow::as_select())
-                    .limit(i64::from(limit))
-                    .load(conn)
-                    .await;
-                rows
-            })?;
-            rows.into_iter().map(Event::try_from).collect()
+            let page = fill_page!(
+                limit,
+                after,
+                |after, many| {
+                    let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
+                        let rows: QueryResult<_> = scope::events_after(&owner, &after)
+                            .select(EventRow::as_select())
+                            .limit(many)
+                            .load(conn)
+                            .await;
+                        rows
+                    })?;
+                    rows
+                },
+                |row: &EventRow| row.id.clone()
+            );
+            Ok(page)
         })
         .await
     }
@@ -173,25 +182,31 @@ impl EventLog for Database {
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
         let owner = Owner::of(scope);
         let before = page.before.as_ref().map_or_else(|| LAST.to_owned(), ToString::to_string);
-        let limit = i64::from(page.limit);
+        let limit = page.limit;
         let session = page.filter.session.as_ref().map(ToString::to_string);
         let name = page.filter.name.map(EventName::as_str);
         self.run(|database| async move {
             // Four statements rather than one with holes: each has its index.
             macro_rules! load {
                 ($($narrowed:tt)*) => {
-                    with_conn!(database, read, |conn| {
-                        let rows: QueryResult<Vec<EventRow>> = scope::event_page(&owner, &before)
-                            $($narrowed)*
-                            .select(EventRow::as_select())
-                            .limit(limit)
-                            .load(conn)
-                            .await;
-                        rows
-                    })?
+                    fill_page!(
+                        limit,
+                        before,
+                        |before, many| with_conn!(database, read, |conn| {
+                            let rows: QueryResult<Vec<EventRow>> =
+                                scope::event_page(&owner, &before)
+                                    $($narrowed)*
+                                    .select(EventRow::as_select())
+                                    .limit(many)
+                                    .load(conn)
+                                    .await;
+                            rows
+                        })?,
+                        |row: &EventRow| row.id.clone()
+                    )
                 };
             }
-            let rows = match (&session, name) {
+            let page = match (&session, name) {
                 (None, None) => load!(),
                 (Some(session), None) => load!(.filter(events::session.eq(session))),
                 (None, Some(name)) => load!(.filter(events::name.eq(name))),
@@ -199,7 +214,7 @@ impl EventLog for Database {
                     load!(.filter(events::session.eq(session)).filter(events::name.eq(name)))
                 }
             };
-            rows.into_iter().map(Event::try_from).collect()
+            Ok(page)
         })
         .await
     }

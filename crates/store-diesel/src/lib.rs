@@ -23,6 +23,7 @@ mod postgres;
 mod receipts;
 mod recent;
 mod retirements;
+mod rows;
 mod schema;
 mod scope;
 mod secrets;

@@ -16,9 +16,10 @@ use crate::{
     pool::{Pools, with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
+    rows::fill_page,
     schema::sessions,
     scope::{
-        self, Owned, Standing,
+        self, Owned, Place, Standing,
         lists::{Looked, load_page},
     },
     session_row::{SessionRow, State},
@@ -160,15 +161,23 @@ impl Database {
         }
     }
 
-    async fn page(&self, looked: Looked) -> PortResult<Vec<Session>> {
+    async fn page(&self, mut looked: Looked) -> PortResult<Vec<Session>> {
         self.run(|database| async move {
-            let rows: Vec<SessionRow> =
-                with_conn!(database, read, |conn| load_page!(conn, &looked))?;
-            let sessions = rows.into_iter().map(Session::try_from);
-            let mut sessions: Vec<_> = sessions.collect::<Result<_, _>>()?;
-            sessions.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-            sessions.truncate(looked.limit());
-            Ok(sessions)
+            let page = fill_page!(
+                looked.limit(),
+                looked.after(),
+                |after, many| {
+                    looked.going_on(after, many);
+                    let mut rows: Vec<SessionRow> =
+                        with_conn!(database, read, |conn| load_page!(conn, &looked))?;
+                    // Of several statuses each has a page.
+                    rows.sort_by(|a, b| b.place().cmp(&a.place()));
+                    rows.truncate(usize::try_from(many).unwrap_or(usize::MAX));
+                    rows
+                },
+                |row: &SessionRow| Place::at(row.place().0, row.place().1)
+            );
+            Ok(page)
         })
         .await
     }
