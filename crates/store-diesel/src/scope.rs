@@ -77,6 +77,18 @@ pub(crate) fn session_still<'a>(owned: &'a Owned, standing: Standing) -> _ {
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
+/// The events of one session. Out of reach, the statement runs all the same and finds nothing.
+#[auto_type(no_type_alias)]
+pub(crate) fn events_of_session<'a>(owned: &'a Owned) -> _ {
+    let organization: &'a str = owned.organization.as_str();
+    let id: &'a str = owned.id.as_str();
+    let within: Flag = flag(owned.within);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(events::session.eq(id))
+        .filter(within)
+}
+
 /// The events after one, oldest first: ids sort by birth. A reach is about sessions and hides no
 /// event that tells of none.
 #[auto_type(no_type_alias)]

@@ -1,23 +1,25 @@
 //! Sessions as their owners see them: every statement here has the caller's scope in it.
 
 use async_trait::async_trait;
+use diesel::{OptionalExtension, dsl::max, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, Guard, OrganizationId, Receipt, Retirement, Scope, Session, SessionId, Version,
+    Event, GatewayId, Guard, OrganizationId, Receipt, Remains, Retirement, Scope, Session,
+    SessionId, Version,
     ports::{PortResult, Registry, SessionPage, SessionStore, Written},
 };
 
 use crate::{
     Database, StoreError,
     change::Deed,
-    column::counted,
+    column::{counted, counter},
     events::{EventRow, write_events},
     look::look_up_here,
     pool::{Pools, with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     retirements::RetirementRow,
     rows::fill_page,
-    schema::sessions,
+    schema::{events, sessions},
     scope::{
         self, Owned, Place, Standing,
         lists::{Looked, load_page},
@@ -120,6 +122,52 @@ impl SessionStore for Database {
         .await
     }
 
+    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
+        let (owned, id) = (Owned::session(scope, id), id.clone());
+        self.run(|database| async move {
+            let row: Option<(Option<String>, i64, i64, i64)> =
+                with_conn!(database, read, |conn| {
+                    scope::session(&owned)
+                        .select((
+                            sessions::gateway,
+                            sessions::epoch,
+                            sessions::sequence,
+                            sessions::version,
+                        ))
+                        .get_result(conn)
+                        .await
+                        .optional()
+                })?;
+            let Some((gateway, epoch, sequence, mark)) = row else { return Ok(None) };
+            let told: Option<i64> = with_conn!(database, read, |conn| {
+                scope::events_of_session(&owned)
+                    .select(max(events::sequence))
+                    .get_result(conn)
+                    .await
+            })?;
+            let known = gateway.as_deref().and_then(GatewayId::parse);
+            Ok(Some(Remains {
+                id,
+                is_on_unknown_node: gateway.is_some() && known.is_none(),
+                gateway: known,
+                epoch: counter(epoch),
+                sequence: told.into_iter().chain([sequence]).filter_map(counter).max().unwrap_or(0),
+                mark,
+            }))
+        })
+        .await
+    }
+
+    async fn retire_remains(
+        &self,
+        scope: &Scope,
+        mark: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        self.retire_at(scope, mark, retirement, events).await
+    }
+
     async fn retire(
         &self,
         scope: &Scope,
@@ -127,15 +175,28 @@ impl SessionStore for Database {
         retirement: &Retirement,
         events: &[Event],
     ) -> PortResult<Written> {
+        let expected = counted("sessions.version", expected.0)?;
+        self.retire_at(scope, expected, retirement, events).await
+    }
+}
+
+impl Database {
+    /// Deletes a session whose version column holds this, whatever else its row holds.
+    async fn retire_at(
+        &self,
+        scope: &Scope,
+        version: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
         let home = is_home(scope, &retirement.organization, events);
         let owned = Owned::session(scope, &retirement.session);
-        let expected = counted("sessions.version", expected.0)?;
         let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
         let events = EventRow::all(events)?;
         if !home {
             return self.stray(scope, &retirement.session).await;
         }
-        let retire = Deed::Retire(owned, expected, rest.map(Box::new));
+        let retire = Deed::Retire(owned, version, rest.map(Box::new));
         self.change(retire, events).await.map(done_or_raced)
     }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{PortResult, ShownKey};
 use crate::{
     ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, Node, OrganizationId,
-    Receipt, Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
+    Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
 };
 
 /// Whether a write that is guarded happened.
@@ -96,6 +96,20 @@ pub trait SessionStore: Send + Sync {
         expected: Guard,
         events: &[Event],
         receipt: Option<&Receipt>,
+    ) -> PortResult<Written>;
+
+    /// What can be read of a session whose row cannot be read whole, if it is within the scope: enough to
+    /// delete it.
+    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>>;
+
+    /// As [`retire`](Self::retire), for a session of which only [`Remains`] are known: if it still
+    /// carries their mark.
+    async fn retire_remains(
+        &self,
+        scope: &Scope,
+        mark: i64,
+        retirement: &Retirement,
+        events: &[Event],
     ) -> PortResult<Written>;
 
     /// Deletes the session, if it is within the scope and still at `expected`, leaving the

@@ -7,12 +7,14 @@ mod change;
 mod course;
 mod lifecycle;
 mod observe;
+mod remains;
 mod service;
 mod settings;
 
 use std::fmt;
 
 pub use change::{AsRead, Change, Guard};
+pub use remains::Remains;
 pub use service::{SessionPorts, Sessions, WhoIsAttached};
 pub use settings::{
     MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::{Change, Session, Settings, SettingsPatch, Version};
 use crate::{
     Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, LogoutOutcome,
-    PairingCode, Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
+    PairingCode, Phone, QrCode, Receipt, Result, Retirement, Scope, SessionId, Timestamp,
+    Violation, found,
     ports::{Bell, Changes, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
     receipt,
 };
@@ -130,7 +131,13 @@ impl Sessions {
     pub async fn delete(&self, caller: &Caller, id: &str, expected: Option<Version>) -> Result<()> {
         let scope = caller.may(Capability::Manage)?;
         for _ in 0..TRIES {
-            let session = self.find(&scope, id).await?.at(expected)?;
+            let session = match self.find(&scope, id).await {
+                // Whether it is at the version that the caller expects nobody can say.
+                Err(Error::Internal(_)) if expected.is_none() => {
+                    return self.delete_unreadable(&scope, id).await;
+                }
+                session => session?.at(expected)?,
+            };
             let now = self.now();
             let (change, mut retirement) = session.retire(scope.actor(), now, &self.deadlines);
             let environment = &*self.ports.environment;
@@ -140,18 +147,36 @@ impl Sessions {
             }
             let version = guard.version;
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
-                Written::Done => {
-                    // Who waits for it learns that it is gone; the reconciler only if there is work.
-                    self.ports.changes.tell(&retirement.session, None);
-                    if !retirement.is_over() {
-                        self.ports.work.ring();
-                    }
-                    return Ok(());
-                }
+                Written::Done => return Ok(self.deleted(&retirement)),
                 Written::Raced | Written::Repeated => {}
             }
         }
         Err(contended())
+    }
+
+    /// The same for a session whose row cannot be read.
+    async fn delete_unreadable(&self, scope: &Scope, id: &str) -> Result<()> {
+        let id = found("session", SessionId::parse(id))?;
+        for _ in 0..TRIES {
+            let remains = found("session", self.ports.store.remains(scope, &id).await?)?;
+            let mark = remains.mark;
+            let environment = &*self.ports.environment;
+            let (retirement, events) = remains.retire(scope, &self.deadlines, environment);
+            let store = &self.ports.store;
+            match store.retire_remains(scope, mark, &retirement, &events).await? {
+                Written::Done => return Ok(self.deleted(&retirement)),
+                Written::Raced | Written::Repeated => {}
+            }
+        }
+        Err(contended())
+    }
+
+    /// Who waits for it learns that it is gone; the reconciler only if there is work.
+    fn deleted(&self, retirement: &Retirement) {
+        self.ports.changes.tell(&retirement.session, None);
+        if !retirement.is_over() {
+            self.ports.work.ring();
+        }
     }
 
     /// Who is attached: from the node when it answers in time, else as last reported.

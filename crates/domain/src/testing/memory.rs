@@ -1,18 +1,18 @@
 //! Every store port in memory: what callers see. The reconciler's side is in `memory_backlog`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, AsRead, Event, EventId, GatewayId, Guard, KeyId, Node, OrganizationId, Receipt,
+    ApiKey, AsRead, Event, GatewayId, Guard, KeyId, Node, OrganizationId, Receipt, Remains,
     Retirement, Scope, Session, SessionId, Slot, Timestamp, Version,
     ports::{
-        ApiKeyStore, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore, PortError, PortResult,
-        Registry, SessionPage, SessionStore, ShownKey, Written,
+        ApiKeyStore, KeyDirectory, KeyPage, NodeStore, PortError, PortResult, Registry,
+        SessionPage, SessionStore, ShownKey, Written,
     },
 };
 
@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
     pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,
+    /// Sessions whose rows cannot be read.
+    pub(super) spoilt: BTreeSet<SessionId>,
     down: bool,
 }
 
@@ -66,6 +68,13 @@ impl Memory {
     pub fn set_down(&self, down: bool) {
         if let Ok(mut state) = self.0.lock() {
             state.down = down;
+        }
+    }
+
+    /// From now on this session's row cannot be read.
+    pub fn spoil(&self, id: &SessionId) {
+        if let Ok(mut state) = self.0.lock() {
+            state.spoilt.insert(id.clone());
         }
     }
 
@@ -118,6 +127,16 @@ impl State {
         }
     }
 
+    /// A session as a reader gets it, if its row can be read.
+    pub(super) fn readable(&self, session: &Session) -> PortResult<Session> {
+        if self.spoilt.contains(&session.id) {
+            return Err(PortError::Broken(
+                "a row that cannot be read, as the test wants it".into(),
+            ));
+        }
+        Ok(read(session))
+    }
+
     fn visible(&self, scope: &Scope, id: &SessionId) -> Option<&Session> {
         self.sessions.get(id).filter(|session| scope.covers(&session.organization, id))
     }
@@ -146,12 +165,14 @@ impl SessionStore for Memory {
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
-        Ok(self.state()?.visible(scope, id).map(read))
+        let state = self.state()?;
+        state.visible(scope, id).map(|session| state.readable(session)).transpose()
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let visible = |s: &&Session| scope.covers(&s.organization, &s.id);
+        let visible =
+            |s: &&Session| scope.covers(&s.organization, &s.id) && !state.spoilt.contains(&s.id);
         Ok(cut(state.sessions.values().filter(visible), page))
     }
 
@@ -173,6 +194,30 @@ impl SessionStore for Memory {
             return Ok(Written::Repeated);
         }
         Ok(state.replace(session, expected, events))
+    }
+
+    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
+        let state = self.state()?;
+        let remains = |session: &Session| Remains {
+            id: session.id.clone(),
+            gateway: session.gateway.clone(),
+            is_on_unknown_node: false,
+            epoch: Some(session.wanted.epoch),
+            sequence: session.sequence,
+            mark: i64::try_from(session.version.0).unwrap_or(i64::MAX),
+        };
+        Ok(state.visible(scope, id).map(remains))
+    }
+
+    async fn retire_remains(
+        &self,
+        scope: &Scope,
+        mark: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let Ok(version) = u64::try_from(mark) else { return Ok(Written::Raced) };
+        self.retire(scope, Version(version), retirement, events).await
     }
 
     async fn retire(
@@ -216,8 +261,10 @@ impl Registry for Memory {
         page: &SessionPage,
     ) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let wanted =
-            |s: &&Session| organization.is_none_or(|organization| s.organization == *organization);
+        let wanted = |s: &&Session| {
+            organization.is_none_or(|organization| s.organization == *organization)
+                && !state.spoilt.contains(&s.id)
+        };
         Ok(cut(state.sessions.values().filter(wanted), page))
     }
 }
@@ -355,44 +402,5 @@ impl KeyDirectory for Memory {
             key.last_used_at = key.last_used_at.max(Some(at));
         }
         Ok(())
-    }
-}
-
-#[async_trait]
-impl EventLog for Memory {
-    async fn after(
-        &self,
-        scope: &Scope,
-        after: Option<&EventId>,
-        limit: u32,
-    ) -> PortResult<Vec<Event>> {
-        let state = self.state()?;
-        let mut events: Vec<_> = state
-            .events
-            .iter()
-            .filter(|event| event.organization == *scope.organization())
-            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
-            .filter(|event| after.is_none_or(|after| event.id > *after))
-            .cloned()
-            .collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(events)
-    }
-
-    async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
-        let state = self.state()?;
-        let mut events: Vec<_> = state
-            .events
-            .iter()
-            .filter(|event| event.organization == *scope.organization())
-            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
-            .filter(|event| page.filter.admits(event))
-            .filter(|event| page.before.as_ref().is_none_or(|before| event.id < *before))
-            .cloned()
-            .collect();
-        events.sort_by(|a, b| b.id.cmp(&a.id));
-        events.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(events)
     }
 }

@@ -62,7 +62,8 @@ impl Backlog for Memory {
     }
 
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
-        Ok(self.state()?.sessions.get(id).map(read))
+        let state = self.state()?;
+        state.sessions.get(id).map(|session| state.readable(session)).transpose()
     }
 
     async fn update(
@@ -135,6 +136,9 @@ impl Backlog for Memory {
         Ok(placed
             .map(|session| {
                 let held = Held { session: session.id.clone(), epoch: session.wanted.epoch };
+                if state.spoilt.contains(&session.id) {
+                    return (Held { epoch: 0, ..held }, false);
+                }
                 let running = session.wanted.desired == Desired::Running;
                 (held, running || session.seen.status != Status::Stopped)
             })
