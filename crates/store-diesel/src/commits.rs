@@ -7,7 +7,6 @@
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
-use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
 use futures_util::future::join_all;
 use tokio::{sync::oneshot, time::timeout};
@@ -17,8 +16,8 @@ use crate::{
     StoreError,
     change::{Change, Deed},
     desk::Desk,
+    health::Health,
     pool::checkout,
-    postgres::Health,
     scope::together::Together,
 };
 
@@ -134,7 +133,7 @@ impl Lines {
         let changed = several.send(&object).await;
         match self.health.judged(changed, &mut object).await {
             // The server's own word that it was not done. Of anything else nobody can say so.
-            (Err(StoreError::Query(QueryError::DatabaseError(..))), true) => Ok(None),
+            (Err(error), true) if error.is_refusal() => Ok(None),
             (changed, _) => changed.map(|ids| Some(ids.into_iter().collect())),
         }
     }

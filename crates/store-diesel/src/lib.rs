@@ -10,15 +10,18 @@ mod change;
 mod column;
 mod commits;
 mod config;
+mod connector;
 mod desk;
 mod documents;
 mod error;
 mod events;
 mod gathered;
+mod health;
 mod look;
 mod migrate;
 mod nodes;
 mod pool;
+mod pooler;
 mod postgres;
 mod receipts;
 mod recent;
@@ -30,6 +33,7 @@ mod secrets;
 mod session_row;
 mod sessions;
 mod sqlite;
+mod sqlstate;
 mod target;
 #[cfg(test)]
 #[path = "../tests/store/place.rs"]

@@ -8,11 +8,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool::managed::{Object, PoolError, TimeoutType};
+use diesel::prelude::*;
 use diesel_async::{
     RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
 };
-use domain::ports::PortResult;
+use domain::{Timestamp, ports::PortResult};
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -22,6 +23,7 @@ use crate::{
     migrate,
     postgres::{self, PostgresPool, Server},
     recent::{Moment, Recent},
+    schema::marks,
     sqlite::{self, SqliteConnection},
     target::Target,
     writer::Writer,
@@ -173,10 +175,22 @@ impl Database {
         Ok(Self { pools, deadline: config.deadline })
     }
 
-    /// Whether it can be reached now.
-    pub async fn ping(&self) -> PortResult<()> {
-        self.run(async |database| {
-            with_conn!(database, read, |conn| diesel::sql_query("SELECT 1").execute(conn).await)?;
+    /// Whether it can be reached now and takes writes: one row is written, at this time.
+    ///
+    /// # Errors
+    /// *Unavailable* when it is away, read-only, or its disk is full.
+    pub async fn ping(&self, now: Timestamp) -> PortResult<()> {
+        self.run(move |database| async move {
+            let mark = (marks::name.eq("ping"), marks::at.eq(now.millis()), marks::id.eq(""));
+            with_conn!(database, write, |conn| {
+                diesel::insert_into(marks::table)
+                    .values(mark)
+                    .on_conflict(marks::name)
+                    .do_update()
+                    .set(marks::at.eq(now.millis()))
+                    .execute(conn)
+                    .await
+            })?;
             Ok(())
         })
         .await
