@@ -120,6 +120,9 @@ table!(
         /// When the keys of a deleted session are wiped without WhatsApp's word [default: 1h]
         #[arg(long, env = "BERTH_RETIREMENT_DEADLINE", value_name = "TIME")]
         retirement_deadline: String,
+        /// How long API keys are kept after they were revoked or expired [default: 30d]
+        #[arg(long, env = "BERTH_KEY_RETENTION", value_name = "TIME")]
+        key_retention: String,
     }
 );
 

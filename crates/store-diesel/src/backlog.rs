@@ -7,7 +7,7 @@ use diesel::{OptionalExtension, dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
     Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
-    ports::{Backlog, PortResult, Written},
+    ports::{Backlog, Claim, PortResult, Written},
 };
 
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
     rows::{readable, unless_skipped},
-    schema::{receipts, retirements, sessions},
-    scope::{self, Owned, Standing},
+    schema::{retirements, sessions},
+    scope::{self, Owned, Standing, fair::Queue},
     session_row::{SessionRow, State},
     sessions::done_or_raced,
 };
@@ -34,21 +34,14 @@ pub(crate) fn portions(ids: &[SessionId]) -> impl Iterator<Item = Vec<String>> {
 
 #[async_trait]
 impl Backlog for Database {
-    async fn claim_sessions(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Session>> {
-        let (now, until, limit) = (now.millis(), until.millis(), i64::from(limit));
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
+        let claim = claim.clone();
         self.run(|database| async move {
-            // Mostly there is nothing to do, and looking takes no lock.
-            let ids: Vec<String> = with_conn!(database, read, |conn| {
-                scope::due_sessions(now).select(sessions::id).limit(limit).load(conn).await
-            })?;
+            let ids = database.due(Queue::Sessions, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
+            let (now, until) = (claim.now.millis(), claim.until.millis());
             let order = ranks(&ids);
             // What another taker was quicker to take is no longer due, also when this one waited
             // for its lock: the database looks again.
@@ -66,24 +59,14 @@ impl Backlog for Database {
         .await
     }
 
-    async fn claim_retirements(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Retirement>> {
-        let (now, until, limit) = (now.millis(), until.millis(), i64::from(limit));
+    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
+        let claim = claim.clone();
         self.run(|database| async move {
-            let ids: Vec<String> = with_conn!(database, read, |conn| {
-                scope::due_retirements(now)
-                    .select(retirements::session)
-                    .limit(limit)
-                    .load(conn)
-                    .await
-            })?;
+            let ids = database.due(Queue::Retirements, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
+            let (now, until) = (claim.now.millis(), claim.until.millis());
             let order = ranks(&ids);
             let rows: Vec<RetirementRow> = with_conn!(database, write, |conn| {
                 diesel::update(scope::still_due_retirements(&ids, now))
@@ -241,27 +224,36 @@ impl Backlog for Database {
         .await
     }
 
-    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
-        let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
-        self.run(|database| async move {
-            // Neither database can limit a deletion by itself.
-            let until: Option<i64> = with_conn!(database, read, |conn| {
-                scope::expired_receipts(now)
-                    .select(receipts::expires_at)
-                    .order(receipts::expires_at.asc())
-                    .offset(last)
-                    .limit(1)
-                    .get_result(conn)
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move {
+            let ids = database.by_turns(Queue::Waiting, &Claim::new(now, now, limit)).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let now = now.millis();
+            let woken = with_conn!(database, write, |conn| {
+                diesel::update(scope::resting_sessions(&ids, now))
+                    .set(sessions::due.eq(now))
+                    .execute(conn)
                     .await
-                    .optional()
             })?;
-            let until = until.unwrap_or(now);
-            let swept = with_conn!(database, write, |conn| {
-                diesel::delete(scope::expired_receipts(until)).execute(conn).await
-            })?;
-            Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+            Ok(u32::try_from(woken).unwrap_or(u32::MAX))
         })
         .await
+    }
+
+    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_receipts(now, limit).await }).await
+    }
+
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_keys(ended_before, limit).await })
+            .await
+    }
+
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_codes(died_before, limit).await })
+            .await
     }
 }
 

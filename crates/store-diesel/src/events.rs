@@ -44,9 +44,6 @@ pub(crate) struct EventRow {
 impl EventRow {
     fn new(event: &Event) -> Result<Self, StoreError> {
         let (kind, name) = actor_columns(&event.actor);
-        // Pairs in a list: an object would be free to forget their order.
-        let payload: Vec<_> =
-            event.payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
         Ok(Self {
             id: event.id.to_string(),
             organization: event.organization.to_string(),
@@ -56,7 +53,7 @@ impl EventRow {
             at: event.at.millis(),
             actor_kind: kind.to_owned(),
             actor_name: name,
-            payload: written("events.payload", &payload)?,
+            payload: payload_text(&event.payload)?,
         })
     }
 
@@ -100,7 +97,7 @@ impl EventRow {
             at: Timestamp::from_millis(self.at),
             actor: actor(&self.actor_kind, self.actor_name.as_deref())
                 .ok_or("events.actor_kind")?,
-            payload: payload(&self.payload).ok_or("events.payload")?,
+            payload: payload_of(&self.payload).ok_or("events.payload")?,
         })
     }
 }
@@ -132,7 +129,15 @@ fn fact_value(fact: &Fact) -> Value {
     }
 }
 
-fn payload(text: &str) -> Option<Payload> {
+/// An event's particulars as text.
+pub(crate) fn payload_text(payload: &Payload) -> Result<String, StoreError> {
+    // Pairs in a list: an object would be free to forget their order.
+    let pairs: Vec<_> = payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
+    written("events.payload", &pairs)
+}
+
+/// That text back.
+pub(crate) fn payload_of(text: &str) -> Option<Payload> {
     let pairs: Vec<(String, Value)> = read(text)?;
     pairs.into_iter().map(|(key, value)| Some((key.into(), fact(value)?))).collect()
 }

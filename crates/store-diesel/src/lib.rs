@@ -7,6 +7,7 @@
 mod api_keys;
 mod backlog;
 mod change;
+mod claims;
 mod column;
 mod commits;
 mod config;
@@ -25,6 +26,7 @@ mod pooler;
 mod postgres;
 mod receipts;
 mod recent;
+mod retention;
 mod retirements;
 mod rows;
 mod schema;

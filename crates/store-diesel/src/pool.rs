@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     Config, StoreError,
+    claims::Turns,
     look::Prompt,
     migrate,
     postgres::{self, PostgresPool, Server},
@@ -33,6 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pools: Pools,
+    pub(crate) turns: Turns,
     deadline: Duration,
 }
 
@@ -172,7 +174,7 @@ impl Database {
                 Pools::Sqlite(sqlite::pools(&file, config)?)
             }
         };
-        Ok(Self { pools, deadline: config.deadline })
+        Ok(Self { pools, turns: Turns::default(), deadline: config.deadline })
     }
 
     /// Whether it can be reached now and takes writes: one row is written, at this time.

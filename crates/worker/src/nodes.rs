@@ -1,5 +1,5 @@
 //! Watches nodes: one that is silent for longer than its lease has closed its connections by itself,
-//! and its sessions are told so.
+//! and its sessions are told so. Where there is room, sessions that wait for it are woken.
 
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ impl Worker {
     /// looked at again also if this router dies in between, and after, so that it is at once.
     pub(crate) async fn watch_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
-        for node in self.ports.nodes.list().await? {
+        let nodes = self.ports.nodes.list().await?;
+        self.wake_waiting(&nodes).await?;
+        for node in nodes {
             count(&node, now, self.deadlines.silence());
             if node.lost_at.is_some() || node.is_live(now, self.deadlines.silence()) {
                 continue;

@@ -1,9 +1,10 @@
 -- The worker takes what is due by turns from each organization, so that one with 20,000 due rows keeps no other
--- waiting: the next organization, and its earliest row, are one step in these.
-CREATE INDEX sessions_due_by_organization ON sessions (organization, due, id) WHERE due IS NOT NULL;
-CREATE INDEX retirements_due_by_organization ON retirements (organization, due, session);
+-- waiting: the next organization, and its earliest row, are one step in these. On an expression, so that no look-up of
+-- a caller is ever planned on them.
+CREATE INDEX sessions_due_by_organization ON sessions ((organization || ''), due, id) WHERE due IS NOT NULL;
+CREATE INDEX retirements_due_by_organization ON retirements ((organization || ''), due, session);
 -- Sessions that wait for a node with room, the longest waiting of each organization first.
-CREATE INDEX sessions_without_a_node ON sessions (organization, updated_at, id)
+CREATE INDEX sessions_without_a_node ON sessions ((organization || ''), updated_at, id)
     WHERE gateway IS NULL AND desired = 'running';
 
 -- Keys that are removed some time after they ended.

@@ -13,8 +13,8 @@ pub use changes::{Changes, Versions, Watch};
 pub use environment::{Bell, Environment};
 pub use gateway::{Gateway, GatewayError};
 pub use store::{
-    ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,
-    Position, ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
+    ApiKeyStore, Backlog, Claim, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
+    NodeStore, Position, ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
 };
 
 /// Any error, for the log.

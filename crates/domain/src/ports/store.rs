@@ -1,5 +1,7 @@
 //! What is remembered. Caller-facing methods take a [`Scope`]; the others are for berth's own work.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::{PortResult, ShownKey};
@@ -139,26 +141,44 @@ pub trait ReceiptStore: Send + Sync {
     async fn amend(&self, scope: &Scope, receipt: &Receipt) -> PortResult<()>;
 }
 
+/// How much of what is due is taken at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What was due by then is taken.
+    pub now: Timestamp,
+    /// When it falls due again if its taker does not say otherwise.
+    pub until: Timestamp,
+    /// At most so many.
+    pub limit: u32,
+    /// At most so many of one organization are under way.
+    pub share: u32,
+    /// How many of each organization are under way already.
+    pub busy: BTreeMap<OrganizationId, u32>,
+}
+
+impl Claim {
+    /// Up to `limit` of whatever organization.
+    pub fn new(now: Timestamp, until: Timestamp, limit: u32) -> Self {
+        Self { now, until, limit, share: limit, busy: BTreeMap::new() }
+    }
+
+    /// How many of this organization may be taken.
+    pub fn allowance(&self, organization: &OrganizationId) -> u32 {
+        self.share.saturating_sub(self.busy.get(organization).copied().unwrap_or_default())
+    }
+}
+
 /// Sessions and retirements of all organizations, for the reconciler and the nodes' reports alone.
 #[async_trait]
 pub trait Backlog: Send + Sync {
-    /// Takes up to `limit` sessions whose `due` has come (`due <= now`), earliest first, and puts
-    /// their `due` off to `until`, so that a crash of the taker brings them back then. Two takers
-    /// never get the same one. Does not change their version.
-    async fn claim_sessions(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Session>>;
+    /// Takes sessions whose `due` has come, and puts their `due` off, so that a crash of the taker brings
+    /// them back then: all when there are no more than the claim's limit, earliest first; else some of
+    /// each organization, by turns, earliest first within one. Two takers never get the same one. Does not
+    /// change their version.
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>>;
 
     /// The same for retirements.
-    async fn claim_retirements(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Retirement>>;
+    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>>;
 
     /// When the next session or retirement falls due.
     async fn next_due(&self) -> PortResult<Option<Timestamp>>;
@@ -203,6 +223,19 @@ pub trait Backlog: Send + Sync {
 
     /// The retirements whose node this is.
     async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
+
+    /// Makes sessions due now that wait for a node: wanted running, placed on none, and resting with no
+    /// `due` or their deadline's. Up to `limit`, some of each organization, by turns, the longest waiting
+    /// first within one. Answers how many there were.
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes API keys that were revoked or expired before this, up to `limit`. Answers how many there
+    /// were.
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Blanks the codes in events that tell of codes which died before this, the oldest first. Looks at up
+    /// to `limit` events and at none again; answers at how many.
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32>;
 
     /// Removes receipts that have expired by `now`, the oldest and about `limit` of them. Answers how
     /// many there were.

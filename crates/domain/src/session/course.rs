@@ -102,11 +102,12 @@ impl Session {
 
     /// Its node had no room for it. Only before the node's first word: afterwards the node may hold
     /// keys, and the session never moves.
-    pub fn unplace(mut self, due: Timestamp) -> Change {
+    pub fn unplace(mut self) -> Change {
         if self.seen.epoch == 0 {
             self.gateway = None;
         }
-        self.due = Some(due);
+        // Room is what it waits for, not a moment.
+        self.due = self.rest_until();
         Change::of(self)
     }
 

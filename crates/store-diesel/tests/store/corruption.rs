@@ -5,8 +5,9 @@ use domain::{
     ApiKey, Caller, Capability, Deadlines, KeyId, Node, OrganizationId, Reach, Session, SessionId,
     Settings, Timestamp,
     ports::{
-        ApiKeyStore, Backlog, Environment, EventLog, KeyDirectory, KeyPage, NodeStore, PortError,
-        PortResult, Position, SessionFilter, SessionPage, SessionStore, ShownKey, Written,
+        ApiKeyStore, Backlog, Claim, Environment, EventLog, KeyDirectory, KeyPage, NodeStore,
+        PortError, PortResult, Position, SessionFilter, SessionPage, SessionStore, ShownKey,
+        Written,
     },
     testing::TestEnvironment,
 };
@@ -185,7 +186,7 @@ async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(p
     place.execute(&format!("UPDATE sessions SET status = 'asleep' WHERE id = '{}'", ids[1])).await;
     let now = environment.now();
     let until = now.plus(std::time::Duration::from_secs(60));
-    let taken = store.claim_sessions(now, until, 10).await.expect("claim");
+    let taken = store.claim_sessions(&Claim::new(now, until, 10)).await.expect("claim");
     let taken: Vec<_> = taken.into_iter().map(|session| session.id).collect();
     assert_eq!(taken, [ids[0].clone(), ids[2].clone()]);
     assert_broken(&Backlog::find(&store, &ids[1]).await, "asked for by name");

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
     GatewayId, Node, Session, SessionId, Settings, Timestamp, Version,
-    ports::{Backlog, Environment, EventLog, NodeStore, SessionStore, Written},
+    ports::{Backlog, Claim, Environment, EventLog, NodeStore, SessionStore, Written},
     testing::TestEnvironment,
 };
 
@@ -36,7 +36,7 @@ async fn two_takers_never_get_the_same_session(place: Place) {
             let mut mine: Vec<SessionId> = Vec::new();
             // Losing a race can mean an empty hand while there is still something to take.
             while store.next_due().await.expect("next") == Some(now) {
-                let taken = store.claim_sessions(now, until, 7).await.expect("claim");
+                let taken = store.claim_sessions(&Claim::new(now, until, 7)).await.expect("claim");
                 assert!(taken.len() <= 7);
                 assert!(taken.iter().all(|session| session.due == Some(until)));
                 mine.extend(taken.into_iter().map(|session| session.id));
