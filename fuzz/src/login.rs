@@ -19,7 +19,7 @@ use crate::{
 
 const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "berth";
-const LEEWAY: i64 = 30;
+const LEEWAY: f64 = 30.0;
 
 /// The door, and the issuer's own keys, made anew for every run.
 struct Door {
@@ -141,9 +141,11 @@ fn check_header(header: &Value) {
 }
 
 fn check_claims(caller: &Caller, claims: &Value) {
-    let expires = claims["exp"].as_i64().expect("an expiry in whole seconds");
-    assert!(expires + LEEWAY > NOW, "{claims}");
-    assert!(claims.get("nbf").is_none_or(|nbf| nbf.as_i64().is_some_and(|n| n <= NOW + LEEWAY)));
+    let expires = claims["exp"].as_f64().expect("an expiry in seconds");
+    assert!(expires + LEEWAY > NOW as f64, "{claims}");
+    let begins = claims.get("nbf").filter(|nbf| !nbf.is_null());
+    let latest = NOW as f64 + LEEWAY;
+    assert!(begins.is_none_or(|nbf| nbf.as_f64().is_some_and(|n| n <= latest)), "{claims}");
     assert_eq!(claims["iss"], ISSUER);
     let audiences =
         claims["aud"].as_array().cloned().unwrap_or_else(|| vec![claims["aud"].clone()]);

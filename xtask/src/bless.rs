@@ -25,12 +25,16 @@ struct Blessed {
 const BLESSED: [Blessed; 1] = [Blessed { path: "docs/command-line.md", make: command_line }];
 
 /// The programs and subcommands whose help is a page of the documentation.
-const PROGRAMS: [(&str, &[&str]); 7] = [
+const PROGRAMS: [(&str, &[&str]); 11] = [
     ("berth", &["serve"]),
     ("berth", &["key"]),
     ("berth", &["key", "create"]),
     ("berth", &["key", "list"]),
     ("berth", &["key", "revoke"]),
+    ("berth", &["orphan"]),
+    ("berth", &["orphan", "list"]),
+    ("berth", &["orphan", "adopt"]),
+    ("berth", &["orphan", "unlink"]),
     ("berth-gateway", &[]),
     ("whatsapp-sim", &[]),
 ];

@@ -52,19 +52,17 @@ impl Api {
     /// A client with this credential. Every request has a connection of its own: a server that was
     /// restarted leaves no stale one behind.
     pub(crate) fn new(base: &str, credential: Option<Credential>) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .max_idle_connections(0)
-            .max_redirects(0)
-            .timeout_global(Some(PATIENCE))
-            .build();
-        Self { agent: config.into(), base: base.trim_end_matches('/').to_owned(), credential }
+        Self { agent: agent(PATIENCE), base: base.trim_end_matches('/').to_owned(), credential }
     }
 
     /// The same deployment, asked by somebody else.
     pub(crate) fn asked_by(&self, credential: Option<Credential>) -> Self {
         Self { credential, ..self.clone() }
+    }
+
+    /// The same client, which waits for an answer no longer than this.
+    pub(crate) fn patient_for(&self, patience: Duration) -> Self {
+        Self { agent: agent(patience), ..self.clone() }
     }
 
     /// Who asks.
@@ -174,6 +172,17 @@ impl Api {
         }
         headers
     }
+}
+
+fn agent(patience: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .max_idle_connections(0)
+        .max_redirects(0)
+        .timeout_global(Some(patience))
+        .build();
+    config.into()
 }
 
 impl Reply {

@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Test(Test),
     /// What the API promises, tried from the outside.
     Contract(Contract),
+    /// One fault suite at its full size: minutes to an hour. `test` runs all of them small.
+    Soak(Soak),
     /// Whatever berth reads, with bytes that nobody would send; `cargo fuzz` is not needed.
     Fuzz(Fuzz),
     /// Whether the tests notice when something that matters is broken: breaks each in turn.
@@ -83,6 +85,8 @@ pub(crate) enum Part {
     Tidy,
     /// What the API promises, on both databases.
     Contract,
+    /// Every fault suite at its small size.
+    Faults,
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +118,65 @@ pub(crate) struct Contract {
 pub(crate) enum DatabaseKind {
     Sqlite,
     Postgres,
+}
+
+impl DatabaseKind {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// The suite.
+    #[arg(value_enum, value_name = "NAME")]
+    pub(crate) suite: FaultSuite,
+    /// Only on this database; may be repeated.
+    #[arg(long, value_enum)]
+    pub(crate) database: Vec<DatabaseKind>,
+    /// Repeats the random choices of a former run, which printed its seed.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// At the size that `test` runs.
+    #[arg(long)]
+    pub(crate) small: bool,
+    /// How many races or kills on each database.
+    #[arg(long)]
+    pub(crate) trials: Option<usize>,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
+}
+
+/// A fault suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FaultSuite {
+    /// Deletes, stops and logouts while a phone links.
+    Raced,
+    /// Every wire broken in each direction and in both.
+    Wires,
+    /// One organization takes what it can get while another works.
+    Greedy,
+    /// Clients without a credential hold what they can.
+    Strangers,
+    /// `kill -9` at random moments; the contract has chosen ones.
+    Storms,
+}
+
+impl FaultSuite {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Raced => "raced",
+            Self::Wires => "wires",
+            Self::Greedy => "greedy",
+            Self::Strangers => "strangers",
+            Self::Storms => "storms",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -215,6 +278,8 @@ pub(crate) enum Measure {
     Latency,
     /// Whether those who wait are in the way of those who ask.
     Waits,
+    /// What an organization is answered while another sends as much as it can, beside hyper alone.
+    Fairness,
     /// How many sessions are made and deleted, beside what the disk takes.
     Writes,
     /// Whether refusals can be told apart by their time; fails when they can.
@@ -233,6 +298,7 @@ impl Measure {
             Self::Get => "get",
             Self::Latency => "latency",
             Self::Waits => "waits",
+            Self::Fairness => "fairness",
             Self::Writes => "writes",
             Self::Isolation => "isolation",
             Self::Lists => "lists",

@@ -11,7 +11,9 @@ mod client;
 mod commands;
 mod contract;
 mod demo;
+mod dice;
 mod exchange;
+mod faults;
 mod folder;
 mod fuzz;
 mod gates;
@@ -23,8 +25,10 @@ mod phones;
 mod ports;
 mod postgres;
 mod process;
+mod processor;
 mod programs;
 mod python;
+mod resident;
 mod rings;
 mod scenarios;
 mod sessions;
@@ -33,6 +37,7 @@ mod suite;
 mod tally;
 mod test;
 mod tidy;
+mod together;
 mod up;
 mod wait;
 mod workspace;
@@ -62,6 +67,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(&workspace, &demo).map(|()| ExitCode::SUCCESS),
         Command::Test(test) => Ok(test::run(&workspace, &test)),
         Command::Contract(contract) => contract::run(&workspace, &contract),
+        Command::Soak(soak) => faults::soak(&workspace, &soak),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::Mutants(mutants) => mutants::run(&workspace, &mutants),
         Command::Tidy(tidy) => tidy::run(&workspace, &tidy),

@@ -10,7 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit,
+};
 
 use crate::interrupt;
 
@@ -126,6 +128,14 @@ impl Drop for Process {
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
+}
+
+/// Allows this process, and what it starts, as many open files as the system permits: the usual 1,024
+/// are not enough for either side of thousands of connections.
+pub(crate) fn allow_connections() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+        .context("the limit of open files")
 }
 
 /// Sends a signal; a process that is gone does not mind.

@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -111,7 +112,18 @@ impl Stack {
     /// Starts berth over what it holds, and waits until it is ready.
     pub(crate) fn start_berth(&mut self) -> Result<()> {
         let mut command = self.command();
-        let mut berth = Process::spawn("berth", command.arg("serve"), Some(&self.log))?;
+        let log = self.log.clone();
+        self.start_berth_as(command.arg("serve"), Some(&log))
+    }
+
+    /// As [`start_berth`](Self::start_berth), by this command. Without a log, outputs are the command's
+    /// own affair.
+    pub(crate) fn start_berth_as(
+        &mut self,
+        command: &mut Command,
+        log: Option<&Path>,
+    ) -> Result<()> {
+        let mut berth = Process::spawn("berth", command, log)?;
         let ready = wait::until("berth is ready", READY, || {
             if let Err(ended) = berth.must_run() {
                 return Ok(Some(Err(ended)));
@@ -215,6 +227,18 @@ impl Stack {
         })
     }
 
+    /// The address of one of the listeners, by the name of its setting.
+    pub(crate) fn address(&self, setting: &str) -> Result<SocketAddr> {
+        let (_, value) = self
+            .settings
+            .iter()
+            .find(|(name, _)| *name == setting)
+            .with_context(|| format!("{setting} is not set"))?;
+        let value = value.strip_prefix("ws://").unwrap_or(value);
+        let value = value.split('/').next().unwrap_or_default();
+        value.parse().with_context(|| format!("{setting} holds no address"))
+    }
+
     /// berth's process; none while it does not run.
     pub(crate) fn berth_id(&self) -> Option<u32> {
         self.berth.as_ref().map(Process::id)
@@ -240,6 +264,18 @@ impl Stack {
         self.folder.path().join("gateway")
     }
 
+    /// The size of the database's files in bytes, when it is SQLite in this stack's folder; else 0.
+    pub(crate) fn database_files(&self) -> Result<u64> {
+        let mut size = 0;
+        for entry in fs::read_dir(self.folder.path())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("berth.db") {
+                size += entry.metadata()?.len();
+            }
+        }
+        Ok(size)
+    }
+
     /// The files on the node's disk that name this session, in their names or anywhere in them.
     pub(crate) fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
@@ -258,12 +294,23 @@ impl Stack {
         Ok(found)
     }
 
+    /// Returns the log lines, of berth and its gateway, that name this session; requests left out.
+    pub(crate) fn log_of(&self, session: &str) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let about = |line: &&str| line.contains(session) && !line.contains(" request method=");
+        text.lines().filter(about).collect::<Vec<_>>().join("\n")
+    }
+
     /// The end of berth's log, and of its gateway's in it.
     pub(crate) fn tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         // Looking again and again is the tests' own doing.
-        let looks = |line: &&str| line.contains("\"session_view\" status=200");
+        let looks = |line: &&str| {
+            line.contains("\"session_view\" status=200")
+                || line.contains("\"session_identity\" status=200")
+        };
         let lines: Vec<_> = text.lines().filter(|line| !looks(line)).collect();
         let end = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("the end of {}:\n{end}", self.log.display())

@@ -57,11 +57,16 @@ impl Tally {
 
     /// Names the failures, then the counts on a line of their own.
     pub(crate) fn close(&self) -> ExitCode {
+        self.close_as("")
+    }
+
+    /// As [`close`](Self::close), with these words before the counts.
+    pub(crate) fn close_as(&self, words: &str) -> ExitCode {
         println!();
         for name in &self.failures {
             println!("FAILED {name}");
         }
-        println!("{self}");
+        println!("{words}{self}");
         if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use crate::{
     bless,
     commands::{DatabaseKind, Part, Prebuilt, Test},
-    contract, fuzz, gates,
+    contract, faults, fuzz, gates,
     postgres::Cluster,
     programs::{self, Programs},
     rings,
@@ -30,7 +30,7 @@ pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     if wants(Part::Tidy) {
         tidy::check(workspace, &mut tally);
     }
-    if [Part::Ring, Part::Tidy, Part::Contract].into_iter().any(wants) {
+    if [Part::Ring, Part::Tidy, Part::Contract, Part::Faults].into_iter().any(wants) {
         run_built(workspace, wants, &mut tally);
     }
     if wants(Part::Fuzz) {
@@ -65,6 +65,12 @@ fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, tally: &mut Ta
     if wants(Part::Contract) {
         let both = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
         contract::on_each_database(workspace, &programs, &both, &[], tally);
+    }
+    if wants(Part::Faults)
+        && let Err(error) = faults::check(workspace, &programs, tally)
+    {
+        println!("{error:#}");
+        tally.fail("the fault suites");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{config::Pointer, token::Cause};
 const SUPER_ADMIN: &str = "super_admin";
 /// The last second of the year 9999. A later one is not a date but a mistake, most often
 /// milliseconds, and would make a token that never ends.
-const LAST_SECOND: i64 = 253_402_300_799;
+const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// Where a token says what berth needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,11 +122,11 @@ pub(crate) struct Times {
 impl Times {
     /// What the claims say of it.
     pub(crate) fn read(claims: &Value) -> Result<Self, Cause> {
-        let not = "a time in the token is not a whole number of seconds";
-        let expires = second(claims.get("exp"), not)?.ok_or("the token has no expiry")?;
-        let begins = second(claims.get("nbf"), not)?;
+        let not = "a time in the token is not a number of seconds";
+        let expires = millis(claims.get("exp"), not)?.ok_or("the token has no expiry")?;
+        let begins = millis(claims.get("nbf"), not)?;
         // Tells nothing that matters here, but a token that gets it wrong is not a token.
-        second(claims.get("iat"), not)?;
+        millis(claims.get("iat"), not)?;
         Ok(Self { begins, expires })
     }
 
@@ -153,7 +153,7 @@ pub(crate) fn check_origin(
     if issuer.is_some() && said != issuer {
         return Err("the token is of another issuer");
     }
-    let said = match claims.get("aud") {
+    let said = match present(claims.get("aud")) {
         None => Vec::new(),
         Some(Value::String(one)) => vec![one.as_str()],
         Some(Value::Array(many)) => all_text(many).ok_or("the audience is not text")?,
@@ -165,15 +165,22 @@ pub(crate) fn check_origin(
     }
 }
 
-/// In milliseconds. RFC 7519 would allow fractions; no known issuer sends them.
-fn second(claim: Option<&Value>, not: Cause) -> Result<Option<i64>, Cause> {
-    let Some(claim) = claim else { return Ok(None) };
-    let second = claim.as_i64().filter(|s| (0..=LAST_SECOND).contains(s)).ok_or(not)?;
-    Ok(Some(second * 1000))
+/// Returns the claim's time in milliseconds since the epoch. It may have a fraction (RFC 7519, section 2,
+/// `NumericDate`).
+fn millis(claim: Option<&Value>, not: Cause) -> Result<Option<i64>, Cause> {
+    let Some(claim) = present(claim) else { return Ok(None) };
+    let seconds = claim.as_f64().filter(|s| (0.0..=LAST_SECOND).contains(s)).ok_or(not)?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most 253,402,300,799,000")]
+    Ok(Some((seconds * 1000.0).round() as i64))
+}
+
+/// A claim that is `null` says no more than one that is absent.
+fn present(claim: Option<&Value>) -> Option<&Value> {
+    claim.filter(|claim| !claim.is_null())
 }
 
 fn text(claim: Option<&Value>, not: Cause) -> Result<Option<&str>, Cause> {
-    claim.map(|claim| claim.as_str().ok_or(not)).transpose()
+    present(claim).map(|claim| claim.as_str().ok_or(not)).transpose()
 }
 
 fn all_text(values: &[Value]) -> Option<Vec<&str>> {

@@ -22,13 +22,13 @@ pub struct Config {
     pub leeway: Duration,
     /// How often the key set is fetched anew. A file is looked at every five seconds at least.
     pub refresh: Duration,
-    /// Unknown keys cause at most one fetch in this time, whatever the traffic.
+    /// Tokens that no known key signed cause at most one fetch in this time, whatever the traffic.
     pub cool_down: Duration,
     /// How long a key set serves that could not be fetched anew.
     pub max_stale: Duration,
     /// How long one fetch may take.
     pub fetch_timeout: Duration,
-    /// How long a request with an unknown key waits for a fetch. Known keys never wait.
+    /// How long a request whose token no known key signed waits for a fetch. Others never wait.
     pub patience: Duration,
 }
 

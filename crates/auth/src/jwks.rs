@@ -1,9 +1,10 @@
 //! The issuer's key set, kept at hand: requests look into it and never fetch it themselves.
 //!
-//! One task fetches, so there is never more than one fetch under way. A request with a key that is
-//! in the set waits for nothing. One with an unknown key may ask the task for a fetch, once per
-//! cool-down for all of them together, and waits for it a bounded while. When fetching fails the
-//! last good set serves on, until it is too old to trust.
+//! One task fetches, so there is never more than one fetch under way. A request whose token a key of the
+//! set signed waits for nothing. One whose token no key of the set signed may ask the task for a fetch,
+//! once per cool-down for all of them together, and waits for it a bounded while: the issuer may have
+//! a new key, and may have given it the name of an old one. When fetching fails the last good set
+//! serves on, until it is too old to trust.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -14,15 +15,15 @@ use domain::{
     Timestamp,
     ports::{Environment, Refused},
 };
-use jsonwebtoken::Algorithm;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{Config, ConfigError, Source},
     fetch::Fetcher,
-    key_set::{Choice, KeySet, PublicKey},
+    key_set::KeySet,
     refresher::Refresher,
+    token::Token,
 };
 
 /// The keys login tokens are verified with. The task that refreshes them ends when this is dropped.
@@ -30,12 +31,6 @@ pub(crate) struct Jwks {
     shelf: Arc<Shelf>,
     patience: Duration,
     _refresher: Option<AbortOnDropHandle<()>>,
-}
-
-/// A key and the set that it is in.
-pub(crate) struct Found {
-    pub(crate) set: Arc<KeySet>,
-    pub(crate) key: Arc<PublicKey>,
 }
 
 /// There is no key set to verify with.
@@ -86,44 +81,41 @@ impl Jwks {
         self.set().is_some()
     }
 
-    /// The key of a token.
-    pub(crate) async fn find(
-        &self,
-        id: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<Found, Refused> {
-        let mut found = self.look(id, algorithm);
-        if matches!(found, Ok((_, Choice::Unknown)) | Err(NoKeySet))
-            && let Some(ticket) = self.shelf.ask()
-        {
+    /// Returns the set that has the key that signed the token.
+    ///
+    /// # Errors
+    /// *Denied* when no key of the newest set did, *unavailable* when there is no set.
+    pub(crate) async fn verify(&self, token: &Token<'_>) -> Result<Arc<KeySet>, Refused> {
+        let set = self.set();
+        let verified = verified_by(set.clone(), token);
+        if verified.is_ok() {
+            return verified;
+        }
+        if let Some(ticket) = self.shelf.ask() {
             let mut served = self.shelf.served.subscribe();
             let fetched = served.wait_for(|served| *served >= ticket);
             // Whether it came in time or not is seen by looking again.
             let _ = tokio::time::timeout(self.patience, fetched).await;
-            found = self.look(id, algorithm);
         }
-        match found {
-            Ok((set, Choice::Key(key))) => Ok(Found { set, key }),
-            Ok((_, Choice::Unknown)) => Err(Refused::Denied("the token's key is unknown")),
-            Ok((_, Choice::Refused(cause))) => Err(Refused::Denied(cause)),
-            Err(error) => Err(Refused::Unavailable(error.into())),
+        // Another may have come while this one was tried. The same keys would be tried in vain once more.
+        let newer = self.set();
+        if set.as_ref().map(Arc::as_ptr) == newer.as_ref().map(Arc::as_ptr) {
+            return verified;
         }
+        verified_by(newer, token)
     }
 
     /// The set to go by, unless it is too old, or there is none.
     pub(crate) fn set(&self) -> Option<Arc<KeySet>> {
         self.shelf.keys()
     }
+}
 
-    fn look(
-        &self,
-        id: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<(Arc<KeySet>, Choice), NoKeySet> {
-        let set = self.set().ok_or(NoKeySet)?;
-        let choice = set.choose(id, algorithm);
-        Ok((set, choice))
-    }
+/// The set, if it has the key that signed the token.
+fn verified_by(set: Option<Arc<KeySet>>, token: &Token<'_>) -> Result<Arc<KeySet>, Refused> {
+    let set = set.ok_or_else(|| Refused::Unavailable(NoKeySet.into()))?;
+    set.verify(token).map_err(Refused::Denied)?;
+    Ok(set)
 }
 
 /// A set that serves, or what an operator should mend.

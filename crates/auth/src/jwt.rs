@@ -17,7 +17,7 @@ use crate::{
     claims::{self, ClaimPaths, Times},
     config::{Config, ConfigError},
     json,
-    jwks::{Found, Jwks},
+    jwks::Jwks,
     logins::{self, Digest, Login},
     token::Token,
 };
@@ -79,10 +79,7 @@ impl JwtVerifier {
     /// Verifies a token, reads it, and remembers what it says with the set that has its key.
     async fn read(&self, text: &str, digest: Digest) -> Result<Arc<Login>, Refused> {
         let token = Token::parse(text).map_err(Refused::Denied)?;
-        let Found { set, key } = self.keys.find(token.key_id.as_deref(), token.algorithm).await?;
-        if !key.verifies(token.message, token.signature, token.algorithm) {
-            return Err(Refused::Denied("the token's signature is wrong"));
-        }
+        let set = self.keys.verify(&token).await?;
         let claims = json::object(&token.payload).ok_or("the claims are not a JSON object");
         let claims = claims.map_err(Refused::Denied)?;
         let login = Arc::new(self.login(&claims));

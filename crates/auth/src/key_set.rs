@@ -1,8 +1,6 @@
 //! A set of public keys, as far as we can use it: a key that is foreign, weak or malformed is left
 //! out and spoils nothing, for issuers publish keys for others beside ours.
 
-use std::sync::Arc;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -11,15 +9,20 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::logins::Logins;
+use crate::{
+    logins::Logins,
+    token::{Cause, Token},
+};
 
 /// More than any issuer publishes; the rest is ignored.
 const MOST_KEYS: usize = 100;
+/// Keys tried for one token: what a forged token costs at most.
+const MOST_TRIED: usize = 16;
 
 /// The usable keys of a set.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
-    keys: Vec<Arc<PublicKey>>,
+    keys: Vec<PublicKey>,
     /// Why the others are not among them.
     ignored: Vec<String>,
     /// What tokens say that the keys were found to have signed.
@@ -37,16 +40,6 @@ pub enum KeySetError {
     NoUsableKey(String),
 }
 
-/// What a set has for a token.
-pub(crate) enum Choice {
-    /// The key.
-    Key(Arc<PublicKey>),
-    /// A newer set may have it.
-    Unknown,
-    /// No set would help.
-    Refused(&'static str),
-}
-
 impl KeySet {
     /// Reads a set; usable keys or not.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, KeySetError> {
@@ -58,7 +51,7 @@ impl KeySet {
         let mut set = Self::default();
         for (place, key) in document.keys.into_iter().take(MOST_KEYS).enumerate() {
             match PublicKey::read(key) {
-                Ok(key) => set.keys.push(Arc::new(key)),
+                Ok(key) => set.keys.push(key),
                 Err(reason) => set.ignored.push(format!("key {place} {reason}")),
             }
         }
@@ -84,24 +77,36 @@ impl KeySet {
         &self.ignored
     }
 
-    /// The key of a token. One that names no key is accepted only when there is no choice.
-    pub(crate) fn choose(&self, id: Option<&str>, algorithm: Algorithm) -> Choice {
-        let mut fitting = self.keys.iter().filter(|key| key.fits(algorithm));
-        let Some(id) = id else {
-            return match (fitting.next(), fitting.next()) {
-                (Some(key), None) => Choice::Key(Arc::clone(key)),
-                (None, _) => Choice::Unknown,
-                (Some(_), Some(_)) => Choice::Refused("the token names no key, and several fit"),
-            };
-        };
-        let is_named = |key: &&Arc<PublicKey>| key.id.as_deref() == Some(id);
-        match fitting.find(is_named) {
-            Some(key) => Choice::Key(Arc::clone(key)),
-            None if self.keys.iter().any(|key| is_named(&key)) => {
-                Choice::Refused("the token's algorithm does not fit the key")
-            }
-            None => Choice::Unknown,
+    /// Verifies the signature of a token with every key that may have made it.
+    ///
+    /// # Errors
+    /// Says why no key of this set did. Another set may have a key that did.
+    pub(crate) fn verify(&self, token: &Token<'_>) -> Result<(), Cause> {
+        let mut cause = "the token's key is unknown";
+        if self.keys.iter().any(|key| token.key_id.is_some() && key.id == token.key_id) {
+            cause = "the token's algorithm does not fit the key";
         }
+        for key in self.candidates(token.key_id.as_deref(), token.algorithm) {
+            if key.verifies(token.message, token.signature, token.algorithm) {
+                return Ok(());
+            }
+            cause = "the token's signature is wrong";
+        }
+        Err(cause)
+    }
+
+    /// Returns the keys that may have signed a token of this key id and algorithm: those of the id, then
+    /// those that have none. Of a token without one, any key may be it. Issuers publish two keys under
+    /// one id while they rotate them, and keys without an id.
+    pub(crate) fn candidates(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &PublicKey> {
+        let fitting = move || self.keys.iter().filter(move |key| key.fits(algorithm));
+        let named = fitting()
+            .filter(move |key| key.id.is_some() && (id.is_none() || key.id.as_deref() == id));
+        named.chain(fitting().filter(|key| key.id.is_none())).take(MOST_TRIED)
     }
 }
 

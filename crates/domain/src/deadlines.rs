@@ -27,8 +27,8 @@ pub struct Deadlines {
     pub key_retention: Duration,
     /// How long a code to scan or type is kept in the event log after it died.
     pub code_retention: Duration,
-    /// How many attempts at linking a session may begin; `None` for any number. WhatsApp bans numbers
-    /// that try too often.
+    /// How many attempts at linking may be begun of one session, and of one phone; `None` for any number,
+    /// also of an organization. WhatsApp bans numbers that try too often.
     pub pairings: Option<Quota>,
 }
 

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use crate::{
-    Quota,
-    ports::{BoxError, PortError},
+    Quota, StockFull,
+    ports::{BoxError, PortError, Refusal},
 };
 
 /// What a use case answers.
@@ -62,6 +62,9 @@ pub enum Error {
         /// When asking again makes sense, if it does.
         retry_after: Option<Duration>,
     },
+    /// The organization has as much of something as it may have.
+    #[error("{}", .0.stock.full())]
+    Full(StockFull),
     /// The thing is not at the version the caller expects.
     #[error("the resource has changed")]
     PreconditionFailed,
@@ -110,6 +113,15 @@ impl From<PortError> for Error {
         match error {
             PortError::Unavailable(source) => Self::unavailable(source),
             PortError::Broken(source) => Self::Internal(source),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full(full) => Self::Full(full),
+            Refusal::Limited { quota, retry_after } => Self::RateLimited { quota, retry_after },
         }
     }
 }

@@ -53,7 +53,9 @@ mod error;
 mod event;
 pub mod gateway;
 mod id;
+mod linking;
 mod operators;
+mod orphan;
 mod pairing;
 pub mod ports;
 mod quota;
@@ -61,23 +63,26 @@ mod receipt;
 pub mod reconcile;
 mod retirement;
 mod session;
+mod stock;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
 
 pub use access::{Scope, found};
-pub use api_key::{ApiKey, ApiKeys, KeySpec, NewApiKey};
+pub use api_key::{ApiKey, ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey};
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
 pub use event::{Event, EventName, Fact, News, Payload};
 pub use gateway::{
-    Beat, Declaration, Enlistment, Held, Lease, LiveIdentity, LogoutOutcome, Node, Nodes,
-    RefusedReport, Reported, Snapshot, SnapshotReason,
+    Beat, Declaration, Enlistment, Held, Lease, Leases, Link, LiveIdentity, LogoutOutcome, Node,
+    Nodes, RefusedReport, Reported, Snapshot, SnapshotReason,
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
+pub use linking::{LinkAttempt, MAX_LINK_ATTEMPTS};
 pub use operators::Operators;
+pub use orphan::{Orphan, Orphans};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
 pub use quota::Quota;
 pub use receipt::{Clerk, Receipt, Slot};
@@ -87,4 +92,5 @@ pub use session::{
     MAX_RATE, ReasonCode, Remains, Seen, Session, SessionPorts, Sessions, Settings, SettingsPatch,
     Status, StatusReason, Unlink, Version, Wanted, WhoIsAttached,
 };
+pub use stock::{Quotas, Stock, StockFull, StockLimits};
 pub use time::Timestamp;

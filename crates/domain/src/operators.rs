@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use crate::{
-    Caller, OrganizationId, Result, Session,
-    ports::{Registry, SessionPage},
+    Caller, Leases, OrganizationId, Result, Session,
+    ports::{Environment, Registry, SessionPage},
 };
 
 /// The use cases of operators.
 #[derive(Clone)]
 pub struct Operators {
     registry: Arc<dyn Registry>,
+    environment: Arc<dyn Environment>,
+    leases: Arc<Leases>,
 }
 
 impl Operators {
-    /// Over this registry.
-    pub fn new(registry: Arc<dyn Registry>) -> Self {
-        Self { registry }
+    /// Over this registry; `leases` are those that the worker refreshes.
+    pub fn new(
+        registry: Arc<dyn Registry>,
+        environment: Arc<dyn Environment>,
+        leases: Arc<Leases>,
+    ) -> Self {
+        Self { registry, environment, leases }
     }
 
     /// Sessions of every organization, or of one, newest first.
@@ -27,6 +33,8 @@ impl Operators {
         page: &SessionPage,
     ) -> Result<Vec<Session>> {
         caller.may_operate()?;
-        Ok(self.registry.sessions(organization, page).await?)
+        let sessions = self.registry.sessions(organization, page).await?;
+        let now = self.environment.now();
+        Ok(sessions.into_iter().map(|session| self.leases.shown(session, now)).collect())
     }
 }

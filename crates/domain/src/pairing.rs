@@ -76,19 +76,39 @@ pub struct Identity {
     pub push_name: Option<String>,
 }
 
-/// The phone number of a pairing code request: 7–15 digits, as E.164 has them, without the plus.
+/// The phone number of a pairing code request: 7–15 digits, as E.164 has them, without the plus. None
+/// begins with 0, for no country code does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phone(String);
 
 impl Phone {
     /// `None` when it cannot be a phone number.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let digits = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         (digits && (7..=15).contains(&text.len())).then(|| Self(text.to_owned()))
     }
 
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_number_is_international_and_nothing_else() {
+        for good in ["1555123", "15551234567", "999999999999999"] {
+            assert_eq!(Phone::parse(good).as_ref().map(Phone::as_str), Some(good));
+        }
+        for bad in ["", "155512", "1234567890123456", "+15551234567", "1555 1234", "\u{661}555123"]
+        {
+            assert_eq!(Phone::parse(bad), None, "{bad:?}");
+        }
+        for national in ["015551234567", "0015551234567", "0000000"] {
+            assert_eq!(Phone::parse(national), None, "{national}: with a leading 0");
+        }
     }
 }

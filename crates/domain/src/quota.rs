@@ -15,22 +15,40 @@ pub struct Quota {
     pub window: Duration,
 }
 
+/// How far another router's clock may be ahead for what it noted to count. What is later was noted before
+/// a clock was set back, and locks nobody out.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 impl Quota {
-    /// Counts one more, now, among the `earlier` ones, of which only those within the window are
-    /// kept.
+    /// What was done after this moment, and not after [`Self::until`], counts now.
+    pub fn since(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.window)
+    }
+
+    /// See [`Self::since`].
+    pub fn until(now: Timestamp) -> Timestamp {
+        now.plus(CLOCK_SKEW)
+    }
+
+    /// How long until there is room, when `earliest` was done first of as many as may be done.
+    pub fn wait(&self, earliest: Timestamp, now: Timestamp) -> Duration {
+        self.window.saturating_sub(earliest.until(now))
+    }
+
+    /// Whether one more may be done now, after all these.
     ///
     /// # Errors
-    /// How long until there is room, when there is none. Nothing is counted then.
-    pub fn count_in(&self, earlier: &mut Vec<Timestamp>, now: Timestamp) -> Result<(), Duration> {
-        // A moment that is still to come was noted by a clock that was ahead.
-        earlier.retain(|at| *at <= now && at.until(now) < self.window);
+    /// How long until there is room, when there is none.
+    pub fn admit(&self, earlier: &[Timestamp], now: Timestamp) -> Result<(), Duration> {
+        let (since, until) = (self.since(now), Self::until(now));
+        let counts = |at: &Timestamp| *at > since && *at <= until;
+        let mut counted: Vec<_> = earlier.iter().copied().filter(counts).collect();
+        counted.sort();
         let most = usize::try_from(self.count).unwrap_or(usize::MAX);
-        if earlier.len() < most {
-            earlier.push(now);
-            return Ok(());
+        match counted.len().checked_sub(most).and_then(|first| counted.get(first)) {
+            Some(earliest) => Err(self.wait(*earliest, now)),
+            None => Ok(()),
         }
-        let first = earlier[earlier.len() - most..].first().copied().unwrap_or(now);
-        Err(self.window.saturating_sub(first.until(now)))
     }
 }
 
@@ -42,31 +60,28 @@ mod tests {
         Timestamp::from_millis(second * 1000)
     }
 
-    #[test]
-    fn so_many_pass_in_a_window_and_the_next_hears_when() {
-        let quota = Quota { name: "test", count: 3, window: Duration::from_secs(10) };
-        let mut earlier = Vec::new();
-        for second in [0, 4, 5] {
-            assert_eq!(quota.count_in(&mut earlier, at(second)), Ok(()));
-        }
-        assert_eq!(quota.count_in(&mut earlier, at(6)), Err(Duration::from_secs(4)));
-        assert_eq!(quota.count_in(&mut earlier, at(9)), Err(Duration::from_secs(1)));
-        assert_eq!(quota.count_in(&mut earlier, at(10)), Ok(()));
-        assert_eq!(earlier, [at(4), at(5), at(10)], "no more is remembered than counts");
-        assert_eq!(quota.count_in(&mut earlier, at(11)), Err(Duration::from_secs(3)));
+    fn quota(count: u32) -> Quota {
+        Quota { name: "test", count, window: Duration::from_secs(10) }
     }
 
     #[test]
-    fn a_clock_that_is_set_back_locks_nobody_out() {
-        let quota = Quota { name: "test", count: 1, window: Duration::from_secs(10) };
-        let mut earlier = vec![at(1_000_000)];
-        assert_eq!(quota.count_in(&mut earlier, at(5)), Ok(()));
+    fn so_many_pass_in_a_window_and_the_next_hears_when() {
+        let earlier = [at(0), at(4), at(5)];
+        assert_eq!(quota(3).admit(&earlier[..2], at(5)), Ok(()));
+        assert_eq!(quota(3).admit(&earlier, at(6)), Err(Duration::from_secs(4)));
+        assert_eq!(quota(3).admit(&earlier, at(9)), Err(Duration::from_secs(1)));
+        assert_eq!(quota(3).admit(&earlier, at(10)), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out_and_one_that_is_ahead_counts() {
+        assert_eq!(quota(1).admit(&[at(1_000_000)], at(5)), Ok(()));
+        assert_eq!(quota(1).admit(&[at(7)], at(5)), Err(Duration::from_secs(10)));
     }
 
     #[test]
     fn a_quota_that_was_lowered_counts_what_was_there_before() {
-        let quota = Quota { name: "test", count: 2, window: Duration::from_secs(10) };
-        let mut earlier = vec![at(0), at(1), at(2), at(3)];
-        assert_eq!(quota.count_in(&mut earlier, at(4)), Err(Duration::from_secs(8)));
+        let earlier = [at(3), at(0), at(2), at(1)];
+        assert_eq!(quota(2).admit(&earlier, at(4)), Err(Duration::from_secs(8)));
     }
 }

@@ -16,6 +16,8 @@ pub struct Retirement {
     pub gateway: Option<GatewayId>,
     /// Newer than anything the node was told, so that nothing under way can bring it back.
     pub epoch: u64,
+    /// Whether a device was linked as far as the router knew.
+    pub linked: bool,
     /// Who deleted it.
     pub requested_by: Actor,
     /// When.

@@ -76,10 +76,11 @@ impl Gateway for Client {
         node: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
         deadline: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let body = body(&treaty::Logout { epoch, deadline_ms })?;
+        let body = body(&treaty::Logout { epoch, linked, deadline_ms })?;
         let deadline = deadline.saturating_add(self.config.logout_margin);
         let path = format!("{session}:logout");
         let answer = self.ask(node, Method::POST, &path, body, deadline).await?;
@@ -92,8 +93,9 @@ impl Gateway for Client {
         node: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
     ) -> Result<(), GatewayError> {
-        let path = format!("{session}?epoch={epoch}");
+        let path = format!("{session}?epoch={epoch}&linked={linked}");
         let deadline = self.config.forget;
         let answer = self.ask(node, Method::DELETE, &path, Bytes::new(), deadline).await?;
         // Keys count as wiped on the node's exact word only, not on any success whatever.

@@ -21,6 +21,7 @@ fn refused(refusal: Refusal) -> GatewayError {
     match code {
         RefusalCode::StaleEpoch => GatewayError::Stale,
         RefusalCode::UnknownSession => GatewayError::Unknown,
+        RefusalCode::StillLinked => GatewayError::Linked,
         RefusalCode::AtCapacity => GatewayError::Full,
         // An operator can put a wrong token right, a node can recover: worth trying again.
         RefusalCode::Unauthorized => {

@@ -17,6 +17,14 @@ pub struct Declaration {
     pub restarts: u64,
     /// Wanted while the session is not linked; ignored once it is.
     pub pairing: Option<PairingWanted>,
+    /// Whether a device is linked as far as the router knows. A node that has no keys of such a session
+    /// says `keys_unavailable` instead of that nothing is linked.
+    #[serde(default)]
+    pub linked: bool,
+    /// An opaque tag of at most 64 characters that the sessions of one organization share. Turns at
+    /// linking and connecting go round over groups.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// One attempt at linking a device. QR codes are always offered; a code only when a phone is named.
@@ -37,6 +45,9 @@ pub struct PairingWanted {
 pub struct Logout {
     /// As in [`Declaration::epoch`].
     pub epoch: u64,
+    /// As in [`Declaration::linked`].
+    #[serde(default)]
+    pub linked: bool,
     /// How long the node may take, milliseconds; it connects first when it has to.
     pub deadline_ms: u64,
 }
@@ -49,7 +60,7 @@ pub enum LogoutOutcome {
     Confirmed,
     /// Not known: no answer in time. Worth repeating.
     Unconfirmed,
-    /// There was no linked device.
+    /// No device is linked, and nothing is open any more that could link one.
     NotLinked,
 }
 
@@ -71,6 +82,9 @@ pub struct LiveIdentity {
     pub connected: bool,
     /// `None` when no device is linked.
     pub identity: Option<Identity>,
+    /// The session as the node sees it at this moment; absent in a node's answer of an older version.
+    #[serde(default)]
+    pub snapshot: Option<Snapshot>,
 }
 
 /// Why a call was not carried out.
@@ -91,6 +105,8 @@ pub enum RefusalCode {
     StaleEpoch,
     /// 404: the node holds nothing under this id.
     UnknownSession,
+    /// 409, to a forget: a device is linked after all, and must be unlinked before its keys are wiped.
+    StillLinked,
     /// 503: no room for another session.
     AtCapacity,
     /// 409, to a beat or report: enlist first (the router does not know this incarnation).

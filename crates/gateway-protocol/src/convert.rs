@@ -46,6 +46,8 @@ impl From<&domain::Declaration> for wire::Declaration {
             running: declaration.running,
             restarts: declaration.restarts,
             pairing,
+            linked: declaration.linked,
+            group: declaration.group.clone(),
         }
     }
 }
@@ -129,7 +131,10 @@ impl From<wire::Attempt> for domain::Attempt {
 
 impl From<wire::LiveIdentity> for domain::LiveIdentity {
     fn from(live: wire::LiveIdentity) -> Self {
-        Self { connected: live.connected, identity: live.identity.map(Into::into) }
+        // A snapshot that cannot be is as good as none.
+        let snapshot = live.snapshot.and_then(|snapshot| snapshot.try_into().ok());
+        let snapshot = snapshot.map(|(_, snapshot): (SessionId, domain::Snapshot)| snapshot);
+        Self { connected: live.connected, identity: live.identity.map(Into::into), snapshot }
     }
 }
 

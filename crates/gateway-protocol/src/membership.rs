@@ -54,6 +54,10 @@ pub struct Beat {
     pub incarnation: String,
     /// Every session the node has keys or a connection of.
     pub held: Vec<Held>,
+    /// How long ago, milliseconds, the node sent the newest enlistment or beat whose answer reached it.
+    /// Both sides count the lease from then, so that a node whose answers are lost does not seem alive.
+    #[serde(default)]
+    pub heard_ago_ms: Option<u64>,
 }
 
 /// The answer to a beat.

@@ -22,7 +22,8 @@ pub struct Snapshot {
     pub status: Status,
     /// Why, when the status is not simply what was asked for.
     pub reason: Option<Reason>,
-    /// Who is linked; `None` when nobody is.
+    /// Who is linked; `None` when nobody is, or when the reason is `keys_unavailable`, with which it is
+    /// not known.
     pub identity: Option<Identity>,
     /// The pairing attempt under way.
     pub pairing: Option<Attempt>,
@@ -84,6 +85,10 @@ pub mod reason {
     pub const CLIENT_OUTDATED: &str = "client_outdated";
     /// WhatsApp cannot be reached, or refused for now; the node goes on trying.
     pub const CONNECT_FAILED: &str = "connect_failed";
+    /// The session's keys cannot be read, or are missing although a device was linked by them.
+    pub const KEYS_UNAVAILABLE: &str = "keys_unavailable";
+    /// Others have their turn at linking; the session's comes by itself.
+    pub const WAITING_TO_LINK: &str = "waiting_to_link";
     /// The session's own task died in the node.
     pub const CRASHED: &str = "crashed";
 }

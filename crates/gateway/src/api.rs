@@ -17,6 +17,8 @@ use crate::{
     refusal::{self, malformed, refusal},
 };
 
+/// No group's tag is longer.
+const LONGEST_GROUP: usize = 64;
 /// No logout may take longer than this.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(60);
 
@@ -133,10 +135,13 @@ impl Api {
             Call::Logout => {
                 let logout: Logout = read(&asked.body)?;
                 let within = Duration::from_millis(logout.deadline_ms).min(LONGEST_LOGOUT);
-                json(&self.fleet.logout(&session()?, logout.epoch, within).await?)
+                let Logout { epoch, linked, .. } = logout;
+                json(&self.fleet.logout(&session()?, epoch, linked, within).await?)
             }
             Call::Forget => {
-                self.fleet.forget(&session()?, epoch(asked.query.as_deref())?).await?;
+                let query = asked.query.as_deref().unwrap_or_default();
+                let linked = parameter(query, "linked") == Some("true");
+                self.fleet.forget(&session()?, epoch(query)?, linked).await?;
                 Ok(Answer { status: StatusCode::NO_CONTENT, body: Vec::new(), allow: None })
             }
         }
@@ -172,13 +177,21 @@ fn check(declaration: &Declaration) -> Result<(), Refusal> {
     let fits = phone.is_none_or(|phone| {
         (7..=15).contains(&phone.len()) && phone.bytes().all(|b| b.is_ascii_digit())
     });
-    if fits { Ok(()) } else { Err(malformed("pairing.phone must be 7 to 15 digits")) }
+    let named = declaration.group.as_ref().is_none_or(|group| group.len() <= LONGEST_GROUP);
+    match (fits, named) {
+        (true, true) => Ok(()),
+        (false, _) => Err(malformed("pairing.phone must be 7 to 15 digits")),
+        (_, false) => Err(malformed("group must be at most 64 characters")),
+    }
 }
 
-fn epoch(query: Option<&str>) -> Result<u64, Refusal> {
-    let mut parts = query.unwrap_or_default().split('&');
-    let epoch = parts.find_map(|part| part.strip_prefix("epoch="));
-    epoch.and_then(|text| text.parse().ok()).ok_or_else(|| malformed("epoch must be given"))
+fn epoch(query: &str) -> Result<u64, Refusal> {
+    let epoch = parameter(query, "epoch").and_then(|text| text.parse().ok());
+    epoch.ok_or_else(|| malformed("epoch must be given"))
+}
+
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_protocol::{Attempt, Identity, Reason, Snapshot, Status};
 
-use crate::{context::Context, keys::SessionName};
+use crate::{context::Context, keys::SessionName, turns::Group};
 
 /// One session's place on the board; outlives a crash of its actor.
 pub(crate) struct Cell {
@@ -14,6 +14,7 @@ pub(crate) struct Cell {
     /// Held by whoever has the session's keys open.
     pub(crate) keys: Arc<tokio::sync::Mutex<()>>,
     shown: Mutex<Snapshot>,
+    group: Mutex<Group>,
 }
 
 /// What a session shows, without the numbers that order it.
@@ -29,7 +30,12 @@ pub(crate) struct Face {
 impl Cell {
     pub(crate) fn new(session: SessionName, context: &Context) -> Arc<Self> {
         let shown = blank(&session, 0, context);
-        Arc::new(Self { session, keys: Arc::default(), shown: Mutex::new(shown) })
+        Arc::new(Self {
+            session,
+            keys: Arc::default(),
+            shown: Mutex::new(shown),
+            group: Mutex::default(),
+        })
     }
 
     /// As it is now, under the present boot.
@@ -39,16 +45,21 @@ impl Cell {
         snapshot
     }
 
+    /// The group whose turns its connections take.
+    pub(crate) fn group(&self) -> Group {
+        self.group.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_group(&self, group: Option<&str>) {
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group.map(Arc::from);
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.lock().epoch
     }
 
     pub(crate) fn status(&self) -> Status {
         self.lock().status
-    }
-
-    pub(crate) fn reason(&self) -> Option<Reason> {
-        self.lock().reason.clone()
     }
 
     pub(crate) fn identity(&self) -> Option<Identity> {

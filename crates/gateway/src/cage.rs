@@ -8,6 +8,7 @@ use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Du
 use futures_util::FutureExt as _;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 use wacore::runtime::{AbortHandle, Runtime};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
@@ -20,13 +21,17 @@ pub(crate) struct Cage {
     tasks: TaskTracker,
     shut: CancellationToken,
     broken: CancellationToken,
+    /// Names the session in every line that the engine logs.
+    span: tracing::Span,
 }
 
 impl Cage {
-    /// One that computes when it has one of these turns.
-    pub(crate) fn new(turns: Arc<Semaphore>) -> Self {
+    /// One for this session, that computes when it has one of these turns.
+    pub(crate) fn new(turns: Arc<Semaphore>, session: &str) -> Self {
         let [shut, broken] = [0; 2].map(|_| CancellationToken::new());
-        Self { turns, tasks: TaskTracker::new(), shut, broken }
+        // At the highest level, so that no filter of lines takes it away.
+        let span = tracing::error_span!("engine", session);
+        Self { turns, tasks: TaskTracker::new(), shut, broken, span }
     }
 
     /// Waits until something in it panicked.
@@ -44,13 +49,16 @@ impl Cage {
         self.broken.cancel();
     }
 
-    /// Ends every task in it, and waits for them this long.
-    pub(crate) async fn close(&self, patience: Duration) {
+    /// Ends every task in it, and waits for them this long. Whether all have ended.
+    pub(crate) async fn close(&self, patience: Duration) -> bool {
         self.shut.cancel();
         self.tasks.close();
-        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+        let ended = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
+        if !ended {
+            let _session = self.span.enter();
             tracing::warn!(tasks = self.tasks.len(), "tasks of the engine do not end");
         }
+        ended
     }
 
     /// Runs a task in it.
@@ -59,6 +67,7 @@ impl Cage {
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<Option<()>> {
         let (shut, broken) = (self.shut.clone(), self.broken.clone());
+        let task = task.instrument(self.span.clone());
         self.tasks.spawn(async move {
             let outcome = shut.run_until_cancelled(AssertUnwindSafe(task).catch_unwind()).await?;
             if outcome.is_err() {
@@ -66,6 +75,16 @@ impl Cage {
             }
             Some(())
         })
+    }
+}
+
+impl Cage {
+    /// Runs a task to its end, which the end of the cage waits for and does not cut short.
+    pub(crate) fn run_to_end<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tasks.spawn(task.instrument(self.span.clone()))
     }
 }
 
@@ -86,13 +105,14 @@ impl Runtime for Cage {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> Task {
         let (tracked, broken, turns) =
             (self.tasks.token(), self.broken.clone(), self.turns.clone());
+        let span = self.span.clone();
         Box::pin(async move {
             // A new device makes hundreds of keys: a crowd of them would keep all else on this machine
             // waiting for a core.
             let Ok(turn) = turns.acquire_owned().await else { return };
             let work = tokio::task::spawn_blocking(move || {
                 let _held = (tracked, turn);
-                work();
+                span.in_scope(work);
             });
             if work.await.is_err_and(|error| error.is_panic()) {
                 broken.cancel();
@@ -113,13 +133,13 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn a_cage() -> Cage {
-        Cage::new(Arc::new(Semaphore::new(1)))
+        Cage::new(Arc::new(Semaphore::new(1)), "sess_1")
     }
 
     #[tokio::test]
     async fn as_many_compute_as_there_are_turns() {
         let (one, now) = (a_cage(), Arc::new(AtomicUsize::new(0)));
-        let other = Cage::new(one.turns.clone());
+        let other = Cage::new(one.turns.clone(), "sess_2");
         let computing = [&one, &other, &one].map(|cage| {
             let now = now.clone();
             cage.spawn_blocking(Box::new(move || {
@@ -138,7 +158,7 @@ mod tests {
     async fn closing_ends_what_never_would() {
         let cage = a_cage();
         cage.spawn_detached(Box::pin(std::future::pending()));
-        cage.close(PATIENCE).await;
+        assert!(cage.close(PATIENCE).await);
         assert!(cage.tasks.is_empty());
         assert!(!cage.is_broken());
     }

@@ -3,43 +3,56 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
 };
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use hyper::Uri;
+use program_settings::{Variables, parse};
 use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::EnvFilter;
+
+/// The variable of the secret, which has no flag: a flag would show it in the list of processes.
+const TOKEN: &str = "BERTH_NODE_TOKEN";
 
 /// A node of berth: holds WhatsApp connections, obeys its router, reports what it sees.
+///
+/// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given as
+/// `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with the router,
+/// is a variable alone.
 #[derive(Debug, Parser)]
 #[command(name = "berth-gateway", version = crate::VERSION)]
 pub struct Args {
     /// The name the router knows this node by.
-    #[arg(long, env = "BERTH_GATEWAY_ID", default_value = "gw-local")]
+    #[arg(long, env = "BERTH_GATEWAY_ID", default_value = "gw-local", value_parser = parse::<String>)]
     pub id: String,
     /// Where to listen for the router.
-    #[arg(long, env = "BERTH_GATEWAY_LISTEN", default_value = "127.0.0.1:0")]
+    #[arg(long, env = "BERTH_GATEWAY_LISTEN", default_value = "127.0.0.1:0",
+        value_parser = parse::<SocketAddr>)]
     pub listen: SocketAddr,
     /// Where the router reaches this node, when that is not where it listens: `http://host:port`.
-    #[arg(long, env = "BERTH_GATEWAY_ADVERTISE")]
+    #[arg(long, env = "BERTH_GATEWAY_ADVERTISE", value_parser = parse::<String>)]
     pub advertise: Option<String>,
     /// The folder of the device keys; one node at a time.
-    #[arg(long, env = "BERTH_GATEWAY_DATA", default_value = "data/gateway")]
+    #[arg(long, env = "BERTH_GATEWAY_DATA", default_value = "data/gateway",
+        value_parser = parse::<PathBuf>)]
     pub data: PathBuf,
     /// The router's listener for nodes: `http://127.0.0.1:8081`.
-    #[arg(long, env = "BERTH_GATEWAY_ROUTER")]
+    #[arg(long, env = "BERTH_GATEWAY_ROUTER", value_parser = parse::<String>)]
     pub router: String,
     /// How many sessions this node takes.
-    #[arg(long, env = "BERTH_GATEWAY_CAPACITY", default_value_t = 500)]
+    #[arg(long, env = "BERTH_GATEWAY_CAPACITY", default_value_t = 500, value_parser = parse::<u32>)]
     pub capacity: u32,
-    /// How many sessions may be pairing at the same time; the others wait.
-    #[arg(long, env = "BERTH_GATEWAY_MAX_LINKING", default_value_t = 32)]
+    /// How many sessions may be pairing at the same time; the others wait, one organization's behind
+    /// another's in turn. An organization that pairs none gets one all the same, up to twice as many.
+    #[arg(long, env = "BERTH_GATEWAY_MAX_LINKING", default_value_t = 32, value_parser = parse::<u16>)]
     pub max_linking: u16,
     /// A simulated WhatsApp, `ws://127.0.0.1:PORT/…`; only in a build with feature `sim`.
-    #[arg(long, env = "BERTH_WHATSAPP_URL")]
+    #[arg(long, env = "BERTH_WHATSAPP_URL", value_parser = parse::<String>)]
     pub whatsapp_url: Option<String>,
     /// Keep device keys in memory only, which is what measurements are compared with; only in a build
     /// with feature `sim`.
-    #[arg(long, env = "BERTH_GATEWAY_KEYS_IN_MEMORY", hide = true)]
+    #[arg(long, env = "BERTH_GATEWAY_KEYS_IN_MEMORY", hide = true, value_parser = parse::<bool>)]
     pub keys_in_memory: bool,
     /// End when standard input closes: how a local node ends with its router, however that ends.
     #[arg(long)]
@@ -47,24 +60,46 @@ pub struct Args {
     /// How far the node stands back when others on its machine want the processor: added to its nice
     /// value, 0 to 19. berth gives the node beside it 10, so that a crowd of phones that link at once
     /// does not keep callers waiting.
-    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0,
-        value_parser = clap::value_parser!(i32).range(0..=19))]
+    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0, value_parser = nice)]
     pub nice: i32,
     /// What to log, as an env-filter; the default is `info`, and `warn` for the engine.
-    #[arg(long, env = "BERTH_LOG")]
+    #[arg(long, env = "BERTH_LOG", value_parser = filter)]
     pub log: Option<String>,
-    /// How to log.
-    #[arg(long, env = "BERTH_LOG_FORMAT", default_value = "text")]
+    /// How to log: `text` or `json`.
+    #[arg(long, env = "BERTH_LOG_FORMAT", default_value = "text", value_parser = parse::<LogFormat>)]
     pub log_format: LogFormat,
 }
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
     /// For programs.
     Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("it is neither text nor json"),
+        }
+    }
+}
+
+fn nice(text: &str) -> Result<i32, String> {
+    let nice = parse(text)?;
+    if (0..=19).contains(&nice) { Ok(nice) } else { Err("it is not 0 to 19".to_owned()) }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    let text: String = parse(text)?;
+    EnvFilter::try_new(&text).map_err(|error| error.to_string())?;
+    Ok(text)
 }
 
 /// Everything a [`Node`](crate::Node) is made from.
@@ -98,10 +133,37 @@ pub struct Settings {
 pub struct Invalid(String);
 
 impl Args {
+    /// Reads the process's own command line and environment. Ends the process as `clap` does: with
+    /// help, or for a value that cannot be.
+    ///
+    /// # Errors
+    /// When a variable, or the file that it names, cannot be taken.
+    pub fn read() -> Result<Self, program_settings::Invalid> {
+        let matches = Variables::of_process().fill(Self::command())?.get_matches();
+        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    }
+
+    /// The secret in `BERTH_NODE_TOKEN`, or in the file that `BERTH_NODE_TOKEN_FILE` names.
+    ///
+    /// # Errors
+    /// When the variable, or the file, cannot be taken.
+    pub fn token() -> Result<Option<String>, program_settings::Invalid> {
+        Variables::of_process().value(TOKEN)
+    }
+
+    /// Logs a warning that names the `BERTH_*` variables that nobody reads.
+    pub fn warn_of_unknown_variables() {
+        let unknown = Variables::of_process().unknown();
+        if !unknown.is_empty() {
+            let variables = unknown.join(", ");
+            tracing::warn!(variables, "unknown environment variables are ignored");
+        }
+    }
+
     /// Checks what was given. The token comes apart from the flags, because a flag would show it
     /// in the list of processes.
     pub fn settings(self, token: Option<String>) -> Result<Settings, Invalid> {
-        let token = SecretString::from(token.unwrap_or_default());
+        let token = SecretString::from(token.as_deref().unwrap_or_default().trim());
         let length = token.expose_secret().len();
         check(
             (16..=512).contains(&length)
@@ -185,6 +247,8 @@ fn is_loopback(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -201,6 +265,60 @@ mod tests {
         for token in [None, Some(String::new()), Some("short".into()), Some("a b".repeat(9))] {
             assert!(args().settings(token).unwrap_err().to_string().contains("BERTH_NODE_TOKEN"));
         }
+    }
+
+    #[test]
+    fn texts_are_trimmed_or_refused_by_name() {
+        let parse = |flags: &[&str]| {
+            let base = ["berth-gateway", "--router", " http://127.0.0.1:8081\n"];
+            Args::try_parse_from(base.iter().chain(flags)).map_err(|error| error.to_string())
+        };
+        let args = parse(&[
+            "--id",
+            "gw-1\n",
+            "--listen",
+            "127.0.0.1:0\n",
+            "--data",
+            " keys\n",
+            "--capacity",
+            "7\n",
+            "--nice",
+            "19\r\n",
+            "--log",
+            "info\n",
+            "--log-format",
+            " json",
+        ]);
+        let args = args.unwrap();
+        assert_eq!((args.id.as_str(), args.router.as_str()), ("gw-1", "http://127.0.0.1:8081"));
+        assert_eq!((args.data, args.capacity, args.nice), ("keys".into(), 7, 19));
+        assert_eq!((args.log.as_deref(), args.log_format), (Some("info"), LogFormat::Json));
+        for (flag, value) in [
+            ("--id", "a\nb"),
+            ("--listen", "127.0.0.1\n:0"),
+            ("--data", "a\0"),
+            ("--data", "\n"),
+            ("--nice", "20"),
+            ("--log", "info,\ngateway=debug"),
+            ("--log", "a=b=c"),
+            ("--log-format", "xml"),
+        ] {
+            let error = parse(&[flag, value]).unwrap_err();
+            assert!(error.contains(flag), "{error}");
+        }
+        let token = format!("{TOKEN}\n");
+        let args = Args::parse_from(["berth-gateway", "--router", "http://h", "--data", "x"]);
+        let url = cfg!(feature = "sim").then(|| "ws://127.0.0.1:1/".to_owned());
+        let settings = Args { whatsapp_url: url, ..args }.settings(Some(token)).unwrap();
+        assert_eq!(settings.token.expose_secret(), TOKEN);
+    }
+
+    #[test]
+    fn variables_of_the_program_are_known_by_name() {
+        let command = Args::command();
+        let read = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+        let read: BTreeSet<_> = read.chain([super::TOKEN]).collect();
+        assert_eq!(read, program_settings::NODE.iter().copied().collect());
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! keys are opened or wiped again.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
-    sync::{OwnedMutexGuard, OwnedSemaphorePermit, mpsc},
+    sync::{OwnedMutexGuard, mpsc},
     task::JoinHandle,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -27,6 +30,7 @@ use crate::{
     cage::Cage,
     context::Context,
     translate::{self, End, Sight},
+    turns::{Group, Turn},
     wire::{KeptSockets, Promise},
 };
 
@@ -45,6 +49,9 @@ pub(crate) struct Connection {
     sender: mpsc::WeakSender<Sight>,
     _open: DropGuard,
     life: JoinHandle<()>,
+    cage: Cage,
+    /// Whether the keys can be of a linked device: they were, or WhatsApp may have been told so.
+    may_be_linked: Arc<AtomicBool>,
     over: bool,
 }
 
@@ -53,16 +60,20 @@ impl Connection {
     pub(crate) fn open(context: &Arc<Context>, cell: &Arc<Cell>, linking: bool) -> Self {
         let (sender, sights) = mpsc::channel(SIGHTS);
         let open = CancellationToken::new();
+        let may_be_linked = Arc::new(AtomicBool::new(!linking));
         let life = Life {
+            told: may_be_linked.clone(),
             context: context.clone(),
             cell: cell.clone(),
             sights: sender.clone(),
             closed: open.clone(),
-            cage: Cage::new(context.computing.clone()),
+            cage: Cage::new(context.computing.clone(), cell.session.as_str()),
             linking,
         };
+        let (sender, cage) = (sender.downgrade(), life.cage.clone());
         let life = tokio::spawn(life.live());
-        Self { sights, sender: sender.downgrade(), _open: open.drop_guard(), life, over: false }
+        let _open = open.drop_guard();
+        Self { sights, sender, _open, life, cage, may_be_linked, over: false }
     }
 
     /// What is seen next; [`Sight::Ended`] is the last.
@@ -83,17 +94,20 @@ impl Connection {
         self.sender.clone()
     }
 
-    /// Closes it and waits until its keys are free, at most a few seconds.
-    pub(crate) async fn close(self) {
-        let Self { sights, _open: open, life, over, .. } = self;
+    /// Closes it and waits until the engine is gone, however long that takes: before, it may still
+    /// complete a link and write its keys. Whether a link that the keys then hold can be one: WhatsApp
+    /// may have heard of it.
+    pub(crate) async fn close(self) -> bool {
+        let Self { sights, _open: open, life, cage, may_be_linked, over, .. } = self;
         drop((open, sights)); // what was seen but not read may hold the engine
-        if over {
-            return;
+        if !over {
+            let abort = life.abort_handle();
+            if tokio::time::timeout(GOODBYE * 3 + STRAGGLERS, life).await.is_err() {
+                abort.abort();
+            }
         }
-        let abort = life.abort_handle();
-        if tokio::time::timeout(GOODBYE * 3 + STRAGGLERS, life).await.is_err() {
-            abort.abort();
-        }
+        while !cage.close(STRAGGLERS).await {}
+        may_be_linked.load(Ordering::Acquire)
     }
 }
 
@@ -104,24 +118,25 @@ struct Life {
     closed: CancellationToken,
     cage: Cage,
     linking: bool,
+    told: Arc<AtomicBool>,
 }
 
 /// What is held while others must wait.
 #[derive(Default)]
-struct Turn {
-    connecting: Option<OwnedSemaphorePermit>,
+struct Held {
+    connecting: Option<Turn>,
     #[expect(dead_code, reason = "held, and given back when dropped")]
-    linking: Option<OwnedSemaphorePermit>,
+    linking: Option<Turn>,
     /// Shows stanzas as they come: how many QR codes there are is only in the one that brings them.
     offers: Option<RawNodeLease>,
 }
 
-type Turns = Arc<Mutex<Turn>>;
+type Turns = Arc<Mutex<Held>>;
 
 impl Life {
     async fn live(self) {
         let closed = self.closed.clone();
-        let Some(Some((_keys, turns))) = closed.run_until_cancelled(self.wait()).await else {
+        let Some((_keys, turns)) = closed.run_until_cancelled(self.wait()).await else {
             return;
         };
         let store = match self.context.vault.keys(&self.cell.session).await {
@@ -136,20 +151,26 @@ impl Life {
         if let Some(end) = end {
             self.tell(end);
         }
-        self.cage.close(STRAGGLERS).await;
+        let _ended = self.cage.close(STRAGGLERS).await; // whoever closes it waits for the rest
         released(&held).await;
     }
 
     /// For the keys, which an earlier connection may still hold, and for a turn.
-    async fn wait(&self) -> Option<(OwnedMutexGuard<()>, Turns)> {
+    async fn wait(&self) -> (OwnedMutexGuard<()>, Turns) {
         let keys = self.cell.keys.clone().lock_owned().await;
-        let linking = if self.linking {
-            Some(self.context.links.clone().acquire_owned().await.ok()?)
-        } else {
-            None
-        };
-        let connecting = Some(self.context.connects.clone().acquire_owned().await.ok()?);
-        Some((keys, Arc::new(Mutex::new(Turn { connecting, linking, offers: None }))))
+        let group = self.cell.group();
+        let linking = if self.linking { Some(self.turn_at_linking(&group).await) } else { None };
+        let connecting = Some(self.context.connects.take(&group).await);
+        self.see(Sight::Begins);
+        (keys, Arc::new(Mutex::new(Held { connecting, linking, offers: None })))
+    }
+
+    async fn turn_at_linking(&self, group: &Group) -> Turn {
+        if let Some(turn) = self.context.links.try_take(group) {
+            return turn;
+        }
+        self.see(Sight::Waits);
+        self.context.links.take(group).await
     }
 
     async fn client(&self, store: Arc<dyn Backend>, turns: &Turns) -> anyhow::Result<Arc<Client>> {
@@ -157,7 +178,8 @@ impl Life {
         device.process_command(DeviceCommand::SetDeviceProps(companion())).await;
         let sockets = KeptSockets {
             inner: self.context.wire.sockets(self.cell.session.as_str()),
-            promise: Promise::new(device.clone()),
+            promise: Promise::new(device.clone(), self.told.clone()),
+            cage: self.cage.clone(),
         };
         let http: Arc<dyn HttpClient> = self.context.http.clone();
         let mut builder = Client::builder()
@@ -232,14 +254,14 @@ async fn released(held: &Weak<dyn Backend>) {
     }
 }
 
-fn lock(turns: &Mutex<Turn>) -> std::sync::MutexGuard<'_, Turn> {
+fn lock(turns: &Mutex<Held>) -> std::sync::MutexGuard<'_, Held> {
     turns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Watcher {
     sights: mpsc::Sender<Sight>,
     cage: Cage,
-    turns: Weak<Mutex<Turn>>,
+    turns: Weak<Mutex<Held>>,
 }
 
 impl Watcher {
@@ -248,9 +270,9 @@ impl Watcher {
         let Some(turns) = self.turns.upgrade() else { return };
         let mut turn = lock(&turns);
         match sight {
-            Sight::Offered(_) | Sight::Renamed => {}
+            Sight::Offered(_) | Sight::Renamed | Sight::Waits | Sight::Begins => {}
             Sight::Qr(..) | Sight::Dropped(_) | Sight::Linked => turn.connecting = None,
-            _ => *turn = Turn::default(),
+            _ => *turn = Held::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::{Semaphore, watch};
 use wacore::net::HttpClient;
 
-use crate::{keys::Vault, outbox::Outbox, wire::Wire};
+use crate::{keys::Vault, outbox::Outbox, turns::Turns, wire::Wire};
 
 /// Shared by every session of a node.
 pub(crate) struct Context {
@@ -22,12 +22,12 @@ pub(crate) struct Context {
     pub(crate) http: Arc<dyn HttpClient>,
     /// WhatsApp Web's version, when it is not to be asked for.
     pub(crate) version: Option<(u32, u32, u32)>,
-    /// How many connect at once.
-    pub(crate) connects: Arc<Semaphore>,
+    /// Turns at connecting.
+    pub(crate) connects: Turns,
     /// How many compute at once.
     pub(crate) computing: Arc<Semaphore>,
-    /// How many pair at once.
-    pub(crate) links: Arc<Semaphore>,
+    /// Turns at linking.
+    pub(crate) links: Turns,
     /// The number the router gave this node; 0 before.
     pub(crate) boot: watch::Sender<u64>,
     /// The last number given to a snapshot of any session.

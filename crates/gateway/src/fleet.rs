@@ -16,11 +16,14 @@ use gateway_protocol::{
     Declaration, Held, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode, Snapshot,
     Status,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    board::{self, Cell, Face},
+    board::{self, Cell},
     context::Context,
     keys::SessionName,
     refusal::{refusal, stale, unavailable},
@@ -32,8 +35,12 @@ use crate::{
 const MAILBOX: usize = 32;
 /// How long a command other than a logout may take.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// How many forgotten sessions are remembered.
+/// How many forgotten sessions are remembered, and for how long: as long as a command to one may still
+/// be under way.
 const REMEMBERED: usize = 16_384;
+const REMEMBERED_FOR: Duration = Duration::from_secs(600);
+/// Before an actor that broke down is started anew, so that one that always does takes no processor.
+const RECOVERY: Duration = Duration::from_millis(100);
 
 /// The sessions of a node.
 pub(crate) struct Fleet {
@@ -57,7 +64,7 @@ struct Entry {
 
 impl Fleet {
     /// With an actor for every session that has keys here; none connects before it is told to.
-    pub(crate) async fn new(context: Arc<Context>, capacity: u32) -> anyhow::Result<Arc<Self>> {
+    pub(crate) async fn new(context: Arc<Context>, capacity: u32) -> Arc<Self> {
         let fleet = Arc::new(Self {
             context,
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
@@ -65,12 +72,20 @@ impl Fleet {
             closing: CancellationToken::new(),
             actors: TaskTracker::new(),
         });
-        for session in fleet.context.vault.sessions().await? {
+        let sessions = match fleet.context.vault.sessions().await {
+            Ok(sessions) => sessions,
+            Err(error) => {
+                // Each session is told so when the router speaks of it.
+                tracing::error!(%error, "which sessions have keys here cannot be read");
+                Vec::new()
+            }
+        };
+        for session in sessions {
             let cell = Cell::new(session.clone(), &fleet.context);
             let mailbox = fleet.start(&cell, false);
             fleet.book().entries.insert(session, Entry { cell, mailbox });
         }
-        Ok(fleet)
+        fleet
     }
 
     /// Tells a session what is wanted of it.
@@ -88,26 +103,51 @@ impl Fleet {
         self: &Arc<Self>,
         session: &SessionName,
         epoch: u64,
+        linked: bool,
         within: Duration,
     ) -> Result<LoggedOut, Refusal> {
         self.check_enlisted()?;
-        let Some(mailbox) = self.mailbox(session) else {
-            let mut snapshot = board::blank(session, epoch, &self.context);
-            snapshot.boot = self.context.boot();
-            return Ok(LoggedOut { outcome: LogoutOutcome::NotLinked, snapshot });
+        let Some(mailbox) = self.mailbox_of_keys(session) else {
+            return self.logout_unheld(session, epoch, linked);
         };
-        let command = |reply| Command::Logout { epoch, within, reply };
+        let command = |reply| Command::Logout { epoch, linked, within, reply };
         ask(&mailbox, within + PATIENCE, command).await
     }
 
-    /// Closes a session and wipes its keys.
+    /// The answer to a logout of a session that is not here. When the router knows of a link, keys were
+    /// lost, unless they were wiped by the router's own word.
+    fn logout_unheld(
+        &self,
+        session: &SessionName,
+        epoch: u64,
+        linked: bool,
+    ) -> Result<LoggedOut, Refusal> {
+        let (floor, wiped) = self.book().forgotten.floor(session);
+        if epoch < floor {
+            return Err(stale(floor));
+        }
+        let mut snapshot = board::blank(session, epoch, &self.context);
+        snapshot.boot = self.context.boot();
+        let mut outcome = LogoutOutcome::NotLinked;
+        if linked && !wiped {
+            let why = "this node has none, although a device was linked here";
+            outcome = LogoutOutcome::Unconfirmed;
+            (snapshot.status, snapshot.reason) =
+                (Status::Failed, Some(translate::keys_unavailable(why)));
+        }
+        Ok(LoggedOut { outcome, snapshot })
+    }
+
+    /// Closes a session and wipes its keys; unless it is `linked` by the router's word, only when no
+    /// device is.
     pub(crate) async fn forget(
         self: &Arc<Self>,
         session: &SessionName,
         epoch: u64,
+        linked: bool,
     ) -> Result<(), Refusal> {
         self.check_enlisted()?;
-        let Some(mailbox) = self.mailbox(session) else {
+        let Some(mailbox) = self.mailbox_of_keys(session) else {
             let mut book = self.book();
             let (floor, _) = book.forgotten.floor(session);
             if epoch < floor {
@@ -116,7 +156,7 @@ impl Fleet {
             book.forgotten.remember(session.clone(), epoch, true);
             return Ok(());
         };
-        ask(&mailbox, PATIENCE, |reply| Command::Forget { epoch, reply }).await
+        ask(&mailbox, PATIENCE, |reply| Command::Forget { epoch, linked, reply }).await
     }
 
     /// Who is attached to a session, asked live.
@@ -170,11 +210,10 @@ impl Fleet {
         }
     }
 
-    /// A session is another node's now.
-    pub(crate) async fn release(&self, session: &SessionName) {
-        let mailbox = self.book().entries.get(session).map(|entry| entry.mailbox.clone());
-        if let Some(mailbox) = mailbox {
-            let _ = mailbox.send(Command::Release).await;
+    /// A session is no longer this node's, unless it was told something newer than this epoch.
+    pub(crate) async fn release(&self, session: &SessionName, epoch: u64) {
+        if let Some(mailbox) = self.mailbox(session) {
+            let _ = mailbox.send(Command::Release { epoch }).await;
         }
     }
 
@@ -193,13 +232,28 @@ impl Fleet {
     }
 
     /// The mailbox of a session that is known.
-    fn mailbox(self: &Arc<Self>, session: &SessionName) -> Option<mpsc::Sender<Command>> {
-        let mut book = self.book();
-        let entry = book.entries.get_mut(session)?;
-        if entry.mailbox.is_closed() && !self.closing.is_cancelled() && entry.has_crashed() {
-            entry.mailbox = self.start(&entry.cell, true);
+    fn mailbox(&self, session: &SessionName) -> Option<mpsc::Sender<Command>> {
+        self.book().entries.get(session).map(|entry| entry.mailbox.clone())
+    }
+
+    /// The mailbox of a session that has keys here, as far as that can be known: when no keys can be
+    /// read, any session may have some.
+    fn mailbox_of_keys(self: &Arc<Self>, session: &SessionName) -> Option<mpsc::Sender<Command>> {
+        let known = self.mailbox(session);
+        if known.is_some() || self.context.vault.is_readable() {
+            return known;
         }
-        Some(entry.mailbox.clone())
+        Some(self.take_in(&mut self.book(), session))
+    }
+
+    fn take_in(self: &Arc<Self>, book: &mut Book, session: &SessionName) -> mpsc::Sender<Command> {
+        if let Some(entry) = book.entries.get(session) {
+            return entry.mailbox.clone();
+        }
+        let cell = Cell::new(session.clone(), &self.context);
+        let mailbox = self.start(&cell, false);
+        book.entries.insert(session.clone(), Entry { cell, mailbox: mailbox.clone() });
+        mailbox
     }
 
     /// The mailbox of a session, taken in when there is room and nothing speaks against it.
@@ -216,18 +270,18 @@ impl Fleet {
         if let Some(entry) = book.entries.get(session) {
             return Ok(entry.mailbox.clone());
         }
-        let (floor, wiped) = book.forgotten.floor(session);
-        let revives = wiped && declaration.epoch == floor && declaration.running;
+        let (floor, _) = book.forgotten.floor(session);
+        // The word by which it left, arriving late and again, does not bring it back.
+        let revives = declaration.epoch == floor && declaration.running;
         if declaration.epoch < floor || revives {
             return Err(stale(floor));
         }
-        if book.entries.len() >= self.capacity {
+        // What is only to be closed needs no room, and what is linked here has it already.
+        let needs_room = declaration.running && !declaration.linked;
+        if needs_room && book.entries.len() >= self.capacity {
             return Err(refusal(RefusalCode::AtCapacity, "this node has no room"));
         }
-        let cell = Cell::new(session.clone(), &self.context);
-        let mailbox = self.start(&cell, false);
-        book.entries.insert(session.clone(), Entry { cell, mailbox: mailbox.clone() });
-        Ok(mailbox)
+        Ok(self.take_in(&mut book, session))
     }
 
     /// Starts an actor and watches over it.
@@ -246,7 +300,7 @@ impl Fleet {
                 }
                 Ok(Ending::Released(epoch)) => fleet.remove(&cell, epoch, false),
                 Ok(Ending::Closed) => {}
-                Err(_) => fleet.crashed(&cell),
+                Err(_) => fleet.crashed(&cell).await,
             }
         });
         sender
@@ -260,15 +314,17 @@ impl Fleet {
         self.context.outbox.forget(cell.session.as_str());
     }
 
-    fn crashed(&self, cell: &Cell) {
-        let face = Face {
-            epoch: cell.epoch(),
-            status: Status::Failed,
-            reason: Some(translate::crashed()),
-            identity: cell.identity(),
-            pairing: None,
-        };
-        cell.show(face, &self.context);
+    /// An actor broke down. Another takes its place, and says so once it has read what the keys say: the
+    /// connection of the first may have linked a device until its end.
+    async fn crashed(self: &Arc<Self>, cell: &Arc<Cell>) {
+        tokio::time::sleep(RECOVERY).await;
+        if self.closing.is_cancelled() {
+            return;
+        }
+        let mut book = self.book();
+        if let Some(entry) = book.entries.get_mut(&cell.session) {
+            entry.mailbox = self.start(cell, true);
+        }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -276,29 +332,21 @@ impl Fleet {
     }
 }
 
-impl Entry {
-    /// Its actor is gone, and not because the session is being forgotten.
-    fn has_crashed(&self) -> bool {
-        let crashed = translate::crashed().code;
-        let reason = self.cell.reason();
-        self.cell.status() == Status::Failed && reason.is_some_and(|reason| reason.code == crashed)
-    }
-}
-
 /// The epochs below which a session that is gone is not taken in again.
 #[derive(Default)]
 struct Forgotten {
     floors: HashMap<SessionName, (u64, bool)>,
-    order: VecDeque<SessionName>,
+    order: VecDeque<(Instant, SessionName)>,
 }
 
 impl Forgotten {
     fn remember(&mut self, session: SessionName, epoch: u64, wiped: bool) {
         if self.floors.insert(session.clone(), (epoch, wiped)).is_none() {
-            self.order.push_back(session);
+            self.order.push_back((Instant::now(), session));
         }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
+        while let Some((since, _)) = self.order.front()
+            && (self.order.len() > REMEMBERED || since.elapsed() > REMEMBERED_FOR)
+            && let Some((_, oldest)) = self.order.pop_front()
         {
             self.floors.remove(&oldest);
         }

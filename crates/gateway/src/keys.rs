@@ -15,13 +15,9 @@ mod writer;
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use gateway_protocol::Identity;
-use wacore::store::{
-    InMemoryBackend,
-    error::StoreError,
-    traits::{Backend, DeviceStore as _},
-};
+use wacore::store::{InMemoryBackend, error::StoreError, traits::Backend};
 use whatsapp_rust::store::Device;
 
 use self::{database::Database, session::SessionKeys};
@@ -48,64 +44,120 @@ impl SessionName {
 
 /// All sessions' keys, in one file of the data folder.
 pub(crate) struct Vault {
-    /// `None` keeps keys in memory, as long as their connection lives: what measurements are compared
-    /// with.
-    database: Option<Arc<Database>>,
+    storage: Storage,
+}
+
+enum Storage {
+    File(Arc<Database>),
+    /// Keeps keys as long as their connection lives: what measurements are compared with.
+    Memory,
+    /// The file cannot be read, for this reason: every session is told so, and nothing is begun anew.
+    Unreadable(String),
+}
+
+/// What the keys of a session say of its link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeysState {
+    /// This device is linked.
+    Linked(Identity),
+    /// There are keys, by which no device is linked.
+    NotLinked,
+    /// There are no keys: none were ever made here, or they are lost.
+    Missing,
 }
 
 impl Vault {
     /// Opens the file, made if there is none. Blocks.
     ///
     /// Fails when a newer program wrote it, and when the folder has keys the way they were kept once:
-    /// passing them over would leave devices linked that nobody knows of.
+    /// passing them over would leave devices linked that nobody knows of. A file that is damaged or
+    /// cannot be read does not fail here: a node that runs can say so for each of its sessions.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
         make_private(data)?;
         refuse_old(&data.join("sessions"))?;
         let file = data.join(FILE);
-        let database =
-            Database::open(&file).with_context(|| format!("the keys in {}", file.display()))?;
-        Ok(Self { database: Some(Arc::new(database)) })
+        let storage = match Database::open(&file) {
+            Ok(database) => Storage::File(Arc::new(database)),
+            Err(error) if is_of_the_file(&error) => {
+                let (file, error) = (file.display(), format!("{error:#}"));
+                tracing::error!(%file, error, "the device keys cannot be read");
+                Storage::Unreadable(error)
+            }
+            Err(error) => return Err(error.context(format!("the keys in {}", file.display()))),
+        };
+        Ok(Self { storage })
     }
 
     /// Keeps nothing.
     pub(crate) fn in_memory() -> Self {
-        Self { database: None }
+        Self { storage: Storage::Memory }
+    }
+
+    /// Whether keys can be read at all.
+    pub(crate) fn is_readable(&self) -> bool {
+        !matches!(self.storage, Storage::Unreadable(_))
+    }
+
+    /// The file; `None` when keys are kept in memory.
+    fn file(&self) -> Result<Option<&Arc<Database>>, StoreError> {
+        match &self.storage {
+            Storage::File(database) => Ok(Some(database)),
+            Storage::Memory => Ok(None),
+            Storage::Unreadable(why) => Err(StoreError::Database(why.clone().into())),
+        }
     }
 
     /// Every session with keys here, linked or not.
     pub(crate) async fn sessions(&self) -> Result<Vec<SessionName>, StoreError> {
-        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        let Some(database) = self.file()? else { return Ok(Vec::new()) };
         let names = database.read(session::names).await?;
         Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
     }
 
     /// The session's keys, which are new when there were none.
     pub(crate) async fn keys(&self, session: &SessionName) -> Result<Arc<dyn Backend>, StoreError> {
-        Ok(match &self.database {
+        Ok(match self.file()? {
             Some(database) => Arc::new(SessionKeys::open(database.clone(), session).await?),
             None => Arc::new(InMemoryBackend::new()),
         })
     }
 
-    /// Who is linked by the session's keys, if any.
-    pub(crate) async fn identity(
-        &self,
-        session: &SessionName,
-    ) -> Result<Option<Identity>, StoreError> {
-        let Some(database) = &self.database else { return Ok(None) };
-        let Some(keys) = SessionKeys::find(database.clone(), session).await? else {
-            return Ok(None);
+    /// What the session's keys say, after everything that was to be written before.
+    ///
+    /// Read where writes are done, in their order: an engine that has just ended may have left a write
+    /// under way, and a reader might miss it.
+    pub(crate) async fn state(&self, session: &SessionName) -> Result<KeysState, StoreError> {
+        let Some(database) = self.file()? else { return Ok(KeysState::NotLinked) };
+        let name = session.0.clone();
+        let device = database.write(move |connection| session::device(connection, &name)).await?;
+        let Some(device) = device else { return Ok(KeysState::Missing) };
+        let linked = device.and_then(|d| identity(d.pn.as_ref()?, d.lid.as_ref(), &d.push_name));
+        Ok(linked.map_or(KeysState::NotLinked, KeysState::Linked))
+    }
+
+    /// Removes the keys, which link no device any more, and keeps in mind that there were some: a
+    /// session of which nothing is left has lost its keys.
+    pub(crate) async fn void(&self, session: &SessionName) -> Result<(), StoreError> {
+        let Some(database) = self.file()? else { return Ok(()) };
+        let name = session.0.clone();
+        let void = move |connection: &rusqlite::Connection| {
+            session::delete(connection, &name)?;
+            session::insert(connection, &name).map(drop)
         };
-        let device = keys.load().await?;
-        Ok(device.and_then(|d| identity(d.pn.as_ref()?, d.lid.as_ref(), &d.push_name)))
+        database.erase(void).await
     }
 
     /// Removes everything the session has, all at once; when this returns it is in no file here.
     pub(crate) async fn wipe(&self, session: &SessionName) -> Result<(), StoreError> {
-        let Some(database) = &self.database else { return Ok(()) };
+        let Some(database) = self.file()? else { return Ok(()) };
         let name = session.0.clone();
         database.erase(move |connection| session::delete(connection, &name)).await
     }
+}
+
+/// Whether the file itself is at fault, and not who wrote it.
+fn is_of_the_file(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<rusqlite::Error>() || cause.is::<io::Error>())
 }
 
 /// Keys were once kept in a file a session, which nothing reads any more.

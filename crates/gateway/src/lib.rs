@@ -32,6 +32,7 @@ mod server;
 mod session;
 pub mod telemetry;
 mod translate;
+mod turns;
 mod web;
 mod wire;
 

@@ -2,7 +2,6 @@
 
 use std::{io::Read as _, process::ExitCode};
 
-use clap::Parser as _;
 use gateway::{Args, Node, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use tokio::{
@@ -11,13 +10,23 @@ use tokio::{
 };
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(error) => {
+            eprintln!("berth-gateway: {error}");
+            return ExitCode::from(2); // as for a flag that does not exist
+        }
+    };
     // Before there is any other thread, for each has its own.
     let stands_back = nice(args.nice);
-    if let Err(error) = telemetry::start(args.log.as_deref(), args.log_format) {
-        tracing::error!(%error, "BERTH_LOG cannot be read");
-        return ExitCode::FAILURE;
-    }
+    let _log = match telemetry::start(args.log.as_deref(), args.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            tracing::error!(%error, "BERTH_LOG cannot be read");
+            return ExitCode::FAILURE;
+        }
+    };
+    Args::warn_of_unknown_variables();
     if let Err(error) = stands_back {
         tracing::warn!(%error, "the node stands back for nobody");
     }
@@ -44,7 +53,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let orphaned = args.end_with_stdin.then(end_of_stdin);
-    let node = Node::start(args.settings(token())?).await?;
+    let node = Node::start(args.settings(Args::token()?)?).await?;
     let orphaned = async {
         match orphaned {
             Some(end) => drop(end.await),
@@ -67,11 +76,6 @@ fn raise_open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a secret has no flag, which clap would make of it")]
-fn token() -> Option<String> {
-    std::env::var("BERTH_NODE_TOKEN").ok()
 }
 
 /// Fires when standard input ends. On a thread of its own: a read cannot be called off.

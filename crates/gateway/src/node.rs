@@ -20,6 +20,7 @@ use crate::{
     reporter::Reporter,
     router::Router,
     server,
+    turns::Turns,
     web::{Fetcher, Web},
     wire::{WebSockets, Wire},
 };
@@ -62,7 +63,7 @@ impl Node {
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let web = Web::new()?;
         let context = Arc::new(context(&settings, vault, wire, web.clone()));
-        let fleet = Fleet::new(context.clone(), settings.capacity).await?;
+        let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
             gateway: settings.id.clone(),
@@ -72,7 +73,7 @@ impl Node {
             routes: Api::routes()?,
         });
         let router = Router::new(web, &settings.router, &settings.id, &settings.token)?;
-        let enlist = enlist(&settings, address);
+        let enlist = enlist(&settings, address, context.vault.is_readable());
         tracing::info!(version = crate::program(), %address, advertised = enlist.address, "listening");
         if cfg!(feature = "sim") {
             tracing::warn!(
@@ -111,6 +112,7 @@ fn vault(settings: &Settings) -> anyhow::Result<Vault> {
 
 fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> Context {
     let simulated = settings.whatsapp.is_some();
+    let linking = usize::from(settings.max_linking);
     Context {
         vault,
         outbox: Outbox::default(),
@@ -118,8 +120,8 @@ fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> 
         http: Arc::new(Fetcher::new((!simulated).then_some(web))),
         version: simulated.then_some(SIMULATED_VERSION),
         computing: Arc::new(Semaphore::new(spare_cores())),
-        connects: Arc::new(Semaphore::new(CONNECTING)),
-        links: Arc::new(Semaphore::new(usize::from(settings.max_linking))),
+        connects: Turns::new(CONNECTING, 0),
+        links: Turns::new(linking, linking),
         boot: watch::Sender::new(0),
         seq: 0.into(),
     }
@@ -130,12 +132,13 @@ fn spare_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-fn enlist(settings: &Settings, bound: SocketAddr) -> Enlist {
+fn enlist(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Enlist {
     Enlist {
         incarnation: format!("{:032x}", rand::random::<u128>()),
         address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
         version: crate::program(),
         features: api::features(),
-        capacity: settings.capacity,
+        // A node that can keep no keys takes no new sessions.
+        capacity: if keys_are_readable { settings.capacity } else { 0 },
     }
 }

@@ -26,7 +26,9 @@ pub(crate) fn malformed(message: impl Into<String>) -> Refusal {
 /// The status each refusal travels with.
 pub(crate) fn status(code: RefusalCode) -> StatusCode {
     match code {
-        RefusalCode::StaleEpoch | RefusalCode::NotEnlisted => StatusCode::CONFLICT,
+        RefusalCode::StaleEpoch | RefusalCode::NotEnlisted | RefusalCode::StillLinked => {
+            StatusCode::CONFLICT
+        }
         RefusalCode::UnknownSession | RefusalCode::UnknownCall => StatusCode::NOT_FOUND,
         RefusalCode::AtCapacity | RefusalCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::Unauthorized => StatusCode::UNAUTHORIZED,

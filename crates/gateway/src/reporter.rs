@@ -4,7 +4,7 @@
 //! A node that cannot beat for as long as its leases last closes everything, because by then the
 //! router may have given its sessions to another.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use gateway_protocol::{Beat, Enlist, Reports};
@@ -38,14 +38,23 @@ pub(crate) struct Reporter {
 /// What the node's connections hang on.
 struct Lease {
     ends: Option<Instant>,
+    /// When the newest call was sent whose answer came: from then on the lease counts.
+    heard: Option<Instant>,
     length: Duration,
     beat: Duration,
+}
+
+impl Lease {
+    /// The answer to a call came that was sent then.
+    fn renew(&mut self, asked: Instant) {
+        (self.heard, self.ends) = (Some(asked), Some(asked + self.length));
+    }
 }
 
 impl Reporter {
     /// Enlists, beats, and enlists again whenever the router asks for it. Never returns.
     pub(crate) async fn belong(&self) {
-        let mut lease = Lease { ends: None, length: Duration::ZERO, beat: LONGEST };
+        let mut lease = Lease { ends: None, heard: None, length: Duration::ZERO, beat: LONGEST };
         loop {
             self.join(&mut lease).await;
             tokio::select! {
@@ -64,7 +73,7 @@ impl Reporter {
                 Ok(enlisted) => {
                     lease.length = Duration::from_millis(enlisted.lease_ms);
                     lease.beat = Duration::from_millis(enlisted.beat_ms).max(FASTEST);
-                    lease.ends = Some(asked + lease.length);
+                    lease.renew(asked);
                     tracing::info!(boot = enlisted.boot, "enlisted");
                     self.context.boot.send_replace(enlisted.boot);
                     // Said of the time before, if it was.
@@ -81,26 +90,38 @@ impl Reporter {
 
     /// Beats until the router does not know this node any more, or the leases ran out.
     async fn keep(&self, lease: &mut Lease) {
+        let mut named = HashMap::new();
         loop {
             let asked = Instant::now();
             let incarnation = self.enlist.incarnation.clone();
-            let beat = Beat { incarnation, held: self.fleet.held() };
+            let heard_ago = lease.heard.map(|heard| heard.elapsed().as_millis());
+            let heard_ago_ms = heard_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
+            let beat = Beat { incarnation, held: self.fleet.held(), heard_ago_ms };
             match self.while_leased(lease, self.router.beat(&beat)).await {
                 // Everything was closed meanwhile: only at an enlistment does the router look at all
                 // of it again.
                 Ok(_) if lease.ends.is_none() => return,
                 Ok(beaten) => {
                     lease.length = Duration::from_millis(beaten.lease_ms);
-                    lease.ends = Some(asked + lease.length);
-                    for lost in beaten.lost.iter().filter_map(|name| SessionName::parse(name)) {
-                        tracing::warn!(session = lost.as_str(), "no longer this node's");
-                        self.fleet.release(&lost).await;
-                    }
+                    lease.renew(asked);
+                    self.let_go(&beat, &beaten.lost).await;
+                    named = tell_orphans(&named, &beaten.lost);
                 }
                 Err(Failure::NotEnlisted) => return,
                 Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
             }
             self.while_leased(lease, tokio::time::sleep_until(asked + lease.beat)).await;
+        }
+    }
+
+    /// Lets go of sessions that are no longer this node's. What was told of one since the beat was sent
+    /// is newer than the router's word on it.
+    async fn let_go(&self, beat: &Beat, lost: &[String]) {
+        for held in beat.held.iter().filter(|held| lost.contains(&held.session)) {
+            if let Some(session) = SessionName::parse(&held.session) {
+                tracing::debug!(session = held.session, "no longer this node's");
+                self.fleet.release(&session, held.epoch).await;
+            }
         }
     }
 
@@ -160,5 +181,35 @@ impl Reporter {
             snapshot
         });
         Reports { incarnation: self.enlist.incarnation.clone(), reports: reports.collect() }
+    }
+}
+
+/// Logs the sessions that the router does not know and whose keys stay, for a device is linked by them:
+/// those that it names for the second time. Answers how often it has named each.
+fn tell_orphans(named: &HashMap<String, u32>, lost: &[String]) -> HashMap<String, u32> {
+    let again = |session: &String| named.get(session).map_or(1, |times| times.saturating_add(1));
+    let named: HashMap<_, _> = lost.iter().map(|name| (name.clone(), again(name))).collect();
+    for (session, _) in named.iter().filter(|(_, times)| **times == 2) {
+        tracing::warn!(session, "keys of a session that the router does not know stay here");
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orphan_is_told_when_it_is_named_again_and_once() {
+        let lost = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut named = HashMap::new();
+        let mut told = Vec::new();
+        for names in [&["a"][..], &["a", "b"], &["a"], &["a", "b"], &["b"], &["a"]] {
+            named = tell_orphans(&named, &lost(names));
+            let mut now: Vec<_> = named.iter().filter(|(_, times)| **times == 2).collect();
+            now.sort();
+            told.push(now.into_iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+        }
+        assert_eq!(told, [lost(&[]), lost(&["a"]), lost(&[]), lost(&[]), lost(&["b"]), lost(&[])]);
     }
 }

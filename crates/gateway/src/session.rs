@@ -3,6 +3,7 @@
 //! Whatever comes, a command, a sight or an alarm, is written down at once, and then what there is
 //! is compared with what is wanted. So a stop is heard while a connection hangs.
 
+mod closing;
 mod commands;
 mod sights;
 
@@ -20,12 +21,15 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use wacore::store::error::StoreError;
 use whatsapp_rust::Client;
 
+use self::closing::Closing;
 use crate::{
     board::{Cell, Face},
     connection::Connection,
     context::Context,
+    keys::KeysState,
     pairing::Pairing,
     translate,
 };
@@ -34,6 +38,9 @@ use crate::{
 const FLAP: Duration = Duration::from_secs(3);
 /// A connection not up after this is worth a reason.
 const SLOW: Duration = Duration::from_secs(10);
+/// How often a connection is looked at. The engine itself notices within some 40 s that a network is
+/// silent, and does not say so.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the answer to a command goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -42,16 +49,16 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 pub(crate) enum Command {
     /// What is wanted from now on.
     Declare(Declaration, Reply<Snapshot>),
-    /// Unlink the device on WhatsApp.
-    Logout { epoch: u64, within: Duration, reply: Reply<LoggedOut> },
-    /// Close, wipe, end.
-    Forget { epoch: u64, reply: Reply<()> },
+    /// Unlink the device on WhatsApp; `linked` is whether the router knows of one.
+    Logout { epoch: u64, linked: bool, within: Duration, reply: Reply<LoggedOut> },
+    /// Close, wipe, end; also when a device is linked, if the router says so.
+    Forget { epoch: u64, linked: bool, reply: Reply<()> },
     /// Who is attached.
     Identity(Reply<LiveIdentity>),
     /// The node's leases ran out: close until declared again.
     Suspend,
-    /// The session is another node's now.
-    Release,
+    /// The session is no longer this node's, unless something newer than this epoch was told of it.
+    Release { epoch: u64 },
     /// Breaks down, as a fault in this crate would have it.
     #[cfg(test)]
     Panic,
@@ -92,10 +99,27 @@ struct Line {
     client: Weak<Client>,
     restarts: u64,
     signal: Signal,
+    /// When to look next whether the engine is connected, which it does not always tell.
+    look_at: Instant,
+    /// Whether a pairing code was asked for by it.
+    code_asked: bool,
+}
+
+/// Whether a device is linked.
+#[derive(Clone, Debug)]
+enum Link {
+    Linked(Identity),
+    NotLinked,
+    /// The keys cannot be read.
+    Unknown(Reason),
 }
 
 #[derive(Clone, Debug)]
 enum Signal {
+    /// It has not begun; whether because others link first.
+    Queued {
+        waits: bool,
+    },
     Rising(Instant),
     Up,
     Wavering(Instant, String),
@@ -124,7 +148,14 @@ pub(crate) struct Session {
     mailbox: mpsc::Receiver<Command>,
     epoch: u64,
     wanted: Option<Declaration>,
-    identity: Option<Identity>,
+    link: Link,
+    /// Whether there are no keys at all.
+    missing: bool,
+    /// Whether a device is linked as far as the router knows.
+    believed_linked: bool,
+    /// When to read the keys again that could not be read, and how often that was done.
+    read_again: Option<Instant>,
+    reads: u32,
     pairing: Option<Pairing>,
     /// Attempts up to this one are over.
     spent: u64,
@@ -132,9 +163,13 @@ pub(crate) struct Session {
     rest: Option<(Status, Reason)>,
     hold: Option<Hold>,
     line: Option<Line>,
+    closing: Option<Closing>,
     retry: Retry,
     unlink: Option<Unlink>,
     declared: Vec<Reply<Snapshot>>,
+    /// Those that want it forgotten, and whether also while a device is linked.
+    forgetting: Vec<(bool, Reply<()>)>,
+    releasing: bool,
     ending: Option<Ending>,
 }
 
@@ -148,7 +183,11 @@ impl Session {
     ) -> Self {
         Self {
             epoch: cell.epoch(),
-            identity: cell.identity(),
+            link: Link::NotLinked,
+            missing: false,
+            believed_linked: cell.identity().is_some(),
+            read_again: None,
+            reads: 0,
             context,
             cell,
             mailbox,
@@ -158,9 +197,12 @@ impl Session {
             rest: after_crash.then(|| (Status::Failed, translate::crashed())),
             hold: after_crash.then_some(Hold::Crashed),
             line: None,
+            closing: None,
             retry: Retry::default(),
             unlink: None,
             declared: Vec::new(),
+            forgetting: Vec::new(),
+            releasing: false,
             ending: None,
         }
     }
@@ -169,6 +211,7 @@ impl Session {
     pub(crate) async fn run(mut self, closing: CancellationToken) -> Ending {
         self.read_keys().await;
         loop {
+            self.leave().await;
             if let Some(ending) = self.ending.take() {
                 return ending; // before anything could be opened again
             }
@@ -177,31 +220,36 @@ impl Session {
             tokio::select! {
                 biased;
                 () = closing.cancelled() => {
-                    self.close_line().await;
+                    self.close().await;
                     return Ending::Closed;
                 }
                 Some(command) = self.mailbox.recv() => self.obey(command).await,
+                state = closed(&mut self.closing) => {
+                    self.closing = None;
+                    self.learn(state);
+                }
                 sight = next_sight(&mut self.line) => self.see(sight).await,
-                () = ring(alarm) => self.wake(Instant::now()),
+                () = ring(alarm) => self.wake(Instant::now()).await,
             }
         }
     }
 
-    async fn read_keys(&mut self) {
-        let _keys = self.cell.keys.clone().lock_owned().await;
-        match self.context.vault.identity(&self.cell.session).await {
-            Ok(identity) => self.identity = identity,
-            Err(error) => {
-                tracing::error!(session = self.cell.session.as_str(), %error, "cannot read the keys");
-            }
+    fn identity(&self) -> Option<&Identity> {
+        match &self.link {
+            Link::Linked(identity) => Some(identity),
+            Link::NotLinked | Link::Unknown(_) => None,
         }
     }
 
     /// What it should be doing, from what is known.
     fn goal(&self) -> Goal {
-        let linked = self.identity.is_some();
-        if self.unlink.is_some() && linked {
-            return Goal::Connected;
+        if self.releasing || !self.forgetting.is_empty() || matches!(self.link, Link::Unknown(_)) {
+            return Goal::Closed;
+        }
+        let linked = self.identity().is_some();
+        if self.unlink.is_some() {
+            // Without a link there is nothing to unlink, once nothing is open that could make one.
+            return if linked { Goal::Connected } else { Goal::Closed };
         }
         match &self.wanted {
             Some(wanted) if wanted.running && self.hold.is_none() => match &wanted.pairing {
@@ -217,12 +265,20 @@ impl Session {
     fn settle(&mut self) {
         let goal = self.goal();
         if self.line.is_some() && self.is_outlived(&goal) {
-            self.line = None;
+            self.begin_closing();
             self.retry = Retry::default();
             if let Some(pairing) = &mut self.pairing {
                 pairing.again();
             }
         }
+        if let Some(closing) = &self.closing {
+            // Nothing is shown or answered before it is known what the keys say.
+            if closing.is_slow() {
+                self.show_slow_closing();
+            }
+            return;
+        }
+        self.answer_unlinks();
         match &goal {
             Goal::Closed => {
                 self.pairing = None;
@@ -241,7 +297,30 @@ impl Session {
                 self.ask_for_code(wanted);
             }
         }
-        self.cell.show(self.face(&goal), &self.context);
+        self.show();
+        self.answer_declared();
+    }
+
+    /// Shows where it stands.
+    fn show(&self) {
+        self.cell.show(self.face(&self.goal()), &self.context);
+    }
+
+    /// The connection does not end, and so it is not known whether it linked a device.
+    fn show_slow_closing(&mut self) {
+        let reason = translate::keys_unavailable("the connection does not end");
+        let face = Face {
+            epoch: self.epoch,
+            status: Status::Failed,
+            reason: Some(reason),
+            identity: self.identity().cloned(),
+            pairing: None,
+        };
+        self.cell.show(face, &self.context);
+        self.answer_declared();
+    }
+
+    fn answer_declared(&mut self) {
         for reply in self.declared.drain(..) {
             let _ = reply.send(Ok(self.cell.snapshot(&self.context)));
         }
@@ -277,14 +356,10 @@ impl Session {
             connection: Connection::open(&self.context, &self.cell, linking),
             client: Weak::new(),
             restarts: self.wanted_restarts(),
-            signal: Signal::Rising(now),
+            signal: Signal::Queued { waits: false },
+            look_at: now + LOOK_EVERY,
+            code_asked: false,
         });
-    }
-
-    async fn close_line(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.connection.close().await;
-        }
     }
 
     fn face(&self, goal: &Goal) -> Face {
@@ -294,13 +369,16 @@ impl Session {
             epoch: self.epoch,
             status,
             reason,
-            identity: self.identity.clone(),
+            identity: self.identity().cloned(),
             pairing: pairing.map(Pairing::view),
         }
     }
 
     fn status(&self, goal: &Goal) -> (Status, Option<Reason>) {
         let running = self.wanted.as_ref().is_some_and(|wanted| wanted.running);
+        if let Link::Unknown(reason) = &self.link {
+            return (Status::Failed, Some(reason.clone()));
+        }
         match (goal, &self.line, &self.pairing) {
             (Goal::Closed, ..) if self.hold == Some(Hold::Suspended) && running => {
                 let message = "closed because the node lost its router; waits to be told again";
@@ -311,6 +389,9 @@ impl Session {
                 None => (Status::Stopped, None),
             },
             (_, Some(line), _) if line.is_up() => (Status::Working, None),
+            (Goal::Pairing(_), Some(Line { signal: Signal::Queued { waits: true }, .. }), _) => {
+                (Status::Starting, Some(translate::waiting_to_link()))
+            }
             (Goal::Pairing(_), Some(_), Some(pairing)) if pairing.is_visible() => {
                 (Status::ScanQrCode, pairing.trouble())
             }
@@ -329,11 +410,20 @@ impl Session {
         let unlink = self.unlink.iter().flat_map(|unlink| {
             unlink.waiting.iter().map(|(deadline, _)| *deadline).chain(unlink.again)
         });
-        [signal, retry, code].into_iter().flatten().chain(unlink).min()
+        let look = self.line.as_ref().map(|line| line.look_at);
+        let closing = self.closing.as_ref().and_then(Closing::alarm);
+        let read = self.read_again.filter(|_| self.closing.is_none());
+        [signal, retry, code, look, closing, read].into_iter().flatten().chain(unlink).min()
     }
 
     /// Something's time has come; what else there is to do, [`Self::settle`] sees.
-    fn wake(&mut self, now: Instant) {
+    async fn wake(&mut self, now: Instant) {
+        self.look(now);
+        if let Some(closing) = &mut self.closing {
+            closing.look(now);
+        } else if self.read_again.is_some_and(|at| at <= now) {
+            self.read_keys().await;
+        }
         if let Some(line) = &mut self.line {
             let trouble = match &line.signal {
                 Signal::Rising(since) if now >= *since + SLOW => {
@@ -370,6 +460,14 @@ impl Line {
     /// Logged in, as far as anybody needs to know.
     fn is_up(&self) -> bool {
         matches!(self.signal, Signal::Up | Signal::Wavering(..))
+    }
+}
+
+/// What the keys say, once a connection that is being closed is gone.
+async fn closed(closing: &mut Option<Closing>) -> Result<KeysState, StoreError> {
+    match closing {
+        Some(closing) => closing.state().await,
+        None => std::future::pending().await,
     }
 }
 

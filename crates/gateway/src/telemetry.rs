@@ -1,23 +1,41 @@
 //! What the node says of itself, on standard error: its own lines, the engine's, and panics.
+//!
+//! Lines are written by a thread of their own. When standard error is not read, nothing waits for it: lines beyond
+//! [`WAITING`] are dropped.
 
-use std::io::IsTerminal as _;
+use std::{
+    io::{IsTerminal as _, Write},
+    sync::mpsc,
+    time::Duration,
+};
 
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::LogFormat;
 
 /// The engine tells much of numbers and names at `info`; only its warnings are worth keeping.
 const USUAL: &str = "warn,gateway=info,berth_gateway=info";
+/// Lines that wait to be written.
+const WAITING: usize = 4096;
+/// How long the end of the process waits for somebody to read what is left.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// The log; dropped when the process ends, for then what is left is written.
+#[derive(Debug)]
+#[must_use]
+pub struct Log(Option<WorkerGuard>);
 
 /// Sends log lines, the engine's `log` records and panics to standard error.
 ///
 /// # Errors
 /// When the filter cannot be read.
-pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), ParseError> {
+pub fn start(filter: Option<&str>, format: LogFormat) -> Result<Log, ParseError> {
     let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(USUAL);
     let filter = EnvFilter::try_new(filter)?;
+    let (writer, log) = writer(std::io::stderr());
     let lines = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter);
     // Fails only when somebody else was first, as tests are.
@@ -30,5 +48,57 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), ParseError> 
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(place, message, "panic");
     }));
-    Ok(())
+    Ok(log)
+}
+
+fn writer(to: impl Write + Send + 'static) -> (NonBlocking, Log) {
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING);
+    let (writer, guard) = writer.thread_name("log").finish(to);
+    (writer, Log(Some(guard)))
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let (done, wait) = mpsc::sync_channel(1);
+        let guard = self.0.take();
+        // It says on standard output that it cannot, which may be read as little.
+        std::thread::spawn(move || {
+            drop(guard);
+            let _ = done.send(()); // nobody waits any more
+        });
+        let _ = wait.recv_timeout(PARTING);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Writes when nobody holds it back any more.
+    struct Stalled(mpsc::Receiver<()>);
+
+    impl Write for Stalled {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn log_that_is_not_read_holds_up_neither_its_writers_nor_the_end() {
+        let (hold, held) = mpsc::channel();
+        let (mut writer, log) = writer(Stalled(held));
+        for _ in 0..2 * WAITING {
+            writer.write_all(b"line\n").unwrap();
+        }
+        assert!(writer.error_counter().dropped_lines() > 0);
+        drop(log);
+        drop(hold);
+    }
 }

@@ -14,6 +14,10 @@ use whatsapp_rust::{Client, OwnedNodeRef};
 /// Something seen of a session's connection.
 #[derive(Clone)]
 pub(crate) enum Sight {
+    /// Others have their turn at linking first.
+    Waits,
+    /// Its turn has come: it connects.
+    Begins,
     /// The engine runs; this is the handle on it.
     Opened(Arc<Client>),
     /// WhatsApp offers this many QR codes.
@@ -128,6 +132,19 @@ pub(crate) fn logged_out_by_user() -> Reason {
 /// The device is gone without having been asked for.
 pub(crate) fn logged_out_by_phone(message: String) -> Reason {
     because(reason::LOGGED_OUT_BY_PHONE, message)
+}
+
+/// Nobody knows whether a device is linked.
+pub(crate) fn keys_unavailable(why: &str) -> Reason {
+    let hint = "the session stays as it was linked, and goes on when they can be read";
+    because(reason::KEYS_UNAVAILABLE, format!("the device keys are unavailable ({why}); {hint}"))
+}
+
+/// Others link at this moment.
+pub(crate) fn waiting_to_link() -> Reason {
+    let message =
+        "the node links as many devices at once as it may; this one's turn comes by itself";
+    because(reason::WAITING_TO_LINK, message)
 }
 
 /// WhatsApp is out of reach, or declines for now.

@@ -115,7 +115,12 @@ impl HttpClient for Fetcher {
             return Ok(known.page.clone());
         }
         let url = request.url.clone();
-        match (Self::fetch(web, request).await, known) {
+        let fetched = Self::fetch(web, request).await;
+        if let Err(error) = &fetched {
+            // The engine logs what it lacks, and not why. This line has its session from the span.
+            tracing::warn!(url, error = format!("{error:#}"), "a page cannot be fetched");
+        }
+        match (fetched, known) {
             (Ok(page), _) if page.status_code == 200 => {
                 *kept = Some(Kept { url, at: Instant::now(), page: page.clone() });
                 Ok(page)

@@ -4,9 +4,12 @@
 //! The engine confirms a link first and saves it in the background, so a crash in between would
 //! leave a device on the phone that nobody has keys for.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,6 +18,11 @@ use wacore::net::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust::{
     store::persistence_manager::PersistenceManager, transport::TokioWebSocketTransportFactory,
 };
+
+use crate::cage::Cage;
+
+/// How long the word of a link may take to leave, on a network that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 type Opened = (Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>);
 
@@ -42,29 +50,48 @@ impl Wire for WebSockets {
 pub(crate) struct KeptSockets {
     pub(crate) inner: Arc<dyn TransportFactory>,
     pub(crate) promise: Arc<Promise>,
+    /// Where the promise is kept to the end.
+    pub(crate) cage: Cage,
 }
 
 #[async_trait]
 impl TransportFactory for KeptSockets {
     async fn create_transport(&self) -> anyhow::Result<Opened> {
         let (inner, events) = self.inner.create_transport().await?;
-        Ok((Arc::new(KeptSocket { inner, promise: self.promise.clone() }), events))
+        let (promise, cage) = (self.promise.clone(), self.cage.clone());
+        Ok((Arc::new(KeptSocket { inner, promise, cage }), events))
     }
 }
 
 struct KeptSocket {
     inner: Arc<dyn Transport>,
     promise: Arc<Promise>,
+    cage: Cage,
 }
 
 #[async_trait]
 impl Transport for KeptSocket {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
-        self.promise.keep().await?;
-        self.inner.send(data).await
+        if self.promise.is_kept() {
+            return self.inner.send(data).await;
+        }
+        // To the end, also when the connection is closed meanwhile: were a link on disk and WhatsApp
+        // never heard of it, the phone would show no device and berth would show one.
+        let (inner, promise) = (self.inner.clone(), self.promise.clone());
+        let sent = self.cage.run_to_end(async move {
+            let _sending = promise.sending.lock().await;
+            promise.keep().await?;
+            if promise.is_kept() {
+                // Before it is: of what was about to leave nobody knows how far it came.
+                promise.told.store(true, Ordering::Release);
+            }
+            tokio::time::timeout(PATIENCE, inner.send(data)).await?
+        });
+        sent.await?
     }
 
     async fn disconnect(&self) {
+        let _sent = self.promise.sending.lock().await;
         self.inner.disconnect().await;
     }
 }
@@ -73,16 +100,25 @@ impl Transport for KeptSocket {
 pub(crate) struct Promise {
     device: Arc<PersistenceManager>,
     kept: AtomicBool,
+    /// Whether WhatsApp may have heard that the link was accepted. A link that is on disk and was never
+    /// told is none.
+    told: Arc<AtomicBool>,
+    /// Held while something is saved and sent that may be the word of a link.
+    sending: tokio::sync::Mutex<()>,
 }
 
 impl Promise {
-    pub(crate) fn new(device: Arc<PersistenceManager>) -> Arc<Self> {
+    pub(crate) fn new(device: Arc<PersistenceManager>, told: Arc<AtomicBool>) -> Arc<Self> {
         let kept = AtomicBool::new(device.get_device_snapshot().pn.is_some());
-        Arc::new(Self { device, kept })
+        Arc::new(Self { device, kept, told, sending: tokio::sync::Mutex::default() })
+    }
+
+    fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Acquire)
     }
 
     async fn keep(&self) -> anyhow::Result<()> {
-        if self.kept.load(Ordering::Acquire) {
+        if self.is_kept() {
             return Ok(());
         }
         let device = self.device.get_device_snapshot();
@@ -115,7 +151,11 @@ mod tests {
     async fn nothing_leaves_before_the_link_is_on_disk() {
         let backend = Arc::new(InMemoryBackend::new());
         let device = Arc::new(PersistenceManager::new(backend.clone()).await.unwrap());
-        let socket = KeptSocket { inner: Arc::new(Socket), promise: Promise::new(device.clone()) };
+        let socket = KeptSocket {
+            inner: Arc::new(Socket),
+            promise: Promise::new(device.clone(), Arc::default()),
+            cage: Cage::new(Arc::new(tokio::sync::Semaphore::new(1)), "s1"),
+        };
         device.modify_device(|d| d.pn = "15550001:7@s.whatsapp.net".parse().ok()).await;
         device.modify_device(|d| d.account = Some(Arc::default())).await;
         // No background saver runs here: what is on disk, the socket put there.

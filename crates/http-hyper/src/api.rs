@@ -31,6 +31,7 @@ pub(crate) static API: &[Operation] = &[
         .told(&openapi::SESSION_IDENTITY),
     get("/api/v1/sessions/{session}/qr", "session_qr", Needs::Manage, &sessions::qr)
         .query(&["wait"])
+        .waits()
         .told(&openapi::SESSION_QR),
     post(
         "/api/v1/sessions/{session}/pairing-code",
@@ -39,6 +40,7 @@ pub(crate) static API: &[Operation] = &[
         &sessions::pairing_code,
     )
     .takes(Intake::Json)
+    .waits()
     .told(&openapi::SESSION_PAIRING_CODE),
     post("/api/v1/sessions/{session}:start", "session_start", Needs::Manage, &sessions::start)
         .told(&openapi::SESSION_START),
@@ -52,6 +54,7 @@ pub(crate) static API: &[Operation] = &[
     )
     .told(&openapi::SESSION_RESTART),
     post("/api/v1/sessions/{session}:logout", "session_logout", Needs::Manage, &sessions::logout)
+        .waits()
         .told(&openapi::SESSION_LOGOUT),
     get("/api/v1/api-keys", "api_key_list", Needs::ManageAll, &api_keys::list)
         .query(&["limit", "cursor"])
@@ -120,6 +123,9 @@ pub struct Operation {
     pub query: &'static [&'static str],
     /// What it takes in its body.
     pub intake: Intake,
+    /// Whether it may wait for a session to change. Its place is then among those that wait, and takes
+    /// nothing from work.
+    pub waits: bool,
     /// What the document says of it that nothing above does.
     pub words: &'static Words,
     pub(crate) handler: &'static dyn Handle,
@@ -193,6 +199,11 @@ impl Operation {
         self
     }
 
+    const fn waits(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
     const fn told(mut self, words: &'static Words) -> Self {
         self.words = words;
         self
@@ -254,5 +265,6 @@ const fn row(
     intake: Intake,
     handler: &'static dyn Handle,
 ) -> Operation {
-    Operation { method, path, name, needs, query: &[], intake, words: &UNTOLD, handler }
+    let (query, waits, words): (&[_], _, _) = (&[], false, &UNTOLD);
+    Operation { method, path, name, needs, query, intake, waits, words, handler }
 }

@@ -16,13 +16,14 @@ use crate::{
     gate::Gate,
     idempotency::{Desk, Once, Request},
     limits::Limits,
-    problem::Result,
+    problem::{Problem, Result},
     readiness::{Exposition, Readiness},
     record::Route,
     reply::Reply,
     request::{Context, Input},
     routes::{Hit, Routes},
     service::{Door, Site, Visit},
+    shares::Holder,
     throttle::Rates,
 };
 
@@ -129,9 +130,12 @@ impl Site for ApiSite {
         };
         let routine = row.needs == Needs::Nothing;
         visit.notes.route(Route { template: row.path, operation: row.name, routine });
-        let caller = self.gate.admit(row.needs, &visit.head.headers, &visit.notes).await?; // 401, 403, 429
-        let head = visit.take_head();
-        let mut input = Input::of(row, &head, &mut visit.payload).await?; // 400, 408, 413, 415
+        let (caller, holder) = self.admit(row, visit).await?; // 401, 403, 429
+        let (head, places) = (visit.take_head(), visit.places.clone());
+        let place = || holder.map_or(Err(Problem::Overloaded), |holder| places.waiting(holder));
+        let mut input = Input::of(row, &head, &mut visit.payload, place).await?; // 400, 408, 413, 415, 429
+        let take = |holder| if row.waits { places.waiting(holder) } else { places.work(holder) };
+        let _place = holder.map(take).transpose()?; // 429
         let once = self.once(row, &head, caller.as_ref(), &mut input)?;
         let (waiting, known) = (visit.waiting.clone(), Known::read(&head.headers));
         let resources = self.resources.clone();
@@ -146,6 +150,21 @@ impl Site for ApiSite {
 }
 
 impl ApiSite {
+    /// The caller, if the operation asks for one, and whom the request is counted for.
+    async fn admit(
+        &self,
+        row: &Operation,
+        visit: &Visit,
+    ) -> Result<(Option<Caller>, Option<Holder>)> {
+        let place = || visit.places.authentication(visit.activity.holder());
+        let (headers, notes) = (&visit.head.headers, &visit.notes);
+        let admitted = self.gate.admit(row.needs, headers, notes, place).await?;
+        if admitted.is_some() {
+            visit.activity.authenticate();
+        }
+        Ok(admitted.unzip())
+    }
+
     /// The request as one that is carried out once, if its caller named it.
     fn once(
         &self,

@@ -1,8 +1,9 @@
 //! Conditional requests (RFC 9110, 13): which states of a thing a caller knows, or expects.
 //!
-//! A session's entity tag is its version, strong: two answers with one tag are the same bytes.
+//! A session's entity tag is its version, strong: two answers with one tag are the same bytes. It ends
+//! with `-lost` when the status shown is not the stored one, because the lease of its node is over.
 
-use domain::Version;
+use domain::{Session, Version};
 use hyper::{
     HeaderMap, StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -18,6 +19,19 @@ pub(crate) enum Expected {
     Anything,
     /// At one of these versions. None of them is a version when only foreign or weak tags were given.
     OneOf(Vec<Version>),
+}
+
+/// What the entity tag of a session ends with that is shown otherwise than it is stored, because the
+/// lease of its node is over.
+const LEASE_OVER: &str = "-lost";
+
+/// The entity tag of a session as it is shown.
+pub(crate) fn session_tag(session: &Session) -> HeaderValue {
+    if !session.lease_over {
+        return tag(session.version);
+    }
+    let text = format!("\"{}{LEASE_OVER}\"", session.version);
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// The entity tag of a thing at this version.
@@ -81,8 +95,11 @@ impl Tag {
     /// The version it stands for, if it is a tag of ours and a strong one.
     fn version(&self) -> Option<Version> {
         let text = std::str::from_utf8(&self.quoted).ok()?.trim_matches('"');
+        let text = text.strip_suffix(LEASE_OVER).unwrap_or(text);
         let version = Version(text.parse().ok()?);
-        (!self.weak && tag(version) == self.quoted.as_slice()).then_some(version)
+        // Written back it must be the same: there is one tag for a version.
+        let same = version.to_string() == text;
+        (!self.weak && same).then_some(version)
     }
 }
 

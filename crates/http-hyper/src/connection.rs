@@ -1,147 +1,185 @@
-//! One connection: what it is up to, and when patience with it ends.
+//! One connection, driven to its end: when patience with its peer is over.
 //!
 //! hyper bounds how long headers take once it knows the protocol, and pings HTTP/2 peers. What it
-//! leaves open (a peer that says nothing, half a preface, a preface and nothing else, an HTTP/2
-//! connection nobody uses) ends here, by watching whether requests are under way.
+//! leaves open ends here: a peer that says nothing, half a preface, a preface and nothing else, an HTTP/2
+//! connection nobody uses, and a peer that does not take its answers.
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits::Limits, reply::Body};
-
-/// How many requests of a connection are under way, and when that last changed. Nobody is woken by it:
-/// a connection is busy far more often than it is looked at.
-#[derive(Clone, Debug)]
-pub(crate) struct Activity(Arc<Pulse>);
-
-#[derive(Debug)]
-struct Pulse {
-    began: Instant,
-    under_way: AtomicUsize,
-    /// Milliseconds after `began` at which a request last began or ended; 0 before the first.
-    changed: AtomicU64,
-}
-
-/// A request under way, until its answer is handed over.
-#[derive(Debug)]
-pub(crate) struct UnderWay(Activity);
-
-impl Activity {
-    pub(crate) fn none() -> Self {
-        let (under_way, changed) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self(Arc::new(Pulse { began: Instant::now(), under_way, changed }))
-    }
-
-    pub(crate) fn begin(&self) -> UnderWay {
-        self.0.under_way.fetch_add(1, Ordering::SeqCst);
-        self.note();
-        UnderWay(self.clone())
-    }
-
-    fn note(&self) {
-        let millis = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.changed.store(millis.max(1), Ordering::SeqCst);
-    }
-
-    /// Since when nothing has been under way; `None` while something is.
-    fn still_since(&self) -> Option<Instant> {
-        let changed = Duration::from_millis(self.0.changed.load(Ordering::SeqCst));
-        (self.0.under_way.load(Ordering::SeqCst) == 0).then(|| self.0.began + changed)
-    }
-
-    /// Whether there ever was a request.
-    fn ever(&self) -> bool {
-        self.0.changed.load(Ordering::SeqCst) > 0
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.note();
-        self.0.0.under_way.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// An answer's body, which keeps its request under way until hyper has taken all of it.
-pub(crate) struct Watched {
-    pub(crate) body: Body,
-    pub(crate) _under_way: UnderWay,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+use crate::{
+    activity::Activity,
+    connections::{Seat, count_stalled},
+    limits::Limits,
+};
 
 /// How long a connection that was asked to end, and has nothing under way, may take to do so.
 const PARTING: Duration = Duration::from_secs(3);
+/// An answer is taken within so many times [`Limits::write_time`], however steadily.
+const WHOLE_ANSWER: u32 = 4;
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is looked at again then.
+    Until(Instant),
+    /// It is asked to end, and its requests are finished.
+    Close,
+    /// The same, for its peer does not take its answers.
+    Stalled,
+    /// It is dropped.
+    End,
+    /// The same, for its peer does not take its answers.
+    Dropped,
+}
 
 /// Drives a connection to its end.
 pub(crate) async fn drive<C: GracefulConnection>(
     connection: C,
-    activity: &Activity,
+    seat: &Seat,
     limits: &Limits,
     stop: &CancellationToken,
-    cut: &CancellationToken,
 ) {
     let mut connection = pin!(connection);
     // Since when it was asked to end.
     let mut closing = None;
-    let patience = |closing: Option<Instant>| match closing {
-        Some(_) => PARTING,
-        None if activity.ever() => limits.idle,
-        None => limits.first_request,
-    };
-    let mut look_again = pin!(sleep_until(Instant::now() + patience(closing)));
+    let mut ended = pin!(seat.activity.ended());
+    let mut look_again =
+        pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
     loop {
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return,
-            () = cut.cancelled() => return,
+            _ = driven(connection.as_mut(), seat) => return,
+            () = ended.as_mut() => return,
             () = stop.cancelled(), if closing.is_none() => {}
-            () = look_again.as_mut() => {
-                let now = Instant::now();
-                let still = activity.still_since().map(|since| closing.map_or(since, |at| since.max(at)));
-                let end = still.unwrap_or(now) + patience(closing);
-                if still.is_none() || end > now {
-                    look_again.as_mut().reset(end);
+            () = look_again.as_mut() => match judge(&seat.activity, limits, closing, Instant::now()) {
+                Verdict::Until(then) => {
+                    look_again.as_mut().reset(then);
                     continue;
                 }
-                if closing.is_some() {
-                    return;
-                }
+                Verdict::Close => {}
+                Verdict::Stalled => count_stalled(),
+                Verdict::End => return,
+                Verdict::Dropped => return count_stalled(),
             }
         }
         closing = Some(Instant::now());
         connection.as_mut().graceful_shutdown();
         look_again.as_mut().reset(Instant::now() + PARTING);
+    }
+}
+
+async fn driven<C: GracefulConnection>(
+    mut connection: Pin<&mut C>,
+    seat: &Seat,
+) -> Result<(), C::Error> {
+    poll_fn(|context| {
+        let driven = connection.as_mut().poll(context);
+        seat.report();
+        driven
+    })
+    .await
+}
+
+/// What is to be done about a connection now.
+fn judge(activity: &Activity, limits: &Limits, closing: Option<Instant>, now: Instant) -> Verdict {
+    let (moved, blocked) = (activity.moved(), activity.unwritten_since());
+    if blocked.is_some_and(|since| since + limits.write_time * WHOLE_ANSWER <= now) {
+        return Verdict::Dropped;
+    }
+    match (closing, blocked) {
+        (Some(_), None) if activity.is_asked() => Verdict::Until(now + PARTING),
+        (Some(_), _) if activity.is_working() => Verdict::Until(now + PARTING),
+        (Some(since), blocked) => {
+            let end = since.max(moved) + PARTING;
+            let over = if blocked.is_some() { Verdict::Dropped } else { Verdict::End };
+            if end <= now { over } else { Verdict::Until(end) }
+        }
+        (None, Some(_)) if moved + limits.write_time <= now && !activity.is_working() => {
+            Verdict::Dropped
+        }
+        (None, Some(since)) => {
+            let end = since + limits.write_time;
+            if end <= now { Verdict::Stalled } else { Verdict::Until(end) }
+        }
+        // Its answer may be blocked soon.
+        (None, None) if activity.is_asked() => Verdict::Until(now + limits.write_time / 2),
+        (None, None) => {
+            let patience = if activity.ever_asked() { limits.idle } else { limits.first_request };
+            let end = moved + patience;
+            if end <= now { Verdict::Close } else { Verdict::Until(end) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Answer;
+
+    fn limits() -> Limits {
+        Limits {
+            first_request: Duration::from_secs(10),
+            idle: Duration::from_secs(100),
+            write_time: Duration::from_secs(30),
+            ..Limits::default()
+        }
+    }
+
+    /// What is done after so many seconds.
+    fn after(seconds: u64, activity: &Activity, closing: Option<Instant>) -> Verdict {
+        judge(activity, &limits(), closing, activity.moved() + Duration::from_secs(seconds))
+    }
+
+    fn waits(verdict: Verdict) -> bool {
+        matches!(verdict, Verdict::Until(_))
+    }
+
+    #[test]
+    fn connection_without_requests_closes_when_it_was_idle_long_enough() {
+        let activity = Activity::alone();
+        assert!(waits(after(9, &activity, None)));
+        assert_eq!(after(10, &activity, None), Verdict::Close);
+        drop(activity.begin());
+        assert!(waits(after(99, &activity, None)));
+        assert_eq!(after(100, &activity, None), Verdict::Close);
+        assert_eq!(after(3, &activity, Some(activity.moved())), Verdict::End);
+    }
+
+    #[test]
+    fn connection_at_work_is_never_ended() {
+        let activity = Activity::alone();
+        let _request = activity.begin();
+        for closing in [None, Some(activity.moved())] {
+            assert!(waits(after(1_000, &activity, closing)));
+        }
+    }
+
+    #[test]
+    fn connection_whose_peer_takes_nothing_is_dropped() {
+        let activity = Activity::alone();
+        let _answer = Answer::new(vec![0; 10].into(), activity.begin());
+        assert!(waits(after(29, &activity, None)));
+        assert_eq!(after(31, &activity, None), Verdict::Dropped);
+        assert_eq!(after(4, &activity, Some(activity.moved())), Verdict::Dropped);
+    }
+
+    #[test]
+    fn connection_with_an_answer_that_is_not_taken_takes_no_more_requests_while_one_is_worked_on() {
+        let activity = Activity::alone();
+        let _answer = Answer::new(vec![0; 10].into(), activity.begin());
+        let _work = activity.begin();
+        assert!(waits(after(29, &activity, None)));
+        assert_eq!(after(31, &activity, None), Verdict::Stalled);
+        let closing = Some(activity.moved());
+        assert!(waits(after(90, &activity, closing)));
+        assert_eq!(after(121, &activity, closing), Verdict::Dropped);
     }
 }

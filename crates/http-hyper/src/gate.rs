@@ -13,8 +13,10 @@ use hyper::{
 
 use crate::{
     api::Needs,
+    places::in_place,
     problem::Result,
     record::Notes,
+    shares::{Holder, Place},
     throttle::{Rates, Throttle},
 };
 
@@ -31,17 +33,19 @@ impl Gate {
         Self { authenticator, throttle: Throttle::new(rates) }
     }
 
-    /// The caller, when the operation asks for one.
+    /// The caller, when the operation asks for one, and whom its requests are counted for. While it is
+    /// looked up, the request has a place.
     ///
     /// # Errors
     /// 401, one answer for every cause; 429 when it asks too often; 403 when it lacks what the
-    /// operation needs; 503 when nobody can say now who it is.
+    /// operation needs; 503 when nobody can say now who it is, or there is no place.
     pub(crate) async fn admit(
         &self,
         needs: Needs,
         headers: &HeaderMap,
         notes: &Notes,
-    ) -> Result<Option<Caller>> {
+        place: impl FnOnce() -> Result<Place>,
+    ) -> Result<Option<(Caller, Holder)>> {
         if needs == Needs::Nothing {
             return Ok(None);
         }
@@ -50,15 +54,15 @@ impl Gate {
             Error::Unauthorized
         };
         let credential = credential(headers).map_err(refuse)?;
-        let caller = match self.authenticator.authenticate(&credential).await {
+        let caller = match in_place(self.authenticator.authenticate(&credential), place).await? {
             Ok(caller) => caller,
             Err(Refused::Denied(cause)) => return Err(refuse(cause).into()),
             Err(Refused::Unavailable(source)) => return Err(Error::unavailable(source).into()),
         };
         notes.caller(&caller);
-        self.throttle.count(&caller)?;
+        let holder = self.throttle.count(&caller)?;
         needs.met_by(&caller)?;
-        Ok(Some(caller))
+        Ok(Some((caller, holder)))
     }
 }
 

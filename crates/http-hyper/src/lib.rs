@@ -1,7 +1,7 @@
 //! berth's HTTP face: what callers, operators and gateway nodes speak to, on plain hyper.
 //!
 //! [`api`] is the table everything is derived from: the router, `Allow`, the capability an endpoint
-//! asks for, and the tests that walk it. A request's life is: route (404, 405), gate (401, 403),
+//! asks for, and the tests that walk it. A request's life is: route (404, 405), gate (401, 403, 429),
 //! read (400, 408, 413, 415), handle. So a refusal is decided from as little as possible: 401 and 403
 //! depend on neither the body nor any look-up, and a bad body is 400 whether or not the thing exists.
 //!
@@ -20,17 +20,23 @@
 //! - `If-Match` is looked at by PATCH and DELETE, `If-None-Match` by GET and HEAD. Malformed, the
 //!   first is a validation error, for it guards something; the second says nothing.
 //! - Two credentials, of whatever kind, are 401: which one was meant would be a guess.
+//! - An HTTP/1.1 request without `Host`, and any request with two, or with one that names no host, is a
+//!   validation error (RFC 9112, 3.2).
 //! - A body that takes too long is 408 `request_timeout`; headers too large are 431
 //!   `headers_too_large`. Over HTTP/2 the latter is answered below us, without a body.
 //!
 //! Three listeners, each a [`Door`]: the public one ([`Api::public`]), the operator's
 //! ([`Api::operators`]) and the nodes' ([`NodeApi::door`]). [`serve`] opens one.
 
+mod activity;
+mod address;
+mod answer;
 pub mod api;
 mod apology;
 mod app;
 mod conditions;
 mod connection;
+mod connections;
 mod cursor;
 mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -48,6 +54,7 @@ pub mod openapi;
 mod page;
 mod payload;
 mod picture;
+mod places;
 mod problem;
 mod query;
 mod readiness;
@@ -58,10 +65,12 @@ mod request_id;
 mod routes;
 mod server;
 mod service;
+mod shares;
 mod tally;
 mod throttle;
 pub mod wire;
 
+pub use address::{Network, NoNetwork};
 pub use app::{Api, Backing};
 pub use limits::Limits;
 pub use node_tokens::NodeTokens;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::address::Network;
+
 /// The limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -18,12 +20,28 @@ pub struct Limits {
     pub request_time: Duration,
     /// How long a new connection may take until its first request's headers are complete.
     pub first_request: Duration,
-    /// How long a connection may go without a request.
+    /// How long a connection may go without a request. Longer than proxies keep theirs, or a proxy would
+    /// send a request into a connection that is being closed.
     pub idle: Duration,
-    /// How many connections are open at once; further ones wait to be accepted.
+    /// How long a peer may take none of its answers before its connection ends; each answer is taken
+    /// within four times as long.
+    pub write_time: Duration,
+    /// How many bytes of answers may wait for peers, on all connections; beyond, the connection that waits
+    /// longest ends.
+    pub unwritten_bytes: usize,
+    /// How many connections are open at once; for a further one, the idlest of the address that has most
+    /// ends.
     pub connections: usize,
-    /// How many requests are worked on at once, on all connections; further ones are 503.
+    /// How many of them may be such that no caller was admitted on yet.
+    pub unauthenticated_connections: usize,
+    /// Proxies that speak for many: their connections are not counted by address.
+    pub trusted_proxies: Vec<Network>,
+    /// How many requests are worked on at once, on all connections, shared by organizations; and of how
+    /// many the caller is being looked up.
     pub requests: usize,
+    /// How many requests may wait, for the rest of their body or for a session to change, shared in the same
+    /// way.
+    pub waiting: usize,
     /// How many requests one HTTP/2 connection may have open.
     pub streams: u32,
     /// How long requests under way may take to finish when the service stops.
@@ -39,10 +57,15 @@ impl Default for Limits {
             body_time: Duration::from_secs(10),
             request_time: Duration::from_secs(35),
             first_request: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
-            connections: 1024,
+            idle: Duration::from_secs(130),
+            write_time: Duration::from_secs(30),
+            unwritten_bytes: 64 * 1024 * 1024,
+            connections: 4096,
+            unauthenticated_connections: 1024,
+            trusted_proxies: Vec::new(),
             requests: 2048,
-            streams: 64,
+            waiting: 3072,
+            streams: 32,
             drain: Duration::from_secs(20),
         }
     }
@@ -52,6 +75,6 @@ impl Limits {
     /// For the nodes' listener: few callers, who are known, and whose beats and reports tell of
     /// thousands of sessions at once.
     pub fn for_nodes() -> Self {
-        Self { body_bytes: 16 * 1024 * 1024, requests: 256, ..Self::default() }
+        Self { body_bytes: 16 * 1024 * 1024, requests: 256, waiting: 256, ..Self::default() }
     }
 }

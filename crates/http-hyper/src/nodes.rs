@@ -3,7 +3,11 @@
 //! A node's token speaks for its own name alone. Refusals are the treaty's, not the API's; which
 //! nodes there are is nobody's business, so an unknown name and a wrong token are one answer.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use domain::{Beat, Error, GatewayId, Nodes, RefusedReport, Reported, ports::Environment};
@@ -20,6 +24,7 @@ use crate::{
     reply::Reply,
     routes::{Hit, Routes},
     service::{Door, Site, Visit},
+    shares::Holder,
 };
 
 /// How long an incarnation's name may be, in bytes.
@@ -58,7 +63,8 @@ impl NodeApi {
     pub fn door(&self, limits: Limits) -> Door {
         let rows = CALLS.map(|row| (Method::POST, row.0, row));
         let routes = Routes::of(rows);
-        let site = NodeSite { routes, nodes: self.nodes.clone(), tokens: self.tokens.clone() };
+        let (nodes, tokens) = (self.nodes.clone(), self.tokens.clone());
+        let site = NodeSite { routes, nodes, tokens, names: RandomState::new() };
         Door::new(Arc::new(site), self.environment.clone(), limits)
     }
 }
@@ -67,6 +73,8 @@ struct NodeSite {
     routes: Routes<(&'static str, &'static str, Call)>,
     nodes: Nodes,
     tokens: NodeTokens,
+    /// Places are counted by names' hashes, under a key of this process.
+    names: RandomState,
 }
 
 #[async_trait]
@@ -79,8 +87,12 @@ impl Site for NodeSite {
         };
         visit.notes.route(Route { template, operation, routine: true });
         let node = self.admit(path.get("gateway"), visit)?;
-        let head = visit.take_head();
-        let body = visit.payload.text(&head.headers, &JSON).await?;
+        visit.activity.authenticate();
+        let (head, places) = (visit.take_head(), visit.places.clone());
+        let name = self.names.hash_one(&node);
+        let holder = Holder { group: name, member: name };
+        let body = visit.payload.text(&head.headers, &JSON, || places.waiting(holder)).await?;
+        let _place = places.work(holder)?;
         match call {
             Call::Enlist => self.enlist(node, &body).await,
             Call::Beat => self.beat(&node, &body).await,
@@ -143,8 +155,19 @@ impl NodeSite {
     async fn beat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
         let beat: treaty::Beat = read(body)?;
         let held = treaty::convert::held(&beat.held);
-        match self.nodes.beat(node, &beat.incarnation, &held).await? {
-            Beat::Renewed { length, lost } => Reply::ok(&treaty::Beaten::renewed(length, lost)),
+        let heard = beat.heard_ago_ms.map(Duration::from_millis);
+        match self.nodes.beat(node, &beat.incarnation, &held, heard).await? {
+            Beat::Renewed { length, lost, orphans } => {
+                for session in orphans {
+                    tracing::warn!(
+                        gateway = node.as_str(),
+                        session = session.as_str(),
+                        "keys of a session that the database does not know are on this node; see \
+                         `berth orphan`"
+                    );
+                }
+                Reply::ok(&treaty::Beaten::renewed(length, lost))
+            }
             Beat::NotEnlisted => not_enlisted(),
         }
     }
@@ -213,6 +236,8 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
         | Problem::PayloadTooLarge { .. }
         | Problem::UnsupportedMediaType { .. }
         | Problem::Unreadable { .. } => Code::Malformed,
+        // To a node it is the same: it comes again.
+        Problem::ShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
         Problem::Panicked(_) => Code::Internal,
         Problem::Domain(error) => match error {

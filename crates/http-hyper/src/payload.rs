@@ -11,8 +11,11 @@ use hyper::{
 };
 
 use crate::{
+    activity::Activity,
     limits::Limits,
+    places::in_place,
     problem::{Problem, Result},
+    shares::Place,
 };
 
 /// What JSON calls itself.
@@ -32,6 +35,7 @@ pub(crate) struct Payload {
     most: usize,
     within: Duration,
     state: State,
+    activity: Activity,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -43,22 +47,29 @@ enum State {
 }
 
 impl Payload {
-    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        headers: &HeaderMap,
+        limits: &Limits,
+        activity: Activity,
+    ) -> Self {
         let withheld = headers.contains_key(header::EXPECT);
         let state = if withheld { State::Left } else { State::Untouched };
-        Self { incoming, most: limits.body_bytes, within: limits.body_time, state }
+        Self { incoming, most: limits.body_bytes, within: limits.body_time, state, activity }
     }
 
-    /// Text of one of these media types, or nothing at all.
+    /// Text of one of these media types, or nothing at all. While it is on its way it has a place.
     ///
     /// # Errors
-    /// 413 when it is too large, 408 when it comes too slowly, 415 when it is said to be something else.
+    /// 413 when it is too large, 408 when it comes too slowly, 415 when it is said to be something else; and
+    /// when there is no place.
     pub(crate) async fn text(
         &mut self,
         headers: &HeaderMap,
         takes: &'static [&'static str],
+        place: impl FnOnce() -> Result<Place>,
     ) -> Result<Bytes> {
-        let bytes = self.arrive(self.most, self.within).await?;
+        let bytes = self.arrive(self.most, self.within, || place().map(Some)).await?;
         if bytes.is_empty() || is_one_of(takes, headers) {
             Ok(bytes)
         } else {
@@ -71,27 +82,35 @@ impl Payload {
     pub(crate) async fn is_spent(&mut self) -> bool {
         if self.state == State::Untouched && !self.incoming.is_end_stream() {
             // What went wrong with it no longer matters to anyone.
-            let _ = self.arrive(LITTLE.min(self.most), SOON).await;
+            let _ = self.arrive(LITTLE.min(self.most), SOON, || Ok(None)).await;
         }
         self.state == State::Read || self.incoming.is_end_stream()
     }
 
-    async fn arrive(&mut self, most: usize, within: Duration) -> Result<Bytes> {
+    async fn arrive(
+        &mut self,
+        most: usize,
+        within: Duration,
+        place: impl FnOnce() -> Result<Option<Place>>,
+    ) -> Result<Bytes> {
         self.state = State::Left;
         let announced = self.incoming.size_hint().lower();
         if usize::try_from(announced).map_or(true, |announced| announced > most) {
             return Err(Problem::PayloadTooLarge { limit: most });
         }
-        let arrival = tokio::time::timeout(within, arrive(&mut self.incoming, most));
-        let bytes = arrival.await.map_err(|_| Problem::BodyTooSlow)??;
+        let Self { incoming, activity, .. } = self;
+        let arrival = tokio::time::timeout(within, arrive(incoming, most, activity));
+        let arrived = in_place(arrival, || Ok((place()?, activity.expect()))).await?;
+        let bytes = arrived.map_err(|_| Problem::BodyTooSlow)??;
         self.state = State::Read;
         Ok(bytes)
     }
 }
 
-async fn arrive(incoming: &mut Incoming, most: usize) -> Result<Bytes> {
+async fn arrive(incoming: &mut Incoming, most: usize, activity: &Activity) -> Result<Bytes> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = incoming.frame().await {
+        activity.moves();
         let frame = frame.map_err(|_| Problem::invalid("", "the body ended early"))?;
         // What is no data is trailers, and says nothing to us.
         let Ok(data) = frame.into_data() else { continue };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Quota, Violation, ports::BoxError};
+use domain::{Error, Quota, StockFull, Violation, ports::BoxError};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -39,6 +39,8 @@ pub(crate) enum Problem {
     DeadlineExceeded,
     #[error("temporarily unavailable")]
     Overloaded,
+    #[error("too many requests of this credential or organization are under way")]
+    ShareTaken,
     #[error("internal error")]
     Panicked(#[source] BoxError),
 }
@@ -98,6 +100,9 @@ impl Problem {
             Self::DeadlineExceeded | Self::Overloaded => {
                 Wording::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(RETRY_AFTER)
             }
+            Self::ShareTaken => {
+                Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited").after(RETRY_AFTER)
+            }
             Self::Panicked(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -123,6 +128,10 @@ fn of_domain(error: &Error) -> Wording {
             let wording = Wording::new(Status::CONFLICT, "conflict");
             Wording { retry_after: *retry_after, ..wording }
         }
+        Error::Full(StockFull { stock, limit, used }) => Wording::new(Status::CONFLICT, "conflict")
+            .detail("quota", json!(stock.as_str()))
+            .detail("limit", json!(limit))
+            .detail("used", json!(used)),
         Error::PreconditionFailed => {
             Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }

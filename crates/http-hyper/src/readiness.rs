@@ -17,6 +17,11 @@ pub trait Readiness: Send + Sync {
     /// Every check. Must end within a few seconds by itself; when it does not, the answer is that
     /// nothing is ready.
     async fn checks(&self) -> Vec<Check>;
+
+    /// Checks that are shown with the others and do not make the service unready. Must not wait.
+    fn informational(&self) -> Vec<Check> {
+        Vec::new()
+    }
 }
 
 /// Shows what is counted.

@@ -1,8 +1,6 @@
 //! An answer before it meets the wire, and the headers that every answer carries.
 
 use bytes::Bytes;
-use domain::Version;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -10,13 +8,9 @@ use hyper::{
 use serde::Serialize;
 
 use crate::{
-    conditions,
     problem::{Problem, Result},
     request_id::{RequestId, X_REQUEST_ID},
 };
-
-/// What is sent back.
-pub(crate) type Body = Full<Bytes>;
 
 /// On every answer, also those to requests nobody could read. Answers are never pages, and never
 /// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it. Only the
@@ -80,16 +74,16 @@ impl Reply {
         self
     }
 
-    /// Tagged as a thing at this version.
-    pub(crate) fn tagged(self, version: Version) -> Self {
-        self.with(header::ETAG, conditions::tag(version))
+    /// With this entity tag.
+    pub(crate) fn tagged(self, tag: HeaderValue) -> Self {
+        self.with(header::ETAG, tag)
     }
 
     /// As hyper sends it. To a HEAD goes everything but the body.
-    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Body> {
+    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Bytes> {
         let length = HeaderValue::from(self.body.len());
         let body = if head_only { Bytes::new() } else { self.body };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();

@@ -19,6 +19,7 @@ use crate::{
     query::Query,
     reply::Reply,
     routes::Parameters,
+    shares::Place,
 };
 
 /// One request, as its handler sees it.
@@ -46,7 +47,12 @@ pub(crate) struct Input {
 impl Input {
     /// Query and body of a request for this operation. What is wrong inside them is told by
     /// [`Context::read`], all at once.
-    pub(crate) async fn of(row: &Operation, head: &Parts, payload: &mut Payload) -> Result<Self> {
+    pub(crate) async fn of(
+        row: &Operation,
+        head: &Parts,
+        payload: &mut Payload,
+        place: impl FnOnce() -> Result<Place>,
+    ) -> Result<Self> {
         let mut query = match row.needs {
             Needs::Nothing => Query::default(),
             _ => Query::parse(head.uri.query().unwrap_or_default(), row.query),
@@ -67,8 +73,8 @@ impl Input {
         }
         let body = match row.intake {
             Intake::Ignored => Bytes::new(),
-            Intake::Empty | Intake::Json => payload.text(&head.headers, &JSON).await?,
-            Intake::Patch => payload.text(&head.headers, &MERGE_PATCH).await?,
+            Intake::Empty | Intake::Json => payload.text(&head.headers, &JSON, place).await?,
+            Intake::Patch => payload.text(&head.headers, &MERGE_PATCH, place).await?,
         };
         let fields = Fields::parse(&body);
         let named = match name {

@@ -3,6 +3,8 @@
 use std::{
     convert::Infallible,
     io,
+    net::IpAddr,
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,14 +19,15 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    answer::Answer,
     apology::Polite,
-    connection::{Activity, Watched, drive},
+    connection::drive,
+    connections::{Connections, Seat},
     limits::Limits,
     service::{Door, House},
 };
@@ -46,46 +49,42 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers requests until `stop`; then accepts nothing more, cuts long waits short, and lets requests
 /// under way finish within [`Limits::drain`].
 pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Drained {
-    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-    let connections = Arc::new(Semaphore::new(door.limits().connections));
+    let tasks = TaskTracker::new();
+    let connections = Connections::new(door.limits());
     let house = House { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
     let protocol = Arc::new(protocol(door.limits()));
     loop {
-        // No place, no accept: whoever comes waits in the kernel's queue.
-        let accepted = tokio::select! {
+        let (stream, seat) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = async {
-                let place = connections.clone().acquire_owned().await;
-                (place, accept(&listener).await)
+                let (stream, peer) = accept(&listener, &connections).await;
+                (stream, connections.seat(peer).await)
             } => accepted,
         };
-        let (Ok(place), stream) = accepted else { break };
-        let (door, house, protocol, cut) =
-            (door.clone(), house.clone(), protocol.clone(), cut.clone());
-        tasks.spawn(async move {
-            attend(stream, &door, &house, &protocol, &cut).await;
-            drop(place);
-        });
+        let (door, house, protocol) = (door.clone(), house.clone(), protocol.clone());
+        tasks.spawn(async move { attend(stream, &seat, &door, &house, &protocol).await });
     }
     drop(listener);
     tasks.close();
     if timeout(door.limits().drain, tasks.wait()).await.is_ok() {
         return Drained::Finished;
     }
-    cut.cancel();
+    connections.end_all();
     Drained::CutOff
 }
 
-/// The next connection. What fails for lack of something is tried again after a growing while.
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// The next connection. What fails for lack of something is tried again after a growing while, for which
+/// another connection ends.
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, IpAddr) {
     let mut pause = Duration::from_millis(10);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
+                connections.make_room();
                 sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
@@ -98,7 +97,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// An HTTP/2 peer may send so much of a body before it is read, and all bodies of its connection twice that.
+const WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
+/// So much of an answer is held for an HTTP/2 peer beyond what it has room for.
+const SEND_BUFFER: usize = 64 * 1024;
+/// An HTTP/2 peer may reset so many streams before they are taken up; more end its connection.
+const RESET_STREAMS: usize = 20;
+/// The same of streams that are reset for the peer's faults. Over the connection's whole life, in which a client
+/// that sends on after an early answer makes some.
+const FAULTY_STREAMS: usize = 256;
+
 fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let body = u32::try_from(limits.body_bytes).unwrap_or(u32::MAX);
+    let window = body.clamp(*WINDOW.start(), *WINDOW.end());
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -112,6 +123,11 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window * 2)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(FAULTY_STREAMS)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
@@ -119,31 +135,31 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 async fn attend(
     stream: TcpStream,
+    seat: &Seat,
     door: &Door,
     house: &House,
     protocol: &auto::Builder<TokioExecutor>,
-    cut: &CancellationToken,
 ) {
     // Answers are small and written whole: waiting for more would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let (activity, unread) = (Activity::none(), Arc::new(AtomicBool::new(false)));
+    let unread = Arc::new(AtomicBool::new(false));
     let io = TokioIo::new(Polite::new(stream, door.clone(), unread.clone()));
     // Counted by this connection alone: what all of them count, processors take turns at.
-    let way = Arc::new((door.clone(), house.clone()));
+    let way = Arc::new((door.clone(), house.clone(), seat.activity.clone()));
     let answer = |request: Request<Incoming>| {
-        let (way, unread, under_way) = (way.clone(), unread.clone(), activity.begin());
+        let (way, unread, under_way) = (way.clone(), unread.clone(), seat.activity.begin());
         async move {
-            let (door, house) = &*way;
-            let (response, spent) = door.answer(request, house).await;
+            let (door, house, activity) = &*way;
+            let (response, spent) = door.answer(request, house, activity).await;
             if !spent {
                 unread.store(true, Ordering::Relaxed);
             }
-            let watched = |body| Watched { body, _under_way: under_way };
-            Ok::<Response<Watched>, Infallible>(response.map(watched))
+            let answer = |body| Answer::new(body, under_way);
+            Ok::<Response<Answer>, Infallible>(response.map(answer))
         }
     };
     let connection = protocol.serve_connection(io, service_fn(answer));
-    drive(connection, &activity, door.limits(), &house.stop, cut).await;
+    drive(connection, seat, door.limits(), &house.stop).await;
 }

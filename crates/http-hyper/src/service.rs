@@ -7,6 +7,7 @@
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use domain::ports::Environment;
 use futures_util::FutureExt;
 use hyper::{
@@ -15,16 +16,18 @@ use hyper::{
     header::{self, HeaderValue},
     http::request::Parts,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
+    activity::Activity,
     limits::Limits,
     payload::Payload,
+    places::Places,
     problem::{Problem, Result},
     record::{Notes, Record},
-    reply::{Body, ON_EVERY_ANSWER, Reply},
+    reply::{ON_EVERY_ANSWER, Reply},
     request_id::{RequestId, X_REQUEST_ID},
     tally::Tally,
 };
@@ -45,6 +48,9 @@ pub(crate) struct Visit {
     pub(crate) head: Parts,
     pub(crate) payload: Payload,
     pub(crate) notes: Arc<Notes>,
+    /// What its connection is up to.
+    pub(crate) activity: Activity,
+    pub(crate) places: Arc<Places>,
     /// Ends when the service stops, or nobody waits any more for an answer that is made all the same.
     pub(crate) waiting: Arc<CancellationToken>,
 }
@@ -64,7 +70,7 @@ pub struct Door {
     site: Arc<dyn Site>,
     environment: Arc<dyn Environment>,
     limits: Arc<Limits>,
-    room: Arc<Semaphore>,
+    places: Arc<Places>,
     tally: Arc<Tally>,
 }
 
@@ -81,8 +87,8 @@ impl Door {
         environment: Arc<dyn Environment>,
         limits: Limits,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
-        Self { site, environment, limits: Arc::new(limits), room, tally: Arc::default() }
+        let places = Places::new(&limits);
+        Self { site, environment, limits: Arc::new(limits), places, tally: Arc::default() }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -94,16 +100,19 @@ impl Door {
         &self,
         request: Request<Incoming>,
         house: &House,
-    ) -> (Response<Body>, bool) {
+        activity: &Activity,
+    ) -> (Response<Bytes>, bool) {
         let (head, incoming) = request.into_parts();
         let id = RequestId::of(&head.headers, &*self.environment);
         let (head_only, version) = (head.method == Method::HEAD, head.version);
         let notes = Arc::new(Notes::default());
         let record = Record::open(&head.method, &id, notes.clone(), &self.tally);
         let visit = Visit {
-            payload: Payload::new(incoming, &head.headers, &self.limits),
+            payload: Payload::new(incoming, &head.headers, &self.limits, activity.clone()),
             head,
             notes,
+            activity: activity.clone(),
+            places: self.places.clone(),
             waiting: house.stop.clone(),
         };
         let (outcome, spent) = self.visit(visit, &id, house).await;
@@ -132,14 +141,12 @@ impl Door {
         id: &RequestId,
         house: &House,
     ) -> (Result<Reply>, bool) {
-        let Ok(room) = self.room.clone().try_acquire_owned() else {
-            return (Err(Problem::Overloaded), false);
-        };
+        if let Some(reason) = fault_of_host(&visit.head) {
+            return (Err(Problem::invalid("Host", reason)), visit.payload.is_spent().await);
+        }
         let outcome = if is_safe(&visit.head.method) {
             let answer = AssertUnwindSafe(self.site.answer(&mut visit)).catch_unwind();
-            let answer = timeout(self.limits.request_time, answer).await;
-            drop(room);
-            match answer {
+            match timeout(self.limits.request_time, answer).await {
                 Ok(answer) => Ok((answer.unwrap_or_else(panicked), visit.payload.is_spent().await)),
                 Err(late) => Err(late),
             }
@@ -152,7 +159,6 @@ impl Door {
                 (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
             let work = async move {
                 let answer = AssertUnwindSafe(site.answer(&mut visit)).catch_unwind().await;
-                drop(room);
                 (answer.unwrap_or_else(panicked), visit.payload.is_spent().await)
             };
             let task = house.tasks.spawn(work.instrument(span));
@@ -184,6 +190,23 @@ impl Door {
         text.extend_from_slice(&reply.body);
         text
     }
+}
+
+/// What is wrong with the request's `Host` (RFC 9112, 3.2); HTTP/2 has another way to say it.
+fn fault_of_host(head: &Parts) -> Option<&'static str> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if head.version == Version::HTTP_11 => Some("must be there"),
+        (None, _) => None,
+        (Some(_), Some(_)) => Some("must be there once"),
+        (Some(host), None) if host.as_bytes().iter().copied().all(may_name_host) => None,
+        (Some(_), None) => Some("must name a host and nothing else"),
+    }
+}
+
+/// A byte of a registered name, an IP address or a port (RFC 3986, 3.2).
+fn may_name_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
 /// It can be abandoned half-way: it changes nothing, or writes one wish (for a QR code) that is written

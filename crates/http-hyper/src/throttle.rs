@@ -20,6 +20,8 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
+use crate::shares::Holder;
+
 /// How many requests are let through in a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
@@ -79,39 +81,39 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// Counts a request of this caller.
+    /// Counts a request of this caller, and says whom it is counted for: whoever belongs to no organization
+    /// is a group by itself.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when it is one too many.
-    pub(crate) fn count(&self, caller: &Caller) -> Result<()> {
+    pub(crate) fn count(&self, caller: &Caller) -> Result<Holder> {
+        let organization = caller.organization.as_ref().map(|name| self.names.hash_one(name));
+        let credential = self.credential(caller);
         for (whose, limit) in &self.limits {
-            let Some(name) = self.name(*whose, caller) else { continue };
+            let name = match whose {
+                Whose::Credential => Some(credential),
+                Whose::Organization => organization,
+            };
+            let Some(name) = name else { continue };
             if let Err(refusal) = limit.limiter.check_key(&name) {
                 let retry_after = refusal.wait_time_from(limit.clock.now());
                 return Err(Error::RateLimited { quota: limit.quota, retry_after });
             }
         }
         self.forget_now_and_then();
-        Ok(())
+        Ok(Holder { group: organization.unwrap_or(credential), member: credential })
     }
 
-    /// Whoever belongs to no organization is counted by itself alone.
-    fn name(&self, whose: Whose, caller: &Caller) -> Option<u64> {
-        let organization = caller.organization.as_ref();
-        match whose {
-            Whose::Organization => organization.map(|name| self.names.hash_one(name)),
-            Whose::Credential => {
-                let mut state = self.names.build_hasher();
-                organization.hash(&mut state);
-                match &caller.actor {
-                    Actor::Key(key) => (1, key.as_str()).hash(&mut state),
-                    Actor::User(user) => (2, user.as_ref().map(UserId::as_str)).hash(&mut state),
-                    Actor::Operator => 3.hash(&mut state),
-                    Actor::System => 4.hash(&mut state),
-                }
-                Some(std::hash::Hasher::finish(&state))
-            }
+    fn credential(&self, caller: &Caller) -> u64 {
+        let mut state = self.names.build_hasher();
+        caller.organization.hash(&mut state);
+        match &caller.actor {
+            Actor::Key(key) => (1, key.as_str()).hash(&mut state),
+            Actor::User(user) => (2, user.as_ref().map(UserId::as_str)).hash(&mut state),
+            Actor::Operator => 3.hash(&mut state),
+            Actor::System => 4.hash(&mut state),
         }
+        std::hash::Hasher::finish(&state)
     }
 
     fn forget_now_and_then(&self) {
@@ -153,7 +155,7 @@ mod tests {
         (Throttle::with_clock(rates, &clock), clock)
     }
 
-    fn refusal(outcome: Result<()>) -> (&'static str, Duration) {
+    fn refusal(outcome: Result<Holder>) -> (&'static str, Duration) {
         match outcome {
             Err(Error::RateLimited { quota, retry_after }) => (quota.name, retry_after),
             other => panic!("{other:?}"),

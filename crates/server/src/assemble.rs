@@ -4,7 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
-use domain::{ApiKeys, Audit, Deadlines, GatewayId, Nodes, Operators, SessionPorts, Sessions};
+use domain::{
+    ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
+};
 use gateway_client::Client;
 use http_hyper::{Api, Backing, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    bells::NotifyBell, environment::Machine, metrics::Metrics, readiness::Needs,
+    bells::NotifyBell, environment::Machine, groups::HmacTags, metrics::Metrics, readiness::Needs,
     watches::SessionWatches,
 };
 
@@ -28,6 +30,8 @@ pub(crate) struct Found {
     pub(crate) rates: Rates,
     /// Shared by all routers over the database.
     pub(crate) cursor_secret: [u8; 32],
+    /// Likewise; tags organizations to nodes.
+    pub(crate) group_secret: [u8; 32],
     pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the process is told to end.
     pub(crate) ending: CancellationToken,
@@ -50,6 +54,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         deadlines,
         rates,
         cursor_secret,
+        group_secret,
         metrics,
         ending,
     } = found;
@@ -64,6 +69,8 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         machine: machine.clone(),
         work: Arc::new(NotifyBell::default()),
+        leases: Arc::default(),
+        groups: Arc::new(HmacTags::new(&group_secret)),
         deadlines,
     };
     let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
@@ -79,7 +86,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
             audit: Audit::new(adapters.store.clone()),
-            operators: Operators::new(adapters.store.clone()),
+            operators: adapters.operators(),
             authenticator: door,
             receipts: adapters.store.clone(),
             environment: machine.clone(),
@@ -102,6 +109,8 @@ struct Adapters {
     machine: Arc<Machine>,
     work: Arc<NotifyBell>,
     changes: Arc<SessionWatches>,
+    leases: Arc<Leases>,
+    groups: Arc<HmacTags>,
     deadlines: Deadlines,
 }
 
@@ -115,8 +124,14 @@ impl Adapters {
             environment: self.machine.clone(),
             work: self.work.clone(),
             changes: self.changes.clone(),
+            leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// The use cases of operators.
+    fn operators(&self) -> Operators {
+        Operators::new(self.store.clone(), self.machine.clone(), self.leases.clone())
     }
 
     /// The use cases of keys.
@@ -146,6 +161,8 @@ impl Adapters {
             environment: self.machine.clone(),
             work: self.work.clone(),
             changes: self.changes.clone(),
+            leases: self.leases.clone(),
+            groups: self.groups.clone(),
         };
         Worker::new(ports, self.deadlines.clone())
     }

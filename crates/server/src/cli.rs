@@ -1,13 +1,18 @@
 //! The command line: `berth serve`, which is also what plain `berth` does, and `berth key …`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use program_settings::Variables;
 
-use crate::settings::{Database, Flags, Logging, Settings};
+use crate::{
+    config::Invalid,
+    settings::{Database, Flags, Logging, Settings},
+};
 
 /// WhatsApp sessions of many organizations behind one HTTP API.
 ///
 /// Every setting can be given as a flag, as a variable and in a TOML file. Flags win, then
-/// variables, then the file.
+/// variables, then the file. A variable NAME can be given as `NAME_FILE`, the path of a file with the
+/// value.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -15,6 +20,15 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) serve: Flags,
+}
+
+impl Cli {
+    /// Reads the process's own command line and environment. Ends the process as `clap` does: with
+    /// help, or for a flag that does not exist.
+    pub(crate) fn read() -> Result<Self, Invalid> {
+        let matches = Variables::of_process().fill(Self::command())?.get_matches();
+        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    }
 }
 
 /// What to do.
@@ -25,6 +39,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys; works while berth serves
     #[command(subcommand)]
     Key(KeyCommand),
+    /// List, adopt and unlink keys on nodes whose sessions the database does not know
+    #[command(subcommand)]
+    Orphan(OrphanCommand),
 }
 
 /// What to do with API keys.
@@ -36,6 +53,41 @@ pub(crate) enum KeyCommand {
     List(ListKeys),
     /// End a key for good, at once
     Revoke(RevokeKey),
+}
+
+/// What to do with orphans: keys on nodes whose sessions the database does not know. They are left when
+/// an old copy of the database, or of a node's folder, is restored.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrphanCommand {
+    /// List the orphans, by node and session
+    List(ListOrphans),
+    /// Give an orphan to an organization, as a stopped session of the same id
+    Adopt(OneOrphan),
+    /// Unlink an orphan's device on WhatsApp and wipe its keys
+    Unlink(OneOrphan),
+}
+
+/// `berth orphan list`
+#[derive(Debug, Args)]
+pub(crate) struct ListOrphans {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// `berth orphan adopt` and `berth orphan unlink`
+#[derive(Debug, Args)]
+pub(crate) struct OneOrphan {
+    /// The organization that gets it, or in whose events its end is told
+    #[arg(long, value_name = "ORG")]
+    pub(crate) org: String,
+    /// The session's id on the node, `sess_…`
+    #[arg(value_name = "SESSION")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// `berth key create`
@@ -91,7 +143,7 @@ pub(crate) struct RevokeKey {
 pub(crate) struct Place {
     /// A TOML file with berth's settings
     #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
-    config: Option<std::path::PathBuf>,
+    config: Option<String>,
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
@@ -111,8 +163,21 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn variables_of_the_program_are_known_by_name() {
+        let command = Cli::command();
+        let all = command.get_subcommands().flat_map(|command| {
+            let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+            command.get_arguments().chain(nested)
+        });
+        let all = all.chain(command.get_arguments()).filter_map(|argument| argument.get_env());
+        let read: std::collections::BTreeSet<_> = all.filter_map(|name| name.to_str()).collect();
+        let known: std::collections::BTreeSet<_> =
+            program_settings::ROUTER.iter().copied().collect();
+        assert_eq!(read, known);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What the operator's settings come to, checked: everything behind this file may trust it.
 
-use std::{collections::HashMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf,
+    time::Duration,
+};
 
 use auth::{ClaimPaths, ConfigError, Pointer, Source};
 use domain::GatewayId;
+use http_hyper::Network;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
@@ -13,6 +17,13 @@ use crate::{settings, settings::Settings, span};
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Invalid(String);
+
+/// A variable cannot be taken.
+impl From<program_settings::Invalid> for Invalid {
+    fn from(error: program_settings::Invalid) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Login tokens cannot be verified as set.
 impl From<ConfigError> for Invalid {
@@ -29,7 +40,7 @@ impl Invalid {
     }
 
     /// This setting is wrong for this reason.
-    fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
         Self(format!("the setting {name} is wrong: {reason}"))
     }
 }
@@ -39,9 +50,11 @@ impl Invalid {
 pub(crate) struct Config {
     pub(crate) database: store_diesel::Config,
     pub(crate) listeners: Listeners,
+    pub(crate) connections: Connections,
     pub(crate) login: auth::Config,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
+    pub(crate) quotas: domain::Quotas,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -52,6 +65,14 @@ pub(crate) struct Listeners {
     pub(crate) public: SocketAddr,
     pub(crate) nodes: SocketAddr,
     pub(crate) ops: SocketAddr,
+}
+
+/// What is settable of connections to berth.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// How long one stays open without a request.
+    pub(crate) keep_alive: Duration,
+    pub(crate) trusted_proxies: Vec<Network>,
 }
 
 /// Which gateways there are.
@@ -107,8 +128,13 @@ impl Config {
                 nodes: address("node_listen", listeners.node_listen.as_deref(), "127.0.0.1:8081")?,
                 ops: address("ops_listen", listeners.ops_listen.as_deref(), "127.0.0.1:9090")?,
             },
+            connections: Connections {
+                keep_alive: keep_alive(listeners.keep_alive)?,
+                trusted_proxies: networks("trusted_proxies", listeners.trusted_proxies.as_deref())?,
+            },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
+            quotas: quotas::check(&settings.limits, &settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             rates: http_hyper::Rates {
                 credential: rate("credential_rate", settings.limits.credential_rate, 6_000)?,
@@ -155,6 +181,27 @@ fn address(name: &str, given: Option<&str>, default: &str) -> Result<SocketAddr,
     })
 }
 
+/// Clients of berth come back within this, and proxies do not keep connections for longer.
+const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+
+fn keep_alive(given: Option<String>) -> Result<Duration, Invalid> {
+    let Some(text) = given else { return Ok(http_hyper::Limits::default().idle) };
+    let time = span::duration(&text).filter(|time| KEEP_ALIVE.contains(time));
+    time.ok_or_else(|| {
+        let reason = format!("{text:?} is not a time from 5s to 1h, such as 130s");
+        Invalid::setting("keep_alive", reason)
+    })
+}
+
+fn networks(name: &str, given: Option<&str>) -> Result<Vec<Network>, Invalid> {
+    let entries = given.unwrap_or_default().split(',').map(str::trim);
+    let entries = entries.filter(|entry| !entry.is_empty());
+    let read = |entry: &str| {
+        entry.parse().map_err(|error| Invalid::setting(name, format!("{entry:?} is {error}")))
+    };
+    entries.map(read).collect()
+}
+
 fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     let plain_http = match settings.jwks_allow_http.as_ref().map(|switch| switch.0.as_str()) {
         None | Some("false") => false,
@@ -164,7 +211,7 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
             return Err(Invalid::setting("jwks_allow_http", reason));
         }
     };
-    let source = |text: SecretString| {
+    let source = |settings::Document(text): settings::Document| {
         Source::parse(text.expose_secret(), plain_http).map_err(|e| Invalid::setting("jwks", e))
     };
     let mut claims = match settings.jwt_preset {
@@ -192,8 +239,8 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
-/// Each is a moment in the session's row.
-const MOST_PAIRINGS: u32 = 1_000;
+/// An organization may begin no more.
+const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS;
 
 /// A request as a whole takes little longer.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
@@ -216,11 +263,23 @@ fn deadlines(
     }
     let pairings = rate("pairing_rate", pairings, 10)?.map_or(0, NonZeroU32::get);
     if pairings > MOST_PAIRINGS {
-        let reason = format!("every attempt is remembered for an hour: at most {MOST_PAIRINGS}");
+        let reason = format!("an organization begins at most {MOST_PAIRINGS} attempts in an hour");
         return Err(Invalid::setting("pairing_rate", reason));
+    }
+    let lease = of("lease", &settings.lease, usual.lease)?;
+    let beat = of("heartbeat", &settings.heartbeat, usual.beat.min(lease / 3))?;
+    if beat.is_zero() || beat > lease / 3 {
+        let reason =
+            "a lease must outlast three heartbeats, and a heartbeat takes a second or more";
+        return Err(Invalid::setting("heartbeat", reason));
     }
     Ok(domain::Deadlines {
         logout,
+        lease,
+        // For clocks that drift, and for heartbeats under way.
+        lease_margin: lease / 3,
+        beat,
+        start: of("start_deadline", &settings.start_deadline, usual.start)?,
         pairings: domain::Deadlines::pairings_an_hour(pairings),
         retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
         key_retention: of("key_retention", &settings.key_retention, usual.key_retention)?,
@@ -236,7 +295,7 @@ fn rate(
 ) -> Result<Option<NonZeroU32>, Invalid> {
     let count = match given {
         None => default,
-        Some(settings::Count(text)) => text.trim().parse().map_err(|_| {
+        Some(settings::Count(text)) => text.parse().map_err(|_| {
             let reason = format!("{text:?} is not a whole number; 0 is any number");
             Invalid::setting(name, reason)
         })?,
@@ -294,5 +353,6 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     entries.enumerate().map(read).collect()
 }
 
+mod quotas;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@
 //! goes to standard error.
 
 use std::{
-    collections::BTreeSet,
     io::{Write, stderr, stdout},
     sync::Arc,
 };
@@ -17,12 +16,13 @@ use domain::{
     ports::{Environment, KeyPage, Position},
 };
 use serde_json::json;
+use store_diesel::Database;
 
 use crate::{
     cli::{CreateKey, KeyCommand, ListKeys, Place, RevokeKey},
     config::{self, Invalid, Log},
     environment::Machine,
-    settings::Flags,
+    settings::{Flags, warn_of_unknown_variables},
     span, store, telemetry,
 };
 
@@ -43,9 +43,10 @@ async fn create(command: CreateKey) -> Result<()> {
         name,
         capabilities: capabilities_of(&capabilities)?,
         expires_at: expires.map(|when| expiry(&when, machine.now())).transpose()?,
-        sessions: sessions_of(&sessions)?,
+        sessions: (!sessions.is_empty()).then(|| sessions.clone()),
     };
-    let new = open(place, machine).await?.create(&caller, spec).await.map_err(told)?;
+    let made = open(place, machine).await?.create(&caller, spec).await;
+    let new = made.map_err(|error| told(error, &sessions))?;
     let NewApiKey { key, text } = new;
     writeln!(stdout(), "{text}")?;
     let until =
@@ -70,7 +71,7 @@ const PAGE: u32 = 500;
 async fn all_of(keys: &ApiKeys, caller: &Caller, limit: u32) -> Result<Vec<ApiKey>> {
     let (mut all, mut page) = (Vec::new(), KeyPage { after: None, limit });
     loop {
-        let some = keys.list(caller, &page).await.map_err(told)?;
+        let some = keys.list(caller, &page).await.map_err(plain)?;
         let Some(last) = some.last() else { return Ok(all) };
         page.after = Some(Position { created_at: last.created_at, id: last.id.clone() });
         all.extend(some);
@@ -79,22 +80,27 @@ async fn all_of(keys: &ApiKeys, caller: &Caller, limit: u32) -> Result<Vec<ApiKe
 
 async fn revoke(command: RevokeKey) -> Result<()> {
     let caller = operator_of(&command.org)?;
-    open(command.place, Arc::default()).await?.revoke(&caller, &command.id).await.map_err(told)?;
+    open(command.place, Arc::default()).await?.revoke(&caller, &command.id).await.map_err(plain)?;
     writeln!(stderr(), "{} is revoked.", command.id)?;
     Ok(())
 }
 
-/// The use cases over the configured database, whose migrations run here too: the first key may be
-/// made before berth ever served.
-async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
+/// The configured database, whose migrations run here too: the first key may be made before berth ever
+/// served.
+pub(crate) async fn database(place: Place) -> Result<Arc<Database>> {
     let settings = Flags::from(place).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
-    let database = store::open(&config::database(settings.database)).await?;
-    let database = Arc::new(database);
+    warn_of_unknown_variables();
+    Ok(Arc::new(store::open(&config::database(settings.database)).await?))
+}
+
+/// The use cases over it.
+async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
+    let database = database(place).await?;
     Ok(ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine))
 }
 
-fn operator_of(organization: &str) -> Result<Caller, Invalid> {
+pub(crate) fn operator_of(organization: &str) -> Result<Caller, Invalid> {
     OrganizationId::parse(organization)
         .map(Caller::operator)
         .ok_or_else(|| Invalid::new("--org must be 1 to 128 bytes without control characters"))
@@ -115,25 +121,21 @@ fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
     })
 }
 
-fn sessions_of(names: &[String]) -> Result<Option<BTreeSet<SessionId>>, Invalid> {
-    let parse = |name: &String| {
-        SessionId::parse(name)
-            .ok_or_else(|| Invalid::new(format!("--session {name:?} cannot be a session")))
-    };
-    let sessions: BTreeSet<_> = names.iter().map(parse).collect::<Result<_, _>>()?;
-    Ok((!sessions.is_empty()).then_some(sessions))
-}
-
-/// What the use case says, for somebody at a terminal.
-fn told(error: Error) -> anyhow::Error {
+/// What the use case says, for somebody at a terminal who named these sessions.
+fn told(error: Error, sessions: &[String]) -> anyhow::Error {
     match error {
         Error::Validation(violations) => {
+            let session = |field: &str| {
+                let place: usize = field.strip_prefix("/sessions/")?.parse().ok()?;
+                Some(format!("--session {:?}", sessions.get(place)?))
+            };
             let tell = |v: &domain::Violation| {
                 let flag = match v.field.as_str() {
-                    "/expiresAt" => "--expires",
-                    "/capabilities" => "--capability",
-                    "/name" => "--name",
-                    other => other,
+                    "/expiresAt" => "--expires".to_owned(),
+                    "/capabilities" => "--capability".to_owned(),
+                    "/name" => "--name".to_owned(),
+                    "/sessions" => "--session".to_owned(),
+                    other => session(other).unwrap_or_else(|| other.to_owned()),
                 };
                 format!("{flag}: {}", v.reason)
             };
@@ -141,6 +143,11 @@ fn told(error: Error) -> anyhow::Error {
         }
         other => other.into(),
     }
+}
+
+/// The same, where none was named.
+fn plain(error: Error) -> anyhow::Error {
+    told(error, &[])
 }
 
 fn as_json(keys: &[ApiKey]) -> String {
@@ -256,8 +263,10 @@ mod tests {
         assert!(text(operator_of("").map(drop)).contains("--org"));
         assert!(text(capabilities_of(&["fly".into()]).map(drop)).contains("fly"));
         assert!(text(expiry("soon", now).map(drop)).contains("90d"));
-        assert!(text(sessions_of(&["x".into()]).map(drop)).contains("--session"));
         let violation = domain::Violation::new("/name", "too long");
-        assert_eq!(told(Error::Validation(vec![violation])).to_string(), "--name: too long");
+        assert_eq!(plain(Error::Validation(vec![violation])).to_string(), "--name: too long");
+        let violation = domain::Violation::new("/sessions/1", "no such session");
+        let told = told(Error::Validation(vec![violation]), &["a".into(), "b".into()]);
+        assert_eq!(told.to_string(), "--session \"b\": no such session");
     }
 }

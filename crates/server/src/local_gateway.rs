@@ -36,14 +36,14 @@ const STANDS_BACK: &str = "10";
 /// How long it may take to close its connections.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Ours, and what a gateway has no business with.
-const KEPT_FROM_IT: [&str; 6] = [
-    "BERTH_DATABASE_URL",
-    "BERTH_NODE_TOKENS",
-    "BERTH_JWKS",
-    "BERTH_CONFIG",
+/// The node's own variables that it is told by flags, or not at all.
+const TOLD_OTHERWISE: [&str; 6] = [
     "BERTH_GATEWAY_ADVERTISE",
-    "BERTH_WHATSAPP_URL",
+    "BERTH_GATEWAY_ID",
+    "BERTH_GATEWAY_LISTEN",
+    "BERTH_GATEWAY_NICE",
+    "BERTH_GATEWAY_ROUTER",
+    "BERTH_NODE_TOKEN",
 ];
 
 /// How the gateway is started.
@@ -122,8 +122,8 @@ impl Supervisor {
         if let Some(url) = &self.settings.whatsapp_url {
             command.args(["--whatsapp-url", url]);
         }
-        for variable in KEPT_FROM_IT {
-            command.env_remove(variable);
+        for variable in program_settings::ROUTER.iter().chain(&TOLD_OTHERWISE) {
+            command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
         if let Some(filter) = &self.log.filter {
             command.env("BERTH_LOG", filter);

@@ -4,14 +4,17 @@
 mod assemble;
 mod bells;
 mod cli;
+mod clock_skew;
 mod config;
 mod environment;
+mod groups;
 mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
 mod log_fields;
 mod metrics;
+mod orphans;
 mod readiness;
 mod router;
 mod settings;
@@ -23,7 +26,7 @@ mod watches;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cli::{Cli, Command},
@@ -38,20 +41,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { command, serve: flags } = Cli::parse();
-    let done = match command {
-        Some(Command::Key(command)) => keys::run(command).await,
-        Some(Command::Serve(flags)) => serve(*flags).await,
-        None => serve(flags).await,
-    };
+    let done = run().await;
     telemetry::end();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("berth: {error:#}");
+            telemetry::last_words(format!("berth: {error:#}"));
             // As for a flag that does not exist.
             if error.is::<Invalid>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Does what the command line says.
+async fn run() -> Result<()> {
+    let Cli { command, serve: flags } = Cli::read()?;
+    match command {
+        Some(Command::Key(command)) => keys::run(command).await,
+        Some(Command::Orphan(command)) => orphans::run(command).await,
+        Some(Command::Serve(flags)) => serve(*flags).await,
+        None => serve(flags).await,
     }
 }
 
@@ -59,7 +68,9 @@ async fn main() -> ExitCode {
 async fn serve(flags: Flags) -> Result<()> {
     let config = Config::check(flags.gather()?)?;
     telemetry::start(&config.log, "info")?;
+    settings::warn_of_unknown_variables();
     let mut signals = Signals::listen()?;
+    raise_open_files();
 
     let mut router = tokio::select! {
         router = Router::start(config) => router?,
@@ -76,4 +87,13 @@ async fn serve(flags: Flags) -> Result<()> {
     router.stop().await?;
     tracing::info!("berth has ended");
     Ok(())
+}
+
+/// What a shell allows by default is less than the connections that the listeners take, and then the database
+/// would have none.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

@@ -11,6 +11,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::telemetry;
+
 /// From half a millisecond to the longest a request may take.
 const SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 35.0];
@@ -52,6 +54,7 @@ impl Metrics {
 impl Exposition for Metrics {
     fn text(&self) -> String {
         self.process.collect();
+        metrics::counter!("berth_log_lines_dropped_total").absolute(telemetry::dropped());
         self.handle.render()
     }
 }
@@ -67,8 +70,21 @@ fn describe() {
         "berth_http_request_duration_seconds",
         "from the request's head to its answer, by operation"
     );
+    describe_counter!(
+        "berth_connections_evicted_total",
+        "connections that ended for want of room (connections, answers), or whose peer took no answer \
+         (stalled), by reason"
+    );
+    describe_counter!(
+        "berth_log_lines_dropped_total",
+        "log lines that were dropped because standard error was not read in time"
+    );
     describe_gauge!("berth_gateway_up", "1 while the gateway is heard of");
     describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
+    describe_gauge!(
+        "berth_gateway_orphans",
+        "sessions that the gateway holds keys of and that the database does not know"
+    );
     describe_counter!(
         "berth_worker_jobs_total",
         "sessions and retirements the worker took up, by kind and outcome"

@@ -1,6 +1,7 @@
-//! When to send requests here: the database answers and takes writes, and login tokens can be verified.
+//! When to send requests here: the database answers and takes writes.
 //!
-//! Gateways do not count. A router whose gateways are away still answers most of the API, and one
+//! Whether login tokens can be verified is shown and does not count: API keys work without the issuer,
+//! and a router that is taken out of service for it serves neither. Gateways do not count. A router whose gateways are away still answers most of the API, and one
 //! taken out of service for it would leave nobody to take the gateways back in.
 
 use std::{sync::Arc, time::Duration};
@@ -53,13 +54,14 @@ impl Needs {
 #[async_trait]
 impl Readiness for Needs {
     async fn checks(&self) -> Vec<Check> {
-        let mut checks = vec![
+        vec![
             Check { name: "serving", ready: !self.ending.is_cancelled() },
             Check { name: "database", ready: self.takes_writes().await },
-        ];
-        if let Some(login) = &self.login {
-            checks.push(Check { name: "key_set", ready: login.is_ready() });
-        }
-        checks
+        ]
+    }
+
+    fn informational(&self) -> Vec<Check> {
+        let key_set = |login: &Arc<JwtVerifier>| Check { name: "key_set", ready: login.is_ready() };
+        self.login.iter().map(key_set).collect()
     }
 }

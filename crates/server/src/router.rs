@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assemble::{Found, Parts, assemble},
-    config::{Config, Gateways, Invalid, Listeners, LocalGateway, Log},
+    clock_skew,
+    config::{Config, Connections, Gateways, Invalid, Listeners, LocalGateway, Log},
     environment::Machine,
     listeners::{self, Bound},
     local_gateway::{self, Supervisor},
@@ -38,6 +39,7 @@ pub(crate) struct Router {
     ending: CancellationToken,
     public: Running<Drained>,
     worker: Running<()>,
+    clock_skew: Running<()>,
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -46,7 +48,7 @@ pub(crate) struct Router {
 impl Router {
     /// Everything in its order; when this returns, requests are answered.
     pub(crate) async fn start(config: Config) -> Result<Self> {
-        let database = store::open(&config.database).await?;
+        let database = store::open(&config.database).await?.with_quotas(config.quotas);
         tracing::info!(kind = database.kind().as_str(), "the database is open");
         let machine = Arc::new(Machine::default());
         let login = auth::JwtVerifier::start(config.login, machine.clone()).await;
@@ -67,6 +69,8 @@ impl Router {
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
         let cursor_secret = database.secret("cursor", rand::random()).await?;
+        let group_secret = database.secret("group", rand::random()).await?;
+        let (compared, clock) = (database.clone(), machine.clone());
         let found = Found {
             database,
             machine,
@@ -75,29 +79,41 @@ impl Router {
             deadlines,
             rates: config.rates,
             cursor_secret,
+            group_secret,
             metrics,
             ending: ending.clone(),
         };
         let parts = assemble(found)?;
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));
-        Ok(Self::run(parts, bound, addresses, supervisor, ending))
+        let clock_skew = Running::start(|stop| clock_skew::run(compared, clock, stop));
+        let connections = &config.connections;
+        Ok(Self::run(parts, bound, addresses, connections, supervisor, ending, clock_skew))
     }
 
     fn run(
         parts: Parts,
         bound: Bound,
         addresses: Listeners,
+        connections: &Connections,
         supervisor: Option<Supervisor>,
         ending: CancellationToken,
+        clock_skew: Running<()>,
     ) -> Self {
         let Parts { api, nodes, worker } = parts;
-        let public = api.public(Limits { drain: DRAIN, ..Limits::default() });
-        let ops = api.operators(Limits { drain: SHORT_DRAIN, ..Limits::default() });
-        let nodes = nodes.door(Limits { drain: SHORT_DRAIN, ..Limits::for_nodes() });
+        let limits = |drain, limits| Limits {
+            drain,
+            idle: connections.keep_alive,
+            trusted_proxies: connections.trusted_proxies.clone(),
+            ..limits
+        };
+        let public = api.public(limits(DRAIN, Limits::default()));
+        let ops = api.operators(limits(SHORT_DRAIN, Limits::default()));
+        let nodes = nodes.door(limits(SHORT_DRAIN, Limits::for_nodes()));
         Self {
             addresses,
             ending,
+            clock_skew,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
@@ -121,6 +137,7 @@ impl Router {
         self.ending.cancel();
         let drained = self.public.end().await.context("the public listener")?;
         self.worker.end().await.context("the worker")?;
+        self.clock_skew.end().await.context("the comparison of clocks")?;
         if let Some(gateway) = self.gateway {
             gateway.end().await.context("the local gateway's supervisor")?;
         }

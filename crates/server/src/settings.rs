@@ -2,12 +2,14 @@
 //!
 //! One struct is read from all three, so that they cannot know different settings. A setting's name
 //! is the variable's without `BERTH_`, in lower case; the file groups them in tables. Flags win,
-//! then the environment, then the file; an empty value counts as not given. Nothing is checked
+//! then the environment (`NAME`, or `NAME_FILE`), then the file. Texts are cleaned here by the one rule
+//! of ADR 0033, wherever they come from; an empty value counts as not given. Nothing else is checked
 //! here: [`crate::config`] does, with one message per mistake wherever it was made.
 
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, path::Path};
 
 use clap::Args;
+use program_settings::{Unclean, Variables, clean, clean_lines};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -25,9 +27,14 @@ macro_rules! table {
         }
 
         impl $name {
+            /// The same with every text cleaned.
+            fn cleaned(self) -> Result<Self, Invalid> {
+                Ok(Self { $($field: cleaned(stringify!($field), self.$field)?,)* })
+            }
+
             /// What is given here, and what `other` says of the rest.
             fn or(self, other: Self) -> Self {
-                Self { $($field: given(self.$field).or(given(other.$field)),)* }
+                Self { $($field: self.$field.or(other.$field),)* }
             }
         }
     };
@@ -54,6 +61,12 @@ table!(
         /// For operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
         #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "ADDRESS")]
         ops_listen: String,
+        /// How long a connection stays open without a request; longer than the proxy in front keeps its own [default: 130s]
+        #[arg(long, env = "BERTH_KEEP_ALIVE", value_name = "TIME")]
+        keep_alive: String,
+        /// Proxies in front, as 10.0.0.0/8,192.0.2.7: their connections are not counted by address [default: none]
+        #[arg(long, env = "BERTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
+        trusted_proxies: String,
     }
 );
 
@@ -61,8 +74,8 @@ table!(
     /// How login tokens are verified. Without a key set only API keys work.
     Login {
         /// The issuer's key set: a URL, the path of a file, or the JSON itself
-        #[arg(long, env = "BERTH_JWKS", hide_env_values = true, value_name = "SOURCE", value_parser = secret)]
-        jwks: SecretString,
+        #[arg(long, env = "BERTH_JWKS", hide_env_values = true, value_name = "SOURCE")]
+        jwks: Document,
         /// Fetch the key set over plain http from another machine, too [default: false]
         #[arg(long, env = "BERTH_JWKS_ALLOW_HTTP", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
         jwks_allow_http: Switch,
@@ -112,7 +125,7 @@ table!(
 );
 
 table!(
-    /// How long WhatsApp may take, as `30s`, `5m`, `1h` or `7d`.
+    /// How long WhatsApp and gateways may take, as `30s`, `5m`, `1h` or `7d`.
     Deadlines {
         /// How long a logout request waits before it answers [default: 10s]
         #[arg(long, env = "BERTH_LOGOUT_DEADLINE", value_name = "TIME")]
@@ -123,6 +136,15 @@ table!(
         /// How long API keys are kept after they were revoked or expired [default: 30d]
         #[arg(long, env = "BERTH_KEY_RETENTION", value_name = "TIME")]
         key_retention: String,
+        /// When a session that does not come up counts as failed [default: 60s]
+        #[arg(long, env = "BERTH_START_DEADLINE", value_name = "TIME")]
+        start_deadline: String,
+        /// After how long without an answer of berth a gateway closes its connections [default: 30s]
+        #[arg(long, env = "BERTH_LEASE", value_name = "TIME")]
+        lease: String,
+        /// How often gateways say that they live; at most a third of the lease [default: 5s]
+        #[arg(long, env = "BERTH_HEARTBEAT", value_name = "TIME")]
+        heartbeat: String,
     }
 );
 
@@ -135,9 +157,21 @@ table!(
         /// Requests of one organization in a minute [default: 12000]
         #[arg(long, env = "BERTH_ORGANIZATION_RATE", value_name = "COUNT")]
         organization_rate: Count,
-        /// Attempts at linking that one session may begin in an hour [default: 10]
+        /// Attempts at linking in an hour, of one session and of one phone [default: 10]
         #[arg(long, env = "BERTH_PAIRING_RATE", value_name = "COUNT")]
         pairing_rate: Count,
+        /// Sessions of one organization [default: 20000]
+        #[arg(long, env = "BERTH_SESSION_QUOTA", value_name = "COUNT")]
+        session_quota: Count,
+        /// API keys of one organization [default: 1000]
+        #[arg(long, env = "BERTH_API_KEY_QUOTA", value_name = "COUNT")]
+        api_key_quota: Count,
+        /// Responses recorded for one organization's requests with an `Idempotency-Key`, as bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
+        #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]
+        idempotency_quota: Count,
+        /// Metadata of all sessions of one organization, as bytes, `KiB`, `MiB` or `GiB` [default: 64MiB]
+        #[arg(long, env = "BERTH_METADATA_QUOTA", value_name = "SIZE")]
+        metadata_quota: Count,
     }
 );
 
@@ -177,6 +211,9 @@ pub(crate) struct Settings {
     pub(crate) remote: RemoteGateways,
     #[arg(skip)]
     pub(crate) gateway: Vec<RemoteGateway>,
+    /// By their names.
+    #[arg(skip)]
+    pub(crate) organizations: BTreeMap<String, OrganizationQuotas>,
 }
 
 /// A `[[gateway]]` table.
@@ -187,13 +224,34 @@ pub(crate) struct RemoteGateway {
     pub(crate) token: SecretString,
 }
 
+impl RemoteGateway {
+    fn cleaned(self) -> Result<Self, Invalid> {
+        let (id, token) = (Some(self.id), Some(self.token));
+        Ok(Self {
+            id: cleaned("gateway", id)?.unwrap_or_default(),
+            token: cleaned("gateway", token)?.unwrap_or_default(),
+        })
+    }
+}
+
+/// An `[organizations.ID]` table: quotas of one organization, where they differ from those of all.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OrganizationQuotas {
+    pub(crate) session_quota: Option<Count>,
+    pub(crate) api_key_quota: Option<Count>,
+    pub(crate) idempotency_quota: Option<Count>,
+    pub(crate) metadata_quota: Option<Count>,
+}
+
 impl Settings {
     /// Fills in from the file what flags and environment leave open.
     pub(crate) fn with_file(self, path: Option<&Path>) -> Result<Self, Invalid> {
-        let Some(path) = path else { return Ok(self.or(Self::default())) };
+        let own = self.cleaned()?;
+        let Some(path) = path else { return Ok(own) };
         let text = std::fs::read_to_string(path)
             .map_err(|error| Invalid::new(format!("{} cannot be read: {error}", path.display())))?;
-        Ok(self.or(Self::from_toml(&text, path)?))
+        Ok(own.or(Self::from_toml(&text, path)?.cleaned()?))
     }
 
     fn from_toml(text: &str, path: &Path) -> Result<Self, Invalid> {
@@ -203,6 +261,21 @@ impl Settings {
             let line = before.matches('\n').count() + 1;
             let what = error.message().lines().collect::<Vec<_>>().join(" ");
             Invalid::new(format!("{}, line {line}: {what}", path.display()))
+        })
+    }
+
+    fn cleaned(self) -> Result<Self, Invalid> {
+        let gateway = self.gateway.into_iter().map(RemoteGateway::cleaned);
+        Ok(Self {
+            database: self.database.cleaned()?,
+            listeners: self.listeners.cleaned()?,
+            login: self.login.cleaned()?,
+            local_gateway: self.local_gateway.cleaned()?,
+            deadlines: self.deadlines.cleaned()?,
+            limits: self.limits.cleaned()?,
+            log: self.log.cleaned()?,
+            remote: self.remote.cleaned()?,
+            gateway: gateway.collect::<Result<_, _>>()?,
         })
     }
 
@@ -217,6 +290,7 @@ impl Settings {
             log: self.log.or(other.log),
             remote: self.remote.or(other.remote),
             gateway: other.gateway,
+            organizations: other.organizations,
         }
     }
 }
@@ -226,7 +300,7 @@ impl Settings {
 pub(crate) struct Flags {
     /// A TOML file with the same settings; see config.example.toml
     #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) config: Option<String>,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }
@@ -234,8 +308,18 @@ pub(crate) struct Flags {
 impl Flags {
     /// What flags, environment and file say together.
     pub(crate) fn gather(self) -> Result<Settings, Invalid> {
-        let file = self.config.filter(|path| !path.as_os_str().is_empty());
-        self.settings.with_file(file.as_deref())
+        let file = cleaned("config", self.config)?;
+        self.settings.with_file(file.as_deref().map(Path::new))
+    }
+}
+
+/// Logs a warning that names the `BERTH_*` variables that nobody reads: one of them may be a
+/// setting with a typing error, whose default is in force instead.
+pub(crate) fn warn_of_unknown_variables() {
+    let unknown = Variables::of_process().unknown();
+    if !unknown.is_empty() {
+        let variables = unknown.join(", ");
+        tracing::warn!(variables, "unknown environment variables are ignored");
     }
 }
 
@@ -243,65 +327,98 @@ impl Flags {
 #[derive(Clone, Debug)]
 pub(crate) struct Switch(pub(crate) String);
 
-impl From<String> for Switch {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
 impl<'de> Deserialize<'de> for Switch {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         bool::deserialize(deserializer).map(|on| Self(on.to_string()))
     }
 }
 
-/// A number: an integer in the file, still any text from elsewhere.
+/// A number: an integer in the file, or text where it can have a unit; still any text from elsewhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Count(pub(crate) String);
 
-impl From<String> for Count {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        i64::deserialize(deserializer).map(|count| Self(count.to_string()))
+        Given::deserialize(deserializer).map(|given| match given {
+            Given::Number(count) => Self(count.to_string()),
+            Given::Text(text) => Self(text),
+        })
     }
 }
 
-/// Whether a value says anything.
-trait Value {
-    fn is_blank(&self) -> bool;
+/// A text that may be JSON, which may be written on several lines.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Document(pub(crate) SecretString);
+
+/// How the file says a number.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, or text with a unit such as \"64MiB\"")]
+enum Given {
+    Number(i64),
+    Text(String),
 }
 
-impl Value for String {
-    fn is_blank(&self) -> bool {
-        self.trim().is_empty()
+/// A setting's text, whatever it means.
+trait Text: From<String> {
+    fn text(&self) -> &str;
+
+    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+        clean(text)
     }
 }
 
-impl Value for Switch {
-    fn is_blank(&self) -> bool {
-        self.0.is_blank()
+impl Text for String {
+    fn text(&self) -> &str {
+        self
     }
 }
 
-impl Value for Count {
-    fn is_blank(&self) -> bool {
-        self.0.is_blank()
+impl Text for SecretString {
+    fn text(&self) -> &str {
+        self.expose_secret()
     }
 }
 
-impl Value for SecretString {
-    fn is_blank(&self) -> bool {
-        self.expose_secret().trim().is_empty()
+impl Text for Document {
+    fn text(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+        if text.trim_start().starts_with('{') { clean_lines(text) } else { clean(text) }
     }
 }
 
-fn given<T: Value>(value: Option<T>) -> Option<T> {
-    value.filter(|value| !value.is_blank())
+/// Makes a setting of a text as it was given.
+macro_rules! text {
+    ($($kind:ident),*) => {$(
+        impl From<String> for $kind {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+    )*};
+}
+
+text!(Switch, Count, Document);
+
+impl Text for Switch {
+    fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Text for Count {
+    fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The value of this setting, cleaned; `None` when it is blank.
+fn cleaned<T: Text>(setting: &str, value: Option<T>) -> Result<Option<T>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    let text = T::clean(value.text()).map_err(|unclean| Invalid::setting(setting, unclean))?;
+    Ok(text.map(|text| T::from(text.to_owned())))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a clap value parser may fail")]
@@ -310,50 +427,4 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(text: &str) -> Result<Settings, Invalid> {
-        Settings::from_toml(text, Path::new("berth.toml"))
-    }
-
-    #[test]
-    fn the_file_says_what_nobody_else_said() {
-        let mut flags = Settings::default();
-        flags.listeners.listen = Some("127.0.0.1:1".into());
-        flags.listeners.node_listen = Some(String::new());
-        let file = file(
-            "[listeners]\nlisten = '127.0.0.1:2'\nnode_listen = '127.0.0.1:3'\n\
-             [database]\ndatabase_url = 'sqlite:x'",
-        );
-        let all = flags.or(file.unwrap());
-        assert_eq!(all.listeners.listen.as_deref(), Some("127.0.0.1:1"));
-        assert_eq!(all.listeners.node_listen.as_deref(), Some("127.0.0.1:3"), "blank is not given");
-        assert_eq!(all.database.database_url.unwrap().expose_secret(), "sqlite:x");
-    }
-
-    #[test]
-    fn a_mistake_in_the_file_is_named_with_its_line_and_without_its_text() {
-        for (text, line, word) in [
-            ("[listeners]\nlissen = 'x'", 2, "lissen"),
-            ("[listener]\nlisten = 'x'", 1, "listener"),
-            ("\n\n[database]\ndatabase_url = 5", 4, "string"),
-            ("[[gateway]]\nid = 'a'", 1, "token"),
-            ("[database]\ndatabase_url = 'canary", 2, ""),
-            ("node_tokens = 'a=canary'", 1, "node_tokens"),
-        ] {
-            let error = file(text).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("berth.toml, line {line}: ")), "{error}");
-            assert!(error.contains(word), "{error}");
-            assert!(!error.contains("canary") && !error.contains('\n'), "{error}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let text = "[database]\ndatabase_url = 'canary'\n[login]\njwks = 'canary'\n\
-                    [[gateway]]\nid = 'a'\ntoken = 'canary'";
-        let shown = format!("{:?}", file(text).unwrap());
-        assert!(!shown.contains("canary"), "{shown}");
-    }
-}
+mod tests;

@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use auth::{Chain, HotKeys, KeyForge};
 use domain::{
-    ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Operators, OrganizationId,
-    SessionPorts, Sessions, Settings,
+    ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
+    OrganizationId, SessionPorts, Sessions, Settings,
     ports::KeyMaker as _,
     testing::{RememberingGateway, TestBell, TestEnvironment},
 };
@@ -67,6 +67,7 @@ impl Served {
         // Its clock stands still, so nothing is read anew in the background.
         let environment = TestEnvironment::new();
         let hot_keys = Arc::new(HotKeys::new(store.clone(), environment.clone()));
+        let leases = Arc::<Leases>::default();
         let bell = || TestBell::new(environment.clone());
         let ports = SessionPorts {
             store: store.clone(),
@@ -75,6 +76,7 @@ impl Served {
             environment: environment.clone(),
             work: bell(),
             changes: bell(),
+            leases: leases.clone(),
         };
         let sessions = Sessions::new(ports, Deadlines::default());
         let forge = Arc::new(KeyForge::default());
@@ -86,7 +88,7 @@ impl Served {
             sessions,
             keys,
             audit: Audit::new(store.clone()),
-            operators: Operators::new(store.clone()),
+            operators: Operators::new(store.clone(), environment.clone(), leases),
             authenticator: Arc::new(Chain::new(None, hot_keys, environment.clone())),
             receipts: store,
             environment,

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     ApiKey, Capabilities, Capability, Event, KeyId, OrganizationId, Receipt, Scope, SessionId,
-    Timestamp,
+    Stock, Timestamp,
     ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, ShownKey, Written},
 };
 
@@ -19,9 +19,10 @@ use crate::{
     pool::{with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
     rows::fill_page,
-    schema::api_keys,
-    scope::{self, Owner, Place},
+    schema::{api_keys, sessions},
+    scope::{self, Owner, Place, counts},
     sessions::{STRAY, is_home},
+    usage::{Growth, admit, unless_refused},
 };
 
 /// A key as a row.
@@ -103,6 +104,25 @@ impl TryFrom<KeyRow> for ApiKey {
 
 #[async_trait]
 impl ApiKeyStore for Database {
+    async fn sessions_within(
+        &self,
+        scope: &Scope,
+        sessions: &BTreeSet<SessionId>,
+    ) -> PortResult<BTreeSet<SessionId>> {
+        let owner = Owner::of(scope);
+        let ids: Vec<_> = sessions.iter().map(ToString::to_string).collect();
+        self.run(|database| async move {
+            let found: Vec<String> = with_conn!(database, read, |conn| {
+                counts::sessions_among(&owner, &ids).select(sessions::id).load(conn).await
+            })?;
+            let parse = |id: &String| {
+                SessionId::parse(id).ok_or_else(|| StoreError::corrupt("sessions.id", id))
+            };
+            found.iter().map(parse).collect()
+        })
+        .await
+    }
+
     async fn insert(
         &self,
         scope: &Scope,
@@ -115,15 +135,23 @@ impl ApiKeyStore for Database {
         }
         let (row, events) = (KeyRow::new(key)?, EventRow::all(events)?);
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, key.created_at));
+        let (owner, limits) = (Owner::of(scope), self.limits(scope));
+        let mut grown = Growth::default();
+        grown.add(Stock::ApiKeys, 1);
+        grown.add(Stock::IdempotencyRecords, receipt.as_ref().map_or(0, NewReceipt::bytes));
+        let turn = self.turn(&owner.organization).await?;
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
+            let written = with_transaction!(database, |conn| {
                 if !keep_receipt!(conn, receipt) {
                     return Ok(Written::Repeated);
                 }
                 diesel::insert_into(api_keys::table).values(&row).execute(conn).await?;
                 write_events!(conn, events);
+                admit!(conn, owner, limits, grown);
                 Ok(Written::Done)
-            })
+            });
+            drop(turn);
+            unless_refused(written)
         })
         .await
     }

@@ -18,8 +18,8 @@ use crate::{
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
     rows::{readable, unless_skipped},
-    schema::{retirements, sessions},
-    scope::{self, Owned, Standing, fair::Queue},
+    schema::{link_attempts, retirements, sessions},
+    scope::{self, Owned, Standing, counts, fair::Queue},
     session_row::{SessionRow, State},
     sessions::done_or_raced,
 };
@@ -119,7 +119,8 @@ impl Backlog for Database {
         let owned = Owned::found(session.organization.as_str(), session.id.as_str());
         let expected = Standing::of(expected)?;
         let (state, events) = (State::new(session)?, EventRow::all(events)?);
-        let update = Deed::Update(owned, expected, Box::new(state));
+        // No work of berth's own changes what its owner has set.
+        let update = Deed::Update(owned, expected, Box::new(state), None);
         self.change(update, events).await.map(done_or_raced)
     }
 
@@ -244,6 +245,28 @@ impl Backlog for Database {
 
     async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move { database.remove_receipts(now, limit).await }).await
+    }
+
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
+        self.run(|database| async move {
+            let until: Option<i64> = with_conn!(database, read, |conn| {
+                counts::old_attempts(last_moment)
+                    .select(link_attempts::at)
+                    .order(link_attempts::at.asc())
+                    .offset(last)
+                    .limit(1)
+                    .get_result(conn)
+                    .await
+                    .optional()
+            })?;
+            let until = until.unwrap_or(last_moment);
+            let swept = with_conn!(database, write, |conn| {
+                diesel::delete(counts::old_attempts(until)).execute(conn).await
+            })?;
+            Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+        })
+        .await
     }
 
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {

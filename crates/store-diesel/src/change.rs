@@ -20,8 +20,8 @@ use crate::{
     pool::Pools,
     retirements::{Postponement, RetirementRow},
     schema::{retirements, sessions},
-    scope::{self, Owned, Standing},
-    session_row::{SessionRow, State},
+    scope::{self, Owned, Standing, counts},
+    session_row::State,
     writer::WriterConnection,
 };
 
@@ -33,10 +33,9 @@ pub(crate) struct Change {
 
 /// What happens to a row of a session, or of what remains of one.
 pub(crate) enum Deed {
-    /// The session is new.
-    Insert(Box<SessionRow>),
-    /// It is this from now on, if nobody has written or woken it.
-    Update(Owned, Standing, Box<State>),
+    /// It is this from now on, if nobody has written or woken it, and its metadata has so many bytes at
+    /// least, if that matters.
+    Update(Owned, Standing, Box<State>, Option<i32>),
     /// It of this version is gone; this remains.
     Retire(Owned, i64, Option<Box<RetirementRow>>),
     /// What remains of it waits.
@@ -64,12 +63,8 @@ impl Database {
 macro_rules! with_statement {
     ($deed:expr, |$statement:ident| $body:expr) => {
         match $deed {
-            Deed::Insert(row) => {
-                let $statement = diesel::insert_into(sessions::table).values(&**row);
-                $body
-            }
-            Deed::Update(owned, standing, state) => {
-                let row = scope::session_still(owned, *standing);
+            Deed::Update(owned, standing, state, metadata) => {
+                let row = counts::session_still_with(owned, *standing, *metadata);
                 let $statement = diesel::update(row).set(&**state);
                 $body
             }
@@ -94,15 +89,16 @@ impl Change {
     /// The session whose row it changes.
     pub(crate) fn session(&self) -> &str {
         match &self.deed {
-            Deed::Insert(row) => row.id(),
             Deed::Update(owned, ..) | Deed::Retire(owned, ..) => owned.id(),
             Deed::Postpone(session, _) | Deed::Finish(session) => session,
         }
     }
 
-    /// Whether it is written together with others. What remains of sessions is changed rarely.
+    /// Whether it is written together with others. What remains of sessions is changed rarely; and an event
+    /// that tells of no session could not be told to belong to this change.
     pub(crate) fn is_gathered(&self) -> bool {
         !matches!(self.deed, Deed::Postpone(..) | Deed::Finish(_))
+            && self.events.iter().all(|event| event.tells_of(self.session()))
     }
 
     /// What remains of the session.
@@ -138,7 +134,7 @@ impl Change {
     }
 }
 
-/// An `INSERT`, `UPDATE` or `DELETE` of at most one row, and the rows that are written if there is one.
+/// An `UPDATE` or `DELETE` of at most one row, and the rows that are written if there is one.
 /// Gives a row back for each that was changed.
 struct AtOnce<'a, C> {
     change: C,

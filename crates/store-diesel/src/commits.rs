@@ -8,6 +8,7 @@
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
 use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
+use domain::{Stock, StockLimits};
 use futures_util::future::join_all;
 use tokio::{sync::oneshot, time::timeout};
 use tracing::Instrument as _;
@@ -16,9 +17,12 @@ use crate::{
     StoreError,
     change::{Change, Deed},
     desk::Desk,
+    events::EventRow,
     health::Health,
     pool::checkout,
     scope::together::Together,
+    session_row::SessionRow,
+    usage::{Growth, Need},
 };
 
 /// Statements under way at once. With more, each had fewer changes, and fewer were committed.
@@ -34,10 +38,45 @@ pub(crate) struct Commits {
     desk: Desk<Ask>,
 }
 
-/// A change, and who is to be told whether there was a row to change.
+/// A change, and who is to be told whether it was made.
 struct Ask {
-    change: Change,
+    change: Write,
     tell: oneshot::Sender<Result<bool, StoreError>>,
+}
+
+/// What is asked for.
+enum Write {
+    /// A session that is to be.
+    New(NewSession),
+    /// A change of one that may be there.
+    Change(Change),
+}
+
+/// A session that is to be where there is known to be room.
+pub(crate) struct NewSession {
+    row: SessionRow,
+    events: Vec<EventRow>,
+    needs: Vec<Need>,
+}
+
+impl NewSession {
+    pub(crate) fn new(row: SessionRow, events: Vec<EventRow>, limits: &StockLimits) -> Self {
+        let mut grown = Growth::default();
+        grown.add(Stock::Sessions, 1);
+        grown.add(Stock::Metadata, row.metadata_bytes());
+        let needs = grown.needs(row.organization(), limits);
+        Self { row, events, needs }
+    }
+}
+
+impl Write {
+    /// The session whose row it changes.
+    fn session(&self) -> &str {
+        match self {
+            Self::New(new) => new.row.id(),
+            Self::Change(change) => change.session(),
+        }
+    }
 }
 
 /// The connections.
@@ -66,6 +105,16 @@ impl Commits {
             let task = tokio::spawn(alone.in_current_span());
             return task.await.unwrap_or_else(|panic| Err(StoreError::Died(panic)));
         }
+        self.ask(Write::Change(change)).await
+    }
+
+    /// Makes a session, together with what others change if there is anything. `false` when it was not made:
+    /// there is no room, nobody knows whether there is, or it has to be made by itself.
+    pub(crate) async fn insert(&self, new: NewSession) -> Result<bool, StoreError> {
+        self.ask(Write::New(new)).await
+    }
+
+    async fn ask(&self, change: Write) -> Result<bool, StoreError> {
         let (tell, told) = oneshot::channel();
         self.desk.leave(Ask { change, tell }, || {
             let lines = self.lines.clone();
@@ -87,8 +136,8 @@ impl Lines {
     }
 
     async fn carry_out_those(&self, asks: Vec<Ask>) {
-        let done = match asks.len() {
-            1 => None,
+        let done = match asks.as_slice() {
+            [Ask { change: Write::Change(_), .. }] => None,
             _ => self.in_time(self.together(&asks)).await.transpose(),
         };
         match done {
@@ -106,7 +155,10 @@ impl Lines {
             }
             None => {
                 let each = asks.into_iter().map(async |ask| {
-                    let result = self.alone(&ask.change).await;
+                    let result = match &ask.change {
+                        Write::New(_) => Ok(false),
+                        Write::Change(change) => self.alone(change).await,
+                    };
                     ask.answer(result);
                 });
                 join_all(each).await;
@@ -119,9 +171,18 @@ impl Lines {
     async fn together(&self, asks: &[Ask]) -> Result<Option<HashSet<String>>, StoreError> {
         let mut several = Together::default();
         for Ask { change, .. } in asks {
+            let change = match change {
+                Write::Change(change) => change,
+                Write::New(NewSession { row, events, needs }) => {
+                    several.insert(row, needs);
+                    several.tell(events);
+                    continue;
+                }
+            };
             match &change.deed {
-                Deed::Insert(row) => several.insert(row),
-                Deed::Update(owned, standing, state) => several.update(owned, *standing, state),
+                Deed::Update(owned, standing, state, metadata) => {
+                    several.update(owned, *standing, state, *metadata);
+                }
                 Deed::Retire(owned, version, rest) => {
                     several.retire(owned, *version, rest.as_deref());
                 }

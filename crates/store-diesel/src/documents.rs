@@ -13,9 +13,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct WantedDocument {
     pub(crate) pairing: Option<PairingWantedDocument>,
     pub(crate) unlink: Option<UnlinkDocument>,
-    /// Rows that are older than this field have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) pairings: Vec<i64>,
     pub(crate) restarts: u64,
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
-use domain::ports::{BoxError, PortError};
+use domain::ports::{BoxError, PortError, Refusal};
 
 use crate::sqlstate;
 
@@ -78,6 +78,10 @@ pub enum StoreError {
     /// crate.
     #[error("a receipt is kept there already")]
     Repeated,
+    /// The organization has, or does, as much as it may, and the transaction that wanted more is undone.
+    /// Never leaves this crate.
+    #[error("there is no room for it")]
+    Refused(Refusal),
     /// A value has no place in its column.
     #[error("this {column} cannot be stored")]
     Unfit {

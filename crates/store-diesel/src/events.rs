@@ -82,6 +82,11 @@ impl EventRow {
         Ok(())
     }
 
+    /// Whether it tells of this session.
+    pub(crate) fn tells_of(&self, session: &str) -> bool {
+        self.session.as_deref() == Some(session)
+    }
+
     /// All of them.
     pub(crate) fn all(events: &[Event]) -> Result<Vec<Self>, StoreError> {
         events.iter().map(Self::new).collect()

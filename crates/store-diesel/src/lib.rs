@@ -5,9 +5,11 @@
 //! decided in one file, `scope.rs`. The migrations run when the database is opened.
 
 mod api_keys;
+mod attempts;
 mod backlog;
 mod change;
 mod claims;
+mod clock;
 mod column;
 mod commits;
 mod config;
@@ -21,6 +23,7 @@ mod health;
 mod look;
 mod migrate;
 mod nodes;
+mod orphans;
 mod pool;
 mod pooler;
 mod postgres;
@@ -41,7 +44,10 @@ mod target;
 #[path = "../tests/store/place.rs"]
 mod test_place;
 mod tls;
+mod turns;
+mod usage;
 mod versions;
+mod whole;
 mod writer;
 
 pub use config::Config;

@@ -73,6 +73,13 @@ impl TryFrom<NodeRow> for Node {
     }
 }
 
+/// Whether the node that says hello is the one that is stored, and was not given up.
+macro_rules! known {
+    () => {
+        gateways::incarnation.eq(excluded(gateways::incarnation)).and(gateways::lost_at.is_null())
+    };
+}
+
 #[async_trait]
 impl NodeStore for Database {
     async fn enlist(&self, node: &Node) -> PortResult<u64> {
@@ -85,20 +92,16 @@ impl NodeStore for Database {
                     .on_conflict(gateways::id)
                     .do_update()
                     .set((
-                        gateways::boot.eq(case_when(
-                            gateways::incarnation
-                                .eq(excluded(gateways::incarnation))
-                                .and(gateways::lost_at.is_null()),
-                            gateways::boot,
-                        )
-                        .otherwise(gateways::boot + 1)),
+                        gateways::boot
+                            .eq(case_when(known!(), gateways::boot).otherwise(gateways::boot + 1)),
+                        gateways::beat_at.eq(case_when(known!(), gateways::beat_at)
+                            .otherwise(excluded(gateways::beat_at))),
                         gateways::incarnation.eq(excluded(gateways::incarnation)),
                         gateways::address.eq(excluded(gateways::address)),
                         gateways::version.eq(excluded(gateways::version)),
                         gateways::features.eq(excluded(gateways::features)),
                         gateways::capacity.eq(excluded(gateways::capacity)),
                         gateways::held.eq(excluded(gateways::held)),
-                        gateways::beat_at.eq(excluded(gateways::beat_at)),
                         gateways::lost_at.eq(excluded(gateways::lost_at)),
                     ))
                     .returning(gateways::boot)
@@ -115,7 +118,7 @@ impl NodeStore for Database {
         id: &GatewayId,
         incarnation: &str,
         held: u32,
-        now: Timestamp,
+        since: Timestamp,
     ) -> PortResult<bool> {
         let (id, incarnation) = (id.to_string(), incarnation.to_owned());
         self.run(|database| async move {
@@ -124,8 +127,12 @@ impl NodeStore for Database {
                     .filter(gateways::id.eq(&id))
                     .filter(gateways::incarnation.eq(&incarnation))
                     .filter(gateways::lost_at.is_null());
+                let since = since.millis();
+                // A lease is never shortened, whatever order heartbeats arrive in.
+                let later =
+                    case_when(gateways::beat_at.gt(since), gateways::beat_at).otherwise(since);
                 diesel::update(row)
-                    .set((gateways::held.eq(i64::from(held)), gateways::beat_at.eq(now.millis())))
+                    .set((gateways::held.eq(i64::from(held)), gateways::beat_at.eq(later)))
                     .execute(conn)
                     .await
             })?;

@@ -13,7 +13,7 @@ use diesel_async::{
     RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
 };
-use domain::{Timestamp, ports::PortResult};
+use domain::{Quotas, Timestamp, ports::PortResult};
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -35,6 +35,7 @@ use crate::{
 pub struct Database {
     pub(crate) pools: Pools,
     pub(crate) turns: Turns,
+    pub(crate) quotas: Arc<Quotas>,
     deadline: Duration,
 }
 
@@ -174,7 +175,8 @@ impl Database {
                 Pools::Sqlite(sqlite::pools(&file, config)?)
             }
         };
-        Ok(Self { pools, turns: Turns::default(), deadline: config.deadline })
+        let (turns, quotas) = (Turns::default(), Arc::default());
+        Ok(Self { pools, turns, quotas, deadline: config.deadline })
     }
 
     /// Whether it can be reached now and takes writes: one row is written, at this time.

@@ -29,6 +29,7 @@ use crate::{
     look::Shared,
     target::PostgresTarget,
     tls,
+    turns::Turns,
 };
 
 /// How statements that find rows by their keys, and do nothing else, are planned: once, and not by how many rows the table
@@ -181,6 +182,8 @@ pub(crate) struct PostgresPool {
     /// For changes.
     pub(crate) commits: Arc<Commits>,
     pub(crate) health: Arc<Health>,
+    /// For transactions that count something of an organization.
+    pub(crate) turns: Arc<Turns>,
 }
 
 pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, StoreError> {
@@ -197,7 +200,8 @@ pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, Sto
         health: health.clone(),
         patience: config.deadline.saturating_mul(3),
     }));
-    Ok(PostgresPool { connections: alone, look, gathered, commits, health })
+    let turns = Arc::default();
+    Ok(PostgresPool { connections: alone, look, gathered, commits, health, turns })
 }
 
 /// Up to so many connections to this server.

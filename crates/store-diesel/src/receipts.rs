@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
-    Receipt, Scope, Slot, Timestamp,
+    Receipt, Scope, Slot, Stock, StockFull, Timestamp,
     ports::{PortResult, ReceiptStore, Written},
 };
 
@@ -12,8 +12,9 @@ use crate::{
     Database, StoreError,
     look::look_up,
     pool::{with_conn, with_transaction},
-    schema::receipts,
-    scope::{self, Owner},
+    schema::{receipts, usage},
+    scope::{self, Owner, counts},
+    usage::{Growth, admit, unless_refused},
 };
 
 /// A receipt as a row.
@@ -25,6 +26,13 @@ pub(crate) struct ReceiptRow {
     request: Vec<u8>,
     answer: Vec<u8>,
     expires_at: i64,
+}
+
+/// How much the organization has of a stock.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = usage)]
+struct UsageRow {
+    used: i64,
 }
 
 /// A receipt that is to be kept from now on.
@@ -44,6 +52,11 @@ impl NewReceipt {
             expires_at: receipt.expires_at.millis(),
         };
         Self { owner: Owner::of(scope), row, now: now.millis() }
+    }
+
+    /// How much it takes of the organization's records.
+    pub(crate) fn bytes(&self) -> usize {
+        self.row.answer.len()
     }
 
     pub(crate) fn slot(&self) -> &[u8] {
@@ -102,13 +115,33 @@ impl ReceiptStore for Database {
         Ok(row.map(Receipt::try_from).transpose()?)
     }
 
+    async fn full(&self, scope: &Scope) -> PortResult<Option<StockFull>> {
+        let (limits, stock) = (self.limits(scope), Stock::IdempotencyRecords);
+        if limits.of(stock).is_none() {
+            return Ok(None);
+        }
+        let owner = Owner::of(scope);
+        let row = look_up!(self, UsageRow, counts::usage_of_one(&owner, stock.as_str()))?;
+        let used = row.map_or(0, |row| u64::try_from(row.used).unwrap_or(0));
+        Ok(limits.admit(stock, used.saturating_add(1), 1).err())
+    }
+
     async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written> {
+        let (owner, limits) = (Owner::of(scope), self.limits(scope));
+        let mut grown = Growth::default();
+        grown.add(Stock::IdempotencyRecords, receipt.answer.len());
         let receipt = Some(NewReceipt::new(scope, receipt, now));
+        let turn = self.turn(&owner.organization).await?;
         self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                let kept = keep_receipt!(conn, receipt);
-                Ok(if kept { Written::Done } else { Written::Repeated })
-            })
+            let kept = with_transaction!(database, |conn| {
+                if !keep_receipt!(conn, receipt) {
+                    return Ok(Written::Repeated);
+                }
+                admit!(conn, owner, limits, grown);
+                Ok(Written::Done)
+            });
+            drop(turn);
+            unless_refused(kept)
         })
         .await
     }

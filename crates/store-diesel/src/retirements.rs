@@ -32,6 +32,7 @@ pub(crate) struct RetirementRow {
     attempts: i64,
     sequence: i64,
     told: bool,
+    linked: bool,
 }
 
 /// What putting one off changes.
@@ -43,6 +44,7 @@ pub(crate) struct Postponement {
     attempts: i64,
     sequence: i64,
     told: bool,
+    linked: bool,
 }
 
 impl Postponement {
@@ -53,6 +55,7 @@ impl Postponement {
             attempts: i64::from(retirement.attempts),
             sequence: counted("retirements.sequence", retirement.sequence)?,
             told: retirement.told,
+            linked: retirement.linked,
         })
     }
 }
@@ -73,6 +76,7 @@ impl RetirementRow {
             attempts: i64::from(retirement.attempts),
             sequence: counted("retirements.sequence", retirement.sequence)?,
             told: retirement.told,
+            linked: retirement.linked,
         })
     }
 
@@ -83,7 +87,8 @@ impl RetirementRow {
     ) -> QueryResult<()> {
         out.push_sql(
             "INSERT INTO retirements (session, organization, gateway, epoch, requested_by_kind,
-                requested_by_name, requested_at, deadline, due, attempts, sequence, told) SELECT ",
+                requested_by_name, requested_at, deadline, due, attempts, sequence, told, linked)
+                SELECT ",
         );
         bind_all!(
             out,
@@ -99,6 +104,7 @@ impl RetirementRow {
             BigInt: &self.attempts,
             BigInt: &self.sequence,
             Bool: &self.told,
+            Bool: &self.linked,
         );
         out.push_sql(" FROM changed");
         Ok(())
@@ -120,6 +126,7 @@ impl RetirementRow {
             attempts: counter(self.attempts).ok_or("retirements.attempts")?,
             sequence: counter(self.sequence).ok_or("retirements.sequence")?,
             told: self.told,
+            linked: self.linked,
         })
     }
 }

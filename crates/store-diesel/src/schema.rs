@@ -50,6 +50,7 @@ diesel::table! {
         attempts -> BigInt,
         sequence -> BigInt,
         told -> Bool,
+        linked -> Bool,
     }
 }
 
@@ -97,6 +98,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage (organization, stock) {
+        organization -> Text,
+        stock -> Text,
+        // Kept by the database itself.
+        used -> BigInt,
+    }
+}
+
+diesel::table! {
+    link_attempts (organization, session, at, epoch) {
+        organization -> Text,
+        session -> Text,
+        epoch -> BigInt,
+        phone -> Nullable<Binary>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
     secrets (name) {
         name -> Text,
         value -> Binary,
@@ -123,5 +143,15 @@ diesel::table! {
         held -> BigInt,
         beat_at -> BigInt,
         lost_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    orphans (gateway, session) {
+        gateway -> Text,
+        session -> Text,
+        epoch -> BigInt,
+        since -> BigInt,
+        told -> Bool,
     }
 }

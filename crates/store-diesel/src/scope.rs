@@ -18,6 +18,7 @@ use self::{
 };
 use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
+pub(crate) mod counts;
 pub(crate) mod fair;
 pub(crate) mod lists;
 mod parameters;
@@ -348,7 +349,15 @@ mod tests {
             }
             let text: String =
                 fs::read_to_string(&path).expect("a source file").split_whitespace().collect();
-            for table in ["sessions", "retirements", "events", "api_keys", "receipts"] {
+            for table in [
+                "sessions",
+                "retirements",
+                "events",
+                "api_keys",
+                "receipts",
+                "usage",
+                "link_attempts",
+            ] {
                 let all = text.matches(&format!("{table}::table")).count();
                 let inserts = text.matches(&format!("insert_into({table}::table)")).count()
                     + text.matches(&format!("insert_into($crate::schema::{table}::table)")).count();

@@ -84,9 +84,30 @@ impl SessionRow {
     pub(crate) fn id(&self) -> &str {
         &self.birth.id
     }
+
+    /// Whose it is.
+    pub(crate) fn organization(&self) -> &str {
+        &self.birth.organization
+    }
+
+    /// As [`State::metadata_bytes`].
+    pub(crate) fn metadata_bytes(&self) -> usize {
+        self.state.metadata_bytes()
+    }
 }
 
 impl State {
+    /// How much the metadata takes of the organization's stock: the braces around it do not count, so that
+    /// a session without any takes nothing.
+    pub(crate) fn metadata_bytes(&self) -> usize {
+        self.metadata.len().saturating_sub(2)
+    }
+
+    /// How many bytes the column has.
+    pub(crate) fn metadata_length(&self) -> i32 {
+        i32::try_from(self.metadata.len()).unwrap_or(i32::MAX)
+    }
+
     pub(crate) fn new(session: &Session) -> Result<Self, StoreError> {
         let Session { settings, wanted, seen, .. } = session;
         let reason = seen.reason.as_ref().map(ReasonDocument::from);
@@ -138,7 +159,6 @@ impl State {
             desired: Desired::parse(&self.desired).ok_or("sessions.desired")?,
             pairing: document.pairing.map(Into::into),
             unlink: document.unlink.map(Into::into),
-            pairings: document.pairings.into_iter().map(Timestamp::from_millis).collect(),
             restarts: document.restarts,
             epoch: counter(self.epoch).ok_or("sessions.epoch")?,
         })
@@ -167,7 +187,6 @@ fn wanted_document(wanted: &Wanted) -> WantedDocument {
     WantedDocument {
         pairing: wanted.pairing.as_ref().map(Into::into),
         unlink: wanted.unlink.as_ref().map(Into::into),
-        pairings: wanted.pairings.iter().map(|at| at.millis()).collect(),
         restarts: wanted.restarts,
     }
 }
@@ -204,6 +223,7 @@ impl SessionRow {
             due: moment(state.due),
             as_read: AsRead(moment(state.due)),
             failures: counter(state.failures).ok_or("sessions.failures")?,
+            lease_over: false,
         })
     }
 }

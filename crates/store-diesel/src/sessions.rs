@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::max, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, GatewayId, Guard, OrganizationId, Receipt, Remains, Retirement, Scope, Session,
-    SessionId, Version,
+    Event, GatewayId, Guard, LinkAttempt, OrganizationId, Receipt, Remains, Retirement, Scope,
+    Session, SessionId, Version,
     ports::{PortResult, Registry, SessionPage, SessionStore, Written},
 };
 
@@ -13,10 +13,10 @@ use crate::{
     Database, StoreError,
     change::Deed,
     column::{counted, counter},
-    events::{EventRow, write_events},
+    commits::NewSession,
+    events::EventRow,
     look::look_up_here,
-    pool::{Pools, with_conn, with_transaction},
-    receipts::{NewReceipt, keep_receipt},
+    pool::{Pools, with_conn},
     retirements::RetirementRow,
     rows::fill_page,
     schema::{events, sessions},
@@ -25,6 +25,7 @@ use crate::{
         lists::{Looked, load_page},
     },
     session_row::{SessionRow, State},
+    whole::{Row, Whole},
 };
 
 #[async_trait]
@@ -39,23 +40,7 @@ impl SessionStore for Database {
         if !is_home(scope, &session.organization, events) {
             return Err(STRAY.into());
         }
-        let (row, events) = (SessionRow::new(session)?, EventRow::all(events)?);
-        let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.created_at));
-        if receipt.is_none() {
-            let insert = Deed::Insert(Box::new(row));
-            return self.change(insert, events).await.map(|_| Written::Done);
-        }
-        self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                if !keep_receipt!(conn, receipt) {
-                    return Ok(Written::Repeated);
-                }
-                diesel::insert_into(sessions::table).values(&row).execute(conn).await?;
-                write_events!(conn, events);
-                Ok(Written::Done)
-            })
-        })
-        .await
+        self.insert_with(scope, session, events, receipt, None).await
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
@@ -90,36 +75,26 @@ impl SessionStore for Database {
         events: &[Event],
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
-        let home = is_home(scope, scope.organization(), events);
-        let owned = Owned::session(scope, &session.id);
-        let expected = Standing::of(expected)?;
-        let (state, events) = (State::new(session)?, EventRow::all(events)?);
-        let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, session.updated_at));
-        if !home {
-            return self.stray(scope, &session.id).await;
+        self.update_with(scope, session, expected, events, receipt, None).await
+    }
+
+    async fn begin_linking(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Option<Guard>,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: &LinkAttempt,
+    ) -> PortResult<Written> {
+        if let Some(expected) = expected {
+            let attempt = Some(attempt);
+            return self.update_with(scope, session, expected, events, receipt, attempt).await;
         }
-        if receipt.is_none() {
-            let update = Deed::Update(owned, expected, Box::new(state));
-            return self.change(update, events).await.map(done_or_raced);
+        if !is_home(scope, &session.organization, events) {
+            return Err(STRAY.into());
         }
-        self.run(|database| async move {
-            let written = with_transaction!(database, |conn| {
-                let row = scope::session_still(&owned, expected);
-                if diesel::update(row).set(&state).execute(conn).await? == 0 {
-                    return Ok(Written::Raced);
-                }
-                if !keep_receipt!(conn, receipt) {
-                    return Err(StoreError::Repeated);
-                }
-                write_events!(conn, events);
-                Ok(Written::Done)
-            });
-            match written {
-                Err(StoreError::Repeated) => Ok(Written::Repeated),
-                written => written,
-            }
-        })
-        .await
+        self.insert_with(scope, session, events, receipt, Some(attempt)).await
     }
 
     async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
@@ -213,6 +188,63 @@ impl Registry for Database {
 }
 
 impl Database {
+    /// Together with others where nothing else goes with it and there is known to be room; else by itself.
+    async fn insert_with(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: Option<&LinkAttempt>,
+    ) -> PortResult<Written> {
+        let limits = self.limits(scope);
+        let row = || SessionRow::new(session).map(Box::new);
+        let its_own = events.iter().all(|event| event.session.as_ref() == Some(&session.id));
+        if let (Pools::Postgres(pool), None, None, true) = (&self.pools, receipt, attempt, its_own)
+        {
+            let new = NewSession::new(*row()?, EventRow::all(events)?, &limits);
+            if self.in_time(pool.commits.insert(new)).await? {
+                return Ok(Written::Done);
+            }
+        }
+        let receipt = receipt.map(|receipt| (receipt, session.created_at));
+        let whole = Whole::new(scope, limits, Row::New(row()?), events, receipt, attempt)?;
+        self.write_whole(whole).await
+    }
+
+    /// The same for a session that is there. One whose metadata grows is written by itself.
+    async fn update_with(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Guard,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: Option<&LinkAttempt>,
+    ) -> PortResult<Written> {
+        let home = is_home(scope, scope.organization(), events);
+        let owned = || Owned::session(scope, &session.id);
+        let (expected, state) = (Standing::of(expected)?, State::new(session)?);
+        if !home {
+            return self.stray(scope, &session.id).await;
+        }
+        let limits = self.limits(scope);
+        if receipt.is_none() && attempt.is_none() {
+            let limited = limits.metadata.is_some() && state.metadata_bytes() > 0;
+            let metadata = limited.then(|| state.metadata_length());
+            let update = Deed::Update(owned(), expected, Box::new(state), metadata);
+            if self.change(update, EventRow::all(events)?).await? {
+                return Ok(Written::Done);
+            }
+            if !limited {
+                return Ok(Written::Raced);
+            }
+        }
+        let row = Row::Next(owned(), expected, Box::new(State::new(session)?));
+        let receipt = receipt.map(|receipt| (receipt, session.updated_at));
+        self.write_whole(Whole::new(scope, limits, row, events, receipt, attempt)?).await
+    }
+
     /// What becomes of a change that is not the scope's own: it is wrong where there is something to
     /// change.
     async fn stray(&self, scope: &Scope, id: &SessionId) -> PortResult<Written> {

@@ -18,8 +18,10 @@ use std::{
 };
 
 use domain::{
-    Deadlines, OrganizationId, Retirement, Session, Timestamp,
-    ports::{Backlog, Bell, Changes, Claim, Environment, Gateway, NodeStore, PortResult},
+    Deadlines, Leases, OrganizationId, Retirement, Session, Timestamp,
+    ports::{
+        Backlog, Bell, Changes, Claim, Environment, Gateway, GroupTags, NodeStore, PortResult,
+    },
 };
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -42,6 +44,10 @@ pub struct Ports {
     pub work: Arc<dyn Bell>,
     /// To be rung when a session changed.
     pub changes: Arc<dyn Changes>,
+    /// Refreshed with every look at the nodes, for reads of sessions.
+    pub leases: Arc<Leases>,
+    /// Names organizations to nodes.
+    pub groups: Arc<dyn GroupTags>,
 }
 
 /// Does what is due. Clones share everything.

@@ -1,8 +1,9 @@
-//! What has ended is removed some time later, little by little: receipts, API keys, codes in the event log.
+//! What has ended is removed some time later, little by little: receipts, attempts at linking that no longer
+//! count, API keys, codes in the event log.
 
 use std::{sync::PoisonError, time::Duration};
 
-use domain::{Timestamp, ports::PortResult};
+use domain::{LinkAttempt, Timestamp, ports::PortResult};
 
 use crate::Worker;
 
@@ -10,8 +11,10 @@ use crate::Worker;
 const EVERY: Duration = Duration::from_secs(60);
 /// How many are removed by one statement, so that none holds others up.
 const AT_ONCE: u32 = 500;
-/// How many statements at most before the worker turns to other things; the rest waits a minute.
+/// How many statements at most before the worker turns to other things; the rest waits for its next round.
 const STATEMENTS: u32 = 40;
+/// A router whose clock is behind counts for longer what another has noted.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// Removes what has ended, if it is time to.
@@ -24,30 +27,37 @@ impl Worker {
             }
             *last = Some(now);
         }
-        let backlog = &*self.ports.backlog;
-        let keys_before = before(now, self.deadlines.key_retention);
-        let codes_before = before(now, self.deadlines.code_retention);
-        for _ in 0..STATEMENTS {
-            if backlog.sweep_receipts(now, AT_ONCE).await? < AT_ONCE {
-                break;
-            }
-        }
-        for _ in 0..STATEMENTS {
-            if backlog.sweep_keys(keys_before, AT_ONCE).await? < AT_ONCE {
-                break;
-            }
-        }
-        for _ in 0..STATEMENTS {
-            if backlog.blank_codes(codes_before, AT_ONCE).await? < AT_ONCE {
-                break;
-            }
+        if !self.sweep_all(now).await? {
+            *self.swept_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         Ok(())
     }
-}
 
-/// So long before now.
-fn before(now: Timestamp, span: Duration) -> Timestamp {
-    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.millis().saturating_sub(span))
+    /// Whether nothing of it is left.
+    async fn sweep_all(&self, now: Timestamp) -> PortResult<bool> {
+        let backlog = &self.ports.backlog;
+        let uncounted = now.minus(LinkAttempt::COUNTS_FOR + CLOCK_SKEW);
+        let keys_before = now.minus(self.deadlines.key_retention);
+        let codes_before = now.minus(self.deadlines.code_retention);
+        let mut left = [AT_ONCE; 4];
+        for _ in 0..STATEMENTS {
+            let [receipts, attempts, keys, codes] = &mut left;
+            if *receipts >= AT_ONCE {
+                *receipts = backlog.sweep_receipts(now, AT_ONCE).await?;
+            }
+            if *attempts >= AT_ONCE {
+                *attempts = backlog.sweep_link_attempts(uncounted, AT_ONCE).await?;
+            }
+            if *keys >= AT_ONCE {
+                *keys = backlog.sweep_keys(keys_before, AT_ONCE).await?;
+            }
+            if *codes >= AT_ONCE {
+                *codes = backlog.blank_codes(codes_before, AT_ONCE).await?;
+            }
+            if left.iter().all(|count| *count < AT_ONCE) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

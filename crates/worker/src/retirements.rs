@@ -22,7 +22,7 @@ impl Worker {
         let now = self.ports.environment.now();
         let live = Place::of(node.as_ref(), now, &self.deadlines) == Place::Live;
         match node.filter(|_| live) {
-            Some(node) if retirement.told || now >= retirement.deadline => {
+            Some(node) if now >= retirement.deadline || (retirement.told && !retirement.linked) => {
                 self.forget(retirement, &node, LogoutOutcome::Unconfirmed).await
             }
             Some(node) => self.log_out(retirement, &node).await,
@@ -31,8 +31,9 @@ impl Worker {
     }
 
     async fn log_out(&self, mut retirement: Retirement, node: &Node) -> PortResult<()> {
-        let (epoch, deadline) = (retirement.epoch, self.deadlines.logout);
-        match self.ports.gateway.logout(node, &retirement.session, epoch, deadline).await {
+        let (epoch, linked) = (retirement.epoch, retirement.linked);
+        let (gateway, deadline) = (&self.ports.gateway, self.deadlines.logout);
+        match gateway.logout(node, &retirement.session, epoch, linked, deadline).await {
             Ok((LogoutOutcome::Unconfirmed, _)) => self.retire_later(retirement).await,
             Ok((outcome, _)) => self.forget(retirement, node, outcome).await,
             Err(error) => {
@@ -49,15 +50,26 @@ impl Worker {
         node: &Node,
         outcome: LogoutOutcome,
     ) -> PortResult<()> {
-        match self.ports.gateway.forget(node, &retirement.session, retirement.epoch).await {
+        // Only once nothing more is waited for are keys wiped that may still hold a link.
+        let given_up = self.ports.environment.now() >= retirement.deadline;
+        let (session, epoch) = (&retirement.session, retirement.epoch);
+        match self.ports.gateway.forget(node, session, epoch, given_up).await {
             Ok(()) => self.finish(retirement, outcome).await,
+            Err(GatewayError::Linked) => {
+                tracing::warn!(%session, gateway = %node.id, "a device is linked after all");
+                retirement.linked = true;
+                self.postpone(retirement, Vec::new()).await
+            }
             Err(error) => {
                 outrun(&mut retirement, &error);
                 tell_failure(&retirement, node, &error);
                 // What WhatsApp said would otherwise be asked again and answered "nothing linked".
                 let events = match outcome {
                     LogoutOutcome::Unconfirmed => Vec::new(),
-                    told => retirement.tell(told, &*self.ports.environment),
+                    told => {
+                        retirement.linked = false;
+                        retirement.tell(told, &*self.ports.environment)
+                    }
                 };
                 self.postpone(retirement, events).await
             }

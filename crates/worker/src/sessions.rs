@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use domain::{
-    Actor, Change, LogoutOutcome, Node, Session, SessionId, Snapshot, back_off,
+    Actor, Change, Declaration, LogoutOutcome, Node, Session, SessionId, Snapshot, back_off,
     ports::{GatewayError, PortResult, Written},
     reconcile::{Place, Step, plan},
 };
@@ -89,7 +89,8 @@ impl Worker {
     }
 
     async fn declare(&self, session: Session, node: &Node) -> PortResult<Turn> {
-        let declaration = session.declaration();
+        let group = Some(self.ports.groups.tag(&session.organization));
+        let declaration = Declaration { group, ..session.declaration() };
         let answer = self.ports.gateway.declare(node, &session.id, &declaration).await;
         let now = self.ports.environment.now();
         let due = now.plus(back_off(session.failures));
@@ -103,7 +104,7 @@ impl Worker {
                 self.unless_raced(written, id).await
             }
             Err(GatewayError::Stale) => self.write(session.outrun(due)).await.map(|_| Turn::Over),
-            Err(GatewayError::Full) if session.seen.epoch == 0 => {
+            Err(GatewayError::Full) if !session.is_paired() => {
                 self.room.is_full(node);
                 self.write(session.unplace()).await.map(|_| Turn::Over)
             }
@@ -116,8 +117,9 @@ impl Worker {
 
     async fn unlink(&self, session: Session, node: &Node) -> PortResult<Turn> {
         let (epoch, deadline) = (session.wanted.epoch, self.deadlines.logout);
-        match self.ports.gateway.logout(node, &session.id, epoch, deadline).await {
-            Ok((LogoutOutcome::Unconfirmed, _)) => self.put_off(session).await,
+        let linked = session.is_paired();
+        match self.ports.gateway.logout(node, &session.id, epoch, linked, deadline).await {
+            Ok((LogoutOutcome::Unconfirmed, seen)) => self.unconfirmed(session, seen).await,
             Ok((outcome, last)) => self.unlinked(&session.id, outcome, Some(last)).await,
             Err(GatewayError::Stale) => {
                 let due = self.ports.environment.now().plus(back_off(session.failures));
@@ -130,8 +132,20 @@ impl Worker {
         }
     }
 
+    /// The unlink goes on; why it takes so long is shown meanwhile.
+    async fn unconfirmed(&self, session: Session, seen: Snapshot) -> PortResult<Turn> {
+        let now = self.ports.environment.now();
+        let Some(change) = session.clone().observe(seen, now, &self.deadlines) else {
+            return self.put_off(session).await;
+        };
+        match self.write(change).await? {
+            Turn::On(session) => self.put_off(*session).await,
+            Turn::Over => Ok(Turn::Over),
+        }
+    }
+
     async fn give_up_unlink(&self, session: Session, node: &Node) -> PortResult<Turn> {
-        match self.ports.gateway.forget(node, &session.id, session.wanted.epoch).await {
+        match self.ports.gateway.forget(node, &session.id, session.wanted.epoch, true).await {
             Ok(()) => {
                 tracing::warn!(session = %session.id, "unlink not confirmed in time; keys wiped");
                 self.unlinked(&session.id, LogoutOutcome::Unconfirmed, None).await
@@ -184,14 +198,14 @@ impl Worker {
                 self.ports.changes.tell(&next.id, Some(next.version));
                 Ok(Turn::On(Box::new(next)))
             }
-            Written::Raced | Written::Repeated => self.again(&next.id).await,
+            Written::Raced | Written::Repeated | Written::Refused(_) => self.again(&next.id).await,
         }
     }
 
     async fn unless_raced(&self, written: Written, id: &SessionId) -> PortResult<Turn> {
         match written {
             Written::Done => Ok(Turn::Over),
-            Written::Raced | Written::Repeated => self.again(id).await,
+            Written::Raced | Written::Repeated | Written::Refused(_) => self.again(id).await,
         }
     }
 

@@ -8,10 +8,10 @@ use anyhow::{Result, anyhow};
 use super::{
     Stand,
     aim::Aim,
-    resident::Resident,
     spread::{float, number},
     waiting::{Nodeless, WAITING},
 };
+use crate::resident::Resident;
 
 /// So many ask.
 const ASKING: usize = 64;

@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::together::gather;
 use crate::{
     client::Api,
     phones::Phone,
     sessions::{self, Owned, PATIENCE},
     stack::Stack,
+    together::gather,
     wait,
 };
 

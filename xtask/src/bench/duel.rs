@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    dice::Dice,
     line::{Heard, Line},
     spread::{float, number},
     welch::Verdict,
 };
+use crate::dice::Dice;
 
 /// So many pairs before anything counts: code, pools and caches are warm then.
 const WARM_UP: usize = 2_000;

@@ -14,12 +14,12 @@ use super::{
     chapter::{Chapter, Table},
     crowd::{Crowd, until_working},
     memory::Disk,
-    resident::Resident,
     spread::{float, number},
     storm::{self, Storms},
 };
 use crate::{
     client::Api,
+    resident::Resident,
     sessions::PATIENCE,
     stack::{Stack, Victim},
     wait,
@@ -83,7 +83,9 @@ pub(super) fn start(
 ) -> Result<Stack> {
     let logs: &Path = stand.scratch.path();
     let capacity = ("BERTH_GATEWAY_CAPACITY", count.to_string());
-    Stack::start(&stand.programs, name, logs, None, &[&[capacity], more].concat())
+    // One organization would begin no more than a thousand attempts in an hour.
+    let attempts = ("BERTH_PAIRING_RATE", "0".to_owned());
+    Stack::start(&stand.programs, name, logs, None, &[&[capacity, attempts], more].concat())
 }
 
 /// The node's process.

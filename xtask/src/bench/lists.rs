@@ -14,13 +14,13 @@ use serde_json::Value;
 use super::{
     Stand,
     chapter::{Chapter, Table},
-    dice::Dice,
     line::{Line, request},
-    processor,
     seeded::{self, Size},
     spread::{float, number},
 };
-use crate::{client::Credential, exchange, postgres::Cluster, sessions, stack::Stack};
+use crate::{
+    client::Credential, dice::Dice, exchange, postgres::Cluster, processor, sessions, stack::Stack,
+};
 
 /// What `seed` is told besides the number of sessions: organizations, and the part of the largest.
 const SMALL: Size = (1_000, 10, 600);

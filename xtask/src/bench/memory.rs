@@ -16,10 +16,9 @@ use super::{
     busy::Busy,
     chapter::{Chapter, Table},
     crowd::Crowd,
-    resident::Resident,
     spread::{float, number},
 };
-use crate::{sessions::PATIENCE, stack::Stack, wait};
+use crate::{resident::Resident, sessions::PATIENCE, stack::Stack, wait};
 
 const SESSIONS: usize = 100;
 /// So many link at the same time.

@@ -9,9 +9,10 @@ mod bare;
 mod busy;
 mod chapter;
 mod crowd;
-mod dice;
 mod duel;
+mod fairness;
 mod fleet;
+mod flood;
 mod forged;
 mod get;
 mod isolation;
@@ -23,9 +24,7 @@ mod machine;
 mod memory;
 mod paced;
 mod page;
-mod processor;
 mod refusals;
-mod resident;
 mod seeded;
 mod served;
 mod spread;
@@ -34,7 +33,6 @@ mod start;
 mod statements;
 mod storm;
 mod target;
-mod together;
 mod waiting;
 mod waits;
 mod welch;
@@ -67,13 +65,14 @@ struct Stand {
 type Taken = fn(&Stand) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 9] = [
+const ALL: [(Measure, Taken); 10] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
     (Measure::Get, get::measure),
     (Measure::Latency, latency::measure),
     (Measure::Waits, waits::measure),
+    (Measure::Fairness, fairness::measure),
     (Measure::Writes, writes::measure),
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),

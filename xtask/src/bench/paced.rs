@@ -17,8 +17,8 @@ use super::{
     line::Line,
     load::{Load, Outcome},
     spread::float,
-    together::gather,
 };
+use crate::together::gather;
 
 /// Every connection is open before the first request is due.
 const HEAD_START: Duration = Duration::from_millis(200);

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use super::{
     Stand,
-    dice::Dice,
     duel::{Duel, Kind},
     forged,
     line::request,
 };
 use crate::{
     client::{Api, Credential},
+    dice::Dice,
     exchange,
     sessions::{SESSIONS, path, path_of},
     stack::Stack,

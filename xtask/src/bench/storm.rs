@@ -15,11 +15,11 @@ use super::{
     crowd::{scan, until_working},
     fleet,
     load::{Load, Outcome},
-    resident::Resident,
     spread::{Spread, float},
 };
 use crate::{
     client::Api,
+    resident::Resident,
     sessions::{self, Owned, PATIENCE},
     stack::Stack,
 };

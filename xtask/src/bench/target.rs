@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result};
 
 use super::{
     load::{Load, Outcome},
-    processor,
     spread::Spread,
     sqlite::Sqlite,
     statements::Statements,
     writes::Writes,
 };
+use crate::processor;
 
 /// Long enough for pools to fill and for code to be in the caches.
 const WARM_UP: Duration = Duration::from_secs(2);

@@ -13,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -30,6 +29,7 @@ use super::{
 use crate::{
     exchange,
     folder::random_hex,
+    process,
     sessions::{self, Owned},
     stack::Stack,
     wait,
@@ -61,7 +61,7 @@ pub(super) struct Nodeless {
 impl Nodeless {
     /// Starts it and makes its sessions.
     pub(super) fn start(stand: &Stand, name: &str) -> Result<Self> {
-        allow_connections()?;
+        process::allow_connections()?;
         let settings = [
             ("BERTH_NODE_TOKENS", format!("gw-1={}", random_hex(20)?)),
             ("BERTH_PAIRING_RATE", "0".to_owned()),
@@ -167,7 +167,8 @@ async fn wait_again(get: Load, qr: Vec<u8>, asking: Arc<AtomicUsize>) -> Result<
     }
 }
 
-async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
+/// Sends a request, and reads its answer to the last byte.
+pub(super) async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
     stream.write_all(request).await?;
     let (mut buffer, mut filled) = ([0; LONGEST], 0);
     while line::whole(&buffer[..filled])?.is_none_or(|end| filled < end) {
@@ -177,12 +178,4 @@ async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
         filled += read;
     }
     Ok(String::from_utf8_lossy(&buffer[..filled]).into_owned())
-}
-
-/// As many open files as this process may allow itself, and what it starts: the usual 1,024 are not enough
-/// on either side.
-fn allow_connections() -> Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
-        .context("the limit of open files")
 }

@@ -8,11 +8,11 @@ use super::{
     Stand,
     aim::Aim,
     chapter::{Chapter, Table},
-    processor,
     spread::{Spread, float, number},
     target::{ROUND, ROUNDS, Target},
     waiting::{Nodeless, WAITING},
 };
+use crate::processor;
 
 /// berth takes 1,024 connections at once.
 const CONNECTIONS: usize = 16;
@@ -71,7 +71,7 @@ fn chapter(alone: &Target, beside: &Target, idle: Vec<f64>, waiting: &str) -> Re
 fn method(waiting: &str) -> String {
     format!(
         "Requests are as in *Asking for a session*, on SQLite, for a session that is not linked, over \
-         {CONNECTIONS} connections: with {waiting} more there is room for them among the 1,024 that berth \
+         {CONNECTIONS} connections: with {waiting} more there is room for them among the 4,096 that berth \
          takes. {ROUNDS} rounds, each of four seconds without anybody waiting, then with: {waiting} \
          connections ask `GET …/qr?wait=30` of ten sessions that no node takes, so that no code ever comes, \
          and ask again when they were told so; one that is answered sooner fails the measurement. They come \

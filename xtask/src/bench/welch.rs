@@ -98,7 +98,7 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::dice::Dice;
+    use crate::dice::Dice;
 
     /// About bell-shaped around this, with a long tail now and then.
     fn sample(dice: &mut Dice, around: u32, count: usize) -> Vec<u32> {

@@ -17,7 +17,6 @@ use super::{
     sqlite::Sqlite,
     statements::Statements,
     target::{self, ROUNDS, Target},
-    together::gather,
 };
 use crate::{
     client::{Api, Credential},
@@ -25,6 +24,7 @@ use crate::{
     postgres::Cluster,
     sessions,
     stack::Stack,
+    together::gather,
 };
 
 const CONNECTIONS: usize = 32;

@@ -14,6 +14,7 @@ mod repeats;
 
 use anyhow::Result;
 
+pub(crate) use self::faults::strike_at_random;
 use crate::{
     client::{Api, Credential},
     issuer::{self, Issuer},

@@ -66,6 +66,7 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         ("server", "gateway" | "whatsapp-sim") | ("xtask", _) | (_, "xtask" | "server") => false,
         ("server", _) | (_, "domain") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
+        ("gateway", "program-settings") => true,
         (from, "gateway-protocol") => TREATY.contains(&from),
         _ => false,
     }
@@ -102,6 +103,8 @@ mod tests {
         assert!(allowed("server", "store-diesel", "normal"));
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
+        assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(!allowed("auth", "program-settings", "normal"));
         assert!(!allowed("gateway", "whatsapp-sim", "normal"));
         assert!(!allowed("auth", "store-diesel", "dev"));
         assert!(!allowed("worker", "gateway-protocol", "normal"));

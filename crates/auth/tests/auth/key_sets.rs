@@ -66,6 +66,52 @@ async fn five_hundred_unknown_keys_cause_one_fetch() {
     assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
 }
 
+#[tokio::test]
+async fn new_key_under_the_name_of_an_old_one_is_fetched_when_it_first_signs() {
+    for algorithm in [Algorithm::EdDSA, Algorithm::ES256] {
+        let (old, new) = (signer("k1"), Signer::new(algorithm, "k1"));
+        let issuer = Issuer::new(&[old.jwk()]).await;
+        let world = loaded(issuer.config()).await;
+        assert!(world.bearer(&old.token(&claims())).await.is_ok());
+        issuer.publish(&[new.jwk()]);
+        assert!(world.bearer(&new.token(&claims())).await.is_ok(), "{algorithm:?}");
+        assert_eq!(issuer.fetches(), 2);
+        denied(world.bearer(&old.token(&claims())).await);
+        assert_eq!(issuer.fetches(), 2, "the cool-down is the same for all causes");
+    }
+}
+
+#[tokio::test]
+async fn five_hundred_forged_signatures_cause_one_fetch_and_keep_nobody_waiting() {
+    let (known, forger) = (signer("known"), signer("known"));
+    let issuer = Issuer::new(&[known.jwk()]).await;
+    let patience = Duration::from_mins(10);
+    let world = loaded(Config { patience, ..issuer.config() }).await;
+    let forged: Vec<_> =
+        (0..500).map(|n| forger.with_claims(json!({ "sub": format!("{n}") }))).collect();
+    issuer.hold(true);
+    let storm = join_all(forged.iter().map(|token| world.bearer(token)));
+    let meanwhile = async {
+        until("the fetch is under way", || async { issuer.fetches() == 2 }).await;
+        for n in 0..100 {
+            let token = known.with_claims(json!({ "sub": format!("{n}") }));
+            assert!(world.bearer(&token).await.is_ok());
+        }
+        issuer.hold(false);
+    };
+    let (answers, ()) = tokio::join!(storm, meanwhile);
+    for answer in answers {
+        assert_eq!(denied(answer), "the token's signature is wrong");
+    }
+    for token in forged.iter().chain([&forger.with_header(json!({ "kid": "unknown" }))]) {
+        denied(world.bearer(token).await);
+    }
+    assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
+    world.clock.pass(COOL_DOWN);
+    denied(world.bearer(&forged[0]).await);
+    assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
+}
+
 /// All at once, and before there is anything to verify them with: at the start, and when the key changed.
 #[tokio::test]
 async fn a_herd_causes_one_fetch_and_all_of_it_gets_in() {

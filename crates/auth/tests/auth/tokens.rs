@@ -73,21 +73,76 @@ async fn time_is_read_from_the_environment_with_a_leeway_of_thirty_seconds() {
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_key_passes_only_when_one_key_fits() {
+async fn times_with_fractions_are_numbers_and_null_is_absent() {
+    let signer = Signer::new(Algorithm::EdDSA, "k1");
+    let world = World::with_keys(&[signer.jwk()]).await;
+    let raw = |claims: String| signer.sign(&signer.header().to_string(), &claims);
+    let tokens = [
+        raw(format!(r#"{{"exp":{NOW}.25,"nbf":{NOW}.125,"iat":0.5}}"#)),
+        raw(format!(r#"{{"exp":{NOW}.25,"nbf":null,"iat":null,"iss":null,"aud":null}}"#)),
+    ];
+    for token in &tokens {
+        assert!(world.bearer(token).await.is_ok(), "{token}");
+    }
+    for good in ["1900000000.5", "1900000000.0", "19e8", "253402300799.0"] {
+        let token = raw(format!(r#"{{"exp":{good}}}"#));
+        assert!(world.bearer(&token).await.is_ok(), "{good}");
+    }
+    world.clock.pass(Duration::from_millis(30_249));
+    for token in &tokens {
+        assert!(world.bearer(token).await.is_ok(), "{token}");
+    }
+    world.clock.pass(Duration::from_millis(1));
+    for token in &tokens {
+        assert_eq!(denied(world.bearer(token).await), "the token has expired");
+    }
+}
+
+#[tokio::test]
+async fn token_that_names_no_key_is_tried_with_every_key_that_fits() {
     let (one, two) = (Signer::new(Algorithm::ES256, "k1"), Signer::new(Algorithm::ES256, "k2"));
     let other = Signer::new(Algorithm::EdDSA, "k3");
     let nameless = one.sign(r#"{"alg":"ES256"}"#, &claims().to_string());
-
-    let world = World::with_keys(&[one.jwk(), other.jwk()]).await;
-    assert!(world.bearer(&nameless).await.is_ok());
-    let world = World::with_keys(&[one.bare_jwk()]).await;
-    assert!(world.bearer(&nameless).await.is_ok());
-
-    let world = World::with_keys(&[one.jwk(), two.jwk()]).await;
-    let cause = denied(world.bearer(&nameless).await);
-    assert_eq!(cause, "the token names no key, and several fit");
+    for keys in [
+        vec![one.jwk(), other.jwk()],
+        vec![one.bare_jwk()],
+        vec![one.jwk(), two.jwk()],
+        vec![two.jwk(), one.jwk()],
+        vec![two.bare_jwk(), two.jwk(), one.bare_jwk()],
+    ] {
+        let world = World::with_keys(&keys).await;
+        assert!(world.bearer(&nameless).await.is_ok(), "{keys:?}");
+    }
+    let world = World::with_keys(&[two.jwk()]).await;
+    assert_eq!(denied(world.bearer(&nameless).await), "the token's signature is wrong");
     let world = World::with_keys(&[other.jwk()]).await;
     assert_eq!(denied(world.bearer(&nameless).await), "the token's key is unknown");
+}
+
+#[tokio::test]
+async fn token_that_names_a_key_is_tried_with_all_of_that_name_and_with_the_nameless() {
+    let [one, two, other] = ["k1", "k1", "k2"].map(|id| Signer::new(Algorithm::EdDSA, id));
+    let world = World::with_keys(&[one.jwk(), two.jwk(), other.bare_jwk()]).await;
+    for signer in [&one, &two, &other] {
+        assert!(world.bearer(&signer.token(&claims())).await.is_ok());
+    }
+    // Another's key is not tried, whoever signed.
+    let misnamed = one.with_header(json!({ "kid": "k2" }));
+    assert_eq!(denied(world.bearer(&misnamed).await), "the token's signature is wrong");
+    let world = World::with_keys(&[one.jwk(), Signer::new(Algorithm::EdDSA, "k2").jwk()]).await;
+    assert_eq!(denied(world.bearer(&misnamed).await), "the token's signature is wrong");
+    let unknown = one.with_header(json!({ "kid": "k3" }));
+    assert_eq!(denied(world.bearer(&unknown).await), "the token's key is unknown");
+}
+
+#[tokio::test]
+async fn token_is_tried_with_sixteen_keys_at_most() {
+    let signers: Vec<_> = (0..17).map(|_| Signer::new(Algorithm::EdDSA, "k1")).collect();
+    let keys: Vec<_> = signers.iter().map(Signer::jwk).collect();
+    let world = World::with_keys(&keys).await;
+    assert!(world.bearer(&signers[15].token(&claims())).await.is_ok());
+    let cause = denied(world.bearer(&signers[16].token(&claims())).await);
+    assert_eq!(cause, "the token's signature is wrong");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod service;
 
 use std::collections::BTreeSet;
 
-pub use service::{ApiKeys, KeySpec, NewApiKey};
+pub use service::{ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey};
 
 use crate::{Actor, Capabilities, KeyId, OrganizationId, Reach, SessionId, Timestamp};
 

@@ -19,9 +19,12 @@ pub struct KeySpec {
     pub capabilities: Capabilities,
     /// When it stops working by itself; in the future.
     pub expires_at: Option<Timestamp>,
-    /// The sessions it is confined to.
-    pub sessions: Option<BTreeSet<SessionId>>,
+    /// The sessions it is confined to, as they are named: 1–100 of its organization's.
+    pub sessions: Option<Vec<String>>,
 }
+
+/// How many sessions a key can be confined to.
+pub const MAX_KEY_SESSIONS: usize = 100;
 
 /// A key that is being made, and its whole text, which nobody can ask for again.
 pub struct NewApiKey {
@@ -66,11 +69,33 @@ impl ApiKeys {
         Self { clerk: Some(clerk), ..self.clone() }
     }
 
-    /// A new key.
+    /// Which of the sessions that the key is to be confined to do not exist for the caller, by their
+    /// places in the list. Missing, deleted and another organization's are the same.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] when the caller may not make such a key.
+    pub async fn unknown_sessions(&self, caller: &Caller, spec: &KeySpec) -> Result<Vec<usize>> {
+        let scope = caller.may_grant(&spec.capabilities)?;
+        let Some(named) = spec.sessions.as_ref().filter(|named| named.len() <= MAX_KEY_SESSIONS)
+        else {
+            return Ok(Vec::new());
+        };
+        let ids: Vec<_> = named.iter().map(|name| SessionId::parse(name)).collect();
+        let known = ids.iter().flatten().cloned().collect();
+        let known = self.store.sessions_within(&scope, &known).await?;
+        let unknown = |id: &Option<SessionId>| id.as_ref().is_none_or(|id| !known.contains(id));
+        Ok(ids.iter().enumerate().filter(|(_, id)| unknown(id)).map(|(place, _)| place).collect())
+    }
+
+    /// A new key. One that is confined to sessions names only sessions that exist for the caller.
     pub async fn create(&self, caller: &Caller, spec: KeySpec) -> Result<NewApiKey> {
         let scope = caller.may_grant(&spec.capabilities)?;
         let now = self.environment.now();
-        let violations = spec.violations(now);
+        let mut violations = spec.violations(now);
+        let unknown = self.unknown_sessions(caller, &spec).await?;
+        violations.extend(
+            unknown.iter().map(|n| Violation::new(format!("/sessions/{n}"), NO_SUCH_SESSION)),
+        );
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
@@ -81,7 +106,9 @@ impl ApiKeys {
             organization: scope.organization().clone(),
             name: spec.name,
             capabilities: spec.capabilities,
-            sessions: spec.sessions,
+            sessions: spec.sessions.map(|named| {
+                named.iter().filter_map(|name| SessionId::parse(name)).collect::<BTreeSet<_>>()
+            }),
             digest: secret.digest,
             created_by: scope.actor().clone(),
             created_at: now,
@@ -98,6 +125,7 @@ impl ApiKeys {
         let receipt = self.clerk.as_ref().map(|clerk| clerk.receipt(&new)).transpose()?;
         match self.store.insert(&scope, &new.key, &[event], receipt.as_ref()).await? {
             Written::Repeated => Err(receipt::repeated()),
+            Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
                 if let Some(clerk) = &self.clerk {
                     clerk.written();
@@ -140,6 +168,9 @@ impl ApiKeys {
     }
 }
 
+/// What is wrong with naming a session that does not exist for the caller, whyever it does not.
+pub const NO_SUCH_SESSION: &str = "no such session";
+
 impl KeySpec {
     /// Everything that is wrong with it by itself; fields are JSON pointers in the API's spelling.
     pub fn violations(&self, now: Timestamp) -> Vec<Violation> {
@@ -153,6 +184,10 @@ impl KeySpec {
         }
         if self.expires_at.is_some_and(|at| at <= now) {
             found.push(Violation::new("/expiresAt", "must be in the future"));
+        }
+        if self.sessions.as_ref().is_some_and(|n| !(1..=MAX_KEY_SESSIONS).contains(&n.len())) {
+            let bounds = format!("1 to {MAX_KEY_SESSIONS} sessions, or null for all");
+            found.push(Violation::new("/sessions", bounds));
         }
         found
     }

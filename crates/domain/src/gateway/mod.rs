@@ -1,10 +1,12 @@
 //! Gateway nodes: who they are, what they are told, and what they say.
 
+mod leases;
 pub mod placement;
 mod service;
 
 use std::time::Duration;
 
+pub use leases::Leases;
 pub use service::{Beat, Enlistment, Lease, Nodes, RefusedReport, Reported};
 
 use crate::{
@@ -59,6 +61,12 @@ pub struct Declaration {
     pub restarts: u64,
     /// The pairing attempt wanted while unlinked.
     pub pairing: Option<PairingWanted>,
+    /// Whether a device is linked as far as the router knows: a node that has no keys of such a
+    /// session has lost them, and must not say that nothing is linked.
+    pub linked: bool,
+    /// An opaque tag that the sessions of one organization share: nodes share what is scarce fairly
+    /// between groups. `None` is a group of its own.
+    pub group: Option<String>,
 }
 
 /// What a node sees of a session: always the whole.
@@ -78,6 +86,35 @@ pub struct Snapshot {
     pub identity: Option<Identity>,
     /// The pairing attempt under way.
     pub pairing: Option<Attempt>,
+}
+
+/// Whether a device is linked by the keys of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A device is linked.
+    Linked,
+    /// No device is linked, and nothing is open that could link one.
+    NotLinked,
+    /// The keys cannot be read.
+    Unknown,
+    /// No device was linked yet, and a connection is open that can link one.
+    Linking,
+}
+
+impl Snapshot {
+    /// Whether a device is linked, by this snapshot.
+    pub fn link(&self) -> Link {
+        let unknown = |reason: &SnapshotReason| reason.code == ReasonCode::KeysUnavailable;
+        if self.identity.is_some() {
+            Link::Linked
+        } else if self.reason.as_ref().is_some_and(unknown) {
+            Link::Unknown
+        } else if matches!(self.status, Status::Stopped | Status::Failed) {
+            Link::NotLinked
+        } else {
+            Link::Linking
+        }
+    }
 }
 
 /// Why a node's status is what it is.
@@ -120,6 +157,8 @@ pub struct LiveIdentity {
     pub connected: bool,
     /// `None` when no device is linked.
     pub identity: Option<Identity>,
+    /// The session as the node sees it at this moment; `None` from a node that does not say.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A session a node says it holds.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Held, Node, Snapshot};
 use crate::{
-    Actor, Deadlines, Error, GatewayId, Result, SessionId,
+    Actor, Deadlines, Error, GatewayId, Result, SessionId, Timestamp,
     ports::{Backlog, Bell, BoxError, Changes, Environment, NodeStore, Written},
 };
 
@@ -49,6 +49,8 @@ pub enum Beat {
         length: Duration,
         /// To close at once.
         lost: Vec<SessionId>,
+        /// Those of them that are orphans and were not told of before.
+        orphans: Vec<SessionId>,
     },
     /// The router does not know this incarnation: enlist first.
     NotEnlisted,
@@ -86,6 +88,8 @@ pub struct Nodes {
     deadlines: Deadlines,
 }
 
+/// So many orphans of a node are noted, whatever it says that it holds.
+const MOST_ORPHANS: usize = 1_000;
 /// How often a report is applied again when somebody else wrote in between.
 const TRIES: u32 = 16;
 
@@ -124,9 +128,45 @@ impl Nodes {
     }
 
     /// A node lives, and holds these. What it should hold and does not is looked at again.
-    pub async fn beat(&self, id: &GatewayId, incarnation: &str, held: &[Held]) -> Result<Beat> {
+    ///
+    /// `heard` is how long ago the node sent the newest request whose answer reached it. The lease is
+    /// counted from then, by both sides: a node that nobody's answers reach closes its connections, and
+    /// its heartbeats, which still arrive here, must not keep its sessions shown as connected. A node
+    /// of an older version does not say; its lease counts from now.
+    ///
+    /// The lease is renewed last: a heartbeat that cannot be worked on renews nothing.
+    pub async fn beat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: &[Held],
+        heard: Option<Duration>,
+    ) -> Result<Beat> {
         let now = self.environment.now();
+        let node = self.store.find(id).await?;
+        let enlisted = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
+        let Some(node) = node.filter(enlisted) else { return Ok(Beat::NotEnlisted) };
+        let lost = self.compare(id, held, now).await?;
+        let since = heard.map_or(now, |heard| now.minus(heard));
         let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        if !self.store.beat(id, incarnation, count, since).await? {
+            return Ok(Beat::NotEnlisted);
+        }
+        if !node.is_live(now, self.deadlines.lease) {
+            // It had closed everything, and may have said hello before its lease was proven.
+            self.backlog.wake(id, now).await?;
+            self.work.ring();
+        }
+        // What cannot be noted must not cost the node its lease: it is noted at a later heartbeat.
+        let noted = &lost[..lost.len().min(MOST_ORPHANS)];
+        let orphans = self.store.note_orphans(id, noted, now).await.unwrap_or_default();
+        let lost = lost.into_iter().map(|held| held.session).collect();
+        Ok(Beat::Renewed { length: self.deadlines.lease, lost, orphans })
+    }
+
+    /// Which of the sessions that a node holds are no longer its own. Those that it should hold and
+    /// does not are woken.
+    async fn compare(&self, id: &GatewayId, held: &[Held], now: Timestamp) -> Result<Vec<Held>> {
         let placed: HashMap<_, _> = self
             .backlog
             .placed(id)
@@ -136,12 +176,8 @@ impl Nodes {
             .collect();
         let retiring: HashSet<_> = self.backlog.retiring(id).await?.into_iter().collect();
         let holds: HashSet<_> = held.iter().map(|held| &held.session).collect();
-        let lost = held
-            .iter()
-            .map(|held| &held.session)
-            .filter(|session| !placed.contains_key(*session) && !retiring.contains(*session))
-            .cloned()
-            .collect();
+        let is_ours = |id: &SessionId| placed.contains_key(id) || retiring.contains(id);
+        let lost: Vec<_> = held.iter().filter(|held| !is_ours(&held.session)).cloned().collect();
         let missing: Vec<_> = placed
             .into_iter()
             .filter(|(session, (_, wanted))| *wanted && !holds.contains(session))
@@ -151,11 +187,7 @@ impl Nodes {
             self.backlog.wake_sessions(&missing, now).await?;
             self.work.ring();
         }
-        // Last: a lease is renewed only by a router that can do its part.
-        if !self.store.beat(id, incarnation, count, now).await? {
-            return Ok(Beat::NotEnlisted);
-        }
-        Ok(Beat::Renewed { length: self.deadlines.lease, lost })
+        Ok(lost)
     }
 
     /// What a node sees, oldest first. When this returns, all of it is durable or was old news, but for
@@ -201,7 +233,7 @@ impl Nodes {
                     }
                     return Ok(());
                 }
-                Written::Raced | Written::Repeated => {}
+                Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
         Err(Error::unavailable("the session was changed by others again and again"))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::Timestamp;
+use crate::{OrganizationId, Timestamp};
 
 /// The clock and the source of new names.
 pub trait Environment: Send + Sync {
@@ -14,6 +14,13 @@ pub trait Environment: Send + Sync {
     /// 128 fresh bits of a ULID: milliseconds since the epoch in the upper 48, randomness below,
     /// strictly growing within a process.
     fn ulid(&self) -> u128;
+}
+
+/// Names organizations to nodes, which must not learn who they are.
+pub trait GroupTags: Send + Sync {
+    /// The tag of this organization: the same at every router over one database, and of no use to
+    /// whoever does not know that database's secret.
+    fn tag(&self, organization: &OrganizationId) -> String;
 }
 
 /// Wakes whoever waits; carries nothing. A missed ring costs a moment, never an event: every wait

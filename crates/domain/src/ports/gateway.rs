@@ -23,21 +23,29 @@ pub trait Gateway: Send + Sync {
     ) -> Result<Snapshot, GatewayError>;
 
     /// Has the node unlink the device on WhatsApp, connecting first if it must; the keys stay until
-    /// the outcome is confirmed.
+    /// the outcome is confirmed. A connection that could link a device is closed first, and what its
+    /// keys say afterwards counts. `linked` is whether the router knows of a link: a node that has no
+    /// keys then answers [`LogoutOutcome::Unconfirmed`].
     async fn logout(
         &self,
         node: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
         deadline: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError>;
 
     /// Has the node close the session and wipe its keys. Succeeds also when there was nothing.
+    ///
+    /// # Errors
+    /// [`GatewayError::Linked`] when the keys hold a link and the router does not say `linked`, by
+    /// which it has them wiped all the same.
     async fn forget(
         &self,
         node: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
     ) -> Result<(), GatewayError>;
 
     /// Asks the node who is attached. Answers within a second or fails.
@@ -63,6 +71,9 @@ pub enum GatewayError {
     /// It does not know the session.
     #[error("the gateway does not know the session")]
     Unknown,
+    /// A device is linked after all, and must be unlinked before its keys are wiped.
+    #[error("a device is linked")]
+    Linked,
     /// It answered something that cannot be.
     #[error("the gateway answered nonsense")]
     Broken(#[source] BoxError),

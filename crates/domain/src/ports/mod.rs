@@ -6,15 +6,18 @@ mod authn;
 mod changes;
 mod environment;
 mod gateway;
+mod orphans;
 mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
 pub use changes::{Changes, Versions, Watch};
-pub use environment::{Bell, Environment};
+pub use environment::{Bell, Environment, GroupTags};
 pub use gateway::{Gateway, GatewayError};
+pub use orphans::OrphanStore;
 pub use store::{
     ApiKeyStore, Backlog, Claim, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
-    NodeStore, Position, ReceiptStore, Registry, SessionFilter, SessionPage, SessionStore, Written,
+    NodeStore, Position, ReceiptStore, Refusal, Registry, SessionFilter, SessionPage, SessionStore,
+    Written,
 };
 
 /// Any error, for the log.

@@ -1,13 +1,20 @@
 //! What is remembered. Caller-facing methods take a [`Scope`]; the others are for berth's own work.
+//!
+//! A store knows how much each organization may keep ([`Quotas`](crate::Quotas)) and counts it exactly:
+//! of two writes that want the last place, one is refused, whatever routers they come from.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
-use super::{PortResult, ShownKey};
+use super::{OrphanStore, PortResult, ShownKey};
 use crate::{
-    ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, Node, OrganizationId,
-    Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Status, Timestamp, Version,
+    ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, LinkAttempt, Node,
+    OrganizationId, Quota, Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Status,
+    StockFull, Timestamp, Version,
 };
 
 /// Whether a write that is guarded happened.
@@ -20,6 +27,22 @@ pub enum Written {
     Raced,
     /// No: a receipt is kept in this one's slot already.
     Repeated,
+    /// No: the organization has, or does, as much as it may.
+    Refused(Refusal),
+}
+
+/// Why a change is not written that could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no room for what it adds.
+    Full(StockFull),
+    /// Too much of it was done lately.
+    Limited {
+        /// Of what, and how much there may be.
+        quota: Quota,
+        /// When there is room again.
+        retry_after: Duration,
+    },
 }
 
 /// A place in a list that runs from the newest to the oldest.
@@ -74,6 +97,7 @@ pub struct SessionPage {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// A new session, the events that tell of it and the receipt, at once. Never [`Written::Raced`].
+    /// [`Written::Refused`] when there is no room for the session, its metadata or the receipt.
     async fn insert(
         &self,
         scope: &Scope,
@@ -90,7 +114,7 @@ pub trait SessionStore: Send + Sync {
 
     /// Replaces the session, if it is within the scope and still stands as `expected`, and writes the
     /// events and the receipt, at once. What never changes (id, organization, who made it and when)
-    /// is not written.
+    /// is not written. [`Written::Refused`] when there is no room for the receipt, or for more metadata.
     async fn update(
         &self,
         scope: &Scope,
@@ -98,6 +122,19 @@ pub trait SessionStore: Send + Sync {
         expected: Guard,
         events: &[Event],
         receipt: Option<&Receipt>,
+    ) -> PortResult<Written>;
+
+    /// As [`Self::update`], or as [`Self::insert`] without `expected`, for a change that begins an attempt
+    /// at linking, which is counted with it. [`Written::Refused`] when too many were begun of its session,
+    /// its phone or the organization; attempts of deleted sessions count as well.
+    async fn begin_linking(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Option<Guard>,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: &LinkAttempt,
     ) -> PortResult<Written>;
 
     /// What can be read of a session whose row cannot be read whole, if it is within the scope: enough to
@@ -132,8 +169,11 @@ pub trait ReceiptStore: Send + Sync {
     async fn find(&self, scope: &Scope, slot: &Slot, now: Timestamp)
     -> PortResult<Option<Receipt>>;
 
+    /// [`StockFull`] when the organization has no room for one more receipt.
+    async fn full(&self, scope: &Scope) -> PortResult<Option<StockFull>>;
+
     /// Keeps a receipt of something that changed nothing. [`Written::Repeated`] when one is kept
-    /// there already that has not expired by `now`.
+    /// there already that has not expired by `now`; [`Written::Refused`] when there is no room for it.
     async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written>;
 
     /// Replaces what is kept in a slot by a later answer to the same request. Nothing happens when
@@ -240,26 +280,33 @@ pub trait Backlog: Send + Sync {
     /// Removes receipts that have expired by `now`, the oldest and about `limit` of them. Answers how
     /// many there were.
     async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes attempts at linking that were begun before this, the oldest and about `limit` of them.
+    /// Answers how many there were.
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }
 
 /// The gateway nodes.
 #[async_trait]
-pub trait NodeStore: Send + Sync {
+pub trait NodeStore: OrphanStore {
     /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
     /// when its incarnation is new or was given up, else what it was. Answers the boot number.
+    ///
+    /// Its `beat_at` is stored with a new boot number only: an incarnation that says hello again and
+    /// again has not shown that it hears the answers, and its lease is not renewed by that.
     ///
     /// Given up, its sessions were written off: only under a new boot number is what it shows of them
     /// newer than that, also when nothing has changed there meanwhile.
     async fn enlist(&self, node: &Node) -> PortResult<u64>;
 
-    /// A node says it lives and how many sessions it holds. `false` when this incarnation is not the
-    /// one enlisted, or was given up.
+    /// A node says it lives and how many sessions it holds; its lease counts from `since`, if that is
+    /// later than before. `false` when this incarnation is not the one enlisted, or was given up.
     async fn beat(
         &self,
         id: &GatewayId,
         incarnation: &str,
         held: u32,
-        now: Timestamp,
+        since: Timestamp,
     ) -> PortResult<bool>;
 
     /// One node.
@@ -291,7 +338,15 @@ pub struct KeyPage {
 /// API keys as their owners see them.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
+    /// Those of these sessions that are within the scope.
+    async fn sessions_within(
+        &self,
+        scope: &Scope,
+        sessions: &BTreeSet<SessionId>,
+    ) -> PortResult<BTreeSet<SessionId>>;
+
     /// A new key, the event that tells of it and the receipt, at once. Never [`Written::Raced`].
+    /// [`Written::Refused`] when there is no room for the key or the receipt.
     async fn insert(
         &self,
         scope: &Scope,

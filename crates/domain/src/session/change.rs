@@ -1,7 +1,7 @@
 //! A session's next state and the news that tell of it, written as one.
 
 use super::{Session, Version};
-use crate::{Actor, Event, EventId, News, Timestamp, ports::Environment};
+use crate::{Actor, Event, EventId, LinkAttempt, News, Timestamp, ports::Environment};
 
 /// How a session stood when it was read: what every write of it is guarded by.
 ///
@@ -43,12 +43,14 @@ pub struct Change {
     pub session: Session,
     /// What there is to tell.
     pub news: Vec<News>,
+    /// The attempt at linking that begins with it, where attempts are counted.
+    pub attempt: Option<LinkAttempt>,
 }
 
 impl Change {
     /// The next state, without news so far.
     pub(crate) fn of(session: Session) -> Self {
-        Self { session, news: Vec::new() }
+        Self { session, news: Vec::new(), attempt: None }
     }
 
     /// Adds news.
@@ -63,7 +65,7 @@ impl Change {
         actor: &Actor,
         environment: &dyn Environment,
     ) -> (Session, Guard, Vec<Event>) {
-        let Self { mut session, news } = self;
+        let Self { mut session, news, attempt: _ } = self;
         let (expected, now) = (session.guard(), environment.now());
         session.version = Version(expected.version.0 + 1);
         session.as_read = AsRead(session.due);

@@ -32,6 +32,7 @@ impl Session {
         };
         self.seen.settle(Status::Stopped, Some(reason));
         self.due = None;
+        self.leave_node_when_unlinked();
         let mut change = self.status_news();
         if let Some(last) = change.news.last_mut() {
             last.payload.push(("unlink".into(), outcome.as_str().into()));
@@ -100,10 +101,10 @@ impl Session {
         Change::of(self)
     }
 
-    /// Its node had no room for it. Only before the node's first word: afterwards the node may hold
-    /// keys, and the session never moves.
+    /// Its node had no room for it, and so holds nothing of it. Not while a device is linked: its keys
+    /// are on that node, and the session never moves.
     pub fn unplace(mut self) -> Change {
-        if self.seen.epoch == 0 {
+        if !self.is_paired() {
             self.gateway = None;
         }
         // Room is what it waits for, not a moment.
@@ -127,6 +128,15 @@ impl Session {
         self.due = Some(now);
         self.seen.begin_starting(now, deadlines);
         self.status_news()
+    }
+
+    /// A session without a link needs its node no longer once nothing is wanted of it: the node's room
+    /// is for others. The node wipes what it has when its next heartbeat is answered.
+    pub(super) fn leave_node_when_unlinked(&mut self) {
+        let idle = self.wanted.desired == Desired::Stopped && self.wanted.unlink.is_none();
+        if idle && self.is_surely_unlinked() {
+            self.gateway = None;
+        }
     }
 
     /// When it needs a look although nothing happens: its deadline, or the moment to try again.

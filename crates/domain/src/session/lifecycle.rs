@@ -17,7 +17,8 @@ use super::{
     Change, Desired, ReasonCode, Seen, Session, SettingsPatch, Status, StatusReason, Unlink,
 };
 use crate::{
-    Actor, Deadlines, Error, EventName, News, PairingWanted, Phone, Result, Retirement, Timestamp,
+    Actor, Deadlines, Error, EventName, LinkAttempt, News, PairingWanted, Phone, Result,
+    Retirement, Timestamp,
 };
 
 impl Session {
@@ -54,8 +55,7 @@ impl Session {
     /// what is asked. With a phone, a code to type is made besides the QR codes.
     ///
     /// # Errors
-    /// A conflict when a device is linked, or still being unlinked; *rate limited* when too many
-    /// attempts were begun.
+    /// A conflict when a device is linked, or still being unlinked.
     pub fn pair(
         mut self,
         phone: Option<&Phone>,
@@ -80,13 +80,11 @@ impl Session {
                 if asked && !over {
                     return Ok(None);
                 }
-                count_pairing(&mut self.wanted.pairings, now, deadlines)?;
                 self.seen.reason = None;
                 under_way.phone = Some(phone.as_str().to_owned());
                 under_way.request = epoch;
             }
             (none @ None, phone) => {
-                count_pairing(&mut self.wanted.pairings, now, deadlines)?;
                 let phone = phone.map(|p| p.as_str().to_owned());
                 *none = Some(PairingWanted { attempt: epoch, phone, request: epoch });
                 self.seen.pairing = None;
@@ -94,7 +92,15 @@ impl Session {
             }
         }
         self.wanted.desired = Desired::Running;
-        Ok(Some(self.requested("pair", now)))
+        let attempt = deadlines.pairings.map(|quota| LinkAttempt {
+            session: self.id.clone(),
+            epoch,
+            phone: phone.cloned(),
+            at: now,
+            quota,
+            organization_quota: LinkAttempt::ORGANIZATION,
+        });
+        Ok(Some(Change { attempt, ..self.requested("pair", now) }))
     }
 
     /// Connects a paired session; `None` when it is wanted connected and not failed.
@@ -142,11 +148,10 @@ impl Session {
         Ok(self.requested("restart", now))
     }
 
-    /// Has the device unlinked; `None` when there is none and no attempt at one, or it is being
-    /// unlinked already.
+    /// Has the device unlinked; `None` when it is certain that there is none, or it is being unlinked
+    /// already.
     pub fn logout(mut self, now: Timestamp, deadlines: &Deadlines) -> Option<Change> {
-        let nothing = !self.is_paired() && self.wanted.pairing.is_none();
-        if nothing || self.wanted.unlink.is_some() {
+        if self.is_surely_unlinked() || self.wanted.unlink.is_some() {
             return None;
         }
         self.wanted.desired = Desired::Stopped;
@@ -167,6 +172,7 @@ impl Session {
             organization: self.organization.clone(),
             gateway: self.gateway.clone(),
             epoch: self.wanted.epoch + 1,
+            linked: self.is_paired(),
             requested_by: actor.clone(),
             requested_at: now,
             deadline: now.plus(deadlines.retirement),
@@ -214,17 +220,6 @@ impl Session {
             }),
         }
     }
-}
-
-/// A QR code is shown or a code made for one more reason.
-fn count_pairing(
-    earlier: &mut Vec<Timestamp>,
-    now: Timestamp,
-    deadlines: &Deadlines,
-) -> Result<()> {
-    let Some(quota) = deadlines.pairings else { return Ok(()) };
-    let counted = quota.count_in(earlier, now);
-    counted.map_err(|retry_after| Error::RateLimited { quota, retry_after })
 }
 
 impl Seen {

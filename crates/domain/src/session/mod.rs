@@ -59,6 +59,9 @@ pub struct Session {
     pub as_read: AsRead,
     /// How often in a row the reconciler has failed to reach its node.
     pub failures: u32,
+    /// Whether the status shown is not the stored one, because the lease of the session's node is
+    /// over. Set by reads alone and never stored.
+    pub lease_over: bool,
 }
 
 /// Counts the changes of a session, from 1.
@@ -104,8 +107,6 @@ pub struct Wanted {
     pub pairing: Option<PairingWanted>,
     /// An unlink that WhatsApp has not confirmed yet.
     pub unlink: Option<Unlink>,
-    /// When the latest attempts at linking were begun, as far as they count.
-    pub pairings: Vec<Timestamp>,
     /// How often a reconnect was asked for.
     pub restarts: u64,
     /// Grows with every change of what is wanted and with every move to another node; the node
@@ -186,11 +187,15 @@ pub enum ReasonCode {
     ConnectFailed,
     /// The session's task on the node died.
     Crashed,
+    /// The node cannot read the session's keys, so that nobody knows whether a device is linked.
+    KeysUnavailable,
+    /// The node links as many devices at once as it may; the session has its turn later.
+    WaitingToLink,
 }
 
 impl ReasonCode {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::StartTimeout,
         Self::PairingExpired,
         Self::PairingFailed,
@@ -203,6 +208,8 @@ impl ReasonCode {
         Self::GatewayLost,
         Self::ConnectFailed,
         Self::Crashed,
+        Self::KeysUnavailable,
+        Self::WaitingToLink,
     ];
 
     /// The name the API uses.
@@ -220,6 +227,8 @@ impl ReasonCode {
             Self::GatewayLost => "gateway_lost",
             Self::ConnectFailed => "connect_failed",
             Self::Crashed => "crashed",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::WaitingToLink => "waiting_to_link",
         }
     }
 
@@ -285,7 +294,6 @@ impl Session {
                 desired: Desired::Stopped,
                 pairing: None,
                 unlink: None,
-                pairings: Vec::new(),
                 restarts: 0,
                 epoch: 0,
             },
@@ -297,6 +305,7 @@ impl Session {
             due: None,
             as_read: AsRead(None),
             failures: 0,
+            lease_over: false,
         }
     }
 
@@ -307,12 +316,28 @@ impl Session {
             running: self.wanted.desired == Desired::Running,
             restarts: self.wanted.restarts,
             pairing: self.wanted.pairing.clone(),
+            linked: self.is_paired(),
+            group: None,
         }
     }
 
     /// Whether a device is linked, as far as is known.
     pub fn is_paired(&self) -> bool {
         self.seen.identity.is_some()
+    }
+
+    /// Whether it is certain that no device is linked and that nothing is open which could link one:
+    /// no node holds the session, or its node has closed it under the newest epoch and said so.
+    pub fn is_surely_unlinked(&self) -> bool {
+        let closed = matches!(self.seen.status, Status::Stopped | Status::Failed);
+        let heard = self.seen.epoch == self.wanted.epoch && closed && !self.keys_are_unavailable();
+        !self.is_paired() && (self.gateway.is_none() || (heard && self.wanted.pairing.is_none()))
+    }
+
+    /// Whether its node cannot tell if a device is linked.
+    pub fn keys_are_unavailable(&self) -> bool {
+        let code = self.seen.reason.as_ref().map(|reason| reason.code);
+        code == Some(ReasonCode::KeysUnavailable)
     }
 }
 

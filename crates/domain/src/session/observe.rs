@@ -2,7 +2,7 @@
 //! except that a pairing wish is over once the pairing is.
 
 use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
-use crate::{Deadlines, EventName, News, Snapshot, SnapshotReason, Timestamp};
+use crate::{Deadlines, EventName, Link, News, Snapshot, SnapshotReason, Timestamp};
 
 impl Session {
     /// Takes in what the session's node reports; `None` when it tells nothing new: it is older than
@@ -46,6 +46,7 @@ impl Session {
         if let Some(reason) = self.end_of_pairing(&snapshot) {
             let mut change = self.end_pairing(reason.code, &reason.message, now);
             change.session.due = None;
+            change.session.leave_node_when_unlinked();
             return Some(change);
         }
         let before = self.clone();
@@ -53,6 +54,7 @@ impl Session {
         if self.wanted.unlink.is_none() {
             self.due = self.rest_until();
         }
+        self.leave_node_when_unlinked();
         Some(told_apart(&before, self))
     }
 
@@ -69,6 +71,7 @@ impl Session {
     }
 
     fn take(&mut self, mut snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
+        let link = snapshot.link();
         if snapshot.identity.is_some() {
             self.wanted.pairing = None;
         }
@@ -79,7 +82,12 @@ impl Session {
         if snapshot.status == Status::Working && seen.status != Status::Working {
             seen.last_connected_at = Some(now);
         }
+        let waits = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
+        let waited = waits(seen.reason.as_ref().map(|reason| reason.code));
         seen.deadline = match snapshot.status {
+            // No deadline runs while others have their turn, and it starts anew afterwards.
+            Status::Starting if waits(snapshot.reason.as_ref().map(|reason| reason.code)) => None,
+            Status::Starting if waited => Some(now.plus(deadlines.start)),
             status if status == seen.status && seen.deadline.is_some() => seen.deadline,
             Status::Starting => Some(now.plus(deadlines.start)),
             Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
@@ -91,6 +99,11 @@ impl Session {
             seen.reason = snapshot.reason.map(|reason| since(reason, seen.reason.as_ref(), now));
         }
         seen.status = snapshot.status;
+        if link == Link::Unknown {
+            // Nobody knows whether the device is still linked: what was known of it is kept.
+            seen.pairing = None;
+            return;
+        }
         // A node may know the device before it knows its name; a reconnect does not unlearn it.
         let known_name = seen.identity.take().and_then(|identity| identity.push_name);
         seen.identity = snapshot.identity.map(|mut identity| {

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Change, Session, Settings, SettingsPatch, Version};
+use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
-    Caller, Capability, Clerk, Deadlines, Error, Identity, LiveIdentity, LogoutOutcome,
+    Caller, Capability, Clerk, Deadlines, Error, Identity, Leases, LiveIdentity, LogoutOutcome,
     PairingCode, Phone, QrCode, Receipt, Result, Retirement, Scope, SessionId, Timestamp,
     Violation, found,
     ports::{Bell, Changes, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
@@ -26,6 +26,8 @@ pub struct SessionPorts {
     pub work: Arc<dyn Bell>,
     /// Wakes whoever waits for a session to change.
     pub changes: Arc<dyn Changes>,
+    /// Until when the nodes' leases run.
+    pub leases: Arc<Leases>,
 }
 
 /// The use cases of sessions.
@@ -72,7 +74,8 @@ impl Sessions {
     /// The caller's sessions, newest first.
     pub async fn list(&self, caller: &Caller, page: &SessionPage) -> Result<Vec<Session>> {
         let scope = caller.may(Capability::Manage)?;
-        Ok(self.ports.store.list(&scope, page).await?)
+        let (sessions, now) = (self.ports.store.list(&scope, page).await?, self.now());
+        Ok(sessions.into_iter().map(|session| self.ports.leases.shown(session, now)).collect())
     }
 
     /// A new session; with `start`, pairing begins at once.
@@ -96,12 +99,22 @@ impl Sessions {
             if let Some(pairing) = pairing {
                 change.session = pairing.session;
                 change.news.extend(pairing.news);
+                change.attempt = pairing.attempt;
             }
         }
+        let attempt = change.attempt.take();
         let (session, _, events) = change.seal(scope.actor(), environment);
         let receipt = self.receipt(&session)?;
-        match self.ports.store.insert(&scope, &session, &events, receipt.as_ref()).await? {
+        let (store, receipt) = (&self.ports.store, receipt.as_ref());
+        let written = match &attempt {
+            None => store.insert(&scope, &session, &events, receipt).await?,
+            Some(attempt) => {
+                store.begin_linking(&scope, &session, None, &events, receipt, attempt).await?
+            }
+        };
+        match written {
             Written::Repeated => Err(receipt::repeated()),
+            Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
                 self.written(&session);
                 Ok(session)
@@ -112,7 +125,8 @@ impl Sessions {
     /// One session.
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.find(&scope, id).await
+        let session = self.find(&scope, id).await?;
+        Ok(self.ports.leases.shown(session, self.now()))
     }
 
     /// Changes settings.
@@ -148,7 +162,7 @@ impl Sessions {
             let version = guard.version;
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
                 Written::Done => return Ok(self.deleted(&retirement)),
-                Written::Raced | Written::Repeated => {}
+                Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
         Err(contended())
@@ -165,7 +179,7 @@ impl Sessions {
             let store = &self.ports.store;
             match store.retire_remains(scope, mark, &retirement, &events).await? {
                 Written::Done => return Ok(self.deleted(&retirement)),
-                Written::Raced | Written::Repeated => {}
+                Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
         Err(contended())
@@ -185,9 +199,16 @@ impl Sessions {
         let session = self.find(&scope, id).await?;
         let known = found("identity", session.seen.identity.clone())?;
         let live = self.ask(&session).await?;
-        let connected = live.as_ref().is_some_and(|live| live.connected);
-        let identity = live.and_then(|live| live.identity).unwrap_or(known);
-        Ok(WhoIsAttached { session, identity, connected })
+        let mut session = self.ports.leases.shown(session, self.now());
+        let Some(live) = live else {
+            return Ok(WhoIsAttached { session, identity: known, connected: false });
+        };
+        if let Some(snapshot) = live.snapshot {
+            // What the node sees now is newer than what it last reported, and both are shown together.
+            session.seen.status = snapshot.status;
+        }
+        let connected = live.connected && session.seen.status == Status::Working;
+        Ok(WhoIsAttached { session, identity: live.identity.unwrap_or(known), connected })
     }
 
     /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
@@ -208,7 +229,7 @@ impl Sessions {
     ) -> Result<PairingCode> {
         let scope = caller.may(Capability::Manage)?;
         let Some(phone) = Phone::parse(phone) else {
-            let reason = "7 to 15 digits, in international form without the plus";
+            let reason = "7 to 15 digits, in international form without the plus or a leading 0";
             return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
@@ -247,7 +268,7 @@ impl Sessions {
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
         let mut watch = self.ports.changes.clone().watch(&session.id);
-        while session.wanted.unlink.is_some() && self.now() < until {
+        while session.wanted.unlink.is_some() && !session.unlink_is_stuck() && self.now() < until {
             watch.past(session.version, self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
@@ -306,17 +327,26 @@ impl Sessions {
     ) -> Result<Session> {
         for _ in 0..TRIES {
             let session = self.find(scope, id).await?;
-            let Some(change) = decide(session.clone())? else { return Ok(session) };
+            let Some(mut change) = decide(session.clone())? else { return Ok(session) };
+            let attempt = change.attempt.take();
             let (next, expected, events) = change.seal(scope.actor(), &*self.ports.environment);
             let receipt = self.receipt(&next)?;
-            let receipt = receipt.as_ref();
-            match self.ports.store.update(scope, &next, expected, &events, receipt).await? {
+            let (store, receipt) = (&self.ports.store, receipt.as_ref());
+            let written = match &attempt {
+                None => store.update(scope, &next, expected, &events, receipt).await?,
+                Some(attempt) => {
+                    let expected = Some(expected);
+                    store.begin_linking(scope, &next, expected, &events, receipt, attempt).await?
+                }
+            };
+            match written {
                 Written::Done => {
                     self.written(&next);
                     return Ok(next);
                 }
                 Written::Raced => {}
                 Written::Repeated => return Err(receipt::repeated()),
+                Written::Refused(refusal) => return Err(refusal.into()),
             }
         }
         Err(contended())
@@ -351,6 +381,12 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether its node has said, since the unlink was asked for, that it cannot read the keys: waiting
+    /// would change nothing, and the unlink goes on by itself.
+    fn unlink_is_stuck(&self) -> bool {
+        self.keys_are_unavailable() && self.seen.epoch == self.wanted.epoch
+    }
+
     /// Itself, if it is at the version the caller expects.
     fn at(self, expected: Option<Version>) -> Result<Self> {
         match expected {

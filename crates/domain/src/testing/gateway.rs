@@ -1,7 +1,7 @@
 //! A gateway that remembers: one node's worth of sessions, with phones that do what the test says.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::gateway_entry::Entry;
 use crate::{
-    Declaration, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot, Status,
+    Declaration, Link, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot, Status,
     ports::{Environment, Gateway, GatewayError},
 };
 
@@ -35,6 +35,11 @@ struct State {
     capacity: usize,
     down: bool,
     mute: bool,
+    /// Whether what a phone did is only shown once something is closed.
+    slow: bool,
+    unreadable: bool,
+    /// The sessions whose device is linked on WhatsApp, whatever keys are left of it here.
+    devices: BTreeSet<SessionId>,
 }
 
 impl RememberingGateway {
@@ -50,6 +55,9 @@ impl RememberingGateway {
             capacity: usize::MAX,
             down: false,
             mute: false,
+            slow: false,
+            unreadable: false,
+            devices: BTreeSet::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), environment }
     }
@@ -70,20 +78,61 @@ impl RememberingGateway {
         let mut state = self.lock();
         state.phones += 1;
         let phone = state.phones;
-        let shows = |entry: &&mut Entry| {
+        let shows = |entry: &Entry| {
             let attempt = entry.snapshot.pairing.as_ref();
             attempt.and_then(|a| a.qr.as_ref()).is_some_and(|q| q.text == qr && q.expires_at > now)
         };
-        let Some(entry) = state.sessions.values_mut().find(shows) else { return false };
+        let slow = state.slow;
+        let State { sessions, devices, .. } = &mut *state;
+        let Some((id, entry)) = sessions.iter_mut().find(|(_, entry)| shows(entry)) else {
+            return false;
+        };
         entry.link(phone);
+        devices.insert(id.clone());
+        if !slow {
+            entry.notice();
+        }
         true
+    }
+
+    /// From now on it does not see by itself that a phone has linked, as when the news of it are still
+    /// under way; or it sees all that was missed.
+    pub fn set_slow(&self, slow: bool) {
+        let mut state = self.lock();
+        state.slow = slow;
+        if !slow {
+            state.sessions.values_mut().for_each(Entry::notice);
+        }
+    }
+
+    /// From now on no keys can be read, or they can again.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        let (now, mut state) = (self.environment.now(), self.lock());
+        state.unreadable = unreadable;
+        if !unreadable {
+            // A node reads again what it could not read.
+            for (id, entry) in &mut state.sessions {
+                if entry.snapshot.link() == Link::Unknown {
+                    entry.read_again(id, now);
+                }
+            }
+        }
+    }
+
+    /// The sessions whose device WhatsApp has as linked.
+    pub fn devices(&self) -> Vec<SessionId> {
+        self.lock().devices.iter().cloned().collect()
     }
 
     /// Something happens to a session's connection: its new status and why, as WhatsApp would have
     /// it. An unlink takes the identity.
     pub fn befall(&self, session: &SessionId, status: Status, code: ReasonCode) {
-        if let Some(entry) = self.lock().sessions.get_mut(session) {
+        let mut state = self.lock();
+        if let Some(entry) = state.sessions.get_mut(session) {
             entry.befall(status, code);
+        }
+        if code == ReasonCode::LoggedOutByPhone {
+            state.devices.remove(session);
         }
     }
 
@@ -130,15 +179,19 @@ impl RememberingGateway {
         (state.boot, state.seq) = (0, 0);
         state.gone.clear();
         let sessions = std::mem::take(&mut state.sessions).into_iter();
-        state.sessions = sessions.filter_map(|(id, old)| Some((id, old.restarted()?))).collect();
+        let readable = !state.unreadable;
+        state.sessions =
+            sessions.filter_map(|(id, old)| Some((id, old.restarted(readable)?))).collect();
     }
 
     /// A session is not its own any more: closed, and gone unless it is linked.
     pub fn release(&self, session: &SessionId) {
         let mut state = self.lock();
+        let readable = !state.unreadable;
         let Some(entry) = state.sessions.get_mut(session) else { return };
         entry.release();
-        if entry.snapshot.identity.is_none() {
+        entry.close(readable);
+        if entry.snapshot.link() == Link::NotLinked {
             let epoch = entry.declaration.epoch;
             state.remove(session, epoch, false);
         }
@@ -170,12 +223,14 @@ impl State {
         declaration: &Declaration,
     ) -> Result<&mut Entry, GatewayError> {
         if !self.sessions.contains_key(session) {
-            let (epoch, forgotten) = self.gone.get(session).copied().unwrap_or_default();
-            let revives = forgotten && declaration.epoch == epoch && declaration.running;
+            let (epoch, _) = self.gone.get(session).copied().unwrap_or_default();
+            let revives = declaration.epoch == epoch && declaration.running;
             if declaration.epoch < epoch || revives {
                 return Err(GatewayError::Stale);
             }
-            if self.sessions.len() >= self.capacity {
+            // What is only to be closed, or has its keys here, needs no room.
+            let needs_room = declaration.running && !declaration.linked;
+            if needs_room && self.sessions.len() >= self.capacity {
                 return Err(GatewayError::Full);
             }
         }
@@ -201,11 +256,12 @@ impl Gateway for RememberingGateway {
     ) -> Result<Snapshot, GatewayError> {
         let now = self.environment.now();
         let mut state = self.called(format!("declare {session} {}", declaration.epoch))?;
+        let readable = !state.unreadable;
         let entry = state.entry(session, declaration)?;
         if declaration.epoch < entry.declaration.epoch {
             return Err(GatewayError::Stale);
         }
-        entry.declare(session, declaration, now);
+        entry.declare(session, declaration, now, readable);
         Ok(entry.snapshot.clone())
     }
 
@@ -214,28 +270,58 @@ impl Gateway for RememberingGateway {
         _: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
         _: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
         let mut state = self.called(format!("logout {session} {epoch}"))?;
         let (mute, boot, seq) = (state.mute, state.boot, state.seq);
-        let Some(entry) = state.sessions.get_mut(session) else {
-            let mut blank = Entry::new(boot, seq).snapshot;
-            blank.epoch = epoch;
-            return Ok((LogoutOutcome::NotLinked, blank));
+        let readable = !state.unreadable;
+        let (_, forgotten) = state.gone.get(session).copied().unwrap_or_default();
+        let State { sessions, devices, .. } = &mut *state;
+        let Some(entry) = sessions.get_mut(session) else {
+            let mut blank = Entry::new(boot, seq);
+            (blank.snapshot.epoch, blank.declaration.linked) = (epoch, linked && !forgotten);
+            blank.close(readable);
+            let unknown = blank.snapshot.link() == Link::Unknown;
+            let outcome =
+                if unknown { LogoutOutcome::Unconfirmed } else { LogoutOutcome::NotLinked };
+            return Ok((outcome, blank.snapshot));
         };
         if epoch < entry.declaration.epoch {
             return Err(GatewayError::Stale);
         }
-        let outcome = entry.log_out(epoch, mute);
+        entry.declaration.linked = linked;
+        let outcome = entry.log_out(epoch, mute, readable);
+        if outcome == LogoutOutcome::Confirmed {
+            devices.remove(session);
+        }
         Ok((outcome, entry.snapshot.clone()))
     }
 
-    async fn forget(&self, _: &Node, session: &SessionId, epoch: u64) -> Result<(), GatewayError> {
+    async fn forget(
+        &self,
+        _: &Node,
+        session: &SessionId,
+        epoch: u64,
+        linked: bool,
+    ) -> Result<(), GatewayError> {
         let mut state = self.called(format!("forget {session} {epoch}"))?;
         let known = state.sessions.get(session).map(|entry| entry.declaration.epoch);
         let gone = state.gone.get(session).map(|(epoch, _)| *epoch);
         if known.or(gone).is_some_and(|newest| newest > epoch) {
             return Err(GatewayError::Stale);
+        }
+        let readable = !state.unreadable;
+        if let Some(entry) = state.sessions.get_mut(session).filter(|_| !linked) {
+            entry.declaration.epoch = epoch;
+            (entry.declaration.running, entry.declaration.pairing) = (false, None);
+            (entry.snapshot.status, entry.snapshot.pairing) = (Status::Stopped, None);
+            entry.close(readable);
+            match entry.snapshot.link() {
+                Link::Linked => return Err(GatewayError::Linked),
+                Link::Unknown => return Err(GatewayError::Unavailable("keys".into())),
+                Link::NotLinked | Link::Linking => {}
+            }
         }
         state.remove(session, epoch, true);
         Ok(())
@@ -245,6 +331,7 @@ impl Gateway for RememberingGateway {
         let state = self.called(format!("identity {session}"))?;
         let snapshot = &state.sessions.get(session).ok_or(GatewayError::Unknown)?.snapshot;
         let connected = snapshot.status == Status::Working;
-        Ok(LiveIdentity { connected, identity: snapshot.identity.clone() })
+        let (identity, snapshot) = (snapshot.identity.clone(), Some(snapshot.clone()));
+        Ok(LiveIdentity { connected, identity, snapshot })
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Attempt, Declaration, Identity, LogoutOutcome, PairingCode, PairingWanted, QrCode, ReasonCode,
-    SessionId, Snapshot, SnapshotReason, Status, Timestamp,
+    Attempt, Declaration, Identity, Link, LogoutOutcome, PairingCode, PairingWanted, QrCode,
+    ReasonCode, SessionId, Snapshot, SnapshotReason, Status, Timestamp,
 };
 
 /// For how long a QR code of this gateway can be scanned.
@@ -16,6 +16,10 @@ const CODE_LIFE: Duration = Duration::from_secs(160);
 pub(super) struct Entry {
     pub(super) declaration: Declaration,
     pub(super) snapshot: Snapshot,
+    /// Whether there are keys, of a linked device or of none.
+    pub(super) has_keys: bool,
+    /// Who is linked by the keys, which the snapshot may not show yet.
+    pub(super) linked: Option<Identity>,
     /// Closed with the lease, until told again.
     suspended: bool,
 }
@@ -23,7 +27,14 @@ pub(super) struct Entry {
 impl Entry {
     /// Nothing was said of it since this boot; what it shows is numbered from here on.
     pub(super) fn new(boot: u64, seq: u64) -> Self {
-        let declaration = Declaration { epoch: 0, running: false, restarts: 0, pairing: None };
+        let declaration = Declaration {
+            epoch: 0,
+            running: false,
+            restarts: 0,
+            pairing: None,
+            linked: false,
+            group: None,
+        };
         let snapshot = Snapshot {
             epoch: 0,
             boot,
@@ -33,15 +44,65 @@ impl Entry {
             identity: None,
             pairing: None,
         };
-        Self { declaration, snapshot, suspended: false }
+        Self { declaration, snapshot, has_keys: false, linked: None, suspended: false }
     }
 
     /// As a process that has just started finds it: its keys and nothing else. `None` when it has none.
-    pub(super) fn restarted(&self) -> Option<Self> {
-        let identity = self.snapshot.identity.clone();
+    pub(super) fn restarted(&self, readable: bool) -> Option<Self> {
         let mut entry = Self::new(0, 0);
-        entry.snapshot.identity = identity;
-        entry.snapshot.identity.is_some().then_some(entry)
+        (entry.has_keys, entry.linked) = (self.has_keys, self.linked.clone());
+        entry.read_keys(readable);
+        entry.has_keys.then_some(entry)
+    }
+
+    /// Nothing is open any more: what the keys say is shown.
+    pub(super) fn close(&mut self, readable: bool) {
+        let before = self.snapshot.clone();
+        self.read_keys(readable);
+        if self.snapshot != before {
+            self.snapshot.seq += 1;
+        }
+    }
+
+    fn read_keys(&mut self, readable: bool) {
+        let lost = !self.has_keys && self.declaration.linked;
+        if lost || (self.has_keys && !readable) {
+            self.snapshot.status = Status::Failed;
+            self.snapshot.reason = Some(because(ReasonCode::KeysUnavailable));
+            (self.snapshot.identity, self.snapshot.pairing) = (None, None);
+        } else {
+            if self.snapshot.link() == Link::Unknown {
+                (self.snapshot.status, self.snapshot.reason) = (Status::Stopped, None);
+            }
+            self.snapshot.identity = self.linked.clone();
+        }
+    }
+
+    /// The keys can be read again: what was wanted is done, if it is known what to do.
+    pub(super) fn read_again(&mut self, session: &SessionId, now: Timestamp) {
+        self.close(true);
+        let Declaration { running, pairing, .. } = self.declaration.clone();
+        match (running, self.snapshot.link(), pairing) {
+            (true, Link::Linked, _) => self.change(|snapshot| {
+                (snapshot.status, snapshot.reason) = (Status::Working, None);
+            }),
+            (true, Link::NotLinked, Some(pairing)) => self.change(|snapshot| {
+                snapshot.status = Status::ScanQrCode;
+                snapshot.pairing = Some(attempt(session, snapshot.epoch, &pairing, now));
+            }),
+            _ => {}
+        }
+    }
+
+    /// What the connection saw is shown: a phone that linked.
+    pub(super) fn notice(&mut self) {
+        if self.linked.is_some() && self.snapshot.link() == Link::Linking {
+            let identity = self.linked.clone();
+            self.change(|snapshot| {
+                (snapshot.status, snapshot.reason) = (Status::Working, None);
+                (snapshot.identity, snapshot.pairing) = (identity, None);
+            });
+        }
     }
 
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Snapshot)) {
@@ -59,6 +120,9 @@ impl Entry {
                 snapshot.identity = None;
             }
         });
+        if code == ReasonCode::LoggedOutByPhone {
+            self.linked = None;
+        }
     }
 
     /// Its node's lease ran out: closed until it is told again.
@@ -88,16 +152,23 @@ impl Entry {
         session: &SessionId,
         declaration: &Declaration,
         now: Timestamp,
+        readable: bool,
     ) {
         if self.declaration == *declaration && !self.suspended {
             return;
         }
         self.suspended = false;
-        let linked = self.snapshot.identity.is_some();
         let epoch = declaration.epoch;
         self.declaration = declaration.clone();
+        self.close(readable);
+        let link = self.snapshot.link();
+        let linked = link == Link::Linked;
+        self.has_keys |= declaration.running && link != Link::Unknown;
         self.change(|snapshot| {
             snapshot.epoch = epoch;
+            if link == Link::Unknown {
+                return;
+            }
             match (&declaration.pairing, declaration.running) {
                 (_, true) if linked => {
                     (snapshot.status, snapshot.reason) = (Status::Working, None);
@@ -116,32 +187,28 @@ impl Entry {
     }
 
     /// Unlinks the device, if WhatsApp answers.
-    pub(super) fn log_out(&mut self, epoch: u64, mute: bool) -> LogoutOutcome {
+    pub(super) fn log_out(&mut self, epoch: u64, mute: bool, readable: bool) -> LogoutOutcome {
         self.declaration.epoch = epoch;
+        (self.declaration.running, self.declaration.pairing) = (false, None);
         self.snapshot.epoch = epoch;
-        let outcome = match self.snapshot.identity {
-            None => LogoutOutcome::NotLinked,
-            Some(_) if mute => LogoutOutcome::Unconfirmed,
-            Some(_) => LogoutOutcome::Confirmed,
-        };
         self.change(|snapshot| {
-            snapshot.status = Status::Stopped;
-            snapshot.pairing = None;
-            if outcome == LogoutOutcome::Confirmed {
-                snapshot.identity = None;
-            }
+            (snapshot.status, snapshot.pairing) = (Status::Stopped, None);
         });
-        outcome
+        self.close(readable);
+        match self.snapshot.link() {
+            Link::Unknown => return LogoutOutcome::Unconfirmed,
+            Link::NotLinked | Link::Linking => return LogoutOutcome::NotLinked,
+            Link::Linked if mute => return LogoutOutcome::Unconfirmed,
+            Link::Linked => {}
+        }
+        self.linked = None;
+        self.change(|snapshot| snapshot.identity = None);
+        LogoutOutcome::Confirmed
     }
 
-    /// This phone scans its code.
+    /// This phone scans its code: the keys hold the link, which is shown when it is noticed.
     pub(super) fn link(&mut self, phone: u32) {
-        self.change(|snapshot| {
-            snapshot.status = Status::Working;
-            snapshot.identity = Some(identity(phone));
-            snapshot.pairing = None;
-            snapshot.reason = None;
-        });
+        self.linked = Some(identity(phone));
     }
 }
 

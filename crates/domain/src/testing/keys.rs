@@ -1,8 +1,8 @@
-//! Keys whose secret can be guessed: for tests of everything but keys.
+//! Keys whose secret can be guessed, and tags that say whose they are: for tests of everything else.
 
 use crate::{
-    KeyId,
-    ports::{KeyMaker, NewSecret},
+    KeyId, OrganizationId,
+    ports::{GroupTags, KeyMaker, NewSecret},
 };
 
 /// Makes `wa_<id>_secret`, with the id's bits as its digest.
@@ -18,5 +18,15 @@ impl KeyMaker for PlainKeys {
 
     fn prefix(&self, id: &KeyId) -> String {
         format!("wa_{}", id.as_str())
+    }
+}
+
+/// Tags an organization with its own name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainTags;
+
+impl GroupTags for PlainTags {
+    fn tag(&self, organization: &OrganizationId) -> String {
+        organization.to_string()
     }
 }

@@ -7,13 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 
+use super::memory_quotas::metadata_bytes;
 use crate::{
-    ApiKey, AsRead, Event, GatewayId, Guard, KeyId, Node, OrganizationId, Receipt, Remains,
-    Retirement, Scope, Session, SessionId, Slot, Timestamp, Version,
-    ports::{
-        ApiKeyStore, KeyDirectory, KeyPage, NodeStore, PortError, PortResult, Registry,
-        SessionPage, SessionStore, ShownKey, Written,
-    },
+    ApiKey, AsRead, Event, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId, Quotas,
+    Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Stock, Timestamp, Version,
+    ports::{NodeStore, PortError, PortResult, SessionPage, SessionStore, Written},
 };
 
 /// Everything that is remembered, in memory. Clones share it.
@@ -25,11 +23,14 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) retirements: BTreeMap<SessionId, Retirement>,
     pub(super) nodes: BTreeMap<GatewayId, Node>,
+    pub(super) orphans: super::memory_orphans::Noted,
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
     pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,
     /// Sessions whose rows cannot be read.
     pub(super) spoilt: BTreeSet<SessionId>,
+    pub(super) attempts: Vec<(OrganizationId, LinkAttempt)>,
+    pub(super) quotas: Quotas,
     down: bool,
 }
 
@@ -78,6 +79,18 @@ impl Memory {
         }
     }
 
+    /// Keeps no more for an organization than this from now on. Without it, any amount.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        if let Ok(mut state) = self.0.lock() {
+            state.quotas = quotas;
+        }
+    }
+
+    /// All attempts at linking that are remembered, and whose they are.
+    pub fn link_attempts(&self) -> Vec<(OrganizationId, LinkAttempt)> {
+        self.0.lock().map_or_else(|_| Vec::new(), |state| state.attempts.clone())
+    }
+
     pub(super) fn state(&self) -> PortResult<MutexGuard<'_, State>> {
         let state = self.0.lock().map_err(|_| PortError::Broken("poisoned".into()))?;
         if state.down {
@@ -93,7 +106,11 @@ pub(super) fn read(known: &Session) -> Session {
 }
 
 /// What is written belongs to the scope's organization.
-fn at_home(scope: &Scope, organization: &OrganizationId, events: &[Event]) -> PortResult<()> {
+pub(super) fn at_home(
+    scope: &Scope,
+    organization: &OrganizationId,
+    events: &[Event],
+) -> PortResult<()> {
     let home = scope.organization();
     let strays = events.iter().any(|event| event.organization != *home);
     if organization == home && !strays {
@@ -137,7 +154,49 @@ impl State {
         Ok(read(session))
     }
 
-    fn visible(&self, scope: &Scope, id: &SessionId) -> Option<&Session> {
+    fn insert(
+        &mut self,
+        scope: &Scope,
+        session: &Session,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: Option<&LinkAttempt>,
+    ) -> PortResult<Written> {
+        if self.sessions.contains_key(&session.id) {
+            return Err(PortError::Broken("the session exists".into()));
+        }
+        let grown = [(Stock::Sessions, 1), (Stock::Metadata, metadata_bytes(session))];
+        if let Some(refused) = self.refused(scope, &grown, receipt, session.created_at, attempt) {
+            return Ok(refused);
+        }
+        self.file(scope, receipt, attempt);
+        self.sessions.insert(session.id.clone(), session.clone());
+        self.events.extend_from_slice(events);
+        Ok(Written::Done)
+    }
+
+    fn update(
+        &mut self,
+        scope: &Scope,
+        session: &Session,
+        expected: Guard,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: Option<&LinkAttempt>,
+    ) -> PortResult<Written> {
+        let known = self.visible(scope, &session.id).filter(|known| stands(known, expected));
+        let Some(known) = known else { return Ok(Written::Raced) };
+        at_home(scope, scope.organization(), events)?;
+        let grown = metadata_bytes(session).saturating_sub(metadata_bytes(known));
+        let grown = [(Stock::Metadata, grown)];
+        if let Some(refused) = self.refused(scope, &grown, receipt, session.updated_at, attempt) {
+            return Ok(refused);
+        }
+        self.file(scope, receipt, attempt);
+        Ok(self.replace(session, expected, events))
+    }
+
+    pub(super) fn visible(&self, scope: &Scope, id: &SessionId) -> Option<&Session> {
         self.sessions.get(id).filter(|session| scope.covers(&session.organization, id))
     }
 }
@@ -153,15 +212,7 @@ impl SessionStore for Memory {
     ) -> PortResult<Written> {
         let mut state = self.state()?;
         at_home(scope, &session.organization, events)?;
-        if state.sessions.contains_key(&session.id) {
-            return Err(PortError::Broken("the session exists".into()));
-        }
-        if !state.file(scope, receipt, session.created_at) {
-            return Ok(Written::Repeated);
-        }
-        state.sessions.insert(session.id.clone(), session.clone());
-        state.events.extend_from_slice(events);
-        Ok(Written::Done)
+        state.insert(scope, session, events, receipt, None)
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
@@ -184,16 +235,24 @@ impl SessionStore for Memory {
         events: &[Event],
         receipt: Option<&Receipt>,
     ) -> PortResult<Written> {
+        self.state()?.update(scope, session, expected, events, receipt, None)
+    }
+
+    async fn begin_linking(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        expected: Option<Guard>,
+        events: &[Event],
+        receipt: Option<&Receipt>,
+        attempt: &LinkAttempt,
+    ) -> PortResult<Written> {
         let mut state = self.state()?;
-        let known = state.visible(scope, &session.id);
-        if known.is_none_or(|session| !stands(session, expected)) {
-            return Ok(Written::Raced);
+        if let Some(expected) = expected {
+            return state.update(scope, session, expected, events, receipt, Some(attempt));
         }
-        at_home(scope, scope.organization(), events)?;
-        if !state.file(scope, receipt, session.updated_at) {
-            return Ok(Written::Repeated);
-        }
-        Ok(state.replace(session, expected, events))
+        at_home(scope, &session.organization, events)?;
+        state.insert(scope, session, events, receipt, Some(attempt))
     }
 
     async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
@@ -243,7 +302,10 @@ impl SessionStore for Memory {
 }
 
 /// The page of these sessions.
-fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> Vec<Session> {
+pub(super) fn cut<'a>(
+    sessions: impl Iterator<Item = &'a Session>,
+    page: &SessionPage,
+) -> Vec<Session> {
     let after = |s: &&Session| {
         let key = (s.created_at, &s.id);
         page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
@@ -251,22 +313,6 @@ fn cut<'a>(sessions: impl Iterator<Item = &'a Session>, page: &SessionPage) -> V
     let mut found: Vec<_> = sessions.filter(|s| page.filter.admits(s)).filter(after).collect();
     found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).map(read).collect()
-}
-
-#[async_trait]
-impl Registry for Memory {
-    async fn sessions(
-        &self,
-        organization: Option<&OrganizationId>,
-        page: &SessionPage,
-    ) -> PortResult<Vec<Session>> {
-        let state = self.state()?;
-        let wanted = |s: &&Session| {
-            organization.is_none_or(|organization| s.organization == *organization)
-                && !state.spoilt.contains(&s.id)
-        };
-        Ok(cut(state.sessions.values().filter(wanted), page))
-    }
 }
 
 #[async_trait]
@@ -280,7 +326,10 @@ impl NodeStore for Memory {
             Some(known) => known.boot + 1,
             None => 1,
         };
-        state.nodes.insert(node.id.clone(), Node { boot, lost_at: None, ..node.clone() });
+        let same = state.nodes.get(&node.id).filter(|known| known.boot == boot);
+        let beat_at = same.map_or(node.beat_at, |known| known.beat_at);
+        let node = Node { boot, beat_at, lost_at: None, ..node.clone() };
+        state.nodes.insert(node.id.clone(), node);
         Ok(boot)
     }
 
@@ -289,13 +338,13 @@ impl NodeStore for Memory {
         id: &GatewayId,
         incarnation: &str,
         held: u32,
-        now: Timestamp,
+        since: Timestamp,
     ) -> PortResult<bool> {
         let mut state = self.state()?;
         let known = state.nodes.get_mut(id);
         let known = known.filter(|n| n.incarnation == incarnation && n.lost_at.is_none());
         let Some(node) = known else { return Ok(false) };
-        (node.held, node.beat_at) = (held, now);
+        (node.held, node.beat_at) = (held, node.beat_at.max(since));
         Ok(true)
     }
 
@@ -323,84 +372,5 @@ impl NodeStore for Memory {
             node.lost_at = Some(now);
         }
         Ok(lost)
-    }
-}
-
-/// The scope's own, and not revoked.
-fn lives(key: &ApiKey, scope: &Scope) -> bool {
-    key.organization == *scope.organization() && key.revoked_at.is_none()
-}
-
-#[async_trait]
-impl ApiKeyStore for Memory {
-    async fn insert(
-        &self,
-        scope: &Scope,
-        key: &ApiKey,
-        events: &[Event],
-        receipt: Option<&Receipt>,
-    ) -> PortResult<Written> {
-        let mut state = self.state()?;
-        at_home(scope, &key.organization, events)?;
-        if !state.file(scope, receipt, key.created_at) {
-            return Ok(Written::Repeated);
-        }
-        state.keys.insert(key.id.clone(), key.clone());
-        state.events.extend_from_slice(events);
-        Ok(Written::Done)
-    }
-
-    async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        let state = self.state()?;
-        Ok(state.keys.get(id).filter(|key| lives(key, scope)).cloned())
-    }
-
-    async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
-        let state = self.state()?;
-        let mut keys: Vec<_> = state
-            .keys
-            .values()
-            .filter(|key| lives(key, scope))
-            .filter(|k| {
-                let key = (k.created_at, &k.id);
-                page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
-            })
-            .cloned()
-            .collect();
-        keys.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-        keys.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(keys)
-    }
-
-    async fn revoke(
-        &self,
-        scope: &Scope,
-        id: &KeyId,
-        now: Timestamp,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let mut state = self.state()?;
-        let known = state.keys.get_mut(id).filter(|key| lives(key, scope));
-        let Some(key) = known else { return Ok(Written::Raced) };
-        at_home(scope, scope.organization(), events)?;
-        key.revoked_at = Some(now);
-        state.events.extend_from_slice(events);
-        Ok(Written::Done)
-    }
-}
-
-#[async_trait]
-impl KeyDirectory for Memory {
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
-        let state = self.state()?;
-        let known = state.keys.get(&shown.id);
-        Ok(known.filter(|key| key.digest == shown.digest && key.is_good(now)).cloned())
-    }
-
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        if let Some(key) = self.state()?.keys.get_mut(id) {
-            key.last_used_at = key.last_used_at.max(Some(at));
-        }
-        Ok(())
     }
 }

@@ -212,6 +212,17 @@ impl Backlog for Memory {
         }
         Ok(u32::try_from(expired.len()).unwrap_or(u32::MAX))
     }
+
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let mut left = limit;
+        state.attempts.retain(|(_, attempt)| {
+            let goes = left > 0 && attempt.at < before;
+            left -= u32::from(goes);
+            !goes
+        });
+        Ok(limit - left)
+    }
 }
 
 #[async_trait]

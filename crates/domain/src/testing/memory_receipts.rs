@@ -4,25 +4,30 @@ use async_trait::async_trait;
 
 use super::{Memory, memory::State};
 use crate::{
-    Receipt, Scope, Slot, Timestamp,
+    LinkAttempt, Receipt, Scope, Slot, Stock, StockFull, Timestamp,
     ports::{PortResult, ReceiptStore, Written},
 };
 
 impl State {
-    /// Keeps the receipt, if there is one. `false` when one is kept in its slot already.
+    /// Whether a receipt is kept in the slot of this one.
+    pub(super) fn is_taken(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> bool {
+        let place = (scope.organization().clone(), receipt.slot);
+        self.receipts.get(&place).is_some_and(|kept| kept.expires_at > now)
+    }
+
+    /// Keeps the receipt and the attempt, those that there are.
     pub(super) fn file(
         &mut self,
         scope: &Scope,
         receipt: Option<&Receipt>,
-        now: Timestamp,
-    ) -> bool {
-        let Some(receipt) = receipt else { return true };
-        let place = (scope.organization().clone(), receipt.slot);
-        if self.receipts.get(&place).is_some_and(|kept| kept.expires_at > now) {
-            return false;
+        attempt: Option<&LinkAttempt>,
+    ) {
+        if let Some(receipt) = receipt {
+            let place = (scope.organization().clone(), receipt.slot);
+            self.receipts.insert(place, receipt.clone());
         }
-        self.receipts.insert(place, receipt.clone());
-        true
+        let attempt = attempt.map(|attempt| (scope.organization().clone(), attempt.clone()));
+        self.attempts.extend(attempt);
     }
 }
 
@@ -39,9 +44,20 @@ impl ReceiptStore for Memory {
         Ok(kept.filter(|kept| kept.expires_at > now).cloned())
     }
 
+    async fn full(&self, scope: &Scope) -> PortResult<Option<StockFull>> {
+        let (state, stock) = (self.state()?, Stock::IdempotencyRecords);
+        let used = state.used(scope.organization(), stock);
+        let limits = state.quotas.of(scope.organization());
+        Ok(limits.admit(stock, used.saturating_add(1), 1).err())
+    }
+
     async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written> {
-        let filed = self.state()?.file(scope, Some(receipt), now);
-        Ok(if filed { Written::Done } else { Written::Repeated })
+        let mut state = self.state()?;
+        if let Some(refused) = state.refused(scope, &[], Some(receipt), now, None) {
+            return Ok(refused);
+        }
+        state.file(scope, Some(receipt), None);
+        Ok(Written::Done)
     }
 
     async fn amend(&self, scope: &Scope, receipt: &Receipt) -> PortResult<()> {

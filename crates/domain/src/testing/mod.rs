@@ -17,12 +17,16 @@ mod life;
 mod memory;
 mod memory_backlog;
 mod memory_events;
+mod memory_keys;
+mod memory_orphans;
+mod memory_quotas;
 mod memory_receipts;
+mod memory_registry;
 mod world;
 
 pub use environment::{TestBell, TestEnvironment};
 pub use gateway::RememberingGateway;
-pub use keys::PlainKeys;
+pub use keys::{PlainKeys, PlainTags};
 pub use life::live;
 pub use memory::Memory;
 pub use world::{CANARY, World};

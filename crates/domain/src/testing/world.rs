@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Memory, PlainKeys, RememberingGateway, TestBell, TestEnvironment};
 use crate::{
-    Actor, ApiKeys, Caller, Capabilities, Deadlines, Enlistment, GatewayId, Nodes, OrganizationId,
-    Reach, Session, SessionPorts, Sessions, Settings, UserId,
+    Actor, ApiKeys, Caller, Capabilities, Deadlines, Enlistment, GatewayId, Leases, Nodes,
+    OrganizationId, Reach, Session, SessionPorts, Sessions, Settings, UserId,
     ports::{Changes, Environment},
 };
 
@@ -28,6 +28,8 @@ pub struct World {
     pub changes: Arc<TestBell>,
     /// The deadlines in force.
     pub deadlines: Deadlines,
+    /// Until when the node's lease runs, as the worker last read it.
+    pub leases: Arc<Leases>,
     /// The use cases of sessions.
     pub sessions: Sessions,
     /// The use cases of keys.
@@ -73,7 +75,7 @@ impl World {
         changes: Arc<dyn Changes>,
     ) -> Self {
         let (store, deadlines) = (Arc::new(memory.clone()), Deadlines::default());
-        let work = TestBell::new(environment.clone());
+        let (work, leases) = (TestBell::new(environment.clone()), Arc::<Leases>::default());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
@@ -81,6 +83,7 @@ impl World {
             environment: environment.clone(),
             work: work.clone(),
             changes: changes.clone(),
+            leases: leases.clone(),
         };
         let nodes = Nodes::new(
             store.clone(),
@@ -100,6 +103,7 @@ impl World {
             work,
             changes: bell,
             deadlines,
+            leases,
         };
         world.enlist("gw-test").await;
         world

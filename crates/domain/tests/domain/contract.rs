@@ -38,6 +38,7 @@ memory_passes!(
     versions_tell_how_far_sessions_were_written,
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
+    an_orphan_is_told_once_and_listed_while_it_is_held,
     a_key_belongs_to_its_organization,
     the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,
@@ -46,6 +47,29 @@ memory_passes!(
     a_receipt_is_kept_once_and_for_a_while,
     a_receipt_stands_and_falls_with_its_change,
     a_receipt_says_nothing_to_another_organization,
+    attempts_at_linking_are_counted,
+    sessions_are_told_apart_by_scope_all_at_once,
+);
+
+macro_rules! memory_with_quotas_passes {
+    ($($claim:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $claim() {
+                let environment = domain::testing::TestEnvironment::new();
+                let memory = Memory::new();
+                memory.set_quotas(contract::small_quotas());
+                contract::$claim(&memory, &*environment).await;
+            }
+        )+
+    };
+}
+
+memory_with_quotas_passes!(
+    sessions_fill_their_quota,
+    metadata_fills_its_quota,
+    api_keys_fill_their_quota,
+    receipts_fill_their_quota,
 );
 
 #[tokio::test]

@@ -1,12 +1,9 @@
 //! One session that fails fails alone: a row that cannot be read, a report that cannot be stored.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use domain::{
-    Error, EventName, GatewayId, Held, Node, Nodes, Reported, Session, Snapshot, Status, Timestamp,
-    ports::{Backlog, Environment, NodeStore, PortResult, SessionFilter, SessionPage},
-    testing::{Memory, World},
+    Error, EventName, GatewayId, Held, Node, Reported, Session, Snapshot, Status,
+    ports::{Backlog, Environment, NodeStore, SessionFilter, SessionPage},
+    testing::World,
 };
 
 const PAGE: SessionPage = SessionPage {
@@ -89,62 +86,7 @@ async fn a_session_that_cannot_be_read_is_not_taken_from_its_node() {
     world.memory.spoil(&bad.id);
     let node = node(&world).await;
     let held = [Held { session: bad.id, epoch: bad.wanted.epoch }];
-    let beat = world.nodes.beat(&node.id, &node.incarnation, &held).await.unwrap();
+    let beat = world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
     let domain::Beat::Renewed { lost, .. } = beat else { panic!("{beat:?}") };
     assert_eq!(lost, []);
-}
-
-/// Nodes whose lease is renewed only when nothing is left to do for the heartbeat.
-struct RenewedLast(Memory, Session);
-
-#[async_trait]
-impl NodeStore for RenewedLast {
-    async fn enlist(&self, node: &Node) -> PortResult<u64> {
-        self.0.enlist(node).await
-    }
-
-    async fn beat(&self, id: &GatewayId, run: &str, held: u32, now: Timestamp) -> PortResult<bool> {
-        let missing = Backlog::find(&self.0, &self.1.id).await?.unwrap();
-        assert_eq!(missing.due, Some(now), "what the node does not hold was woken before");
-        self.0.beat(id, run, held, now).await
-    }
-
-    async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
-        NodeStore::find(&self.0, id).await
-    }
-
-    async fn list(&self) -> PortResult<Vec<Node>> {
-        NodeStore::list(&self.0).await
-    }
-
-    async fn lose(
-        &self,
-        id: &GatewayId,
-        run: &str,
-        s: Timestamp,
-        now: Timestamp,
-    ) -> PortResult<bool> {
-        self.0.lose(id, run, s, now).await
-    }
-}
-
-#[tokio::test]
-async fn a_lease_is_renewed_last() {
-    let world = World::new().await;
-    let session = on_its_node(&world).await;
-    let far = Some(Timestamp::from_millis(9_000_000_000_000));
-    let read = Backlog::find(&world.memory, &session.id).await.unwrap().unwrap();
-    let put_off = world.memory.reschedule(&session.id, read.guard(), far, 0).await.unwrap();
-    assert_eq!(put_off, domain::ports::Written::Done);
-    let node = node(&world).await;
-    let nodes = Nodes::new(
-        Arc::new(RenewedLast(world.memory.clone(), session)),
-        Arc::new(world.memory.clone()),
-        world.environment.clone(),
-        world.work.clone(),
-        world.changes.clone(),
-        world.deadlines.clone(),
-    );
-    let beat = nodes.beat(&node.id, &node.incarnation, &[]).await.unwrap();
-    assert!(matches!(beat, domain::Beat::Renewed { .. }), "{beat:?}");
 }

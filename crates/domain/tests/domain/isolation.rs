@@ -101,7 +101,8 @@ async fn trails_and_lists_of_all_are_not_even_looked_up_for_others() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
     let store = Arc::new(world.memory.clone());
-    let (audit, operators) = (Audit::new(store.clone()), Operators::new(store));
+    let (clock, leases) = (world.environment.clone(), world.leases.clone());
+    let (audit, operators) = (Audit::new(store.clone()), Operators::new(store, clock, leases));
     let events = EventPage { filter: EventFilter::default(), before: None, limit: 9 };
     let sessions = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     let platform = Caller { organization: None, platform_admin: true, ..World::acme_member() };

@@ -41,6 +41,40 @@ async fn every_fault_of_a_key_is_named() {
 }
 
 #[tokio::test]
+async fn a_key_is_confined_to_sessions_of_its_own_organization() {
+    let world = World::new().await;
+    let (caller, settings) = (World::zeta(), domain::Settings::default);
+    let mine = world.sessions.create(&caller, settings(), false).await.unwrap().id;
+    let deleted = world.sessions.create(&caller, settings(), false).await.unwrap().id;
+    world.sessions.delete(&caller, deleted.as_str(), None).await.unwrap();
+    let hidden = world.acme_session().await.id;
+    let naming = |ids: &[&str]| KeySpec {
+        sessions: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
+        ..spec("k", &[Capability::Read])
+    };
+    let before = world.memory.fingerprint();
+    let never = SessionId::mint(9 << 100);
+    let strangers = [hidden.as_str(), mine.as_str(), deleted.as_str(), never.as_str(), "x", ""];
+    let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&strangers)).await
+    else {
+        panic!("it was made")
+    };
+    let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["/sessions/0", "/sessions/2", "/sessions/3", "/sessions/4", "/sessions/5"]);
+    assert!(faults.iter().all(|fault| fault.reason == domain::NO_SUCH_SESSION));
+    for wrong in [Vec::new(), vec![mine.as_str(); domain::MAX_KEY_SESSIONS + 1]] {
+        let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&wrong)).await
+        else {
+            panic!("it was made")
+        };
+        assert_eq!(faults[0].field, "/sessions");
+    }
+    assert_eq!(world.memory.fingerprint(), before);
+    let made = world.keys.create(&caller, naming(&[mine.as_str()])).await.unwrap();
+    assert_eq!(made.key.sessions, Some([mine].into()));
+}
+
+#[tokio::test]
 async fn keys_are_listed_and_revoked_by_their_own_organization() {
     let world = World::new().await;
     let NewApiKey { key, text } =

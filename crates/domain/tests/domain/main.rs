@@ -7,4 +7,5 @@ mod failures;
 mod isolation;
 mod keys;
 mod laws;
+mod quotas;
 mod work;

@@ -27,7 +27,9 @@ async fn a_declaration_says_what_is_wanted_and_brings_back_what_is_seen() {
         authorization: Some(format!("Bearer {TOKEN}")),
         content_type: Some("application/json".into()),
         body: Some(json!({
-            "epoch": 7, "running": true, "restarts": 2,
+            "epoch": 7, "running": true, "linked": false,
+            "group": null,
+            "restarts": 2,
             "pairing": { "attempt": 7, "phone": "15550001", "request": 8 },
         })),
     };
@@ -44,20 +46,20 @@ async fn a_logout_hands_its_deadline_on_and_tells_how_it_ended() {
         let answer = json!({ "outcome": word, "snapshot": snapshot(&session()) });
         let node = ScriptedNode::start(ok(&answer)).await;
         let deadline = Duration::from_millis(1500);
-        let ended = client(PATIENCE).logout(&node.enlisted(), &session(), 11, deadline).await;
+        let ended = client(PATIENCE).logout(&node.enlisted(), &session(), 11, true, deadline).await;
         assert_eq!(ended.unwrap().0, outcome);
         let heard = node.heard().remove(0);
         assert_eq!(heard.line, format!("POST /node/v1/sessions/{}:logout", session()));
-        assert_eq!(heard.body, Some(json!({ "epoch": 11, "deadlineMs": 1500 })));
+        assert_eq!(heard.body, Some(json!({ "epoch": 11, "linked": true, "deadlineMs": 1500 })));
     }
 }
 
 #[tokio::test]
 async fn forgetting_carries_its_epoch() {
     let node = ScriptedNode::start(Script::Says(StatusCode::NO_CONTENT, String::new())).await;
-    client(PATIENCE).forget(&node.enlisted(), &session(), 12).await.unwrap();
+    client(PATIENCE).forget(&node.enlisted(), &session(), 12, false).await.unwrap();
     let heard = node.heard().remove(0);
-    assert_eq!(heard.line, format!("DELETE /node/v1/sessions/{}?epoch=12", session()));
+    assert_eq!(heard.line, format!("DELETE /node/v1/sessions/{}?epoch=12&linked=false", session()));
     assert_eq!((heard.body, heard.content_type), (None, None));
     assert_eq!(heard.authorization.unwrap(), format!("Bearer {TOKEN}"));
 }

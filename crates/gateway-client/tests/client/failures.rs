@@ -31,6 +31,7 @@ fn kind(error: &GatewayError) -> &'static str {
         GatewayError::Stale => "stale",
         GatewayError::Full => "full",
         GatewayError::Unknown => "unknown",
+        GatewayError::Linked => "linked",
         GatewayError::Broken(_) => "broken",
     }
 }
@@ -44,6 +45,7 @@ async fn every_refusal_has_its_meaning() {
         (401, "unauthorized", "unavailable"),
         (503, "unavailable", "unavailable"),
         (500, "internal", "unavailable"),
+        (409, "still_linked", "linked"),
         (409, "not_enlisted", "broken"),
         (400, "malformed", "broken"),
         (405, "unknown_call", "broken"),
@@ -78,8 +80,8 @@ async fn every_call_has_a_deadline() {
     let (client, enlisted) = (client(Duration::from_millis(100)), node.enlisted());
     let calls = async {
         let short = Duration::from_millis(100);
-        let logout = client.logout(&enlisted, &session(), 1, short).await.unwrap_err();
-        let forget = client.forget(&enlisted, &session(), 1).await.unwrap_err();
+        let logout = client.logout(&enlisted, &session(), 1, true, short).await.unwrap_err();
+        let forget = client.forget(&enlisted, &session(), 1, false).await.unwrap_err();
         let identity = client.identity(&enlisted, &session()).await.unwrap_err();
         [kind(&logout), kind(&forget), kind(&identity)]
     };
@@ -117,7 +119,7 @@ async fn an_endless_answer_is_not_read_to_its_end() {
 #[tokio::test]
 async fn keys_count_as_wiped_on_the_nodes_exact_word_only() {
     let node = ScriptedNode::start(Script::Says(StatusCode::OK, "{}".into())).await;
-    let error = client(PATIENCE).forget(&node.enlisted(), &session(), 1).await.unwrap_err();
+    let error = client(PATIENCE).forget(&node.enlisted(), &session(), 1, false).await.unwrap_err();
     assert_eq!(kind(&error), "broken");
 }
 
@@ -126,7 +128,7 @@ async fn a_node_without_a_token_is_never_called() {
     let node = ScriptedNode::start(Script::Silence).await;
     let stranger = [(GatewayId::parse("gw-other").unwrap(), TOKEN.into())];
     let client = Client::new(Config::new(NodeTokens::from_iter(stranger))).unwrap();
-    let error = client.forget(&node.enlisted(), &session(), 1).await.unwrap_err();
+    let error = client.forget(&node.enlisted(), &session(), 1, false).await.unwrap_err();
     assert_eq!(kind(&error), "unavailable");
     assert_eq!(node.connections(), 0);
 }
@@ -137,16 +139,17 @@ async fn a_node_that_is_not_there_is_unavailable_and_an_address_that_cannot_be_i
     let address = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let client = client(PATIENCE);
-    let error = client.forget(&node_at(address), &session(), 1).await.unwrap_err();
+    let error = client.forget(&node_at(address), &session(), 1, false).await.unwrap_err();
     assert_eq!(kind(&error), "unavailable");
-    let error = client.forget(&node_at("http://a b".into()), &session(), 1).await.unwrap_err();
+    let error =
+        client.forget(&node_at("http://a b".into()), &session(), 1, false).await.unwrap_err();
     assert_eq!(kind(&error), "broken");
 }
 
 #[tokio::test]
 async fn what_is_meant_for_https_never_leaves_in_the_clear() {
     let node = ScriptedNode::start(Script::Says(StatusCode::NO_CONTENT, String::new())).await;
-    let error = client(PATIENCE).forget(&node.enlisted_as_https(), &session(), 1).await;
+    let error = client(PATIENCE).forget(&node.enlisted_as_https(), &session(), 1, false).await;
     assert_eq!(kind(&error.unwrap_err()), "unavailable");
     assert_eq!(node.heard(), []);
 }

@@ -158,7 +158,7 @@ pub(crate) fn session() -> SessionId {
 }
 
 pub(crate) fn declaration() -> Declaration {
-    Declaration { epoch: 7, running: true, restarts: 2, pairing: None }
+    Declaration { epoch: 7, running: true, restarts: 2, pairing: None, linked: false, group: None }
 }
 
 pub(crate) fn snapshot(session: &SessionId) -> Value {

@@ -1,7 +1,7 @@
 //! The fleet by itself: crashes, leases, and what is remembered of forgotten sessions.
 
 use super::*;
-use crate::{keys::Vault, outbox::Outbox, web::Fetcher, wire::WebSockets};
+use crate::{keys::Vault, outbox::Outbox, turns::Turns, web::Fetcher, wire::WebSockets};
 use tokio::sync::{Semaphore, watch};
 
 async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
@@ -12,20 +12,20 @@ async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
         http: Arc::new(Fetcher::default()),
         version: None,
         computing: Arc::new(Semaphore::new(1)),
-        connects: Arc::new(Semaphore::new(1)),
-        links: Arc::new(Semaphore::new(1)),
+        connects: Turns::new(1, 0),
+        links: Turns::new(1, 0),
         boot: watch::Sender::new(1),
         seq: 0.into(),
     };
-    Fleet::new(Arc::new(context), 10).await.unwrap()
+    Fleet::new(Arc::new(context), 10).await
 }
 
 fn stopped(epoch: u64) -> Declaration {
-    Declaration { epoch, running: false, restarts: 0, pairing: None }
+    Declaration { epoch, running: false, restarts: 0, pairing: None, linked: false, group: None }
 }
 
 #[tokio::test]
-async fn an_actor_that_panics_is_shown_as_crashed_and_started_anew_when_declared() {
+async fn an_actor_that_panics_is_shown_as_crashed_and_goes_on_when_declared() {
     let data = tempfile::tempdir().unwrap();
     let fleet = fleet(data.path()).await;
     let [one, other] = ["one", "other"].map(|name| SessionName::parse(name).unwrap());
@@ -47,7 +47,7 @@ async fn an_actor_that_panics_is_shown_as_crashed_and_started_anew_when_declared
     let anew = fleet.declare(&one, stopped(5)).await.unwrap();
     assert_eq!((anew.status, anew.reason), (Status::Stopped, None));
     assert!(anew.seq > crashed.seq);
-    fleet.forget(&one, 6).await.unwrap();
+    fleet.forget(&one, 6, false).await.unwrap();
     fleet.close(Duration::from_secs(20)).await;
 }
 
@@ -65,9 +65,9 @@ async fn without_a_lease_nobody_is_obeyed_until_the_node_is_enlisted_again() {
     for session in [&known, &new] {
         let declared = fleet.declare(session, stopped(2)).await;
         assert_eq!(declared.unwrap_err().code, RefusalCode::Unavailable);
-        let unlinked = fleet.logout(session, 2, Duration::from_secs(1)).await;
+        let unlinked = fleet.logout(session, 2, false, Duration::from_secs(1)).await;
         assert_eq!(unlinked.unwrap_err().code, RefusalCode::Unavailable);
-        let forgotten = fleet.forget(session, 2).await;
+        let forgotten = fleet.forget(session, 2, false).await;
         assert_eq!(forgotten.unwrap_err().code, RefusalCode::Unavailable);
     }
     assert_eq!(fleet.snapshot(&known).unwrap().epoch, 1);
@@ -87,4 +87,61 @@ fn only_so_many_forgotten_sessions_are_remembered_and_the_oldest_goes_first() {
     assert_eq!(forgotten.floor(&name(0)), (0, false));
     assert_eq!(forgotten.floor(&name(REMEMBERED)), (8, true));
     assert_eq!((forgotten.floors.len(), forgotten.order.len()), (REMEMBERED, REMEMBERED));
+}
+
+#[tokio::test]
+async fn keys_that_a_linked_session_should_have_and_has_not_are_told_of() {
+    let data = tempfile::tempdir().unwrap();
+    let fleet = fleet(data.path()).await;
+    let lost = SessionName::parse("lost").unwrap();
+    let linked = Declaration { running: true, linked: true, ..stopped(3) };
+    let told = fleet.declare(&lost, linked).await.unwrap();
+    assert_eq!((told.status, told.identity), (Status::Failed, None));
+    assert_eq!(told.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
+    let out = fleet.logout(&lost, 4, true, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
+    let kept = fleet.forget(&lost, 5, false).await.unwrap_err();
+    assert_eq!(kept.code, RefusalCode::Unavailable);
+    fleet.forget(&lost, 5, true).await.unwrap();
+    let never = SessionName::parse("never").unwrap();
+    let out = fleet.logout(&never, 1, true, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(out.outcome, LogoutOutcome::Unconfirmed, "the router knows better");
+    let out = fleet.logout(&never, 1, false, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(out.outcome, LogoutOutcome::NotLinked);
+    fleet.close(Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn a_damaged_key_file_is_told_for_every_session_and_not_begun_anew() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("keys.db"), [7; 8192]).unwrap();
+    let fleet = fleet(data.path()).await;
+    let one = SessionName::parse("one").unwrap();
+    for linked in [true, false] {
+        let told = fleet.declare(&one, Declaration { linked, ..stopped(1) }).await.unwrap();
+        assert_eq!(told.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
+        let out = fleet.logout(&one, 1, linked, Duration::from_secs(1)).await.unwrap();
+        assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
+    }
+    assert!(fleet.forget(&one, 2, false).await.is_err());
+    assert!(fleet.forget(&one, 2, true).await.is_err(), "what cannot be wiped is not said to be");
+    assert_eq!(std::fs::read(data.path().join("keys.db")).unwrap(), [7; 8192]);
+    fleet.close(Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn a_release_that_was_overtaken_changes_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let fleet = fleet(data.path()).await;
+    let one = SessionName::parse("one").unwrap();
+    fleet.declare(&one, stopped(5)).await.unwrap();
+    fleet.release(&one, 4).await;
+    assert_eq!(fleet.declare(&one, stopped(5)).await.unwrap().epoch, 5);
+    fleet.release(&one, 5).await;
+    while fleet.snapshot(&one).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let late = fleet.declare(&one, Declaration { running: true, ..stopped(5) }).await;
+    assert_eq!(late.unwrap_err().code, RefusalCode::StaleEpoch);
+    fleet.close(Duration::from_secs(20)).await;
 }

@@ -12,9 +12,9 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use wacore::store::{InMemoryBackend, traits::Backend};
 
 use super::{
-    FILE, SessionName, Vault,
+    FILE, KeysState, SessionName, Vault,
     database::{Database, broke},
-    rows::{Kind, Marks},
+    rows::{Kind, Marks, failed},
     session::{self, SessionKeys},
     steps::{Step, take},
 };
@@ -69,7 +69,8 @@ async fn what_was_written_is_there_after_the_file_was_closed() {
 
     let vault = open(data.path());
     assert_eq!(vault.sessions().await.unwrap(), [name("one")]);
-    let identity = vault.identity(&name("one")).await.unwrap().unwrap();
+    let state = vault.state(&name("one")).await.unwrap();
+    let KeysState::Linked(identity) = state else { panic!("{state:?}") };
     assert_eq!((identity.phone.as_str(), identity.device), ("15550001", 7));
     let keys = vault.keys(&name("one")).await.unwrap();
     let again = keys.load().await.unwrap().unwrap();
@@ -105,12 +106,42 @@ async fn sessions_never_see_each_others_keys_and_a_wipe_takes_one_sessions_all()
 }
 
 #[tokio::test]
+async fn keys_that_are_void_are_none_and_not_missing() {
+    let data = tempfile::tempdir().unwrap();
+    let vault = open(data.path());
+    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::Missing);
+    fill(&*vault.keys(&name("one")).await.unwrap(), 0xA5).await;
+    vault.void(&name("one")).await.unwrap();
+    assert_eq!(traces(data.path(), 0xA5), [false, false], "nothing of them is on the disk");
+    drop(vault);
+    let vault = open(data.path());
+    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::NotLinked);
+    vault.wipe(&name("one")).await.unwrap();
+    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::Missing);
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_be_read_is_neither_linked_nor_not() {
+    let data = tempfile::tempdir().unwrap();
+    let vault = open(data.path());
+    vault.keys(&name("one")).await.unwrap().create().await.unwrap();
+    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::NotLinked);
+    let database = vault.file().unwrap().unwrap();
+    let damage = "UPDATE entries SET value = x'7b' WHERE kind = 1";
+    database
+        .write(move |connection| connection.execute(damage, []).map(drop).map_err(failed))
+        .await
+        .unwrap();
+    assert!(vault.state(&name("one")).await.is_err());
+}
+
+#[tokio::test]
 async fn a_wipe_that_was_cut_short_is_finished_at_the_next_start() {
     let (data, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let vault = open(data.path());
     fill(&*vault.keys(&name("goes")).await.unwrap(), 0xA5).await;
     // Committed, and then the node was killed: the log is as it was.
-    let database = vault.database.as_ref().unwrap();
+    let database = vault.file().unwrap().unwrap();
     database.write(|connection| session::delete(connection, "goes")).await.unwrap();
     for end in ["", "-wal"] {
         let file = format!("{FILE}{end}");
@@ -192,7 +223,7 @@ async fn the_later_of_two_numbers_lids_is_its_lid() {
 }
 
 #[test]
-fn a_file_of_a_newer_program_or_of_another_kind_is_refused_and_says_so() {
+fn a_file_of_a_newer_program_is_refused_and_one_of_another_kind_is_unreadable() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join(FILE);
     drop(open(data.path()));
@@ -202,8 +233,10 @@ fn a_file_of_a_newer_program_or_of_another_kind_is_refused_and_says_so() {
     let refused = format!("{:#}", Vault::open(data.path()).err().unwrap());
     assert!(refused.contains("keys.db") && refused.contains("newer"), "{refused}");
     std::fs::write(&file, [7; 4096]).unwrap();
-    let refused = format!("{:#}", Vault::open(data.path()).err().unwrap());
-    assert!(refused.contains("keys.db") && refused.contains("not a database"), "{refused}");
+    let unreadable = open(data.path());
+    assert!(!unreadable.is_readable());
+    let Err(why) = unreadable.file() else { panic!("it is no database") };
+    assert!(format!("{why:?}").contains("not a database"), "{why:?}");
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Serialize, de::DeserializeOwned};
-use wacore::store::error::StoreError;
+use wacore::store::{Device, error::StoreError};
 
 use super::{
     SessionName,
@@ -117,6 +117,13 @@ pub(super) fn delete(connection: &Connection, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The device that a session's keys are of, if they are of one; `None` when the session has no keys.
+pub(super) fn device(connection: &Connection, name: &str) -> Result<Option<Option<Device>>> {
+    let Some(session) = number(connection, name)? else { return Ok(None) };
+    let value = Rows { connection, session }.get(Kind::Device, b"")?;
+    value.map(|value| read_json(&value)).transpose().map(Some)
+}
+
 pub(super) fn write_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| StoreError::Serialization(error.into()))
 }
@@ -131,7 +138,8 @@ fn number(connection: &Connection, name: &str) -> Result<Option<i64>> {
     statement.query_row([name], |row| row.get(0)).optional().map_err(failed)
 }
 
-fn insert(connection: &Connection, name: &str) -> Result<i64> {
+/// Makes room for a session's keys, if there is none; its number.
+pub(super) fn insert(connection: &Connection, name: &str) -> Result<i64> {
     let sql = "INSERT INTO sessions (name) VALUES (?1) \
                ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING number";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;

@@ -8,15 +8,13 @@ use gateway_protocol::{
 use tokio::time::Instant;
 use wacore::{iq::devices::RemoveCompanionDeviceSpec, store::error::StoreError};
 
-use super::{Command, Ending, Goal, Hold, Reply, Retry, Session, Unlink};
+use super::{Command, Ending, Goal, Hold, Line, Link, Reply, Retry, Session, Unlink};
 use crate::{
     keys,
     refusal::{refusal, stale, unavailable},
     translate::{self, Sight},
 };
 
-/// How long stragglers of earlier connections may delay a wipe.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon an unlink that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -30,17 +28,18 @@ impl Session {
                 }
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Command::Logout { epoch, within, reply } => match self.heed(epoch) {
-                Ok(()) => self.logout(Instant::now() + within, reply),
+            Command::Logout { epoch, linked, within, reply } => match self.heed(epoch) {
+                Ok(()) => self.logout(linked, Instant::now() + within, reply),
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Command::Forget { epoch, reply } => match self.heed(epoch) {
-                Ok(()) => self.forget(reply).await,
+            Command::Forget { epoch, linked, reply } => match self.heed(epoch) {
+                Ok(()) => self.forget(linked, reply),
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
             Command::Identity(reply) => drop(reply.send(Ok(self.live_identity()))),
             Command::Suspend => self.suspend(),
-            Command::Release => self.release().await,
+            Command::Release { epoch } if epoch < self.epoch => {}
+            Command::Release { .. } => self.release(),
             #[cfg(test)]
             Command::Panic => panic!("asked for by a test"),
         }
@@ -52,7 +51,10 @@ impl Session {
             let waiting = unlink.waiting.into_iter().map(|(_, reply)| reply);
             self.answer_logout(LogoutOutcome::Unconfirmed, waiting);
         }
-        if self.goal() != Goal::Closed {
+        // What could not be read may be read again before the router is heard again.
+        let running = self.wanted.as_ref().is_some_and(|wanted| wanted.running);
+        let unknown = running && self.hold.is_none() && matches!(self.link, Link::Unknown(_));
+        if unknown || self.goal() != Goal::Closed {
             self.hold = Some(Hold::Suspended);
         }
     }
@@ -70,13 +72,16 @@ impl Session {
     }
 
     fn declare(&mut self, declaration: Declaration) {
+        self.believe(declaration.linked);
+        self.cell.set_group(declaration.group.as_deref());
+        self.releasing = false;
         let before = self.wanted.replace(declaration);
         let Some(wanted) = &self.wanted else { return };
         let restarted = before.as_ref().is_some_and(|b| b.restarts < wanted.restarts);
         let started = before.as_ref().is_some_and(|b| !b.running && wanted.running);
         let fresh_attempt = wanted.running
             && wanted.pairing.as_ref().is_some_and(|p| p.attempt > self.spent)
-            && self.identity.is_none();
+            && self.identity().is_none();
         let held = self.hold;
         if held != Some(Hold::Barred) || restarted || started || !wanted.running {
             self.hold = None;
@@ -91,13 +96,30 @@ impl Session {
         }
     }
 
-    fn logout(&mut self, deadline: Instant, reply: Reply<LoggedOut>) {
-        if self.identity.is_none() {
-            return self.answer_logout(LogoutOutcome::NotLinked, [reply]);
+    /// An attempt at linking ends by this. What there is to unlink is known when nothing is open any
+    /// more that could link a device.
+    fn logout(&mut self, linked: bool, deadline: Instant, reply: Reply<LoggedOut>) {
+        self.believe(linked);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.pairing = None;
         }
         let unlink =
             self.unlink.get_or_insert(Unlink { waiting: Vec::new(), asked: false, again: None });
         unlink.waiting.push((deadline, reply));
+    }
+
+    /// Answers those that want a device unlinked of which none is linked, or nobody knows. To be called
+    /// when nothing is being closed.
+    pub(super) fn answer_unlinks(&mut self) {
+        let outcome = match &self.link {
+            Link::Linked(_) => return,
+            Link::NotLinked if self.line.is_some() => return,
+            Link::NotLinked => LogoutOutcome::NotLinked,
+            Link::Unknown(_) => LogoutOutcome::Unconfirmed,
+        };
+        let Some(unlink) = self.unlink.take() else { return };
+        self.show();
+        self.answer_logout(outcome, unlink.waiting.into_iter().map(|(_, reply)| reply));
     }
 
     /// Asks WhatsApp to drop the device, when it can be asked and was not.
@@ -134,7 +156,7 @@ impl Session {
 
     /// The device is gone, as its owner wanted.
     pub(super) async fn unlinked_by_owner(&mut self) {
-        self.burn_void().await;
+        self.void_keys().await;
         self.rest = Some((Status::Stopped, translate::logged_out_by_user()));
         let waiting = self.unlink.take().into_iter().flat_map(|unlink| unlink.waiting);
         self.settle();
@@ -170,72 +192,113 @@ impl Session {
         }
     }
 
-    async fn forget(&mut self, reply: Reply<()>) {
+    /// Closes, and wipes the keys when that is done: see [`Self::leave`].
+    fn forget(&mut self, linked: bool, reply: Reply<()>) {
         self.wanted = None;
         self.unlink = None;
-        if let Err(error) = self.burn().await {
-            let _ = reply.send(Err(refusal(
-                RefusalCode::Internal,
-                format!("the keys cannot be removed: {error}"),
-            )));
-            return;
-        }
-        let mut waiting = vec![reply];
-        self.mailbox.close();
-        while let Some(command) = self.mailbox.recv().await {
-            if let Command::Forget { reply, .. } = command {
-                waiting.push(reply);
-            }
-        }
-        self.ending = Some(Ending::Forgotten(self.epoch, waiting));
+        self.forgetting.push((linked, reply));
     }
 
-    async fn release(&mut self) {
+    /// Closes; keys that link a device are kept.
+    fn release(&mut self) {
         self.wanted = None;
         self.hold = None;
         self.rest = None;
-        if self.identity.is_none() && self.burn().await.is_ok() {
+        self.releasing = true;
+    }
+
+    /// Leaves the node if that is wanted, nothing is open, and no device is linked that somebody might
+    /// want unlinked.
+    pub(super) async fn leave(&mut self) {
+        self.begin_closing_to_leave();
+        if self.closing.is_some() || self.line.is_some() {
+            return;
+        }
+        if std::mem::take(&mut self.releasing)
+            && matches!(self.link, Link::NotLinked)
+            && self.wipe().await.is_ok()
+        {
             self.mailbox.close();
             self.ending = Some(Ending::Released(self.epoch));
         }
+        let waiting = std::mem::take(&mut self.forgetting);
+        if !waiting.is_empty() {
+            self.forget_for(waiting).await;
+        }
     }
 
-    /// Closes and wipes the keys.
-    pub(super) async fn burn(&mut self) -> Result<(), StoreError> {
-        self.close_line().await;
-        let keys = tokio::time::timeout(PATIENCE, self.cell.keys.clone().lock_owned()).await;
-        if keys.is_err() {
-            tracing::warn!(
-                session = self.cell.session.as_str(),
-                "keys wiped while still held open"
-            );
+    fn begin_closing_to_leave(&mut self) {
+        if self.releasing || !self.forgetting.is_empty() {
+            self.begin_closing();
         }
-        let wiped = self.context.vault.wipe(&self.cell.session).await;
-        match &wiped {
-            Ok(()) => self.identity = None,
-            Err(error) => {
-                tracing::error!(session = self.cell.session.as_str(), %error, "keys not wiped");
+    }
+
+    async fn forget_for(&mut self, mut waiting: Vec<(bool, Reply<()>)>) {
+        let all_the_same = waiting.iter().any(|(linked, _)| *linked);
+        let refused = match &self.link {
+            _ if all_the_same => None,
+            Link::NotLinked => None,
+            Link::Linked(_) => {
+                Some(refusal(RefusalCode::StillLinked, "a device is linked; it must be unlinked"))
             }
+            Link::Unknown(reason) => Some(unavailable(reason.message.clone())),
+        };
+        let refused = match refused {
+            Some(refused) => Some(refused),
+            None => self.wipe().await.err().map(|error| {
+                refusal(RefusalCode::Internal, format!("the keys cannot be removed: {error}"))
+            }),
+        };
+        if let Some(refused) = refused {
+            for (_, reply) in waiting {
+                let _ = reply.send(Err(refused.clone()));
+            }
+            return;
+        }
+        self.mailbox.close();
+        while let Some(command) = self.mailbox.recv().await {
+            if let Command::Forget { linked, reply, .. } = command {
+                waiting.push((linked, reply));
+            }
+        }
+        let waiting = waiting.into_iter().map(|(_, reply)| reply).collect();
+        self.ending = Some(Ending::Forgotten(self.epoch, waiting));
+    }
+
+    /// Wipes the keys; nothing has them open.
+    async fn wipe(&mut self) -> Result<(), StoreError> {
+        let _keys = self.cell.keys.clone().lock_owned().await;
+        let wiped = self.context.vault.wipe(&self.cell.session).await;
+        if let Err(error) = &wiped {
+            tracing::error!(session = self.cell.session.as_str(), %error, "keys not wiped");
         }
         wiped
     }
 
-    /// Wipes keys that WhatsApp no longer knows; gone or not, they link nobody.
-    pub(super) async fn burn_void(&mut self) {
-        if self.burn().await.is_err() {
-            self.identity = None;
+    /// Closes, and removes keys that WhatsApp no longer knows; gone or not, they link nobody.
+    pub(super) async fn void_keys(&mut self) {
+        self.close().await;
+        let _keys = self.cell.keys.clone().lock_owned().await;
+        if let Err(error) = self.context.vault.void(&self.cell.session).await {
+            tracing::error!(session = self.cell.session.as_str(), %error, "void keys not removed");
         }
+        (self.link, self.missing, self.read_again) = (Link::NotLinked, false, None);
     }
 
-    fn live_identity(&self) -> LiveIdentity {
-        let client = self.line.as_ref().and_then(|line| line.client.upgrade());
-        let Some(client) = client else {
-            return LiveIdentity { connected: false, identity: self.identity.clone() };
-        };
-        let device = client.persistence_manager().get_device_snapshot();
-        LiveIdentity {
-            connected: client.is_connected() && client.is_logged_in(),
-            identity: keys::identity_of(&device).or_else(|| self.identity.clone()),
+    /// Looked at this very moment, so that it never contradicts what is shown.
+    fn live_identity(&mut self) -> LiveIdentity {
+        self.look(Instant::now());
+        self.settle();
+        let mut snapshot = self.cell.snapshot(&self.context);
+        let connected = self.line.as_ref().is_some_and(Line::is_up);
+        if snapshot.status == Status::Working && !connected {
+            snapshot.status = Status::Starting; // it is being closed, which is not shown before it is
         }
+        let client = self.line.as_ref().and_then(|line| line.client.upgrade());
+        let named = client.and_then(|client| {
+            keys::identity_of(&client.persistence_manager().get_device_snapshot())
+        });
+        let identity = named.or_else(|| self.identity().cloned());
+        LiveIdentity { connected, identity, snapshot: Some(snapshot) }
     }
 }

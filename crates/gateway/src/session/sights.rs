@@ -7,9 +7,10 @@ use rand::RngExt as _;
 use tokio::time::Instant;
 use whatsapp_rust::pair_code::PairCodeOptions;
 
-use super::{Hold, Session, Signal};
+use super::{Hold, LOOK_EVERY, Link, Session, Signal};
 use crate::{
     keys,
+    pairing::Pairing,
     translate::{self, End, Sight},
 };
 
@@ -17,6 +18,8 @@ use crate::{
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// How long WhatsApp may take to make a pairing code.
 const CODE_ANSWER: Duration = Duration::from_secs(30);
+/// Why a connection is taken to be lost of which the engine said nothing.
+const SILENT: &str = "the connection to WhatsApp was lost";
 
 impl Session {
     pub(super) async fn see(&mut self, sight: Sight) {
@@ -26,6 +29,8 @@ impl Session {
                     line.client = Arc::downgrade(&client);
                 }
             }
+            Sight::Waits => self.signal(Signal::Queued { waits: true }),
+            Sight::Begins => self.signal(Signal::Rising(Instant::now())),
             Sight::Connected => self.connected(),
             Sight::Linked => self.linked(),
             Sight::Renamed => self.read_identity(),
@@ -80,10 +85,11 @@ impl Session {
 
     /// Asks WhatsApp for the pairing code that is wanted, if it was not asked for.
     pub(super) fn ask_for_code(&mut self, wanted: &PairingWanted) {
-        let (Some(pairing), Some(line)) = (&mut self.pairing, &self.line) else { return };
+        let (Some(pairing), Some(line)) = (&mut self.pairing, &mut self.line) else { return };
         let Some(client) = line.client.upgrade() else { return };
-        let replaces = pairing.has_code();
         let Some((request, phone)) = pairing.code_to_ask(wanted) else { return };
+        // An earlier code may still be about, if only on a socket that is gone.
+        let replaces = std::mem::replace(&mut line.code_asked, true);
         let sights = line.connection.sender();
         tokio::spawn(async move {
             if replaces {
@@ -107,17 +113,19 @@ impl Session {
         if let Some(pairing) = self.pairing.take() {
             self.spent = self.spent.max(pairing.attempt);
         }
-        if let Some(line) = &mut self.line {
-            line.signal = Signal::Rising(Instant::now()); // it logs in anew, by the new keys
-        }
+        self.signal(Signal::Rising(Instant::now())); // it logs in anew, by the new keys
         self.rest = None;
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(line) = &mut self.line {
+            line.signal = signal;
+        }
     }
 
     fn connected(&mut self) {
         self.linked();
-        if let Some(line) = &mut self.line {
-            line.signal = Signal::Up;
-        }
+        self.signal(Signal::Up);
         self.retry = super::Retry::default();
     }
 
@@ -125,7 +133,9 @@ impl Session {
         let client = self.line.as_ref().and_then(|line| line.client.upgrade());
         if let Some(client) = client {
             let device = client.persistence_manager().get_device_snapshot();
-            self.identity = keys::identity_of(&device).or(self.identity.take());
+            if let Some(identity) = keys::identity_of(&device) {
+                (self.link, self.missing) = (Link::Linked(identity), false);
+            }
         }
     }
 
@@ -134,9 +144,14 @@ impl Session {
         match line.signal {
             Signal::Up => line.signal = Signal::Wavering(Instant::now(), why),
             Signal::Wavering(..) => {}
-            Signal::Rising(_) | Signal::Down => {
+            Signal::Rising(_) | Signal::Down | Signal::Queued { .. } => {
                 self.retry.trouble = Some(translate::connect_failed(why, None));
             }
+        }
+        // What is to be scanned or typed works on that connection alone. On the next one the same is
+        // offered, and asked for, anew.
+        if let Some(pairing) = &mut self.pairing {
+            pairing.again();
         }
         // An unlink that was asked on that connection will not be answered.
         if self.unlink.as_ref().is_some_and(|unlink| unlink.asked) {
@@ -144,10 +159,32 @@ impl Session {
         }
     }
 
+    /// Looks whether the engine is connected, which it does not always tell: on a network that swallows
+    /// everything it gives a connection up in silence.
+    pub(super) fn look(&mut self, now: Instant) {
+        let Some(line) = self.line.as_mut().filter(|line| line.look_at <= now) else { return };
+        line.look_at = now + LOOK_EVERY;
+        let Some(client) = line.client.upgrade() else { return };
+        let connected = client.is_connected();
+        match line.signal {
+            Signal::Up if !connected => self.dropped(SILENT.to_owned()),
+            Signal::Wavering(..) | Signal::Down if connected && client.is_logged_in() => {
+                self.connected();
+            }
+            Signal::Rising(_) if !connected => {
+                // A code that is shown was got on a connection.
+                if self.pairing.as_ref().is_some_and(Pairing::is_visible) {
+                    self.dropped(SILENT.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn barred(&mut self, reason: Reason) {
-        self.line = None;
+        self.begin_closing();
         self.retry_later(); // only an unlink goes on trying
-        if self.identity.is_some() {
+        if self.identity().is_some() {
             self.hold = Some(Hold::Barred);
             self.rest = Some((Status::Failed, reason));
         } else {
@@ -159,17 +196,17 @@ impl Session {
         if self.unlink.is_some() {
             return self.unlinked_by_owner().await;
         }
-        if self.identity.is_none() {
+        if self.identity().is_none() {
             return self.end_pairing(Status::Failed, translate::link_failed(&message));
         }
         // Void keys: with them gone a new pairing can start.
-        self.burn_void().await;
+        self.void_keys().await;
         self.rest = Some((Status::Failed, translate::logged_out_by_phone(message)));
     }
 
     /// The engine ended by itself. What is to follow is decided as ever, by what is wanted.
     fn ended(&mut self, end: End) {
-        self.line = None;
+        self.begin_closing();
         match end {
             End::Crashed => {
                 self.hold = Some(Hold::Crashed);

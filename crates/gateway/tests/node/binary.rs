@@ -129,3 +129,36 @@ fn a_simulator_build_says_so_in_its_version() {
     let said = String::from_utf8(said.stdout).unwrap();
     assert_eq!(said.contains("+sim"), cfg!(feature = "sim"), "{said}");
 }
+
+#[test]
+fn settings_come_from_files_too_and_unknown_variables_are_named() {
+    let folder = TempDir::new().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    let data = folder.path().join("keys");
+    let mut node = program(&data, "http://127.0.0.1:9", nowhere());
+    node.env_remove("BERTH_NODE_TOKEN").env("BERTH_NODE_TOKEN_FILE", &token);
+    node.env("BERTH_LOG", "info\n").env("BERTH_GATEWAY_CAPACITIES", "canary");
+    node.env("BERTH_DATABASE_URL", "canary").env("BERTH_GATEWAY_CAPACITY", "");
+    let mut node = node.spawn().unwrap();
+    let mut lines = BufReader::new(node.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let warned = lines.find(|line| line.contains("unknown environment variables")).unwrap();
+    assert!(warned.contains("BERTH_GATEWAY_CAPACITIES"), "{warned}");
+    assert!(!warned.contains("canary") && !warned.contains("BERTH_DATABASE_URL"), "{warned}");
+    assert!(lines.any(|line| line.contains("listening")));
+    node.kill().unwrap();
+    node.wait().unwrap();
+
+    for (variables, word) in [
+        ([("BERTH_GATEWAY_DATA", "a\nb"), ("BERTH_LOG", "")], "--data"),
+        ([("BERTH_LOG", "warn"), ("BERTH_LOG_FILE", "canary")], "BERTH_LOG and BERTH_LOG_FILE"),
+        ([("BERTH_LOG", ""), ("BERTH_LOG_FILE", "no-such-file")], "no-such-file"),
+    ] {
+        let mut refused = Command::new(PROGRAM);
+        refused.env_clear().args(["--router", "http://127.0.0.1:9"]).envs(variables);
+        refused.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (code, _, err) = outcome(refused.spawn().unwrap());
+        assert_eq!(code, Some(2), "{err}");
+        assert!(err.contains(word) && !err.contains("canary"), "{err}");
+    }
+}

@@ -102,11 +102,11 @@ async fn a_full_node_takes_no_more_but_keeps_what_it_has() {
     for session in ["s1", "s2"] {
         api.declare(session, &stopped(1)).await.unwrap();
     }
-    let refusal = api.declare("s3", &stopped(1)).await.unwrap_err();
+    let refusal = api.declare("s3", &running(1)).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::AtCapacity);
     api.declare("s2", &stopped(2)).await.unwrap();
     api.forget("s1", 2).await.unwrap();
-    api.declare("s3", &stopped(1)).await.unwrap();
+    api.declare("s3", &running(1)).await.unwrap();
     let health = api.health().await;
     assert_eq!((health.capacity, health.sessions, health.working), (2, 2, 0));
     assert!(health.resident_bytes > 1 << 20 && health.version.contains("+sim"));

@@ -16,6 +16,8 @@ mod life;
 #[cfg(feature = "sim")]
 mod membership;
 #[cfg(feature = "sim")]
+mod races;
+#[cfg(feature = "sim")]
 mod router;
 #[cfg(feature = "sim")]
 mod world;

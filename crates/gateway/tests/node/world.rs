@@ -85,11 +85,11 @@ impl World {
         self.api.working(session).await
     }
 
-    /// The sessions that have anything in the file of the keys, and `?` for what is nobody's.
+    /// The sessions that have keys in the file, and `?` for keys that are nobody's.
     pub(crate) fn on_disk(&self) -> Vec<String> {
         let keys = rusqlite::Connection::open(self.data.path().join("keys.db")).unwrap();
-        let sql = "SELECT name FROM sessions UNION \
-                   SELECT '?' FROM entries WHERE session NOT IN (SELECT number FROM sessions)";
+        let sql = "SELECT DISTINCT coalesce(name, '?') FROM entries \
+                   LEFT JOIN sessions ON number = session";
         let mut statement = keys.prepare(sql).unwrap();
         let names = statement.query_map([], |row| row.get(0)).unwrap();
         names.map(Result::unwrap).collect()
@@ -113,7 +113,7 @@ pub(crate) fn settings(data: &Path, router: &str, whatsapp: &str, capacity: u32)
 
 /// Running, nothing else.
 pub(crate) fn running(epoch: u64) -> Declaration {
-    Declaration { epoch, running: true, restarts: 0, pairing: None }
+    Declaration { epoch, running: true, restarts: 0, pairing: None, linked: false, group: None }
 }
 
 /// Not running.
@@ -190,7 +190,7 @@ impl Api {
         deadline: Duration,
     ) -> Result<LoggedOut, Refusal> {
         let deadline_ms = deadline.as_millis().try_into().unwrap();
-        let body = Logout { epoch, deadline_ms };
+        let body = Logout { epoch, linked: false, deadline_ms };
         self.call(Method::POST, &format!("/sessions/{session}:logout"), Some(&body)).await
     }
 

@@ -1,7 +1,7 @@
 //! The endpoints of API keys.
 
 use domain::{
-    ApiKey, ApiKeys, Error, KeyId, NewApiKey, Violation,
+    ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey, Violation,
     ports::{KeyPage, Position},
 };
 
@@ -9,7 +9,7 @@ use crate::{
     conditions::Expected,
     cursor::Place,
     page::Page,
-    problem::Result,
+    problem::{Problem, Result},
     reply::Reply,
     request::Context,
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
@@ -33,33 +33,35 @@ fn place(key: &ApiKey) -> Place {
 
 pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
     let now = cx.app.environment.now();
-    let ApiKeySpec { key, named } = ApiKeySpec::read(&mut cx.input.body, now);
+    let ApiKeySpec { key, pointers } = ApiKeySpec::read(&mut cx.input.body, now);
     // Whoever would grant too much hears so first: 403 depends on no look-up.
     cx.caller()?.may_grant(&key.capabilities)?;
-    let missing = missing(&cx, &named).await?;
-    cx.input.body.blame(missing);
-    cx.input.finish()?;
+    if let Err(problem) = cx.input.finish() {
+        return Err(with_unknown(problem, &cx, &key, &pointers).await?);
+    }
     let new = cx.keys(created).create(cx.caller()?, key).await?;
     created(&cx.app.keys, &new)
+}
+
+/// The same problem, with a fault for each session that is none of the caller's: all faults of a body are
+/// told at once.
+async fn with_unknown(
+    problem: Problem,
+    cx: &Context,
+    key: &KeySpec,
+    pointers: &[String],
+) -> Result<Problem> {
+    let Problem::Domain(Error::Validation(mut faults)) = problem else { return Ok(problem) };
+    let unknown = cx.app.keys.unknown_sessions(cx.caller()?, key).await?;
+    let pointers = unknown.into_iter().filter_map(|place| pointers.get(place));
+    faults.extend(pointers.map(|pointer| Violation::new(pointer, NO_SUCH_SESSION)));
+    Ok(Error::Validation(faults).into())
 }
 
 fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {
     let view = ApiKeyView::of(&new.key, keys);
     let location = format!("/api/v1/api-keys/{}", view.id);
     Reply::created(&location, &NewApiKeyView { key: new.text.clone(), view })
-}
-
-/// A fault for each session that is none of the caller's, in one wording whyever it is not.
-async fn missing(cx: &Context, named: &[(String, String)]) -> Result<Vec<Violation>> {
-    let mut faults = Vec::new();
-    for (pointer, id) in named {
-        match cx.app.sessions.view(cx.caller()?, id).await {
-            Ok(_) => {}
-            Err(Error::NotFound { .. }) => faults.push(Violation::new(pointer, "no such session")),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(faults)
 }
 
 pub(crate) async fn view(cx: Context) -> Result<Reply> {

@@ -1,5 +1,6 @@
 //! The API's document, and the page that shows it: Swagger UI, held compressed as the build took it
-//! from its package. Nothing is made per request but the header lines.
+//! from its package. Nothing is made per request but the header lines: a peer that asks often must not be able
+//! to fill the memory.
 //!
 //! A browser that has the page may ask this origin alone: its policy says so, whatever a script wants.
 
@@ -28,6 +29,8 @@ struct File {
     /// As it is held.
     bytes: &'static [u8],
     gzip: bool,
+    /// What it holds, unpacked when the first client asks that takes nothing compressed; one for all.
+    unpacked: OnceLock<Bytes>,
     /// Of what it holds, made when it is first asked for.
     tag: OnceLock<String>,
 }
@@ -73,18 +76,22 @@ pub(crate) async fn style(cx: Context) -> Result<Reply> {
 
 impl File {
     const fn plain(kind: &'static str, bytes: &'static [u8]) -> Self {
-        Self { kind, bytes, gzip: false, tag: OnceLock::new() }
+        Self::new(kind, bytes, false)
     }
 
     const fn gzip(kind: &'static str, bytes: &'static [u8]) -> Self {
-        Self { kind, bytes, gzip: true, tag: OnceLock::new() }
+        Self::new(kind, bytes, true)
+    }
+
+    const fn new(kind: &'static str, bytes: &'static [u8], gzip: bool) -> Self {
+        Self { kind, bytes, gzip, unpacked: OnceLock::new(), tag: OnceLock::new() }
     }
 
     /// May be kept, but is asked after: the next version of the program may have another.
     fn reply(&self, cx: &Context) -> Result<Reply> {
         let packed = self.gzip && takes_gzip(&cx.headers);
         let bytes = match (self.gzip, packed) {
-            (true, false) => unpacked(self.bytes)?,
+            (true, false) => self.unpacked()?,
             _ => Bytes::from_static(self.bytes),
         };
         let tag = HeaderValue::try_from(self.tag(packed)).map_err(Problem::internal)?;
@@ -100,6 +107,15 @@ impl File {
         Ok(reply)
     }
 
+    fn unpacked(&self) -> Result<Bytes> {
+        if let Some(bytes) = self.unpacked.get() {
+            return Ok(bytes.clone());
+        }
+        // Two that are the first at once both do it, and one is kept.
+        let bytes = unpack(self.bytes)?;
+        Ok(self.unpacked.get_or_init(|| bytes).clone())
+    }
+
     /// Packed and not it is not the same bytes.
     fn tag(&self, packed: bool) -> String {
         let tag =
@@ -109,9 +125,21 @@ impl File {
 }
 
 /// For the rare client that takes nothing compressed. A gzip file ends with its size unpacked.
-fn unpacked(bytes: &[u8]) -> Result<Bytes> {
+fn unpack(bytes: &[u8]) -> Result<Bytes> {
     let size = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     GzDecoder::new(bytes).read_to_end(&mut text).map_err(Problem::internal)?;
     Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpacked_file_is_the_same_bytes_for_all() {
+        let (first, second) = (BUNDLE.unpacked().unwrap(), BUNDLE.unpacked().unwrap());
+        assert_eq!((first.as_ptr(), first.len()), (second.as_ptr(), second.len()));
+        assert!(first.len() > BUNDLE.bytes.len());
+    }
 }

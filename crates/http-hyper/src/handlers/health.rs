@@ -19,8 +19,12 @@ pub(crate) async fn live(_: Context) -> Result<Reply> {
 }
 
 pub(crate) async fn ready(cx: Context) -> Result<Reply> {
-    let checks = tokio::time::timeout(PATIENCE, cx.app.readiness.checks()).await;
-    let view = checks.map_or_else(|_| ReadinessView::silent(), |checks| ReadinessView::of(&checks));
+    let readiness = &cx.app.readiness;
+    let checks = tokio::time::timeout(PATIENCE, readiness.checks()).await;
+    let view = checks.map_or_else(
+        |_| ReadinessView::silent(),
+        |checks| ReadinessView::of(&checks, &readiness.informational()),
+    );
     let status = if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Reply::json(status, &view)
 }

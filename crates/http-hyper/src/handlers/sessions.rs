@@ -9,7 +9,7 @@ use hyper::{
 };
 
 use crate::{
-    conditions::Expected,
+    conditions::{Expected, session_tag},
     negotiate::choose,
     picture,
     problem::{Problem, Result},
@@ -39,7 +39,7 @@ pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
 
 fn created(session: &Session) -> Result<Reply> {
     let location = format!("/api/v1/sessions/{}", session.id);
-    Ok(Reply::created(&location, &SessionView::of(session))?.tagged(session.version))
+    Ok(Reply::created(&location, &SessionView::of(session))?.tagged(session_tag(session)))
 }
 
 pub(crate) async fn view(cx: Context) -> Result<Reply> {
@@ -118,7 +118,7 @@ pub(crate) async fn logout(cx: Context) -> Result<Reply> {
 
 /// A session, tagged with its version.
 fn tagged(session: &Session) -> Result<Reply> {
-    Ok(Reply::ok(&SessionView::of(session))?.tagged(session.version))
+    Ok(Reply::ok(&SessionView::of(session))?.tagged(session_tag(session)))
 }
 
 /// A version that no session ever has: they count from 1.

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a POST that is repeated is answered as the first time, and not carried out again.
 //!
-//! The first answer is kept for a day, per organization, credential and route. What changes something
+//! The first answer is kept for a day, a refusal for ten minutes, per organization, credential and route. What changes something
 //! is written together with its answer, in one transaction ([`domain::Receipt`]): there is no moment
 //! in which a crash, a lost connection or a second router could do it twice. What changes nothing
 //! (refusals, and what was so already) is kept when it is answered. Kept are 2xx and refusals for
@@ -39,6 +39,12 @@ use crate::{
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LONGEST: usize = 255;
+
+/// For how long a refusal is kept: nothing was changed, so that to carry it out again does no harm.
+const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(10 * 60);
+/// How many bytes a refusal may have to be kept. One that names the faults of a large body can be large, and
+/// refusals cost their caller nothing.
+const LARGEST_REFUSAL: usize = 4096;
 
 /// What a caller calls its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +91,8 @@ impl Desk {
     /// Whatever was answered the first time, or what `work` answers now.
     ///
     /// # Errors
-    /// 409 when the same is under way, or something else was asked under this name; 503 when nobody
-    /// can say whether it was; and whatever `work` ends with.
+    /// 409 when the same is under way, something else was asked under this name, or there is no room to
+    /// record the answer; 503 when nobody can say whether it was; and whatever `work` ends with.
     pub(crate) async fn answer(
         &self,
         once: &Once,
@@ -95,6 +101,9 @@ impl Desk {
         let _place = self.enter(once)?;
         if let Some(reply) = self.look(once).await? {
             return Ok(reply);
+        }
+        if let Some(full) = self.store.full(once.scope()).await.map_err(Error::from)? {
+            return Err(Error::Full(full).into());
         }
         let outcome = work.await;
         self.settle(once, outcome).await
@@ -134,11 +143,19 @@ impl Desk {
             Ok(reply) => reply.clone(),
             Err(problem) => problem.reply(),
         };
-        if is_for_good(&reply) {
-            let (receipt, now) = (once.receipt(&reply)?, self.environment.now());
-            let kept = self.store.keep(once.scope(), &receipt, now).await.map_err(Error::from)?;
-            if kept == Written::Done {
-                return outcome;
+        let full = matches!(outcome, Err(Problem::Domain(Error::Full(_))));
+        if is_for_good(&reply) && !full {
+            let (mut receipt, now) = (once.receipt(&reply)?, self.environment.now());
+            if reply.status.is_client_error() {
+                if receipt.answer.len() > LARGEST_REFUSAL {
+                    return outcome;
+                }
+                receipt.expires_at = now.plus(REFUSAL_KEPT_FOR);
+            }
+            match self.store.keep(once.scope(), &receipt, now).await.map_err(Error::from)? {
+                // There was room a moment ago. What was done may be done again: it changes nothing.
+                Written::Done | Written::Refused(_) => return outcome,
+                Written::Raced | Written::Repeated => {}
             }
         } else if !reply.status.is_client_error() {
             return outcome;

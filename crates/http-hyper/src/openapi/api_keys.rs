@@ -1,6 +1,9 @@
 //! What the rows of API keys say of themselves.
 
-use super::words::{Answer, Content, Shape, Tag, Words};
+use super::{
+    failures::KEYS_FULL,
+    words::{Answer, Content, Shape, Tag, Words},
+};
 use crate::wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView};
 
 pub(crate) static API_KEY_LIST: Words = Words::new(
@@ -22,7 +25,8 @@ pub(crate) static API_KEY_CREATE: Words = Words::new(
     )
     .located(),
 )
-.takes(Shape::of::<ApiKeySpec>());
+.takes(Shape::of::<ApiKeySpec>())
+.fails(&[&KEYS_FULL]);
 
 pub(crate) static API_KEY_VIEW: Words = Words::new(
     Tag::ApiKeys,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Quota, Violation};
+use domain::{Error, Quota, Stock, StockFull, Violation};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 
@@ -60,6 +60,7 @@ pub(super) fn of(row: &Operation) -> Vec<&'static Failure> {
         (reads, &SLOW),
         (guarded && posts, &KEY_CLASH),
         (guarded && posts, &KEY_IN_FLIGHT),
+        (guarded && posts, &RECORDS_FULL),
         (guarded && guards, &CHANGED),
         (reads, &TOO_LARGE),
         (reads, &WRONG_KIND),
@@ -140,6 +141,37 @@ static KEY_IN_FLIGHT: Failure = Failure::new(
         let message = "a request with this idempotency key is under way";
         Error::Conflict { message, retry_after: Some(Duration::from_secs(1)) }.into()
     },
+);
+
+static RECORDS_FULL: Failure = Failure::new(
+    "IdempotencyRecordsFull",
+    "`conflict`: sent with an `Idempotency-Key`, and the responses recorded for the organization take as \
+     much room as they may. Nothing was changed.",
+    || Error::Full(StockFull { stock: Stock::IdempotencyRecords, limit: MIB, used: MIB }).into(),
+);
+
+const MIB: u64 = 1024 * 1024;
+
+pub(super) static SESSIONS_FULL: Failure = Failure::new(
+    "SessionsFull",
+    "`conflict`: the organization has as many sessions as it may have. `details` says how many: delete some \
+     first.",
+    || Error::Full(StockFull { stock: Stock::Sessions, limit: 20_000, used: 20_000 }).into(),
+);
+
+pub(super) static METADATA_FULL: Failure = Failure::new(
+    "MetadataFull",
+    "`conflict`: the metadata of the organization's sessions, in bytes, would take more room than it may.",
+    || {
+        let (limit, used) = (64 * MIB, 64 * MIB - 3);
+        Error::Full(StockFull { stock: Stock::Metadata, limit, used }).into()
+    },
+);
+
+pub(super) static KEYS_FULL: Failure = Failure::new(
+    "ApiKeysFull",
+    "`conflict`: the organization has as many API keys as it may have: revoke some first.",
+    || Error::Full(StockFull { stock: Stock::ApiKeys, limit: 1_000, used: 1_000 }).into(),
 );
 
 static CHANGED: Failure = Failure::new(

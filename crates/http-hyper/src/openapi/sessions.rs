@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Error, Quota};
 
 use super::{
-    failures::Failure,
+    failures::{Failure, METADATA_FULL, SESSIONS_FULL},
     words::{Answer, Content, Shape, Tag, Words},
 };
 use crate::wire::{
@@ -29,7 +29,8 @@ pub(crate) static SESSION_CREATE: Words = Words::new(
     "Every field is optional, an empty body is fine. With `start` its pairing begins at once.",
     Answer::new(201, "The session.", SESSION).tagged().located(),
 )
-.takes(Shape::of::<SessionSpec>());
+.takes(Shape::of::<SessionSpec>())
+.fails(&[&SESSIONS_FULL, &METADATA_FULL, &TOO_MANY_PAIRINGS]);
 
 pub(crate) static SESSION_VIEW: Words = Words::new(
     Tag::Sessions,
@@ -45,7 +46,8 @@ pub(crate) static SESSION_UPDATE: Words = Words::new(
      stays.",
     Answer::new(200, "The session as it is now.", SESSION).tagged(),
 )
-.takes(Shape::of::<SessionPatch>());
+.takes(Shape::of::<SessionPatch>())
+.fails(&[&METADATA_FULL]);
 
 pub(crate) static SESSION_DELETE: Words = Words::new(
     Tag::Sessions,
@@ -154,7 +156,8 @@ static LOGGING_OUT: Failure =
 
 static TOO_MANY_PAIRINGS: Failure = Failure::new(
     "TooManyPairings",
-    "`rate_limited`: too many attempts at linking this session in an hour.",
+    "`rate_limited`: too many attempts at linking in an hour, of this session, of this phone or of the \
+     organization.",
     || {
         let quota = Quota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
         Error::RateLimited { quota, retry_after: Duration::from_secs(1200) }.into()

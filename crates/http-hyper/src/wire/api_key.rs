@@ -1,6 +1,8 @@
 //! An API key as its organization sees it, and what one is made with. Its text is shown once.
 
-use domain::{ApiKey, ApiKeys, Capabilities, Capability, KeySpec, SessionId, Timestamp, Violation};
+use domain::{
+    ApiKey, ApiKeys, Capabilities, Capability, KeySpec, MAX_KEY_SESSIONS, Timestamp, Violation,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{
@@ -57,14 +59,11 @@ pub struct NewApiKeyView {
 /// What a key is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeySpec {
-    /// What it is to be, as far as that is known without a look-up.
+    /// What it is to be.
     pub key: KeySpec,
-    /// The sessions it is confined to, as they were named, each with its place in the body.
-    pub named: Vec<(String, String)>,
+    /// Where in the body each of the sessions is named that it is confined to.
+    pub pointers: Vec<String>,
 }
-
-/// How many sessions a key may be confined to: each is looked up.
-const MOST_SESSIONS: usize = 100;
 
 impl ApiKeyView {
     /// An example.
@@ -125,7 +124,7 @@ impl PartialSchema for ApiKeySpec {
             .property("name", name)
             .property("capabilities", capabilities.min_items(Some(1)))
             .property("expiresAt", expires_at)
-            .property("sessions", sessions.min_items(Some(1)).max_items(Some(MOST_SESSIONS)))
+            .property("sessions", sessions.min_items(Some(1)).max_items(Some(MAX_KEY_SESSIONS)))
             .required("name")
             .required("capabilities");
         RefOr::T(spec.build().into())
@@ -141,22 +140,16 @@ impl ApiKeySpec {
     }
 
     pub(crate) fn read(fields: &mut Fields, now: Timestamp) -> Self {
-        let named = fields.list("sessions");
-        if named.as_ref().is_some_and(|named| !(1..=MOST_SESSIONS).contains(&named.len())) {
-            let bounds = format!("1 to {MOST_SESSIONS} sessions, or null for all");
-            fields.blame([Violation::new("/sessions", bounds)]);
-        }
-        let sessions = named.as_ref();
+        let named = fields.list("sessions").map(|named| named.into_iter().unzip());
+        let (pointers, sessions) = named.map_or((Vec::new(), None), |(at, ids)| (at, Some(ids)));
         let key = KeySpec {
             name: fields.required_text("name").unwrap_or_default(),
             capabilities: capabilities(fields),
             expires_at: fields.moment("expiresAt"),
-            sessions: sessions
-                .map(|named| named.iter().filter_map(|(_, id)| SessionId::parse(id)).collect()),
+            sessions,
         };
         fields.blame_sound(key.violations(now));
-        let named = named.filter(|named| named.len() <= MOST_SESSIONS);
-        Self { key, named: named.unwrap_or_default() }
+        Self { key, pointers }
     }
 }
 
@@ -194,11 +187,11 @@ mod tests {
             r#"{"name":"","capabilities":["read","fly",7],"expiresAt":5,"sessions":[],"x":1}"#,
         );
         let expected =
-            ["/sessions", "/capabilities/2", "/capabilities/1", "/name", "/expiresAt", "/x"];
+            ["/capabilities/2", "/capabilities/1", "/name", "/expiresAt", "/sessions", "/x"];
         assert_eq!(found, expected);
         let found = faults(r#"{"name":7,"capabilities":"read","expiresAt":"soon","sessions":"a"}"#);
         assert_eq!(found, ["/sessions", "/name", "/capabilities", "/expiresAt"]);
-        let many = vec!["x"; MOST_SESSIONS + 1];
+        let many = vec!["x"; MAX_KEY_SESSIONS + 1];
         let body = json!({ "name": "k", "capabilities": ["read"], "sessions": many });
         assert_eq!(faults(&body.to_string()), ["/sessions"]);
     }

@@ -21,9 +21,9 @@ pub struct LivenessView {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Readiness)]
 pub struct ReadinessView {
-    /// Every check is well.
+    /// Every check that requests need is well.
     pub ready: bool,
-    /// Each check, by name.
+    /// Each check, by name. `key_set` is for login tokens alone and does not count for `ready`.
     pub checks: BTreeMap<&'static str, bool>,
 }
 
@@ -37,12 +37,17 @@ impl LivenessView {
 impl ReadinessView {
     /// An example.
     pub fn sample() -> Self {
-        Self::of(&[Check { name: "database", ready: true }, Check { name: "key_set", ready: true }])
+        Self::of(
+            &[Check { name: "database", ready: true }],
+            &[Check { name: "key_set", ready: true }],
+        )
     }
 
-    pub(crate) fn of(checks: &[Check]) -> Self {
+    /// The view of what decides, and of what is merely shown.
+    pub(crate) fn of(checks: &[Check], informational: &[Check]) -> Self {
         let ready = checks.iter().all(|check| check.ready);
-        Self { ready, checks: checks.iter().map(|check| (check.name, check.ready)).collect() }
+        let shown = checks.iter().chain(informational);
+        Self { ready, checks: shown.map(|check| (check.name, check.ready)).collect() }
     }
 
     /// The checks did not end in time.

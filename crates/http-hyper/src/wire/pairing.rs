@@ -42,7 +42,7 @@ pub struct PairingCodeView {
 /// What a pairing code is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairingCodeSpec {
-    /// 7–15 digits, in international form without the plus.
+    /// 7–15 digits, in international form without the plus; the first is not 0.
     pub phone: String,
 }
 
@@ -80,8 +80,8 @@ impl PairingCodeView {
 
 impl PartialSchema for PairingCodeSpec {
     fn schema() -> RefOr<Schema> {
-        let phone = text("In international form, digits alone: without the plus.");
-        let phone = phone.pattern(Some("^[0-9]{7,15}$"));
+        let phone = text("In international form, digits alone: without the plus or a leading 0.");
+        let phone = phone.pattern(Some("^[1-9][0-9]{6,14}$"));
         RefOr::T(
             object("What a pairing code is asked for with.")
                 .property("phone", phone)

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,8 +13,8 @@ use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Notify, time::timeout};
 
 use crate::{
-    client::{BOTH, GENEROUS, Version, ask, one_answer, parse, read_to_end, send},
-    house::House,
+    client::{BOTH, GENEROUS, Version, ask, parse, raw, read_to_end, send},
+    house::{House, listen},
 };
 
 const SESSIONS: &str = "/api/v1/sessions";
@@ -75,20 +75,6 @@ async fn a_caller_that_hangs_up_does_not_undo_what_it_asked_for() {
 }
 
 #[tokio::test]
-async fn too_many_requests_at_once_are_unavailable() {
-    let house = House::with(Limits { requests: 1, ..Limits::default() }).await;
-    let slow = ask("GET", SESSIONS).header("x-api-key", "slow");
-    let slow = tokio::spawn(send(house.address, Version::One, slow, ""));
-    house.doorman.arrived.notified().await;
-    let answer = house.ask("acme", "GET", SESSIONS).await;
-    answer.assert_well_formed("overloaded");
-    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
-    house.doorman.go_on.notify_one();
-    assert_eq!(slow.await.unwrap().status, 200);
-    assert_eq!(house.ask("acme", "GET", SESSIONS).await.status, 200);
-}
-
-#[tokio::test]
 async fn who_says_nothing_is_not_waited_for() {
     let house = House::with(Limits { first_request: SHORT, ..Limits::default() }).await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
@@ -116,21 +102,40 @@ async fn a_connection_nobody_uses_is_closed() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_connections_wait_their_turn() {
-    let house = House::with(Limits { connections: 1, ..Limits::default() }).await;
-    let mut first = TcpStream::connect(house.address).await.unwrap();
-    let request = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
-    first.write_all(request).await.unwrap();
-    one_answer(&mut first).await;
-    let second = ask("GET", SESSIONS).header("x-api-key", "acme");
-    let second = tokio::spawn(send(house.address, Version::One, second, ""));
-    for _ in 0..20 {
-        first.write_all(request).await.unwrap();
-        one_answer(&mut first).await;
+async fn host_is_there_once_in_http_1_1() {
+    let house = House::open().await;
+    let operators = listen(house.api.operators(Limits::default())).await;
+    let key = "x-api-key: acme\r\n";
+    for (version, hosts, status) in [
+        ("1.1", "host: x\r\n", 200),
+        ("1.1", "host: [2001:db8::1]:8080\r\n", 200),
+        ("1.1", "host:\r\n", 200),
+        ("1.0", "", 200),
+        ("1.1", "", 400),
+        ("1.1", "host: x\r\nhost: x\r\n", 400),
+        ("1.1", "host: x\r\nhost: y\r\n", 400),
+        ("1.0", "host: x\r\nhost: x\r\n", 400),
+        ("1.1", "host: x, y\r\n", 400),
+        ("1.1", "host: user@x\r\n", 400),
+        ("1.1", "host: x/y\r\n", 400),
+    ] {
+        for (address, path) in
+            [(house.address, SESSIONS), (house.address, "/livez"), (operators.0, "/livez")]
+        {
+            let about = format!("{path} in HTTP/{version} with {hosts:?}");
+            let head =
+                format!("GET {path} HTTP/{version}\r\n{hosts}{key}connection: close\r\n\r\n");
+            let answer = parse(&raw(address, head.as_bytes()).await);
+            assert_eq!(answer.status, status, "{about}");
+            if status == 400 {
+                answer.assert_well_formed(&about);
+                assert_eq!(
+                    (answer.code().as_str(), &answer.faults()[..]),
+                    ("validation_error", &["Host".to_owned()][..])
+                );
+            }
+        }
     }
-    assert_eq!(house.doorman.asked.load(Ordering::SeqCst), 0, "the second was let in");
-    drop(first);
-    assert_eq!(second.await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -196,8 +201,8 @@ async fn a_stop_does_not_wait_for_ever() {
 
 /// A bell at which nothing ever happens.
 #[derive(Default)]
-struct Silence {
-    waiting: Notify,
+pub(crate) struct Silence {
+    pub(crate) waiting: Notify,
 }
 
 #[async_trait]

@@ -62,6 +62,7 @@ impl Hand {
                 &node,
                 &session.id,
                 session.wanted.epoch,
+                false,
                 Duration::from_secs(10),
             );
             if let Ok((outcome, snapshot)) = asked.await

@@ -44,6 +44,16 @@ async fn what_is_not_ready_is_named_and_life_goes_on() {
 }
 
 #[tokio::test]
+async fn missing_key_set_is_shown_and_the_service_stays_ready() {
+    let house = House::open().await;
+    house.checks.keyless.store(true, Ordering::SeqCst);
+    let answer = house.ask("", "GET", "/readyz").await;
+    assert_eq!(answer.status, 200);
+    let checks = json!({ "database": true, "key_set": false });
+    assert_eq!(answer.json(), json!({ "ready": true, "checks": checks }));
+}
+
+#[tokio::test]
 async fn what_is_counted_is_for_operators_alone() {
     let house = House::open().await;
     let (operators, _stop, _served) = listen(house.api.operators(Limits::default())).await;

@@ -151,7 +151,11 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
         sessions: world.sessions.clone(),
         keys: world.keys.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),
-        operators: Operators::new(Arc::new(world.memory.clone())),
+        operators: Operators::new(
+            Arc::new(world.memory.clone()),
+            world.environment.clone(),
+            world.leases.clone(),
+        ),
         authenticator: doorman.clone(),
         receipts: Arc::new(world.memory.clone()),
         environment: world.environment.clone(),
@@ -230,13 +234,18 @@ impl Authenticator for Doorman {
 #[derive(Default)]
 pub(crate) struct Checks {
     pub(crate) down: AtomicBool,
+    pub(crate) keyless: AtomicBool,
 }
 
 #[async_trait]
 impl Readiness for Checks {
     async fn checks(&self) -> Vec<Check> {
         let ready = !self.down.load(Ordering::SeqCst);
-        vec![Check { name: "database", ready }, Check { name: "key_set", ready: true }]
+        vec![Check { name: "database", ready }]
+    }
+
+    fn informational(&self) -> Vec<Check> {
+        vec![Check { name: "key_set", ready: !self.keyless.load(Ordering::SeqCst) }]
     }
 }
 

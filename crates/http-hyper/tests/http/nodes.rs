@@ -56,7 +56,7 @@ async fn a_node_enlists_beats_and_reports() {
     let stray = "sess_01JGXS1DN00000000000000001".to_owned();
     let held = [session.id.as_str().to_owned(), stray.clone(), "nonsense".to_owned()];
     let held = held.map(|session| Held { session, epoch: 1 }).to_vec();
-    let beat = Beat { incarnation: "first".to_owned(), held };
+    let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };
     let beaten: Beaten =
         serde_json::from_slice(&call(to, "one", "gw-test:beat", &beat).await.body).unwrap();
     assert_eq!((beaten.lease_ms, beaten.lost), (30_000, vec![stray]));
@@ -116,7 +116,7 @@ async fn a_node_speaks_for_itself_alone() {
 async fn an_unknown_incarnation_enlists_first() {
     let house = House::open().await;
     let to = open(&house.world).await;
-    let beat = Beat { incarnation: "other".to_owned(), held: vec![] };
+    let beat = Beat { incarnation: "other".to_owned(), held: vec![], heard_ago_ms: None };
     let reports = Reports { incarnation: "other".to_owned(), reports: vec![] };
     for name in ["gw-test", "gw-2"] {
         let token = if name == "gw-2" { "two" } else { "one" };
@@ -161,7 +161,7 @@ async fn a_report_of_thousands_of_sessions_is_taken_in() {
     let to = open(&house.world).await;
     call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
     let held = (0..50_000).map(|n| Held { session: format!("sess_{n:026}"), epoch: 1 }).collect();
-    let beat = Beat { incarnation: "first".to_owned(), held };
+    let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };
     let answer = call(to, "one", "gw-test:beat", &beat).await;
     assert_eq!(answer.status, 200);
     let beaten: Beaten = serde_json::from_slice(&answer.body).unwrap();

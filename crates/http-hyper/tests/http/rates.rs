@@ -140,3 +140,23 @@ async fn codes_for_ever_other_phones_count_too() {
         "the same again is no other"
     );
 }
+
+#[tokio::test]
+async fn a_phone_is_counted_over_all_sessions_of_its_organization() {
+    let house = House::open().await;
+    let ask = async |caller: &str| {
+        let made = house.post(caller, SESSIONS, &json!({})).await.json();
+        let path = format!("{SESSIONS}/{}/pairing-code", made["id"].as_str().unwrap());
+        let answer = house.post(caller, &path, &json!({ "phone": "15551234567" })).await;
+        let path = format!("{SESSIONS}/{}", made["id"].as_str().unwrap());
+        assert_eq!(house.ask(caller, "DELETE", &path).await.status, 204);
+        answer
+    };
+    for n in 0..10 {
+        assert_eq!(ask("acme").await.status, 200, "{n}");
+    }
+    assert_throttled(&ask("acme").await, "pairing", 10, 3600);
+    assert_eq!(ask("zeta").await.status, 200, "another organization learns nothing of it");
+    house.world.environment.pass(Duration::from_secs(3600));
+    assert_eq!(ask("acme").await.status, 200);
+}

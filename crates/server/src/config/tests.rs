@@ -20,6 +20,8 @@ fn nothing_set_is_a_laptop() {
     assert_eq!([public.port(), nodes.port(), ops.port()], [8080, 8081, 9090]);
     assert!(config.login.jwks.is_none());
     assert_eq!(config.deadlines, domain::Deadlines::default());
+    assert_eq!(config.quotas.usual, domain::StockLimits::USUAL);
+    assert!(config.quotas.own.is_empty());
     let Gateways::Local(local) = config.gateways else { panic!("remote gateways") };
     assert_eq!((local.program, local.data), (None, "data/gateway".into()));
     assert_eq!((config.log.filter, config.log.format), (None, LogFormat::Text));
@@ -89,6 +91,12 @@ fn a_mistake_is_told_in_one_line_that_names_the_setting() {
         ("[limits]\ncredential_rate = -1", ["credential_rate", "whole number"]),
         ("[limits]\norganization_rate = 99999999999", ["organization_rate", "whole number"]),
         ("[limits]\npairing_rate = 1001", ["pairing_rate", "1000"]),
+        ("[limits]\nsession_quota = '20k'", ["session_quota", "whole number"]),
+        ("[limits]\nmetadata_quota = '64MB'", ["metadata_quota", "64MiB"]),
+        ("[limits]\nmetadata_quota = true", ["line 2", "64MiB"]),
+        ("[organizations.acme]\napi_key_quota = -1", ["api_key_quota", "acme"]),
+        ("[organizations.acme]\nquota = 1", ["line 2", "quota"]),
+        ("[organizations.'']\napi_key_quota = 1", ["organizations", "1 to 128"]),
         ("[log]\nlog_format = 'xml'", ["log_format", "json"]),
         ("[log]\nlog = 'a=b=c'", ["log", "filter"]),
         ("[[gateway]]\nid = 'a b'\ntoken = '0123456789abcdef'", ["gateway", "a b"]),
@@ -98,6 +106,22 @@ fn a_mistake_is_told_in_one_line_that_names_the_setting() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
         assert!(!error.contains('\n') && !error.contains("canary"), "{error}");
     }
+}
+
+#[test]
+fn an_organizations_quotas_are_those_of_all_but_for_what_its_table_says() {
+    let text = "[limits]\nsession_quota = 5\nmetadata_quota = '2KiB'\nidempotency_quota = 0\n\
+        [organizations.\"org:1\"]\nsession_quota = 0\nidempotency_quota = '1 MiB'";
+    let quotas = file(text).unwrap().quotas;
+    let usual = domain::StockLimits {
+        sessions: Some(5),
+        metadata: Some(2048),
+        idempotency_records: None,
+        ..domain::StockLimits::USUAL
+    };
+    let own = domain::StockLimits { sessions: None, idempotency_records: Some(1 << 20), ..usual };
+    let of = |name| quotas.of(&domain::OrganizationId::parse(name).unwrap());
+    assert_eq!((of("org:1"), of("org:2")), (own, usual));
 }
 
 #[test]
@@ -140,4 +164,28 @@ fn bad_token_lists_are_explained_without_the_tokens() {
 fn a_missing_file_is_a_mistake() {
     let missing = Settings::default().with_file(Some(Path::new("no-such-berth.toml")));
     assert!(missing.unwrap_err().to_string().contains("no-such-berth.toml"));
+}
+
+#[test]
+fn keep_alive_is_a_time_that_proxies_have() {
+    let keep_alive = |text: &str| file(&format!("[listeners]\nkeep_alive = '{text}'"));
+    assert_eq!(keep_alive("650s").unwrap().connections.keep_alive, Duration::from_secs(650));
+    let usual = Config::check(Settings::default()).unwrap().connections;
+    assert!(usual.keep_alive > Duration::from_secs(120) && usual.trusted_proxies.is_empty());
+    for wrong in ["0s", "4s", "2h", "soon"] {
+        let error = keep_alive(wrong).unwrap_err().to_string();
+        assert!(error.contains("keep_alive") && error.contains(wrong), "{error}");
+    }
+}
+
+#[test]
+fn trusted_proxies_are_networks() {
+    let proxies = |text: &str| file(&format!("[listeners]\ntrusted_proxies = '{text}'"));
+    let read = proxies(" 10.0.0.0/8, 192.0.2.7 ,2001:db8::/32,").unwrap().connections;
+    let read: Vec<_> = read.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]);
+    for wrong in ["proxy.example", "10.0.0.0/40", "10.0.0.0/8;10.1.0.0/16"] {
+        let error = proxies(wrong).unwrap_err().to_string();
+        assert!(error.contains("trusted_proxies") && error.contains(wrong), "{error}");
+    }
 }

@@ -38,6 +38,15 @@ impl Folder {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
+    /// What is in it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// The program, on this folder's database, knowing nothing of the test's own environment. It
     /// finds no gateway, unless told.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -76,14 +85,20 @@ impl Folder {
 
     /// The same with these variables.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Berth {
+        let mut command = self.serve_command();
+        command.envs(variables.iter().copied());
+        Berth::start(command)
+    }
+
+    /// `berth serve` on free ports, not started.
+    pub(crate) fn serve_command(&self) -> Command {
         let mut command = self.command(&["serve"]);
         command
             .env("BERTH_LISTEN", "127.0.0.1:0")
             .env("BERTH_NODE_LISTEN", "127.0.0.1:0")
             .env("BERTH_OPS_LISTEN", "127.0.0.1:0")
-            .env("BERTH_LOG_FORMAT", "json")
-            .envs(variables.iter().copied());
-        Berth::start(command)
+            .env("BERTH_LOG_FORMAT", "json");
+        command
     }
 }
 

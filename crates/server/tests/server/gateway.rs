@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::berth::{Berth, Folder, is_running, signal, until};
+use crate::berth::{Berth, Folder, is_running, shown, signal, until};
 
 /// Writes down how it was started, then does as the test says.
 const SCRIPT: &str = r#"#!/bin/sh
@@ -40,9 +40,15 @@ fn pids(folder: &Folder, file: &str, count: usize) -> Vec<u32> {
 fn it_is_told_where_to_find_its_router_and_nothing_it_has_no_business_with() {
     let folder = Folder::new();
     let url = "ws://127.0.0.1:9500/ws/chat";
+    let filter = folder.write("filter", "debug\n");
     let berth = serve(
         &folder,
-        &[("BERTH_WHATSAPP_URL", url), ("BERTH_GATEWAY_CAPACITY", "7"), ("BERTH_LOG", "debug")],
+        &[
+            ("BERTH_WHATSAPP_URL", url),
+            ("BERTH_GATEWAY_CAPACITY", "7"),
+            ("BERTH_LOG_FILE", &shown(&filter)),
+            ("BERTH_GATEWAY_ID_FILE", "nowhere"),
+        ],
     );
     pids(&folder, "lives", 1);
     let expected = format!(
@@ -57,7 +63,9 @@ fn it_is_told_where_to_find_its_router_and_nothing_it_has_no_business_with() {
     let token = value("BERTH_NODE_TOKEN").unwrap();
     assert!(token.len() == 64 && token.bytes().all(|b| b.is_ascii_hexdigit()), "{token}");
     assert_eq!((value("BERTH_GATEWAY_CAPACITY"), value("BERTH_LOG")), (Some("7"), Some("debug")));
-    assert_eq!((value("BERTH_DATABASE_URL"), value("BERTH_WHATSAPP_URL")), (None, None));
+    for kept in ["DATABASE_URL", "WHATSAPP_URL", "LOG_FILE", "GATEWAY_ID_FILE"] {
+        assert_eq!(value(&format!("BERTH_{kept}")), None);
+    }
 }
 
 #[test]

@@ -31,8 +31,8 @@ fn a_key_is_printed_once_and_alone() {
 #[test]
 fn a_key_is_what_was_asked_for() {
     let folder = Folder::new();
-    let session = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    folder.key("acme", &["--capability", "read", "--expires", "30d", "--session", session]);
+    let session = made(&folder, "acme");
+    folder.key("acme", &["--capability", "read", "--expires", "30d", "--session", &session]);
     let key = listed(&folder, "acme").remove(0);
     assert_eq!(key["name"], "test");
     assert_eq!(key["capabilities"], serde_json::json!(["read", "manage"]));
@@ -45,6 +45,33 @@ fn a_key_is_what_was_asked_for() {
     assert_eq!(listed(&folder, "acme")[0]["expiresAt"], 32_503_679_999_000_i64);
     folder.key("acme", &[]);
     assert_eq!(listed(&folder, "acme")[0]["expiresAt"], Value::Null);
+}
+
+/// A session of this organization, made over the API.
+fn made(folder: &Folder, organization: &str) -> String {
+    let berth = folder.serve();
+    let maker = folder.key(organization, &[]);
+    let made = berth.ask("listen", "POST", "/api/v1/sessions", Some(&maker));
+    assert_eq!(made.status, 201, "{}", made.body);
+    made.json()["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_key_is_confined_to_sessions_of_its_own_organization() {
+    let folder = Folder::new();
+    let (mine, theirs) = (made(&folder, "acme"), made(&folder, "zeta"));
+    let before = listed(&folder, "acme").len();
+    let create = ["key", "create", "--org", "acme", "--name", "x", "--capability", "read"];
+    let never = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    for other in [theirs.as_str(), never] {
+        let refused =
+            folder.run(&[&create[..], &["--session", &mine, "--session", other]].concat());
+        let said = text(&refused.stderr);
+        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{said}");
+        assert!(said.contains(&format!("--session {other:?}: no such session")), "{said}");
+        assert!(!said.contains(&mine), "{said}");
+    }
+    assert_eq!(listed(&folder, "acme").len(), before);
 }
 
 #[test]

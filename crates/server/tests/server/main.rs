@@ -6,3 +6,4 @@ mod gateway;
 mod keys;
 mod serving;
 mod settings;
+mod unread_log;

@@ -64,6 +64,102 @@ fn a_bad_setting_is_one_line_and_exit_code_2() {
     }
 }
 
+/// As secret files are: with a newline at the end.
+#[test]
+fn newline_at_the_end_of_a_setting_changes_nothing() {
+    let folder = Folder::new();
+    let database = format!("sqlite:{}\n", folder.path("berth.db").display());
+    let keys = format!("{}\n", folder.path("keys").display());
+    let config = folder.write("berth.toml", "[listeners]\nlisten = \" 127.0.0.1:0\\n\"\n");
+    let mut command = folder.command(&["serve", "--node-listen", "127.0.0.1:0 "]);
+    command
+        .env("BERTH_CONFIG", format!("{}\n", shown(&config)))
+        .env("BERTH_DATABASE_URL", database)
+        .env("BERTH_GATEWAY_DATA", keys)
+        .env("BERTH_LOG", "info\n")
+        .env("BERTH_LOG_FORMAT", "json\n")
+        .env("BERTH_OPS_LISTEN", "127.0.0.1:0\r\n");
+    let berth = Berth::start(command);
+    assert_eq!(berth.get("ops_listen", "/readyz", None).status, 200);
+    assert_eq!(folder.names(), ["berth.db", "berth.db-shm", "berth.db-wal", "berth.toml"]);
+}
+
+#[test]
+fn setting_with_a_character_that_nobody_sees_is_refused_by_name_and_makes_nothing() {
+    for (variable, value) in [
+        ("BERTH_DATABASE_URL", "sqlite:canary\nx"),
+        ("BERTH_GATEWAY_DATA", "\u{feff}canary"),
+        ("BERTH_JWT_ISSUER", "https://canary\u{200b}"),
+        ("BERTH_JWT_AUDIENCE", "canary\tx"),
+        ("BERTH_LOG", "info,\nwarn"),
+        ("BERTH_NODE_TOKENS", "gw-1=canarycanarycanary,\ngw-2=canarycanarycanary"),
+        ("BERTH_CONFIG", "canary\nx"),
+    ] {
+        let folder = Folder::new();
+        let ended = folder.command(&["serve"]).env(variable, value).output().unwrap();
+        let said = text(&ended.stderr);
+        assert_eq!((ended.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        let name = variable.trim_start_matches("BERTH_").to_lowercase();
+        assert!(said.contains(&format!("the setting {name} ")) && said.contains("U+"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+        assert!(folder.names().is_empty(), "{:?}", folder.names());
+    }
+}
+
+#[test]
+fn value_can_be_in_a_file_that_a_variable_names() {
+    let folder = Folder::new();
+    let database = format!("sqlite:{}\n", folder.path("other.db").display());
+    let database = shown(&folder.write("database", &database));
+    let file = [("BERTH_DATABASE_URL_FILE", database.as_str()), ("BERTH_DATABASE_URL", "")];
+    let berth = folder.serve_with(&file);
+    assert_eq!(berth.get("ops_listen", "/readyz", None).status, 200);
+    assert!(folder.names().contains(&"other.db".to_owned()), "{:?}", folder.names());
+    let mut key = folder.command(&["key", "list", "--org", "acme"]);
+    assert!(key.envs(file).status().unwrap().success());
+    assert!(!folder.names().contains(&"berth.db".to_owned()), "{:?}", folder.names());
+}
+
+#[test]
+fn file_that_cannot_be_a_value_is_refused_with_variable_and_path() {
+    let folder = Folder::new();
+    let good = shown(&folder.write("good", "canary"));
+    let empty = shown(&folder.write("empty", "\n"));
+    for (variables, words) in [
+        (&[("BERTH_JWKS_FILE", "no-such-file")][..], ["BERTH_JWKS_FILE", "no-such-file"]),
+        (&[("BERTH_JWKS_FILE", "/")], ["BERTH_JWKS_FILE", "\"/\""]),
+        (&[("BERTH_LOG_FILE", &empty)], ["BERTH_LOG_FILE", &empty]),
+        (&[("BERTH_JWKS_FILE", &good), ("BERTH_JWKS", "canary")], ["BERTH_JWKS ", "both"]),
+        (&[("BERTH_CONFIG_FILE", "no-such-file")], ["BERTH_CONFIG_FILE", "no-such-file"]),
+    ] {
+        let ended = folder.command(&["serve"]).envs(variables.iter().copied()).output().unwrap();
+        let said = text(&ended.stderr);
+        assert_eq!((ended.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn unknown_variable_is_warned_of_by_name_and_without_its_value() {
+    let folder = Folder::new();
+    let variables = [
+        ("BERTH_DATABASE_URI", "canary"),
+        ("BERTH_GATEWAY_CAPACITY", "7"),
+        ("BERTH_NODE_TOKEN_FILE", "nowhere"),
+        ("BERTHA", "canary"),
+    ];
+    let berth = folder.serve_with(&variables);
+    let said = berth.logged("unknown environment variables are ignored");
+    assert_eq!(
+        (&said["level"], &said["variables"]),
+        (&"WARN".into(), &"BERTH_DATABASE_URI".into())
+    );
+    assert!(!said.to_string().contains("canary"), "{said}");
+    let list = folder.command(&["key", "list", "--org", "acme"]).envs(variables).output().unwrap();
+    assert!(text(&list.stderr).contains("BERTH_DATABASE_URI"), "{}", text(&list.stderr));
+}
+
 #[test]
 fn help_shows_no_secret_of_the_environment() {
     let folder = Folder::new();
@@ -72,6 +168,8 @@ fn help_shows_no_secret_of_the_environment() {
         for variable in ["BERTH_DATABASE_URL", "BERTH_NODE_TOKENS", "BERTH_JWKS"] {
             command.env(variable, "canary");
         }
+        let secret = folder.write("secret", "canary");
+        command.env("BERTH_LOG_FILE", secret);
         let help = command.output().unwrap();
         assert!(help.status.success());
         let help = text(&help.stdout);

@@ -36,7 +36,8 @@ pub(crate) async fn write(store: &Database) -> Result<()> {
         let session = session(&scope, status, &environment);
         let news = if status == Status::Working { news() } else { Vec::new() };
         let actor = Actor::User(UserId::parse("user-1"));
-        let (session, _, events) = Change { session, news }.seal(&actor, &*environment);
+        let (session, _, events) =
+            Change { session, news, attempt: None }.seal(&actor, &*environment);
         let written = SessionStore::insert(store, &scope, &session, &events, None).await?;
         if written != Written::Done {
             return Err("a template was not written".into());

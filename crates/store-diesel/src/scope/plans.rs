@@ -19,7 +19,12 @@ use domain::{
 
 use super::{
     EVENTS_WITH_CODES, Owned, Owner, Standing, all_retirements, any_of_sessions, api_keys,
-    awaited_sessions, due_retirements, due_sessions, event_page, events, events_after,
+    awaited_sessions,
+    counts::{
+        attempts_of_organization, attempts_of_phone, attempts_of_session, old_attempts,
+        session_still_with, sessions_among, usage_of_one,
+    },
+    due_retirements, due_sessions, event_page, events, events_after,
     fair::{Queue, of_organization, turns},
     good_key, key_page, keys_expired_before, keys_revoked_before,
     lists::{Lists, Looked, pages_of_several},
@@ -29,6 +34,7 @@ use super::{
 use crate::{
     Database,
     pool::{Pools, checkout},
+    schema::{link_attempts, usage},
     session_row::SessionRow,
     test_place::Place,
 };
@@ -89,30 +95,7 @@ macro_rules! plan {
 
 /// Enough rows of enough organizations that an index is worth it. Of organization 1 nothing has the
 /// label and the status that are the most usual elsewhere.
-const ROWS: &str = "
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-    INSERT INTO sessions (id, organization, auto_read, presence_typing, metadata, is_admin_session,
-        desired, epoch, wanted, status, heard, created_at, updated_at, version, sequence, due,
-        failures, label, phone_number, gateway)
-    SELECT 'sess_' || i, 'org-' || (i % 10), false, false, '{}', false, 'stopped', 0, '{}',
-        CASE WHEN i % 10 <> 1 THEN 'working' WHEN i % 1000 = 1 THEN 'failed' ELSE 'stopped' END,
-        '{}', i / 3, i, 1, 1, CASE WHEN i % 100 = 0 THEN i END, 0,
-        CASE WHEN i % 10 <> 1 THEN 'usual' WHEN i % 1000 = 1 THEN 'rare' END,
-        CASE WHEN i % 2 = 0 THEN 'phone-' || i END, CASE WHEN i % 3 = 0 THEN 'gw-' || (i % 7) END
-    FROM n;
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-    INSERT INTO retirements (session, organization, epoch, requested_by_kind, requested_at, deadline,
-        due, attempts, sequence, told)
-    SELECT 'sess_' || -i, 'org-' || (i % 10), 1, 'system', i, i, i, 0, 1, false FROM n;
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-    INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
-    SELECT 'evt_' || i, 'org-' || (i % 10), 'sess_' || i, 1, 'session.created', i, 'system', '[]'
-    FROM n;
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-    INSERT INTO api_keys (id, organization, name, capabilities, digest, created_by_kind, created_at,
-        revoked_at)
-    SELECT 'key_' || i, 'org-' || (i % 10), 'k', '[]', DIGEST, 'system', i / 3,
-        CASE WHEN i % 5 <> 0 THEN i END FROM n;";
+const ROWS: &str = include_str!("plans.sql");
 
 /// The rows, with or without what the database can learn of them.
 async fn filled(place: &Place, digest: &str, analysed: bool) -> Database {
@@ -253,6 +236,37 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
             "api_keys_newest_first",
             &["organization", "created_at"],
         ),
+        expect(
+            plan!(database, |_conn| attempts_of_session(&owner, "sess_1", 5, 300)
+                .select(link_attempts::at)
+                .limit(1)),
+            "link_attempts_primary_key",
+            &["organization", "session"],
+        ),
+        expect(
+            plan!(database, |_conn| attempts_of_phone(&owner, &[7; 16], 5, 300)
+                .select(link_attempts::at)
+                .limit(1)),
+            "link_attempts_by_phone",
+            &["organization", "phone", "at"],
+        ),
+        expect(
+            plan!(database, |_conn| attempts_of_organization(&owner, 5, 300)
+                .select(link_attempts::at)
+                .limit(1)),
+            "link_attempts_by_organization",
+            &["organization", "at"],
+        ),
+        expect(
+            plan!(database, |_conn| old_attempts(300).select(link_attempts::at).limit(9)),
+            "link_attempts_by_age",
+            &["at"],
+        ),
+        expect(
+            plan!(database, |_conn| usage_of_one(&owner, "sessions").select(usage::used)),
+            "usage_primary_key",
+            &["organization", "stock"],
+        ),
     ]
 }
 
@@ -262,11 +276,15 @@ async fn by_name(database: &Database) -> Vec<String> {
     let one = Owned::session(&scope(), &SessionId::mint(1));
     let owner = Owner::of(&scope());
     let standing = Standing::of(Guard { version: Version(1), due: None }).expect("a guard");
+    let ids = [one.id.clone()];
     vec![
         plan!(database, |_conn| session(&one).select(SessionRow::as_select())),
         plan!(database, |_conn| diesel::delete(session(&one).filter(sessions::version.eq(1)))),
         plan!(database, |_conn| diesel::update(session_still(&one, standing))
             .set(sessions::version.eq(2))),
+        plan!(database, |_conn| diesel::update(session_still_with(&one, standing, Some(9)))
+            .set(sessions::version.eq(2))),
+        plan!(database, |_conn| sessions_among(&owner, &ids).select(sessions::id)),
         plan!(database, |_conn| live_key(&owner, "key_1").select(api_keys::name)),
     ]
 }
@@ -382,10 +400,11 @@ async fn postgres_finds_rows_by_index() {
     }
     let together = together(&database).await;
     let found = together.lines().filter(|line| line.contains("Index Cond"));
-    assert_eq!(found.clone().count(), 2, "{together}");
-    for bounds in found {
-        assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{together}");
+    for (name, times) in [("(id = ", 2), ("(stock = ", 1)] {
+        let by = |bounds: &&str| bounds.contains(name) && bounds.contains("(organization = ");
+        assert_eq!(found.clone().filter(by).count(), times, "{together}");
     }
+    assert_eq!(found.count(), 3, "{together}");
     assert!(!together.contains("Seq Scan"), "{together}");
     let [merged, confined] = merged_and_confined(&database).await;
     assert_eq!(merged.matches("sessions_by_status").count(), 4, "{merged}");
@@ -422,6 +441,7 @@ async fn sqlite_finds_rows_by_index() {
         for Expected { plan, index, bounds, .. } in all {
             let index = match index {
                 "events_primary_key" => "sqlite_autoindex_events_1",
+                "usage_primary_key" | "link_attempts_primary_key" => "PRIMARY KEY",
                 index => index,
             };
             assert!(plan.contains(index) && !plan.contains("SCAN"), "{index}:\n{plan}");

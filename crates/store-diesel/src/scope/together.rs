@@ -19,6 +19,7 @@ use crate::{
     events::EventRow,
     retirements::RetirementRow,
     session_row::{SessionRow, State},
+    usage::Need,
 };
 
 /// The columns of a session that never change.
@@ -28,7 +29,7 @@ const STATE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_h
     is_admin_session, gateway, desired, epoch, wanted, status, reason, identity, phone_number, pairing, \
     deadline, heard, last_connected_at, updated_at, version, sequence, due, failures";
 const RETIREMENT: &str = "session, organization, gateway, epoch, requested_by_kind, requested_by_name, \
-    requested_at, deadline, due, attempts, sequence, told";
+    requested_at, deadline, due, attempts, sequence, told, linked";
 const EVENT: &str =
     "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
 
@@ -36,6 +37,8 @@ const EVENT: &str =
 #[derive(Default)]
 pub(crate) struct Together<'a> {
     inserts: Vec<&'a SessionRow>,
+    needs: Vec<&'a Need>,
+    counts: Vec<Need>,
     updates: Vec<Asked<'a>>,
     deletions: Vec<Asked<'a>>,
     retirements: Vec<&'a RetirementRow>,
@@ -50,18 +53,29 @@ struct Asked<'a> {
     within: bool,
     version: i64,
     due: Option<i64>,
+    metadata: Option<i32>,
     state: Option<&'a State>,
 }
 
 impl<'a> Together<'a> {
-    pub(crate) fn insert(&mut self, row: &'a SessionRow) {
+    /// A session that is to be if its organization has room for all its sessions in this statement.
+    pub(crate) fn insert(&mut self, row: &'a SessionRow, needs: &'a [Need]) {
         self.inserts.push(row);
+        self.needs.extend(needs);
+        self.counts.extend(Need::counts(row.organization()));
     }
 
-    /// As [`session_still`](super::session_still).
-    pub(crate) fn update(&mut self, owned: &'a Owned, standing: Standing, state: &'a State) {
+    /// As [`session_still_with`](super::counts::session_still_with).
+    pub(crate) fn update(
+        &mut self,
+        owned: &'a Owned,
+        standing: Standing,
+        state: &'a State,
+        metadata: Option<i32>,
+    ) {
         let Standing { version, due } = standing;
-        self.updates.push(Asked { due, state: Some(state), ..Asked::new(owned, version) });
+        let state = Some(state);
+        self.updates.push(Asked { due, metadata, state, ..Asked::new(owned, version) });
     }
 
     /// It of this version is gone; this remains.
@@ -72,6 +86,7 @@ impl<'a> Together<'a> {
         rest: Option<&'a RetirementRow>,
     ) {
         self.deletions.push(Asked::new(owned, version));
+        self.counts.extend(Need::counts(&owned.organization));
         self.retirements.extend(rest);
     }
 
@@ -91,6 +106,10 @@ impl<'a> Together<'a> {
     pub(super) fn statement(&self) -> Result<Statement, StoreError> {
         Ok(Statement {
             inserts: written("sessions", &self.inserts)?,
+            needs: written(
+                "usage",
+                &self.needs.iter().copied().chain(&self.counts).collect::<Vec<_>>(),
+            )?,
             updates: written("sessions", &self.updates)?,
             deletions: written("sessions", &self.deletions)?,
             retirements: written("retirements", &self.retirements)?,
@@ -102,13 +121,14 @@ impl<'a> Together<'a> {
 impl<'a> Asked<'a> {
     fn new(owned: &'a Owned, version: i64) -> Self {
         let Owned { organization, id, within } = owned;
-        Self { organization, id, within: *within, version, due: None, state: None }
+        Self { organization, id, within: *within, version, due: None, metadata: None, state: None }
     }
 }
 
 /// The lists, each as one text.
 pub(super) struct Statement {
     inserts: String,
+    needs: String,
     updates: String,
     deletions: String,
     retirements: String,
@@ -127,12 +147,35 @@ impl QueryId for Statement {
 impl QueryFragment<Pg> for Statement {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let session = format!("{BIRTH}, {STATE}");
+        out.push_sql(
+            "WITH needed AS (SELECT organization, stock, sum(grows) AS grows, min(most) AS most \
+            FROM json_to_recordset(",
+        );
+        out.push_bind_param::<Text, _>(&self.needs)?;
+        // Locked, so that of two statements for the last place the second sees what the first has taken;
+        // all at the beginning and in one order, so that two statements do not wait for each other. An
+        // organization that never had anything has no row yet, and its session is made by itself.
+        out.push_sql(
+            "::json) AS need (organization text, stock text, grows bigint, most bigint) \
+            GROUP BY organization, stock), room AS MATERIALIZED (\
+            SELECT usage.organization, usage.stock, usage.used + needed.grows <= needed.most AS fits \
+            FROM needed JOIN usage \
+            ON usage.organization = needed.organization AND usage.stock = needed.stock \
+            ORDER BY usage.organization, usage.stock FOR UPDATE OF usage)",
+        );
+
         out.push_sql(&format!(
-            "WITH inserted AS (INSERT INTO sessions ({session})
+            ", inserted AS (INSERT INTO sessions ({session})
                 SELECT {session} FROM json_populate_recordset(NULL::sessions, "
         ));
         out.push_bind_param::<Text, _>(&self.inserts)?;
-        out.push_sql("::json) RETURNING id)");
+        out.push_sql(
+            "::json) AS new WHERE NOT EXISTS (SELECT FROM needed \
+            WHERE needed.organization = new.organization AND NOT EXISTS (SELECT FROM room \
+            WHERE room.organization = needed.organization AND room.stock = needed.stock \
+            AND room.fits) AND needed.grows > 0) \
+            RETURNING id)",
+        );
 
         out.push_sql(&format!(
             ", updated AS (UPDATE sessions SET ({STATE}) = (
@@ -142,10 +185,12 @@ impl QueryFragment<Pg> for Statement {
         out.push_bind_param::<Text, _>(&self.updates)?;
         out.push_sql(
             "::json) AS asked (organization text, id text, within boolean, version bigint, \
-            due bigint, state json) \
+            due bigint, metadata integer, state json) \
             WHERE sessions.organization = asked.organization AND sessions.id = asked.id \
             AND asked.within AND sessions.version = asked.version \
-            AND sessions.due IS NOT DISTINCT FROM asked.due RETURNING sessions.id)",
+            AND sessions.due IS NOT DISTINCT FROM asked.due \
+            AND (asked.metadata IS NULL OR octet_length(sessions.metadata) >= asked.metadata) \
+            RETURNING sessions.id)",
         );
 
         out.push_sql(", deleted AS (DELETE FROM sessions USING json_to_recordset(");
@@ -153,7 +198,8 @@ impl QueryFragment<Pg> for Statement {
         out.push_sql(
             "::json) AS asked (organization text, id text, within boolean, version bigint) \
             WHERE sessions.organization = asked.organization AND sessions.id = asked.id \
-            AND asked.within AND sessions.version = asked.version RETURNING sessions.id)",
+            AND asked.within AND sessions.version = asked.version \
+            AND (SELECT count(*) FROM room) >= 0 RETURNING sessions.id)",
         );
 
         out.push_sql(
@@ -258,7 +304,7 @@ mod tests {
         let rows = everybody.map(|session| SessionRow::new(session).expect("a row"));
         let mut together = Together::default();
         for row in &rows {
-            together.insert(row);
+            together.insert(row, &[]);
         }
         assert_eq!(sent(&database, together).await.len(), everybody.len());
         for session in everybody {
@@ -291,7 +337,7 @@ mod tests {
         let told = everybody.map(|session| events(session, &environment));
         let mut together = Together::default();
         for (owned, standing) in &updates {
-            together.update(owned, *standing, &bare);
+            together.update(owned, *standing, &bare, None);
         }
         for (owned, rest) in deletions.iter().zip(&rests) {
             together.retire(owned, 0, Some(rest));

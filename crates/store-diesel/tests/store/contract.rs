@@ -33,6 +33,7 @@ suites!(
     versions_tell_how_far_sessions_were_written,
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
+    an_orphan_is_told_once_and_listed_while_it_is_held,
     a_key_belongs_to_its_organization,
     the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,
@@ -41,6 +42,26 @@ suites!(
     a_receipt_is_kept_once_and_for_a_while,
     a_receipt_stands_and_falls_with_its_change,
     a_receipt_says_nothing_to_another_organization,
+    attempts_at_linking_are_counted,
+    sessions_are_told_apart_by_scope_all_at_once,
+);
+
+macro_rules! suites_with_quotas {
+    ($($suite:ident),+ $(,)?) => {
+        $(
+            async fn $suite(place: Place) {
+                let store = place.open().await.with_quotas(contract::small_quotas());
+                contract::$suite(&store, &*TestEnvironment::new()).await;
+            }
+        )+
+    };
+}
+
+suites_with_quotas!(
+    sessions_fill_their_quota,
+    metadata_fills_its_quota,
+    api_keys_fill_their_quota,
+    receipts_fill_their_quota,
 );
 
 async fn a_list_walks_every_session_once(place: Place) {
@@ -70,6 +91,7 @@ on_both!(
     versions_tell_how_far_sessions_were_written,
     a_retirement_lives_until_it_is_finished,
     a_node_enlists_beats_and_is_lost,
+    an_orphan_is_told_once_and_listed_while_it_is_held,
     a_key_belongs_to_its_organization,
     the_door_finds_good_keys_alone,
     events_are_read_in_order_and_in_scope,
@@ -78,6 +100,12 @@ on_both!(
     a_receipt_is_kept_once_and_for_a_while,
     a_receipt_stands_and_falls_with_its_change,
     a_receipt_says_nothing_to_another_organization,
+    attempts_at_linking_are_counted,
+    sessions_are_told_apart_by_scope_all_at_once,
+    sessions_fill_their_quota,
+    metadata_fills_its_quota,
+    api_keys_fill_their_quota,
+    receipts_fill_their_quota,
     a_list_walks_every_session_once,
     a_list_of_keys_walks_every_key_once,
 );

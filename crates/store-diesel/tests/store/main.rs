@@ -7,6 +7,7 @@
 )]
 
 mod claims;
+mod clock;
 mod contract;
 mod corruption;
 mod file;

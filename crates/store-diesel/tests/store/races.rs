@@ -3,9 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
-    GatewayId, Node, Session, SessionId, Settings, Timestamp, Version,
-    ports::{Backlog, Claim, Environment, EventLog, NodeStore, SessionStore, Written},
-    testing::TestEnvironment,
+    GatewayId, Node, Quotas, Session, SessionId, Settings, StockLimits, Timestamp, Version,
+    ports::{
+        Backlog, Claim, Environment, EventLog, NodeStore, ReceiptStore, Refusal, SessionStore,
+        Written,
+    },
+    testing::{TestEnvironment, contract},
 };
 
 use crate::{
@@ -172,7 +175,68 @@ async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place
     assert_eq!((woken.due, woken.version), (Some(now), made.version));
 }
 
+/// As two routers make sessions for one organization, at once and one at a time.
+async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
+    let environment = TestEnvironment::new();
+    let limits = StockLimits { sessions: Some(7), ..StockLimits::default() };
+    let quotas = Quotas { usual: limits, own: [].into() };
+    let stores = [place.open().await, place.open().await].map(|s| s.with_quotas(quotas.clone()));
+    let (first, _, events) = session(&*environment).created().seal(scope().actor(), &*environment);
+    done(stores[0].insert(&scope(), &first, &events, None).await);
+    for (left, there) in [(6, 6), (0, 7)] {
+        let makers = (0..40).map(|n| {
+            let (store, environment) = (stores[n % 2].clone(), environment.clone());
+            tokio::spawn(async move {
+                let new = session(&*environment).created();
+                let (new, _, events) = new.seal(scope().actor(), &*environment);
+                store.insert(&scope(), &new, &events, None).await.expect("an answer")
+            })
+        });
+        let mut made = 0;
+        for maker in makers.collect::<Vec<_>>() {
+            match maker.await.expect("no panic") {
+                Written::Done => made += 1,
+                Written::Refused(Refusal::Full(full)) => {
+                    assert_eq!((full.limit, full.used), (7, 7))
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(made, left, "of {there}");
+    }
+    assert_eq!(stores[0].after(&scope(), None, 100).await.expect("events").len(), 7);
+    let full = stores[0].full(&scope()).await.expect("an answer");
+    assert_eq!(full, None, "of records any number");
+}
+
+async fn of_many_attempts_at_one_phone_as_many_begin_as_may(place: Place) {
+    let environment = TestEnvironment::new();
+    let stores = [place.open().await, place.open().await];
+    let now = environment.now();
+    let attempts = (0..20).map(|n| {
+        let store = stores[n % 2].clone();
+        let new = session(&*environment).created();
+        let (new, _, events) = new.seal(scope().actor(), &*environment);
+        tokio::spawn(async move {
+            let attempt = contract::attempt(&new, Some("15551234567"), now);
+            let begun = store.begin_linking(&scope(), &new, None, &events, None, &attempt).await;
+            begun.expect("an answer")
+        })
+    });
+    let mut begun = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        match attempt.await.expect("no panic") {
+            Written::Done => begun += 1,
+            Written::Refused(Refusal::Limited { quota, .. }) => assert_eq!(quota.name, "pairing"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(begun, 2);
+}
+
 on_both!(
+    of_many_that_want_the_last_places_as_many_get_one,
+    of_many_attempts_at_one_phone_as_many_begin_as_may,
     two_takers_never_get_the_same_session,
     of_many_updates_from_one_version_one_happens,
     a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers,

@@ -34,6 +34,12 @@ enum Happening {
     Befall(usize, ReasonCode),
     /// WhatsApp confirms no unlink on a node, or does again.
     Mute(usize, bool),
+    /// A node sees no longer by itself that a phone has linked, or does again.
+    Slow(usize, bool),
+    /// A node can read no keys any more, or can again.
+    Unreadable(usize, bool),
+    /// No answer reaches a node any more, or they do again.
+    Deafen(usize, bool),
     /// A router's worker takes so many steps.
     Work(usize, usize),
     /// A router dies where it is.
@@ -62,8 +68,8 @@ const ROUTERS: std::ops::Range<usize> = 0..2;
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Ask as Asks, Befall, Crash, Deliver, Jump, Mute, Pass, Reach, Reboot, Repeat, Report, Scan,
-        Turn, Work,
+        Ask as Asks, Befall, Crash, Deafen, Deliver, Jump, Mute, Pass, Reach, Reboot, Repeat,
+        Report, Scan, Slow, Turn, Unreadable, Work,
     };
     let asks = vec![
         Ask::Pair,
@@ -85,6 +91,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         5 => (0..8_usize).prop_map(Scan),
         2 => (SESSIONS, select(reasons)).prop_map(|(n, reason)| Befall(n, reason)),
         1 => (NODES, any::<bool>()).prop_map(|(node, mute)| Mute(node, mute)),
+        3 => (NODES, any::<bool>()).prop_map(|(node, slow)| Slow(node, slow)),
+        1 => (NODES, any::<bool>()).prop_map(|(node, unreadable)| Unreadable(node, unreadable)),
+        1 => (NODES, any::<bool>()).prop_map(|(node, deaf)| Deafen(node, deaf)),
         12 => (ROUTERS, 1..12_usize).prop_map(|(by, steps)| Work(by, steps)),
         2 => ROUTERS.prop_map(Crash),
         2 => NODES.prop_map(Reboot),
@@ -101,8 +110,8 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 async fn happen(town: &mut Town, what: Happening) {
     use Happening::{
-        Ask as Asks, Befall, Crash, Deliver, Jump, Mute, Pass, Reach, Reboot, Repeat, Report, Scan,
-        Turn, Work,
+        Ask as Asks, Befall, Crash, Deafen, Deliver, Jump, Mute, Pass, Reach, Reboot, Repeat,
+        Report, Scan, Slow, Turn, Unreadable, Work,
     };
     match what {
         Asks(n, by, what) => {
@@ -113,6 +122,9 @@ async fn happen(town: &mut Town, what: Happening) {
         Scan(which) => scan(town, which).await,
         Befall(n, reason) => befall(town, &town.ids[n], reason),
         Mute(node, mute) => town.nodes[node].gateway.set_mute(mute),
+        Slow(node, slow) => town.nodes[node].gateway.set_slow(slow),
+        Unreadable(node, unreadable) => town.nodes[node].gateway.set_unreadable(unreadable),
+        Deafen(node, deaf) => town.nodes[node].deaf = deaf,
         Work(router, steps) => {
             for _ in 0..steps {
                 town.routers[router].step();
@@ -204,6 +216,9 @@ fn check_session(town: &Town, session: &Session) {
     let shown = node.and_then(|node| node.gateway.snapshot(&session.id));
     let linked = shown.as_ref().is_some_and(|shown| shown.identity.is_some());
     assert_eq!(linked, session.is_paired(), "what is known is what is: {session:?}");
+    let devices = town.nodes.iter().filter(|node| node.gateway.devices().contains(&session.id));
+    let given_up = town.gave_up(&session.id);
+    assert!(given_up || usize::from(linked) == devices.count(), "what phones show: {session:?}");
     let online = shown.is_some_and(|shown| shown.status == Status::Working);
     assert_eq!(online, session.seen.status == Status::Working, "{session:?}");
     assert!(!online || session.wanted.desired == Desired::Running, "{session:?}");

@@ -18,6 +18,8 @@ enum Happening {
     Befall(usize, ReasonCode),
     Down(bool),
     Mute(bool),
+    Slow(bool),
+    Unreadable(bool),
     Work,
     Report,
     Pass(u64, bool),
@@ -26,8 +28,8 @@ enum Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Befall, Delete, Down, Logout, Mute, Pair, Pass, Reboot, Report, Restart, Scan, Start, Stop,
-        Work,
+        Befall, Delete, Down, Logout, Mute, Pair, Pass, Reboot, Report, Restart, Scan, Slow, Start,
+        Stop, Unreadable, Work,
     };
     let reason = prop_oneof![
         Just(ReasonCode::LoggedOutByPhone),
@@ -45,6 +47,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0..3_usize, reason).prop_map(|(n, reason)| Befall(n, reason)),
         1 => any::<bool>().prop_map(Down),
         1 => any::<bool>().prop_map(Mute),
+        1 => any::<bool>().prop_map(Slow),
+        1 => any::<bool>().prop_map(Unreadable),
         6 => Just(Work),
         4 => Just(Report),
         2 => (1..80_u64, any::<bool>()).prop_map(|(seconds, beating)| Pass(seconds, beating)),
@@ -54,8 +58,8 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 async fn happen(stage: &Stage, ids: &[SessionId], what: Happening) {
     use Happening::{
-        Befall, Delete, Down, Logout, Mute, Pair, Pass, Reboot, Report, Restart, Scan, Start, Stop,
-        Work,
+        Befall, Delete, Down, Logout, Mute, Pair, Pass, Reboot, Report, Restart, Scan, Slow, Start,
+        Stop, Unreadable, Work,
     };
     let (sessions, acme) = (&stage.world.sessions, World::acme());
     // Refusals are fine: what matters is where everything ends.
@@ -76,6 +80,8 @@ async fn happen(stage: &Stage, ids: &[SessionId], what: Happening) {
         Befall(n, reason) => stage.world.gateway.befall(&ids[n], Status::Failed, reason),
         Down(down) => stage.world.gateway.set_down(down),
         Mute(mute) => stage.world.gateway.set_mute(mute),
+        Slow(slow) => stage.world.gateway.set_slow(slow),
+        Unreadable(unreadable) => stage.world.gateway.set_unreadable(unreadable),
         Work => drop(stage.worker.round().await.unwrap()),
         Report => stage.report().await,
         Pass(seconds, beating) => stage.pass(seconds, beating).await,
@@ -87,6 +93,8 @@ async fn happen(stage: &Stage, ids: &[SessionId], what: Happening) {
 async fn come_to_rest(stage: &Stage) {
     stage.world.gateway.set_down(false);
     stage.world.gateway.set_mute(false);
+    stage.world.gateway.set_slow(false);
+    stage.world.gateway.set_unreadable(false);
     for _ in 0..8 {
         stage.settle().await;
         stage.pass(60, true).await;

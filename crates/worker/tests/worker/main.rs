@@ -5,6 +5,7 @@ mod fairness;
 mod fleet;
 mod laws;
 mod nodes;
+mod orphans;
 mod receipts;
 mod retirements;
 mod sessions;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::{
     GatewayId, Session, SessionId, Settings, Snapshot,
     ports::{Bell, NodeStore},
-    testing::{Memory, RememberingGateway, TestEnvironment, World},
+    testing::{Memory, PlainTags, RememberingGateway, TestEnvironment, World},
 };
 use tokio::sync::OnceCell;
 use worker::{Ports, Worker};
@@ -39,6 +39,15 @@ impl Stage {
     pub(crate) async fn new() -> Self {
         let environment = TestEnvironment::new();
         let gateway = RememberingGateway::new(environment.clone());
+        Self::over(environment, gateway).await
+    }
+
+    /// The same node, and a database that knows of no session.
+    pub(crate) async fn with_empty_database(&self) -> Self {
+        Self::over(self.world.environment.clone(), self.world.gateway.clone()).await
+    }
+
+    async fn over(environment: Arc<TestEnvironment>, gateway: RememberingGateway) -> Self {
         let bell =
             Arc::new(WorkingBell { worker: OnceCell::new(), environment: environment.clone() });
         let memory = Memory::new();
@@ -52,6 +61,8 @@ impl Stage {
             environment,
             work: world.work.clone(),
             changes: bell.clone(),
+            leases: world.leases.clone(),
+            groups: Arc::new(PlainTags),
         };
         let worker = Worker::new(ports, world.deadlines.clone());
         bell.worker.set(worker.clone()).ok().unwrap();
@@ -86,9 +97,12 @@ impl Stage {
         let node = self.node().await;
         let held = self.world.gateway.held().into_iter();
         let held: Vec<_> = held.map(|session| domain::Held { session, epoch: 0 }).collect();
-        let beat = self.world.nodes.beat(&node.id, &node.incarnation, &held).await.unwrap();
-        if beat == domain::Beat::NotEnlisted {
-            self.world.enlist("gw-test").await;
+        let beat = self.world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
+        match beat {
+            domain::Beat::NotEnlisted => self.world.enlist("gw-test").await,
+            domain::Beat::Renewed { lost, .. } => {
+                lost.iter().for_each(|session| self.world.gateway.release(session));
+            }
         }
     }
 

@@ -8,10 +8,11 @@ mod pair;
 
 use std::{fmt, thread, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     client::Api,
+    dice::Dice,
     stack::{Stack, Victim},
     suite::Suite,
 };
@@ -93,20 +94,57 @@ pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, api: &Api) {
     for (operation, moment, victim) in POINTS {
         let name = format!("kill -9 {victim}: {operation:?}, {moment}");
         suite.run_on(stack, &name.clone(), |stack| {
-            let mut point = Point { stack, api, moment, victim, name };
-            let outcome = match operation {
-                Create => create::run(&mut point),
-                Pair => pair::run(&mut point),
-                Logout => logout::run(&mut point),
-                Delete => delete::run(&mut point),
-            };
-            point.stack.recover()?; // the next point begins with everything running
-            outcome
+            Point { stack, api, moment, victim, name }.strike_in(operation)
         });
     }
 }
 
+/// Kills at a random moment of a random operation. The error names them.
+pub(crate) fn strike_at_random(stack: &mut Stack, api: &Api, dice: &mut Dice) -> Result<()> {
+    let operation = *dice.pick(&[Create, Pair, Logout, Delete]);
+    let moment = operation.random_moment(dice);
+    let victim = match moment {
+        WithoutGateway => Berth,
+        _ => *dice.pick(&[Berth, Gateway, Both]),
+    };
+    let name = format!("kill -9 {victim}: {operation:?}, {moment}");
+    let point = Point { stack, api, moment, victim, name: name.clone() };
+    point.strike_in(operation).context(name)
+}
+
+impl Operation {
+    /// One of its moments, each within the milliseconds in which something still happens.
+    fn random_moment(self, dice: &mut Dice) -> Moment {
+        let moments = match self {
+            Create => vec![Sent(dice.below(15)), Answered(dice.below(4))],
+            Pair => vec![
+                Sent(dice.below(100)),
+                Answered(dice.below(10)),
+                Scanning(dice.below(150)),
+                Scanned(dice.below(150)),
+                CodeShown,
+                Working,
+            ],
+            Logout => vec![Sent(dice.below(40)), Answered(dice.below(20))],
+            Delete => vec![Sent(dice.below(15)), Answered(dice.below(30)), WithoutGateway],
+        };
+        *dice.pick(&moments)
+    }
+}
+
 impl Point<'_> {
+    /// Runs the operation and its blow, and leaves everything running.
+    fn strike_in(mut self, operation: Operation) -> Result<()> {
+        let outcome = match operation {
+            Create => create::run(&mut self),
+            Pair => pair::run(&mut self),
+            Logout => logout::run(&mut self),
+            Delete => delete::run(&mut self),
+        };
+        self.stack.recover()?; // the next point begins with everything running
+        outcome
+    }
+
     /// So many milliseconds later the victim dies, and comes back.
     fn strike_after(&mut self, milliseconds: u64) -> Result<()> {
         thread::sleep(Duration::from_millis(milliseconds)); // which instant is hit is the point

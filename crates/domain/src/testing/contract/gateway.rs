@@ -51,17 +51,17 @@ pub async fn a_declared_session_pairs_works_stops_and_is_unlinked(link: &dyn Lin
     until(link, &session, &restarted, Status::Working).await;
 
     let (outcome, after) =
-        link.gateway().logout(link.node(), &session, 5, DEADLINE).await.expect("logout");
+        link.gateway().logout(link.node(), &session, 5, true, DEADLINE).await.expect("logout");
     assert_eq!(outcome, LogoutOutcome::Confirmed);
     assert_eq!((after.status, after.identity, after.epoch), (Status::Stopped, None, 5));
     assert_eq!(link.linked().await, before);
     let (again, _) =
-        link.gateway().logout(link.node(), &session, 5, DEADLINE).await.expect("logout");
+        link.gateway().logout(link.node(), &session, 5, true, DEADLINE).await.expect("logout");
     assert_eq!(again, LogoutOutcome::NotLinked);
     pair(link, &session, 6).await;
     assert_eq!(link.linked().await, before + 1, "it can be paired again");
-    link.gateway().logout(link.node(), &session, 7, DEADLINE).await.expect("logout");
-    link.gateway().forget(link.node(), &session, 8).await.expect("forget");
+    link.gateway().logout(link.node(), &session, 7, true, DEADLINE).await.expect("logout");
+    link.gateway().forget(link.node(), &session, 8, false).await.expect("forget");
 }
 
 /// A command that was delayed cannot undo a newer one; the same one again is fine.
@@ -72,13 +72,13 @@ pub async fn an_older_epoch_is_refused(link: &dyn Link) {
     assert_eq!(newest.epoch, 5);
     let older = gateway.declare(link.node(), &session, &plain(4, true)).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
-    let older = gateway.logout(link.node(), &session, 4, DEADLINE).await;
+    let older = gateway.logout(link.node(), &session, 4, false, DEADLINE).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
-    let older = gateway.forget(link.node(), &session, 4).await;
+    let older = gateway.forget(link.node(), &session, 4, false).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
     let again = gateway.declare(link.node(), &session, &plain(5, false)).await.expect("declare");
     assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "nothing changed");
-    gateway.forget(link.node(), &session, 6).await.expect("forget");
+    gateway.forget(link.node(), &session, 6, false).await.expect("forget");
 }
 
 /// Forgetting succeeds whether or not there was anything, and a delayed declaration does not undo it.
@@ -86,14 +86,14 @@ pub async fn a_forgotten_session_stays_forgotten(link: &dyn Link) {
     let session = SessionId::mint(link.environment().ulid());
     let gateway = link.gateway();
     gateway.declare(link.node(), &session, &pairing(3)).await.expect("declare");
-    gateway.forget(link.node(), &session, 4).await.expect("forget");
-    gateway.forget(link.node(), &session, 4).await.expect("forget again");
+    gateway.forget(link.node(), &session, 4, false).await.expect("forget");
+    gateway.forget(link.node(), &session, 4, false).await.expect("forget again");
     let late = gateway.declare(link.node(), &session, &pairing(3)).await;
     assert!(matches!(late, Err(GatewayError::Stale)), "{late:?}");
     let unknown = gateway.identity(link.node(), &session).await;
     assert!(matches!(unknown, Err(GatewayError::Unknown)), "{unknown:?}");
     let never = SessionId::mint(link.environment().ulid());
-    gateway.forget(link.node(), &never, 1).await.expect("forget what never was");
+    gateway.forget(link.node(), &never, 1, false).await.expect("forget what never was");
 }
 
 async fn pair(link: &dyn Link, session: &SessionId, epoch: u64) {
@@ -134,7 +134,7 @@ async fn until(
 }
 
 fn plain(epoch: u64, running: bool) -> Declaration {
-    Declaration { epoch, running, restarts: 0, pairing: None }
+    Declaration { epoch, running, restarts: 0, pairing: None, linked: false, group: None }
 }
 
 fn pairing(epoch: u64) -> Declaration {

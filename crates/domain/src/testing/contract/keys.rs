@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
-    ApiKey, Capability, EventName, KeyId, News, Scope, SessionId, Timestamp,
+    ApiKey, Caller, Capability, EventName, KeyId, News, Reach, Scope, SessionId, Timestamp,
     ports::{
         ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
         Position, SessionStore, ShownKey, Written,
@@ -52,6 +52,29 @@ pub async fn a_key_belongs_to_its_organization(
     store.used(&full.id, now).await.expect("used");
     let used = ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("there");
     assert_eq!(used.last_used_at, Some(later), "never backwards");
+}
+
+/// Of several sessions those are found that are within the scope, and nothing is said of the others.
+pub async fn sessions_are_told_apart_by_scope_all_at_once(
+    store: &(impl ApiKeyStore + SessionStore),
+    environment: &dyn Environment,
+) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let mut ids = Vec::new();
+    for owner in [&scope, &scope, &stranger] {
+        let (session, events) = fresh_session(owner, environment);
+        inserted(SessionStore::insert(store, owner, &session, &events, None).await);
+        ids.push(session.id);
+    }
+    let named = ids.iter().cloned().chain([SessionId::mint(environment.ulid())]).collect();
+    let within = async |scope: &Scope| store.sessions_within(scope, &named).await.expect("found");
+    assert_eq!(within(&scope).await, [ids[0].clone(), ids[1].clone()].into());
+    assert_eq!(within(&stranger).await, [ids[2].clone()].into());
+    assert_eq!(store.sessions_within(&scope, &[].into()).await.expect("found"), [].into());
+    let mut confined = Caller::operator(scope.organization().clone());
+    confined.reach = Reach::Only([ids[1].clone(), ids[2].clone()].into());
+    let confined = confined.may(Capability::Manage).expect("may manage");
+    assert_eq!(within(&confined).await, [ids[1].clone()].into());
 }
 
 /// The door finds a key by its name and digest together, while it is good, and at no other time and by
@@ -203,7 +226,7 @@ pub async fn events_are_shown_newest_first_and_in_scope(
     assert_eq!(named, [&sessions[1]], "of what is in reach, and of no session");
 }
 
-fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {
+pub(super) fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {
     let now = environment.now();
     let later = full.then(|| now.plus(Duration::from_secs(3600)));
     let mut digest = [0; 32];

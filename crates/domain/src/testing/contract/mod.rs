@@ -8,7 +8,10 @@ mod fairness;
 mod gateway;
 mod home;
 mod keys;
+mod linking;
 mod nodes;
+mod orphans;
+mod quotas;
 mod receipts;
 mod retention;
 mod sessions;
@@ -30,9 +33,15 @@ pub use home::nothing_is_written_into_another_organization;
 pub use keys::{
     a_key_belongs_to_its_organization, a_list_of_keys_walks_every_key_once,
     events_are_read_in_order_and_in_scope, events_are_shown_newest_first_and_in_scope,
-    the_door_finds_good_keys_alone,
+    sessions_are_told_apart_by_scope_all_at_once, the_door_finds_good_keys_alone,
 };
+pub use linking::{attempt, attempts_at_linking_are_counted};
 pub use nodes::a_node_enlists_beats_and_is_lost;
+pub use orphans::an_orphan_is_told_once_and_listed_while_it_is_held;
+pub use quotas::{
+    api_keys_fill_their_quota, metadata_fills_its_quota, receipts_fill_their_quota,
+    sessions_fill_their_quota, small_quotas,
+};
 pub use receipts::{
     a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
     a_receipt_stands_and_falls_with_its_change,
@@ -92,7 +101,6 @@ pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
     session.wanted.pairing =
         Some(PairingWanted { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
     session.wanted.unlink = Some(Unlink { since: now, deadline: now });
-    session.wanted.pairings = vec![now, now.plus(std::time::Duration::from_secs(1))];
     (session.wanted.restarts, session.wanted.epoch) = (5, 6);
     let seen = &mut session.seen;
     seen.status = Status::ScanQrCode;

@@ -35,6 +35,10 @@ pub async fn a_node_enlists_beats_and_is_lost(
 
     assert!(!store.beat(&id, "another", 1, later).await.expect("beat"));
     assert!(store.beat(&id, "first", 3, later).await.expect("beat"));
+    assert!(store.beat(&id, "first", 3, now).await.expect("beat"), "a lease is not shortened");
+    let hello = Node { beat_at: later.plus(Duration::from_secs(1)), ..node.clone() };
+    assert_eq!(store.enlist(&hello).await.expect("enlist"), 1);
+    assert!(store.beat(&id, "first", 3, now).await.expect("beat"), "nor renewed by a hello");
     (node.held, node.beat_at) = (3, later);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
     assert!(store.list().await.expect("list").contains(&node));
@@ -48,6 +52,7 @@ pub async fn a_node_enlists_beats_and_is_lost(
     node.lost_at = Some(after);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
 
+    node.beat_at = after;
     assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "the same, which was given up");
     assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "the same again");
     (node.incarnation, node.capacity) = ("second".to_owned(), 8);

@@ -136,14 +136,14 @@ fn rename(session: &Session, label: &str) -> crate::Change {
     renamed.created()
 }
 
-fn fresh_slot(environment: &dyn Environment) -> Slot {
+pub(super) fn fresh_slot(environment: &dyn Environment) -> Slot {
     let mut slot = [0; 32];
     slot[..16].copy_from_slice(&environment.ulid().to_be_bytes());
     slot[16..].copy_from_slice(&u128::from(std::process::id()).to_be_bytes());
     Slot(slot)
 }
 
-fn receipt(slot: Slot, answer: &[u8], expires_at: Timestamp) -> Receipt {
+pub(super) fn receipt(slot: Slot, answer: &[u8], expires_at: Timestamp) -> Receipt {
     Receipt { slot, request: [7; 32], answer: answer.to_vec(), expires_at }
 }
 

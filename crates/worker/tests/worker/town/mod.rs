@@ -9,7 +9,7 @@ mod slow;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
-    Desired, Session, SessionId, Settings,
+    Desired, Event, EventName, Fact, Session, SessionId, Settings,
     ports::{Backlog, NodeStore},
     testing::{Memory, RememberingGateway, TestEnvironment, World},
 };
@@ -110,16 +110,19 @@ impl Town {
             self.check().await;
         }
         for node in &mut self.nodes {
-            node.reaches = true;
+            (node.reaches, node.deaf) = (true, false);
             node.gateway.set_mute(false);
+            node.gateway.set_slow(false);
+            node.gateway.set_unreadable(false);
             self.network.turn(&node.id, Weather::Fine);
         }
         for router in &mut self.routers {
             router.clock.mend();
         }
-        for turn in 0..240 {
-            self.time.pass(Duration::from_secs(5));
-            self.tick(5, turn).await;
+        // Longer than an unlink may take that nobody can confirm.
+        for turn in 0..270 {
+            self.time.pass(Duration::from_secs(15));
+            self.tick(15, turn).await;
             for router in &mut self.routers {
                 router.step();
                 router.finish();
@@ -149,7 +152,9 @@ impl Town {
             ] {
                 assert!(places.len() <= 1, "{id} is {what} on {places:?} at once");
             }
-            let Some(session) = self.session(&id).await else { continue };
+            let session = self.session(&id).await;
+            self.check_unlinked(&id, session.as_ref());
+            let Some(session) = session else { continue };
             self.check_wish(&session);
             let code = session.seen.pairing.and_then(|attempt| attempt.qr).map(|qr| qr.text);
             let shown = code.map(|code| (id, code)).filter(|code| !self.shown.contains(code));
@@ -158,6 +163,31 @@ impl Town {
         if !self.jumped {
             self.check_lost().await;
         }
+    }
+
+    /// What is said to be unlinked is unlinked: no phone has a device of it, unless berth had to give up
+    /// and said so.
+    fn check_unlinked(&self, id: &SessionId, session: Option<&Session>) {
+        let said_so = match session {
+            Some(session) => session.is_surely_unlinked(),
+            None => self.told(id).any(|event| event.name == EventName::SessionRetired),
+        };
+        if said_so && !self.gave_up(id) {
+            let places = self.places(id, |node| node.gateway.devices());
+            assert!(places.is_empty(), "{id} is told as unlinked, and linked on {places:?}");
+        }
+    }
+
+    /// Whether an unlink of this session was ever given up.
+    pub(crate) fn gave_up(&self, id: &SessionId) -> bool {
+        let unconfirmed = Fact::Text("unconfirmed".into());
+        let says_so =
+            |event: Event| event.payload.contains(&("unlink".into(), unconfirmed.clone()));
+        self.told(id).any(says_so)
+    }
+
+    fn told(&self, id: &SessionId) -> impl Iterator<Item = Event> {
+        self.memory.events().into_iter().filter(move |event| event.session.as_ref() == Some(id))
     }
 
     /// Nobody but its owner changes what is wanted of a session, save that a pairing ends.

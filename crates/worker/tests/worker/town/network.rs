@@ -33,8 +33,8 @@ pub(crate) enum Weather {
 #[derive(Clone, Debug)]
 enum Command {
     Declare(Declaration),
-    Logout(u64),
-    Forget(u64),
+    Logout(u64, bool),
+    Forget(u64, bool),
 }
 
 /// The wires to all nodes.
@@ -75,10 +75,12 @@ impl Network {
             Command::Declare(declaration) => {
                 drop(gateway.declare(&node, &session, &declaration).await);
             }
-            Command::Logout(epoch) => {
-                drop(gateway.logout(&node, &session, epoch, Duration::ZERO).await);
+            Command::Logout(epoch, linked) => {
+                drop(gateway.logout(&node, &session, epoch, linked, Duration::ZERO).await);
             }
-            Command::Forget(epoch) => drop(gateway.forget(&node, &session, epoch).await),
+            Command::Forget(epoch, linked) => {
+                drop(gateway.forget(&node, &session, epoch, linked).await);
+            }
         }
         true
     }
@@ -137,10 +139,11 @@ impl Gateway for Network {
         node: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
         deadline: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
-        let (there, back) = self.reach(node, session, Command::Logout(epoch)).await?;
-        heard(there.logout(node, session, epoch, deadline).await, back).await
+        let (there, back) = self.reach(node, session, Command::Logout(epoch, linked)).await?;
+        heard(there.logout(node, session, epoch, linked, deadline).await, back).await
     }
 
     async fn forget(
@@ -148,9 +151,10 @@ impl Gateway for Network {
         node: &Node,
         session: &SessionId,
         epoch: u64,
+        linked: bool,
     ) -> Result<(), GatewayError> {
-        let (there, back) = self.reach(node, session, Command::Forget(epoch)).await?;
-        heard(there.forget(node, session, epoch).await, back).await
+        let (there, back) = self.reach(node, session, Command::Forget(epoch, linked)).await?;
+        heard(there.forget(node, session, epoch, linked).await, back).await
     }
 
     async fn identity(

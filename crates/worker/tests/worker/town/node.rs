@@ -22,6 +22,10 @@ pub(crate) struct NodeProcess {
     pub(crate) gateway: RememberingGateway,
     /// Whether its calls reach a router.
     pub(crate) reaches: bool,
+    /// Whether the answers to its calls are lost.
+    pub(crate) deaf: bool,
+    /// By its clock, when it sent the newest call whose answer it heard.
+    heard_at: Option<i64>,
     capacity: u32,
     starts: u32,
     /// How many of its clock's milliseconds go by in a second.
@@ -41,6 +45,8 @@ impl NodeProcess {
             id: GatewayId::parse(name).unwrap(),
             gateway,
             reaches: true,
+            deaf: false,
+            heard_at: None,
             capacity,
             starts: 0,
             rate,
@@ -103,8 +109,15 @@ impl NodeProcess {
                     Some(Held { session, epoch })
                 })
                 .collect();
-            match router.beat(&self.id, &self.incarnation(), &held).await.unwrap() {
-                Beat::Renewed { length, lost } => {
+            let heard = self.heard_at.map_or(0, |heard| self.now - heard);
+            let heard = Some(Duration::from_millis(u64::try_from(heard).unwrap()));
+            let answer = router.beat(&self.id, &self.incarnation(), &held, heard).await.unwrap();
+            if self.deaf {
+                return;
+            }
+            self.heard_at = Some(self.now);
+            match answer {
+                Beat::Renewed { length, lost, .. } => {
                     self.lease_ends = Some(self.now + millis(length));
                     for session in &lost {
                         self.gateway.release(session);
@@ -115,6 +128,10 @@ impl NodeProcess {
             }
         }
         let lease = router.enlist(self.enlistment()).await.unwrap();
+        if self.deaf {
+            return;
+        }
+        self.heard_at = Some(self.now);
         (self.enlisted, self.lease_ends) = (true, Some(self.now + millis(lease.length)));
         self.gateway.enlisted(lease.boot);
         self.acknowledged.clear();
@@ -133,6 +150,7 @@ impl NodeProcess {
             .collect();
         let told = router.report(&self.id, &self.incarnation(), news.clone()).await.unwrap();
         match told {
+            _ if self.deaf => {}
             Reported::NotEnlisted => (self.enlisted, self.beats_at) = (false, self.now),
             Reported::Taken { .. } if acknowledged => self.acknowledged.extend(news),
             Reported::Taken { .. } => {}

@@ -8,8 +8,8 @@ use std::{
 };
 
 use domain::{
-    Deadlines, Nodes, SessionPorts, Sessions,
-    testing::{Memory, TestEnvironment},
+    Deadlines, Leases, Nodes, SessionPorts, Sessions,
+    testing::{Memory, PlainTags, TestEnvironment},
 };
 use worker::{Ports, Worker};
 
@@ -36,6 +36,7 @@ pub(crate) struct Router {
 impl Router {
     pub(crate) fn new(time: Arc<TestEnvironment>, memory: &Memory, network: &Network) -> Self {
         let (clock, bell, deadlines) = (Clock::new(time), Arc::new(NoBell), Deadlines::default());
+        let leases = Arc::<Leases>::default();
         let (store, slow) = (Arc::new(memory.clone()), Arc::new(Slow(memory.clone())));
         let sessions = SessionPorts {
             store: store.clone(),
@@ -44,6 +45,7 @@ impl Router {
             environment: clock.clone(),
             work: bell.clone(),
             changes: bell.clone(),
+            leases: leases.clone(),
         };
         let ports = Ports {
             backlog: slow.clone(),
@@ -52,6 +54,8 @@ impl Router {
             environment: clock.clone(),
             work: bell.clone(),
             changes: bell.clone(),
+            leases,
+            groups: Arc::new(PlainTags),
         };
         Self {
             sessions: Sessions::new(sessions, deadlines.clone()),

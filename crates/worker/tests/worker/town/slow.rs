@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    Event, GatewayId, Guard, Held, Node, Retirement, Session, SessionId, Timestamp,
-    ports::{Backlog, Claim, NodeStore, PortResult, Written},
+    Event, GatewayId, Guard, Held, Node, Orphan, Retirement, Session, SessionId, Timestamp,
+    ports::{Backlog, Claim, NodeStore, OrphanStore, PortResult, Written},
     testing::Memory,
 };
 
@@ -119,6 +119,29 @@ impl Backlog for Slow {
     async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         turnstile().await;
         self.0.sweep_receipts(now, limit).await
+    }
+
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        turnstile().await;
+        self.0.sweep_link_attempts(before, limit).await
+    }
+}
+
+#[async_trait]
+impl OrphanStore for Slow {
+    async fn note_orphans(
+        &self,
+        gateway: &GatewayId,
+        held: &[Held],
+        now: Timestamp,
+    ) -> PortResult<Vec<SessionId>> {
+        turnstile().await;
+        self.0.note_orphans(gateway, held, now).await
+    }
+
+    async fn orphans(&self) -> PortResult<Vec<Orphan>> {
+        turnstile().await;
+        self.0.orphans().await
     }
 }
 

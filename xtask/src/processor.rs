@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 const TICKS_A_SECOND: u64 = 100;
 
 /// Used by this process so far, in its own code and in the kernel's.
-pub(super) fn time_of(pid: u32) -> Result<Duration> {
+pub(crate) fn time_of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
         .with_context(|| format!("the processor time of process {pid}"))?;
     let ticks = ticks(&stat).with_context(|| format!("not as the kernel tells it: {stat:?}"))?;

@@ -16,20 +16,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// In kB.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Resident {
+pub(crate) struct Resident {
     /// All pages it has in memory, shared ones counted whole.
-    pub(super) all: u64,
+    pub(crate) all: u64,
     /// The same, shared ones divided among those who share them.
-    pub(super) proportional: u64,
+    pub(crate) proportional: u64,
     /// Its own data: what is not a file's.
-    pub(super) anonymous: u64,
+    pub(crate) anonymous: u64,
     /// The most it ever had.
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
 }
 
 impl Resident {
     /// Of this process, now.
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
             .with_context(|| format!("the memory of process {pid}"))?;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -42,7 +42,7 @@ impl Resident {
     }
 
     /// Of this process, once it no longer changes, or after half a minute.
-    pub(super) fn settled(pid: u32) -> Result<Self> {
+    pub(crate) fn settled(pid: u32) -> Result<Self> {
         let end = Instant::now() + PATIENCE;
         let (mut calm, mut last) = (0, Self::of(pid)?);
         while calm < CALM && Instant::now() < end {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 /// Has so many threads work, each told which it is, and answers what all of them came up with. The first
 /// failure is everybody's, once all have ended.
-pub(super) fn gather<T: Send>(
+pub(crate) fn gather<T: Send>(
     threads: usize,
     work: impl Fn(usize) -> Result<Vec<T>> + Sync,
 ) -> Result<Vec<T>> {

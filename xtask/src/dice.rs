@@ -1,4 +1,4 @@
-//! Chance for measurements: quick, and nobody has to be unable to guess it.
+//! Random choices for measurements and fault suites: quick, and without any need of secrecy.
 
 use std::{fs, io::Read as _};
 
@@ -9,14 +9,31 @@ const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A source of chance (`SplitMix64`).
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
+
+/// Returns a seed that differs from run to run.
+pub(crate) fn random_seed() -> Result<u64> {
+    let mut seed = [0; 8];
+    fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(u64::from_ne_bytes(seed))
+}
 
 impl Dice {
     /// One that falls otherwise each time.
-    pub(super) fn new() -> Result<Self> {
-        let mut seed = [0; 8];
-        fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
-        Ok(Self(u64::from_ne_bytes(seed)))
+    pub(crate) fn new() -> Result<Self> {
+        random_seed().map(Self)
+    }
+
+    /// Falls the same way for the same seed and stream. Streams of one seed are independent of each
+    /// other, so that threads need not share a generator.
+    pub(crate) fn seeded(seed: u64, stream: u64) -> Self {
+        let mut mixed = Self(seed ^ stream.wrapping_mul(0xd1b5_4a32_d192_ed03));
+        Self(mixed.next())
+    }
+
+    /// Returns a number below this one, which is not 0.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
     }
 
     fn next(&mut self) -> u64 {
@@ -28,19 +45,19 @@ impl Dice {
     }
 
     /// Heads or tails.
-    pub(super) fn coin(&mut self) -> bool {
+    pub(crate) fn coin(&mut self) -> bool {
         self.next() >> 63 == 1
     }
 
     /// One of these.
-    pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         // The last few are picked less often by one in many millions.
         let number = self.next() % of.len() as u64;
         &of[usize::try_from(number).unwrap_or_default()]
     }
 
     /// As many as these, [`never`](Self::never) there.
-    pub(super) fn never_as(&mut self, ids: &[String]) -> Vec<String> {
+    pub(crate) fn never_as(&mut self, ids: &[String]) -> Vec<String> {
         ids.iter().map(|id| self.never(id)).collect()
     }
 
@@ -67,6 +84,17 @@ mod tests {
         assert!(counts.iter().all(|count| (9_000..11_000).contains(count)), "{counts:?}");
         let heads = (0..40_000).filter(|_| dice.coin()).count();
         assert!((19_000..21_000).contains(&heads), "{heads}");
+    }
+
+    #[test]
+    fn seeded_dice_fall_the_same_way_again_and_streams_differ() {
+        let thrown = |seed, stream| {
+            let mut dice = Dice::seeded(seed, stream);
+            [0; 8].map(|_: u64| dice.below(1_000_000))
+        };
+        assert_eq!(thrown(7, 1), thrown(7, 1));
+        assert_ne!(thrown(7, 1), thrown(7, 2));
+        assert_ne!(thrown(7, 1), thrown(8, 1));
     }
 
     #[test]

@@ -1,0 +1,94 @@
+//! Until when nodes' leases run, as this router last read it: for reads of sessions, which must not
+//! show a session as connected when its node has closed it.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use crate::{Desired, GatewayId, Node, Session, Status, Timestamp};
+
+/// The ends of the nodes' leases. The worker refreshes them every second, also while the database takes
+/// no writes; reads of sessions look them up.
+#[derive(Debug, Default)]
+pub struct Leases(RwLock<HashMap<GatewayId, Timestamp>>);
+
+impl Leases {
+    /// Replaces what is known by the state of all nodes; `lease` is how long a lease lasts.
+    pub fn refresh(&self, nodes: &[Node], lease: Duration) {
+        let ends = |node: &Node| (node.id.clone(), node.beat_at.plus(lease));
+        let ends = nodes.iter().map(ends).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
+
+    /// When the lease of this node ended; `None` while it runs, and for a node that is not known here.
+    fn ended(&self, gateway: &GatewayId, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.0.read().unwrap_or_else(PoisonError::into_inner).get(gateway).copied();
+        ends.filter(|ends| *ends < now)
+    }
+
+    /// The session as a read shows it: when the lease of its node is over, the node has closed the
+    /// connection by itself, whatever is stored.
+    pub fn shown(&self, session: Session, now: Timestamp) -> Session {
+        let open = match session.wanted.desired {
+            Desired::Running => session.seen.status != Status::Failed,
+            Desired::Stopped => session.seen.status != Status::Stopped,
+        };
+        let ended = session.gateway.as_ref().filter(|_| open);
+        match ended.and_then(|gateway| self.ended(gateway, now)) {
+            Some(ended) if session.wanted.unlink.is_none() => {
+                let mut shown = session.lose(ended).session;
+                shown.lease_over = true;
+                shown
+            }
+            _ => session,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        OrganizationId, ReasonCode, Settings, ports::Environment, testing::TestEnvironment,
+    };
+
+    #[test]
+    fn a_session_is_shown_as_lost_only_after_the_lease_of_its_node() {
+        let environment = TestEnvironment::new();
+        let now = environment.now();
+        let acme = OrganizationId::parse("acme").unwrap();
+        let mut session = Session::new(acme, None, Settings::default(), &*environment);
+        let gateway = GatewayId::parse("gw").unwrap();
+        session.gateway = Some(gateway.clone());
+        session.wanted.desired = Desired::Running;
+        session.seen.status = Status::Working;
+        let node = Node {
+            id: gateway,
+            address: String::new(),
+            incarnation: String::new(),
+            boot: 1,
+            version: String::new(),
+            features: Vec::new(),
+            capacity: 1,
+            held: 1,
+            beat_at: now,
+            lost_at: None,
+        };
+        let leases = Leases::default();
+        let late = now.plus(Duration::from_secs(31));
+        assert_eq!(leases.shown(session.clone(), late), session, "an unknown node says nothing");
+        leases.refresh(&[node], Duration::from_secs(30));
+        let end = now.plus(Duration::from_secs(30));
+        assert_eq!(leases.shown(session.clone(), end), session);
+        let shown = leases.shown(session.clone(), late);
+        assert!(shown.lease_over);
+        assert_eq!(shown.seen.status, Status::Failed);
+        let reason = shown.seen.reason.unwrap();
+        assert_eq!((reason.code, reason.since), (ReasonCode::GatewayLost, end));
+        session.wanted.desired = Desired::Stopped;
+        let shown = leases.shown(session, late);
+        assert_eq!((shown.seen.status, shown.seen.reason), (Status::Stopped, None));
+    }
+}

@@ -1,0 +1,118 @@
+//! The suite of attempts at linking, which are counted with the change that begins one.
+
+use std::time::Duration;
+
+use super::{fresh_scope, fresh_session};
+use crate::{
+    Deadlines, Event, LinkAttempt, Phone, Quota, Scope, Session, Timestamp,
+    ports::{Backlog, Environment, EventLog, PortResult, Refusal, SessionStore, Written},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// Of one session, and of one phone.
+const TWO: Quota = Quota { name: "pairing", count: 2, window: HOUR };
+const FIVE: Quota = Quota { name: "organization-pairing", count: 5, window: HOUR };
+
+/// An attempt at linking this session, begun at this moment.
+pub fn attempt(session: &Session, phone: Option<&str>, at: Timestamp) -> LinkAttempt {
+    LinkAttempt {
+        session: session.id.clone(),
+        epoch: session.wanted.epoch,
+        phone: phone.and_then(Phone::parse),
+        at,
+        quota: TWO,
+        organization_quota: FIVE,
+    }
+}
+
+/// A new session that is to be linked.
+fn to_link(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<Event>) {
+    let (mut session, events) = fresh_session(scope, environment);
+    session.wanted.epoch = 1;
+    (session, events)
+}
+
+/// The same session, asked for once more.
+fn again(
+    session: &Session,
+    scope: &Scope,
+    environment: &dyn Environment,
+) -> (Session, crate::Guard, Vec<Event>) {
+    let mut next = session.clone();
+    next.wanted.epoch += 1;
+    next.created().seal(scope.actor(), environment)
+}
+
+/// One too many; there is room after so many minutes.
+fn limited(written: PortResult<Written>, quota: Quota, minutes: u64) {
+    let retry_after = Duration::from_secs(60 * minutes);
+    let refusal = Refusal::Limited { quota, retry_after };
+    assert_eq!(written.expect("an answer"), Written::Refused(refusal));
+}
+
+/// Attempts are counted of a session, also when that is deleted, of a phone whatever the session, and of
+/// the organization; never across organizations; and for as long as their window.
+pub async fn attempts_at_linking_are_counted(
+    store: &(impl SessionStore + Backlog + EventLog),
+    environment: &dyn Environment,
+) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let start = environment.now();
+    let minute = |n: u64| start.plus(Duration::from_secs(60 * n));
+    let phone = Some("15551234567");
+
+    let (first, events) = to_link(&scope, environment);
+    let begun = attempt(&first, None, minute(0));
+    let written = store.begin_linking(&scope, &first, None, &events, None, &begun).await;
+    assert_eq!(written.expect("insert"), Written::Done);
+    let (next, guard, events) = again(&first, &scope, environment);
+    let begun = attempt(&next, phone, minute(1));
+    let mut stale = guard;
+    stale.version.0 += 1;
+    let raced = store.begin_linking(&scope, &next, Some(stale), &events, None, &begun).await;
+    assert_eq!(raced.expect("update"), Written::Raced, "and not counted");
+    let written = store.begin_linking(&scope, &next, Some(guard), &events, None, &begun).await;
+    assert_eq!(written.expect("update"), Written::Done);
+    let (third, guard, news) = again(&next, &scope, environment);
+    let begun = attempt(&third, None, minute(2));
+    let refused = store.begin_linking(&scope, &third, Some(guard), &news, None, &begun).await;
+    limited(refused, TWO, 58);
+    let found = SessionStore::find(store, &scope, &first.id).await.expect("find");
+    assert_eq!(found, Some(next.clone()), "nothing is changed");
+    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2);
+
+    // A phone has its own count, whatever the session, and however often sessions come and go.
+    let (rest_at, deadlines) = (environment.now(), Deadlines::default());
+    let (change, rest) = next.clone().retire(scope.actor(), rest_at, &deadlines);
+    let (_, guard, events) = change.seal(scope.actor(), environment);
+    let gone = store.retire(&scope, guard.version, &rest, &events).await;
+    assert_eq!(gone.expect("retire"), Written::Done);
+    let link = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
+        let (session, events) = to_link(scope, environment);
+        let begun = attempt(&session, phone, at);
+        let written = store.begin_linking(scope, &session, None, &events, None, &begun).await;
+        let found = SessionStore::find(store, scope, &session.id).await.expect("find");
+        assert_eq!(found.is_some(), matches!(written, Ok(Written::Done)));
+        written
+    };
+    assert_eq!(link(&scope, phone, minute(3)).await.expect("begun"), Written::Done);
+    limited(link(&scope, phone, minute(4)).await, TWO, 57);
+    assert_eq!(link(&stranger, phone, minute(4)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&scope, None, minute(4)).await.expect("begun"), Written::Done);
+    let other = Some("15557654321");
+    assert_eq!(link(&scope, other, minute(5)).await.expect("begun"), Written::Done);
+    limited(link(&scope, other, minute(6)).await, FIVE, 54);
+    // The first no longer counts for the organization, the second not for its phone.
+    assert_eq!(link(&scope, None, minute(60)).await.expect("begun"), Written::Done);
+    limited(link(&scope, None, minute(60)).await, FIVE, 1);
+    assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
+
+    // What is swept counts no more, and nothing else is.
+    while store.sweep_link_attempts(minute(5), 1).await.expect("sweep") > 0 {}
+    for _ in 0..2 {
+        assert_eq!(link(&scope, None, minute(61)).await.expect("begun"), Written::Done);
+    }
+    limited(link(&scope, None, minute(61)).await, FIVE, 4);
+    while store.sweep_link_attempts(minute(62), 100).await.expect("sweep") > 0 {}
+    assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
+}

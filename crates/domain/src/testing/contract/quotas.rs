@@ -1,0 +1,200 @@
+//! The suite of what an organization may keep: every store that is told [`small_quotas`] passes it.
+
+use std::time::Duration;
+
+use super::{
+    fresh_scope, fresh_session, inserted,
+    keys::key,
+    receipts::{fresh_slot, receipt},
+};
+use crate::{
+    Deadlines, Event, Quotas, Scope, Session, Stock, StockFull, StockLimits,
+    ports::{
+        ApiKeyStore, Backlog, Environment, EventLog, PortResult, ReceiptStore, Refusal,
+        SessionFilter, SessionPage, SessionStore, Written,
+    },
+};
+
+const ALL: SessionPage = SessionPage {
+    filter: SessionFilter { statuses: Vec::new(), label: None, gateway: None, phone: None },
+    after: None,
+    limit: 200,
+};
+
+/// So few that a test fills them.
+pub fn small_quotas() -> Quotas {
+    let usual = StockLimits {
+        sessions: Some(3),
+        api_keys: Some(2),
+        idempotency_records: Some(100),
+        metadata: Some(30),
+    };
+    Quotas { usual, own: [].into() }
+}
+
+fn full(stock: Stock, limit: u64, used: u64) -> Written {
+    Written::Refused(Refusal::Full(StockFull { stock, limit, used }))
+}
+
+fn refused(written: PortResult<Written>, stock: Stock, limit: u64, used: u64) {
+    assert_eq!(written.expect("an answer"), full(stock, limit, used));
+}
+
+/// A new session whose metadata takes ten bytes and these.
+fn noted(scope: &Scope, note: &str, environment: &dyn Environment) -> (Session, Vec<Event>) {
+    let (mut session, events) = fresh_session(scope, environment);
+    if !note.is_empty() {
+        session.settings.metadata = [("note".to_owned(), note.to_owned())].into();
+    }
+    (session, events)
+}
+
+async fn retire(
+    store: &impl SessionStore,
+    scope: &Scope,
+    session: &Session,
+    environment: &dyn Environment,
+) {
+    let (now, deadlines) = (environment.now(), Deadlines::default());
+    let (change, rest) = session.clone().retire(scope.actor(), now, &deadlines);
+    let (_, guard, events) = change.seal(scope.actor(), environment);
+    let gone = store.retire(scope, guard.version, &rest, &events).await;
+    assert_eq!(gone.expect("retire"), Written::Done);
+}
+
+/// Sessions fill their quota exactly; one that does not fit leaves nothing behind; a deletion makes room;
+/// and no other organization notices.
+pub async fn sessions_fill_their_quota(
+    store: &(impl SessionStore + EventLog + ReceiptStore),
+    environment: &dyn Environment,
+) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let (session, events) = fresh_session(&scope, environment);
+        inserted(store.insert(&scope, &session, &events, None).await);
+        made.push(session);
+    }
+    let (fourth, events) = fresh_session(&scope, environment);
+    let kept = receipt(fresh_slot(environment), b"made", environment.now().plus(DAY));
+    for receipt in [None, Some(&kept)] {
+        let written = store.insert(&scope, &fourth, &events, receipt).await;
+        refused(written, Stock::Sessions, 3, 3);
+    }
+    let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
+    assert_eq!(found, None, "nothing of it");
+    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 3);
+    let now = environment.now();
+    let found = ReceiptStore::find(store, &scope, &kept.slot, now).await.expect("find");
+    assert_eq!(found, None);
+
+    let (other, events) = fresh_session(&stranger, environment);
+    inserted(store.insert(&stranger, &other, &events, None).await);
+    retire(store, &scope, &made[0], environment).await;
+    let (fourth, events) = fresh_session(&scope, environment);
+    inserted(store.insert(&scope, &fourth, &events, Some(&kept)).await);
+    assert_eq!(store.list(&scope, &ALL).await.expect("list").len(), 3);
+    let (fifth, events) = fresh_session(&scope, environment);
+    refused(store.insert(&scope, &fifth, &events, None).await, Stock::Sessions, 3, 3);
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Metadata that grows must fit; whatever else changes is never refused for it.
+pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &dyn Environment) {
+    let scope = fresh_scope(environment);
+    let (first, events) = noted(&scope, "0123456789", environment);
+    inserted(store.insert(&scope, &first, &events, None).await);
+    let (second, events) = noted(&scope, "x23", environment);
+    refused(store.insert(&scope, &second, &events, None).await, Stock::Metadata, 30, 19);
+    let (second, events) = noted(&scope, "", environment);
+    inserted(store.insert(&scope, &second, &events, None).await);
+
+    let set = async |session: &Session, note: &str, label: &str| {
+        let mut next = session.clone();
+        next.settings.label = Some(label.to_owned());
+        next.settings.metadata.clear();
+        if !note.is_empty() {
+            next.settings.metadata.insert("note".to_owned(), note.to_owned());
+        }
+        let (next, guard, events) = next.created().seal(scope.actor(), environment);
+        let written = store.update(&scope, &next, guard, &events, None).await.expect("update");
+        let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
+        let found = found.expect("it is there");
+        assert_eq!(found.settings == next.settings, written == Written::Done);
+        (written, found)
+    };
+    let (written, _) = set(&second, "too much", "a").await;
+    assert_eq!(written, full(Stock::Metadata, 30, 19), "it grows beyond");
+    let (written, second) = set(&second, "ok", "b").await;
+    assert_eq!(written, Written::Done, "it fills the quota exactly");
+    let (written, first) = set(&first, "0123456789", "c").await;
+    assert_eq!(written, Written::Done, "the rest may change");
+    let (written, first) = set(&first, "012345678", "c").await;
+    assert_eq!(written, Written::Done, "it may shrink");
+    let (written, _) = set(&second, "okay", "b").await;
+    assert_eq!(written, full(Stock::Metadata, 30, 29), "by one only");
+    retire(store, &scope, &first, environment).await;
+    let (written, second) = set(&second, "room for more", "b").await;
+    assert_eq!(written, Written::Done, "a deletion makes room");
+    let mut stale = second.guard();
+    stale.version.0 += 1;
+    let mut next = second.clone();
+    next.settings.metadata.insert("k".to_owned(), "v".to_owned());
+    let raced = store.update(&scope, &next, stale, &[], None).await.expect("update");
+    assert_eq!(raced, Written::Raced, "and a race is told from a full quota");
+}
+
+/// Keys fill their quota; a revocation makes room.
+pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &dyn Environment) {
+    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
+    inserted(store.insert(&scope, &first, &[], None).await);
+    inserted(store.insert(&scope, &second, &[], None).await);
+    refused(store.insert(&scope, &third, &[], None).await, Stock::ApiKeys, 2, 2);
+    assert_eq!(store.find(&scope, &third.id).await.expect("find"), None);
+    let other = key(&stranger, environment, false);
+    inserted(store.insert(&stranger, &other, &[], None).await);
+    let now = environment.now();
+    for (id, done) in [(&first.id, Written::Done), (&first.id, Written::Raced)] {
+        assert_eq!(store.revoke(&scope, id, now, &[]).await.expect("revoke"), done);
+    }
+    inserted(store.insert(&scope, &third, &[], None).await);
+    let fourth = key(&scope, environment, false);
+    refused(store.insert(&scope, &fourth, &[], None).await, Stock::ApiKeys, 2, 2);
+}
+
+/// Recorded responses fill their quota, with a change and without one; when they have expired and are
+/// removed there is room again.
+pub async fn receipts_fill_their_quota(
+    store: &(impl SessionStore + ReceiptStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let (scope, now) = (fresh_scope(environment), environment.now());
+    let expires_at = now.plus(DAY);
+    let of = |bytes: usize| receipt(fresh_slot(environment), &vec![7; bytes], expires_at);
+    let (first, second) = (of(60), of(30));
+    assert_eq!(store.keep(&scope, &first, now).await.expect("keep"), Written::Done);
+    let (session, events) = fresh_session(&scope, environment);
+    inserted(store.insert(&scope, &session, &events, Some(&second)).await);
+    assert_eq!(store.full(&scope).await.expect("an answer"), None);
+
+    let stock = Stock::IdempotencyRecords;
+    refused(store.keep(&scope, &of(11), now).await, stock, 100, 90);
+    let (session, events) = fresh_session(&scope, environment);
+    let written = store.insert(&scope, &session, &events, Some(&of(11))).await;
+    refused(written, stock, 100, 90);
+    let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
+    assert_eq!(found, None, "nothing is changed");
+    assert_eq!(store.keep(&scope, &second, now).await.expect("keep"), Written::Repeated);
+
+    let amended = crate::Receipt { answer: vec![8; 70], ..first };
+    store.amend(&scope, &amended).await.expect("amend");
+    let full = StockFull { stock, limit: 100, used: 100 };
+    assert_eq!(store.full(&scope).await.expect("an answer"), Some(full));
+    assert_eq!(store.full(&fresh_scope(environment)).await.expect("an answer"), None);
+    refused(store.keep(&scope, &of(1), now).await, stock, 100, 100);
+    while store.sweep_receipts(expires_at, 100).await.expect("sweep") > 0 {}
+    assert_eq!(store.full(&scope).await.expect("an answer"), None);
+    assert_eq!(store.keep(&scope, &of(100), now).await.expect("keep"), Written::Done);
+}

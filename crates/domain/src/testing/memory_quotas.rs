@@ -1,0 +1,86 @@
+//! How much an organization may keep and do, in the memory store.
+
+use super::memory::State;
+use crate::{
+    LinkAttempt, OrganizationId, Quota, Receipt, Scope, Session, Stock, Timestamp,
+    ports::{Refusal, Written},
+};
+
+/// How much of its organization's stock a session's metadata is.
+pub(super) fn metadata_bytes(session: &Session) -> u64 {
+    let bytes = |(key, value): (&String, &String)| {
+        // As JSON: two texts in quotation marks and a colon, as far as nothing in them is escaped.
+        key.len() + value.len() + 5
+    };
+    let members: Vec<_> = session.settings.metadata.iter().map(bytes).collect();
+    let commas = members.len().saturating_sub(1);
+    count(members.iter().sum::<usize>() + commas)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+impl State {
+    /// Why this is not to be written; `None` when it is.
+    pub(super) fn refused(
+        &self,
+        scope: &Scope,
+        grown: &[(Stock, u64)],
+        receipt: Option<&Receipt>,
+        now: Timestamp,
+        attempt: Option<&LinkAttempt>,
+    ) -> Option<Written> {
+        if receipt.is_some_and(|receipt| self.is_taken(scope, receipt, now)) {
+            return Some(Written::Repeated);
+        }
+        let recorded = receipt.map(|receipt| count(receipt.answer.len()));
+        let recorded = recorded.map(|bytes| (Stock::IdempotencyRecords, bytes));
+        let organization = scope.organization();
+        let limits = self.quotas.of(organization);
+        for (stock, grown) in grown.iter().copied().chain(recorded) {
+            let used = self.used(organization, stock).saturating_add(grown);
+            if let Err(full) = limits.admit(stock, used, grown) {
+                return Some(Written::Refused(Refusal::Full(full)));
+            }
+        }
+        let limited = attempt.and_then(|attempt| self.limited(organization, attempt));
+        limited.map(Written::Refused)
+    }
+
+    /// How much an organization has of a stock.
+    pub(super) fn used(&self, organization: &OrganizationId, stock: Stock) -> u64 {
+        let sessions = self.sessions.values().filter(|s| s.organization == *organization);
+        match stock {
+            Stock::Sessions => count(sessions.count()),
+            Stock::Metadata => sessions.map(metadata_bytes).sum(),
+            Stock::ApiKeys => {
+                let live = |key: &&crate::ApiKey| {
+                    key.organization == *organization && key.revoked_at.is_none()
+                };
+                count(self.keys.values().filter(live).count())
+            }
+            Stock::IdempotencyRecords => {
+                let own = self.receipts.iter().filter(|((owner, _), _)| owner == organization);
+                own.map(|(_, receipt)| count(receipt.answer.len())).sum()
+            }
+        }
+    }
+
+    fn limited(&self, organization: &OrganizationId, attempt: &LinkAttempt) -> Option<Refusal> {
+        let own = |(owner, _): &&(OrganizationId, LinkAttempt)| owner == organization;
+        let own: Vec<_> = self.attempts.iter().filter(own).map(|(_, earlier)| earlier).collect();
+        let refused = |quota: Quota, counts: &dyn Fn(&LinkAttempt) -> bool| {
+            let counted = own.iter().filter(|earlier| counts(earlier));
+            let moments: Vec<_> = counted.map(|earlier| earlier.at).collect();
+            let refused = quota.admit(&moments, attempt.at).err();
+            refused.map(|retry_after| Refusal::Limited { quota, retry_after })
+        };
+        refused(attempt.quota, &|earlier| earlier.session == attempt.session)
+            .or_else(|| {
+                attempt.phone.as_ref()?;
+                refused(attempt.quota, &|earlier| earlier.phone == attempt.phone)
+            })
+            .or_else(|| refused(attempt.organization_quota, &|_| true))
+    }
+}

@@ -1,0 +1,130 @@
+//! What an organization may keep and how often it may try to link, as its callers meet it.
+
+use std::time::Duration;
+
+use domain::{
+    Caller, Capability, Error, KeySpec, Quotas, Session, SessionId, Settings, SettingsPatch, Stock,
+    StockFull, StockLimits, testing::World,
+};
+
+async fn limited(limits: StockLimits) -> World {
+    let world = World::new().await;
+    let own = [(World::acme().organization.unwrap(), limits)].into();
+    world.memory.set_quotas(Quotas { usual: StockLimits::default(), own });
+    world
+}
+
+async fn create(world: &World, caller: &Caller, settings: Settings) -> Result<Session, Error> {
+    world.sessions.create(caller, settings, false).await
+}
+
+fn noted(note: &str) -> Settings {
+    Settings { metadata: [("n".to_owned(), note.to_owned())].into(), ..Settings::default() }
+}
+
+#[tokio::test]
+async fn a_full_quota_is_a_conflict_for_its_organization_alone() {
+    let world = limited(StockLimits { sessions: Some(2), ..StockLimits::default() }).await;
+    let first = create(&world, &World::acme(), Settings::default()).await.unwrap();
+    create(&world, &World::acme(), Settings::default()).await.unwrap();
+    for start in [false, true] {
+        let before = world.memory.fingerprint();
+        let third = world.sessions.create(&World::acme(), Settings::default(), start).await;
+        let Err(Error::Full(full)) = third else { panic!("{third:?}") };
+        assert_eq!(full, StockFull { stock: Stock::Sessions, limit: 2, used: 2 });
+        assert_eq!(world.memory.fingerprint(), before, "and nothing is counted");
+    }
+    for _ in 0..5 {
+        create(&world, &World::zeta(), Settings::default()).await.unwrap();
+    }
+    world.sessions.delete(&World::acme(), first.id.as_str(), None).await.unwrap();
+    assert!(create(&world, &World::acme(), Settings::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn metadata_can_shrink_where_it_cannot_grow() {
+    let world = limited(StockLimits { metadata: Some(20), ..StockLimits::default() }).await;
+    let session = create(&world, &World::acme(), noted("0123456789")).await.unwrap();
+    let set = async |note: &str| {
+        let metadata = [("n".to_owned(), Some(note.to_owned()))].into();
+        let patch = SettingsPatch { metadata, ..SettingsPatch::default() };
+        world.sessions.update(&World::acme(), session.id.as_str(), None, patch).await
+    };
+    let Err(Error::Full(full)) = set("0123456789 and more").await else { panic!("it grew") };
+    assert_eq!((full.stock, full.limit, full.used), (Stock::Metadata, 20, 16));
+    assert!(set("0123456789abcd").await.is_ok());
+    world.memory.set_quotas(Quotas {
+        usual: StockLimits { metadata: Some(5), ..StockLimits::default() },
+        own: [].into(),
+    });
+    assert!(set("0123456789ab").await.is_ok(), "beyond a limit that was lowered, it shrinks");
+    assert!(matches!(set("0123456789abc").await, Err(Error::Full(_))));
+}
+
+#[tokio::test]
+async fn keys_have_a_quota() {
+    let world = limited(StockLimits { api_keys: Some(1), ..StockLimits::default() }).await;
+    let spec = || KeySpec {
+        name: "k".to_owned(),
+        capabilities: [Capability::Read].into_iter().collect(),
+        expires_at: None,
+        sessions: None,
+    };
+    let first = world.keys.create(&World::acme(), spec()).await.unwrap();
+    let second = world.keys.create(&World::acme(), spec()).await;
+    let full = StockFull { stock: Stock::ApiKeys, limit: 1, used: 1 };
+    assert!(matches!(second, Err(Error::Full(f)) if f == full));
+    world.keys.revoke(&World::acme(), first.key.id.as_str()).await.unwrap();
+    assert!(world.keys.create(&World::acme(), spec()).await.is_ok());
+}
+
+/// How an attempt at getting a code for this phone ends: nobody answers here, so that one that begins
+/// ends without a code.
+async fn ask(world: &World, caller: &Caller, id: &SessionId, phone: &str) -> Result<(), Duration> {
+    match world.sessions.pairing_code(caller, id.as_str(), phone).await {
+        Err(Error::Unavailable { .. }) => Ok(()),
+        Err(Error::RateLimited { quota, retry_after }) => {
+            assert_eq!(quota.name, "pairing");
+            Err(retry_after)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn thirty_sessions_begin_ten_attempts_at_one_phone() {
+    let world = World::new().await;
+    let mut begun = 0;
+    for _ in 0..30 {
+        let session = world.acme_session().await;
+        begun += u32::from(ask(&world, &World::acme(), &session.id, "15551234567").await.is_ok());
+        world.sessions.delete(&World::acme(), session.id.as_str(), None).await.unwrap();
+    }
+    assert_eq!(begun, 10, "sessions that come and go do not begin a new count");
+    let settings = Settings::default();
+    let other = world.sessions.create(&World::zeta(), settings, false).await.unwrap();
+    assert_eq!(ask(&world, &World::zeta(), &other.id, "15551234567").await, Ok(()));
+    let session = world.acme_session().await;
+    assert_eq!(ask(&world, &World::acme(), &session.id, "15557654321").await, Ok(()));
+    let wait = ask(&world, &World::acme(), &session.id, "15551234567").await.unwrap_err();
+    world.environment.pass(wait);
+    assert_eq!(ask(&world, &World::acme(), &session.id, "15551234567").await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_organization_begins_a_thousand_attempts_in_an_hour() {
+    let world = World::new().await;
+    let start = async |caller: &Caller| {
+        world.sessions.create(caller, Settings::default(), true).await.map(drop)
+    };
+    for _ in 0..1_000 {
+        start(&World::acme()).await.unwrap();
+    }
+    let Err(Error::RateLimited { quota, .. }) = start(&World::acme()).await else {
+        panic!("one more began")
+    };
+    assert_eq!((quota.name, quota.count), ("organization-pairing", 1_000));
+    start(&World::zeta()).await.unwrap();
+    world.environment.pass(Duration::from_secs(3600));
+    start(&World::acme()).await.unwrap();
+}

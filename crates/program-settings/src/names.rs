@@ -1,0 +1,59 @@
+//! The variables of both programs. Tests of `server` and `gateway` compare the lists with what the
+//! programs read.
+
+/// The variables that `berth` reads.
+pub const ROUTER: &[&str] = &[
+    "BERTH_CONFIG",
+    "BERTH_CREDENTIAL_RATE",
+    "BERTH_DATABASE_URL",
+    "BERTH_GATEWAY_BIN",
+    "BERTH_GATEWAY_DATA",
+    "BERTH_HEARTBEAT",
+    "BERTH_JWKS",
+    "BERTH_JWKS_ALLOW_HTTP",
+    "BERTH_JWT_AUDIENCE",
+    "BERTH_JWT_ISSUER",
+    "BERTH_JWT_ORG_CLAIM",
+    "BERTH_JWT_PLATFORM_ROLE_CLAIM",
+    "BERTH_JWT_PRESET",
+    "BERTH_JWT_ROLE_CLAIM",
+    "BERTH_LEASE",
+    "BERTH_LISTEN",
+    "BERTH_LOG",
+    "BERTH_LOG_FORMAT",
+    "BERTH_LOGOUT_DEADLINE",
+    "BERTH_NODE_LISTEN",
+    "BERTH_NODE_TOKENS",
+    "BERTH_OPS_LISTEN",
+    "BERTH_ORGANIZATION_RATE",
+    "BERTH_PAIRING_RATE",
+    "BERTH_RETIREMENT_DEADLINE",
+    "BERTH_START_DEADLINE",
+    "BERTH_WHATSAPP_URL",
+];
+
+/// The variables that `berth-gateway` reads.
+pub const NODE: &[&str] = &[
+    "BERTH_GATEWAY_ADVERTISE",
+    "BERTH_GATEWAY_CAPACITY",
+    "BERTH_GATEWAY_DATA",
+    "BERTH_GATEWAY_ID",
+    "BERTH_GATEWAY_KEYS_IN_MEMORY",
+    "BERTH_GATEWAY_LISTEN",
+    "BERTH_GATEWAY_MAX_LINKING",
+    "BERTH_GATEWAY_NICE",
+    "BERTH_GATEWAY_ROUTER",
+    "BERTH_LOG",
+    "BERTH_LOG_FORMAT",
+    "BERTH_NODE_TOKEN",
+    "BERTH_WHATSAPP_URL",
+];
+
+/// The suffix of the variable that names a file with a setting's value.
+pub(crate) const FILE: &str = "_FILE";
+
+/// Returns whether one of the programs reads the variable.
+pub(crate) fn is_known(variable: &str) -> bool {
+    let setting = variable.strip_suffix(FILE).unwrap_or(variable);
+    [ROUTER, NODE].iter().any(|names| names.contains(&variable) || names.contains(&setting))
+}

@@ -1,0 +1,107 @@
+//! The rule for texts.
+//!
+//! Secret files end in a newline, and copied texts carry characters that no editor shows. Taken as
+//! they are, such values make another file, another folder or a name that matches nothing.
+
+use std::{fmt::Display, str::FromStr};
+
+/// A text holds a character that nobody sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it holds the invisible character U+{:04X}", u32::from(*.0))]
+pub struct Unclean(char);
+
+/// Returns the text without the white space around it; `None` when nothing is left, which counts as
+/// not given.
+///
+/// # Errors
+/// When an invisible character is within: a control character, a byte-order mark, a zero-width or
+/// bidirectional mark.
+pub fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+    clean_but(text, |_| false)
+}
+
+/// Like [`clean`], for a text whose own syntax gives line breaks and tabs no meaning, as JSON does.
+///
+/// # Errors
+/// When another invisible character is within.
+pub fn clean_lines(text: &str) -> Result<Option<&str>, Unclean> {
+    clean_but(text, |symbol| matches!(symbol, '\n' | '\r' | '\t'))
+}
+
+fn clean_but(text: &str, allowed: impl Fn(char) -> bool) -> Result<Option<&str>, Unclean> {
+    let text = text.trim();
+    match text.chars().find(|symbol| is_invisible(*symbol) && !allowed(*symbol)) {
+        Some(symbol) => Err(Unclean(symbol)),
+        None => Ok(Some(text).filter(|text| !text.is_empty())),
+    }
+}
+
+/// Parses a cleaned text: a value parser for `clap`.
+///
+/// # Errors
+/// When the text is blank, unclean, or no `T`.
+pub fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    let text = clean(text).map_err(|unclean| unclean.to_string())?;
+    text.ok_or("it is empty")?.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn is_invisible(symbol: char) -> bool {
+    symbol.is_control()
+        || matches!(
+            symbol,
+            '\u{ad}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}'
+                | '\u{feff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surrounding_white_space_is_dropped_and_a_blank_text_is_none() {
+        for text in ["a b", "a b\n", "\r\na b\r\n", "\t a b ", "\u{a0}a b\u{2003}", "a b\n\n"] {
+            assert_eq!(clean(text), Ok(Some("a b")), "{text:?}");
+        }
+        for blank in ["", " ", "\n", "\r\n\t\u{a0}"] {
+            assert_eq!(clean(blank), Ok(None), "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn invisible_characters_are_refused_with_their_number_and_without_the_text() {
+        for symbol in [
+            '\0', '\n', '\r', '\t', '\x1b', '\x7f', '\u{85}', '\u{ad}', '\u{200b}', '\u{202e}',
+            '\u{2066}', '\u{feff}',
+        ] {
+            let error = clean(&format!("canary{symbol}canary")).unwrap_err().to_string();
+            let number = format!("U+{:04X}", u32::from(symbol));
+            assert!(error.contains(&number) && !error.contains("canary"), "{error}");
+        }
+        // White space neither, and so not dropped either.
+        for text in ["\u{feff}a", "a\0", "\x1ba"] {
+            assert!(clean(text).is_err(), "{text:?}");
+        }
+        for text in ["Jürgen", "會社", "a\u{301}", "👍"] {
+            assert_eq!(clean(text), Ok(Some(text)));
+        }
+    }
+
+    #[test]
+    fn line_breaks_are_allowed_only_where_the_syntax_ignores_them() {
+        let json = "{\r\n\t\"keys\": []\n}";
+        assert_eq!(clean_lines(&format!("{json}\n")), Ok(Some(json)));
+        assert_eq!(clean_lines("{\0}"), Err(Unclean('\0')));
+    }
+
+    #[test]
+    fn a_parsed_value_is_cleaned_first() {
+        assert_eq!(parse::<u16>(" 7\n"), Ok(7));
+        assert_eq!(parse::<u16>("\n"), Err("it is empty".to_owned()));
+        assert!(parse::<String>("a\nb").unwrap_err().contains("U+000A"));
+        assert!(parse::<u16>("x").is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! The environment: `NAME_FILE` for every `NAME`, and variables that neither program reads.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{Error, ErrorKind, Read as _, Result as IoResult},
+    path::Path,
+};
+
+use clap::Command;
+
+use crate::{
+    names::{FILE, is_known},
+    text::clean,
+};
+
+/// What both programs' variables begin with.
+const PREFIX: &str = "BERTH_";
+/// No value is longer; a key set takes some kilobytes.
+const LONGEST: u64 = 1024 * 1024;
+
+/// A variable that cannot be taken, in one line and without its value.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(String);
+
+/// The `BERTH_*` variables, as they were when the program started.
+pub struct Variables(BTreeMap<OsString, OsString>);
+
+impl FromIterator<(OsString, OsString)> for Variables {
+    fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(all: T) -> Self {
+        let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        Self(all.into_iter().filter(|(name, _)| ours(name)).collect())
+    }
+}
+
+impl Variables {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// Returns the value of a setting: the variable's, or the content of the file that `NAME_FILE`
+    /// names without one final newline. `None` when neither says anything.
+    ///
+    /// # Errors
+    /// When both are given, when the value is not UTF-8, and when the file is blank or cannot be read.
+    pub fn value(&self, name: &str) -> Result<Option<String>, Invalid> {
+        let (given, file) = (self.text(name)?, format!("{name}{FILE}"));
+        let Some(path) = self.text(&file)? else { return Ok(given.map(str::to_owned)) };
+        if given.is_some() {
+            return Err(Invalid(format!("{name} and {file} are both given: unset one of them")));
+        }
+        let path = clean(path).map_err(|unclean| Invalid(format!("{file} is wrong: {unclean}")))?;
+        let path = path.unwrap_or_default();
+        match read(Path::new(path)) {
+            Ok(text) if text.trim().is_empty() => {
+                Err(Invalid(format!("{file} names {path:?}, which is empty")))
+            }
+            Ok(text) => Ok(Some(text)),
+            Err(error) => {
+                Err(Invalid(format!("{file} names {path:?}, which cannot be read: {error}")))
+            }
+        }
+    }
+
+    /// Gives the command the values of `NAME_FILE` for every argument that can be given as `NAME`.
+    /// Flags win over both. A blank variable counts as not given.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value), of any argument of the command and of its subcommands.
+    pub fn fill(&self, command: Command) -> Result<Command, Invalid> {
+        let mut names = BTreeSet::new();
+        collect(&command, &mut names);
+        let mut others = BTreeMap::new();
+        // Each is read once: a pipe has nothing more to say, and subcommands share settings.
+        for name in names {
+            let value = self.value(&name)?;
+            let is_there = self.0.contains_key(OsStr::new(&name));
+            if self.text(&name)?.is_none() && (is_there || value.is_some()) {
+                others.insert(name, value);
+            }
+        }
+        Ok(filled(command, &others))
+    }
+
+    /// Returns the names that neither program reads, escaped for a log.
+    pub fn unknown(&self) -> Vec<String> {
+        let known = |name: &OsStr| name.to_str().is_some_and(is_known);
+        let unknown = self.0.keys().filter(|name| !known(name));
+        unknown.map(|name| name.to_string_lossy().escape_debug().to_string()).collect()
+    }
+
+    /// The variable's text; `None` when it is blank.
+    fn text(&self, name: &str) -> Result<Option<&str>, Invalid> {
+        let Some(value) = self.0.get(OsStr::new(name)) else { return Ok(None) };
+        let text = value.to_str().ok_or_else(|| Invalid(format!("{name} is not UTF-8")))?;
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
+    }
+}
+
+fn read(path: &Path) -> IoResult<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
+        return Err(Error::new(ErrorKind::FileTooLarge, "it is longer than any setting"));
+    }
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+fn collect(command: &Command, names: &mut BTreeSet<String>) {
+    let variables = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+    names.extend(variables.map(str::to_owned));
+    command.get_subcommands().for_each(|command| collect(command, names));
+}
+
+/// The command, with these values for arguments whose variable is unset or blank.
+fn filled(command: Command, values: &BTreeMap<String, Option<String>>) -> Command {
+    let command = command.mut_args(|argument| {
+        let name = argument.get_env().and_then(OsStr::to_str);
+        let Some(value) = name.and_then(|name| values.get(name)) else { return argument };
+        // To `clap` a blank variable is a value.
+        let argument = argument.env(None::<&'static str>);
+        match value {
+            Some(text) => {
+                argument.default_value(text.clone()).hide_default_value(true).required(false)
+            }
+            None => argument,
+        }
+    });
+    command.mut_subcommands(|command| filled(command, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Arg;
+
+    use super::*;
+
+    fn variables(given: &[(&str, &str)]) -> Variables {
+        given.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    /// A file with this content, which lives as long as its folder.
+    fn file(content: &[u8]) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, content).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        (folder, path)
+    }
+
+    fn value(given: &[(&str, &str)]) -> Result<Option<String>, String> {
+        variables(given).value("BERTH_LOG").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn value_comes_from_the_variable_or_from_the_file_less_one_newline() {
+        assert_eq!(value(&[]), Ok(None));
+        assert_eq!(value(&[("BERTH_LOG", "\n")]), Ok(None));
+        assert_eq!(value(&[("BERTH_LOG", "info")]), Ok(Some("info".into())));
+        for (content, text) in [("info", "info"), ("info\n", "info"), ("info\n\n", "info\n")] {
+            let (_folder, path) = file(content.as_bytes());
+            assert_eq!(value(&[("BERTH_LOG_FILE", &path)]), Ok(Some(text.into())));
+            let blank = [("BERTH_LOG", " "), ("BERTH_LOG_FILE", &format!("{path}\n"))];
+            assert_eq!(value(&blank), Ok(Some(text.into())), "a blank variable is not given");
+        }
+    }
+
+    #[test]
+    fn value_that_cannot_be_taken_is_refused_by_name_and_never_shown() {
+        let (_folder, path) = file(b"canary");
+        let both = value(&[("BERTH_LOG", "canary"), ("BERTH_LOG_FILE", &path)]).unwrap_err();
+        assert!(both.contains("BERTH_LOG and BERTH_LOG_FILE"), "{both}");
+        let missing = format!("{path}-not");
+        let (_empty, empty) = file(b"\n");
+        let (_binary, binary) = file(b"canary\xff");
+        let (_long, long) = file(&b"canary".repeat(200_000));
+        for (path, word) in [
+            (missing.as_str(), "No such file"),
+            (&empty, "empty"),
+            (&binary, "UTF-8"),
+            (&long, "longer"),
+            ("/", "directory"),
+        ] {
+            let error = value(&[("BERTH_LOG_FILE", path)]).unwrap_err();
+            assert!(error.contains("BERTH_LOG_FILE") && error.contains(path), "{error}");
+            assert!(error.contains(word) && !error.contains("canary"), "{error}");
+        }
+        let error = value(&[("BERTH_LOG_FILE", "a\nb")]).unwrap_err();
+        assert!(error.contains("BERTH_LOG_FILE") && error.contains("U+000A"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn value_that_is_not_utf_8_is_refused_by_name() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let odd = OsString::from_vec(b"canary\xff".to_vec());
+        let variables = Variables::from_iter([("BERTH_LOG".into(), odd)]);
+        assert_eq!(variables.value("BERTH_LOG").unwrap_err().to_string(), "BERTH_LOG is not UTF-8");
+    }
+
+    fn command() -> Command {
+        let log = || Arg::new("log").long("log").env("BERTH_LOG").global(false);
+        let port = Arg::new("port").long("port").required(true).env("BERTH_PORT");
+        Command::new("program").arg(log()).subcommand(Command::new("sub").arg(log()).arg(port))
+    }
+
+    #[test]
+    fn file_fills_the_argument_of_every_subcommand_and_a_flag_wins() {
+        let (_folder, path) = file(b"info\n");
+        let (_other, port) = file(b"7\n");
+        let given = [("BERTH_LOG_FILE", path.as_str()), ("BERTH_PORT_FILE", &port)];
+        let parse = |arguments: &[&str]| {
+            let command = variables(&given).fill(command()).unwrap();
+            command.try_get_matches_from(arguments).unwrap()
+        };
+        let log = |matches: &clap::ArgMatches| matches.get_one::<String>("log").cloned();
+        assert_eq!(log(&parse(&["program"])).as_deref(), Some("info"));
+        assert_eq!(log(&parse(&["program", "--log", "warn"])).as_deref(), Some("warn"));
+        let matches = parse(&["program", "sub"]);
+        let sub = matches.subcommand_matches("sub").unwrap();
+        assert_eq!(log(sub).as_deref(), Some("info"));
+        assert_eq!(sub.get_one::<String>("port").map(String::as_str), Some("7"));
+        let help = variables(&given).fill(command()).unwrap().render_help().to_string();
+        assert!(!help.contains("info"), "{help}");
+        assert!(variables(&[("BERTH_PORT_FILE", "/")]).fill(command()).is_err());
+    }
+
+    #[test]
+    fn variables_of_neither_program_are_named_without_their_values() {
+        let given = [
+            ("BERTH_LOG", "x"),
+            ("BERTH_LOG_FILE", "x"),
+            ("BERTH_NODE_TOKEN", "x"),
+            ("BERTH_NODE_TOKENS_FILE", "x"),
+            ("PATH", "x"),
+            ("NOT_BERTH_LOG", "x"),
+            ("BERTH_FILE", "canary"),
+            ("BERTH_LOG_FILE_FILE", "canary"),
+            ("BERTH_LOGS", "canary"),
+            ("BERTH_A\nB", "canary"),
+        ];
+        assert_eq!(
+            variables(&given).unknown(),
+            ["BERTH_A\\nB", "BERTH_FILE", "BERTH_LOGS", "BERTH_LOG_FILE_FILE"]
+        );
+    }
+}

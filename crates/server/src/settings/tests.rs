@@ -1,0 +1,72 @@
+//! Where values come from, and what is taken for one.
+
+use super::*;
+
+fn file(text: &str) -> Result<Settings, Invalid> {
+    Settings::from_toml(text, Path::new("berth.toml"))
+}
+
+#[test]
+fn the_file_says_what_nobody_else_said() {
+    let mut flags = Settings::default();
+    flags.listeners.listen = Some("127.0.0.1:1".into());
+    flags.listeners.node_listen = Some(String::new());
+    let file = file(
+        "[listeners]\nlisten = '127.0.0.1:2'\nnode_listen = '127.0.0.1:3'\n\
+         [database]\ndatabase_url = 'sqlite:x'",
+    );
+    let all = flags.cleaned().unwrap().or(file.unwrap());
+    assert_eq!(all.listeners.listen.as_deref(), Some("127.0.0.1:1"));
+    assert_eq!(all.listeners.node_listen.as_deref(), Some("127.0.0.1:3"), "blank is not given");
+    assert_eq!(all.database.database_url.unwrap().expose_secret(), "sqlite:x");
+}
+
+#[test]
+fn a_mistake_in_the_file_is_named_with_its_line_and_without_its_text() {
+    for (text, line, word) in [
+        ("[listeners]\nlissen = 'x'", 2, "lissen"),
+        ("[listener]\nlisten = 'x'", 1, "listener"),
+        ("\n\n[database]\ndatabase_url = 5", 4, "string"),
+        ("[[gateway]]\nid = 'a'", 1, "token"),
+        ("[database]\ndatabase_url = 'canary", 2, ""),
+        ("node_tokens = 'a=canary'", 1, "node_tokens"),
+    ] {
+        let error = file(text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("berth.toml, line {line}: ")), "{error}");
+        assert!(error.contains(word), "{error}");
+        assert!(!error.contains("canary") && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn texts_of_every_kind_are_cleaned_or_refused_by_name() {
+    let text = "[database]\ndatabase_url = \"sqlite:x\\n\"\n[log]\nlog = ' info '\n\
+                [login]\njwks = \"\"\"{\n\t\"keys\": []\n}\n\"\"\"\njwt_issuer = '  '\n\
+                [[gateway]]\nid = \"a\\n\"\ntoken = \"b\\n\"";
+    let all = file(text).unwrap().cleaned().unwrap();
+    assert_eq!(all.database.database_url.unwrap().expose_secret(), "sqlite:x");
+    assert_eq!((all.log.log.as_deref(), all.login.jwt_issuer), (Some("info"), None));
+    assert_eq!(all.login.jwks.unwrap().0.expose_secret(), "{\n\t\"keys\": []\n}");
+    assert_eq!((&*all.gateway[0].id, all.gateway[0].token.expose_secret()), ("a", "b"));
+    for (text, name) in [
+        ("[database]\ndatabase_url = \"canary\\nx\"", "database_url"),
+        ("[login]\njwks = \"canary\\nx\"", "jwks"),
+        ("[login]\njwks = \"{canary\\u0000}\"", "jwks"),
+        ("[login]\njwt_issuer = \"\\uFEFFcanary\"", "jwt_issuer"),
+        ("[[gateway]]\nid = \"a\"\ntoken = \"canary\\tx\"", "gateway"),
+    ] {
+        let error = file(text).unwrap().cleaned().unwrap_err().to_string();
+        assert!(error.contains(&format!("setting {name} ")), "{error}");
+        assert!(error.contains("U+") && !error.contains("canary"), "{error}");
+    }
+    let flags = Flags { config: Some("a\nb".into()), settings: Settings::default() };
+    assert!(flags.gather().unwrap_err().to_string().contains("setting config "));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let text = "[database]\ndatabase_url = 'canary'\n[login]\njwks = 'canary'\n\
+                [[gateway]]\nid = 'a'\ntoken = 'canary'";
+    let shown = format!("{:?}", file(text).unwrap());
+    assert!(!shown.contains("canary"), "{shown}");
+}

@@ -1,0 +1,112 @@
+//! Attempts at linking: counted in the transaction of the change that begins one, and remembered for as
+//! long as they count, also when their session is gone.
+
+use diesel::prelude::*;
+use domain::{LinkAttempt, Phone, Quota, Scope, Timestamp, ports::Refusal};
+use sha2::{Digest, Sha256};
+
+use crate::{StoreError, column::counted, schema::link_attempts};
+
+/// An attempt as a row.
+#[derive(Insertable)]
+#[diesel(table_name = link_attempts, treat_none_as_default_value = false)]
+pub(crate) struct AttemptRow {
+    organization: String,
+    pub(crate) session: String,
+    epoch: i64,
+    pub(crate) phone: Option<Vec<u8>>,
+    at: i64,
+}
+
+/// An attempt that begins, and how many there may be.
+pub(crate) struct NewAttempt {
+    pub(crate) row: AttemptRow,
+    pub(crate) quota: Quota,
+    pub(crate) organization_quota: Quota,
+}
+
+impl NewAttempt {
+    pub(crate) fn new(scope: &Scope, attempt: &LinkAttempt) -> Result<Self, StoreError> {
+        let organization = scope.organization().to_string();
+        let phone = attempt.phone.as_ref().map(|phone| digest(&organization, phone));
+        let row = AttemptRow {
+            organization,
+            session: attempt.session.to_string(),
+            epoch: counted("link_attempts.epoch", attempt.epoch)?,
+            phone,
+            at: attempt.at.millis(),
+        };
+        let (quota, organization_quota) = (attempt.quota, attempt.organization_quota);
+        Ok(Self { row, quota, organization_quota })
+    }
+
+    /// Between which moments attempts count for this quota.
+    pub(crate) fn window(&self, quota: Quota) -> (i64, i64) {
+        let now = Timestamp::from_millis(self.row.at);
+        (quota.since(now).millis(), Quota::until(now).millis())
+    }
+
+    /// Whether it may begin: not when as many as may were begun before. `earliest` was begun first of
+    /// those, and the attempt itself comes after them.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it may not.
+    pub(crate) fn admit(&self, quota: Quota, earliest: Option<i64>) -> Result<(), StoreError> {
+        let Some(earliest) = earliest else { return Ok(()) };
+        let now = Timestamp::from_millis(self.row.at);
+        let retry_after = quota.wait(Timestamp::from_millis(earliest), now);
+        Err(StoreError::Refused(Refusal::Limited { quota, retry_after }))
+    }
+}
+
+/// A phone is told from others by this. Numbers are few enough to be tried out; but what is left in a copy
+/// of the database is not the number itself.
+fn digest(organization: &str, phone: &Phone) -> Vec<u8> {
+    let mut digest = Sha256::new_with_prefix(organization);
+    digest.update([0]);
+    digest.update(phone.as_str());
+    digest.finalize().to_vec()
+}
+
+/// Counts an attempt, in the transaction that the connection is in, or undoes it by an error when it is one
+/// too many. It is written first: of two that would be the last, the second waits for the first to end, by
+/// the row of the organization's count, and sees it then.
+macro_rules! count_attempt {
+    ($conn:expr, $owner:expr, $attempt:expr) => {{
+        let attempt: &$crate::attempts::NewAttempt = $attempt;
+        diesel::insert_into($crate::schema::link_attempts::table)
+            .values(&attempt.row)
+            .execute($conn)
+            .await?;
+        macro_rules! admit_one {
+            ($quota:expr, $earlier:expr) => {{
+                let earliest: Option<i64> = $earlier
+                    .select($crate::schema::link_attempts::at)
+                    .offset(i64::from($quota.count))
+                    .limit(1)
+                    .get_result($conn)
+                    .await
+                    .optional()?;
+                attempt.admit($quota, earliest)?;
+            }};
+        }
+        let (since, until) = attempt.window(attempt.quota);
+        let session = attempt.row.session.as_str();
+        admit_one!(
+            attempt.quota,
+            $crate::scope::counts::attempts_of_session(&$owner, session, since, until)
+        );
+        if let Some(phone) = &attempt.row.phone {
+            admit_one!(
+                attempt.quota,
+                $crate::scope::counts::attempts_of_phone(&$owner, phone, since, until)
+            );
+        }
+        let (since, until) = attempt.window(attempt.organization_quota);
+        admit_one!(
+            attempt.organization_quota,
+            $crate::scope::counts::attempts_of_organization(&$owner, since, until)
+        );
+    }};
+}
+pub(crate) use count_attempt;

@@ -1,0 +1,28 @@
+//! The server's clock. The tests' server is on this machine, so that both clocks are one.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use domain::Timestamp;
+
+use crate::place::Place;
+
+fn here() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "compared with the clock of another process")]
+    let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_of_a_server_is_its_time_now_and_a_file_has_none() {
+    let place = Place::postgres().await;
+    let store = place.open().await;
+    for _ in 0..2 {
+        let before = here();
+        let now = store.clock().await.unwrap().expect("a server has a clock");
+        // Both are cut to milliseconds, the server's by rounding.
+        let (earliest, latest) = (before, here().plus(Duration::from_millis(1)));
+        assert!((earliest..=latest).contains(&now), "{earliest:?} {now:?} {latest:?}");
+    }
+    let file = Place::sqlite();
+    assert_eq!(file.open().await.clock().await.unwrap(), None);
+}

@@ -1,0 +1,18 @@
+DROP TRIGGER receipts_updated ON receipts;
+DROP TRIGGER receipts_deleted ON receipts;
+DROP TRIGGER receipts_inserted ON receipts;
+DROP TRIGGER api_keys_updated ON api_keys;
+DROP TRIGGER api_keys_deleted ON api_keys;
+DROP TRIGGER api_keys_inserted ON api_keys;
+DROP TRIGGER sessions_updated ON sessions;
+DROP TRIGGER sessions_deleted ON sessions;
+DROP TRIGGER sessions_inserted ON sessions;
+DROP TABLE link_attempts;
+DROP TABLE usage;
+DROP FUNCTION count_amendment;
+DROP FUNCTION count_revocation;
+DROP FUNCTION count_metadata;
+DROP FUNCTION count_link_attempts;
+DROP FUNCTION count_receipts;
+DROP FUNCTION count_api_keys;
+DROP FUNCTION count_sessions;

@@ -1,0 +1,13 @@
+DROP TRIGGER receipts_updated;
+DROP TRIGGER receipts_deleted;
+DROP TRIGGER receipts_inserted;
+DROP TRIGGER api_keys_updated;
+DROP TRIGGER api_keys_deleted;
+DROP TRIGGER api_keys_inserted;
+DROP TRIGGER sessions_updated_metadata;
+DROP TRIGGER sessions_deleted_metadata;
+DROP TRIGGER sessions_inserted_metadata;
+DROP TRIGGER sessions_deleted;
+DROP TRIGGER sessions_inserted;
+DROP TABLE link_attempts;
+DROP TABLE usage;

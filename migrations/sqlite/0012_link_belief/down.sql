@@ -1,0 +1,1 @@
+ALTER TABLE retirements DROP COLUMN linked;
