@@ -16,15 +16,17 @@ use crate::{
     schema::{retirements, sessions},
     scope::{
         self,
-        fair::{Name, ORGANIZATIONS, Queue, Turn, asked, by_turns, of_organization, turns},
+        fair::{
+            Name, ORGANIZATIONS, Queue, QueuedOrganization, asked, by_turns, of_organization, turns,
+        },
     },
 };
 
 /// After which organization each queue goes on.
 #[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<[String; 3]>>);
+pub(crate) struct Rotation(Arc<Mutex<[String; 3]>>);
 
-impl Turns {
+impl Rotation {
     fn after(&self, queue: Queue) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)[queue as usize].clone()
     }
@@ -53,7 +55,7 @@ impl Database {
         queue: Queue,
         claim: &Claim,
     ) -> Result<Vec<String>, StoreError> {
-        let (now, after) = (claim.now.millis(), self.turns.after(queue));
+        let (now, after) = (claim.now.millis(), self.rotation.after(queue));
         let mut found = self.organizations(queue, after.clone(), now).await?;
         if found.len() < usize::try_from(ORGANIZATIONS).unwrap_or(usize::MAX) && !after.is_empty() {
             // Once round: those up to where this turn began.
@@ -82,7 +84,7 @@ impl Database {
             }
         }
         if let Some(organization) = served {
-            self.turns.go_on_after(queue, organization);
+            self.rotation.go_on_after(queue, organization);
         }
         Ok(by_turns(queues, limit))
     }
@@ -122,7 +124,7 @@ impl Database {
         queue: Queue,
         after: String,
         now: i64,
-    ) -> BoxFuture<'_, Result<Vec<Turn>, StoreError>> {
+    ) -> BoxFuture<'_, Result<Vec<QueuedOrganization>, StoreError>> {
         Box::pin(async move {
             let statement = turns(queue);
             with_conn!(self, read, |conn| {

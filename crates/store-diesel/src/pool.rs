@@ -19,7 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     Config, StoreError,
-    claims::Turns,
+    claims::Rotation,
     look::Prompt,
     migrate,
     postgres::{self, PostgresPool, Server},
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pools: Pools,
-    pub(crate) turns: Turns,
+    pub(crate) rotation: Rotation,
     pub(crate) quotas: Arc<Quotas>,
     deadline: Duration,
 }
@@ -175,8 +175,8 @@ impl Database {
                 Pools::Sqlite(sqlite::pools(&file, config)?)
             }
         };
-        let (turns, quotas) = (Turns::default(), Arc::default());
-        Ok(Self { pools, turns, quotas, deadline: config.deadline })
+        let (rotation, quotas) = (Rotation::default(), Arc::default());
+        Ok(Self { pools, rotation, quotas, deadline: config.deadline })
     }
 
     /// Whether it can be reached now and takes writes: one row is written, at this time.

@@ -100,12 +100,13 @@ impl SessionStore for Database {
     async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
         let (owned, id) = (Owned::session(scope, id), id.clone());
         self.run(|database| async move {
-            let row: Option<(Option<String>, i64, i64, i64)> =
+            let row: Option<(Option<String>, i64, Option<String>, i64, i64)> =
                 with_conn!(database, read, |conn| {
                     scope::session(&owned)
                         .select((
                             sessions::gateway,
                             sessions::epoch,
+                            sessions::identity,
                             sessions::sequence,
                             sessions::version,
                         ))
@@ -113,7 +114,7 @@ impl SessionStore for Database {
                         .await
                         .optional()
                 })?;
-            let Some((gateway, epoch, sequence, mark)) = row else { return Ok(None) };
+            let Some((gateway, epoch, identity, sequence, mark)) = row else { return Ok(None) };
             let told: Option<i64> = with_conn!(database, read, |conn| {
                 scope::events_of_session(&owned)
                     .select(max(events::sequence))
@@ -126,6 +127,7 @@ impl SessionStore for Database {
                 is_on_unknown_node: gateway.is_some() && known.is_none(),
                 gateway: known,
                 epoch: counter(epoch),
+                linked: identity.is_some(),
                 sequence: told.into_iter().chain([sequence]).filter_map(counter).max().unwrap_or(0),
                 mark,
             }))

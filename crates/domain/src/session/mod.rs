@@ -5,6 +5,7 @@
 
 mod change;
 mod course;
+mod deletion;
 mod lifecycle;
 mod observe;
 mod remains;

@@ -16,6 +16,8 @@ pub struct Remains {
     pub is_on_unknown_node: bool,
     /// Its epoch; `None` when that cannot be read.
     pub epoch: Option<u64>,
+    /// Whether a device was linked as far as the router knew.
+    pub linked: bool,
     /// The highest sequence number of its events.
     pub sequence: u64,
     /// The version as the store has it, readable or not: guards the deletion.
@@ -40,6 +42,7 @@ impl Remains {
             organization: scope.organization().clone(),
             gateway: self.gateway,
             epoch: self.epoch.map_or(NEWER_THAN_ANY, |epoch| epoch + 1),
+            linked: self.linked,
             requested_by: scope.actor().clone(),
             requested_at: now,
             deadline: now.plus(deadlines.retirement),

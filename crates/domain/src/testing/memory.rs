@@ -262,6 +262,7 @@ impl SessionStore for Memory {
             gateway: session.gateway.clone(),
             is_on_unknown_node: false,
             epoch: Some(session.wanted.epoch),
+            linked: session.is_paired(),
             sequence: session.sequence,
             mark: i64::try_from(session.version.0).unwrap_or(i64::MAX),
         };

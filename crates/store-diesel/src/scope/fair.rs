@@ -68,7 +68,7 @@ impl Queue {
 
 /// An organization that has rows in a queue, and when the first of them is due or has been waiting since.
 #[derive(QueryableByName)]
-pub(crate) struct Turn {
+pub(crate) struct QueuedOrganization {
     #[diesel(sql_type = Text)]
     pub(crate) organization: String,
     #[diesel(sql_type = Nullable<BigInt>)]
