@@ -23,6 +23,10 @@ pub struct Deadlines {
     pub lease_margin: Duration,
     /// How often a node beats.
     pub beat: Duration,
+    /// How long an API key is kept after it was revoked or expired.
+    pub key_retention: Duration,
+    /// How long a code to scan or type is kept in the event log after it died.
+    pub code_retention: Duration,
     /// How many attempts at linking may be begun of one session, and of one phone; `None` for any number,
     /// also of an organization. WhatsApp bans numbers that try too often.
     pub pairings: Option<Quota>,
@@ -38,6 +42,8 @@ impl Default for Deadlines {
             lease: Duration::from_secs(30),
             lease_margin: Duration::from_secs(10),
             beat: Duration::from_secs(5),
+            key_retention: Duration::from_secs(30 * 86_400),
+            code_retention: Duration::from_secs(3600),
             pairings: Self::pairings_an_hour(10),
         }
     }

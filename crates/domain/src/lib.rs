@@ -77,7 +77,7 @@ pub use error::{Error, Result, Violation};
 pub use event::{Event, EventName, Fact, News, Payload};
 pub use gateway::{
     Beat, Declaration, Enlistment, Held, Lease, Leases, Link, LiveIdentity, LogoutOutcome, Node,
-    Nodes, Snapshot, SnapshotReason,
+    Nodes, RefusedReport, Reported, Snapshot, SnapshotReason,
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use linking::{LinkAttempt, MAX_LINK_ATTEMPTS};
@@ -89,8 +89,8 @@ pub use receipt::{Clerk, Receipt, Slot};
 pub use retirement::Retirement;
 pub use session::{
     AsRead, Change, Desired, Guard, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE,
-    MAX_RATE, ReasonCode, Seen, Session, SessionPorts, Sessions, Settings, SettingsPatch, Status,
-    StatusReason, Unlink, Version, Wanted, WhoIsAttached,
+    MAX_RATE, ReasonCode, Remains, Seen, Session, SessionPorts, Sessions, Settings, SettingsPatch,
+    Status, StatusReason, Unlink, Version, Wanted, WhoIsAttached,
 };
 pub use stock::{Quotas, Stock, StockFull, StockLimits};
 pub use time::Timestamp;

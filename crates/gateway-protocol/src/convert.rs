@@ -5,6 +5,23 @@ use domain::{GatewayId, ReasonCode, SessionId, SnapshotReason, Timestamp};
 
 use crate as wire;
 
+/// How many characters a person's name or a program's version may have.
+const MAX_NAME: usize = 200;
+/// How many characters the message of a reason may have.
+const MAX_MESSAGE: usize = 500;
+/// How many characters a phone number, a WhatsApp name, a code or a feature may have.
+const MAX_JID: usize = 100;
+/// How many characters a QR code may have; WhatsApp's have some 250.
+const MAX_QR: usize = 2_000;
+/// How many features a node may have.
+const MAX_FEATURES: usize = 32;
+
+/// A text that databases store and terminals show: without control characters, and cut to a length. What
+/// people call themselves comes from outside, and nodes pass it on.
+fn bounded(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
 /// The other side said something that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nonsense(pub &'static str);
@@ -76,7 +93,7 @@ impl From<wire::Reason> for SnapshotReason {
         let code = ReasonCode::parse(&reason.code).unwrap_or(ReasonCode::ConnectFailed);
         Self {
             code,
-            message: reason.message,
+            message: bounded(&reason.message, MAX_MESSAGE),
             retry_at: reason.retry_at.map(Timestamp::from_millis),
         }
     }
@@ -85,11 +102,11 @@ impl From<wire::Reason> for SnapshotReason {
 impl From<wire::Identity> for domain::Identity {
     fn from(identity: wire::Identity) -> Self {
         Self {
-            phone: identity.phone,
-            jid: identity.jid,
-            lid: identity.lid,
+            phone: bounded(&identity.phone, MAX_JID),
+            jid: bounded(&identity.jid, MAX_JID),
+            lid: identity.lid.map(|lid| bounded(&lid, MAX_JID)),
             device: identity.device,
-            push_name: identity.push_name,
+            push_name: identity.push_name.map(|name| bounded(&name, MAX_NAME)),
         }
     }
 }
@@ -97,15 +114,15 @@ impl From<wire::Identity> for domain::Identity {
 impl From<wire::Attempt> for domain::Attempt {
     fn from(attempt: wire::Attempt) -> Self {
         let qr = attempt.qr.map(|qr| domain::QrCode {
-            text: qr.text,
+            text: bounded(&qr.text, MAX_QR),
             expires_at: Timestamp::from_millis(qr.expires_at),
             number: qr.number,
             of: qr.of,
         });
         let code = attempt.code.map(|code| domain::PairingCode {
-            code: code.code,
+            code: bounded(&code.code, MAX_JID),
             request: code.request,
-            phone: code.phone,
+            phone: bounded(&code.phone, MAX_JID),
             expires_at: Timestamp::from_millis(code.expires_at),
         });
         Self { attempt: attempt.attempt, qr, code }
@@ -138,8 +155,13 @@ impl wire::Enlist {
             id,
             address: self.address,
             incarnation: self.incarnation,
-            version: self.version,
-            features: self.features,
+            version: bounded(&self.version, MAX_NAME),
+            features: self
+                .features
+                .iter()
+                .take(MAX_FEATURES)
+                .map(|feature| bounded(feature, MAX_JID))
+                .collect(),
             capacity: self.capacity,
         }
     }
@@ -172,4 +194,28 @@ pub fn held(held: &[wire::Held]) -> Vec<domain::Held> {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_nodes_are_bounded_and_hold_no_control_characters() {
+        let name = format!("a\0b\n\u{9b}{}", "\u{1f372}".repeat(9_000));
+        let identity = domain::Identity::from(wire::Identity {
+            phone: "4915112345678\0".to_owned(),
+            jid: "j".repeat(9_000),
+            lid: None,
+            device: 1,
+            push_name: Some(name),
+        });
+        let name = identity.push_name.unwrap_or_default();
+        assert!(name.starts_with("ab\u{1f372}"), "{name}");
+        assert_eq!((name.chars().count(), identity.jid.len()), (MAX_NAME, MAX_JID));
+        assert_eq!(identity.phone, "4915112345678");
+        let code = "connect_failed".to_owned();
+        let reason = wire::Reason { code, message: "m\0".repeat(9_000), retry_at: None };
+        assert_eq!(SnapshotReason::from(reason).message, "m".repeat(MAX_MESSAGE));
+    }
 }

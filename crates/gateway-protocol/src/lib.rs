@@ -13,7 +13,7 @@
 //!
 //! Node → router: `POST /node/v1/gateways/{gateway}:enlist` with [`Enlist`] answers [`Enlisted`];
 //! `POST …:beat` with [`Beat`] answers [`Beaten`]; `POST …:report` with [`Reports`] answers 204 once
-//! all of them are durable.
+//! all of them are durable, or 200 and [`Reported`] when some of them cannot be stored.
 //!
 //! Any refusal is a [`Refusal`] with a 4xx or 5xx status. Times are epoch milliseconds.
 
@@ -25,7 +25,9 @@ pub use commands::{
     Declaration, LiveIdentity, LoggedOut, Logout, LogoutOutcome, PairingWanted, Refusal,
     RefusalCode,
 };
-pub use membership::{Beat, Beaten, Enlist, Enlisted, FEATURE_IDENTITY, Health, Held, Reports};
+pub use membership::{
+    Beat, Beaten, Enlist, Enlisted, FEATURE_IDENTITY, Health, Held, Reported, Reports,
+};
 pub use snapshot::{
     Attempt, Identity, PairingCode, QrCode, Reason, Snapshot, Snapshots, Status, reason,
 };

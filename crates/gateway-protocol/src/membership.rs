@@ -81,6 +81,14 @@ pub struct Reports {
     pub reports: Vec<Snapshot>,
 }
 
+/// The answer to [`Reports`] of which some cannot be stored; 204 when all are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reported {
+    /// The sessions whose reports are not taken. Sending the same again changes nothing.
+    pub refused: Vec<String>,
+}
+
 /// How a node fares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{Beat, Error, GatewayId, Nodes, ports::Environment};
+use domain::{Beat, Error, GatewayId, Nodes, RefusedReport, Reported, ports::Environment};
 use gateway_protocol as treaty;
 use hyper::{Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
@@ -26,6 +26,9 @@ use crate::{
     service::{Door, Site, Visit},
     shares::Holder,
 };
+
+/// How long an incarnation's name may be, in bytes.
+const MAX_INCARNATION: usize = 100;
 
 /// What a node may say.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +143,9 @@ impl NodeSite {
         if !is_address(&enlist.address) {
             return Err(Problem::invalid("/address", "the address must be http(s)://host:port"));
         }
-        if enlist.incarnation.is_empty() || i32::try_from(enlist.capacity).is_err() {
+        let sane = (1..=MAX_INCARNATION).contains(&enlist.incarnation.len())
+            && !enlist.incarnation.chars().any(char::is_control);
+        if !sane || i32::try_from(enlist.capacity).is_err() {
             return Err(Problem::invalid("", "an incarnation and a sane capacity are needed"));
         }
         let lease = self.nodes.enlist(enlist.of(node)).await?;
@@ -180,10 +185,24 @@ impl NodeSite {
             }
         }
         match self.nodes.report(node, &reports.incarnation, told).await? {
-            Beat::Renewed { .. } => Ok(Reply::no_content()),
-            Beat::NotEnlisted => not_enlisted(),
+            Reported::Taken { refused } if refused.is_empty() => Ok(Reply::no_content()),
+            Reported::Taken { refused } => Reply::ok(&untaken(node, refused)),
+            Reported::NotEnlisted => not_enlisted(),
         }
     }
+}
+
+/// The answer to reports of which some cannot be stored, which are counted and logged.
+fn untaken(node: &GatewayId, refused: Vec<RefusedReport>) -> treaty::Reported {
+    let name = node.to_string();
+    metrics::counter!("berth_node_reports_refused_total", "gateway" => name)
+        .increment(refused.len() as u64);
+    for RefusedReport { session, cause } in &refused {
+        let error = &**cause as &dyn std::error::Error;
+        tracing::error!(gateway = node.as_str(), %session, error, "report not taken; it cannot be stored");
+    }
+    let refused = refused.into_iter().map(|report| report.session.to_string());
+    treaty::Reported { refused: refused.collect() }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

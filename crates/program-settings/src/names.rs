@@ -20,6 +20,7 @@ pub const ROUTER: &[&str] = &[
     "BERTH_JWT_PRESET",
     "BERTH_JWT_ROLE_CLAIM",
     "BERTH_KEEP_ALIVE",
+    "BERTH_KEY_RETENTION",
     "BERTH_LEASE",
     "BERTH_LISTEN",
     "BERTH_LOG",

@@ -74,7 +74,13 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         deadlines,
     };
     let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
-    let needs = Arc::new(Needs { database, login, ending });
+    let needs = Arc::new(Needs {
+        database,
+        login,
+        ending,
+        environment: machine.clone(),
+        looked: tokio::sync::Mutex::default(),
+    });
     Ok(Parts {
         api: Api::new(Backing {
             sessions: adapters.sessions(),

@@ -282,6 +282,7 @@ fn deadlines(
         start: of("start_deadline", &settings.start_deadline, usual.start)?,
         pairings: domain::Deadlines::pairings_an_hour(pairings),
         retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
+        key_retention: of("key_retention", &settings.key_retention, usual.key_retention)?,
         ..usual
     })
 }

@@ -138,6 +138,9 @@ table!(
         /// When the keys of a deleted session are wiped without WhatsApp's word [default: 1h]
         #[arg(long, env = "BERTH_RETIREMENT_DEADLINE", value_name = "TIME")]
         retirement_deadline: String,
+        /// How long API keys are kept after they were revoked or expired [default: 30d]
+        #[arg(long, env = "BERTH_KEY_RETENTION", value_name = "TIME")]
+        key_retention: String,
         /// When a session that does not come up counts as failed [default: 60s]
         #[arg(long, env = "BERTH_START_DEADLINE", value_name = "TIME")]
         start_deadline: String,

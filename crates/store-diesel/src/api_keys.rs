@@ -18,6 +18,7 @@ use crate::{
     look::look_up,
     pool::{with_conn, with_transaction},
     receipts::{NewReceipt, keep_receipt},
+    rows::fill_page,
     schema::{api_keys, sessions},
     scope::{self, Owner, Place, counts},
     sessions::{STRAY, is_home},
@@ -156,17 +157,25 @@ impl ApiKeyStore for Database {
     }
 
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
-        let (owner, limit) = (Owner::of(scope), i64::from(page.limit));
+        let (owner, limit) = (Owner::of(scope), page.limit);
         let after = Place::of(page.after.as_ref());
         self.run(|database| async move {
-            let rows: Vec<KeyRow> = with_conn!(database, read, |conn| {
-                scope::key_page(&owner, &after)
-                    .select(KeyRow::as_select())
-                    .limit(limit)
-                    .load(conn)
-                    .await
-            })?;
-            rows.into_iter().map(ApiKey::try_from).collect()
+            let page = fill_page!(
+                limit,
+                after,
+                |after, many| {
+                    let rows: Vec<KeyRow> = with_conn!(database, read, |conn| {
+                        scope::key_page(&owner, &after)
+                            .select(KeyRow::as_select())
+                            .limit(many)
+                            .load(conn)
+                            .await
+                    })?;
+                    rows
+                },
+                |row: &KeyRow| Place::at(row.created_at, &row.id)
+            );
+            Ok(page)
         })
         .await
     }

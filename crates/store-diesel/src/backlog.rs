@@ -7,7 +7,7 @@ use diesel::{OptionalExtension, dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
     Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
-    ports::{Backlog, PortResult, Written},
+    ports::{Backlog, Claim, PortResult, Written},
 };
 
 use crate::{
@@ -17,8 +17,9 @@ use crate::{
     events::EventRow,
     pool::{with_conn, with_transaction},
     retirements::{Postponement, RetirementRow},
-    schema::{link_attempts, receipts, retirements, sessions},
-    scope::{self, Owned, Standing, counts},
+    rows::{readable, unless_skipped},
+    schema::{link_attempts, retirements, sessions},
+    scope::{self, Owned, Standing, counts, fair::Queue},
     session_row::{SessionRow, State},
     sessions::done_or_raced,
 };
@@ -33,21 +34,14 @@ pub(crate) fn portions(ids: &[SessionId]) -> impl Iterator<Item = Vec<String>> {
 
 #[async_trait]
 impl Backlog for Database {
-    async fn claim_sessions(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Session>> {
-        let (now, until, limit) = (now.millis(), until.millis(), i64::from(limit));
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
+        let claim = claim.clone();
         self.run(|database| async move {
-            // Mostly there is nothing to do, and looking takes no lock.
-            let ids: Vec<String> = with_conn!(database, read, |conn| {
-                scope::due_sessions(now).select(sessions::id).limit(limit).load(conn).await
-            })?;
+            let ids = database.due(Queue::Sessions, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
+            let (now, until) = (claim.now.millis(), claim.until.millis());
             let order = ranks(&ids);
             // What another taker was quicker to take is no longer due, also when this one waited
             // for its lock: the database looks again.
@@ -58,31 +52,21 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Session> = sound(rows);
+            let mut taken: Vec<Session> = readable(rows);
             taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
             Ok(taken)
         })
         .await
     }
 
-    async fn claim_retirements(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Retirement>> {
-        let (now, until, limit) = (now.millis(), until.millis(), i64::from(limit));
+    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
+        let claim = claim.clone();
         self.run(|database| async move {
-            let ids: Vec<String> = with_conn!(database, read, |conn| {
-                scope::due_retirements(now)
-                    .select(retirements::session)
-                    .limit(limit)
-                    .load(conn)
-                    .await
-            })?;
+            let ids = database.due(Queue::Retirements, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
+            let (now, until) = (claim.now.millis(), claim.until.millis());
             let order = ranks(&ids);
             let rows: Vec<RetirementRow> = with_conn!(database, write, |conn| {
                 diesel::update(scope::still_due_retirements(&ids, now))
@@ -91,7 +75,7 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Retirement> = sound(rows);
+            let mut taken: Vec<Retirement> = readable(rows);
             taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
             Ok(taken)
         })
@@ -219,12 +203,10 @@ impl Backlog for Database {
                     .load(conn)
                     .await
             })?;
-            rows.into_iter()
-                .map(|(id, epoch, desired, status)| {
-                    held(&id, epoch, &desired, &status)
-                        .map_err(|column| StoreError::corrupt(column, &id))
-                })
-                .collect()
+            let held = |(id, epoch, desired, status): (String, i64, String, String)| {
+                held(&id, epoch, &desired, &status)
+            };
+            Ok(rows.into_iter().filter_map(held).collect())
         })
         .await
     }
@@ -238,32 +220,31 @@ impl Backlog for Database {
             let parse = |id: String| {
                 SessionId::parse(&id).ok_or_else(|| StoreError::corrupt("retirements.session", &id))
             };
-            rows.into_iter().map(parse).collect()
+            Ok(rows.into_iter().filter_map(|id| unless_skipped(parse(id))).collect())
+        })
+        .await
+    }
+
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move {
+            let ids = database.by_turns(Queue::Waiting, &Claim::new(now, now, limit)).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let now = now.millis();
+            let woken = with_conn!(database, write, |conn| {
+                diesel::update(scope::resting_sessions(&ids, now))
+                    .set(sessions::due.eq(now))
+                    .execute(conn)
+                    .await
+            })?;
+            Ok(u32::try_from(woken).unwrap_or(u32::MAX))
         })
         .await
     }
 
     async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
-        let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
-        self.run(|database| async move {
-            // Neither database can limit a deletion by itself.
-            let until: Option<i64> = with_conn!(database, read, |conn| {
-                scope::expired_receipts(now)
-                    .select(receipts::expires_at)
-                    .order(receipts::expires_at.asc())
-                    .offset(last)
-                    .limit(1)
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            let until = until.unwrap_or(now);
-            let swept = with_conn!(database, write, |conn| {
-                diesel::delete(scope::expired_receipts(until)).execute(conn).await
-            })?;
-            Ok(u32::try_from(swept).unwrap_or(u32::MAX))
-        })
-        .await
+        self.run(move |database| async move { database.remove_receipts(now, limit).await }).await
     }
 
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
@@ -287,12 +268,16 @@ impl Backlog for Database {
         })
         .await
     }
-}
 
-/// The rows that can be. One that cannot must not keep the others from being looked after.
-fn sound<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
-    let look = |row| T::try_from(row).inspect_err(|error| tracing::error!(%error, "passed over"));
-    rows.into_iter().filter_map(|row| look(row).ok()).collect()
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_keys(ended_before, limit).await })
+            .await
+    }
+
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_codes(died_before, limit).await })
+            .await
+    }
 }
 
 /// A statement gives changed rows back in any order; this is the one they were picked in.
@@ -300,13 +285,21 @@ fn ranks(ids: &[String]) -> HashMap<String, usize> {
     ids.iter().cloned().enumerate().map(|(rank, id)| (id, rank)).collect()
 }
 
-/// A session of a node, and whether anything is wanted of the node for it.
-fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Result<(Held, bool), &'static str> {
-    let held = Held {
-        session: SessionId::parse(id).ok_or("sessions.id")?,
-        epoch: counter(epoch).ok_or("sessions.epoch")?,
+/// A session of a node, and whether anything is wanted of the node for it. A session whose row cannot be
+/// read is the node's all the same, or the node would be told to close it; the worker cannot read it
+/// either, so nothing is wanted of the node for it.
+fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(Held, bool)> {
+    let corrupt = |column| StoreError::corrupt(column, id);
+    let session = unless_skipped(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;
+    let epoch = unless_skipped(counter(epoch).ok_or_else(|| corrupt("sessions.epoch")));
+    let desired =
+        unless_skipped(Desired::parse(desired).ok_or_else(|| corrupt("sessions.desired")));
+    let status = unless_skipped(Status::parse(status).ok_or_else(|| corrupt("sessions.status")));
+    let wanted = match (epoch, desired, status) {
+        (Some(_), Some(desired), Some(status)) => {
+            desired == Desired::Running || status != Status::Stopped
+        }
+        _ => false,
     };
-    let desired = Desired::parse(desired).ok_or("sessions.desired")?;
-    let status = Status::parse(status).ok_or("sessions.status")?;
-    Ok((held, desired == Desired::Running || status != Status::Stopped))
+    Some((Held { session, epoch: epoch.unwrap_or_default() }, wanted))
 }

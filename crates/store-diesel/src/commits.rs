@@ -7,7 +7,6 @@
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
-use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
 use domain::{Stock, StockLimits};
 use futures_util::future::join_all;
@@ -19,8 +18,8 @@ use crate::{
     change::{Change, Deed},
     desk::Desk,
     events::EventRow,
+    health::Health,
     pool::checkout,
-    postgres::Health,
     scope::together::Together,
     session_row::SessionRow,
     usage::{Growth, Need},
@@ -195,7 +194,7 @@ impl Lines {
         let changed = several.send(&object).await;
         match self.health.judged(changed, &mut object).await {
             // The server's own word that it was not done. Of anything else nobody can say so.
-            (Err(StoreError::Query(QueryError::DatabaseError(..))), true) => Ok(None),
+            (Err(error), true) if error.is_refusal() => Ok(None),
             (changed, _) => changed.map(|ids| Some(ids.into_iter().collect())),
         }
     }

@@ -27,9 +27,11 @@ use secrecy::SecretString;
 /// with `system`, the machine's own are trusted. A self-signed certificate of the server itself is
 /// no authority: make one, and have it sign the server's.
 ///
-/// Time limits are set by start-up options of the connection. A pooler between berth and the server
-/// must pass them on or ignore them (`ignore_startup_parameters = options` where it is pgbouncer, in
-/// session mode).
+/// Several hosts may be named; the first that takes writes is used, unless `target_session_attrs=any`
+/// is given.
+///
+/// Time limits are set by statements on each connection, unless `options` in the URL sets them. A pooler
+/// between berth and the server must be in session mode; transaction mode is refused at start.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where: see above. It may hold a password, hence secret.

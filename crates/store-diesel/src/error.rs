@@ -5,6 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use domain::ports::{BoxError, PortError, Refusal};
 
+use crate::sqlstate;
+
 /// How opening or using the database fails. Never names the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -26,6 +28,35 @@ pub enum StoreError {
     /// It cannot be reached, or did not answer in time.
     #[error("the database is unavailable")]
     Unavailable(#[source] BoxError),
+    /// The server no longer does what it is for: it is shutting down, or takes no writes any more. Its
+    /// other connections are of no use either.
+    #[error("the database server no longer serves")]
+    Gone(#[source] BoxError),
+    /// A newer program has brought the tables up to date.
+    #[error(
+        "the database's schema is newer than this program: it has migration {found}, this program's \
+         newest is {known}; run a program that is at least as new"
+    )]
+    Newer {
+        /// The newest migration that this program does not know.
+        found: String,
+        /// The newest that it knows.
+        known: String,
+    },
+    /// Texts cannot be stored as they are.
+    #[error(
+        "the database's encoding is {found}; berth needs one that is made with the encoding UTF8"
+    )]
+    Encoding {
+        /// What it is.
+        found: String,
+    },
+    /// A pooler in between gives every transaction another connection.
+    #[error(
+        "the database is behind a pooler in transaction or statement mode, where a session's settings \
+         and prepared statements do not last; use session mode, or connect to the server itself"
+    )]
+    Pooled,
     /// The migrations failed.
     #[error("the database cannot be brought up to date")]
     Migration(#[source] BoxError),
@@ -63,7 +94,7 @@ impl StoreError {
     /// One failure, as each of several is told it.
     pub(crate) fn told(self: Arc<Self>) -> PortError {
         match *self {
-            Self::Unavailable(_) => PortError::Unavailable(self.into()),
+            Self::Unavailable(_) | Self::Gone(_) => PortError::Unavailable(self.into()),
             _ => PortError::Broken(self.into()),
         }
     }
@@ -78,45 +109,153 @@ impl StoreError {
     }
 }
 
+/// What a failed statement means for whoever asked.
+enum Trouble {
+    /// It passes: worth asking again in a moment.
+    Passing,
+    /// It is about the server, whose connections are all of no use any more.
+    Gone,
+    /// It is about the statement.
+    Statement,
+}
+
 impl From<QueryError> for StoreError {
     fn from(error: QueryError) -> Self {
-        use DatabaseErrorKind as Kind;
-        let passing = match &error {
-            QueryError::DatabaseError(kind, info) => match kind {
-                Kind::ClosedConnection
-                | Kind::UnableToSendCommand
-                // A standby during a failover.
-                | Kind::ReadOnlyTransaction
-                | Kind::SerializationFailure => true,
-                Kind::Unknown => is_passing_trouble(info.as_ref()),
-                _ => false,
-            },
-            QueryError::BrokenTransactionManager | QueryError::RollbackErrorOnCommit { .. } => true,
-            _ => false,
+        let trouble = match &error {
+            QueryError::DatabaseError(kind, info) => Trouble::of(kind, info.as_ref()),
+            QueryError::BrokenTransactionManager | QueryError::RollbackErrorOnCommit { .. } => {
+                Trouble::Passing
+            }
+            _ => Trouble::Statement,
         };
-        if passing { Self::Unavailable(error.into()) } else { Self::Query(error) }
+        match trouble {
+            Trouble::Passing => Self::Unavailable(error.into()),
+            Trouble::Gone => Self::Gone(error.into()),
+            Trouble::Statement => Self::Query(error),
+        }
     }
 }
 
-/// Troubles that have no class of their own, only a text. SQLite: another process holds the lock, or
-/// the disk is full or failing. PostgreSQL: two of berth's own rounds met, and one may try again.
-fn is_passing_trouble(info: &dyn DatabaseErrorInformation) -> bool {
+impl StoreError {
+    /// Whether the server itself said that it did not carry out the statement.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Query(QueryError::DatabaseError(..)) => true,
+            Self::Unavailable(cause) => match cause.downcast_ref() {
+                Some(QueryError::DatabaseError(_, info)) => sqlstate::of(info.as_ref()).is_some(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+impl Trouble {
+    fn of(kind: &DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> Self {
+        use DatabaseErrorKind as Kind;
+        match kind {
+            Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => {
+                Self::Passing
+            }
+            // A primary that has become a standby.
+            Kind::ReadOnlyTransaction => Self::Gone,
+            _ => match sqlstate::of(info) {
+                Some(code) => Self::of_sqlstate(code),
+                None if is_passing_in_sqlite(info.message()) => Self::Passing,
+                None => Self::Statement,
+            },
+        }
+    }
+
+    /// PostgreSQL's documentation, appendix A, "PostgreSQL Error Codes".
+    fn of_sqlstate(code: &str) -> Self {
+        match code {
+            // Shut down by an administrator, crashed, starting, the database dropped.
+            "57P01" | "57P02" | "57P03" | "57P04" | "25006" => Self::Gone,
+            // A lock not free in time, two statements in each other's way.
+            "55P03" | "40001" | "40P01" => Self::Passing,
+            _ => match &code[..2] {
+                // The connection.
+                "08" => Self::Gone,
+                // Resources, an operator's intervention, the system below.
+                "53" | "57" | "58" => Self::Passing,
+                _ => Self::Statement,
+            },
+        }
+    }
+}
+
+/// Whether another process holds SQLite's lock, or the disk is full or failing. Diesel gives SQLite's
+/// result code no other form than SQLite's text for it (`sqlite3_errstr`), which is in no other language.
+fn is_passing_in_sqlite(message: &str) -> bool {
     [
         "database is locked",
         "database table is locked",
         "database or disk is full",
         "disk I/O error",
         "unable to open database file",
-        "deadlock detected",
+        "attempt to write a readonly database",
     ]
-    .contains(&info.message())
+    .contains(&message)
 }
 
 impl From<StoreError> for PortError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Unavailable(error.into()),
+            StoreError::Unavailable(_) | StoreError::Gone(_) => Self::Unavailable(error.into()),
             _ => Self::Broken(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server said, in a language of its own.
+    struct Said(&'static str);
+
+    impl DatabaseErrorInformation for Said {
+        fn message(&self) -> &'static str {
+            "breche Anfrage ab"
+        }
+        fn details(&self) -> Option<&str> {
+            None
+        }
+        fn hint(&self) -> Option<&str> {
+            Some(self.0)
+        }
+        fn table_name(&self) -> Option<&str> {
+            None
+        }
+        fn column_name(&self) -> Option<&str> {
+            None
+        }
+        fn constraint_name(&self) -> Option<&str> {
+            None
+        }
+        fn statement_position(&self) -> Option<i32> {
+            None
+        }
+    }
+
+    fn judged(hint: &'static str) -> StoreError {
+        QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(Said(hint))).into()
+    }
+
+    #[test]
+    fn trouble_is_told_by_sqlstate_in_every_language() {
+        for code in ["53100", "53300", "57014", "57014 a hint", "58030", "55P03", "40001", "40P01"]
+        {
+            let error = judged(code);
+            assert!(matches!(error, StoreError::Unavailable(_)), "{code}");
+            assert!(error.is_refusal(), "{code}");
+        }
+        for code in ["57P01", "57P02", "57P03", "08006", "25006"] {
+            assert!(matches!(judged(code), StoreError::Gone(_)), "{code}");
+        }
+        for code in ["22021", "42P01", "54000", "23505", "no code"] {
+            assert!(matches!(judged(code), StoreError::Query(_)), "{code}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     change::bind_all,
     column::{actor, actor_columns, counted, counter, optional, read, written},
     pool::with_conn,
+    rows::fill_page,
     schema::events,
     scope::{self, Owner},
 };
@@ -43,9 +44,6 @@ pub(crate) struct EventRow {
 impl EventRow {
     fn new(event: &Event) -> Result<Self, StoreError> {
         let (kind, name) = actor_columns(&event.actor);
-        // Pairs in a list: an object would be free to forget their order.
-        let payload: Vec<_> =
-            event.payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
         Ok(Self {
             id: event.id.to_string(),
             organization: event.organization.to_string(),
@@ -55,7 +53,7 @@ impl EventRow {
             at: event.at.millis(),
             actor_kind: kind.to_owned(),
             actor_name: name,
-            payload: written("events.payload", &payload)?,
+            payload: payload_text(&event.payload)?,
         })
     }
 
@@ -104,7 +102,7 @@ impl EventRow {
             at: Timestamp::from_millis(self.at),
             actor: actor(&self.actor_kind, self.actor_name.as_deref())
                 .ok_or("events.actor_kind")?,
-            payload: payload(&self.payload).ok_or("events.payload")?,
+            payload: payload_of(&self.payload).ok_or("events.payload")?,
         })
     }
 }
@@ -136,7 +134,15 @@ fn fact_value(fact: &Fact) -> Value {
     }
 }
 
-fn payload(text: &str) -> Option<Payload> {
+/// An event's particulars as text.
+pub(crate) fn payload_text(payload: &Payload) -> Result<String, StoreError> {
+    // Pairs in a list: an object would be free to forget their order.
+    let pairs: Vec<_> = payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
+    written("events.payload", &pairs)
+}
+
+/// That text back.
+pub(crate) fn payload_of(text: &str) -> Option<Payload> {
     let pairs: Vec<(String, Value)> = read(text)?;
     pairs.into_iter().map(|(key, value)| Some((key.into(), fact(value)?))).collect()
 }
@@ -162,15 +168,23 @@ impl EventLog for Database {
         let owner = Owner::of(scope);
         let after = after.map(ToString::to_string).unwrap_or_default();
         self.run(|database| async move {
-            let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
-                let rows: QueryResult<_> = scope::events_after(&owner, &after)
-                    .select(EventRow::as_select())
-                    .limit(i64::from(limit))
-                    .load(conn)
-                    .await;
-                rows
-            })?;
-            rows.into_iter().map(Event::try_from).collect()
+            let page = fill_page!(
+                limit,
+                after,
+                |after, many| {
+                    let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
+                        let rows: QueryResult<_> = scope::events_after(&owner, &after)
+                            .select(EventRow::as_select())
+                            .limit(many)
+                            .load(conn)
+                            .await;
+                        rows
+                    })?;
+                    rows
+                },
+                |row: &EventRow| row.id.clone()
+            );
+            Ok(page)
         })
         .await
     }
@@ -178,25 +192,31 @@ impl EventLog for Database {
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
         let owner = Owner::of(scope);
         let before = page.before.as_ref().map_or_else(|| LAST.to_owned(), ToString::to_string);
-        let limit = i64::from(page.limit);
+        let limit = page.limit;
         let session = page.filter.session.as_ref().map(ToString::to_string);
         let name = page.filter.name.map(EventName::as_str);
         self.run(|database| async move {
             // Four statements rather than one with holes: each has its index.
             macro_rules! load {
                 ($($narrowed:tt)*) => {
-                    with_conn!(database, read, |conn| {
-                        let rows: QueryResult<Vec<EventRow>> = scope::event_page(&owner, &before)
-                            $($narrowed)*
-                            .select(EventRow::as_select())
-                            .limit(limit)
-                            .load(conn)
-                            .await;
-                        rows
-                    })?
+                    fill_page!(
+                        limit,
+                        before,
+                        |before, many| with_conn!(database, read, |conn| {
+                            let rows: QueryResult<Vec<EventRow>> =
+                                scope::event_page(&owner, &before)
+                                    $($narrowed)*
+                                    .select(EventRow::as_select())
+                                    .limit(many)
+                                    .load(conn)
+                                    .await;
+                            rows
+                        })?,
+                        |row: &EventRow| row.id.clone()
+                    )
                 };
             }
-            let rows = match (&session, name) {
+            let page = match (&session, name) {
                 (None, None) => load!(),
                 (Some(session), None) => load!(.filter(events::session.eq(session))),
                 (None, Some(name)) => load!(.filter(events::name.eq(name))),
@@ -204,7 +224,7 @@ impl EventLog for Database {
                     load!(.filter(events::session.eq(session)).filter(events::name.eq(name)))
                 }
             };
-            rows.into_iter().map(Event::try_from).collect()
+            Ok(page)
         })
         .await
     }

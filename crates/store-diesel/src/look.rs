@@ -16,7 +16,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{QueryResult, SqliteConnection};
@@ -24,7 +24,8 @@ use diesel_async::AsyncPgConnection;
 
 use crate::{
     StoreError,
-    postgres::{Health, Server, is_alive, is_unknown},
+    health::{Health, is_alive, is_unknown},
+    postgres::Server,
     sqlite,
 };
 
@@ -138,9 +139,15 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 struct Slot {
-    current: Mutex<Option<Arc<AsyncPgConnection>>>,
+    current: Mutex<Option<Opened>>,
     /// Held by whoever opens a connection, so that one is opened and not a hundred.
     opening: tokio::sync::Mutex<()>,
+}
+
+/// A connection and when it was opened.
+struct Opened {
+    at: Instant,
+    conn: Arc<AsyncPgConnection>,
 }
 
 impl Shared {
@@ -159,18 +166,19 @@ impl Shared {
     pub(crate) async fn connection(&self) -> Result<Arc<AsyncPgConnection>, StoreError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let slot = &self.slots[turn % self.slots.len()];
-        if let Some(conn) = slot.current() {
+        if let Some(conn) = slot.current(&self.health) {
             return Ok(conn);
         }
         let _opening = slot.opening.lock().await;
-        if let Some(conn) = slot.current() {
+        if let Some(conn) = slot.current(&self.health) {
             return Ok(conn);
         }
+        let at = Instant::now();
         let opened = tokio::time::timeout(self.connect_timeout, self.server.open()).await;
         let opened = opened
             .map_err(|_| StoreError::Unavailable("no connection could be opened in time".into()))?;
         let conn = Arc::new(opened.map_err(|error| StoreError::Unavailable(error.into()))?);
-        *slot.held() = Some(conn.clone());
+        *slot.held() = Some(Opened { at, conn: conn.clone() });
         Ok(conn)
     }
 
@@ -185,7 +193,16 @@ impl Shared {
             Ok(answer) => return (Ok(answer), true),
             Err(error) => error,
         };
+        let is_it = |opened: &Opened| Arc::ptr_eq(&opened.conn, conn);
         let doubtful = match &error {
+            StoreError::Gone(_) => {
+                let opened_at =
+                    |slot: &Slot| slot.held().as_ref().filter(|it| is_it(it)).map(|it| it.at);
+                if let Some(at) = self.slots.iter().find_map(opened_at) {
+                    self.health.condemn(at);
+                }
+                return (Err(error), false);
+            }
             StoreError::Unavailable(_) => true,
             StoreError::Query(error) => is_unknown(error),
             _ => false,
@@ -196,7 +213,6 @@ impl Shared {
         self.health.doubt();
         // Others may have died with it, and the next try must not meet those. Whoever comes later with
         // the same news has them stay that were opened since.
-        let is_it = |current: &Arc<AsyncPgConnection>| Arc::ptr_eq(current, conn);
         if self.slots.iter().any(|slot| slot.held().as_ref().is_some_and(is_it)) {
             self.drop_all();
         }
@@ -225,11 +241,16 @@ impl Shared {
 }
 
 impl Slot {
-    fn current(&self) -> Option<Arc<AsyncPgConnection>> {
-        self.held().clone()
+    /// The connection, unless it leads to a server that no longer serves.
+    fn current(&self, health: &Health) -> Option<Arc<AsyncPgConnection>> {
+        let mut held = self.held();
+        if held.as_ref().is_some_and(|opened| !health.serves(opened.at)) {
+            *held = None;
+        }
+        held.as_ref().map(|opened| opened.conn.clone())
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Arc<AsyncPgConnection>>> {
+    fn held(&self) -> MutexGuard<'_, Option<Opened>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

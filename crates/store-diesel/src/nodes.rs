@@ -12,6 +12,7 @@ use crate::{
     Database, StoreError,
     column::{counter, moment, read, written},
     pool::with_conn,
+    rows::readable,
     schema::gateways,
 };
 
@@ -165,7 +166,7 @@ impl NodeStore for Database {
                     .load(conn)
                     .await
             })?;
-            rows.into_iter().map(Node::try_from).collect()
+            Ok(readable(rows))
         })
         .await
     }

@@ -8,20 +8,23 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool::managed::{Object, PoolError, TimeoutType};
+use diesel::prelude::*;
 use diesel_async::{
     RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool},
 };
-use domain::{Quotas, ports::PortResult};
+use domain::{Quotas, Timestamp, ports::PortResult};
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
 use crate::{
     Config, StoreError,
+    claims::Rotation,
     look::Prompt,
     migrate,
     postgres::{self, PostgresPool, Server},
     recent::{Moment, Recent},
+    schema::marks,
     sqlite::{self, SqliteConnection},
     target::Target,
     writer::Writer,
@@ -31,6 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pools: Pools,
+    pub(crate) rotation: Rotation,
     pub(crate) quotas: Arc<Quotas>,
     deadline: Duration,
 }
@@ -171,13 +175,26 @@ impl Database {
                 Pools::Sqlite(sqlite::pools(&file, config)?)
             }
         };
-        Ok(Self { pools, quotas: Arc::default(), deadline: config.deadline })
+        let (rotation, quotas) = (Rotation::default(), Arc::default());
+        Ok(Self { pools, rotation, quotas, deadline: config.deadline })
     }
 
-    /// Whether it can be reached now.
-    pub async fn ping(&self) -> PortResult<()> {
-        self.run(async |database| {
-            with_conn!(database, read, |conn| diesel::sql_query("SELECT 1").execute(conn).await)?;
+    /// Whether it can be reached now and takes writes: one row is written, at this time.
+    ///
+    /// # Errors
+    /// *Unavailable* when it is away, read-only, or its disk is full.
+    pub async fn ping(&self, now: Timestamp) -> PortResult<()> {
+        self.run(move |database| async move {
+            let mark = (marks::name.eq("ping"), marks::at.eq(now.millis()), marks::id.eq(""));
+            with_conn!(database, write, |conn| {
+                diesel::insert_into(marks::table)
+                    .values(mark)
+                    .on_conflict(marks::name)
+                    .do_update()
+                    .set(marks::at.eq(now.millis()))
+                    .execute(conn)
+                    .await
+            })?;
             Ok(())
         })
         .await

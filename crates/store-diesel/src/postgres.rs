@@ -1,62 +1,68 @@
 //! Connections to PostgreSQL: opened with TLS and time limits, checked before they are trusted again.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use deadpool::{
     Runtime,
     managed::{Hook, HookError, Timeouts},
 };
-use diesel::{
-    ConnectionError, ConnectionResult,
-    result::{DatabaseErrorKind, Error as QueryError},
-};
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
-    AsyncPgConnection, RunQueryDsl,
+    AsyncPgConnection, SimpleAsyncConnection,
     pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
-        deadpool::Pool,
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
     },
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio_postgres::{
+    config::{Host, SslMode, SslNegotiation, TargetSessionAttrs},
+    tls::MakeTlsConnect,
+};
 
 use crate::{
     Config, StoreError,
     commits::{self, Commits, Lines},
+    connector::Connector,
     gathered::Gathered,
+    health::{Health, PING, is_alive},
     look::Shared,
     target::PostgresTarget,
     tls,
     turns::Turns,
 };
 
-/// A connection that was used within this time is taken to be alive.
-const TRUSTED_FOR: Duration = Duration::from_millis(500);
-
-/// How long a connection may take to show that it is alive.
-const PING: Duration = Duration::from_secs(1);
-
 /// How statements that find rows by their keys, and do nothing else, are planned: once, and not by how many rows the table
 /// happened to have then.
-const LOOKER: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
-    -c enable_hashjoin=off -c enable_mergejoin=off";
+const LOOKER: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 
 /// How long changes that are written together wait for a row that somebody else has locked.
-const IMPATIENT: &str = "-c lock_timeout=50";
+const IMPATIENT: [(&str, &str); 1] = [("lock_timeout", "50")];
 
 /// A server and how to connect to it.
 #[derive(Clone)]
 pub(crate) struct Server {
     config: tokio_postgres::Config,
-    tls: MakeRustlsConnect,
+    connector: Connector,
+    /// What is set on each connection, by statements: poolers refuse to be told at the start of one.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Server {
     pub(crate) fn new(target: &PostgresTarget, config: &Config) -> Result<Self, StoreError> {
         let mut server = target.config.clone();
-        server.ssl_mode(target.mode.wire());
+        let connector = Connector {
+            tls: tls::connector(target.mode, &target.trust)?,
+            mode: target.mode.wire(),
+            negotiation: server.get_ssl_negotiation(),
+        };
+        // The connector is to be asked for each connection, also for one without TLS.
+        server.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         if server.get_connect_timeout().is_none() {
             server.connect_timeout(config.connect_timeout);
         }
@@ -67,38 +73,88 @@ impl Server {
         if server.get_application_name().is_none() {
             server.application_name("berth");
         }
-        let server = Self { config: server, tls: tls::connector(target.mode, &target.trust)? };
+        let server = Self { config: server, connector, settings: Vec::new() };
         // The server gives up no later than the one who asked.
-        Ok(server.with(&format!(
-            "-c statement_timeout={} -c idle_in_transaction_session_timeout=15000",
-            config.deadline.as_millis(),
-        )))
+        let timeout = config.deadline.as_millis().to_string();
+        let timeouts =
+            [("statement_timeout", &*timeout), ("idle_in_transaction_session_timeout", "15000")];
+        Ok(server.with(timeouts))
     }
 
     /// A connection whose statements may take long: for migrations.
     pub(crate) async fn open_patient(&self) -> ConnectionResult<AsyncPgConnection> {
         let mut patient = self.clone();
-        let own = patient.config.get_options().unwrap_or_default().to_owned();
-        patient.config.options(format!("{own} -c statement_timeout=0 -c lock_timeout=60000"));
+        let long = [("statement_timeout", "0".to_owned()), ("lock_timeout", "60000".to_owned())];
+        patient.settings.extend(long);
         patient.open().await
     }
 
-    /// The same with these options. Those that it has come last, so the operator's own win.
-    fn with(&self, options: &str) -> Self {
+    /// The same with these settings, but for those that the operator's URL has options for.
+    fn with<const N: usize>(&self, settings: [(&'static str, &str); N]) -> Self {
+        let own = self.config.get_options().unwrap_or_default();
+        let ours = settings.into_iter().filter(|(name, _)| !own.contains(name));
+        let ours: Vec<_> = ours.map(|(name, value)| (name, value.to_owned())).collect();
         let mut server = self.clone();
-        let own = server.config.get_options().unwrap_or_default().to_owned();
-        server.config.options(format!("{options} {own}"));
+        server.settings.extend(ours);
         server
     }
 
     pub(crate) async fn open(&self) -> ConnectionResult<AsyncPgConnection> {
-        let (client, connection) = self
-            .config
-            .connect(self.tls.clone())
-            .await
-            .map_err(|error| ConnectionError::BadConnection(chain(&error)))?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        let mut conn = match self.config.get_hosts() {
+            #[cfg(unix)]
+            [Host::Unix(_), ..] => self.open_socket().await?,
+            _ => {
+                let opened = self.config.connect(self.connector.clone()).await;
+                let (client, connection) = opened.map_err(|error| bad(&error))?;
+                AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+            }
+        };
+        let set = |(name, value): &(&str, String)| format!("SET {name} = '{value}';");
+        let sets: String = self.settings.iter().map(set).collect();
+        conn.batch_execute(&sets).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(conn)
     }
+
+    /// A connection by a Unix socket, which the driver makes without asking the connector.
+    #[cfg(unix)]
+    async fn open_socket(&self) -> ConnectionResult<AsyncPgConnection> {
+        let mut last = ConnectionError::BadConnection("no host is named".to_owned());
+        for (number, host) in self.config.get_hosts().iter().enumerate() {
+            let Host::Unix(folder) = host else { continue };
+            let ports = self.config.get_ports();
+            let port = ports.get(number).or(ports.first()).copied().unwrap_or(5432);
+            match self.open_socket_at(&folder.join(format!(".s.PGSQL.{port}"))).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    #[cfg(unix)]
+    async fn open_socket_at(&self, path: &Path) -> ConnectionResult<AsyncPgConnection> {
+        let plain = Connector { mode: SslMode::Disable, ..self.connector.clone() };
+        let stream = UnixStream::connect(path).await.map_err(|error| bad(&error))?;
+        let negotiation = MakeTlsConnect::<UnixStream>::make_tls_connect(&mut plain.clone(), "")
+            .map_err(|error| bad(&error))?;
+        let opened = self.config.connect_raw(stream, negotiation).await;
+        let (client, connection) = opened.map_err(|error| bad(&error))?;
+        tokio::spawn(connection);
+        if self.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
+            let row = client.query_one("SHOW transaction_read_only", &[]).await;
+            let read_only: &str = &row.map_err(|error| bad(&error))?.get::<_, String>(0);
+            if read_only == "on" {
+                return Err(ConnectionError::BadConnection(
+                    "database does not allow writes".to_owned(),
+                ));
+            }
+        }
+        AsyncPgConnection::try_from(client).await
+    }
+}
+
+fn bad(error: &dyn std::error::Error) -> ConnectionError {
+    ConnectionError::BadConnection(chain(error))
 }
 
 /// An error with its causes, which the driver's own text leaves out.
@@ -128,46 +184,6 @@ pub(crate) struct PostgresPool {
     pub(crate) health: Arc<Health>,
     /// For transactions that count something of an organization.
     pub(crate) turns: Arc<Turns>,
-}
-
-/// When a connection was last found dead.
-#[derive(Default)]
-pub(crate) struct Health(Mutex<Option<Instant>>);
-
-impl Health {
-    /// One was found dead just now; others may have died with it.
-    pub(crate) fn doubt(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Whether a connection that was last used so long ago can be taken to be alive.
-    fn trusts(&self, last_used: Duration) -> bool {
-        let found_dead = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last_used < TRUSTED_FOR && found_dead.is_none_or(|at| last_used < at.elapsed())
-    }
-
-    /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
-    /// whether the connection still lives.
-    ///
-    /// A server that is shutting down ends connections with an error that looks like any other, and
-    /// its text depends on the server's language; but its connection is dead afterwards.
-    pub(crate) async fn judged<T, E: Into<StoreError>>(
-        &self,
-        result: Result<T, E>,
-        conn: &mut AsyncPgConnection,
-    ) -> (Result<T, StoreError>, bool) {
-        let result = match result.map_err(Into::into) {
-            Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
-                Err(StoreError::Unavailable(error.into()))
-            }
-            result => result,
-        };
-        let dead = matches!(result, Err(StoreError::Unavailable(_))) && conn.is_broken();
-        if dead {
-            self.doubt();
-        }
-        (result, !dead)
-    }
 }
 
 pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, StoreError> {
@@ -213,9 +229,10 @@ fn connections(
         // request: one that has rested, or was last used before another was found dead, is asked
         // first, and replaced when it does not answer.
         .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
+            let serves = health.serves(metrics.created);
             let trusted = health.trusts(metrics.last_used());
             Box::pin(async move {
-                if trusted || is_alive(conn).await {
+                if serves && (trusted || is_alive(conn).await) {
                     Ok(())
                 } else {
                     Err(HookError::message("the connection is dead"))
@@ -225,13 +242,4 @@ fn connections(
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| StoreError::Unavailable(error.into()))
-}
-
-pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {
-    let ping = diesel::sql_query("SELECT 1").execute(&mut conn);
-    matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
-}
-
-pub(crate) fn is_unknown(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
 }

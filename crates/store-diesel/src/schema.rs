@@ -124,6 +124,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    marks (name) {
+        name -> Text,
+        at -> BigInt,
+        id -> Text,
+    }
+}
+
+diesel::table! {
     gateways (id) {
         id -> Text,
         address -> Text,

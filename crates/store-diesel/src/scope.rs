@@ -19,6 +19,7 @@ use self::{
 use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
 pub(crate) mod counts;
+pub(crate) mod fair;
 pub(crate) mod lists;
 mod parameters;
 mod place;
@@ -76,6 +77,18 @@ pub(crate) fn session_still<'a>(owned: &'a Owned, standing: Standing) -> _ {
         .filter(within)
         .filter(sessions::version.eq(version))
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
+}
+
+/// The events of one session. Out of reach, the statement runs all the same and finds nothing.
+#[auto_type(no_type_alias)]
+pub(crate) fn events_of_session<'a>(owned: &'a Owned) -> _ {
+    let organization: &'a str = owned.organization.as_str();
+    let id: &'a str = owned.id.as_str();
+    let within: Flag = flag(owned.within);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(events::session.eq(id))
+        .filter(within)
 }
 
 /// The events after one, oldest first: ids sort by birth. A reach is about sessions and hides no
@@ -270,6 +283,38 @@ pub(crate) fn retirements_of<'a>(gateway: &'a str) -> _ {
 pub(crate) fn expired_receipts(now: i64) -> _ {
     receipts::table.filter(receipts::expires_at.le(now))
 }
+
+/// The keys that were revoked before this.
+#[auto_type(no_type_alias)]
+pub(crate) fn keys_revoked_before(at: i64) -> _ {
+    api_keys::table.filter(api_keys::revoked_at.lt(at))
+}
+
+/// The keys that expired before this.
+#[auto_type(no_type_alias)]
+pub(crate) fn keys_expired_before(at: i64) -> _ {
+    api_keys::table.filter(api_keys::expires_at.lt(at))
+}
+
+/// Those of these keys that have ended before this.
+#[auto_type(no_type_alias)]
+pub(crate) fn ended_keys<'a>(ids: &'a [String], at: i64) -> _ {
+    api_keys::table
+        .filter(api_keys::id.eq_any(ids))
+        .filter(api_keys::revoked_at.lt(at).or(api_keys::expires_at.lt(at)))
+}
+
+/// An event, whosever it is.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_event<'a>(organization: &'a str, id: &'a str) -> _ {
+    events::table.filter(events::organization.eq(organization)).filter(events::id.eq(id))
+}
+
+/// Events with codes after a place in their order, up to a time, oldest first. Parameters: the place's time
+/// and name, the time, how many.
+pub(crate) const EVENTS_WITH_CODES: &str = "SELECT organization, id, at, payload FROM events
+    WHERE name IN ('auth.qr', 'auth.code') AND (at, id) > ($1, $2) AND at <= $3
+    ORDER BY at, id LIMIT $4";
 
 /// A good key by its digest, before it is known who is asking. Its name is not part of the question,
 /// for by that a key would be found that is not good.

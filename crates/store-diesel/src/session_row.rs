@@ -197,6 +197,11 @@ impl SessionRow {
         Owned::found(&self.birth.organization, &self.birth.id)
     }
 
+    /// Where it is in lists.
+    pub(crate) fn place(&self) -> (i64, &str) {
+        (self.birth.created_at, &self.birth.id)
+    }
+
     fn session(&self) -> Result<Session, &'static str> {
         let Self { birth, state } = self;
         Ok(Session {

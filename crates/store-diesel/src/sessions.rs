@@ -1,24 +1,27 @@
 //! Sessions as their owners see them: every statement here has the caller's scope in it.
 
 use async_trait::async_trait;
+use diesel::{OptionalExtension, dsl::max, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, Guard, LinkAttempt, OrganizationId, Receipt, Retirement, Scope, Session, SessionId,
-    Version,
+    Event, GatewayId, Guard, LinkAttempt, OrganizationId, Receipt, Remains, Retirement, Scope,
+    Session, SessionId, Version,
     ports::{PortResult, Registry, SessionPage, SessionStore, Written},
 };
 
 use crate::{
     Database, StoreError,
     change::Deed,
-    column::counted,
+    column::{counted, counter},
     commits::NewSession,
     events::EventRow,
     look::look_up_here,
     pool::{Pools, with_conn},
     retirements::RetirementRow,
+    rows::fill_page,
+    schema::{events, sessions},
     scope::{
-        self, Owned, Standing,
+        self, Owned, Place, Standing,
         lists::{Looked, load_page},
     },
     session_row::{SessionRow, State},
@@ -94,6 +97,54 @@ impl SessionStore for Database {
         self.insert_with(scope, session, events, receipt, Some(attempt)).await
     }
 
+    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
+        let (owned, id) = (Owned::session(scope, id), id.clone());
+        self.run(|database| async move {
+            let row: Option<(Option<String>, i64, Option<String>, i64, i64)> =
+                with_conn!(database, read, |conn| {
+                    scope::session(&owned)
+                        .select((
+                            sessions::gateway,
+                            sessions::epoch,
+                            sessions::identity,
+                            sessions::sequence,
+                            sessions::version,
+                        ))
+                        .get_result(conn)
+                        .await
+                        .optional()
+                })?;
+            let Some((gateway, epoch, identity, sequence, mark)) = row else { return Ok(None) };
+            let told: Option<i64> = with_conn!(database, read, |conn| {
+                scope::events_of_session(&owned)
+                    .select(max(events::sequence))
+                    .get_result(conn)
+                    .await
+            })?;
+            let known = gateway.as_deref().and_then(GatewayId::parse);
+            Ok(Some(Remains {
+                id,
+                is_on_unknown_node: gateway.is_some() && known.is_none(),
+                gateway: known,
+                epoch: counter(epoch),
+                linked: identity.is_some(),
+                sequence: told.into_iter().chain([sequence]).filter_map(counter).max().unwrap_or(0),
+                mark,
+            }))
+        })
+        .await
+    }
+
+    async fn retire_remains(
+        &self,
+        scope: &Scope,
+        mark: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        self.retire_at(scope, mark, retirement, events).await
+    }
+
     async fn retire(
         &self,
         scope: &Scope,
@@ -101,15 +152,28 @@ impl SessionStore for Database {
         retirement: &Retirement,
         events: &[Event],
     ) -> PortResult<Written> {
+        let expected = counted("sessions.version", expected.0)?;
+        self.retire_at(scope, expected, retirement, events).await
+    }
+}
+
+impl Database {
+    /// Deletes a session whose version column holds this, whatever else its row holds.
+    async fn retire_at(
+        &self,
+        scope: &Scope,
+        version: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
         let home = is_home(scope, &retirement.organization, events);
         let owned = Owned::session(scope, &retirement.session);
-        let expected = counted("sessions.version", expected.0)?;
         let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
         let events = EventRow::all(events)?;
         if !home {
             return self.stray(scope, &retirement.session).await;
         }
-        let retire = Deed::Retire(owned, expected, rest.map(Box::new));
+        let retire = Deed::Retire(owned, version, rest.map(Box::new));
         self.change(retire, events).await.map(done_or_raced)
     }
 }
@@ -192,15 +256,23 @@ impl Database {
         }
     }
 
-    async fn page(&self, looked: Looked) -> PortResult<Vec<Session>> {
+    async fn page(&self, mut looked: Looked) -> PortResult<Vec<Session>> {
         self.run(|database| async move {
-            let rows: Vec<SessionRow> =
-                with_conn!(database, read, |conn| load_page!(conn, &looked))?;
-            let sessions = rows.into_iter().map(Session::try_from);
-            let mut sessions: Vec<_> = sessions.collect::<Result<_, _>>()?;
-            sessions.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-            sessions.truncate(looked.limit());
-            Ok(sessions)
+            let page = fill_page!(
+                looked.limit(),
+                looked.after(),
+                |after, many| {
+                    looked.going_on(after, many);
+                    let mut rows: Vec<SessionRow> =
+                        with_conn!(database, read, |conn| load_page!(conn, &looked))?;
+                    // Of several statuses each has a page.
+                    rows.sort_by(|a, b| b.place().cmp(&a.place()));
+                    rows.truncate(usize::try_from(many).unwrap_or(usize::MAX));
+                    rows
+                },
+                |row: &SessionRow| Place::at(row.place().0, row.place().1)
+            );
+            Ok(page)
         })
         .await
     }

@@ -20,7 +20,9 @@ pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnectio
 pub(crate) const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
 
 /// An answer that was given must survive a power cut, hence FULL.
-pub(crate) const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+/// After a burst the log beside the file is cut to 16 MB; it would keep its greatest length for good.
+pub(crate) const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+    PRAGMA journal_size_limit = 16777216;";
 
 const READER: &str = "PRAGMA query_only = ON;";
 
@@ -157,6 +159,7 @@ mod tests {
         let pools = pools(&file, &Config::new("")).expect("pools");
         assert_eq!(of_the_writer(&pools, "synchronous").await, 2, "FULL");
         assert_eq!(of_the_writer(&pools, "foreign_keys").await, 1);
+        assert_eq!(of_the_writer(&pools, "journal_size_limit").await, 16 << 20);
         assert_eq!(of_the_writer(&pools, "query_only").await, 0);
         let mut conn = pools.read.get().await.expect("a connection");
         assert_eq!(setting!(&mut conn, "query_only"), 1);

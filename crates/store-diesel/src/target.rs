@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 
 use crate::{
     StoreError,
@@ -77,11 +77,24 @@ fn postgres(url: &str) -> Result<PostgresTarget, StoreError> {
     let bare =
         if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
     // The parser's own message may quote a piece of the password.
-    let config: tokio_postgres::Config = bare.parse().map_err(|_| {
+    let mut config: tokio_postgres::Config = bare.parse().map_err(|_| {
         wrong("cannot be read: is every special character of the password percent-encoded?")
     })?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(wrong("names no host"));
+    }
+    if config.get_hosts().is_empty() {
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(address.to_string());
+        }
+    }
+    #[cfg(unix)]
+    if has_sockets_and_hosts(&config) {
+        return Err(wrong("names Unix sockets and hosts together"));
+    }
+    // After a switchover the old primary is a standby, and still answers.
+    if !rest.iter().any(|pair| pair.starts_with("target_session_attrs=")) {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     let trust = match root.as_deref() {
         None | Some("" | "system") => Trust::System,
@@ -99,6 +112,13 @@ fn postgres(url: &str) -> Result<PostgresTarget, StoreError> {
 
 fn unknown_mode() -> StoreError {
     wrong("asks for an unknown sslmode: it is disable, prefer, require, verify-ca or verify-full")
+}
+
+#[cfg(unix)]
+fn has_sockets_and_hosts(config: &tokio_postgres::Config) -> bool {
+    let is_socket = |host: &Host| matches!(host, Host::Unix(_));
+    let sockets = config.get_hosts().iter().filter(|host| is_socket(host)).count();
+    sockets > 0 && sockets < config.get_hosts().len()
 }
 
 /// Whether nothing sent to this server leaves the machine.
@@ -162,6 +182,18 @@ mod tests {
         assert_eq!(mode(named), SslMode::VerifyCa);
         assert!(complaint("postgres://u@h/d?sslmode=allow").contains("unknown sslmode"));
         assert!(complaint("postgres://u@h/d?sslcert=x").contains("sslcert"));
+    }
+
+    #[test]
+    fn a_server_must_take_writes_unless_the_url_says_otherwise() {
+        let attrs = |url: &str| match Target::parse(url) {
+            Ok(Target::Postgres(target)) => target.config.get_target_session_attrs(),
+            _ => panic!("{url} is a PostgreSQL server"),
+        };
+        assert_eq!(attrs("postgres://u@a,b/d"), TargetSessionAttrs::ReadWrite);
+        let any = "postgres://u@a,b/d?target_session_attrs=any";
+        assert_eq!(attrs(any), TargetSessionAttrs::Any);
+        assert!(complaint("postgres://u@%2Ftmp,b/d").contains("together"));
     }
 
     #[test]

@@ -176,7 +176,10 @@ impl Desk {
         }
         if failure.is_none() {
             match here(&mut conn, AnsiTransactionManager::commit_transaction) {
-                Ok(()) => self.conn = Some(conn),
+                Ok(()) => {
+                    self.conn = Some(conn);
+                    self.measure_log();
+                }
                 // What there may be left of it is undone with the connection.
                 Err(error) => failure = Some(Arc::new(error.into())),
             }
@@ -197,6 +200,16 @@ impl Desk {
             AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
         })?;
         Ok(conn)
+    }
+
+    /// Shows how long the log beside the file is: it grows while somebody reads what is old.
+    fn measure_log(&self) {
+        let mut log = self.file.clone().into_os_string();
+        log.push("-wal");
+        if let Ok(log) = std::fs::metadata(log) {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!("berth_sqlite_wal_bytes").set(log.len() as f64);
+        }
     }
 
     fn open(&self) -> ConnectionResult<WriterConnection> {

@@ -1,14 +1,16 @@
 //! What time and wishes ask for: sessions are reconciled, deleted ones retired, nodes watched, and
-//! receipts that have expired removed.
+//! what has ended is removed some time later.
 //!
 //! The worker takes no input but the state: it claims what is due, carries out the one step the
 //! domain's [plan](domain::reconcile::plan) names, and looks again. A claim is a loan: whatever is not
 //! settled when the worker dies falls due again, here or at another router.
 
 mod nodes;
-mod receipts;
+mod retention;
 mod retirements;
+mod room;
 mod sessions;
+mod shares;
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,12 +18,16 @@ use std::{
 };
 
 use domain::{
-    Deadlines, Leases, Retirement, Session, Timestamp,
-    ports::{Backlog, Bell, Changes, Environment, Gateway, GroupTags, NodeStore, PortResult},
+    Deadlines, Leases, OrganizationId, Retirement, Session, Timestamp,
+    ports::{
+        Backlog, Bell, Changes, Claim, Environment, Gateway, GroupTags, NodeStore, PortResult,
+    },
 };
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{room::Room, shares::Shares};
 
 /// What the worker needs of the world.
 #[derive(Clone)]
@@ -49,14 +55,20 @@ pub struct Ports {
 pub struct Worker {
     ports: Ports,
     deadlines: Deadlines,
-    room: Arc<Semaphore>,
-    /// When it was last looked for expired receipts.
+    places: Arc<Semaphore>,
+    shares: Shares,
+    room: Arc<Room>,
+    /// When it was last looked for what has ended.
     swept_at: Arc<Mutex<Option<Timestamp>>>,
 }
 
-/// How many sessions are worked on at once: enough to hide a node's latency, few enough that a
-/// thousand sessions starting together come up as a stream rather than a storm.
-const AT_ONCE: usize = 32;
+/// How many jobs are under way at once.
+const AT_ONCE: usize = 80;
+/// How many jobs of one organization: enough to hide a node's latency, few enough that a thousand sessions
+/// starting together come up as a stream rather than a storm, and that others find a place at any time.
+const SHARE: u32 = 40;
+/// How many of them are sessions: deleted ones must not wait for slow ones.
+const SESSIONS: u32 = 32;
 /// For how long a claim lasts: longer than every call of one turn may take together.
 const CLAIM: Duration = Duration::from_secs(30);
 /// How long the worker rests at most: other routers' bells do not ring here.
@@ -70,11 +82,22 @@ enum Job {
     Retirement(Box<Retirement>),
 }
 
+impl Job {
+    /// Whose it is.
+    fn organization(&self) -> &OrganizationId {
+        match self {
+            Self::Session(session) => &session.organization,
+            Self::Retirement(retirement) => &retirement.organization,
+        }
+    }
+}
+
 impl Worker {
     /// A worker over these ports.
     pub fn new(ports: Ports, deadlines: Deadlines) -> Self {
-        let room = Arc::new(Semaphore::new(AT_ONCE));
-        Self { ports, deadlines, room, swept_at: Arc::default() }
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let (shares, room) = (Shares::default(), Arc::default());
+        Self { ports, deadlines, places, shares, room, swept_at: Arc::default() }
     }
 
     /// Works until stopped, then lets what is under way finish for a moment.
@@ -125,21 +148,28 @@ impl Worker {
     async fn begin(&self, tasks: &TaskTracker) -> PortResult<Duration> {
         self.watch_nodes().await?;
         self.sweep().await?;
-        for job in self.claim(self.room.available_permits()).await? {
-            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { break };
+        let jobs = self.claim(self.places.available_permits()).await?;
+        let took_nothing = jobs.is_empty();
+        for job in jobs {
+            let Ok(permit) = Arc::clone(&self.places).acquire_owned().await else { break };
+            let under_way = self.shares.begin(job.organization());
             let this = self.clone();
             tasks.spawn(async move {
                 this.work_on(job).await;
-                drop(permit);
+                drop((permit, under_way));
                 // There may be more that is due than there was room.
                 this.ports.work.ring();
             });
         }
-        if self.room.available_permits() == 0 {
+        if self.places.available_permits() == 0 {
             return Ok(REST);
         }
         let next = self.ports.backlog.next_due().await?;
         let now = self.ports.environment.now();
+        if took_nothing && next.is_some_and(|due| due <= now) {
+            // Of organizations that have all they may have: the end of a job rings.
+            return Ok(REST);
+        }
         Ok(next.map_or(REST, |due| now.until(due).clamp(Duration::from_millis(1), REST)))
     }
 
@@ -151,12 +181,19 @@ impl Worker {
         if room == 0 {
             return Ok(Vec::new());
         }
-        let sessions = self.ports.backlog.claim_sessions(now, until, half).await?;
+        let share_of_sessions =
+            Claim { share: SESSIONS, busy: self.shares.all(), ..Claim::new(now, until, half) };
+        let sessions = self.ports.backlog.claim_sessions(&share_of_sessions).await?;
         let left = u32::try_from(room.saturating_sub(sessions.len())).unwrap_or(u32::MAX);
         let retirements = if left == 0 {
             Vec::new()
         } else {
-            self.ports.backlog.claim_retirements(now, until, left.min(half)).await?
+            let mut busy = self.shares.all();
+            for session in &sessions {
+                *busy.entry(session.organization.clone()).or_default() += 1;
+            }
+            let claim = Claim { share: SHARE, busy, ..Claim::new(now, until, left.min(half)) };
+            self.ports.backlog.claim_retirements(&claim).await?
         };
         let sessions = sessions.into_iter().map(|session| Job::Session(Box::new(session)));
         let retirements = retirements.into_iter().map(|r| Job::Retirement(Box::new(r)));

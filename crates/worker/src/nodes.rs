@@ -1,5 +1,5 @@
 //! Watches nodes: one that is silent for longer than its lease has closed its connections by itself,
-//! and its sessions are told so.
+//! and its sessions are told so. Where there is room, sessions that wait for it are woken.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ impl Worker {
         let orphans = self.ports.nodes.orphans().await?;
         let nodes = self.ports.nodes.list().await?;
         self.ports.leases.refresh(&nodes, self.deadlines.lease);
+        self.wake_waiting(&nodes).await?;
         for node in nodes {
             let of_node = orphans.iter().filter(|orphan| orphan.gateway == node.id).count();
             count(&node, of_node, now, self.deadlines.silence());

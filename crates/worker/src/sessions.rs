@@ -4,7 +4,6 @@ use std::error::Error;
 
 use domain::{
     Actor, Change, Declaration, LogoutOutcome, Node, Session, SessionId, Snapshot, back_off,
-    gateway::placement,
     ports::{GatewayError, PortResult, Written},
     reconcile::{Place, Step, plan},
 };
@@ -78,9 +77,14 @@ impl Worker {
     async fn place(&self, session: Session) -> PortResult<Turn> {
         let now = self.ports.environment.now();
         let nodes = self.ports.nodes.list().await?;
-        match placement::choose(&nodes, now, self.deadlines.lease) {
-            Some(node) => self.write(session.place(node.id.clone(), now)).await,
-            None => self.put_off(session).await,
+        match self.room.choose(&nodes, now, self.deadlines.lease) {
+            Some(node) => self.write(session.place(node, now)).await,
+            // It is woken when there is room; until then no timer is of any use.
+            None => {
+                let (id, guard, rest) = (&session.id, session.guard(), session.rest_until());
+                let written = self.ports.backlog.reschedule(id, guard, rest, 0).await?;
+                self.unless_raced(written, id).await
+            }
         }
     }
 
@@ -101,7 +105,8 @@ impl Worker {
             }
             Err(GatewayError::Stale) => self.write(session.outrun(due)).await.map(|_| Turn::Over),
             Err(GatewayError::Full) if !session.is_paired() => {
-                self.write(session.unplace(due)).await.map(|_| Turn::Over)
+                self.room.is_full(node);
+                self.write(session.unplace()).await.map(|_| Turn::Over)
             }
             Err(error) => {
                 tell_failure(&session, node, &error);

@@ -7,7 +7,7 @@ mod service;
 use std::time::Duration;
 
 pub use leases::Leases;
-pub use service::{Beat, Enlistment, Lease, Nodes};
+pub use service::{Beat, Enlistment, Lease, Nodes, RefusedReport, Reported};
 
 use crate::{
     Attempt, GatewayId, Identity, PairingWanted, ReasonCode, SessionId, Status, Timestamp,

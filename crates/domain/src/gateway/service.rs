@@ -9,7 +9,7 @@ use std::{
 use super::{Held, Node, Snapshot};
 use crate::{
     Actor, Deadlines, Error, GatewayId, Result, SessionId, Timestamp,
-    ports::{Backlog, Bell, Changes, Environment, NodeStore, Written},
+    ports::{Backlog, Bell, BoxError, Changes, Environment, NodeStore, Written},
 };
 
 /// A node's first word.
@@ -54,6 +54,27 @@ pub enum Beat {
     },
     /// The router does not know this incarnation: enlist first.
     NotEnlisted,
+}
+
+/// The answer to reports.
+#[derive(Debug)]
+pub enum Reported {
+    /// All of it is durable or was old news, but for these.
+    Taken {
+        /// Reports that cannot be stored.
+        refused: Vec<RefusedReport>,
+    },
+    /// The router does not know this incarnation: enlist first.
+    NotEnlisted,
+}
+
+/// A report that cannot be stored: its session's row cannot be read, or the store refuses a value.
+#[derive(Debug)]
+pub struct RefusedReport {
+    /// The session it is about.
+    pub session: SessionId,
+    /// Why, for the log.
+    pub cause: BoxError,
 }
 
 /// The nodes' side of the router.
@@ -169,22 +190,28 @@ impl Nodes {
         Ok(lost)
     }
 
-    /// What a node sees, oldest first. When this returns, all of it is durable or was old news.
+    /// What a node sees, oldest first. When this returns, all of it is durable or was old news, but for
+    /// what is refused: a report that cannot be stored holds up no other.
     pub async fn report(
         &self,
         id: &GatewayId,
         incarnation: &str,
         reports: Vec<(SessionId, Snapshot)>,
-    ) -> Result<Beat> {
+    ) -> Result<Reported> {
         let node = self.store.find(id).await?;
         if node.is_none_or(|node| node.incarnation != incarnation) {
-            return Ok(Beat::NotEnlisted);
+            return Ok(Reported::NotEnlisted);
         }
+        let mut refused = Vec::new();
         for (session, snapshot) in reports {
-            self.take_in(id, &session, &snapshot).await?;
+            match self.take_in(id, &session, &snapshot).await {
+                Ok(()) => {}
+                // It is the same whenever it is tried again.
+                Err(Error::Internal(cause)) => refused.push(RefusedReport { session, cause }),
+                Err(error) => return Err(error),
+            }
         }
-        let (lost, orphans) = (Vec::new(), Vec::new());
-        Ok(Beat::Renewed { length: self.deadlines.lease, lost, orphans })
+        Ok(Reported::Taken { refused })
     }
 
     async fn take_in(&self, node: &GatewayId, id: &SessionId, snapshot: &Snapshot) -> Result<()> {

@@ -3,6 +3,7 @@
 //! A port fails in two ways only, [`PortError`]; absence is an `Option`, a lost race is a value.
 
 mod authn;
+mod backlog;
 mod changes;
 mod environment;
 mod gateway;
@@ -10,13 +11,14 @@ mod orphans;
 mod store;
 
 pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
+pub use backlog::{Backlog, Claim};
 pub use changes::{Changes, Versions, Watch};
 pub use environment::{Bell, Environment, GroupTags};
 pub use gateway::{Gateway, GatewayError};
 pub use orphans::OrphanStore;
 pub use store::{
-    ApiKeyStore, Backlog, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore,
-    Position, ReceiptStore, Refusal, Registry, SessionFilter, SessionPage, SessionStore, Written,
+    ApiKeyStore, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore, Position,
+    ReceiptStore, Refusal, Registry, SessionFilter, SessionPage, SessionStore, Written,
 };
 
 /// Any error, for the log.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::{OrphanStore, PortResult, ShownKey};
 use crate::{
-    ApiKey, Event, EventId, EventName, GatewayId, Guard, Held, KeyId, LinkAttempt, Node,
-    OrganizationId, Quota, Receipt, Retirement, Scope, Session, SessionId, Slot, Status, StockFull,
+    ApiKey, Event, EventId, EventName, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId,
+    Quota, Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Status, StockFull,
     Timestamp, Version,
 };
 
@@ -134,6 +134,20 @@ pub trait SessionStore: Send + Sync {
         attempt: &LinkAttempt,
     ) -> PortResult<Written>;
 
+    /// What can be read of a session whose row cannot be read whole, if it is within the scope: enough to
+    /// delete it.
+    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>>;
+
+    /// As [`retire`](Self::retire), for a session of which only [`Remains`] are known: if it still
+    /// carries their mark.
+    async fn retire_remains(
+        &self,
+        scope: &Scope,
+        mark: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written>;
+
     /// Deletes the session, if it is within the scope and still at `expected`, leaving the
     /// retirement, unless that is over, and the events in its place, at once.
     async fn retire(
@@ -162,80 +176,6 @@ pub trait ReceiptStore: Send + Sync {
     /// Replaces what is kept in a slot by a later answer to the same request. Nothing happens when
     /// nothing is kept there, or the receipt of another request.
     async fn amend(&self, scope: &Scope, receipt: &Receipt) -> PortResult<()>;
-}
-
-/// Sessions and retirements of all organizations, for the reconciler and the nodes' reports alone.
-#[async_trait]
-pub trait Backlog: Send + Sync {
-    /// Takes up to `limit` sessions whose `due` has come (`due <= now`), earliest first, and puts
-    /// their `due` off to `until`, so that a crash of the taker brings them back then. Two takers
-    /// never get the same one. Does not change their version.
-    async fn claim_sessions(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Session>>;
-
-    /// The same for retirements.
-    async fn claim_retirements(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Retirement>>;
-
-    /// When the next session or retirement falls due.
-    async fn next_due(&self) -> PortResult<Option<Timestamp>>;
-
-    /// A session by name alone.
-    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>>;
-
-    /// As [`SessionStore::update`], in whatever organization.
-    async fn update(
-        &self,
-        session: &Session,
-        expected: Guard,
-        events: &[Event],
-    ) -> PortResult<Written>;
-
-    /// Stores a session's `due` and `failures` and nothing else, if it still stands as `expected`;
-    /// the version stays.
-    async fn reschedule(
-        &self,
-        id: &SessionId,
-        expected: Guard,
-        due: Option<Timestamp>,
-        failures: u32,
-    ) -> PortResult<Written>;
-
-    /// Puts a retirement off: stores its `due`, `attempts`, `epoch`, `sequence` and `told`, and the
-    /// events.
-    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
-
-    /// Removes a retirement and writes the events, at once. Writes nothing when it was gone already.
-    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
-
-    /// Makes every session and retirement of this node due now.
-    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
-
-    /// Makes these sessions due now, those that exist and have no earlier due.
-    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()>;
-
-    /// The sessions placed on this node, with their epoch and whether anything is wanted of the
-    /// node for them (desired running, or a status other than stopped).
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>>;
-
-    /// The retirements whose node this is.
-    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
-
-    /// Removes receipts that have expired by `now`, the oldest and about `limit` of them. Answers how
-    /// many there were.
-    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
-
-    /// Removes attempts at linking that were begun before this, the oldest and about `limit` of them.
-    /// Answers how many there were.
-    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }
 
 /// The gateway nodes.

@@ -103,11 +103,12 @@ impl Session {
 
     /// Its node had no room for it, and so holds nothing of it. Not while a device is linked: its keys
     /// are on that node, and the session never moves.
-    pub fn unplace(mut self, due: Timestamp) -> Change {
+    pub fn unplace(mut self) -> Change {
         if !self.is_paired() {
             self.gateway = None;
         }
-        self.due = Some(due);
+        // Room is what it waits for, not a moment.
+        self.due = self.rest_until();
         Change::of(self)
     }
 

@@ -5,14 +5,17 @@
 
 mod change;
 mod course;
+mod deletion;
 mod lifecycle;
 mod observe;
+mod remains;
 mod service;
 mod settings;
 
 use std::fmt;
 
 pub use change::{AsRead, Change, Guard};
+pub use remains::Remains;
 pub use service::{SessionPorts, Sessions, WhoIsAttached};
 pub use settings::{
     MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
-    Caller, Capability, Clerk, Deadlines, Error, Identity, Leases, LiveIdentity, LogoutOutcome,
-    PairingCode, Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
+    Caller, Capability, Clerk, Deadlines, Error, Identity, Leases, LiveIdentity, PairingCode,
+    Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
     ports::{Bell, Changes, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
     receipt,
 };
@@ -32,8 +32,8 @@ pub struct SessionPorts {
 /// The use cases of sessions.
 #[derive(Clone)]
 pub struct Sessions {
-    ports: SessionPorts,
-    deadlines: Deadlines,
+    pub(super) ports: SessionPorts,
+    pub(super) deadlines: Deadlines,
     clerk: Option<Arc<dyn Clerk<Session>>>,
 }
 
@@ -49,7 +49,7 @@ pub struct WhoIsAttached {
 }
 
 /// How often a write is tried again when others change the same session meanwhile.
-const TRIES: u32 = 16;
+pub(super) const TRIES: u32 = 16;
 /// How long a request for a pairing code waits for it.
 const CODE_WAIT: Duration = Duration::from_secs(20);
 
@@ -138,34 +138,6 @@ impl Sessions {
     ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| session.at(expected)?.edit(patch.clone())).await
-    }
-
-    /// Gone for its owner at once; gone from the world when the reconciler has seen to it.
-    pub async fn delete(&self, caller: &Caller, id: &str, expected: Option<Version>) -> Result<()> {
-        let scope = caller.may(Capability::Manage)?;
-        for _ in 0..TRIES {
-            let session = self.find(&scope, id).await?.at(expected)?;
-            let now = self.now();
-            let (change, mut retirement) = session.retire(scope.actor(), now, &self.deadlines);
-            let environment = &*self.ports.environment;
-            let (_, guard, mut events) = change.seal(scope.actor(), environment);
-            if retirement.gateway.is_none() {
-                events.extend(retirement.tell(LogoutOutcome::NotLinked, environment));
-            }
-            let version = guard.version;
-            match self.ports.store.retire(&scope, version, &retirement, &events).await? {
-                Written::Done => {
-                    // Who waits for it learns that it is gone; the reconciler only if there is work.
-                    self.ports.changes.tell(&retirement.session, None);
-                    if !retirement.is_over() {
-                        self.ports.work.ring();
-                    }
-                    return Ok(());
-                }
-                Written::Raced | Written::Repeated | Written::Refused(_) => {}
-            }
-        }
-        Err(contended())
     }
 
     /// Who is attached: from the node when it answers in time, else as last reported.
@@ -342,7 +314,7 @@ impl Sessions {
         self.ports.changes.tell(&session.id, Some(session.version));
     }
 
-    async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
+    pub(super) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
         let session = match SessionId::parse(id) {
             Some(id) => self.ports.store.find(scope, &id).await?,
             None => None,
@@ -350,7 +322,7 @@ impl Sessions {
         found("session", session)
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.ports.environment.now()
     }
 }
@@ -363,7 +335,7 @@ impl Session {
     }
 
     /// Itself, if it is at the version the caller expects.
-    fn at(self, expected: Option<Version>) -> Result<Self> {
+    pub(super) fn at(self, expected: Option<Version>) -> Result<Self> {
         match expected {
             Some(version) if version != self.version => Err(Error::PreconditionFailed),
             _ => Ok(self),
@@ -394,6 +366,6 @@ fn over(session: &Session) -> Error {
     Error::conflict("the pairing ended without a link; the session's statusReason says why")
 }
 
-fn contended() -> Error {
+pub(super) fn contended() -> Error {
     Error::unavailable("the session was changed by others again and again")
 }

@@ -121,9 +121,7 @@ fn by_others(
             session.unlinked(LogoutOutcome::Confirmed, Some(&last), now)
         }
         Step::Declare if dice.below(4) == 0 => Some(session.outrun(now)),
-        Step::Declare if session.seen.epoch == 0 && dice.below(4) == 0 => {
-            Some(session.unplace(now))
-        }
+        Step::Declare if session.seen.epoch == 0 && dice.below(4) == 0 => Some(session.unplace()),
         Step::Declare | Step::Rest(_) => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Every store port in memory: what callers see. The reconciler's side is in `memory_backlog`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -9,11 +9,9 @@ use async_trait::async_trait;
 
 use super::memory_quotas::metadata_bytes;
 use crate::{
-    ApiKey, AsRead, Event, EventId, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId,
-    Quotas, Receipt, Retirement, Scope, Session, SessionId, Slot, Stock, Timestamp, Version,
-    ports::{
-        EventLog, EventPage, NodeStore, PortError, PortResult, SessionPage, SessionStore, Written,
-    },
+    ApiKey, AsRead, Event, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId, Quotas,
+    Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Stock, Timestamp, Version,
+    ports::{NodeStore, PortError, PortResult, SessionPage, SessionStore, Written},
 };
 
 /// Everything that is remembered, in memory. Clones share it.
@@ -29,6 +27,8 @@ pub(super) struct State {
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
     pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,
+    /// Sessions whose rows cannot be read.
+    pub(super) spoilt: BTreeSet<SessionId>,
     pub(super) attempts: Vec<(OrganizationId, LinkAttempt)>,
     pub(super) quotas: Quotas,
     down: bool,
@@ -69,6 +69,13 @@ impl Memory {
     pub fn set_down(&self, down: bool) {
         if let Ok(mut state) = self.0.lock() {
             state.down = down;
+        }
+    }
+
+    /// From now on this session's row cannot be read.
+    pub fn spoil(&self, id: &SessionId) {
+        if let Ok(mut state) = self.0.lock() {
+            state.spoilt.insert(id.clone());
         }
     }
 
@@ -137,6 +144,16 @@ impl State {
         }
     }
 
+    /// A session as a reader gets it, if its row can be read.
+    pub(super) fn readable(&self, session: &Session) -> PortResult<Session> {
+        if self.spoilt.contains(&session.id) {
+            return Err(PortError::Broken(
+                "a row that cannot be read, as the test wants it".into(),
+            ));
+        }
+        Ok(read(session))
+    }
+
     fn insert(
         &mut self,
         scope: &Scope,
@@ -199,12 +216,14 @@ impl SessionStore for Memory {
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
-        Ok(self.state()?.visible(scope, id).map(read))
+        let state = self.state()?;
+        state.visible(scope, id).map(|session| state.readable(session)).transpose()
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let visible = |s: &&Session| scope.covers(&s.organization, &s.id);
+        let visible =
+            |s: &&Session| scope.covers(&s.organization, &s.id) && !state.spoilt.contains(&s.id);
         Ok(cut(state.sessions.values().filter(visible), page))
     }
 
@@ -234,6 +253,31 @@ impl SessionStore for Memory {
         }
         at_home(scope, &session.organization, events)?;
         state.insert(scope, session, events, receipt, Some(attempt))
+    }
+
+    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
+        let state = self.state()?;
+        let remains = |session: &Session| Remains {
+            id: session.id.clone(),
+            gateway: session.gateway.clone(),
+            is_on_unknown_node: false,
+            epoch: Some(session.wanted.epoch),
+            linked: session.is_paired(),
+            sequence: session.sequence,
+            mark: i64::try_from(session.version.0).unwrap_or(i64::MAX),
+        };
+        Ok(state.visible(scope, id).map(remains))
+    }
+
+    async fn retire_remains(
+        &self,
+        scope: &Scope,
+        mark: i64,
+        retirement: &Retirement,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let Ok(version) = u64::try_from(mark) else { return Ok(Written::Raced) };
+        self.retire(scope, Version(version), retirement, events).await
     }
 
     async fn retire(
@@ -329,44 +373,5 @@ impl NodeStore for Memory {
             node.lost_at = Some(now);
         }
         Ok(lost)
-    }
-}
-
-#[async_trait]
-impl EventLog for Memory {
-    async fn after(
-        &self,
-        scope: &Scope,
-        after: Option<&EventId>,
-        limit: u32,
-    ) -> PortResult<Vec<Event>> {
-        let state = self.state()?;
-        let mut events: Vec<_> = state
-            .events
-            .iter()
-            .filter(|event| event.organization == *scope.organization())
-            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
-            .filter(|event| after.is_none_or(|after| event.id > *after))
-            .cloned()
-            .collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(events)
-    }
-
-    async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
-        let state = self.state()?;
-        let mut events: Vec<_> = state
-            .events
-            .iter()
-            .filter(|event| event.organization == *scope.organization())
-            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
-            .filter(|event| page.filter.admits(event))
-            .filter(|event| page.before.as_ref().is_none_or(|before| event.id < *before))
-            .cloned()
-            .collect();
-        events.sort_by(|a, b| b.id.cmp(&a.id));
-        events.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(events)
     }
 }

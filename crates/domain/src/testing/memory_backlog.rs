@@ -1,6 +1,9 @@
 //! The reconciler's side of the memory store.
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use async_trait::async_trait;
 
@@ -9,50 +12,39 @@ use super::{
     memory::{read, stands},
 };
 use crate::{
-    Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
-    Version,
-    ports::{Backlog, PortResult, Versions, Written},
+    ApiKey, Desired, Event, EventName, Fact, GatewayId, Guard, Held, OrganizationId, Retirement,
+    Session, SessionId, Status, Timestamp, Version,
+    ports::{Backlog, Claim, PortResult, Versions, Written},
 };
 
 #[async_trait]
 impl Backlog for Memory {
-    async fn claim_sessions(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Session>> {
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
         let mut state = self.state()?;
-        let due = |session: &&mut Session| session.due.is_some_and(|due| due <= now);
-        let mut sessions: Vec<_> = state.sessions.values_mut().filter(due).collect();
-        sessions.sort_by_key(|session| session.due);
-        sessions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(sessions
-            .into_iter()
-            .map(|session| {
-                session.due = Some(until);
-                read(session)
-            })
-            .collect())
+        let due = |session: &&Session| session.due.is_some_and(|due| due <= claim.now);
+        let due = state.sessions.values().filter(due);
+        let due = due.map(|s| (s.due, s.organization.clone(), s.id.clone())).collect();
+        let mut taken = Vec::new();
+        for id in chosen(due, claim) {
+            let Some(session) = state.sessions.get_mut(&id) else { continue };
+            session.due = Some(claim.until);
+            taken.push(read(session));
+        }
+        taken.retain(|session| !state.spoilt.contains(&session.id));
+        Ok(taken)
     }
 
-    async fn claim_retirements(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Retirement>> {
+    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
         let mut state = self.state()?;
-        let mut due: Vec<_> = state.retirements.values_mut().filter(|r| r.due <= now).collect();
-        due.sort_by_key(|retirement| retirement.due);
-        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(due
-            .into_iter()
-            .map(|retirement| {
-                retirement.due = until;
-                retirement.clone()
-            })
-            .collect())
+        let due = state.retirements.values().filter(|retirement| retirement.due <= claim.now);
+        let due = due.map(|r| (r.due, r.organization.clone(), r.session.clone())).collect();
+        let mut taken = Vec::new();
+        for id in chosen(due, claim) {
+            let Some(retirement) = state.retirements.get_mut(&id) else { continue };
+            retirement.due = claim.until;
+            taken.push(retirement.clone());
+        }
+        Ok(taken)
     }
 
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
@@ -62,7 +54,8 @@ impl Backlog for Memory {
     }
 
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
-        Ok(self.state()?.sessions.get(id).map(read))
+        let state = self.state()?;
+        state.sessions.get(id).map(|session| state.readable(session)).transpose()
     }
 
     async fn update(
@@ -135,6 +128,9 @@ impl Backlog for Memory {
         Ok(placed
             .map(|session| {
                 let held = Held { session: session.id.clone(), epoch: session.wanted.epoch };
+                if state.spoilt.contains(&session.id) {
+                    return (Held { epoch: 0, ..held }, false);
+                }
                 let running = session.wanted.desired == Desired::Running;
                 (held, running || session.seen.status != Status::Stopped)
             })
@@ -145,6 +141,61 @@ impl Backlog for Memory {
         let state = self.state()?;
         let ours = state.retirements.values().filter(|r| r.gateway.as_ref() == Some(gateway));
         Ok(ours.map(|retirement| retirement.session.clone()).collect())
+    }
+
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let waits = |session: &&Session| {
+            session.gateway.is_none()
+                && session.wanted.desired == Desired::Running
+                && (session.due.is_none() || session.due == session.seen.deadline)
+        };
+        let waiting = state.sessions.values().filter(waits);
+        let waiting =
+            waiting.map(|s| (s.updated_at, s.organization.clone(), s.id.clone())).collect();
+        let woken = by_turns(waiting, &Claim::new(now, now, limit));
+        for id in &woken {
+            if let Some(session) = state.sessions.get_mut(id) {
+                session.due = Some(now);
+            }
+        }
+        Ok(u32::try_from(woken.len()).unwrap_or(u32::MAX))
+    }
+
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let ended = |key: &&ApiKey| {
+            key.revoked_at.into_iter().chain(key.expires_at).any(|at| at < ended_before)
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let ended: Vec<_> =
+            state.keys.values().filter(ended).map(|key| key.id.clone()).take(limit).collect();
+        for id in &ended {
+            state.keys.remove(id);
+        }
+        Ok(u32::try_from(ended.len()).unwrap_or(u32::MAX))
+    }
+
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let mut looked = 0;
+        for event in &mut state.events {
+            let tells = matches!(event.name, EventName::AuthQr | EventName::AuthCode);
+            let dead = |(name, fact): &(Cow<'_, str>, Fact)| {
+                name == "expiresAt"
+                    && matches!(fact, Fact::Number(at) if *at <= died_before.millis())
+            };
+            if looked == limit || !tells || !event.payload.iter().any(dead) {
+                continue;
+            }
+            for (name, fact) in &mut event.payload {
+                if name == "code" && *fact != Fact::Nothing {
+                    *fact = Fact::Nothing;
+                    looked += 1;
+                }
+            }
+        }
+        Ok(looked)
     }
 
     async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
@@ -181,4 +232,39 @@ impl Versions for Memory {
         let known = ids.iter().filter_map(|id| state.sessions.get(id));
         Ok(known.map(|session| (session.id.clone(), session.version)).collect())
     }
+}
+
+/// What a claim takes of what is due.
+fn chosen<T: Ord>(mut due: Vec<(T, OrganizationId, SessionId)>, claim: &Claim) -> Vec<SessionId> {
+    if due.len() > usize::try_from(claim.limit).unwrap_or(usize::MAX) {
+        return by_turns(due, claim);
+    }
+    due.sort();
+    let mut taken = BTreeMap::<_, u32>::new();
+    due.retain(|(_, organization, _)| {
+        let count = taken.entry(organization.clone()).or_default();
+        *count += 1;
+        *count <= claim.allowance(organization)
+    });
+    due.into_iter().map(|(_, _, id)| id).collect()
+}
+
+/// The first of each organization, then the second of each, and so on.
+fn by_turns<T: Ord>(
+    mut rows: Vec<(T, OrganizationId, SessionId)>,
+    claim: &Claim,
+) -> Vec<SessionId> {
+    rows.sort();
+    let mut taken = BTreeMap::<_, u32>::new();
+    let mut turns = Vec::new();
+    for (_, organization, id) in rows {
+        let count = taken.entry(organization.clone()).or_default();
+        if *count < claim.allowance(&organization) {
+            turns.push((*count, organization, id));
+            *count += 1;
+        }
+    }
+    turns.sort();
+    turns.truncate(usize::try_from(claim.limit).unwrap_or(usize::MAX));
+    turns.into_iter().map(|(_, _, id)| id).collect()
 }

@@ -16,8 +16,10 @@ impl Registry for Memory {
         page: &SessionPage,
     ) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let wanted =
-            |s: &&Session| organization.is_none_or(|organization| s.organization == *organization);
+        let wanted = |s: &&Session| {
+            organization.is_none_or(|organization| s.organization == *organization)
+                && !state.spoilt.contains(&s.id)
+        };
         Ok(cut(state.sessions.values().filter(wanted), page))
     }
 }

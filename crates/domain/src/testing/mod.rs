@@ -16,6 +16,7 @@ mod keys;
 mod life;
 mod memory;
 mod memory_backlog;
+mod memory_events;
 mod memory_keys;
 mod memory_orphans;
 mod memory_quotas;

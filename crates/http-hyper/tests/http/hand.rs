@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
-    ports::{Backlog, Bell, Environment, Gateway, NodeStore, Written},
+    ports::{Backlog, Bell, Claim, Environment, Gateway, NodeStore, Written},
     testing::{Memory, RememberingGateway, TestEnvironment},
 };
 
@@ -33,7 +33,9 @@ impl Hand {
     pub(crate) async fn round(&self) {
         let now = self.environment.now();
         let until = now.plus(Duration::from_secs(1));
-        for session in self.memory.claim_sessions(now, until, 1000).await.unwrap_or_default() {
+        for session in
+            self.memory.claim_sessions(&Claim::new(now, until, 1000)).await.unwrap_or_default()
+        {
             self.act(session).await;
         }
         for id in self.gateway.held() {

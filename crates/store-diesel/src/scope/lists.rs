@@ -73,8 +73,18 @@ impl Looked {
     }
 
     /// At most so many.
-    pub(crate) fn limit(&self) -> usize {
-        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    pub(crate) fn limit(&self) -> u32 {
+        u32::try_from(self.limit).unwrap_or(u32::MAX)
+    }
+
+    /// The same, after this place and up to so many.
+    pub(crate) fn going_on(&mut self, after: Place, limit: i64) {
+        (self.after, self.limit) = (after, limit);
+    }
+
+    /// After which place.
+    pub(crate) fn after(&self) -> Place {
+        self.after.clone()
     }
 
     /// The status there is, if there is one to look for.

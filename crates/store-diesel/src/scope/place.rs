@@ -20,6 +20,7 @@ use domain::ports::Position;
 use crate::schema::sessions;
 
 /// A place. No place is a place before everything, so that there is one statement.
+#[derive(Clone)]
 pub(crate) struct Place {
     created_at: i64,
     id: String,
@@ -34,6 +35,11 @@ impl Place {
                 id: position.id.to_string(),
             },
         )
+    }
+
+    /// The place of a row.
+    pub(crate) fn at(created_at: i64, id: &str) -> Self {
+        Self { created_at, id: id.to_owned() }
     }
 
     /// Whether what was made at this moment and has this name comes after it.

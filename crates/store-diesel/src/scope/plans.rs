@@ -90,6 +90,9 @@ macro_rules! plan {
     };
 }
 
+mod emptied;
+mod rotation;
+
 /// Enough rows of enough organizations that an index is worth it. Of organization 1 nothing has the
 /// label and the status that are the most usual elsewhere.
 const ROWS: &str = include_str!("plans.sql");
@@ -327,17 +330,6 @@ fn assert_found_by_name(plan: &str) {
     // Between the two, other indexes have what is different of every session.
     let direct = ["sessions_pkey", "sessions_by_id", "api_keys_pkey", "api_keys_by_id"];
     assert!(direct.iter().any(|index| plan.contains(index)), "{plan}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_emptied_is_looked_up_by_name_all_the_same() {
-    let place = Place::postgres().await;
-    let database = filled(&place, "decode(md5(i::text), 'hex')", true).await;
-    // Whatever it is looked up by costs the same, and what was deleted is still in the indexes.
-    Place::execute(&place, "DELETE FROM sessions; ANALYZE sessions").await;
-    for plan in by_name(&database).await.iter().filter(|plan| plan.contains("sessions")) {
-        assert_found_by_name(plan);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ async fn a_missing_folder_is_made_for_its_owner_alone() {
     let place = Place::sqlite();
     let store = place.open().await;
     assert_eq!(store.kind(), DatabaseKind::Sqlite);
-    store.ping().await.expect("it answers");
+    store.ping(domain::Timestamp::from_millis(1)).await.expect("it answers");
     let folder = place.file().parent().expect("a folder").metadata().expect("it is there");
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
     for file in std::fs::read_dir(place.file().parent().expect("a folder")).expect("its files") {

@@ -15,6 +15,7 @@ mod freshness;
 mod migrations;
 mod outage;
 mod place;
+mod pooler;
 mod proxy;
 mod races;
 mod tls;

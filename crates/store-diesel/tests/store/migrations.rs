@@ -9,7 +9,7 @@ use domain::{
     SessionId, Timestamp,
     ports::{ApiKeyStore, KeyDirectory, SessionStore, ShownKey},
 };
-use store_diesel::{Config, Database};
+use store_diesel::{Config, Database, StoreError};
 
 use crate::{
     claims::{done, on_both},
@@ -81,7 +81,36 @@ async fn keys_outlive_their_table_being_made_anew(place: Place) {
     assert_eq!(good(&store).await, [plain]);
 }
 
+async fn a_schema_that_a_newer_program_made_is_refused(place: Place) {
+    drop(place.open().await);
+    place.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9001')").await;
+    let refused = Database::connect(&Config::new(place.url())).await.expect_err("it is newer");
+    let StoreError::Newer { found, known } = &refused else { panic!("{refused:?}") };
+    assert!(found == "9001" && *known > "0009".to_owned(), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains(found) && text.contains(known), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_utf_8_is_refused() {
+    let place = Place::postgres().await;
+    place.administer("DROP DATABASE {}").await;
+    place
+        .administer(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'",
+        )
+        .await;
+    let refused = Database::connect(&Config::new(place.url())).await.expect_err("not UTF-8");
+    assert!(refused.to_string().contains("LATIN1"), "{refused}");
+    let place = Place::sqlite();
+    std::fs::create_dir_all(place.file().parent().expect("a folder")).expect("made");
+    place.execute("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x)").await;
+    let refused = Database::connect(&Config::new(place.url())).await.expect_err("not UTF-8");
+    assert!(refused.to_string().contains("UTF-16le"), "{refused}");
+}
+
 on_both!(
+    a_schema_that_a_newer_program_made_is_refused,
     many_processes_may_start_at_once,
     starting_again_changes_nothing,
     every_migration_can_be_taken_back_and_made_again,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use diesel::{Connection, connection::SimpleConnection};
 use domain::{
-    Caller, Capability, OrganizationId, Scope, Session, SessionId, Settings,
-    ports::{PortError, PortResult, SessionStore},
+    Caller, Capability, OrganizationId, Scope, Session, SessionId, Settings, Timestamp,
+    ports::{PortError, PortResult, SessionPage, SessionStore},
     testing::TestEnvironment,
 };
 use store_diesel::{Config, Database, StoreError};
@@ -54,7 +54,7 @@ async fn a_stopped_server_is_unavailable_in_time_and_its_return_costs_no_request
     assert_all_served(&store).await;
     proxy.set(Mode::Down);
     assert_unavailable(store.find(&scope(), &SessionId::mint(1))).await;
-    assert_unavailable(store.ping()).await;
+    assert_unavailable(store.ping(Timestamp::from_millis(1))).await;
     proxy.set(Mode::Open);
     assert_all_served(&store).await;
 }
@@ -90,6 +90,90 @@ async fn connections_that_the_server_ended_meanwhile_cost_no_request() {
         )
         .await;
     assert_all_served(&store).await;
+}
+
+/// A session of the organization that the tests are about, in the store.
+async fn stored(store: &Database) -> Session {
+    let acme = scope().organization().clone();
+    let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
+    done(store.insert(&scope(), &session, &[], None).await);
+    session
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_cancels_or_cannot_lock_is_unavailable() {
+    let place = Place::postgres().await;
+    drop(place.open().await);
+    for limit in ["lock_timeout", "statement_timeout"] {
+        // Not by the URL: by what an operator set at the server.
+        place.administer(&format!("ALTER DATABASE {{}} SET {limit} = '200ms'")).await;
+        let own = format!("options=-c%20{limit}%3D200");
+        let config = Config::new(place.url_at("127.0.0.1", place.port(), &own));
+        let store = Database::connect(&config).await.expect("it opens");
+        let session = stored(&store).await;
+        let other = place.client().await;
+        let lock = "BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE";
+        other.batch_execute(&format!("SET {limit} = 0; {lock}")).await.expect("locked");
+        assert_unavailable(store.find(&scope(), &session.id)).await;
+        let page = SessionPage { filter: Default::default(), after: None, limit: 9 };
+        assert_unavailable(store.list(&scope(), &page)).await;
+        let (next, guard, _) =
+            session.clone().created().seal(scope().actor(), &*TestEnvironment::new());
+        let acme = scope();
+        let updates = (0..3).map(|_| store.update(&acme, &next, guard, &[], None));
+        for update in futures_util::future::join_all(updates).await {
+            assert!(matches!(update, Err(PortError::Unavailable(_))), "{limit}: {update:?}");
+        }
+        other.batch_execute("ROLLBACK").await.expect("unlocked");
+        assert_eq!(store.find(&scope(), &session.id).await.expect("served"), Some(session));
+        place.execute("DELETE FROM sessions").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_a_server_that_takes_no_writes_any_more_are_replaced() {
+    let place = Place::postgres().await;
+    let any = place.url_at("127.0.0.1", place.port(), "target_session_attrs=any");
+    let store = Database::connect(&Config::new(any)).await.expect("it opens");
+    // As after a switchover: whoever is connected now is connected to a standby, and who connects later
+    // to the new primary.
+    place.administer("ALTER DATABASE {} SET default_transaction_read_only = on").await;
+    let refused = Database::connect(&Config::new(place.url())).await.expect_err("no writes");
+    let StoreError::Unavailable(cause) = refused else { panic!("{refused:?}") };
+    assert!(cause.to_string().contains("does not allow writes"), "{cause}");
+    place
+        .administer(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{}'",
+        )
+        .await;
+    assert_all_served(&store).await;
+    place.administer("ALTER DATABASE {} RESET default_transaction_read_only").await;
+
+    assert_unavailable(store.ping(Timestamp::from_millis(1))).await;
+    store.ping(Timestamp::from_millis(2)).await.expect("by a new connection");
+    let now = "SELECT clock_timestamp()";
+    let reset = place.client().await.query_one(now, &[]).await.expect("a time");
+    stored(&store).await;
+    assert_all_served(&store).await;
+    // Look-ups write nothing and so hear of nothing: their connections are replaced all the same.
+    let read_only = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_start < $1 AND query_start > $1";
+    let since: std::time::SystemTime = reset.get(0);
+    let left = place.client().await.query_one(read_only, &[&since]).await.expect("counted");
+    assert_eq!(left.get::<_, i64>(0), 0, "no connection from before is used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_takes_no_writes_is_told_by_a_ping() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    store.ping(Timestamp::from_millis(1)).await.expect("it takes writes");
+    let mut other = diesel::SqliteConnection::establish(&place.file().display().to_string())
+        .expect("the file opens twice");
+    other.batch_execute("BEGIN IMMEDIATE").expect("the lock is free");
+    assert_unavailable(store.ping(Timestamp::from_millis(2))).await;
+    other.batch_execute("ROLLBACK").expect("it ends");
+    store.ping(Timestamp::from_millis(3)).await.expect("it takes writes again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

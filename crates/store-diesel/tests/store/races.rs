@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use domain::{
     GatewayId, Node, Quotas, Session, SessionId, Settings, StockLimits, Timestamp, Version,
     ports::{
-        Backlog, Environment, EventLog, NodeStore, ReceiptStore, Refusal, SessionStore, Written,
+        Backlog, Claim, Environment, EventLog, NodeStore, ReceiptStore, Refusal, SessionStore,
+        Written,
     },
     testing::{TestEnvironment, contract},
 };
@@ -38,7 +39,7 @@ async fn two_takers_never_get_the_same_session(place: Place) {
             let mut mine: Vec<SessionId> = Vec::new();
             // Losing a race can mean an empty hand while there is still something to take.
             while store.next_due().await.expect("next") == Some(now) {
-                let taken = store.claim_sessions(now, until, 7).await.expect("claim");
+                let taken = store.claim_sessions(&Claim::new(now, until, 7)).await.expect("claim");
                 assert!(taken.len() <= 7);
                 assert!(taken.iter().all(|session| session.due == Some(until)));
                 mine.extend(taken.into_iter().map(|session| session.id));

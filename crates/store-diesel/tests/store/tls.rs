@@ -62,7 +62,7 @@ async fn outcome(place: &Place, tls: Option<TlsAcceptor>, parameters: &str) -> O
     let url = place.url_at("localhost", proxy.port, &format!("hostaddr=127.0.0.1&{parameters}"));
     let opened = Database::connect(&Config::new(url)).await;
     if let Ok(store) = &opened {
-        store.ping().await.expect("it answers");
+        store.ping(domain::Timestamp::from_millis(1)).await.expect("it answers");
     }
     match (opened, proxy.seen.plain_and_encrypted()) {
         (Ok(_), (0, 1..)) => Outcome::Encrypted,

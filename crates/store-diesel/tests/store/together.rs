@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use domain::{
     Deadlines, Session, Settings, Timestamp,
-    ports::{Backlog, Environment as _, EventLog, PortError, PortResult, SessionStore, Written},
+    ports::{
+        Backlog, Claim, Environment as _, EventLog, PortError, PortResult, SessionStore, Written,
+    },
     testing::{TestEnvironment, contract::filled},
 };
 use store_diesel::Database;
@@ -121,7 +123,7 @@ async fn what_was_written_together_is_read_as_it_was_written(place: Place) {
         done(answer(task).await);
     }
     let now = environment.now();
-    let left = store.claim_retirements(now, now, 1000).await.expect("retirements");
+    let left = store.claim_retirements(&Claim::new(now, now, 1000)).await.expect("retirements");
     assert_eq!(left.len(), ALL);
     for session in &sessions {
         assert_eq!(SessionStore::find(&store, &scope(), &session.id).await.expect("find"), None);

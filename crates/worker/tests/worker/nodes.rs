@@ -67,7 +67,7 @@ async fn a_full_node_is_asked_again_and_another_takes_over() {
     stage.settle().await;
     assert_eq!(stage.view(&session.id).await.seen.status, Status::ScanQrCode);
     let strangers = world.nodes.report(&stage.node().await.id, "another incarnation", vec![]).await;
-    assert_eq!(strangers.unwrap(), domain::Beat::NotEnlisted);
+    assert!(matches!(strangers.unwrap(), domain::Reported::NotEnlisted));
 }
 
 #[tokio::test]

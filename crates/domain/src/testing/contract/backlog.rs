@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     Actor, Deadlines, EventName, Guard, Held, News, SessionId, Version,
-    ports::{Backlog, Environment, EventLog, SessionStore, Versions, Written},
+    ports::{Backlog, Claim, Environment, EventLog, SessionStore, Versions, Written},
 };
 
 /// What is due is taken once, earliest first, and comes back when its taker's time is up; the
@@ -26,15 +26,18 @@ pub async fn a_claim_takes_what_is_due_and_puts_it_off(
     }
     let until = long_ago.plus(Duration::from_secs(10));
     let just_before = long_ago.plus(Duration::from_millis(2));
-    let first = store.claim_sessions(long_ago, until, 10).await.expect("claim");
+    let first = store.claim_sessions(&Claim::new(long_ago, until, 10)).await.expect("claim");
     assert_eq!(ids(&first), [ours[1].id.clone()], "only what is due");
     let next = store.next_due().await.expect("next").expect("something is due");
     assert_eq!(next, long_ago.plus(Duration::from_millis(1)));
-    let rest = store.claim_sessions(just_before, until, 10).await.expect("claim");
+    let rest = store.claim_sessions(&Claim::new(just_before, until, 10)).await.expect("claim");
     assert_eq!(ids(&rest), [ours[2].id.clone(), ours[0].id.clone()], "earliest first");
     assert_eq!(rest[0].version, ours[2].version);
-    assert!(store.claim_sessions(just_before, until, 10).await.expect("claim").is_empty());
-    let back = store.claim_sessions(until, until.plus(Duration::from_secs(1)), 2).await;
+    assert!(
+        store.claim_sessions(&Claim::new(just_before, until, 10)).await.expect("claim").is_empty()
+    );
+    let back =
+        store.claim_sessions(&Claim::new(until, until.plus(Duration::from_secs(1)), 2)).await;
     assert_eq!(back.expect("claim").len(), 2, "back, as many as asked for");
     for session in ours {
         let written = store.reschedule(&session.id, guard(store, &session.id).await, None, 0).await;
@@ -135,11 +138,13 @@ pub async fn a_retirement_lives_until_it_is_finished(
     assert_eq!(written, Written::Done);
 
     let until = long_ago.plus(Duration::from_secs(1));
-    let claimed = store.claim_retirements(long_ago, until, 10).await.expect("claim");
+    let claimed = store.claim_retirements(&Claim::new(long_ago, until, 10)).await.expect("claim");
     let mut put_off = retirement.clone();
     put_off.due = until;
     assert_eq!(claimed, [put_off]);
-    assert!(store.claim_retirements(long_ago, until, 10).await.expect("claim").is_empty());
+    assert!(
+        store.claim_retirements(&Claim::new(long_ago, until, 10)).await.expect("claim").is_empty()
+    );
 
     let told = News::new(EventName::SessionRetired, vec![("unlink", "unconfirmed".into())]);
     let event = |sequence| {
@@ -152,7 +157,7 @@ pub async fn a_retirement_lives_until_it_is_finished(
     (retirement.told, retirement.sequence) = (true, 3);
     retirement.epoch += 8;
     store.postpone(&retirement, &[event(3)]).await.expect("postpone");
-    let claimed = store.claim_retirements(long_ago, until, 10).await.expect("claim");
+    let claimed = store.claim_retirements(&Claim::new(long_ago, until, 10)).await.expect("claim");
     let mut put_off = retirement.clone();
     put_off.due = until;
     assert_eq!(claimed, [put_off]);

@@ -4,6 +4,7 @@
 //! use fresh organizations and names, so they can share a database.
 
 mod backlog;
+mod fairness;
 mod gateway;
 mod home;
 mod keys;
@@ -12,12 +13,17 @@ mod nodes;
 mod orphans;
 mod quotas;
 mod receipts;
+mod retention;
 mod sessions;
 
 pub use backlog::{
     a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
     a_wake_is_not_written_over, the_backlog_finds_wakes_and_reschedules,
     versions_tell_how_far_sessions_were_written,
+};
+pub use fairness::{
+    a_claim_takes_by_turns_from_each_organization, retirements_are_claimed_by_turns,
+    sessions_that_wait_for_a_node_are_woken_by_turns,
 };
 pub use gateway::{
     Link, a_declared_session_pairs_works_stops_and_is_unlinked,
@@ -40,6 +46,7 @@ pub use receipts::{
     a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
     a_receipt_stands_and_falls_with_its_change,
 };
+pub use retention::{codes_that_died_long_ago_are_blanked, keys_that_ended_long_ago_are_removed};
 pub use sessions::{
     a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
     a_list_walks_every_session_once, a_retirement_that_is_over_leaves_only_its_events,

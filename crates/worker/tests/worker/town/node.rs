@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    Beat, Enlistment, GatewayId, Held, Nodes, SessionId, Snapshot, Status,
+    Beat, Enlistment, GatewayId, Held, Nodes, Reported, SessionId, Snapshot, Status,
     testing::RememberingGateway,
 };
 
@@ -151,9 +151,9 @@ impl NodeProcess {
         let told = router.report(&self.id, &self.incarnation(), news.clone()).await.unwrap();
         match told {
             _ if self.deaf => {}
-            Beat::NotEnlisted => (self.enlisted, self.beats_at) = (false, self.now),
-            Beat::Renewed { .. } if acknowledged => self.acknowledged.extend(news),
-            Beat::Renewed { .. } => {}
+            Reported::NotEnlisted => (self.enlisted, self.beats_at) = (false, self.now),
+            Reported::Taken { .. } if acknowledged => self.acknowledged.extend(news),
+            Reported::Taken { .. } => {}
         }
     }
 

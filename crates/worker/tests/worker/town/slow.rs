@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     Event, GatewayId, Guard, Held, Node, Orphan, Retirement, Session, SessionId, Timestamp,
-    ports::{Backlog, NodeStore, OrphanStore, PortResult, Written},
+    ports::{Backlog, Claim, NodeStore, OrphanStore, PortResult, Written},
     testing::Memory,
 };
 
@@ -30,24 +30,14 @@ pub(crate) struct Slow(pub(super) Memory);
 
 #[async_trait]
 impl Backlog for Slow {
-    async fn claim_sessions(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Session>> {
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
         turnstile().await;
-        self.0.claim_sessions(now, until, limit).await
+        self.0.claim_sessions(claim).await
     }
 
-    async fn claim_retirements(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> PortResult<Vec<Retirement>> {
+    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
         turnstile().await;
-        self.0.claim_retirements(now, until, limit).await
+        self.0.claim_retirements(claim).await
     }
 
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
@@ -109,6 +99,21 @@ impl Backlog for Slow {
     async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         turnstile().await;
         self.0.retiring(gateway).await
+    }
+
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        turnstile().await;
+        self.0.wake_waiting(now, limit).await
+    }
+
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
+        turnstile().await;
+        self.0.sweep_keys(ended_before, limit).await
+    }
+
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
+        turnstile().await;
+        self.0.blank_codes(died_before, limit).await
     }
 
     async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {

@@ -1,4 +1,5 @@
-//! Receipts that have expired, and attempts at linking that no longer count, are removed little by little.
+//! What has ended is removed some time later, little by little: receipts, attempts at linking that no longer
+//! count, API keys, codes in the event log.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -16,7 +17,7 @@ const STATEMENTS: u32 = 40;
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl Worker {
-    /// Removes what is over, if it is time to.
+    /// Removes what has ended, if it is time to.
     pub(crate) async fn sweep(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         {
@@ -36,15 +37,24 @@ impl Worker {
     async fn sweep_all(&self, now: Timestamp) -> PortResult<bool> {
         let backlog = &self.ports.backlog;
         let uncounted = now.minus(LinkAttempt::COUNTS_FOR + CLOCK_SKEW);
-        let (mut receipts, mut attempts) = (AT_ONCE, AT_ONCE);
+        let keys_before = now.minus(self.deadlines.key_retention);
+        let codes_before = now.minus(self.deadlines.code_retention);
+        let mut left = [AT_ONCE; 4];
         for _ in 0..STATEMENTS {
-            if receipts >= AT_ONCE {
-                receipts = backlog.sweep_receipts(now, AT_ONCE).await?;
+            let [receipts, attempts, keys, codes] = &mut left;
+            if *receipts >= AT_ONCE {
+                *receipts = backlog.sweep_receipts(now, AT_ONCE).await?;
             }
-            if attempts >= AT_ONCE {
-                attempts = backlog.sweep_link_attempts(uncounted, AT_ONCE).await?;
+            if *attempts >= AT_ONCE {
+                *attempts = backlog.sweep_link_attempts(uncounted, AT_ONCE).await?;
             }
-            if receipts < AT_ONCE && attempts < AT_ONCE {
+            if *keys >= AT_ONCE {
+                *keys = backlog.sweep_keys(keys_before, AT_ONCE).await?;
+            }
+            if *codes >= AT_ONCE {
+                *codes = backlog.blank_codes(codes_before, AT_ONCE).await?;
+            }
+            if left.iter().all(|count| *count < AT_ONCE) {
                 return Ok(true);
             }
         }

@@ -1,0 +1,77 @@
+//! Deletes a session whose row cannot be read whole: its owner can be rid of it all the same.
+
+use crate::{
+    Actor, Deadlines, Event, EventName, GatewayId, LogoutOutcome, News, Retirement, Scope,
+    SessionId, Timestamp, ports::Environment,
+};
+
+/// What is known of a session whose row cannot be read whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remains {
+    /// The session.
+    pub id: SessionId,
+    /// The node it lives on; `None` when it lives on none, or the name cannot be read.
+    pub gateway: Option<GatewayId>,
+    /// Whether it lives on a node whose name cannot be read.
+    pub is_on_unknown_node: bool,
+    /// Its epoch; `None` when that cannot be read.
+    pub epoch: Option<u64>,
+    /// Whether a device was linked as far as the router knew.
+    pub linked: bool,
+    /// The highest sequence number of its events.
+    pub sequence: u64,
+    /// The version as the store has it, readable or not: guards the deletion.
+    pub mark: i64,
+}
+
+/// The epoch of a retirement whose session's epoch cannot be read: newer than a node can have been told.
+/// A node that was told a newer one is outrun like any other.
+const NEWER_THAN_ANY: u64 = 1 << 40;
+
+impl Remains {
+    /// The retirement that is left of the session, and the events that tell of the deletion.
+    pub(super) fn retire(
+        self,
+        scope: &Scope,
+        deadlines: &Deadlines,
+        environment: &dyn Environment,
+    ) -> (Retirement, Vec<Event>) {
+        let now = environment.now();
+        let mut retirement = Retirement {
+            session: self.id,
+            organization: scope.organization().clone(),
+            gateway: self.gateway,
+            epoch: self.epoch.map_or(NEWER_THAN_ANY, |epoch| epoch + 1),
+            linked: self.linked,
+            requested_by: scope.actor().clone(),
+            requested_at: now,
+            deadline: now.plus(deadlines.retirement),
+            due: now,
+            attempts: 0,
+            sequence: self.sequence + 1,
+            told: false,
+        };
+        let mut events = vec![deleted(&retirement, scope.actor(), now, environment)];
+        if retirement.gateway.is_none() {
+            // Which node would have to be asked is not known: nobody can say that nothing is linked.
+            let outcome = match self.is_on_unknown_node {
+                true => LogoutOutcome::Unconfirmed,
+                false => LogoutOutcome::NotLinked,
+            };
+            events.extend(retirement.tell(outcome, environment));
+        }
+        (retirement, events)
+    }
+}
+
+fn deleted(
+    retirement: &Retirement,
+    actor: &Actor,
+    now: Timestamp,
+    environment: &dyn Environment,
+) -> Event {
+    let news = News::new(EventName::SessionDeleted, Vec::new());
+    let event = news.of_organization(&retirement.organization, actor, environment);
+    let session = Some(retirement.session.clone());
+    Event { session, sequence: retirement.sequence, at: now, ..event }
+}

@@ -1,0 +1,151 @@
+//! The suite of [`Backlog`] about organizations that want much at once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{fresh_scope, fresh_session, inserted};
+use crate::{
+    Deadlines, Desired, OrganizationId, Scope, Session, Timestamp,
+    ports::{Backlog, Claim, Environment, SessionStore, Written},
+};
+
+/// Long ago, so that nothing else in the store is due before these.
+const LONG_AGO: Timestamp = Timestamp::from_millis(1_000_000);
+
+/// Sessions of an organization, each due a moment after the one before it.
+async fn due(
+    store: &impl SessionStore,
+    environment: &dyn Environment,
+    scope: &Scope,
+    since: Timestamp,
+    count: u64,
+) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for number in 0..count {
+        let (mut session, events) = fresh_session(scope, environment);
+        session.due = Some(since.plus(Duration::from_millis(number)));
+        inserted(store.insert(scope, &session, &events, None).await);
+        sessions.push(session);
+    }
+    sessions
+}
+
+fn of<'a>(sessions: &'a [Session], scope: &'a Scope) -> impl Iterator<Item = &'a Session> {
+    sessions.iter().filter(|session| session.organization == *scope.organization())
+}
+
+async fn settled(store: &impl Backlog, sessions: &[Session]) {
+    for session in sessions {
+        let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+        let written = store.reschedule(&session.id, read.guard(), None, 0).await;
+        assert_eq!(written.expect("reschedule"), Written::Done);
+    }
+}
+
+/// An organization with much to do keeps another waiting for one claim at most, and one that has its share
+/// under way is passed over.
+pub async fn a_claim_takes_by_turns_from_each_organization(
+    store: &(impl SessionStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let [greedy, modest, third] = [(); 3].map(|()| fresh_scope(environment));
+    let many = due(store, environment, &greedy, LONG_AGO, 60).await;
+    let later = LONG_AGO.plus(Duration::from_secs(1));
+    let few = due(store, environment, &modest, later, 2).await;
+    let one = due(store, environment, &third, later, 1).await;
+    let (now, until) = (later.plus(Duration::from_secs(1)), later.plus(Duration::from_secs(60)));
+    let claim = |limit, share, busy: &[(&OrganizationId, u32)]| {
+        let busy = busy.iter().map(|(organization, count)| ((*organization).clone(), *count));
+        Claim { share, busy: busy.collect::<BTreeMap<_, _>>(), ..Claim::new(now, until, limit) }
+    };
+
+    let full = (greedy.organization(), 5);
+    let taken = store.claim_sessions(&claim(2, 5, &[full])).await.expect("claim");
+    assert_eq!(of(&taken, &greedy).count(), 0, "it has its share");
+    assert_eq!(taken.len(), 2, "others take what it may not");
+
+    let taken = store.claim_sessions(&claim(16, 16, &[])).await.expect("claim");
+    assert_eq!(taken.len(), 16);
+    let others = of(&taken, &modest).count() + of(&taken, &third).count();
+    assert_eq!(others, 1, "what was left of the others is among the first");
+    let firsts: Vec<_> = of(&taken, &greedy).map(|session| &session.id).collect();
+    let expected: Vec<_> = many[..15].iter().map(|session| &session.id).collect();
+    assert_eq!(firsts, expected, "earliest first within one");
+
+    let taken = store.claim_sessions(&claim(16, 20, &[(greedy.organization(), 15)])).await;
+    assert_eq!(taken.expect("claim").len(), 5, "up to its share");
+    let taken = store.claim_sessions(&claim(100, 7, &[])).await.expect("claim");
+    assert_eq!(taken.len(), 7, "also when there is room for all");
+    settled(store, &[many, few, one].concat()).await;
+}
+
+/// The same for what is left of deleted sessions.
+pub async fn retirements_are_claimed_by_turns(
+    store: &(impl SessionStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let [greedy, modest] = [(); 2].map(|()| fresh_scope(environment));
+    let mut left = Vec::new();
+    for (scope, count, delay) in [(&greedy, 40, 0), (&modest, 1, 1_000)] {
+        for number in 0..count {
+            let (mut session, events) = fresh_session(scope, environment);
+            session.gateway = crate::GatewayId::parse("gw-contract");
+            inserted(store.insert(scope, &session, &events, None).await);
+            let at = LONG_AGO.plus(Duration::from_millis(number + delay));
+            let (_, retirement) = session.clone().retire(scope.actor(), at, &Deadlines::default());
+            let retired = store.retire(scope, session.version, &retirement, &[]).await;
+            assert_eq!(retired.expect("retire"), Written::Done);
+            left.push(retirement);
+        }
+    }
+    let now = LONG_AGO.plus(Duration::from_secs(2));
+    let claim = Claim::new(now, now.plus(Duration::from_secs(60)), 8);
+    let taken = store.claim_retirements(&claim).await.expect("claim");
+    let modest = taken.iter().filter(|it| it.organization == *modest.organization()).count();
+    assert_eq!((taken.len(), modest), (8, 1));
+    for retirement in left {
+        store.finish(&retirement, &[]).await.expect("finish");
+    }
+}
+
+/// Sessions that wait for a node are woken by turns from each organization, the longest waiting first; what
+/// is placed, not wanted, or at work already is left alone.
+pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
+    store: &(impl SessionStore + Backlog),
+    environment: &dyn Environment,
+) {
+    let [greedy, modest] = [(); 2].map(|()| fresh_scope(environment));
+    let far = LONG_AGO.plus(Duration::from_secs(9_000));
+    let mut waiting = Vec::new();
+    for (scope, number) in (0..6).map(|number| (&greedy, number)).chain([(&modest, 6)]) {
+        let (mut session, events) = fresh_session(scope, environment);
+        session.wanted.desired = Desired::Running;
+        session.updated_at = LONG_AGO.plus(Duration::from_millis(number));
+        if number % 2 == 0 {
+            (session.seen.deadline, session.due) = (Some(far), Some(far));
+        }
+        inserted(store.insert(scope, &session, &events, None).await);
+        waiting.push(session);
+    }
+    let mut others = Vec::new();
+    for kind in 0..3 {
+        let (mut session, events) = fresh_session(&greedy, environment);
+        session.updated_at = LONG_AGO;
+        session.wanted.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
+        session.gateway = crate::GatewayId::parse("gw-contract").filter(|_| kind == 1);
+        session.due = Some(far).filter(|_| kind == 2);
+        inserted(store.insert(&greedy, &session, &events, None).await);
+        others.push(session);
+    }
+    let now = LONG_AGO.plus(Duration::from_secs(1));
+    assert_eq!(store.wake_waiting(now, 3).await.expect("wake"), 3);
+    let mut woken = Vec::new();
+    for session in waiting.iter().chain(&others) {
+        let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+        woken.extend((read.due == Some(now)).then_some(session.id.clone()));
+    }
+    let expected = [&waiting[0], &waiting[1], &waiting[6]].map(|session| session.id.clone());
+    assert_eq!(woken, expected);
+    assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 4, "the rest, and none twice");
+    assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 0);
+    settled(store, &[waiting, others].concat()).await;
+}

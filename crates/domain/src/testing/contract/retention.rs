@@ -1,0 +1,116 @@
+//! The suite of [`Backlog`] about what is removed some time after it ended.
+
+use std::time::Duration;
+
+use super::{fresh_scope, inserted};
+use crate::{
+    ApiKey, Capability, Event, EventName, Fact, KeyId, News, SessionId, Timestamp,
+    ports::{ApiKeyStore, Backlog, Environment, EventLog, KeyDirectory, ShownKey, Written},
+};
+
+/// Keys go some time after they were revoked or expired; others stay.
+pub async fn keys_that_ended_long_ago_are_removed(
+    store: &(impl ApiKeyStore + KeyDirectory + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let long_ago = Timestamp::from_millis(1_000_000);
+    let after = |seconds| Some(long_ago.plus(Duration::from_secs(seconds)));
+    let mut keys = Vec::new();
+    for (revoked_at, expires_at) in [
+        (None, None),
+        (after(1), None),
+        (None, after(1)),
+        (after(10), None),
+        (None, after(10)),
+        (after(1), after(9_000_000_000)),
+    ] {
+        let id = KeyId::mint(environment.ulid());
+        let mut digest = [0; 32];
+        digest[..16].copy_from_slice(&environment.ulid().to_be_bytes());
+        let key = ApiKey {
+            id,
+            organization: scope.organization().clone(),
+            name: "key".to_owned(),
+            capabilities: [Capability::Read].into_iter().collect(),
+            sessions: None,
+            digest,
+            created_by: scope.actor().clone(),
+            created_at: long_ago,
+            expires_at,
+            last_used_at: None,
+            revoked_at,
+        };
+        inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
+        keys.push(key);
+    }
+    let before = long_ago.plus(Duration::from_secs(5));
+    assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "as many as asked for");
+    assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 1);
+    assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
+    // Whoever revokes or inserts anew finds what is there.
+    for (key, is_there) in keys.iter().zip([true, false, false, true, true, false]) {
+        let again = ApiKeyStore::insert(store, &scope, key, &[], None).await;
+        let inserted = matches!(again, Ok(Written::Done));
+        assert!(is_there || inserted, "{:?} {:?}", key.revoked_at, key.expires_at);
+    }
+    let shown = ShownKey { id: keys[0].id.clone(), digest: keys[0].digest };
+    let found = KeyDirectory::find(store, &shown, long_ago).await.expect("find");
+    assert_eq!(found.as_ref(), Some(&keys[0]), "one that is good stays");
+}
+
+/// Codes in the event log are blanked some time after they died, with nothing else of their events.
+pub async fn codes_that_died_long_ago_are_blanked(
+    store: &(impl crate::ports::SessionStore + EventLog + Backlog),
+    environment: &dyn Environment,
+) {
+    let scope = fresh_scope(environment);
+    let long_ago = Timestamp::from_millis(1_000_000);
+    let session = SessionId::mint(environment.ulid());
+    let mut events = Vec::new();
+    for (number, (name, expires)) in [
+        (EventName::AuthQr, 20),
+        (EventName::AuthCode, 180),
+        (EventName::AuthExpired, 0),
+        (EventName::AuthQr, 5_000),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = long_ago.plus(Duration::from_secs(number as u64));
+        let expires_at = at.plus(Duration::from_secs(expires));
+        let payload = vec![("code", "ABCD".into()), ("expiresAt", expires_at.into())];
+        let event = News::new(name, payload).of_organization(
+            scope.organization(),
+            scope.actor(),
+            environment,
+        );
+        let sequence = 2 + number as u64;
+        events.push(Event { session: Some(session.clone()), sequence, at, ..event });
+    }
+    let (mut made, created) = super::fresh_session(&scope, environment);
+    made.id = session.clone();
+    let created =
+        created.into_iter().map(|event| Event { session: Some(session.clone()), ..event });
+    let all: Vec<_> = created.chain(events.clone()).collect();
+    inserted(crate::ports::SessionStore::insert(store, &scope, &made, &all, None).await);
+
+    let died_before = long_ago.plus(Duration::from_secs(1_000));
+    let mut looked = 0;
+    loop {
+        let now = store.blank_codes(died_before, 1).await.expect("blank");
+        looked += now;
+        if now == 0 {
+            break;
+        }
+    }
+    assert_eq!(looked, 2);
+    let log = store.after(&scope, None, 9).await.expect("events");
+    let codes: Vec<_> = log.iter().skip(1).map(|event| event.payload[0].1.clone()).collect();
+    let code = || Fact::Text("ABCD".to_owned());
+    assert_eq!(codes, [Fact::Nothing, Fact::Nothing, code(), code()]);
+    for (read, written) in log.iter().skip(1).zip(&events) {
+        let blanked = Event { payload: read.payload.clone(), ..written.clone() };
+        assert_eq!((read, &read.payload[1]), (&blanked, &written.payload[1]), "nothing else");
+    }
+}

@@ -1,0 +1,92 @@
+//! One session that fails fails alone: a row that cannot be read, a report that cannot be stored.
+
+use domain::{
+    Error, EventName, GatewayId, Held, Node, Reported, Session, Snapshot, Status,
+    ports::{Backlog, Environment, NodeStore, SessionFilter, SessionPage},
+    testing::World,
+};
+
+const PAGE: SessionPage = SessionPage {
+    filter: SessionFilter { statuses: Vec::new(), label: None, gateway: None, phone: None },
+    after: None,
+    limit: 9,
+};
+
+/// A session that its node works on.
+async fn on_its_node(world: &World) -> Session {
+    let settings = domain::Settings::default();
+    let session = world.sessions.create(&World::acme(), settings, true).await.unwrap();
+    let read = Backlog::find(&world.memory, &session.id).await.unwrap().unwrap();
+    let placed = read.place(GatewayId::parse("gw-test").unwrap(), world.environment.now());
+    let (placed, guard, _) = placed.seal(&domain::Actor::System, &*world.environment);
+    let written = Backlog::update(&world.memory, &placed, guard, &[]).await.unwrap();
+    assert_eq!(written, domain::ports::Written::Done);
+    placed
+}
+
+fn working(session: &Session) -> Snapshot {
+    Snapshot {
+        epoch: session.wanted.epoch,
+        boot: 1,
+        seq: 1,
+        status: Status::Starting,
+        reason: None,
+        identity: None,
+        pairing: None,
+    }
+}
+
+async fn node(world: &World) -> Node {
+    NodeStore::find(&world.memory, &GatewayId::parse("gw-test").unwrap()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_is_in_no_list_and_can_be_deleted() {
+    let world = World::new().await;
+    let (bad, good) = (on_its_node(&world).await, world.acme_session().await);
+    world.memory.spoil(&bad.id);
+    let (caller, id) = (World::acme(), bad.id.as_str());
+    assert_eq!(world.sessions.list(&caller, &PAGE).await.unwrap(), [good]);
+    let viewed = world.sessions.view(&caller, id).await;
+    assert!(matches!(viewed, Err(Error::Internal(_))), "{viewed:?}");
+    let guarded = world.sessions.delete(&caller, id, Some(bad.version)).await;
+    assert!(matches!(guarded, Err(Error::Internal(_))), "its version is not known: {guarded:?}");
+    let strange = world.sessions.delete(&World::zeta(), id, None).await;
+    assert!(matches!(strange, Err(Error::NotFound { .. })), "{strange:?}");
+
+    world.sessions.delete(&caller, id, None).await.unwrap();
+    let viewed = world.sessions.view(&caller, id).await;
+    assert!(matches!(viewed, Err(Error::NotFound { .. })), "{viewed:?}");
+    let [retirement] = &world.memory.retirements()[..] else { panic!("one is left to unlink") };
+    assert_eq!((&retirement.session, &retirement.gateway), (&bad.id, &bad.gateway));
+    assert!(retirement.epoch > bad.wanted.epoch);
+    let last = world.memory.events().pop().unwrap();
+    assert_eq!((last.name, last.session), (EventName::SessionDeleted, Some(bad.id)));
+    assert_eq!((last.sequence, retirement.sequence), (bad.sequence + 1, bad.sequence + 1));
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_stored_holds_up_no_other() {
+    let world = World::new().await;
+    let (bad, good) = (on_its_node(&world).await, on_its_node(&world).await);
+    world.memory.spoil(&bad.id);
+    let node = node(&world).await;
+    let reports = vec![(bad.id.clone(), working(&bad)), (good.id.clone(), working(&good))];
+    let reported = world.nodes.report(&node.id, &node.incarnation, reports).await.unwrap();
+    let Reported::Taken { refused } = reported else { panic!("{reported:?}") };
+    assert_eq!(refused.iter().map(|report| &report.session).collect::<Vec<_>>(), [&bad.id]);
+    let seen = world.sessions.view(&World::acme(), good.id.as_str()).await.unwrap().seen;
+    assert_eq!((seen.epoch, seen.boot, seen.seq), (good.wanted.epoch, 1, 1));
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_is_not_taken_from_its_node() {
+    let world = World::new().await;
+    let bad = on_its_node(&world).await;
+    world.memory.spoil(&bad.id);
+    let node = node(&world).await;
+    let held = [Held { session: bad.id, epoch: bad.wanted.epoch }];
+    let beat = world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
+    let domain::Beat::Renewed { lost, .. } = beat else { panic!("{beat:?}") };
+    assert_eq!(lost, []);
+}

@@ -1,0 +1,123 @@
+//! What is known of a PostgreSQL server's health, and which of its connections can be used.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel_async::{
+    AsyncPgConnection, RunQueryDsl,
+    pooled_connection::{AsyncDieselConnectionManager, PoolableConnection},
+};
+
+use crate::StoreError;
+
+/// A connection that was used within this time is taken to be alive.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
+/// How long a connection may take to show that it is alive.
+pub(crate) const PING: Duration = Duration::from_secs(1);
+
+/// A connection that a pool has lent.
+pub(crate) type Lent = deadpool::managed::Object<AsyncDieselConnectionManager<AsyncPgConnection>>;
+
+/// What is known of a server, shared by all its pools.
+#[derive(Default)]
+pub(crate) struct Health(Mutex<Known>);
+
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// When a connection was last found dead.
+    found_dead: Option<Instant>,
+    /// Connections that were opened before this are of no use: the server they lead to has gone out of
+    /// service, or is a standby now.
+    condemned: Option<Instant>,
+}
+
+impl Health {
+    /// A connection was found dead just now; others may have died with it.
+    pub(crate) fn doubt(&self) {
+        self.known().found_dead = Some(Instant::now());
+    }
+
+    /// A connection that was opened at this time leads to a server that no longer serves, and so do all
+    /// that are open now, of every pool. News from a connection that is condemned already is no news.
+    pub(crate) fn condemn(&self, opened: Instant) {
+        if self.serves(opened) {
+            self.known().condemned = Some(Instant::now());
+            tracing::warn!("database server no longer serves; all connections to it are replaced");
+        }
+    }
+
+    /// Whether a connection that was opened at this time may lead to a server that serves.
+    pub(crate) fn serves(&self, opened: Instant) -> bool {
+        self.known().condemned.is_none_or(|at| opened > at)
+    }
+
+    /// Whether a connection that was last used so long ago can be taken to be alive.
+    pub(crate) fn trusts(&self, last_used: Duration) -> bool {
+        let found_dead = self.known().found_dead;
+        last_used < TRUSTED_FOR && found_dead.is_none_or(|at| last_used < at.elapsed())
+    }
+
+    /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
+    /// whether the connection can still be used.
+    ///
+    /// Not every error after which a connection is dead says so: a connection that waited too long in a
+    /// transaction is ended with an error about transactions.
+    pub(crate) async fn judged<T, E: Into<StoreError>>(
+        &self,
+        result: Result<T, E>,
+        conn: &mut Lent,
+    ) -> (Result<T, StoreError>, bool) {
+        let result = match result.map_err(Into::into) {
+            Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
+                Err(StoreError::Unavailable(error.into()))
+            }
+            result => result,
+        };
+        match &result {
+            Err(StoreError::Gone(_)) => {
+                self.condemn(Lent::metrics(conn).created);
+                (result, false)
+            }
+            Err(StoreError::Unavailable(_)) if conn.is_broken() => {
+                self.doubt();
+                (result, false)
+            }
+            _ => (result, true),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {
+    let ping = diesel::sql_query("SELECT 1").execute(&mut conn);
+    matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
+}
+
+pub(crate) fn is_unknown(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_went_out_of_service_takes_its_connections_along_and_no_later_ones() {
+        let health = Health::default();
+        let opened = Instant::now();
+        assert!(health.serves(opened));
+        health.condemn(opened);
+        assert!(!health.serves(opened) && !health.serves(Instant::now() - PING));
+        let later = Instant::now() + PING;
+        assert!(health.serves(later));
+        health.condemn(opened);
+        assert!(health.serves(later), "what is known already condemns nothing anew");
+    }
+}

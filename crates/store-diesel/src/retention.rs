@@ -1,0 +1,179 @@
+//! What is removed some time after it ended, in statements that change a bounded number of rows.
+
+use diesel::{
+    OptionalExtension, QueryableByName,
+    prelude::*,
+    sql_types::{BigInt, Text},
+};
+use diesel_async::RunQueryDsl;
+use domain::{Fact, Payload, Timestamp};
+use futures_util::future::BoxFuture;
+
+use crate::{
+    Database, StoreError,
+    events::{payload_of, payload_text},
+    pool::{with_conn, with_transaction},
+    rows::unless_skipped,
+    schema::{api_keys, events, marks, receipts},
+    scope::{self, EVENTS_WITH_CODES, fair::asked},
+};
+
+/// The mark of how far codes were blanked.
+const CODES: &str = "codes";
+
+/// An event with a code.
+#[derive(QueryableByName)]
+struct WithCode {
+    #[diesel(sql_type = Text)]
+    organization: String,
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = BigInt)]
+    at: i64,
+    #[diesel(sql_type = Text)]
+    payload: String,
+}
+
+impl Database {
+    /// Removes receipts that have expired; answers how many.
+    pub(crate) async fn remove_receipts(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
+        // Neither database can limit a deletion by itself.
+        let until: Option<i64> = with_conn!(self, read, |conn| {
+            scope::expired_receipts(now)
+                .select(receipts::expires_at)
+                .order(receipts::expires_at.asc())
+                .offset(last)
+                .limit(1)
+                .get_result(conn)
+                .await
+                .optional()
+        })?;
+        let until = until.unwrap_or(now);
+        let swept = with_conn!(self, write, |conn| {
+            diesel::delete(scope::expired_receipts(until)).execute(conn).await
+        })?;
+        Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+    }
+
+    /// Removes keys that were revoked or expired before this; answers how many.
+    pub(crate) async fn remove_keys(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (before, limit) = (before.millis(), i64::from(limit));
+        let mut ids: Vec<String> = with_conn!(self, read, |conn| {
+            scope::keys_revoked_before(before).select(api_keys::id).limit(limit).load(conn).await
+        })?;
+        let rest = limit - i64::try_from(ids.len()).unwrap_or(limit);
+        let expired: Vec<String> = with_conn!(self, read, |conn| {
+            scope::keys_expired_before(before).select(api_keys::id).limit(rest).load(conn).await
+        })?;
+        ids.extend(expired);
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let removed = with_conn!(self, write, |conn| {
+            diesel::delete(scope::ended_keys(&ids, before)).execute(conn).await
+        })?;
+        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+    }
+
+    /// Blanks codes in events that died before this; answers how many events were looked at.
+    pub(crate) async fn remove_codes(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (before, limit) = (before.millis(), i64::from(limit));
+        let (mut blanked, mut last, mut looked) = (Vec::new(), None, 0);
+        for row in self.with_codes(before, limit).await? {
+            let payload = payload_of(&row.payload)
+                .ok_or_else(|| StoreError::corrupt("events.payload", &row.id));
+            let payload = unless_skipped(payload);
+            // In the order of their birth, which is that of their deaths but for a few minutes.
+            if payload.as_ref().is_some_and(|payload| dies_after(payload, before)) {
+                break;
+            }
+            (last, looked) = (Some((row.at, row.id.clone())), looked + 1);
+            if let Some(payload) = payload.and_then(without_code) {
+                blanked.push((row.organization, row.id, payload_text(&payload)?));
+            }
+        }
+        if let Some((at, id)) = last {
+            self.write_blanked(blanked, at, id).await?;
+        }
+        Ok(looked)
+    }
+
+    /// The events with codes that were not looked at, the oldest first.
+    fn with_codes(
+        &self,
+        before: i64,
+        limit: i64,
+    ) -> BoxFuture<'_, Result<Vec<WithCode>, StoreError>> {
+        Box::pin(async move {
+            let mark: Option<(i64, String)> = with_conn!(self, read, |conn| {
+                marks::table
+                    .find(CODES)
+                    .select((marks::at, marks::id))
+                    .get_result(conn)
+                    .await
+                    .optional()
+            })?;
+            let (at, id) = mark.unwrap_or((i64::MIN, String::new()));
+            with_conn!(self, read, |conn| {
+                asked!(EVENTS_WITH_CODES, BigInt: at, Text: &id, BigInt: before, BigInt: limit)
+                    .load(conn)
+                    .await
+            })
+        })
+    }
+
+    /// Writes these, by organization and name, and how far it has come.
+    fn write_blanked(
+        &self,
+        blanked: Vec<(String, String, String)>,
+        at: i64,
+        id: String,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            with_transaction!(self, |conn| {
+                for (organization, id, payload) in &blanked {
+                    diesel::update(scope::any_event(organization, id))
+                        .set(events::payload.eq(payload))
+                        .execute(conn)
+                        .await?;
+                }
+                let mark = (marks::name.eq(CODES), marks::at.eq(at), marks::id.eq(&id));
+                diesel::insert_into(marks::table)
+                    .values(mark)
+                    .on_conflict(marks::name)
+                    .do_update()
+                    .set((marks::at.eq(at), marks::id.eq(&id)))
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Whether what an event tells of ends after this.
+fn dies_after(payload: &Payload, before: i64) -> bool {
+    payload
+        .iter()
+        .any(|(name, fact)| name == "expiresAt" && matches!(fact, Fact::Number(at) if *at > before))
+}
+
+/// The same without its code; `None` when it has none.
+fn without_code(mut payload: Payload) -> Option<Payload> {
+    let (_, code) = payload.iter_mut().find(|(name, _)| name == "code")?;
+    let was = std::mem::replace(code, Fact::Nothing);
+    (was != Fact::Nothing).then_some(payload)
+}

@@ -1,0 +1,64 @@
+//! What is taken by turns, and what is removed in the course of time, is found by indexes of its own.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::{PostgresPlan, SqlitePlan, filled};
+use crate::{
+    Database,
+    pool::{Pools, checkout},
+    scope::{
+        EVENTS_WITH_CODES, api_keys,
+        fair::{Queue, of_organization, turns},
+        keys_expired_before, keys_revoked_before,
+    },
+    test_place::Place,
+};
+
+/// What is taken by turns, and what is removed in the course of time: all of it by indexes of its own.
+async fn by_turns(database: &Database) -> Vec<(&'static str, String)> {
+    let indexes = [
+        (Queue::Sessions, "sessions_due_by_organization"),
+        (Queue::Retirements, "retirements_due_by_organization"),
+        (Queue::Waiting, "sessions_without_a_node"),
+    ];
+    let mut plans = Vec::new();
+    for (queue, index) in indexes {
+        for (statement, of_one) in [(turns(queue), false), (of_organization(queue), true)] {
+            // Which is the same for every value.
+            let statement = statement
+                .replace("$1", "'org-1'")
+                .replace("$2", "300")
+                .replace("$3", if of_one { "10" } else { "'org-1'" });
+            let query = || diesel::sql_query(statement.clone());
+            plans.push((index, plan!(database, |_conn| query())));
+        }
+    }
+    let codes = EVENTS_WITH_CODES.replace("$1, $2", "300, 'evt_1'");
+    let codes = codes.replace("$3", "900").replace("$4", "10");
+    plans.push(("events_with_codes", plan!(database, |_conn| diesel::sql_query(codes.clone()))));
+    let revoked = plan!(database, |_conn| keys_revoked_before(9).select(api_keys::id).limit(9));
+    plans.push(("api_keys_by_revocation", revoked));
+    let expired = plan!(database, |_conn| keys_expired_before(9).select(api_keys::id).limit(9));
+    plans.push(("api_keys_by_expiry", expired));
+    plans
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_and_removals_are_found_by_indexes_of_their_own() {
+    for (place, digest) in [
+        (Place::postgres().await, "decode(md5(i::text), 'hex')"),
+        (Place::sqlite(), "randomblob(32)"),
+    ] {
+        let database = filled(&place, digest, true).await;
+        for (index, plan) in by_turns(&database).await {
+            assert!(plan.contains(index), "{index}:\n{plan}");
+            let scans = plan
+                .lines()
+                .filter(|line| line.contains("Seq Scan on ") || line.starts_with("SCAN "));
+            let of_tables = scans.filter(|line| !line.contains("turn") && !line.contains(index));
+            assert_eq!(of_tables.count(), 0, "{index}:\n{plan}");
+            assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{index}:\n{plan}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! PgBouncer in between, where it is installed: session mode works, transaction mode is refused with words.
+
+use std::{
+    net::TcpListener,
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, Stdio},
+};
+
+use store_diesel::{Config, Database, StoreError};
+
+use crate::place::Place;
+
+/// PgBouncer in a folder of its own; it ends with this.
+struct PgBouncer {
+    process: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// In front of a database; `None` where PgBouncer is not installed.
+async fn pgbouncer(place: &Place, mode: &str) -> Option<PgBouncer> {
+    let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
+    let program = program.into_iter().find(|path| std::path::Path::new(path).exists())?;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    drop(listener);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pgbouncer.ini");
+    let users = folder.path().join("users.txt");
+    let url = place.url();
+    let server: tokio_postgres::Config = url.parse().expect("a URL");
+    let user = server.get_user().expect("a user");
+    let password = server.get_password().map(String::from_utf8_lossy).unwrap_or_default();
+    std::fs::write(&users, format!("\"{user}\" \"{password}\"\n")).expect("written");
+    let settings = format!(
+        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+         listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {}\n\
+         pool_mode = {mode}\ndefault_pool_size = 30\nmax_prepared_statements = 0\n",
+        place.port(),
+        users.display(),
+    );
+    std::fs::write(&file, settings).expect("written");
+    let mut command = Command::new(program);
+    command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+    // It refuses to run as root, which tests may be.
+    if std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
+    {
+        let lent = 65_534;
+        for path in [folder.path(), &file, &users] {
+            std::os::unix::fs::chown(path, Some(lent), Some(lent)).expect("lent");
+        }
+        command.uid(lent).gid(lent);
+    }
+    let process = command.spawn().expect("it starts");
+    let bouncer = PgBouncer { process, port, _folder: folder };
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    Some(bouncer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_in_session_mode_is_as_good_as_the_server() {
+    let place = Place::postgres().await;
+    let Some(bouncer) = pgbouncer(&place, "session").await else { return };
+    let url = place.url_at("127.0.0.1", bouncer.port, "sslmode=disable");
+    let store = Database::connect(&Config::new(url)).await.expect("it opens");
+    store.ping(domain::Timestamp::from_millis(1)).await.expect("it takes writes");
+    let scope = crate::outage::scope();
+    let missing = domain::SessionId::mint(1);
+    let found = domain::ports::SessionStore::find(&store, &scope, &missing).await;
+    assert_eq!(found.expect("served"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_in_transaction_mode_is_refused() {
+    let place = Place::postgres().await;
+    let Some(bouncer) = pgbouncer(&place, "transaction").await else { return };
+    let url = place.url_at("127.0.0.1", bouncer.port, "sslmode=disable");
+    let refused = Database::connect(&Config::new(url)).await.expect_err("it is refused");
+    assert!(matches!(refused, StoreError::Pooled), "{refused:?}");
+}
