@@ -42,7 +42,7 @@ const LARGEST: u64 = 1024 * 1024 * 1024;
 const SMALL_QUOTAS: [(&str, &str); 4] = [
     ("BERTH_SESSION_QUOTA", "60"),
     ("BERTH_API_KEY_QUOTA", "10"),
-    ("BERTH_IDEMPOTENCY_QUOTA", "16KiB"),
+    ("BERTH_IDEMPOTENCY_QUOTA", "4KiB"),
     ("BERTH_METADATA_QUOTA", "200KiB"),
 ];
 
