@@ -44,6 +44,7 @@ struct State {
     ever_asked: AtomicBool,
     authenticated: AtomicBool,
     end: CancellationToken,
+    at_once: AtomicBool,
 }
 
 /// A request, from its head to the last byte of its answer.
@@ -81,6 +82,7 @@ impl Activity {
             ever_asked: AtomicBool::default(),
             authenticated: AtomicBool::default(),
             end: CancellationToken::new(),
+            at_once: AtomicBool::default(),
         }));
         activity.moves();
         activity
@@ -175,13 +177,19 @@ impl Activity {
         (self.unwritten() > 0).then(|| self.0.epoch + since)
     }
 
-    /// Ends the connection where it stands.
-    pub(crate) fn end(&self) {
+    /// Ends the connection; where it stands, or when what it is asked is answered.
+    pub(crate) fn end(&self, at_once: bool) {
+        self.0.at_once.store(at_once, Ordering::SeqCst);
         self.0.end.cancel();
     }
 
     pub(crate) async fn ended(&self) {
         self.0.end.cancelled().await;
+    }
+
+    /// Whether there is nothing to wait for when it ends.
+    pub(crate) fn ends_at_once(&self) -> bool {
+        self.0.at_once.load(Ordering::SeqCst) || !self.is_working()
     }
 
     fn now(&self) -> u64 {

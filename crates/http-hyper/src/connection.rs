@@ -50,14 +50,20 @@ pub(crate) async fn drive<C: GracefulConnection>(
     let mut connection = pin!(connection);
     // Since when it was asked to end.
     let mut closing = None;
-    let mut ended = pin!(seat.activity.ended());
+    let (mut ended, mut ending) = (pin!(seat.activity.ended()), false);
     let mut look_again =
         pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
     loop {
         tokio::select! {
             biased;
             _ = driven(connection.as_mut(), seat) => return,
-            () = ended.as_mut() => return,
+            () = ended.as_mut(), if !ending => {
+                // A request may have come since the connection was found idle.
+                if seat.activity.ends_at_once() {
+                    return;
+                }
+                ending = true;
+            }
             () = stop.cancelled(), if closing.is_none() => {}
             () = look_again.as_mut() => match judge(&seat.activity, limits, closing, Instant::now()) {
                 Verdict::Until(then) => {
@@ -95,7 +101,6 @@ fn judge(activity: &Activity, limits: &Limits, closing: Option<Instant>, now: In
         return Verdict::Dropped;
     }
     match (closing, blocked) {
-        (Some(_), None) if activity.is_asked() => Verdict::Until(now + PARTING),
         (Some(_), _) if activity.is_working() => Verdict::Until(now + PARTING),
         (Some(since), blocked) => {
             let end = since.max(moved) + PARTING;
@@ -160,6 +165,16 @@ mod tests {
         for closing in [None, Some(activity.moved())] {
             assert!(waits(after(1_000, &activity, closing)));
         }
+    }
+
+    #[test]
+    fn connection_that_ends_does_not_wait_for_a_body_that_does_not_come() {
+        let activity = Activity::alone();
+        let _request = activity.begin();
+        let _expecting = activity.expect();
+        assert!(waits(after(1_000, &activity, None)), "the body has a deadline of its own");
+        assert!(waits(after(2, &activity, Some(activity.moved()))));
+        assert_eq!(after(3, &activity, Some(activity.moved())), Verdict::End);
     }
 
     #[test]

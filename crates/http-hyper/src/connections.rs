@@ -24,6 +24,9 @@ use crate::{
 };
 
 const EVICTED: &str = "berth_connections_evicted_total";
+/// Why connections end: others have no place, or too many answers are not taken.
+const CONNECTIONS: &str = "connections";
+const ANSWERS: &str = "answers";
 /// How often a newcomer looks for a place while each connection is at work.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Evictions come by thousands: they are told together.
@@ -101,7 +104,7 @@ impl Connections {
         let full = table.open.len() >= self.most;
         if full || self.strangers.load(Ordering::SeqCst) >= self.most_unauthenticated {
             let victim = victim(table.open.values().filter(|one| full || !one.is_authenticated()))?;
-            table.evict(&victim, "connections");
+            table.evict(&victim, CONNECTIONS);
         }
         Some(table.open(address, self.epoch, &self.strangers))
     }
@@ -110,14 +113,14 @@ impl Connections {
     pub(crate) fn make_room(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(victim) = victim(table.open.values()) {
-            table.evict(&victim, "connections");
+            table.evict(&victim, CONNECTIONS);
         }
     }
 
     /// Ends all connections where they stand.
     pub(crate) fn end_all(&self) {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.open.values().for_each(Activity::end);
+        table.open.values().for_each(|one| one.end(true));
     }
 
     /// Ends connections whose peers take nothing, until what waits for the others is not too much.
@@ -135,7 +138,7 @@ impl Connections {
                 return;
             }
             waiting = waiting.saturating_sub(victim.unwritten());
-            table.evict(&victim, "answers");
+            table.evict(&victim, ANSWERS);
         }
     }
 }
@@ -179,7 +182,7 @@ impl Table {
 
     fn evict(&mut self, victim: &Activity, why: &'static str) {
         self.close(victim);
-        victim.end();
+        victim.end(why == ANSWERS);
         metrics::counter!(EVICTED, "reason" => why).increment(1);
         self.untold += 1;
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {

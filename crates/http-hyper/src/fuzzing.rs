@@ -91,7 +91,7 @@ pub fn body(data: &[u8]) {
     let mut fields = Fields::parse(data);
     let key = ApiKeySpec::read(&mut fields, now);
     if checked(fields, document.as_ref()) == 0 {
-        assert!(key.key.violations(now).is_empty() && key.named.len() <= 100);
+        assert!(key.key.violations(now).is_empty() && key.pointers.len() <= 100);
     }
     let mut fields = Fields::parse(data);
     PairingCodeSpec::read(&mut fields);

@@ -249,6 +249,7 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
             | Error::NotFound { .. }
             | Error::NotYet { .. }
             | Error::Conflict { .. }
+            | Error::Full(_)
             | Error::PreconditionFailed
             | Error::NotImplemented
             | Error::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),

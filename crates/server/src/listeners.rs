@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::Listeners;
 
@@ -15,17 +15,28 @@ pub(crate) struct Bound {
 }
 
 /// Binds all three, or says which one is not to be had.
-pub(crate) async fn bind(listeners: Listeners) -> Result<Bound> {
+pub(crate) fn bind(listeners: Listeners) -> Result<Bound> {
     Ok(Bound {
-        public: one("listen", listeners.public).await?,
-        nodes: one("node_listen", listeners.nodes).await?,
-        ops: one("ops_listen", listeners.ops).await?,
+        public: one("listen", listeners.public)?,
+        nodes: one("node_listen", listeners.nodes)?,
+        ops: one("ops_listen", listeners.ops)?,
     })
 }
 
-async fn one(setting: &str, address: SocketAddr) -> Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen at {address} (the setting {setting})"))
+/// So many connections may wait to be accepted, if the system allows it: who finds no room there tries again a
+/// second later at the earliest.
+const BACKLOG: u32 = 4096;
+
+fn one(setting: &str, address: SocketAddr) -> Result<TcpListener> {
+    listen(address).with_context(|| format!("cannot listen at {address} (the setting {setting})"))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As a program that is started anew needs it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Bound {

@@ -56,7 +56,7 @@ impl Router {
         if login.is_none() {
             tracing::info!("no key set is configured: login tokens are refused, API keys work");
         }
-        let bound = listeners::bind(config.listeners).await?;
+        let bound = listeners::bind(config.listeners)?;
         let addresses = bound.addresses()?;
         let (tokens, local) = match config.gateways {
             Gateways::Remote(tokens) => (tokens, None),

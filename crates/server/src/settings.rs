@@ -6,12 +6,17 @@
 //! of ADR 0033, wherever they come from; an empty value counts as not given. Nothing else is checked
 //! here: [`crate::config`] does, with one message per mistake wherever it was made.
 
+mod text;
+
 use std::{collections::BTreeMap, path::Path};
 
 use clap::Args;
-use program_settings::{Unclean, Variables, clean, clean_lines};
-use secrecy::{ExposeSecret, SecretString};
+use program_settings::Variables;
+use secrecy::SecretString;
 use serde::Deserialize;
+
+pub(crate) use text::{Count, Document, Switch};
+use text::{cleaned, secret};
 
 use crate::config::Invalid;
 
@@ -244,6 +249,17 @@ pub(crate) struct OrganizationQuotas {
     pub(crate) metadata_quota: Option<Count>,
 }
 
+impl OrganizationQuotas {
+    fn cleaned(self) -> Result<Self, Invalid> {
+        Ok(Self {
+            session_quota: cleaned("session_quota", self.session_quota)?,
+            api_key_quota: cleaned("api_key_quota", self.api_key_quota)?,
+            idempotency_quota: cleaned("idempotency_quota", self.idempotency_quota)?,
+            metadata_quota: cleaned("metadata_quota", self.metadata_quota)?,
+        })
+    }
+}
+
 impl Settings {
     /// Fills in from the file what flags and environment leave open.
     pub(crate) fn with_file(self, path: Option<&Path>) -> Result<Self, Invalid> {
@@ -266,6 +282,10 @@ impl Settings {
 
     fn cleaned(self) -> Result<Self, Invalid> {
         let gateway = self.gateway.into_iter().map(RemoteGateway::cleaned);
+        let organizations = self.organizations.into_iter().map(|(name, quotas)| {
+            let name = cleaned("organizations", Some(name))?.unwrap_or_default();
+            Ok((name, quotas.cleaned()?))
+        });
         Ok(Self {
             database: self.database.cleaned()?,
             listeners: self.listeners.cleaned()?,
@@ -276,6 +296,7 @@ impl Settings {
             log: self.log.cleaned()?,
             remote: self.remote.cleaned()?,
             gateway: gateway.collect::<Result<_, _>>()?,
+            organizations: organizations.collect::<Result<_, _>>()?,
         })
     }
 
@@ -321,109 +342,6 @@ pub(crate) fn warn_of_unknown_variables() {
         let variables = unknown.join(", ");
         tracing::warn!(variables, "unknown environment variables are ignored");
     }
-}
-
-/// Yes or no: `true` or `false` in the file, still any text from elsewhere.
-#[derive(Clone, Debug)]
-pub(crate) struct Switch(pub(crate) String);
-
-impl<'de> Deserialize<'de> for Switch {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        bool::deserialize(deserializer).map(|on| Self(on.to_string()))
-    }
-}
-
-/// A number: an integer in the file, or text where it can have a unit; still any text from elsewhere.
-#[derive(Clone, Debug)]
-pub(crate) struct Count(pub(crate) String);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Given::deserialize(deserializer).map(|given| match given {
-            Given::Number(count) => Self(count.to_string()),
-            Given::Text(text) => Self(text),
-        })
-    }
-}
-
-/// A text that may be JSON, which may be written on several lines.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Document(pub(crate) SecretString);
-
-/// How the file says a number.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a number, or text with a unit such as \"64MiB\"")]
-enum Given {
-    Number(i64),
-    Text(String),
-}
-
-/// A setting's text, whatever it means.
-trait Text: From<String> {
-    fn text(&self) -> &str;
-
-    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
-        clean(text)
-    }
-}
-
-impl Text for String {
-    fn text(&self) -> &str {
-        self
-    }
-}
-
-impl Text for SecretString {
-    fn text(&self) -> &str {
-        self.expose_secret()
-    }
-}
-
-impl Text for Document {
-    fn text(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
-        if text.trim_start().starts_with('{') { clean_lines(text) } else { clean(text) }
-    }
-}
-
-/// Makes a setting of a text as it was given.
-macro_rules! text {
-    ($($kind:ident),*) => {$(
-        impl From<String> for $kind {
-            fn from(text: String) -> Self {
-                Self(text.into())
-            }
-        }
-    )*};
-}
-
-text!(Switch, Count, Document);
-
-impl Text for Switch {
-    fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Text for Count {
-    fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The value of this setting, cleaned; `None` when it is blank.
-fn cleaned<T: Text>(setting: &str, value: Option<T>) -> Result<Option<T>, Invalid> {
-    let Some(value) = value else { return Ok(None) };
-    let text = T::clean(value.text()).map_err(|unclean| Invalid::setting(setting, unclean))?;
-    Ok(text.map(|text| T::from(text.to_owned())))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a clap value parser may fail")]
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use self::trial::{Action, Ran, Trial};
 use super::{Plan, deployment::Deployment};
@@ -42,7 +42,7 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
             mine.push(trial.run(&api, &deployment.phones).with_context(|| trial.to_string())?);
         }
     })
-    .with_context(|| deployment.tail())?;
+    .map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))?;
     let findings = Findings::of(&ran, &deployment);
     let name = plan.database.name();
     tally.check(&format!("{name}: phone and API agree after each race"), || {

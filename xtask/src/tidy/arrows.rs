@@ -64,9 +64,8 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
     match (arrow.from, arrow.to) {
         // The engine's licence ends at the network, and the tools only know programs.
         ("server", "gateway" | "whatsapp-sim") | ("xtask", _) | (_, "xtask" | "server") => false,
-        ("server", _) | (_, "domain") => true,
+        ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
-        ("gateway", "program-settings") => true,
         (from, "gateway-protocol") => TREATY.contains(&from),
         _ => false,
     }

@@ -87,10 +87,10 @@ async fn five_hundred_forged_signatures_cause_one_fetch_and_keep_nobody_waiting(
     let issuer = Issuer::new(&[known.jwk()]).await;
     let patience = Duration::from_mins(10);
     let world = loaded(Config { patience, ..issuer.config() }).await;
-    let forged: Vec<_> =
+    let tokens: Vec<_> =
         (0..500).map(|n| forger.with_claims(json!({ "sub": format!("{n}") }))).collect();
     issuer.hold(true);
-    let storm = join_all(forged.iter().map(|token| world.bearer(token)));
+    let storm = join_all(tokens.iter().map(|token| world.bearer(token)));
     let meanwhile = async {
         until("the fetch is under way", || async { issuer.fetches() == 2 }).await;
         for n in 0..100 {
@@ -103,12 +103,12 @@ async fn five_hundred_forged_signatures_cause_one_fetch_and_keep_nobody_waiting(
     for answer in answers {
         assert_eq!(denied(answer), "the token's signature is wrong");
     }
-    for token in forged.iter().chain([&forger.with_header(json!({ "kid": "unknown" }))]) {
+    for token in tokens.iter().chain([&forger.with_header(json!({ "kid": "unknown" }))]) {
         denied(world.bearer(token).await);
     }
     assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
     world.clock.pass(COOL_DOWN);
-    denied(world.bearer(&forged[0]).await);
+    denied(world.bearer(&tokens[0]).await);
     assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
 }
 

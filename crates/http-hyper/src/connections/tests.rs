@@ -109,6 +109,18 @@ async fn connection_whose_answer_waits_longest_ends_when_too_many_bytes_wait() {
 }
 
 #[tokio::test]
+async fn connection_that_was_asked_meanwhile_is_answered_before_it_ends() {
+    let connections = of_four();
+    let seats = seats(&connections, &["192.0.2.1"]);
+    connections.make_room();
+    assert!(is_evicted(&seats[0]) && seats[0].activity.ends_at_once());
+    let _request = seats[0].activity.begin();
+    assert!(!seats[0].activity.ends_at_once());
+    seats[0].activity.end(true);
+    assert!(seats[0].activity.ends_at_once(), "the listener ends");
+}
+
+#[tokio::test]
 async fn room_that_the_system_lacks_is_made() {
     let connections = of_four();
     let seats = seats(&connections, &["192.0.2.1", "192.0.2.2"]);

@@ -1,5 +1,7 @@
 //! Where values come from, and what is taken for one.
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 fn file(text: &str) -> Result<Settings, Invalid> {
@@ -42,13 +44,16 @@ fn a_mistake_in_the_file_is_named_with_its_line_and_without_its_text() {
 fn texts_of_every_kind_are_cleaned_or_refused_by_name() {
     let text = "[database]\ndatabase_url = \"sqlite:x\\n\"\n[log]\nlog = ' info '\n\
                 [login]\njwks = \"\"\"{\n\t\"keys\": []\n}\n\"\"\"\njwt_issuer = '  '\n\
-                [[gateway]]\nid = \"a\\n\"\ntoken = \"b\\n\"";
+                [[gateway]]\nid = \"a\\n\"\ntoken = \"b\\n\"\n\
+                [organizations.\"acme\\n\"]\nidempotency_quota = ' 1MiB'";
     let all = file(text).unwrap().cleaned().unwrap();
     assert_eq!(all.database.database_url.unwrap().expose_secret(), "sqlite:x");
     assert_eq!((all.log.log.as_deref(), all.login.jwt_issuer), (Some("info"), None));
     assert_eq!(all.login.jwks.unwrap().0.expose_secret(), "{\n\t\"keys\": []\n}");
     assert_eq!((&*all.gateway[0].id, all.gateway[0].token.expose_secret()), ("a", "b"));
+    assert_eq!(all.organizations["acme"].idempotency_quota.as_ref().unwrap().0, "1MiB");
     for (text, name) in [
+        ("[organizations.\"canary\\tx\"]\nsession_quota = 1", "organizations"),
         ("[database]\ndatabase_url = \"canary\\nx\"", "database_url"),
         ("[login]\njwks = \"canary\\nx\"", "jwks"),
         ("[login]\njwks = \"{canary\\u0000}\"", "jwks"),

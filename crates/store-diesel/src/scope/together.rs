@@ -86,7 +86,8 @@ impl<'a> Together<'a> {
         rest: Option<&'a RetirementRow>,
     ) {
         self.deletions.push(Asked::new(owned, version));
-        self.counts.extend(Need::counts(&owned.organization));
+        let Owned { organization, .. } = owned;
+        self.counts.extend(Need::counts(organization));
         self.retirements.extend(rest);
     }
 

@@ -54,7 +54,7 @@ async fn orphan_is_told_once_and_listed_while_it_is_held() {
 #[tokio::test]
 async fn adopted_orphan_is_a_stopped_session_that_its_owner_can_start() {
     let (stage, id) = orphan().await;
-    assert_eq!(listed(&stage).await, [id.clone()]);
+    assert_eq!(listed(&stage).await, std::slice::from_ref(&id));
     orphans(&stage).adopt(&acme(), id.as_str()).await.unwrap();
     let again = orphans(&stage).adopt(&acme(), id.as_str()).await;
     assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");

@@ -62,6 +62,13 @@ pub async fn attempts_at_linking_are_counted(
     let phone = Some("15551234567");
 
     let (first, events) = to_link(&scope, environment);
+    // What another organization calls its sessions makes no difference.
+    for epoch in 1..3 {
+        let (other, events) = to_link(&stranger, environment);
+        let begun = LinkAttempt { epoch, ..attempt(&first, None, minute(0)) };
+        let written = store.begin_linking(&stranger, &other, None, &events, None, &begun).await;
+        assert_eq!(written.expect("insert"), Written::Done);
+    }
     let begun = attempt(&first, None, minute(0));
     let written = store.begin_linking(&scope, &first, None, &events, None, &begun).await;
     assert_eq!(written.expect("insert"), Written::Done);

@@ -1,0 +1,110 @@
+//! The kinds of values that settings have, and the one rule for their texts (ADR 0033).
+
+use program_settings::{Unclean, clean, clean_lines};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::config::Invalid;
+
+/// Yes or no: `true` or `false` in the file, still any text from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Switch(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bool::deserialize(deserializer).map(|on| Self(on.to_string()))
+    }
+}
+
+/// A number: an integer in the file, or text where it can have a unit; still any text from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Count(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Given::deserialize(deserializer).map(|given| match given {
+            Given::Number(count) => Self(count.to_string()),
+            Given::Text(text) => Self(text),
+        })
+    }
+}
+
+/// A text that may be JSON, which may be written on several lines.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Document(pub(crate) SecretString);
+
+/// How the file says a number.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, or text with a unit such as \"64MiB\"")]
+enum Given {
+    Number(i64),
+    Text(String),
+}
+
+/// A setting's text, whatever it means.
+pub(super) trait Text: From<String> {
+    fn text(&self) -> &str;
+
+    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+        clean(text)
+    }
+}
+
+impl Text for String {
+    fn text(&self) -> &str {
+        self
+    }
+}
+
+impl Text for SecretString {
+    fn text(&self) -> &str {
+        self.expose_secret()
+    }
+}
+
+impl Text for Document {
+    fn text(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+        if text.trim_start().starts_with('{') { clean_lines(text) } else { clean(text) }
+    }
+}
+
+/// Makes a setting of a text as it was given.
+macro_rules! text {
+    ($($kind:ident),*) => {$(
+        impl From<String> for $kind {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+    )*};
+}
+
+text!(Switch, Count, Document);
+
+impl Text for Switch {
+    fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Text for Count {
+    fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The value of this setting, cleaned; `None` when it is blank.
+pub(super) fn cleaned<T: Text>(setting: &str, value: Option<T>) -> Result<Option<T>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    let text = T::clean(value.text()).map_err(|unclean| Invalid::setting(setting, unclean))?;
+    Ok(text.map(|text| T::from(text.to_owned())))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a clap value parser may fail")]
+pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
