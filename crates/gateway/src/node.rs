@@ -81,8 +81,9 @@ impl Node {
                 "this build meets a simulated WhatsApp only and does not check who it speaks to"
             );
         }
-        let unknown = Notify::new();
-        let reporter = Reporter { context, fleet: fleet.clone(), router, enlist, unknown };
+        let (unknown, beat_soon) = (Notify::new(), Notify::new());
+        let reporter =
+            Reporter { context, fleet: fleet.clone(), router, enlist, unknown, beat_soon };
         tokio::spawn(stop.clone().run_until_cancelled_owned(belong(reporter)));
         let server = tokio::spawn(server::serve(listener, api, stop.clone()));
         Ok(Self { address, fleet, stop, server, _lock: lock })

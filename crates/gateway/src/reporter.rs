@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use gateway_protocol::{Beat, Enlist, Reports};
+use gateway_protocol::{Beat, Enlist, Reason, Reports, Snapshot, Status, reason};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
@@ -22,6 +22,8 @@ const BATCH: usize = 64;
 /// Between tries, at least and at most.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+/// How soon a beat follows another at the earliest when sessions may leave.
+const SOON: Duration = Duration::from_secs(1);
 /// No router may ask for a beat more often than this.
 const FASTEST: Duration = Duration::from_millis(20);
 
@@ -33,6 +35,8 @@ pub(crate) struct Reporter {
     pub(crate) enlist: Enlist,
     /// Rung when the router says that it does not know this node.
     pub(crate) unknown: Notify,
+    /// Rung when the router may have room here to give to others.
+    pub(crate) beat_soon: Notify,
 }
 
 /// What the node's connections hang on.
@@ -42,6 +46,14 @@ struct Lease {
     heard: Option<Instant>,
     length: Duration,
     beat: Duration,
+}
+
+/// Whether a session is closed without a link, so that the router may take it off this node.
+fn is_idle(snapshot: &Snapshot) -> bool {
+    let closed = matches!(snapshot.status, Status::Stopped | Status::Failed);
+    let unknown = |reason: &Reason| reason.code == reason::KEYS_UNAVAILABLE;
+    let known = !snapshot.reason.as_ref().is_some_and(unknown);
+    closed && known && snapshot.identity.is_none()
 }
 
 impl Lease {
@@ -110,7 +122,21 @@ impl Reporter {
                 Err(Failure::NotEnlisted) => return,
                 Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
             }
-            self.while_leased(lease, tokio::time::sleep_until(asked + lease.beat)).await;
+            let next = self.next_beat(asked, lease.beat);
+            self.while_leased(lease, next).await;
+        }
+    }
+
+    /// Waits for the time of the next beat, which comes sooner when sessions may leave: their room is
+    /// waited for.
+    async fn next_beat(&self, asked: Instant, every: Duration) {
+        let soon = async {
+            self.beat_soon.notified().await;
+            tokio::time::sleep_until(asked + SOON.min(every)).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(asked + every) => {}
+            () = soon => {}
         }
     }
 
@@ -120,6 +146,9 @@ impl Reporter {
         for held in beat.held.iter().filter(|held| lost.contains(&held.session)) {
             if let Some(session) = SessionName::parse(&held.session) {
                 tracing::debug!(session = held.session, "no longer this node's");
+                if self.fleet.snapshot(&session).is_ok_and(|snapshot| is_idle(&snapshot)) {
+                    self.beat_soon.notify_one(); // to tell that it is gone
+                }
                 self.fleet.release(&session, held.epoch).await;
             }
         }
@@ -156,6 +185,9 @@ impl Reporter {
             };
             match sent {
                 Ok(()) => {
+                    if batch.iter().any(is_idle) {
+                        self.beat_soon.notify_one();
+                    }
                     self.context.outbox.acknowledge(&batch);
                     wait = SHORTEST;
                 }

@@ -153,6 +153,8 @@ pub(crate) struct Session {
     missing: bool,
     /// Whether a device is linked as far as the router knows.
     believed_linked: bool,
+    /// The epoch of the unlink that WhatsApp confirmed last: asked for again, it is answered alike.
+    unlinked: Option<u64>,
     /// When to read the keys again that could not be read, and how often that was done.
     read_again: Option<Instant>,
     reads: u32,
@@ -186,6 +188,7 @@ impl Session {
             link: Link::NotLinked,
             missing: false,
             believed_linked: cell.identity().is_some(),
+            unlinked: None,
             read_again: None,
             reads: 0,
             context,

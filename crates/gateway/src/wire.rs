@@ -14,6 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust::{
     store::persistence_manager::PersistenceManager, transport::TokioWebSocketTransportFactory,
@@ -59,7 +60,7 @@ impl TransportFactory for KeptSockets {
     async fn create_transport(&self) -> anyhow::Result<Opened> {
         let (inner, events) = self.inner.create_transport().await?;
         let (promise, cage) = (self.promise.clone(), self.cage.clone());
-        Ok((Arc::new(KeptSocket { inner, promise, cage }), events))
+        Ok((Arc::new(KeptSocket { inner, promise, cage, closed: Arc::default() }), events))
     }
 }
 
@@ -67,6 +68,9 @@ struct KeptSocket {
     inner: Arc<dyn Transport>,
     promise: Arc<Promise>,
     cage: Cage,
+    /// Held while something is saved and sent that may be the word of a link; whether this side has
+    /// closed the socket, so that nothing could be sent any more.
+    closed: Arc<Mutex<bool>>,
 }
 
 #[async_trait]
@@ -78,8 +82,10 @@ impl Transport for KeptSocket {
         // To the end, also when the connection is closed meanwhile: were a link on disk and WhatsApp
         // never heard of it, the phone would show no device and berth would show one.
         let (inner, promise) = (self.inner.clone(), self.promise.clone());
+        let closed = self.closed.clone();
         let sent = self.cage.run_to_end(async move {
-            let _sending = promise.sending.lock().await;
+            let closed = closed.lock().await;
+            anyhow::ensure!(!*closed, "the connection was closed");
             promise.keep().await?;
             if promise.is_kept() {
                 // Before it is: of what was about to leave nobody knows how far it came.
@@ -91,7 +97,8 @@ impl Transport for KeptSocket {
     }
 
     async fn disconnect(&self) {
-        let _sent = self.promise.sending.lock().await;
+        // Not in the middle of that, and nothing of the kind afterwards.
+        *self.closed.lock().await = true;
         self.inner.disconnect().await;
     }
 }
@@ -103,14 +110,12 @@ pub(crate) struct Promise {
     /// Whether WhatsApp may have heard that the link was accepted. A link that is on disk and was never
     /// told is none.
     told: Arc<AtomicBool>,
-    /// Held while something is saved and sent that may be the word of a link.
-    sending: tokio::sync::Mutex<()>,
 }
 
 impl Promise {
     pub(crate) fn new(device: Arc<PersistenceManager>, told: Arc<AtomicBool>) -> Arc<Self> {
         let kept = AtomicBool::new(device.get_device_snapshot().pn.is_some());
-        Arc::new(Self { device, kept, told, sending: tokio::sync::Mutex::default() })
+        Arc::new(Self { device, kept, told })
     }
 
     fn is_kept(&self) -> bool {
@@ -155,6 +160,7 @@ mod tests {
             inner: Arc::new(Socket),
             promise: Promise::new(device.clone(), Arc::default()),
             cage: Cage::new(Arc::new(tokio::sync::Semaphore::new(1)), "s1"),
+            closed: Arc::default(),
         };
         device.modify_device(|d| d.pn = "15550001:7@s.whatsapp.net".parse().ok()).await;
         device.modify_device(|d| d.account = Some(Arc::default())).await;

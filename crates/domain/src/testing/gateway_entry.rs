@@ -20,6 +20,8 @@ pub(super) struct Entry {
     pub(super) has_keys: bool,
     /// Who is linked by the keys, which the snapshot may not show yet.
     pub(super) linked: Option<Identity>,
+    /// The epoch of the unlink that was confirmed last.
+    unlinked: Option<u64>,
     /// Closed with the lease, until told again.
     suspended: bool,
 }
@@ -44,7 +46,14 @@ impl Entry {
             identity: None,
             pairing: None,
         };
-        Self { declaration, snapshot, has_keys: false, linked: None, suspended: false }
+        Self {
+            declaration,
+            snapshot,
+            has_keys: false,
+            linked: None,
+            unlinked: None,
+            suspended: false,
+        }
     }
 
     /// As a process that has just started finds it: its keys and nothing else. `None` when it has none.
@@ -197,11 +206,12 @@ impl Entry {
         self.close(readable);
         match self.snapshot.link() {
             Link::Unknown => return LogoutOutcome::Unconfirmed,
+            Link::NotLinked if self.unlinked == Some(epoch) => return LogoutOutcome::Confirmed,
             Link::NotLinked | Link::Linking => return LogoutOutcome::NotLinked,
             Link::Linked if mute => return LogoutOutcome::Unconfirmed,
             Link::Linked => {}
         }
-        self.linked = None;
+        (self.linked, self.unlinked) = (None, Some(epoch));
         self.change(|snapshot| snapshot.identity = None);
         LogoutOutcome::Confirmed
     }

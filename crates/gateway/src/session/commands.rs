@@ -114,6 +114,8 @@ impl Session {
         let outcome = match &self.link {
             Link::Linked(_) => return,
             Link::NotLinked if self.line.is_some() => return,
+            // The answer to the first request may have been lost.
+            Link::NotLinked if self.unlinked == Some(self.epoch) => LogoutOutcome::Confirmed,
             Link::NotLinked => LogoutOutcome::NotLinked,
             Link::Unknown(_) => LogoutOutcome::Unconfirmed,
         };
@@ -158,6 +160,7 @@ impl Session {
     pub(super) async fn unlinked_by_owner(&mut self) {
         self.void_keys().await;
         self.rest = Some((Status::Stopped, translate::logged_out_by_user()));
+        self.unlinked = Some(self.epoch);
         let waiting = self.unlink.take().into_iter().flat_map(|unlink| unlink.waiting);
         self.settle();
         self.answer_logout(LogoutOutcome::Confirmed, waiting.map(|(_, reply)| reply));

@@ -48,7 +48,9 @@ async fn a_session_lives_its_whole_life() {
     assert_eq!((out.snapshot.status, out.snapshot.identity.clone()), (Status::Stopped, None));
     assert_eq!(why(&out.snapshot), "logged_out_by_user");
     assert!(phone.devices().is_empty());
-    assert_eq!(api.logout("s1", 5, PATIENCE).await.unwrap().outcome, LogoutOutcome::NotLinked);
+    let again = api.logout("s1", 5, PATIENCE).await.unwrap();
+    assert_eq!(again.outcome, LogoutOutcome::Confirmed, "as the first, whose answer may be lost");
+    assert_eq!(api.logout("s1", 6, PATIENCE).await.unwrap().outcome, LogoutOutcome::NotLinked);
 
     api.forget("s1", 6).await.unwrap();
     api.forget("s1", 6).await.unwrap();

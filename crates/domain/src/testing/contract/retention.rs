@@ -105,7 +105,8 @@ pub async fn codes_that_died_long_ago_are_blanked(
         }
     }
     assert_eq!(looked, 2);
-    let log = store.after(&scope, None, 9).await.expect("events");
+    let mut log = store.after(&scope, None, 9).await.expect("events");
+    log.sort_by_key(|event| event.sequence);
     let codes: Vec<_> = log.iter().skip(1).map(|event| event.payload[0].1.clone()).collect();
     let code = || Fact::Text("ABCD".to_owned());
     assert_eq!(codes, [Fact::Nothing, Fact::Nothing, code(), code()]);
