@@ -101,7 +101,6 @@ fn judge(activity: &Activity, limits: &Limits, closing: Option<Instant>, now: In
         return Verdict::Dropped;
     }
     match (closing, blocked) {
-        (Some(_), None) if activity.is_asked() => Verdict::Until(now + PARTING),
         (Some(_), _) if activity.is_working() => Verdict::Until(now + PARTING),
         (Some(since), blocked) => {
             let end = since.max(moved) + PARTING;
@@ -166,6 +165,16 @@ mod tests {
         for closing in [None, Some(activity.moved())] {
             assert!(waits(after(1_000, &activity, closing)));
         }
+    }
+
+    #[test]
+    fn connection_that_ends_does_not_wait_for_a_body_that_does_not_come() {
+        let activity = Activity::alone();
+        let _request = activity.begin();
+        let _expecting = activity.expect();
+        assert!(waits(after(1_000, &activity, None)), "the body has a deadline of its own");
+        assert!(waits(after(2, &activity, Some(activity.moved()))));
+        assert_eq!(after(3, &activity, Some(activity.moved())), Verdict::End);
     }
 
     #[test]

@@ -193,7 +193,8 @@ mod tests {
         let (allow, allowed) = mpsc::channel::<()>();
         let (written, _read) = mpsc::channel();
         let (mut full, writing) = writer(Stalled { allowed, written });
-        for _ in 0..3 * WAITING {
+        // The thread takes lines as long as it has room for them.
+        for _ in 0..100 * WAITING {
             full.write_all(b"line\n").unwrap();
         }
         let lost = dropped.get_or_init(|| writing.dropped.clone()).dropped_lines();
