@@ -296,7 +296,7 @@ impl Settings {
             log: self.log.cleaned()?,
             remote: self.remote.cleaned()?,
             gateway: gateway.collect::<Result<_, _>>()?,
-            organizations: organizations.collect::<Result<_, _>>()?,
+            organizations: organizations.collect::<Result<_, Invalid>>()?,
         })
     }
 
