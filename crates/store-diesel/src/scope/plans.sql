@@ -24,3 +24,5 @@ SELECT 'key_' || i, 'org-' || (i % 10), 'k', '[]', DIGEST, 'system', i / 3,
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
 INSERT INTO link_attempts (organization, session, epoch, phone, at)
 SELECT 'org-' || (i % 10), 'sess_' || (i % 3000), i, CASE WHEN i % 2 = 0 THEN DIGEST END, i FROM n;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+INSERT INTO usage (organization, stock, used) SELECT 'other-' || i, 'sessions', i FROM n;
