@@ -20,7 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{refusal, tls};
 
 /// How long a connection that nobody uses is kept.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(20);
 /// How many of them are kept per node.
 const IDLE_CONNECTIONS: usize = 16;
 

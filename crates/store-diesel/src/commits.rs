@@ -47,7 +47,7 @@ struct Ask {
 /// What is asked for.
 enum Write {
     /// A session that is to be.
-    New(NewSession),
+    New(Box<NewSession>),
     /// A change of one that may be there.
     Change(Change),
 }
@@ -111,7 +111,7 @@ impl Commits {
     /// Makes a session, together with what others change if there is anything. `false` when it was not made:
     /// there is no room, nobody knows whether there is, or it has to be made by itself.
     pub(crate) async fn insert(&self, new: NewSession) -> Result<bool, StoreError> {
-        self.ask(Write::New(new)).await
+        self.ask(Write::New(Box::new(new))).await
     }
 
     async fn ask(&self, change: Write) -> Result<bool, StoreError> {
@@ -173,7 +173,8 @@ impl Lines {
         for Ask { change, .. } in asks {
             let change = match change {
                 Write::Change(change) => change,
-                Write::New(NewSession { row, events, needs }) => {
+                Write::New(new) => {
+                    let NewSession { row, events, needs } = &**new;
                     several.insert(row, needs);
                     several.tell(events);
                     continue;

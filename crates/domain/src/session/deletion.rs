@@ -30,7 +30,10 @@ impl Sessions {
             }
             let version = guard.version;
             match self.ports.store.retire(&scope, version, &retirement, &events).await? {
-                Written::Done => return Ok(self.deleted(&retirement)),
+                Written::Done => {
+                    self.deleted(&retirement);
+                    return Ok(());
+                }
                 Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
@@ -47,7 +50,10 @@ impl Sessions {
             let (retirement, events) = remains.retire(scope, &self.deadlines, environment);
             let store = &self.ports.store;
             match store.retire_remains(scope, mark, &retirement, &events).await? {
-                Written::Done => return Ok(self.deleted(&retirement)),
+                Written::Done => {
+                    self.deleted(&retirement);
+                    return Ok(());
+                }
                 Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }

@@ -54,9 +54,10 @@ impl Remains {
         let mut events = vec![deleted(&retirement, scope.actor(), now, environment)];
         if retirement.gateway.is_none() {
             // Which node would have to be asked is not known: nobody can say that nothing is linked.
-            let outcome = match self.is_on_unknown_node {
-                true => LogoutOutcome::Unconfirmed,
-                false => LogoutOutcome::NotLinked,
+            let outcome = if self.is_on_unknown_node {
+                LogoutOutcome::Unconfirmed
+            } else {
+                LogoutOutcome::NotLinked
             };
             events.extend(retirement.tell(outcome, environment));
         }

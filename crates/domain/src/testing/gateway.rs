@@ -22,6 +22,10 @@ pub struct RememberingGateway {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault of its own, and tests combine them"
+)]
 struct State {
     sessions: BTreeMap<SessionId, Entry>,
     /// The epoch that everything which is gone left with, and whether it was forgotten.

@@ -147,6 +147,9 @@ async fn connections_to_a_server_that_takes_no_writes_any_more_are_replaced() {
         )
         .await;
     assert_all_served(&store).await;
+    // By one of those that change things, too.
+    let page = SessionPage { filter: Default::default(), after: None, limit: 9 };
+    store.list(&scope(), &page).await.expect("read");
     place.administer("ALTER DATABASE {} RESET default_transaction_read_only").await;
 
     assert_unavailable(store.ping(Timestamp::from_millis(1))).await;

@@ -42,7 +42,7 @@ async fn pgbouncer(place: &Place, mode: &str) -> Option<PgBouncer> {
     let settings = format!(
         "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
          listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {}\n\
-         pool_mode = {mode}\ndefault_pool_size = 30\nmax_prepared_statements = 0\n",
+         pool_mode = {mode}\ndefault_pool_size = 30\n",
         place.port(),
         users.display(),
     );
@@ -59,8 +59,10 @@ async fn pgbouncer(place: &Place, mode: &str) -> Option<PgBouncer> {
         command.uid(lent).gid(lent);
     }
     let process = command.spawn().expect("it starts");
-    let bouncer = PgBouncer { process, port, _folder: folder };
+    let mut bouncer = PgBouncer { process, port, _folder: folder };
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        let ended = bouncer.process.try_wait().expect("its state");
+        assert!(ended.is_none(), "PgBouncer ended: {ended:?}");
         tokio::task::yield_now().await;
     }
     Some(bouncer)

@@ -101,7 +101,9 @@ impl Stage {
         match beat {
             domain::Beat::NotEnlisted => self.world.enlist("gw-test").await,
             domain::Beat::Renewed { lost, .. } => {
-                lost.iter().for_each(|session| self.world.gateway.release(session));
+                for session in &lost {
+                    self.world.gateway.release(session);
+                }
             }
         }
     }
