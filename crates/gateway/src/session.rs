@@ -226,7 +226,7 @@ impl Session {
                     self.close().await;
                     return Ending::Closed;
                 }
-                Some(command) = self.mailbox.recv() => self.obey(command).await,
+                Some(command) = self.mailbox.recv() => self.obey(command),
                 state = closed(&mut self.closing) => {
                     self.closing = None;
                     self.learn(state);

@@ -229,10 +229,10 @@ fn connections(
         // request: one that has rested, or was last used before another was found dead, is asked
         // first, and replaced when it does not answer.
         .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
-            let serves = health.serves(metrics.created);
+            let in_service = health.serves(metrics.created);
             let trusted = health.trusts(metrics.last_used());
             Box::pin(async move {
-                if serves && (trusted || is_alive(conn).await) {
+                if in_service && (trusted || is_alive(conn).await) {
                     Ok(())
                 } else {
                     Err(HookError::message("the connection is dead"))
