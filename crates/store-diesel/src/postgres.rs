@@ -59,7 +59,7 @@ impl Server {
         let connector = Connector {
             tls: tls::connector(target.mode, &target.trust)?,
             mode: target.mode.wire(),
-            negotiation: server.get_ssl_negotiation(),
+            scheme: server.get_ssl_negotiation(),
         };
         // The connector is to be asked for each connection, also for one without TLS.
         server.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
