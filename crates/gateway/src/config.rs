@@ -163,7 +163,7 @@ impl Args {
     /// Checks what was given. The token comes apart from the flags, because a flag would show it
     /// in the list of processes.
     pub fn settings(self, token: Option<String>) -> Result<Settings, Invalid> {
-        let token = SecretString::from(token.as_deref().unwrap_or_default().trim());
+        let token = SecretString::from(token.unwrap_or_default().trim());
         let length = token.expose_secret().len();
         check(
             (16..=512).contains(&length)

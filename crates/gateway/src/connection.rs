@@ -72,8 +72,8 @@ impl Connection {
         };
         let (sender, cage) = (sender.downgrade(), life.cage.clone());
         let life = tokio::spawn(life.live());
-        let _open = open.drop_guard();
-        Self { sights, sender, _open, life, cage, may_be_linked, over: false }
+        let over = false;
+        Self { sights, sender, _open: open.drop_guard(), life, cage, may_be_linked, over }
     }
 
     /// What is seen next; [`Sight::Ended`] is the last.

@@ -129,8 +129,13 @@ impl Vault {
     pub(crate) async fn state(&self, session: &SessionName) -> Result<KeysState, StoreError> {
         let Some(database) = self.file()? else { return Ok(KeysState::NotLinked) };
         let name = session.0.clone();
-        let device = database.write(move |connection| session::device(connection, &name)).await?;
-        let Some(device) = device else { return Ok(KeysState::Missing) };
+        let read = move |connection: &rusqlite::Connection| {
+            Ok((session::is_known(connection, &name)?, session::device(connection, &name)?))
+        };
+        let (known, device) = database.write(read).await?;
+        if !known {
+            return Ok(KeysState::Missing);
+        }
         let linked = device.and_then(|d| identity(d.pn.as_ref()?, d.lid.as_ref(), &d.push_name));
         Ok(linked.map_or(KeysState::NotLinked, KeysState::Linked))
     }

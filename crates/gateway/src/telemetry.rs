@@ -92,13 +92,13 @@ mod tests {
 
     #[test]
     fn log_that_is_not_read_holds_up_neither_its_writers_nor_the_end() {
-        let (hold, held) = mpsc::channel();
-        let (mut writer, log) = writer(Stalled(held));
+        let (release, stalled) = mpsc::channel();
+        let (mut lines, log) = writer(Stalled(stalled));
         for _ in 0..2 * WAITING {
-            writer.write_all(b"line\n").unwrap();
+            lines.write_all(b"line\n").unwrap();
         }
-        assert!(writer.error_counter().dropped_lines() > 0);
+        assert!(lines.error_counter().dropped_lines() > 0);
         drop(log);
-        drop(hold);
+        drop(release);
     }
 }

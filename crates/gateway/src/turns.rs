@@ -155,14 +155,14 @@ mod tests {
     use super::*;
     use futures_util::FutureExt as _;
 
-    fn group(name: &str) -> Group {
-        Some(name.into())
+    fn groups<const N: usize>(names: [&str; N]) -> [Group; N] {
+        names.map(|name| Some(name.into()))
     }
 
     #[tokio::test]
     async fn a_group_without_a_turn_does_not_wait_for_one_that_holds_all() {
         let turns = Turns::new(2, 1);
-        let (greedy, polite, late) = (group("greedy"), group("polite"), group("late"));
+        let [greedy, polite, late] = groups(["greedy", "polite", "late"]);
         let held = [turns.try_take(&greedy).unwrap(), turns.try_take(&greedy).unwrap()];
         assert!(turns.try_take(&greedy).is_none());
         let _polite = turns.try_take(&polite).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_is_served_round_robin_over_groups() {
         let turns = Turns::new(1, 0);
-        let (greedy, polite) = (group("greedy"), group("polite"));
+        let [greedy, polite] = groups(["greedy", "polite"]);
         let first = turns.take(&greedy).await;
         let mut greedy_waits: Vec<_> = (0..3).map(|_| Box::pin(turns.take(&greedy))).collect();
         for waiting in &mut greedy_waits {

@@ -41,7 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = run().await;
+    let done = Box::pin(run()).await;
     telemetry::end();
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -242,6 +242,7 @@ impl RemoteGateway {
 /// An `[organizations.ID]` table: quotas of one organization, where they differ from those of all.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are named as the settings that they replace")]
 pub(crate) struct OrganizationQuotas {
     pub(crate) session_quota: Option<Count>,
     pub(crate) api_key_quota: Option<Count>,

@@ -27,7 +27,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 pub(crate) struct Connector {
     pub(crate) tls: MakeRustlsConnect,
     pub(crate) mode: SslMode,
-    pub(crate) negotiation: SslNegotiation,
+    pub(crate) scheme: SslNegotiation,
 }
 
 /// TLS over a connection of this kind.
@@ -40,7 +40,7 @@ where
 {
     tls: <MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect,
     mode: SslMode,
-    negotiation: SslNegotiation,
+    scheme: SslNegotiation,
 }
 
 impl<S> MakeTlsConnect<S> for Connector
@@ -53,7 +53,7 @@ where
 
     fn make_tls_connect(&mut self, host: &str) -> Result<Negotiation<S>, Self::Error> {
         let tls = MakeTlsConnect::<S>::make_tls_connect(&mut self.tls, host)?;
-        Ok(Negotiation { tls, mode: self.mode, negotiation: self.negotiation })
+        Ok(Negotiation { tls, mode: self.mode, scheme: self.scheme })
     }
 }
 
@@ -78,7 +78,7 @@ where
         if self.mode == SslMode::Disable {
             return Ok(Link::Plain(stream));
         }
-        if self.negotiation != SslNegotiation::Direct {
+        if self.scheme != SslNegotiation::Direct {
             stream.write_all(&SSL_REQUEST).await?;
             stream.flush().await?;
             match stream.read_u8().await? {

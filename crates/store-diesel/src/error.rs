@@ -122,7 +122,7 @@ enum Trouble {
 impl From<QueryError> for StoreError {
     fn from(error: QueryError) -> Self {
         let trouble = match &error {
-            QueryError::DatabaseError(kind, info) => Trouble::of(kind, info.as_ref()),
+            QueryError::DatabaseError(kind, info) => Trouble::of(*kind, info.as_ref()),
             QueryError::BrokenTransactionManager | QueryError::RollbackErrorOnCommit { .. } => {
                 Trouble::Passing
             }
@@ -151,7 +151,7 @@ impl StoreError {
 }
 
 impl Trouble {
-    fn of(kind: &DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> Self {
+    fn of(kind: DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> Self {
         use DatabaseErrorKind as Kind;
         match kind {
             Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => {

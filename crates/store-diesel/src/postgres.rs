@@ -59,7 +59,7 @@ impl Server {
         let connector = Connector {
             tls: tls::connector(target.mode, &target.trust)?,
             mode: target.mode.wire(),
-            negotiation: server.get_ssl_negotiation(),
+            scheme: server.get_ssl_negotiation(),
         };
         // The connector is to be asked for each connection, also for one without TLS.
         server.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
@@ -229,10 +229,10 @@ fn connections(
         // request: one that has rested, or was last used before another was found dead, is asked
         // first, and replaced when it does not answer.
         .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
-            let serves = health.serves(metrics.created);
+            let in_service = health.serves(metrics.created);
             let trusted = health.trusts(metrics.last_used());
             Box::pin(async move {
-                if serves && (trusted || is_alive(conn).await) {
+                if in_service && (trusted || is_alive(conn).await) {
                     Ok(())
                 } else {
                     Err(HookError::message("the connection is dead"))

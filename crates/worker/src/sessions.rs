@@ -77,15 +77,13 @@ impl Worker {
     async fn place(&self, session: Session) -> PortResult<Turn> {
         let now = self.ports.environment.now();
         let nodes = self.ports.nodes.list().await?;
-        match self.room.choose(&nodes, now, self.deadlines.lease) {
-            Some(node) => self.write(session.place(node, now)).await,
-            // It is woken when there is room; until then no timer is of any use.
-            None => {
-                let (id, guard, rest) = (&session.id, session.guard(), session.rest_until());
-                let written = self.ports.backlog.reschedule(id, guard, rest, 0).await?;
-                self.unless_raced(written, id).await
-            }
+        if let Some(node) = self.room.choose(&nodes, now, self.deadlines.lease) {
+            return self.write(session.place(node, now)).await;
         }
+        // It is woken when there is room; until then no timer is of any use.
+        let (id, guard, rest) = (&session.id, session.guard(), session.rest_until());
+        let written = self.ports.backlog.reschedule(id, guard, rest, 0).await?;
+        self.unless_raced(written, id).await
     }
 
     async fn declare(&self, session: Session, node: &Node) -> PortResult<Turn> {

@@ -117,11 +117,16 @@ pub(super) fn delete(connection: &Connection, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The device that a session's keys are of, if they are of one; `None` when the session has no keys.
-pub(super) fn device(connection: &Connection, name: &str) -> Result<Option<Option<Device>>> {
+/// Whether a session has a place for keys.
+pub(super) fn is_known(connection: &Connection, name: &str) -> Result<bool> {
+    Ok(number(connection, name)?.is_some())
+}
+
+/// The device that a session's keys are of, if there are any.
+pub(super) fn device(connection: &Connection, name: &str) -> Result<Option<Device>> {
     let Some(session) = number(connection, name)? else { return Ok(None) };
     let value = Rows { connection, session }.get(Kind::Device, b"")?;
-    value.map(|value| read_json(&value)).transpose().map(Some)
+    value.map(|value| read_json(&value)).transpose()
 }
 
 pub(super) fn write_json(value: &impl Serialize) -> Result<Vec<u8>> {

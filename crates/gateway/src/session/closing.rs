@@ -109,25 +109,20 @@ impl Session {
         self.missing = matches!(state, Ok(KeysState::Missing));
         self.link = match state {
             Ok(KeysState::Linked(identity)) => Link::Linked(identity),
-            Ok(KeysState::NotLinked) => Link::NotLinked,
             Ok(KeysState::Missing) if self.believed_linked => self.lost(),
-            Ok(KeysState::Missing) => Link::NotLinked,
+            Ok(KeysState::NotLinked | KeysState::Missing) => Link::NotLinked,
             Err(error) => {
                 tracing::error!(session, %error, "cannot read the keys");
                 Link::Unknown(translate::keys_unavailable("they cannot be read"))
             }
         };
-        self.read_again = match &self.link {
-            Link::Unknown(_) => {
-                let wait = (SOONEST * 2_u32.saturating_pow(self.reads)).min(LATEST);
-                self.reads = (self.reads + 1).min(10);
-                Some(Instant::now() + wait)
-            }
-            _ => {
-                self.reads = 0;
-                None
-            }
-        };
+        if matches!(self.link, Link::Unknown(_)) {
+            let wait = (SOONEST * 2_u32.saturating_pow(self.reads)).min(LATEST);
+            self.reads = (self.reads + 1).min(10);
+            self.read_again = Some(Instant::now() + wait);
+        } else {
+            (self.reads, self.read_again) = (0, None);
+        }
     }
 
     /// The router says whether a device is linked as far as it knows: keys that are missing then are

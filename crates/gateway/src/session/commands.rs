@@ -19,7 +19,7 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Session {
-    pub(super) async fn obey(&mut self, command: Command) {
+    pub(super) fn obey(&mut self, command: Command) {
         match command {
             Command::Declare(declaration, reply) => match self.heed(declaration.epoch) {
                 Ok(()) => {

@@ -171,11 +171,11 @@ impl Session {
             Signal::Wavering(..) | Signal::Down if connected && client.is_logged_in() => {
                 self.connected();
             }
-            Signal::Rising(_) if !connected => {
-                // A code that is shown was got on a connection.
-                if self.pairing.as_ref().is_some_and(Pairing::is_visible) {
-                    self.dropped(SILENT.to_owned());
-                }
+            // A code that is shown was got on a connection.
+            Signal::Rising(_)
+                if !connected && self.pairing.as_ref().is_some_and(Pairing::is_visible) =>
+            {
+                self.dropped(SILENT.to_owned());
             }
             _ => {}
         }

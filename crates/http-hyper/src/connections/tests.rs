@@ -1,3 +1,5 @@
+//! Which connections end when there is no room for another one.
+
 use futures_util::FutureExt;
 
 use super::*;

@@ -48,17 +48,17 @@ async fn sessions_and_their_metadata_have_quotas() {
     let before = house.fingerprint();
     assert_full(&house.post("acme", SESSIONS, &json!({})).await, "sessions", 2, 2);
     assert_full(&house.post("acme", SESSIONS, &json!({ "start": true })).await, "sessions", 2, 2);
-    let path = format!("{SESSIONS}/{}", first.json()["id"].as_str().unwrap());
+    let resource = format!("{SESSIONS}/{}", first.json()["id"].as_str().unwrap());
     let patch = json!({ "metadata": { "m": "0" } });
-    let grown = house.say(Version::Two, "acme", "PATCH", &path, Some(&patch)).await;
+    let grown = house.say(Version::Two, "acme", "PATCH", &resource, Some(&patch)).await;
     assert_full(&grown, "metadata", 20, 16);
     assert_eq!(house.fingerprint(), before);
     let patch = json!({ "metadata": { "n": null, "m": "0" } });
-    let smaller = house.say(Version::One, "acme", "PATCH", &path, Some(&patch)).await;
+    let smaller = house.say(Version::One, "acme", "PATCH", &resource, Some(&patch)).await;
     assert_eq!(smaller.status, 200);
     // Another organization has its own.
     assert_eq!(house.post("zeta", SESSIONS, &long).await.status, 201);
-    assert_eq!(house.ask("acme", "DELETE", &path).await.status, 204);
+    assert_eq!(house.ask("acme", "DELETE", &resource).await.status, 204);
     assert_eq!(house.post("acme", SESSIONS, &long).await.status, 201);
 }
 

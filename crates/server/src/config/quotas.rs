@@ -64,7 +64,7 @@ fn of(
 /// A whole number that a database can hold.
 fn whole(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| digits && *number <= i64::MAX as u64)
+    text.parse().ok().filter(|number| digits && i64::try_from(*number).is_ok())
 }
 
 /// Bytes, with a unit or without.

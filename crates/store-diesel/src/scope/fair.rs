@@ -42,8 +42,7 @@ impl Queue {
     /// What its index holds.
     const fn rows(self) -> &'static str {
         match self {
-            Self::Sessions => "due IS NOT NULL",
-            Self::Retirements => "due IS NOT NULL",
+            Self::Sessions | Self::Retirements => "due IS NOT NULL",
             Self::Waiting => "gateway IS NULL AND desired = 'running'",
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::{Connection, connection::SimpleConnection};
 use domain::{
     Caller, Capability, OrganizationId, Scope, Session, SessionId, Settings, Timestamp,
-    ports::{PortError, PortResult, SessionPage, SessionStore},
+    ports::{PortError, PortResult, SessionFilter, SessionPage, SessionStore},
     testing::TestEnvironment,
 };
 use store_diesel::{Config, Database, StoreError};
@@ -115,7 +115,7 @@ async fn what_the_server_cancels_or_cannot_lock_is_unavailable() {
         let lock = "BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE";
         other.batch_execute(&format!("SET {limit} = 0; {lock}")).await.expect("locked");
         assert_unavailable(store.find(&scope(), &session.id)).await;
-        let page = SessionPage { filter: Default::default(), after: None, limit: 9 };
+        let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
         assert_unavailable(store.list(&scope(), &page)).await;
         let (next, guard, _) =
             session.clone().created().seal(scope().actor(), &*TestEnvironment::new());
@@ -148,7 +148,7 @@ async fn connections_to_a_server_that_takes_no_writes_any_more_are_replaced() {
         .await;
     assert_all_served(&store).await;
     // By one of those that change things, too.
-    let page = SessionPage { filter: Default::default(), after: None, limit: 9 };
+    let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     store.list(&scope(), &page).await.expect("read");
     place.administer("ALTER DATABASE {} RESET default_transaction_read_only").await;
 

@@ -197,7 +197,7 @@ async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
             match maker.await.expect("no panic") {
                 Written::Done => made += 1,
                 Written::Refused(Refusal::Full(full)) => {
-                    assert_eq!((full.limit, full.used), (7, 7))
+                    assert_eq!((full.limit, full.used), (7, 7));
                 }
                 other => panic!("{other:?}"),
             }
