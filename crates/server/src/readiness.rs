@@ -1,8 +1,9 @@
 //! When to send requests here: the database answers and takes writes.
 //!
 //! Whether login tokens can be verified is shown and does not count: API keys work without the issuer,
-//! and a router that is taken out of service for it serves neither. Gateways do not count. A router whose gateways are away still answers most of the API, and one
-//! taken out of service for it would leave nobody to take the gateways back in.
+//! and a router that is taken out of service for it serves neither. Gateways do not count. A router
+//! whose gateways are away still answers most of the API, and one taken out of service for it would
+//! leave nobody to take the gateways back in.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For how long one look at the database is believed: however often it is asked, little is written.
+/// For how long a write is believed: however often it is asked, little is written. Whether the database
+/// answers at all is asked each time.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 /// What the router needs to do its work.
@@ -42,7 +44,7 @@ impl Needs {
         if let Some((at, ready)) = *looked
             && at.elapsed() < BELIEVED
         {
-            return ready;
+            return ready && matches!(timeout(PATIENCE, self.database.clock()).await, Ok(Ok(_)));
         }
         let answered = timeout(PATIENCE, self.database.ping(self.environment.now())).await;
         let ready = matches!(answered, Ok(Ok(())));
