@@ -27,7 +27,11 @@ const SHOWN: usize = 5;
 /// Runs the suite.
 pub(super) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
     let count = plan.trials.unwrap_or(plan.extent.pick(200, 2_000));
-    let settings = [("BERTH_PAIRING_RATE", "0".to_owned())];
+    // Most sessions stay linked to the end, and one node has room for all of them.
+    let settings = [
+        ("BERTH_PAIRING_RATE", "0".to_owned()),
+        ("BERTH_GATEWAY_CAPACITY", count.max(1_000).to_string()),
+    ];
     let deployment = Deployment::start(plan, "raced", &settings)?;
     let api = deployment.api.asked_by(Some(deployment.key("raced", &["manage"])?));
     let next = AtomicUsize::new(0);
