@@ -1,5 +1,5 @@
 //! What the settings of `berth` and `berth-gateway` have in common
-//! ([ADR 0033](../../../docs/adr/0033-one-rule-for-settings.md)).
+//! ([ADR 0033](../../../docs/adr/0033-trim-or-reject-text-settings.md)).
 //!
 //! - [`clean`] is the one rule for texts: surrounding white space is dropped, and a character that
 //!   nobody sees is refused.

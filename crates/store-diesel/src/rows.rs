@@ -1,5 +1,6 @@
 //! Rows that are read together are judged one by one: a row that cannot be read is skipped, counted and
-//! logged, and fails nothing for the others ([ADR 0029](../../docs/adr/0029-failures-are-judged-one-by-one.md)).
+//! logged, and fails nothing for the others
+//! ([ADR 0029](../../../docs/adr/0029-isolate-failures-to-one-row-or-report.md)).
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
 //! What is taken by turns from each organization, so that one with much to do keeps no other waiting
-//! ([ADR 0030](../../../docs/adr/0030-turns-between-organizations.md)).
+//! ([ADR 0030](../../../docs/adr/0030-claim-due-work-round-robin.md)).
 //!
 //! Each statement names the organization as an expression, by which the indexes of migration 0010 are
 //! ordered: no other index can be taken for these, and these for no look-up of a caller. From one
