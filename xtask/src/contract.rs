@@ -1,4 +1,6 @@
 //! What the API promises, tried from the outside: on a stack of our own, or on somebody's deployment.
+//!
+//! Decision: ADR 0011.
 
 use std::{process::ExitCode, thread};
 

@@ -10,6 +10,8 @@
 //! key than the true one. Wrong, revoked, expired and unknown ones cost a look-up each time, and so
 //! cannot be told apart by how long that takes; nor does guessing fill the memory. A directory may know
 //! without looking that nothing has changed since it said no.
+//!
+//! Decision: ADR 0010.
 
 use std::{
     collections::HashMap,

@@ -5,6 +5,8 @@
 //! once per cool-down for all of them together, and waits for it a bounded while: the issuer may have
 //! a new key, and may have given it the name of an old one. When fetching fails the last good set
 //! serves on, until it is too old to trust.
+//!
+//! Decision: ADR 0003.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},

@@ -1,4 +1,6 @@
 //! The one task that fetches the key set: at start, at intervals, and when a request asks for it.
+//!
+//! Decision: ADR 0003.
 
 use std::{sync::Arc, time::Duration};
 

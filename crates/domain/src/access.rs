@@ -4,6 +4,8 @@
 //! caller-facing look-up takes a scope and answers an `Option`; what it does not find is *not found*,
 //! be it missing, deleted, another organization's or out of a key's reach: one path, one answer.
 //! *Forbidden* is decided from the caller alone, before any look-up, so it says nothing of any id.
+//!
+//! Decision: ADR 0013.
 
 use crate::{
     Actor, Caller, Capabilities, Capability, Error, OrganizationId, Reach, Result, SessionId,

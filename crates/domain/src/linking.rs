@@ -3,6 +3,8 @@
 //! WhatsApp bans numbers that try too often. Attempts are counted for the session, for the phone that a
 //! pairing code is asked for and for the organization, and within one organization alone: a refusal
 //! would otherwise tell of another's sessions. The count outlives the session.
+//!
+//! Decision: ADR 0032.
 
 use std::time::Duration;
 

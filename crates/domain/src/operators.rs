@@ -1,4 +1,6 @@
 //! What the platform's own people see: things of all organizations.
+//!
+//! Decision: ADR 0017.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! Linking a device: what was asked for, and the codes that are shown meanwhile.
+//!
+//! Decision: ADR 0007.
 
 use crate::Timestamp;
 

@@ -4,6 +4,8 @@
 //! A receipt is written in the transaction of the change it tells of. So there is no moment at which
 //! the change is there and its receipt is not: whoever died between the two can ask again, and hears
 //! what the first request did instead of doing it twice.
+//!
+//! Decision: ADR 0014.
 
 use std::{fmt, time::Duration};
 

@@ -2,6 +2,8 @@
 //!
 //! It takes no other input, so a crash, a retry and a dropped connection are the same non-event:
 //! whoever looks next comes to the same conclusion.
+//!
+//! Decision: ADR 0004.
 
 use std::time::Duration;
 

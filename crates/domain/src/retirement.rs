@@ -1,4 +1,6 @@
 //! What remains of a deleted session until WhatsApp and the node have let go of it.
+//!
+//! Decision: ADR 0006.
 
 use crate::{
     Actor, Event, EventId, EventName, GatewayId, LogoutOutcome, OrganizationId, SessionId,

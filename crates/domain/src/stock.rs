@@ -2,6 +2,8 @@
 //!
 //! A [`Quota`](crate::Quota) limits how often something is done and refills with time. A stock is what
 //! an organization has: it grows with what is made and frees with what is deleted.
+//!
+//! Decision: ADR 0031.
 
 use std::collections::BTreeMap;
 

@@ -16,6 +16,8 @@
 //! all of them are durable, or 200 and [`Reported`] when some of them cannot be stored.
 //!
 //! Any refusal is a [`Refusal`] with a 4xx or 5xx status. Times are epoch milliseconds.
+//!
+//! Decision: ADR 0001.
 
 mod commands;
 mod membership;

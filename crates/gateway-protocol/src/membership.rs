@@ -1,4 +1,6 @@
 //! How a node joins the router, shows that it lives, and tells what it sees.
+//!
+//! Decision: ADR 0025.
 
 use serde::{Deserialize, Serialize};
 

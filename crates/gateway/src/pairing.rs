@@ -1,4 +1,6 @@
 //! A pairing attempt as it goes: its QR codes, its pairing code, and when it is over.
+//!
+//! Decision: ADR 0007.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Turns at something that only so many may do at once, shared fairly between groups of sessions: who
 //! waits is served round robin over groups, and whose group has the fewest turns is served first.
+//!
+//! Decision: ADR 0026.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -3,6 +3,8 @@
 //!
 //! The engine confirms a link first and saves it in the background, so a crash in between would
 //! leave a device on the phone that nobody has keys for.
+//!
+//! Decision: ADR 0008.
 
 use std::{
     sync::{

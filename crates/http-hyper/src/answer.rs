@@ -1,4 +1,6 @@
 //! An answer's body on its way to the peer: what of it is not taken yet is known.
+//!
+//! Decision: ADR 0028.
 
 use std::{
     convert::Infallible,

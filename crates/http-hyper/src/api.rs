@@ -1,5 +1,7 @@
 //! The API, whole: one row an endpoint. Router, 405 and `Allow`, the gate, log lines and the tests
 //! that walk the API are all derived from this table.
+//!
+//! Decision: ADR 0011.
 
 use domain::{Caller, Capability, Scope};
 use futures_util::future::BoxFuture;

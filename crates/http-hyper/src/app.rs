@@ -1,4 +1,6 @@
 //! The API put together: which listener answers what, and the life of a request in between.
+//!
+//! Decision: ADR 0009.
 
 use std::sync::Arc;
 

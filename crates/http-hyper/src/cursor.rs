@@ -3,6 +3,8 @@
 //! The seal (HMAC-SHA256) also covers which list it is: its name, its organization and what was looked
 //! for. So a cursor from one list is no cursor of another, and nobody makes one by hand. Routers over
 //! one database share its key; the place itself is in the clear, for it is the caller's own.
+//!
+//! Decision: ADR 0015.
 
 use std::sync::Arc;
 

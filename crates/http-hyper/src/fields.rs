@@ -1,4 +1,6 @@
 //! The members of a JSON object, taken out one by one; what is wrong with them adds up.
+//!
+//! Decision: ADR 0009.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! What one listener puts up with: every size, number and duration a stranger could stretch.
+//!
+//! Decision: ADR 0028.
 
 use std::time::Duration;
 

@@ -3,6 +3,8 @@
 //! The work of a request that may change something is a task of its own: a caller that hangs up, or a
 //! deadline, abandons the wait and never a half-done write. What only looks (RFC 9110, 9.2.1) is done
 //! where it was read, and given up with its caller. A panic in either is one 500.
+//!
+//! Decision: ADR 0018.
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 

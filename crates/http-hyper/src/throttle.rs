@@ -3,6 +3,8 @@
 //! Counted by GCRA: a quota of 60 a minute lets 60 through at once and then one a second. What is
 //! counted lies in memory, as long as it matters; each router counts for itself, so a fleet of three
 //! lets three times as many through. A look-up in a shared place would cost more than it saves.
+//!
+//! Decision: ADR 0016.
 
 use std::{
     collections::hash_map::RandomState,

@@ -1,4 +1,6 @@
 //! By which tag nodes know that sessions belong together, without learning whose they are.
+//!
+//! Decision: ADR 0026.
 
 use std::fmt::Write as _;
 

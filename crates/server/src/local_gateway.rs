@@ -3,6 +3,8 @@
 //! It holds the reading end of a pipe as its standard input and ends when that closes, so it
 //! outlives its berth in no way, a kill included. Two of them never share keys, whatever happens
 //! here: the node itself locks its data folder.
+//!
+//! Decision: ADR 0001.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

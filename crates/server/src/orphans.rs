@@ -2,6 +2,8 @@
 //!
 //! Nothing here speaks to a node: what is to be done is written into the database, and the berth that
 //! serves does it, again and again until it is done.
+//!
+//! Decision: ADR 0035.
 
 use std::{
     io::{Write, stderr, stdout},

@@ -1,4 +1,6 @@
 //! How those who wait for a session learn that it was written, by this process or another router.
+//!
+//! Decision: ADR 0023.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,6 @@
 //! API keys: as their owners see them, and as the door looks them up.
+//!
+//! Decision: ADR 0013.
 
 use std::collections::BTreeSet;
 

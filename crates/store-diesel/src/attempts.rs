@@ -1,5 +1,7 @@
 //! Attempts at linking: counted in the transaction of the change that begins one, and remembered for as
 //! long as they count, also when their session is gone.
+//!
+//! Decision: ADR 0032.
 
 use diesel::prelude::*;
 use domain::{LinkAttempt, Phone, Quota, Scope, Timestamp, ports::Refusal};

@@ -3,6 +3,8 @@
 //! On PostgreSQL it is one statement, which is a transaction by itself: with a transaction of several
 //! statements, most of what a write cost was the turns that the connection took. Those of sessions that
 //! come at once share it: see [`commits`](crate::commits).
+//!
+//! Decision: ADR 0021.
 
 use diesel::{
     QueryResult,

@@ -4,6 +4,8 @@
 //! Everybody is answered when that is on the disk. When the server refuses the statement, or it waits for
 //! a row that somebody else has locked, nothing of it was written, and each is done by itself: no one's
 //! failure is another's.
+//!
+//! Decision: ADR 0022.
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 

@@ -1,5 +1,7 @@
 //! Look-ups of sessions on PostgreSQL: those that are asked for while others are under way are asked
 //! together, in one statement.
+//!
+//! Decision: ADR 0020.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -8,6 +8,8 @@
 //! that is abandoned leaves nothing behind there, for the connection reads its answer all the same.
 //! What is known without looking is in [`recent`](crate::recent), and how look-ups of sessions become
 //! one statement in [`gathered`](crate::gathered).
+//!
+//! Decision: ADR 0018.
 
 use std::{
     path::PathBuf,

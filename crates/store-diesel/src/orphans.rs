@@ -1,4 +1,6 @@
 //! Sessions that nodes hold and nobody accounts for, as rows.
+//!
+//! Decision: ADR 0035.
 
 use std::collections::{HashMap, HashSet};
 

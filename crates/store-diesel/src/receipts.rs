@@ -1,4 +1,6 @@
 //! Receipts: kept in the transaction of the change they tell of, or by themselves.
+//!
+//! Decision: ADR 0014.
 
 use async_trait::async_trait;
 use diesel::prelude::*;

@@ -6,6 +6,8 @@
 //! read those bytes costs one system call; to begin a read transaction, find a row and parse it costs
 //! many times as much. Nothing is believed that a reader who asked SQLite in the same moment would not
 //! be told.
+//!
+//! Decision: ADR 0020.
 
 use std::{
     collections::HashMap,

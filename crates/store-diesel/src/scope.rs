@@ -5,6 +5,8 @@
 //! nothing else, and puts its organization and its reach into the `WHERE`; so a foreign row, a hidden
 //! one and a missing one are the same miss. The second half serves berth's own work, across
 //! organizations, and no caller-facing store uses it.
+//!
+//! Decision: ADR 0012.
 
 use diesel::{
     dsl::{AsExprOf, auto_type},

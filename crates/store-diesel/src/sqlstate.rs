@@ -6,6 +6,8 @@
 //! they are. The format is that of the protocol's section on messages: a type byte, a length of four bytes
 //! that counts itself, the body; an `ErrorResponse` (`E`) is a list of fields, each a byte and a text that
 //! ends in zero, and a last zero.
+//!
+//! Decision: ADR 0029.
 
 use std::{
     io,

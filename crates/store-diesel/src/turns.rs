@@ -3,6 +3,8 @@
 //! Transactions that count something of one organization wait for each other, by the row of the count. Did
 //! each of them wait with a connection in its hand, one organization's would hold all connections, and
 //! others would wait for those. So each organization has only a few of them under way.
+//!
+//! Decision: ADR 0031.
 
 use std::{
     collections::HashMap,

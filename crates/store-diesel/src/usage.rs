@@ -3,6 +3,8 @@
 //! The database itself counts, by triggers (migration 0011): nothing that writes can forget to. Whoever
 //! makes a count grow holds its row until the end of the transaction, so that the number that is read
 //! after the change is exact, and a change that does not fit is undone with its transaction.
+//!
+//! Decision: ADR 0031.
 
 use domain::{
     Quotas, Scope, Stock, StockLimits,

@@ -4,6 +4,8 @@
 //! for while the disk is waited for is written together, in one transaction, and everybody is answered
 //! when that is on the disk. Each piece of work has a savepoint of its own: one that fails undoes
 //! nothing of the others. Readers never wait for any of it.
+//!
+//! Decision: ADR 0021.
 
 use std::{
     error::Error,

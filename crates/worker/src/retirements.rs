@@ -2,6 +2,8 @@
 //!
 //! Retries until WhatsApp confirms, or the retirement's deadline passes; the keys are wiped either
 //! way, and a node that is away is waited for however long it takes.
+//!
+//! Decision: ADR 0006.
 
 use domain::{
     LogoutOutcome, Node, Retirement, back_off,

@@ -2,6 +2,8 @@
 //!
 //! A node says how many sessions it holds with its heartbeat alone. What was placed on it since is counted
 //! here, and a node that said it is full has no room before its next heartbeat.
+//!
+//! Decision: ADR 0030.
 
 use std::{
     collections::HashMap,

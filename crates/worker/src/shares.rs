@@ -1,4 +1,6 @@
 //! What is under way for each organization: none may have so much of it that others wait.
+//!
+//! Decision: ADR 0030.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,7 @@
 //! Nobody can tell by the time of a refusal what is behind it: another's session from none, a key that was
 //! good from one that never was.
+//!
+//! Decision: ADR 0013.
 
 use anyhow::{Context as _, Result};
 

@@ -3,6 +3,8 @@
 //! The engine's licence (AGPL-3.0) covers whatever links it; a build that skips WhatsApp's certificate
 //! must never meet WhatsApp. Cargo itself says what is linked: with the features of that program alone,
 //! not of everything that is built beside it.
+//!
+//! Decision: ADR 0002.
 
 use anyhow::{Result, ensure};
 

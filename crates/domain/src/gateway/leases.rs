@@ -1,5 +1,7 @@
 //! Until when nodes' leases run, as this router last read it: for reads of sessions, which must not
 //! show a session as connected when its node has closed it.
+//!
+//! Decision: ADR 0025.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,6 @@
 //! Where a session goes: one node is a special case of many.
+//!
+//! Decision: ADR 0005.
 
 use std::time::Duration;
 

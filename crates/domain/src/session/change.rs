@@ -1,4 +1,6 @@
 //! A session's next state and the news that tell of it, written as one.
+//!
+//! Decision: ADR 0012.
 
 use super::{Session, Version};
 use crate::{Actor, Event, EventId, LinkAttempt, News, Timestamp, ports::Environment};

@@ -1,5 +1,7 @@
 //! What happens to a session without its owner asking: placement, deadlines, lost nodes, another try,
 //! and an unlink that came true. Pure rules.
+//!
+//! Decision: ADR 0005.
 
 use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
 use crate::{Deadlines, EventName, Fact, GatewayId, LogoutOutcome, News, Snapshot, Timestamp};

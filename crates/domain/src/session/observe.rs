@@ -1,5 +1,7 @@
 //! What a node's word does to a session: it changes what was seen, never what the owner wants —
 //! except that a pairing wish is over once the pairing is.
+//!
+//! Decision: ADR 0004.
 
 use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
 use crate::{Deadlines, EventName, Link, News, Snapshot, SnapshotReason, Timestamp};

@@ -1,14 +1,18 @@
-//! `Idempotency-Key`: a POST that is repeated is answered as the first time, and not carried out again.
+//! `Idempotency-Key`: a repeated POST gets the first response and has no second effect.
 //!
-//! The first answer is kept for a day, a refusal for ten minutes, per organization, credential and route. What changes something
-//! is written together with its answer, in one transaction ([`domain::Receipt`]): there is no moment
-//! in which a crash, a lost connection or a second router could do it twice. What changes nothing
-//! (refusals, and what was so already) is kept when it is answered. Kept are 2xx and refusals for
-//! good; what may go better next time is not: 401, 403 and 429, which are decided before a key is
-//! looked at, 408, 5xx, and everything that advises when to come again.
+//! A success is replayed for a day and a refusal for ten minutes, per organization, credential and
+//! route. A request that changes something commits the change and the recorded response in one
+//! transaction ([`domain::Receipt`]), so a crash, a lost connection or a second router cannot repeat
+//! the change. The response of a request that changes nothing is recorded when it is sent.
 //!
-//! An answer may hold a secret (a new API key), so it is sealed under the caller's own word for the
-//! request: the database alone cannot open it.
+//! Recorded are 2xx and final refusals. Not recorded are 401, 408, 429, 5xx and every response with
+//! `Retry-After`, because the same request may succeed later. Refusals that precede the idempotency
+//! check (authentication, permission, request rates) are not recorded either.
+//!
+//! A response may hold a secret (a new API key). It is encrypted with a key derived from the caller's
+//! `Idempotency-Key`, so the database alone cannot reveal the secret.
+//!
+//! Decision: ADR 0014.
 
 mod kept;
 mod once;

@@ -1,4 +1,6 @@
 //! One request that is carried out once: who it is, and its answer, sealed and opened again.
+//!
+//! Decision: ADR 0014.
 
 use std::{
     sync::{Mutex, PoisonError},

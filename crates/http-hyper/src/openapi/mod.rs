@@ -6,6 +6,8 @@
 //!
 //! The program does not do this: it carries the text, `docs/openapi.json`, as it was checked in, so
 //! that it costs neither start nor memory. A test holds the text to what this module says.
+//!
+//! Decision: ADR 0011.
 
 mod api_keys;
 mod content;

@@ -4,6 +4,8 @@
 //! narrowing by an index. So a statement is put together of what is looked for; for each of that there
 //! is an index in the order of the list, from which a page is read without sorting, and without going
 //! through what is not looked for.
+//!
+//! Decision: ADR 0017.
 
 use diesel::{
     dsl::{AsSelect, IntoBoxed, Select, sql},

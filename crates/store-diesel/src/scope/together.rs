@@ -2,6 +2,8 @@
 //!
 //! Its text is always the same, whatever changes and however many: what it is told are lists, as JSON.
 //! Each change keeps its organization, its session, its reach and how the row must stand together.
+//!
+//! Decision: ADR 0022.
 
 use diesel::{
     QueryResult,
