@@ -32,7 +32,7 @@ use crate::{
 /// How much a suite does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
-    /// For every change: under a minute on two cores, with deadlines that are shortened by settings.
+    /// For every change: about a minute on two cores, with deadlines that are shortened by settings.
     Small,
     /// The size and the default deadlines for which the promises are stated.
     Full,
