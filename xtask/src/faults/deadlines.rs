@@ -22,14 +22,10 @@ impl Deadlines {
         )
     }
 
-    /// The same where only the engine's keep-alive can notice that WhatsApp is silent.
-    ///
-    /// No setting shortens the keep-alive. It took 57 s once, with twenty deployments of debug programs
-    /// on two processors, and the node reports a drop 3 s later. The full extent keeps the promise of
-    /// 60 s; the small one allows for its crowded processors.
-    pub(super) fn by_the_engine(extent: Extent) -> Self {
-        let full = Self::of(Extent::Full);
-        Self { truth: extent.pick(Duration::from_secs(75), full.truth), ..full }
+    /// The same where only the engine's keep-alive can notice that WhatsApp is silent. No setting shortens
+    /// the keep-alive, so both extents keep the promise of the full one.
+    pub(super) fn by_the_engine() -> Self {
+        Self::of(Extent::Full)
     }
 }
 

@@ -86,7 +86,7 @@ impl Case {
 
     fn break_and_mend(self, plan: &Plan, fleet: &Fleet) -> Result<()> {
         let deadlines = match (self.wire, self.flow) {
-            (Wire::NodeToWhatsApp, Flow::Swallow) => Deadlines::by_the_engine(plan.extent),
+            (Wire::NodeToWhatsApp, Flow::Swallow) => Deadlines::by_the_engine(),
             _ => Deadlines::of(plan.extent),
         };
         let api = fleet.client()?;

@@ -18,6 +18,10 @@ use crate::{
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// How long WhatsApp may take to make a pairing code.
 const CODE_ANSWER: Duration = Duration::from_secs(30);
+/// A connection that works is never silent for this long. The engine asks for a sign of life 15 to 30 s
+/// after it last looked, and leaves it out if something came within the last 15 s: 45 s, and the answer's
+/// way. It waits 20 s for that answer, which is too late for the promise of a true status within 60 s.
+const SILENCE: Duration = Duration::from_secs(48);
 /// Why a connection is taken to be lost of which the engine said nothing.
 const SILENT: &str = "the connection to WhatsApp was lost";
 
@@ -159,16 +163,21 @@ impl Session {
         }
     }
 
-    /// Looks whether the engine is connected, which it does not always tell: on a network that swallows
-    /// everything it gives a connection up in silence.
+    /// Looks whether the connection is alive, which the engine does not always tell: on a network that
+    /// swallows everything, it gives the connection up in silence, and only after up to 65 s.
     pub(super) fn look(&mut self, now: Instant) {
         let Some(line) = self.line.as_mut().filter(|line| line.look_at <= now) else { return };
         line.look_at = now + LOOK_EVERY;
         let Some(client) = line.client.upgrade() else { return };
         let connected = client.is_connected();
+        let speaks_in = silent_after(client.stats().last_data_received_ms);
         match line.signal {
             Signal::Up if !connected => self.dropped(SILENT.to_owned()),
-            Signal::Wavering(..) | Signal::Down if connected && client.is_logged_in() => {
+            Signal::Up if speaks_in.is_zero() => self.silent(),
+            Signal::Up => line.look_at = now + LOOK_EVERY.min(speaks_in),
+            Signal::Wavering(..) | Signal::Down
+                if connected && client.is_logged_in() && !speaks_in.is_zero() =>
+            {
                 self.connected();
             }
             // A code that is shown was got on a connection.
@@ -179,6 +188,14 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// WhatsApp said nothing for longer than a connection that works is silent. This is shown at once:
+    /// [`super::shown`]'s patience with short drops is used up.
+    fn silent(&mut self) {
+        self.dropped(SILENT.to_owned());
+        self.signal(Signal::Down);
+        self.retry.trouble = Some(translate::connect_failed(SILENT.to_owned(), None));
     }
 
     fn barred(&mut self, reason: Reason) {
@@ -232,8 +249,33 @@ impl Session {
     }
 }
 
+/// How long a connection may stay silent on which something came at this time, in Unix milliseconds; 0 is
+/// not yet.
+fn silent_after(last_received_ms: u64) -> Duration {
+    if last_received_ms == 0 {
+        return SILENCE;
+    }
+    let now = u64::try_from(wacore::time::now_millis()).unwrap_or(0);
+    SILENCE.saturating_sub(Duration::from_millis(now.saturating_sub(last_received_ms)))
+}
+
 /// 1, 2, 4 … seconds, a little apart for each session.
 fn backoff(failures: u32) -> Duration {
     let base = Duration::from_secs(1 << failures.min(10)).min(LONGEST_RETRY);
     base.mul_f64(rand::rng().random_range(0.9..1.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_may_be_silent_for_a_while_after_the_last_byte() {
+        let now = u64::try_from(wacore::time::now_millis()).unwrap();
+        assert_eq!(silent_after(0), SILENCE, "nothing came yet");
+        let left = silent_after(now - 40_000);
+        assert!(left > Duration::from_secs(6) && left <= Duration::from_secs(8), "{left:?}");
+        assert!(silent_after(now - 48_000).is_zero());
+        assert_eq!(silent_after(now + 1_000_000), SILENCE, "the clock was set back");
+    }
 }
