@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var_os("OUT_DIR").ok_or("cargo says where to write")?;
     let mut archive = zip::ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     for name in FILES {
-        let wanted = format!("/dist/{name}");
-        let path = archive.file_names().filter_map(Result::ok).find(|p| p.ends_with(&wanted));
+        let spec = format!("/dist/{name}");
+        let path = archive.file_names().filter_map(Result::ok).find(|p| p.ends_with(&spec));
         let path = path.ok_or_else(|| format!("Swagger UI has no {name}"))?.into_owned();
         let mut text = Vec::new();
         archive.by_name(&path)?.read_to_end(&mut text)?;

@@ -14,7 +14,7 @@ pub fn report(data: &[u8]) {
     assert_eq!(again, reports);
     for report in reports.reports {
         let sound = SessionId::parse(&report.session).is_some()
-            && [report.epoch, report.boot, report.seq].iter().all(|n| i64::try_from(*n).is_ok());
+            && [report.epoch, report.generation, report.seq].iter().all(|n| i64::try_from(*n).is_ok());
         let converted: Result<(SessionId, Snapshot), _> = report.clone().try_into();
         assert_eq!(converted.is_ok(), sound, "{report:?}");
         if let Ok((_, snapshot)) = converted {
@@ -30,17 +30,17 @@ fn take_in(told: &Snapshot) {
     let now = environment.now();
     let fresh = || Session::new(acme.clone(), None, Settings::default(), &*environment);
     let mut session = fresh();
-    session.wanted.epoch = told.epoch;
+    session.spec.epoch = told.epoch;
     let before = session.clone();
     let Some(change) = session.observe(told.clone(), now, &deadlines) else {
-        assert_eq!((told.epoch, told.boot, told.seq), (0, 0, 0), "only this is no news: {told:?}");
+        assert_eq!((told.epoch, told.generation, told.seq), (0, 0, 0), "only this is no news: {told:?}");
         return;
     };
     let after = &change.session;
     assert_eq!(after.is_paired(), told.identity.is_some());
-    assert_eq!((after.wanted.epoch, after.wanted.desired), (told.epoch, before.wanted.desired));
+    assert_eq!((after.spec.epoch, after.spec.desired), (told.epoch, before.spec.desired));
     assert!(after.clone().observe(told.clone(), now, &deadlines).is_none(), "{told:?}");
     let mut newer = fresh();
-    newer.wanted.epoch = told.epoch + 1;
+    newer.spec.epoch = told.epoch + 1;
     assert!(newer.observe(told.clone(), now, &deadlines).is_none(), "made under an older wish");
 }

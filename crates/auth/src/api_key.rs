@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::{
     Actor, ApiKey, Caller, Timestamp,
-    ports::{Environment, KeyDirectory, Refused, ShownKey},
+    ports::{Environment, KeyDirectory, PresentedKey, Refused},
 };
 use subtle::ConstantTimeEq;
 
@@ -35,14 +35,18 @@ impl ApiKeyDoor {
         let now = self.environment.now();
         let found = self.look_up(&shown, now).await?;
         // The directory's word is not the only one: whatever it finds must be what was asked for.
-        let key = found.filter(|key| is_shown(key, &shown) && key.is_good(now));
+        let key = found.filter(|key| is_shown(key, &shown) && key.is_valid(now));
         let key = key.ok_or(Refused::Denied(NOT_GOOD))?;
         self.usage.note(&key, now);
         Ok(caller(key))
     }
 
     /// The only place that asks the directory.
-    async fn look_up(&self, shown: &ShownKey, now: Timestamp) -> Result<Option<ApiKey>, Refused> {
+    async fn look_up(
+        &self,
+        shown: &PresentedKey,
+        now: Timestamp,
+    ) -> Result<Option<ApiKey>, Refused> {
         // A broken answer is not a stranger's fault: it must not read as "wrong key".
         let found = self.directory.find(shown, now).await;
         found.map_err(|error| Refused::Unavailable(error.into()))
@@ -50,7 +54,7 @@ impl ApiKeyDoor {
 }
 
 /// Whether this is the key that is shown.
-fn is_shown(key: &ApiKey, shown: &ShownKey) -> bool {
+fn is_shown(key: &ApiKey, shown: &PresentedKey) -> bool {
     key.id == shown.id && bool::from(key.digest.ct_eq(&shown.digest))
 }
 

@@ -25,7 +25,7 @@ pub fn api_key(data: &[u8]) {
     let mut bytes = [0; 48];
     bytes.iter_mut().zip(data).for_each(|(byte, given)| *byte = *given);
     let (id, secret) = bytes.split_at(16);
-    let id = KeyId::mint(id.try_into().map_or(0, u128::from_be_bytes));
+    let id = KeyId::from_bits(id.try_into().map_or(0, u128::from_be_bytes));
     let secret: [u8; 32] = secret.try_into().unwrap_or_default();
     let text = key_text::spell(&id, &secret);
     assert!(key_text::parse(&text).is_some_and(|read| read.id == id), "{text}");

@@ -24,7 +24,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     ApiKey, KeyId, Timestamp,
-    ports::{Environment, KeyDirectory, PortError, PortResult, ShownKey},
+    ports::{Environment, KeyDirectory, PortError, PortResult, PresentedKey},
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::watch;
@@ -98,7 +98,7 @@ impl HotKeys {
 
 #[async_trait]
 impl KeyDirectory for HotKeys {
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         let landing = match self.inner.look(shown, now) {
             Known::Key(key) => return Ok(Some((*key).clone())),
             Known::Flying(landing) => landing,
@@ -129,7 +129,7 @@ impl KeyDirectory for HotKeys {
 }
 
 impl Inner {
-    fn look(self: &Arc<Self>, shown: &ShownKey, now: Timestamp) -> Known {
+    fn look(self: &Arc<Self>, shown: &PresentedKey, now: Timestamp) -> Known {
         let face = face(shown);
         let mut held = self.shelf();
         if let Some((key, fresh)) = held.known(&face, now) {
@@ -151,7 +151,7 @@ impl Inner {
     fn fly(
         self: &Arc<Self>,
         held: &mut Shelf,
-        shown: &ShownKey,
+        shown: &PresentedKey,
         now: Timestamp,
     ) -> (Landing, BoxFuture<'static, ()>) {
         let (landed, landing) = watch::channel(None);
@@ -180,7 +180,7 @@ impl Shelf {
         let age = age(entry.since, now)?;
         let fresh = age < FRESH || entry.failed;
         // One that expired meanwhile is looked up like any that is not good.
-        (age < TRUSTED && entry.key.is_good(now)).then(|| (Arc::clone(&entry.key), fresh))
+        (age < TRUSTED && entry.key.is_valid(now)).then(|| (Arc::clone(&entry.key), fresh))
     }
 
     /// The look-up under way, unless it began too long ago to be trusted when it ends, or died.
@@ -204,7 +204,7 @@ impl Shelf {
             return;
         }
         match answer {
-            Ok(Some(key)) if key.is_good(now) => self.put(face, key, flight.since, now),
+            Ok(Some(key)) if key.is_valid(now) => self.put(face, key, flight.since, now),
             Ok(_) => {
                 self.recent.remove(&face);
                 self.older.remove(&face);
@@ -238,7 +238,7 @@ impl Shelf {
     }
 }
 
-fn face(shown: &ShownKey) -> Face {
+fn face(shown: &PresentedKey) -> Face {
     (shown.id.bits(), shown.digest)
 }
 
@@ -274,7 +274,7 @@ mod tests {
 
     fn key() -> Arc<ApiKey> {
         Arc::new(ApiKey {
-            id: KeyId::mint(1),
+            id: KeyId::from_bits(1),
             organization: OrganizationId::parse("acme").expect("a name"),
             name: String::new(),
             capabilities: Capabilities::default(),

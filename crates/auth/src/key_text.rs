@@ -7,7 +7,7 @@
 
 use domain::{
     KeyId,
-    ports::{KeyMaker, NewSecret, ShownKey},
+    ports::{GeneratedKey, KeyGenerator, PresentedKey},
 };
 use rustls::crypto::SecureRandom;
 use sha2::{Digest, Sha256};
@@ -33,13 +33,13 @@ impl Default for KeyForge {
     }
 }
 
-impl KeyMaker for KeyForge {
-    fn make(&self, id: &KeyId) -> NewSecret {
+impl KeyGenerator for KeyForge {
+    fn generate(&self, id: &KeyId) -> GeneratedKey {
         let mut secret = [0; 32];
         // The port knows no failure, and this source aborts rather than fail. Should it ever
         // fail, a request that ends here is better than a key that can be guessed.
         assert!(self.random.fill(&mut secret).is_ok(), "the random source failed");
-        NewSecret { key: spell(id, &secret), digest: digest(&secret) }
+        GeneratedKey { key: spell(id, &secret), digest: digest(&secret) }
     }
 
     fn prefix(&self, id: &KeyId) -> String {
@@ -54,7 +54,7 @@ pub(crate) fn is_claimed_by(text: &str) -> bool {
 }
 
 /// What the text of a key shows of it; `None` for anything that [`KeyForge`] cannot have made.
-pub(crate) fn parse(text: &str) -> Option<ShownKey> {
+pub(crate) fn parse(text: &str) -> Option<PresentedKey> {
     if text.len() != BODY + CHECKSUM || !text.is_ascii() {
         return None;
     }
@@ -64,8 +64,8 @@ pub(crate) fn parse(text: &str) -> Option<ShownKey> {
     }
     let (id, rest) = body.strip_prefix(PREFIX)?.split_at(ID);
     let secret = base62::decode::<32>(rest.strip_prefix('_')?)?;
-    let id = KeyId::mint(u128::from_be_bytes(base62::decode(id)?));
-    Some(ShownKey { id, digest: digest(&secret) })
+    let id = KeyId::from_bits(u128::from_be_bytes(base62::decode(id)?));
+    Some(PresentedKey { id, digest: digest(&secret) })
 }
 
 fn prefix(id: &KeyId) -> String {
@@ -102,8 +102,8 @@ mod tests {
 
         #[test]
         fn a_key_is_read_as_it_was_made(bits: u128) {
-            let id = KeyId::mint(bits);
-            let made = KeyForge::default().make(&id);
+            let id = KeyId::from_bits(bits);
+            let made = KeyForge::default().generate(&id);
             let read = parse(&made.key).expect("our own key");
             prop_assert_eq!(read.id, id);
             prop_assert_eq!(read.digest, made.digest);
@@ -111,7 +111,7 @@ mod tests {
 
         #[test]
         fn every_single_typo_is_caught(bits: u128, secret: [u8; 32], by in 1_u8..95) {
-            let key = spell(&KeyId::mint(bits), &secret);
+            let key = spell(&KeyId::from_bits(bits), &secret);
             for place in 0..key.len() {
                 let mut typo = key.clone().into_bytes();
                 // Another printable character, each as likely.
@@ -131,23 +131,23 @@ mod tests {
 
     #[test]
     fn a_key_has_the_promised_shape() {
-        let key = KeyForge::default().make(&KeyId::mint(7)).key;
+        let key = KeyForge::default().generate(&KeyId::from_bits(7)).key;
         let parts: Vec<_> = key.split('_').collect();
         assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [2, 22, 49]);
         assert!(key.starts_with("wa_000000000000000000000"));
-        assert_eq!(KeyForge::default().prefix(&KeyId::mint(7)), key[..3 + 22]);
+        assert_eq!(KeyForge::default().prefix(&KeyId::from_bits(7)), key[..3 + 22]);
         assert!(parts.iter().all(|p| p.chars().all(|c| c.is_ascii_alphanumeric())));
     }
 
     #[test]
     fn two_keys_of_one_name_differ() {
-        let id = KeyId::mint(7);
-        assert!(KeyForge::default().make(&id) != KeyForge::default().make(&id));
+        let id = KeyId::from_bits(7);
+        assert!(KeyForge::default().generate(&id) != KeyForge::default().generate(&id));
     }
 
     #[test]
     fn swapped_characters_and_other_lengths_are_caught() {
-        let key = spell(&KeyId::mint(u128::MAX), &[7; 32]);
+        let key = spell(&KeyId::from_bits(u128::MAX), &[7; 32]);
         for place in 1..key.len() {
             let mut swapped = key.clone().into_bytes();
             swapped.swap(place - 1, place);

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_key_is_noted_once_a_minute() {
-        let (mut noted, id) = (Noted::default(), KeyId::mint(1));
+        let (mut noted, id) = (Noted::default(), KeyId::from_bits(1));
         let told: Vec<_> = (0..240).filter(|s| noted.insert(&id, second(*s))).collect();
         assert_eq!(told, [0, 60, 120, 180]);
     }
@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn a_key_first_used_late_in_a_generation_is_not_noted_twice_in_a_minute() {
         let mut noted = Noted::default();
-        assert!(noted.insert(&KeyId::mint(1), second(0)));
-        assert!(noted.insert(&KeyId::mint(2), second(50)));
+        assert!(noted.insert(&KeyId::from_bits(1), second(0)));
+        assert!(noted.insert(&KeyId::from_bits(2), second(50)));
         let told: Vec<_> =
-            (51..200).filter(|s| noted.insert(&KeyId::mint(2), second(*s))).collect();
+            (51..200).filter(|s| noted.insert(&KeyId::from_bits(2), second(*s))).collect();
         assert_eq!(told, [110, 170]);
     }
 
@@ -104,9 +104,12 @@ mod tests {
     fn memory_stays_bounded_under_many_keys() {
         let mut noted = Noted::default();
         for n in 0..REMEMBERED as u128 * 3 {
-            noted.insert(&KeyId::mint(n), second(1));
+            noted.insert(&KeyId::from_bits(n), second(1));
         }
         assert!(noted.recent.len() <= REMEMBERED && noted.older.len() <= REMEMBERED);
-        assert!(noted.insert(&KeyId::mint(u128::MAX), second(61)), "room again a minute later");
+        assert!(
+            noted.insert(&KeyId::from_bits(u128::MAX), second(61)),
+            "room again a minute later"
+        );
     }
 }

@@ -160,7 +160,7 @@ mod tests {
         assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         admin.platform_admin = true;
         assert!(admin.may_operate().is_ok());
-        for actor in [Actor::Key(crate::KeyId::mint(1)), Actor::Operator, Actor::System] {
+        for actor in [Actor::Key(crate::KeyId::from_bits(1)), Actor::Operator, Actor::System] {
             admin.actor = actor;
             assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_confined_caller_reaches_its_own_list_and_makes_nothing() {
-        let (mine, other) = (SessionId::mint(1), SessionId::mint(2));
+        let (mine, other) = (SessionId::from_bits(1), SessionId::from_bits(2));
         let mut confined = caller(Some("acme"), "admin");
         confined.reach = Reach::Only([mine.clone()].into());
         let scope = confined.may(Capability::Manage).unwrap();

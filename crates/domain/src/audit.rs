@@ -21,7 +21,7 @@ impl Audit {
     }
 
     /// What happened in the caller's organization, newest first.
-    pub async fn trail(&self, caller: &Caller, page: &EventPage) -> Result<Vec<Event>> {
+    pub async fn list(&self, caller: &Caller, page: &EventPage) -> Result<Vec<Event>> {
         let scope = caller.may_throughout(Capability::Manage)?;
         Ok(self.log.page(&scope, page).await?)
     }

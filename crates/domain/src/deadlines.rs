@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Quota;
+use crate::RateQuota;
 
 /// Every deadline of a session's life. The defaults are what the API promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,21 +15,21 @@ pub struct Deadlines {
     /// How long a logout request waits for WhatsApp before it answers.
     pub logout: Duration,
     /// After this, an unlink that WhatsApp did not confirm is given up and the keys are wiped.
-    pub retirement: Duration,
+    pub cleanup: Duration,
     /// A node that is silent for this long closes its connections by itself.
     pub lease: Duration,
     /// How much longer the router waits before it believes so, for clocks that drift and beats
     /// under way.
     pub lease_margin: Duration,
     /// How often a node beats.
-    pub beat: Duration,
+    pub heartbeat: Duration,
     /// How long an API key is kept after it was revoked or expired.
     pub key_retention: Duration,
     /// How long a code to scan or type is kept in the event log after it died.
     pub code_retention: Duration,
     /// How many attempts at linking may be begun of one session, and of one phone; `None` for any number,
     /// also of an organization. WhatsApp bans numbers that try too often.
-    pub pairings: Option<Quota>,
+    pub pairings: Option<RateQuota>,
 }
 
 impl Default for Deadlines {
@@ -38,10 +38,10 @@ impl Default for Deadlines {
             start: Duration::from_secs(60),
             pairing: Duration::from_secs(240),
             logout: Duration::from_secs(10),
-            retirement: Duration::from_secs(3600),
+            cleanup: Duration::from_secs(3600),
             lease: Duration::from_secs(30),
             lease_margin: Duration::from_secs(10),
-            beat: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(5),
             key_retention: Duration::from_secs(30 * 86_400),
             code_retention: Duration::from_secs(3600),
             pairings: Self::pairings_an_hour(10),
@@ -51,10 +51,10 @@ impl Default for Deadlines {
 
 impl Deadlines {
     /// So many attempts at linking in an hour; any number when it is 0.
-    pub const fn pairings_an_hour(count: u32) -> Option<Quota> {
+    pub const fn pairings_an_hour(count: u32) -> Option<RateQuota> {
         match count {
             0 => None,
-            count => Some(Quota { name: "pairing", count, window: Duration::from_secs(3600) }),
+            count => Some(RateQuota { name: "pairing", count, window: Duration::from_secs(3600) }),
         }
     }
 

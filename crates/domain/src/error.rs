@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::{
-    Quota, StockFull,
+    RateQuota, ResourceLimitReached,
     ports::{BoxError, PortError, Refusal},
 };
 
@@ -63,8 +63,8 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The organization has as much of something as it may have.
-    #[error("{}", .0.stock.full())]
-    Full(StockFull),
+    #[error("{}", .0.resource.full())]
+    Full(ResourceLimitReached),
     /// The thing is not at the version the caller expects.
     #[error("the resource has changed")]
     PreconditionFailed,
@@ -72,7 +72,7 @@ pub enum Error {
     #[error("too many requests")]
     RateLimited {
         /// Of what, and how much there may be.
-        quota: Quota,
+        rate_quota: RateQuota,
         /// When to ask again.
         retry_after: Duration,
     },
@@ -121,7 +121,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Full(full) => Self::Full(full),
-            Refusal::Limited { quota, retry_after } => Self::RateLimited { quota, retry_after },
+            Refusal::Limited { rate_quota, retry_after } => {
+                Self::RateLimited { rate_quota, retry_after }
+            }
         }
     }
 }

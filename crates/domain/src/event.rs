@@ -6,7 +6,7 @@ use crate::{Actor, EventId, OrganizationId, SessionId, Timestamp, ports::Environ
 
 /// A value in an event's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum EventValue {
     /// Text.
     Text(String),
     /// A whole number; moments are epoch milliseconds.
@@ -17,31 +17,31 @@ pub enum Fact {
     Nothing,
 }
 
-impl From<&str> for Fact {
+impl From<&str> for EventValue {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<Timestamp> for Fact {
+impl From<Timestamp> for EventValue {
     fn from(at: Timestamp) -> Self {
         Self::Number(at.millis())
     }
 }
 
-impl From<bool> for Fact {
+impl From<bool> for EventValue {
     fn from(flag: bool) -> Self {
         Self::Flag(flag)
     }
 }
 
-impl From<u32> for Fact {
+impl From<u32> for EventValue {
     fn from(number: u32) -> Self {
         Self::Number(number.into())
     }
 }
 
-impl<T: Into<Fact>> From<Option<T>> for Fact {
+impl<T: Into<EventValue>> From<Option<T>> for EventValue {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Nothing, Into::into)
     }
@@ -135,24 +135,27 @@ pub struct Event {
     /// Who caused it.
     pub actor: Actor,
     /// What there is to know.
-    pub payload: Payload,
+    pub payload: EventPayload,
 }
 
 /// An event's particulars, in the order they are shown.
-pub type Payload = Vec<(Cow<'static, str>, Fact)>;
+pub type EventPayload = Vec<(Cow<'static, str>, EventValue)>;
 
 /// An event whose name, moment and author are still to be put on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct NewEvent {
     /// Its kind.
     pub name: EventName,
     /// What there is to know.
-    pub payload: Payload,
+    pub payload: EventPayload,
 }
 
-impl News {
+impl NewEvent {
     /// News of this kind.
-    pub fn new(name: EventName, payload: impl IntoIterator<Item = (&'static str, Fact)>) -> Self {
+    pub fn new(
+        name: EventName,
+        payload: impl IntoIterator<Item = (&'static str, EventValue)>,
+    ) -> Self {
         let payload = payload.into_iter().map(|(key, fact)| (Cow::Borrowed(key), fact)).collect();
         Self { name, payload }
     }
@@ -165,7 +168,7 @@ impl News {
         environment: &dyn Environment,
     ) -> Event {
         Event {
-            id: EventId::mint(environment.ulid()),
+            id: EventId::from_bits(environment.ulid()),
             name: self.name,
             organization: organization.clone(),
             session: None,

@@ -5,7 +5,7 @@ use std::fmt;
 use ulid::Ulid;
 
 /// An identifier of ours: a prefix and a ULID, so that names sort by birth.
-macro_rules! minted {
+macro_rules! generated_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +13,7 @@ macro_rules! minted {
 
         impl $name {
             /// A new name from 128 bits: see [`crate::ports::Environment::ulid`].
-            pub fn mint(bits: u128) -> Self {
+            pub fn from_bits(bits: u128) -> Self {
                 Self(format!(concat!($prefix, "{}"), Ulid(bits)))
             }
 
@@ -45,7 +45,7 @@ macro_rules! minted {
 }
 
 /// A name that somebody else gives.
-macro_rules! given {
+macro_rules! external_id {
     ($(#[$doc:meta])* $name:ident, $most:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,17 +72,17 @@ macro_rules! given {
     };
 }
 
-minted!(/// A session: `sess_` and a ULID.
+generated_id!(/// A session: `sess_` and a ULID.
     SessionId, "sess_");
-minted!(/// An API key's public name: `key_` and a ULID.
+generated_id!(/// An API key's public name: `key_` and a ULID.
     KeyId, "key_");
-minted!(/// An event: `evt_` and a ULID.
+generated_id!(/// An event: `evt_` and a ULID.
     EventId, "evt_");
-given!(/// An organization, named by whoever mints the login tokens: 1–128 bytes without control characters.
+external_id!(/// An organization, named by whoever mints the login tokens: 1–128 bytes without control characters.
     OrganizationId, 128, |c: char| !c.is_control());
-given!(/// A person, named by whoever mints the login tokens: 1–255 bytes without control characters.
+external_id!(/// A person, named by whoever mints the login tokens: 1–255 bytes without control characters.
     UserId, 255, |c: char| !c.is_control());
-given!(/// A gateway node, named by the operator: 1–64 of letters, digits, `-`, `_` and `.`.
+external_id!(/// A gateway node, named by the operator: 1–64 of letters, digits, `-`, `_` and `.`.
     GatewayId, 64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
 
 #[cfg(test)]
@@ -91,14 +91,14 @@ mod tests {
 
     #[test]
     fn a_minted_name_parses_back() {
-        let id = SessionId::mint(7 << 80 | 0x2a);
+        let id = SessionId::from_bits(7 << 80 | 0x2a);
         assert_eq!(SessionId::parse(id.as_str()), Some(id.clone()));
         assert_eq!(id.bits(), 7 << 80 | 0x2a);
     }
 
     #[test]
     fn what_cannot_be_a_name_is_no_name() {
-        let lower = SessionId::mint(1 << 100 | 0x00ab_cdef).as_str().to_lowercase();
+        let lower = SessionId::from_bits(1 << 100 | 0x00ab_cdef).as_str().to_lowercase();
         for text in [
             "",
             "sess_",

@@ -48,22 +48,22 @@ pub mod access;
 mod api_key;
 mod audit;
 mod caller;
+mod cleanup;
 mod deadlines;
 mod error;
 mod event;
 pub mod gateway;
 mod id;
-mod linking;
+mod idempotency;
+mod link_attempt;
 mod operators;
 mod orphan;
 mod pairing;
 pub mod ports;
-mod quota;
-mod receipt;
+mod rate_quota;
 pub mod reconcile;
-mod retirement;
+mod resource_quota;
 mod session;
-mod stock;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -72,25 +72,26 @@ pub use access::{Scope, found};
 pub use api_key::{ApiKey, ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey};
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
+pub use cleanup::Cleanup;
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
-pub use event::{Event, EventName, Fact, News, Payload};
+pub use event::{Event, EventName, EventPayload, EventValue, NewEvent};
 pub use gateway::{
-    Beat, Declaration, Enlistment, Held, Lease, Leases, Link, LiveIdentity, LogoutOutcome, Node,
-    Nodes, RefusedReport, Reported, Snapshot, SnapshotReason,
+    Declaration, HeartbeatOutcome, HeldSession, Lease, Leases, Link, LiveIdentity, LogoutOutcome,
+    Node, Nodes, RefusedReport, Registration, ReportOutcome, Snapshot, SnapshotReason,
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
-pub use linking::{LinkAttempt, MAX_LINK_ATTEMPTS};
+pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse};
+pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS};
 pub use operators::Operators;
 pub use orphan::{Orphan, Orphans};
 pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
-pub use quota::Quota;
-pub use receipt::{Clerk, Receipt, Slot};
-pub use retirement::Retirement;
+pub use rate_quota::RateQuota;
+pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
-    AsRead, Change, Desired, Guard, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE,
-    MAX_RATE, ReasonCode, Remains, Seen, Session, SessionPorts, Sessions, Settings, SettingsPatch,
-    Status, StatusReason, Unlink, Version, Wanted, WhoIsAttached,
+    Change, Desired, DueAsRead, ExpectedVersion, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY,
+    MAX_METADATA_VALUE, MAX_RATE, Observed, PartialSession, ReasonCode, Session, SessionIdentity,
+    SessionPorts, Sessions, Settings, SettingsPatch, Spec, Status, StatusReason, UnlinkRequest,
+    Version,
 };
-pub use stock::{Quotas, Stock, StockFull, StockLimits};
 pub use time::Timestamp;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::{
     Caller, Leases, OrganizationId, Result, Session,
-    ports::{Environment, Registry, SessionPage},
+    ports::{Environment, OperatorStore, SessionPage},
 };
 
 /// The use cases of operators.
 #[derive(Clone)]
 pub struct Operators {
-    registry: Arc<dyn Registry>,
+    registry: Arc<dyn OperatorStore>,
     environment: Arc<dyn Environment>,
     leases: Arc<Leases>,
 }
@@ -20,7 +20,7 @@ pub struct Operators {
 impl Operators {
     /// Over this registry; `leases` are those that the worker refreshes.
     pub fn new(
-        registry: Arc<dyn Registry>,
+        registry: Arc<dyn OperatorStore>,
         environment: Arc<dyn Environment>,
         leases: Arc<Leases>,
     ) -> Self {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::{
     Caller, Capability, Deadlines, Error, GatewayId, Result, Session, SessionId, Settings,
     Timestamp, found,
-    ports::{Backlog, Environment, NodeStore, SessionStore, Written},
+    ports::{Environment, NodeStore, SessionStore, WorkerStore, Written},
 };
 
 /// A session that a node holds keys of and that the database does not account for.
@@ -30,7 +30,7 @@ pub struct Orphan {
 pub struct Orphans {
     nodes: Arc<dyn NodeStore>,
     sessions: Arc<dyn SessionStore>,
-    backlog: Arc<dyn Backlog>,
+    worker_store: Arc<dyn WorkerStore>,
     environment: Arc<dyn Environment>,
     deadlines: Deadlines,
 }
@@ -40,11 +40,11 @@ impl Orphans {
     pub fn new(
         nodes: Arc<dyn NodeStore>,
         sessions: Arc<dyn SessionStore>,
-        backlog: Arc<dyn Backlog>,
+        worker_store: Arc<dyn WorkerStore>,
         environment: Arc<dyn Environment>,
         deadlines: Deadlines,
     ) -> Self {
-        Self { nodes, sessions, backlog, environment, deadlines }
+        Self { nodes, sessions, worker_store, environment, deadlines }
     }
 
     /// All orphans, by node and session.
@@ -64,7 +64,7 @@ impl Orphans {
     pub async fn adopt(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let orphan = self.find(id).await?;
-        if self.backlog.find(&orphan.session).await?.is_some() {
+        if self.worker_store.find(&orphan.session).await?.is_some() {
             return Err(Error::conflict("a session of this name is there already"));
         }
         let environment = &*self.environment;
@@ -72,9 +72,9 @@ impl Orphans {
             Session::new(scope.organization().clone(), None, Settings::default(), environment);
         let mut session = Session { id: orphan.session, gateway: Some(orphan.gateway), ..fresh };
         // Newer than anything the node was told, so that it obeys.
-        session.wanted.epoch = orphan.epoch + 1;
+        session.spec.epoch = orphan.epoch + 1;
         session.due = Some(environment.now());
-        let (session, _, events) = session.created().seal(scope.actor(), environment);
+        let (session, _, events) = session.created().into_commit(scope.actor(), environment);
         match self.sessions.insert(&scope, &session, &events, None).await? {
             Written::Done => Ok(session),
             Written::Refused(refusal) => Err(refusal.into()),
@@ -93,9 +93,9 @@ impl Orphans {
         let scope = caller.may_throughout(Capability::Manage)?;
         let session = self.adopt(caller, id).await?;
         let (now, version) = (self.environment.now(), session.version);
-        let (change, retirement) = session.retire(scope.actor(), now, &self.deadlines);
-        let (_, _, events) = change.seal(scope.actor(), &*self.environment);
-        match self.sessions.retire(&scope, version, &retirement, &events).await? {
+        let (change, cleanup) = session.delete(scope.actor(), now, &self.deadlines);
+        let (_, _, events) = change.into_commit(scope.actor(), &*self.environment);
+        match self.sessions.delete(&scope, version, &cleanup, &events).await? {
             Written::Done => Ok(()),
             Written::Raced | Written::Repeated | Written::Refused(_) => Err(Error::conflict(
                 "the session was adopted, and changed before it could be deleted; delete it",

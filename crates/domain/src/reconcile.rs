@@ -11,24 +11,24 @@ use crate::{Deadlines, Desired, Node, ReasonCode, Session, Status, Timestamp};
 
 /// What is known of the node a session is placed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum NodeLiveness {
     /// It is placed on none.
-    Nowhere,
+    Unassigned,
     /// Its lease runs.
     Live,
     /// It was given up, and has closed its connections. Before it is heard again it enlists anew, which
     /// wakes everything that is placed on it.
     Lost,
     /// It is silent, but may still hold connections, or be heard again in a moment.
-    Doubtful,
+    Uncertain,
 }
 
-impl Place {
+impl NodeLiveness {
     /// What `node` is now.
     pub fn of(node: Option<&Node>, now: Timestamp, deadlines: &Deadlines) -> Self {
         match node {
             Some(node) if node.is_live(now, deadlines.lease) => Self::Live,
-            Some(node) if node.lost_at.is_none() => Self::Doubtful,
+            Some(node) if node.lost_at.is_none() => Self::Uncertain,
             Some(_) | None => Self::Lost,
         }
     }
@@ -38,17 +38,17 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Choose a node for it.
-    Place,
+    AssignNode,
     /// Tell its node what is wanted.
     Declare,
     /// Have its node unlink the device.
-    Unlink,
+    UnlinkRequest,
     /// The time for WhatsApp's word is up: have its node wipe the keys.
     GiveUpUnlink,
     /// There is nothing to unlink, and no node to ask.
     NothingToUnlink,
     /// Its node is gone, and its connection with it.
-    Lose,
+    MarkNodeLost,
     /// The time for a transitional status is up.
     Expire,
     /// The moment to try again has come.
@@ -61,48 +61,50 @@ pub enum Step {
 const DOUBT: Duration = Duration::from_secs(5);
 
 /// What to do next.
-pub fn plan(session: &Session, place: Place, now: Timestamp) -> Step {
-    if let Some(unlink) = &session.wanted.unlink {
-        return match place {
-            Place::Nowhere => Step::NothingToUnlink,
-            Place::Live if now >= unlink.deadline => Step::GiveUpUnlink,
-            Place::Live => Step::Unlink,
-            Place::Lost if session.seen.status != Status::Stopped => Step::Lose,
-            Place::Lost => Step::Rest(None),
-            Place::Doubtful => Step::Rest(Some(now.plus(DOUBT))),
+pub fn plan(session: &Session, liveness: NodeLiveness, now: Timestamp) -> Step {
+    if let Some(unlink) = &session.spec.unlink {
+        return match liveness {
+            NodeLiveness::Unassigned => Step::NothingToUnlink,
+            NodeLiveness::Live if now >= unlink.deadline => Step::GiveUpUnlink,
+            NodeLiveness::Live => Step::UnlinkRequest,
+            NodeLiveness::Lost if session.observed.status != Status::Stopped => Step::MarkNodeLost,
+            NodeLiveness::Lost => Step::Rest(None),
+            NodeLiveness::Uncertain => Step::Rest(Some(now.plus(DOUBT))),
         };
     }
-    if session.seen.deadline.is_some_and(|deadline| deadline <= now) {
+    if session.observed.deadline.is_some_and(|deadline| deadline <= now) {
         return Step::Expire;
     }
-    let running = session.wanted.desired == Desired::Running;
-    match place {
-        Place::Nowhere if running && session.wanted.pairing.is_some() => Step::Place,
-        Place::Nowhere => Step::Rest(session.rest_until()),
-        Place::Doubtful => Step::Rest(Some(now.plus(DOUBT))),
-        Place::Lost if is_lost(session) => Step::Rest(None),
-        Place::Lost => Step::Lose,
-        Place::Live if running && retry_has_come(session, now) => Step::Retry,
-        Place::Live if !running && is_settled(session) => Step::Rest(None),
-        Place::Live => Step::Declare,
+    let running = session.spec.desired == Desired::Running;
+    match liveness {
+        NodeLiveness::Unassigned if running && session.spec.pairing.is_some() => Step::AssignNode,
+        NodeLiveness::Unassigned => Step::Rest(session.rest_until()),
+        NodeLiveness::Uncertain => Step::Rest(Some(now.plus(DOUBT))),
+        NodeLiveness::Lost if is_lost(session) => Step::Rest(None),
+        NodeLiveness::Lost => Step::MarkNodeLost,
+        NodeLiveness::Live if running && retry_has_come(session, now) => Step::Retry,
+        NodeLiveness::Live if !running && is_settled(session) => Step::Rest(None),
+        NodeLiveness::Live => Step::Declare,
     }
 }
 
 /// Its node has heard the last word and has nothing to do.
 fn is_settled(session: &Session) -> bool {
-    session.seen.epoch == session.wanted.epoch && session.seen.status == Status::Stopped
+    session.observed.epoch == session.spec.epoch && session.observed.status == Status::Stopped
 }
 
 fn is_lost(session: &Session) -> bool {
     let lost = |code| code == ReasonCode::GatewayLost;
-    match session.wanted.desired {
-        Desired::Running => session.seen.reason.as_ref().is_some_and(|reason| lost(reason.code)),
-        Desired::Stopped => session.seen.status == Status::Stopped,
+    match session.spec.desired {
+        Desired::Running => {
+            session.observed.reason.as_ref().is_some_and(|reason| lost(reason.code))
+        }
+        Desired::Stopped => session.observed.status == Status::Stopped,
     }
 }
 
 fn retry_has_come(session: &Session, now: Timestamp) -> bool {
-    session.seen.status == Status::Failed
-        && session.seen.epoch == session.wanted.epoch
-        && session.seen.reason.as_ref().and_then(|r| r.retry_at).is_some_and(|at| at <= now)
+    session.observed.status == Status::Failed
+        && session.observed.epoch == session.spec.epoch
+        && session.observed.reason.as_ref().and_then(|r| r.retry_at).is_some_and(|at| at <= now)
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Declaration, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot,
-    ports::{Gateway, GatewayError},
+    ports::{GatewayError, SessionControl},
 };
 use gateway_protocol::{self as treaty, convert::Nonsense};
 use hyper::{Method, StatusCode};
@@ -58,7 +58,7 @@ impl Client {
 }
 
 #[async_trait]
-impl Gateway for Client {
+impl SessionControl for Client {
     async fn declare(
         &self,
         node: &Node,

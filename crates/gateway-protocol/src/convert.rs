@@ -64,7 +64,7 @@ impl TryFrom<wire::Snapshot> for (SessionId, domain::Snapshot) {
         }
         let told = domain::Snapshot {
             epoch: snapshot.epoch,
-            boot: snapshot.boot,
+            generation: snapshot.boot,
             seq: snapshot.seq,
             status: snapshot.status.into(),
             reason: snapshot.reason.map(Into::into),
@@ -150,8 +150,8 @@ impl From<wire::LogoutOutcome> for domain::LogoutOutcome {
 
 impl wire::Enlist {
     /// The enlistment of the node this token belongs to.
-    pub fn of(self, id: GatewayId) -> domain::Enlistment {
-        domain::Enlistment {
+    pub fn of(self, id: GatewayId) -> domain::Registration {
+        domain::Registration {
             id,
             address: self.address,
             incarnation: self.incarnation,
@@ -169,7 +169,11 @@ impl wire::Enlist {
 
 impl From<domain::Lease> for wire::Enlisted {
     fn from(lease: domain::Lease) -> Self {
-        Self { boot: lease.boot, lease_ms: millis(lease.length), beat_ms: millis(lease.beat) }
+        Self {
+            boot: lease.generation,
+            lease_ms: millis(lease.length),
+            beat_ms: millis(lease.heartbeat),
+        }
     }
 }
 
@@ -183,11 +187,11 @@ impl wire::Beaten {
 
 /// What a node says it holds. A name that cannot be a session's names nothing of ours: such keys
 /// are left alone.
-pub fn held(held: &[wire::Held]) -> Vec<domain::Held> {
+pub fn held(held: &[wire::Held]) -> Vec<domain::HeldSession> {
     held.iter()
         .filter_map(|held| {
             let session = SessionId::parse(&held.session)?;
-            Some(domain::Held { session, epoch: held.epoch })
+            Some(domain::HeldSession { session, epoch: held.epoch })
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{
     ApiKeys, Audit, Caller, Operators, Sessions,
-    ports::{Authenticator, Environment, ReceiptStore},
+    ports::{Authenticator, Environment, IdempotencyStore},
 };
 use hyper::{Method, header, http::request::Parts};
 
@@ -42,7 +42,7 @@ pub struct Backing {
     /// Says who is asking.
     pub authenticator: Arc<dyn Authenticator>,
     /// Where answers are kept.
-    pub receipts: Arc<dyn ReceiptStore>,
+    pub idempotency_records: Arc<dyn IdempotencyStore>,
     /// The clock, and new names.
     pub environment: Arc<dyn Environment>,
     /// Says what can be relied on.
@@ -81,7 +81,7 @@ impl Api {
         let environment = backing.environment;
         Self {
             gate: Arc::new(Gate::new(backing.authenticator, backing.rates)),
-            desk: Arc::new(Desk::new(backing.receipts, environment.clone())),
+            desk: Arc::new(Desk::new(backing.idempotency_records, environment.clone())),
             resources: Arc::new(Resources {
                 sessions: backing.sessions,
                 keys: backing.keys,

@@ -62,13 +62,13 @@ impl List {
         self
     }
 
-    fn seal(&self, place: &[u8]) -> [u8; SEAL] {
+    fn into_commit(&self, place: &[u8]) -> [u8; SEAL] {
         let mut context = hmac::Context::with_key(&self.sealer.0);
         context.update(place);
         context.update(&self.what);
-        let mut seal = [0; SEAL];
-        seal.copy_from_slice(&context.sign().as_ref()[..SEAL]);
-        seal
+        let mut into_commit = [0; SEAL];
+        into_commit.copy_from_slice(&context.sign().as_ref()[..SEAL]);
+        into_commit
     }
 }
 
@@ -84,8 +84,8 @@ pub(crate) fn write(list: &List, place: Place) -> String {
     bytes.push(VERSION);
     bytes.extend_from_slice(&place.created_at.millis().to_be_bytes());
     bytes.extend_from_slice(&place.bits.to_be_bytes());
-    let seal = list.seal(&bytes);
-    bytes.extend_from_slice(&seal);
+    let into_commit = list.into_commit(&bytes);
+    bytes.extend_from_slice(&into_commit);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn write(list: &List, place: Place) -> String {
 pub(crate) fn read(list: &List, text: &str) -> Option<Place> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (place, sealed) = bytes.split_at_checked(PLACE)?;
-    if !bool::from(list.seal(place).ct_eq(sealed)) {
+    if !bool::from(list.into_commit(place).ct_eq(sealed)) {
         return None;
     }
     let (version, rest) = place.split_first()?;

@@ -54,15 +54,15 @@ pub fn query(data: &[u8]) {
     let read = |text: &str| {
         let mut query = Query::parse(text, &PARAMETERS);
         let list = Sealer::new(&[7; 32]).list("sessions", OrganizationId::parse("acme").as_ref());
-        let page = PageSpec::read(&mut query, list).wanted();
+        let page = PageSpec::read(&mut query, list).spec();
         (page, query.finish())
     };
     let (page, faults) = read(text);
     for fault in &faults {
         assert!(!fault.field.is_empty() && !fault.field.starts_with('/'), "{fault:?}");
     }
-    if let Some(wanted) = &page {
-        assert!((2..=201).contains(&wanted.limit), "{wanted:?}");
+    if let Some(spec) = &page {
+        assert!((2..=201).contains(&spec.limit), "{spec:?}");
     }
     let (same, others) = read(&text.replace('+', "%20"));
     assert_eq!((page, faults.len()), (same, others.len()), "a space is a space");

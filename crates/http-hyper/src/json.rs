@@ -44,10 +44,10 @@ impl Json {
     fn look_for_repetitions(&self, pointer: &str, found: &mut Vec<Violation>) {
         match self {
             Self::Object(members) => {
-                let mut seen = HashSet::new();
+                let mut observed = HashSet::new();
                 for (key, value) in members {
                     let pointer = within(pointer, key);
-                    if !seen.insert(key) {
+                    if !observed.insert(key) {
                         found.push(Violation::new(&pointer, "given more than once"));
                     }
                     value.look_for_repetitions(&pointer, found);

@@ -10,7 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{Beat, Error, GatewayId, Nodes, RefusedReport, Reported, ports::Environment};
+use domain::{
+    Error, GatewayId, HeartbeatOutcome, Nodes, RefusedReport, ReportOutcome, ports::Environment,
+};
 use gateway_protocol as treaty;
 use hyper::{Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
@@ -148,7 +150,7 @@ impl NodeSite {
         if !sane || i32::try_from(enlist.capacity).is_err() {
             return Err(Problem::invalid("", "an incarnation and a sane capacity are needed"));
         }
-        let lease = self.nodes.enlist(enlist.of(node)).await?;
+        let lease = self.nodes.register(enlist.of(node)).await?;
         Reply::ok(&treaty::Enlisted::from(lease))
     }
 
@@ -156,8 +158,8 @@ impl NodeSite {
         let beat: treaty::Beat = read(body)?;
         let held = treaty::convert::held(&beat.held);
         let heard = beat.heard_ago_ms.map(Duration::from_millis);
-        match self.nodes.beat(node, &beat.incarnation, &held, heard).await? {
-            Beat::Renewed { length, lost, orphans } => {
+        match self.nodes.heartbeat(node, &beat.incarnation, &held, heard).await? {
+            HeartbeatOutcome::Renewed { length, lost, orphans } => {
                 for session in orphans {
                     tracing::warn!(
                         gateway = node.as_str(),
@@ -168,7 +170,7 @@ impl NodeSite {
                 }
                 Reply::ok(&treaty::Beaten::renewed(length, lost))
             }
-            Beat::NotEnlisted => not_enlisted(),
+            HeartbeatOutcome::NotRegistered => not_enlisted(),
         }
     }
 
@@ -185,9 +187,9 @@ impl NodeSite {
             }
         }
         match self.nodes.report(node, &reports.incarnation, told).await? {
-            Reported::Taken { refused } if refused.is_empty() => Ok(Reply::no_content()),
-            Reported::Taken { refused } => Reply::ok(&untaken(node, refused)),
-            Reported::NotEnlisted => not_enlisted(),
+            ReportOutcome::Taken { refused } if refused.is_empty() => Ok(Reply::no_content()),
+            ReportOutcome::Taken { refused } => Reply::ok(&untaken(node, refused)),
+            ReportOutcome::NotRegistered => not_enlisted(),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Quota, StockFull, Violation, ports::BoxError};
+use domain::{Error, RateQuota, ResourceLimitReached, Violation, ports::BoxError};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -128,14 +128,16 @@ fn of_domain(error: &Error) -> Wording {
             let wording = Wording::new(Status::CONFLICT, "conflict");
             Wording { retry_after: *retry_after, ..wording }
         }
-        Error::Full(StockFull { stock, limit, used }) => Wording::new(Status::CONFLICT, "conflict")
-            .detail("quota", json!(stock.as_str()))
-            .detail("limit", json!(limit))
-            .detail("used", json!(used)),
+        Error::Full(ResourceLimitReached { resource: stock, limit, used }) => {
+            Wording::new(Status::CONFLICT, "conflict")
+                .detail("quota", json!(stock.as_str()))
+                .detail("limit", json!(limit))
+                .detail("used", json!(used))
+        }
         Error::PreconditionFailed => {
             Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }
-        Error::RateLimited { quota, retry_after } => {
+        Error::RateLimited { rate_quota: quota, retry_after } => {
             let wording = Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited");
             wording.after(*retry_after).quota(quota, *retry_after)
         }
@@ -192,8 +194,8 @@ impl Wording {
 
     /// As the draft `RateLimit header fields for HTTP` of the IETF has it: which quota, and that
     /// nothing of it is left for so many seconds.
-    fn quota(self, quota: &Quota, wait: Duration) -> Self {
-        let Quota { name, count, window } = quota;
+    fn quota(self, quota: &RateQuota, wait: Duration) -> Self {
+        let RateQuota { name, count, window } = quota;
         let (window, wait) = (window.as_secs(), whole_seconds(wait));
         let value = |text: String| HeaderValue::try_from(text).unwrap_or(NOTHING);
         self.header(RATE_LIMIT_POLICY, value(format!("\"{name}\";q={count};w={window}")))

@@ -117,7 +117,7 @@ impl Context {
     pub(crate) fn sessions(&self, show: fn(&Session) -> Result<Reply>) -> Sessions {
         match &self.once {
             None => self.app.sessions.clone(),
-            Some(once) => self.app.sessions.kept_by(Arc::new(Kept::new(once.clone(), show))),
+            Some(once) => self.app.sessions.recording(Arc::new(Kept::new(once.clone(), show))),
         }
     }
 
@@ -126,7 +126,7 @@ impl Context {
         let Some(once) = &self.once else { return self.app.keys.clone() };
         let keys = self.app.keys.clone();
         let show = move |new: &NewApiKey| show(&keys, new);
-        self.app.keys.kept_by(Arc::new(Kept::new(once.clone(), show)))
+        self.app.keys.recording(Arc::new(Kept::new(once.clone(), show)))
     }
 
     /// Who is asking.

@@ -23,12 +23,12 @@ impl RequestId {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         match (given.next(), given.next()) {
             (Some(id), None) if is_acceptable(id) => Self(id.clone()),
-            _ => Self::mint(environment),
+            _ => Self::from_bits(environment),
         }
     }
 
     /// A new one.
-    pub(crate) fn mint(environment: &dyn Environment) -> Self {
+    pub(crate) fn from_bits(environment: &dyn Environment) -> Self {
         let mut text = *b"req_01234567890123456789012345";
         let (_, id) = text.split_at_mut(4);
         let mut digits = [0; ULID_LEN];

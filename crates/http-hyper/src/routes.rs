@@ -87,8 +87,8 @@ impl<T: Copy> Routes<T> {
             return Err(Problem::NoRoute);
         }
         let place = self.places.get(*found.value).ok_or(Problem::NoRoute)?;
-        let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        if let Some((_, row)) = place.methods.iter().find(|(known, _)| known == wanted) {
+        let spec = if method == Method::HEAD { &Method::GET } else { method };
+        if let Some((_, row)) = place.methods.iter().find(|(known, _)| known == spec) {
             let decoded = found.params.iter().map(|(name, value)| {
                 let value = percent_decode_str(value).decode_utf8();
                 (name.to_owned(), value.map_or_else(|_| String::new(), Into::into))

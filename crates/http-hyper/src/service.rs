@@ -173,7 +173,7 @@ impl Door {
 
     /// The whole text of an answer to what hyper could not read as a request.
     pub(crate) fn apology(&self, status: StatusCode) -> Vec<u8> {
-        let id = RequestId::mint(&*self.environment);
+        let id = RequestId::from_bits(&*self.environment);
         tracing::info!(status = status.as_u16(), request_id = id.as_str(), "unreadable request");
         let reply = self.site.word(&Problem::Unreadable { status });
         let reason = status.canonical_reason().unwrap_or_default();

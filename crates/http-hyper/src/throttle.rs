@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Actor, Caller, Error, Quota, Result, UserId};
+use domain::{Actor, Caller, Error, RateQuota, Result, UserId};
 use governor::{
     RateLimiter,
     clock::{Clock, MonotonicClock},
@@ -52,7 +52,7 @@ enum Whose {
 }
 
 struct Limit<C: Clock> {
-    quota: Quota,
+    quota: RateQuota,
     limiter: RateLimiter<u64, DashMapStateStore<u64>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
 }
@@ -69,7 +69,7 @@ impl<C: Clock + Clone> Throttle<C> {
             let count = count?;
             let quota = governor::Quota::per_minute(count);
             let limiter = RateLimiter::dashmap_with_clock(quota, clock.clone());
-            let quota = Quota { name, count: count.get(), window: WINDOW };
+            let quota = RateQuota { name, count: count.get(), window: WINDOW };
             Some((whose, Limit { quota, limiter, clock: clock.clone() }))
         };
         let limits = [
@@ -99,7 +99,7 @@ impl<C: Clock + Clone> Throttle<C> {
             let Some(name) = name else { continue };
             if let Err(refusal) = limit.limiter.check_key(&name) {
                 let retry_after = refusal.wait_time_from(limit.clock.now());
-                return Err(Error::RateLimited { quota: limit.quota, retry_after });
+                return Err(Error::RateLimited { rate_quota: limit.quota, retry_after });
             }
         }
         self.forget_now_and_then();
@@ -137,7 +137,7 @@ mod tests {
 
     fn caller(organization: &str, key: u128) -> Caller {
         Caller {
-            actor: Actor::Key(KeyId::mint(key)),
+            actor: Actor::Key(KeyId::from_bits(key)),
             organization: OrganizationId::parse(organization),
             capabilities: Capabilities::default(),
             reach: Reach::Everything,
@@ -159,7 +159,7 @@ mod tests {
 
     fn refusal(outcome: Result<Holder>) -> (&'static str, Duration) {
         match outcome {
-            Err(Error::RateLimited { quota, retry_after }) => (quota.name, retry_after),
+            Err(Error::RateLimited { rate_quota, retry_after }) => (rate_quota.name, retry_after),
             other => panic!("{other:?}"),
         }
     }

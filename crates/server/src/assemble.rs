@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    bells::NotifyBell, environment::Machine, groups::HmacTags, metrics::Metrics, readiness::Needs,
-    watches::SessionWatches,
+    bells::TokioNotifier, environment::Machine, groups::HmacTags, metrics::Metrics,
+    readiness::Needs, watches::SessionWatches,
 };
 
 /// What the world has given so far.
@@ -64,11 +64,11 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let store = Arc::new(database.clone());
     let adapters = Adapters {
         hot_keys: Arc::new(HotKeys::new(store.clone(), machine.clone())),
-        changes: Arc::new(SessionWatches::new(store.clone())),
+        change_notifier: Arc::new(SessionWatches::new(store.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         machine: machine.clone(),
-        work: Arc::new(NotifyBell::default()),
+        work: Arc::new(TokioNotifier::default()),
         leases: Arc::default(),
         groups: Arc::new(HmacTags::new(&group_secret)),
         deadlines,
@@ -88,7 +88,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
             audit: Audit::new(adapters.store.clone()),
             operators: adapters.operators(),
             authenticator: door,
-            receipts: adapters.store.clone(),
+            idempotency_records: adapters.store.clone(),
             environment: machine.clone(),
             readiness: needs,
             metrics,
@@ -107,8 +107,8 @@ struct Adapters {
     hot_keys: Arc<HotKeys>,
     gateway: Arc<Client>,
     machine: Arc<Machine>,
-    work: Arc<NotifyBell>,
-    changes: Arc<SessionWatches>,
+    work: Arc<TokioNotifier>,
+    change_notifier: Arc<SessionWatches>,
     leases: Arc<Leases>,
     groups: Arc<HmacTags>,
     deadlines: Deadlines,
@@ -123,7 +123,7 @@ impl Adapters {
             gateway: self.gateway.clone(),
             environment: self.machine.clone(),
             work: self.work.clone(),
-            changes: self.changes.clone(),
+            change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
@@ -147,7 +147,7 @@ impl Adapters {
             self.store.clone(),
             self.machine.clone(),
             self.work.clone(),
-            self.changes.clone(),
+            self.change_notifier.clone(),
             self.deadlines.clone(),
         )
     }
@@ -155,12 +155,12 @@ impl Adapters {
     /// What time and wishes ask for.
     fn worker(&self) -> Worker {
         let ports = worker::Ports {
-            backlog: self.store.clone(),
+            worker_store: self.store.clone(),
             nodes: self.store.clone(),
             gateway: self.gateway.clone(),
             environment: self.machine.clone(),
             work: self.work.clone(),
-            changes: self.changes.clone(),
+            change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
             groups: self.groups.clone(),
         };

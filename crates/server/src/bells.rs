@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::Bell;
+use domain::ports::Notifier;
 use tokio::sync::Notify;
 
 /// One waits here. A ring while it does not is kept for when it will.
 #[derive(Debug, Default)]
-pub(crate) struct NotifyBell(Notify);
+pub(crate) struct TokioNotifier(Notify);
 
 #[async_trait]
-impl Bell for NotifyBell {
-    fn ring(&self) {
+impl Notifier for TokioNotifier {
+    fn notify(&self) {
         self.0.notify_one();
     }
 
@@ -28,14 +28,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_ring_while_its_waiter_looks_elsewhere_is_kept() {
-        let bell = NotifyBell::default();
+        let notifier = TokioNotifier::default();
         for _ in 0..3 {
-            bell.ring();
-            bell.ring();
+            notifier.notify();
+            notifier.notify();
             let patience = Duration::from_secs(20);
-            let heard = tokio::time::timeout(patience, bell.wait(Duration::from_secs(3600)));
+            let heard = tokio::time::timeout(patience, notifier.wait(Duration::from_secs(3600)));
             heard.await.expect("the ring was lost");
         }
-        bell.wait(Duration::from_millis(5)).await;
+        notifier.wait(Duration::from_millis(5)).await;
     }
 }

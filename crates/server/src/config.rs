@@ -267,8 +267,8 @@ fn deadlines(
         return Err(Invalid::setting("pairing_rate", reason));
     }
     let lease = of("lease", &settings.lease, usual.lease)?;
-    let beat = of("heartbeat", &settings.heartbeat, usual.beat.min(lease / 3))?;
-    if beat.is_zero() || beat > lease / 3 {
+    let heartbeat = of("heartbeat", &settings.heartbeat, usual.heartbeat.min(lease / 3))?;
+    if heartbeat.is_zero() || heartbeat > lease / 3 {
         let reason =
             "a lease must outlast three heartbeats, and a heartbeat takes a second or more";
         return Err(Invalid::setting("heartbeat", reason));
@@ -278,10 +278,10 @@ fn deadlines(
         lease,
         // For clocks that drift, and for heartbeats under way.
         lease_margin: lease / 3,
-        beat,
+        heartbeat,
         start: of("start_deadline", &settings.start_deadline, usual.start)?,
         pairings: domain::Deadlines::pairings_an_hour(pairings),
-        retirement: of("retirement_deadline", &settings.retirement_deadline, usual.retirement)?,
+        cleanup: of("retirement_deadline", &settings.retirement_deadline, usual.cleanup)?,
         key_retention: of("key_retention", &settings.key_retention, usual.key_retention)?,
         ..usual
     })

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::hmac;
-use domain::{OrganizationId, ports::GroupTags};
+use domain::{OrganizationId, ports::OrganizationTags};
 
 /// The length of a tag in bytes, written as twice as many letters.
 const LENGTH: usize = 16;
@@ -20,7 +20,7 @@ impl HmacTags {
     }
 }
 
-impl GroupTags for HmacTags {
+impl OrganizationTags for HmacTags {
     fn tag(&self, organization: &OrganizationId) -> String {
         let digest = hmac::sign(&self.0, organization.as_str().as_bytes());
         let mut tag = String::with_capacity(2 * LENGTH);

@@ -195,7 +195,7 @@ mod tests {
 
     fn key() -> ApiKey {
         ApiKey {
-            id: KeyId::mint(1),
+            id: KeyId::from_bits(1),
             organization: OrganizationId::parse("acme").unwrap(),
             name: "the shop".into(),
             capabilities: Capability::ALL.into_iter().collect(),

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     SessionId, Version,
-    ports::{Changes, Versions, Watch},
+    ports::{ChangeNotifier, Subscription, VersionLookup},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -21,26 +21,26 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// The sessions that are waited for. While there are any, one look at the store, now and then, tells
 /// all who wait: a thousand of them would be in everybody's way if each looked for itself.
 pub(crate) struct SessionWatches {
-    store: Arc<dyn Versions>,
+    store: Arc<dyn VersionLookup>,
     watched: Mutex<Watched>,
 }
 
 #[derive(Default)]
 struct Watched {
-    sessions: HashMap<SessionId, watch::Sender<News>>,
+    sessions: HashMap<SessionId, watch::Sender<NewEvent>>,
     lookout: Option<JoinHandle<()>>,
 }
 
 /// What is known of a session.
 #[derive(Clone, Copy, Debug, Default)]
-struct News {
+struct NewEvent {
     /// The newest version.
     version: Option<Version>,
     /// How often there was something else to look for: that it is gone, or cannot be seen.
     alarms: u64,
 }
 
-impl News {
+impl NewEvent {
     /// Whether that was new.
     fn hear(&mut self, version: Option<Version>) -> bool {
         match version {
@@ -54,7 +54,7 @@ impl News {
 
 impl SessionWatches {
     /// Nobody waits yet.
-    pub(crate) fn new(store: Arc<dyn Versions>) -> Self {
+    pub(crate) fn new(store: Arc<dyn VersionLookup>) -> Self {
         Self { store, watched: Mutex::default() }
     }
 
@@ -92,14 +92,14 @@ impl SessionWatches {
     }
 }
 
-impl Changes for SessionWatches {
+impl ChangeNotifier for SessionWatches {
     fn tell(&self, session: &SessionId, version: Option<Version>) {
         if let Some(news) = self.held().sessions.get(session) {
             news.send_if_modified(|news| news.hear(version));
         }
     }
 
-    fn watch(self: Arc<Self>, session: &SessionId) -> Box<dyn Watch> {
+    fn watch(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
         let mut held = self.held();
         let news = held.sessions.entry(session.clone()).or_default().subscribe();
         // One that is finished without having been taken away has panicked.
@@ -108,7 +108,7 @@ impl Changes for SessionWatches {
         }
         drop(held);
         // What version it has come to meanwhile is news to whoever has seen an older one.
-        let heard = News { version: None, ..*news.borrow() };
+        let heard = NewEvent { version: None, ..*news.borrow() };
         Box::new(SessionWatch { session: session.clone(), news, heard, watches: self })
     }
 }
@@ -116,17 +116,17 @@ impl Changes for SessionWatches {
 /// One who waits for a session, which is not watched any more when its last has gone.
 struct SessionWatch {
     session: SessionId,
-    news: watch::Receiver<News>,
+    news: watch::Receiver<NewEvent>,
     /// What it was woken by last: the same does not wake it twice, whatever it then sees in the store.
-    heard: News,
+    heard: NewEvent,
     watches: Arc<SessionWatches>,
 }
 
 #[async_trait]
-impl Watch for SessionWatch {
+impl Subscription for SessionWatch {
     async fn past(&mut self, version: Version, at_most: Duration) {
         let heard = self.heard;
-        let further = |news: &News| {
+        let further = |news: &NewEvent| {
             news.alarms != heard.alarms
                 || (news.version > Some(version) && news.version != heard.version)
         };

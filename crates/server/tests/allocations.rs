@@ -15,8 +15,8 @@ use auth::{Chain, HotKeys, KeyForge};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
     OrganizationId, SessionPorts, Sessions, Settings,
-    ports::KeyMaker as _,
-    testing::{RememberingGateway, TestBell, TestEnvironment},
+    ports::KeyGenerator as _,
+    testing::{FakeSessionControl, TestEnvironment, TestNotifier},
 };
 use http_hyper::{Api, Backing, Check, Exposition, Limits, Rates, Readiness, serve};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -68,14 +68,14 @@ impl Served {
         let environment = TestEnvironment::new();
         let hot_keys = Arc::new(HotKeys::new(store.clone(), environment.clone()));
         let leases = Arc::<Leases>::default();
-        let bell = || TestBell::new(environment.clone());
+        let notifier = || TestNotifier::new(environment.clone());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
-            gateway: Arc::new(RememberingGateway::new(environment.clone())),
+            gateway: Arc::new(FakeSessionControl::new(environment.clone())),
             environment: environment.clone(),
-            work: bell(),
-            changes: bell(),
+            work: notifier(),
+            change_notifier: notifier(),
             leases: leases.clone(),
         };
         let sessions = Sessions::new(ports, Deadlines::default());
@@ -90,7 +90,7 @@ impl Served {
             audit: Audit::new(store.clone()),
             operators: Operators::new(store.clone(), environment.clone(), leases),
             authenticator: Arc::new(Chain::new(None, hot_keys, environment.clone())),
-            receipts: store,
+            idempotency_records: store,
             environment,
             readiness: Arc::new(Nothing),
             metrics: Arc::new(Nothing),
@@ -155,7 +155,7 @@ fn a_request_allocates_no_more_than_it_did() {
     let served = runtime.block_on(Served::start());
     let Served { address, session, key, .. } = &served;
     let nobody = format!("{}0", &session[..session.len() - 1]);
-    let wrong = &KeyForge::default().make(&KeyId::mint(1)).key;
+    let wrong = &KeyForge::default().generate(&KeyId::from_bits(1)).key;
     let costs = [
         (session, key.as_str(), "200 OK"),
         (&nobody, key.as_str(), "404 Not Found"),

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
-    ApiKey, Capabilities, Capability, Event, KeyId, OrganizationId, Receipt, Scope, SessionId,
-    Stock, Timestamp,
-    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, ShownKey, Written},
+    ApiKey, Capabilities, Capability, Event, IdempotencyRecord, KeyId, OrganizationId, Resource,
+    Scope, SessionId, Timestamp,
+    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, PresentedKey, Written},
 };
 
 use crate::{
@@ -130,7 +130,7 @@ impl ApiKeyStore for Database {
         scope: &Scope,
         key: &ApiKey,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        receipt: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         if !is_home(scope, &key.organization, events) {
             return Err(STRAY.into());
@@ -139,8 +139,8 @@ impl ApiKeyStore for Database {
         let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, key.created_at));
         let (owner, limits) = (Owner::of(scope), self.limits(scope));
         let mut grown = Growth::default();
-        grown.add(Stock::ApiKeys, 1);
-        grown.add(Stock::IdempotencyRecords, receipt.as_ref().map_or(0, NewReceipt::bytes));
+        grown.add(Resource::ApiKeys, 1);
+        grown.add(Resource::IdempotencyRecords, receipt.as_ref().map_or(0, NewReceipt::bytes));
         let turn = self.turn(&owner.organization).await?;
         self.run(|database| async move {
             let written = with_transaction!(database, |conn| {
@@ -220,7 +220,7 @@ impl ApiKeyStore for Database {
 
 #[async_trait]
 impl KeyDirectory for Database {
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         let moment = self.moment();
         if moment.as_ref().is_some_and(|moment| moment.is_strange(shown)) {
             return Ok(None);

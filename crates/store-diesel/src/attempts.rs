@@ -4,7 +4,7 @@
 //! Decision: ADR 0032.
 
 use diesel::prelude::*;
-use domain::{LinkAttempt, Phone, Quota, Scope, Timestamp, ports::Refusal};
+use domain::{LinkAttempt, Phone, RateQuota, Scope, Timestamp, ports::Refusal};
 use sha2::{Digest, Sha256};
 
 use crate::{StoreError, column::counted, schema::link_attempts};
@@ -23,8 +23,8 @@ pub(crate) struct AttemptRow {
 /// An attempt that begins, and how many there may be.
 pub(crate) struct NewAttempt {
     pub(crate) row: AttemptRow,
-    pub(crate) quota: Quota,
-    pub(crate) organization_quota: Quota,
+    pub(crate) quota: RateQuota,
+    pub(crate) organization_quota: RateQuota,
 }
 
 impl NewAttempt {
@@ -38,14 +38,14 @@ impl NewAttempt {
             phone,
             at: attempt.at.millis(),
         };
-        let (quota, organization_quota) = (attempt.quota, attempt.organization_quota);
+        let (quota, organization_quota) = (attempt.rate_quota, attempt.organization_quota);
         Ok(Self { row, quota, organization_quota })
     }
 
     /// Between which moments attempts count for this quota.
-    pub(crate) fn window(&self, quota: Quota) -> (i64, i64) {
+    pub(crate) fn window(&self, quota: RateQuota) -> (i64, i64) {
         let now = Timestamp::from_millis(self.row.at);
-        (quota.since(now).millis(), Quota::until(now).millis())
+        (quota.since(now).millis(), RateQuota::until(now).millis())
     }
 
     /// Whether it may begin: not when as many as may were begun before. `earliest` was begun first of
@@ -53,11 +53,11 @@ impl NewAttempt {
     ///
     /// # Errors
     /// [`StoreError::Refused`] when it may not.
-    pub(crate) fn admit(&self, quota: Quota, earliest: Option<i64>) -> Result<(), StoreError> {
+    pub(crate) fn admit(&self, quota: RateQuota, earliest: Option<i64>) -> Result<(), StoreError> {
         let Some(earliest) = earliest else { return Ok(()) };
         let now = Timestamp::from_millis(self.row.at);
         let retry_after = quota.wait(Timestamp::from_millis(earliest), now);
-        Err(StoreError::Refused(Refusal::Limited { quota, retry_after }))
+        Err(StoreError::Refused(Refusal::Limited { rate_quota: quota, retry_after }))
     }
 }
 

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Desired, Event, GatewayId, Guard, Held, Retirement, Session, SessionId, Status, Timestamp,
-    ports::{Backlog, Claim, PortResult, Written},
+    Cleanup, Desired, Event, ExpectedVersion, GatewayId, HeldSession, Session, SessionId, Status,
+    Timestamp,
+    ports::{Claim, PortResult, WorkerStore, Written},
 };
 
 use crate::{
@@ -33,7 +34,7 @@ pub(crate) fn portions(ids: &[SessionId]) -> impl Iterator<Item = Vec<String>> {
 }
 
 #[async_trait]
-impl Backlog for Database {
+impl WorkerStore for Database {
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
         let claim = claim.clone();
         self.run(|database| async move {
@@ -59,7 +60,7 @@ impl Backlog for Database {
         .await
     }
 
-    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
         let claim = claim.clone();
         self.run(|database| async move {
             let ids = database.due(Queue::Retirements, &claim).await?;
@@ -75,7 +76,7 @@ impl Backlog for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Retirement> = readable(rows);
+            let mut taken: Vec<Cleanup> = readable(rows);
             taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
             Ok(taken)
         })
@@ -113,7 +114,7 @@ impl Backlog for Database {
     async fn update(
         &self,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
     ) -> PortResult<Written> {
         let owned = Owned::found(session.organization.as_str(), session.id.as_str());
@@ -127,7 +128,7 @@ impl Backlog for Database {
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Guard,
+        expected: ExpectedVersion,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written> {
@@ -147,13 +148,13 @@ impl Backlog for Database {
         .await
     }
 
-    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+    async fn postpone(&self, retirement: &Cleanup, events: &[Event]) -> PortResult<()> {
         let id = retirement.session.to_string();
         let (change, events) = (Postponement::new(retirement)?, EventRow::all(events)?);
         self.change(Deed::Postpone(id, change), events).await.map(drop)
     }
 
-    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+    async fn finish(&self, retirement: &Cleanup, events: &[Event]) -> PortResult<()> {
         let id = retirement.session.to_string();
         let events = EventRow::all(events)?;
         self.change(Deed::Finish(id), events).await.map(drop)
@@ -194,7 +195,7 @@ impl Backlog for Database {
         Ok(())
     }
 
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>> {
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
         let gateway = gateway.to_string();
         self.run(|database| async move {
             let rows: Vec<(String, i64, String, String)> = with_conn!(database, read, |conn| {
@@ -211,7 +212,7 @@ impl Backlog for Database {
         .await
     }
 
-    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         let gateway = gateway.to_string();
         self.run(|database| async move {
             let rows: Vec<String> = with_conn!(database, read, |conn| {
@@ -243,7 +244,7 @@ impl Backlog for Database {
         .await
     }
 
-    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move { database.remove_receipts(now, limit).await }).await
     }
 
@@ -288,7 +289,7 @@ fn ranks(ids: &[String]) -> HashMap<String, usize> {
 /// A session of a node, and whether anything is wanted of the node for it. A session whose row cannot be
 /// read is the node's all the same, or the node would be told to close it; the worker cannot read it
 /// either, so nothing is wanted of the node for it.
-fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(Held, bool)> {
+fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(HeldSession, bool)> {
     let corrupt = |column| StoreError::corrupt(column, id);
     let session = unless_skipped(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;
     let epoch = unless_skipped(counter(epoch).ok_or_else(|| corrupt("sessions.epoch")));
@@ -301,5 +302,5 @@ fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(Held, bool
         }
         _ => false,
     };
-    Some((Held { session, epoch: epoch.unwrap_or_default() }, wanted))
+    Some((HeldSession { session, epoch: epoch.unwrap_or_default() }, wanted))
 }

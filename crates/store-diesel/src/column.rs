@@ -70,7 +70,7 @@ mod tests {
         let actors = [
             Actor::User(None),
             Actor::User(UserId::parse("u-1")),
-            Actor::Key(KeyId::mint(7)),
+            Actor::Key(KeyId::from_bits(7)),
             Actor::Operator,
             Actor::System,
         ];

@@ -10,7 +10,7 @@
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
 use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
-use domain::{Stock, StockLimits};
+use domain::{Resource, ResourceLimits};
 use futures_util::future::join_all;
 use tokio::{sync::oneshot, time::timeout};
 use tracing::Instrument as _;
@@ -62,10 +62,10 @@ pub(crate) struct NewSession {
 }
 
 impl NewSession {
-    pub(crate) fn new(row: SessionRow, events: Vec<EventRow>, limits: &StockLimits) -> Self {
+    pub(crate) fn new(row: SessionRow, events: Vec<EventRow>, limits: &ResourceLimits) -> Self {
         let mut grown = Growth::default();
-        grown.add(Stock::Sessions, 1);
-        grown.add(Stock::Metadata, row.metadata_bytes());
+        grown.add(Resource::Sessions, 1);
+        grown.add(Resource::Metadata, row.metadata_bytes());
         let needs = grown.needs(row.organization(), limits);
         Self { row, events, needs }
     }
@@ -187,7 +187,7 @@ impl Lines {
                     several.update(owned, *standing, state, *metadata);
                 }
                 Deed::Retire(owned, version, rest) => {
-                    several.retire(owned, *version, rest.as_deref());
+                    several.delete(owned, *version, rest.as_deref());
                 }
                 Deed::Postpone(..) | Deed::Finish(_) => return Ok(None),
             }

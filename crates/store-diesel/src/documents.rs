@@ -4,7 +4,7 @@
 
 use domain::{
     Attempt, Identity, PairingCode, PairingWanted, QrCode, ReasonCode, StatusReason, Timestamp,
-    Unlink,
+    UnlinkRequest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,13 +49,13 @@ pub(crate) struct UnlinkDocument {
     deadline: i64,
 }
 
-impl From<&Unlink> for UnlinkDocument {
-    fn from(unlink: &Unlink) -> Self {
+impl From<&UnlinkRequest> for UnlinkDocument {
+    fn from(unlink: &UnlinkRequest) -> Self {
         Self { since: unlink.since.millis(), deadline: unlink.deadline.millis() }
     }
 }
 
-impl From<UnlinkDocument> for Unlink {
+impl From<UnlinkDocument> for UnlinkRequest {
     fn from(document: UnlinkDocument) -> Self {
         Self {
             since: Timestamp::from_millis(document.since),

@@ -10,7 +10,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, EventId, EventName, Fact, OrganizationId, Payload, Scope, SessionId, Timestamp,
+    Event, EventId, EventName, EventPayload, EventValue, OrganizationId, Scope, SessionId,
+    Timestamp,
     ports::{EventLog, EventPage, PortResult},
 };
 use serde::Serialize;
@@ -125,34 +126,34 @@ macro_rules! write_events {
 }
 pub(crate) use write_events;
 
-fn fact_value(fact: &Fact) -> Value {
+fn fact_value(fact: &EventValue) -> Value {
     match fact {
-        Fact::Text(text) => Value::from(text.as_str()),
-        Fact::Number(number) => Value::from(*number),
-        Fact::Flag(flag) => Value::from(*flag),
-        Fact::Nothing => Value::Null,
+        EventValue::Text(text) => Value::from(text.as_str()),
+        EventValue::Number(number) => Value::from(*number),
+        EventValue::Flag(flag) => Value::from(*flag),
+        EventValue::Nothing => Value::Null,
     }
 }
 
 /// An event's particulars as text.
-pub(crate) fn payload_text(payload: &Payload) -> Result<String, StoreError> {
+pub(crate) fn payload_text(payload: &EventPayload) -> Result<String, StoreError> {
     // Pairs in a list: an object would be free to forget their order.
     let pairs: Vec<_> = payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
     written("events.payload", &pairs)
 }
 
 /// That text back.
-pub(crate) fn payload_of(text: &str) -> Option<Payload> {
+pub(crate) fn payload_of(text: &str) -> Option<EventPayload> {
     let pairs: Vec<(String, Value)> = read(text)?;
     pairs.into_iter().map(|(key, value)| Some((key.into(), fact(value)?))).collect()
 }
 
-fn fact(value: Value) -> Option<Fact> {
+fn fact(value: Value) -> Option<EventValue> {
     match value {
-        Value::String(text) => Some(Fact::Text(text)),
-        Value::Number(number) => number.as_i64().map(Fact::Number),
-        Value::Bool(flag) => Some(Fact::Flag(flag)),
-        Value::Null => Some(Fact::Nothing),
+        Value::String(text) => Some(EventValue::Text(text)),
+        Value::Number(number) => number.as_i64().map(EventValue::Number),
+        Value::Bool(flag) => Some(EventValue::Flag(flag)),
+        Value::Null => Some(EventValue::Nothing),
         Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -135,12 +135,12 @@ pub(crate) struct Shared {
     connect_timeout: Duration,
     deadline: Duration,
     health: Arc<Health>,
-    slots: Box<[Slot]>,
+    slots: Box<[IdempotencyKeyHash]>,
     turn: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Slot {
+struct IdempotencyKeyHash {
     current: Mutex<Option<Opened>>,
     /// Held by whoever opens a connection, so that one is opened and not a hundred.
     opening: tokio::sync::Mutex<()>,
@@ -159,7 +159,7 @@ impl Shared {
             connect_timeout: config.connect_timeout,
             deadline: config.deadline,
             health,
-            slots: (0..enough()).map(|_| Slot::default()).collect(),
+            slots: (0..enough()).map(|_| IdempotencyKeyHash::default()).collect(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -198,8 +198,9 @@ impl Shared {
         let is_it = |opened: &Opened| Arc::ptr_eq(&opened.conn, conn);
         let doubtful = match &error {
             StoreError::Gone(_) => {
-                let opened_at =
-                    |slot: &Slot| slot.held().as_ref().filter(|it| is_it(it)).map(|it| it.at);
+                let opened_at = |slot: &IdempotencyKeyHash| {
+                    slot.held().as_ref().filter(|it| is_it(it)).map(|it| it.at)
+                };
                 if let Some(at) = self.slots.iter().find_map(opened_at) {
                     self.health.condemn(at);
                 }
@@ -242,7 +243,7 @@ impl Shared {
     }
 }
 
-impl Slot {
+impl IdempotencyKeyHash {
     /// The connection, unless it leads to a server that no longer serves.
     fn current(&self, health: &Health) -> Option<Arc<AsyncPgConnection>> {
         let mut held = self.held();

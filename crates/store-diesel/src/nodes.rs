@@ -44,7 +44,7 @@ impl NodeRow {
             features: written("gateways.features", &node.features)?,
             capacity: i64::from(node.capacity),
             held: i64::from(node.held),
-            beat_at: node.beat_at.millis(),
+            beat_at: node.heartbeat_at.millis(),
             lost_at: None,
         })
     }
@@ -54,12 +54,12 @@ impl NodeRow {
             id: GatewayId::parse(&self.id).ok_or("gateways.id")?,
             address: self.address.clone(),
             incarnation: self.incarnation.clone(),
-            boot: counter(self.boot).ok_or("gateways.boot")?,
+            generation: counter(self.boot).ok_or("gateways.boot")?,
             version: self.version.clone(),
             features: read(&self.features).ok_or("gateways.features")?,
             capacity: counter(self.capacity).ok_or("gateways.capacity")?,
             held: counter(self.held).ok_or("gateways.held")?,
-            beat_at: Timestamp::from_millis(self.beat_at),
+            heartbeat_at: Timestamp::from_millis(self.beat_at),
             lost_at: moment(self.lost_at),
         })
     }
@@ -82,7 +82,7 @@ macro_rules! known {
 
 #[async_trait]
 impl NodeStore for Database {
-    async fn enlist(&self, node: &Node) -> PortResult<u64> {
+    async fn register(&self, node: &Node) -> PortResult<u64> {
         let (row, id) = (NodeRow::first(node)?, node.id.to_string());
         self.run(|database| async move {
             // One statement, so that two processes of one name cannot get the same boot number.
@@ -113,7 +113,7 @@ impl NodeStore for Database {
         .await
     }
 
-    async fn beat(
+    async fn heartbeat(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -171,7 +171,7 @@ impl NodeStore for Database {
         .await
     }
 
-    async fn lose(
+    async fn mark_lost(
         &self,
         id: &GatewayId,
         incarnation: &str,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
-    GatewayId, Held, Orphan, SessionId, Timestamp,
+    GatewayId, HeldSession, Orphan, SessionId, Timestamp,
     ports::{OrphanStore, PortResult},
 };
 
@@ -42,7 +42,7 @@ impl Difference {
     fn of(
         gateway: &GatewayId,
         known: Vec<(String, bool)>,
-        held: &[Held],
+        held: &[HeldSession],
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let gateway = gateway.to_string();
@@ -56,7 +56,7 @@ impl Difference {
             fresh: Vec::new(),
             again: Vec::new(),
         };
-        for Held { session, epoch } in held {
+        for HeldSession { session, epoch } in held {
             match stays.get(session.as_str()) {
                 Some(true) => {}
                 Some(false) => difference.again.push(session.clone()),
@@ -82,7 +82,7 @@ impl OrphanStore for Database {
     async fn note_orphans(
         &self,
         gateway: &GatewayId,
-        held: &[Held],
+        held: &[HeldSession],
         now: Timestamp,
     ) -> PortResult<Vec<SessionId>> {
         let (gateway, held) = (gateway.clone(), held.to_vec());

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
-    Receipt, Scope, Slot, Stock, StockFull, Timestamp,
-    ports::{PortResult, ReceiptStore, Written},
+    IdempotencyKeyHash, IdempotencyRecord, Resource, ResourceLimitReached, Scope, Timestamp,
+    ports::{IdempotencyStore, PortResult, Written},
 };
 
 use crate::{
@@ -45,10 +45,10 @@ pub(crate) struct NewReceipt {
 }
 
 impl NewReceipt {
-    pub(crate) fn new(scope: &Scope, receipt: &Receipt, now: Timestamp) -> Self {
+    pub(crate) fn new(scope: &Scope, receipt: &IdempotencyRecord, now: Timestamp) -> Self {
         let row = ReceiptRow {
             organization: scope.organization().to_string(),
-            slot: receipt.slot.0.to_vec(),
+            slot: receipt.key_hash.0.to_vec(),
             request: receipt.request.to_vec(),
             answer: receipt.answer.clone(),
             expires_at: receipt.expires_at.millis(),
@@ -88,7 +88,7 @@ macro_rules! keep_receipt {
 }
 pub(crate) use keep_receipt;
 
-impl TryFrom<ReceiptRow> for Receipt {
+impl TryFrom<ReceiptRow> for IdempotencyRecord {
     type Error = StoreError;
 
     fn try_from(row: ReceiptRow) -> Result<Self, StoreError> {
@@ -96,7 +96,7 @@ impl TryFrom<ReceiptRow> for Receipt {
             bytes.try_into().map_err(|_| StoreError::corrupt(column, &row.organization))
         };
         Ok(Self {
-            slot: Slot(digest("receipts.slot", &row.slot)?),
+            key_hash: IdempotencyKeyHash(digest("receipts.slot", &row.slot)?),
             request: digest("receipts.request", &row.request)?,
             answer: row.answer,
             expires_at: Timestamp::from_millis(row.expires_at),
@@ -105,20 +105,20 @@ impl TryFrom<ReceiptRow> for Receipt {
 }
 
 #[async_trait]
-impl ReceiptStore for Database {
+impl IdempotencyStore for Database {
     async fn find(
         &self,
         scope: &Scope,
-        slot: &Slot,
+        slot: &IdempotencyKeyHash,
         now: Timestamp,
-    ) -> PortResult<Option<Receipt>> {
+    ) -> PortResult<Option<IdempotencyRecord>> {
         let (owner, slot, now) = (Owner::of(scope), slot.0, now.millis());
         let row = look_up!(self, ReceiptRow, scope::receipt(&owner, &slot, now))?;
-        Ok(row.map(Receipt::try_from).transpose()?)
+        Ok(row.map(IdempotencyRecord::try_from).transpose()?)
     }
 
-    async fn full(&self, scope: &Scope) -> PortResult<Option<StockFull>> {
-        let (limits, stock) = (self.limits(scope), Stock::IdempotencyRecords);
+    async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
+        let (limits, stock) = (self.limits(scope), Resource::IdempotencyRecords);
         if limits.of(stock).is_none() {
             return Ok(None);
         }
@@ -128,10 +128,15 @@ impl ReceiptStore for Database {
         Ok(limits.admit(stock, used.saturating_add(1), 1).err())
     }
 
-    async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written> {
+    async fn keep(
+        &self,
+        scope: &Scope,
+        receipt: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> PortResult<Written> {
         let (owner, limits) = (Owner::of(scope), self.limits(scope));
         let mut grown = Growth::default();
-        grown.add(Stock::IdempotencyRecords, receipt.answer.len());
+        grown.add(Resource::IdempotencyRecords, receipt.answer.len());
         let receipt = Some(NewReceipt::new(scope, receipt, now));
         let turn = self.turn(&owner.organization).await?;
         self.run(|database| async move {
@@ -148,8 +153,8 @@ impl ReceiptStore for Database {
         .await
     }
 
-    async fn amend(&self, scope: &Scope, receipt: &Receipt) -> PortResult<()> {
-        let (owner, slot, request) = (Owner::of(scope), receipt.slot.0, receipt.request);
+    async fn amend(&self, scope: &Scope, receipt: &IdempotencyRecord) -> PortResult<()> {
+        let (owner, slot, request) = (Owner::of(scope), receipt.key_hash.0, receipt.request);
         let answer = receipt.answer.clone();
         self.run(|database| async move {
             with_conn!(database, write, |conn| {

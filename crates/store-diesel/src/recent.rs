@@ -19,7 +19,7 @@ use std::{
 };
 
 use diesel::{RunQueryDsl, SqliteConnection};
-use domain::{Session, ports::ShownKey};
+use domain::{Session, ports::PresentedKey};
 
 use crate::{scope::Owned, sqlite};
 
@@ -38,7 +38,7 @@ type Standing = [u8; COPY];
 pub(crate) struct Recent {
     index: Option<WalIndex>,
     sessions: Shelf<Owned, Option<Arc<Session>>>,
-    strangers: Shelf<ShownKey, ()>,
+    strangers: Shelf<PresentedKey, ()>,
 }
 
 impl Recent {
@@ -87,12 +87,12 @@ impl Moment<'_> {
 
     /// Whether no good key is known to be shown like this. What is not good at one time is not at any
     /// later one; of good ones that cannot be said, so they are not kept here.
-    pub(crate) fn is_strange(&self, shown: &ShownKey) -> bool {
+    pub(crate) fn is_strange(&self, shown: &PresentedKey) -> bool {
         self.recent.strangers.get(&self.standing, shown).is_some()
     }
 
     /// A look-up that began after this moment found no good key.
-    pub(crate) fn strange(self, shown: ShownKey) {
+    pub(crate) fn strange(self, shown: PresentedKey) {
         if self.lasts() {
             self.recent.strangers.put(self.standing, shown, ());
         }
@@ -180,8 +180,8 @@ mod tests {
 
     use super::*;
 
-    fn shown(n: u8) -> ShownKey {
-        ShownKey { id: domain::KeyId::mint(n.into()), digest: [n; 32] }
+    fn shown(n: u8) -> PresentedKey {
+        PresentedKey { id: domain::KeyId::from_bits(n.into()), digest: [n; 32] }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
-use domain::{Fact, Payload, Timestamp};
+use domain::{EventPayload, EventValue, Timestamp};
 use futures_util::future::BoxFuture;
 
 use crate::{
@@ -165,15 +165,15 @@ impl Database {
 }
 
 /// Whether what an event tells of ends after this.
-fn dies_after(payload: &Payload, before: i64) -> bool {
-    payload
-        .iter()
-        .any(|(name, fact)| name == "expiresAt" && matches!(fact, Fact::Number(at) if *at > before))
+fn dies_after(payload: &EventPayload, before: i64) -> bool {
+    payload.iter().any(|(name, fact)| {
+        name == "expiresAt" && matches!(fact, EventValue::Number(at) if *at > before)
+    })
 }
 
 /// The same without its code; `None` when it has none.
-fn without_code(mut payload: Payload) -> Option<Payload> {
+fn without_code(mut payload: EventPayload) -> Option<EventPayload> {
     let (_, code) = payload.iter_mut().find(|(name, _)| name == "code")?;
-    let was = std::mem::replace(code, Fact::Nothing);
-    (was != Fact::Nothing).then_some(payload)
+    let was = std::mem::replace(code, EventValue::Nothing);
+    (was != EventValue::Nothing).then_some(payload)
 }

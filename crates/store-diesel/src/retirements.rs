@@ -6,7 +6,7 @@ use diesel::{
     query_builder::AstPass,
     sql_types::{BigInt, Bool, Nullable, Text},
 };
-use domain::{GatewayId, OrganizationId, Retirement, SessionId, Timestamp};
+use domain::{Cleanup, GatewayId, OrganizationId, SessionId, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -48,20 +48,20 @@ pub(crate) struct Postponement {
 }
 
 impl Postponement {
-    pub(crate) fn new(retirement: &Retirement) -> Result<Self, StoreError> {
+    pub(crate) fn new(retirement: &Cleanup) -> Result<Self, StoreError> {
         Ok(Self {
             epoch: counted("retirements.epoch", retirement.epoch)?,
             due: retirement.due.millis(),
             attempts: i64::from(retirement.attempts),
             sequence: counted("retirements.sequence", retirement.sequence)?,
-            told: retirement.told,
+            told: retirement.outcome_reported,
             linked: retirement.linked,
         })
     }
 }
 
 impl RetirementRow {
-    pub(crate) fn new(retirement: &Retirement) -> Result<Self, StoreError> {
+    pub(crate) fn new(retirement: &Cleanup) -> Result<Self, StoreError> {
         let (kind, name) = actor_columns(&retirement.requested_by);
         Ok(Self {
             session: retirement.session.to_string(),
@@ -75,7 +75,7 @@ impl RetirementRow {
             due: retirement.due.millis(),
             attempts: i64::from(retirement.attempts),
             sequence: counted("retirements.sequence", retirement.sequence)?,
-            told: retirement.told,
+            told: retirement.outcome_reported,
             linked: retirement.linked,
         })
     }
@@ -110,8 +110,8 @@ impl RetirementRow {
         Ok(())
     }
 
-    fn retirement(&self) -> Result<Retirement, &'static str> {
-        Ok(Retirement {
+    fn retirement(&self) -> Result<Cleanup, &'static str> {
+        Ok(Cleanup {
             session: SessionId::parse(&self.session).ok_or("retirements.session")?,
             organization: OrganizationId::parse(&self.organization)
                 .ok_or("retirements.organization")?,
@@ -125,13 +125,13 @@ impl RetirementRow {
             due: Timestamp::from_millis(self.due),
             attempts: counter(self.attempts).ok_or("retirements.attempts")?,
             sequence: counter(self.sequence).ok_or("retirements.sequence")?,
-            told: self.told,
+            outcome_reported: self.told,
             linked: self.linked,
         })
     }
 }
 
-impl TryFrom<RetirementRow> for Retirement {
+impl TryFrom<RetirementRow> for Cleanup {
     type Error = StoreError;
 
     fn try_from(row: RetirementRow) -> Result<Self, StoreError> {

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 use domain::{
-    AsRead, Desired, GatewayId, OrganizationId, Seen, Session, SessionId, Settings, Status,
-    Timestamp, UserId, Version, Wanted,
+    Desired, DueAsRead, GatewayId, Observed, OrganizationId, Session, SessionId, Settings, Spec,
+    Status, Timestamp, UserId, Version,
 };
 use serde::Serialize;
 
@@ -109,11 +109,11 @@ impl State {
     }
 
     pub(crate) fn new(session: &Session) -> Result<Self, StoreError> {
-        let Session { settings, wanted, seen, .. } = session;
+        let Session { settings, spec: wanted, observed: seen, .. } = session;
         let reason = seen.reason.as_ref().map(ReasonDocument::from);
         let identity = seen.identity.as_ref().map(IdentityDocument::from);
         let pairing = seen.pairing.as_ref().map(AttemptDocument::from);
-        let heard = HeardDocument { epoch: seen.epoch, boot: seen.boot, seq: seen.seq };
+        let heard = HeardDocument { epoch: seen.epoch, boot: seen.generation, seq: seen.seq };
         Ok(Self {
             label: settings.label.clone(),
             auto_read: settings.auto_read,
@@ -153,9 +153,9 @@ impl State {
         })
     }
 
-    fn wanted(&self) -> Result<Wanted, &'static str> {
+    fn wanted(&self) -> Result<Spec, &'static str> {
         let document: WantedDocument = read(&self.wanted).ok_or("sessions.wanted")?;
-        Ok(Wanted {
+        Ok(Spec {
             desired: Desired::parse(&self.desired).ok_or("sessions.desired")?,
             pairing: document.pairing.map(Into::into),
             unlink: document.unlink.map(Into::into),
@@ -164,12 +164,12 @@ impl State {
         })
     }
 
-    fn seen(&self) -> Result<Seen, &'static str> {
+    fn seen(&self) -> Result<Observed, &'static str> {
         let heard: HeardDocument = read(&self.heard).ok_or("sessions.heard")?;
         let reason = |text| read::<ReasonDocument>(text).and_then(ReasonDocument::into_reason);
         let identity = |text| read::<IdentityDocument>(text).map(Into::into);
         let pairing = |text| read::<AttemptDocument>(text).map(Into::into);
-        Ok(Seen {
+        Ok(Observed {
             status: Status::parse(&self.status).ok_or("sessions.status")?,
             reason: optional(self.reason.as_deref(), reason).ok_or("sessions.reason")?,
             identity: optional(self.identity.as_deref(), identity).ok_or("sessions.identity")?,
@@ -177,13 +177,13 @@ impl State {
             deadline: moment(self.deadline),
             last_connected_at: moment(self.last_connected_at),
             epoch: heard.epoch,
-            boot: heard.boot,
+            generation: heard.boot,
             seq: heard.seq,
         })
     }
 }
 
-fn wanted_document(wanted: &Wanted) -> WantedDocument {
+fn wanted_document(wanted: &Spec) -> WantedDocument {
     WantedDocument {
         pairing: wanted.pairing.as_ref().map(Into::into),
         unlink: wanted.unlink.as_ref().map(Into::into),
@@ -214,14 +214,14 @@ impl SessionRow {
             is_admin_session: state.is_admin_session,
             gateway: optional(state.gateway.as_deref(), GatewayId::parse)
                 .ok_or("sessions.gateway")?,
-            wanted: state.wanted()?,
-            seen: state.seen()?,
+            spec: state.wanted()?,
+            observed: state.seen()?,
             created_at: Timestamp::from_millis(birth.created_at),
             updated_at: Timestamp::from_millis(state.updated_at),
             version: Version(counter(state.version).ok_or("sessions.version")?),
             sequence: counter(state.sequence).ok_or("sessions.sequence")?,
             due: moment(state.due),
-            as_read: AsRead(moment(state.due)),
+            due_as_read: DueAsRead(moment(state.due)),
             failures: counter(state.failures).ok_or("sessions.failures")?,
             lease_over: false,
         })

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::max, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, GatewayId, Guard, LinkAttempt, OrganizationId, Receipt, Remains, Retirement, Scope,
-    Session, SessionId, Version,
-    ports::{PortResult, Registry, SessionPage, SessionStore, Written},
+    Cleanup, Event, ExpectedVersion, GatewayId, IdempotencyRecord, LinkAttempt, OrganizationId,
+    PartialSession, Scope, Session, SessionId, Version,
+    ports::{OperatorStore, PortResult, SessionPage, SessionStore, Written},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ impl SessionStore for Database {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        receipt: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         if !is_home(scope, &session.organization, events) {
             return Err(STRAY.into());
@@ -71,20 +71,20 @@ impl SessionStore for Database {
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        receipt: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         self.update_with(scope, session, expected, events, receipt, None).await
     }
 
-    async fn begin_linking(
+    async fn write_with_link_attempt(
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Option<Guard>,
+        expected: Option<ExpectedVersion>,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        receipt: Option<&IdempotencyRecord>,
         attempt: &LinkAttempt,
     ) -> PortResult<Written> {
         if let Some(expected) = expected {
@@ -97,7 +97,11 @@ impl SessionStore for Database {
         self.insert_with(scope, session, events, receipt, Some(attempt)).await
     }
 
-    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
+    async fn partial_session(
+        &self,
+        scope: &Scope,
+        id: &SessionId,
+    ) -> PortResult<Option<PartialSession>> {
         let (owned, id) = (Owned::session(scope, id), id.clone());
         self.run(|database| async move {
             let row: Option<(Option<String>, i64, Option<String>, i64, i64)> =
@@ -122,7 +126,7 @@ impl SessionStore for Database {
                     .await
             })?;
             let known = gateway.as_deref().and_then(GatewayId::parse);
-            Ok(Some(Remains {
+            Ok(Some(PartialSession {
                 id,
                 is_on_unknown_node: gateway.is_some() && known.is_none(),
                 gateway: known,
@@ -135,21 +139,21 @@ impl SessionStore for Database {
         .await
     }
 
-    async fn retire_remains(
+    async fn delete_partial(
         &self,
         scope: &Scope,
         mark: i64,
-        retirement: &Retirement,
+        retirement: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
         self.retire_at(scope, mark, retirement, events).await
     }
 
-    async fn retire(
+    async fn delete(
         &self,
         scope: &Scope,
         expected: Version,
-        retirement: &Retirement,
+        retirement: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
         let expected = counted("sessions.version", expected.0)?;
@@ -163,7 +167,7 @@ impl Database {
         &self,
         scope: &Scope,
         version: i64,
-        retirement: &Retirement,
+        retirement: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
         let home = is_home(scope, &retirement.organization, events);
@@ -173,13 +177,13 @@ impl Database {
         if !home {
             return self.stray(scope, &retirement.session).await;
         }
-        let retire = Deed::Retire(owned, version, rest.map(Box::new));
-        self.change(retire, events).await.map(done_or_raced)
+        let delete = Deed::Retire(owned, version, rest.map(Box::new));
+        self.change(delete, events).await.map(done_or_raced)
     }
 }
 
 #[async_trait]
-impl Registry for Database {
+impl OperatorStore for Database {
     async fn sessions(
         &self,
         organization: Option<&OrganizationId>,
@@ -196,7 +200,7 @@ impl Database {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        receipt: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
         let limits = self.limits(scope);
@@ -219,9 +223,9 @@ impl Database {
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        receipt: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
         let home = is_home(scope, scope.organization(), events);

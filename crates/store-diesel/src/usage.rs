@@ -7,7 +7,7 @@
 //! Decision: ADR 0031.
 
 use domain::{
-    Quotas, Scope, Stock, StockLimits,
+    Quotas, Resource, ResourceLimits, Scope,
     ports::{PortResult, Refusal, Written},
 };
 use serde::Serialize;
@@ -16,24 +16,24 @@ use crate::{Database, StoreError, pool::Pools, turns::Turn};
 
 /// What a change adds to an organization's stocks.
 #[derive(Default)]
-pub(crate) struct Growth(Vec<(Stock, u64)>);
+pub(crate) struct Growth(Vec<(Resource, u64)>);
 
 impl Growth {
-    pub(crate) fn add(&mut self, stock: Stock, amount: usize) {
+    pub(crate) fn add(&mut self, stock: Resource, amount: usize) {
         if amount > 0 {
             self.0.push((stock, u64::try_from(amount).unwrap_or(u64::MAX)));
         }
     }
 
     /// The stocks that grow and are limited.
-    pub(crate) fn limited(&self, limits: &StockLimits) -> Vec<&'static str> {
+    pub(crate) fn limited(&self, limits: &ResourceLimits) -> Vec<&'static str> {
         let limited = self.0.iter().filter(|(stock, _)| limits.of(*stock).is_some());
         limited.map(|(stock, _)| stock.as_str()).collect()
     }
 
     /// The places it takes, for a statement that writes only where there is room.
-    pub(crate) fn needs(&self, organization: &str, limits: &StockLimits) -> Vec<Need> {
-        let need = |(stock, grows): &(Stock, u64)| {
+    pub(crate) fn needs(&self, organization: &str, limits: &ResourceLimits) -> Vec<Need> {
+        let need = |(stock, grows): &(Resource, u64)| {
             let most = i64::try_from(limits.of(*stock)?).unwrap_or(i64::MAX);
             let grows = i64::try_from(*grows).unwrap_or(i64::MAX);
             Some(Need { organization: organization.to_owned(), stock: stock.as_str(), grows, most })
@@ -47,7 +47,7 @@ impl Growth {
     /// [`StoreError::Refused`] when it does not.
     pub(crate) fn admit(
         &self,
-        limits: &StockLimits,
+        limits: &ResourceLimits,
         used: &[(String, i64)],
     ) -> Result<(), StoreError> {
         for (stock, grown) in &self.0 {
@@ -72,7 +72,7 @@ pub(crate) struct Need {
 impl Need {
     /// Nothing but the counts that sessions are part of, which are about to change.
     pub(crate) fn counts(organization: &str) -> [Self; 2] {
-        [Stock::Metadata, Stock::Sessions].map(|stock| Self {
+        [Resource::Metadata, Resource::Sessions].map(|stock| Self {
             organization: organization.to_owned(),
             stock: stock.as_str(),
             grows: 0,
@@ -114,7 +114,7 @@ impl Database {
     }
 
     /// How much the scope's organization may keep.
-    pub(crate) fn limits(&self, scope: &Scope) -> StockLimits {
+    pub(crate) fn limits(&self, scope: &Scope) -> ResourceLimits {
         self.quotas.of(scope.organization())
     }
 

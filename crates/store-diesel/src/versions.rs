@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     SessionId, Version,
-    ports::{PortResult, Versions},
+    ports::{PortResult, VersionLookup},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[async_trait]
-impl Versions for Database {
+impl VersionLookup for Database {
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
         let mut versions = HashMap::with_capacity(ids.len());
         for ids in portions(ids) {

@@ -4,7 +4,7 @@
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, LinkAttempt, Receipt, Scope, Stock, StockLimits, Timestamp,
+    Event, IdempotencyRecord, LinkAttempt, Resource, ResourceLimits, Scope, Timestamp,
     ports::{PortResult, Written},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct Whole {
     row: Row,
     owner: Owner,
-    limits: StockLimits,
+    limits: ResourceLimits,
     events: Vec<EventRow>,
     receipt: Option<NewReceipt>,
     attempt: Option<NewAttempt>,
@@ -41,10 +41,10 @@ pub(crate) enum Row {
 impl Whole {
     pub(crate) fn new(
         scope: &Scope,
-        limits: StockLimits,
+        limits: ResourceLimits,
         row: Row,
         events: &[Event],
-        receipt: Option<(&Receipt, Timestamp)>,
+        receipt: Option<(&IdempotencyRecord, Timestamp)>,
         attempt: Option<&LinkAttempt>,
     ) -> Result<Self, StoreError> {
         let receipt = receipt.map(|(receipt, now)| NewReceipt::new(scope, receipt, now));
@@ -65,8 +65,8 @@ impl Database {
                 match &row {
                     Row::New(row) => {
                         diesel::insert_into(sessions::table).values(&**row).execute(conn).await?;
-                        grown.add(Stock::Sessions, 1);
-                        grown.add(Stock::Metadata, row.metadata_bytes());
+                        grown.add(Resource::Sessions, 1);
+                        grown.add(Resource::Metadata, row.metadata_bytes());
                     }
                     Row::Next(owned, standing, state) => {
                         if state.metadata_bytes() > 0 {
@@ -78,7 +78,7 @@ impl Database {
                             let before = before.and_then(|bytes| usize::try_from(bytes - 2).ok());
                             let before = before.unwrap_or_default();
                             let more = state.metadata_bytes().saturating_sub(before);
-                            grown.add(Stock::Metadata, more);
+                            grown.add(Resource::Metadata, more);
                         }
                         let still = scope::session_still(owned, *standing);
                         if diesel::update(still).set(&**state).execute(conn).await? == 0 {
@@ -91,7 +91,7 @@ impl Database {
                     return Err(StoreError::Repeated);
                 }
                 if let Some(receipt) = &receipt {
-                    grown.add(Stock::IdempotencyRecords, receipt.bytes());
+                    grown.add(Resource::IdempotencyRecords, receipt.bytes());
                 }
                 admit!(conn, owner, limits, grown);
                 if let Some(attempt) = &attempt {

@@ -5,9 +5,9 @@
 //! domain's [plan](domain::reconcile::plan) names, and looks again. A claim is a loan: whatever is not
 //! settled when the worker dies falls due again, here or at another router.
 
+mod cleanups;
 mod nodes;
 mod retention;
-mod retirements;
 mod room;
 mod sessions;
 mod shares;
@@ -18,9 +18,10 @@ use std::{
 };
 
 use domain::{
-    Deadlines, Leases, OrganizationId, Retirement, Session, Timestamp,
+    Cleanup, Deadlines, Leases, OrganizationId, Session, Timestamp,
     ports::{
-        Backlog, Bell, Changes, Claim, Environment, Gateway, GroupTags, NodeStore, PortResult,
+        ChangeNotifier, Claim, Environment, NodeStore, Notifier, OrganizationTags, PortResult,
+        SessionControl, WorkerStore,
     },
 };
 use futures_util::future::join_all;
@@ -33,21 +34,21 @@ use self::{room::Room, shares::Shares};
 #[derive(Clone)]
 pub struct Ports {
     /// What is due.
-    pub backlog: Arc<dyn Backlog>,
+    pub worker_store: Arc<dyn WorkerStore>,
     /// Where sessions can be.
     pub nodes: Arc<dyn NodeStore>,
     /// How nodes are told.
-    pub gateway: Arc<dyn Gateway>,
+    pub gateway: Arc<dyn SessionControl>,
     /// Time and new names.
     pub environment: Arc<dyn Environment>,
     /// Rung when there is work.
-    pub work: Arc<dyn Bell>,
+    pub work: Arc<dyn Notifier>,
     /// To be rung when a session changed.
-    pub changes: Arc<dyn Changes>,
+    pub change_notifier: Arc<dyn ChangeNotifier>,
     /// Refreshed with every look at the nodes, for reads of sessions.
     pub leases: Arc<Leases>,
     /// Names organizations to nodes.
-    pub groups: Arc<dyn GroupTags>,
+    pub groups: Arc<dyn OrganizationTags>,
 }
 
 /// Does what is due. Clones share everything.
@@ -79,7 +80,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Something claimed.
 enum Job {
     Session(Box<Session>),
-    Retirement(Box<Retirement>),
+    Cleanup(Box<Cleanup>),
 }
 
 impl Job {
@@ -87,7 +88,7 @@ impl Job {
     fn organization(&self) -> &OrganizationId {
         match self {
             Self::Session(session) => &session.organization,
-            Self::Retirement(retirement) => &retirement.organization,
+            Self::Cleanup(cleanup) => &cleanup.organization,
         }
     }
 }
@@ -158,13 +159,13 @@ impl Worker {
                 this.work_on(job).await;
                 drop((permit, under_way));
                 // There may be more that is due than there was room.
-                this.ports.work.ring();
+                this.ports.work.notify();
             });
         }
         if self.places.available_permits() == 0 {
             return Ok(REST);
         }
-        let next = self.ports.backlog.next_due().await?;
+        let next = self.ports.worker_store.next_due().await?;
         let now = self.ports.environment.now();
         if took_nothing && next.is_some_and(|due| due <= now) {
             // Of organizations that have all they may have: the end of a job rings.
@@ -183,9 +184,9 @@ impl Worker {
         }
         let share_of_sessions =
             Claim { share: SESSIONS, busy: self.shares.all(), ..Claim::new(now, until, half) };
-        let sessions = self.ports.backlog.claim_sessions(&share_of_sessions).await?;
+        let sessions = self.ports.worker_store.claim_sessions(&share_of_sessions).await?;
         let left = u32::try_from(room.saturating_sub(sessions.len())).unwrap_or(u32::MAX);
-        let retirements = if left == 0 {
+        let cleanups = if left == 0 {
             Vec::new()
         } else {
             let mut busy = self.shares.all();
@@ -193,11 +194,11 @@ impl Worker {
                 *busy.entry(session.organization.clone()).or_default() += 1;
             }
             let claim = Claim { share: SHARE, busy, ..Claim::new(now, until, left.min(half)) };
-            self.ports.backlog.claim_retirements(&claim).await?
+            self.ports.worker_store.claim_cleanups(&claim).await?
         };
         let sessions = sessions.into_iter().map(|session| Job::Session(Box::new(session)));
-        let retirements = retirements.into_iter().map(|r| Job::Retirement(Box::new(r)));
-        Ok(sessions.chain(retirements).collect())
+        let cleanups = cleanups.into_iter().map(|r| Job::Cleanup(Box::new(r)));
+        Ok(sessions.chain(cleanups).collect())
     }
 
     async fn work_on(&self, job: Job) {
@@ -205,8 +206,8 @@ impl Worker {
             Job::Session(session) => {
                 ("session", session.id.clone(), self.reconcile(*session).await)
             }
-            Job::Retirement(retirement) => {
-                ("retirement", retirement.session.clone(), self.retire(*retirement).await)
+            Job::Cleanup(cleanup) => {
+                ("retirement", cleanup.session.clone(), self.clean_up(*cleanup).await)
             }
         };
         let outcome = if result.is_ok() { "done" } else { "failed" };

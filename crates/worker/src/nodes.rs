@@ -22,12 +22,12 @@ impl Worker {
             if node.lost_at.is_some() || node.is_live(now, self.deadlines.silence()) {
                 continue;
             }
-            let silent_since = node.beat_at.plus(Duration::from_millis(1));
+            let silent_since = node.heartbeat_at.plus(Duration::from_millis(1));
             let (id, incarnation) = (&node.id, &node.incarnation);
-            self.ports.backlog.wake(id, now).await?;
-            if self.ports.nodes.lose(id, incarnation, silent_since, now).await? {
+            self.ports.worker_store.wake(id, now).await?;
+            if self.ports.nodes.mark_lost(id, incarnation, silent_since, now).await? {
                 tracing::warn!(gateway = %id, "gateway not heard of; its sessions count as closed");
-                self.ports.backlog.wake(id, now).await?;
+                self.ports.worker_store.wake(id, now).await?;
             }
         }
         Ok(())

@@ -35,24 +35,24 @@ impl Worker {
 
     /// Whether nothing of it is left.
     async fn sweep_all(&self, now: Timestamp) -> PortResult<bool> {
-        let backlog = &self.ports.backlog;
+        let worker_store = &self.ports.worker_store;
         let uncounted = now.minus(LinkAttempt::COUNTS_FOR + CLOCK_SKEW);
         let keys_before = now.minus(self.deadlines.key_retention);
         let codes_before = now.minus(self.deadlines.code_retention);
         let mut left = [AT_ONCE; 4];
         for _ in 0..STATEMENTS {
-            let [receipts, attempts, keys, codes] = &mut left;
-            if *receipts >= AT_ONCE {
-                *receipts = backlog.sweep_receipts(now, AT_ONCE).await?;
+            let [idempotency_records, attempts, keys, codes] = &mut left;
+            if *idempotency_records >= AT_ONCE {
+                *idempotency_records = worker_store.sweep_idempotency_records(now, AT_ONCE).await?;
             }
             if *attempts >= AT_ONCE {
-                *attempts = backlog.sweep_link_attempts(uncounted, AT_ONCE).await?;
+                *attempts = worker_store.sweep_link_attempts(uncounted, AT_ONCE).await?;
             }
             if *keys >= AT_ONCE {
-                *keys = backlog.sweep_keys(keys_before, AT_ONCE).await?;
+                *keys = worker_store.sweep_keys(keys_before, AT_ONCE).await?;
             }
             if *codes >= AT_ONCE {
-                *codes = backlog.blank_codes(codes_before, AT_ONCE).await?;
+                *codes = worker_store.blank_codes(codes_before, AT_ONCE).await?;
             }
             if left.iter().all(|count| *count < AT_ONCE) {
                 return Ok(true);

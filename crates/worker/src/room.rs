@@ -42,9 +42,9 @@ impl Room {
         let mut known = self.known();
         let nodes: Vec<_> = nodes.iter().map(|node| known.with_placed(node)).collect();
         let node = placement::choose(&nodes, now, lease)?;
-        let placed = known.placed.entry(node.id.clone()).or_insert((node.beat_at, 0));
-        if placed.0 != node.beat_at {
-            *placed = (node.beat_at, 0);
+        let placed = known.placed.entry(node.id.clone()).or_insert((node.heartbeat_at, 0));
+        if placed.0 != node.heartbeat_at {
+            *placed = (node.heartbeat_at, 0);
         }
         placed.1 += 1;
         Some(node.id.clone())
@@ -53,7 +53,7 @@ impl Room {
     /// This node said that it is full.
     pub(crate) fn is_full(&self, node: &Node) {
         let left = node.capacity.saturating_sub(node.held);
-        self.known().placed.insert(node.id.clone(), (node.beat_at, left));
+        self.known().placed.insert(node.id.clone(), (node.heartbeat_at, left));
     }
 
     /// How many sessions may be woken that wait for room: none when it was looked for them a moment ago
@@ -88,7 +88,8 @@ impl Room {
 impl Known {
     /// The node, with what was placed on it since its heartbeat.
     fn with_placed(&self, node: &Node) -> Node {
-        let placed = self.placed.get(&node.id).filter(|(beat, _)| *beat == node.beat_at);
+        let placed =
+            self.placed.get(&node.id).filter(|(heartbeat, _)| *heartbeat == node.heartbeat_at);
         let more = placed.map_or(0, |(_, count)| *count);
         Node { held: node.held.saturating_add(more), ..node.clone() }
     }
@@ -100,7 +101,7 @@ impl Worker {
         let now = self.ports.environment.now();
         let count = self.room.to_wake(nodes, now, self.deadlines.lease);
         if count > 0 {
-            self.ports.backlog.wake_waiting(now, count).await?;
+            self.ports.worker_store.wake_waiting(now, count).await?;
         }
         Ok(())
     }
@@ -112,17 +113,17 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(30);
 
-    fn node(held: u32, beat_at: i64) -> Node {
+    fn node(held: u32, heartbeat_at: i64) -> Node {
         Node {
             id: GatewayId::parse("gw-1").expect("a name"),
             address: "http://127.0.0.1:1".into(),
             incarnation: "i".into(),
-            boot: 1,
+            generation: 1,
             version: "v".into(),
             features: vec![],
             capacity: 3,
             held,
-            beat_at: Timestamp::from_millis(beat_at),
+            heartbeat_at: Timestamp::from_millis(heartbeat_at),
             lost_at: None,
         }
     }

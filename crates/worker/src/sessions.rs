@@ -5,7 +5,7 @@ use std::error::Error;
 use domain::{
     Actor, Change, Declaration, LogoutOutcome, Node, Session, SessionId, Snapshot, back_off,
     ports::{GatewayError, PortResult, Written},
-    reconcile::{Place, Step, plan},
+    reconcile::{NodeLiveness, Step, plan},
 };
 
 use crate::Worker;
@@ -30,11 +30,11 @@ impl Worker {
                 None => None,
             };
             let now = self.ports.environment.now();
-            let place = match session.gateway {
-                Some(_) => Place::of(node.as_ref(), now, &self.deadlines),
-                None => Place::Nowhere,
+            let liveness = match session.gateway {
+                Some(_) => NodeLiveness::of(node.as_ref(), now, &self.deadlines),
+                None => NodeLiveness::Unassigned,
             };
-            let step = plan(&session, place, now);
+            let step = plan(&session, liveness, now);
             tracing::debug!(session = %session.id, ?step, "next");
             session = match self.carry_out(step, session, node).await? {
                 Turn::On(session) => *session,
@@ -53,36 +53,38 @@ impl Worker {
         let now = self.ports.environment.now();
         match (step, node) {
             (Step::Rest(until), _) => {
-                let (id, guard) = (&session.id, session.guard());
-                let written = self.ports.backlog.reschedule(id, guard, until, 0).await?;
+                let (id, expected_version) = (&session.id, session.expected_version());
+                let written =
+                    self.ports.worker_store.reschedule(id, expected_version, until, 0).await?;
                 self.unless_raced(written, id).await
             }
-            (Step::Place, _) => self.place(session).await,
+            (Step::AssignNode, _) => self.assign_node(session).await,
             (Step::NothingToUnlink, _) => {
                 self.unlinked(&session.id, LogoutOutcome::NotLinked, None).await
             }
-            (Step::Lose, _) => self.write(session.lose(now)).await,
+            (Step::MarkNodeLost, _) => self.write(session.mark_node_lost(now)).await,
             (Step::Expire, _) => self.write(session.expire(now)).await,
             (Step::Retry, _) => self.write(session.retry(now, &self.deadlines)).await,
             (Step::Declare, Some(node)) => self.declare(session, &node).await,
-            (Step::Unlink, Some(node)) => self.unlink(session, &node).await,
+            (Step::UnlinkRequest, Some(node)) => self.unlink(session, &node).await,
             (Step::GiveUpUnlink, Some(node)) => self.give_up_unlink(session, &node).await,
             // The plan asks a node only when there is one.
-            (Step::Declare | Step::Unlink | Step::GiveUpUnlink, None) => {
+            (Step::Declare | Step::UnlinkRequest | Step::GiveUpUnlink, None) => {
                 self.put_off(session).await
             }
         }
     }
 
-    async fn place(&self, session: Session) -> PortResult<Turn> {
+    async fn assign_node(&self, session: Session) -> PortResult<Turn> {
         let now = self.ports.environment.now();
         let nodes = self.ports.nodes.list().await?;
         if let Some(node) = self.room.choose(&nodes, now, self.deadlines.lease) {
-            return self.write(session.place(node, now)).await;
+            return self.write(session.assign_node(node, now)).await;
         }
         // It is woken when there is room; until then no timer is of any use.
-        let (id, guard, rest) = (&session.id, session.guard(), session.rest_until());
-        let written = self.ports.backlog.reschedule(id, guard, rest, 0).await?;
+        let (id, expected_version, rest) =
+            (&session.id, session.expected_version(), session.rest_until());
+        let written = self.ports.worker_store.reschedule(id, expected_version, rest, 0).await?;
         self.unless_raced(written, id).await
     }
 
@@ -98,13 +100,19 @@ impl Worker {
                     return self.write(change).await.map(over_when_settled);
                 }
                 let (id, rest) = (&session.id, session.rest_until());
-                let written = self.ports.backlog.reschedule(id, session.guard(), rest, 0).await?;
+                let written = self
+                    .ports
+                    .worker_store
+                    .reschedule(id, session.expected_version(), rest, 0)
+                    .await?;
                 self.unless_raced(written, id).await
             }
-            Err(GatewayError::Stale) => self.write(session.outrun(due)).await.map(|_| Turn::Over),
+            Err(GatewayError::Stale) => {
+                self.write(session.advance_epoch(due)).await.map(|_| Turn::Over)
+            }
             Err(GatewayError::Full) if !session.is_paired() => {
                 self.room.is_full(node);
-                self.write(session.unplace()).await.map(|_| Turn::Over)
+                self.write(session.unassign_node()).await.map(|_| Turn::Over)
             }
             Err(error) => {
                 tell_failure(&session, node, &error);
@@ -114,14 +122,14 @@ impl Worker {
     }
 
     async fn unlink(&self, session: Session, node: &Node) -> PortResult<Turn> {
-        let (epoch, deadline) = (session.wanted.epoch, self.deadlines.logout);
+        let (epoch, deadline) = (session.spec.epoch, self.deadlines.logout);
         let linked = session.is_paired();
         match self.ports.gateway.logout(node, &session.id, epoch, linked, deadline).await {
-            Ok((LogoutOutcome::Unconfirmed, seen)) => self.unconfirmed(session, seen).await,
+            Ok((LogoutOutcome::Unconfirmed, observed)) => self.unconfirmed(session, observed).await,
             Ok((outcome, last)) => self.unlinked(&session.id, outcome, Some(last)).await,
             Err(GatewayError::Stale) => {
                 let due = self.ports.environment.now().plus(back_off(session.failures));
-                self.write(session.outrun(due)).await.map(|_| Turn::Over)
+                self.write(session.advance_epoch(due)).await.map(|_| Turn::Over)
             }
             Err(error) => {
                 tell_failure(&session, node, &error);
@@ -131,9 +139,9 @@ impl Worker {
     }
 
     /// The unlink goes on; why it takes so long is shown meanwhile.
-    async fn unconfirmed(&self, session: Session, seen: Snapshot) -> PortResult<Turn> {
+    async fn unconfirmed(&self, session: Session, observed: Snapshot) -> PortResult<Turn> {
         let now = self.ports.environment.now();
-        let Some(change) = session.clone().observe(seen, now, &self.deadlines) else {
+        let Some(change) = session.clone().observe(observed, now, &self.deadlines) else {
             return self.put_off(session).await;
         };
         match self.write(change).await? {
@@ -143,7 +151,7 @@ impl Worker {
     }
 
     async fn give_up_unlink(&self, session: Session, node: &Node) -> PortResult<Turn> {
-        match self.ports.gateway.forget(node, &session.id, session.wanted.epoch, true).await {
+        match self.ports.gateway.forget(node, &session.id, session.spec.epoch, true).await {
             Ok(()) => {
                 tracing::warn!(session = %session.id, "unlink not confirmed in time; keys wiped");
                 self.unlinked(&session.id, LogoutOutcome::Unconfirmed, None).await
@@ -164,14 +172,17 @@ impl Worker {
         last: Option<Snapshot>,
     ) -> PortResult<Turn> {
         loop {
-            let Some(session) = self.ports.backlog.find(id).await? else { return Ok(Turn::Over) };
+            let Some(session) = self.ports.worker_store.find(id).await? else {
+                return Ok(Turn::Over);
+            };
             let now = self.ports.environment.now();
             let Some(change) = session.unlinked(outcome, last.as_ref(), now) else {
                 return self.again(id).await;
             };
-            let (next, expected, events) = change.seal(&Actor::System, &*self.ports.environment);
-            if self.ports.backlog.update(&next, expected, &events).await? == Written::Done {
-                self.ports.changes.tell(&next.id, Some(next.version));
+            let (next, expected, events) =
+                change.into_commit(&Actor::System, &*self.ports.environment);
+            if self.ports.worker_store.update(&next, expected, &events).await? == Written::Done {
+                self.ports.change_notifier.tell(&next.id, Some(next.version));
                 return Ok(Turn::On(Box::new(next)));
             }
         }
@@ -184,16 +195,18 @@ impl Worker {
         // A deadline that comes sooner is not slept through.
         let sooner = session.rest_until().filter(|rest| *rest > now);
         let due = sooner.map_or(due, |rest| rest.min(due));
-        let (id, guard, failures) = (&session.id, session.guard(), session.failures + 1);
-        let written = self.ports.backlog.reschedule(id, guard, Some(due), failures).await?;
+        let (id, expected_version, failures) =
+            (&session.id, session.expected_version(), session.failures + 1);
+        let written =
+            self.ports.worker_store.reschedule(id, expected_version, Some(due), failures).await?;
         self.unless_raced(written, &session.id).await
     }
 
     async fn write(&self, change: Change) -> PortResult<Turn> {
-        let (next, expected, events) = change.seal(&Actor::System, &*self.ports.environment);
-        match self.ports.backlog.update(&next, expected, &events).await? {
+        let (next, expected, events) = change.into_commit(&Actor::System, &*self.ports.environment);
+        match self.ports.worker_store.update(&next, expected, &events).await? {
             Written::Done => {
-                self.ports.changes.tell(&next.id, Some(next.version));
+                self.ports.change_notifier.tell(&next.id, Some(next.version));
                 Ok(Turn::On(Box::new(next)))
             }
             Written::Raced | Written::Repeated | Written::Refused(_) => self.again(&next.id).await,
@@ -209,7 +222,7 @@ impl Worker {
 
     /// With the session as it is now, if it still is.
     async fn again(&self, id: &SessionId) -> PortResult<Turn> {
-        let session = self.ports.backlog.find(id).await?;
+        let session = self.ports.worker_store.find(id).await?;
         Ok(session.map_or(Turn::Over, |session| Turn::On(Box::new(session))))
     }
 }
@@ -217,7 +230,7 @@ impl Worker {
 /// After its node's answer a session rests until its `due`, unless the answer asks for more now.
 fn over_when_settled(turn: Turn) -> Turn {
     match turn {
-        Turn::On(session) if session.seen.epoch == session.wanted.epoch => Turn::Over,
+        Turn::On(session) if session.observed.epoch == session.spec.epoch => Turn::Over,
         other => other,
     }
 }

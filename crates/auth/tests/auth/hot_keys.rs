@@ -13,7 +13,7 @@ use auth::{Chain, HotKeys, KeyForge};
 use domain::{
     ApiKey, ApiKeys, Caller, Capability, KeyId, KeySpec, OrganizationId, Timestamp,
     ports::{
-        Authenticator, Credential, Environment, KeyDirectory, PortError, PortResult, ShownKey,
+        Authenticator, Credential, Environment, KeyDirectory, PortError, PortResult, PresentedKey,
     },
     testing::Memory,
 };
@@ -59,7 +59,7 @@ impl Slow {
 
 #[async_trait]
 impl KeyDirectory for Slow {
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         let read = KeyDirectory::find(&self.memory, shown, now).await;
         self.began.fetch_add(1, Ordering::SeqCst);
         self.may.acquire().await.unwrap().forget();
@@ -98,11 +98,11 @@ impl Stage {
         Self::with(MANY, false)
     }
 
-    async fn make(&self) -> (ShownKey, String) {
+    async fn generate(&self) -> (PresentedKey, String) {
         self.make_until(None).await
     }
 
-    async fn make_until(&self, expires_at: Option<Timestamp>) -> (ShownKey, String) {
+    async fn make_until(&self, expires_at: Option<Timestamp>) -> (PresentedKey, String) {
         let spec = KeySpec {
             name: "hot".into(),
             capabilities: [Capability::Read].into_iter().collect(),
@@ -110,23 +110,23 @@ impl Stage {
             sessions: None,
         };
         let domain::NewApiKey { key, text } = self.keys.create(&acme(), spec).await.unwrap();
-        (ShownKey { id: key.id, digest: key.digest }, text)
+        (PresentedKey { id: key.id, digest: key.digest }, text)
     }
 
-    async fn is_good(&self, key: &ShownKey) -> bool {
+    async fn is_valid(&self, key: &PresentedKey) -> bool {
         self.hot.find(key, self.clock.now()).await.unwrap().is_some()
     }
 
     /// Asks beside the test.
-    fn ask(&self, key: &ShownKey) -> JoinHandle<PortResult<Option<ApiKey>>> {
+    fn ask(&self, key: &PresentedKey) -> JoinHandle<PortResult<Option<ApiKey>>> {
         let (hot, key, now) = (self.hot.clone(), key.clone(), self.clock.now());
         tokio::spawn(async move { hot.find(&key, now).await })
     }
 
     /// Revoked by another router, which this one does not hear of.
-    async fn revoke_elsewhere(&self, key: &ShownKey) {
-        let (store, maker) = (Arc::new(self.directory.memory.clone()), KeyForge::default());
-        let elsewhere = ApiKeys::new(store.clone(), store, Arc::new(maker), self.clock.clone());
+    async fn revoke_elsewhere(&self, key: &PresentedKey) {
+        let (store, generator) = (Arc::new(self.directory.memory.clone()), KeyForge::default());
+        let elsewhere = ApiKeys::new(store.clone(), store, Arc::new(generator), self.clock.clone());
         elsewhere.revoke(&acme(), key.id.as_str()).await.unwrap();
     }
 
@@ -142,22 +142,22 @@ fn acme() -> Caller {
 #[tokio::test]
 async fn a_hot_key_costs_no_look_up() {
     let stage = Stage::new();
-    let (key, _) = stage.make().await;
+    let (key, _) = stage.generate().await;
     for _ in 0..1000 {
-        assert!(stage.is_good(&key).await);
+        assert!(stage.is_valid(&key).await);
     }
     stage.clock.pass(499);
-    assert!(stage.is_good(&key).await);
+    assert!(stage.is_valid(&key).await);
     assert_eq!(stage.directory.began(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_first_uses_are_one_look_up() {
     let stage = Arc::new(Stage::with(0, false));
-    let (key, _) = stage.make().await;
+    let (key, _) = stage.generate().await;
     let users = (0..1000).map(|_| {
         let (stage, key) = (stage.clone(), key.clone());
-        tokio::spawn(async move { stage.is_good(&key).await })
+        tokio::spawn(async move { stage.is_valid(&key).await })
     });
     let users: Vec<_> = users.collect();
     stage.until_begun(1).await;
@@ -170,45 +170,45 @@ async fn a_thousand_first_uses_are_one_look_up() {
 #[tokio::test]
 async fn from_half_a_second_on_it_is_read_again_and_nobody_waits() {
     let stage = Stage::with(1, false);
-    let (key, _) = stage.make().await;
-    assert!(stage.is_good(&key).await);
+    let (key, _) = stage.generate().await;
+    assert!(stage.is_valid(&key).await);
     stage.clock.pass(500);
     // The second look-up does not answer yet, and is not begun twice.
     for _ in 0..100 {
-        assert!(stage.is_good(&key).await);
+        assert!(stage.is_valid(&key).await);
     }
     stage.until_begun(2).await;
-    assert!(stage.is_good(&key).await);
+    assert!(stage.is_valid(&key).await);
     assert_eq!(stage.directory.began(), 2);
     stage.directory.may.add_permits(1);
     // What the second says counts from its beginning, and lets in while a third has no answer.
     stage.clock.pass(500);
-    let waiting = tokio::time::timeout(Duration::from_secs(20), stage.is_good(&key));
+    let waiting = tokio::time::timeout(Duration::from_secs(20), stage.is_valid(&key));
     assert_eq!(waiting.await, Ok(true));
 }
 
 #[tokio::test]
 async fn a_revocation_elsewhere_holds_within_a_second() {
     let stage = Stage::new();
-    let (key, _) = stage.make().await;
-    assert!(stage.is_good(&key).await);
+    let (key, _) = stage.generate().await;
+    assert!(stage.is_valid(&key).await);
     stage.revoke_elsewhere(&key).await;
     stage.clock.pass(999);
-    assert!(stage.is_good(&key).await, "known for less than a second");
+    assert!(stage.is_valid(&key).await, "known for less than a second");
     stage.clock.pass(1);
-    assert!(!stage.is_good(&key).await);
+    assert!(!stage.is_valid(&key).await);
     // In use all the time, it is found out by being read again.
-    let (key, _) = stage.make().await;
-    assert!(stage.is_good(&key).await);
+    let (key, _) = stage.generate().await;
+    assert!(stage.is_valid(&key).await);
     stage.revoke_elsewhere(&key).await;
     stage.clock.pass(500);
-    until("refused", || async { !stage.is_good(&key).await }).await;
+    until("refused", || async { !stage.is_valid(&key).await }).await;
 }
 
 #[tokio::test]
 async fn a_revocation_here_holds_at_once() {
     let stage = Stage::new();
-    let (key, text) = stage.make().await;
+    let (key, text) = stage.generate().await;
     let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
     let credential = Credential::ApiKey(text);
     assert!(door.authenticate(&credential).await.is_ok());
@@ -222,7 +222,7 @@ async fn a_revocation_here_holds_at_once() {
 #[tokio::test]
 async fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
     let stage = Stage::with(0, false);
-    let (key, _) = stage.make().await;
+    let (key, _) = stage.generate().await;
     let before = stage.ask(&key);
     stage.until_begun(1).await;
     stage.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
@@ -231,13 +231,13 @@ async fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
     stage.directory.may.add_permits(MANY);
     assert!(before.await.unwrap().unwrap().is_some(), "it came before");
     assert_eq!(after.await.unwrap().unwrap(), None);
-    assert!(!stage.is_good(&key).await);
+    assert!(!stage.is_valid(&key).await);
 }
 
 #[tokio::test]
 async fn an_outage_lasts_no_key_longer_than_a_second() {
     let stage = Stage::new();
-    let (key, text) = stage.make().await;
+    let (key, text) = stage.generate().await;
     let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
     let credential = Credential::ApiKey(text);
     assert!(door.authenticate(&credential).await.is_ok());
@@ -249,7 +249,7 @@ async fn an_outage_lasts_no_key_longer_than_a_second() {
     // One attempt to read it again failed, and was not followed by one a request.
     stage.until_begun(2).await;
     for _ in 0..100 {
-        assert!(stage.is_good(&key).await);
+        assert!(stage.is_valid(&key).await);
         // Whatever was begun by that may run.
         tokio::task::yield_now().await;
     }
@@ -265,16 +265,16 @@ async fn an_outage_lasts_no_key_longer_than_a_second() {
 #[tokio::test]
 async fn only_good_keys_are_remembered() {
     let stage = Stage::new();
-    let (revoked, _) = stage.make().await;
+    let (revoked, _) = stage.generate().await;
     stage.revoke_elsewhere(&revoked).await;
-    let unknown = ShownKey { id: KeyId::mint(5), digest: [5; 32] };
+    let unknown = PresentedKey { id: KeyId::from_bits(5), digest: [5; 32] };
     let soon = Timestamp::from_millis(stage.clock.now().millis() + 10);
     let (expired, _) = stage.make_until(Some(soon)).await;
-    assert!(stage.is_good(&expired).await);
+    assert!(stage.is_valid(&expired).await);
     stage.clock.pass(10);
     for n in 1..=10 {
         for key in [&revoked, &unknown, &expired] {
-            assert!(!stage.is_good(key).await);
+            assert!(!stage.is_valid(key).await);
         }
         assert_eq!(stage.directory.began(), 1 + 3 * n);
     }
@@ -283,7 +283,7 @@ async fn only_good_keys_are_remembered() {
 #[tokio::test]
 async fn a_look_up_of_more_than_a_second_is_not_joined() {
     let stage = Stage::with(0, false);
-    let (key, _) = stage.make().await;
+    let (key, _) = stage.generate().await;
     let first = stage.ask(&key);
     stage.until_begun(1).await;
     stage.revoke_elsewhere(&key).await;
@@ -293,13 +293,13 @@ async fn a_look_up_of_more_than_a_second_is_not_joined() {
     stage.directory.may.add_permits(MANY);
     assert!(first.await.unwrap().unwrap().is_some());
     assert_eq!(second.await.unwrap().unwrap(), None);
-    assert!(!stage.is_good(&key).await, "what came late is not remembered");
+    assert!(!stage.is_valid(&key).await, "what came late is not remembered");
 }
 
 #[tokio::test]
 async fn a_moment_counts_from_the_beginning_of_its_look_up() {
     let stage = Stage::with(0, false);
-    let (key, _) = stage.make().await;
+    let (key, _) = stage.generate().await;
     let slow = stage.ask(&key);
     stage.until_begun(1).await;
     stage.revoke_elsewhere(&key).await;
@@ -307,23 +307,23 @@ async fn a_moment_counts_from_the_beginning_of_its_look_up() {
     stage.directory.may.add_permits(MANY);
     assert!(slow.await.unwrap().is_ok());
     stage.clock.pass(400);
-    assert!(!stage.is_good(&key).await);
+    assert!(!stage.is_valid(&key).await);
 }
 
 #[tokio::test]
 async fn a_clock_set_back_prolongs_nothing() {
     let stage = Stage::new();
-    let (key, _) = stage.make().await;
-    assert!(stage.is_good(&key).await);
+    let (key, _) = stage.generate().await;
+    assert!(stage.is_valid(&key).await);
     stage.revoke_elsewhere(&key).await;
     stage.clock.pass(-3_600_000);
-    assert!(!stage.is_good(&key).await);
+    assert!(!stage.is_valid(&key).await);
 }
 
 #[tokio::test]
 async fn a_look_up_that_dies_leaves_nobody_waiting() {
     let stage = Stage::with(MANY, true);
-    let key = ShownKey { id: KeyId::mint(7), digest: [7; 32] };
+    let key = PresentedKey { id: KeyId::from_bits(7), digest: [7; 32] };
     for n in 1..=3 {
         let answer = stage.hot.find(&key, stage.clock.now()).await;
         assert!(matches!(answer, Err(PortError::Broken(_))), "{answer:?}");
@@ -334,12 +334,12 @@ async fn a_look_up_that_dies_leaves_nobody_waiting() {
 #[tokio::test]
 async fn a_wrong_secret_for_a_hot_key_costs_a_look_up_and_disturbs_nothing() {
     let stage = Stage::new();
-    let (key, _) = stage.make().await;
-    assert!(stage.is_good(&key).await);
-    let wrong = ShownKey { digest: [9; 32], ..key.clone() };
+    let (key, _) = stage.generate().await;
+    assert!(stage.is_valid(&key).await);
+    let wrong = PresentedKey { digest: [9; 32], ..key.clone() };
     for n in 1..=10 {
-        assert!(!stage.is_good(&wrong).await);
-        assert!(stage.is_good(&key).await);
+        assert!(!stage.is_valid(&wrong).await);
+        assert!(stage.is_valid(&key).await);
         assert_eq!(stage.directory.began(), 1 + n);
     }
 }
@@ -347,14 +347,14 @@ async fn a_wrong_secret_for_a_hot_key_costs_a_look_up_and_disturbs_nothing() {
 #[tokio::test]
 async fn a_wrong_secret_does_not_join_the_true_one_s_look_up() {
     let stage = Stage::with(0, false);
-    let (key, _) = stage.make().await;
+    let (key, _) = stage.generate().await;
     let right = stage.ask(&key);
     stage.until_begun(1).await;
-    let wrong = stage.ask(&ShownKey { digest: [9; 32], ..key.clone() });
+    let wrong = stage.ask(&PresentedKey { digest: [9; 32], ..key.clone() });
     stage.until_begun(2).await;
     stage.directory.may.add_permits(MANY);
     assert!(right.await.unwrap().unwrap().is_some());
     assert_eq!(wrong.await.unwrap().unwrap(), None);
-    assert!(stage.is_good(&key).await);
+    assert!(stage.is_valid(&key).await);
     assert_eq!(stage.directory.began(), 2, "the true one is remembered");
 }

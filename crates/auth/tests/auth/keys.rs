@@ -8,8 +8,8 @@ use domain::{
     Actor, ApiKey, Caller, Capabilities, Capability, KeyId, OrganizationId, Reach, SessionId,
     Timestamp,
     ports::{
-        ApiKeyStore, Authenticator, Credential, Environment, KeyDirectory, KeyMaker, KeyPage,
-        PortResult, ShownKey,
+        ApiKeyStore, Authenticator, Credential, Environment, KeyDirectory, KeyGenerator, KeyPage,
+        PortResult, PresentedKey,
     },
 };
 
@@ -19,10 +19,10 @@ const NOT_GOOD: &str = "unknown, wrong, revoked or expired API key";
 
 /// A key of `acme` in the directory, changed as told, and its text.
 async fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String) {
-    let id = KeyId::mint(world.clock.ulid());
+    let id = KeyId::from_bits(world.clock.ulid());
     let acme = OrganizationId::parse("acme").unwrap();
     let scope = Caller::operator(acme.clone()).may(Capability::Manage).unwrap();
-    let made = KeyForge::default().make(&id);
+    let made = KeyForge::default().generate(&id);
     let mut key = ApiKey {
         id: id.clone(),
         organization: acme,
@@ -49,7 +49,7 @@ async fn world() -> World {
 #[tokio::test]
 async fn a_key_lets_its_holder_in_by_either_header() {
     let world = world().await;
-    let mine = SessionId::mint(1);
+    let mine = SessionId::from_bits(1);
     let (id, text) = add(&world, |key| key.sessions = Some([mine.clone()].into())).await;
     for answer in [world.bearer(&text).await, world.api_key(&text).await] {
         let caller = answer.unwrap();
@@ -66,8 +66,8 @@ async fn every_key_that_is_not_good_is_denied_alike_after_one_look_up() {
     let world = world().await;
     let past = Some(Timestamp::from_millis(1));
     let (id, _) = add(&world, |_| {}).await;
-    let wrong = KeyForge::default().make(&id).key;
-    let unknown = KeyForge::default().make(&KeyId::mint(5)).key;
+    let wrong = KeyForge::default().generate(&id).key;
+    let unknown = KeyForge::default().generate(&KeyId::from_bits(5)).key;
     let (_, revoked) = add(&world, |key| key.revoked_at = past).await;
     let (_, expired) = add(&world, |key| key.expires_at = past).await;
     for (n, text) in [wrong, unknown, revoked, expired].iter().enumerate() {
@@ -105,7 +105,7 @@ struct Careless(ApiKey);
 
 #[async_trait]
 impl KeyDirectory for Careless {
-    async fn find(&self, _: &ShownKey, _: Timestamp) -> PortResult<Option<ApiKey>> {
+    async fn find(&self, _: &PresentedKey, _: Timestamp) -> PortResult<Option<ApiKey>> {
         Ok(Some(self.0.clone()))
     }
 
@@ -129,7 +129,7 @@ async fn a_directory_that_finds_another_key_lets_nobody_in() {
     };
     assert_eq!(answer(good.clone()).await.unwrap().actor, Actor::Key(id));
     for other in [
-        ApiKey { id: KeyId::mint(5), ..good.clone() },
+        ApiKey { id: KeyId::from_bits(5), ..good.clone() },
         ApiKey { digest: [7; 32], ..good.clone() },
         ApiKey { revoked_at: past, ..good.clone() },
         ApiKey { expires_at: past, ..good },

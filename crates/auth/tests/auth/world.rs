@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use auth::{Chain, Config, JwtVerifier, Source};
 use domain::{
     ApiKey, Caller, KeyId, Timestamp,
-    ports::{Authenticator, Credential, KeyDirectory, PortResult, Refused, ShownKey},
+    ports::{Authenticator, Credential, KeyDirectory, PortResult, PresentedKey, Refused},
     testing::{Memory, TestEnvironment},
 };
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(crate) struct Directory {
 
 #[async_trait]
 impl KeyDirectory for Directory {
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         self.looked_up.lock().unwrap().push(shown.id.clone());
         KeyDirectory::find(&self.memory, shown, now).await
     }

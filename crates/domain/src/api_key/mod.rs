@@ -37,7 +37,7 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Neither revoked nor expired.
-    pub fn is_good(&self, now: Timestamp) -> bool {
+    pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
     }
 

@@ -4,10 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::ApiKey;
 use crate::{
-    Caller, Capabilities, Capability, Clerk, Error, EventName, KeyId, News, Result, SessionId,
-    Timestamp, Violation, found,
-    ports::{ApiKeyStore, Environment, KeyDirectory, KeyMaker, KeyPage, Written},
-    receipt,
+    Caller, Capabilities, Capability, Error, EventName, KeyId, NewEvent, RecordResponse, Result,
+    SessionId, Timestamp, Violation, found, idempotency,
+    ports::{ApiKeyStore, Environment, KeyDirectory, KeyGenerator, KeyPage, Written},
 };
 
 /// What a new key is to be.
@@ -47,9 +46,9 @@ impl std::fmt::Debug for NewApiKey {
 pub struct ApiKeys {
     store: Arc<dyn ApiKeyStore>,
     directory: Arc<dyn KeyDirectory>,
-    maker: Arc<dyn KeyMaker>,
+    generator: Arc<dyn KeyGenerator>,
     environment: Arc<dyn Environment>,
-    clerk: Option<Arc<dyn Clerk<NewApiKey>>>,
+    recorder: Option<Arc<dyn RecordResponse<NewApiKey>>>,
 }
 
 impl ApiKeys {
@@ -57,16 +56,16 @@ impl ApiKeys {
     pub fn new(
         store: Arc<dyn ApiKeyStore>,
         directory: Arc<dyn KeyDirectory>,
-        maker: Arc<dyn KeyMaker>,
+        generator: Arc<dyn KeyGenerator>,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { store, directory, maker, environment, clerk: None }
+        Self { store, directory, generator, environment, recorder: None }
     }
 
     /// The same, for a request whose answer is kept: a key that is made is written with a receipt.
     #[must_use]
-    pub fn kept_by(&self, clerk: Arc<dyn Clerk<NewApiKey>>) -> Self {
-        Self { clerk: Some(clerk), ..self.clone() }
+    pub fn recording(&self, recorder: Arc<dyn RecordResponse<NewApiKey>>) -> Self {
+        Self { recorder: Some(recorder), ..self.clone() }
     }
 
     /// Which of the sessions that the key is to be confined to do not exist for the caller, by their
@@ -99,8 +98,8 @@ impl ApiKeys {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let id = KeyId::mint(self.environment.ulid());
-        let secret = self.maker.make(&id);
+        let id = KeyId::from_bits(self.environment.ulid());
+        let secret = self.generator.generate(&id);
         let key = ApiKey {
             id,
             organization: scope.organization().clone(),
@@ -116,19 +115,20 @@ impl ApiKeys {
             last_used_at: None,
             revoked_at: None,
         };
-        let news = News::new(
+        let new_events = NewEvent::new(
             EventName::ApiKeyCreated,
             vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
         );
-        let event = news.of_organization(&key.organization, scope.actor(), &*self.environment);
+        let event =
+            new_events.of_organization(&key.organization, scope.actor(), &*self.environment);
         let new = NewApiKey { key, text: secret.key };
-        let receipt = self.clerk.as_ref().map(|clerk| clerk.receipt(&new)).transpose()?;
-        match self.store.insert(&scope, &new.key, &[event], receipt.as_ref()).await? {
-            Written::Repeated => Err(receipt::repeated()),
+        let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
+        match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
+            Written::Repeated => Err(idempotency::repeated()),
             Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
-                if let Some(clerk) = &self.clerk {
-                    clerk.written();
+                if let Some(recorder) = &self.recorder {
+                    recorder.written();
                 }
                 Ok(new)
             }
@@ -153,15 +153,16 @@ impl ApiKeys {
 
     /// How a key's text begins, for people to recognise it by.
     pub fn prefix(&self, key: &ApiKey) -> String {
-        self.maker.prefix(&key.id)
+        self.generator.prefix(&key.id)
     }
 
     /// Ends a key for good: here at once, at other routers within what they remember keys for.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let id = found("API key", KeyId::parse(id))?;
-        let news = News::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
-        let event = news.of_organization(scope.organization(), scope.actor(), &*self.environment);
+        let new_events = NewEvent::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
+        let event =
+            new_events.of_organization(scope.organization(), scope.actor(), &*self.environment);
         let written = self.store.revoke(&scope, &id, self.environment.now(), &[event]).await?;
         self.directory.forget(&id);
         found("API key", (written == Written::Done).then_some(()))

@@ -19,7 +19,7 @@ pub struct Leases(RwLock<HashMap<GatewayId, Timestamp>>);
 impl Leases {
     /// Replaces what is known by the state of all nodes; `lease` is how long a lease lasts.
     pub fn refresh(&self, nodes: &[Node], lease: Duration) {
-        let ends = |node: &Node| (node.id.clone(), node.beat_at.plus(lease));
+        let ends = |node: &Node| (node.id.clone(), node.heartbeat_at.plus(lease));
         let ends = nodes.iter().map(ends).collect();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = ends;
     }
@@ -33,14 +33,14 @@ impl Leases {
     /// The session as a read shows it: when the lease of its node is over, the node has closed the
     /// connection by itself, whatever is stored.
     pub fn shown(&self, session: Session, now: Timestamp) -> Session {
-        let open = match session.wanted.desired {
-            Desired::Running => session.seen.status != Status::Failed,
-            Desired::Stopped => session.seen.status != Status::Stopped,
+        let open = match session.spec.desired {
+            Desired::Running => session.observed.status != Status::Failed,
+            Desired::Stopped => session.observed.status != Status::Stopped,
         };
         let ended = session.gateway.as_ref().filter(|_| open);
         match ended.and_then(|gateway| self.ended(gateway, now)) {
-            Some(ended) if session.wanted.unlink.is_none() => {
-                let mut shown = session.lose(ended).session;
+            Some(ended) if session.spec.unlink.is_none() => {
+                let mut shown = session.mark_node_lost(ended).session;
                 shown.lease_over = true;
                 shown
             }
@@ -64,18 +64,18 @@ mod tests {
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         let gateway = GatewayId::parse("gw").unwrap();
         session.gateway = Some(gateway.clone());
-        session.wanted.desired = Desired::Running;
-        session.seen.status = Status::Working;
+        session.spec.desired = Desired::Running;
+        session.observed.status = Status::Working;
         let node = Node {
             id: gateway,
             address: String::new(),
             incarnation: String::new(),
-            boot: 1,
+            generation: 1,
             version: String::new(),
             features: Vec::new(),
             capacity: 1,
             held: 1,
-            beat_at: now,
+            heartbeat_at: now,
             lost_at: None,
         };
         let leases = Leases::default();
@@ -86,11 +86,11 @@ mod tests {
         assert_eq!(leases.shown(session.clone(), end), session);
         let shown = leases.shown(session.clone(), late);
         assert!(shown.lease_over);
-        assert_eq!(shown.seen.status, Status::Failed);
-        let reason = shown.seen.reason.unwrap();
+        assert_eq!(shown.observed.status, Status::Failed);
+        let reason = shown.observed.reason.unwrap();
         assert_eq!((reason.code, reason.since), (ReasonCode::GatewayLost, end));
-        session.wanted.desired = Desired::Stopped;
+        session.spec.desired = Desired::Stopped;
         let shown = leases.shown(session, late);
-        assert_eq!((shown.seen.status, shown.seen.reason), (Status::Stopped, None));
+        assert_eq!((shown.observed.status, shown.observed.reason), (Status::Stopped, None));
     }
 }

@@ -7,7 +7,7 @@ mod service;
 use std::time::Duration;
 
 pub use leases::Leases;
-pub use service::{Beat, Enlistment, Lease, Nodes, RefusedReport, Reported};
+pub use service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome};
 
 use crate::{
     Attempt, GatewayId, Identity, PairingWanted, ReasonCode, SessionId, Status, Timestamp,
@@ -23,7 +23,7 @@ pub struct Node {
     /// Made anew at every start of its process.
     pub incarnation: String,
     /// Counts its incarnations, and how often one that was given up came back.
-    pub boot: u64,
+    pub generation: u64,
     /// The program and its version.
     pub version: String,
     /// What it can do.
@@ -33,7 +33,7 @@ pub struct Node {
     /// How many it held at its last beat.
     pub held: u32,
     /// When it was last heard of.
-    pub beat_at: Timestamp,
+    pub heartbeat_at: Timestamp,
     /// When it was given up; `None` while it is trusted to hold its sessions.
     pub lost_at: Option<Timestamp>,
 }
@@ -46,14 +46,14 @@ impl Node {
 
     /// Whether its lease, of this length, still runs.
     pub fn is_live(&self, now: Timestamp, lease: Duration) -> bool {
-        self.lost_at.is_none() && self.beat_at.plus(lease) >= now
+        self.lost_at.is_none() && self.heartbeat_at.plus(lease) >= now
     }
 }
 
 /// What a node is told about a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
-    /// See [`Wanted::epoch`](crate::Wanted::epoch).
+    /// See [`Spec::epoch`](crate::Wanted::epoch).
     pub epoch: u64,
     /// Connected or pairing, as opposed to closed.
     pub running: bool,
@@ -75,7 +75,7 @@ pub struct Snapshot {
     /// The newest epoch the node was told.
     pub epoch: u64,
     /// The node's boot number.
-    pub boot: u64,
+    pub generation: u64,
     /// Orders snapshots within a boot.
     pub seq: u64,
     /// What the connection does.
@@ -163,7 +163,7 @@ pub struct LiveIdentity {
 
 /// A session a node says it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldSession {
     /// The session.
     pub session: SessionId,
     /// The epoch the node was last told.

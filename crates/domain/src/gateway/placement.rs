@@ -28,17 +28,17 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(30);
 
-    fn node(id: &str, held: u32, capacity: u32, beat_at: i64) -> Node {
+    fn node(id: &str, held: u32, capacity: u32, heartbeat_at: i64) -> Node {
         Node {
             id: GatewayId::parse(id).unwrap(),
             address: "http://127.0.0.1:1".into(),
             incarnation: "i".into(),
-            boot: 1,
+            generation: 1,
             version: "v".into(),
             features: vec![],
             capacity,
             held,
-            beat_at: Timestamp::from_millis(beat_at),
+            heartbeat_at: Timestamp::from_millis(heartbeat_at),
             lost_at: None,
         }
     }

@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-use super::{Held, Node, Snapshot};
+use super::{HeldSession, Node, Snapshot};
 use crate::{
     Actor, Deadlines, Error, GatewayId, Result, SessionId, Timestamp,
-    ports::{Backlog, Bell, BoxError, Changes, Environment, NodeStore, Written},
+    ports::{BoxError, ChangeNotifier, Environment, NodeStore, Notifier, WorkerStore, Written},
 };
 
 /// A node's first word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enlistment {
+pub struct Registration {
     /// Its name, as its token vouches for.
     pub id: GatewayId,
     /// Where it is reached.
@@ -33,16 +33,16 @@ pub struct Enlistment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Counts the node's incarnations.
-    pub boot: u64,
+    pub generation: u64,
     /// Silent for longer, it must close its connections.
     pub length: Duration,
     /// How often to beat.
-    pub beat: Duration,
+    pub heartbeat: Duration,
 }
 
 /// The answer to a beat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Beat {
+pub enum HeartbeatOutcome {
     /// The lease is renewed; these sessions are no longer the node's.
     Renewed {
         /// From now.
@@ -53,19 +53,19 @@ pub enum Beat {
         orphans: Vec<SessionId>,
     },
     /// The router does not know this incarnation: enlist first.
-    NotEnlisted,
+    NotRegistered,
 }
 
 /// The answer to reports.
 #[derive(Debug)]
-pub enum Reported {
+pub enum ReportOutcome {
     /// All of it is durable or was old news, but for these.
     Taken {
         /// Reports that cannot be stored.
         refused: Vec<RefusedReport>,
     },
     /// The router does not know this incarnation: enlist first.
-    NotEnlisted,
+    NotRegistered,
 }
 
 /// A report that cannot be stored: its session's row cannot be read, or the store refuses a value.
@@ -81,10 +81,10 @@ pub struct RefusedReport {
 #[derive(Clone)]
 pub struct Nodes {
     store: Arc<dyn NodeStore>,
-    backlog: Arc<dyn Backlog>,
+    worker_store: Arc<dyn WorkerStore>,
     environment: Arc<dyn Environment>,
-    work: Arc<dyn Bell>,
-    changes: Arc<dyn Changes>,
+    work: Arc<dyn Notifier>,
+    change_notifier: Arc<dyn ChangeNotifier>,
     deadlines: Deadlines,
 }
 
@@ -97,34 +97,34 @@ impl Nodes {
     /// The nodes' side over these ports.
     pub fn new(
         store: Arc<dyn NodeStore>,
-        backlog: Arc<dyn Backlog>,
+        worker_store: Arc<dyn WorkerStore>,
         environment: Arc<dyn Environment>,
-        work: Arc<dyn Bell>,
-        changes: Arc<dyn Changes>,
+        work: Arc<dyn Notifier>,
+        change_notifier: Arc<dyn ChangeNotifier>,
         deadlines: Deadlines,
     ) -> Self {
-        Self { store, backlog, environment, work, changes, deadlines }
+        Self { store, worker_store, environment, work, change_notifier, deadlines }
     }
 
     /// A node is here. Everything that is placed on it is looked at again.
-    pub async fn enlist(&self, enlistment: Enlistment) -> Result<Lease> {
+    pub async fn register(&self, registration: Registration) -> Result<Lease> {
         let now = self.environment.now();
         let node = Node {
-            id: enlistment.id,
-            address: enlistment.address,
-            incarnation: enlistment.incarnation,
-            boot: 0,
-            version: enlistment.version,
-            features: enlistment.features,
-            capacity: enlistment.capacity,
+            id: registration.id,
+            address: registration.address,
+            incarnation: registration.incarnation,
+            generation: 0,
+            version: registration.version,
+            features: registration.features,
+            capacity: registration.capacity,
             held: 0,
-            beat_at: now,
+            heartbeat_at: now,
             lost_at: None,
         };
-        let boot = self.store.enlist(&node).await?;
-        self.backlog.wake(&node.id, now).await?;
-        self.work.ring();
-        Ok(Lease { boot, length: self.deadlines.lease, beat: self.deadlines.beat })
+        let generation = self.store.register(&node).await?;
+        self.worker_store.wake(&node.id, now).await?;
+        self.work.notify();
+        Ok(Lease { generation, length: self.deadlines.lease, heartbeat: self.deadlines.heartbeat })
     }
 
     /// A node lives, and holds these. What it should hold and does not is looked at again.
@@ -135,57 +135,65 @@ impl Nodes {
     /// of an older version does not say; its lease counts from now.
     ///
     /// The lease is renewed last: a heartbeat that cannot be worked on renews nothing.
-    pub async fn beat(
+    pub async fn heartbeat(
         &self,
         id: &GatewayId,
         incarnation: &str,
-        held: &[Held],
+        held: &[HeldSession],
         heard: Option<Duration>,
-    ) -> Result<Beat> {
+    ) -> Result<HeartbeatOutcome> {
         let now = self.environment.now();
         let node = self.store.find(id).await?;
-        let enlisted = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
-        let Some(node) = node.filter(enlisted) else { return Ok(Beat::NotEnlisted) };
+        let registered = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
+        let Some(node) = node.filter(registered) else {
+            return Ok(HeartbeatOutcome::NotRegistered);
+        };
         let lost = self.compare(id, held, now).await?;
         let since = heard.map_or(now, |heard| now.minus(heard));
         let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
-        if !self.store.beat(id, incarnation, count, since).await? {
-            return Ok(Beat::NotEnlisted);
+        if !self.store.heartbeat(id, incarnation, count, since).await? {
+            return Ok(HeartbeatOutcome::NotRegistered);
         }
         if !node.is_live(now, self.deadlines.lease) {
             // It had closed everything, and may have said hello before its lease was proven.
-            self.backlog.wake(id, now).await?;
-            self.work.ring();
+            self.worker_store.wake(id, now).await?;
+            self.work.notify();
         }
         // What cannot be noted must not cost the node its lease: it is noted at a later heartbeat.
         let noted = &lost[..lost.len().min(MOST_ORPHANS)];
         let orphans = self.store.note_orphans(id, noted, now).await.unwrap_or_default();
         let lost = lost.into_iter().map(|held| held.session).collect();
-        Ok(Beat::Renewed { length: self.deadlines.lease, lost, orphans })
+        Ok(HeartbeatOutcome::Renewed { length: self.deadlines.lease, lost, orphans })
     }
 
     /// Which of the sessions that a node holds are no longer its own. Those that it should hold and
     /// does not are woken.
-    async fn compare(&self, id: &GatewayId, held: &[Held], now: Timestamp) -> Result<Vec<Held>> {
+    async fn compare(
+        &self,
+        id: &GatewayId,
+        held: &[HeldSession],
+        now: Timestamp,
+    ) -> Result<Vec<HeldSession>> {
         let placed: HashMap<_, _> = self
-            .backlog
+            .worker_store
             .placed(id)
             .await?
             .into_iter()
-            .map(|(placed, wanted)| (placed.session, (placed.epoch, wanted)))
+            .map(|(placed, spec)| (placed.session, (placed.epoch, spec)))
             .collect();
-        let retiring: HashSet<_> = self.backlog.retiring(id).await?.into_iter().collect();
+        let cleaning_up: HashSet<_> =
+            self.worker_store.cleaning_up(id).await?.into_iter().collect();
         let holds: HashSet<_> = held.iter().map(|held| &held.session).collect();
-        let is_ours = |id: &SessionId| placed.contains_key(id) || retiring.contains(id);
+        let is_ours = |id: &SessionId| placed.contains_key(id) || cleaning_up.contains(id);
         let lost: Vec<_> = held.iter().filter(|held| !is_ours(&held.session)).cloned().collect();
         let missing: Vec<_> = placed
             .into_iter()
-            .filter(|(session, (_, wanted))| *wanted && !holds.contains(session))
+            .filter(|(session, (_, spec))| *spec && !holds.contains(session))
             .map(|(session, _)| session)
             .collect();
         if !missing.is_empty() {
-            self.backlog.wake_sessions(&missing, now).await?;
-            self.work.ring();
+            self.worker_store.wake_sessions(&missing, now).await?;
+            self.work.notify();
         }
         Ok(lost)
     }
@@ -197,10 +205,10 @@ impl Nodes {
         id: &GatewayId,
         incarnation: &str,
         reports: Vec<(SessionId, Snapshot)>,
-    ) -> Result<Reported> {
+    ) -> Result<ReportOutcome> {
         let node = self.store.find(id).await?;
         if node.is_none_or(|node| node.incarnation != incarnation) {
-            return Ok(Reported::NotEnlisted);
+            return Ok(ReportOutcome::NotRegistered);
         }
         let mut refused = Vec::new();
         for (session, snapshot) in reports {
@@ -211,12 +219,12 @@ impl Nodes {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Reported::Taken { refused })
+        Ok(ReportOutcome::Taken { refused })
     }
 
     async fn take_in(&self, node: &GatewayId, id: &SessionId, snapshot: &Snapshot) -> Result<()> {
         for _ in 0..TRIES {
-            let Some(session) = self.backlog.find(id).await? else { return Ok(()) };
+            let Some(session) = self.worker_store.find(id).await? else { return Ok(()) };
             if session.gateway.as_ref() != Some(node) {
                 return Ok(());
             }
@@ -224,12 +232,12 @@ impl Nodes {
             let Some(change) = session.observe(snapshot.clone(), now, &self.deadlines) else {
                 return Ok(());
             };
-            let (next, expected, events) = change.seal(&Actor::System, &*self.environment);
-            match self.backlog.update(&next, expected, &events).await? {
+            let (next, expected, events) = change.into_commit(&Actor::System, &*self.environment);
+            match self.worker_store.update(&next, expected, &events).await? {
                 Written::Done => {
-                    self.changes.tell(&next.id, Some(next.version));
+                    self.change_notifier.tell(&next.id, Some(next.version));
                     if next.due.is_some() {
-                        self.work.ring();
+                        self.work.notify();
                     }
                     return Ok(());
                 }

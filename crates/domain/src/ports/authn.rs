@@ -43,7 +43,7 @@ pub trait Authenticator: Send + Sync {
 
 /// A key's secret part, freshly made.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NewSecret {
+pub struct GeneratedKey {
     /// The whole key, as its holder will send it. Shown once, stored nowhere.
     pub key: String,
     /// What is stored instead.
@@ -52,17 +52,17 @@ pub struct NewSecret {
 
 /// What is shown of an API key at the door: the name it claims, and the digest of its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ShownKey {
+pub struct PresentedKey {
     /// The name.
     pub id: KeyId,
-    /// As [`NewSecret::digest`].
+    /// As [`GeneratedKey::digest`].
     pub digest: [u8; 32],
 }
 
 /// Makes the text of API keys.
-pub trait KeyMaker: Send + Sync {
+pub trait KeyGenerator: Send + Sync {
     /// A fresh key under this name.
-    fn make(&self, id: &KeyId) -> NewSecret;
+    fn generate(&self, id: &KeyId) -> GeneratedKey;
 
     /// How the text of the key of this name begins: enough to recognise it by, and no secret.
     fn prefix(&self, id: &KeyId) -> String;

@@ -17,7 +17,7 @@ pub trait Environment: Send + Sync {
 }
 
 /// Names organizations to nodes, which must not learn who they are.
-pub trait GroupTags: Send + Sync {
+pub trait OrganizationTags: Send + Sync {
     /// The tag of this organization: the same at every router over one database, and of no use to
     /// whoever does not know that database's secret.
     fn tag(&self, organization: &OrganizationId) -> String;
@@ -26,9 +26,9 @@ pub trait GroupTags: Send + Sync {
 /// Wakes whoever waits; carries nothing. A missed ring costs a moment, never an event: every wait
 /// ends by itself, and whoever wakes looks at the store.
 #[async_trait]
-pub trait Bell: Send + Sync {
+pub trait Notifier: Send + Sync {
     /// Something changed.
-    fn ring(&self);
+    fn notify(&self);
 
     /// Returns at the next ring, or after `at_most`.
     async fn wait(&self, at_most: Duration);

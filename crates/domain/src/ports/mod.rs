@@ -3,23 +3,23 @@
 //! A port fails in two ways only, [`PortError`]; absence is an `Option`, a lost race is a value.
 
 mod authn;
-mod backlog;
-mod changes;
+mod change_notifier;
 mod environment;
-mod gateway;
 mod orphans;
+mod session_control;
 mod store;
+mod worker_store;
 
-pub use authn::{Authenticator, Credential, KeyMaker, NewSecret, Refused, ShownKey};
-pub use backlog::{Backlog, Claim};
-pub use changes::{Changes, Versions, Watch};
-pub use environment::{Bell, Environment, GroupTags};
-pub use gateway::{Gateway, GatewayError};
+pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
+pub use change_notifier::{ChangeNotifier, Subscription, VersionLookup};
+pub use environment::{Environment, Notifier, OrganizationTags};
 pub use orphans::OrphanStore;
+pub use session_control::{GatewayError, SessionControl};
 pub use store::{
-    ApiKeyStore, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage, NodeStore, Position,
-    ReceiptStore, Refusal, Registry, SessionFilter, SessionPage, SessionStore, Written,
+    ApiKeyStore, EventFilter, EventLog, EventPage, IdempotencyStore, KeyDirectory, KeyPage,
+    NodeStore, OperatorStore, Position, Refusal, SessionFilter, SessionPage, SessionStore, Written,
 };
+pub use worker_store::{Claim, WorkerStore};
 
 /// Any error, for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

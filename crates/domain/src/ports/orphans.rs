@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::PortResult;
-use crate::{GatewayId, Held, Orphan, SessionId, Timestamp};
+use crate::{GatewayId, HeldSession, Orphan, SessionId, Timestamp};
 
 /// Orphans, by node.
 #[async_trait]
@@ -13,7 +13,7 @@ pub trait OrphanStore: Send + Sync {
     async fn note_orphans(
         &self,
         gateway: &GatewayId,
-        held: &[Held],
+        held: &[HeldSession],
         now: Timestamp,
     ) -> PortResult<Vec<SessionId>>;
 

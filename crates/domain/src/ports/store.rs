@@ -7,11 +7,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{OrphanStore, PortResult, ShownKey};
+use super::{OrphanStore, PortResult, PresentedKey};
 use crate::{
-    ApiKey, Event, EventId, EventName, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId,
-    Quota, Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Status, StockFull,
-    Timestamp, Version,
+    ApiKey, Cleanup, Event, EventId, EventName, ExpectedVersion, GatewayId, IdempotencyKeyHash,
+    IdempotencyRecord, KeyId, LinkAttempt, Node, OrganizationId, PartialSession, RateQuota,
+    ResourceLimitReached, Scope, Session, SessionId, Status, Timestamp, Version,
 };
 
 /// Whether a write that is guarded happened.
@@ -32,11 +32,11 @@ pub enum Written {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no room for what it adds.
-    Full(StockFull),
+    Full(ResourceLimitReached),
     /// Too much of it was done lately.
     Limited {
         /// Of what, and how much there may be.
-        quota: Quota,
+        rate_quota: RateQuota,
         /// When there is room again.
         retry_after: Duration,
     },
@@ -67,8 +67,8 @@ pub struct SessionFilter {
 impl SessionFilter {
     /// Whether a session is looked for.
     pub fn admits(&self, session: &Session) -> bool {
-        let phone = session.seen.identity.as_ref().map(|identity| &identity.phone);
-        (self.statuses.is_empty() || self.statuses.contains(&session.seen.status))
+        let phone = session.observed.identity.as_ref().map(|identity| &identity.phone);
+        (self.statuses.is_empty() || self.statuses.contains(&session.observed.status))
             && self
                 .label
                 .as_ref()
@@ -100,7 +100,7 @@ pub trait SessionStore: Send + Sync {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written>;
 
     /// The session, if it is within the scope.
@@ -116,66 +116,79 @@ pub trait SessionStore: Send + Sync {
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written>;
 
     /// As [`Self::update`], or as [`Self::insert`] without `expected`, for a change that begins an attempt
     /// at linking, which is counted with it. [`Written::Refused`] when too many were begun of its session,
     /// its phone or the organization; attempts of deleted sessions count as well.
-    async fn begin_linking(
+    async fn write_with_link_attempt(
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Option<Guard>,
+        expected: Option<ExpectedVersion>,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
         attempt: &LinkAttempt,
     ) -> PortResult<Written>;
 
     /// What can be read of a session whose row cannot be read whole, if it is within the scope: enough to
     /// delete it.
-    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>>;
+    async fn partial_session(
+        &self,
+        scope: &Scope,
+        id: &SessionId,
+    ) -> PortResult<Option<PartialSession>>;
 
-    /// As [`retire`](Self::retire), for a session of which only [`Remains`] are known: if it still
+    /// As [`delete`](Self::retire), for a session of which only [`PartialSession`] are known: if it still
     /// carries their mark.
-    async fn retire_remains(
+    async fn delete_partial(
         &self,
         scope: &Scope,
         mark: i64,
-        retirement: &Retirement,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written>;
 
     /// Deletes the session, if it is within the scope and still at `expected`, leaving the
     /// retirement, unless that is over, and the events in its place, at once.
-    async fn retire(
+    async fn delete(
         &self,
         scope: &Scope,
         expected: Version,
-        retirement: &Retirement,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written>;
 }
 
 /// Receipts as those see them who were given one.
 #[async_trait]
-pub trait ReceiptStore: Send + Sync {
+pub trait IdempotencyStore: Send + Sync {
     /// What is kept in this slot of the organization, unless it has expired by `now`.
-    async fn find(&self, scope: &Scope, slot: &Slot, now: Timestamp)
-    -> PortResult<Option<Receipt>>;
+    async fn find(
+        &self,
+        scope: &Scope,
+        key_hash: &IdempotencyKeyHash,
+        now: Timestamp,
+    ) -> PortResult<Option<IdempotencyRecord>>;
 
-    /// [`StockFull`] when the organization has no room for one more receipt.
-    async fn full(&self, scope: &Scope) -> PortResult<Option<StockFull>>;
+    /// [`ResourceLimitReached`] when the organization has no room for one more receipt.
+    async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>>;
 
     /// Keeps a receipt of something that changed nothing. [`Written::Repeated`] when one is kept
     /// there already that has not expired by `now`; [`Written::Refused`] when there is no room for it.
-    async fn keep(&self, scope: &Scope, receipt: &Receipt, now: Timestamp) -> PortResult<Written>;
+    async fn keep(
+        &self,
+        scope: &Scope,
+        record: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> PortResult<Written>;
 
     /// Replaces what is kept in a slot by a later answer to the same request. Nothing happens when
     /// nothing is kept there, or the receipt of another request.
-    async fn amend(&self, scope: &Scope, receipt: &Receipt) -> PortResult<()>;
+    async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()>;
 }
 
 /// The gateway nodes.
@@ -184,16 +197,16 @@ pub trait NodeStore: OrphanStore {
     /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
     /// when its incarnation is new or was given up, else what it was. Answers the boot number.
     ///
-    /// Its `beat_at` is stored with a new boot number only: an incarnation that says hello again and
+    /// Its `heartbeat_at` is stored with a new boot number only: an incarnation that says hello again and
     /// again has not shown that it hears the answers, and its lease is not renewed by that.
     ///
     /// Given up, its sessions were written off: only under a new boot number is what it shows of them
     /// newer than that, also when nothing has changed there meanwhile.
-    async fn enlist(&self, node: &Node) -> PortResult<u64>;
+    async fn register(&self, node: &Node) -> PortResult<u64>;
 
     /// A node says it lives and how many sessions it holds; its lease counts from `since`, if that is
     /// later than before. `false` when this incarnation is not the one enlisted, or was given up.
-    async fn beat(
+    async fn heartbeat(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -209,7 +222,7 @@ pub trait NodeStore: OrphanStore {
 
     /// Gives a node up, if it is still this incarnation, was last heard of before `silent_since`, and
     /// was not given up before. `true` when it is given up now.
-    async fn lose(
+    async fn mark_lost(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -244,7 +257,7 @@ pub trait ApiKeyStore: Send + Sync {
         scope: &Scope,
         key: &ApiKey,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written>;
 
     /// One of the organization's keys, if it was not revoked.
@@ -271,7 +284,7 @@ pub trait KeyDirectory: Send + Sync {
     /// The key of this name and digest, if it is good at `now`. An unknown one, a wrong secret, a
     /// revoked and an expired key are one miss: none of them is found and then refused, so that they
     /// cannot be told apart by how long that takes.
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>>;
+    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>>;
 
     /// Whatever was remembered of the key is not to be trusted any more. Nothing to do for a directory
     /// that remembers nothing.
@@ -283,7 +296,7 @@ pub trait KeyDirectory: Send + Sync {
 
 /// Sessions of all organizations, for the platform's own people alone.
 #[async_trait]
-pub trait Registry: Send + Sync {
+pub trait OperatorStore: Send + Sync {
     /// As [`SessionStore::list`], over all organizations or one.
     async fn sessions(
         &self,

@@ -3,14 +3,14 @@
 //! Decision: ADR 0012.
 
 use super::{Session, Version};
-use crate::{Actor, Event, EventId, LinkAttempt, News, Timestamp, ports::Environment};
+use crate::{Actor, Event, EventId, LinkAttempt, NewEvent, Timestamp, ports::Environment};
 
 /// How a session stood when it was read: what every write of it is guarded by.
 ///
 /// The version alone would not do. Whoever wakes a session moves its `due` and nothing else; a write that
 /// knows nothing of that would put it off again, and a node that is back would wait for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guard {
+pub struct ExpectedVersion {
     /// Its version.
     pub version: Version,
     /// When it was to be looked at.
@@ -20,20 +20,20 @@ pub struct Guard {
 /// When a session was to be looked at, as it was read. No part of what the session is: two that differ
 /// in nothing else are equal.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AsRead(pub Option<Timestamp>);
+pub struct DueAsRead(pub Option<Timestamp>);
 
-impl PartialEq for AsRead {
+impl PartialEq for DueAsRead {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for AsRead {}
+impl Eq for DueAsRead {}
 
 impl Session {
     /// What a write is guarded by that begins from here.
-    pub fn guard(&self) -> Guard {
-        Guard { version: self.version, due: self.as_read.0 }
+    pub fn expected_version(&self) -> ExpectedVersion {
+        ExpectedVersion { version: self.version, due: self.due_as_read.0 }
     }
 }
 
@@ -44,7 +44,7 @@ pub struct Change {
     /// The next state.
     pub session: Session,
     /// What there is to tell.
-    pub news: Vec<News>,
+    pub new_events: Vec<NewEvent>,
     /// The attempt at linking that begins with it, where attempts are counted.
     pub attempt: Option<LinkAttempt>,
 }
@@ -52,39 +52,39 @@ pub struct Change {
 impl Change {
     /// The next state, without news so far.
     pub(crate) fn of(session: Session) -> Self {
-        Self { session, news: Vec::new(), attempt: None }
+        Self { session, new_events: Vec::new(), attempt: None }
     }
 
     /// Adds news.
-    pub(crate) fn tell(&mut self, news: News) {
-        self.news.push(news);
+    pub(crate) fn tell(&mut self, new_events: NewEvent) {
+        self.new_events.push(new_events);
     }
 
     /// Numbers, dates and signs it: the state as it is to be stored, how the stored row must still
     /// stand, and the events.
-    pub fn seal(
+    pub fn into_commit(
         self,
         actor: &Actor,
         environment: &dyn Environment,
-    ) -> (Session, Guard, Vec<Event>) {
-        let Self { mut session, news, attempt: _ } = self;
-        let (expected, now) = (session.guard(), environment.now());
+    ) -> (Session, ExpectedVersion, Vec<Event>) {
+        let Self { mut session, new_events, attempt: _ } = self;
+        let (expected, now) = (session.expected_version(), environment.now());
         session.version = Version(expected.version.0 + 1);
-        session.as_read = AsRead(session.due);
+        session.due_as_read = DueAsRead(session.due);
         session.updated_at = now;
-        let events = news
+        let events = new_events
             .into_iter()
-            .map(|news| {
+            .map(|new_events| {
                 session.sequence += 1;
                 Event {
-                    id: EventId::mint(environment.ulid()),
-                    name: news.name,
+                    id: EventId::from_bits(environment.ulid()),
+                    name: new_events.name,
                     organization: session.organization.clone(),
                     session: Some(session.id.clone()),
                     sequence: session.sequence,
                     at: now,
                     actor: actor.clone(),
-                    payload: news.payload,
+                    payload: new_events.payload,
                 }
             })
             .collect();

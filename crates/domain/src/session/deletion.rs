@@ -5,7 +5,7 @@ use super::{
     service::{TRIES, contended},
 };
 use crate::{
-    Caller, Capability, Error, LogoutOutcome, Result, Retirement, Scope, SessionId, found,
+    Caller, Capability, Cleanup, Error, LogoutOutcome, Result, Scope, SessionId, found,
     ports::Written,
 };
 
@@ -22,16 +22,16 @@ impl Sessions {
                 session => session?.at(expected)?,
             };
             let now = self.now();
-            let (change, mut retirement) = session.retire(scope.actor(), now, &self.deadlines);
+            let (change, mut cleanup) = session.delete(scope.actor(), now, &self.deadlines);
             let environment = &*self.ports.environment;
-            let (_, guard, mut events) = change.seal(scope.actor(), environment);
-            if retirement.gateway.is_none() {
-                events.extend(retirement.tell(LogoutOutcome::NotLinked, environment));
+            let (_, expected_version, mut events) = change.into_commit(scope.actor(), environment);
+            if cleanup.gateway.is_none() {
+                events.extend(cleanup.tell(LogoutOutcome::NotLinked, environment));
             }
-            let version = guard.version;
-            match self.ports.store.retire(&scope, version, &retirement, &events).await? {
+            let version = expected_version.version;
+            match self.ports.store.delete(&scope, version, &cleanup, &events).await? {
                 Written::Done => {
-                    self.deleted(&retirement);
+                    self.deleted(&cleanup);
                     return Ok(());
                 }
                 Written::Raced | Written::Repeated | Written::Refused(_) => {}
@@ -44,14 +44,15 @@ impl Sessions {
     async fn delete_unreadable(&self, scope: &Scope, id: &str) -> Result<()> {
         let id = found("session", SessionId::parse(id))?;
         for _ in 0..TRIES {
-            let remains = found("session", self.ports.store.remains(scope, &id).await?)?;
-            let mark = remains.mark;
+            let partial_session =
+                found("session", self.ports.store.partial_session(scope, &id).await?)?;
+            let mark = partial_session.mark;
             let environment = &*self.ports.environment;
-            let (retirement, events) = remains.retire(scope, &self.deadlines, environment);
+            let (cleanup, events) = partial_session.delete(scope, &self.deadlines, environment);
             let store = &self.ports.store;
-            match store.retire_remains(scope, mark, &retirement, &events).await? {
+            match store.delete_partial(scope, mark, &cleanup, &events).await? {
                 Written::Done => {
-                    self.deleted(&retirement);
+                    self.deleted(&cleanup);
                     return Ok(());
                 }
                 Written::Raced | Written::Repeated | Written::Refused(_) => {}
@@ -61,10 +62,10 @@ impl Sessions {
     }
 
     /// Who waits for it learns that it is gone; the reconciler only if there is work.
-    fn deleted(&self, retirement: &Retirement) {
-        self.ports.changes.tell(&retirement.session, None);
-        if !retirement.is_over() {
-            self.ports.work.ring();
+    fn deleted(&self, cleanup: &Cleanup) {
+        self.ports.change_notifier.tell(&cleanup.session, None);
+        if !cleanup.is_over() {
+            self.ports.work.notify();
         }
     }
 }

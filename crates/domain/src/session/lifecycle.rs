@@ -1,4 +1,4 @@
-//! What owners can ask of a session: pure rules. What befalls it otherwise is in `course`.
+//! What owners can ask of a session: pure rules. What befalls it otherwise is in `system_transitions`.
 //!
 //! | asked        | unpaired                      | paired, running      | paired, stopped or failed |
 //! |--------------|-------------------------------|----------------------|---------------------------|
@@ -14,11 +14,12 @@
 use std::time::Duration;
 
 use super::{
-    Change, Desired, ReasonCode, Seen, Session, SettingsPatch, Status, StatusReason, Unlink,
+    Change, Desired, Observed, ReasonCode, Session, SettingsPatch, Status, StatusReason,
+    UnlinkRequest,
 };
 use crate::{
-    Actor, Deadlines, Error, EventName, LinkAttempt, News, PairingWanted, Phone, Result,
-    Retirement, Timestamp,
+    Actor, Cleanup, Deadlines, Error, EventName, LinkAttempt, NewEvent, PairingWanted, Phone,
+    Result, Timestamp,
 };
 
 impl Session {
@@ -26,7 +27,7 @@ impl Session {
     pub fn created(self) -> Change {
         let label = self.settings.label.as_deref().into();
         let mut change = Change::of(self);
-        change.tell(News::new(EventName::SessionCreated, vec![("label", label)]));
+        change.tell(NewEvent::new(EventName::SessionCreated, vec![("label", label)]));
         change
     }
 
@@ -47,7 +48,7 @@ impl Session {
         }
         let mut change = Change::of(self);
         let fields = vec![("fields", changed.as_str().into())];
-        change.tell(News::new(EventName::SessionUpdated, fields));
+        change.tell(NewEvent::new(EventName::SessionUpdated, fields));
         Ok(Some(change))
     }
 
@@ -66,38 +67,38 @@ impl Session {
         if self.is_paired() {
             return Err(Error::conflict("the session is paired; log it out to pair it again"));
         }
-        let epoch = self.wanted.epoch + 1;
-        if self.seen.status == Status::Failed {
+        let epoch = self.spec.epoch + 1;
+        if self.observed.status == Status::Failed {
             // What failed does not come back by waiting: begin afresh.
-            self.wanted.pairing = None;
+            self.spec.pairing = None;
         }
-        match (&mut self.wanted.pairing, phone) {
+        match (&mut self.spec.pairing, phone) {
             (Some(_), None) => return Ok(None),
             (Some(under_way), Some(phone)) => {
                 let asked = under_way.phone.as_deref() == Some(phone.as_str());
-                let over =
-                    self.seen.code_expired(under_way.request, now) || self.seen.code_refused();
+                let over = self.observed.code_expired(under_way.request, now)
+                    || self.observed.code_refused();
                 if asked && !over {
                     return Ok(None);
                 }
-                self.seen.reason = None;
+                self.observed.reason = None;
                 under_way.phone = Some(phone.as_str().to_owned());
                 under_way.request = epoch;
             }
             (none @ None, phone) => {
                 let phone = phone.map(|p| p.as_str().to_owned());
                 *none = Some(PairingWanted { attempt: epoch, phone, request: epoch });
-                self.seen.pairing = None;
-                self.seen.begin_starting(now, deadlines);
+                self.observed.pairing = None;
+                self.observed.begin_starting(now, deadlines);
             }
         }
-        self.wanted.desired = Desired::Running;
-        let attempt = deadlines.pairings.map(|quota| LinkAttempt {
+        self.spec.desired = Desired::Running;
+        let attempt = deadlines.pairings.map(|rate_quota| LinkAttempt {
             session: self.id.clone(),
             epoch,
             phone: phone.cloned(),
             at: now,
-            quota,
+            rate_quota,
             organization_quota: LinkAttempt::ORGANIZATION,
         });
         Ok(Some(Change { attempt, ..self.requested("pair", now) }))
@@ -109,29 +110,29 @@ impl Session {
     /// A conflict when no device is linked, or one is still being unlinked.
     pub fn start(mut self, now: Timestamp, deadlines: &Deadlines) -> Result<Option<Change>> {
         self.refuse_unless_paired()?;
-        let failed = self.seen.status == Status::Failed;
-        if self.wanted.desired == Desired::Running && !failed {
+        let failed = self.observed.status == Status::Failed;
+        if self.spec.desired == Desired::Running && !failed {
             return Ok(None);
         }
-        self.wanted.desired = Desired::Running;
+        self.spec.desired = Desired::Running;
         // A node that gave up on this connection tries again only for a new one.
-        self.wanted.restarts += u64::from(failed);
-        self.seen.begin_starting(now, deadlines);
+        self.spec.restarts += u64::from(failed);
+        self.observed.begin_starting(now, deadlines);
         Ok(Some(self.requested("start", now)))
     }
 
     /// Closes the connection, or ends the pairing attempt; the device stays linked. `None` when there
     /// is nothing to close.
     pub fn stop(mut self, now: Timestamp) -> Option<Change> {
-        let idle = self.wanted.desired == Desired::Stopped && self.wanted.pairing.is_none();
-        if idle && self.seen.status == Status::Stopped || self.wanted.unlink.is_some() {
+        let idle = self.spec.desired == Desired::Stopped && self.spec.pairing.is_none();
+        if idle && self.observed.status == Status::Stopped || self.spec.unlink.is_some() {
             return None;
         }
-        self.wanted.desired = Desired::Stopped;
-        self.wanted.pairing = None;
-        self.seen.reason = None;
+        self.spec.desired = Desired::Stopped;
+        self.spec.pairing = None;
+        self.observed.reason = None;
         if self.gateway.is_none() {
-            self.seen.settle(Status::Stopped, None);
+            self.observed.settle(Status::Stopped, None);
         }
         Some(self.requested("stop", now))
     }
@@ -142,59 +143,55 @@ impl Session {
     /// A conflict when no device is linked, or one is still being unlinked.
     pub fn restart(mut self, now: Timestamp, deadlines: &Deadlines) -> Result<Change> {
         self.refuse_unless_paired()?;
-        self.wanted.desired = Desired::Running;
-        self.wanted.restarts += 1;
-        self.seen.begin_starting(now, deadlines);
+        self.spec.desired = Desired::Running;
+        self.spec.restarts += 1;
+        self.observed.begin_starting(now, deadlines);
         Ok(self.requested("restart", now))
     }
 
     /// Has the device unlinked; `None` when it is certain that there is none, or it is being unlinked
     /// already.
     pub fn logout(mut self, now: Timestamp, deadlines: &Deadlines) -> Option<Change> {
-        if self.is_surely_unlinked() || self.wanted.unlink.is_some() {
+        if self.is_surely_unlinked() || self.spec.unlink.is_some() {
             return None;
         }
-        self.wanted.desired = Desired::Stopped;
-        self.wanted.pairing = None;
-        self.wanted.unlink = Some(Unlink { since: now, deadline: now.plus(deadlines.retirement) });
+        self.spec.desired = Desired::Stopped;
+        self.spec.pairing = None;
+        self.spec.unlink =
+            Some(UnlinkRequest { since: now, deadline: now.plus(deadlines.cleanup) });
         Some(self.requested("logout", now))
     }
 
     /// Gone for its owner; what is left to do remains as a retirement.
-    pub fn retire(
-        self,
-        actor: &Actor,
-        now: Timestamp,
-        deadlines: &Deadlines,
-    ) -> (Change, Retirement) {
-        let mut retirement = Retirement {
+    pub fn delete(self, actor: &Actor, now: Timestamp, deadlines: &Deadlines) -> (Change, Cleanup) {
+        let mut cleanup = Cleanup {
             session: self.id.clone(),
             organization: self.organization.clone(),
             gateway: self.gateway.clone(),
-            epoch: self.wanted.epoch + 1,
+            epoch: self.spec.epoch + 1,
             linked: self.is_paired(),
             requested_by: actor.clone(),
             requested_at: now,
-            deadline: now.plus(deadlines.retirement),
+            deadline: now.plus(deadlines.cleanup),
             due: now,
             attempts: 0,
             sequence: self.sequence,
-            told: false,
+            outcome_reported: false,
         };
         let mut change = Change::of(self);
-        change.tell(News::new(EventName::SessionDeleted, Vec::new()));
-        retirement.sequence += 1;
-        (change, retirement)
+        change.tell(NewEvent::new(EventName::SessionDeleted, Vec::new()));
+        cleanup.sequence += 1;
+        (change, cleanup)
     }
 
     /// Counts a new wish and asks for the reconciler.
     fn requested(mut self, action: &'static str, now: Timestamp) -> Change {
-        self.wanted.epoch += 1;
+        self.spec.epoch += 1;
         self.due = Some(now);
         self.failures = 0;
-        let desired = self.wanted.desired.as_str().into();
+        let desired = self.spec.desired.as_str().into();
         let mut change = Change::of(self);
-        change.tell(News::new(
+        change.tell(NewEvent::new(
             EventName::SessionRequested,
             vec![("action", action.into()), ("desired", desired)],
         ));
@@ -212,7 +209,7 @@ impl Session {
     }
 
     fn refuse_while_unlinking(&self) -> Result<()> {
-        match self.wanted.unlink {
+        match self.spec.unlink {
             None => Ok(()),
             Some(_) => Err(Error::Conflict {
                 message: "the session is still being logged out",
@@ -222,7 +219,7 @@ impl Session {
     }
 }
 
-impl Seen {
+impl Observed {
     /// On its way, by a deadline.
     pub(super) fn begin_starting(&mut self, now: Timestamp, deadlines: &Deadlines) {
         self.status = Status::Starting;

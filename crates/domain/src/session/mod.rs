@@ -4,19 +4,19 @@
 //! gateways' reports change what was seen, and only the [reconciler](crate::reconcile) compares them.
 
 mod change;
-mod course;
 mod deletion;
 mod lifecycle;
 mod observe;
-mod remains;
+mod partial_session;
 mod service;
 mod settings;
+mod system_transitions;
 
 use std::fmt;
 
-pub use change::{AsRead, Change, Guard};
-pub use remains::Remains;
-pub use service::{SessionPorts, Sessions, WhoIsAttached};
+pub use change::{Change, DueAsRead, ExpectedVersion};
+pub use partial_session::PartialSession;
+pub use service::{SessionIdentity, SessionPorts, Sessions};
 pub use settings::{
     MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
     SettingsPatch,
@@ -43,9 +43,9 @@ pub struct Session {
     /// The node it lives on; `None` until it first needs one.
     pub gateway: Option<GatewayId>,
     /// What should be.
-    pub wanted: Wanted,
+    pub spec: Spec,
     /// What its node last reported.
-    pub seen: Seen,
+    pub observed: Observed,
     /// When it was made.
     pub created_at: Timestamp,
     /// When anything the owner can see last changed.
@@ -56,8 +56,8 @@ pub struct Session {
     pub sequence: u64,
     /// When the reconciler should look at it; `None` while there is nothing to do.
     pub due: Option<Timestamp>,
-    /// The same as it was read, whatever becomes of it here: see [`Guard`].
-    pub as_read: AsRead,
+    /// The same as it was read, whatever becomes of it here: see [`ExpectedVersion`].
+    pub due_as_read: DueAsRead,
     /// How often in a row the reconciler has failed to reach its node.
     pub failures: u32,
     /// Whether the status shown is not the stored one, because the lease of the session's node is
@@ -101,13 +101,13 @@ impl Desired {
 
 /// What should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Spec {
     /// Connected or not.
     pub desired: Desired,
     /// The pairing attempt the owner asked for, until it links or ends.
     pub pairing: Option<PairingWanted>,
     /// An unlink that WhatsApp has not confirmed yet.
-    pub unlink: Option<Unlink>,
+    pub unlink: Option<UnlinkRequest>,
     /// How often a reconnect was asked for.
     pub restarts: u64,
     /// Grows with every change of what is wanted and with every move to another node; the node
@@ -117,7 +117,7 @@ pub struct Wanted {
 
 /// The owner logged out; the device is to be unlinked on WhatsApp.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlink {
+pub struct UnlinkRequest {
     /// When it was asked for.
     pub since: Timestamp,
     /// After this the keys are wiped without WhatsApp's word.
@@ -254,7 +254,7 @@ pub struct StatusReason {
 
 /// What its node last reported, or what silence means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observed {
     /// What the connection does.
     pub status: Status,
     /// Why, when it is not simply what was wanted.
@@ -270,7 +270,7 @@ pub struct Seen {
     /// The epoch the node had been told when it reported this; 0 before its first word.
     pub epoch: u64,
     /// The boot of the node that reported this.
-    pub boot: u64,
+    pub generation: u64,
     /// Orders reports within a boot.
     pub seq: u64,
 }
@@ -285,26 +285,26 @@ impl Session {
     ) -> Self {
         let now = environment.now();
         Self {
-            id: SessionId::mint(environment.ulid()),
+            id: SessionId::from_bits(environment.ulid()),
             organization,
             created_by,
             settings,
             is_admin_session: false,
             gateway: None,
-            wanted: Wanted {
+            spec: Spec {
                 desired: Desired::Stopped,
                 pairing: None,
                 unlink: None,
                 restarts: 0,
                 epoch: 0,
             },
-            seen: Seen::nothing(),
+            observed: Observed::nothing(),
             created_at: now,
             updated_at: now,
             version: Version(0),
             sequence: 0,
             due: None,
-            as_read: AsRead(None),
+            due_as_read: DueAsRead(None),
             failures: 0,
             lease_over: false,
         }
@@ -313,10 +313,10 @@ impl Session {
     /// What its node is to be told.
     pub fn declaration(&self) -> Declaration {
         Declaration {
-            epoch: self.wanted.epoch,
-            running: self.wanted.desired == Desired::Running,
-            restarts: self.wanted.restarts,
-            pairing: self.wanted.pairing.clone(),
+            epoch: self.spec.epoch,
+            running: self.spec.desired == Desired::Running,
+            restarts: self.spec.restarts,
+            pairing: self.spec.pairing.clone(),
             linked: self.is_paired(),
             group: None,
         }
@@ -324,25 +324,26 @@ impl Session {
 
     /// Whether a device is linked, as far as is known.
     pub fn is_paired(&self) -> bool {
-        self.seen.identity.is_some()
+        self.observed.identity.is_some()
     }
 
     /// Whether it is certain that no device is linked and that nothing is open which could link one:
     /// no node holds the session, or its node has closed it under the newest epoch and said so.
     pub fn is_surely_unlinked(&self) -> bool {
-        let closed = matches!(self.seen.status, Status::Stopped | Status::Failed);
-        let heard = self.seen.epoch == self.wanted.epoch && closed && !self.keys_are_unavailable();
-        !self.is_paired() && (self.gateway.is_none() || (heard && self.wanted.pairing.is_none()))
+        let closed = matches!(self.observed.status, Status::Stopped | Status::Failed);
+        let heard =
+            self.observed.epoch == self.spec.epoch && closed && !self.keys_are_unavailable();
+        !self.is_paired() && (self.gateway.is_none() || (heard && self.spec.pairing.is_none()))
     }
 
     /// Whether its node cannot tell if a device is linked.
     pub fn keys_are_unavailable(&self) -> bool {
-        let code = self.seen.reason.as_ref().map(|reason| reason.code);
+        let code = self.observed.reason.as_ref().map(|reason| reason.code);
         code == Some(ReasonCode::KeysUnavailable)
     }
 }
 
-impl Seen {
+impl Observed {
     /// Before a node's first word.
     pub fn nothing() -> Self {
         Self {
@@ -353,7 +354,7 @@ impl Seen {
             deadline: None,
             last_connected_at: None,
             epoch: 0,
-            boot: 0,
+            generation: 0,
             seq: 0,
         }
     }

@@ -4,7 +4,7 @@
 //! Decision: ADR 0004.
 
 use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
-use crate::{Deadlines, EventName, Link, News, Snapshot, SnapshotReason, Timestamp};
+use crate::{Deadlines, EventName, Link, NewEvent, Snapshot, SnapshotReason, Timestamp};
 
 impl Session {
     /// Takes in what the session's node reports; `None` when it tells nothing new: it is older than
@@ -38,12 +38,12 @@ impl Session {
         now: Timestamp,
         deadlines: &Deadlines,
     ) -> Option<Change> {
-        let known = (self.seen.epoch, self.seen.boot, self.seen.seq);
-        let told = (snapshot.epoch, snapshot.boot, snapshot.seq);
-        if snapshot.epoch != self.wanted.epoch || told <= known {
+        let known = (self.observed.epoch, self.observed.generation, self.observed.seq);
+        let outcome_reported = (snapshot.epoch, snapshot.generation, snapshot.seq);
+        if snapshot.epoch != self.spec.epoch || outcome_reported <= known {
             return None;
         }
-        (self.seen.epoch, self.seen.boot, self.seen.seq) = told;
+        (self.observed.epoch, self.observed.generation, self.observed.seq) = outcome_reported;
         self.failures = 0;
         if let Some(reason) = self.end_of_pairing(&snapshot) {
             let mut change = self.end_pairing(reason.code, &reason.message, now);
@@ -53,11 +53,11 @@ impl Session {
         }
         let before = self.clone();
         self.take(snapshot, now, deadlines);
-        if self.wanted.unlink.is_none() {
+        if self.spec.unlink.is_none() {
             self.due = self.rest_until();
         }
         self.leave_node_when_unlinked();
-        Some(told_apart(&before, self))
+        Some(change_between(&before, self))
     }
 
     /// Why the attempt the owner asked for is over with nobody linked, if it is.
@@ -66,7 +66,7 @@ impl Session {
             use ReasonCode::{PairingExpired, PairingFailed, PasskeyRequired};
             matches!(code, PairingExpired | PairingFailed | PasskeyRequired)
         };
-        let over = self.wanted.pairing.is_some()
+        let over = self.spec.pairing.is_some()
             && snapshot.identity.is_none()
             && snapshot.pairing.is_none();
         snapshot.reason.as_ref().filter(|reason| over && ends(reason.code))
@@ -75,57 +75,58 @@ impl Session {
     fn take(&mut self, mut snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
         let link = snapshot.link();
         if snapshot.identity.is_some() {
-            self.wanted.pairing = None;
+            self.spec.pairing = None;
         }
         if self.has_lost_its_link(&snapshot) {
             (snapshot.status, snapshot.reason) = (Status::Failed, Some(self.why_unlinked()));
         }
-        let seen = &mut self.seen;
-        if snapshot.status == Status::Working && seen.status != Status::Working {
-            seen.last_connected_at = Some(now);
+        let observed = &mut self.observed;
+        if snapshot.status == Status::Working && observed.status != Status::Working {
+            observed.last_connected_at = Some(now);
         }
         let waits = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
-        let waited = waits(seen.reason.as_ref().map(|reason| reason.code));
-        seen.deadline = match snapshot.status {
+        let waited = waits(observed.reason.as_ref().map(|reason| reason.code));
+        observed.deadline = match snapshot.status {
             // No deadline runs while others have their turn, and it starts anew afterwards.
             Status::Starting if waits(snapshot.reason.as_ref().map(|reason| reason.code)) => None,
             Status::Starting if waited => Some(now.plus(deadlines.start)),
-            status if status == seen.status && seen.deadline.is_some() => seen.deadline,
+            status if status == observed.status && observed.deadline.is_some() => observed.deadline,
             Status::Starting => Some(now.plus(deadlines.start)),
             Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
             Status::Stopped | Status::Working | Status::Failed => None,
         };
         // A node that is merely closed does not take away why it came to that.
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
-        if !(merely_closed && self.wanted.desired == Desired::Stopped) {
-            seen.reason = snapshot.reason.map(|reason| since(reason, seen.reason.as_ref(), now));
+        if !(merely_closed && self.spec.desired == Desired::Stopped) {
+            observed.reason =
+                snapshot.reason.map(|reason| since(reason, observed.reason.as_ref(), now));
         }
-        seen.status = snapshot.status;
+        observed.status = snapshot.status;
         if link == Link::Unknown {
             // Nobody knows whether the device is still linked: what was known of it is kept.
-            seen.pairing = None;
+            observed.pairing = None;
             return;
         }
         // A node may know the device before it knows its name; a reconnect does not unlearn it.
-        let known_name = seen.identity.take().and_then(|identity| identity.push_name);
-        seen.identity = snapshot.identity.map(|mut identity| {
+        let known_name = observed.identity.take().and_then(|identity| identity.push_name);
+        observed.identity = snapshot.identity.map(|mut identity| {
             identity.push_name = identity.push_name.or(known_name);
             identity
         });
-        seen.pairing = snapshot.pairing;
+        observed.pairing = snapshot.pairing;
     }
 
     /// Closed for want of a link, with nothing said about it: a node that started anew since the device
     /// was unlinked knows nothing of that any more.
     fn has_lost_its_link(&self, snapshot: &Snapshot) -> bool {
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
-        let running = self.wanted.desired == Desired::Running && self.wanted.pairing.is_none();
+        let running = self.spec.desired == Desired::Running && self.spec.pairing.is_none();
         merely_closed && running && snapshot.identity.is_none()
     }
 
     /// As it was said before, or else what must have happened.
     fn why_unlinked(&self) -> SnapshotReason {
-        match &self.seen.reason {
+        match &self.observed.reason {
             Some(StatusReason { code, message, retry_at, .. }) if !self.is_paired() => {
                 SnapshotReason { code: *code, message: message.clone(), retry_at: *retry_at }
             }
@@ -145,17 +146,18 @@ fn since(reason: SnapshotReason, before: Option<&StatusReason>, now: Timestamp) 
 }
 
 /// The change from `before` to `after`, with news of what differs.
-fn told_apart(before: &Session, after: Session) -> Change {
-    let code = |session: &Session| session.seen.reason.as_ref().map(|reason| reason.code);
-    let status_changed = before.seen.status != after.seen.status || code(before) != code(&after);
-    let paired = if before.is_paired() { None } else { after.seen.identity.clone() };
-    let codes = code_news(before, &after);
-    let mut change = if status_changed { after.status_news() } else { Change::of(after) };
-    for news in codes {
-        change.tell(news);
+fn change_between(before: &Session, after: Session) -> Change {
+    let code = |session: &Session| session.observed.reason.as_ref().map(|reason| reason.code);
+    let status_changed =
+        before.observed.status != after.observed.status || code(before) != code(&after);
+    let paired = if before.is_paired() { None } else { after.observed.identity.clone() };
+    let codes = code_events(before, &after);
+    let mut change = if status_changed { after.status_event() } else { Change::of(after) };
+    for new_events in codes {
+        change.tell(new_events);
     }
     if let Some(identity) = paired {
-        change.tell(News::new(
+        change.tell(NewEvent::new(
             EventName::AuthPaired,
             vec![
                 ("phoneNumber", identity.phone.as_str().into()),
@@ -169,13 +171,13 @@ fn told_apart(before: &Session, after: Session) -> Change {
 }
 
 /// News of codes to scan or type that were not shown before.
-fn code_news(before: &Session, after: &Session) -> Vec<News> {
-    let (was, is) = (before.seen.pairing.as_ref(), after.seen.pairing.as_ref());
-    let mut news = Vec::new();
+fn code_events(before: &Session, after: &Session) -> Vec<NewEvent> {
+    let (was, is) = (before.observed.pairing.as_ref(), after.observed.pairing.as_ref());
+    let mut new_events = Vec::new();
     if let Some(qr) = is.and_then(|attempt| attempt.qr.as_ref())
         && was.and_then(|attempt| attempt.qr.as_ref()).is_none_or(|old| old.text != qr.text)
     {
-        news.push(News::new(
+        new_events.push(NewEvent::new(
             EventName::AuthQr,
             vec![
                 ("code", qr.text.as_str().into()),
@@ -188,10 +190,10 @@ fn code_news(before: &Session, after: &Session) -> Vec<News> {
     if let Some(code) = is.and_then(|attempt| attempt.code.as_ref())
         && was.and_then(|attempt| attempt.code.as_ref()).is_none_or(|old| old.code != code.code)
     {
-        news.push(News::new(
+        new_events.push(NewEvent::new(
             EventName::AuthCode,
             vec![("code", code.dashed().as_str().into()), ("expiresAt", code.expires_at.into())],
         ));
     }
-    news
+    new_events
 }

@@ -4,10 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
-    Caller, Capability, Clerk, Deadlines, Error, Identity, Leases, LiveIdentity, PairingCode,
-    Phone, QrCode, Receipt, Result, Scope, SessionId, Timestamp, Violation, found,
-    ports::{Bell, Changes, Environment, Gateway, NodeStore, SessionPage, SessionStore, Written},
-    receipt,
+    Caller, Capability, Deadlines, Error, IdempotencyRecord, Identity, Leases, LiveIdentity,
+    PairingCode, Phone, QrCode, RecordResponse, Result, Scope, SessionId, Timestamp, Violation,
+    found, idempotency,
+    ports::{
+        ChangeNotifier, Environment, NodeStore, Notifier, SessionControl, SessionPage,
+        SessionStore, Written,
+    },
 };
 
 /// What [`Sessions`] needs of the world.
@@ -18,13 +21,13 @@ pub struct SessionPorts {
     /// Where nodes are remembered.
     pub nodes: Arc<dyn NodeStore>,
     /// How nodes are asked.
-    pub gateway: Arc<dyn Gateway>,
+    pub gateway: Arc<dyn SessionControl>,
     /// Time and new names.
     pub environment: Arc<dyn Environment>,
     /// Wakes the reconciler.
-    pub work: Arc<dyn Bell>,
+    pub work: Arc<dyn Notifier>,
     /// Wakes whoever waits for a session to change.
-    pub changes: Arc<dyn Changes>,
+    pub change_notifier: Arc<dyn ChangeNotifier>,
     /// Until when the nodes' leases run.
     pub leases: Arc<Leases>,
 }
@@ -34,12 +37,12 @@ pub struct SessionPorts {
 pub struct Sessions {
     pub(super) ports: SessionPorts,
     pub(super) deadlines: Deadlines,
-    clerk: Option<Arc<dyn Clerk<Session>>>,
+    recorder: Option<Arc<dyn RecordResponse<Session>>>,
 }
 
 /// Who is attached to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WhoIsAttached {
+pub struct SessionIdentity {
     /// The session as it is known.
     pub session: Session,
     /// The linked device.
@@ -59,15 +62,15 @@ const NO_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason
 impl Sessions {
     /// The use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
-        Self { ports, deadlines, clerk: None }
+        Self { ports, deadlines, recorder: None }
     }
 
     /// The same, for a request whose answer is kept: what it changes is written with a receipt, and
     /// where nothing changes nothing is written. Not for asking for codes: a receipt would have to
     /// hold the code, which is not there yet, and asking twice begins one attempt anyhow.
     #[must_use]
-    pub fn kept_by(&self, clerk: Arc<dyn Clerk<Session>>) -> Self {
-        Self { clerk: Some(clerk), ..self.clone() }
+    pub fn recording(&self, recorder: Arc<dyn RecordResponse<Session>>) -> Self {
+        Self { recorder: Some(recorder), ..self.clone() }
     }
 
     /// The caller's sessions, newest first.
@@ -97,22 +100,24 @@ impl Sessions {
             let pairing = change.session.clone().pair(None, self.now(), &self.deadlines)?;
             if let Some(pairing) = pairing {
                 change.session = pairing.session;
-                change.news.extend(pairing.news);
+                change.new_events.extend(pairing.new_events);
                 change.attempt = pairing.attempt;
             }
         }
         let attempt = change.attempt.take();
-        let (session, _, events) = change.seal(scope.actor(), environment);
-        let receipt = self.receipt(&session)?;
-        let (store, receipt) = (&self.ports.store, receipt.as_ref());
+        let (session, _, events) = change.into_commit(scope.actor(), environment);
+        let record = self.record(&session)?;
+        let (store, record) = (&self.ports.store, record.as_ref());
         let written = match &attempt {
-            None => store.insert(&scope, &session, &events, receipt).await?,
+            None => store.insert(&scope, &session, &events, record).await?,
             Some(attempt) => {
-                store.begin_linking(&scope, &session, None, &events, receipt, attempt).await?
+                store
+                    .write_with_link_attempt(&scope, &session, None, &events, record, attempt)
+                    .await?
             }
         };
         match written {
-            Written::Repeated => Err(receipt::repeated()),
+            Written::Repeated => Err(idempotency::repeated()),
             Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
                 self.written(&session);
@@ -141,21 +146,21 @@ impl Sessions {
     }
 
     /// Who is attached: from the node when it answers in time, else as last reported.
-    pub async fn identity(&self, caller: &Caller, id: &str) -> Result<WhoIsAttached> {
+    pub async fn identity(&self, caller: &Caller, id: &str) -> Result<SessionIdentity> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
-        let known = found("identity", session.seen.identity.clone())?;
+        let known = found("identity", session.observed.identity.clone())?;
         let live = self.ask(&session).await?;
         let mut session = self.ports.leases.shown(session, self.now());
         let Some(live) = live else {
-            return Ok(WhoIsAttached { session, identity: known, connected: false });
+            return Ok(SessionIdentity { session, identity: known, connected: false });
         };
         if let Some(snapshot) = live.snapshot {
             // What the node sees now is newer than what it last reported, and both are shown together.
-            session.seen.status = snapshot.status;
+            session.observed.status = snapshot.status;
         }
-        let connected = live.connected && session.seen.status == Status::Working;
-        Ok(WhoIsAttached { session, identity: live.identity.unwrap_or(known), connected })
+        let connected = live.connected && session.observed.status == Status::Working;
+        Ok(SessionIdentity { session, identity: live.identity.unwrap_or(known), connected })
     }
 
     /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
@@ -181,7 +186,7 @@ impl Sessions {
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
         let answer = |session: &Session, now| match session.live_code(now) {
-            None if session.seen.code_refused() => Some(Err(Error::conflict(NO_CODE))),
+            None if session.observed.code_refused() => Some(Err(Error::conflict(NO_CODE))),
             code => code.map(Ok),
         };
         let answer = self.await_in(&scope, session, CODE_WAIT, answer).await?;
@@ -214,8 +219,8 @@ impl Sessions {
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
-        let mut watch = self.ports.changes.clone().watch(&session.id);
-        while session.wanted.unlink.is_some() && !session.unlink_is_stuck() && self.now() < until {
+        let mut watch = self.ports.change_notifier.clone().watch(&session.id);
+        while session.spec.unlink.is_some() && !session.unlink_is_stuck() && self.now() < until {
             watch.past(session.version, self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
@@ -226,21 +231,21 @@ impl Sessions {
         self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
     }
 
-    /// Waits until the session has what `wanted` looks for, its pairing is over, or the time is up.
+    /// Waits until the session has what `spec` looks for, its pairing is over, or the time is up.
     async fn await_in<T>(
         &self,
         scope: &Scope,
         mut session: Session,
         wait: Duration,
-        wanted: impl Fn(&Session, Timestamp) -> Option<T>,
+        spec: impl Fn(&Session, Timestamp) -> Option<T>,
     ) -> Result<Option<T>> {
         let until = self.now().plus(wait);
-        let mut watch = self.ports.changes.clone().watch(&session.id);
+        let mut watch = self.ports.change_notifier.clone().watch(&session.id);
         loop {
-            if let Some(thing) = wanted(&session, self.now()) {
+            if let Some(thing) = spec(&session, self.now()) {
                 return Ok(Some(thing));
             }
-            if session.wanted.pairing.is_none() {
+            if session.spec.pairing.is_none() {
                 return Err(over(&session));
             }
             if self.now() >= until {
@@ -276,14 +281,17 @@ impl Sessions {
             let session = self.find(scope, id).await?;
             let Some(mut change) = decide(session.clone())? else { return Ok(session) };
             let attempt = change.attempt.take();
-            let (next, expected, events) = change.seal(scope.actor(), &*self.ports.environment);
-            let receipt = self.receipt(&next)?;
-            let (store, receipt) = (&self.ports.store, receipt.as_ref());
+            let (next, expected, events) =
+                change.into_commit(scope.actor(), &*self.ports.environment);
+            let record = self.record(&next)?;
+            let (store, record) = (&self.ports.store, record.as_ref());
             let written = match &attempt {
-                None => store.update(scope, &next, expected, &events, receipt).await?,
+                None => store.update(scope, &next, expected, &events, record).await?,
                 Some(attempt) => {
                     let expected = Some(expected);
-                    store.begin_linking(scope, &next, expected, &events, receipt, attempt).await?
+                    store
+                        .write_with_link_attempt(scope, &next, expected, &events, record, attempt)
+                        .await?
                 }
             };
             match written {
@@ -292,26 +300,26 @@ impl Sessions {
                     return Ok(next);
                 }
                 Written::Raced => {}
-                Written::Repeated => return Err(receipt::repeated()),
+                Written::Repeated => return Err(idempotency::repeated()),
                 Written::Refused(refusal) => return Err(refusal.into()),
             }
         }
         Err(contended())
     }
 
-    fn receipt(&self, next: &Session) -> Result<Option<Receipt>> {
-        self.clerk.as_ref().map(|clerk| clerk.receipt(next)).transpose()
+    fn record(&self, next: &Session) -> Result<Option<IdempotencyRecord>> {
+        self.recorder.as_ref().map(|recorder| recorder.record(next)).transpose()
     }
 
     fn written(&self, session: &Session) {
-        if let Some(clerk) = &self.clerk {
-            clerk.written();
+        if let Some(recorder) = &self.recorder {
+            recorder.written();
         }
         // The reconciler takes up what is due and nothing else.
         if session.due.is_some() {
-            self.ports.work.ring();
+            self.ports.work.notify();
         }
-        self.ports.changes.tell(&session.id, Some(session.version));
+        self.ports.change_notifier.tell(&session.id, Some(session.version));
     }
 
     pub(super) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
@@ -331,7 +339,7 @@ impl Session {
     /// Whether its node has said, since the unlink was asked for, that it cannot read the keys: waiting
     /// would change nothing, and the unlink goes on by itself.
     fn unlink_is_stuck(&self) -> bool {
-        self.keys_are_unavailable() && self.seen.epoch == self.wanted.epoch
+        self.keys_are_unavailable() && self.observed.epoch == self.spec.epoch
     }
 
     /// Itself, if it is at the version the caller expects.
@@ -344,16 +352,16 @@ impl Session {
 
     /// The QR code that can be scanned now.
     fn live_qr(&self, now: Timestamp) -> Option<QrCode> {
-        let (wanted, attempt) = (self.wanted.pairing.as_ref()?, self.seen.pairing.as_ref()?);
+        let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
         let qr = attempt.qr.as_ref()?;
-        (attempt.attempt == wanted.attempt && qr.expires_at > now).then(|| qr.clone())
+        (attempt.attempt == spec.attempt && qr.expires_at > now).then(|| qr.clone())
     }
 
     /// The pairing code that can be typed now and answers the newest request.
     fn live_code(&self, now: Timestamp) -> Option<PairingCode> {
-        let (wanted, attempt) = (self.wanted.pairing.as_ref()?, self.seen.pairing.as_ref()?);
+        let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
         let code = attempt.code.as_ref()?;
-        let newest = attempt.attempt == wanted.attempt && code.request == wanted.request;
+        let newest = attempt.attempt == spec.attempt && code.request == spec.request;
         (newest && code.expires_at > now).then(|| code.clone())
     }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::{
     SessionId, Timestamp, Version,
-    ports::{Bell, Changes, Environment, Watch},
+    ports::{ChangeNotifier, Environment, Notifier, Subscription},
 };
 
 /// As long as a change by another router takes to be noticed.
@@ -51,27 +51,27 @@ impl Environment for TestEnvironment {
 
 /// A bell that counts its rings. Waiting at it lets the test's clock pass instead of real time.
 #[derive(Debug)]
-pub struct TestBell {
+pub struct TestNotifier {
     environment: Arc<TestEnvironment>,
-    rings: AtomicU64,
+    notifications: AtomicU64,
 }
 
-impl TestBell {
+impl TestNotifier {
     /// A bell on this clock.
     pub fn new(environment: Arc<TestEnvironment>) -> Arc<Self> {
-        Arc::new(Self { environment, rings: AtomicU64::new(0) })
+        Arc::new(Self { environment, notifications: AtomicU64::new(0) })
     }
 
     /// How often it was rung.
-    pub fn rings(&self) -> u64 {
-        self.rings.load(Ordering::SeqCst)
+    pub fn notifications(&self) -> u64 {
+        self.notifications.load(Ordering::SeqCst)
     }
 }
 
 #[async_trait]
-impl Bell for TestBell {
-    fn ring(&self) {
-        self.rings.fetch_add(1, Ordering::SeqCst);
+impl Notifier for TestNotifier {
+    fn notify(&self) {
+        self.notifications.fetch_add(1, Ordering::SeqCst);
     }
 
     async fn wait(&self, at_most: Duration) {
@@ -80,20 +80,20 @@ impl Bell for TestBell {
 }
 
 /// One bell for all sessions: every change wakes everybody, and nobody sleeps longer than a moment.
-impl<B: Bell + 'static> Changes for B {
+impl<B: Notifier + 'static> ChangeNotifier for B {
     fn tell(&self, _: &SessionId, _: Option<Version>) {
-        self.ring();
+        self.notify();
     }
 
-    fn watch(self: Arc<Self>, _: &SessionId) -> Box<dyn Watch> {
-        Box::new(AtBell(self))
+    fn watch(self: Arc<Self>, _: &SessionId) -> Box<dyn Subscription> {
+        Box::new(SubscriptionOnNotify(self))
     }
 }
 
-struct AtBell<B>(Arc<B>);
+struct SubscriptionOnNotify<B>(Arc<B>);
 
 #[async_trait]
-impl<B: Bell> Watch for AtBell<B> {
+impl<B: Notifier> Subscription for SubscriptionOnNotify<B> {
     async fn past(&mut self, _: Version, at_most: Duration) {
         self.0.wait(at_most.min(MOMENT)).await;
     }

@@ -2,18 +2,18 @@
 
 use crate::{
     KeyId, OrganizationId,
-    ports::{GroupTags, KeyMaker, NewSecret},
+    ports::{GeneratedKey, KeyGenerator, OrganizationTags},
 };
 
 /// Makes `wa_<id>_secret`, with the id's bits as its digest.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PlainKeys;
+pub struct PlainKeyGenerator;
 
-impl KeyMaker for PlainKeys {
-    fn make(&self, id: &KeyId) -> NewSecret {
+impl KeyGenerator for PlainKeyGenerator {
+    fn generate(&self, id: &KeyId) -> GeneratedKey {
         let mut digest = [0; 32];
         digest[..16].copy_from_slice(&id.bits().to_be_bytes());
-        NewSecret { key: format!("wa_{}_secret", id.as_str()), digest }
+        GeneratedKey { key: format!("wa_{}_secret", id.as_str()), digest }
     }
 
     fn prefix(&self, id: &KeyId) -> String {
@@ -23,9 +23,9 @@ impl KeyMaker for PlainKeys {
 
 /// Tags an organization with its own name.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PlainTags;
+pub struct PlainOrganizationTags;
 
-impl GroupTags for PlainTags {
+impl OrganizationTags for PlainOrganizationTags {
     fn tag(&self, organization: &OrganizationId) -> String {
         organization.to_string()
     }

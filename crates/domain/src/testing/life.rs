@@ -9,7 +9,7 @@ use crate::{
     OrganizationId, Phone, QrCode, ReasonCode, Session, Settings, Snapshot, SnapshotReason, Status,
     Timestamp, Version,
     ports::Environment,
-    reconcile::{Place, Step, plan},
+    reconcile::{NodeLiveness, Step, plan},
 };
 
 /// Bytes that decide what happens; nothing more when they have run out.
@@ -84,13 +84,13 @@ fn by_owner(
         3 => session.restart(now, deadlines).ok(),
         4 => session.logout(now, deadlines),
         _ => {
-            let (change, retirement) = session.retire(&Actor::Operator, now, deadlines);
-            assert!(retirement.epoch > before.wanted.epoch, "nothing brings it back");
+            let (change, cleanup) = session.delete(&Actor::Operator, now, deadlines);
+            assert!(cleanup.epoch > before.spec.epoch, "nothing brings it back");
             drop(change);
             None
         }
     }?;
-    assert_eq!(change.session.wanted.epoch, before.wanted.epoch + 1, "a new wish is a new epoch");
+    assert_eq!(change.session.spec.epoch, before.spec.epoch + 1, "a new wish is a new epoch");
     assert_eq!(change.session.due, Some(now), "and is looked at");
     Some(change)
 }
@@ -102,26 +102,29 @@ fn by_others(
     now: Timestamp,
     deadlines: &Deadlines,
 ) -> Option<Change> {
-    let place = [Place::Live, Place::Lost, Place::Doubtful][usize::from(dice.below(3))];
-    let place = if session.gateway.is_some() { place } else { Place::Nowhere };
+    let liveness = [NodeLiveness::Live, NodeLiveness::Lost, NodeLiveness::Uncertain]
+        [usize::from(dice.below(3))];
+    let liveness = if session.gateway.is_some() { liveness } else { NodeLiveness::Unassigned };
     if dice.below(2) == 0 && session.gateway.is_some() {
-        let (told, answers) = (snapshot(dice, &session), dice.below(2) == 0);
-        return heard(session, &told, answers, now, deadlines);
+        let (outcome_reported, answers) = (snapshot(dice, &session), dice.below(2) == 0);
+        return heard(session, &outcome_reported, answers, now, deadlines);
     }
-    match plan(&session, place, now) {
-        Step::Place => GatewayId::parse("gw").map(|gateway| session.place(gateway, now)),
-        Step::Lose => Some(session.lose(now)),
+    match plan(&session, liveness, now) {
+        Step::AssignNode => GatewayId::parse("gw").map(|gateway| session.assign_node(gateway, now)),
+        Step::MarkNodeLost => Some(session.mark_node_lost(now)),
         Step::Expire => Some(session.expire(now)),
         Step::Retry => Some(session.retry(now, deadlines)),
         Step::NothingToUnlink => session.unlinked(LogoutOutcome::NotLinked, None, now),
         Step::GiveUpUnlink => session.unlinked(LogoutOutcome::Unconfirmed, None, now),
-        Step::Unlink => {
-            let epoch = session.wanted.epoch;
+        Step::UnlinkRequest => {
+            let epoch = session.spec.epoch;
             let last = Snapshot { epoch, identity: None, ..snapshot(dice, &session) };
             session.unlinked(LogoutOutcome::Confirmed, Some(&last), now)
         }
-        Step::Declare if dice.below(4) == 0 => Some(session.outrun(now)),
-        Step::Declare if session.seen.epoch == 0 && dice.below(4) == 0 => Some(session.unplace()),
+        Step::Declare if dice.below(4) == 0 => Some(session.advance_epoch(now)),
+        Step::Declare if session.observed.epoch == 0 && dice.below(4) == 0 => {
+            Some(session.unassign_node())
+        }
         Step::Declare | Step::Rest(_) => None,
     }
 }
@@ -130,38 +133,42 @@ fn by_others(
 /// again it changes nothing.
 fn heard(
     session: Session,
-    told: &Snapshot,
+    outcome_reported: &Snapshot,
     answers: bool,
     now: Timestamp,
     deadlines: &Deadlines,
 ) -> Option<Change> {
     let before = session.clone();
     let change = if answers {
-        session.answered(told.clone(), now, deadlines)
+        session.answered(outcome_reported.clone(), now, deadlines)
     } else {
-        session.observe(told.clone(), now, deadlines)
+        session.observe(outcome_reported.clone(), now, deadlines)
     };
-    let numbers = |seen: &crate::Seen| (seen.epoch, seen.boot, seen.seq);
+    let numbers = |observed: &crate::Observed| (observed.epoch, observed.generation, observed.seq);
     let Some(change) = change else {
-        let newer = (told.epoch, told.boot, told.seq) > numbers(&before.seen);
-        assert!(!newer || told.epoch != before.wanted.epoch, "news is news: {told:?} {before:?}");
+        let newer = (outcome_reported.epoch, outcome_reported.generation, outcome_reported.seq)
+            > numbers(&before.observed);
+        assert!(
+            !newer || outcome_reported.epoch != before.spec.epoch,
+            "news is news: {outcome_reported:?} {before:?}"
+        );
         return None;
     };
     let after = &change.session;
-    assert_eq!(told.epoch, before.wanted.epoch, "only under the newest epoch");
-    assert!(numbers(&after.seen) > numbers(&before.seen), "never backwards");
-    assert_eq!(after.wanted.epoch, before.wanted.epoch);
-    let over = before.wanted.pairing.is_some() && after.wanted.pairing.is_none();
-    assert!(over || after.wanted == before.wanted, "{before:?} {after:?}");
+    assert_eq!(outcome_reported.epoch, before.spec.epoch, "only under the newest epoch");
+    assert!(numbers(&after.observed) > numbers(&before.observed), "never backwards");
+    assert_eq!(after.spec.epoch, before.spec.epoch);
+    let over = before.spec.pairing.is_some() && after.spec.pairing.is_none();
+    assert!(over || after.spec == before.spec, "{before:?} {after:?}");
     // A node that cannot read the keys says nothing about the link: what was known stays.
-    let linked = match told.link() {
+    let linked = match outcome_reported.link() {
         Link::Unknown => before.is_paired(),
-        _ => told.identity.is_some(),
+        _ => outcome_reported.identity.is_some(),
     };
-    assert_eq!(after.is_paired(), linked, "{told:?} {before:?}");
+    assert_eq!(after.is_paired(), linked, "{outcome_reported:?} {before:?}");
     let woken = before.due.is_some_and(|due| due <= now);
     assert!(answers || !woken || after.due == before.due, "a wake is not put off by a report");
-    let again = after.clone().observe(told.clone(), now, deadlines);
+    let again = after.clone().observe(outcome_reported.clone(), now, deadlines);
     assert!(again.is_none(), "heard again it says nothing");
     Some(change)
 }
@@ -180,7 +187,7 @@ fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
         retry_at: (dice.below(2) == 0).then(|| session.updated_at.plus(Duration::from_secs(90))),
     });
     let pairing = (identity.is_none() && dice.below(2) == 0).then(|| Attempt {
-        attempt: dice.near(session.wanted.epoch),
+        attempt: dice.near(session.spec.epoch),
         qr: Some(QrCode {
             text: dice.byte().to_string(),
             expires_at: session.updated_at.plus(Duration::from_secs(20)),
@@ -190,9 +197,9 @@ fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
         code: None,
     });
     Snapshot {
-        epoch: dice.near(session.wanted.epoch),
-        boot: dice.near(session.seen.boot),
-        seq: dice.near(session.seen.seq.saturating_add(1)),
+        epoch: dice.near(session.spec.epoch),
+        generation: dice.near(session.observed.generation),
+        seq: dice.near(session.observed.seq.saturating_add(1)),
         status: dice.one_of(&Status::ALL).unwrap_or(Status::Working),
         reason,
         identity,
@@ -202,35 +209,41 @@ fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
 
 /// What every change keeps to; the session as it is then stored.
 fn written(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
-    let news = change.news.len();
-    let (after, guard, events) = change.seal(&Actor::System, environment);
-    assert_eq!((guard.version, guard.due), (before.version, before.due), "as it was read");
+    let new_events = change.new_events.len();
+    let (after, expected_version, events) = change.into_commit(&Actor::System, environment);
+    assert_eq!(
+        (expected_version.version, expected_version.due),
+        (before.version, before.due),
+        "as it was read"
+    );
     assert_eq!(after.version, Version(before.version.0 + 1));
     assert_eq!((&after.id, &after.organization), (&before.id, &before.organization));
-    assert!(after.wanted.epoch >= before.wanted.epoch, "epochs grow");
+    assert!(after.spec.epoch >= before.spec.epoch, "epochs grow");
     let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
-    assert_eq!(numbers.len(), news);
+    assert_eq!(numbers.len(), new_events);
     assert!(numbers.iter().zip(before.sequence + 1..).all(|(number, next)| *number == next));
     assert_eq!(after.sequence, before.sequence + numbers.len() as u64, "without a gap");
-    let wanted = &after.wanted;
-    assert!(!(after.is_paired() && wanted.pairing.is_some()), "linked and pairing: {after:?}");
-    let idle = wanted.desired == Desired::Stopped && wanted.pairing.is_none();
-    assert!(wanted.unlink.is_none() || idle, "nothing is wanted of what is unlinked: {after:?}");
-    assert!(wanted.pairing.is_none() || wanted.desired == Desired::Running, "{after:?}");
+    let spec = &after.spec;
+    assert!(!(after.is_paired() && spec.pairing.is_some()), "linked and pairing: {after:?}");
+    let idle = spec.desired == Desired::Stopped && spec.pairing.is_none();
+    assert!(spec.unlink.is_none() || idle, "nothing is wanted of what is unlinked: {after:?}");
+    assert!(spec.pairing.is_none() || spec.desired == Desired::Running, "{after:?}");
     after
 }
 
 /// The plan knows something to do, or when to look again, or nothing is left to do.
 fn check_plan(session: &Session, now: Timestamp) {
-    for place in [Place::Live, Place::Lost, Place::Doubtful, Place::Nowhere] {
-        if (place == Place::Nowhere) != session.gateway.is_none() {
+    for liveness in
+        [NodeLiveness::Live, NodeLiveness::Lost, NodeLiveness::Uncertain, NodeLiveness::Unassigned]
+    {
+        if (liveness == NodeLiveness::Unassigned) != session.gateway.is_none() {
             continue;
         }
-        match plan(session, place, now) {
+        match plan(session, liveness, now) {
             Step::Rest(Some(until)) => assert!(until > now, "it would never rest: {session:?}"),
-            Step::Rest(None) if place == Place::Live => {
-                let settled = session.seen.status == Status::Stopped
-                    && session.seen.epoch == session.wanted.epoch;
+            Step::Rest(None) if liveness == NodeLiveness::Live => {
+                let settled = session.observed.status == Status::Stopped
+                    && session.observed.epoch == session.spec.epoch;
                 assert!(settled, "nothing is done about {session:?}");
             }
             // Elsewhere an enlistment wakes it.

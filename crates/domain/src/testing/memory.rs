@@ -1,4 +1,4 @@
-//! Every store port in memory: what callers see. The reconciler's side is in `memory_backlog`.
+//! Every store port in memory: what callers see. The reconciler's side is in `memory_worker_store`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,8 +9,9 @@ use async_trait::async_trait;
 
 use super::memory_quotas::metadata_bytes;
 use crate::{
-    ApiKey, AsRead, Event, GatewayId, Guard, KeyId, LinkAttempt, Node, OrganizationId, Quotas,
-    Receipt, Remains, Retirement, Scope, Session, SessionId, Slot, Stock, Timestamp, Version,
+    ApiKey, Cleanup, DueAsRead, Event, ExpectedVersion, GatewayId, IdempotencyKeyHash,
+    IdempotencyRecord, KeyId, LinkAttempt, Node, OrganizationId, PartialSession, Quotas, Resource,
+    Scope, Session, SessionId, Timestamp, Version,
     ports::{NodeStore, PortError, PortResult, SessionPage, SessionStore, Written},
 };
 
@@ -21,12 +22,13 @@ pub struct Memory(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) sessions: BTreeMap<SessionId, Session>,
-    pub(super) retirements: BTreeMap<SessionId, Retirement>,
+    pub(super) cleanups: BTreeMap<SessionId, Cleanup>,
     pub(super) nodes: BTreeMap<GatewayId, Node>,
     pub(super) orphans: super::memory_orphans::Noted,
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
-    pub(super) receipts: BTreeMap<(OrganizationId, Slot), Receipt>,
+    pub(super) idempotency_records:
+        BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
     /// Sessions whose rows cannot be read.
     pub(super) spoilt: BTreeSet<SessionId>,
     pub(super) attempts: Vec<(OrganizationId, LinkAttempt)>,
@@ -51,17 +53,19 @@ impl Memory {
     }
 
     /// All retirements.
-    pub fn retirements(&self) -> Vec<Retirement> {
-        let all = |state: MutexGuard<'_, State>| state.retirements.values().cloned().collect();
+    pub fn cleanups(&self) -> Vec<Cleanup> {
+        let all = |state: MutexGuard<'_, State>| state.cleanups.values().cloned().collect();
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
     /// All receipts and whose they are.
-    pub fn receipts(&self) -> Vec<(OrganizationId, Receipt)> {
-        let kept = |(place, receipt): (&(OrganizationId, Slot), &Receipt)| {
-            (place.0.clone(), receipt.clone())
-        };
-        let all = |state: MutexGuard<'_, State>| state.receipts.iter().map(kept).collect();
+    pub fn idempotency_records(&self) -> Vec<(OrganizationId, IdempotencyRecord)> {
+        let kept =
+            |(place, record): (&(OrganizationId, IdempotencyKeyHash), &IdempotencyRecord)| {
+                (place.0.clone(), record.clone())
+            };
+        let all =
+            |state: MutexGuard<'_, State>| state.idempotency_records.iter().map(kept).collect();
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
@@ -102,7 +106,7 @@ impl Memory {
 
 /// A session as a reader gets it.
 pub(super) fn read(known: &Session) -> Session {
-    Session { as_read: AsRead(known.due), ..known.clone() }
+    Session { due_as_read: DueAsRead(known.due), ..known.clone() }
 }
 
 /// What is written belongs to the scope's organization.
@@ -112,15 +116,15 @@ pub(super) fn at_home(
     events: &[Event],
 ) -> PortResult<()> {
     let home = scope.organization();
-    let strays = events.iter().any(|event| event.organization != *home);
-    if organization == home && !strays {
+    let foreign_writes = events.iter().any(|event| event.organization != *home);
+    if organization == home && !foreign_writes {
         return Ok(());
     }
     Err(PortError::Broken("something of another organization".into()))
 }
 
 /// Whether nobody has written or woken it.
-pub(super) fn stands(known: &Session, expected: Guard) -> bool {
+pub(super) fn stands(known: &Session, expected: ExpectedVersion) -> bool {
     known.version == expected.version && known.due == expected.due
 }
 
@@ -129,7 +133,7 @@ impl State {
     pub(super) fn replace(
         &mut self,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
     ) -> Written {
         match self.sessions.get_mut(&session.id) {
@@ -159,17 +163,17 @@ impl State {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
         if self.sessions.contains_key(&session.id) {
             return Err(PortError::Broken("the session exists".into()));
         }
-        let grown = [(Stock::Sessions, 1), (Stock::Metadata, metadata_bytes(session))];
-        if let Some(refused) = self.refused(scope, &grown, receipt, session.created_at, attempt) {
+        let grown = [(Resource::Sessions, 1), (Resource::Metadata, metadata_bytes(session))];
+        if let Some(refused) = self.refused(scope, &grown, record, session.created_at, attempt) {
             return Ok(refused);
         }
-        self.file(scope, receipt, attempt);
+        self.file(scope, record, attempt);
         self.sessions.insert(session.id.clone(), session.clone());
         self.events.extend_from_slice(events);
         Ok(Written::Done)
@@ -179,20 +183,20 @@ impl State {
         &mut self,
         scope: &Scope,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
         let known = self.visible(scope, &session.id).filter(|known| stands(known, expected));
         let Some(known) = known else { return Ok(Written::Raced) };
         at_home(scope, scope.organization(), events)?;
         let grown = metadata_bytes(session).saturating_sub(metadata_bytes(known));
-        let grown = [(Stock::Metadata, grown)];
-        if let Some(refused) = self.refused(scope, &grown, receipt, session.updated_at, attempt) {
+        let grown = [(Resource::Metadata, grown)];
+        if let Some(refused) = self.refused(scope, &grown, record, session.updated_at, attempt) {
             return Ok(refused);
         }
-        self.file(scope, receipt, attempt);
+        self.file(scope, record, attempt);
         Ok(self.replace(session, expected, events))
     }
 
@@ -208,11 +212,11 @@ impl SessionStore for Memory {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
         at_home(scope, &session.organization, events)?;
-        state.insert(scope, session, events, receipt, None)
+        state.insert(scope, session, events, record, None)
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
@@ -231,71 +235,75 @@ impl SessionStore for Memory {
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
-        self.state()?.update(scope, session, expected, events, receipt, None)
+        self.state()?.update(scope, session, expected, events, record, None)
     }
 
-    async fn begin_linking(
+    async fn write_with_link_attempt(
         &self,
         scope: &Scope,
         session: &Session,
-        expected: Option<Guard>,
+        expected: Option<ExpectedVersion>,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
         attempt: &LinkAttempt,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
         if let Some(expected) = expected {
-            return state.update(scope, session, expected, events, receipt, Some(attempt));
+            return state.update(scope, session, expected, events, record, Some(attempt));
         }
         at_home(scope, &session.organization, events)?;
-        state.insert(scope, session, events, receipt, Some(attempt))
+        state.insert(scope, session, events, record, Some(attempt))
     }
 
-    async fn remains(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Remains>> {
+    async fn partial_session(
+        &self,
+        scope: &Scope,
+        id: &SessionId,
+    ) -> PortResult<Option<PartialSession>> {
         let state = self.state()?;
-        let remains = |session: &Session| Remains {
+        let partial_session = |session: &Session| PartialSession {
             id: session.id.clone(),
             gateway: session.gateway.clone(),
             is_on_unknown_node: false,
-            epoch: Some(session.wanted.epoch),
+            epoch: Some(session.spec.epoch),
             linked: session.is_paired(),
             sequence: session.sequence,
             mark: i64::try_from(session.version.0).unwrap_or(i64::MAX),
         };
-        Ok(state.visible(scope, id).map(remains))
+        Ok(state.visible(scope, id).map(partial_session))
     }
 
-    async fn retire_remains(
+    async fn delete_partial(
         &self,
         scope: &Scope,
         mark: i64,
-        retirement: &Retirement,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
         let Ok(version) = u64::try_from(mark) else { return Ok(Written::Raced) };
-        self.retire(scope, Version(version), retirement, events).await
+        self.delete(scope, Version(version), cleanup, events).await
     }
 
-    async fn retire(
+    async fn delete(
         &self,
         scope: &Scope,
         expected: Version,
-        retirement: &Retirement,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        let known = state.visible(scope, &retirement.session);
+        let known = state.visible(scope, &cleanup.session);
         if known.is_none_or(|session| session.version != expected) {
             return Ok(Written::Raced);
         }
-        at_home(scope, &retirement.organization, events)?;
-        state.sessions.remove(&retirement.session);
-        if !retirement.is_over() {
-            state.retirements.insert(retirement.session.clone(), retirement.clone());
+        at_home(scope, &cleanup.organization, events)?;
+        state.sessions.remove(&cleanup.session);
+        if !cleanup.is_over() {
+            state.cleanups.insert(cleanup.session.clone(), cleanup.clone());
         }
         state.events.extend_from_slice(events);
         Ok(Written::Done)
@@ -318,23 +326,23 @@ pub(super) fn cut<'a>(
 
 #[async_trait]
 impl NodeStore for Memory {
-    async fn enlist(&self, node: &Node) -> PortResult<u64> {
+    async fn register(&self, node: &Node) -> PortResult<u64> {
         let mut state = self.state()?;
-        let boot = match state.nodes.get(&node.id) {
+        let generation = match state.nodes.get(&node.id) {
             Some(known) if known.incarnation == node.incarnation && known.lost_at.is_none() => {
-                known.boot
+                known.generation
             }
-            Some(known) => known.boot + 1,
+            Some(known) => known.generation + 1,
             None => 1,
         };
-        let same = state.nodes.get(&node.id).filter(|known| known.boot == boot);
-        let beat_at = same.map_or(node.beat_at, |known| known.beat_at);
-        let node = Node { boot, beat_at, lost_at: None, ..node.clone() };
+        let same = state.nodes.get(&node.id).filter(|known| known.generation == generation);
+        let heartbeat_at = same.map_or(node.heartbeat_at, |known| known.heartbeat_at);
+        let node = Node { generation, heartbeat_at, lost_at: None, ..node.clone() };
         state.nodes.insert(node.id.clone(), node);
-        Ok(boot)
+        Ok(generation)
     }
 
-    async fn beat(
+    async fn heartbeat(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -345,7 +353,7 @@ impl NodeStore for Memory {
         let known = state.nodes.get_mut(id);
         let known = known.filter(|n| n.incarnation == incarnation && n.lost_at.is_none());
         let Some(node) = known else { return Ok(false) };
-        (node.held, node.beat_at) = (held, node.beat_at.max(since));
+        (node.held, node.heartbeat_at) = (held, node.heartbeat_at.max(since));
         Ok(true)
     }
 
@@ -357,7 +365,7 @@ impl NodeStore for Memory {
         Ok(self.state()?.nodes.values().cloned().collect())
     }
 
-    async fn lose(
+    async fn mark_lost(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -366,7 +374,9 @@ impl NodeStore for Memory {
     ) -> PortResult<bool> {
         let mut state = self.state()?;
         let known = state.nodes.get_mut(id).filter(|node| {
-            node.incarnation == incarnation && node.beat_at < silent_since && node.lost_at.is_none()
+            node.incarnation == incarnation
+                && node.heartbeat_at < silent_since
+                && node.lost_at.is_none()
         });
         let lost = known.is_some();
         if let Some(node) = known {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::{Memory, memory::at_home};
 use crate::{
-    ApiKey, Event, KeyId, Receipt, Scope, SessionId, Stock, Timestamp,
-    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, ShownKey, Written},
+    ApiKey, Event, IdempotencyRecord, KeyId, Resource, Scope, SessionId, Timestamp,
+    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, PresentedKey, Written},
 };
 
 /// The scope's own, and not revoked.
@@ -31,15 +31,15 @@ impl ApiKeyStore for Memory {
         scope: &Scope,
         key: &ApiKey,
         events: &[Event],
-        receipt: Option<&Receipt>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
         at_home(scope, &key.organization, events)?;
-        let grown = [(Stock::ApiKeys, 1)];
-        if let Some(refused) = state.refused(scope, &grown, receipt, key.created_at, None) {
+        let grown = [(Resource::ApiKeys, 1)];
+        if let Some(refused) = state.refused(scope, &grown, record, key.created_at, None) {
             return Ok(refused);
         }
-        state.file(scope, receipt, None);
+        state.file(scope, record, None);
         state.keys.insert(key.id.clone(), key.clone());
         state.events.extend_from_slice(events);
         Ok(Written::Done)
@@ -86,10 +86,10 @@ impl ApiKeyStore for Memory {
 
 #[async_trait]
 impl KeyDirectory for Memory {
-    async fn find(&self, shown: &ShownKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         let state = self.state()?;
         let known = state.keys.get(&shown.id);
-        Ok(known.filter(|key| key.digest == shown.digest && key.is_good(now)).cloned())
+        Ok(known.filter(|key| key.digest == shown.digest && key.is_valid(now)).cloned())
     }
 
     async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::Memory;
 use crate::{
-    GatewayId, Held, Orphan, SessionId, Timestamp,
+    GatewayId, HeldSession, Orphan, SessionId, Timestamp,
     ports::{OrphanStore, PortResult},
 };
 
@@ -18,17 +18,17 @@ impl OrphanStore for Memory {
     async fn note_orphans(
         &self,
         gateway: &GatewayId,
-        held: &[Held],
+        held: &[HeldSession],
         now: Timestamp,
     ) -> PortResult<Vec<SessionId>> {
         let mut state = self.state()?;
         let is_held = |session: &SessionId| held.iter().any(|held| held.session == *session);
         state.orphans.retain(|(node, session), _| node != gateway || is_held(session));
         let mut told_now = Vec::new();
-        for Held { session, epoch } in held.iter().cloned() {
+        for HeldSession { session, epoch } in held.iter().cloned() {
             let place = (gateway.clone(), session.clone());
-            if let Some((_, told)) = state.orphans.get_mut(&place) {
-                if !std::mem::replace(told, true) {
+            if let Some((_, outcome_reported)) = state.orphans.get_mut(&place) {
+                if !std::mem::replace(outcome_reported, true) {
                     told_now.push(session);
                 }
                 continue;
@@ -41,7 +41,8 @@ impl OrphanStore for Memory {
 
     async fn orphans(&self) -> PortResult<Vec<Orphan>> {
         let state = self.state()?;
-        let told = state.orphans.values().filter(|(_, told)| *told);
-        Ok(told.map(|(orphan, _)| orphan.clone()).collect())
+        let outcome_reported =
+            state.orphans.values().filter(|(_, outcome_reported)| *outcome_reported);
+        Ok(outcome_reported.map(|(orphan, _)| orphan.clone()).collect())
     }
 }

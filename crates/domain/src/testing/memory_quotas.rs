@@ -2,7 +2,7 @@
 
 use super::memory::State;
 use crate::{
-    LinkAttempt, OrganizationId, Quota, Receipt, Scope, Session, Stock, Timestamp,
+    IdempotencyRecord, LinkAttempt, OrganizationId, RateQuota, Resource, Scope, Session, Timestamp,
     ports::{Refusal, Written},
 };
 
@@ -26,21 +26,21 @@ impl State {
     pub(super) fn refused(
         &self,
         scope: &Scope,
-        grown: &[(Stock, u64)],
-        receipt: Option<&Receipt>,
+        grown: &[(Resource, u64)],
+        record: Option<&IdempotencyRecord>,
         now: Timestamp,
         attempt: Option<&LinkAttempt>,
     ) -> Option<Written> {
-        if receipt.is_some_and(|receipt| self.is_taken(scope, receipt, now)) {
+        if record.is_some_and(|record| self.is_taken(scope, record, now)) {
             return Some(Written::Repeated);
         }
-        let recorded = receipt.map(|receipt| count(receipt.answer.len()));
-        let recorded = recorded.map(|bytes| (Stock::IdempotencyRecords, bytes));
+        let recorded = record.map(|record| count(record.answer.len()));
+        let recorded = recorded.map(|bytes| (Resource::IdempotencyRecords, bytes));
         let organization = scope.organization();
         let limits = self.quotas.of(organization);
-        for (stock, grown) in grown.iter().copied().chain(recorded) {
-            let used = self.used(organization, stock).saturating_add(grown);
-            if let Err(full) = limits.admit(stock, used, grown) {
+        for (resource, grown) in grown.iter().copied().chain(recorded) {
+            let used = self.used(organization, resource).saturating_add(grown);
+            if let Err(full) = limits.admit(resource, used, grown) {
                 return Some(Written::Refused(Refusal::Full(full)));
             }
         }
@@ -49,20 +49,21 @@ impl State {
     }
 
     /// How much an organization has of a stock.
-    pub(super) fn used(&self, organization: &OrganizationId, stock: Stock) -> u64 {
+    pub(super) fn used(&self, organization: &OrganizationId, resource: Resource) -> u64 {
         let sessions = self.sessions.values().filter(|s| s.organization == *organization);
-        match stock {
-            Stock::Sessions => count(sessions.count()),
-            Stock::Metadata => sessions.map(metadata_bytes).sum(),
-            Stock::ApiKeys => {
+        match resource {
+            Resource::Sessions => count(sessions.count()),
+            Resource::Metadata => sessions.map(metadata_bytes).sum(),
+            Resource::ApiKeys => {
                 let live = |key: &&crate::ApiKey| {
                     key.organization == *organization && key.revoked_at.is_none()
                 };
                 count(self.keys.values().filter(live).count())
             }
-            Stock::IdempotencyRecords => {
-                let own = self.receipts.iter().filter(|((owner, _), _)| owner == organization);
-                own.map(|(_, receipt)| count(receipt.answer.len())).sum()
+            Resource::IdempotencyRecords => {
+                let own =
+                    self.idempotency_records.iter().filter(|((owner, _), _)| owner == organization);
+                own.map(|(_, record)| count(record.answer.len())).sum()
             }
         }
     }
@@ -70,16 +71,16 @@ impl State {
     fn limited(&self, organization: &OrganizationId, attempt: &LinkAttempt) -> Option<Refusal> {
         let own = |(owner, _): &&(OrganizationId, LinkAttempt)| owner == organization;
         let own: Vec<_> = self.attempts.iter().filter(own).map(|(_, earlier)| earlier).collect();
-        let refused = |quota: Quota, counts: &dyn Fn(&LinkAttempt) -> bool| {
+        let refused = |rate_quota: RateQuota, counts: &dyn Fn(&LinkAttempt) -> bool| {
             let counted = own.iter().filter(|earlier| counts(earlier));
             let moments: Vec<_> = counted.map(|earlier| earlier.at).collect();
-            let refused = quota.admit(&moments, attempt.at).err();
-            refused.map(|retry_after| Refusal::Limited { quota, retry_after })
+            let refused = rate_quota.admit(&moments, attempt.at).err();
+            refused.map(|retry_after| Refusal::Limited { rate_quota, retry_after })
         };
-        refused(attempt.quota, &|earlier| earlier.session == attempt.session)
+        refused(attempt.rate_quota, &|earlier| earlier.session == attempt.session)
             .or_else(|| {
                 attempt.phone.as_ref()?;
-                refused(attempt.quota, &|earlier| earlier.phone == attempt.phone)
+                refused(attempt.rate_quota, &|earlier| earlier.phone == attempt.phone)
             })
             .or_else(|| refused(attempt.organization_quota, &|_| true))
     }

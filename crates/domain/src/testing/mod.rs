@@ -10,23 +10,23 @@
 
 pub mod contract;
 mod environment;
-mod gateway;
-mod gateway_entry;
+mod fake_session;
+mod fake_session_control;
 mod keys;
 mod life;
 mod memory;
-mod memory_backlog;
 mod memory_events;
+mod memory_idempotency;
 mod memory_keys;
+mod memory_operators;
 mod memory_orphans;
 mod memory_quotas;
-mod memory_receipts;
-mod memory_registry;
+mod memory_worker_store;
 mod world;
 
-pub use environment::{TestBell, TestEnvironment};
-pub use gateway::RememberingGateway;
-pub use keys::{PlainKeys, PlainTags};
+pub use environment::{TestEnvironment, TestNotifier};
+pub use fake_session_control::FakeSessionControl;
+pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
 pub use life::live;
 pub use memory::Memory;
 pub use world::{CANARY, World};

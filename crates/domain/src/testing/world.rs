@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Memory, PlainKeys, RememberingGateway, TestBell, TestEnvironment};
+use super::{FakeSessionControl, Memory, PlainKeyGenerator, TestEnvironment, TestNotifier};
 use crate::{
-    Actor, ApiKeys, Caller, Capabilities, Deadlines, Enlistment, GatewayId, Leases, Nodes,
-    OrganizationId, Reach, Session, SessionPorts, Sessions, Settings, UserId,
-    ports::{Changes, Environment},
+    Actor, ApiKeys, Caller, Capabilities, Deadlines, GatewayId, Leases, Nodes, OrganizationId,
+    Reach, Registration, Session, SessionPorts, Sessions, Settings, UserId,
+    ports::{ChangeNotifier, Environment},
 };
 
 /// A word in every text of the first organization.
@@ -19,13 +19,13 @@ pub struct World {
     /// What is remembered.
     pub memory: Memory,
     /// The one node, enlisted as `gw-test`.
-    pub gateway: RememberingGateway,
+    pub gateway: FakeSessionControl,
     /// The clock.
     pub environment: Arc<TestEnvironment>,
     /// The reconciler's bell.
-    pub work: Arc<TestBell>,
+    pub work: Arc<TestNotifier>,
     /// The bell of whoever waits.
-    pub changes: Arc<TestBell>,
+    pub change_notifier: Arc<TestNotifier>,
     /// The deadlines in force.
     pub deadlines: Deadlines,
     /// Until when the node's lease runs, as the worker last read it.
@@ -42,47 +42,47 @@ impl World {
     /// A fresh world, its node enlisted.
     pub async fn new() -> Self {
         let environment = TestEnvironment::new();
-        let gateway = RememberingGateway::new(environment.clone());
-        let bell = TestBell::new(environment.clone());
-        Self::with(environment, gateway, bell).await
+        let gateway = FakeSessionControl::new(environment.clone());
+        let notifier = TestNotifier::new(environment.clone());
+        Self::with(environment, gateway, notifier).await
     }
 
     /// A world whose waiting callers wait at this bell instead of a silent one: a test can have the
     /// reconciler act whenever somebody waits.
     pub async fn with_changes(
         environment: Arc<TestEnvironment>,
-        gateway: RememberingGateway,
+        gateway: FakeSessionControl,
         memory: Memory,
-        changes: Arc<dyn Changes>,
+        change_notifier: Arc<dyn ChangeNotifier>,
     ) -> Self {
-        let silent = TestBell::new(environment.clone());
-        Self::build(environment, gateway, memory, silent, changes).await
+        let silent = TestNotifier::new(environment.clone());
+        Self::build(environment, gateway, memory, silent, change_notifier).await
     }
 
     async fn with(
         environment: Arc<TestEnvironment>,
-        gateway: RememberingGateway,
-        bell: Arc<TestBell>,
+        gateway: FakeSessionControl,
+        notifier: Arc<TestNotifier>,
     ) -> Self {
-        Self::build(environment, gateway, Memory::new(), bell.clone(), bell).await
+        Self::build(environment, gateway, Memory::new(), notifier.clone(), notifier).await
     }
 
     async fn build(
         environment: Arc<TestEnvironment>,
-        gateway: RememberingGateway,
+        gateway: FakeSessionControl,
         memory: Memory,
-        bell: Arc<TestBell>,
-        changes: Arc<dyn Changes>,
+        notifier: Arc<TestNotifier>,
+        change_notifier: Arc<dyn ChangeNotifier>,
     ) -> Self {
         let (store, deadlines) = (Arc::new(memory.clone()), Deadlines::default());
-        let (work, leases) = (TestBell::new(environment.clone()), Arc::<Leases>::default());
+        let (work, leases) = (TestNotifier::new(environment.clone()), Arc::<Leases>::default());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
             gateway: Arc::new(gateway.clone()),
             environment: environment.clone(),
             work: work.clone(),
-            changes: changes.clone(),
+            change_notifier: change_notifier.clone(),
             leases: leases.clone(),
         };
         let nodes = Nodes::new(
@@ -90,28 +90,33 @@ impl World {
             store.clone(),
             environment.clone(),
             work.clone(),
-            changes,
+            change_notifier,
             deadlines.clone(),
         );
         let world = Self {
             sessions: Sessions::new(ports, deadlines.clone()),
-            keys: ApiKeys::new(store.clone(), store, Arc::new(PlainKeys), environment.clone()),
+            keys: ApiKeys::new(
+                store.clone(),
+                store,
+                Arc::new(PlainKeyGenerator),
+                environment.clone(),
+            ),
             nodes,
             memory,
             gateway,
             environment,
             work,
-            changes: bell,
+            change_notifier: notifier,
             deadlines,
             leases,
         };
-        world.enlist("gw-test").await;
+        world.register("gw-test").await;
         world
     }
 
     /// A node with room for a hundred sessions enlists.
-    pub async fn enlist(&self, id: &str) {
-        let enlistment = Enlistment {
+    pub async fn register(&self, id: &str) {
+        let registration = Registration {
             id: GatewayId::parse(id).expect("a gateway's name"),
             address: "http://127.0.0.1:1".to_owned(),
             incarnation: format!("{id}-{}", self.environment.ulid()),
@@ -119,7 +124,7 @@ impl World {
             features: vec!["identity".to_owned()],
             capacity: 100,
         };
-        self.nodes.enlist(enlistment).await.expect("the memory store enlists");
+        self.nodes.register(registration).await.expect("the memory store enlists");
     }
 
     /// An admin of the first organization.

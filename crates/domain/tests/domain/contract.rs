@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     Node,
-    ports::{Bell, Environment, Gateway, NodeStore},
+    ports::{Environment, NodeStore, Notifier, SessionControl},
     testing::{Memory, World, contract},
 };
 
@@ -97,7 +97,7 @@ impl Fake {
 
 #[async_trait]
 impl contract::Link for Fake {
-    fn gateway(&self) -> &dyn Gateway {
+    fn gateway(&self) -> &dyn SessionControl {
         &self.world.gateway
     }
 
@@ -109,8 +109,8 @@ impl contract::Link for Fake {
         &*self.world.environment
     }
 
-    fn pause(&self) -> &dyn Bell {
-        &*self.world.changes
+    fn pause(&self) -> &dyn Notifier {
+        &*self.world.change_notifier
     }
 
     async fn scan(&self, qr: &str) {

@@ -1,8 +1,8 @@
 //! One session that fails fails alone: a row that cannot be read, a report that cannot be stored.
 
 use domain::{
-    Error, EventName, GatewayId, Held, Node, Reported, Session, Snapshot, Status,
-    ports::{Backlog, Environment, NodeStore, SessionFilter, SessionPage},
+    Error, EventName, GatewayId, HeldSession, Node, ReportOutcome, Session, Snapshot, Status,
+    ports::{Environment, NodeStore, SessionFilter, SessionPage, WorkerStore},
     testing::World,
 };
 
@@ -16,18 +16,19 @@ const PAGE: SessionPage = SessionPage {
 async fn on_its_node(world: &World) -> Session {
     let settings = domain::Settings::default();
     let session = world.sessions.create(&World::acme(), settings, true).await.unwrap();
-    let read = Backlog::find(&world.memory, &session.id).await.unwrap().unwrap();
-    let placed = read.place(GatewayId::parse("gw-test").unwrap(), world.environment.now());
-    let (placed, guard, _) = placed.seal(&domain::Actor::System, &*world.environment);
-    let written = Backlog::update(&world.memory, &placed, guard, &[]).await.unwrap();
+    let read = WorkerStore::find(&world.memory, &session.id).await.unwrap().unwrap();
+    let placed = read.assign_node(GatewayId::parse("gw-test").unwrap(), world.environment.now());
+    let (placed, expected_version, _) =
+        placed.into_commit(&domain::Actor::System, &*world.environment);
+    let written = WorkerStore::update(&world.memory, &placed, expected_version, &[]).await.unwrap();
     assert_eq!(written, domain::ports::Written::Done);
     placed
 }
 
 fn working(session: &Session) -> Snapshot {
     Snapshot {
-        epoch: session.wanted.epoch,
-        boot: 1,
+        epoch: session.spec.epoch,
+        generation: 1,
         seq: 1,
         status: Status::Starting,
         reason: None,
@@ -57,12 +58,12 @@ async fn a_session_that_cannot_be_read_is_in_no_list_and_can_be_deleted() {
     world.sessions.delete(&caller, id, None).await.unwrap();
     let viewed = world.sessions.view(&caller, id).await;
     assert!(matches!(viewed, Err(Error::NotFound { .. })), "{viewed:?}");
-    let [retirement] = &world.memory.retirements()[..] else { panic!("one is left to unlink") };
-    assert_eq!((&retirement.session, &retirement.gateway), (&bad.id, &bad.gateway));
-    assert!(retirement.epoch > bad.wanted.epoch);
+    let [cleanup] = &world.memory.cleanups()[..] else { panic!("one is left to unlink") };
+    assert_eq!((&cleanup.session, &cleanup.gateway), (&bad.id, &bad.gateway));
+    assert!(cleanup.epoch > bad.spec.epoch);
     let last = world.memory.events().pop().unwrap();
     assert_eq!((last.name, last.session), (EventName::SessionDeleted, Some(bad.id)));
-    assert_eq!((last.sequence, retirement.sequence), (bad.sequence + 1, bad.sequence + 1));
+    assert_eq!((last.sequence, cleanup.sequence), (bad.sequence + 1, bad.sequence + 1));
 }
 
 #[tokio::test]
@@ -73,10 +74,10 @@ async fn a_report_that_cannot_be_stored_holds_up_no_other() {
     let node = node(&world).await;
     let reports = vec![(bad.id.clone(), working(&bad)), (good.id.clone(), working(&good))];
     let reported = world.nodes.report(&node.id, &node.incarnation, reports).await.unwrap();
-    let Reported::Taken { refused } = reported else { panic!("{reported:?}") };
+    let ReportOutcome::Taken { refused } = reported else { panic!("{reported:?}") };
     assert_eq!(refused.iter().map(|report| &report.session).collect::<Vec<_>>(), [&bad.id]);
-    let seen = world.sessions.view(&World::acme(), good.id.as_str()).await.unwrap().seen;
-    assert_eq!((seen.epoch, seen.boot, seen.seq), (good.wanted.epoch, 1, 1));
+    let observed = world.sessions.view(&World::acme(), good.id.as_str()).await.unwrap().observed;
+    assert_eq!((observed.epoch, observed.generation, observed.seq), (good.spec.epoch, 1, 1));
 }
 
 #[tokio::test]
@@ -85,8 +86,8 @@ async fn a_session_that_cannot_be_read_is_not_taken_from_its_node() {
     let bad = on_its_node(&world).await;
     world.memory.spoil(&bad.id);
     let node = node(&world).await;
-    let held = [Held { session: bad.id, epoch: bad.wanted.epoch }];
-    let beat = world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
-    let domain::Beat::Renewed { lost, .. } = beat else { panic!("{beat:?}") };
+    let held = [HeldSession { session: bad.id, epoch: bad.spec.epoch }];
+    let heartbeat = world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();
+    let domain::HeartbeatOutcome::Renewed { lost, .. } = heartbeat else { panic!("{heartbeat:?}") };
     assert_eq!(lost, []);
 }

@@ -55,9 +55,9 @@ fn confined(to: &SessionId) -> Caller {
 async fn a_stranger_cannot_tell_hidden_from_missing() {
     let world = World::new().await;
     let hidden = world.acme_session().await.id;
-    let missing = SessionId::mint(42);
-    let before = (world.memory.fingerprint(), world.gateway.calls(), world.work.rings());
-    for stranger in [World::zeta(), confined(&SessionId::mint(43))] {
+    let missing = SessionId::from_bits(42);
+    let before = (world.memory.fingerprint(), world.gateway.calls(), world.work.notifications());
+    for stranger in [World::zeta(), confined(&SessionId::from_bits(43))] {
         let of_hidden = answers(&world, &stranger, hidden.as_str()).await;
         let of_missing = answers(&world, &stranger, missing.as_str()).await;
         let of_nonsense = answers(&world, &stranger, "no such id").await;
@@ -70,7 +70,7 @@ async fn a_stranger_cannot_tell_hidden_from_missing() {
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
         assert_eq!(world.sessions.list(&stranger, &page).await.unwrap(), []);
     }
-    let after = (world.memory.fingerprint(), world.gateway.calls(), world.work.rings());
+    let after = (world.memory.fingerprint(), world.gateway.calls(), world.work.notifications());
     assert_eq!(before, after, "a refusal changes nothing");
 }
 
@@ -106,14 +106,14 @@ async fn trails_and_lists_of_all_are_not_even_looked_up_for_others() {
     let events = EventPage { filter: EventFilter::default(), before: None, limit: 9 };
     let sessions = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     let platform = Caller { organization: None, platform_admin: true, ..World::acme_member() };
-    let key = Caller { actor: Actor::Key(KeyId::mint(1)), ..platform.clone() };
-    assert!(!audit.trail(&World::acme(), &events).await.unwrap().is_empty());
-    assert_eq!(audit.trail(&World::zeta(), &events).await.unwrap(), [], "only of one's own");
+    let key = Caller { actor: Actor::Key(KeyId::from_bits(1)), ..platform.clone() };
+    assert!(!audit.list(&World::acme(), &events).await.unwrap().is_empty());
+    assert_eq!(audit.list(&World::zeta(), &events).await.unwrap(), [], "only of one's own");
     assert_eq!(operators.sessions(&platform, None, &sessions).await.unwrap().len(), 1);
     // Any look-up would fail otherwise.
     world.memory.set_down(true);
     for caller in [World::acme_member(), confined(&id), platform] {
-        assert!(matches!(audit.trail(&caller, &events).await, Err(Error::Forbidden)));
+        assert!(matches!(audit.list(&caller, &events).await, Err(Error::Forbidden)));
     }
     for caller in [World::acme(), World::acme_member(), confined(&id), key] {
         let listed = operators.sessions(&caller, None, &sessions).await;

@@ -24,7 +24,7 @@ async fn nobody_grants_more_than_they_hold() {
     let stronger = world.keys.create(&manager, spec("k", &[Capability::Send])).await;
     assert!(matches!(stronger, Err(Error::Forbidden)));
     assert!(world.keys.create(&manager, spec("k", &[Capability::Manage])).await.is_ok());
-    let confined = Caller { reach: Reach::Only([SessionId::mint(1)].into()), ..World::acme() };
+    let confined = Caller { reach: Reach::Only([SessionId::from_bits(1)].into()), ..World::acme() };
     let wider = world.keys.create(&confined, spec("k", &[Capability::Read])).await;
     assert!(matches!(wider, Err(Error::Forbidden)));
 }
@@ -53,7 +53,7 @@ async fn a_key_is_confined_to_sessions_of_its_own_organization() {
         ..spec("k", &[Capability::Read])
     };
     let before = world.memory.fingerprint();
-    let never = SessionId::mint(9 << 100);
+    let never = SessionId::from_bits(9 << 100);
     let strangers = [hidden.as_str(), mine.as_str(), deleted.as_str(), never.as_str(), "x", ""];
     let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&strangers)).await
     else {
@@ -94,7 +94,7 @@ async fn a_caller_confined_to_sessions_sees_and_ends_no_key() {
     let world = World::new().await;
     let NewApiKey { key, .. } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
-    let confined = Caller { reach: Reach::Only([SessionId::mint(1)].into()), ..World::acme() };
+    let confined = Caller { reach: Reach::Only([SessionId::from_bits(1)].into()), ..World::acme() };
     assert!(matches!(world.keys.list(&confined, &ALL).await, Err(Error::Forbidden)));
     let view = world.keys.view(&confined, key.id.as_str()).await;
     assert!(matches!(view, Err(Error::Forbidden)));

@@ -19,16 +19,16 @@ const NOW: Timestamp = Timestamp::from_millis(100_000);
 fn node() -> impl Strategy<Value = Node> {
     // Names repeat, sizes are small and times about right, so that there are equals and edges.
     ("[a-d]", 0..5_u32, 0..5_u32, 60_000..101_000_i64, any::<bool>()).prop_map(
-        |(name, held, capacity, beat_at, lost)| Node {
+        |(name, held, capacity, heartbeat_at, lost)| Node {
             id: GatewayId::parse(&name).unwrap(),
             address: "http://127.0.0.1:1".to_owned(),
             incarnation: "i".to_owned(),
-            boot: 1,
+            generation: 1,
             version: "v".to_owned(),
             features: Vec::new(),
             capacity,
             held,
-            beat_at: Timestamp::from_millis(beat_at),
+            heartbeat_at: Timestamp::from_millis(heartbeat_at),
             lost_at: lost.then_some(NOW),
         },
     )

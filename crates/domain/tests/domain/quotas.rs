@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use domain::{
-    Caller, Capability, Error, KeySpec, Quotas, Session, SessionId, Settings, SettingsPatch, Stock,
-    StockFull, StockLimits, testing::World,
+    Caller, Capability, Error, KeySpec, Quotas, Resource, ResourceLimitReached, ResourceLimits,
+    Session, SessionId, Settings, SettingsPatch, testing::World,
 };
 
-async fn limited(limits: StockLimits) -> World {
+async fn limited(limits: ResourceLimits) -> World {
     let world = World::new().await;
     let own = [(World::acme().organization.unwrap(), limits)].into();
-    world.memory.set_quotas(Quotas { usual: StockLimits::default(), own });
+    world.memory.set_quotas(Quotas { usual: ResourceLimits::default(), own });
     world
 }
 
@@ -24,14 +24,14 @@ fn noted(note: &str) -> Settings {
 
 #[tokio::test]
 async fn a_full_quota_is_a_conflict_for_its_organization_alone() {
-    let world = limited(StockLimits { sessions: Some(2), ..StockLimits::default() }).await;
+    let world = limited(ResourceLimits { sessions: Some(2), ..ResourceLimits::default() }).await;
     let first = create(&world, &World::acme(), Settings::default()).await.unwrap();
     create(&world, &World::acme(), Settings::default()).await.unwrap();
     for start in [false, true] {
         let before = world.memory.fingerprint();
         let third = world.sessions.create(&World::acme(), Settings::default(), start).await;
         let Err(Error::Full(full)) = third else { panic!("{third:?}") };
-        assert_eq!(full, StockFull { stock: Stock::Sessions, limit: 2, used: 2 });
+        assert_eq!(full, ResourceLimitReached { resource: Resource::Sessions, limit: 2, used: 2 });
         assert_eq!(world.memory.fingerprint(), before, "and nothing is counted");
     }
     for _ in 0..5 {
@@ -43,7 +43,7 @@ async fn a_full_quota_is_a_conflict_for_its_organization_alone() {
 
 #[tokio::test]
 async fn metadata_can_shrink_where_it_cannot_grow() {
-    let world = limited(StockLimits { metadata: Some(20), ..StockLimits::default() }).await;
+    let world = limited(ResourceLimits { metadata: Some(20), ..ResourceLimits::default() }).await;
     let session = create(&world, &World::acme(), noted("0123456789")).await.unwrap();
     let set = async |note: &str| {
         let metadata = [("n".to_owned(), Some(note.to_owned()))].into();
@@ -51,10 +51,10 @@ async fn metadata_can_shrink_where_it_cannot_grow() {
         world.sessions.update(&World::acme(), session.id.as_str(), None, patch).await
     };
     let Err(Error::Full(full)) = set("0123456789 and more").await else { panic!("it grew") };
-    assert_eq!((full.stock, full.limit, full.used), (Stock::Metadata, 20, 16));
+    assert_eq!((full.resource, full.limit, full.used), (Resource::Metadata, 20, 16));
     assert!(set("0123456789abcd").await.is_ok());
     world.memory.set_quotas(Quotas {
-        usual: StockLimits { metadata: Some(5), ..StockLimits::default() },
+        usual: ResourceLimits { metadata: Some(5), ..ResourceLimits::default() },
         own: [].into(),
     });
     assert!(set("0123456789ab").await.is_ok(), "beyond a limit that was lowered, it shrinks");
@@ -63,7 +63,7 @@ async fn metadata_can_shrink_where_it_cannot_grow() {
 
 #[tokio::test]
 async fn keys_have_a_quota() {
-    let world = limited(StockLimits { api_keys: Some(1), ..StockLimits::default() }).await;
+    let world = limited(ResourceLimits { api_keys: Some(1), ..ResourceLimits::default() }).await;
     let spec = || KeySpec {
         name: "k".to_owned(),
         capabilities: [Capability::Read].into_iter().collect(),
@@ -72,7 +72,7 @@ async fn keys_have_a_quota() {
     };
     let first = world.keys.create(&World::acme(), spec()).await.unwrap();
     let second = world.keys.create(&World::acme(), spec()).await;
-    let full = StockFull { stock: Stock::ApiKeys, limit: 1, used: 1 };
+    let full = ResourceLimitReached { resource: Resource::ApiKeys, limit: 1, used: 1 };
     assert!(matches!(second, Err(Error::Full(f)) if f == full));
     world.keys.revoke(&World::acme(), first.key.id.as_str()).await.unwrap();
     assert!(world.keys.create(&World::acme(), spec()).await.is_ok());
@@ -83,8 +83,8 @@ async fn keys_have_a_quota() {
 async fn ask(world: &World, caller: &Caller, id: &SessionId, phone: &str) -> Result<(), Duration> {
     match world.sessions.pairing_code(caller, id.as_str(), phone).await {
         Err(Error::Unavailable { .. }) => Ok(()),
-        Err(Error::RateLimited { quota, retry_after }) => {
-            assert_eq!(quota.name, "pairing");
+        Err(Error::RateLimited { rate_quota, retry_after }) => {
+            assert_eq!(rate_quota.name, "pairing");
             Err(retry_after)
         }
         other => panic!("{other:?}"),
@@ -120,10 +120,10 @@ async fn an_organization_begins_a_thousand_attempts_in_an_hour() {
     for _ in 0..1_000 {
         start(&World::acme()).await.unwrap();
     }
-    let Err(Error::RateLimited { quota, .. }) = start(&World::acme()).await else {
+    let Err(Error::RateLimited { rate_quota, .. }) = start(&World::acme()).await else {
         panic!("one more began")
     };
-    assert_eq!((quota.name, quota.count), ("organization-pairing", 1_000));
+    assert_eq!((rate_quota.name, rate_quota.count), ("organization-pairing", 1_000));
     start(&World::zeta()).await.unwrap();
     world.environment.pass(Duration::from_secs(3600));
     start(&World::acme()).await.unwrap();

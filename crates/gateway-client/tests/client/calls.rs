@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Declaration, LogoutOutcome, PairingWanted, Status, ports::Gateway};
+use domain::{Declaration, LogoutOutcome, PairingWanted, Status, ports::SessionControl};
 use hyper::StatusCode;
 use serde_json::json;
 
@@ -18,10 +18,13 @@ fn ok(body: &serde_json::Value) -> Script {
 async fn a_declaration_says_what_is_wanted_and_brings_back_what_is_seen() {
     let node = ScriptedNode::start(ok(&snapshot(&session()))).await;
     let pairing = PairingWanted { attempt: 7, phone: Some("15550001".into()), request: 8 };
-    let wanted = Declaration { pairing: Some(pairing), ..declaration() };
-    let seen = client(PATIENCE).declare(&node.enlisted(), &session(), &wanted).await.unwrap();
-    assert_eq!((seen.epoch, seen.boot, seen.seq, seen.status), (7, 3, 9, Status::Working));
-    assert_eq!(seen.identity.unwrap().push_name.as_deref(), Some("Ann"));
+    let spec = Declaration { pairing: Some(pairing), ..declaration() };
+    let observed = client(PATIENCE).declare(&node.enlisted(), &session(), &spec).await.unwrap();
+    assert_eq!(
+        (observed.epoch, observed.generation, observed.seq, observed.status),
+        (7, 3, 9, Status::Working)
+    );
+    assert_eq!(observed.identity.unwrap().push_name.as_deref(), Some("Ann"));
     let expected = Heard {
         line: format!("PUT /node/v1/sessions/{}", session()),
         authorization: Some(format!("Bearer {TOKEN}")),

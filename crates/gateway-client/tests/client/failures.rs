@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     GatewayId, SessionId,
-    ports::{Gateway, GatewayError},
+    ports::{GatewayError, SessionControl},
 };
 use gateway_client::{Client, Config, NodeTokens};
 use hyper::StatusCode;
@@ -18,8 +18,8 @@ use crate::node::{
 async fn failure(script: Script, patience: Duration) -> GatewayError {
     let node = ScriptedNode::start(script).await;
     let client = client(patience);
-    let (enlisted, session, wanted) = (node.enlisted(), session(), declaration());
-    let call = client.declare(&enlisted, &session, &wanted);
+    let (enlisted, session, spec) = (node.enlisted(), session(), declaration());
+    let call = client.declare(&enlisted, &session, &spec);
     let ended = tokio::time::timeout(PATIENCE, call).await.expect("the call outlived its deadline");
     assert_eq!(node.heard().len(), 1, "a command that may have arrived was sent again");
     ended.expect_err("the call succeeded")
@@ -96,7 +96,7 @@ async fn a_connection_that_breaks_after_the_request_is_not_tried_again() {
 
 #[tokio::test]
 async fn nonsense_is_broken() {
-    let another = snapshot(&SessionId::mint(43)).to_string();
+    let another = snapshot(&SessionId::from_bits(43)).to_string();
     let mut huge = snapshot(&session());
     huge["epoch"] = json!(u64::MAX);
     let mut odd = snapshot(&session());

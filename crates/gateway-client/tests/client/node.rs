@@ -131,12 +131,12 @@ pub(crate) fn node_at(address: String) -> Node {
         id: GatewayId::parse("gw-test").unwrap(),
         address,
         incarnation: "i".into(),
-        boot: 1,
+        generation: 1,
         version: "v".into(),
         features: vec!["identity".into()],
         capacity: 10,
         held: 0,
-        beat_at: Timestamp::from_millis(0),
+        heartbeat_at: Timestamp::from_millis(0),
         lost_at: None,
     }
 }
@@ -154,7 +154,7 @@ pub(crate) fn client(patience: Duration) -> Client {
 }
 
 pub(crate) fn session() -> SessionId {
-    SessionId::mint(42)
+    SessionId::from_bits(42)
 }
 
 pub(crate) fn declaration() -> Declaration {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Node,
-    ports::{Bell, Environment, Gateway},
+    ports::{Environment, Notifier, SessionControl},
     testing::{TestEnvironment, contract::Link},
 };
 use gateway_client::Client;
@@ -89,7 +89,7 @@ impl RealNode {
 
 #[async_trait]
 impl Link for RealNode {
-    fn gateway(&self) -> &dyn Gateway {
+    fn gateway(&self) -> &dyn SessionControl {
         &self.client
     }
 
@@ -101,7 +101,7 @@ impl Link for RealNode {
         &*self.environment
     }
 
-    fn pause(&self) -> &dyn Bell {
+    fn pause(&self) -> &dyn Notifier {
         &Moment
     }
 
@@ -119,8 +119,8 @@ impl Link for RealNode {
 struct Moment;
 
 #[async_trait]
-impl Bell for Moment {
-    fn ring(&self) {}
+impl Notifier for Moment {
+    fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
         tokio::time::sleep(at_most).await;

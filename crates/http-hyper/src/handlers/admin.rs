@@ -13,11 +13,11 @@ pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
         (organization, PageSpec::read(&mut input.query, all))
     })?;
     let named = organization.as_deref().map(OrganizationId::parse);
-    let sessions = match (page.wanted(), &named) {
+    let sessions = match (page.spec(), &named) {
         (None, _) | (_, Some(None)) => Vec::new(),
-        (Some(wanted), named) => {
+        (Some(spec), named) => {
             let organization = named.as_ref().and_then(Option::as_ref);
-            cx.app.operators.sessions(&caller, organization, &wanted).await?
+            cx.app.operators.sessions(&caller, organization, &spec).await?
         }
     };
     Reply::ok(&page.show(&sessions))

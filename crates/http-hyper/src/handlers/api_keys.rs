@@ -20,9 +20,9 @@ pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let page = cx.read(|input| Page::read(&mut input.query, all))?;
     let after = page
         .after
-        .map(|place| Position { created_at: place.created_at, id: KeyId::mint(place.bits) });
-    let wanted = KeyPage { after, limit: page.with_one_more() };
-    let (keys, next_cursor) = page.cut(cx.app.keys.list(&caller, &wanted).await?, place);
+        .map(|place| Position { created_at: place.created_at, id: KeyId::from_bits(place.bits) });
+    let spec = KeyPage { after, limit: page.with_one_more() };
+    let (keys, next_cursor) = page.cut(cx.app.keys.list(&caller, &spec).await?, place);
     let data: Vec<_> = keys.iter().map(|key| ApiKeyView::of(key, &cx.app.keys)).collect();
     Reply::ok(&ListView { data, next_cursor })
 }

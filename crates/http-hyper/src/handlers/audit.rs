@@ -5,8 +5,8 @@ use crate::{problem::Result, reply::Reply, request::Context, wire::TrailSpec};
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("audit")?);
     let spec = cx.read(|input| TrailSpec::read(&mut input.query, all))?;
-    let events = match spec.wanted() {
-        Some(wanted) => cx.app.audit.trail(&caller, &wanted).await?,
+    let events = match spec.spec() {
+        Some(spec) => cx.app.audit.list(&caller, &spec).await?,
         None => Vec::new(),
     };
     Reply::ok(&spec.show(&events))

@@ -24,8 +24,8 @@ use crate::{
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("sessions")?);
     let page = cx.read(|input| PageSpec::read(&mut input.query, all))?;
-    let sessions = match page.wanted() {
-        Some(wanted) => cx.app.sessions.list(&caller, &wanted).await?,
+    let sessions = match page.spec() {
+        Some(spec) => cx.app.sessions.list(&caller, &spec).await?,
         None => Vec::new(),
     };
     Reply::ok(&page.show(&sessions))

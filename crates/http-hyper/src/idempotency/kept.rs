@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Clerk, Receipt};
+use domain::{IdempotencyRecord, RecordResponse};
 
 use super::Once;
 use crate::{
@@ -22,13 +22,13 @@ impl<S> Kept<S> {
     }
 }
 
-impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> Clerk<T> for Kept<S> {
-    fn receipt(&self, thing: &T) -> domain::Result<Receipt> {
+impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> RecordResponse<T> for Kept<S> {
+    fn record(&self, thing: &T) -> domain::Result<IdempotencyRecord> {
         let reply = (self.show)(thing).map_err(|problem| match problem {
             Problem::Domain(error) => error,
             other => domain::Error::Internal(other.into()),
         })?;
-        self.once.receipt(&reply)
+        self.once.record(&reply)
     }
 
     fn written(&self) {

@@ -2,7 +2,7 @@
 //!
 //! A success is replayed for a day and a refusal for ten minutes, per organization, credential and
 //! route. A request that changes something commits the change and the recorded response in one
-//! transaction ([`domain::Receipt`]), so a crash, a lost connection or a second router cannot repeat
+//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router cannot repeat
 //! the change. The response of a request that changes nothing is recorded when it is sent.
 //!
 //! Recorded are 2xx and final refusals. Not recorded are 401, 408, 429, 5xx and every response with
@@ -24,8 +24,8 @@ use std::{
 };
 
 use domain::{
-    Error, OrganizationId, Slot,
-    ports::{Environment, ReceiptStore, Written},
+    Error, IdempotencyKeyHash, OrganizationId,
+    ports::{Environment, IdempotencyStore, Written},
 };
 use hyper::{
     HeaderMap,
@@ -82,13 +82,13 @@ impl Named {
 
 /// Where repeated requests are told from new ones.
 pub(crate) struct Desk {
-    store: Arc<dyn ReceiptStore>,
+    store: Arc<dyn IdempotencyStore>,
     environment: Arc<dyn Environment>,
-    under_way: Mutex<HashSet<(OrganizationId, Slot)>>,
+    under_way: Mutex<HashSet<(OrganizationId, IdempotencyKeyHash)>>,
 }
 
 impl Desk {
-    pub(crate) fn new(store: Arc<dyn ReceiptStore>, environment: Arc<dyn Environment>) -> Self {
+    pub(crate) fn new(store: Arc<dyn IdempotencyStore>, environment: Arc<dyn Environment>) -> Self {
         Self { store, environment, under_way: Mutex::default() }
     }
 
@@ -115,7 +115,7 @@ impl Desk {
 
     /// One request at a time has a slot, on this router. Another router's is noticed when both write.
     fn enter<'a>(&'a self, once: &Once) -> Result<Place<'a>> {
-        let name = (once.organization().clone(), once.slot());
+        let name = (once.organization().clone(), once.key_hash());
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if under_way.insert(name.clone()) {
             return Ok(Place { desk: self, name });
@@ -129,9 +129,10 @@ impl Desk {
     /// What was answered the first time, if there was one.
     async fn look(&self, once: &Once) -> Result<Option<Reply>> {
         let now = self.environment.now();
-        let kept = self.store.find(once.scope(), &once.slot(), now).await.map_err(Error::from)?;
-        let Some(receipt) = kept else { return Ok(None) };
-        let reply = once.open(&receipt)?;
+        let kept =
+            self.store.find(once.scope(), &once.key_hash(), now).await.map_err(Error::from)?;
+        let Some(record) = kept else { return Ok(None) };
+        let reply = once.open(&record)?;
         Ok(Some(reply.with(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
     }
 
@@ -149,14 +150,14 @@ impl Desk {
         };
         let full = matches!(outcome, Err(Problem::Domain(Error::Full(_))));
         if is_for_good(&reply) && !full {
-            let (mut receipt, now) = (once.receipt(&reply)?, self.environment.now());
+            let (mut record, now) = (once.record(&reply)?, self.environment.now());
             if reply.status.is_client_error() {
-                if receipt.answer.len() > LARGEST_REFUSAL {
+                if record.answer.len() > LARGEST_REFUSAL {
                     return outcome;
                 }
-                receipt.expires_at = now.plus(REFUSAL_KEPT_FOR);
+                record.expires_at = now.plus(REFUSAL_KEPT_FOR);
             }
-            match self.store.keep(once.scope(), &receipt, now).await.map_err(Error::from)? {
+            match self.store.keep(once.scope(), &record, now).await.map_err(Error::from)? {
                 // There was room a moment ago. What was done may be done again: it changes nothing.
                 Written::Done | Written::Refused(_) => return outcome,
                 Written::Raced | Written::Repeated => {}
@@ -176,8 +177,8 @@ impl Desk {
         if once.is_kept_as(reply) {
             return;
         }
-        let amended = match once.receipt(reply) {
-            Ok(receipt) => self.store.amend(once.scope(), &receipt).await.map_err(Error::from),
+        let amended = match once.record(reply) {
+            Ok(record) => self.store.amend(once.scope(), &record).await.map_err(Error::from),
             Err(error) => Err(error),
         };
         if let Err(error) = amended {
@@ -198,7 +199,7 @@ fn is_for_good(reply: &Reply) -> bool {
 /// A slot that a request has while it is worked on.
 struct Place<'a> {
     desk: &'a Desk,
-    name: (OrganizationId, Slot),
+    name: (OrganizationId, IdempotencyKeyHash),
 }
 
 impl Drop for Place<'_> {

@@ -11,7 +11,9 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
     hmac,
 };
-use domain::{Actor, Error, OrganizationId, Receipt, Scope, Slot, Timestamp};
+use domain::{
+    Actor, Error, IdempotencyKeyHash, IdempotencyRecord, OrganizationId, Scope, Timestamp,
+};
 use hyper::{
     HeaderMap, StatusCode,
     header::{HeaderName, HeaderValue},
@@ -41,7 +43,7 @@ pub(crate) struct Request<'a> {
 /// One request that is carried out once.
 pub(crate) struct Once {
     scope: Scope,
-    slot: Slot,
+    key_hash: IdempotencyKeyHash,
     request: [u8; 32],
     key: RandomizedNonceKey,
     expires_at: Timestamp,
@@ -67,12 +69,12 @@ impl Once {
         let word = hmac::Key::new(hmac::HMAC_SHA256, name.as_bytes());
         let key = hmac::sign(&word, &joined("berth receipt", &parts));
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(broken)?;
-        let slot = digest("berth slot", &[organization, &who, asked.route, name]);
+        let key_hash = digest("berth slot", &[organization, &who, asked.route, name]);
         let mut request = Sha256::new_with_prefix(joined("berth request", &[asked.target]));
         request.update(asked.body);
         Ok(Self {
             scope,
-            slot: Slot(slot),
+            key_hash: IdempotencyKeyHash(key_hash),
             request: request.finalize().into(),
             key,
             expires_at: now.plus(KEPT_FOR),
@@ -88,38 +90,38 @@ impl Once {
         self.scope.organization()
     }
 
-    pub(crate) fn slot(&self) -> Slot {
-        self.slot
+    pub(crate) fn key_hash(&self) -> IdempotencyKeyHash {
+        self.key_hash
     }
 
     /// The receipt of this answer.
-    pub(crate) fn receipt(&self, reply: &Reply) -> domain::Result<Receipt> {
+    pub(crate) fn record(&self, reply: &Reply) -> domain::Result<IdempotencyRecord> {
         let text = Shown::of(reply).and_then(|shown| Ok(serde_json::to_vec(&shown)?));
         let text = text.map_err(Error::Internal)?;
         let mut sealed = text.clone();
         let nonce = self
             .key
-            .seal_in_place_append_tag(Aad::from(self.slot.0), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(self.key_hash.0), &mut sealed)
             .map_err(|_| Error::Internal("an answer cannot be sealed".into()))?;
         let mut answer = nonce.as_ref().to_vec();
         answer.append(&mut sealed);
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).0 = text;
-        let Self { slot, request, expires_at, .. } = *self;
-        Ok(Receipt { slot, request, answer, expires_at })
+        let Self { key_hash, request, expires_at, .. } = *self;
+        Ok(IdempotencyRecord { key_hash, request, answer, expires_at })
     }
 
     /// The answer behind a receipt of this slot.
     ///
     /// # Errors
     /// 409 when it answers another request.
-    pub(crate) fn open(&self, receipt: &Receipt) -> Result<Reply> {
-        if receipt.request != self.request {
+    pub(crate) fn open(&self, record: &IdempotencyRecord) -> Result<Reply> {
+        if record.request != self.request {
             return Err(Error::conflict("this idempotency key was used for another request").into());
         }
-        let (nonce, sealed) = receipt.answer.split_at_checked(NONCE).ok_or_else(|| broken(()))?;
+        let (nonce, sealed) = record.answer.split_at_checked(NONCE).ok_or_else(|| broken(()))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(broken)?;
         let mut text = sealed.to_vec();
-        let text = self.key.open_in_place(nonce, Aad::from(self.slot.0), &mut text);
+        let text = self.key.open_in_place(nonce, Aad::from(self.key_hash.0), &mut text);
         let shown: Shown =
             serde_json::from_slice(text.map_err(broken)?).map_err(Problem::internal)?;
         shown.reply()
@@ -221,32 +223,32 @@ mod tests {
 
     #[test]
     fn an_answer_comes_back_whole_to_the_same_request() {
-        let receipt = once("acme", "k", b"{}").receipt(&reply()).unwrap();
-        let opened = once("acme", "k", b"{}").open(&receipt).unwrap();
+        let record = once("acme", "k", b"{}").record(&reply()).unwrap();
+        let opened = once("acme", "k", b"{}").open(&record).unwrap();
         assert_eq!((opened.status, &opened.headers), (StatusCode::CREATED, &reply().headers));
         assert_eq!(opened.body, reply().body);
-        assert_eq!(receipt.expires_at, Timestamp::from_millis(86_400_000));
+        assert_eq!(record.expires_at, Timestamp::from_millis(86_400_000));
     }
 
     #[test]
     fn what_is_kept_tells_nothing_without_the_callers_word() {
-        let receipt = once("acme", "k", b"{}").receipt(&reply()).unwrap();
-        let text = String::from_utf8_lossy(&receipt.answer);
+        let record = once("acme", "k", b"{}").record(&reply()).unwrap();
+        let text = String::from_utf8_lossy(&record.answer);
         assert!(!text.contains("secret") && !text.contains("key"), "{text}");
         for stranger in [once("acme", "other", b"{}"), once("zeta", "k", b"{}")] {
-            assert_ne!(stranger.slot(), receipt.slot);
-            assert!(stranger.open(&receipt).is_err());
+            assert_ne!(stranger.key_hash(), record.key_hash);
+            assert!(stranger.open(&record).is_err());
         }
-        let again = once("acme", "k", b"{}").receipt(&reply()).unwrap();
-        assert_ne!(again.answer, receipt.answer, "two seals of one answer");
+        let again = once("acme", "k", b"{}").record(&reply()).unwrap();
+        assert_ne!(again.answer, record.answer, "two seals of one answer");
     }
 
     #[test]
     fn another_request_under_the_same_name_is_a_conflict() {
-        let receipt = once("acme", "k", b"{}").receipt(&reply()).unwrap();
+        let record = once("acme", "k", b"{}").record(&reply()).unwrap();
         let other = once("acme", "k", b"{ }");
-        assert_eq!(other.slot(), receipt.slot);
-        let Err(Problem::Domain(Error::Conflict { retry_after, .. })) = other.open(&receipt) else {
+        assert_eq!(other.key_hash(), record.key_hash);
+        let Err(Problem::Domain(Error::Conflict { retry_after, .. })) = other.open(&record) else {
             panic!("it was opened");
         };
         assert_eq!(retry_after, None);
@@ -255,13 +257,13 @@ mod tests {
     #[test]
     fn a_receipt_that_was_tampered_with_is_not_opened() {
         let mine = once("acme", "k", b"{}");
-        let receipt = mine.receipt(&reply()).unwrap();
-        for at in 0..receipt.answer.len() {
-            let mut bad = receipt.clone();
+        let record = mine.record(&reply()).unwrap();
+        for at in 0..record.answer.len() {
+            let mut bad = record.clone();
             bad.answer[at] ^= 1;
             assert!(mine.open(&bad).is_err(), "{at}");
         }
-        let short = Receipt { answer: vec![0; 5], ..receipt };
+        let short = IdempotencyRecord { answer: vec![0; 5], ..record };
         assert!(mine.open(&short).is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Quota, Stock, StockFull, Violation};
+use domain::{Error, RateQuota, Resource, ResourceLimitReached, Violation};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 
@@ -147,7 +147,14 @@ static RECORDS_FULL: Failure = Failure::new(
     "IdempotencyRecordsFull",
     "`conflict`: sent with an `Idempotency-Key`, and the responses recorded for the organization take as \
      much room as they may. Nothing was changed.",
-    || Error::Full(StockFull { stock: Stock::IdempotencyRecords, limit: MIB, used: MIB }).into(),
+    || {
+        Error::Full(ResourceLimitReached {
+            resource: Resource::IdempotencyRecords,
+            limit: MIB,
+            used: MIB,
+        })
+        .into()
+    },
 );
 
 const MIB: u64 = 1024 * 1024;
@@ -156,7 +163,14 @@ pub(super) static SESSIONS_FULL: Failure = Failure::new(
     "SessionsFull",
     "`conflict`: the organization has as many sessions as it may have. `details` says how many: delete some \
      first.",
-    || Error::Full(StockFull { stock: Stock::Sessions, limit: 20_000, used: 20_000 }).into(),
+    || {
+        Error::Full(ResourceLimitReached {
+            resource: Resource::Sessions,
+            limit: 20_000,
+            used: 20_000,
+        })
+        .into()
+    },
 );
 
 pub(super) static METADATA_FULL: Failure = Failure::new(
@@ -164,14 +178,17 @@ pub(super) static METADATA_FULL: Failure = Failure::new(
     "`conflict`: the metadata of the organization's sessions, in bytes, would take more room than it may.",
     || {
         let (limit, used) = (64 * MIB, 64 * MIB - 3);
-        Error::Full(StockFull { stock: Stock::Metadata, limit, used }).into()
+        Error::Full(ResourceLimitReached { resource: Resource::Metadata, limit, used }).into()
     },
 );
 
 pub(super) static KEYS_FULL: Failure = Failure::new(
     "ApiKeysFull",
     "`conflict`: the organization has as many API keys as it may have: revoke some first.",
-    || Error::Full(StockFull { stock: Stock::ApiKeys, limit: 1_000, used: 1_000 }).into(),
+    || {
+        Error::Full(ResourceLimitReached { resource: Resource::ApiKeys, limit: 1_000, used: 1_000 })
+            .into()
+    },
 );
 
 static CHANGED: Failure = Failure::new(
@@ -195,8 +212,8 @@ static RATE_LIMITED: Failure = Failure::new(
     "RateLimited",
     "`rate_limited`: too many requests of this credential or organization.",
     || {
-        let quota = Quota { name: "credential", count: 6000, window: Duration::from_secs(60) };
-        Error::RateLimited { quota, retry_after: Duration::from_secs(3) }.into()
+        let quota = RateQuota { name: "credential", count: 6000, window: Duration::from_secs(60) };
+        Error::RateLimited { rate_quota: quota, retry_after: Duration::from_secs(3) }.into()
     },
 );
 

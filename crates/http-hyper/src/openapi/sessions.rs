@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, Quota};
+use domain::{Error, RateQuota};
 
 use super::{
     failures::{Failure, METADATA_FULL, SESSIONS_FULL},
@@ -159,8 +159,8 @@ static TOO_MANY_PAIRINGS: Failure = Failure::new(
     "`rate_limited`: too many attempts at linking in an hour, of this session, of this phone or of the \
      organization.",
     || {
-        let quota = Quota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
-        Error::RateLimited { quota, retry_after: Duration::from_secs(1200) }.into()
+        let quota = RateQuota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
+        Error::RateLimited { rate_quota: quota, retry_after: Duration::from_secs(1200) }.into()
     },
 );
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use domain::{
-    Actor, Event, EventId, EventName, Fact, SessionId,
+    Actor, Event, EventId, EventName, EventValue, SessionId,
     ports::{EventFilter, EventPage},
 };
 use serde::Serialize;
@@ -90,8 +90,9 @@ impl EventView {
     }
 
     pub(crate) fn of(event: &Event) -> Self {
-        let fact =
-            |(name, fact): &(Cow<'static, str>, Fact)| (name.clone().into_owned(), value(fact));
+        let fact = |(name, fact): &(Cow<'static, str>, EventValue)| {
+            (name.clone().into_owned(), value(fact))
+        };
         Self {
             schema: SCHEMA,
             id: event.id.to_string(),
@@ -118,12 +119,12 @@ impl ActorView {
     }
 }
 
-fn value(fact: &Fact) -> Value {
+fn value(fact: &EventValue) -> Value {
     match fact {
-        Fact::Text(text) => text.as_str().into(),
-        Fact::Number(number) => (*number).into(),
-        Fact::Flag(flag) => (*flag).into(),
-        Fact::Nothing => Value::Null,
+        EventValue::Text(text) => text.as_str().into(),
+        EventValue::Number(number) => (*number).into(),
+        EventValue::Flag(flag) => (*flag).into(),
+        EventValue::Nothing => Value::Null,
     }
 }
 
@@ -153,9 +154,9 @@ impl TrailSpec {
     }
 
     /// What to look up; `None` when there can be nothing.
-    pub(crate) fn wanted(&self) -> Option<EventPage> {
+    pub(crate) fn spec(&self) -> Option<EventPage> {
         let filter = self.filter.clone()?;
-        let before = self.page.after.map(|place| EventId::mint(place.bits));
+        let before = self.page.after.map(|place| EventId::from_bits(place.bits));
         Some(EventPage { filter, before, limit: self.page.with_one_more() })
     }
 

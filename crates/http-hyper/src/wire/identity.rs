@@ -1,6 +1,6 @@
 //! What `GET …/me` shows.
 
-use domain::WhoIsAttached;
+use domain::SessionIdentity;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,11 +45,11 @@ impl IdentityView {
         }
     }
 
-    pub(crate) fn of(attached: &WhoIsAttached) -> Self {
+    pub(crate) fn of(attached: &SessionIdentity) -> Self {
         let (session, identity) = (&attached.session, attached.identity.clone());
         Self {
             session_id: session.id.as_str().to_owned(),
-            status: session.seen.status.as_str(),
+            status: session.observed.status.as_str(),
             connected: attached.connected,
             phone_number: identity.phone,
             wa_jid: identity.jid,

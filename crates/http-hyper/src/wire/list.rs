@@ -92,11 +92,11 @@ impl PageSpec {
     }
 
     /// What to look up; `None` when there can be nothing.
-    pub(crate) fn wanted(&self) -> Option<SessionPage> {
+    pub(crate) fn spec(&self) -> Option<SessionPage> {
         let filter = self.filter.clone()?;
         let after = self.page.after.map(|place| Position {
             created_at: place.created_at,
-            id: SessionId::mint(place.bits),
+            id: SessionId::from_bits(place.bits),
         });
         let limit = self.page.with_one_more();
         Some(SessionPage { filter, after, limit })
@@ -113,16 +113,16 @@ impl PageSpec {
 
 /// Any of these, in one order and each once, so that the same is asked for by the same cursor.
 fn statuses(query: &mut Query) -> Vec<Status> {
-    let mut wanted = Vec::new();
+    let mut spec = Vec::new();
     for name in query.texts("status") {
         if let Some(status) = Status::parse(&name) {
-            wanted.push(status);
+            spec.push(status);
         } else {
             let known = Status::ALL.map(Status::as_str).join(", ");
             query.fault("status", &format!("is none of {known}"));
         }
     }
-    Status::ALL.into_iter().filter(|status| wanted.contains(status)).collect()
+    Status::ALL.into_iter().filter(|status| spec.contains(status)).collect()
 }
 
 fn label(query: &mut Query) -> Option<String> {

@@ -116,17 +116,17 @@ impl<'a> SessionView<'a> {
     }
 
     pub(crate) fn of(session: &'a Session) -> Self {
-        let Session { settings, seen, wanted, .. } = session;
-        let identity = seen.identity.as_ref();
+        let Session { settings, observed, spec, .. } = session;
+        let identity = observed.identity.as_ref();
         Self {
             id: session.id.as_str(),
             organization_id: session.organization.as_str(),
             created_by_user_id: session.created_by.as_ref().map(domain::UserId::as_str),
             gateway_id: session.gateway.as_ref().map(domain::GatewayId::as_str),
             label: settings.label.as_deref(),
-            status: seen.status.as_str(),
-            status_reason: seen.reason.as_ref().map(StatusReasonView::of),
-            desired: wanted.desired.as_str(),
+            status: observed.status.as_str(),
+            status_reason: observed.reason.as_ref().map(StatusReasonView::of),
+            desired: spec.desired.as_str(),
             phone_number: identity.map(|identity| identity.phone.as_str()),
             wa_jid: identity.map(|identity| identity.jid.as_str()),
             wa_lid: identity.and_then(|identity| identity.lid.as_deref()),
@@ -138,7 +138,7 @@ impl<'a> SessionView<'a> {
             rate_per_hour: settings.rate_per_hour,
             is_admin_session: session.is_admin_session,
             metadata: Cow::Borrowed(&settings.metadata),
-            last_connected_at: seen.last_connected_at.map(domain::Timestamp::millis),
+            last_connected_at: observed.last_connected_at.map(domain::Timestamp::millis),
             created_at: session.created_at.millis(),
             updated_at: session.updated_at.millis(),
             version: session.version.0,

@@ -102,7 +102,7 @@ async fn a_session_that_is_not_ours_is_a_fault_in_one_wording() {
     let settings = domain::Settings::default();
     let mine = house.world.sessions.create(&World::zeta(), settings, false).await.unwrap().id;
     let before = house.fingerprint();
-    let never = domain::SessionId::mint(9 << 100);
+    let never = domain::SessionId::from_bits(9 << 100);
     let body = json!({
         "name": "",
         "capabilities": [],

@@ -23,7 +23,7 @@ use crate::{
 async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
     let house = House::open().await;
     let admin = World::acme().actor;
-    for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::mint(2)))] {
+    for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::from_bits(2)))] {
         for row in operations().filter(|row| row.needs != Needs::Platform) {
             let id = ready_for(&house, row).await;
             let before = house.world.memory.events().len();

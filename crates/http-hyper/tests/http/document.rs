@@ -139,12 +139,12 @@ fn every_answer_and_body_has_a_schema_and_examples_that_it_allows() {
 
 #[test]
 fn every_reference_leads_somewhere_and_every_part_is_used() {
-    let (mut wanted, mut there) = (BTreeSet::new(), BTreeSet::new());
+    let (mut spec, mut there) = (BTreeSet::new(), BTreeSet::new());
     each(&DOCUMENT, "", &mut |at, value| {
         if let Some(reference) = value["$ref"].as_str() {
             let pointer = reference.strip_prefix('#').unwrap();
             assert!(DOCUMENT.pointer(pointer).is_some(), "{at} leads to no {reference}");
-            wanted.insert(pointer.to_owned());
+            spec.insert(pointer.to_owned());
         }
         if at.starts_with("/components/") && at.matches('/').count() == 3 {
             there.insert(at.to_owned());
@@ -155,7 +155,7 @@ fn every_reference_leads_somewhere_and_every_part_is_used() {
         assert!(value["default"].is_null() || at.contains("/schema"), "{at}");
     });
     there.retain(|part| !part.starts_with("/components/securitySchemes/"));
-    assert_eq!(there, wanted, "unused or missing parts");
+    assert_eq!(there, spec, "unused or missing parts");
     let schemes = DOCUMENT["components"]["securitySchemes"].as_object().unwrap();
     let asked = operation(operations().next().unwrap())["security"].as_array().unwrap();
     let asked: Vec<_> = asked.iter().flat_map(|one| one.as_object().unwrap().keys()).collect();

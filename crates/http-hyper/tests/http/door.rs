@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::ports::Bell;
+use domain::ports::Notifier;
 use http_hyper::{Drained, Limits};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Notify, time::timeout};
@@ -206,8 +206,8 @@ pub(crate) struct Silence {
 }
 
 #[async_trait]
-impl Bell for Silence {
-    fn ring(&self) {}
+impl Notifier for Silence {
+    fn notify(&self) {}
 
     async fn wait(&self, _: Duration) {
         self.waiting.notify_one();

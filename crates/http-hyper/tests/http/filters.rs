@@ -32,7 +32,7 @@ async fn every_condition_narrows_the_list_and_all_of_them_hold() {
     let plain = house.world.acme_session().await.id.as_str().to_owned();
     let pairing = house.pairing().await.id.as_str().to_owned();
     let linked = house.linked().await;
-    let phone = linked.seen.identity.unwrap().phone;
+    let phone = linked.observed.identity.unwrap().phone;
     let working = linked.id.as_str().to_owned();
     let cases = [
         ("", vec![&working, &pairing, &plain, &named]),

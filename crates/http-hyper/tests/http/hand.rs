@@ -6,21 +6,21 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
-    ports::{Backlog, Bell, Claim, Environment, Gateway, NodeStore, Written},
-    testing::{Memory, RememberingGateway, TestEnvironment},
+    ports::{Claim, Environment, NodeStore, Notifier, SessionControl, WorkerStore, Written},
+    testing::{FakeSessionControl, Memory, TestEnvironment},
 };
 
 /// A bell at which waiting lets the test's clock pass, and the reconciler act.
 #[derive(Clone)]
 pub(crate) struct Hand {
     pub(crate) memory: Memory,
-    pub(crate) gateway: RememberingGateway,
+    pub(crate) gateway: FakeSessionControl,
     pub(crate) environment: Arc<TestEnvironment>,
 }
 
 #[async_trait]
-impl Bell for Hand {
-    fn ring(&self) {}
+impl Notifier for Hand {
+    fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
         self.environment.pass(at_most);
@@ -45,8 +45,9 @@ impl Hand {
 
     async fn act(&self, mut session: Session) {
         let now = self.environment.now();
-        if session.gateway.is_none() && session.wanted.desired == Desired::Running {
-            self.write(session.clone().place(GatewayId::parse("gw-test").unwrap(), now)).await;
+        if session.gateway.is_none() && session.spec.desired == Desired::Running {
+            self.write(session.clone().assign_node(GatewayId::parse("gw-test").unwrap(), now))
+                .await;
             session = self.find(&session.id).await.unwrap();
         }
         let Some(gateway) = &session.gateway else {
@@ -57,11 +58,11 @@ impl Hand {
             return;
         };
         let node = NodeStore::find(&self.memory, gateway).await.unwrap().unwrap();
-        if session.wanted.unlink.is_some() {
+        if session.spec.unlink.is_some() {
             let asked = self.gateway.logout(
                 &node,
                 &session.id,
-                session.wanted.epoch,
+                session.spec.epoch,
                 false,
                 Duration::from_secs(10),
             );
@@ -87,12 +88,12 @@ impl Hand {
     }
 
     async fn find(&self, id: &SessionId) -> Option<Session> {
-        Backlog::find(&self.memory, id).await.unwrap()
+        WorkerStore::find(&self.memory, id).await.unwrap()
     }
 
     async fn write(&self, change: Change) {
-        let (session, expected, events) = change.seal(&Actor::System, &*self.environment);
-        let written = Backlog::update(&self.memory, &session, expected, &events).await.unwrap();
+        let (session, expected, events) = change.into_commit(&Actor::System, &*self.environment);
+        let written = WorkerStore::update(&self.memory, &session, expected, &events).await.unwrap();
         assert_eq!(written, Written::Done, "nobody else writes while the hand does");
     }
 }

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
     Session, SessionId,
-    ports::{Authenticator, Backlog, Changes, Credential, Refused},
-    testing::{CANARY, Memory, RememberingGateway, TestEnvironment, World},
+    ports::{Authenticator, ChangeNotifier, Credential, Refused, WorkerStore},
+    testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, World},
 };
 use http_hyper::{Api, Backing, Check, Door, Drained, Exposition, Limits, Rates, Readiness, serve};
 use serde_json::Value;
@@ -49,9 +49,12 @@ impl House {
     }
 
     /// With another bell for whoever waits than the reconciler's hand.
-    pub(crate) async fn build(limits: Limits, bell: impl Fn(&Hand) -> Arc<dyn Changes>) -> Self {
+    pub(crate) async fn build(
+        limits: Limits,
+        bell: impl Fn(&Hand) -> Arc<dyn ChangeNotifier>,
+    ) -> Self {
         let environment = TestEnvironment::new();
-        let gateway = RememberingGateway::new(environment.clone());
+        let gateway = FakeSessionControl::new(environment.clone());
         let memory = Memory::new();
         let hand = Hand {
             memory: memory.clone(),
@@ -99,7 +102,7 @@ impl House {
     /// A session of the first organization whose phone is linked and connected.
     pub(crate) async fn linked(&self) -> Session {
         let id = self.pairing().await.id;
-        let attempt = self.find(&id).await.seen.pairing.unwrap();
+        let attempt = self.find(&id).await.observed.pairing.unwrap();
         assert!(self.world.gateway.scan(&attempt.qr.unwrap().text));
         self.hand.round().await;
         self.find(&id).await
@@ -125,7 +128,7 @@ impl House {
     }
 
     pub(crate) async fn find(&self, id: &SessionId) -> Session {
-        Backlog::find(&self.world.memory, id).await.unwrap().unwrap()
+        WorkerStore::find(&self.world.memory, id).await.unwrap().unwrap()
     }
 
     /// Everything that is remembered and everything the node was told.
@@ -157,7 +160,7 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
             world.leases.clone(),
         ),
         authenticator: doorman.clone(),
-        receipts: Arc::new(world.memory.clone()),
+        idempotency_records: Arc::new(world.memory.clone()),
         environment: world.environment.clone(),
         readiness: checks.clone(),
         metrics: checks.clone(),
@@ -192,7 +195,7 @@ impl Authenticator for Doorman {
         let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;
         if let Some(session) = word.strip_prefix("only-") {
             let reach = Reach::Only(SessionId::parse(session).into_iter().collect());
-            let actor = Actor::Key(KeyId::mint(1));
+            let actor = Actor::Key(KeyId::from_bits(1));
             return Ok(Caller { reach, actor, ..World::acme() });
         }
         match word.as_str() {
@@ -201,10 +204,10 @@ impl Authenticator for Doorman {
             "zeta" => Ok(World::zeta()),
             "manager" => {
                 let capabilities = [Capability::Manage].into_iter().collect();
-                Ok(Caller { capabilities, actor: Actor::Key(KeyId::mint(2)), ..World::acme() })
+                Ok(Caller { capabilities, actor: Actor::Key(KeyId::from_bits(2)), ..World::acme() })
             }
             "reader" => {
-                let actor = Actor::Key(KeyId::mint(3));
+                let actor = Actor::Key(KeyId::from_bits(3));
                 Ok(Caller { actor, ..World::acme_member() })
             }
             "guest" => Ok(Caller { capabilities: Capabilities::default(), ..World::acme() }),

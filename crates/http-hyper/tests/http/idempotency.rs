@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{ports::Bell, testing::World};
+use domain::{ports::Notifier, testing::World};
 use http_hyper::{
     Limits,
     api::{Operation, operations},
@@ -104,7 +104,10 @@ async fn what_was_refused_for_good_stays_refused() {
     let start = format!("{SESSIONS}/{}:start", session.id);
     let first = post(&house, "acme", "k", &start, None).await;
     assert_eq!((first.status.as_u16(), first.code().as_str()), (409, "conflict"));
-    house.world.gateway.scan(&house.find(&session.id).await.seen.pairing.unwrap().qr.unwrap().text);
+    house
+        .world
+        .gateway
+        .scan(&house.find(&session.id).await.observed.pairing.unwrap().qr.unwrap().text);
     house.hand.round().await;
     assert!(house.find(&session.id).await.is_paired());
     assert_replayed(&post(&house, "acme", "k", &start, None).await, &first);
@@ -168,7 +171,7 @@ async fn a_new_key_is_shown_again_to_whoever_asked_for_it_and_kept_where_nobody_
     assert_replayed(&again, &first);
     assert_eq!(again.json()["key"], text.as_str());
     let scope = World::acme().may(domain::Capability::Manage).unwrap();
-    let kept = house.world.memory.receipts();
+    let kept = house.world.memory.idempotency_records();
     assert_eq!(kept.len(), 1);
     let secret = text.rsplit('_').next().unwrap().as_bytes();
     for (organization, receipt) in kept {
@@ -216,7 +219,7 @@ async fn other_methods_do_not_look_at_it() {
         assert_eq!(answer.status.as_u16(), status);
         assert_eq!(answer.header("idempotency-replayed"), "");
     }
-    assert!(house.world.memory.receipts().is_empty());
+    assert!(house.world.memory.idempotency_records().is_empty());
 }
 
 #[tokio::test]
@@ -262,8 +265,8 @@ impl Stile {
 }
 
 #[async_trait]
-impl Bell for Stile {
-    fn ring(&self) {}
+impl Notifier for Stile {
+    fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
         self.arrived.add_permits(1);

@@ -63,7 +63,7 @@ async fn a_node_enlists_beats_and_reports() {
 
     let snapshot = |id: &str| Snapshot {
         session: id.to_owned(),
-        epoch: session.wanted.epoch,
+        epoch: session.spec.epoch,
         boot: 2,
         seq: 1,
         at: 0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{Quotas, StockLimits};
+use domain::{Quotas, ResourceLimits};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +15,7 @@ const SESSIONS: &str = "/api/v1/sessions";
 const KEYS: &str = "/api/v1/api-keys";
 
 /// What every organization may keep from now on.
-fn limit(house: &House, usual: StockLimits) {
+fn limit(house: &House, usual: ResourceLimits) {
     house.world.memory.set_quotas(Quotas { usual, own: [].into() });
 }
 
@@ -39,7 +39,10 @@ async fn named(house: &House, name: &str, path: &str, body: &Value) -> Answer {
 #[tokio::test]
 async fn sessions_and_their_metadata_have_quotas() {
     let house = House::open().await;
-    limit(&house, StockLimits { sessions: Some(2), metadata: Some(20), ..StockLimits::default() });
+    limit(
+        &house,
+        ResourceLimits { sessions: Some(2), metadata: Some(20), ..ResourceLimits::default() },
+    );
     let long = json!({ "metadata": { "n": "0123456789" } });
     let first = house.post("acme", SESSIONS, &long).await;
     assert_eq!(first.status, 201);
@@ -65,7 +68,7 @@ async fn sessions_and_their_metadata_have_quotas() {
 #[tokio::test]
 async fn keys_have_a_quota() {
     let house = House::open().await;
-    limit(&house, StockLimits { api_keys: Some(1), ..StockLimits::default() });
+    limit(&house, ResourceLimits { api_keys: Some(1), ..ResourceLimits::default() });
     let body = json!({ "name": "k", "capabilities": ["read"] });
     let first = house.post("acme", KEYS, &body).await;
     assert_eq!(first.status, 201);
@@ -83,9 +86,9 @@ async fn where_no_answer_can_be_recorded_nothing_is_done_and_what_was_done_is_an
     let logout = format!("{SESSIONS}/{id}:logout");
     let first = named(&house, "first", SESSIONS, &json!({})).await;
     assert_eq!(first.status, 201);
-    let kept = house.world.memory.receipts();
+    let kept = house.world.memory.idempotency_records();
     let used = u64::try_from(kept[0].1.answer.len()).unwrap();
-    limit(&house, StockLimits { idempotency_records: Some(used), ..StockLimits::default() });
+    limit(&house, ResourceLimits { idempotency_records: Some(used), ..ResourceLimits::default() });
     let before = house.fingerprint();
     for (path, body) in
         [(SESSIONS, json!({})), (KEYS, json!({ "name": "k", "capabilities": ["read"] }))]
@@ -107,14 +110,14 @@ async fn where_no_answer_can_be_recorded_nothing_is_done_and_what_was_done_is_an
 #[tokio::test]
 async fn a_full_quota_is_not_recorded() {
     let house = House::open().await;
-    limit(&house, StockLimits { sessions: Some(1), ..StockLimits::default() });
+    limit(&house, ResourceLimits { sessions: Some(1), ..ResourceLimits::default() });
     let only = house.post("acme", SESSIONS, &json!({})).await;
     for _ in 0..2 {
         let full = named(&house, "k", SESSIONS, &json!({})).await;
         assert_full(&full, "sessions", 1, 1);
         assert_eq!(full.header("idempotency-replayed"), "");
     }
-    assert!(house.world.memory.receipts().is_empty());
+    assert!(house.world.memory.idempotency_records().is_empty());
     let path = format!("{SESSIONS}/{}", only.json()["id"].as_str().unwrap());
     assert_eq!(house.ask("acme", "DELETE", &path).await.status, 204);
     assert_eq!(named(&house, "k", SESSIONS, &json!({})).await.status, 201);
@@ -134,11 +137,11 @@ async fn refusals_are_recorded_for_minutes_and_large_ones_not_at_all() {
     assert!(replayed(&bad, "small").await);
     house.world.environment.pass(Duration::from_secs(1));
     assert!(!replayed(&bad, "small").await);
-    let records = house.world.memory.receipts().len();
+    let records = house.world.memory.idempotency_records().len();
     let large = json!({ "x".repeat(60_000): 1 });
     assert!(!replayed(&large, "large").await);
     assert!(!replayed(&large, "large").await);
-    assert_eq!(house.world.memory.receipts().len(), records);
+    assert_eq!(house.world.memory.idempotency_records().len(), records);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn the_trail_tells_who_did_what_newest_first() {
         .await;
     house.ask("acme", "DELETE", &path).await;
     let events = all(&house, "acme", AUDIT, "").await;
-    let (person, manager) = ("user-of-acme-canary", domain::KeyId::mint(2).to_string());
+    let (person, manager) = ("user-of-acme-canary", domain::KeyId::from_bits(2).to_string());
     let expected = [
         ("session.retired", "-"),
         ("session.deleted", person),

@@ -92,11 +92,11 @@ pub(crate) async fn missing(house: &House, row: &Operation) -> [String; 4] {
     let (gone, never) = if row.path.contains("{key}") {
         let revoked = house.key().await.id;
         house.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
-        (revoked.to_string(), KeyId::mint(7 << 100).to_string())
+        (revoked.to_string(), KeyId::from_bits(7 << 100).to_string())
     } else {
         let deleted = house.linked().await.id;
         house.world.sessions.delete(&World::acme(), deleted.as_str(), None).await.unwrap();
-        (deleted.to_string(), SessionId::mint(7 << 100).to_string())
+        (deleted.to_string(), SessionId::from_bits(7 << 100).to_string())
     };
     [gone, never, "no-such-name".to_owned(), "%ff%00".to_owned()]
 }

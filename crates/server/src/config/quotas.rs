@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{OrganizationId, Quotas, StockLimits};
+use domain::{OrganizationId, Quotas, ResourceLimits};
 
 use super::Invalid;
 use crate::settings::{Count, Limits, OrganizationQuotas};
@@ -18,7 +18,7 @@ pub(super) fn check(
         idempotency_quota: limits.idempotency_quota.clone(),
         metadata_quota: limits.metadata_quota.clone(),
     };
-    let usual = of(&common, StockLimits::USUAL, &|name| name.to_owned())?;
+    let usual = of(&common, ResourceLimits::USUAL, &|name| name.to_owned())?;
     let mut own = BTreeMap::new();
     for (name, table) in organizations {
         let id = OrganizationId::parse(name).ok_or_else(|| {
@@ -34,9 +34,9 @@ pub(super) fn check(
 /// What is given here, and of the rest what is `usual`.
 fn of(
     given: &OrganizationQuotas,
-    usual: StockLimits,
+    usual: ResourceLimits,
     named: &dyn Fn(&str) -> String,
-) -> Result<StockLimits, Invalid> {
+) -> Result<ResourceLimits, Invalid> {
     let one = |name: &str, given: &Option<Count>, usual, read: fn(&str) -> Option<u64>, what| {
         let Some(Count(text)) = given else { return Ok(usual) };
         match read(text.trim()) {
@@ -47,7 +47,7 @@ fn of(
     };
     let count = "a whole number; 0 is any number";
     let bytes = "a size such as 65536, 512KiB, 64MiB or 1GiB; 0 is any size";
-    Ok(StockLimits {
+    Ok(ResourceLimits {
         sessions: one("session_quota", &given.session_quota, usual.sessions, whole, count)?,
         api_keys: one("api_key_quota", &given.api_key_quota, usual.api_keys, whole, count)?,
         idempotency_records: one(

@@ -20,7 +20,7 @@ fn nothing_set_is_a_laptop() {
     assert_eq!([public.port(), nodes.port(), ops.port()], [8080, 8081, 9090]);
     assert!(config.login.jwks.is_none());
     assert_eq!(config.deadlines, domain::Deadlines::default());
-    assert_eq!(config.quotas.usual, domain::StockLimits::USUAL);
+    assert_eq!(config.quotas.usual, domain::ResourceLimits::USUAL);
     assert!(config.quotas.own.is_empty());
     let Gateways::Local(local) = config.gateways else { panic!("remote gateways") };
     assert_eq!((local.program, local.data), (None, "data/gateway".into()));
@@ -113,13 +113,14 @@ fn an_organizations_quotas_are_those_of_all_but_for_what_its_table_says() {
     let text = "[limits]\nsession_quota = 5\nmetadata_quota = '2KiB'\nidempotency_quota = 0\n\
         [organizations.\"org:1\"]\nsession_quota = 0\nidempotency_quota = '1 MiB'";
     let quotas = file(text).unwrap().quotas;
-    let usual = domain::StockLimits {
+    let usual = domain::ResourceLimits {
         sessions: Some(5),
         metadata: Some(2048),
         idempotency_records: None,
-        ..domain::StockLimits::USUAL
+        ..domain::ResourceLimits::USUAL
     };
-    let own = domain::StockLimits { sessions: None, idempotency_records: Some(1 << 20), ..usual };
+    let own =
+        domain::ResourceLimits { sessions: None, idempotency_records: Some(1 << 20), ..usual };
     let of = |name| quotas.of(&domain::OrganizationId::parse(name).unwrap());
     assert_eq!((of("org:1"), of("org:2")), (own, usual));
 }

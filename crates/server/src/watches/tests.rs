@@ -29,11 +29,11 @@ async fn rename(world: &World, session: &Session, label: &str) -> Session {
     world.sessions.update(&World::acme(), id, None, patch).await.expect("renamed")
 }
 
-async fn hears(watch: &mut Box<dyn Watch>, version: Version) {
+async fn hears(watch: &mut Box<dyn Subscription>, version: Version) {
     tokio::time::timeout(PATIENCE, watch.past(version, FOREVER)).await.expect("heard nothing");
 }
 
-async fn hears_nothing(watch: &mut Box<dyn Watch>, version: Version, meanwhile: Duration) {
+async fn hears_nothing(watch: &mut Box<dyn Subscription>, version: Version, meanwhile: Duration) {
     let heard = tokio::time::timeout(meanwhile, watch.past(version, FOREVER)).await;
     assert!(heard.is_err(), "woken for nothing");
 }
@@ -61,19 +61,19 @@ async fn all_who_wait_for_a_session_are_told_at_once_and_nobody_else() {
 #[tokio::test]
 async fn what_was_told_before_the_wait_is_not_missed_and_wakes_once() {
     let (_world, session, watches) = watched().await;
-    let seen = session.version;
-    let newer = Version(seen.0 + 1);
+    let observed = session.version;
+    let newer = Version(observed.0 + 1);
     let mut early = watches.clone().watch(&session.id);
     watches.tell(&session.id, Some(newer));
     let mut late = watches.clone().watch(&session.id);
     for watch in [&mut early, &mut late] {
-        hears(watch, seen).await;
+        hears(watch, observed).await;
         hears_nothing(watch, newer, SOON).await;
         // Not even when the store shows it the old version still.
-        hears_nothing(watch, seen, SOON).await;
+        hears_nothing(watch, observed, SOON).await;
     }
     // Told in another order than written: nobody goes back.
-    watches.tell(&session.id, Some(seen));
+    watches.tell(&session.id, Some(observed));
     hears_nothing(&mut early, newer, SOON).await;
     watches.tell(&session.id, Some(Version(newer.0 + 1)));
     hears(&mut early, newer).await;
@@ -141,7 +141,7 @@ async fn nothing_is_left_when_nobody_waits_and_the_next_is_looked_out_for() {
 struct Still(AtomicUsize);
 
 #[async_trait]
-impl Versions for Still {
+impl VersionLookup for Still {
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(ids.iter().map(|id| (id.clone(), Version(1))).collect())
@@ -155,7 +155,7 @@ async fn one_look_is_for_all_who_wait() {
     let began = Instant::now();
     let waiting: Vec<_> = (0..500)
         .map(|waiter| {
-            let mut watch = watches.clone().watch(&SessionId::mint(waiter % 10));
+            let mut watch = watches.clone().watch(&SessionId::from_bits(waiter % 10));
             tokio::spawn(async move { watch.past(Version(1), LOOK_AGAIN * 4).await })
         })
         .collect();

@@ -131,8 +131,8 @@ impl Iterator for Rows {
         if oldest && self.largest_made == 1 {
             OLDEST.clone_into(&mut phone);
         }
-        let id = SessionId::mint(self.minted());
-        let events = std::array::from_fn(|_| EventId::mint(self.minted()));
+        let id = SessionId::from_bits(self.minted());
+        let events = std::array::from_fn(|_| EventId::from_bits(self.minted()));
         let (node, made) = (self.chance.below(NODES), self.made);
         Some(Row { id, events, organization, status, label, phone, node, made })
     }

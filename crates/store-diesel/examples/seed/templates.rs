@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
-    Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, News,
+    Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, NewEvent,
     OrganizationId, PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status,
     StatusReason, Timestamp, UserId,
     ports::{Environment, SessionStore, Written},
@@ -34,10 +34,10 @@ pub(crate) async fn write(store: &Database) -> Result<()> {
     let scope = Caller::operator(organization).may(Capability::Manage)?;
     for status in [Status::Working, Status::Stopped, Status::Failed, Status::ScanQrCode] {
         let session = session(&scope, status, &environment);
-        let news = if status == Status::Working { news() } else { Vec::new() };
+        let new_events = if status == Status::Working { new_events() } else { Vec::new() };
         let actor = Actor::User(UserId::parse("user-1"));
         let (session, _, events) =
-            Change { session, news, attempt: None }.seal(&actor, &*environment);
+            Change { session, new_events, attempt: None }.into_commit(&actor, &*environment);
         let written = SessionStore::insert(store, &scope, &session, &events, None).await?;
         if written != Written::Done {
             return Err("a template was not written".into());
@@ -59,43 +59,48 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
     let user = UserId::parse("user-1");
     let mut session = Session::new(scope.organization().clone(), user, settings, &**environment);
     session.gateway = GatewayId::parse("gw-0");
-    session.wanted.epoch = 4;
-    (session.seen.status, session.seen.epoch, session.seen.boot, session.seen.seq) =
-        (status, 4, 2, 31);
+    session.spec.epoch = 4;
+    (
+        session.observed.status,
+        session.observed.epoch,
+        session.observed.generation,
+        session.observed.seq,
+    ) = (status, 4, 2, 31);
     if status == Status::ScanQrCode {
-        session.wanted.desired = Desired::Running;
-        session.wanted.pairing = Some(PairingWanted { attempt: 1, phone: None, request: 0 });
+        session.spec.desired = Desired::Running;
+        session.spec.pairing = Some(PairingWanted { attempt: 1, phone: None, request: 0 });
         let text = "2@".to_owned() + &"ABCDEFGH".repeat(28);
         let qr = QrCode { text, expires_at: FAR, number: 1, of: 6 };
-        session.seen.pairing = Some(Attempt { attempt: 1, qr: Some(qr), code: None });
-        (session.seen.deadline, session.due) = (Some(FAR), Some(FAR));
+        session.observed.pairing = Some(Attempt { attempt: 1, qr: Some(qr), code: None });
+        (session.observed.deadline, session.due) = (Some(FAR), Some(FAR));
         return session;
     }
     if status != Status::Stopped {
-        session.wanted.desired = Desired::Running;
+        session.spec.desired = Desired::Running;
     }
-    session.seen.identity = Some(Identity {
+    session.observed.identity = Some(Identity {
         phone: PHONE.to_owned(),
         jid: format!("{PHONE}:3@s.whatsapp.net"),
         lid: Some("123456789012345:3@lid".to_owned()),
         device: 3,
         push_name: Some("Laden".to_owned()),
     });
-    session.seen.last_connected_at = Some(now);
+    session.observed.last_connected_at = Some(now);
     if status == Status::Failed {
         let message = "WhatsApp cannot be reached".to_owned();
         let code = ReasonCode::ConnectFailed;
-        session.seen.reason = Some(StatusReason { code, message, since: now, retry_at: Some(FAR) });
+        session.observed.reason =
+            Some(StatusReason { code, message, since: now, retry_at: Some(FAR) });
         session.due = Some(FAR);
     }
     session
 }
 
-fn news() -> Vec<News> {
+fn new_events() -> Vec<NewEvent> {
     let payloads = [
         vec![("label", "a label".into())],
         vec![("phoneNumber", PHONE.into()), ("deviceId", 3_u32.into())],
         vec![("status", WORKING.into()), ("was", SCANNING.into())],
     ];
-    EVENTS.into_iter().zip(payloads).map(|(name, payload)| News::new(name, payload)).collect()
+    EVENTS.into_iter().zip(payloads).map(|(name, payload)| NewEvent::new(name, payload)).collect()
 }

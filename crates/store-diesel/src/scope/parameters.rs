@@ -1,6 +1,6 @@
 //! What statements are told: whose rows, which of them, and how they must stand.
 
-use domain::{Guard, Reach, Scope, SessionId, Timestamp};
+use domain::{ExpectedVersion, Reach, Scope, SessionId, Timestamp};
 
 use crate::{StoreError, column::counted};
 
@@ -61,8 +61,8 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(guard: Guard) -> Result<Self, StoreError> {
-        let version = counted("sessions.version", guard.version.0)?;
-        Ok(Self { version, due: guard.due.map(Timestamp::millis) })
+    pub(crate) fn of(expected_version: ExpectedVersion) -> Result<Self, StoreError> {
+        let version = counted("sessions.version", expected_version.version.0)?;
+        Ok(Self { version, due: expected_version.due.map(Timestamp::millis) })
     }
 }

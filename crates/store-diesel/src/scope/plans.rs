@@ -12,8 +12,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use domain::{
-    Caller, Capability, EventId, GatewayId, Guard, KeyId, OrganizationId, Reach, Scope, SessionId,
-    Status, Timestamp, Version,
+    Caller, Capability, EventId, ExpectedVersion, GatewayId, KeyId, OrganizationId, Reach, Scope,
+    SessionId, Status, Timestamp, Version,
     ports::{Position, SessionFilter, SessionPage},
 };
 
@@ -135,7 +135,7 @@ struct Expected {
 
 /// Pages of lists of sessions: what is looked for, and by which index.
 async fn lists(database: &Database) -> Vec<Expected> {
-    let place = Position { created_at: at(6_000), id: SessionId::mint(5) };
+    let place = Position { created_at: at(6_000), id: SessionId::from_bits(5) };
     let label = |label: &str| SessionFilter { label: Some(label.to_owned()), ..everything() };
     let status = |status| SessionFilter { statuses: vec![status], ..everything() };
     let phone = SessionFilter { phone: Some("phone-7".to_owned()), ..everything() };
@@ -165,8 +165,9 @@ async fn lists(database: &Database) -> Vec<Expected> {
 #[expect(clippy::too_many_lines, reason = "a list of statements, each with its index")]
 async fn look_ups(database: &Database) -> Vec<Expected> {
     let owner = Owner::of(&scope());
-    let after = EventId::mint(1).to_string();
-    let place = super::Place::of(Some(&Position { created_at: at(6_000), id: KeyId::mint(5) }));
+    let after = EventId::from_bits(1).to_string();
+    let place =
+        super::Place::of(Some(&Position { created_at: at(6_000), id: KeyId::from_bits(5) }));
     let page = SessionPage { filter: everything(), after: None, limit: 50 };
     let ids = ["sess_1", "sess_2"].map(str::to_owned);
     let everybody = Looked::for_operators(None, &page);
@@ -274,9 +275,10 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
 /// What finds one thing by organization and name. On PostgreSQL two indexes hold both, and either will
 /// do: a foreign thing must not be found at all, rather than found and then filtered away.
 async fn by_name(database: &Database) -> Vec<String> {
-    let one = Owned::session(&scope(), &SessionId::mint(1));
+    let one = Owned::session(&scope(), &SessionId::from_bits(1));
     let owner = Owner::of(&scope());
-    let standing = Standing::of(Guard { version: Version(1), due: None }).expect("a guard");
+    let standing =
+        Standing::of(ExpectedVersion { version: Version(1), due: None }).expect("a guard");
     let ids = [one.id.clone()];
     vec![
         plan!(database, |_conn| session(&one).select(SessionRow::as_select())),
@@ -296,7 +298,7 @@ async fn merged_and_confined(database: &Database) -> [String; 2] {
     let both = looked(SessionFilter { statuses, ..everything() }, None);
     let merged = plan!(database, |conn| pages_of_several!(conn, &both));
     let mut confined = Caller::operator(OrganizationId::parse("org-1").expect("a name"));
-    confined.reach = Reach::Only((1..5).map(SessionId::mint).collect());
+    confined.reach = Reach::Only((1..5).map(SessionId::from_bits).collect());
     let scope = confined.may(Capability::Manage).expect("may manage");
     let few =
         Looked::for_caller(&scope, &SessionPage { filter: everything(), after: None, limit: 50 });
@@ -306,7 +308,8 @@ async fn merged_and_confined(database: &Database) -> [String; 2] {
 /// Several sessions at once, on a connection that looks up.
 async fn several(database: &Database) -> String {
     let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
-    let asked: Vec<_> = (1..30).map(|n| Owned::session(&scope(), &SessionId::mint(n))).collect();
+    let asked: Vec<_> =
+        (1..30).map(|n| Owned::session(&scope(), &SessionId::from_bits(n))).collect();
     let asked = asked.iter().collect();
     let query = PostgresPlan(several_sessions(&asked).select(SessionRow::as_select()));
     let conn = pool.look.connection().await.expect("a connection");

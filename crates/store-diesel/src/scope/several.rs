@@ -96,7 +96,7 @@ mod tests {
     async fn each_finds_its_own_and_nobody_finds_what_another_asks_for() {
         let place = Place::postgres().await;
         let database = place.open().await;
-        let [mine, theirs, hidden, missing] = [1, 2, 3, 4].map(SessionId::mint);
+        let [mine, theirs, hidden, missing] = [1, 2, 3, 4].map(SessionId::from_bits);
         for (id, organization) in [(&mine, "acme"), (&theirs, "zeta"), (&hidden, "acme")] {
             place.execute(&row(id, organization)).await;
         }

@@ -81,7 +81,7 @@ impl<'a> Together<'a> {
     }
 
     /// It of this version is gone; this remains.
-    pub(crate) fn retire(
+    pub(crate) fn delete(
         &mut self,
         owned: &'a Owned,
         version: i64,
@@ -228,7 +228,7 @@ impl QueryFragment<Pg> for Statement {
 #[cfg(test)]
 mod tests {
     use domain::{
-        Caller, Capability, Guard, Reach, Retirement, Scope, Session, SessionId, Settings,
+        Caller, Capability, Cleanup, ExpectedVersion, Reach, Scope, Session, SessionId, Settings,
         Timestamp, Version,
         ports::{Environment as _, EventLog as _, SessionStore as _},
         testing::{TestEnvironment, contract::filled},
@@ -251,15 +251,15 @@ mod tests {
 
     fn events(session: &Session, environment: &TestEnvironment) -> Vec<EventRow> {
         let operator = scope(session.organization.as_str(), Reach::Everything);
-        let (_, _, events) = session.clone().created().seal(operator.actor(), environment);
+        let (_, _, events) = session.clone().created().into_commit(operator.actor(), environment);
         EventRow::all(&events).expect("rows")
     }
 
     fn retirement(session: &Session, environment: &TestEnvironment) -> RetirementRow {
         let operator = scope(session.organization.as_str(), Reach::Everything);
         let deadlines = domain::Deadlines::default();
-        let (_, rest): (_, Retirement) =
-            session.clone().retire(operator.actor(), environment.now(), &deadlines);
+        let (_, rest): (_, Cleanup) =
+            session.clone().delete(operator.actor(), environment.now(), &deadlines);
         RetirementRow::new(&rest).expect("a row")
     }
 
@@ -319,11 +319,14 @@ mod tests {
         let acme = scope("acme", Reach::Everything);
         let only_mine = scope("acme", Reach::Only([mine.id.clone()].into()));
         let row_of = |scope, session: &Session| Owned::session(scope, &session.id);
-        let guard = |session: &Session| Guard { version: session.version, due: session.due };
-        let standing = |session: &Session| Standing::of(guard(session)).expect("it stands");
-        let older = Guard { version: Version(mine.version.0 + 1), ..guard(&stale) };
-        let slept = Guard { due: None, ..guard(&woken) };
-        let missing = Session { id: SessionId::mint(7), ..mine.clone() };
+        let expected_version =
+            |session: &Session| ExpectedVersion { version: session.version, due: session.due };
+        let standing =
+            |session: &Session| Standing::of(expected_version(session)).expect("it stands");
+        let older =
+            ExpectedVersion { version: Version(mine.version.0 + 1), ..expected_version(&stale) };
+        let slept = ExpectedVersion { due: None, ..expected_version(&woken) };
+        let missing = Session { id: SessionId::from_bits(7), ..mine.clone() };
         let bare =
             Session::new(mine.organization.clone(), None, Settings::default(), &*environment);
         let bare = State::new(&bare).expect("a state");
@@ -343,7 +346,7 @@ mod tests {
             together.update(owned, *standing, &bare, None);
         }
         for (owned, rest) in deletions.iter().zip(&rests) {
-            together.retire(owned, 0, Some(rest));
+            together.delete(owned, 0, Some(rest));
         }
         for events in &told {
             together.tell(events);

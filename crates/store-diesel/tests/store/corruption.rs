@@ -5,8 +5,8 @@ use domain::{
     ApiKey, Caller, Capability, Deadlines, KeyId, Node, OrganizationId, Reach, Session, SessionId,
     Settings, Timestamp,
     ports::{
-        ApiKeyStore, Backlog, Claim, Environment, EventLog, KeyDirectory, KeyPage, NodeStore,
-        PortError, PortResult, Position, SessionFilter, SessionPage, SessionStore, ShownKey,
+        ApiKeyStore, Claim, Environment, EventLog, KeyDirectory, KeyPage, NodeStore, PortError,
+        PortResult, Position, PresentedKey, SessionFilter, SessionPage, SessionStore, WorkerStore,
         Written,
     },
     testing::TestEnvironment,
@@ -35,7 +35,7 @@ fn assert_broken<T: std::fmt::Debug>(answer: &PortResult<T>, why: &str) {
 /// A key of the organization that the tests are about.
 pub(crate) fn a_key(number: u8, expires_at: Option<Timestamp>) -> ApiKey {
     ApiKey {
-        id: KeyId::mint(number.into()),
+        id: KeyId::from_bits(number.into()),
         organization: scope().organization().clone(),
         name: "key".to_owned(),
         capabilities: [Capability::Read].into_iter().collect(),
@@ -55,7 +55,7 @@ async fn filled(place: &Place) -> (Database, Session, ApiKey, Node) {
     let store = place.open().await;
     let session =
         Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
-    let (session, _, events) = session.created().seal(scope().actor(), &*environment);
+    let (session, _, events) = session.created().into_commit(scope().actor(), &*environment);
     done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
     let key = a_key(7, None);
     done(ApiKeyStore::insert(&store, &scope(), &key, &[], None).await);
@@ -63,15 +63,15 @@ async fn filled(place: &Place) -> (Database, Session, ApiKey, Node) {
         id: domain::GatewayId::parse("gw-1").expect("a name"),
         address: "http://127.0.0.1:9".to_owned(),
         incarnation: "i".to_owned(),
-        boot: 0,
+        generation: 0,
         version: "1".to_owned(),
         features: Vec::new(),
         capacity: 1,
         held: 0,
-        beat_at: Timestamp::from_millis(1),
+        heartbeat_at: Timestamp::from_millis(1),
         lost_at: None,
     };
-    store.enlist(&node).await.expect("enlist");
+    store.register(&node).await.expect("enlist");
     (store, session, key, node)
 }
 
@@ -116,7 +116,7 @@ async fn a_row_that_cannot_be_is_broken_wherever_it_is_read(place: Place) {
                 assert_eq!(store.after(&scope(), None, 9).await.expect("events"), [], "{why}");
             }
             "api_keys" => {
-                let shown = ShownKey { id: key.id.clone(), digest: key.digest };
+                let shown = PresentedKey { id: key.id.clone(), digest: key.digest };
                 let found = KeyDirectory::find(&store, &shown, key.created_at).await;
                 assert_broken(&found, &why);
                 let listed = ApiKeyStore::list(&store, &scope(), &KEYS).await;
@@ -138,13 +138,13 @@ async fn a_session_cannot_be_written_into_another_organization(place: Place) {
     let (store, session, key, _) = filled(&place).await;
     let zeta = OrganizationId::parse("zeta").expect("a name");
     let mut strange = session.clone();
-    (strange.id, strange.organization) = (SessionId::mint(99), zeta.clone());
+    (strange.id, strange.organization) = (SessionId::from_bits(99), zeta.clone());
     assert_broken(
         &SessionStore::insert(&store, &scope(), &strange, &[], None).await,
         "a foreign session",
     );
     let mut strange = key.clone();
-    (strange.id, strange.organization) = (KeyId::mint(99), zeta.clone());
+    (strange.id, strange.organization) = (KeyId::from_bits(99), zeta.clone());
     assert_broken(
         &ApiKeyStore::insert(&store, &scope(), &strange, &[], None).await,
         "a foreign key",
@@ -189,7 +189,7 @@ async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(p
     let taken = store.claim_sessions(&Claim::new(now, until, 10)).await.expect("claim");
     let taken: Vec<_> = taken.into_iter().map(|session| session.id).collect();
     assert_eq!(taken, [ids[0].clone(), ids[2].clone()]);
-    assert_broken(&Backlog::find(&store, &ids[1]).await, "asked for by name");
+    assert_broken(&WorkerStore::find(&store, &ids[1]).await, "asked for by name");
 }
 
 /// Sessions of which every third cannot be read, oldest first.
@@ -200,7 +200,7 @@ async fn every_third_is_spoilt(place: &Place, store: &Database) -> Vec<Session> 
         let acme = scope().organization().clone();
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         session.gateway = domain::GatewayId::parse("gw-1");
-        session.wanted.epoch = 3;
+        session.spec.epoch = 3;
         done(SessionStore::insert(store, &scope(), &session, &[], None).await);
         if number % 3 == 0 {
             place
@@ -267,29 +267,31 @@ async fn a_session_that_cannot_be_read_can_be_deleted(place: Place) {
         let acme = scope().organization().clone();
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         session.gateway = node.clone();
-        session.wanted.epoch = 3;
-        let (session, _, events) = session.created().seal(scope().actor(), &*environment);
+        session.spec.epoch = 3;
+        let (session, _, events) = session.created().into_commit(scope().actor(), &*environment);
         done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
         let id = &session.id;
         place.execute(&format!("UPDATE sessions SET {column} = {value} WHERE id = '{id}'")).await;
         let why = format!("{number}: {column} = {value}");
         let zeta = OrganizationId::parse("zeta").expect("a name");
         let theirs = Caller::operator(zeta).may(Capability::Manage).expect("may manage");
-        assert_eq!(store.remains(&theirs, id).await.expect("nothing"), None, "{why}");
-        let remains = store.remains(&scope(), id).await.expect("read").expect("there");
-        assert_eq!(remains.gateway, node.clone().filter(|_| column != "gateway"), "{why}");
-        assert_eq!(remains.is_on_unknown_node, column == "gateway", "{why}");
-        assert_eq!(remains.epoch, (column != "epoch").then_some(3), "{why}");
-        assert_eq!(remains.sequence, 1, "{why}");
+        assert_eq!(store.partial_session(&theirs, id).await.expect("nothing"), None, "{why}");
+        let partial_session =
+            store.partial_session(&scope(), id).await.expect("read").expect("there");
+        assert_eq!(partial_session.gateway, node.clone().filter(|_| column != "gateway"), "{why}");
+        assert_eq!(partial_session.is_on_unknown_node, column == "gateway", "{why}");
+        assert_eq!(partial_session.epoch, (column != "epoch").then_some(3), "{why}");
+        assert_eq!(partial_session.sequence, 1, "{why}");
         let (_, retirement) =
-            session.clone().retire(scope().actor(), environment.now(), &Deadlines::default());
-        let mark = remains.mark;
-        let raced = store.retire_remains(&scope(), mark + 1, &retirement, &[]).await;
+            session.clone().delete(scope().actor(), environment.now(), &Deadlines::default());
+        let mark = partial_session.mark;
+        let raced = store.delete_partial(&scope(), mark + 1, &retirement, &[]).await;
         assert_eq!(raced.expect("an answer"), Written::Raced, "{why}");
-        done(store.retire_remains(&scope(), mark, &retirement, &[]).await);
+        done(store.delete_partial(&scope(), mark, &retirement, &[]).await);
         assert_eq!(SessionStore::find(&store, &scope(), id).await.expect("gone"), None, "{why}");
-        let retiring = store.retiring(node.as_ref().expect("a name")).await.expect("retiring");
-        assert!(retiring.contains(id), "{why}");
+        let cleaning_up =
+            store.cleaning_up(node.as_ref().expect("a name")).await.expect("retiring");
+        assert!(cleaning_up.contains(id), "{why}");
     }
 }
 
@@ -302,7 +304,7 @@ async fn a_confined_caller_hears_of_its_own_sessions_alone(place: Place) {
     };
     let heard = store.after(&confined(&session.id), None, 9).await.expect("events");
     assert_eq!(heard.len(), 1);
-    let heard = store.after(&confined(&SessionId::mint(5)), None, 9).await.expect("events");
+    let heard = store.after(&confined(&SessionId::from_bits(5)), None, 9).await.expect("events");
     assert_eq!(heard, []);
     let mut nothing = Caller::operator(scope().organization().clone());
     nothing.reach = Reach::Only([].into());

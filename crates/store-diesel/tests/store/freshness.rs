@@ -43,7 +43,7 @@ fn confined(organization: &str, reach: Reach) -> Scope {
 
 /// Scopes in which no session of these tests is: of another organization, and out of reach.
 fn blind() -> [Scope; 2] {
-    let elsewhere = Reach::Only([SessionId::mint(1)].into());
+    let elsewhere = Reach::Only([SessionId::from_bits(1)].into());
     [confined("zeta", Reach::Everything), confined(scope().organization().as_str(), elsewhere)]
 }
 
@@ -122,8 +122,10 @@ async fn whoever_reads_after_a_write_was_answered_sees_it(place: Place) {
         .collect();
     let environment = TestEnvironment::new();
     for version in 1..=WRITES {
-        let (next, guard, events) = session.created().seal(scope().actor(), &*environment);
-        let written = SessionStore::update(&writer, &scope(), &next, guard, &events, None).await;
+        let (next, expected_version, events) =
+            session.created().into_commit(scope().actor(), &*environment);
+        let written =
+            SessionStore::update(&writer, &scope(), &next, expected_version, &events, None).await;
         assert_eq!(written.expect("update"), Written::Done);
         assert_eq!(next.version, Version(version));
         answered.store(version, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use domain::{
     SessionId, Timestamp,
-    ports::{ApiKeyStore, KeyDirectory, SessionStore, ShownKey},
+    ports::{ApiKeyStore, KeyDirectory, PresentedKey, SessionStore},
 };
 use store_diesel::{Config, Database, StoreError};
 
@@ -26,7 +26,7 @@ async fn many_processes_may_start_at_once(place: Place) {
     for start in starts.collect::<Vec<_>>() {
         let store = start.await.expect("no panic").expect("it comes up");
         assert_eq!(
-            SessionStore::find(&store, &scope(), &SessionId::mint(1)).await.expect("served"),
+            SessionStore::find(&store, &scope(), &SessionId::from_bits(1)).await.expect("served"),
             None
         );
     }
@@ -47,7 +47,7 @@ async fn every_migration_can_be_taken_back_and_made_again(place: Place) {
     assert_eq!(tables(&place).await, ["__diesel_schema_migrations"]);
     let store = place.open().await;
     assert_eq!(
-        SessionStore::find(&store, &scope(), &SessionId::mint(1)).await.expect("served"),
+        SessionStore::find(&store, &scope(), &SessionId::from_bits(1)).await.expect("served"),
         None
     );
 }
@@ -64,7 +64,7 @@ async fn keys_outlive_their_table_being_made_anew(place: Place) {
     let good = async |store: &Database| {
         let mut good = Vec::new();
         for key in [&plain, &short, &gone, &expired] {
-            let shown = ShownKey { id: key.id.clone(), digest: key.digest };
+            let shown = PresentedKey { id: key.id.clone(), digest: key.digest };
             good.extend(KeyDirectory::find(store, &shown, now).await.expect("found or not"));
         }
         good

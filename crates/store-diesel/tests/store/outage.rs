@@ -33,7 +33,7 @@ async fn assert_unavailable<T: std::fmt::Debug>(answer: impl Future<Output = Por
 async fn assert_all_served(store: &Database) {
     let requests = (0..10).map(|_| {
         let store = store.clone();
-        tokio::spawn(async move { store.find(&scope(), &SessionId::mint(1)).await })
+        tokio::spawn(async move { store.find(&scope(), &SessionId::from_bits(1)).await })
     });
     for request in requests.collect::<Vec<_>>() {
         assert_eq!(request.await.expect("no panic").expect("served"), None);
@@ -53,7 +53,7 @@ async fn a_stopped_server_is_unavailable_in_time_and_its_return_costs_no_request
     let (proxy, store) = behind(&place).await;
     assert_all_served(&store).await;
     proxy.set(Mode::Down);
-    assert_unavailable(store.find(&scope(), &SessionId::mint(1))).await;
+    assert_unavailable(store.find(&scope(), &SessionId::from_bits(1))).await;
     assert_unavailable(store.ping(Timestamp::from_millis(1))).await;
     proxy.set(Mode::Open);
     assert_all_served(&store).await;
@@ -69,7 +69,7 @@ async fn a_silent_server_is_unavailable_in_time_and_its_return_costs_no_request(
     let waiting = (0..15).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
-            assert_unavailable(store.find(&scope(), &SessionId::mint(1))).await;
+            assert_unavailable(store.find(&scope(), &SessionId::from_bits(1))).await;
         })
     });
     for request in waiting.collect::<Vec<_>>() {
@@ -117,10 +117,10 @@ async fn what_the_server_cancels_or_cannot_lock_is_unavailable() {
         assert_unavailable(store.find(&scope(), &session.id)).await;
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
         assert_unavailable(store.list(&scope(), &page)).await;
-        let (next, guard, _) =
-            session.clone().created().seal(scope().actor(), &*TestEnvironment::new());
+        let (next, expected_version, _) =
+            session.clone().created().into_commit(scope().actor(), &*TestEnvironment::new());
         let acme = scope();
-        let updates = (0..3).map(|_| store.update(&acme, &next, guard, &[], None));
+        let updates = (0..3).map(|_| store.update(&acme, &next, expected_version, &[], None));
         for update in futures_util::future::join_all(updates).await {
             assert!(matches!(update, Err(PortError::Unavailable(_))), "{limit}: {update:?}");
         }

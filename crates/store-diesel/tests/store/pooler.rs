@@ -76,7 +76,7 @@ async fn a_pooler_in_session_mode_is_as_good_as_the_server() {
     let store = Database::connect(&Config::new(url)).await.expect("it opens");
     store.ping(domain::Timestamp::from_millis(1)).await.expect("it takes writes");
     let scope = crate::outage::scope();
-    let missing = domain::SessionId::mint(1);
+    let missing = domain::SessionId::from_bits(1);
     let found = domain::ports::SessionStore::find(&store, &scope, &missing).await;
     assert_eq!(found.expect("served"), None);
 }

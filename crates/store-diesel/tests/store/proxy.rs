@@ -25,12 +25,12 @@ pub(crate) enum Mode {
 
 /// What it saw of its clients.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Observed {
     encrypted: AtomicU32,
     plain: AtomicU32,
 }
 
-impl Seen {
+impl Observed {
     /// Sessions begun in the clear and under TLS.
     pub(crate) fn plain_and_encrypted(&self) -> (u32, u32) {
         (self.plain.load(Ordering::SeqCst), self.encrypted.load(Ordering::SeqCst))
@@ -40,7 +40,7 @@ impl Seen {
 /// A running relay; ends with its test.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) observed: Arc<Observed>,
     mode: watch::Sender<Mode>,
 }
 
@@ -51,15 +51,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let (mode, watched) = watch::channel(Mode::Open);
-        let seen = Arc::new(Seen::default());
-        let seen_too = seen.clone();
+        let observed = Arc::new(Observed::default());
+        let seen_too = observed.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let relay = relay(client, upstream, tls.clone(), watched.clone(), seen_too.clone());
                 tokio::spawn(relay);
             }
         });
-        Self { port, seen, mode }
+        Self { port, observed, mode }
     }
 
     /// From now on.
@@ -73,14 +73,14 @@ async fn relay(
     upstream: u16,
     tls: Option<TlsAcceptor>,
     mut mode: watch::Receiver<Mode>,
-    seen: Arc<Seen>,
+    observed: Arc<Observed>,
 ) {
     let mut down = mode.clone();
     tokio::select! {
         _ = down.wait_for(|mode| *mode == Mode::Down) => {}
         () = async {
             let _ = mode.wait_for(|mode| *mode == Mode::Open).await;
-            let _ = greet(client, upstream, tls, mode, seen).await;
+            let _ = greet(client, upstream, tls, mode, observed).await;
         } => {}
     }
 }
@@ -93,7 +93,7 @@ async fn greet(
     upstream: u16,
     tls: Option<TlsAcceptor>,
     mode: watch::Receiver<Mode>,
-    seen: Arc<Seen>,
+    observed: Arc<Observed>,
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", upstream)).await?;
     let mut first = [0; 8];
@@ -102,13 +102,13 @@ async fn greet(
         if let Some(tls) = tls {
             client.write_all(b"S").await?;
             let client = tls.accept(client).await?;
-            seen.encrypted.fetch_add(1, Ordering::SeqCst);
+            observed.encrypted.fetch_add(1, Ordering::SeqCst);
             return both_ways(client, server, mode).await;
         }
         client.write_all(b"N").await?;
         client.read_exact(&mut first).await?;
     }
-    seen.plain.fetch_add(1, Ordering::SeqCst);
+    observed.plain.fetch_add(1, Ordering::SeqCst);
     server.write_all(&first).await?;
     both_ways(client, server, mode).await
 }

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
-    GatewayId, Node, Quotas, Session, SessionId, Settings, StockLimits, Timestamp, Version,
+    GatewayId, Node, Quotas, ResourceLimits, Session, SessionId, Settings, Timestamp, Version,
     ports::{
-        Backlog, Claim, Environment, EventLog, NodeStore, ReceiptStore, Refusal, SessionStore,
-        Written,
+        Claim, Environment, EventLog, IdempotencyStore, NodeStore, Refusal, SessionStore,
+        WorkerStore, Written,
     },
     testing::{TestEnvironment, contract},
 };
@@ -59,12 +59,13 @@ async fn of_many_updates_from_one_version_one_happens(place: Place) {
     let environment = TestEnvironment::new();
     let stores = [place.open().await, place.open().await];
     let (made, expected, events) =
-        session(&*environment).created().seal(scope().actor(), &*environment);
+        session(&*environment).created().into_commit(scope().actor(), &*environment);
     assert_eq!(expected.version, Version(0));
     done(stores[0].insert(&scope(), &made, &events, None).await);
     let writers = (0..8).map(|n| {
         let store = stores[n % 2].clone();
-        let (next, expected, events) = made.clone().created().seal(scope().actor(), &*environment);
+        let (next, expected, events) =
+            made.clone().created().into_commit(scope().actor(), &*environment);
         tokio::spawn(async move {
             SessionStore::update(&store, &scope(), &next, expected, &events, None).await
         })
@@ -88,15 +89,15 @@ async fn a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers(place: 
             id: GatewayId::parse("gw-1").expect("a name"),
             address: "http://127.0.0.1:9".to_owned(),
             incarnation: format!("start-{n}"),
-            boot: 0,
+            generation: 0,
             version: "1".to_owned(),
             features: Vec::new(),
             capacity: 1,
             held: 0,
-            beat_at: Timestamp::from_millis(1),
+            heartbeat_at: Timestamp::from_millis(1),
             lost_at: None,
         };
-        tokio::spawn(async move { store.enlist(&node).await })
+        tokio::spawn(async move { store.register(&node).await })
     });
     let mut boots = BTreeSet::new();
     for start in starts.collect::<Vec<_>>() {
@@ -128,11 +129,12 @@ async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
         let (store, environment) = (store.clone(), environment.clone());
         tokio::spawn(async move {
             let (made, _, events) =
-                session(&*environment).created().seal(scope().actor(), &*environment);
+                session(&*environment).created().into_commit(scope().actor(), &*environment);
             done(store.insert(&scope(), &made, &events, None).await);
             let found = SessionStore::find(&store, &scope(), &made.id).await.expect("find");
             assert_eq!(found.as_ref(), Some(&made), "a write that was answered can be read");
-            let (next, expected, events) = made.created().seal(scope().actor(), &*environment);
+            let (next, expected, events) =
+                made.created().into_commit(scope().actor(), &*environment);
             let written =
                 SessionStore::update(&store, &scope(), &next, expected, &events, None).await;
             assert_eq!(written.expect("update"), Written::Done);
@@ -147,7 +149,8 @@ async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
 async fn a_caller_that_goes_away_leaves_its_write_whole(place: Place) {
     let environment = TestEnvironment::new();
     let store = place.open().await;
-    let (made, _, events) = session(&*environment).created().seal(scope().actor(), &*environment);
+    let (made, _, events) =
+        session(&*environment).created().into_commit(scope().actor(), &*environment);
     // Polled once, then dropped.
     let caller = scope();
     let insert = store.insert(&caller, &made, &events, None);
@@ -167,28 +170,29 @@ async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place
     let store = place.open().await;
     let made = session(&*environment);
     done(store.insert(&scope(), &made, &[], None).await);
-    let mut names: Vec<_> = (0..40_000).map(|n| SessionId::mint(1 << 90 | n)).collect();
+    let mut names: Vec<_> = (0..40_000).map(|n| SessionId::from_bits(1 << 90 | n)).collect();
     names.push(made.id.clone());
     let now = environment.now();
     store.wake_sessions(&names, now).await.expect("wake");
-    let woken = Backlog::find(&store, &made.id).await.expect("find").expect("there");
+    let woken = WorkerStore::find(&store, &made.id).await.expect("find").expect("there");
     assert_eq!((woken.due, woken.version), (Some(now), made.version));
 }
 
 /// As two routers make sessions for one organization, at once and one at a time.
 async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
     let environment = TestEnvironment::new();
-    let limits = StockLimits { sessions: Some(7), ..StockLimits::default() };
+    let limits = ResourceLimits { sessions: Some(7), ..ResourceLimits::default() };
     let quotas = Quotas { usual: limits, own: [].into() };
     let stores = [place.open().await, place.open().await].map(|s| s.with_quotas(quotas.clone()));
-    let (first, _, events) = session(&*environment).created().seal(scope().actor(), &*environment);
+    let (first, _, events) =
+        session(&*environment).created().into_commit(scope().actor(), &*environment);
     done(stores[0].insert(&scope(), &first, &events, None).await);
     for (left, there) in [(6, 6), (0, 7)] {
         let makers = (0..40).map(|n| {
             let (store, environment) = (stores[n % 2].clone(), environment.clone());
             tokio::spawn(async move {
                 let new = session(&*environment).created();
-                let (new, _, events) = new.seal(scope().actor(), &*environment);
+                let (new, _, events) = new.into_commit(scope().actor(), &*environment);
                 store.insert(&scope(), &new, &events, None).await.expect("an answer")
             })
         });
@@ -216,10 +220,11 @@ async fn of_many_attempts_at_one_phone_as_many_begin_as_may(place: Place) {
     let attempts = (0..20).map(|n| {
         let store = stores[n % 2].clone();
         let new = session(&*environment).created();
-        let (new, _, events) = new.seal(scope().actor(), &*environment);
+        let (new, _, events) = new.into_commit(scope().actor(), &*environment);
         tokio::spawn(async move {
             let attempt = contract::attempt(&new, Some("15551234567"), now);
-            let begun = store.begin_linking(&scope(), &new, None, &events, None, &attempt).await;
+            let begun =
+                store.write_with_link_attempt(&scope(), &new, None, &events, None, &attempt).await;
             begun.expect("an answer")
         })
     });
@@ -227,7 +232,9 @@ async fn of_many_attempts_at_one_phone_as_many_begin_as_may(place: Place) {
     for attempt in attempts.collect::<Vec<_>>() {
         match attempt.await.expect("no panic") {
             Written::Done => begun += 1,
-            Written::Refused(Refusal::Limited { quota, .. }) => assert_eq!(quota.name, "pairing"),
+            Written::Refused(Refusal::Limited { rate_quota, .. }) => {
+                assert_eq!(rate_quota.name, "pairing")
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -64,7 +64,7 @@ async fn outcome(place: &Place, tls: Option<TlsAcceptor>, parameters: &str) -> O
     if let Ok(store) = &opened {
         store.ping(domain::Timestamp::from_millis(1)).await.expect("it answers");
     }
-    match (opened, proxy.seen.plain_and_encrypted()) {
+    match (opened, proxy.observed.plain_and_encrypted()) {
         (Ok(_), (0, 1..)) => Outcome::Encrypted,
         (Ok(_), (1.., 0)) => Outcome::Plain,
         (Err(StoreError::Unavailable(_)), (0, _)) => Outcome::Refused,

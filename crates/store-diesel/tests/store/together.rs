@@ -5,7 +5,8 @@ use std::time::Duration;
 use domain::{
     Deadlines, Session, Settings, Timestamp,
     ports::{
-        Backlog, Claim, Environment as _, EventLog, PortError, PortResult, SessionStore, Written,
+        Claim, Environment as _, EventLog, PortError, PortResult, SessionStore, WorkerStore,
+        Written,
     },
     testing::{TestEnvironment, contract::filled},
 };
@@ -31,7 +32,7 @@ fn insert(
     environment: &TestEnvironment,
     session: Session,
 ) -> JoinHandle<PortResult<Written>> {
-    let (made, _, events) = session.created().seal(scope().actor(), environment);
+    let (made, _, events) = session.created().into_commit(scope().actor(), environment);
     let store = store.clone();
     tokio::spawn(async move { store.insert(&scope(), &made, &events, None).await })
 }
@@ -39,8 +40,8 @@ fn insert(
 /// Moves its due, as the reconciler does.
 fn update(store: &Database, session: &Session) -> JoinHandle<PortResult<Written>> {
     let next = Session { due: Some(Timestamp::from_millis(7)), ..session.clone() };
-    let (store, guard) = (store.clone(), session.guard());
-    tokio::spawn(async move { Backlog::update(&store, &next, guard, &[]).await })
+    let (store, expected_version) = (store.clone(), session.expected_version());
+    tokio::spawn(async move { WorkerStore::update(&store, &next, expected_version, &[]).await })
 }
 
 async fn answer(task: JoinHandle<PortResult<Written>>) -> PortResult<Written> {
@@ -115,15 +116,15 @@ async fn what_was_written_together_is_read_as_it_was_written(place: Place) {
     }
     let deletions = found.iter().map(|session| {
         let deadlines = Deadlines::default();
-        let (_, rest) = session.clone().retire(scope().actor(), environment.now(), &deadlines);
+        let (_, rest) = session.clone().delete(scope().actor(), environment.now(), &deadlines);
         let (store, version) = (store.clone(), session.version);
-        tokio::spawn(async move { store.retire(&scope(), version, &rest, &[]).await })
+        tokio::spawn(async move { store.delete(&scope(), version, &rest, &[]).await })
     });
     for task in deletions.collect::<Vec<_>>() {
         done(answer(task).await);
     }
     let now = environment.now();
-    let left = store.claim_retirements(&Claim::new(now, now, 1000)).await.expect("retirements");
+    let left = store.claim_cleanups(&Claim::new(now, now, 1000)).await.expect("retirements");
     assert_eq!(left.len(), ALL);
     for session in &sessions {
         assert_eq!(SessionStore::find(&store, &scope(), &session.id).await.expect("find"), None);

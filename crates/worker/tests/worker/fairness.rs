@@ -2,7 +2,7 @@
 
 use domain::{
     GatewayId, Settings, Status,
-    ports::{Backlog, Environment, NodeStore},
+    ports::{Environment, NodeStore, WorkerStore},
     testing::World,
 };
 
@@ -16,7 +16,7 @@ async fn what_cannot_be_placed_waits_for_room_and_is_placed_by_turns() {
     let id = GatewayId::parse("gw-test").unwrap();
     let mut node = NodeStore::find(&world.memory, &id).await.unwrap().unwrap();
     node.capacity = 3;
-    world.memory.enlist(&node).await.unwrap();
+    world.memory.register(&node).await.unwrap();
     let mut greedy = Vec::new();
     for _ in 0..40 {
         greedy
@@ -45,6 +45,6 @@ async fn what_cannot_be_placed_waits_for_room_and_is_placed_by_turns() {
     }
     let zeta = World::zeta();
     let modest = world.sessions.view(&zeta, modest.id.as_str()).await.unwrap();
-    assert_eq!(modest.seen.status, Status::ScanQrCode);
+    assert_eq!(modest.observed.status, Status::ScanQrCode);
     assert_eq!(world.memory.placed(&id).await.unwrap().len(), 3);
 }

@@ -120,7 +120,7 @@ async fn happen(town: &mut Town, what: Happening) {
             town.note_wishes().await;
         }
         Scan(which) => scan(town, which).await,
-        Befall(n, reason) => befall(town, &town.ids[n], reason),
+        Befall(n, reason) => report_status(town, &town.ids[n], reason),
         Mute(node, mute) => town.nodes[node].gateway.set_mute(mute),
         Slow(node, slow) => town.nodes[node].gateway.set_slow(slow),
         Unreadable(node, unreadable) => town.nodes[node].gateway.set_unreadable(unreadable),
@@ -151,10 +151,10 @@ async fn happen(town: &mut Town, what: Happening) {
 }
 
 /// WhatsApp closes a session's connection, if there is one.
-fn befall(town: &Town, id: &SessionId, reason: ReasonCode) {
+fn report_status(town: &Town, id: &SessionId, reason: ReasonCode) {
     let mut nodes = town.nodes.iter();
     if let Some(node) = nodes.find(|node| node.online().contains(id)) {
-        node.gateway.befall(id, Status::Failed, reason);
+        node.gateway.report_status(id, Status::Failed, reason);
     }
 }
 
@@ -193,8 +193,8 @@ async fn scan(town: &mut Town, which: usize) {
 
 /// Where all ends.
 async fn check_rest(town: &Town) {
-    let (retirements, late) = (town.memory.retirements(), town.network.deliver(0).await);
-    assert!(retirements.is_empty(), "retirements are picked up: {retirements:?}");
+    let (cleanups, late) = (town.memory.cleanups(), town.network.deliver(0).await);
+    assert!(cleanups.is_empty(), "retirements are picked up: {cleanups:?}");
     assert!(!late);
     for node in &town.nodes {
         for id in node.gateway.held() {
@@ -220,8 +220,8 @@ fn check_session(town: &Town, session: &Session) {
     let given_up = town.gave_up(&session.id);
     assert!(given_up || usize::from(linked) == devices.count(), "what phones show: {session:?}");
     let online = shown.is_some_and(|shown| shown.status == Status::Working);
-    assert_eq!(online, session.seen.status == Status::Working, "{session:?}");
-    assert!(!online || session.wanted.desired == Desired::Running, "{session:?}");
+    assert_eq!(online, session.observed.status == Status::Working, "{session:?}");
+    assert!(!online || session.spec.desired == Desired::Running, "{session:?}");
 }
 
 /// Every session's events are numbered without a gap, whoever wrote them.

@@ -77,7 +77,7 @@ async fn happen(stage: &Stage, ids: &[SessionId], what: Happening) {
         Restart(n) => drop(sessions.restart(&acme, ids[n].as_str()).await),
         Logout(n) => drop(sessions.logout(&acme, ids[n].as_str()).await),
         Delete(n) => drop(sessions.delete(&acme, ids[n].as_str(), None).await),
-        Befall(n, reason) => stage.world.gateway.befall(&ids[n], Status::Failed, reason),
+        Befall(n, reason) => stage.world.gateway.report_status(&ids[n], Status::Failed, reason),
         Down(down) => stage.world.gateway.set_down(down),
         Mute(mute) => stage.world.gateway.set_mute(mute),
         Slow(slow) => stage.world.gateway.set_slow(slow),
@@ -85,7 +85,7 @@ async fn happen(stage: &Stage, ids: &[SessionId], what: Happening) {
         Work => drop(stage.worker.round().await.unwrap()),
         Report => stage.report().await,
         Pass(seconds, beating) => stage.pass(seconds, beating).await,
-        Reboot => stage.world.enlist("gw-test").await,
+        Reboot => stage.world.register("gw-test").await,
     }
 }
 
@@ -102,7 +102,7 @@ async fn come_to_rest(stage: &Stage) {
 }
 
 async fn check(stage: &Stage, ids: &[SessionId]) {
-    assert!(stage.world.memory.retirements().is_empty(), "retirements are picked up");
+    assert!(stage.world.memory.cleanups().is_empty(), "retirements are picked up");
     let held = stage.world.gateway.held();
     for id in ids {
         let Ok(session) = stage.world.sessions.view(&World::acme(), id.as_str()).await else {
@@ -114,26 +114,26 @@ async fn check(stage: &Stage, ids: &[SessionId]) {
             let linked = snapshot.identity.is_some();
             assert_eq!(linked, session.is_paired(), "what is known is what is: {session:?}");
             let connected = snapshot.status == Status::Working;
-            assert!(!connected || session.wanted.desired == Desired::Running, "{session:?}");
+            assert!(!connected || session.spec.desired == Desired::Running, "{session:?}");
         }
     }
 }
 
 /// What was asked of it is so, or it says why not; nothing is still on its way.
 pub(crate) fn is_as_wanted(session: &Session) {
-    let seen = &session.seen;
-    assert!(session.wanted.unlink.is_none(), "an unlink ends: {session:?}");
-    assert!(seen.deadline.is_none() || seen.status == Status::ScanQrCode, "{session:?}");
-    match (session.wanted.desired, session.is_paired()) {
+    let observed = &session.observed;
+    assert!(session.spec.unlink.is_none(), "an unlink ends: {session:?}");
+    assert!(observed.deadline.is_none() || observed.status == Status::ScanQrCode, "{session:?}");
+    match (session.spec.desired, session.is_paired()) {
         (Desired::Stopped, _) => {
-            assert!(matches!(seen.status, Status::Stopped | Status::Failed), "{session:?}");
+            assert!(matches!(observed.status, Status::Stopped | Status::Failed), "{session:?}");
         }
         (Desired::Running, true) => assert!(
-            seen.status == Status::Working || seen.reason.is_some(),
+            observed.status == Status::Working || observed.reason.is_some(),
             "running, or it says why not: {session:?}"
         ),
         (Desired::Running, false) => assert!(
-            seen.status == Status::ScanQrCode || seen.reason.is_some(),
+            observed.status == Status::ScanQrCode || observed.reason.is_some(),
             "being paired, or it says why not: {session:?}"
         ),
     }

@@ -1,13 +1,13 @@
 //! The worker over memory stores and a gateway that remembers: sessions end where they should.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cleanups;
 mod fairness;
 mod fleet;
+mod idempotency_records;
 mod laws;
 mod nodes;
 mod orphans;
-mod receipts;
-mod retirements;
 mod sessions;
 mod stage;
 mod town;

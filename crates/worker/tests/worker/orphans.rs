@@ -12,7 +12,7 @@ async fn orphan() -> (Stage, SessionId) {
     let id = forgotten.working().await;
     let stage = forgotten.with_empty_database().await;
     for _ in 0..2 {
-        stage.beat().await;
+        stage.heartbeat().await;
         stage.world.gateway.release(&id);
     }
     assert!(stage.world.gateway.held().contains(&id), "a linked device's keys stay");
@@ -37,17 +37,20 @@ async fn listed(stage: &Stage) -> Vec<SessionId> {
 #[tokio::test]
 async fn orphan_is_told_once_and_listed_while_it_is_held() {
     let stage = Stage::new().await;
-    let (node, id) = (stage.node().await, SessionId::mint(1));
-    let held = [domain::Held { session: id.clone(), epoch: 7 }];
-    let mut told = Vec::new();
+    let (node, id) = (stage.node().await, SessionId::from_bits(1));
+    let held = [domain::HeldSession { session: id.clone(), epoch: 7 }];
+    let mut outcome_reported = Vec::new();
     for _ in 0..4 {
-        let beat = stage.world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
-        let domain::Beat::Renewed { orphans, .. } = beat else { panic!("{beat:?}") };
-        told.push(orphans.len());
+        let heartbeat =
+            stage.world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();
+        let domain::HeartbeatOutcome::Renewed { orphans, .. } = heartbeat else {
+            panic!("{heartbeat:?}")
+        };
+        outcome_reported.push(orphans.len());
     }
-    assert_eq!(told, [0, 1, 0, 0]);
+    assert_eq!(outcome_reported, [0, 1, 0, 0]);
     assert_eq!(listed(&stage).await, [id]);
-    stage.world.nodes.beat(&node.id, &node.incarnation, &[], None).await.unwrap();
+    stage.world.nodes.heartbeat(&node.id, &node.incarnation, &[], None).await.unwrap();
     assert!(listed(&stage).await.is_empty());
 }
 
@@ -60,14 +63,17 @@ async fn adopted_orphan_is_a_stopped_session_that_its_owner_can_start() {
     assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
     stage.settle().await;
     let session = stage.view(&id).await;
-    assert_eq!((session.wanted.desired, session.seen.status), (Desired::Stopped, Status::Stopped));
+    assert_eq!(
+        (session.spec.desired, session.observed.status),
+        (Desired::Stopped, Status::Stopped)
+    );
     assert!(session.is_paired(), "the node said who is linked");
     assert!(listed(&stage).await.is_empty());
     let foreign = stage.world.sessions.view(&World::zeta(), id.as_str()).await;
     assert!(matches!(foreign, Err(Error::NotFound { .. })), "{foreign:?}");
     stage.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
     stage.settle().await;
-    assert_eq!(stage.view(&id).await.seen.status, Status::Working);
+    assert_eq!(stage.view(&id).await.observed.status, Status::Working);
 }
 
 #[tokio::test]
@@ -76,7 +82,7 @@ async fn unlinked_orphan_leaves_nothing_on_its_node_and_its_end_in_the_events() 
     orphans(&stage).unlink(&acme(), id.as_str()).await.unwrap();
     stage.settle().await;
     assert!(stage.world.gateway.held().is_empty());
-    assert!(stage.world.memory.retirements().is_empty());
+    assert!(stage.world.memory.cleanups().is_empty());
     let events = stage.world.memory.events();
     let ended = events.iter().find(|event| event.name == EventName::SessionRetired).unwrap();
     assert_eq!(
@@ -90,8 +96,8 @@ async fn unlinked_orphan_leaves_nothing_on_its_node_and_its_end_in_the_events() 
 async fn what_is_no_orphan_is_neither_adopted_nor_unlinked() {
     let stage = Stage::new().await;
     let owned = stage.working().await;
-    stage.beat().await;
-    for id in [owned.as_str(), SessionId::mint(1).as_str(), "x"] {
+    stage.heartbeat().await;
+    for id in [owned.as_str(), SessionId::from_bits(1).as_str(), "x"] {
         let adopted = orphans(&stage).adopt(&acme(), id).await.map(drop);
         let unlinked = orphans(&stage).unlink(&acme(), id).await;
         for refused in [adopted, unlinked] {

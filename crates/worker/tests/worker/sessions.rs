@@ -7,7 +7,7 @@ use domain::{Actor, Desired, Error, EventName, ReasonCode, Settings, Status, tes
 use crate::stage::Stage;
 
 fn code(session: &domain::Session) -> Option<ReasonCode> {
-    session.seen.reason.as_ref().map(|reason| reason.code)
+    session.observed.reason.as_ref().map(|reason| reason.code)
 }
 
 #[tokio::test]
@@ -16,9 +16,9 @@ async fn a_session_pairs_stops_starts_restarts_and_logs_out() {
     let (sessions, acme) = (&stage.world.sessions, World::acme());
     let id = stage.working().await;
     let working = stage.view(&id).await;
-    assert_eq!(working.wanted.desired, Desired::Running);
-    assert!(working.is_paired() && working.wanted.pairing.is_none());
-    assert!(working.seen.last_connected_at.is_some());
+    assert_eq!(working.spec.desired, Desired::Running);
+    assert!(working.is_paired() && working.spec.pairing.is_none());
+    assert!(working.observed.last_connected_at.is_some());
     assert_eq!(working.gateway.as_ref().unwrap().as_str(), "gw-test");
     let who = sessions.identity(&acme, id.as_str()).await.unwrap();
     assert!(who.connected);
@@ -26,17 +26,17 @@ async fn a_session_pairs_stops_starts_restarts_and_logs_out() {
     sessions.stop(&acme, id.as_str()).await.unwrap();
     stage.settle().await;
     let stopped = stage.view(&id).await;
-    assert_eq!((stopped.seen.status, stopped.is_paired()), (Status::Stopped, true));
+    assert_eq!((stopped.observed.status, stopped.is_paired()), (Status::Stopped, true));
     let started = sessions.start(&acme, id.as_str()).await.unwrap();
-    assert_eq!(started.seen.status, Status::Starting);
+    assert_eq!(started.observed.status, Status::Starting);
     stage.settle().await;
-    assert_eq!(stage.view(&id).await.seen.status, Status::Working);
+    assert_eq!(stage.view(&id).await.observed.status, Status::Working);
     sessions.restart(&acme, id.as_str()).await.unwrap();
     stage.settle().await;
-    assert_eq!(stage.view(&id).await.seen.status, Status::Working);
+    assert_eq!(stage.view(&id).await.observed.status, Status::Working);
 
     let after = sessions.logout(&acme, id.as_str()).await.unwrap();
-    assert_eq!(after.seen.status, Status::Stopped, "logout waits for WhatsApp's word");
+    assert_eq!(after.observed.status, Status::Stopped, "logout waits for WhatsApp's word");
     assert_eq!(code(&after), Some(ReasonCode::LoggedOutByUser));
     assert!(!after.is_paired());
     let unpaired = sessions.identity(&acme, id.as_str()).await;
@@ -72,14 +72,14 @@ async fn a_pairing_nobody_takes_up_expires_and_can_begin_again() {
     let stage = Stage::new().await;
     let (sessions, acme) = (&stage.world.sessions, World::acme());
     let session = sessions.create(&acme, Settings::default(), true).await.unwrap();
-    assert_eq!(session.seen.status, Status::Starting);
+    assert_eq!(session.observed.status, Status::Starting);
     stage.settle().await;
-    assert_eq!(stage.view(&session.id).await.seen.status, Status::ScanQrCode);
+    assert_eq!(stage.view(&session.id).await.observed.status, Status::ScanQrCode);
     stage.pass(260, true).await;
     let expired = stage.view(&session.id).await;
-    assert_eq!(expired.seen.status, Status::Stopped, "nobody came: an outcome, not a fault");
+    assert_eq!(expired.observed.status, Status::Stopped, "nobody came: an outcome, not a fault");
     assert_eq!(code(&expired), Some(ReasonCode::PairingExpired));
-    assert_eq!(expired.wanted.desired, Desired::Stopped);
+    assert_eq!(expired.spec.desired, Desired::Stopped);
     stage.pair(&session.id).await;
 }
 
@@ -119,22 +119,25 @@ async fn what_never_comes_up_fails_by_its_deadline_and_recovers_later() {
     stage.pass(60, true).await;
     let failed = stage.view(&session.id).await;
     assert_eq!(
-        (failed.seen.status, code(&failed)),
+        (failed.observed.status, code(&failed)),
         (Status::Failed, Some(ReasonCode::StartTimeout))
     );
     stage.world.gateway.set_down(false);
     stage.pass(31, true).await;
-    assert_eq!(stage.view(&session.id).await.seen.status, Status::ScanQrCode);
+    assert_eq!(stage.view(&session.id).await.observed.status, Status::ScanQrCode);
 }
 
 #[tokio::test]
 async fn an_unlink_on_the_phone_is_seen_and_the_session_pairs_again() {
     let stage = Stage::new().await;
     let id = stage.working().await;
-    stage.world.gateway.befall(&id, Status::Failed, ReasonCode::LoggedOutByPhone);
+    stage.world.gateway.report_status(&id, Status::Failed, ReasonCode::LoggedOutByPhone);
     stage.report().await;
     let out = stage.view(&id).await;
-    assert_eq!((out.seen.status, code(&out)), (Status::Failed, Some(ReasonCode::LoggedOutByPhone)));
+    assert_eq!(
+        (out.observed.status, code(&out)),
+        (Status::Failed, Some(ReasonCode::LoggedOutByPhone))
+    );
     assert!(!out.is_paired());
     let start = stage.world.sessions.start(&World::acme(), id.as_str()).await;
     assert!(matches!(start, Err(Error::Conflict { .. })));
@@ -145,17 +148,17 @@ async fn an_unlink_on_the_phone_is_seen_and_the_session_pairs_again() {
 async fn a_session_made_with_a_failed_connection_starts_when_asked() {
     let stage = Stage::new().await;
     let id = stage.working().await;
-    stage.world.gateway.befall(&id, Status::Failed, ReasonCode::Replaced);
+    stage.world.gateway.report_status(&id, Status::Failed, ReasonCode::Replaced);
     stage.report().await;
     stage.settle().await;
     let replaced = stage.view(&id).await;
     assert_eq!(
-        (replaced.seen.status, code(&replaced)),
+        (replaced.observed.status, code(&replaced)),
         (Status::Failed, Some(ReasonCode::Replaced))
     );
     stage.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
     stage.settle().await;
-    assert_eq!(stage.view(&id).await.seen.status, Status::Working);
+    assert_eq!(stage.view(&id).await.observed.status, Status::Working);
 }
 
 #[tokio::test]
@@ -165,7 +168,7 @@ async fn a_pairing_code_that_whatsapp_refuses_is_said_and_can_be_asked_again() {
     let session = sessions.create(&acme, Settings::default(), true).await.unwrap();
     let id = session.id.as_str();
     sessions.pairing_code(&acme, id, "4915112345678").await.unwrap();
-    stage.world.gateway.befall(&session.id, Status::ScanQrCode, ReasonCode::PairingFailed);
+    stage.world.gateway.report_status(&session.id, Status::ScanQrCode, ReasonCode::PairingFailed);
     stage.report().await;
     let refused = stage.view(&session.id).await;
     assert_eq!(code(&refused), Some(ReasonCode::PairingFailed));

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     GatewayId, Session, SessionId, Settings, Snapshot,
-    ports::{Bell, NodeStore},
-    testing::{Memory, PlainTags, RememberingGateway, TestEnvironment, World},
+    ports::{NodeStore, Notifier},
+    testing::{FakeSessionControl, Memory, PlainOrganizationTags, TestEnvironment, World},
 };
 use tokio::sync::OnceCell;
 use worker::{Ports, Worker};
@@ -18,14 +18,14 @@ pub(crate) struct Stage {
 }
 
 /// Waiting at this bell lets the worker do a round, and then the time pass.
-struct WorkingBell {
+struct WorkingNotifier {
     worker: OnceCell<Worker>,
     environment: Arc<TestEnvironment>,
 }
 
 #[async_trait]
-impl Bell for WorkingBell {
-    fn ring(&self) {}
+impl Notifier for WorkingNotifier {
+    fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
         if let Some(worker) = self.worker.get() {
@@ -38,7 +38,7 @@ impl Bell for WorkingBell {
 impl Stage {
     pub(crate) async fn new() -> Self {
         let environment = TestEnvironment::new();
-        let gateway = RememberingGateway::new(environment.clone());
+        let gateway = FakeSessionControl::new(environment.clone());
         Self::over(environment, gateway).await
     }
 
@@ -47,32 +47,33 @@ impl Stage {
         Self::over(self.world.environment.clone(), self.world.gateway.clone()).await
     }
 
-    async fn over(environment: Arc<TestEnvironment>, gateway: RememberingGateway) -> Self {
-        let bell =
-            Arc::new(WorkingBell { worker: OnceCell::new(), environment: environment.clone() });
+    async fn over(environment: Arc<TestEnvironment>, gateway: FakeSessionControl) -> Self {
+        let notifier =
+            Arc::new(WorkingNotifier { worker: OnceCell::new(), environment: environment.clone() });
         let memory = Memory::new();
         let world =
-            World::with_changes(environment.clone(), gateway, memory.clone(), bell.clone()).await;
+            World::with_changes(environment.clone(), gateway, memory.clone(), notifier.clone())
+                .await;
         let store = Arc::new(memory);
         let ports = Ports {
-            backlog: store.clone(),
+            worker_store: store.clone(),
             nodes: store,
             gateway: Arc::new(world.gateway.clone()),
             environment,
             work: world.work.clone(),
-            changes: bell.clone(),
+            change_notifier: notifier.clone(),
             leases: world.leases.clone(),
-            groups: Arc::new(PlainTags),
+            groups: Arc::new(PlainOrganizationTags),
         };
         let worker = Worker::new(ports, world.deadlines.clone());
-        bell.worker.set(worker.clone()).ok().unwrap();
+        notifier.worker.set(worker.clone()).ok().unwrap();
         Self { world, worker }
     }
 
     /// Works, with the node reporting and beating, until nothing is due any more.
     pub(crate) async fn settle(&self) {
         for _ in 0..50 {
-            self.beat().await;
+            self.heartbeat().await;
             self.report().await;
             if self.worker.round().await.unwrap() == 0 {
                 return;
@@ -86,21 +87,22 @@ impl Stage {
         for _ in 0..seconds {
             self.world.environment.pass(Duration::from_secs(1));
             if beating {
-                self.beat().await;
+                self.heartbeat().await;
             }
             self.worker.round().await.unwrap();
         }
     }
 
     /// The node beats, holding what it holds; an unknown one enlists anew.
-    pub(crate) async fn beat(&self) {
+    pub(crate) async fn heartbeat(&self) {
         let node = self.node().await;
         let held = self.world.gateway.held().into_iter();
-        let held: Vec<_> = held.map(|session| domain::Held { session, epoch: 0 }).collect();
-        let beat = self.world.nodes.beat(&node.id, &node.incarnation, &held, None).await.unwrap();
-        match beat {
-            domain::Beat::NotEnlisted => self.world.enlist("gw-test").await,
-            domain::Beat::Renewed { lost, .. } => {
+        let held: Vec<_> = held.map(|session| domain::HeldSession { session, epoch: 0 }).collect();
+        let heartbeat =
+            self.world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();
+        match heartbeat {
+            domain::HeartbeatOutcome::NotRegistered => self.world.register("gw-test").await,
+            domain::HeartbeatOutcome::Renewed { lost, .. } => {
                 for session in &lost {
                     self.world.gateway.release(session);
                 }
@@ -145,6 +147,6 @@ impl Stage {
         let qr = self.world.sessions.qr(&World::acme(), id.as_str(), wait).await.unwrap();
         assert!(self.world.gateway.scan(&qr.text));
         self.report().await;
-        assert_eq!(self.view(id).await.seen.status, domain::Status::Working);
+        assert_eq!(self.view(id).await.observed.status, domain::Status::Working);
     }
 }

@@ -1,11 +1,11 @@
-//! The suite of [`Backlog`] about organizations that want much at once.
+//! The suite of [`WorkerStore`] about organizations that want much at once.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     Deadlines, Desired, OrganizationId, Scope, Session, Timestamp,
-    ports::{Backlog, Claim, Environment, SessionStore, Written},
+    ports::{Claim, Environment, SessionStore, WorkerStore, Written},
 };
 
 /// Long ago, so that nothing else in the store is due before these.
@@ -33,10 +33,10 @@ fn of<'a>(sessions: &'a [Session], scope: &'a Scope) -> impl Iterator<Item = &'a
     sessions.iter().filter(|session| session.organization == *scope.organization())
 }
 
-async fn settled(store: &impl Backlog, sessions: &[Session]) {
+async fn settled(store: &impl WorkerStore, sessions: &[Session]) {
     for session in sessions {
-        let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
-        let written = store.reschedule(&session.id, read.guard(), None, 0).await;
+        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+        let written = store.reschedule(&session.id, read.expected_version(), None, 0).await;
         assert_eq!(written.expect("reschedule"), Written::Done);
     }
 }
@@ -44,7 +44,7 @@ async fn settled(store: &impl Backlog, sessions: &[Session]) {
 /// An organization with much to do keeps another waiting for one claim at most, and one that has its share
 /// under way is passed over.
 pub async fn a_claim_takes_by_turns_from_each_organization(
-    store: &(impl SessionStore + Backlog),
+    store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let [greedy, modest, third] = [(); 3].map(|()| fresh_scope(environment));
@@ -80,7 +80,7 @@ pub async fn a_claim_takes_by_turns_from_each_organization(
 
 /// The same for what is left of deleted sessions.
 pub async fn retirements_are_claimed_by_turns(
-    store: &(impl SessionStore + Backlog),
+    store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let [greedy, modest] = [(); 2].map(|()| fresh_scope(environment));
@@ -91,26 +91,26 @@ pub async fn retirements_are_claimed_by_turns(
             session.gateway = crate::GatewayId::parse("gw-contract");
             inserted(store.insert(scope, &session, &events, None).await);
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
-            let (_, retirement) = session.clone().retire(scope.actor(), at, &Deadlines::default());
-            let retired = store.retire(scope, session.version, &retirement, &[]).await;
+            let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
+            let retired = store.delete(scope, session.version, &cleanup, &[]).await;
             assert_eq!(retired.expect("retire"), Written::Done);
-            left.push(retirement);
+            left.push(cleanup);
         }
     }
     let now = LONG_AGO.plus(Duration::from_secs(2));
     let claim = Claim::new(now, now.plus(Duration::from_secs(60)), 8);
-    let taken = store.claim_retirements(&claim).await.expect("claim");
+    let taken = store.claim_cleanups(&claim).await.expect("claim");
     let modest = taken.iter().filter(|it| it.organization == *modest.organization()).count();
     assert_eq!((taken.len(), modest), (8, 1));
-    for retirement in left {
-        store.finish(&retirement, &[]).await.expect("finish");
+    for cleanup in left {
+        store.finish(&cleanup, &[]).await.expect("finish");
     }
 }
 
 /// Sessions that wait for a node are woken by turns from each organization, the longest waiting first; what
 /// is placed, not wanted, or at work already is left alone.
 pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
-    store: &(impl SessionStore + Backlog),
+    store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let [greedy, modest] = [(); 2].map(|()| fresh_scope(environment));
@@ -118,10 +118,10 @@ pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
     let mut waiting = Vec::new();
     for (scope, number) in (0..6).map(|number| (&greedy, number)).chain([(&modest, 6)]) {
         let (mut session, events) = fresh_session(scope, environment);
-        session.wanted.desired = Desired::Running;
+        session.spec.desired = Desired::Running;
         session.updated_at = LONG_AGO.plus(Duration::from_millis(number));
         if number % 2 == 0 {
-            (session.seen.deadline, session.due) = (Some(far), Some(far));
+            (session.observed.deadline, session.due) = (Some(far), Some(far));
         }
         inserted(store.insert(scope, &session, &events, None).await);
         waiting.push(session);
@@ -130,7 +130,7 @@ pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
     for kind in 0..3 {
         let (mut session, events) = fresh_session(&greedy, environment);
         session.updated_at = LONG_AGO;
-        session.wanted.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
+        session.spec.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
         session.gateway = crate::GatewayId::parse("gw-contract").filter(|_| kind == 1);
         session.due = Some(far).filter(|_| kind == 2);
         inserted(store.insert(&greedy, &session, &events, None).await);
@@ -140,7 +140,7 @@ pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
     assert_eq!(store.wake_waiting(now, 3).await.expect("wake"), 3);
     let mut woken = Vec::new();
     for session in waiting.iter().chain(&others) {
-        let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
         woken.extend((read.due == Some(now)).then_some(session.id.clone()));
     }
     let expected = [&waiting[0], &waiting[1], &waiting[6]].map(|session| session.id.clone());

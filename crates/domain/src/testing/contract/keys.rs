@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
-    ApiKey, Caller, Capability, EventName, KeyId, News, Reach, Scope, SessionId, Timestamp,
+    ApiKey, Caller, Capability, EventName, KeyId, NewEvent, Reach, Scope, SessionId, Timestamp,
     ports::{
         ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
-        Position, SessionStore, ShownKey, Written,
+        Position, PresentedKey, SessionStore, Written,
     },
     testing::TestEnvironment,
 };
@@ -22,7 +22,7 @@ pub async fn a_key_belongs_to_its_organization(
 ) {
     let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
-    let made = News::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
+    let made = NewEvent::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
     let made = made.of_organization(scope.organization(), scope.actor(), environment);
     inserted(store.insert(&scope, &plain, std::slice::from_ref(&made), None).await);
     inserted(store.insert(&scope, &full, &[], None).await);
@@ -66,7 +66,7 @@ pub async fn sessions_are_told_apart_by_scope_all_at_once(
         inserted(SessionStore::insert(store, owner, &session, &events, None).await);
         ids.push(session.id);
     }
-    let named = ids.iter().cloned().chain([SessionId::mint(environment.ulid())]).collect();
+    let named = ids.iter().cloned().chain([SessionId::from_bits(environment.ulid())]).collect();
     let within = async |scope: &Scope| store.sessions_within(scope, &named).await.expect("found");
     assert_eq!(within(&scope).await, [ids[0].clone(), ids[1].clone()].into());
     assert_eq!(within(&stranger).await, [ids[2].clone()].into());
@@ -90,14 +90,14 @@ pub async fn the_door_finds_good_keys_alone(
     }
     let now = environment.now();
     let find = async |id: &KeyId, digest: [u8; 32], now: Timestamp| {
-        let shown = ShownKey { id: id.clone(), digest };
+        let shown = PresentedKey { id: id.clone(), digest };
         KeyDirectory::find(store, &shown, now).await.expect("find")
     };
     assert_eq!(find(&plain.id, plain.digest, now).await.as_ref(), Some(&plain));
     assert_eq!(find(&full.id, full.digest, now).await.as_ref(), Some(&full));
     let mut wrong = plain.digest;
     wrong[31] ^= 1;
-    let unknown = KeyId::mint(environment.ulid());
+    let unknown = KeyId::from_bits(environment.ulid());
     for (id, digest) in [
         (&plain.id, wrong),
         (&plain.id, full.digest),
@@ -139,7 +139,7 @@ pub async fn a_list_of_keys_walks_every_key_once(store: &impl ApiKeyStore) {
             all.insert(0, key);
         }
     }
-    let (mut seen, mut after): (Vec<ApiKey>, _) = (Vec::new(), None);
+    let (mut observed, mut after): (Vec<ApiKey>, _) = (Vec::new(), None);
     loop {
         let page = store.list(&scope, &KeyPage { after, limit: 4 }).await.expect("list");
         assert!(page.len() <= 4);
@@ -148,9 +148,9 @@ pub async fn a_list_of_keys_walks_every_key_once(store: &impl ApiKeyStore) {
         let revoked = store.revoke(&scope, &last.id, environment.now(), &[]).await;
         assert_eq!(revoked.expect("revoke"), Written::Done);
         after = Some(Position { created_at: last.created_at, id: last.id });
-        seen.extend(page);
+        observed.extend(page);
     }
-    assert_eq!(seen, all);
+    assert_eq!(observed, all);
 }
 
 /// Events come oldest first, from after the one named, and never from outside the scope.
@@ -182,8 +182,12 @@ pub async fn events_are_shown_newest_first_and_in_scope(
     for n in 0..6 {
         let (session, mut events) = fresh_session(&scope, environment);
         if n % 2 == 0 {
-            let news = News::new(EventName::ApiKeyCreated, vec![("name", "k".into())]);
-            events.push(news.of_organization(scope.organization(), scope.actor(), environment));
+            let new_events = NewEvent::new(EventName::ApiKeyCreated, vec![("name", "k".into())]);
+            events.push(new_events.of_organization(
+                scope.organization(),
+                scope.actor(),
+                environment,
+            ));
         }
         inserted(store.insert(&scope, &session, &events, None).await);
         all.extend(events);
@@ -196,22 +200,22 @@ pub async fn events_are_shown_newest_first_and_in_scope(
         EventFilter { session: None, name: Some(EventName::ApiKeyCreated) },
         EventFilter { session: Some(sessions[2].clone()), name: Some(EventName::SessionCreated) },
         EventFilter { session: Some(sessions[2].clone()), name: Some(EventName::AuthPaired) },
-        EventFilter { session: Some(SessionId::mint(environment.ulid())), name: None },
+        EventFilter { session: Some(SessionId::from_bits(environment.ulid())), name: None },
     ];
     for filter in filters {
         let expected: Vec<_> = all.iter().filter(|event| filter.admits(event)).cloned().collect();
-        let mut seen: Vec<crate::Event> = Vec::new();
+        let mut observed: Vec<crate::Event> = Vec::new();
         loop {
-            let before = seen.last().map(|last| last.id.clone());
+            let before = observed.last().map(|last| last.id.clone());
             let page = EventPage { filter: filter.clone(), before, limit: 2 };
             let shown = store.page(&scope, &page).await.expect("events");
             assert!(shown.len() <= 2);
             if shown.is_empty() {
                 break;
             }
-            seen.extend(shown);
+            observed.extend(shown);
         }
-        assert_eq!(seen, expected, "{filter:?}");
+        assert_eq!(observed, expected, "{filter:?}");
         let page = EventPage { filter, before: None, limit: 10 };
         assert_eq!(store.page(&stranger, &page).await.expect("events"), []);
     }
@@ -232,11 +236,11 @@ pub(super) fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> A
     let mut digest = [0; 32];
     digest[..16].copy_from_slice(&environment.ulid().to_be_bytes());
     ApiKey {
-        id: KeyId::mint(environment.ulid()),
+        id: KeyId::from_bits(environment.ulid()),
         organization: scope.organization().clone(),
         name: "Käse".to_owned(),
         capabilities: [Capability::Read, Capability::Manage].into_iter().collect(),
-        sessions: full.then(|| [SessionId::mint(1), SessionId::mint(2)].into()),
+        sessions: full.then(|| [SessionId::from_bits(1), SessionId::from_bits(2)].into()),
         digest,
         created_by: scope.actor().clone(),
         created_at: now,

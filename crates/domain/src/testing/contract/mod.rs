@@ -3,61 +3,61 @@
 //! Each function is one claim about an adapter, made on whatever the adapter holds already: suites
 //! use fresh organizations and names, so they can share a database.
 
-mod backlog;
 mod fairness;
-mod gateway;
-mod home;
+mod idempotency;
+mod isolation;
 mod keys;
-mod linking;
+mod link_attempt;
 mod nodes;
 mod orphans;
 mod quotas;
-mod receipts;
 mod retention;
+mod session_control;
 mod sessions;
+mod worker_store;
 
-pub use backlog::{
-    a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
-    a_wake_is_not_written_over, the_backlog_finds_wakes_and_reschedules,
-    versions_tell_how_far_sessions_were_written,
-};
 pub use fairness::{
     a_claim_takes_by_turns_from_each_organization, retirements_are_claimed_by_turns,
     sessions_that_wait_for_a_node_are_woken_by_turns,
 };
-pub use gateway::{
-    Link, a_declared_session_pairs_works_stops_and_is_unlinked,
-    a_forgotten_session_stays_forgotten, an_older_epoch_is_refused,
+pub use idempotency::{
+    a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
+    a_receipt_stands_and_falls_with_its_change,
 };
-pub use home::nothing_is_written_into_another_organization;
+pub use isolation::nothing_is_written_into_another_organization;
 pub use keys::{
     a_key_belongs_to_its_organization, a_list_of_keys_walks_every_key_once,
     events_are_read_in_order_and_in_scope, events_are_shown_newest_first_and_in_scope,
     sessions_are_told_apart_by_scope_all_at_once, the_door_finds_good_keys_alone,
 };
-pub use linking::{attempt, attempts_at_linking_are_counted};
+pub use link_attempt::{attempt, attempts_at_linking_are_counted};
 pub use nodes::a_node_enlists_beats_and_is_lost;
 pub use orphans::an_orphan_is_told_once_and_listed_while_it_is_held;
 pub use quotas::{
     api_keys_fill_their_quota, metadata_fills_its_quota, receipts_fill_their_quota,
     sessions_fill_their_quota, small_quotas,
 };
-pub use receipts::{
-    a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
-    a_receipt_stands_and_falls_with_its_change,
-};
 pub use retention::{codes_that_died_long_ago_are_blanked, keys_that_ended_long_ago_are_removed};
+pub use session_control::{
+    Link, a_declared_session_pairs_works_stops_and_is_unlinked,
+    a_forgotten_session_stays_forgotten, an_older_epoch_is_refused,
+};
 pub use sessions::{
     a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
     a_list_walks_every_session_once, a_retirement_that_is_over_leaves_only_its_events,
     a_session_round_trips_whole, nothing_is_visible_out_of_scope,
     operators_see_sessions_of_every_organization, retiring_leaves_a_retirement_in_its_place,
 };
+pub use worker_store::{
+    a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
+    a_wake_is_not_written_over, the_backlog_finds_wakes_and_reschedules,
+    versions_tell_how_far_sessions_were_written,
+};
 
 use crate::{
     Actor, Attempt, Caller, Capability, Desired, Event, Identity, OrganizationId, PairingCode,
-    PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason, Unlink,
-    UserId,
+    PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason,
+    UnlinkRequest, UserId,
     ports::{Environment, PortResult, Written},
 };
 
@@ -80,7 +80,7 @@ fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<
     let user = scope.actor().user().cloned();
     let organization = scope.organization().clone();
     let session = Session::new(organization, user, Settings::default(), environment);
-    let (session, _, events) = session.created().seal(scope.actor(), environment);
+    let (session, _, events) = session.created().into_commit(scope.actor(), environment);
     (session, events)
 }
 
@@ -97,20 +97,20 @@ pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
     };
     session.is_admin_session = true;
     session.gateway = crate::GatewayId::parse("gw-contract");
-    session.wanted.desired = Desired::Running;
-    session.wanted.pairing =
+    session.spec.desired = Desired::Running;
+    session.spec.pairing =
         Some(PairingWanted { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
-    session.wanted.unlink = Some(Unlink { since: now, deadline: now });
-    (session.wanted.restarts, session.wanted.epoch) = (5, 6);
-    let seen = &mut session.seen;
-    seen.status = Status::ScanQrCode;
-    seen.reason = Some(StatusReason {
+    session.spec.unlink = Some(UnlinkRequest { since: now, deadline: now });
+    (session.spec.restarts, session.spec.epoch) = (5, 6);
+    let observed = &mut session.observed;
+    observed.status = Status::ScanQrCode;
+    observed.reason = Some(StatusReason {
         code: ReasonCode::ConnectFailed,
         message: "no route".to_owned(),
         since: now,
         retry_at: Some(now),
     });
-    seen.identity = Some(Identity {
+    observed.identity = Some(Identity {
         phone: "15551234567".to_owned(),
         jid: "15551234567:3@s.whatsapp.net".to_owned(),
         lid: Some("99:3@lid".to_owned()),
@@ -124,9 +124,9 @@ pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
         phone: "15551234567".to_owned(),
         expires_at: now,
     };
-    seen.pairing = Some(Attempt { attempt: 3, qr: Some(qr), code: Some(code) });
-    (seen.deadline, seen.last_connected_at) = (Some(now), Some(now));
-    (seen.epoch, seen.boot, seen.seq) = (6, 2, 1 << 40);
+    observed.pairing = Some(Attempt { attempt: 3, qr: Some(qr), code: Some(code) });
+    (observed.deadline, observed.last_connected_at) = (Some(now), Some(now));
+    (observed.epoch, observed.generation, observed.seq) = (6, 2, 1 << 40);
     (session.due, session.failures) = (Some(now), 7);
     session
 }

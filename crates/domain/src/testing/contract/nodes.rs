@@ -20,43 +20,43 @@ pub async fn a_node_enlists_beats_and_is_lost(
         id: id.clone(),
         address: "http://127.0.0.1:9".to_owned(),
         incarnation: "first".to_owned(),
-        boot: 0,
+        generation: 0,
         version: "berth-gateway 1".to_owned(),
         features: vec!["identity".to_owned(), "x".to_owned()],
         capacity: 7,
         held: 0,
-        beat_at: now,
+        heartbeat_at: now,
         lost_at: None,
     };
-    assert_eq!(store.enlist(&node).await.expect("enlist"), 1);
-    assert_eq!(store.enlist(&node).await.expect("enlist"), 1, "the same incarnation again");
-    node.boot = 1;
+    assert_eq!(store.register(&node).await.expect("enlist"), 1);
+    assert_eq!(store.register(&node).await.expect("enlist"), 1, "the same incarnation again");
+    node.generation = 1;
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
 
-    assert!(!store.beat(&id, "another", 1, later).await.expect("beat"));
-    assert!(store.beat(&id, "first", 3, later).await.expect("beat"));
-    assert!(store.beat(&id, "first", 3, now).await.expect("beat"), "a lease is not shortened");
-    let hello = Node { beat_at: later.plus(Duration::from_secs(1)), ..node.clone() };
-    assert_eq!(store.enlist(&hello).await.expect("enlist"), 1);
-    assert!(store.beat(&id, "first", 3, now).await.expect("beat"), "nor renewed by a hello");
-    (node.held, node.beat_at) = (3, later);
+    assert!(!store.heartbeat(&id, "another", 1, later).await.expect("beat"));
+    assert!(store.heartbeat(&id, "first", 3, later).await.expect("beat"));
+    assert!(store.heartbeat(&id, "first", 3, now).await.expect("beat"), "a lease is not shortened");
+    let hello = Node { heartbeat_at: later.plus(Duration::from_secs(1)), ..node.clone() };
+    assert_eq!(store.register(&hello).await.expect("enlist"), 1);
+    assert!(store.heartbeat(&id, "first", 3, now).await.expect("beat"), "nor renewed by a hello");
+    (node.held, node.heartbeat_at) = (3, later);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
     assert!(store.list().await.expect("list").contains(&node));
 
-    assert!(!store.lose(&id, "first", later, later).await.expect("lose"), "heard of since");
+    assert!(!store.mark_lost(&id, "first", later, later).await.expect("lose"), "heard of since");
     let after = later.plus(Duration::from_secs(1));
-    assert!(!store.lose(&id, "another", after, after).await.expect("lose"));
-    assert!(store.lose(&id, "first", after, after).await.expect("lose"));
-    assert!(!store.lose(&id, "first", after, after).await.expect("lose"), "only once");
-    assert!(!store.beat(&id, "first", 3, after).await.expect("beat"), "given up");
+    assert!(!store.mark_lost(&id, "another", after, after).await.expect("lose"));
+    assert!(store.mark_lost(&id, "first", after, after).await.expect("lose"));
+    assert!(!store.mark_lost(&id, "first", after, after).await.expect("lose"), "only once");
+    assert!(!store.heartbeat(&id, "first", 3, after).await.expect("beat"), "given up");
     node.lost_at = Some(after);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
 
-    node.beat_at = after;
-    assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "the same, which was given up");
-    assert_eq!(store.enlist(&node).await.expect("enlist"), 2, "the same again");
+    node.heartbeat_at = after;
+    assert_eq!(store.register(&node).await.expect("enlist"), 2, "the same, which was given up");
+    assert_eq!(store.register(&node).await.expect("enlist"), 2, "the same again");
     (node.incarnation, node.capacity) = ("second".to_owned(), 8);
-    assert_eq!(store.enlist(&node).await.expect("enlist"), 3, "a new incarnation");
-    (node.boot, node.lost_at) = (3, None);
+    assert_eq!(store.register(&node).await.expect("enlist"), 3, "a new incarnation");
+    (node.generation, node.lost_at) = (3, None);
     assert_eq!(store.find(&id).await.expect("find"), Some(node));
 }

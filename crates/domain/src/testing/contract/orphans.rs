@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    GatewayId, Held, Orphan, SessionId,
+    GatewayId, HeldSession, Orphan, SessionId,
     ports::{Environment, OrphanStore},
 };
 
@@ -19,12 +19,12 @@ pub async fn an_orphan_is_told_once_and_listed_while_it_is_held(
         GatewayId::parse(&text).expect("a gateway's name")
     };
     let (ours, other) = (name(1), name(2));
-    let mut sessions = [0; 2].map(|_| SessionId::mint(environment.ulid()));
+    let mut sessions = [0; 2].map(|_| SessionId::from_bits(environment.ulid()));
     sessions.sort();
     let [one, two] = sessions;
-    let held = |session: &SessionId, epoch| Held { session: session.clone(), epoch };
+    let held = |session: &SessionId, epoch| HeldSession { session: session.clone(), epoch };
     let both = [held(&one, 3), held(&two, 0)];
-    let note = async |node: &GatewayId, held: &[Held]| {
+    let note = async |node: &GatewayId, held: &[HeldSession]| {
         store.note_orphans(node, held, later).await.expect("note")
     };
     let listed = async || {

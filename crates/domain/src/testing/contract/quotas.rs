@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    fresh_scope, fresh_session, inserted,
+    fresh_scope, fresh_session,
+    idempotency::{fresh_slot, record},
+    inserted,
     keys::key,
-    receipts::{fresh_slot, receipt},
 };
 use crate::{
-    Deadlines, Event, Quotas, Scope, Session, Stock, StockFull, StockLimits,
+    Deadlines, Event, Quotas, Resource, ResourceLimitReached, ResourceLimits, Scope, Session,
     ports::{
-        ApiKeyStore, Backlog, Environment, EventLog, PortResult, ReceiptStore, Refusal,
-        SessionFilter, SessionPage, SessionStore, Written,
+        ApiKeyStore, Environment, EventLog, IdempotencyStore, PortResult, Refusal, SessionFilter,
+        SessionPage, SessionStore, WorkerStore, Written,
     },
 };
 
@@ -23,7 +24,7 @@ const ALL: SessionPage = SessionPage {
 
 /// So few that a test fills them.
 pub fn small_quotas() -> Quotas {
-    let usual = StockLimits {
+    let usual = ResourceLimits {
         sessions: Some(3),
         api_keys: Some(2),
         idempotency_records: Some(100),
@@ -32,12 +33,12 @@ pub fn small_quotas() -> Quotas {
     Quotas { usual, own: [].into() }
 }
 
-fn full(stock: Stock, limit: u64, used: u64) -> Written {
-    Written::Refused(Refusal::Full(StockFull { stock, limit, used }))
+fn full(resource: Resource, limit: u64, used: u64) -> Written {
+    Written::Refused(Refusal::Full(ResourceLimitReached { resource, limit, used }))
 }
 
-fn refused(written: PortResult<Written>, stock: Stock, limit: u64, used: u64) {
-    assert_eq!(written.expect("an answer"), full(stock, limit, used));
+fn refused(written: PortResult<Written>, resource: Resource, limit: u64, used: u64) {
+    assert_eq!(written.expect("an answer"), full(resource, limit, used));
 }
 
 /// A new session whose metadata takes ten bytes and these.
@@ -49,23 +50,23 @@ fn noted(scope: &Scope, note: &str, environment: &dyn Environment) -> (Session, 
     (session, events)
 }
 
-async fn retire(
+async fn delete(
     store: &impl SessionStore,
     scope: &Scope,
     session: &Session,
     environment: &dyn Environment,
 ) {
     let (now, deadlines) = (environment.now(), Deadlines::default());
-    let (change, rest) = session.clone().retire(scope.actor(), now, &deadlines);
-    let (_, guard, events) = change.seal(scope.actor(), environment);
-    let gone = store.retire(scope, guard.version, &rest, &events).await;
+    let (change, rest) = session.clone().delete(scope.actor(), now, &deadlines);
+    let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
+    let gone = store.delete(scope, expected_version.version, &rest, &events).await;
     assert_eq!(gone.expect("retire"), Written::Done);
 }
 
 /// Sessions fill their quota exactly; one that does not fit leaves nothing behind; a deletion makes room;
 /// and no other organization notices.
 pub async fn sessions_fill_their_quota(
-    store: &(impl SessionStore + EventLog + ReceiptStore),
+    store: &(impl SessionStore + EventLog + IdempotencyStore),
     environment: &dyn Environment,
 ) {
     let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
@@ -76,26 +77,26 @@ pub async fn sessions_fill_their_quota(
         made.push(session);
     }
     let (fourth, events) = fresh_session(&scope, environment);
-    let kept = receipt(fresh_slot(environment), b"made", environment.now().plus(DAY));
-    for receipt in [None, Some(&kept)] {
-        let written = store.insert(&scope, &fourth, &events, receipt).await;
-        refused(written, Stock::Sessions, 3, 3);
+    let kept = record(fresh_slot(environment), b"made", environment.now().plus(DAY));
+    for record in [None, Some(&kept)] {
+        let written = store.insert(&scope, &fourth, &events, record).await;
+        refused(written, Resource::Sessions, 3, 3);
     }
     let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
     assert_eq!(found, None, "nothing of it");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 3);
     let now = environment.now();
-    let found = ReceiptStore::find(store, &scope, &kept.slot, now).await.expect("find");
+    let found = IdempotencyStore::find(store, &scope, &kept.key_hash, now).await.expect("find");
     assert_eq!(found, None);
 
     let (other, events) = fresh_session(&stranger, environment);
     inserted(store.insert(&stranger, &other, &events, None).await);
-    retire(store, &scope, &made[0], environment).await;
+    delete(store, &scope, &made[0], environment).await;
     let (fourth, events) = fresh_session(&scope, environment);
     inserted(store.insert(&scope, &fourth, &events, Some(&kept)).await);
     assert_eq!(store.list(&scope, &ALL).await.expect("list").len(), 3);
     let (fifth, events) = fresh_session(&scope, environment);
-    refused(store.insert(&scope, &fifth, &events, None).await, Stock::Sessions, 3, 3);
+    refused(store.insert(&scope, &fifth, &events, None).await, Resource::Sessions, 3, 3);
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -106,7 +107,7 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
     let (first, events) = noted(&scope, "0123456789", environment);
     inserted(store.insert(&scope, &first, &events, None).await);
     let (second, events) = noted(&scope, "x23", environment);
-    refused(store.insert(&scope, &second, &events, None).await, Stock::Metadata, 30, 19);
+    refused(store.insert(&scope, &second, &events, None).await, Resource::Metadata, 30, 19);
     let (second, events) = noted(&scope, "", environment);
     inserted(store.insert(&scope, &second, &events, None).await);
 
@@ -117,15 +118,17 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
         if !note.is_empty() {
             next.settings.metadata.insert("note".to_owned(), note.to_owned());
         }
-        let (next, guard, events) = next.created().seal(scope.actor(), environment);
-        let written = store.update(&scope, &next, guard, &events, None).await.expect("update");
+        let (next, expected_version, events) =
+            next.created().into_commit(scope.actor(), environment);
+        let written =
+            store.update(&scope, &next, expected_version, &events, None).await.expect("update");
         let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
         let found = found.expect("it is there");
         assert_eq!(found.settings == next.settings, written == Written::Done);
         (written, found)
     };
     let (written, _) = set(&second, "too much", "a").await;
-    assert_eq!(written, full(Stock::Metadata, 30, 19), "it grows beyond");
+    assert_eq!(written, full(Resource::Metadata, 30, 19), "it grows beyond");
     let (written, second) = set(&second, "ok", "b").await;
     assert_eq!(written, Written::Done, "it fills the quota exactly");
     let (written, first) = set(&first, "0123456789", "c").await;
@@ -133,11 +136,11 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
     let (written, first) = set(&first, "012345678", "c").await;
     assert_eq!(written, Written::Done, "it may shrink");
     let (written, _) = set(&second, "okay", "b").await;
-    assert_eq!(written, full(Stock::Metadata, 30, 29), "by one only");
-    retire(store, &scope, &first, environment).await;
+    assert_eq!(written, full(Resource::Metadata, 30, 29), "by one only");
+    delete(store, &scope, &first, environment).await;
     let (written, second) = set(&second, "room for more", "b").await;
     assert_eq!(written, Written::Done, "a deletion makes room");
-    let mut stale = second.guard();
+    let mut stale = second.expected_version();
     stale.version.0 += 1;
     let mut next = second.clone();
     next.settings.metadata.insert("k".to_owned(), "v".to_owned());
@@ -151,7 +154,7 @@ pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &d
     let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
     inserted(store.insert(&scope, &first, &[], None).await);
     inserted(store.insert(&scope, &second, &[], None).await);
-    refused(store.insert(&scope, &third, &[], None).await, Stock::ApiKeys, 2, 2);
+    refused(store.insert(&scope, &third, &[], None).await, Resource::ApiKeys, 2, 2);
     assert_eq!(store.find(&scope, &third.id).await.expect("find"), None);
     let other = key(&stranger, environment, false);
     inserted(store.insert(&stranger, &other, &[], None).await);
@@ -161,40 +164,40 @@ pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &d
     }
     inserted(store.insert(&scope, &third, &[], None).await);
     let fourth = key(&scope, environment, false);
-    refused(store.insert(&scope, &fourth, &[], None).await, Stock::ApiKeys, 2, 2);
+    refused(store.insert(&scope, &fourth, &[], None).await, Resource::ApiKeys, 2, 2);
 }
 
 /// Recorded responses fill their quota, with a change and without one; when they have expired and are
 /// removed there is room again.
 pub async fn receipts_fill_their_quota(
-    store: &(impl SessionStore + ReceiptStore + Backlog),
+    store: &(impl SessionStore + IdempotencyStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let (scope, now) = (fresh_scope(environment), environment.now());
     let expires_at = now.plus(DAY);
-    let of = |bytes: usize| receipt(fresh_slot(environment), &vec![7; bytes], expires_at);
+    let of = |bytes: usize| record(fresh_slot(environment), &vec![7; bytes], expires_at);
     let (first, second) = (of(60), of(30));
     assert_eq!(store.keep(&scope, &first, now).await.expect("keep"), Written::Done);
     let (session, events) = fresh_session(&scope, environment);
     inserted(store.insert(&scope, &session, &events, Some(&second)).await);
     assert_eq!(store.full(&scope).await.expect("an answer"), None);
 
-    let stock = Stock::IdempotencyRecords;
-    refused(store.keep(&scope, &of(11), now).await, stock, 100, 90);
+    let resource = Resource::IdempotencyRecords;
+    refused(store.keep(&scope, &of(11), now).await, resource, 100, 90);
     let (session, events) = fresh_session(&scope, environment);
     let written = store.insert(&scope, &session, &events, Some(&of(11))).await;
-    refused(written, stock, 100, 90);
+    refused(written, resource, 100, 90);
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, None, "nothing is changed");
     assert_eq!(store.keep(&scope, &second, now).await.expect("keep"), Written::Repeated);
 
-    let amended = crate::Receipt { answer: vec![8; 70], ..first };
+    let amended = crate::IdempotencyRecord { answer: vec![8; 70], ..first };
     store.amend(&scope, &amended).await.expect("amend");
-    let full = StockFull { stock, limit: 100, used: 100 };
+    let full = ResourceLimitReached { resource, limit: 100, used: 100 };
     assert_eq!(store.full(&scope).await.expect("an answer"), Some(full));
     assert_eq!(store.full(&fresh_scope(environment)).await.expect("an answer"), None);
-    refused(store.keep(&scope, &of(1), now).await, stock, 100, 100);
-    while store.sweep_receipts(expires_at, 100).await.expect("sweep") > 0 {}
+    refused(store.keep(&scope, &of(1), now).await, resource, 100, 100);
+    while store.sweep_idempotency_records(expires_at, 100).await.expect("sweep") > 0 {}
     assert_eq!(store.full(&scope).await.expect("an answer"), None);
     assert_eq!(store.keep(&scope, &of(100), now).await.expect("keep"), Written::Done);
 }

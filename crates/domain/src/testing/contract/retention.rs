@@ -1,16 +1,16 @@
-//! The suite of [`Backlog`] about what is removed some time after it ended.
+//! The suite of [`WorkerStore`] about what is removed some time after it ended.
 
 use std::time::Duration;
 
 use super::{fresh_scope, inserted};
 use crate::{
-    ApiKey, Capability, Event, EventName, Fact, KeyId, News, SessionId, Timestamp,
-    ports::{ApiKeyStore, Backlog, Environment, EventLog, KeyDirectory, ShownKey, Written},
+    ApiKey, Capability, Event, EventName, EventValue, KeyId, NewEvent, SessionId, Timestamp,
+    ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, PresentedKey, WorkerStore, Written},
 };
 
 /// Keys go some time after they were revoked or expired; others stay.
 pub async fn keys_that_ended_long_ago_are_removed(
-    store: &(impl ApiKeyStore + KeyDirectory + Backlog),
+    store: &(impl ApiKeyStore + KeyDirectory + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -25,7 +25,7 @@ pub async fn keys_that_ended_long_ago_are_removed(
         (None, after(10)),
         (after(1), after(9_000_000_000)),
     ] {
-        let id = KeyId::mint(environment.ulid());
+        let id = KeyId::from_bits(environment.ulid());
         let mut digest = [0; 32];
         digest[..16].copy_from_slice(&environment.ulid().to_be_bytes());
         let key = ApiKey {
@@ -54,19 +54,19 @@ pub async fn keys_that_ended_long_ago_are_removed(
         let inserted = matches!(again, Ok(Written::Done));
         assert!(is_there || inserted, "{:?} {:?}", key.revoked_at, key.expires_at);
     }
-    let shown = ShownKey { id: keys[0].id.clone(), digest: keys[0].digest };
+    let shown = PresentedKey { id: keys[0].id.clone(), digest: keys[0].digest };
     let found = KeyDirectory::find(store, &shown, long_ago).await.expect("find");
     assert_eq!(found.as_ref(), Some(&keys[0]), "one that is good stays");
 }
 
 /// Codes in the event log are blanked some time after they died, with nothing else of their events.
 pub async fn codes_that_died_long_ago_are_blanked(
-    store: &(impl crate::ports::SessionStore + EventLog + Backlog),
+    store: &(impl crate::ports::SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let long_ago = Timestamp::from_millis(1_000_000);
-    let session = SessionId::mint(environment.ulid());
+    let session = SessionId::from_bits(environment.ulid());
     let mut events = Vec::new();
     for (number, (name, expires)) in [
         (EventName::AuthQr, 20),
@@ -80,7 +80,7 @@ pub async fn codes_that_died_long_ago_are_blanked(
         let at = long_ago.plus(Duration::from_secs(number as u64));
         let expires_at = at.plus(Duration::from_secs(expires));
         let payload = vec![("code", "ABCD".into()), ("expiresAt", expires_at.into())];
-        let event = News::new(name, payload).of_organization(
+        let event = NewEvent::new(name, payload).of_organization(
             scope.organization(),
             scope.actor(),
             environment,
@@ -108,8 +108,8 @@ pub async fn codes_that_died_long_ago_are_blanked(
     let mut log = store.after(&scope, None, 9).await.expect("events");
     log.sort_by_key(|event| event.sequence);
     let codes: Vec<_> = log.iter().skip(1).map(|event| event.payload[0].1.clone()).collect();
-    let code = || Fact::Text("ABCD".to_owned());
-    assert_eq!(codes, [Fact::Nothing, Fact::Nothing, code(), code()]);
+    let code = || EventValue::Text("ABCD".to_owned());
+    assert_eq!(codes, [EventValue::Nothing, EventValue::Nothing, code(), code()]);
     for (read, written) in log.iter().skip(1).zip(&events) {
         let blanked = Event { payload: read.payload.clone(), ..written.clone() };
         assert_eq!((read, &read.payload[1]), (&blanked, &written.payload[1]), "nothing else");

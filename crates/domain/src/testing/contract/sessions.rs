@@ -6,8 +6,8 @@ use super::{fresh_scope, fresh_session, inserted};
 use crate::{
     Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
     ports::{
-        Backlog, Environment, EventLog, Position, Registry, SessionFilter, SessionPage,
-        SessionStore, Written,
+        Environment, EventLog, OperatorStore, Position, SessionFilter, SessionPage, SessionStore,
+        WorkerStore, Written,
     },
     testing::TestEnvironment,
 };
@@ -25,12 +25,14 @@ pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment:
     let mut disguised = next.clone();
     disguised.created_at = next.created_at.plus(Duration::from_secs(9));
     disguised.created_by = None;
-    let written =
-        store.update(&scope, &disguised, session.guard(), &[], None).await.expect("update");
+    let written = store
+        .update(&scope, &disguised, session.expected_version(), &[], None)
+        .await
+        .expect("update");
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&next), "as updated");
-    let expected = read.expect("just seen").guard();
+    let expected = read.expect("just seen").expected_version();
 
     let mut emptied = session.clone();
     emptied.version = Version(3);
@@ -52,13 +54,13 @@ pub async fn a_guarded_write_happens_once(
         let mut renamed = session.clone();
         renamed.settings = Settings { label: Some(label.to_owned()), ..Settings::default() };
         let change = renamed.created();
-        change.seal(scope.actor(), environment)
+        change.into_commit(scope.actor(), environment)
     };
-    let (first, expected, news) = rename("first");
-    let written = store.update(&scope, &first, expected, &news, None).await.expect("update");
+    let (first, expected, new_events) = rename("first");
+    let written = store.update(&scope, &first, expected, &new_events, None).await.expect("update");
     assert_eq!(written, Written::Done);
-    let (second, expected, news) = rename("second");
-    let written = store.update(&scope, &second, expected, &news, None).await.expect("update");
+    let (second, expected, new_events) = rename("second");
+    let written = store.update(&scope, &second, expected, &new_events, None).await.expect("update");
     assert_eq!(written, Written::Raced);
     let read = store.find(&scope, &session.id).await.expect("find").expect("it is there");
     assert_eq!(read.settings.label.as_deref(), Some("first"));
@@ -69,7 +71,7 @@ pub async fn a_guarded_write_happens_once(
 
 /// Another organization, and a caller confined to other sessions, meet nothing by any method.
 pub async fn nothing_is_visible_out_of_scope(
-    store: &(impl SessionStore + EventLog + Backlog),
+    store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -85,7 +87,7 @@ pub async fn nothing_is_visible_out_of_scope(
         // Whoever is confined to another's session knows its name, and no more.
         confined(&stranger, session.id.clone()),
         stranger,
-        confined(&scope, crate::SessionId::mint(environment.ulid())),
+        confined(&scope, crate::SessionId::from_bits(environment.ulid())),
     ];
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
     for outside in outsiders {
@@ -94,11 +96,12 @@ pub async fn nothing_is_visible_out_of_scope(
         assert_eq!(store.list(&outside, &everything).await.expect("list"), []);
         assert_eq!(store.after(&outside, None, 10).await.expect("events"), []);
         let change = session.clone().created();
-        let (next, expected, news) = change.seal(outside.actor(), environment);
-        let written = SessionStore::update(store, &outside, &next, expected, &news, None).await;
+        let (next, expected, new_events) = change.into_commit(outside.actor(), environment);
+        let written =
+            SessionStore::update(store, &outside, &next, expected, &new_events, None).await;
         assert_eq!(written.expect("update"), Written::Raced);
-        let (_, retirement) = retired(&session, &outside, environment);
-        let written = store.retire(&outside, session.version, &retirement, &[]).await;
+        let (_, cleanup) = retired(&session, &outside, environment);
+        let written = store.delete(&outside, session.version, &cleanup, &[]).await;
         assert_eq!(written.expect("retire"), Written::Raced);
     }
     let read = SessionStore::find(store, &scope, &session.id).await.expect("find");
@@ -121,10 +124,11 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
         all.push(session);
     }
     all.reverse();
-    let mut seen: Vec<Session> = Vec::new();
+    let mut observed: Vec<Session> = Vec::new();
     loop {
-        let after =
-            seen.last().map(|last| Position { created_at: last.created_at, id: last.id.clone() });
+        let after = observed
+            .last()
+            .map(|last| Position { created_at: last.created_at, id: last.id.clone() });
         let page = store
             .list(&scope, &SessionPage { filter: SessionFilter::default(), after, limit: 4 })
             .await
@@ -133,13 +137,13 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
         if page.is_empty() {
             break;
         }
-        seen.extend(page);
+        observed.extend(page);
         // One made meanwhile is newer than every page still to come.
         environment.pass(Duration::from_secs(1));
         let (late, events) = fresh_session(&scope, &*environment);
         inserted(store.insert(&scope, &late, &events, None).await);
     }
-    assert_eq!(seen, all);
+    assert_eq!(observed, all);
 
     let mut caller = Caller::operator(scope.organization().clone());
     caller.reach = Reach::Only([all[3].id.clone(), all[20].id.clone()].into());
@@ -166,11 +170,13 @@ pub async fn a_filter_finds_what_meets_all_of_it(
             next = super::filled(session.clone(), environment);
         }
         if n % 3 == 0 {
-            (next.settings.label, next.seen.status) = (Some("x%_".to_owned()), Status::Failed);
+            (next.settings.label, next.observed.status) = (Some("x%_".to_owned()), Status::Failed);
         }
         next.version = Version(2);
-        let written =
-            store.update(&scope, &next, session.guard(), &[], None).await.expect("update");
+        let written = store
+            .update(&scope, &next, session.expected_version(), &[], None)
+            .await
+            .expect("update");
         assert_eq!(written, Written::Done);
         all.insert(0, next);
     }
@@ -195,7 +201,7 @@ pub async fn a_filter_finds_what_meets_all_of_it(
 
 /// The platform's own people see the sessions of every organization, or of one, newest first.
 pub async fn operators_see_sessions_of_every_organization(
-    store: &(impl SessionStore + Registry),
+    store: &(impl SessionStore + OperatorStore),
     environment: &dyn Environment,
 ) {
     let scopes = [fresh_scope(environment), fresh_scope(environment)];
@@ -220,17 +226,17 @@ pub async fn operators_see_sessions_of_every_organization(
         assert_eq!(rest.expect("list"), expected[1..]);
     }
     // Others may use the store, too, and what they make is newer or older, but never in between.
-    let mut seen: Vec<Session> = Vec::new();
-    while seen.len() < 1_000 {
-        let found = store.sessions(None, &page(seen.last(), 100)).await.expect("list");
+    let mut observed: Vec<Session> = Vec::new();
+    while observed.len() < 1_000 {
+        let found = store.sessions(None, &page(observed.last(), 100)).await.expect("list");
         if found.is_empty() {
             break;
         }
-        seen.extend(found);
+        observed.extend(found);
     }
     let ours = |session: &Session| scopes.iter().any(|s| *s.organization() == session.organization);
-    seen.retain(ours);
-    assert_eq!(seen, all);
+    observed.retain(ours);
+    assert_eq!(observed, all);
     let filter = SessionFilter { statuses: vec![Status::Working], ..SessionFilter::default() };
     let none = SessionPage { filter, after: None, limit: 10 };
     let found = store.sessions(Some(scopes[0].organization()), &none).await.expect("list");
@@ -240,54 +246,54 @@ pub async fn operators_see_sessions_of_every_organization(
 /// Deleting leaves the retirement and the event in the session's place; a second time there is
 /// nothing to delete.
 pub async fn retiring_leaves_a_retirement_in_its_place(
-    store: &(impl SessionStore + EventLog + Backlog),
+    store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     inserted(store.insert(&scope, &session, &events, None).await);
-    let (news, retirement) = retired(&session, &scope, environment);
-    let written = store.retire(&scope, session.version, &retirement, &news).await;
+    let (new_events, cleanup) = retired(&session, &scope, environment);
+    let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(written.expect("retire"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
-    assert_eq!(Backlog::find(store, &session.id).await.expect("find"), None);
+    assert_eq!(WorkerStore::find(store, &session.id).await.expect("find"), None);
     let gateway = session.gateway.clone().expect("placed");
-    let retiring = store.retiring(&gateway).await.expect("retiring");
-    assert_eq!(retiring, std::slice::from_ref(&session.id));
+    let cleaning_up = store.cleaning_up(&gateway).await.expect("retiring");
+    assert_eq!(cleaning_up, std::slice::from_ref(&session.id));
     let log = store.after(&scope, None, 10).await.expect("events");
-    assert_eq!(log, [events, news.clone()].concat());
-    let again = store.retire(&scope, session.version, &retirement, &news).await;
+    assert_eq!(log, [events, new_events.clone()].concat());
+    let again = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(again.expect("retire"), Written::Raced);
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second news");
 }
 
 /// What no node ever held leaves nothing but its events.
 pub async fn a_retirement_that_is_over_leaves_only_its_events(
-    store: &(impl SessionStore + EventLog + Backlog),
+    store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
     inserted(store.insert(&scope, &session, &events, None).await);
-    let (mut news, mut retirement) = retired(&session, &scope, environment);
-    news.extend(retirement.tell(crate::LogoutOutcome::NotLinked, environment));
-    let written = store.retire(&scope, session.version, &retirement, &news).await;
+    let (mut new_events, mut cleanup) = retired(&session, &scope, environment);
+    new_events.extend(cleanup.tell(crate::LogoutOutcome::NotLinked, environment));
+    let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(written.expect("retire"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     // Of one that is not there, no end is told.
-    store.finish(&retirement, &retired(&session, &scope, environment).0).await.expect("finish");
+    store.finish(&cleanup, &retired(&session, &scope, environment).0).await.expect("finish");
     let log = store.after(&scope, None, 10).await.expect("events");
-    assert_eq!(log, [events, news].concat());
+    assert_eq!(log, [events, new_events].concat());
 }
 
 fn retired(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
-) -> (Vec<crate::Event>, crate::Retirement) {
+) -> (Vec<crate::Event>, crate::Cleanup) {
     let deadlines = Deadlines::default();
-    let (change, retirement) = session.clone().retire(scope.actor(), environment.now(), &deadlines);
-    let (_, _, events) = change.seal(scope.actor(), environment);
-    (events, retirement)
+    let (change, cleanup) = session.clone().delete(scope.actor(), environment.now(), &deadlines);
+    let (_, _, events) = change.into_commit(scope.actor(), environment);
+    (events, cleanup)
 }

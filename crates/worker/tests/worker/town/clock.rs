@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
-    ports::{Bell, Environment},
+    ports::{Environment, Notifier},
     testing::TestEnvironment,
 };
 
@@ -48,11 +48,11 @@ impl Environment for Clock {
 }
 
 /// Whoever waits here waits until it is given up.
-pub(crate) struct NoBell;
+pub(crate) struct NoNotifier;
 
 #[async_trait]
-impl Bell for NoBell {
-    fn ring(&self) {}
+impl Notifier for NoNotifier {
+    fn notify(&self) {}
 
     async fn wait(&self, _: Duration) {
         std::future::pending::<()>().await;

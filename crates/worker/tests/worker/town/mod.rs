@@ -9,9 +9,9 @@ mod slow;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
-    Desired, Event, EventName, Fact, Session, SessionId, Settings,
-    ports::{Backlog, NodeStore},
-    testing::{Memory, RememberingGateway, TestEnvironment, World},
+    Desired, Event, EventName, EventValue, Session, SessionId, Settings,
+    ports::{NodeStore, WorkerStore},
+    testing::{FakeSessionControl, Memory, TestEnvironment, World},
 };
 
 pub(crate) use network::{Network, Weather};
@@ -50,11 +50,11 @@ impl Town {
         let routers: Vec<_> =
             (0..2).map(|_| Router::new(time.clone(), &memory, &network)).collect();
         let mut nodes = Vec::new();
-        for (place, rate) in rates.iter().enumerate() {
-            let gateway = RememberingGateway::new(time.clone());
+        for (assign_node, rate) in rates.iter().enumerate() {
+            let gateway = FakeSessionControl::new(time.clone());
             // The first has room for one, so that one is full now and then.
-            let capacity = u32::try_from(place).unwrap() + 1;
-            let node = NodeProcess::new(&format!("gw-{place}"), gateway, capacity, *rate);
+            let capacity = u32::try_from(assign_node).unwrap() + 1;
+            let node = NodeProcess::new(&format!("gw-{assign_node}"), gateway, capacity, *rate);
             network.connect(&node.id, node.gateway.clone());
             nodes.push(node);
         }
@@ -72,7 +72,7 @@ impl Town {
 
     /// A session as it is stored; `None` when it is deleted.
     pub(crate) async fn session(&self, id: &SessionId) -> Option<Session> {
-        Backlog::find(&self.memory, id).await.unwrap()
+        WorkerStore::find(&self.memory, id).await.unwrap()
     }
 
     /// A router's clock is set by so many seconds.
@@ -96,9 +96,9 @@ impl Town {
     }
 
     async fn tick(&mut self, seconds: i64, turn: u64) {
-        for (place, node) in self.nodes.iter_mut().enumerate() {
+        for (assign_node, node) in self.nodes.iter_mut().enumerate() {
             // Now this router hears it, now that one.
-            let router = (place + usize::try_from(turn).unwrap()) % self.routers.len();
+            let router = (assign_node + usize::try_from(turn).unwrap()) % self.routers.len();
             node.tick(seconds, &self.routers[router].nodes).await;
         }
         self.check().await;
@@ -156,7 +156,7 @@ impl Town {
             self.check_unlinked(&id, session.as_ref());
             let Some(session) = session else { continue };
             self.check_wish(&session);
-            let code = session.seen.pairing.and_then(|attempt| attempt.qr).map(|qr| qr.text);
+            let code = session.observed.pairing.and_then(|attempt| attempt.qr).map(|qr| qr.text);
             let shown = code.map(|code| (id, code)).filter(|code| !self.shown.contains(code));
             self.shown.extend(shown);
         }
@@ -170,7 +170,7 @@ impl Town {
     fn check_unlinked(&self, id: &SessionId, session: Option<&Session>) {
         let said_so = match session {
             Some(session) => session.is_surely_unlinked(),
-            None => self.told(id).any(|event| event.name == EventName::SessionRetired),
+            None => self.outcome_reported(id).any(|event| event.name == EventName::SessionRetired),
         };
         if said_so && !self.gave_up(id) {
             let places = self.places(id, |node| node.gateway.devices());
@@ -180,13 +180,13 @@ impl Town {
 
     /// Whether an unlink of this session was ever given up.
     pub(crate) fn gave_up(&self, id: &SessionId) -> bool {
-        let unconfirmed = Fact::Text("unconfirmed".into());
+        let unconfirmed = EventValue::Text("unconfirmed".into());
         let says_so =
             |event: Event| event.payload.contains(&("unlink".into(), unconfirmed.clone()));
-        self.told(id).any(says_so)
+        self.outcome_reported(id).any(says_so)
     }
 
-    fn told(&self, id: &SessionId) -> impl Iterator<Item = Event> {
+    fn outcome_reported(&self, id: &SessionId) -> impl Iterator<Item = Event> {
         self.memory.events().into_iter().filter(move |event| event.session.as_ref() == Some(id))
     }
 
@@ -218,7 +218,7 @@ impl Town {
 
 impl Wish {
     fn of(session: &Session) -> Self {
-        let pairing = session.wanted.pairing.is_some();
-        Self { desired: session.wanted.desired, pairing }
+        let pairing = session.spec.pairing.is_some();
+        Self { desired: session.spec.desired, pairing }
     }
 }

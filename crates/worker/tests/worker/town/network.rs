@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     Declaration, GatewayId, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot,
-    ports::{Gateway, GatewayError},
-    testing::RememberingGateway,
+    ports::{GatewayError, SessionControl},
+    testing::FakeSessionControl,
 };
 
 use super::slow::turnstile;
@@ -43,12 +43,12 @@ pub(crate) struct Network(Arc<Mutex<Wires>>);
 
 #[derive(Default)]
 struct Wires {
-    nodes: BTreeMap<GatewayId, (RememberingGateway, Weather)>,
+    nodes: BTreeMap<GatewayId, (FakeSessionControl, Weather)>,
     late: Vec<(Node, SessionId, Command)>,
 }
 
 impl Network {
-    pub(crate) fn connect(&self, id: &GatewayId, node: RememberingGateway) {
+    pub(crate) fn connect(&self, id: &GatewayId, node: FakeSessionControl) {
         self.wires().nodes.insert(id.clone(), (node, Weather::Fine));
     }
 
@@ -95,7 +95,7 @@ impl Network {
         node: &Node,
         session: &SessionId,
         command: Command,
-    ) -> Result<(RememberingGateway, bool), GatewayError> {
+    ) -> Result<(FakeSessionControl, bool), GatewayError> {
         turnstile().await;
         let mut wires = self.wires();
         let (gateway, weather) = wires.nodes[&node.id].clone();
@@ -122,7 +122,7 @@ async fn heard<T>(answer: Result<T, GatewayError>, comes_back: bool) -> Result<T
 }
 
 #[async_trait]
-impl Gateway for Network {
+impl SessionControl for Network {
     async fn declare(
         &self,
         node: &Node,

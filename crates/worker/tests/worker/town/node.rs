@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    Beat, Enlistment, GatewayId, Held, Nodes, Reported, SessionId, Snapshot, Status,
-    testing::RememberingGateway,
+    GatewayId, HeartbeatOutcome, HeldSession, Nodes, Registration, ReportOutcome, SessionId,
+    Snapshot, Status, testing::FakeSessionControl,
 };
 
 /// Something a node once said.
@@ -19,7 +19,7 @@ pub(crate) struct Word {
 /// One node.
 pub(crate) struct NodeProcess {
     pub(crate) id: GatewayId,
-    pub(crate) gateway: RememberingGateway,
+    pub(crate) gateway: FakeSessionControl,
     /// Whether its calls reach a router.
     pub(crate) reaches: bool,
     /// Whether the answers to its calls are lost.
@@ -33,13 +33,13 @@ pub(crate) struct NodeProcess {
     now: i64,
     beats_at: i64,
     lease_ends: Option<i64>,
-    enlisted: bool,
+    registered: bool,
     acknowledged: BTreeMap<SessionId, Snapshot>,
     words: Vec<Word>,
 }
 
 impl NodeProcess {
-    pub(crate) fn new(name: &str, gateway: RememberingGateway, capacity: u32, rate: i64) -> Self {
+    pub(crate) fn new(name: &str, gateway: FakeSessionControl, capacity: u32, rate: i64) -> Self {
         gateway.set_capacity(usize::try_from(capacity).unwrap());
         let mut node = Self {
             id: GatewayId::parse(name).unwrap(),
@@ -53,7 +53,7 @@ impl NodeProcess {
             now: 0,
             beats_at: 0,
             lease_ends: None,
-            enlisted: false,
+            registered: false,
             acknowledged: BTreeMap::new(),
             words: Vec::new(),
         };
@@ -65,7 +65,7 @@ impl NodeProcess {
     pub(crate) fn restart(&mut self) {
         self.gateway.restart();
         self.starts += 1;
-        (self.enlisted, self.lease_ends) = (false, None);
+        (self.registered, self.lease_ends) = (false, None);
         self.acknowledged.clear();
         self.beats_at = self.now;
     }
@@ -90,70 +90,72 @@ impl NodeProcess {
         self.now += seconds * self.rate;
         if self.lease_ends.is_some_and(|ends| ends <= self.now) {
             self.gateway.lapse();
-            (self.enlisted, self.lease_ends) = (false, None);
+            (self.registered, self.lease_ends) = (false, None);
         }
         self.listen();
         if self.reaches && self.beats_at <= self.now {
-            self.beat(router).await;
+            self.heartbeat(router).await;
         }
     }
 
     /// Renews its lease, or asks for one.
-    async fn beat(&mut self, router: &Nodes) {
+    async fn heartbeat(&mut self, router: &Nodes) {
         self.beats_at = self.now + 5_000;
-        if self.enlisted {
+        if self.registered {
             let held = self.gateway.held().into_iter();
             let held: Vec<_> = held
                 .filter_map(|session| {
                     let epoch = self.gateway.snapshot(&session)?.epoch;
-                    Some(Held { session, epoch })
+                    Some(HeldSession { session, epoch })
                 })
                 .collect();
             let heard = self.heard_at.map_or(0, |heard| self.now - heard);
             let heard = Some(Duration::from_millis(u64::try_from(heard).unwrap()));
-            let answer = router.beat(&self.id, &self.incarnation(), &held, heard).await.unwrap();
+            let answer =
+                router.heartbeat(&self.id, &self.incarnation(), &held, heard).await.unwrap();
             if self.deaf {
                 return;
             }
             self.heard_at = Some(self.now);
             match answer {
-                Beat::Renewed { length, lost, .. } => {
+                HeartbeatOutcome::Renewed { length, lost, .. } => {
                     self.lease_ends = Some(self.now + millis(length));
                     for session in &lost {
                         self.gateway.release(session);
                     }
                     return;
                 }
-                Beat::NotEnlisted => self.enlisted = false,
+                HeartbeatOutcome::NotRegistered => self.registered = false,
             }
         }
-        let lease = router.enlist(self.enlistment()).await.unwrap();
+        let lease = router.register(self.enlistment()).await.unwrap();
         if self.deaf {
             return;
         }
         self.heard_at = Some(self.now);
-        (self.enlisted, self.lease_ends) = (true, Some(self.now + millis(lease.length)));
-        self.gateway.enlisted(lease.boot);
+        (self.registered, self.lease_ends) = (true, Some(self.now + millis(lease.length)));
+        self.gateway.registered(lease.generation);
         self.acknowledged.clear();
     }
 
     /// Tells what is new; the answer may get lost, and all is told again.
     pub(crate) async fn report(&mut self, router: &Nodes, acknowledged: bool) {
         self.listen();
-        if !self.reaches || !self.enlisted {
+        if !self.reaches || !self.registered {
             return;
         }
-        let news: Vec<_> = self
+        let events: Vec<_> = self
             .shown()
             .into_iter()
             .filter(|(id, snapshot)| self.acknowledged.get(id) != Some(snapshot))
             .collect();
-        let told = router.report(&self.id, &self.incarnation(), news.clone()).await.unwrap();
-        match told {
+        let outcome_reported =
+            router.report(&self.id, &self.incarnation(), events.clone()).await.unwrap();
+        match outcome_reported {
             _ if self.deaf => {}
-            Reported::NotEnlisted => (self.enlisted, self.beats_at) = (false, self.now),
-            Reported::Taken { .. } if acknowledged => self.acknowledged.extend(news),
-            Reported::Taken { .. } => {}
+            ReportOutcome::NotRegistered => (self.registered, self.beats_at) = (false, self.now),
+            ReportOutcome::Taken { .. } if acknowledged => self.acknowledged.extend(events),
+            ReportOutcome::Taken { .. } => {}
         }
     }
 
@@ -190,8 +192,8 @@ impl NodeProcess {
         format!("{}-{}", self.id, self.starts)
     }
 
-    fn enlistment(&self) -> Enlistment {
-        Enlistment {
+    fn enlistment(&self) -> Registration {
+        Registration {
             id: self.id.clone(),
             address: "http://127.0.0.1:1".to_owned(),
             incarnation: self.incarnation(),

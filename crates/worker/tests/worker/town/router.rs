@@ -9,12 +9,12 @@ use std::{
 
 use domain::{
     Deadlines, Leases, Nodes, SessionPorts, Sessions,
-    testing::{Memory, PlainTags, TestEnvironment},
+    testing::{Memory, PlainOrganizationTags, TestEnvironment},
 };
 use worker::{Ports, Worker};
 
 use super::{
-    clock::{Clock, NoBell},
+    clock::{Clock, NoNotifier},
     network::Network,
     slow::Slow,
 };
@@ -35,7 +35,8 @@ pub(crate) struct Router {
 
 impl Router {
     pub(crate) fn new(time: Arc<TestEnvironment>, memory: &Memory, network: &Network) -> Self {
-        let (clock, bell, deadlines) = (Clock::new(time), Arc::new(NoBell), Deadlines::default());
+        let (clock, notifier, deadlines) =
+            (Clock::new(time), Arc::new(NoNotifier), Deadlines::default());
         let leases = Arc::<Leases>::default();
         let (store, slow) = (Arc::new(memory.clone()), Arc::new(Slow(memory.clone())));
         let sessions = SessionPorts {
@@ -43,19 +44,19 @@ impl Router {
             nodes: store.clone(),
             gateway: Arc::new(network.clone()),
             environment: clock.clone(),
-            work: bell.clone(),
-            changes: bell.clone(),
+            work: notifier.clone(),
+            change_notifier: notifier.clone(),
             leases: leases.clone(),
         };
         let ports = Ports {
-            backlog: slow.clone(),
+            worker_store: slow.clone(),
             nodes: slow,
             gateway: Arc::new(network.clone()),
             environment: clock.clone(),
-            work: bell.clone(),
-            changes: bell.clone(),
+            work: notifier.clone(),
+            change_notifier: notifier.clone(),
             leases,
-            groups: Arc::new(PlainTags),
+            groups: Arc::new(PlainOrganizationTags),
         };
         Self {
             sessions: Sessions::new(sessions, deadlines.clone()),
@@ -63,8 +64,8 @@ impl Router {
                 store.clone(),
                 store,
                 clock.clone(),
-                bell.clone(),
-                bell,
+                notifier.clone(),
+                notifier,
                 deadlines.clone(),
             ),
             worker: Worker::new(ports, deadlines),

@@ -7,8 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    Event, GatewayId, Guard, Held, Node, Orphan, Retirement, Session, SessionId, Timestamp,
-    ports::{Backlog, Claim, NodeStore, OrphanStore, PortResult, Written},
+    Cleanup, Event, ExpectedVersion, GatewayId, HeldSession, Node, Orphan, Session, SessionId,
+    Timestamp,
+    ports::{Claim, NodeStore, OrphanStore, PortResult, WorkerStore, Written},
     testing::Memory,
 };
 
@@ -29,15 +30,15 @@ pub(crate) async fn turnstile() {
 pub(crate) struct Slow(pub(super) Memory);
 
 #[async_trait]
-impl Backlog for Slow {
+impl WorkerStore for Slow {
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
         turnstile().await;
         self.0.claim_sessions(claim).await
     }
 
-    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
         turnstile().await;
-        self.0.claim_retirements(claim).await
+        self.0.claim_cleanups(claim).await
     }
 
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
@@ -47,23 +48,23 @@ impl Backlog for Slow {
 
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
         turnstile().await;
-        Backlog::find(&self.0, id).await
+        WorkerStore::find(&self.0, id).await
     }
 
     async fn update(
         &self,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
     ) -> PortResult<Written> {
         turnstile().await;
-        Backlog::update(&self.0, session, expected, events).await
+        WorkerStore::update(&self.0, session, expected, events).await
     }
 
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Guard,
+        expected: ExpectedVersion,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written> {
@@ -71,14 +72,14 @@ impl Backlog for Slow {
         self.0.reschedule(id, expected, due, failures).await
     }
 
-    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
         turnstile().await;
-        self.0.postpone(retirement, events).await
+        self.0.postpone(cleanup, events).await
     }
 
-    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
         turnstile().await;
-        self.0.finish(retirement, events).await
+        self.0.finish(cleanup, events).await
     }
 
     async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
@@ -91,14 +92,14 @@ impl Backlog for Slow {
         self.0.wake_sessions(sessions, now).await
     }
 
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>> {
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
         turnstile().await;
         self.0.placed(gateway).await
     }
 
-    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         turnstile().await;
-        self.0.retiring(gateway).await
+        self.0.cleaning_up(gateway).await
     }
 
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
@@ -116,9 +117,9 @@ impl Backlog for Slow {
         self.0.blank_codes(died_before, limit).await
     }
 
-    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         turnstile().await;
-        self.0.sweep_receipts(now, limit).await
+        self.0.sweep_idempotency_records(now, limit).await
     }
 
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
@@ -132,7 +133,7 @@ impl OrphanStore for Slow {
     async fn note_orphans(
         &self,
         gateway: &GatewayId,
-        held: &[Held],
+        held: &[HeldSession],
         now: Timestamp,
     ) -> PortResult<Vec<SessionId>> {
         turnstile().await;
@@ -147,12 +148,12 @@ impl OrphanStore for Slow {
 
 #[async_trait]
 impl NodeStore for Slow {
-    async fn enlist(&self, node: &Node) -> PortResult<u64> {
+    async fn register(&self, node: &Node) -> PortResult<u64> {
         turnstile().await;
-        self.0.enlist(node).await
+        self.0.register(node).await
     }
 
-    async fn beat(
+    async fn heartbeat(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -160,7 +161,7 @@ impl NodeStore for Slow {
         now: Timestamp,
     ) -> PortResult<bool> {
         turnstile().await;
-        self.0.beat(id, incarnation, held, now).await
+        self.0.heartbeat(id, incarnation, held, now).await
     }
 
     async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
@@ -173,7 +174,7 @@ impl NodeStore for Slow {
         NodeStore::list(&self.0).await
     }
 
-    async fn lose(
+    async fn mark_lost(
         &self,
         id: &GatewayId,
         incarnation: &str,
@@ -181,6 +182,6 @@ impl NodeStore for Slow {
         now: Timestamp,
     ) -> PortResult<bool> {
         turnstile().await;
-        self.0.lose(id, incarnation, silent_since, now).await
+        self.0.mark_lost(id, incarnation, silent_since, now).await
     }
 }

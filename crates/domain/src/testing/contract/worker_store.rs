@@ -1,17 +1,17 @@
-//! The suite of [`Backlog`].
+//! The suite of [`WorkerStore`].
 
 use std::{collections::HashMap, time::Duration};
 
 use super::{fresh_scope, fresh_session, inserted};
 use crate::{
-    Actor, Deadlines, EventName, Guard, Held, News, SessionId, Version,
-    ports::{Backlog, Claim, Environment, EventLog, SessionStore, Versions, Written},
+    Actor, Deadlines, EventName, ExpectedVersion, HeldSession, NewEvent, SessionId, Version,
+    ports::{Claim, Environment, EventLog, SessionStore, VersionLookup, WorkerStore, Written},
 };
 
 /// What is due is taken once, earliest first, and comes back when its taker's time is up; the
 /// version stays.
 pub async fn a_claim_takes_what_is_due_and_puts_it_off(
-    store: &(impl SessionStore + Backlog),
+    store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -40,14 +40,16 @@ pub async fn a_claim_takes_what_is_due_and_puts_it_off(
         store.claim_sessions(&Claim::new(until, until.plus(Duration::from_secs(1)), 2)).await;
     assert_eq!(back.expect("claim").len(), 2, "back, as many as asked for");
     for session in ours {
-        let written = store.reschedule(&session.id, guard(store, &session.id).await, None, 0).await;
+        let written = store
+            .reschedule(&session.id, expected_version(store, &session.id).await, None, 0)
+            .await;
         assert_eq!(written.expect("reschedule"), Written::Done);
     }
 }
 
 /// Finding by name alone, waking by node and by name, and rescheduling under the version's guard.
 pub async fn the_backlog_finds_wakes_and_reschedules(
-    store: &(impl SessionStore + Backlog),
+    store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -55,11 +57,11 @@ pub async fn the_backlog_finds_wakes_and_reschedules(
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
     inserted(store.insert(&scope, &session, &events, None).await);
-    let found = Backlog::find(store, &session.id).await.expect("find");
+    let found = WorkerStore::find(store, &session.id).await.expect("find");
     assert_eq!(found.as_ref(), Some(&session));
-    let missing = SessionId::mint(environment.ulid());
-    assert_eq!(Backlog::find(store, &missing).await.expect("find"), None);
-    let held = Held { session: session.id.clone(), epoch: session.wanted.epoch };
+    let missing = SessionId::from_bits(environment.ulid());
+    assert_eq!(WorkerStore::find(store, &missing).await.expect("find"), None);
+    let held = HeldSession { session: session.id.clone(), epoch: session.spec.epoch };
     assert_eq!(store.placed(&gateway).await.expect("placed"), [(held, false)]);
 
     let far = crate::Timestamp::from_millis(9_000_000_000_000);
@@ -72,21 +74,24 @@ pub async fn the_backlog_finds_wakes_and_reschedules(
     store.wake_sessions(&both, far).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(sooner), "an earlier due stays");
 
-    let now = guard(store, &session.id).await;
-    let (other, earlier) = (Guard { version: Version(99), ..now }, Guard { due: Some(far), ..now });
-    for past in [other, earlier, Guard { due: None, ..now }] {
+    let now = expected_version(store, &session.id).await;
+    let (other, earlier) = (
+        ExpectedVersion { version: Version(99), ..now },
+        ExpectedVersion { due: Some(far), ..now },
+    );
+    for past in [other, earlier, ExpectedVersion { due: None, ..now }] {
         let written = store.reschedule(&session.id, past, None, 3).await.expect("reschedule");
         assert_eq!(written, Written::Raced, "{past:?}");
     }
     let written = store.reschedule(&session.id, now, None, 3).await;
     assert_eq!(written.expect("reschedule"), Written::Done);
-    let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
     assert_eq!((read.due, read.failures, read.version), (None, 3, session.version));
 }
 
 /// Whoever writes what it read before somebody woke the session writes nothing: the wake is not lost.
 pub async fn a_wake_is_not_written_over(
-    store: &(impl SessionStore + Backlog),
+    store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -96,7 +101,7 @@ pub async fn a_wake_is_not_written_over(
     inserted(store.insert(&scope, &session, &events, None).await);
     let far = crate::Timestamp::from_millis(9_000_000_000_000);
     for round in 0..2 {
-        let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
         let now = crate::Timestamp::from_millis(far.millis() - round);
         if round == 0 {
             store.wake(&gateway, now).await.expect("wake");
@@ -105,8 +110,8 @@ pub async fn a_wake_is_not_written_over(
             store.wake_sessions(one, now).await.expect("wake");
         }
         let put_off = crate::Session { due: None, ..read.clone() };
-        let (next, expected, _) = put_off.created().seal(scope.actor(), environment);
-        let written = Backlog::update(store, &next, expected, &[]).await.expect("update");
+        let (next, expected, _) = put_off.created().into_commit(scope.actor(), environment);
+        let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
         assert_eq!(written, Written::Raced);
         let written = SessionStore::update(store, &scope, &next, expected, &[], None).await;
         assert_eq!(written.expect("update"), Written::Raced);
@@ -114,17 +119,17 @@ pub async fn a_wake_is_not_written_over(
         assert_eq!(written, Written::Raced);
         assert_eq!(due(store, &session.id).await, Some(now), "it is looked at");
     }
-    let read = Backlog::find(store, &session.id).await.expect("find").expect("there");
+    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
     let settled = crate::Session { due: None, ..read };
-    let (next, expected, _) = settled.created().seal(scope.actor(), environment);
-    let written = Backlog::update(store, &next, expected, &[]).await.expect("update");
+    let (next, expected, _) = settled.created().into_commit(scope.actor(), environment);
+    let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
     assert_eq!(written, Written::Done, "whoever has seen it may");
     assert_eq!(due(store, &session.id).await, None);
 }
 
 /// A retirement is claimed, put off with what was learnt, and gone with its last event when finished.
 pub async fn a_retirement_lives_until_it_is_finished(
-    store: &(impl SessionStore + Backlog + EventLog),
+    store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -132,40 +137,43 @@ pub async fn a_retirement_lives_until_it_is_finished(
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     inserted(store.insert(&scope, &session, &events, None).await);
     let long_ago = crate::Timestamp::from_millis(500_000);
-    let (_, mut retirement) =
-        session.clone().retire(scope.actor(), long_ago, &Deadlines::default());
-    let written = store.retire(&scope, session.version, &retirement, &[]).await.expect("retire");
+    let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
+    let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("retire");
     assert_eq!(written, Written::Done);
 
     let until = long_ago.plus(Duration::from_secs(1));
-    let claimed = store.claim_retirements(&Claim::new(long_ago, until, 10)).await.expect("claim");
-    let mut put_off = retirement.clone();
+    let claimed = store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim");
+    let mut put_off = cleanup.clone();
     put_off.due = until;
     assert_eq!(claimed, [put_off]);
     assert!(
-        store.claim_retirements(&Claim::new(long_ago, until, 10)).await.expect("claim").is_empty()
+        store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim").is_empty()
     );
 
-    let told = News::new(EventName::SessionRetired, vec![("unlink", "unconfirmed".into())]);
+    let outcome_reported =
+        NewEvent::new(EventName::SessionRetired, vec![("unlink", "unconfirmed".into())]);
     let event = |sequence| {
-        let mut event =
-            told.clone().of_organization(scope.organization(), &Actor::System, environment);
+        let mut event = outcome_reported.clone().of_organization(
+            scope.organization(),
+            &Actor::System,
+            environment,
+        );
         (event.session, event.sequence) = (Some(session.id.clone()), sequence);
         event
     };
-    (retirement.due, retirement.attempts) = (long_ago, 4);
-    (retirement.told, retirement.sequence) = (true, 3);
-    retirement.epoch += 8;
-    store.postpone(&retirement, &[event(3)]).await.expect("postpone");
-    let claimed = store.claim_retirements(&Claim::new(long_ago, until, 10)).await.expect("claim");
-    let mut put_off = retirement.clone();
+    (cleanup.due, cleanup.attempts) = (long_ago, 4);
+    (cleanup.outcome_reported, cleanup.sequence) = (true, 3);
+    cleanup.epoch += 8;
+    store.postpone(&cleanup, &[event(3)]).await.expect("postpone");
+    let claimed = store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim");
+    let mut put_off = cleanup.clone();
     put_off.due = until;
     assert_eq!(claimed, [put_off]);
 
-    store.finish(&retirement, &[event(4)]).await.expect("finish");
-    store.finish(&retirement, &[event(5)]).await.expect("finish again");
+    store.finish(&cleanup, &[event(4)]).await.expect("finish");
+    store.finish(&cleanup, &[event(5)]).await.expect("finish again");
     let gateway = session.gateway.expect("placed");
-    assert!(store.retiring(&gateway).await.expect("retiring").is_empty());
+    assert!(store.cleaning_up(&gateway).await.expect("retiring").is_empty());
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
@@ -176,29 +184,29 @@ fn ids(sessions: &[crate::Session]) -> Vec<SessionId> {
 }
 
 /// How it stands now.
-async fn guard(store: &impl Backlog, id: &SessionId) -> Guard {
-    store.find(id).await.expect("find").expect("there").guard()
+async fn expected_version(store: &impl WorkerStore, id: &SessionId) -> ExpectedVersion {
+    store.find(id).await.expect("find").expect("there").expected_version()
 }
 
-async fn due(store: &impl Backlog, id: &SessionId) -> Option<crate::Timestamp> {
+async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::Timestamp> {
     store.find(id).await.expect("find").expect("there").due
 }
 
 /// How far each session was written, whosever it is; those that are gone and those that never were are
 /// missing.
 pub async fn versions_tell_how_far_sessions_were_written(
-    store: &(impl SessionStore + Versions),
+    store: &(impl SessionStore + VersionLookup),
     environment: &dyn Environment,
 ) {
     let mut expected = HashMap::new();
-    let mut ids: Vec<_> = (0..3_000).map(|_| SessionId::mint(environment.ulid())).collect();
+    let mut ids: Vec<_> = (0..3_000).map(|_| SessionId::from_bits(environment.ulid())).collect();
     for written in [1, 1, 2] {
         let scope = fresh_scope(environment);
         let (mut session, events) = fresh_session(&scope, environment);
         inserted(store.insert(&scope, &session, &events, None).await);
         for _ in 1..written {
             let change = session.created();
-            let (next, expected, _) = change.seal(scope.actor(), environment);
+            let (next, expected, _) = change.into_commit(scope.actor(), environment);
             let updated = SessionStore::update(store, &scope, &next, expected, &[], None).await;
             assert_eq!(updated.expect("update"), Written::Done);
             session = next;
@@ -209,9 +217,8 @@ pub async fn versions_tell_how_far_sessions_were_written(
     let scope = fresh_scope(environment);
     let (gone, events) = fresh_session(&scope, environment);
     inserted(store.insert(&scope, &gone, &events, None).await);
-    let (_, retirement) =
-        gone.clone().retire(scope.actor(), environment.now(), &Deadlines::default());
-    let retired = store.retire(&scope, gone.version, &retirement, &[]).await;
+    let (_, cleanup) = gone.clone().delete(scope.actor(), environment.now(), &Deadlines::default());
+    let retired = store.delete(&scope, gone.version, &cleanup, &[]).await;
     assert_eq!(retired.expect("retire"), Written::Done);
     ids.push(gone.id);
     assert_eq!(store.versions(&ids).await.expect("versions"), expected);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    Capability, Receipt, Slot,
-    ports::{Environment, ReceiptStore, Written},
+    Capability, IdempotencyKeyHash, IdempotencyRecord,
+    ports::{Environment, IdempotencyStore, Written},
     testing::World,
 };
 
@@ -16,20 +16,24 @@ async fn receipts_go_when_they_have_expired() {
     let (memory, scope) = (&stage.world.memory, World::acme().may(Capability::Manage).unwrap());
     let now = stage.world.environment.now();
     for n in 0..1_100_u128 {
-        let mut slot = [0; 32];
-        slot[..16].copy_from_slice(&n.to_be_bytes());
+        let mut key_hash = [0; 32];
+        key_hash[..16].copy_from_slice(&n.to_be_bytes());
         let day = Duration::from_secs(if n < 1_099 { 60 } else { 600 });
         let expires_at = now.plus(day);
-        let receipt =
-            Receipt { slot: Slot(slot), request: [0; 32], answer: Vec::new(), expires_at };
+        let receipt = IdempotencyRecord {
+            key_hash: IdempotencyKeyHash(key_hash),
+            request: [0; 32],
+            answer: Vec::new(),
+            expires_at,
+        };
         assert_eq!(memory.keep(&scope, &receipt, now).await.unwrap(), Written::Done);
     }
     stage.worker.round().await.unwrap();
-    assert_eq!(memory.receipts().len(), 1_100);
+    assert_eq!(memory.idempotency_records().len(), 1_100);
     stage.world.environment.pass(Duration::from_secs(61));
     stage.worker.round().await.unwrap();
-    assert_eq!(memory.receipts().len(), 1);
+    assert_eq!(memory.idempotency_records().len(), 1);
     stage.world.environment.pass(Duration::from_secs(600));
     stage.worker.round().await.unwrap();
-    assert!(memory.receipts().is_empty());
+    assert!(memory.idempotency_records().is_empty());
 }

@@ -1,4 +1,4 @@
-//! The suite of [`Gateway`]: passed by the remembering fake and by a real node on a simulator.
+//! The suite of [`SessionControl`]: passed by the remembering fake and by a real node on a simulator.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use async_trait::async_trait;
 
 use crate::{
     Declaration, LogoutOutcome, Node, PairingWanted, SessionId, Snapshot, Status,
-    ports::{Bell, Environment, Gateway, GatewayError},
+    ports::{Environment, GatewayError, Notifier, SessionControl},
 };
 
 /// The gateway under test, a node of it, and WhatsApp's other side.
 #[async_trait]
 pub trait Link: Send + Sync {
     /// The gateway.
-    fn gateway(&self) -> &dyn Gateway;
+    fn gateway(&self) -> &dyn SessionControl;
     /// The node to speak to.
     fn node(&self) -> &Node;
     /// New names.
     fn environment(&self) -> &dyn Environment;
     /// Lets a moment pass.
-    fn pause(&self) -> &dyn Bell;
+    fn pause(&self) -> &dyn Notifier;
     /// A phone scans this code.
     async fn scan(&self, qr: &str);
     /// How many devices the phones show as linked.
@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Pairing by QR, who is attached, stop and start with the link kept, unlink, and nothing left to
 /// unlink.
 pub async fn a_declared_session_pairs_works_stops_and_is_unlinked(link: &dyn Link) {
-    let session = SessionId::mint(link.environment().ulid());
+    let session = SessionId::from_bits(link.environment().ulid());
     let before = link.linked().await;
     pair(link, &session, 1).await;
     assert_eq!(link.linked().await, before + 1);
@@ -46,7 +46,7 @@ pub async fn a_declared_session_pairs_works_stops_and_is_unlinked(link: &dyn Lin
     let stopped = until(link, &session, &plain(2, false), Status::Stopped).await;
     assert!(stopped.identity.is_some(), "a stopped session stays linked");
     let started = until(link, &session, &plain(3, true), Status::Working).await;
-    assert!((started.boot, started.seq) > (stopped.boot, stopped.seq));
+    assert!((started.generation, started.seq) > (stopped.generation, stopped.seq));
     let restarted = Declaration { restarts: 1, ..plain(4, true) };
     until(link, &session, &restarted, Status::Working).await;
 
@@ -69,7 +69,7 @@ pub async fn a_declared_session_pairs_works_stops_and_is_unlinked(link: &dyn Lin
 
 /// A command that was delayed cannot undo a newer one; the same one again is fine.
 pub async fn an_older_epoch_is_refused(link: &dyn Link) {
-    let session = SessionId::mint(link.environment().ulid());
+    let session = SessionId::from_bits(link.environment().ulid());
     let gateway = link.gateway();
     let newest = gateway.declare(link.node(), &session, &plain(5, false)).await.expect("declare");
     assert_eq!(newest.epoch, 5);
@@ -86,7 +86,7 @@ pub async fn an_older_epoch_is_refused(link: &dyn Link) {
 
 /// Forgetting succeeds whether or not there was anything, and a delayed declaration does not undo it.
 pub async fn a_forgotten_session_stays_forgotten(link: &dyn Link) {
-    let session = SessionId::mint(link.environment().ulid());
+    let session = SessionId::from_bits(link.environment().ulid());
     let gateway = link.gateway();
     gateway.declare(link.node(), &session, &pairing(3)).await.expect("declare");
     gateway.forget(link.node(), &session, 4, false).await.expect("forget");
@@ -95,15 +95,15 @@ pub async fn a_forgotten_session_stays_forgotten(link: &dyn Link) {
     assert!(matches!(late, Err(GatewayError::Stale)), "{late:?}");
     let unknown = gateway.identity(link.node(), &session).await;
     assert!(matches!(unknown, Err(GatewayError::Unknown)), "{unknown:?}");
-    let never = SessionId::mint(link.environment().ulid());
+    let never = SessionId::from_bits(link.environment().ulid());
     gateway.forget(link.node(), &never, 1, false).await.expect("forget what never was");
 }
 
 async fn pair(link: &dyn Link, session: &SessionId, epoch: u64) {
-    let wanted = pairing(epoch);
+    let spec = pairing(epoch);
     let mut qr = None;
     for _ in 0..LOOKS {
-        let snapshot = link.gateway().declare(link.node(), session, &wanted).await;
+        let snapshot = link.gateway().declare(link.node(), session, &spec).await;
         qr = snapshot.expect("declare").pairing.and_then(|attempt| attempt.qr);
         if qr.is_some() {
             break;
@@ -111,7 +111,7 @@ async fn pair(link: &dyn Link, session: &SessionId, epoch: u64) {
         link.pause().wait(MOMENT).await;
     }
     link.scan(&qr.expect("a QR code comes").text).await;
-    let working = until(link, session, &wanted, Status::Working).await;
+    let working = until(link, session, &spec, Status::Working).await;
     let identity = working.identity.expect("a working session is linked");
     assert!(identity.jid.contains(&identity.phone), "{identity:?}");
 }
@@ -119,14 +119,14 @@ async fn pair(link: &dyn Link, session: &SessionId, epoch: u64) {
 async fn until(
     link: &dyn Link,
     session: &SessionId,
-    wanted: &Declaration,
+    spec: &Declaration,
     status: Status,
 ) -> Snapshot {
     let mut last = None;
     for _ in 0..LOOKS {
-        let snapshot = link.gateway().declare(link.node(), session, wanted).await;
+        let snapshot = link.gateway().declare(link.node(), session, spec).await;
         let snapshot = snapshot.expect("declare");
-        assert_eq!(snapshot.epoch, wanted.epoch);
+        assert_eq!(snapshot.epoch, spec.epoch);
         if snapshot.status == status {
             return snapshot;
         }

@@ -6,7 +6,7 @@ use crate::Timestamp;
 
 /// So many in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
+pub struct RateQuota {
     /// What is counted, in a word that callers see.
     pub name: &'static str,
     /// How many.
@@ -19,7 +19,7 @@ pub struct Quota {
 /// a clock was set back, and locks nobody out.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-impl Quota {
+impl RateQuota {
     /// What was done after this moment, and not after [`Self::until`], counts now.
     pub fn since(&self, now: Timestamp) -> Timestamp {
         now.minus(self.window)
@@ -60,28 +60,28 @@ mod tests {
         Timestamp::from_millis(second * 1000)
     }
 
-    fn quota(count: u32) -> Quota {
-        Quota { name: "test", count, window: Duration::from_secs(10) }
+    fn rate_quota(count: u32) -> RateQuota {
+        RateQuota { name: "test", count, window: Duration::from_secs(10) }
     }
 
     #[test]
     fn so_many_pass_in_a_window_and_the_next_hears_when() {
         let earlier = [at(0), at(4), at(5)];
-        assert_eq!(quota(3).admit(&earlier[..2], at(5)), Ok(()));
-        assert_eq!(quota(3).admit(&earlier, at(6)), Err(Duration::from_secs(4)));
-        assert_eq!(quota(3).admit(&earlier, at(9)), Err(Duration::from_secs(1)));
-        assert_eq!(quota(3).admit(&earlier, at(10)), Ok(()));
+        assert_eq!(rate_quota(3).admit(&earlier[..2], at(5)), Ok(()));
+        assert_eq!(rate_quota(3).admit(&earlier, at(6)), Err(Duration::from_secs(4)));
+        assert_eq!(rate_quota(3).admit(&earlier, at(9)), Err(Duration::from_secs(1)));
+        assert_eq!(rate_quota(3).admit(&earlier, at(10)), Ok(()));
     }
 
     #[test]
     fn a_clock_that_is_set_back_locks_nobody_out_and_one_that_is_ahead_counts() {
-        assert_eq!(quota(1).admit(&[at(1_000_000)], at(5)), Ok(()));
-        assert_eq!(quota(1).admit(&[at(7)], at(5)), Err(Duration::from_secs(10)));
+        assert_eq!(rate_quota(1).admit(&[at(1_000_000)], at(5)), Ok(()));
+        assert_eq!(rate_quota(1).admit(&[at(7)], at(5)), Err(Duration::from_secs(10)));
     }
 
     #[test]
     fn a_quota_that_was_lowered_counts_what_was_there_before() {
         let earlier = [at(3), at(0), at(2), at(1)];
-        assert_eq!(quota(2).admit(&earlier, at(4)), Err(Duration::from_secs(8)));
+        assert_eq!(rate_quota(2).admit(&earlier, at(4)), Err(Duration::from_secs(8)));
     }
 }

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use super::{fresh_scope, fresh_session};
 use crate::{
-    Deadlines, Event, LinkAttempt, Phone, Quota, Scope, Session, Timestamp,
-    ports::{Backlog, Environment, EventLog, PortResult, Refusal, SessionStore, Written},
+    Deadlines, Event, LinkAttempt, Phone, RateQuota, Scope, Session, Timestamp,
+    ports::{Environment, EventLog, PortResult, Refusal, SessionStore, WorkerStore, Written},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Of one session, and of one phone.
-const TWO: Quota = Quota { name: "pairing", count: 2, window: HOUR };
-const FIVE: Quota = Quota { name: "organization-pairing", count: 5, window: HOUR };
+const TWO: RateQuota = RateQuota { name: "pairing", count: 2, window: HOUR };
+const FIVE: RateQuota = RateQuota { name: "organization-pairing", count: 5, window: HOUR };
 
 /// An attempt at linking this session, begun at this moment.
 pub fn attempt(session: &Session, phone: Option<&str>, at: Timestamp) -> LinkAttempt {
     LinkAttempt {
         session: session.id.clone(),
-        epoch: session.wanted.epoch,
+        epoch: session.spec.epoch,
         phone: phone.and_then(Phone::parse),
         at,
-        quota: TWO,
+        rate_quota: TWO,
         organization_quota: FIVE,
     }
 }
@@ -28,7 +28,7 @@ pub fn attempt(session: &Session, phone: Option<&str>, at: Timestamp) -> LinkAtt
 /// A new session that is to be linked.
 fn to_link(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<Event>) {
     let (mut session, events) = fresh_session(scope, environment);
-    session.wanted.epoch = 1;
+    session.spec.epoch = 1;
     (session, events)
 }
 
@@ -37,23 +37,23 @@ fn again(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
-) -> (Session, crate::Guard, Vec<Event>) {
+) -> (Session, crate::ExpectedVersion, Vec<Event>) {
     let mut next = session.clone();
-    next.wanted.epoch += 1;
-    next.created().seal(scope.actor(), environment)
+    next.spec.epoch += 1;
+    next.created().into_commit(scope.actor(), environment)
 }
 
 /// One too many; there is room after so many minutes.
-fn limited(written: PortResult<Written>, quota: Quota, minutes: u64) {
+fn limited(written: PortResult<Written>, rate_quota: RateQuota, minutes: u64) {
     let retry_after = Duration::from_secs(60 * minutes);
-    let refusal = Refusal::Limited { quota, retry_after };
+    let refusal = Refusal::Limited { rate_quota, retry_after };
     assert_eq!(written.expect("an answer"), Written::Refused(refusal));
 }
 
 /// Attempts are counted of a session, also when that is deleted, of a phone whatever the session, and of
 /// the organization; never across organizations; and for as long as their window.
 pub async fn attempts_at_linking_are_counted(
-    store: &(impl SessionStore + Backlog + EventLog),
+    store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
     let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
@@ -66,23 +66,29 @@ pub async fn attempts_at_linking_are_counted(
     for epoch in 1..3 {
         let (other, events) = to_link(&stranger, environment);
         let begun = LinkAttempt { epoch, ..attempt(&first, None, minute(0)) };
-        let written = store.begin_linking(&stranger, &other, None, &events, None, &begun).await;
+        let written =
+            store.write_with_link_attempt(&stranger, &other, None, &events, None, &begun).await;
         assert_eq!(written.expect("insert"), Written::Done);
     }
     let begun = attempt(&first, None, minute(0));
-    let written = store.begin_linking(&scope, &first, None, &events, None, &begun).await;
+    let written = store.write_with_link_attempt(&scope, &first, None, &events, None, &begun).await;
     assert_eq!(written.expect("insert"), Written::Done);
-    let (next, guard, events) = again(&first, &scope, environment);
+    let (next, expected_version, events) = again(&first, &scope, environment);
     let begun = attempt(&next, phone, minute(1));
-    let mut stale = guard;
+    let mut stale = expected_version;
     stale.version.0 += 1;
-    let raced = store.begin_linking(&scope, &next, Some(stale), &events, None, &begun).await;
+    let raced =
+        store.write_with_link_attempt(&scope, &next, Some(stale), &events, None, &begun).await;
     assert_eq!(raced.expect("update"), Written::Raced, "and not counted");
-    let written = store.begin_linking(&scope, &next, Some(guard), &events, None, &begun).await;
+    let written = store
+        .write_with_link_attempt(&scope, &next, Some(expected_version), &events, None, &begun)
+        .await;
     assert_eq!(written.expect("update"), Written::Done);
-    let (third, guard, news) = again(&next, &scope, environment);
+    let (third, expected_version, new_events) = again(&next, &scope, environment);
     let begun = attempt(&third, None, minute(2));
-    let refused = store.begin_linking(&scope, &third, Some(guard), &news, None, &begun).await;
+    let refused = store
+        .write_with_link_attempt(&scope, &third, Some(expected_version), &new_events, None, &begun)
+        .await;
     limited(refused, TWO, 58);
     let found = SessionStore::find(store, &scope, &first.id).await.expect("find");
     assert_eq!(found, Some(next.clone()), "nothing is changed");
@@ -90,14 +96,15 @@ pub async fn attempts_at_linking_are_counted(
 
     // A phone has its own count, whatever the session, and however often sessions come and go.
     let (rest_at, deadlines) = (environment.now(), Deadlines::default());
-    let (change, rest) = next.clone().retire(scope.actor(), rest_at, &deadlines);
-    let (_, guard, events) = change.seal(scope.actor(), environment);
-    let gone = store.retire(&scope, guard.version, &rest, &events).await;
+    let (change, rest) = next.clone().delete(scope.actor(), rest_at, &deadlines);
+    let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
+    let gone = store.delete(&scope, expected_version.version, &rest, &events).await;
     assert_eq!(gone.expect("retire"), Written::Done);
     let link = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
         let (session, events) = to_link(scope, environment);
         let begun = attempt(&session, phone, at);
-        let written = store.begin_linking(scope, &session, None, &events, None, &begun).await;
+        let written =
+            store.write_with_link_attempt(scope, &session, None, &events, None, &begun).await;
         let found = SessionStore::find(store, scope, &session.id).await.expect("find");
         assert_eq!(found.is_some(), matches!(written, Ok(Written::Done)));
         written

@@ -8,15 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::gateway_entry::Entry;
+use super::fake_session::Entry;
 use crate::{
     Declaration, Link, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot, Status,
-    ports::{Environment, Gateway, GatewayError},
+    ports::{Environment, GatewayError, SessionControl},
 };
 
 /// One node that keeps what it was told and plays WhatsApp's part as the test says.
 #[derive(Clone)]
-pub struct RememberingGateway {
+pub struct FakeSessionControl {
     state: Arc<Mutex<State>>,
     environment: Arc<dyn Environment>,
 }
@@ -35,7 +35,7 @@ struct State {
     calls: Vec<String>,
     phones: u32,
     /// 0 while it is not enlisted.
-    boot: u64,
+    generation: u64,
     capacity: usize,
     down: bool,
     mute: bool,
@@ -46,7 +46,7 @@ struct State {
     devices: BTreeSet<SessionId>,
 }
 
-impl RememberingGateway {
+impl FakeSessionControl {
     /// Holding nothing, and told that this is its first boot.
     pub fn new(environment: Arc<dyn Environment>) -> Self {
         let state = State {
@@ -55,7 +55,7 @@ impl RememberingGateway {
             seq: 0,
             calls: Vec::new(),
             phones: 0,
-            boot: 1,
+            generation: 1,
             capacity: usize::MAX,
             down: false,
             mute: false,
@@ -130,10 +130,10 @@ impl RememberingGateway {
 
     /// Something happens to a session's connection: its new status and why, as WhatsApp would have
     /// it. An unlink takes the identity.
-    pub fn befall(&self, session: &SessionId, status: Status, code: ReasonCode) {
+    pub fn report_status(&self, session: &SessionId, status: Status, code: ReasonCode) {
         let mut state = self.lock();
         if let Some(entry) = state.sessions.get_mut(session) {
-            entry.befall(status, code);
+            entry.report_status(status, code);
         }
         if code == ReasonCode::LoggedOutByPhone {
             state.devices.remove(session);
@@ -161,18 +161,18 @@ impl RememberingGateway {
     }
 
     /// A router took it in: from now on it obeys, and reports under this boot.
-    pub fn enlisted(&self, boot: u64) {
+    pub fn registered(&self, generation: u64) {
         let mut state = self.lock();
-        state.boot = boot;
+        state.generation = generation;
         for entry in state.sessions.values_mut() {
-            entry.snapshot.boot = boot;
+            entry.snapshot.generation = generation;
         }
     }
 
     /// Its lease ran out: everything closes, and nothing is obeyed until it is enlisted again.
     pub fn lapse(&self) {
         let mut state = self.lock();
-        state.boot = 0;
+        state.generation = 0;
         state.sessions.values_mut().for_each(Entry::suspend);
     }
 
@@ -180,7 +180,7 @@ impl RememberingGateway {
     /// obeyed until it is enlisted.
     pub fn restart(&self) {
         let mut state = self.lock();
-        (state.boot, state.seq) = (0, 0);
+        (state.generation, state.seq) = (0, 0);
         state.gone.clear();
         let sessions = std::mem::take(&mut state.sessions).into_iter();
         let readable = !state.unreadable;
@@ -211,7 +211,7 @@ impl RememberingGateway {
         if state.down {
             return Err(GatewayError::Unavailable("down, as the test wants it".into()));
         }
-        if state.boot == 0 {
+        if state.generation == 0 {
             return Err(GatewayError::Unavailable("not enlisted".into()));
         }
         state.calls.push(what);
@@ -238,8 +238,8 @@ impl State {
                 return Err(GatewayError::Full);
             }
         }
-        let (boot, seq) = (self.boot, self.seq);
-        Ok(self.sessions.entry(session.clone()).or_insert_with(|| Entry::new(boot, seq)))
+        let (generation, seq) = (self.generation, self.seq);
+        Ok(self.sessions.entry(session.clone()).or_insert_with(|| Entry::new(generation, seq)))
     }
 
     fn remove(&mut self, session: &SessionId, epoch: u64, forgotten: bool) {
@@ -251,7 +251,7 @@ impl State {
 }
 
 #[async_trait]
-impl Gateway for RememberingGateway {
+impl SessionControl for FakeSessionControl {
     async fn declare(
         &self,
         _: &Node,
@@ -278,12 +278,12 @@ impl Gateway for RememberingGateway {
         _: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
         let mut state = self.called(format!("logout {session} {epoch}"))?;
-        let (mute, boot, seq) = (state.mute, state.boot, state.seq);
+        let (mute, generation, seq) = (state.mute, state.generation, state.seq);
         let readable = !state.unreadable;
         let (_, forgotten) = state.gone.get(session).copied().unwrap_or_default();
         let State { sessions, devices, .. } = &mut *state;
         let Some(entry) = sessions.get_mut(session) else {
-            let mut blank = Entry::new(boot, seq);
+            let mut blank = Entry::new(generation, seq);
             (blank.snapshot.epoch, blank.declaration.linked) = (epoch, linked && !forgotten);
             blank.close(readable);
             let unknown = blank.snapshot.link() == Link::Unknown;

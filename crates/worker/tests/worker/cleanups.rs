@@ -1,6 +1,6 @@
 //! What is left of deleted sessions goes, whatever fails on the way.
 
-use domain::{Error, EventName, Fact, Status, testing::World};
+use domain::{Error, EventName, EventValue, Status, testing::World};
 
 use crate::stage::Stage;
 
@@ -9,7 +9,7 @@ fn outcomes(stage: &Stage) -> Vec<String> {
     let events = stage.world.memory.events().into_iter();
     let retired = events.filter(|event| event.name == EventName::SessionRetired);
     let outcome = |event: domain::Event| match event.payload.into_iter().next() {
-        Some((_, Fact::Text(outcome))) => outcome,
+        Some((_, EventValue::Text(outcome))) => outcome,
         other => panic!("{other:?}"),
     };
     retired.map(outcome).collect()
@@ -28,7 +28,7 @@ async fn a_deleted_session_is_unlinked_and_forgotten() {
     stage.settle().await;
     assert_eq!(outcomes(&stage), ["confirmed"]);
     assert!(stage.world.gateway.held().is_empty());
-    assert!(stage.world.memory.retirements().is_empty());
+    assert!(stage.world.memory.cleanups().is_empty());
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn without_whatsapp_s_word_the_keys_go_at_the_deadline() {
     stage.pass(200, true).await;
     assert_eq!(outcomes(&stage), ["unconfirmed"]);
     assert!(stage.world.gateway.held().is_empty());
-    assert!(stage.world.memory.retirements().is_empty());
+    assert!(stage.world.memory.cleanups().is_empty());
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_node_that_is_away_is_waited_for() {
     stage.world.sessions.delete(&World::acme(), id.as_str(), None).await.unwrap();
     stage.pass(3700, false).await;
     assert_eq!(outcomes(&stage), ["unconfirmed"], "told at the deadline");
-    assert_eq!(stage.world.memory.retirements().len(), 1, "the keys are still to be wiped");
+    assert_eq!(stage.world.memory.cleanups().len(), 1, "the keys are still to be wiped");
     stage.world.gateway.set_down(false);
     stage.settle().await;
     assert!(stage.world.gateway.held().is_empty());
@@ -77,12 +77,12 @@ async fn a_logout_outlives_the_request_that_asked_for_it() {
     let id = stage.working().await;
     stage.world.gateway.set_mute(true);
     let waiting = stage.world.sessions.logout(&World::acme(), id.as_str()).await.unwrap();
-    assert!(waiting.wanted.unlink.is_some(), "not confirmed within the request");
+    assert!(waiting.spec.unlink.is_some(), "not confirmed within the request");
     assert!(waiting.is_paired(), "so it says what is true");
     let start = stage.world.sessions.start(&World::acme(), id.as_str()).await;
     assert!(matches!(start, Err(Error::Conflict { retry_after: Some(_), .. })));
     stage.world.gateway.set_mute(false);
     stage.pass(40, true).await;
     let out = stage.view(&id).await;
-    assert_eq!((out.seen.status, out.is_paired()), (Status::Stopped, false));
+    assert_eq!((out.observed.status, out.is_paired()), (Status::Stopped, false));
 }

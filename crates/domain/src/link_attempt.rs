@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::{Phone, Quota, SessionId, Timestamp};
+use crate::{Phone, RateQuota, SessionId, Timestamp};
 
 /// How many attempts an organization may begin in an hour, over all its sessions and phones.
 pub const MAX_LINK_ATTEMPTS: u32 = 1_000;
@@ -25,14 +25,14 @@ pub struct LinkAttempt {
     /// When.
     pub at: Timestamp,
     /// How many there may be of one session, and of one phone.
-    pub quota: Quota,
+    pub rate_quota: RateQuota,
     /// How many there may be of the organization.
-    pub organization_quota: Quota,
+    pub organization_quota: RateQuota,
 }
 
 impl LinkAttempt {
     /// How many attempts an organization may begin.
-    pub const ORGANIZATION: Quota = Quota {
+    pub const ORGANIZATION: RateQuota = RateQuota {
         name: "organization-pairing",
         count: MAX_LINK_ATTEMPTS,
         window: Duration::from_secs(3600),

@@ -12,13 +12,13 @@ use super::{
     memory::{read, stands},
 };
 use crate::{
-    ApiKey, Desired, Event, EventName, Fact, GatewayId, Guard, Held, OrganizationId, Retirement,
-    Session, SessionId, Status, Timestamp, Version,
-    ports::{Backlog, Claim, PortResult, Versions, Written},
+    ApiKey, Cleanup, Desired, Event, EventName, EventValue, ExpectedVersion, GatewayId,
+    HeldSession, OrganizationId, Session, SessionId, Status, Timestamp, Version,
+    ports::{Claim, PortResult, VersionLookup, WorkerStore, Written},
 };
 
 #[async_trait]
-impl Backlog for Memory {
+impl WorkerStore for Memory {
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
         let mut state = self.state()?;
         let due = |session: &&Session| session.due.is_some_and(|due| due <= claim.now);
@@ -34,15 +34,15 @@ impl Backlog for Memory {
         Ok(taken)
     }
 
-    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>> {
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
         let mut state = self.state()?;
-        let due = state.retirements.values().filter(|retirement| retirement.due <= claim.now);
+        let due = state.cleanups.values().filter(|cleanup| cleanup.due <= claim.now);
         let due = due.map(|r| (r.due, r.organization.clone(), r.session.clone())).collect();
         let mut taken = Vec::new();
         for id in chosen(due, claim) {
-            let Some(retirement) = state.retirements.get_mut(&id) else { continue };
-            retirement.due = claim.until;
-            taken.push(retirement.clone());
+            let Some(cleanup) = state.cleanups.get_mut(&id) else { continue };
+            cleanup.due = claim.until;
+            taken.push(cleanup.clone());
         }
         Ok(taken)
     }
@@ -50,7 +50,7 @@ impl Backlog for Memory {
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
         let state = self.state()?;
         let sessions = state.sessions.values().filter_map(|session| session.due);
-        Ok(sessions.chain(state.retirements.values().map(|r| r.due)).min())
+        Ok(sessions.chain(state.cleanups.values().map(|r| r.due)).min())
     }
 
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
@@ -61,7 +61,7 @@ impl Backlog for Memory {
     async fn update(
         &self,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
     ) -> PortResult<Written> {
         Ok(self.state()?.replace(session, expected, events))
@@ -70,7 +70,7 @@ impl Backlog for Memory {
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Guard,
+        expected: ExpectedVersion,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written> {
@@ -81,20 +81,20 @@ impl Backlog for Memory {
         Ok(Written::Done)
     }
 
-    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
         let mut state = self.state()?;
-        if let Some(known) = state.retirements.get_mut(&retirement.session) {
-            (known.due, known.attempts) = (retirement.due, retirement.attempts);
-            (known.sequence, known.told) = (retirement.sequence, retirement.told);
-            known.epoch = retirement.epoch;
+        if let Some(known) = state.cleanups.get_mut(&cleanup.session) {
+            (known.due, known.attempts) = (cleanup.due, cleanup.attempts);
+            (known.sequence, known.outcome_reported) = (cleanup.sequence, cleanup.outcome_reported);
+            known.epoch = cleanup.epoch;
             state.events.extend_from_slice(events);
         }
         Ok(())
     }
 
-    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()> {
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
         let mut state = self.state()?;
-        if state.retirements.remove(&retirement.session).is_some() {
+        if state.cleanups.remove(&cleanup.session).is_some() {
             state.events.extend_from_slice(events);
         }
         Ok(())
@@ -106,8 +106,8 @@ impl Backlog for Memory {
         for session in state.sessions.values_mut().filter(|session| ours(&session.gateway)) {
             session.due = Some(now);
         }
-        for retirement in state.retirements.values_mut().filter(|r| ours(&r.gateway)) {
-            retirement.due = now;
+        for cleanup in state.cleanups.values_mut().filter(|r| ours(&r.gateway)) {
+            cleanup.due = now;
         }
         Ok(())
     }
@@ -122,33 +122,33 @@ impl Backlog for Memory {
         Ok(())
     }
 
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>> {
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
         let state = self.state()?;
         let placed = state.sessions.values().filter(|s| s.gateway.as_ref() == Some(gateway));
         Ok(placed
             .map(|session| {
-                let held = Held { session: session.id.clone(), epoch: session.wanted.epoch };
+                let held = HeldSession { session: session.id.clone(), epoch: session.spec.epoch };
                 if state.spoilt.contains(&session.id) {
-                    return (Held { epoch: 0, ..held }, false);
+                    return (HeldSession { epoch: 0, ..held }, false);
                 }
-                let running = session.wanted.desired == Desired::Running;
-                (held, running || session.seen.status != Status::Stopped)
+                let running = session.spec.desired == Desired::Running;
+                (held, running || session.observed.status != Status::Stopped)
             })
             .collect())
     }
 
-    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         let state = self.state()?;
-        let ours = state.retirements.values().filter(|r| r.gateway.as_ref() == Some(gateway));
-        Ok(ours.map(|retirement| retirement.session.clone()).collect())
+        let ours = state.cleanups.values().filter(|r| r.gateway.as_ref() == Some(gateway));
+        Ok(ours.map(|cleanup| cleanup.session.clone()).collect())
     }
 
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         let mut state = self.state()?;
         let waits = |session: &&Session| {
             session.gateway.is_none()
-                && session.wanted.desired == Desired::Running
-                && (session.due.is_none() || session.due == session.seen.deadline)
+                && session.spec.desired == Desired::Running
+                && (session.due.is_none() || session.due == session.observed.deadline)
         };
         let waiting = state.sessions.values().filter(waits);
         let waiting =
@@ -181,16 +181,16 @@ impl Backlog for Memory {
         let mut looked = 0;
         for event in &mut state.events {
             let tells = matches!(event.name, EventName::AuthQr | EventName::AuthCode);
-            let dead = |(name, fact): &(Cow<'_, str>, Fact)| {
+            let dead = |(name, fact): &(Cow<'_, str>, EventValue)| {
                 name == "expiresAt"
-                    && matches!(fact, Fact::Number(at) if *at <= died_before.millis())
+                    && matches!(fact, EventValue::Number(at) if *at <= died_before.millis())
             };
             if looked == limit || !tells || !event.payload.iter().any(dead) {
                 continue;
             }
             for (name, fact) in &mut event.payload {
-                if name == "code" && *fact != Fact::Nothing {
-                    *fact = Fact::Nothing;
+                if name == "code" && *fact != EventValue::Nothing {
+                    *fact = EventValue::Nothing;
                     looked += 1;
                 }
             }
@@ -198,17 +198,17 @@ impl Backlog for Memory {
         Ok(looked)
     }
 
-    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         let mut state = self.state()?;
         let expired: Vec<_> = state
-            .receipts
+            .idempotency_records
             .iter()
-            .filter(|(_, receipt)| receipt.expires_at <= now)
+            .filter(|(_, record)| record.expires_at <= now)
             .map(|(place, _)| place.clone())
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .collect();
         for place in &expired {
-            state.receipts.remove(place);
+            state.idempotency_records.remove(place);
         }
         Ok(u32::try_from(expired.len()).unwrap_or(u32::MAX))
     }
@@ -226,7 +226,7 @@ impl Backlog for Memory {
 }
 
 #[async_trait]
-impl Versions for Memory {
+impl VersionLookup for Memory {
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
         let state = self.state()?;
         let known = ids.iter().filter_map(|id| state.sessions.get(id));

@@ -10,7 +10,7 @@ use crate::{Declaration, Error, LiveIdentity, LogoutOutcome, Node, SessionId, Sn
 /// Speaks to gateway nodes. Every call may be repeated, carries an epoch where it changes
 /// something, and ends within a deadline of the adapter's own.
 #[async_trait]
-pub trait Gateway: Send + Sync {
+pub trait SessionControl: Send + Sync {
     /// Tells the node what is wanted of a session from now on.
     ///
     /// # Errors

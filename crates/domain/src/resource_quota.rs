@@ -1,6 +1,6 @@
 //! How much an organization may keep.
 //!
-//! A [`Quota`](crate::Quota) limits how often something is done and refills with time. A stock is what
+//! A [`RateQuota`](crate::Quota) limits how often something is done and refills with time. A stock is what
 //! an organization has: it grows with what is made and frees with what is deleted.
 //!
 //! Decision: ADR 0031.
@@ -11,7 +11,7 @@ use crate::OrganizationId;
 
 /// What an organization may have only so much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stock {
+pub enum Resource {
     /// Sessions that are not deleted.
     Sessions,
     /// API keys that are not revoked.
@@ -22,7 +22,7 @@ pub enum Stock {
     Metadata,
 }
 
-impl Stock {
+impl Resource {
     /// Every stock.
     pub const ALL: [Self; 4] =
         [Self::Sessions, Self::ApiKeys, Self::IdempotencyRecords, Self::Metadata];
@@ -39,7 +39,7 @@ impl Stock {
 
     /// `None` when there is no such stock.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stock| stock.as_str() == text)
+        Self::ALL.into_iter().find(|resource| resource.as_str() == text)
     }
 
     /// What an organization hears that has no room for more.
@@ -65,9 +65,9 @@ impl Stock {
 
 /// A stock has no room for what was about to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StockFull {
+pub struct ResourceLimitReached {
     /// Which stock.
-    pub stock: Stock,
+    pub resource: Resource,
     /// How much of it there may be.
     pub limit: u64,
     /// How much of it there is.
@@ -76,7 +76,7 @@ pub struct StockFull {
 
 /// How much there may be of each stock; `None` for any amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StockLimits {
+pub struct ResourceLimits {
     /// Sessions.
     pub sessions: Option<u64>,
     /// API keys.
@@ -89,7 +89,7 @@ pub struct StockLimits {
 
 const MIB: u64 = 1024 * 1024;
 
-impl StockLimits {
+impl ResourceLimits {
     /// What an organization may have when the operator says nothing.
     pub const USUAL: Self = Self {
         sessions: Some(20_000),
@@ -99,12 +99,12 @@ impl StockLimits {
     };
 
     /// How much there may be of this stock.
-    pub const fn of(&self, stock: Stock) -> Option<u64> {
-        match stock {
-            Stock::Sessions => self.sessions,
-            Stock::ApiKeys => self.api_keys,
-            Stock::IdempotencyRecords => self.idempotency_records,
-            Stock::Metadata => self.metadata,
+    pub const fn of(&self, resource: Resource) -> Option<u64> {
+        match resource {
+            Resource::Sessions => self.sessions,
+            Resource::ApiKeys => self.api_keys,
+            Resource::IdempotencyRecords => self.idempotency_records,
+            Resource::Metadata => self.metadata,
         }
     }
 
@@ -114,11 +114,16 @@ impl StockLimits {
     /// `used` counts what is about to be written, `grown` is how much of that is new.
     ///
     /// # Errors
-    /// [`StockFull`], which tells what was there before.
-    pub fn admit(&self, stock: Stock, used: u64, grown: u64) -> Result<(), StockFull> {
-        match self.of(stock) {
+    /// [`ResourceLimitReached`], which tells what was there before.
+    pub fn admit(
+        &self,
+        resource: Resource,
+        used: u64,
+        grown: u64,
+    ) -> Result<(), ResourceLimitReached> {
+        match self.of(resource) {
             Some(limit) if grown > 0 && used > limit => {
-                Err(StockFull { stock, limit, used: used.saturating_sub(grown) })
+                Err(ResourceLimitReached { resource, limit, used: used.saturating_sub(grown) })
             }
             _ => Ok(()),
         }
@@ -129,14 +134,14 @@ impl StockLimits {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
     /// What holds for every organization that is not named.
-    pub usual: StockLimits,
+    pub usual: ResourceLimits,
     /// What holds for these.
-    pub own: BTreeMap<OrganizationId, StockLimits>,
+    pub own: BTreeMap<OrganizationId, ResourceLimits>,
 }
 
 impl Quotas {
     /// What holds for an organization.
-    pub fn of(&self, organization: &OrganizationId) -> StockLimits {
+    pub fn of(&self, organization: &OrganizationId) -> ResourceLimits {
         self.own.get(organization).copied().unwrap_or(self.usual)
     }
 }
@@ -147,28 +152,28 @@ mod tests {
 
     #[test]
     fn growth_must_fit_and_nothing_else_is_refused() {
-        let limits = StockLimits { sessions: Some(3), ..StockLimits::default() };
-        assert_eq!(limits.admit(Stock::Sessions, 3, 1), Ok(()));
-        let full = StockFull { stock: Stock::Sessions, limit: 3, used: 3 };
-        assert_eq!(limits.admit(Stock::Sessions, 4, 1), Err(full));
-        assert_eq!(limits.admit(Stock::Sessions, 9, 0), Ok(()), "it shrinks or stays");
-        assert_eq!(limits.admit(Stock::ApiKeys, u64::MAX, 1), Ok(()), "without a limit");
+        let limits = ResourceLimits { sessions: Some(3), ..ResourceLimits::default() };
+        assert_eq!(limits.admit(Resource::Sessions, 3, 1), Ok(()));
+        let full = ResourceLimitReached { resource: Resource::Sessions, limit: 3, used: 3 };
+        assert_eq!(limits.admit(Resource::Sessions, 4, 1), Err(full));
+        assert_eq!(limits.admit(Resource::Sessions, 9, 0), Ok(()), "it shrinks or stays");
+        assert_eq!(limits.admit(Resource::ApiKeys, u64::MAX, 1), Ok(()), "without a limit");
     }
 
     #[test]
     fn an_organization_that_is_named_has_its_own_limits() {
         let [acme, zeta] = ["acme", "zeta"].map(|name| OrganizationId::parse(name).unwrap());
-        let own = StockLimits { sessions: Some(1), ..StockLimits::USUAL };
-        let quotas = Quotas { usual: StockLimits::USUAL, own: [(acme.clone(), own)].into() };
+        let own = ResourceLimits { sessions: Some(1), ..ResourceLimits::USUAL };
+        let quotas = Quotas { usual: ResourceLimits::USUAL, own: [(acme.clone(), own)].into() };
         assert_eq!(quotas.of(&acme), own);
-        assert_eq!(quotas.of(&zeta), StockLimits::USUAL);
+        assert_eq!(quotas.of(&zeta), ResourceLimits::USUAL);
     }
 
     #[test]
     fn every_stock_has_a_name_of_its_own() {
-        for stock in Stock::ALL {
-            assert_eq!(Stock::parse(stock.as_str()), Some(stock));
+        for resource in Resource::ALL {
+            assert_eq!(Resource::parse(resource.as_str()), Some(resource));
         }
-        assert_eq!(Stock::parse("rooms"), None);
+        assert_eq!(Resource::parse("rooms"), None);
     }
 }

@@ -14,13 +14,13 @@ use crate::{Error, Result, Timestamp};
 /// The place of a receipt within an organization: a digest of whatever makes two requests the same
 /// one, the caller's own word for it included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(pub [u8; 32]);
+pub struct IdempotencyKeyHash(pub [u8; 32]);
 
 /// An answer, kept for whoever asks the same again.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct IdempotencyRecord {
     /// Where it is kept.
-    pub slot: Slot,
+    pub key_hash: IdempotencyKeyHash,
     /// A digest of everything that was asked: the same slot with another request is a mistake.
     pub request: [u8; 32],
     /// The answer, as its maker wants it back; opaque here.
@@ -30,12 +30,12 @@ pub struct Receipt {
 }
 
 /// Makes receipts of changes, for one request.
-pub trait Clerk<T: ?Sized>: Send + Sync {
+pub trait RecordResponse<T: ?Sized>: Send + Sync {
     /// What is kept of a change to this, which is about to be written.
     ///
     /// # Errors
     /// [`Error::Internal`] when its answer cannot be made.
-    fn receipt(&self, thing: &T) -> Result<Receipt>;
+    fn record(&self, thing: &T) -> Result<IdempotencyRecord>;
 
     /// It was written, and the receipt with it.
     fn written(&self);
@@ -44,23 +44,23 @@ pub trait Clerk<T: ?Sized>: Send + Sync {
 /// Another request was quicker to write its receipt into the slot: it is answered in a moment.
 pub(crate) fn repeated() -> Error {
     Error::Conflict {
-        message: "a request with this idempotency key is under way",
+        message: "a request with this record key is under way",
         retry_after: Some(Duration::from_secs(1)),
     }
 }
 
 /// Without its text: a dump of it tells nobody anything.
-impl fmt::Debug for Slot {
+impl fmt::Debug for IdempotencyKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Slot({:02x}{:02x}…)", self.0[0], self.0[1])
     }
 }
 
 /// Without the answer, which may hold a secret.
-impl fmt::Debug for Receipt {
+impl fmt::Debug for IdempotencyRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
-            .field("slot", &self.slot)
+            .field("slot", &self.key_hash)
             .field("bytes", &self.answer.len())
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()

@@ -5,21 +5,21 @@ use async_trait::async_trait;
 use super::{Memory, memory::cut};
 use crate::{
     OrganizationId, Session,
-    ports::{PortResult, Registry, SessionPage},
+    ports::{OperatorStore, PortResult, SessionPage},
 };
 
 #[async_trait]
-impl Registry for Memory {
+impl OperatorStore for Memory {
     async fn sessions(
         &self,
         organization: Option<&OrganizationId>,
         page: &SessionPage,
     ) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let wanted = |s: &&Session| {
+        let spec = |s: &&Session| {
             organization.is_none_or(|organization| s.organization == *organization)
                 && !state.spoilt.contains(&s.id)
         };
-        Ok(cut(state.sessions.values().filter(wanted), page))
+        Ok(cut(state.sessions.values().filter(spec), page))
     }
 }

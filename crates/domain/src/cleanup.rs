@@ -9,7 +9,7 @@ use crate::{
 
 /// A deleted session's device that is still to be unlinked, and its keys still to be wiped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retirement {
+pub struct Cleanup {
     /// Which session it was.
     pub session: SessionId,
     /// Whose it was.
@@ -33,23 +33,23 @@ pub struct Retirement {
     /// The sequence number of the session's newest event.
     pub sequence: u64,
     /// The outcome, once it is told; what then remains is wiping the keys.
-    pub told: bool,
+    pub outcome_reported: bool,
 }
 
-impl Retirement {
+impl Cleanup {
     /// Whether nothing is left to do: no node ever held it, and that is told.
     pub fn is_over(&self) -> bool {
-        self.told && self.gateway.is_none()
+        self.outcome_reported && self.gateway.is_none()
     }
 
     /// Tells how the unlink ended; nothing when that was told before.
     pub fn tell(&mut self, outcome: LogoutOutcome, environment: &dyn Environment) -> Vec<Event> {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.outcome_reported, true) {
             return Vec::new();
         }
         self.sequence += 1;
         vec![Event {
-            id: EventId::mint(environment.ulid()),
+            id: EventId::from_bits(environment.ulid()),
             name: EventName::SessionRetired,
             organization: self.organization.clone(),
             session: Some(self.session.clone()),

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::{PortResult, Written};
 use crate::{
-    Event, GatewayId, Guard, Held, OrganizationId, Retirement, Session, SessionId, Timestamp,
+    Cleanup, Event, ExpectedVersion, GatewayId, HeldSession, OrganizationId, Session, SessionId,
+    Timestamp,
 };
 
 /// How much of what is due is taken at once.
@@ -38,7 +39,7 @@ impl Claim {
 
 /// Sessions and retirements of all organizations, for the reconciler and the nodes' reports alone.
 #[async_trait]
-pub trait Backlog: Send + Sync {
+pub trait WorkerStore: Send + Sync {
     /// Takes sessions whose `due` has come, and puts their `due` off, so that a crash of the taker brings
     /// them back then: all when there are no more than the claim's limit, earliest first; else some of
     /// each organization, by turns, earliest first within one. Two takers never get the same one. Does not
@@ -46,7 +47,7 @@ pub trait Backlog: Send + Sync {
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>>;
 
     /// The same for retirements.
-    async fn claim_retirements(&self, claim: &Claim) -> PortResult<Vec<Retirement>>;
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>>;
 
     /// When the next session or retirement falls due.
     async fn next_due(&self) -> PortResult<Option<Timestamp>>;
@@ -58,7 +59,7 @@ pub trait Backlog: Send + Sync {
     async fn update(
         &self,
         session: &Session,
-        expected: Guard,
+        expected: ExpectedVersion,
         events: &[Event],
     ) -> PortResult<Written>;
 
@@ -67,17 +68,17 @@ pub trait Backlog: Send + Sync {
     async fn reschedule(
         &self,
         id: &SessionId,
-        expected: Guard,
+        expected: ExpectedVersion,
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written>;
 
-    /// Puts a retirement off: stores its `due`, `attempts`, `epoch`, `sequence` and `told`, and the
+    /// Puts a retirement off: stores its `due`, `attempts`, `epoch`, `sequence` and `outcome_reported`, and the
     /// events.
-    async fn postpone(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
 
     /// Removes a retirement and writes the events, at once. Writes nothing when it was gone already.
-    async fn finish(&self, retirement: &Retirement, events: &[Event]) -> PortResult<()>;
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
 
     /// Makes every session and retirement of this node due now.
     async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
@@ -87,10 +88,10 @@ pub trait Backlog: Send + Sync {
 
     /// The sessions placed on this node, with their epoch and whether anything is wanted of the
     /// node for them (desired running, or a status other than stopped).
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(Held, bool)>>;
+    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>>;
 
     /// The retirements whose node this is.
-    async fn retiring(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
+    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
 
     /// Makes sessions due now that wait for a node: wanted running, placed on none, and resting with no
     /// `due` or their deadline's. Up to `limit`, some of each organization, by turns, the longest waiting
@@ -107,7 +108,7 @@ pub trait Backlog: Send + Sync {
 
     /// Removes receipts that have expired by `now`, the oldest and about `limit` of them. Answers how
     /// many there were.
-    async fn sweep_receipts(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
 
     /// Removes attempts at linking that were begun before this, the oldest and about `limit` of them.
     /// Answers how many there were.

@@ -1,13 +1,13 @@
 //! Deletes a session whose row cannot be read whole: its owner can be rid of it all the same.
 
 use crate::{
-    Actor, Deadlines, Event, EventName, GatewayId, LogoutOutcome, News, Retirement, Scope,
+    Actor, Cleanup, Deadlines, Event, EventName, GatewayId, LogoutOutcome, NewEvent, Scope,
     SessionId, Timestamp, ports::Environment,
 };
 
 /// What is known of a session whose row cannot be read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remains {
+pub struct PartialSession {
     /// The session.
     pub id: SessionId,
     /// The node it lives on; `None` when it lives on none, or the name cannot be read.
@@ -28,16 +28,16 @@ pub struct Remains {
 /// A node that was told a newer one is outrun like any other.
 const NEWER_THAN_ANY: u64 = 1 << 40;
 
-impl Remains {
+impl PartialSession {
     /// The retirement that is left of the session, and the events that tell of the deletion.
-    pub(super) fn retire(
+    pub(super) fn delete(
         self,
         scope: &Scope,
         deadlines: &Deadlines,
         environment: &dyn Environment,
-    ) -> (Retirement, Vec<Event>) {
+    ) -> (Cleanup, Vec<Event>) {
         let now = environment.now();
-        let mut retirement = Retirement {
+        let mut cleanup = Cleanup {
             session: self.id,
             organization: scope.organization().clone(),
             gateway: self.gateway,
@@ -45,34 +45,34 @@ impl Remains {
             linked: self.linked,
             requested_by: scope.actor().clone(),
             requested_at: now,
-            deadline: now.plus(deadlines.retirement),
+            deadline: now.plus(deadlines.cleanup),
             due: now,
             attempts: 0,
             sequence: self.sequence + 1,
-            told: false,
+            outcome_reported: false,
         };
-        let mut events = vec![deleted(&retirement, scope.actor(), now, environment)];
-        if retirement.gateway.is_none() {
+        let mut events = vec![deleted(&cleanup, scope.actor(), now, environment)];
+        if cleanup.gateway.is_none() {
             // Which node would have to be asked is not known: nobody can say that nothing is linked.
             let outcome = if self.is_on_unknown_node {
                 LogoutOutcome::Unconfirmed
             } else {
                 LogoutOutcome::NotLinked
             };
-            events.extend(retirement.tell(outcome, environment));
+            events.extend(cleanup.tell(outcome, environment));
         }
-        (retirement, events)
+        (cleanup, events)
     }
 }
 
 fn deleted(
-    retirement: &Retirement,
+    cleanup: &Cleanup,
     actor: &Actor,
     now: Timestamp,
     environment: &dyn Environment,
 ) -> Event {
-    let news = News::new(EventName::SessionDeleted, Vec::new());
-    let event = news.of_organization(&retirement.organization, actor, environment);
-    let session = Some(retirement.session.clone());
-    Event { session, sequence: retirement.sequence, at: now, ..event }
+    let new_events = NewEvent::new(EventName::SessionDeleted, Vec::new());
+    let event = new_events.of_organization(&cleanup.organization, actor, environment);
+    let session = Some(cleanup.session.clone());
+    Event { session, sequence: cleanup.sequence, at: now, ..event }
 }

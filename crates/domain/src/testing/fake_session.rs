@@ -28,7 +28,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Nothing was said of it since this boot; what it shows is numbered from here on.
-    pub(super) fn new(boot: u64, seq: u64) -> Self {
+    pub(super) fn new(generation: u64, seq: u64) -> Self {
         let declaration = Declaration {
             epoch: 0,
             running: false,
@@ -39,7 +39,7 @@ impl Entry {
         };
         let snapshot = Snapshot {
             epoch: 0,
-            boot,
+            generation,
             seq,
             status: Status::Stopped,
             reason: None,
@@ -120,7 +120,7 @@ impl Entry {
     }
 
     /// Something happens to its connection, as WhatsApp would have it.
-    pub(super) fn befall(&mut self, status: Status, code: ReasonCode) {
+    pub(super) fn report_status(&mut self, status: Status, code: ReasonCode) {
         self.change(|snapshot| {
             snapshot.status = status;
             snapshot.reason = Some(because(code));
@@ -223,20 +223,20 @@ impl Entry {
 }
 
 /// The codes of an attempt, made now.
-fn attempt(session: &SessionId, epoch: u64, wanted: &PairingWanted, now: Timestamp) -> Attempt {
+fn attempt(session: &SessionId, epoch: u64, spec: &PairingWanted, now: Timestamp) -> Attempt {
     let qr = QrCode {
         text: format!("qr-{session}-{epoch}-{}", now.millis()),
         expires_at: now.plus(QR_LIFE),
         number: 1,
         of: 6,
     };
-    let code = wanted.phone.clone().map(|phone| PairingCode {
-        code: format!("C0DE{:04}", wanted.request),
-        request: wanted.request,
+    let code = spec.phone.clone().map(|phone| PairingCode {
+        code: format!("C0DE{:04}", spec.request),
+        request: spec.request,
         phone,
         expires_at: now.plus(CODE_LIFE),
     });
-    Attempt { attempt: wanted.attempt, qr: Some(qr), code }
+    Attempt { attempt: spec.attempt, qr: Some(qr), code }
 }
 
 fn because(code: ReasonCode) -> SnapshotReason {
