@@ -172,7 +172,7 @@ impl From<domain::Lease> for wire::Enlisted {
         Self {
             boot: lease.generation,
             lease_ms: millis(lease.length),
-            beat_ms: millis(lease.heartbeat),
+            beat_ms: millis(lease.heartbeat_interval),
         }
     }
 }
