@@ -4,6 +4,11 @@
 //! secret, a revoked and an expired key are all found by no index, so that nothing is done for the
 //! one that is not done for the others.
 
+mod base62;
+pub(crate) mod cache;
+pub(crate) mod text;
+mod usage;
+
 use std::sync::Arc;
 
 use domain::{
@@ -12,7 +17,7 @@ use domain::{
 };
 use subtle::ConstantTimeEq;
 
-use crate::{key_text, usage::Usage};
+use self::usage::Usage;
 
 /// Said of every key that is not good, in the log too: another line would take another time.
 const NOT_GOOD: &str = "unknown, wrong, revoked or expired API key";
@@ -31,7 +36,7 @@ impl ApiKeyDoor {
 
     /// The caller behind the text of a key.
     pub(crate) async fn admit(&self, text: &str) -> Result<Caller, Refused> {
-        let shown = key_text::parse(text).ok_or(Refused::Denied("malformed API key"))?;
+        let shown = text::parse(text).ok_or(Refused::Denied("malformed API key"))?;
         let now = self.environment.now();
         let found = self.look_up(&shown, now).await?;
         // The directory's word is not the only one: whatever it finds must be what was asked for.

@@ -6,7 +6,10 @@ use domain::KeyId;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use crate::{json, key_set::KeySet, key_text, token::Token};
+use crate::{
+    api_key::text as key_text,
+    jwt::{json, key_set::KeySet, token::Token},
+};
 
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];

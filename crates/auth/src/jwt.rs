@@ -5,6 +5,16 @@
 //! harmless as long as what is remembered by a token's text is only what that very text says: the twin is
 //! verified and read for itself. Nothing may ever be forbidden by it.
 
+pub(crate) mod claims;
+pub(crate) mod config;
+pub(crate) mod fetch;
+pub(crate) mod json;
+mod jwks;
+pub(crate) mod key_set;
+mod refresher;
+pub(crate) mod token;
+mod token_cache;
+
 use std::{sync::Arc, time::Duration};
 
 use domain::{
@@ -13,13 +23,12 @@ use domain::{
 };
 use serde_json::Value;
 
-use crate::{
-    claims::{self, ClaimPaths, Times},
+use self::{
+    claims::{ClaimPaths, Times},
     config::{Config, ConfigError},
-    json,
     jwks::Jwks,
-    logins::{self, Digest, Login},
     token::Token,
+    token_cache::{Digest, Login},
 };
 
 /// Verifies login tokens.
@@ -67,7 +76,7 @@ impl JwtVerifier {
     /// The caller behind a token.
     pub(crate) async fn verify(&self, text: &str) -> Result<Caller, Refused> {
         let token = Token::bounded(text).map_err(Refused::Denied)?;
-        let digest = logins::digest(token);
+        let digest = token_cache::digest(token);
         let known = self.keys.set().and_then(|set| set.logins.known(&digest));
         let login = match known {
             Some(login) => login,

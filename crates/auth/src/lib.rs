@@ -13,23 +13,10 @@
 //! Nothing here writes a credential, or a part of one, to a log.
 
 mod api_key;
-mod base62;
-mod claims;
-mod config;
-mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hot_keys;
-mod json;
-mod jwks;
 mod jwt;
-mod key_set;
-mod key_text;
-mod logins;
-mod refresher;
-mod token;
-mod usage;
 
 use std::sync::Arc;
 
@@ -39,13 +26,14 @@ use domain::{
     ports::{Authenticator, Credential, Environment, KeyDirectory, Refused},
 };
 
-pub use claims::ClaimPaths;
-pub use config::{Config, ConfigError, Pointer, Source};
-pub use fetch::FetchError;
-pub use hot_keys::HotKeys;
-pub use jwt::JwtVerifier;
-pub use key_set::KeySetError;
-pub use key_text::KeyForge;
+pub use api_key::{cache::HotKeys, text::KeyForge};
+pub use jwt::{
+    JwtVerifier,
+    claims::ClaimPaths,
+    config::{Config, ConfigError, Pointer, Source},
+    fetch::FetchError,
+    key_set::KeySetError,
+};
 
 use api_key::ApiKeyDoor;
 
@@ -71,7 +59,7 @@ impl Authenticator for Chain {
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         match (credential, &self.jwt) {
             (Credential::ApiKey(text), _) => self.keys.admit(text).await,
-            (Credential::Bearer(text), _) if key_text::is_claimed_by(text) => {
+            (Credential::Bearer(text), _) if api_key::text::is_claimed_by(text) => {
                 self.keys.admit(text).await
             }
             (Credential::Bearer(text), Some(jwt)) => jwt.verify(text).await,

@@ -7,12 +7,12 @@
 )]
 
 mod algorithms;
+mod api_keys;
 mod forged;
 mod hostile;
-mod hot_keys;
 mod issuer;
+mod key_cache;
 mod key_sets;
-mod keys;
 mod presets;
 mod shapes;
 mod signer;

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 use hyper::Uri;
 use serde_json::Value;
 
-use crate::{ClaimPaths, fetch::FetchError, key_set::KeySetError};
+use super::{claims::ClaimPaths, fetch::FetchError, key_set::KeySetError};
 
 /// How login tokens are verified. The defaults are the documented ones.
 #[derive(Clone, Debug)]

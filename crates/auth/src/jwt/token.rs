@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use crate::json;
+use super::json;
 
 /// Why a token is refused: for the log, and without a word of the token in it.
 pub(crate) type Cause = &'static str;

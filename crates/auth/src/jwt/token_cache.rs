@@ -17,7 +17,7 @@ use std::{
 use domain::{Caller, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::{claims::Times, token::Cause};
+use super::{claims::Times, token::Cause};
 
 /// Tokens a generation.
 const REMEMBERED: usize = 4096;

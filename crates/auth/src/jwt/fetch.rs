@@ -18,7 +18,7 @@ use hyper_util::{
 };
 use tokio::io::AsyncReadExt;
 
-use crate::{config::ConfigError, key_set::KeySetError};
+use super::{config::ConfigError, key_set::KeySetError};
 
 /// A key takes half a kilobyte, with its certificates a few.
 const LONGEST: u64 = 512 * 1024;

@@ -20,7 +20,7 @@ use domain::{
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{
+use super::{
     config::{Config, ConfigError, Source},
     fetch::Fetcher,
     key_set::KeySet,

@@ -9,9 +9,9 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    logins::Logins,
+use super::{
     token::{Cause, Token},
+    token_cache::Logins,
 };
 
 /// More than any issuer publishes; the rest is ignored.

@@ -12,7 +12,7 @@ use domain::{
 use rustls::crypto::SecureRandom;
 use sha2::{Digest, Sha256};
 
-use crate::base62;
+use super::base62;
 
 const PREFIX: &str = "wa_";
 const ID: usize = 22;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use domain::{Actor, Caller, Capabilities, OrganizationId, Reach, Timestamp, UserId};
 use serde_json::{Map, Value};
 
-use crate::{config::Pointer, token::Cause};
+use super::{config::Pointer, token::Cause};
 
 /// The platform role that opens the operator's endpoints.
 const SUPER_ADMIN: &str = "super_admin";

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::{
+use super::{
     config::Config,
     fetch::{FetchError, Fetcher},
     jwks::Shelf,
