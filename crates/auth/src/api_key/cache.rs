@@ -1,15 +1,17 @@
-//! The keys in use right now, so that not every request costs the database a look-up; and nothing is
-//! trusted for longer than a second.
+//! [`KeyCache`]: a cache of valid API keys in front of the database's key directory.
 //!
-//! What was read less than half a second ago is served. From then on it is served and read again in
-//! the background, and after a second it is read anew before anybody gets in by it: a revocation
-//! holds everywhere within that second, and an outage of the database lasts no key longer. A moment
-//! counts from the beginning of its look-up, for what is read may be as old as that.
+//! An entry younger than 500 ms is served as is. An older entry is served and read again in the
+//! background. An entry of 1 s or more is never served, so a revocation on another router holds
+//! within 1 s, and an outage of the database extends no key by more than 1 s. The age of an entry
+//! counts from the start of its lookup, because the value may be as old as that.
 //!
-//! Only keys that are good are remembered, and by all that is shown of them: a wrong secret is another
-//! key than the true one. Wrong, revoked, expired and unknown ones cost a look-up each time, and so
-//! cannot be told apart by how long that takes; nor does guessing fill the memory. A directory may know
-//! without looking that nothing has changed since it said no.
+//! Concurrent requests with the same key share one lookup (single flight).
+//!
+//! The cache stores valid keys only, by key id and secret digest: a wrong secret is a different
+//! cache key. Wrong, revoked, expired and unknown keys cost one lookup for each request, so response
+//! times do not reveal which of the four applies, and guesses do not fill the memory. The directory
+//! behind this cache may skip its own lookup when it knows that nothing has changed since the last
+//! miss.
 //!
 //! Decision: ADR 0010.
 
@@ -29,97 +31,103 @@ use domain::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::watch;
 
-/// What is older is not believed.
-const TRUSTED: Duration = Duration::from_millis(1000);
-/// What is older is read again, while it is still served.
-const FRESH: Duration = Duration::from_millis(500);
-/// Keys per generation; those beyond are looked up each time.
-const REMEMBERED: usize = 10_000;
+/// Entries of this age or more are never served (TTL).
+const MAX_AGE: Duration = Duration::from_millis(1000);
+/// Entries of this age or more are served and read again in the background.
+const REFRESH_AFTER: Duration = Duration::from_millis(500);
+/// Entries in one generation. Keys beyond that cost a lookup for each request.
+const MAX_ENTRIES: usize = 10_000;
 
-/// A directory that remembers for a moment what another one said.
-pub struct HotKeys {
+/// A key directory that caches valid keys of another directory for up to 1 s.
+pub struct KeyCache {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     directory: Arc<dyn KeyDirectory>,
     environment: Arc<dyn Environment>,
-    shelf: Mutex<Shelf>,
+    entries: Mutex<Entries>,
 }
 
-/// A key as it is shown: its name, as bits, and the digest of its secret.
-type Face = (u128, [u8; 32]);
+/// The bits of a key id and the digest of the presented secret.
+type CacheKey = (u128, [u8; 32]);
 
-/// What a look-up ended with, for everybody who waited for it.
-type Answer = Result<Option<Arc<ApiKey>>, Arc<PortError>>;
+/// The result of one lookup, shared by all requests that wait for it.
+type LookupResult = Result<Option<Arc<ApiKey>>, Arc<PortError>>;
 
-/// Where an answer will be, once there is one.
-type Landing = watch::Receiver<Option<Answer>>;
+/// Receives the result of a lookup; `None` until the lookup ends.
+type ResultReceiver = watch::Receiver<Option<LookupResult>>;
 
-/// What is known of a key that is shown.
-enum Known {
-    Key(Arc<ApiKey>),
-    Flying(Landing),
-    /// Nothing, but this look-up will tell.
-    Begun(Landing, BoxFuture<'static, ()>),
+/// Where the caller gets the key from.
+enum CacheAnswer {
+    Hit(Arc<ApiKey>),
+    /// Another request has started a lookup of the same key.
+    Pending(ResultReceiver),
+    /// This request has started the lookup and must drive the future.
+    Started(ResultReceiver, BoxFuture<'static, ()>),
 }
 
-/// A look-up under way: one for all who ask for the same key meanwhile.
-struct Flight {
+/// An in-flight lookup. Requests for the same key share it.
+struct PendingLookup {
     number: u64,
-    since: Timestamp,
-    landing: Landing,
+    started_at: Timestamp,
+    result: ResultReceiver,
 }
 
-/// A key as it was read.
+/// A valid key as the directory returned it.
 struct Entry {
     key: Arc<ApiKey>,
-    since: Timestamp,
-    /// Reading it again failed: it is served as long as it may be, and no more asked for meanwhile.
-    failed: bool,
+    /// The start of the lookup that returned the key.
+    read_at: Timestamp,
+    /// The last refresh failed. The entry is served until [`MAX_AGE`] without further refreshes.
+    refresh_failed: bool,
 }
 
-/// Keys in two generations, so that nothing is ever searched for old ones.
+/// The cached keys in two generations. Eviction drops a whole generation, so that no write has to
+/// search for expired entries.
 #[derive(Default)]
-struct Shelf {
-    since: Timestamp,
-    recent: HashMap<Face, Entry>,
-    older: HashMap<Face, Entry>,
-    flights: HashMap<Face, Flight>,
-    flown: u64,
+struct Entries {
+    /// The start of the recent generation.
+    started_at: Timestamp,
+    recent: HashMap<CacheKey, Entry>,
+    older: HashMap<CacheKey, Entry>,
+    pending: HashMap<CacheKey, PendingLookup>,
+    /// The number of the newest lookup.
+    newest_lookup: u64,
 }
 
-impl HotKeys {
-    /// In front of this directory.
+impl KeyCache {
+    /// Creates an empty cache in front of `directory`.
     pub fn new(directory: Arc<dyn KeyDirectory>, environment: Arc<dyn Environment>) -> Self {
-        Self { inner: Arc::new(Inner { directory, environment, shelf: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { directory, environment, entries: Mutex::default() }) }
     }
 }
 
 #[async_trait]
-impl KeyDirectory for HotKeys {
-    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
-        let landing = match self.inner.look(shown, now) {
-            Known::Key(key) => return Ok(Some((*key).clone())),
-            Known::Flying(landing) => landing,
-            Known::Begun(landing, mut flight) => {
-                // Most are over at once, and need no task. If it dies, those who wait hear of it.
-                let outcome = AssertUnwindSafe(&mut flight).catch_unwind().now_or_never();
+impl KeyDirectory for KeyCache {
+    async fn find(&self, presented: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let receiver = match self.inner.get(presented, now) {
+            CacheAnswer::Hit(key) => return Ok(Some((*key).clone())),
+            CacheAnswer::Pending(receiver) => receiver,
+            CacheAnswer::Started(receiver, mut lookup) => {
+                // Most lookups end at the first poll and need no task. When a lookup panics, its
+                // sender is dropped and all waiting requests get an error.
+                let outcome = AssertUnwindSafe(&mut lookup).catch_unwind().now_or_never();
                 if outcome.is_none() {
-                    tokio::spawn(flight);
+                    tokio::spawn(lookup);
                 }
-                landing
+                receiver
             }
         };
-        match answer(landing).await {
+        match wait_for_result(receiver).await {
             Some(Ok(key)) => Ok(key.map(|key| (*key).clone())),
-            Some(Err(error)) => Err(told(&error)),
-            None => Err(PortError::Broken("the look-up of an API key died".into())),
+            Some(Err(error)) => Err(shared_error(&error)),
+            None => Err(PortError::Broken("the lookup of an API key panicked".into())),
         }
     }
 
     fn forget(&self, id: &KeyId) {
-        self.inner.shelf().forget(id.bits());
+        self.inner.entries().invalidate(id.bits());
         self.inner.directory.forget(id);
     }
 
@@ -129,132 +137,158 @@ impl KeyDirectory for HotKeys {
 }
 
 impl Inner {
-    fn look(self: &Arc<Self>, shown: &PresentedKey, now: Timestamp) -> Known {
-        let face = face(shown);
-        let mut held = self.shelf();
-        if let Some((key, fresh)) = held.known(&face, now) {
-            if !fresh && held.under_way(&face, now).is_none() {
-                // Nobody waits for it.
-                let (_, flight) = self.fly(&mut held, shown, now);
-                tokio::spawn(flight);
+    fn get(self: &Arc<Self>, presented: &PresentedKey, now: Timestamp) -> CacheAnswer {
+        let cache_key = cache_key(presented);
+        let mut entries = self.entries();
+        if let Some((key, fresh)) = entries.get(&cache_key, now) {
+            if !fresh && entries.pending(&cache_key, now).is_none() {
+                let (_, lookup) = self.start_lookup(&mut entries, presented, now);
+                tokio::spawn(lookup);
             }
-            return Known::Key(key);
+            return CacheAnswer::Hit(key);
         }
-        if let Some(landing) = held.under_way(&face, now) {
-            return Known::Flying(landing);
+        if let Some(receiver) = entries.pending(&cache_key, now) {
+            return CacheAnswer::Pending(receiver);
         }
-        let (landing, flight) = self.fly(&mut held, shown, now);
-        Known::Begun(landing, flight)
+        let (receiver, lookup) = self.start_lookup(&mut entries, presented, now);
+        CacheAnswer::Started(receiver, lookup)
     }
 
-    /// Begins a look-up. It serves others than the one who began it, and must be seen to its end.
-    fn fly(
+    /// Registers a lookup and returns its future. Other requests may wait for the result, so the
+    /// future must run to its end.
+    fn start_lookup(
         self: &Arc<Self>,
-        held: &mut Shelf,
-        shown: &PresentedKey,
+        entries: &mut Entries,
+        presented: &PresentedKey,
         now: Timestamp,
-    ) -> (Landing, BoxFuture<'static, ()>) {
-        let (landed, landing) = watch::channel(None);
-        let (face, shown) = (face(shown), shown.clone());
-        let number = held.begin(face, now, landing.clone());
+    ) -> (ResultReceiver, BoxFuture<'static, ()>) {
+        let (sender, receiver) = watch::channel(None);
+        let (cache_key, presented) = (cache_key(presented), presented.clone());
+        let number = entries.add_pending(cache_key, now, receiver.clone());
         let inner = Arc::clone(self);
-        let flight = async move {
-            let answer = inner.directory.find(&shown, now).await;
-            let answer = answer.map(|key| key.map(Arc::new)).map_err(Arc::new);
+        let lookup = async move {
+            let result = inner.directory.find(&presented, now).await;
+            let result = result.map(|key| key.map(Arc::new)).map_err(Arc::new);
             let now = inner.environment.now();
-            inner.shelf().land(face, number, &answer, now);
-            landed.send_replace(Some(answer));
+            inner.entries().complete(cache_key, number, &result, now);
+            sender.send_replace(Some(result));
         };
-        (landing, flight.boxed())
+        (receiver, lookup.boxed())
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shelf {
-    /// The key, if what is known of it can be trusted now, and whether it need not be read again.
-    fn known(&self, face: &Face, now: Timestamp) -> Option<(Arc<ApiKey>, bool)> {
-        let entry = self.recent.get(face).or_else(|| self.older.get(face))?;
-        let age = age(entry.since, now)?;
-        let fresh = age < FRESH || entry.failed;
-        // One that expired meanwhile is looked up like any that is not good.
-        (age < TRUSTED && entry.key.is_valid(now)).then(|| (Arc::clone(&entry.key), fresh))
+impl Entries {
+    /// Returns the key if its entry is young enough and the key is valid at `now`, and whether the
+    /// entry needs no refresh.
+    fn get(&self, cache_key: &CacheKey, now: Timestamp) -> Option<(Arc<ApiKey>, bool)> {
+        let entry = self.recent.get(cache_key).or_else(|| self.older.get(cache_key))?;
+        let age = age(entry.read_at, now)?;
+        let fresh = age < REFRESH_AFTER || entry.refresh_failed;
+        // A key that has expired since its lookup is looked up, like every key that is not valid.
+        (age < MAX_AGE && entry.key.is_valid(now)).then(|| (Arc::clone(&entry.key), fresh))
     }
 
-    /// The look-up under way, unless it began too long ago to be trusted when it ends, or died.
-    fn under_way(&self, face: &Face, now: Timestamp) -> Option<Landing> {
-        let flight = self.flights.get(face)?;
-        let young = age(flight.since, now)? < TRUSTED;
-        (young && flight.landing.has_changed().is_ok()).then(|| flight.landing.clone())
+    /// Returns the in-flight lookup of a key, unless it started [`MAX_AGE`] or more ago (its result
+    /// would be too old) or has panicked.
+    fn pending(&self, cache_key: &CacheKey, now: Timestamp) -> Option<ResultReceiver> {
+        let lookup = self.pending.get(cache_key)?;
+        let young = age(lookup.started_at, now)? < MAX_AGE;
+        (young && lookup.result.has_changed().is_ok()).then(|| lookup.result.clone())
     }
 
-    fn begin(&mut self, face: Face, since: Timestamp, landing: Landing) -> u64 {
-        self.flown += 1;
-        self.flights.insert(face, Flight { number: self.flown, since, landing });
-        self.flown
+    fn add_pending(
+        &mut self,
+        cache_key: CacheKey,
+        started_at: Timestamp,
+        result: ResultReceiver,
+    ) -> u64 {
+        self.newest_lookup += 1;
+        let number = self.newest_lookup;
+        self.pending.insert(cache_key, PendingLookup { number, started_at, result });
+        number
     }
 
-    /// Takes in what a look-up said, unless it was overtaken, or the key forgotten meanwhile.
-    fn land(&mut self, face: Face, number: u64, answer: &Answer, now: Timestamp) {
-        let Some(flight) = self.flights.remove(&face) else { return };
-        if flight.number != number {
-            self.flights.insert(face, flight);
+    /// Stores the result of a lookup, unless a newer lookup of the key has started or the key was
+    /// invalidated meanwhile.
+    fn complete(
+        &mut self,
+        cache_key: CacheKey,
+        number: u64,
+        result: &LookupResult,
+        now: Timestamp,
+    ) {
+        let Some(lookup) = self.pending.remove(&cache_key) else { return };
+        if lookup.number != number {
+            self.pending.insert(cache_key, lookup);
             return;
         }
-        match answer {
-            Ok(Some(key)) if key.is_valid(now) => self.put(face, key, flight.since, now),
+        match result {
+            Ok(Some(key)) if key.is_valid(now) => {
+                self.insert(cache_key, key, lookup.started_at, now);
+            }
             Ok(_) => {
-                self.recent.remove(&face);
-                self.older.remove(&face);
+                self.recent.remove(&cache_key);
+                self.older.remove(&cache_key);
             }
             Err(_) => {
                 for generation in [&mut self.recent, &mut self.older] {
-                    if let Some(entry) = generation.get_mut(&face) {
-                        entry.failed = true;
+                    if let Some(entry) = generation.get_mut(&cache_key) {
+                        entry.refresh_failed = true;
                     }
                 }
             }
         }
     }
 
-    fn put(&mut self, face: Face, key: &Arc<ApiKey>, since: Timestamp, now: Timestamp) {
-        if age(self.since, now).is_none_or(|age| age >= TRUSTED) {
-            self.since = now;
+    fn insert(
+        &mut self,
+        cache_key: CacheKey,
+        key: &Arc<ApiKey>,
+        read_at: Timestamp,
+        now: Timestamp,
+    ) {
+        if age(self.started_at, now).is_none_or(|age| age >= MAX_AGE) {
+            self.started_at = now;
             self.older = mem::take(&mut self.recent);
         }
-        self.older.remove(&face);
-        if self.recent.len() < REMEMBERED || self.recent.contains_key(&face) {
-            self.recent.insert(face, Entry { key: Arc::clone(key), since, failed: false });
+        self.older.remove(&cache_key);
+        if self.recent.len() < MAX_ENTRIES || self.recent.contains_key(&cache_key) {
+            let entry = Entry { key: Arc::clone(key), read_at, refresh_failed: false };
+            self.recent.insert(cache_key, entry);
         }
     }
 
-    /// Whatever its secret is. Goes through all of them, for keys are revoked seldom.
-    fn forget(&mut self, id: u128) {
-        self.recent.retain(|(known, _), _| *known != id);
-        self.older.retain(|(known, _), _| *known != id);
-        self.flights.retain(|(known, _), _| *known != id);
+    /// Removes the entries and in-flight lookups of a key id, for all presented secrets. Scans all
+    /// entries; revocations are rare.
+    fn invalidate(&mut self, id: u128) {
+        self.recent.retain(|(cached, _), _| *cached != id);
+        self.older.retain(|(cached, _), _| *cached != id);
+        self.pending.retain(|(cached, _), _| *cached != id);
     }
 }
 
-fn face(shown: &PresentedKey) -> Face {
-    (shown.id.bits(), shown.digest)
+fn cache_key(presented: &PresentedKey) -> CacheKey {
+    (presented.id.bits(), presented.digest)
 }
 
-/// How long ago it was; `None` when the clock was set back since, and nobody can say.
+/// Returns the time from `since` to `now`; `None` when the clock was set back, because the age is
+/// then unknown.
 fn age(since: Timestamp, now: Timestamp) -> Option<Duration> {
     (since <= now).then(|| since.until(now))
 }
 
-/// `None` when the look-up died.
-async fn answer(mut landing: Landing) -> Option<Answer> {
-    let landed = landing.wait_for(Option::is_some).await.ok()?;
-    landed.clone()
+/// Returns the result of a lookup; `None` when the lookup panicked.
+async fn wait_for_result(mut receiver: ResultReceiver) -> Option<LookupResult> {
+    let result = receiver.wait_for(Option::is_some).await.ok()?;
+    result.clone()
 }
 
-/// One failure, told to each who waited.
-fn told(error: &Arc<PortError>) -> PortError {
+/// Returns the failure of a shared lookup as an error of one waiting request.
+fn shared_error(error: &Arc<PortError>) -> PortError {
     let source = Box::new(Arc::clone(error));
     match **error {
         PortError::Unavailable(_) => PortError::Unavailable(source),
@@ -275,7 +309,7 @@ mod tests {
     fn key() -> Arc<ApiKey> {
         Arc::new(ApiKey {
             id: KeyId::from_bits(1),
-            organization: OrganizationId::parse("acme").expect("a name"),
+            organization: OrganizationId::parse("acme").expect("a valid organization id"),
             name: String::new(),
             capabilities: Capabilities::default(),
             sessions: None,
@@ -288,34 +322,34 @@ mod tests {
         })
     }
 
-    fn named(id: u128) -> Face {
+    fn cache_key(id: u128) -> CacheKey {
         (id, [0; 32])
     }
 
     #[test]
     fn memory_stays_bounded_under_many_keys() {
-        let (mut shelf, key) = (Shelf::default(), key());
-        for n in 0..REMEMBERED as u128 * 3 {
-            shelf.put(named(n), &key, at(0), at(0));
+        let (mut entries, key) = (Entries::default(), key());
+        for n in 0..MAX_ENTRIES as u128 * 3 {
+            entries.insert(cache_key(n), &key, at(0), at(0));
         }
-        assert_eq!((shelf.recent.len(), shelf.older.len()), (REMEMBERED, 0));
-        for n in 0..REMEMBERED as u128 * 3 {
-            shelf.put(named(n), &key, at(1000), at(1000));
+        assert_eq!((entries.recent.len(), entries.older.len()), (MAX_ENTRIES, 0));
+        for n in 0..MAX_ENTRIES as u128 * 3 {
+            entries.insert(cache_key(n), &key, at(1000), at(1000));
         }
-        assert_eq!(shelf.recent.len(), REMEMBERED);
-        assert!(shelf.older.len() <= REMEMBERED);
-        assert!(shelf.known(&named(0), at(1999)).is_some());
-        assert!(shelf.known(&named(REMEMBERED as u128), at(1000)).is_none());
-        assert!(shelf.known(&(0, [1; 32]), at(1000)).is_none(), "another secret");
-        shelf.forget(0);
-        assert!(shelf.known(&named(0), at(1000)).is_none());
+        assert_eq!(entries.recent.len(), MAX_ENTRIES);
+        assert!(entries.older.len() <= MAX_ENTRIES);
+        assert!(entries.get(&cache_key(0), at(1999)).is_some());
+        assert!(entries.get(&cache_key(MAX_ENTRIES as u128), at(1000)).is_none());
+        assert!(entries.get(&(0, [1; 32]), at(1000)).is_none(), "another secret");
+        entries.invalidate(0);
+        assert!(entries.get(&cache_key(0), at(1000)).is_none());
     }
 
     #[test]
-    fn nothing_is_trusted_for_a_second_nor_from_the_future() {
-        let (mut shelf, key) = (Shelf::default(), key());
-        shelf.put(named(1), &key, at(0), at(300));
-        let fresh = |millis| shelf.known(&named(1), at(millis)).map(|(_, fresh)| fresh);
+    fn entries_of_a_second_or_from_the_future_are_not_served() {
+        let (mut entries, key) = (Entries::default(), key());
+        entries.insert(cache_key(1), &key, at(0), at(300));
+        let fresh = |millis| entries.get(&cache_key(1), at(millis)).map(|(_, fresh)| fresh);
         assert_eq!(
             [0, 499, 500, 999].map(fresh),
             [Some(true), Some(true), Some(false), Some(false)]
@@ -324,11 +358,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stays_in_use_outlives_its_generation() {
-        let (mut shelf, key) = (Shelf::default(), key());
+    fn key_in_constant_use_outlives_its_generation() {
+        let (mut entries, key) = (Entries::default(), key());
         for millis in (0..10_000).step_by(600) {
-            shelf.put(named(1), &key, at(millis), at(millis));
-            assert!(shelf.known(&named(1), at(millis + 599)).is_some(), "{millis}");
+            entries.insert(cache_key(1), &key, at(millis), at(millis));
+            assert!(entries.get(&cache_key(1), at(millis + 599)).is_some(), "{millis}");
         }
     }
 }

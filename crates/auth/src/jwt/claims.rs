@@ -1,105 +1,106 @@
-//! What a verified token says: until when, for whom, and which organization and role its holder has.
+//! Reads the claims of a verified token: issuer, audience, organization and roles.
 //!
-//! Issuers disagree on where they put the last three, so their places are configured as JSON
-//! pointers (RFC 6901). What is there must have one of the shapes below; anything else refuses the
-//! token rather than being guessed at.
+//! Issuers put organization and roles in different places, so the places are configured as JSON
+//! pointers (RFC 6901). A value must have one of the forms below; any other value rejects the token.
 //!
-//! - The organization: a string; or a list or an object with exactly one entry (Keycloak: the
-//!   entry's `id`, or else its name). None, or more than one, is a person without an organization.
-//! - Roles: a string, several separated by commas (better-auth), or a list of strings (Keycloak).
-//!   The strongest that is known counts.
+//! - Organization: a string, or a list or object with exactly one entry (Keycloak: the entry's
+//!   `id`, or else its name). With no entry or with several, the caller has no organization.
+//! - Roles: a string, with commas between roles (better-auth), or a list of strings (Keycloak). The
+//!   strongest known role counts.
 
-use std::time::Duration;
-
-use domain::{Actor, Caller, Capabilities, OrganizationId, Reach, Timestamp, UserId};
+use domain::{Actor, Caller, Capabilities, OrganizationId, Reach, UserId};
 use serde_json::{Map, Value};
 
-use super::{config::Pointer, token::Cause};
+use super::{pointer::Pointer, token::Cause};
 
-/// The platform role that opens the operator's endpoints.
+/// The platform role that gives access to the operator's endpoints.
 const SUPER_ADMIN: &str = "super_admin";
-/// The last second of the year 9999. A later one is not a date but a mistake, most often
-/// milliseconds, and would make a token that never ends.
-const LAST_SECOND: f64 = 253_402_300_799.0;
-
-/// Where a token says what berth needs to know.
+/// The locations of organization and roles in a token's claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPaths {
-    /// The organization the person acts for.
+    /// The organization that the person acts for.
     pub organization: Pointer,
-    /// The person's role in it: `owner`, `admin` and `member` are known.
+    /// The person's role in the organization: `owner`, `admin` or `member`. Other roles give no
+    /// capability.
     pub role: Pointer,
-    /// The person's role on the platform: `super_admin` is known.
+    /// The person's role on the platform: `super_admin`. Other roles give no right.
     pub platform_role: Pointer,
 }
 
 /// `/org_id`, `/role` and `/platform_role`.
 impl Default for ClaimPaths {
     fn default() -> Self {
-        Self::at("/org_id", "/role", "/platform_role")
+        Self::constant("/org_id", "/role", "/platform_role")
     }
 }
 
 impl ClaimPaths {
-    /// The names [`Self::preset`] knows.
+    /// The names that [`Self::preset`] accepts.
     pub const PRESETS: [&str; 4] = ["better-auth", "clerk", "auth0", "keycloak"];
 
-    /// The places in the tokens of a well-known issuer; `None` when the name is not known. Whole tokens
-    /// are in `docs/login-tokens.md`.
+    /// Returns the locations in the tokens of a well-known issuer; `None` for an unknown name.
+    /// `docs/login-tokens.md` has whole tokens.
     ///
-    /// `better-auth` (plugin `jwt`). Its own payload is the user alone, whose `role` (plugin
-    /// `admin`) is a role on the platform; `jwt.definePayload` adds the other two:
+    /// `better-auth` (plugin `jwt`). The default payload is the user, whose `role` (plugin `admin`)
+    /// is a role on the platform; `jwt.definePayload` adds organization and role:
     /// ```json
     /// { "sub": "u1", "role": "super_admin",
     ///   "activeOrganizationId": "org1", "activeOrganizationRole": "owner,member" }
     /// ```
-    /// `clerk` (session token, version 2). `metadata` is added under *Customize session token*:
+    /// `clerk` (session token, version 2). *Customize session token* adds `metadata`:
     /// ```json
     /// { "sub": "user_1", "v": 2, "o": { "id": "org_1", "rol": "admin", "slg": "acme" },
     ///   "metadata": { "role": "super_admin" } }
     /// ```
-    /// `auth0` (access token with Organizations). The roles are added by an Action, under names
-    /// like a URL's, as Auth0 advises:
+    /// `auth0` (access token with Organizations). An Action adds the roles, under names in the form
+    /// of URLs, as Auth0 recommends:
     /// ```json
     /// { "sub": "auth0|1", "org_id": "org_1", "https://berth/roles": ["admin"],
     ///   "https://berth/platform_role": "super_admin" }
     /// ```
-    /// `keycloak` (client scope `organization`; switch on *Add organization id* in its mapper, or
-    /// the organization is known by its alias). Realm roles serve for both kinds of role:
+    /// `keycloak` (client scope `organization`). With *Add organization id* in the mapper the
+    /// organization is identified by its id, otherwise by its alias. Realm roles serve as both
+    /// kinds of role:
     /// ```json
     /// { "sub": "…", "organization": { "acme": { "id": "…" } },
     ///   "realm_access": { "roles": ["member", "offline_access"] } }
     /// ```
     pub fn preset(name: &str) -> Option<Self> {
         Some(match name {
-            "better-auth" => Self::at("/activeOrganizationId", "/activeOrganizationRole", "/role"),
-            "clerk" => Self::at("/o/id", "/o/rol", "/metadata/role"),
-            "auth0" => {
-                Self::at("/org_id", "/https:~1~1berth~1roles", "/https:~1~1berth~1platform_role")
+            "better-auth" => {
+                Self::constant("/activeOrganizationId", "/activeOrganizationRole", "/role")
             }
-            "keycloak" => Self::at("/organization", "/realm_access/roles", "/realm_access/roles"),
+            "clerk" => Self::constant("/o/id", "/o/rol", "/metadata/role"),
+            "auth0" => Self::constant(
+                "/org_id",
+                "/https:~1~1berth~1roles",
+                "/https:~1~1berth~1platform_role",
+            ),
+            "keycloak" => {
+                Self::constant("/organization", "/realm_access/roles", "/realm_access/roles")
+            }
             _ => return None,
         })
     }
 
-    fn at(organization: &str, role: &str, platform_role: &str) -> Self {
+    fn constant(organization: &str, role: &str, platform_role: &str) -> Self {
         Self {
-            organization: Pointer::known(organization),
-            role: Pointer::known(role),
-            platform_role: Pointer::known(platform_role),
+            organization: Pointer::constant(organization),
+            role: Pointer::constant(role),
+            platform_role: Pointer::constant(platform_role),
         }
     }
 
-    /// The caller these claims describe. A token that names nobody in `sub` is somebody all the
-    /// same: who can do what is said by organization and role, not by the name.
-    pub(crate) fn caller(&self, claims: &Value) -> Result<Caller, Cause> {
-        let organization = organization(self.organization.find(claims))?;
-        let roles = roles(self.role.find(claims))?;
-        let platform_roles = roles_on_platform(self.platform_role.find(claims))?;
+    /// Returns the caller that the claims describe. A token without `sub` is accepted, because
+    /// organization and role decide about rights, and the subject does not.
+    pub(super) fn caller(&self, claims: &Value) -> Result<Caller, Cause> {
+        let organization = organization(self.organization.get(claims))?;
+        let roles = roles(self.role.get(claims))?;
+        let platform_roles = platform_roles(self.platform_role.get(claims))?;
         let user = text(claims.get("sub"), "the subject is not text")?;
-        let user = user.map(|s| UserId::parse(s).ok_or("the subject cannot be a name"));
+        let user = user.map(|s| UserId::parse(s).ok_or("the subject is not a valid user id"));
         let capabilities = match organization {
-            Some(_) => strongest(&roles),
+            Some(_) => strongest_role(&roles),
             None => Capabilities::default(),
         };
         Ok(Caller {
@@ -112,75 +113,37 @@ impl ClaimPaths {
     }
 }
 
-/// When a token is in force, in milliseconds since the epoch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    begins: Option<i64>,
-    expires: i64,
-}
-
-impl Times {
-    /// What the claims say of it.
-    pub(crate) fn read(claims: &Value) -> Result<Self, Cause> {
-        let not = "a time in the token is not a number of seconds";
-        let expires = millis(claims.get("exp"), not)?.ok_or("the token has no expiry")?;
-        let begins = millis(claims.get("nbf"), not)?;
-        // Tells nothing that matters here, but a token that gets it wrong is not a token.
-        millis(claims.get("iat"), not)?;
-        Ok(Self { begins, expires })
-    }
-
-    /// Refuses a token that is over or not yet begun, give or take the leeway.
-    pub(crate) fn check(self, now: Timestamp, leeway: Duration) -> Result<(), Cause> {
-        let leeway = i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX);
-        if now.millis().saturating_sub(leeway) >= self.expires {
-            return Err("the token has expired");
-        }
-        if self.begins.is_some_and(|begins| now.millis().saturating_add(leeway) < begins) {
-            return Err("the token is not valid yet");
-        }
-        Ok(())
-    }
-}
-
-/// Refuses a token of another issuer, and one for another audience.
-pub(crate) fn check_origin(
+/// Rejects a token of another issuer or for another audience.
+pub(super) fn check_origin(
     claims: &Value,
-    issuer: Option<&str>,
-    audience: Option<&str>,
+    expected_issuer: Option<&str>,
+    expected_audience: Option<&str>,
 ) -> Result<(), Cause> {
-    let said = text(claims.get("iss"), "the issuer is not text")?;
-    if issuer.is_some() && said != issuer {
+    let issuer = text(claims.get("iss"), "the issuer is not text")?;
+    if expected_issuer.is_some() && issuer != expected_issuer {
         return Err("the token is of another issuer");
     }
-    let said = match present(claims.get("aud")) {
+    let audiences = match present(claims.get("aud")) {
         None => Vec::new(),
         Some(Value::String(one)) => vec![one.as_str()],
         Some(Value::Array(many)) => all_text(many).ok_or("the audience is not text")?,
         Some(_) => return Err("the audience is not text"),
     };
-    match audience {
-        Some(ours) if !said.contains(&ours) => Err("the token is for another audience"),
+    match expected_audience {
+        Some(expected) if !audiences.contains(&expected) => {
+            Err("the token is for another audience")
+        }
         _ => Ok(()),
     }
 }
 
-/// Returns the claim's time in milliseconds since the epoch. It may have a fraction (RFC 7519, section 2,
-/// `NumericDate`).
-fn millis(claim: Option<&Value>, not: Cause) -> Result<Option<i64>, Cause> {
-    let Some(claim) = present(claim) else { return Ok(None) };
-    let seconds = claim.as_f64().filter(|s| (0.0..=LAST_SECOND).contains(s)).ok_or(not)?;
-    #[expect(clippy::cast_possible_truncation, reason = "at most 253,402,300,799,000")]
-    Ok(Some((seconds * 1000.0).round() as i64))
-}
-
-/// A claim that is `null` says no more than one that is absent.
-fn present(claim: Option<&Value>) -> Option<&Value> {
+/// Treats a `null` claim as absent.
+pub(super) fn present(claim: Option<&Value>) -> Option<&Value> {
     claim.filter(|claim| !claim.is_null())
 }
 
-fn text(claim: Option<&Value>, not: Cause) -> Result<Option<&str>, Cause> {
-    present(claim).map(|claim| claim.as_str().ok_or(not)).transpose()
+fn text(claim: Option<&Value>, error: Cause) -> Result<Option<&str>, Cause> {
+    present(claim).map(|claim| claim.as_str().ok_or(error)).transpose()
 }
 
 fn all_text(values: &[Value]) -> Option<Vec<&str>> {
@@ -188,52 +151,52 @@ fn all_text(values: &[Value]) -> Option<Vec<&str>> {
 }
 
 fn organization(claim: Option<&Value>) -> Result<Option<OrganizationId>, Cause> {
-    let not = "the organization claim has an unknown shape";
-    let name = match claim {
+    let error = "the organization claim has an unknown form";
+    let id = match claim {
         None | Some(Value::Null) => None,
-        Some(Value::String(name)) => Some(name.as_str()).filter(|name| !name.is_empty()),
-        Some(Value::Array(names)) => match all_text(names).ok_or(not)?.as_slice() {
-            [name] => Some(*name),
+        Some(Value::String(id)) => Some(id.as_str()).filter(|id| !id.is_empty()),
+        Some(Value::Array(ids)) => match all_text(ids).ok_or(error)?.as_slice() {
+            [id] => Some(*id),
             _ => None,
         },
-        Some(Value::Object(entries)) => only_entry(entries, not)?,
-        Some(_) => return Err(not),
+        Some(Value::Object(entries)) => single_entry(entries, error)?,
+        Some(_) => return Err(error),
     };
-    name.map(|name| OrganizationId::parse(name).ok_or("the organization cannot be a name"))
+    id.map(|id| OrganizationId::parse(id).ok_or("the organization is not a valid organization id"))
         .transpose()
 }
 
-/// The organization in Keycloak's map of them, by alias, if it is exactly one.
-fn only_entry(entries: &Map<String, Value>, not: Cause) -> Result<Option<&str>, Cause> {
-    let mut names = Vec::new();
-    for (alias, about) in entries {
-        names.push(match about.as_object().ok_or(not)?.get("id") {
+/// Returns the organization in Keycloak's map by alias, if the map has exactly one entry.
+fn single_entry(entries: &Map<String, Value>, error: Cause) -> Result<Option<&str>, Cause> {
+    let mut ids = Vec::new();
+    for (alias, entry) in entries {
+        ids.push(match entry.as_object().ok_or(error)?.get("id") {
             None => alias.as_str(),
-            Some(id) => id.as_str().ok_or(not)?,
+            Some(id) => id.as_str().ok_or(error)?,
         });
     }
-    Ok(match names.as_slice() {
-        [name] => Some(*name),
+    Ok(match ids.as_slice() {
+        [id] => Some(*id),
         _ => None,
     })
 }
 
 fn roles(claim: Option<&Value>) -> Result<Vec<&str>, Cause> {
-    let not = "the role claim has an unknown shape";
+    let error = "the role claim has an unknown form";
     let listed = match claim {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(one)) => vec![one.as_str()],
-        Some(Value::Array(many)) => all_text(many).ok_or(not)?,
-        Some(_) => return Err(not),
+        Some(Value::Array(many)) => all_text(many).ok_or(error)?,
+        Some(_) => return Err(error),
     };
     Ok(listed.into_iter().flat_map(|role| role.split(',')).map(str::trim).collect())
 }
 
-fn roles_on_platform(claim: Option<&Value>) -> Result<Vec<&str>, Cause> {
-    roles(claim).map_err(|_| "the platform role claim has an unknown shape")
+fn platform_roles(claim: Option<&Value>) -> Result<Vec<&str>, Cause> {
+    roles(claim).map_err(|_| "the platform role claim has an unknown form")
 }
 
-fn strongest(roles: &[&str]) -> Capabilities {
+fn strongest_role(roles: &[&str]) -> Capabilities {
     roles
         .iter()
         .map(|role| Capabilities::of_role(role))

@@ -1,4 +1,4 @@
-//! The one task that fetches the key set: at start, at intervals, and when a request asks for it.
+//! The task that fetches the key set: at start, at intervals, and when requests ask for a fetch.
 //!
 //! Decision: ADR 0003.
 
@@ -10,58 +10,59 @@ use tokio::time::Instant;
 use super::{
     config::Config,
     fetch::{FetchError, Fetcher},
-    jwks::Shelf,
     key_set::KeySet,
+    shared_key_set::SharedKeySet,
 };
 
-/// How often a file is looked at, at least: reading it costs next to nothing.
-const LOOK_AT_FILE: Duration = Duration::from_secs(5);
-/// The first pause when there is no key set yet; it doubles up to the cool-down.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The maximum time between two reads of a file. A read is cheap.
+const FILE_INTERVAL: Duration = Duration::from_secs(5);
+/// The first retry delay before the first key set is loaded; doubles up to the cool-down.
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Puts fresh key sets on the shelf.
-pub(crate) struct Refresher {
-    shelf: Arc<Shelf>,
+/// Fetches key sets and publishes them in a [`SharedKeySet`].
+pub(super) struct Refresher {
+    shared: Arc<SharedKeySet>,
     fetcher: Fetcher,
     origin: String,
-    every: Duration,
+    interval: Duration,
     cool_down: Duration,
-    /// What is on the shelf, as it came.
-    last: Option<Bytes>,
+    /// The fetched text of the current set.
+    last_text: Option<Bytes>,
+    /// Consecutive failures.
     failures: u32,
 }
 
 impl Refresher {
-    pub(crate) fn new(
-        shelf: Arc<Shelf>,
+    pub(super) fn new(
+        shared: Arc<SharedKeySet>,
         fetcher: Fetcher,
         origin: String,
         config: &Config,
     ) -> Self {
-        let (every, cool_down) = (config.refresh, config.cool_down);
-        Self { shelf, fetcher, origin, every, cool_down, last: None, failures: 0 }
+        let (interval, cool_down) = (config.refresh_interval, config.cool_down);
+        Self { shared, fetcher, origin, interval, cool_down, last_text: None, failures: 0 }
     }
 
-    /// The text of the set as it is now.
-    pub(crate) async fn fetch(&self) -> Result<Bytes, FetchError> {
+    /// Returns the current text of the set without publishing it.
+    pub(super) async fn fetch(&self) -> Result<Bytes, FetchError> {
         self.fetcher.fetch().await
     }
 
-    /// This text, from a file, is on the shelf already.
-    pub(crate) fn begin_with(&mut self, text: Bytes) {
-        self.every = self.every.min(LOOK_AT_FILE);
-        self.last = Some(text);
+    /// Records that the caller has published the set in `text`, read from a file.
+    pub(super) fn start_with(&mut self, text: Bytes) {
+        self.interval = self.interval.min(FILE_INTERVAL);
+        self.last_text = Some(text);
     }
 
-    /// Refreshes until dropped.
-    pub(crate) async fn run(mut self) {
-        if self.last.is_some() {
-            self.shelf.served.send_replace(self.shelf.ticket());
-            self.rest().await;
+    /// Refreshes until the future is dropped.
+    pub(super) async fn run(mut self) {
+        if self.last_text.is_some() {
+            self.shared.served.send_replace(self.shared.newest_ticket());
+            self.wait_until_due().await;
         }
         loop {
-            // Read before the fetch: whoever asks while it runs may know of a newer key.
-            let ticket = self.shelf.ticket();
+            // Read before the fetch: a request during the fetch may need a newer set.
+            let ticket = self.shared.newest_ticket();
             match self.refresh().await {
                 Ok(()) => self.failures = 0,
                 Err(error) => {
@@ -70,53 +71,53 @@ impl Refresher {
                     tracing::warn!(
                         origin = self.origin,
                         failures = self.failures,
-                        serving = self.shelf.keys().is_some(),
+                        serving = self.shared.current().is_some(),
                         error,
                         "the key set was not refreshed"
                     );
                 }
             }
-            self.shelf.served.send_replace(ticket);
-            self.rest().await;
+            self.shared.served.send_replace(ticket);
+            self.wait_until_due().await;
         }
     }
 
-    /// Fetches once. An unusable set is kept off the shelf while there is none; later, an empty
-    /// one means that the issuer withdrew its keys, and is believed.
+    /// Fetches once. A set without a usable key is rejected while no set is loaded. Later such a set
+    /// is published, because the issuer has withdrawn its keys.
     async fn refresh(&mut self) -> Result<(), FetchError> {
         let text = self.fetch().await?;
-        if self.last.as_ref() == Some(&text) {
-            self.shelf.confirm();
+        if self.last_text.as_ref() == Some(&text) {
+            self.shared.confirm();
             return Ok(());
         }
         let mut keys = KeySet::parse(&text).map_err(FetchError::Content)?;
-        if !self.shelf.had_keys() {
-            keys = keys.if_usable().map_err(FetchError::Content)?;
+        if !self.shared.was_loaded() {
+            keys = keys.require_usable().map_err(FetchError::Content)?;
         }
         let (count, ignored) = (keys.len(), keys.ignored().join(", "));
-        tracing::info!(origin = self.origin, keys = count, ignored, "a key set was taken into use");
-        self.shelf.put(keys);
-        self.last = Some(text);
+        tracing::info!(origin = self.origin, keys = count, ignored, "a new key set is in use");
+        self.shared.replace(keys);
+        self.last_text = Some(text);
         Ok(())
     }
 
-    /// Until it is time again, or somebody asks for a fetch that has not been served.
-    async fn rest(&self) {
-        let until = Instant::now() + self.pause();
+    /// Waits until the next fetch is due, or until a request asks for a fetch.
+    async fn wait_until_due(&self) {
+        let due = Instant::now() + self.delay();
         loop {
-            let woken = tokio::time::timeout_at(until, self.shelf.wake.notified()).await;
-            if woken.is_err() || self.shelf.ticket() > *self.shelf.served.borrow() {
+            let woken = tokio::time::timeout_at(due, self.shared.wake.notified()).await;
+            if woken.is_err() || self.shared.newest_ticket() > *self.shared.served.borrow() {
                 return;
             }
         }
     }
 
-    fn pause(&self) -> Duration {
-        let soon = self.cool_down.min(self.every);
+    fn delay(&self) -> Duration {
+        let retry = self.cool_down.min(self.interval);
         match self.failures {
-            0 => self.every,
-            _ if self.shelf.had_keys() => soon,
-            failures => FIRST_RETRY.saturating_mul(1 << (failures - 1).min(16)).min(soon),
+            0 => self.interval,
+            _ if self.shared.was_loaded() => retry,
+            failures => FIRST_RETRY_DELAY.saturating_mul(1 << (failures - 1).min(16)).min(retry),
         }
     }
 }

@@ -1,11 +1,10 @@
-//! What tokens say that a key of a set was found to have signed, so that a token that is shown again
-//! costs a digest: not a verification, which is the dearest part of a request by far, nor reading its
-//! JSON.
+//! [`TokenCache`]: the claims of verified tokens, so that a repeated token costs one digest instead
+//! of a signature verification (the most expensive part of a request by far) and JSON parsing.
 //!
-//! Both depend on nothing but the token, the set and this process's settings and never change, so to
-//! remember them for ever would be right. What does change (whether the set is still the one to go by,
-//! whether the token is in force) is looked at every time. Only what a key of the set has signed is
-//! remembered, so nobody but the issuer can fill this memory; it belongs to its set and goes with it.
+//! Verification and claims depend only on the token, the key set and the configuration, so an entry
+//! never becomes wrong. Every request checks what can change: whether the set is still current and
+//! whether the token is valid now. Only tokens with a valid signature are cached, so only the issuer
+//! can fill the cache. Each key set has its own cache, which is dropped with the set.
 
 use std::{
     collections::HashMap,
@@ -17,83 +16,81 @@ use std::{
 use domain::{Caller, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::{claims::Times, token::Cause};
+use super::{token::Cause, validity::Validity};
 
-/// Tokens a generation.
-const REMEMBERED: usize = 4096;
+/// Tokens in one generation.
+const MAX_TOKENS: usize = 4096;
 
-/// What a token is known by: all of it, its signature too.
-pub(crate) type Digest = [u8; 32];
+/// The SHA-256 digest of a whole token, signature included.
+pub(super) type TokenDigest = [u8; 32];
 
-/// The digest of a token.
-pub(crate) fn digest(token: &str) -> Digest {
+/// Returns the digest by which a token is cached.
+pub(super) fn digest(token: &str) -> TokenDigest {
     Sha256::digest(token).into()
 }
 
-/// What a signed token says.
+/// The claims of a token with a valid signature.
 #[derive(Debug)]
-pub(crate) struct Login {
-    /// When it is in force, if it says so.
-    pub(crate) times: Result<Times, Cause>,
-    /// Who shows it, if it is meant for us.
-    pub(crate) caller: Result<Caller, Cause>,
+pub(super) struct VerifiedToken {
+    pub(super) validity: Result<Validity, Cause>,
+    /// The caller, if the token has the expected issuer and audience.
+    pub(super) caller: Result<Caller, Cause>,
 }
 
-impl Login {
-    /// Who shows it at this moment, give or take the leeway.
-    pub(crate) fn caller(&self, now: Timestamp, leeway: Duration) -> Result<Caller, Cause> {
-        self.times?.check(now, leeway)?;
+impl VerifiedToken {
+    /// Returns the caller if the token is valid at `now`, with `leeway`.
+    pub(super) fn caller(&self, now: Timestamp, leeway: Duration) -> Result<Caller, Cause> {
+        self.validity?.check(now, leeway)?;
         self.caller.clone()
     }
 }
 
-/// Tokens of one set, in two generations, so that nothing is ever searched for old ones.
+/// The verified tokens of one key set, in two generations. Eviction drops a whole generation, so
+/// that no write has to search for old entries.
 #[derive(Default)]
-pub(crate) struct Logins(Mutex<Generations>);
+pub(super) struct TokenCache(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    recent: HashMap<Digest, Arc<Login>>,
-    older: HashMap<Digest, Arc<Login>>,
+    recent: HashMap<TokenDigest, Arc<VerifiedToken>>,
+    older: HashMap<TokenDigest, Arc<VerifiedToken>>,
 }
 
-impl Logins {
-    /// What the token says, if it was shown before.
-    pub(crate) fn known(&self, token: &Digest) -> Option<Arc<Login>> {
-        self.held().known(token)
+impl TokenCache {
+    pub(super) fn get(&self, digest: &TokenDigest) -> Option<Arc<VerifiedToken>> {
+        self.lock().get(digest)
     }
 
-    /// Remembers what a signed token says.
-    pub(crate) fn remember(&self, token: Digest, login: Arc<Login>) {
-        self.held().remember(token, login);
+    pub(super) fn insert(&self, digest: TokenDigest, token: Arc<VerifiedToken>) {
+        self.lock().insert(digest, token);
     }
 
-    fn held(&self) -> MutexGuard<'_, Generations> {
+    fn lock(&self) -> MutexGuard<'_, Generations> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Generations {
-    fn known(&mut self, token: &Digest) -> Option<Arc<Login>> {
-        if let Some(login) = self.recent.get(token) {
-            return Some(login.clone());
+    fn get(&mut self, digest: &TokenDigest) -> Option<Arc<VerifiedToken>> {
+        if let Some(token) = self.recent.get(digest) {
+            return Some(token.clone());
         }
-        let login = self.older.remove(token)?;
-        self.remember(*token, login.clone());
-        Some(login)
+        let token = self.older.remove(digest)?;
+        self.insert(*digest, token.clone());
+        Some(token)
     }
 
-    fn remember(&mut self, token: Digest, login: Arc<Login>) {
-        if self.recent.len() >= REMEMBERED {
+    fn insert(&mut self, digest: TokenDigest, token: Arc<VerifiedToken>) {
+        if self.recent.len() >= MAX_TOKENS {
             self.older = mem::take(&mut self.recent);
         }
-        self.recent.insert(token, login);
+        self.recent.insert(digest, token);
     }
 }
 
-impl fmt::Debug for Logins {
+impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logins").finish_non_exhaustive()
+        f.debug_struct("TokenCache").finish_non_exhaustive()
     }
 }
 
@@ -102,17 +99,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_stays_bounded_and_what_is_in_use_stays_in_it() {
-        let logins = Logins::default();
-        let login = Arc::new(Login { times: Err("no times"), caller: Err("nobody") });
-        logins.remember(digest("in use"), login.clone());
-        for n in 0..REMEMBERED * 3 {
-            logins.remember(digest(&n.to_string()), login.clone());
-            assert!(logins.known(&digest("in use")).is_some(), "in use at {n}");
+    fn memory_stays_bounded_and_tokens_in_use_stay_cached() {
+        let cache = TokenCache::default();
+        let token = Arc::new(VerifiedToken { validity: Err("no times"), caller: Err("no caller") });
+        cache.insert(digest("in use"), token.clone());
+        for n in 0..MAX_TOKENS * 3 {
+            cache.insert(digest(&n.to_string()), token.clone());
+            assert!(cache.get(&digest("in use")).is_some(), "in use at {n}");
         }
-        assert!(logins.known(&digest("0")).is_none(), "forgotten");
-        assert!(logins.known(&digest("In use")).is_none(), "another token");
-        let held = logins.held();
-        assert!(held.recent.len() <= REMEMBERED && held.older.len() <= REMEMBERED);
+        assert!(cache.get(&digest("0")).is_none(), "evicted");
+        assert!(cache.get(&digest("In use")).is_none(), "another token");
+        let generations = cache.lock();
+        assert!(generations.recent.len() <= MAX_TOKENS && generations.older.len() <= MAX_TOKENS);
     }
 }

@@ -1,4 +1,4 @@
-//! Keys in use: served without a look-up, and never from anything older than a second.
+//! The key cache: keys in use cost no lookup, and no entry is served after one second.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use auth::{Chain, HotKeys, KeyForge};
+use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKey, ApiKeys, Caller, Capability, KeyId, KeySpec, OrganizationId, Timestamp,
     ports::{
@@ -43,27 +43,28 @@ impl Environment for Clock {
     }
 }
 
-/// A directory that counts, and answers only when it may: with what it read before.
-struct Slow {
+/// A directory that counts its lookups. A lookup reads the key first and then waits for a permit
+/// before it returns, so the result may be outdated.
+struct GatedDirectory {
     memory: Memory,
-    began: AtomicUsize,
-    may: Semaphore,
-    dies: bool,
+    lookups: AtomicUsize,
+    permits: Semaphore,
+    panics: bool,
 }
 
-impl Slow {
-    fn began(&self) -> usize {
-        self.began.load(Ordering::SeqCst)
+impl GatedDirectory {
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::SeqCst)
     }
 }
 
 #[async_trait]
-impl KeyDirectory for Slow {
+impl KeyDirectory for GatedDirectory {
     async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
         let read = KeyDirectory::find(&self.memory, shown, now).await;
-        self.began.fetch_add(1, Ordering::SeqCst);
-        self.may.acquire().await.unwrap().forget();
-        assert!(!self.dies, "as the test wants it");
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        self.permits.acquire().await.unwrap().forget();
+        assert!(!self.panics, "the test asks for a panic");
         read
     }
 
@@ -72,39 +73,45 @@ impl KeyDirectory for Slow {
     }
 }
 
-struct Stage {
+struct Fixture {
     clock: Arc<Clock>,
-    directory: Arc<Slow>,
-    hot: Arc<HotKeys>,
+    directory: Arc<GatedDirectory>,
+    cache: Arc<KeyCache>,
     keys: ApiKeys,
 }
 
-/// As many answers as anybody wants.
-const MANY: usize = 1 << 20;
+/// More permits than a test needs.
+const UNLIMITED: usize = 1 << 20;
 
-impl Stage {
-    fn with(may: usize, dies: bool) -> Self {
+impl Fixture {
+    fn with(permits: usize, panics: bool) -> Self {
         let clock = Arc::new(Clock(AtomicI64::new(1_767_254_400_000)));
         let memory = Memory::new();
-        let (began, may) = (AtomicUsize::new(0), Semaphore::new(may));
-        let directory = Arc::new(Slow { memory: memory.clone(), began, may, dies });
-        let hot = Arc::new(HotKeys::new(directory.clone(), clock.clone()));
+        let (lookups, permits) = (AtomicUsize::new(0), Semaphore::new(permits));
+        let directory =
+            Arc::new(GatedDirectory { memory: memory.clone(), lookups, permits, panics });
+        let cache = Arc::new(KeyCache::new(directory.clone(), clock.clone()));
         let store = Arc::new(memory);
-        let keys = ApiKeys::new(store, hot.clone(), Arc::new(KeyForge::default()), clock.clone());
-        Self { clock, directory, hot, keys }
+        let keys = ApiKeys::new(
+            store,
+            cache.clone(),
+            Arc::new(RandomKeyGenerator::default()),
+            clock.clone(),
+        );
+        Self { clock, directory, cache, keys }
     }
 
     fn new() -> Self {
-        Self::with(MANY, false)
+        Self::with(UNLIMITED, false)
     }
 
     async fn generate(&self) -> (PresentedKey, String) {
-        self.make_until(None).await
+        self.generate_until(None).await
     }
 
-    async fn make_until(&self, expires_at: Option<Timestamp>) -> (PresentedKey, String) {
+    async fn generate_until(&self, expires_at: Option<Timestamp>) -> (PresentedKey, String) {
         let spec = KeySpec {
-            name: "hot".into(),
+            name: "cached".into(),
             capabilities: [Capability::Read].into_iter().collect(),
             expires_at,
             sessions: None,
@@ -113,25 +120,26 @@ impl Stage {
         (PresentedKey { id: key.id, digest: key.digest }, text)
     }
 
-    async fn is_valid(&self, key: &PresentedKey) -> bool {
-        self.hot.find(key, self.clock.now()).await.unwrap().is_some()
+    async fn is_found(&self, key: &PresentedKey) -> bool {
+        self.cache.find(key, self.clock.now()).await.unwrap().is_some()
     }
 
-    /// Asks beside the test.
-    fn ask(&self, key: &PresentedKey) -> JoinHandle<PortResult<Option<ApiKey>>> {
-        let (hot, key, now) = (self.hot.clone(), key.clone(), self.clock.now());
-        tokio::spawn(async move { hot.find(&key, now).await })
+    /// Starts a lookup through the cache in a task of its own.
+    fn spawn_find(&self, key: &PresentedKey) -> JoinHandle<PortResult<Option<ApiKey>>> {
+        let (cache, key, now) = (self.cache.clone(), key.clone(), self.clock.now());
+        tokio::spawn(async move { cache.find(&key, now).await })
     }
 
-    /// Revoked by another router, which this one does not hear of.
+    /// Revokes the key as another router does, without a notification to this cache.
     async fn revoke_elsewhere(&self, key: &PresentedKey) {
-        let (store, generator) = (Arc::new(self.directory.memory.clone()), KeyForge::default());
+        let (store, generator) =
+            (Arc::new(self.directory.memory.clone()), RandomKeyGenerator::default());
         let elsewhere = ApiKeys::new(store.clone(), store, Arc::new(generator), self.clock.clone());
         elsewhere.revoke(&acme(), key.id.as_str()).await.unwrap();
     }
 
-    async fn until_begun(&self, count: usize) {
-        until("looked up", || async { self.directory.began() >= count }).await;
+    async fn wait_for_lookups(&self, count: usize) {
+        until("lookups have started", || async { self.directory.lookups() >= count }).await;
     }
 }
 
@@ -140,221 +148,222 @@ fn acme() -> Caller {
 }
 
 #[tokio::test]
-async fn a_hot_key_costs_no_look_up() {
-    let stage = Stage::new();
-    let (key, _) = stage.generate().await;
+async fn cached_key_costs_no_lookup() {
+    let fixture = Fixture::new();
+    let (key, _) = fixture.generate().await;
     for _ in 0..1000 {
-        assert!(stage.is_valid(&key).await);
+        assert!(fixture.is_found(&key).await);
     }
-    stage.clock.pass(499);
-    assert!(stage.is_valid(&key).await);
-    assert_eq!(stage.directory.began(), 1);
+    fixture.clock.pass(499);
+    assert!(fixture.is_found(&key).await);
+    assert_eq!(fixture.directory.lookups(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_first_uses_are_one_look_up() {
-    let stage = Arc::new(Stage::with(0, false));
-    let (key, _) = stage.generate().await;
+async fn thousand_concurrent_first_uses_share_one_lookup() {
+    let fixture = Arc::new(Fixture::with(0, false));
+    let (key, _) = fixture.generate().await;
     let users = (0..1000).map(|_| {
-        let (stage, key) = (stage.clone(), key.clone());
-        tokio::spawn(async move { stage.is_valid(&key).await })
+        let (fixture, key) = (fixture.clone(), key.clone());
+        tokio::spawn(async move { fixture.is_found(&key).await })
     });
     let users: Vec<_> = users.collect();
-    stage.until_begun(1).await;
-    // Whoever comes later finds the answer, or the look-up under way.
-    stage.directory.may.add_permits(1);
+    fixture.wait_for_lookups(1).await;
+    // Later uses find the entry or the in-flight lookup.
+    fixture.directory.permits.add_permits(1);
     assert!(join_all(users).await.into_iter().all(|good| good.unwrap()));
-    assert_eq!(stage.directory.began(), 1);
+    assert_eq!(fixture.directory.lookups(), 1);
 }
 
 #[tokio::test]
-async fn from_half_a_second_on_it_is_read_again_and_nobody_waits() {
-    let stage = Stage::with(1, false);
-    let (key, _) = stage.generate().await;
-    assert!(stage.is_valid(&key).await);
-    stage.clock.pass(500);
-    // The second look-up does not answer yet, and is not begun twice.
+async fn entry_is_refreshed_in_the_background_after_half_a_second() {
+    let fixture = Fixture::with(1, false);
+    let (key, _) = fixture.generate().await;
+    assert!(fixture.is_found(&key).await);
+    fixture.clock.pass(500);
+    // The second lookup has no permit yet, and no third lookup starts.
     for _ in 0..100 {
-        assert!(stage.is_valid(&key).await);
+        assert!(fixture.is_found(&key).await);
     }
-    stage.until_begun(2).await;
-    assert!(stage.is_valid(&key).await);
-    assert_eq!(stage.directory.began(), 2);
-    stage.directory.may.add_permits(1);
-    // What the second says counts from its beginning, and lets in while a third has no answer.
-    stage.clock.pass(500);
-    let waiting = tokio::time::timeout(Duration::from_secs(20), stage.is_valid(&key));
+    fixture.wait_for_lookups(2).await;
+    assert!(fixture.is_found(&key).await);
+    assert_eq!(fixture.directory.lookups(), 2);
+    fixture.directory.permits.add_permits(1);
+    // The age of the second result counts from its start. The entry is served while the third
+    // lookup is pending.
+    fixture.clock.pass(500);
+    let waiting = tokio::time::timeout(Duration::from_secs(20), fixture.is_found(&key));
     assert_eq!(waiting.await, Ok(true));
 }
 
 #[tokio::test]
-async fn a_revocation_elsewhere_holds_within_a_second() {
-    let stage = Stage::new();
-    let (key, _) = stage.generate().await;
-    assert!(stage.is_valid(&key).await);
-    stage.revoke_elsewhere(&key).await;
-    stage.clock.pass(999);
-    assert!(stage.is_valid(&key).await, "known for less than a second");
-    stage.clock.pass(1);
-    assert!(!stage.is_valid(&key).await);
-    // In use all the time, it is found out by being read again.
-    let (key, _) = stage.generate().await;
-    assert!(stage.is_valid(&key).await);
-    stage.revoke_elsewhere(&key).await;
-    stage.clock.pass(500);
-    until("refused", || async { !stage.is_valid(&key).await }).await;
+async fn revocation_on_another_router_holds_within_a_second() {
+    let fixture = Fixture::new();
+    let (key, _) = fixture.generate().await;
+    assert!(fixture.is_found(&key).await);
+    fixture.revoke_elsewhere(&key).await;
+    fixture.clock.pass(999);
+    assert!(fixture.is_found(&key).await, "the entry is younger than a second");
+    fixture.clock.pass(1);
+    assert!(!fixture.is_found(&key).await);
+    // A key in constant use is refused after its background refresh.
+    let (key, _) = fixture.generate().await;
+    assert!(fixture.is_found(&key).await);
+    fixture.revoke_elsewhere(&key).await;
+    fixture.clock.pass(500);
+    until("the key is refused", || async { !fixture.is_found(&key).await }).await;
 }
 
 #[tokio::test]
-async fn a_revocation_here_holds_at_once() {
-    let stage = Stage::new();
-    let (key, text) = stage.generate().await;
-    let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
+async fn revocation_on_this_router_holds_at_once() {
+    let fixture = Fixture::new();
+    let (key, text) = fixture.generate().await;
+    let chain = Chain::new(None, fixture.cache.clone(), fixture.clock.clone());
     let credential = Credential::ApiKey(text);
-    assert!(door.authenticate(&credential).await.is_ok());
-    stage.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
+    assert!(chain.authenticate(&credential).await.is_ok());
+    fixture.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
     assert_eq!(
-        denied(door.authenticate(&credential).await),
+        denied(chain.authenticate(&credential).await),
         "unknown, wrong, revoked or expired API key"
     );
 }
 
 #[tokio::test]
-async fn what_was_read_before_a_revocation_is_not_remembered_after_it() {
-    let stage = Stage::with(0, false);
-    let (key, _) = stage.generate().await;
-    let before = stage.ask(&key);
-    stage.until_begun(1).await;
-    stage.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
-    let after = stage.ask(&key);
-    stage.until_begun(2).await;
-    stage.directory.may.add_permits(MANY);
-    assert!(before.await.unwrap().unwrap().is_some(), "it came before");
+async fn lookup_started_before_a_revocation_is_not_cached() {
+    let fixture = Fixture::with(0, false);
+    let (key, _) = fixture.generate().await;
+    let before = fixture.spawn_find(&key);
+    fixture.wait_for_lookups(1).await;
+    fixture.keys.revoke(&acme(), key.id.as_str()).await.unwrap();
+    let after = fixture.spawn_find(&key);
+    fixture.wait_for_lookups(2).await;
+    fixture.directory.permits.add_permits(UNLIMITED);
+    assert!(before.await.unwrap().unwrap().is_some(), "the lookup started before the revocation");
     assert_eq!(after.await.unwrap().unwrap(), None);
-    assert!(!stage.is_valid(&key).await);
+    assert!(!fixture.is_found(&key).await);
 }
 
 #[tokio::test]
-async fn an_outage_lasts_no_key_longer_than_a_second() {
-    let stage = Stage::new();
-    let (key, text) = stage.generate().await;
-    let door = Chain::new(None, stage.hot.clone(), stage.clock.clone());
+async fn outage_extends_no_key_by_more_than_a_second() {
+    let fixture = Fixture::new();
+    let (key, text) = fixture.generate().await;
+    let chain = Chain::new(None, fixture.cache.clone(), fixture.clock.clone());
     let credential = Credential::ApiKey(text);
-    assert!(door.authenticate(&credential).await.is_ok());
-    stage.directory.memory.set_down(true);
+    assert!(chain.authenticate(&credential).await.is_ok());
+    fixture.directory.memory.set_down(true);
     for _ in 0..9 {
-        stage.clock.pass(100);
-        assert!(door.authenticate(&credential).await.is_ok());
+        fixture.clock.pass(100);
+        assert!(chain.authenticate(&credential).await.is_ok());
     }
-    // One attempt to read it again failed, and was not followed by one a request.
-    stage.until_begun(2).await;
+    // One refresh failed, and later requests start no further refresh.
+    fixture.wait_for_lookups(2).await;
     for _ in 0..100 {
-        assert!(stage.is_valid(&key).await);
-        // Whatever was begun by that may run.
+        assert!(fixture.is_found(&key).await);
+        // Lets a background refresh run, if one was started.
         tokio::task::yield_now().await;
     }
-    assert_eq!(stage.directory.began(), 2);
+    assert_eq!(fixture.directory.lookups(), 2);
     for _ in 0..20 {
-        stage.clock.pass(100);
-        unavailable(door.authenticate(&credential).await);
+        fixture.clock.pass(100);
+        unavailable(chain.authenticate(&credential).await);
     }
-    stage.directory.memory.set_down(false);
-    assert!(door.authenticate(&credential).await.is_ok());
+    fixture.directory.memory.set_down(false);
+    assert!(chain.authenticate(&credential).await.is_ok());
 }
 
 #[tokio::test]
-async fn only_good_keys_are_remembered() {
-    let stage = Stage::new();
-    let (revoked, _) = stage.generate().await;
-    stage.revoke_elsewhere(&revoked).await;
+async fn only_valid_keys_are_cached() {
+    let fixture = Fixture::new();
+    let (revoked, _) = fixture.generate().await;
+    fixture.revoke_elsewhere(&revoked).await;
     let unknown = PresentedKey { id: KeyId::from_bits(5), digest: [5; 32] };
-    let soon = Timestamp::from_millis(stage.clock.now().millis() + 10);
-    let (expired, _) = stage.make_until(Some(soon)).await;
-    assert!(stage.is_valid(&expired).await);
-    stage.clock.pass(10);
+    let soon = Timestamp::from_millis(fixture.clock.now().millis() + 10);
+    let (expired, _) = fixture.generate_until(Some(soon)).await;
+    assert!(fixture.is_found(&expired).await);
+    fixture.clock.pass(10);
     for n in 1..=10 {
         for key in [&revoked, &unknown, &expired] {
-            assert!(!stage.is_valid(key).await);
+            assert!(!fixture.is_found(key).await);
         }
-        assert_eq!(stage.directory.began(), 1 + 3 * n);
+        assert_eq!(fixture.directory.lookups(), 1 + 3 * n);
     }
 }
 
 #[tokio::test]
-async fn a_look_up_of_more_than_a_second_is_not_joined() {
-    let stage = Stage::with(0, false);
-    let (key, _) = stage.generate().await;
-    let first = stage.ask(&key);
-    stage.until_begun(1).await;
-    stage.revoke_elsewhere(&key).await;
-    stage.clock.pass(1000);
-    let second = stage.ask(&key);
-    stage.until_begun(2).await;
-    stage.directory.may.add_permits(MANY);
+async fn lookup_older_than_a_second_is_not_shared() {
+    let fixture = Fixture::with(0, false);
+    let (key, _) = fixture.generate().await;
+    let first = fixture.spawn_find(&key);
+    fixture.wait_for_lookups(1).await;
+    fixture.revoke_elsewhere(&key).await;
+    fixture.clock.pass(1000);
+    let second = fixture.spawn_find(&key);
+    fixture.wait_for_lookups(2).await;
+    fixture.directory.permits.add_permits(UNLIMITED);
     assert!(first.await.unwrap().unwrap().is_some());
     assert_eq!(second.await.unwrap().unwrap(), None);
-    assert!(!stage.is_valid(&key).await, "what came late is not remembered");
+    assert!(!fixture.is_found(&key).await, "a late result is not cached");
 }
 
 #[tokio::test]
-async fn a_moment_counts_from_the_beginning_of_its_look_up() {
-    let stage = Stage::with(0, false);
-    let (key, _) = stage.generate().await;
-    let slow = stage.ask(&key);
-    stage.until_begun(1).await;
-    stage.revoke_elsewhere(&key).await;
-    stage.clock.pass(600);
-    stage.directory.may.add_permits(MANY);
+async fn age_counts_from_the_start_of_the_lookup() {
+    let fixture = Fixture::with(0, false);
+    let (key, _) = fixture.generate().await;
+    let slow = fixture.spawn_find(&key);
+    fixture.wait_for_lookups(1).await;
+    fixture.revoke_elsewhere(&key).await;
+    fixture.clock.pass(600);
+    fixture.directory.permits.add_permits(UNLIMITED);
     assert!(slow.await.unwrap().is_ok());
-    stage.clock.pass(400);
-    assert!(!stage.is_valid(&key).await);
+    fixture.clock.pass(400);
+    assert!(!fixture.is_found(&key).await);
 }
 
 #[tokio::test]
-async fn a_clock_set_back_prolongs_nothing() {
-    let stage = Stage::new();
-    let (key, _) = stage.generate().await;
-    assert!(stage.is_valid(&key).await);
-    stage.revoke_elsewhere(&key).await;
-    stage.clock.pass(-3_600_000);
-    assert!(!stage.is_valid(&key).await);
+async fn clock_set_back_extends_no_entry() {
+    let fixture = Fixture::new();
+    let (key, _) = fixture.generate().await;
+    assert!(fixture.is_found(&key).await);
+    fixture.revoke_elsewhere(&key).await;
+    fixture.clock.pass(-3_600_000);
+    assert!(!fixture.is_found(&key).await);
 }
 
 #[tokio::test]
-async fn a_look_up_that_dies_leaves_nobody_waiting() {
-    let stage = Stage::with(MANY, true);
+async fn panic_in_a_lookup_is_an_error_for_all_waiters() {
+    let fixture = Fixture::with(UNLIMITED, true);
     let key = PresentedKey { id: KeyId::from_bits(7), digest: [7; 32] };
     for n in 1..=3 {
-        let answer = stage.hot.find(&key, stage.clock.now()).await;
+        let answer = fixture.cache.find(&key, fixture.clock.now()).await;
         assert!(matches!(answer, Err(PortError::Broken(_))), "{answer:?}");
-        assert_eq!(stage.directory.began(), n);
+        assert_eq!(fixture.directory.lookups(), n);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_secret_for_a_hot_key_costs_a_look_up_and_disturbs_nothing() {
-    let stage = Stage::new();
-    let (key, _) = stage.generate().await;
-    assert!(stage.is_valid(&key).await);
+async fn wrong_secret_for_a_cached_key_costs_a_lookup_and_keeps_the_entry() {
+    let fixture = Fixture::new();
+    let (key, _) = fixture.generate().await;
+    assert!(fixture.is_found(&key).await);
     let wrong = PresentedKey { digest: [9; 32], ..key.clone() };
     for n in 1..=10 {
-        assert!(!stage.is_valid(&wrong).await);
-        assert!(stage.is_valid(&key).await);
-        assert_eq!(stage.directory.began(), 1 + n);
+        assert!(!fixture.is_found(&wrong).await);
+        assert!(fixture.is_found(&key).await);
+        assert_eq!(fixture.directory.lookups(), 1 + n);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_secret_does_not_join_the_true_one_s_look_up() {
-    let stage = Stage::with(0, false);
-    let (key, _) = stage.generate().await;
-    let right = stage.ask(&key);
-    stage.until_begun(1).await;
-    let wrong = stage.ask(&PresentedKey { digest: [9; 32], ..key.clone() });
-    stage.until_begun(2).await;
-    stage.directory.may.add_permits(MANY);
+async fn wrong_secret_does_not_share_the_lookup_of_the_right_secret() {
+    let fixture = Fixture::with(0, false);
+    let (key, _) = fixture.generate().await;
+    let right = fixture.spawn_find(&key);
+    fixture.wait_for_lookups(1).await;
+    let wrong = fixture.spawn_find(&PresentedKey { digest: [9; 32], ..key.clone() });
+    fixture.wait_for_lookups(2).await;
+    fixture.directory.permits.add_permits(UNLIMITED);
     assert!(right.await.unwrap().unwrap().is_some());
     assert_eq!(wrong.await.unwrap().unwrap(), None);
-    assert!(stage.is_valid(&key).await);
-    assert_eq!(stage.directory.began(), 2, "the true one is remembered");
+    assert!(fixture.is_found(&key).await);
+    assert_eq!(fixture.directory.lookups(), 2, "the key with the right secret is cached");
 }
