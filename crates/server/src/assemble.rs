@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
-use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
+use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
 };
@@ -63,7 +63,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
     let store = Arc::new(database.clone());
     let adapters = Adapters {
-        hot_keys: Arc::new(HotKeys::new(store.clone(), machine.clone())),
+        key_cache: Arc::new(KeyCache::new(store.clone(), machine.clone())),
         change_notifier: Arc::new(SessionWatches::new(store.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
@@ -73,7 +73,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         groups: Arc::new(HmacTags::new(&group_secret)),
         deadlines,
     };
-    let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
+    let door = Arc::new(Chain::new(login.clone(), adapters.key_cache.clone(), machine.clone()));
     let needs = Arc::new(Needs {
         database,
         login,
@@ -104,7 +104,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
 struct Adapters {
     store: Arc<Database>,
     /// By which callers are let in, and where a revoked key is forgotten.
-    hot_keys: Arc<HotKeys>,
+    key_cache: Arc<KeyCache>,
     gateway: Arc<Client>,
     machine: Arc<Machine>,
     work: Arc<TokioNotifier>,
@@ -136,8 +136,13 @@ impl Adapters {
 
     /// The use cases of keys.
     fn keys(&self) -> ApiKeys {
-        let (store, directory) = (self.store.clone(), self.hot_keys.clone());
-        ApiKeys::new(store, directory, Arc::new(KeyForge::default()), self.machine.clone())
+        let (store, directory) = (self.store.clone(), self.key_cache.clone());
+        ApiKeys::new(
+            store,
+            directory,
+            Arc::new(RandomKeyGenerator::default()),
+            self.machine.clone(),
+        )
     }
 
     /// The gateways' use cases.

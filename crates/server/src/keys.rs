@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
-use auth::KeyForge;
+use auth::RandomKeyGenerator;
 use domain::{
     ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, OrganizationId,
     SessionId, Timestamp,
@@ -97,7 +97,7 @@ pub(crate) async fn database(place: Place) -> Result<Arc<Database>> {
 /// The use cases over it.
 async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
     let database = database(place).await?;
-    Ok(ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine))
+    Ok(ApiKeys::new(database.clone(), database, Arc::new(RandomKeyGenerator::default()), machine))
 }
 
 pub(crate) fn operator_of(organization: &str) -> Result<Caller, Invalid> {
@@ -215,7 +215,12 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("berth.db").display());
         let database = Arc::new(store::open(&store_diesel::Config::new(url)).await.unwrap());
         let machine = Arc::new(Machine::default());
-        let keys = ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine);
+        let keys = ApiKeys::new(
+            database.clone(),
+            database,
+            Arc::new(RandomKeyGenerator::default()),
+            machine,
+        );
         let caller = operator_of("acme").unwrap();
         let mut made = Vec::new();
         for n in 0..5 {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use auth::{Chain, HotKeys, KeyForge};
+use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
     OrganizationId, SessionPorts, Sessions, Settings,
@@ -66,7 +66,7 @@ impl Served {
         let store = Arc::new(Database::connect(&config).await.expect("a database"));
         // Its clock stands still, so nothing is read anew in the background.
         let environment = TestEnvironment::new();
-        let hot_keys = Arc::new(HotKeys::new(store.clone(), environment.clone()));
+        let key_cache = Arc::new(KeyCache::new(store.clone(), environment.clone()));
         let leases = Arc::<Leases>::default();
         let notifier = || TestNotifier::new(environment.clone());
         let ports = SessionPorts {
@@ -79,8 +79,8 @@ impl Served {
             leases: leases.clone(),
         };
         let sessions = Sessions::new(ports, Deadlines::default());
-        let forge = Arc::new(KeyForge::default());
-        let keys = ApiKeys::new(store.clone(), hot_keys.clone(), forge, environment.clone());
+        let forge = Arc::new(RandomKeyGenerator::default());
+        let keys = ApiKeys::new(store.clone(), key_cache.clone(), forge, environment.clone());
         let operator = Caller::operator(OrganizationId::parse(ORGANIZATION).expect("a name"));
         let session = sessions.create(&operator, Settings::default(), false).await;
         let key = keys.create(&operator, spec()).await.expect("a key");
@@ -89,7 +89,7 @@ impl Served {
             keys,
             audit: Audit::new(store.clone()),
             operators: Operators::new(store.clone(), environment.clone(), leases),
-            authenticator: Arc::new(Chain::new(None, hot_keys, environment.clone())),
+            authenticator: Arc::new(Chain::new(None, key_cache, environment.clone())),
             idempotency_records: store,
             environment,
             readiness: Arc::new(Nothing),
@@ -155,7 +155,7 @@ fn a_request_allocates_no_more_than_it_did() {
     let served = runtime.block_on(Served::start());
     let Served { address, session, key, .. } = &served;
     let nobody = format!("{}0", &session[..session.len() - 1]);
-    let wrong = &KeyForge::default().generate(&KeyId::from_bits(1)).key;
+    let wrong = &RandomKeyGenerator::default().generate(&KeyId::from_bits(1)).key;
     let costs = [
         (session, key.as_str(), "200 OK"),
         (&nobody, key.as_str(), "404 Not Found"),

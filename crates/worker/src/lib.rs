@@ -6,11 +6,11 @@
 //! settled when the worker dies falls due again, here or at another router.
 
 mod cleanups;
+mod job_counts;
+mod node_capacity;
 mod nodes;
 mod retention;
-mod room;
 mod sessions;
-mod shares;
 
 use std::{
     sync::{Arc, Mutex},
@@ -28,7 +28,7 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{room::Room, shares::Shares};
+use self::{job_counts::Shares, node_capacity::Room};
 
 /// What the worker needs of the world.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use domain::{Error, EventName, EventValue, Status, testing::World};
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 /// How each retirement ended, oldest first.
 fn outcomes(stage: &Stage) -> Vec<String> {

@@ -6,7 +6,7 @@ use domain::{
     testing::World,
 };
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 #[tokio::test]
 async fn what_cannot_be_placed_waits_for_room_and_is_placed_by_turns() {

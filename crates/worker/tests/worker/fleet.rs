@@ -7,8 +7,8 @@ use futures_util::FutureExt as _;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
-    laws::{config, is_as_wanted},
-    town::{Town, Weather},
+    model_test::{config, is_as_wanted},
+    sim_fleet::{Town, Weather},
 };
 
 /// What an owner asks of a session.

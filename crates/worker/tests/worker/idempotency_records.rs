@@ -8,7 +8,7 @@ use domain::{
     testing::World,
 };
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 #[tokio::test]
 async fn receipts_go_when_they_have_expired() {

@@ -3,11 +3,11 @@
 
 mod cleanups;
 mod fairness;
+mod fixture;
 mod fleet;
 mod idempotency_records;
-mod laws;
+mod model_test;
 mod nodes;
 mod orphans;
 mod sessions;
-mod stage;
-mod town;
+mod sim_fleet;

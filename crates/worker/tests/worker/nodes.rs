@@ -8,7 +8,7 @@ use domain::{
     testing::World,
 };
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 #[tokio::test]
 async fn sessions_of_a_silent_node_fail_and_come_back_with_it() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{Caller, Desired, Error, EventName, Orphans, SessionId, Status, testing::World};
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 /// A linked session's keys on a node, and a database that does not know it and has heard of it.
 async fn orphan() -> (Stage, SessionId) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Actor, Desired, Error, EventName, ReasonCode, Settings, Status, testing::World};
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 fn code(session: &domain::Session) -> Option<ReasonCode> {
     session.observed.reason.as_ref().map(|reason| reason.code)

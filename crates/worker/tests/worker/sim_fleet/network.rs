@@ -13,7 +13,7 @@ use domain::{
     testing::FakeSessionControl,
 };
 
-use super::slow::turnstile;
+use super::stepped_store::turnstile;
 
 /// What becomes of a command to a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! How the text of a key set is got: over HTTP or from a file, bounded in time and size.
+//! Fetches the text of a key set over HTTP or from a file, bounded in time and size.
 //!
-//! No redirect is followed: the keys come from where the operator said, or not at all.
+//! Redirects are not followed: the keys come from the configured address or not at all.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -18,82 +18,93 @@ use hyper_util::{
 };
 use tokio::io::AsyncReadExt;
 
-use crate::{config::ConfigError, key_set::KeySetError};
+use super::key_set::KeySetError;
 
-/// A key takes half a kilobyte, with its certificates a few.
-const LONGEST: u64 = 512 * 1024;
+/// The maximum size of a key set in bytes. A key takes half a kilobyte, a few with certificates.
+const MAX_LENGTH: u64 = 512 * 1024;
 
-/// Why the key set was not got.
+/// Why a key set was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Too slow.
+    /// The fetch exceeded its deadline.
     #[error("no key set within {0:?}")]
     TimedOut(Duration),
-    /// Not there.
+    /// The connection failed.
     #[error("the issuer cannot be reached")]
     Unreachable(#[source] BoxError),
-    /// Not what was asked for.
+    /// The response is not a success.
     #[error("the issuer answered with status {0} (redirects are not followed)")]
     Status(u16),
-    /// Longer than any key set.
-    #[error("the key set is longer than {LONGEST} bytes")]
+    /// The response exceeds the size limit.
+    #[error("the key set is longer than {MAX_LENGTH} bytes")]
     TooLong,
     /// The file cannot be read.
     #[error("the file cannot be read")]
     File(#[source] std::io::Error),
-    /// It came, but it is not a key set.
-    #[error("what came is not usable as a key set")]
+    /// The fetched text is not a key set.
+    #[error("the fetched text cannot be used as a key set")]
     Content(#[source] KeySetError),
+    /// The machine trusts no certificate authority.
+    #[error(
+        "https needs certificate authorities, and this machine has none: install them, or set SSL_CERT_FILE"
+    )]
+    NoRoots(#[source] std::io::Error),
 }
 
-/// Gets the text of a key set.
-pub(crate) struct Fetcher {
-    from: From,
+/// Fetches the text of a key set.
+pub(super) struct Fetcher {
+    origin: Origin,
     deadline: Duration,
 }
 
-enum From {
+enum Origin {
     Https(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, Uri),
     Http(Client<HttpConnector, Empty<Bytes>>, Uri),
     File(PathBuf),
 }
 
 impl Fetcher {
-    /// Fetches from a URL, over TLS with the machine's certificate authorities if it is `https`.
-    pub(crate) fn of_url(uri: Uri, deadline: Duration) -> Result<Self, ConfigError> {
+    /// Creates a fetcher for a URL. `https` uses the machine's certificate authorities.
+    ///
+    /// # Errors
+    /// [`FetchError::NoRoots`], for an `https` URL only.
+    pub(super) fn of_url(uri: Uri, deadline: Duration) -> Result<Self, FetchError> {
         if uri.scheme_str() != Some("https") {
-            let from = From::Http(client(connector(deadline)), uri);
-            return Ok(Self { from, deadline });
+            let origin = Origin::Http(client(connector(deadline)), uri);
+            return Ok(Self { origin, deadline });
         }
-        // Named here, so that a second provider in the program cannot make the choice ambiguous.
+        // The provider is explicit: with a second provider in the program the default is ambiguous.
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        Ok(Self::over_tls(tls.map_err(ConfigError::NoRoots)?, uri, deadline))
+        Ok(Self::over_tls(tls.map_err(FetchError::NoRoots)?, uri, deadline))
     }
 
     fn over_tls(tls: HttpsConnectorBuilder<WantsSchemes>, uri: Uri, deadline: Duration) -> Self {
         let mut http = connector(deadline);
         http.enforce_http(false);
         let tls = tls.https_only().enable_http1().wrap_connector(http);
-        Self { from: From::Https(client(tls), uri), deadline }
+        Self { origin: Origin::Https(client(tls), uri), deadline }
     }
 
-    /// Reads a file.
-    pub(crate) fn of_file(path: PathBuf, deadline: Duration) -> Self {
-        Self { from: From::File(path), deadline }
+    /// Creates a fetcher for a file.
+    pub(super) fn of_file(path: PathBuf, deadline: Duration) -> Self {
+        Self { origin: Origin::File(path), deadline }
     }
 
-    /// The text as it is now.
-    pub(crate) async fn fetch(&self) -> Result<Bytes, FetchError> {
-        let work = async {
-            match &self.from {
-                From::Https(client, uri) => body(client.request(get(uri)?).await).await,
-                From::Http(client, uri) => body(client.request(get(uri)?).await).await,
-                From::File(path) => read(path).await,
+    /// Returns the current text of the key set.
+    ///
+    /// # Errors
+    /// All of [`FetchError`] but `Content` and `NoRoots`.
+    pub(super) async fn fetch(&self) -> Result<Bytes, FetchError> {
+        let fetch = async {
+            match &self.origin {
+                Origin::Https(client, uri) => body(client.request(get(uri)?).await).await,
+                Origin::Http(client, uri) => body(client.request(get(uri)?).await).await,
+                Origin::File(path) => read(path).await,
             }
         };
-        let late = FetchError::TimedOut(self.deadline);
-        tokio::time::timeout(self.deadline, work).await.map_err(|_| late)?
+        let timed_out = FetchError::TimedOut(self.deadline);
+        tokio::time::timeout(self.deadline, fetch).await.map_err(|_| timed_out)?
     }
 }
 
@@ -103,7 +114,7 @@ fn connector(deadline: Duration) -> HttpConnector {
     http
 }
 
-/// Keeps no connection: fetches are minutes apart.
+/// Returns a client that keeps no idle connections, because fetches are minutes apart.
 fn client<C: Connect + Clone>(connector: C) -> Client<C, Empty<Bytes>> {
     Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)
 }
@@ -117,14 +128,14 @@ fn get(uri: &Uri) -> Result<Request<Empty<Bytes>>, FetchError> {
 }
 
 async fn body<E: Into<BoxError>>(
-    answer: Result<Response<Incoming>, E>,
+    response: Result<Response<Incoming>, E>,
 ) -> Result<Bytes, FetchError> {
-    let answer = answer.map_err(|error| FetchError::Unreachable(error.into()))?;
-    if !answer.status().is_success() {
-        return Err(FetchError::Status(answer.status().as_u16()));
+    let response = response.map_err(|error| FetchError::Unreachable(error.into()))?;
+    if !response.status().is_success() {
+        return Err(FetchError::Status(response.status().as_u16()));
     }
-    let longest = usize::try_from(LONGEST).unwrap_or(usize::MAX);
-    let body = Limited::new(answer.into_body(), longest).collect().await;
+    let max_length = usize::try_from(MAX_LENGTH).unwrap_or(usize::MAX);
+    let body = Limited::new(response.into_body(), max_length).collect().await;
     body.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
             FetchError::TooLong
@@ -137,8 +148,8 @@ async fn body<E: Into<BoxError>>(
 async fn read(path: &PathBuf) -> Result<Bytes, FetchError> {
     let file = tokio::fs::File::open(path).await.map_err(FetchError::File)?;
     let mut text = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut text).await.map_err(FetchError::File)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
+    file.take(MAX_LENGTH + 1).read_to_end(&mut text).await.map_err(FetchError::File)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_LENGTH) {
         return Err(FetchError::TooLong);
     }
     Ok(text.into())
@@ -161,11 +172,12 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
-    /// A TLS server for `localhost` that answers every request alike; its port and certificate.
+    /// Starts a TLS server for `localhost` that answers every request with the body `keys`. Returns
+    /// its port and certificate.
     async fn server() -> (u16, CertificateDer<'static>) {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let certificate = made.cert.der().clone();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let generated = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = generated.cert.der().clone();
+        let key = PrivateKeyDer::try_from(generated.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -200,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_come_over_tls_from_the_named_host_alone() {
+    async fn tls_server_with_another_host_name_is_refused() {
         let (port, certificate) = server().await;
         let good = trusting(certificate.clone(), &format!("https://localhost:{port}/jwks"));
         assert_eq!(good.fetch().await.unwrap(), "keys");
@@ -209,20 +221,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_certificate_that_the_machine_does_not_trust_is_refused() {
+    async fn untrusted_certificate_is_refused() {
         let (port, _) = server().await;
         let url = format!("https://localhost:{port}/jwks").parse().unwrap();
         let fetched = match Fetcher::of_url(url, DEADLINE) {
             Ok(fetcher) => fetcher.fetch().await,
-            // A machine without certificate authorities is told so at start.
-            Err(ConfigError::NoRoots(_)) => return,
+            // The machine has no certificate authorities.
+            Err(FetchError::NoRoots(_)) => return,
             Err(other) => panic!("{other}"),
         };
         assert!(matches!(fetched, Err(FetchError::Unreachable(_))), "{fetched:?}");
     }
 
     #[tokio::test]
-    async fn a_peer_that_never_answers_is_given_up() {
+    async fn silent_peer_times_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let fetcher = Fetcher::of_url(url, Duration::from_millis(20)).unwrap();

@@ -1,20 +1,21 @@
-//! The outer shape of a login token: three parts of canonical base64url and a header that asks for
-//! nothing we do not do. Nothing here is believed yet; only the signature makes it true.
+//! Parses a login token: three parts in canonical base64url and a header without unsupported
+//! features. This module does not verify the signature, so its results are not trustworthy yet.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use crate::json;
+use super::json;
 
-/// Why a token is refused: for the log, and without a word of the token in it.
+/// Why a token is rejected, as the log states it. Contains no part of the token.
 pub(crate) type Cause = &'static str;
 
-const LONGEST: usize = 8 * 1024;
-const LONGEST_KEY_ID: usize = 256;
-/// Header members that change what the rest means: encrypted, compressed, nested or unencoded
-/// content, and extensions that must be understood. We understand none of them.
-const MEANING: [(&str, Cause); 5] = [
+/// The maximum length of a token in bytes.
+const MAX_LENGTH: usize = 8 * 1024;
+const MAX_KEY_ID_LENGTH: usize = 256;
+/// Header members that change the meaning of the token: encrypted, compressed, nested or unencoded
+/// content, and mandatory extensions. berth supports none of them.
+const UNSUPPORTED_MEMBERS: [(&str, Cause); 5] = [
     ("crit", "the token asks for extensions"),
     ("cty", "the token holds another token"),
     ("enc", "the token is encrypted"),
@@ -22,29 +23,29 @@ const MEANING: [(&str, Cause); 5] = [
     ("b64", "the token asks for another encoding"),
 ];
 
-/// A token taken apart.
+/// The parts of a token.
 pub(crate) struct Token<'a> {
-    /// What was signed: header and claims as they were sent.
+    /// The signed text: encoded header and claims.
     pub(crate) message: &'a str,
-    /// Still encoded.
+    /// The signature in base64url.
     pub(crate) signature: &'a str,
-    /// One of the five we verify.
+    /// One of the five accepted algorithms.
     pub(crate) algorithm: Algorithm,
-    /// Which key it says it was signed with.
+    /// From `kid`; `None` when the header has no `kid`.
     pub(crate) key_id: Option<String>,
-    /// The claims, decoded but not read.
+    /// The decoded JSON text of the claims.
     pub(crate) payload: Vec<u8>,
 }
 
 impl<'a> Token<'a> {
-    /// A text that is not too long to look at.
-    pub(crate) fn bounded(text: &'a str) -> Result<&'a str, Cause> {
-        if text.len() > LONGEST { Err("the token is too long") } else { Ok(text) }
+    /// Rejects a text that is too long to be parsed.
+    pub(crate) fn check_length(text: &'a str) -> Result<&'a str, Cause> {
+        if text.len() > MAX_LENGTH { Err("the token is too long") } else { Ok(text) }
     }
 
-    /// Takes a token apart.
+    /// Parses a token without verifying its signature.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Cause> {
-        let mut parts = Self::bounded(text)?.split('.');
+        let mut parts = Self::check_length(text)?.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
@@ -58,34 +59,37 @@ impl<'a> Token<'a> {
         let header = json::object(&header).ok_or("the token's header is not a JSON object")?;
         let header = header.as_object().ok_or("the token's header is not a JSON object")?;
         let message = &text[..text.len() - signature.len() - 1];
-        let (algorithm, key_id) = (read(header)?, key_id(header)?);
+        let (algorithm, key_id) = (check_header(header)?, key_id(header)?);
         Ok(Self { message, signature, algorithm, key_id, payload })
     }
 }
 
-/// Padding, white space, other alphabets and stray last bits are refused: one token, one spelling.
+/// Decodes a part. Padding, white space, other alphabets and non-zero trailing bits are rejected, so
+/// that a token has exactly one text.
 fn decode(part: &str) -> Result<Vec<u8>, Cause> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| "a part of the token is not canonical base64url")
 }
 
-fn read(header: &Map<String, Value>) -> Result<Algorithm, Cause> {
-    if let Some((_, cause)) = MEANING.iter().find(|(name, _)| header.contains_key(*name)) {
+fn check_header(header: &Map<String, Value>) -> Result<Algorithm, Cause> {
+    let mut unsupported = UNSUPPORTED_MEMBERS.iter();
+    if let Some((_, cause)) = unsupported.find(|(name, _)| header.contains_key(*name)) {
         return Err(cause);
     }
     match header.get("typ") {
         None => {}
-        Some(Value::String(kind)) if is_login(kind) => {}
+        Some(Value::String(typ)) if is_login_type(typ) => {}
         Some(_) => return Err("the token is of another type"),
     }
     algorithm(header.get("alg").and_then(Value::as_str))
 }
 
-fn is_login(kind: &str) -> bool {
-    let kind = kind.to_ascii_lowercase();
-    matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "at+jwt")
+fn is_login_type(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
 }
 
-/// The five we verify, spelt exactly: never `none`, never a shared secret.
+/// Returns one of the five accepted algorithms. `none` and algorithms with a shared secret are
+/// rejected. Names are case-sensitive.
 fn algorithm(name: Option<&str>) -> Result<Algorithm, Cause> {
     match name {
         Some("RS256") => Ok(Algorithm::RS256),
@@ -100,7 +104,9 @@ fn algorithm(name: Option<&str>) -> Result<Algorithm, Cause> {
 fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Cause> {
     match header.get("kid") {
         None => Ok(None),
-        Some(Value::String(id)) if (1..=LONGEST_KEY_ID).contains(&id.len()) => Ok(Some(id.clone())),
-        Some(_) => Err("the token's key id cannot be one"),
+        Some(Value::String(id)) if (1..=MAX_KEY_ID_LENGTH).contains(&id.len()) => {
+            Ok(Some(id.clone()))
+        }
+        Some(_) => Err("the token's key id is not a text of 1 to 256 bytes"),
     }
 }

@@ -1,10 +1,10 @@
-//! Numbers as fixed-width base62: letters and digits alone, so that a double click selects a whole
-//! key and no shell, URL or log mangles it.
+//! Numbers as fixed-width base62. The text has letters and digits only: a double click selects a
+//! whole key, and no shell, URL or log changes it.
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The big-endian number in `bytes` as exactly `width` digits; what does not fit is lost, so
-/// callers pass the width their size needs.
+/// Encodes the big-endian number in `bytes` as exactly `width` digits. Digits beyond `width` are
+/// lost; callers pass the width that their number needs.
 pub(crate) fn encode(bytes: &[u8], width: usize) -> String {
     let mut number = bytes.to_vec();
     let mut digits = vec![0; width];
@@ -20,19 +20,20 @@ pub(crate) fn encode(bytes: &[u8], width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
-/// Digits that fit into a limb, whatever they are: 62^10 < 2^64.
-const AT_ONCE: usize = 10;
-/// The largest number there is, in limbs of 64 bits.
-const LIMBS: usize = 4;
+/// Digits that always fit into one limb: 62^10 < 2^64.
+const DIGITS_PER_LIMB: usize = 10;
+/// Limbs of 64 bits in the largest supported number (256 bits).
+const MAX_LIMBS: usize = 4;
 
-/// The number back; `None` for anything but base62, and for a number of more than `N` bytes. In a
-/// fixed width, every number has exactly one spelling. Every request with a key comes through here:
-/// hence by limbs, and not by bytes as [`encode`].
+/// Decodes a number of `N` bytes, big-endian. Returns `None` for characters outside base62 and for
+/// numbers of more than `N` bytes. At a fixed width every number has exactly one text.
+///
+/// Works on limbs, unlike [`encode`], because every request with an API key calls this function.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    const { assert!(N <= LIMBS * 8) };
-    // The least first.
-    let mut limbs = [0_u64; LIMBS];
-    for symbols in text.as_bytes().chunks(AT_ONCE) {
+    const { assert!(N <= MAX_LIMBS * 8) };
+    // Least significant limb first.
+    let mut limbs = [0_u64; MAX_LIMBS];
+    for symbols in text.as_bytes().chunks(DIGITS_PER_LIMB) {
         let (mut carry, mut scale) = (0_u64, 1_u64);
         for symbol in symbols {
             carry = carry * 62 + u64::from(value(*symbol)?);
@@ -46,12 +47,12 @@ pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
             return None;
         }
     }
-    let mut bytes = [0; LIMBS * 8];
+    let mut bytes = [0; MAX_LIMBS * 8];
     for (bytes, limb) in bytes.rchunks_exact_mut(8).zip(limbs) {
         bytes.copy_from_slice(&limb.to_be_bytes());
     }
-    let (beyond, number) = bytes.split_at(bytes.len() - N);
-    if beyond.iter().any(|byte| *byte != 0) {
+    let (overflow, number) = bytes.split_at(bytes.len() - N);
+    if overflow.iter().any(|byte| *byte != 0) {
         return None;
     }
     number.try_into().ok()
@@ -75,7 +76,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn a_number_comes_back(secret: [u8; 32], id: [u8; 16], sum: [u8; 4]) {
+        fn decoding_returns_the_encoded_number(secret: [u8; 32], id: [u8; 16], sum: [u8; 4]) {
             prop_assert_eq!(decode::<32>(&encode(&secret, 43)), Some(secret));
             prop_assert_eq!(decode::<16>(&encode(&id, 22)), Some(id));
             prop_assert_eq!(decode::<4>(&encode(&sum, 6)), Some(sum));
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_widths_hold_the_largest_numbers_and_nothing_larger() {
+    fn widths_hold_the_largest_numbers_and_reject_larger_ones() {
         assert_eq!(decode::<32>(&encode(&[0xff; 32], 43)), Some([0xff; 32]));
         assert_eq!(decode::<16>(&encode(&[0xff; 16], 22)), Some([0xff; 16]));
         assert_eq!(decode::<4>(&encode(&[0xff; 4], 6)), Some([0xff; 4]));
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn other_symbols_are_no_digits() {
+    fn other_symbols_are_rejected() {
         for text in ["a-b", "a_b", "a b", "é", "a/b", "a:b", "a@b", "a[b", "a`b", "a{b"] {
             assert_eq!(decode::<16>(text), None, "{text}");
         }

@@ -16,7 +16,7 @@ use worker::{Ports, Worker};
 use super::{
     clock::{Clock, NoNotifier},
     network::Network,
-    slow::Slow,
+    stepped_store::Slow,
 };
 
 /// How many steps a round takes at most before it is called endless.

@@ -3,7 +3,7 @@
 use domain::{Desired, ReasonCode, Session, SessionId, Settings, Status, testing::World};
 use proptest::prelude::*;
 
-use crate::stage::Stage;
+use crate::fixture::Stage;
 
 /// Something that happens to one of three sessions, or to the node.
 #[derive(Clone, Copy, Debug)]

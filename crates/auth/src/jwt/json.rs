@@ -1,7 +1,7 @@
-//! JSON read strictly: an object that names a member twice is refused.
+//! A strict JSON parser that rejects objects with duplicate members.
 //!
-//! Parsers differ in which of two equal members they keep; a token that means one thing to its
-//! signer and another to us is not read at all.
+//! Parsers differ in which of two equal members they keep. A token with duplicate members could
+//! have one meaning for its issuer and another for berth, so berth does not read the token.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// The object in `bytes`; `None` for anything else, trailing bytes and doubled members included.
+/// Parses an object. Returns `None` for other values, trailing bytes and duplicate members.
 pub(crate) fn object(bytes: &[u8]) -> Option<Value> {
     let Strict(value) = serde_json::from_slice(bytes).ok()?;
     value.is_object().then_some(value)
@@ -21,17 +21,17 @@ struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        deserializer.deserialize_any(StrictVisitor).map(Self)
     }
 }
 
-struct Reader;
+struct StrictVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for StrictVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without doubled members")
+        f.write_str("JSON without duplicate members")
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut object = Map::new();
         while let Some((name, Strict(value))) = members.next_entry::<String, _>()? {
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member is named twice"));
+                return Err(A::Error::custom("duplicate member"));
             }
         }
         Ok(Value::Object(object))
@@ -82,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_what_the_common_parser_reads() {
+    fn objects_are_parsed_as_by_serde_json() {
         let text =
             r#"{"a":[1,-2,1.5,1e3,true,null,"x\u00e9"],"b":{"a":{},"c":18446744073709551615}}"#;
         assert_eq!(object(text.as_bytes()), serde_json::from_str(text).ok());
     }
 
     #[test]
-    fn doubled_members_trailing_bytes_and_non_objects_are_refused() {
+    fn duplicate_members_trailing_bytes_and_non_objects_are_rejected() {
         let deep = format!("{}{}", r#"{"a":"#.repeat(200), "}".repeat(200));
         for text in [
             r#"{"exp":1,"exp":2}"#,

@@ -4,7 +4,7 @@ mod clock;
 mod network;
 mod node;
 mod router;
-mod slow;
+mod stepped_store;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
