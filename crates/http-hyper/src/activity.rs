@@ -12,27 +12,27 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{address::Address, shares::Holder};
+use crate::{address::Address, shared_permits::PermitHolder};
 
 /// A connection's state, shared by all that work for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Activity(Arc<State>);
+pub(crate) struct ConnectionActivity(Arc<ConnectionState>);
 
 #[derive(Debug)]
-struct State {
+struct ConnectionState {
     /// Told apart from all connections of the listener.
     number: u64,
     /// None for a proxy that is trusted, which speaks for many.
     address: Option<Address>,
     /// How many connections of the listener are open from there.
-    of_address: Arc<AtomicUsize>,
+    connections_from_address: Arc<AtomicUsize>,
     /// How many connections of the listener nobody was admitted on.
-    strangers: Arc<AtomicUsize>,
+    unauthenticated: Arc<AtomicUsize>,
     /// When the listener began; what follows counts microseconds from there.
     epoch: Instant,
     /// When the peer last did something that brings a request forward: the newest of its connecting, a
     /// request, a part of a body, a part of an answer taken, and the end of an answer.
-    moved: AtomicU64,
+    last_progress: AtomicU64,
     /// Requests whose answers are not written whole.
     requests: AtomicUsize,
     /// Of them, those that wait for this side and not for the peer.
@@ -41,90 +41,90 @@ struct State {
     unwritten: AtomicUsize,
     /// Since when there have been such bytes all the time, if there are any.
     unwritten_since: AtomicU64,
-    ever_asked: AtomicBool,
+    had_request: AtomicBool,
     authenticated: AtomicBool,
     end: CancellationToken,
-    at_once: AtomicBool,
+    end_at_once: AtomicBool,
 }
 
 /// A request, from its head to the last byte of its answer.
 #[derive(Debug)]
-pub(crate) struct UnderWay {
-    activity: Activity,
+pub(crate) struct RequestActivity {
+    activity: ConnectionActivity,
     working: bool,
 }
 
 /// A request that waits for its peer, until dropped.
 #[derive(Debug)]
-pub(crate) struct Expecting(Activity);
+pub(crate) struct AwaitingPeer(ConnectionActivity);
 
-impl Activity {
+impl ConnectionActivity {
     /// A connection that was just opened, and is counted as one of its address and as a stranger.
     pub(crate) fn new(
         number: u64,
         address: Option<Address>,
         epoch: Instant,
-        (of_address, strangers): (Arc<AtomicUsize>, Arc<AtomicUsize>),
+        (connections_from_address, unauthenticated): (Arc<AtomicUsize>, Arc<AtomicUsize>),
     ) -> Self {
-        of_address.fetch_add(1, Ordering::SeqCst);
-        strangers.fetch_add(1, Ordering::SeqCst);
-        let activity = Self(Arc::new(State {
+        connections_from_address.fetch_add(1, Ordering::SeqCst);
+        unauthenticated.fetch_add(1, Ordering::SeqCst);
+        let activity = Self(Arc::new(ConnectionState {
             number,
             address,
-            of_address,
-            strangers,
+            connections_from_address,
+            unauthenticated,
             epoch,
-            moved: AtomicU64::default(),
+            last_progress: AtomicU64::default(),
             requests: AtomicUsize::default(),
             working: AtomicIsize::default(),
             unwritten: AtomicUsize::default(),
             unwritten_since: AtomicU64::default(),
-            ever_asked: AtomicBool::default(),
+            had_request: AtomicBool::default(),
             authenticated: AtomicBool::default(),
             end: CancellationToken::new(),
-            at_once: AtomicBool::default(),
+            end_at_once: AtomicBool::default(),
         }));
-        activity.moves();
+        activity.record_progress();
         activity
     }
 
     /// A request has arrived.
-    pub(crate) fn begin(&self) -> UnderWay {
+    pub(crate) fn begin(&self) -> RequestActivity {
         self.0.requests.fetch_add(1, Ordering::SeqCst);
         self.0.working.fetch_add(1, Ordering::SeqCst);
-        self.0.ever_asked.store(true, Ordering::SeqCst);
-        self.moves();
-        UnderWay { activity: self.clone(), working: true }
+        self.0.had_request.store(true, Ordering::SeqCst);
+        self.record_progress();
+        RequestActivity { activity: self.clone(), working: true }
     }
 
     /// A request waits for its peer, which has to send more of it.
-    pub(crate) fn expect(&self) -> Expecting {
+    pub(crate) fn await_peer(&self) -> AwaitingPeer {
         self.0.working.fetch_sub(1, Ordering::SeqCst);
-        Expecting(self.clone())
+        AwaitingPeer(self.clone())
     }
 
     /// The peer did something.
-    pub(crate) fn moves(&self) {
-        self.0.moved.store(self.now(), Ordering::SeqCst);
+    pub(crate) fn record_progress(&self) {
+        self.0.last_progress.store(self.now(), Ordering::SeqCst);
     }
 
     /// A caller was admitted.
-    pub(crate) fn authenticate(&self) {
+    pub(crate) fn mark_authenticated(&self) {
         // Nearly always it was so before.
         if !self.is_authenticated() && !self.0.authenticated.swap(true, Ordering::SeqCst) {
-            self.0.strangers.fetch_sub(1, Ordering::SeqCst);
+            self.0.unauthenticated.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
     /// It is counted no more. To be called once.
-    pub(crate) fn leave(&self) {
-        self.authenticate();
-        self.0.of_address.fetch_sub(1, Ordering::SeqCst);
+    pub(crate) fn deregister(&self) {
+        self.mark_authenticated();
+        self.0.connections_from_address.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// How many connections are open from its address, itself counted.
-    pub(crate) fn of_address(&self) -> usize {
-        self.0.of_address.load(Ordering::SeqCst)
+    pub(crate) fn connections_from_address(&self) -> usize {
+        self.0.connections_from_address.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_authenticated(&self) -> bool {
@@ -141,30 +141,30 @@ impl Activity {
 
     /// Whom its requests are counted for before their callers are known: the connection, of its address; that
     /// of a trusted proxy is a group by itself.
-    pub(crate) fn holder(&self) -> Holder {
+    pub(crate) fn permit_holder(&self) -> PermitHolder {
         // No address is as small as the number of a connection.
         let group = self.0.address.map_or(self.0.number, Address::number);
-        Holder { group, member: self.0.number }
+        PermitHolder { group, member: self.0.number }
     }
 
     /// Whether a request waits for this side. Then its peer is not to blame that nothing moves.
-    pub(crate) fn is_working(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         self.0.working.load(Ordering::SeqCst) > 0
     }
 
     /// Whether a request is under way.
-    pub(crate) fn is_asked(&self) -> bool {
+    pub(crate) fn has_request(&self) -> bool {
         self.0.requests.load(Ordering::SeqCst) > 0
     }
 
     /// Whether there ever was a request.
-    pub(crate) fn ever_asked(&self) -> bool {
-        self.0.ever_asked.load(Ordering::SeqCst)
+    pub(crate) fn had_request(&self) -> bool {
+        self.0.had_request.load(Ordering::SeqCst)
     }
 
     /// When its peer last did something.
-    pub(crate) fn moved(&self) -> Instant {
-        self.0.epoch + Duration::from_micros(self.0.moved.load(Ordering::SeqCst))
+    pub(crate) fn last_progress(&self) -> Instant {
+        self.0.epoch + Duration::from_micros(self.0.last_progress.load(Ordering::SeqCst))
     }
 
     pub(crate) fn unwritten(&self) -> usize {
@@ -178,8 +178,8 @@ impl Activity {
     }
 
     /// Ends the connection; where it stands, or when what it is asked is answered.
-    pub(crate) fn end(&self, at_once: bool) {
-        self.0.at_once.store(at_once, Ordering::SeqCst);
+    pub(crate) fn end(&self, end_at_once: bool) {
+        self.0.end_at_once.store(end_at_once, Ordering::SeqCst);
         self.0.end.cancel();
     }
 
@@ -189,7 +189,7 @@ impl Activity {
 
     /// Whether there is nothing to wait for when it ends.
     pub(crate) fn ends_at_once(&self) -> bool {
-        self.0.at_once.load(Ordering::SeqCst) || !self.is_working()
+        self.0.end_at_once.load(Ordering::SeqCst) || !self.has_work()
     }
 
     fn now(&self) -> u64 {
@@ -198,17 +198,17 @@ impl Activity {
 }
 
 #[cfg(test)]
-impl Activity {
+impl ConnectionActivity {
     /// A connection that was just opened, the only one of its listener.
-    pub(crate) fn alone() -> Self {
+    pub(crate) fn for_test() -> Self {
         Self::new(1, None, Instant::now(), Default::default())
     }
 }
 
-impl UnderWay {
+impl RequestActivity {
     /// The request is answered; so many bytes are to be written. From here on it waits for its peer.
     pub(crate) fn answered(&mut self, bytes: usize) {
-        self.work_ends();
+        self.end_work();
         let state = &self.activity.0;
         // Nothing clears it: it is looked at only while there are bytes.
         if bytes > 0 && state.unwritten.fetch_add(bytes, Ordering::SeqCst) == 0 {
@@ -219,30 +219,30 @@ impl UnderWay {
     /// The peer has taken so many of the bytes.
     pub(crate) fn written(&self, bytes: usize) {
         self.activity.0.unwritten.fetch_sub(bytes, Ordering::SeqCst);
-        self.activity.moves();
+        self.activity.record_progress();
     }
 
     /// So many of the bytes will never be written.
-    pub(crate) fn given_up(&self, bytes: usize) {
+    pub(crate) fn abandoned(&self, bytes: usize) {
         self.activity.0.unwritten.fetch_sub(bytes, Ordering::SeqCst);
     }
 
-    fn work_ends(&mut self) {
+    fn end_work(&mut self) {
         if std::mem::take(&mut self.working) {
             self.activity.0.working.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestActivity {
     fn drop(&mut self) {
-        self.work_ends();
-        self.activity.moves();
+        self.end_work();
+        self.activity.record_progress();
         self.activity.0.requests.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Drop for Expecting {
+impl Drop for AwaitingPeer {
     fn drop(&mut self) {
         self.0.0.working.fetch_add(1, Ordering::SeqCst);
     }
@@ -254,34 +254,34 @@ mod tests {
 
     #[test]
     fn request_is_work_until_it_is_answered_and_under_way_until_it_is_written() {
-        let activity = Activity::alone();
-        assert!(!activity.ever_asked());
+        let activity = ConnectionActivity::for_test();
+        assert!(!activity.had_request());
         let mut request = activity.begin();
-        assert!(activity.is_working() && activity.is_asked());
-        let expecting = activity.expect();
-        assert!(!activity.is_working() && activity.is_asked());
-        drop(expecting);
-        assert!(activity.is_working());
+        assert!(activity.has_work() && activity.has_request());
+        let awaiting = activity.await_peer();
+        assert!(!activity.has_work() && activity.has_request());
+        drop(awaiting);
+        assert!(activity.has_work());
         request.answered(10);
-        assert!(!activity.is_working() && activity.is_asked());
+        assert!(!activity.has_work() && activity.has_request());
         assert_eq!(activity.unwritten(), 10);
         assert!(activity.unwritten_since().is_some());
         request.written(4);
-        request.given_up(6);
+        request.abandoned(6);
         assert_eq!((activity.unwritten(), activity.unwritten_since()), (0, None));
         drop(request);
-        assert!(!activity.is_asked() && activity.ever_asked());
+        assert!(!activity.has_request() && activity.had_request());
     }
 
     #[test]
     fn request_that_is_given_up_leaves_nothing() {
-        let activity = Activity::alone();
-        let (request, expecting) = (activity.begin(), activity.expect());
+        let activity = ConnectionActivity::for_test();
+        let (request, awaiting) = (activity.begin(), activity.await_peer());
         // In either order: the work of a request may outlive its connection's wait for it.
         drop(request);
-        assert!(!activity.is_working());
-        drop(expecting);
-        assert!(!activity.is_working() && !activity.is_asked());
-        assert!(activity.begin().activity.is_working());
+        assert!(!activity.has_work());
+        drop(awaiting);
+        assert!(!activity.has_work() && !activity.has_request());
+        assert!(activity.begin().activity.has_work());
     }
 }

@@ -16,7 +16,7 @@ pub struct Network {
 /// A text that is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a network such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")]
-pub struct NoNetwork;
+pub struct InvalidNetwork;
 
 /// One IPv4 address, or the /64 that is usually given to one host or household.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,17 +38,18 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = NoNetwork;
+    type Err = InvalidNetwork;
 
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
+        let address: IpAddr = address.parse().map_err(|_| InvalidNetwork)?;
         let most = if address.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS };
-        let length = length.map_or(Ok(most), |length| length.parse().map_err(|_| NoNetwork))?;
-        if length > most { Err(NoNetwork) } else { Ok(Self { address, length }) }
+        let length =
+            length.map_or(Ok(most), |length| length.parse().map_err(|_| InvalidNetwork))?;
+        if length > most { Err(InvalidNetwork) } else { Ok(Self { address, length }) }
     }
 }
 
@@ -112,7 +113,7 @@ mod tests {
     fn text_that_is_no_network_is_refused() {
         for text in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "host/8", "/8"]
         {
-            assert_eq!(text.parse::<Network>(), Err(NoNetwork), "{text}");
+            assert_eq!(text.parse::<Network>(), Err(InvalidNetwork), "{text}");
         }
         assert_eq!("10.0.0.1".parse::<Network>().unwrap().to_string(), "10.0.0.1/32");
     }

@@ -9,7 +9,7 @@ use hyper::Method;
 
 use crate::{
     handlers::{admin, api_keys, audit, docs, health, sessions},
-    openapi::{self, UNTOLD, Words},
+    openapi::{self, OperationDoc, UNDOCUMENTED},
     problem::Result,
     reply::Reply,
     request::Context,
@@ -17,61 +17,66 @@ use crate::{
 
 /// The endpoints of callers.
 pub(crate) static API: &[Operation] = &[
-    get("/api/v1/sessions", "session_list", Needs::Manage, &sessions::list)
+    get("/api/v1/sessions", "session_list", Requires::Manage, &sessions::list)
         .query(&["limit", "cursor", "status", "label", "gatewayId", "phoneNumber"])
-        .told(&openapi::SESSION_LIST),
-    post("/api/v1/sessions", "session_create", Needs::ManageAll, &sessions::create)
-        .takes(Intake::Json)
-        .told(&openapi::SESSION_CREATE),
-    get("/api/v1/sessions/{session}", "session_view", Needs::Manage, &sessions::view)
-        .told(&openapi::SESSION_VIEW),
-    patch("/api/v1/sessions/{session}", "session_update", Needs::Manage, &sessions::update)
-        .told(&openapi::SESSION_UPDATE),
-    delete("/api/v1/sessions/{session}", "session_delete", Needs::Manage, &sessions::delete)
-        .told(&openapi::SESSION_DELETE),
-    get("/api/v1/sessions/{session}/me", "session_identity", Needs::Manage, &sessions::identity)
-        .told(&openapi::SESSION_IDENTITY),
-    get("/api/v1/sessions/{session}/qr", "session_qr", Needs::Manage, &sessions::qr)
+        .documented_by(&openapi::SESSION_LIST),
+    post("/api/v1/sessions", "session_create", Requires::ManageAll, &sessions::create)
+        .accepts(RequestBodySpec::Json)
+        .documented_by(&openapi::SESSION_CREATE),
+    get("/api/v1/sessions/{session}", "session_view", Requires::Manage, &sessions::view)
+        .documented_by(&openapi::SESSION_VIEW),
+    patch("/api/v1/sessions/{session}", "session_update", Requires::Manage, &sessions::update)
+        .documented_by(&openapi::SESSION_UPDATE),
+    delete("/api/v1/sessions/{session}", "session_delete", Requires::Manage, &sessions::delete)
+        .documented_by(&openapi::SESSION_DELETE),
+    get("/api/v1/sessions/{session}/me", "session_identity", Requires::Manage, &sessions::identity)
+        .documented_by(&openapi::SESSION_IDENTITY),
+    get("/api/v1/sessions/{session}/qr", "session_qr", Requires::Manage, &sessions::qr)
         .query(&["wait"])
         .waits()
-        .told(&openapi::SESSION_QR),
+        .documented_by(&openapi::SESSION_QR),
     post(
         "/api/v1/sessions/{session}/pairing-code",
         "session_pairing_code",
-        Needs::Manage,
+        Requires::Manage,
         &sessions::pairing_code,
     )
-    .takes(Intake::Json)
+    .accepts(RequestBodySpec::Json)
     .waits()
-    .told(&openapi::SESSION_PAIRING_CODE),
-    post("/api/v1/sessions/{session}:start", "session_start", Needs::Manage, &sessions::start)
-        .told(&openapi::SESSION_START),
-    post("/api/v1/sessions/{session}:stop", "session_stop", Needs::Manage, &sessions::stop)
-        .told(&openapi::SESSION_STOP),
+    .documented_by(&openapi::SESSION_PAIRING_CODE),
+    post("/api/v1/sessions/{session}:start", "session_start", Requires::Manage, &sessions::start)
+        .documented_by(&openapi::SESSION_START),
+    post("/api/v1/sessions/{session}:stop", "session_stop", Requires::Manage, &sessions::stop)
+        .documented_by(&openapi::SESSION_STOP),
     post(
         "/api/v1/sessions/{session}:restart",
         "session_restart",
-        Needs::Manage,
+        Requires::Manage,
         &sessions::restart,
     )
-    .told(&openapi::SESSION_RESTART),
-    post("/api/v1/sessions/{session}:logout", "session_logout", Needs::Manage, &sessions::logout)
-        .waits()
-        .told(&openapi::SESSION_LOGOUT),
-    get("/api/v1/api-keys", "api_key_list", Needs::ManageAll, &api_keys::list)
+    .documented_by(&openapi::SESSION_RESTART),
+    post(
+        "/api/v1/sessions/{session}:logout",
+        "session_logout",
+        Requires::Manage,
+        &sessions::logout,
+    )
+    .waits()
+    .documented_by(&openapi::SESSION_LOGOUT),
+    get("/api/v1/api-keys", "api_key_list", Requires::ManageAll, &api_keys::list)
         .query(&["limit", "cursor"])
-        .told(&openapi::API_KEY_LIST),
-    post("/api/v1/api-keys", "api_key_create", Needs::ManageAll, &api_keys::create)
-        .takes(Intake::Json)
-        .told(&openapi::API_KEY_CREATE),
-    get("/api/v1/api-keys/{key}", "api_key_view", Needs::ManageAll, &api_keys::view)
-        .told(&openapi::API_KEY_VIEW),
-    delete("/api/v1/api-keys/{key}", "api_key_revoke", Needs::ManageAll, &api_keys::revoke)
-        .told(&openapi::API_KEY_REVOKE),
-    get("/api/v1/audit", "audit_list", Needs::ManageAll, &audit::list)
+        .documented_by(&openapi::API_KEY_LIST),
+    post("/api/v1/api-keys", "api_key_create", Requires::ManageAll, &api_keys::create)
+        .accepts(RequestBodySpec::Json)
+        .documented_by(&openapi::API_KEY_CREATE),
+    get("/api/v1/api-keys/{key}", "api_key_view", Requires::ManageAll, &api_keys::view)
+        .documented_by(&openapi::API_KEY_VIEW),
+    delete("/api/v1/api-keys/{key}", "api_key_revoke", Requires::ManageAll, &api_keys::revoke)
+        .documented_by(&openapi::API_KEY_REVOKE),
+    get("/api/v1/audit", "audit_list", Requires::ManageAll, &audit::list)
         .query(&["limit", "cursor", "sessionId", "event"])
-        .told(&openapi::AUDIT_LIST),
-    get("/api/v1/admin/sessions", "admin_session_list", Needs::Platform, &admin::sessions)
+        .documented_by(&openapi::AUDIT_LIST),
+    get("/api/v1/admin/sessions", "admin_session_list", Requires::Platform, &admin::sessions)
         .query(&[
             "limit",
             "cursor",
@@ -81,29 +86,31 @@ pub(crate) static API: &[Operation] = &[
             "gatewayId",
             "phoneNumber",
         ])
-        .told(&openapi::ADMIN_SESSION_LIST),
+        .documented_by(&openapi::ADMIN_SESSION_LIST),
 ];
 
 /// What probes ask, on every listener.
 pub(crate) static HEALTH: &[Operation] = &[
-    get("/livez", "livez", Needs::Nothing, &health::live).told(&openapi::LIVEZ),
-    get("/readyz", "readyz", Needs::Nothing, &health::ready).told(&openapi::READYZ),
+    get("/livez", "livez", Requires::Nothing, &health::live).documented_by(&openapi::LIVEZ),
+    get("/readyz", "readyz", Requires::Nothing, &health::ready).documented_by(&openapi::READYZ),
 ];
 
 /// What tells of the API, on the public listener.
 pub(crate) static DOCUMENT: &[Operation] = &[
-    get("/openapi.json", "openapi", Needs::Nothing, &docs::document).told(&openapi::OPENAPI),
-    get("/docs", "docs", Needs::Nothing, &docs::page).told(&openapi::DOCS),
-    get("/docs/start.js", "docs_start", Needs::Nothing, &docs::start).told(&openapi::DOCS_START),
-    get("/docs/swagger-ui.js", "docs_script", Needs::Nothing, &docs::script)
-        .told(&openapi::DOCS_SCRIPT),
-    get("/docs/swagger-ui.css", "docs_style", Needs::Nothing, &docs::style)
-        .told(&openapi::DOCS_STYLE),
+    get("/openapi.json", "openapi", Requires::Nothing, &docs::document)
+        .documented_by(&openapi::OPENAPI),
+    get("/docs", "docs", Requires::Nothing, &docs::page).documented_by(&openapi::DOCS),
+    get("/docs/start.js", "docs_start", Requires::Nothing, &docs::start)
+        .documented_by(&openapi::DOCS_START),
+    get("/docs/swagger-ui.js", "docs_script", Requires::Nothing, &docs::script)
+        .documented_by(&openapi::DOCS_SCRIPT),
+    get("/docs/swagger-ui.css", "docs_style", Requires::Nothing, &docs::style)
+        .documented_by(&openapi::DOCS_STYLE),
 ];
 
 /// What the operator's listener answers besides.
 pub(crate) static OPERATIONS: &[Operation] =
-    &[get("/metrics", "metrics", Needs::Nothing, &health::metrics)];
+    &[get("/metrics", "metrics", Requires::Nothing, &health::metrics)];
 
 /// Everything the public listener answers.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -119,24 +126,24 @@ pub struct Operation {
     /// Its name in documents, logs and metrics.
     pub name: &'static str,
     /// What it asks of the caller.
-    pub needs: Needs,
+    pub requires: Requires,
     /// The query parameters it knows. Others are refused: a filter that is misspelt must not
     /// silently filter nothing. Probes may send what they like.
     pub query: &'static [&'static str],
     /// What it takes in its body.
-    pub intake: Intake,
+    pub body_spec: RequestBodySpec,
     /// Whether it may wait for a session to change. Its place is then among those that wait, and takes
     /// nothing from work.
     pub waits: bool,
     /// What the document says of it that nothing above does.
-    pub words: &'static Words,
-    pub(crate) handler: &'static dyn Handle,
+    pub doc: &'static OperationDoc,
+    pub(crate) handler: &'static dyn OperationHandler,
 }
 
 /// What an endpoint asks of its caller. Judged from the credential alone, before body and look-up,
 /// so that 401 and 403 say nothing of what is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub enum Requires {
     /// Nothing; credentials are not even looked at.
     Nothing,
     /// The capability `manage`.
@@ -151,7 +158,7 @@ pub enum Needs {
 
 /// What an endpoint takes in its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intake {
+pub enum RequestBodySpec {
     /// Nothing, and does not look.
     Ignored,
     /// Nothing, or an empty JSON object.
@@ -163,11 +170,11 @@ pub enum Intake {
 }
 
 /// Carries an operation out.
-pub(crate) trait Handle: Send + Sync {
+pub(crate) trait OperationHandler: Send + Sync {
     fn call(&self, context: Context) -> BoxFuture<'static, Result<Reply>>;
 }
 
-impl<F, R> Handle for F
+impl<F, R> OperationHandler for F
 where
     F: Fn(Context) -> R + Send + Sync,
     R: Future<Output = Result<Reply>> + Send + 'static,
@@ -177,10 +184,10 @@ where
     }
 }
 
-impl Needs {
+impl Requires {
     /// Whether `caller` has it, and the scope it then has. For nothing but the caller and what is
     /// kept of its requests; the scope that look-ups take is the use case's own to ask for.
-    pub(crate) fn met_by(self, caller: &Caller) -> domain::Result<Option<Scope>> {
+    pub(crate) fn authorize(self, caller: &Caller) -> domain::Result<Option<Scope>> {
         match self {
             Self::Nothing => Ok(None),
             Self::Manage => caller.may(Capability::Manage).map(Some),
@@ -193,7 +200,8 @@ impl Needs {
 impl Operation {
     /// Whether its handler reads nothing that the caller says beyond the path.
     pub(crate) fn reads_nothing(&self) -> bool {
-        self.query.is_empty() && matches!(self.intake, Intake::Ignored | Intake::Empty)
+        self.query.is_empty()
+            && matches!(self.body_spec, RequestBodySpec::Ignored | RequestBodySpec::Empty)
     }
 
     const fn query(mut self, names: &'static [&'static str]) -> Self {
@@ -206,13 +214,13 @@ impl Operation {
         self
     }
 
-    const fn told(mut self, words: &'static Words) -> Self {
-        self.words = words;
+    const fn documented_by(mut self, doc: &'static OperationDoc) -> Self {
+        self.doc = doc;
         self
     }
 
-    const fn takes(mut self, intake: Intake) -> Self {
-        self.intake = intake;
+    const fn accepts(mut self, body_spec: RequestBodySpec) -> Self {
+        self.body_spec = body_spec;
         self
     }
 }
@@ -226,47 +234,47 @@ impl std::fmt::Debug for Operation {
 const fn get(
     path: &'static str,
     name: &'static str,
-    needs: Needs,
-    handler: &'static dyn Handle,
+    requires: Requires,
+    handler: &'static dyn OperationHandler,
 ) -> Operation {
-    row(Method::GET, path, name, needs, Intake::Ignored, handler)
+    row(Method::GET, path, name, requires, RequestBodySpec::Ignored, handler)
 }
 
 const fn post(
     path: &'static str,
     name: &'static str,
-    needs: Needs,
-    handler: &'static dyn Handle,
+    requires: Requires,
+    handler: &'static dyn OperationHandler,
 ) -> Operation {
-    row(Method::POST, path, name, needs, Intake::Empty, handler)
+    row(Method::POST, path, name, requires, RequestBodySpec::Empty, handler)
 }
 
 const fn patch(
     path: &'static str,
     name: &'static str,
-    needs: Needs,
-    handler: &'static dyn Handle,
+    requires: Requires,
+    handler: &'static dyn OperationHandler,
 ) -> Operation {
-    row(Method::PATCH, path, name, needs, Intake::Patch, handler)
+    row(Method::PATCH, path, name, requires, RequestBodySpec::Patch, handler)
 }
 
 const fn delete(
     path: &'static str,
     name: &'static str,
-    needs: Needs,
-    handler: &'static dyn Handle,
+    requires: Requires,
+    handler: &'static dyn OperationHandler,
 ) -> Operation {
-    row(Method::DELETE, path, name, needs, Intake::Ignored, handler)
+    row(Method::DELETE, path, name, requires, RequestBodySpec::Ignored, handler)
 }
 
 const fn row(
     method: Method,
     path: &'static str,
     name: &'static str,
-    needs: Needs,
-    intake: Intake,
-    handler: &'static dyn Handle,
+    requires: Requires,
+    body_spec: RequestBodySpec,
+    handler: &'static dyn OperationHandler,
 ) -> Operation {
-    let (query, waits, words): (&[_], _, _) = (&[], false, &UNTOLD);
-    Operation { method, path, name, needs, query, intake, waits, words, handler }
+    let (query, waits, doc): (&[_], _, _) = (&[], false, &UNDOCUMENTED);
+    Operation { method, path, name, requires, query, body_spec, waits, doc, handler }
 }

@@ -12,25 +12,25 @@ use domain::{
 use hyper::{Method, header, http::request::Parts};
 
 use crate::{
-    api::{HEALTH, Needs, OPERATIONS, Operation, operations},
-    conditions::Known,
-    cursor::Sealer,
-    gate::Gate,
-    idempotency::{Desk, Once, Request},
+    api::{HEALTH, OPERATIONS, Operation, Requires, operations},
+    authorize::Authorizer,
+    conditions::IfNoneMatch,
+    cursor::CursorSigner,
+    idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
     limits::Limits,
     problem::{Problem, Result},
     readiness::{Exposition, Readiness},
-    record::Route,
     reply::Reply,
     request::{Context, Input},
-    routes::{Hit, Routes},
-    service::{Door, Site, Visit},
-    shares::Holder,
+    request_log::RouteLabels,
+    routes::{RouteMatch, Routes},
+    service::{Handler, HttpService, RequestContext},
+    shared_permits::PermitHolder,
     throttle::Rates,
 };
 
 /// What the API stands on.
-pub struct Backing {
+pub struct ApiDependencies {
     /// The use cases of sessions.
     pub sessions: Sessions,
     /// The use cases of keys.
@@ -64,124 +64,141 @@ pub(crate) struct Resources {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) metrics: Arc<dyn Exposition>,
-    pub(crate) sealer: Sealer,
+    pub(crate) cursor_signer: CursorSigner,
 }
 
 /// The API over the domain's use cases.
 #[derive(Clone)]
 pub struct Api {
     resources: Arc<Resources>,
-    gate: Arc<Gate>,
-    desk: Arc<Desk>,
+    authorizer: Arc<Authorizer>,
+    idempotency: Arc<IdempotencyLayer>,
 }
 
 impl Api {
     /// The API over these.
-    pub fn new(backing: Backing) -> Self {
-        let environment = backing.environment;
+    pub fn new(dependencies: ApiDependencies) -> Self {
+        let environment = dependencies.environment;
         Self {
-            gate: Arc::new(Gate::new(backing.authenticator, backing.rates)),
-            desk: Arc::new(Desk::new(backing.idempotency_records, environment.clone())),
+            authorizer: Arc::new(Authorizer::new(dependencies.authenticator, dependencies.rates)),
+            idempotency: Arc::new(IdempotencyLayer::new(
+                dependencies.idempotency_records,
+                environment.clone(),
+            )),
             resources: Arc::new(Resources {
-                sessions: backing.sessions,
-                keys: backing.keys,
-                audit: backing.audit,
-                operators: backing.operators,
+                sessions: dependencies.sessions,
+                keys: dependencies.keys,
+                audit: dependencies.audit,
+                operators: dependencies.operators,
                 environment,
-                readiness: backing.readiness,
-                metrics: backing.metrics,
-                sealer: Sealer::new(&backing.cursor_secret),
+                readiness: dependencies.readiness,
+                metrics: dependencies.metrics,
+                cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
             }),
         }
     }
 
     /// The public listener: callers' endpoints, what probes ask, and the API's document.
-    pub fn public(&self, limits: Limits) -> Door {
-        self.door(operations(), limits)
+    pub fn public(&self, limits: Limits) -> HttpService {
+        self.service(operations(), limits)
     }
 
     /// The operator's listener: what probes ask and what is counted, and nothing of any caller.
-    pub fn operators(&self, limits: Limits) -> Door {
-        self.door(HEALTH.iter().chain(OPERATIONS), limits)
+    pub fn operators(&self, limits: Limits) -> HttpService {
+        self.service(HEALTH.iter().chain(OPERATIONS), limits)
     }
 
-    fn door(&self, rows: impl Iterator<Item = &'static Operation>, limits: Limits) -> Door {
+    fn service(
+        &self,
+        rows: impl Iterator<Item = &'static Operation>,
+        limits: Limits,
+    ) -> HttpService {
         let rows = rows.map(|row| (row.method.clone(), row.path, row));
         let routes = Routes::of(rows);
-        let (gate, desk) = (self.gate.clone(), self.desk.clone());
-        let site = ApiSite { routes, gate, desk, resources: self.resources.clone() };
-        Door::new(Arc::new(site), self.resources.environment.clone(), limits)
+        let (authorizer, idempotency) = (self.authorizer.clone(), self.idempotency.clone());
+        let handler =
+            ApiHandler { routes, authorizer, idempotency, resources: self.resources.clone() };
+        HttpService::new(Arc::new(handler), self.resources.environment.clone(), limits)
     }
 }
 
 /// The part of the table that one listener answers.
-struct ApiSite {
+struct ApiHandler {
     routes: Routes<&'static Operation>,
-    gate: Arc<Gate>,
-    desk: Arc<Desk>,
+    authorizer: Arc<Authorizer>,
+    idempotency: Arc<IdempotencyLayer>,
     resources: Arc<Resources>,
 }
 
 #[async_trait]
-impl Site for ApiSite {
-    async fn answer(&self, visit: &mut Visit) -> Result<Reply> {
-        let hit = self.routes.find(&visit.head.method, visit.head.uri.path())?; // 404, 405
-        let (row, path) = match hit {
-            Hit::Row(row, path) => (row, path),
-            Hit::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
+impl Handler for ApiHandler {
+    async fn handle(&self, request: &mut RequestContext) -> Result<Reply> {
+        let matched = self.routes.find(&request.head.method, request.head.uri.path())?; // 404, 405
+        let (row, path) = match matched {
+            RouteMatch::Row(row, path) => (row, path),
+            RouteMatch::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
         };
-        let routine = row.needs == Needs::Nothing;
-        visit.notes.route(Route { template: row.path, operation: row.name, routine });
-        let (caller, holder) = self.admit(row, visit).await?; // 401, 403, 429
-        let (head, places) = (visit.take_head(), visit.places.clone());
-        let place = || holder.map_or(Err(Problem::Overloaded), |holder| places.waiting(holder));
-        let mut input = Input::of(row, &head, &mut visit.payload, place).await?; // 400, 408, 413, 415, 429
-        let take = |holder| if row.waits { places.waiting(holder) } else { places.work(holder) };
-        let _place = holder.map(take).transpose()?; // 429
-        let once = self.once(row, &head, caller.as_ref(), &mut input)?;
-        let (waiting, known) = (visit.waiting.clone(), Known::read(&head.headers));
+        let routine = row.requires == Requires::Nothing;
+        request.log.set_route(RouteLabels { template: row.path, operation: row.name, routine });
+        let (caller, holder) = self.authorize(row, request).await?; // 401, 403, 429
+        let (head, permits) = (request.take_head(), request.permits.clone());
+        let permit = || holder.map_or(Err(Problem::Overloaded), |holder| permits.waiting(holder));
+        let mut input = Input::of(row, &head, &mut request.body, permit).await?; // 400, 408, 413, 415, 429
+        let take = |holder| if row.waits { permits.waiting(holder) } else { permits.work(holder) };
+        let _permit = holder.map(take).transpose()?; // 429
+        let idempotent_request =
+            self.idempotent_request(row, &head, caller.as_ref(), &mut input)?;
+        let (cancelled, known) = (request.cancelled.clone(), IfNoneMatch::read(&head.headers));
         let resources = self.resources.clone();
-        let context = Context::new(resources, head, caller, path, input, once.clone(), waiting);
+        let context = Context::new(
+            resources,
+            head,
+            caller,
+            path,
+            input,
+            idempotent_request.clone(),
+            cancelled,
+        );
         let work = row.handler.call(context);
-        let reply = match once {
-            Some(once) => self.desk.answer(&once, work).await?, // 409
+        let reply = match idempotent_request {
+            Some(idempotent_request) => self.idempotency.respond(&idempotent_request, work).await?, // 409
             None => work.await?,
         };
-        Ok(if row.method == Method::GET { known.spare(reply) } else { reply })
+        Ok(if row.method == Method::GET { known.apply(reply) } else { reply })
     }
 }
 
-impl ApiSite {
+impl ApiHandler {
     /// The caller, if the operation asks for one, and whom the request is counted for.
-    async fn admit(
+    async fn authorize(
         &self,
         row: &Operation,
-        visit: &Visit,
-    ) -> Result<(Option<Caller>, Option<Holder>)> {
-        let place = || visit.places.authentication(visit.activity.holder());
-        let (headers, notes) = (&visit.head.headers, &visit.notes);
-        let admitted = self.gate.admit(row.needs, headers, notes, place).await?;
+        request: &RequestContext,
+    ) -> Result<(Option<Caller>, Option<PermitHolder>)> {
+        let permit = || request.permits.authentication(request.activity.permit_holder());
+        let (headers, log) = (&request.head.headers, &request.log);
+        let admitted = self.authorizer.authorize(row.requires, headers, log, permit).await?;
         if admitted.is_some() {
-            visit.activity.authenticate();
+            request.activity.mark_authenticated();
         }
         Ok(admitted.unzip())
     }
 
     /// The request as one that is carried out once, if its caller named it.
-    fn once(
+    fn idempotent_request(
         &self,
         row: &Operation,
         head: &Parts,
         caller: Option<&Caller>,
         input: &mut Input,
-    ) -> Result<Option<Arc<Once>>> {
-        let (Some((name, body)), Some(caller)) = (input.named.take(), caller) else {
+    ) -> Result<Option<Arc<IdempotentRequest>>> {
+        let (Some((name, body)), Some(caller)) = (input.idempotency_key.take(), caller) else {
             return Ok(None);
         };
-        let Some(scope) = row.needs.met_by(caller)? else { return Ok(None) };
+        let Some(scope) = row.requires.authorize(caller)? else { return Ok(None) };
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-        let asked = Request { route: row.name, target, body: &body };
+        let asked = RequestIdentity { route: row.name, target, body: &body };
         let now = self.resources.environment.now();
-        Ok(Some(Arc::new(Once::new(scope, &name, &asked, now)?)))
+        Ok(Some(Arc::new(IdempotentRequest::new(scope, &name, &asked, now)?)))
     }
 }

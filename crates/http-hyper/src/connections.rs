@@ -18,50 +18,50 @@ use tokio::{
 };
 
 use crate::{
-    activity::Activity,
+    activity::ConnectionActivity,
     address::{Address, Network},
     limits::Limits,
 };
 
-const EVICTED: &str = "berth_connections_evicted_total";
+const CONNECTIONS_EVICTED: &str = "berth_connections_evicted_total";
 /// Why connections end: others have no place, or too many answers are not taken.
-const CONNECTIONS: &str = "connections";
-const ANSWERS: &str = "answers";
+const REASON_CONNECTIONS: &str = "connections";
+const REASON_UNWRITTEN: &str = "answers";
 /// How often a newcomer looks for a place while each connection is at work.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const ADMISSION_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Evictions come by thousands: they are told together.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The open connections.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    most: usize,
-    most_unauthenticated: usize,
-    most_unwritten: usize,
+    max_connections: usize,
+    max_unauthenticated: usize,
+    max_unwritten_bytes: usize,
     proxies: Vec<Network>,
     epoch: Instant,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
     /// How many of them nobody was admitted on.
-    strangers: Arc<AtomicUsize>,
+    unauthenticated: Arc<AtomicUsize>,
     freed: Notify,
     /// Bytes that peers have not taken, of connections that were found blocked.
     unwritten: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    newest: u64,
-    open: HashMap<u64, Activity>,
+struct ConnectionTable {
+    last_number: u64,
+    open: HashMap<u64, ConnectionActivity>,
     /// How many are open from each address.
     addresses: HashMap<Address, Arc<AtomicUsize>>,
-    told: Option<Instant>,
-    untold: u64,
+    logged_at: Option<Instant>,
+    unlogged: u64,
 }
 
 /// A connection's place, until dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) activity: Activity,
+pub(crate) struct ConnectionGuard {
+    pub(crate) activity: ConnectionActivity,
     connections: Arc<Connections>,
     /// What of it is in [`Connections::unwritten`].
     reported: AtomicUsize,
@@ -70,13 +70,13 @@ pub(crate) struct Seat {
 impl Connections {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            most: limits.connections,
-            most_unauthenticated: limits.unauthenticated_connections,
-            most_unwritten: limits.unwritten_bytes,
+            max_connections: limits.connections,
+            max_unauthenticated: limits.unauthenticated_connections,
+            max_unwritten_bytes: limits.unwritten_bytes,
             proxies: limits.trusted_proxies.clone(),
             epoch: Instant::now(),
             table: Mutex::default(),
-            strangers: Arc::default(),
+            unauthenticated: Arc::default(),
             freed: Notify::new(),
             unwritten: AtomicUsize::new(0),
         })
@@ -84,36 +84,38 @@ impl Connections {
 
     /// A place for a new connection. When there is none, another connection ends for it; while all are at
     /// work, the newcomer waits.
-    pub(crate) async fn seat(self: &Arc<Self>, peer: IpAddr) -> Seat {
+    pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> ConnectionGuard {
         let trusted = self.proxies.iter().any(|network| network.contains(peer));
         let address = (!trusted).then(|| Address::of(peer));
         loop {
             if let Some(activity) = self.enter(address) {
                 let reported = AtomicUsize::new(0);
-                return Seat { activity, connections: self.clone(), reported };
+                return ConnectionGuard { activity, connections: self.clone(), reported };
             }
             tokio::select! {
                 () = self.freed.notified() => {}
-                () = sleep(LOOK_AGAIN) => {}
+                () = sleep(ADMISSION_RETRY_INTERVAL) => {}
             }
         }
     }
 
-    fn enter(&self, address: Option<Address>) -> Option<Activity> {
+    fn enter(&self, address: Option<Address>) -> Option<ConnectionActivity> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = table.open.len() >= self.most;
-        if full || self.strangers.load(Ordering::SeqCst) >= self.most_unauthenticated {
-            let victim = victim(table.open.values().filter(|one| full || !one.is_authenticated()))?;
-            table.evict(&victim, CONNECTIONS);
+        let full = table.open.len() >= self.max_connections;
+        if full || self.unauthenticated.load(Ordering::SeqCst) >= self.max_unauthenticated {
+            let eviction_candidate = eviction_candidate(
+                table.open.values().filter(|one| full || !one.is_authenticated()),
+            )?;
+            table.evict(&eviction_candidate, REASON_CONNECTIONS);
         }
-        Some(table.open(address, self.epoch, &self.strangers))
+        Some(table.open(address, self.epoch, &self.unauthenticated))
     }
 
     /// Ends the connection that is missed least, whatever there is room for: the system has none.
-    pub(crate) fn make_room(&self) {
+    pub(crate) fn evict_one(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(victim) = victim(table.open.values()) {
-            table.evict(&victim, CONNECTIONS);
+        if let Some(eviction_candidate) = eviction_candidate(table.open.values()) {
+            table.evict(&eviction_candidate, REASON_CONNECTIONS);
         }
     }
 
@@ -124,7 +126,7 @@ impl Connections {
     }
 
     /// Ends connections whose peers take nothing, until what waits for the others is not too much.
-    fn make_room_for_answers(&self) {
+    fn evict_blocked(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let mut blocked: Vec<_> = table
             .open
@@ -133,75 +135,82 @@ impl Connections {
             .collect();
         let mut waiting: usize = blocked.iter().map(|(_, _, one)| one.unwritten()).sum();
         blocked.sort_by_key(|(authenticated, since, _)| (*authenticated, *since));
-        for (_, _, victim) in blocked {
-            if waiting <= self.most_unwritten {
+        for (_, _, eviction_candidate) in blocked {
+            if waiting <= self.max_unwritten_bytes {
                 return;
             }
-            waiting = waiting.saturating_sub(victim.unwritten());
-            table.evict(&victim, ANSWERS);
+            waiting = waiting.saturating_sub(eviction_candidate.unwritten());
+            table.evict(&eviction_candidate, REASON_UNWRITTEN);
         }
     }
 }
 
 /// Of those that wait for their peers: one of the address that has most, and there the one that has been
 /// idle longest. Each connection of a trusted proxy counts as an address of its own.
-fn victim<'a>(among: impl Iterator<Item = &'a Activity>) -> Option<Activity> {
-    let idle = among.filter(|one| !one.is_working());
-    idle.max_by_key(|one| (one.of_address(), Reverse(one.moved()))).cloned()
+fn eviction_candidate<'a>(
+    among: impl Iterator<Item = &'a ConnectionActivity>,
+) -> Option<ConnectionActivity> {
+    let idle = among.filter(|one| !one.has_work());
+    idle.max_by_key(|one| (one.connections_from_address(), Reverse(one.last_progress()))).cloned()
 }
 
-impl Table {
+impl ConnectionTable {
     fn open(
         &mut self,
         address: Option<Address>,
         epoch: Instant,
-        strangers: &Arc<AtomicUsize>,
-    ) -> Activity {
-        self.newest += 1;
-        let of_address = match address {
+        unauthenticated: &Arc<AtomicUsize>,
+    ) -> ConnectionActivity {
+        self.last_number += 1;
+        let connections_from_address = match address {
             Some(address) => self.addresses.entry(address).or_default().clone(),
             None => Arc::default(),
         };
-        let activity = Activity::new(self.newest, address, epoch, (of_address, strangers.clone()));
+        let activity = ConnectionActivity::new(
+            self.last_number,
+            address,
+            epoch,
+            (connections_from_address, unauthenticated.clone()),
+        );
         self.open.insert(activity.number(), activity.clone());
         activity
     }
 
     /// It is open no more.
-    fn close(&mut self, activity: &Activity) {
+    fn close(&mut self, activity: &ConnectionActivity) {
         if self.open.remove(&activity.number()).is_none() {
             return; // it was evicted before it ended
         }
-        activity.leave();
+        activity.deregister();
         if let Some(address) = activity.address()
-            && activity.of_address() == 0
+            && activity.connections_from_address() == 0
         {
             self.addresses.remove(&address);
         }
     }
 
-    fn evict(&mut self, victim: &Activity, why: &'static str) {
-        self.close(victim);
-        victim.end(why == ANSWERS);
-        metrics::counter!(EVICTED, "reason" => why).increment(1);
-        self.untold += 1;
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
-            let connections = std::mem::take(&mut self.untold);
+    fn evict(&mut self, eviction_candidate: &ConnectionActivity, why: &'static str) {
+        self.close(eviction_candidate);
+        eviction_candidate.end(why == REASON_UNWRITTEN);
+        metrics::counter!(CONNECTIONS_EVICTED, "reason" => why).increment(1);
+        self.unlogged += 1;
+        if self.logged_at.is_none_or(|logged_at| logged_at.elapsed() >= LOG_INTERVAL) {
+            self.logged_at = Some(Instant::now());
+            let connections = std::mem::take(&mut self.unlogged);
             tracing::warn!(connections, reason = why, "connections ended for want of room");
         }
     }
 }
 
-impl Seat {
+impl ConnectionGuard {
     /// Tells how much waits for its peer. To be called whenever the connection was driven.
-    pub(crate) fn report(&self) {
+    pub(crate) fn report_unwritten(&self) {
         let now = self.activity.unwritten();
         let before = self.reported.swap(now, Ordering::Relaxed);
         if now > before {
             let all = self.connections.unwritten.fetch_add(now - before, Ordering::Relaxed);
-            if all + (now - before) > self.connections.most_unwritten {
-                self.connections.make_room_for_answers();
+            if all + (now - before) > self.connections.max_unwritten_bytes {
+                self.connections.evict_blocked();
             }
         } else if now < before {
             self.connections.unwritten.fetch_sub(before - now, Ordering::Relaxed);
@@ -211,10 +220,10 @@ impl Seat {
 
 /// A connection ends because its peer did not take its answers.
 pub(crate) fn count_stalled() {
-    metrics::counter!(EVICTED, "reason" => "stalled").increment(1);
+    metrics::counter!(CONNECTIONS_EVICTED, "reason" => "stalled").increment(1);
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let reported = *self.reported.get_mut();
         self.connections.unwritten.fetch_sub(reported, Ordering::Relaxed);

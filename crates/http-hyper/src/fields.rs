@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use domain::{Timestamp, Violation};
 
-use crate::json::{Json, within};
+use crate::json::{Json, pointer_to};
 
 /// The last moment that is taken: the end of the year 9999, as most clocks and calendars have it.
-pub(crate) const LAST_MOMENT: i64 = 253_402_300_799_999;
+pub(crate) const MAX_TIMESTAMP_MILLIS: i64 = 253_402_300_799_999;
 
 /// A JSON object that is being read.
 #[derive(Debug, Default)]
@@ -31,10 +31,10 @@ impl Fields {
                     Json::Object(members) => {
                         Self { members: members.into_iter().collect(), faults }
                     }
-                    _ => Self::wrong(Violation::new("", "must be an object")),
+                    _ => Self::invalid(Violation::new("", "must be an object")),
                 }
             }
-            Err(fault) => Self::wrong(fault),
+            Err(fault) => Self::invalid(fault),
         }
     }
 
@@ -93,7 +93,7 @@ impl Fields {
             if let Json::Text(text) = value {
                 texts.insert(key, text);
             } else {
-                let pointer = within(&within("", name), &key);
+                let pointer = pointer_to(&pointer_to("", name), &key);
                 self.faults.push(Violation::new(pointer, "must be a string"));
             }
         }
@@ -126,7 +126,7 @@ impl Fields {
                 Json::Text(text) => drop(changes.insert(key, Some(text))),
                 Json::Null => drop(changes.insert(key, None)),
                 _ => {
-                    let pointer = within(&within("", name), &key);
+                    let pointer = pointer_to(&pointer_to("", name), &key);
                     self.faults.push(Violation::new(pointer, "must be a string or null"));
                 }
             }
@@ -135,13 +135,13 @@ impl Fields {
     }
 
     /// A moment in epoch milliseconds; `None` when absent or null.
-    pub(crate) fn moment(&mut self, name: &str) -> Option<Timestamp> {
+    pub(crate) fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
         let millis = match self.members.remove(name)? {
             Json::Null => return None,
             Json::Whole(number) => i64::try_from(number).ok(),
             _ => None,
         };
-        match millis.filter(|millis| *millis <= LAST_MOMENT) {
+        match millis.filter(|millis| *millis <= MAX_TIMESTAMP_MILLIS) {
             Some(millis) => Some(Timestamp::from_millis(millis)),
             None => self
                 .fault(name, "must be a moment in epoch milliseconds up to the year 9999, or null"),
@@ -157,7 +157,7 @@ impl Fields {
         };
         let mut texts = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
-            let pointer = format!("{}/{index}", within("", name));
+            let pointer = format!("{}/{index}", pointer_to("", name));
             match item {
                 Json::Text(text) => texts.push((pointer, text)),
                 _ => self.faults.push(Violation::new(pointer, "must be a string")),
@@ -166,24 +166,26 @@ impl Fields {
         Some(texts)
     }
 
-    /// As [`Self::blame`], but nothing of what has a fault already, or is in something that has.
-    pub(crate) fn blame_sound(&mut self, faults: Vec<Violation>) {
-        let told: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
+    /// As [`Self::add_faults`], but nothing of what has a fault already, or is in something that has.
+    pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<Violation>) {
+        let reported: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
         let sound = |fault: &Violation| {
-            !told.iter().any(|told| told.is_empty() || told.starts_with(&fault.field))
+            !reported
+                .iter()
+                .any(|reported| reported.is_empty() || reported.starts_with(&fault.field))
         };
         self.faults.extend(faults.into_iter().filter(sound));
     }
 
     /// Faults found by whoever knows more of the values than their types.
-    pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = Violation>) {
+    pub(crate) fn add_faults(&mut self, faults: impl IntoIterator<Item = Violation>) {
         self.faults.extend(faults);
     }
 
     /// Every fault, those members included that nobody asked for.
     pub(crate) fn finish(mut self) -> Vec<Violation> {
         let unknown = self.members.into_keys();
-        self.faults.extend(unknown.map(|name| Violation::new(within("", &name), "is unknown")));
+        self.faults.extend(unknown.map(|name| Violation::new(pointer_to("", &name), "is unknown")));
         self.faults
     }
 
@@ -191,12 +193,12 @@ impl Fields {
         self.members.contains_key(name)
     }
 
-    fn wrong(fault: Violation) -> Self {
+    fn invalid(fault: Violation) -> Self {
         Self { members: BTreeMap::new(), faults: vec![fault] }
     }
 
     fn fault<T>(&mut self, name: &str, reason: impl Into<String>) -> Option<T> {
-        self.faults.push(Violation::new(within("", name), reason));
+        self.faults.push(Violation::new(pointer_to("", name), reason));
         None
     }
 }
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_told_at_once() {
+    fn all_faults_are_reported_at_once() {
         let text = br#"{"label":1,"on":"yes","rate":1.5,"map":{"a":"b","c":2},"x":0,"phone":null}"#;
         let mut fields = Fields::parse(text);
         assert_eq!(fields.text("label"), None);
@@ -220,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn null_is_absent_where_nothing_is_a_value() {
+    fn null_is_read_as_absent() {
         let mut fields = Fields::parse(br#"{"label":null,"rate":null}"#);
         assert_eq!((fields.text("label"), fields.count("rate", 9)), (None, None));
         assert!(fields.finish().is_empty());
     }
 
     #[test]
-    fn what_is_no_object_has_one_fault() {
+    fn document_that_is_no_object_has_one_fault() {
         for text in ["[]", "null", "\"a\"", "{", "7"] {
             let mut fields = Fields::parse(text.as_bytes());
             assert_eq!(fields.required_text("phone"), None);

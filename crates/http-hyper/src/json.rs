@@ -36,26 +36,26 @@ impl Json {
 
     /// Every key that stands twice in one object.
     pub(crate) fn repetitions(&self) -> Vec<Violation> {
-        let mut found = Vec::new();
-        self.look_for_repetitions("", &mut found);
-        found
+        let mut repetitions = Vec::new();
+        self.collect_repetitions("", &mut repetitions);
+        repetitions
     }
 
-    fn look_for_repetitions(&self, pointer: &str, found: &mut Vec<Violation>) {
+    fn collect_repetitions(&self, pointer: &str, repetitions: &mut Vec<Violation>) {
         match self {
             Self::Object(members) => {
-                let mut observed = HashSet::new();
+                let mut keys = HashSet::new();
                 for (key, value) in members {
-                    let pointer = within(pointer, key);
-                    if !observed.insert(key) {
-                        found.push(Violation::new(&pointer, "given more than once"));
+                    let pointer = pointer_to(pointer, key);
+                    if !keys.insert(key) {
+                        repetitions.push(Violation::new(&pointer, "given more than once"));
                     }
-                    value.look_for_repetitions(&pointer, found);
+                    value.collect_repetitions(&pointer, repetitions);
                 }
             }
             Self::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    item.look_for_repetitions(&format!("{pointer}/{index}"), found);
+                    item.collect_repetitions(&format!("{pointer}/{index}"), repetitions);
                 }
             }
             Self::Null | Self::Flag(_) | Self::Whole(_) | Self::Fraction | Self::Text(_) => {}
@@ -64,22 +64,22 @@ impl Json {
 }
 
 /// The JSON pointer to `key` within what `pointer` points at.
-pub(crate) fn within(pointer: &str, key: &str) -> String {
+pub(crate) fn pointer_to(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(JsonVisitor)
     }
 }
 
 /// Up to here a float is the very number that was written.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
-struct Reader;
+struct JsonVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Json, E> {
-        let whole = number.fract() == 0.0 && number.abs() <= EXACT;
+        let whole = number.fract() == 0.0 && number.abs() <= MAX_EXACT_FLOAT;
         #[expect(clippy::cast_possible_truncation, reason = "whole, and exact up to there")]
         Ok(if whole { Json::Whole(number as i128) } else { Json::Fraction })
     }
@@ -138,14 +138,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_repetition_is_found_wherever_it_stands() {
+    fn repeated_keys_are_found_at_any_depth() {
         let json = Json::parse(br#"{"a":1,"a":2,"b":[{"c/d":1,"c/d":1}]}"#).unwrap();
-        let found: Vec<_> = json.repetitions().into_iter().map(|fault| fault.field).collect();
-        assert_eq!(found, ["/a", "/b/0/c~1d"]);
+        let repetitions: Vec<_> = json.repetitions().into_iter().map(|fault| fault.field).collect();
+        assert_eq!(repetitions, ["/a", "/b/0/c~1d"]);
     }
 
     #[test]
-    fn what_is_not_json_is_a_fault_of_the_whole() {
+    fn invalid_json_is_one_fault_of_the_document() {
         let deep = "[".repeat(100_000);
         for text in ["", "{", "{}x", "nul", "{'a':1}", "\"\\ud800\"", "1e999", "[1,]", &deep] {
             let fault = Json::parse(text.as_bytes()).unwrap_err();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_whole_or_not() {
+    fn numbers_are_whole_or_fractions() {
         let whole = |text: &str| Json::parse(text.as_bytes()).unwrap();
         assert_eq!(whole("-1"), Json::Whole(-1));
         assert_eq!(whole("18446744073709551615"), Json::Whole(u64::MAX.into()));

@@ -25,15 +25,14 @@
 //! - A body that takes too long is 408 `request_timeout`; headers too large are 431
 //!   `headers_too_large`. Over HTTP/2 the latter is answered below us, without a body.
 //!
-//! Three listeners, each a [`Door`]: the public one ([`Api::public`]), the operator's
+//! Three listeners, each a [`HttpService`]: the public one ([`Api::public`]), the operator's
 //! ([`Api::operators`]) and the nodes' ([`NodeApi::door`]). [`serve`] opens one.
 
 mod activity;
 mod address;
-mod answer;
 pub mod api;
-mod apology;
 mod app;
+mod authorize;
 mod conditions;
 mod connection;
 mod connections;
@@ -42,7 +41,6 @@ mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gate;
 mod handlers;
 mod idempotency;
 mod json;
@@ -52,30 +50,32 @@ mod node_tokens;
 mod nodes;
 pub mod openapi;
 mod page;
-mod payload;
-mod picture;
-mod places;
 mod problem;
+mod qr_image;
 mod query;
+mod raw_error;
 mod readiness;
-mod record;
 mod reply;
 mod request;
+mod request_body;
 mod request_id;
+mod request_log;
+mod request_metrics;
+mod request_permits;
 mod routes;
-mod server;
+mod serve;
 mod service;
-mod shares;
-mod tally;
+mod shared_permits;
 mod throttle;
+mod tracked_body;
 pub mod wire;
 
-pub use address::{Network, NoNetwork};
-pub use app::{Api, Backing};
+pub use address::{InvalidNetwork, Network};
+pub use app::{Api, ApiDependencies};
 pub use limits::Limits;
 pub use node_tokens::NodeTokens;
 pub use nodes::NodeApi;
 pub use readiness::{Check, Exposition, Readiness};
-pub use server::{Drained, serve};
-pub use service::Door;
+pub use serve::{Drained, serve};
+pub use service::HttpService;
 pub use throttle::Rates;

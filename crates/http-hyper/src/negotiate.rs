@@ -15,28 +15,28 @@ pub(crate) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> &'static s
     }
     let mut best = ((0, 0), first);
     for offer in offers {
-        let liking = liking(&ranges, offer);
-        if liking.0 > 0 && liking > best.0 {
-            best = (liking, offer);
+        let preference = preference(&ranges, offer);
+        if preference.0 > 0 && preference > best.0 {
+            best = (preference, offer);
         }
     }
     best.1
 }
 
 /// Whether the caller says that it takes gzip. Who says nothing gets what needs no unpacking.
-pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let texts = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts: Vec<_> = texts.filter_map(|value| value.to_str().ok()).collect();
-    let liked = |name: &str| {
+    let accepted = |name: &str| {
         texts.iter().flat_map(|text| text.split(',')).find_map(|coding| {
             let (known, parameters) = coding.split_once(';').unwrap_or((coding, ""));
             known.trim().eq_ignore_ascii_case(name).then(|| quality(parameters) > 0)
         })
     };
-    liked("gzip").or_else(|| liked("*")).unwrap_or(false)
+    accepted("gzip").or_else(|| accepted("*")).unwrap_or(false)
 }
 
-struct Range<'a> {
+struct MediaRange<'a> {
     kind: &'a str,
     subtype: &'a str,
     /// In thousandths.
@@ -44,7 +44,7 @@ struct Range<'a> {
 }
 
 /// How much `offer` is liked, by the range that names it most exactly, and how exactly that is.
-fn liking(ranges: &[Range<'_>], offer: &str) -> (u32, u32) {
+fn preference(ranges: &[MediaRange<'_>], offer: &str) -> (u32, u32) {
     let (kind, subtype) = offer.split_once('/').unwrap_or((offer, ""));
     let matching = ranges.iter().filter_map(|range| {
         let exact = if range.kind == "*" && range.subtype == "*" {
@@ -63,19 +63,19 @@ fn liking(ranges: &[Range<'_>], offer: &str) -> (u32, u32) {
     matching.max().map_or((0, 0), |(exact, quality)| (quality, exact))
 }
 
-fn range(text: &str) -> Option<Range<'_>> {
+fn range(text: &str) -> Option<MediaRange<'_>> {
     let (kinds, parameters) = text.split_once(';').unwrap_or((text, ""));
     let (kind, subtype) = kinds.trim().split_once('/')?;
-    Some(Range { kind, subtype, quality: quality(parameters) })
+    Some(MediaRange { kind, subtype, quality: quality(parameters) })
 }
 
 /// How much something is liked, by its parameters: in thousandths.
 fn quality(parameters: &str) -> u32 {
-    let told = parameters.split(';').find_map(|part| {
+    let given = parameters.split(';').find_map(|part| {
         let (name, value) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()))
     });
-    told.unwrap_or(1000)
+    given.unwrap_or(1000)
 }
 
 /// `0`, `1`, or a fraction of at most three digits; nonsense is 0.
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_liked_shape_is_chosen() {
+    fn most_preferred_type_is_chosen() {
         for (accept, shape) in [
             ("image/png", "image/png"),
             ("IMAGE/PNG", "image/png"),
@@ -120,11 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_for_those_who_say_so() {
+    fn gzip_needs_accept_encoding() {
         let takes = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static(value));
-            takes_gzip(&headers)
+            accepts_gzip(&headers)
         };
         for yes in ["gzip", "br, GZIP;q=0.5", "*", "gzip, *;q=0", "deflate, gzip , br"] {
             assert!(takes(yes), "{yes}");
@@ -132,11 +132,11 @@ mod tests {
         for no in ["", "br", "identity", "gzip;q=0", "*;q=0", "gzip;q=0, *", "gzipped"] {
             assert!(!takes(no), "{no}");
         }
-        assert!(!takes_gzip(&HeaderMap::new()));
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 
     #[test]
-    fn nothing_liked_or_understood_is_the_first() {
+    fn unacceptable_or_malformed_accept_chooses_the_first() {
         for accept in
             ["", "text/html", "image/png;q=0", "image/png;q=7", "png", ";;;", "image/png;q="]
         {

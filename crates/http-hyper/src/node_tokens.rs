@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_speaks_for_its_own_node_alone() {
+    fn token_authenticates_its_own_node_only() {
         let id = |name| GatewayId::parse(name).unwrap();
         let tokens = NodeTokens::new(
             [("gw-1", "one"), ("gw-2", "two"), ("gw-3", "")].map(|(n, t)| (id(n), t.to_owned())),

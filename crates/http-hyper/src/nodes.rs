@@ -13,20 +13,20 @@ use async_trait::async_trait;
 use domain::{
     Error, GatewayId, HeartbeatOutcome, Nodes, RefusedReport, ReportOutcome, ports::Environment,
 };
-use gateway_protocol as treaty;
+use gateway_protocol as protocol;
 use hyper::{Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 
 use crate::{
     limits::Limits,
     node_tokens::NodeTokens,
-    payload::JSON,
     problem::{Problem, Result},
-    record::Route,
     reply::Reply,
-    routes::{Hit, Routes},
-    service::{Door, Site, Visit},
-    shares::Holder,
+    request_body::JSON,
+    request_log::RouteLabels,
+    routes::{RouteMatch, Routes},
+    service::{Handler, HttpService, RequestContext},
+    shared_permits::PermitHolder,
 };
 
 /// How long an incarnation's name may be, in bytes.
@@ -34,17 +34,17 @@ const MAX_INCARNATION: usize = 100;
 
 /// What a node may say.
 #[derive(Clone, Copy, Debug)]
-enum Call {
-    Enlist,
-    Beat,
+enum NodeCall {
+    Register,
+    Heartbeat,
     Report,
 }
 
 /// The table of the nodes' listener.
-const CALLS: [(&str, &str, Call); 3] = [
-    ("/node/v1/gateways/{gateway}:enlist", "node_enlist", Call::Enlist),
-    ("/node/v1/gateways/{gateway}:beat", "node_beat", Call::Beat),
-    ("/node/v1/gateways/{gateway}:report", "node_report", Call::Report),
+const NODE_CALLS: [(&str, &str, NodeCall); 3] = [
+    ("/node/v1/gateways/{gateway}:enlist", "node_enlist", NodeCall::Register),
+    ("/node/v1/gateways/{gateway}:beat", "node_beat", NodeCall::Heartbeat),
+    ("/node/v1/gateways/{gateway}:report", "node_report", NodeCall::Report),
 ];
 
 /// The nodes' side of the router over the domain's use cases.
@@ -62,17 +62,17 @@ impl NodeApi {
     }
 
     /// Its listener; see [`Limits::for_nodes`].
-    pub fn door(&self, limits: Limits) -> Door {
-        let rows = CALLS.map(|row| (Method::POST, row.0, row));
+    pub fn service(&self, limits: Limits) -> HttpService {
+        let rows = NODE_CALLS.map(|row| (Method::POST, row.0, row));
         let routes = Routes::of(rows);
         let (nodes, tokens) = (self.nodes.clone(), self.tokens.clone());
-        let site = NodeSite { routes, nodes, tokens, names: RandomState::new() };
-        Door::new(Arc::new(site), self.environment.clone(), limits)
+        let handler = NodeHandler { routes, nodes, tokens, names: RandomState::new() };
+        HttpService::new(Arc::new(handler), self.environment.clone(), limits)
     }
 }
 
-struct NodeSite {
-    routes: Routes<(&'static str, &'static str, Call)>,
+struct NodeHandler {
+    routes: Routes<(&'static str, &'static str, NodeCall)>,
     nodes: Nodes,
     tokens: NodeTokens,
     /// Places are counted by names' hashes, under a key of this process.
@@ -80,29 +80,29 @@ struct NodeSite {
 }
 
 #[async_trait]
-impl Site for NodeSite {
-    async fn answer(&self, visit: &mut Visit) -> Result<Reply> {
-        let hit = self.routes.find(&visit.head.method, visit.head.uri.path())?;
-        let ((template, operation, call), path) = match hit {
-            Hit::Row(row, path) => (row, path),
-            Hit::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
+impl Handler for NodeHandler {
+    async fn handle(&self, request: &mut RequestContext) -> Result<Reply> {
+        let matched = self.routes.find(&request.head.method, request.head.uri.path())?;
+        let ((template, operation, call), path) = match matched {
+            RouteMatch::Row(row, path) => (row, path),
+            RouteMatch::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
         };
-        visit.notes.route(Route { template, operation, routine: true });
-        let node = self.admit(path.get("gateway"), visit)?;
-        visit.activity.authenticate();
-        let (head, places) = (visit.take_head(), visit.places.clone());
+        request.log.set_route(RouteLabels { template, operation, routine: true });
+        let node = self.authenticate(path.get("gateway"), request)?;
+        request.activity.mark_authenticated();
+        let (head, permits) = (request.take_head(), request.permits.clone());
         let name = self.names.hash_one(&node);
-        let holder = Holder { group: name, member: name };
-        let body = visit.payload.text(&head.headers, &JSON, || places.waiting(holder)).await?;
-        let _place = places.work(holder)?;
+        let holder = PermitHolder { group: name, member: name };
+        let body = request.body.read_text(&head.headers, &JSON, || permits.waiting(holder)).await?;
+        let _permit = permits.work(holder)?;
         match call {
-            Call::Enlist => self.enlist(node, &body).await,
-            Call::Beat => self.beat(&node, &body).await,
-            Call::Report => self.report(&node, &body).await,
+            NodeCall::Register => self.register(node, &body).await,
+            NodeCall::Heartbeat => self.heartbeat(&node, &body).await,
+            NodeCall::Report => self.report(&node, &body).await,
         }
     }
 
-    fn word(&self, problem: &Problem) -> Reply {
+    fn render_problem(&self, problem: &Problem) -> Reply {
         let (status, code) = refusal(problem);
         let worded = problem.reply();
         let message = match problem {
@@ -111,7 +111,7 @@ impl Site for NodeSite {
             }
             _ => problem.to_string(),
         };
-        let refusal = treaty::Refusal { code, message };
+        let refusal = protocol::Refusal { code, message };
         let mut reply = Reply::json(status, &refusal).unwrap_or_else(|_| worded.clone());
         for (name, value) in &worded.headers {
             if name != header::CONTENT_TYPE {
@@ -122,10 +122,10 @@ impl Site for NodeSite {
     }
 }
 
-impl NodeSite {
+impl NodeHandler {
     /// The node that speaks.
-    fn admit(&self, name: &str, visit: &Visit) -> Result<GatewayId> {
-        let mut given = visit.head.headers.get_all(header::AUTHORIZATION).iter();
+    fn authenticate(&self, name: &str, request: &RequestContext) -> Result<GatewayId> {
+        let mut given = request.head.headers.get_all(header::AUTHORIZATION).iter();
         let token = match (given.next().and_then(|value| value.to_str().ok()), given.next()) {
             (Some(value), None) => value.split_once(' '),
             _ => None,
@@ -133,32 +133,32 @@ impl NodeSite {
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let node = token.and_then(|(_, token)| self.tokens.node(name, token.trim()));
         let Some(node) = node else {
-            visit.notes.refused("no token of this node");
+            request.log.set_refused("no token of this node");
             return Err(Error::Unauthorized.into());
         };
-        visit.notes.node(node.as_str());
+        request.log.set_node(node.as_str());
         Ok(node)
     }
 
-    async fn enlist(&self, node: GatewayId, body: &[u8]) -> Result<Reply> {
-        let enlist: treaty::Enlist = read(body)?;
-        if !is_address(&enlist.address) {
+    async fn register(&self, node: GatewayId, body: &[u8]) -> Result<Reply> {
+        let register: protocol::Enlist = read(body)?;
+        if !is_address(&register.address) {
             return Err(Problem::invalid("/address", "the address must be http(s)://host:port"));
         }
-        let sane = (1..=MAX_INCARNATION).contains(&enlist.incarnation.len())
-            && !enlist.incarnation.chars().any(char::is_control);
-        if !sane || i32::try_from(enlist.capacity).is_err() {
+        let is_valid = (1..=MAX_INCARNATION).contains(&register.incarnation.len())
+            && !register.incarnation.chars().any(char::is_control);
+        if !is_valid || i32::try_from(register.capacity).is_err() {
             return Err(Problem::invalid("", "an incarnation and a sane capacity are needed"));
         }
-        let lease = self.nodes.register(enlist.of(node)).await?;
-        Reply::ok(&treaty::Enlisted::from(lease))
+        let lease = self.nodes.register(register.of(node)).await?;
+        Reply::ok(&protocol::Enlisted::from(lease))
     }
 
-    async fn beat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
-        let beat: treaty::Beat = read(body)?;
-        let held = treaty::convert::held(&beat.held);
-        let heard = beat.heard_ago_ms.map(Duration::from_millis);
-        match self.nodes.heartbeat(node, &beat.incarnation, &held, heard).await? {
+    async fn heartbeat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
+        let heartbeat: protocol::Beat = read(body)?;
+        let held = protocol::convert::held(&heartbeat.held);
+        let last_response = heartbeat.heard_ago_ms.map(Duration::from_millis);
+        match self.nodes.heartbeat(node, &heartbeat.incarnation, &held, last_response).await? {
             HeartbeatOutcome::Renewed { length, lost, orphans } => {
                 for session in orphans {
                     tracing::warn!(
@@ -168,34 +168,34 @@ impl NodeSite {
                          `berth orphan`"
                     );
                 }
-                Reply::ok(&treaty::Beaten::renewed(length, lost))
+                Reply::ok(&protocol::Beaten::renewed(length, lost))
             }
-            HeartbeatOutcome::NotRegistered => not_enlisted(),
+            HeartbeatOutcome::NotRegistered => not_registered(),
         }
     }
 
     async fn report(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
-        let reports: treaty::Reports = read(body)?;
-        let mut told = Vec::with_capacity(reports.reports.len());
-        for snapshot in reports.reports {
+        let batch: protocol::Reports = read(body)?;
+        let mut reports = Vec::with_capacity(batch.reports.len());
+        for snapshot in batch.reports {
             match snapshot.try_into() {
-                Ok(report) => told.push(report),
+                Ok(report) => reports.push(report),
                 // Refusing the batch would hold up every other session's news behind it for ever.
-                Err(treaty::convert::Nonsense(what)) => {
+                Err(protocol::convert::Nonsense(what)) => {
                     tracing::warn!(gateway = node.as_str(), what, "a report says nonsense");
                 }
             }
         }
-        match self.nodes.report(node, &reports.incarnation, told).await? {
+        match self.nodes.report(node, &batch.incarnation, reports).await? {
             ReportOutcome::Taken { refused } if refused.is_empty() => Ok(Reply::no_content()),
-            ReportOutcome::Taken { refused } => Reply::ok(&untaken(node, refused)),
-            ReportOutcome::NotRegistered => not_enlisted(),
+            ReportOutcome::Taken { refused } => Reply::ok(&report_refusals(node, refused)),
+            ReportOutcome::NotRegistered => not_registered(),
         }
     }
 }
 
 /// The answer to reports of which some cannot be stored, which are counted and logged.
-fn untaken(node: &GatewayId, refused: Vec<RefusedReport>) -> treaty::Reported {
+fn report_refusals(node: &GatewayId, refused: Vec<RefusedReport>) -> protocol::Reported {
     let name = node.to_string();
     metrics::counter!("berth_node_reports_refused_total", "gateway" => name)
         .increment(refused.len() as u64);
@@ -204,7 +204,7 @@ fn untaken(node: &GatewayId, refused: Vec<RefusedReport>) -> treaty::Reported {
         tracing::error!(gateway = node.as_str(), %session, error, "report not taken; it cannot be stored");
     }
     let refused = refused.into_iter().map(|report| report.session.to_string());
-    treaty::Reported { refused: refused.collect() }
+    protocol::Reported { refused: refused.collect() }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
@@ -214,10 +214,10 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     })
 }
 
-fn not_enlisted() -> Result<Reply> {
-    let code = treaty::RefusalCode::NotEnlisted;
+fn not_registered() -> Result<Reply> {
+    let code = protocol::RefusalCode::NotEnlisted;
     let message = "this incarnation is not known; enlist first".to_owned();
-    Reply::json(StatusCode::CONFLICT, &treaty::Refusal { code, message })
+    Reply::json(StatusCode::CONFLICT, &protocol::Refusal { code, message })
 }
 
 /// `http://host:port` and nothing more.
@@ -229,8 +229,8 @@ fn is_address(text: &str) -> bool {
 }
 
 /// How the treaty says it. No wildcard: a new variant has to be given its code here.
-fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
-    use treaty::RefusalCode as Code;
+fn refusal(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
+    use protocol::RefusalCode as Code;
     let status = problem.reply().status;
     let code = match problem {
         Problem::NoRoute | Problem::MethodNotAllowed { .. } => Code::UnknownCall,
@@ -239,7 +239,7 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
         | Problem::UnsupportedMediaType { .. }
         | Problem::Unreadable { .. } => Code::Malformed,
         // To a node it is the same: it comes again.
-        Problem::ShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+        Problem::PermitShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
         Problem::Panicked(_) => Code::Internal,
         Problem::Domain(error) => match error {
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_scheme_a_host_and_no_path() {
+    fn address_is_a_scheme_and_a_host_without_path() {
         for good in
             ["http://127.0.0.1:8082", "https://gw.example:443", "http://[::1]:9", "http://h/"]
         {

@@ -30,8 +30,8 @@ pub(crate) enum Problem {
     BodyTooSlow,
     #[error("the body is larger than this endpoint takes")]
     PayloadTooLarge { limit: usize },
-    #[error("the body must be {} in UTF-8, not compressed", .takes.join(" or "))]
-    UnsupportedMediaType { takes: &'static [&'static str] },
+    #[error("the body must be {} in UTF-8, not compressed", .accepted.join(" or "))]
+    UnsupportedMediaType { accepted: &'static [&'static str] },
     /// hyper could not read the request's line or headers, and says so with this status.
     #[error("the request could not be read")]
     Unreadable { status: StatusCode },
@@ -40,17 +40,17 @@ pub(crate) enum Problem {
     #[error("temporarily unavailable")]
     Overloaded,
     #[error("too many requests of this credential or organization are under way")]
-    ShareTaken,
+    PermitShareTaken,
     #[error("internal error")]
     Panicked(#[source] BoxError),
 }
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const NOTHING: HeaderValue = HeaderValue::from_static("");
+const EMPTY: HeaderValue = HeaderValue::from_static("");
 
 /// How many faults one answer names; a body of nothing but faults must not make a larger answer.
-const MOST_FAULTS: usize = 100;
+const MAX_REPORTED_FAULTS: usize = 100;
 
 impl Problem {
     /// Our fault.
@@ -65,12 +65,12 @@ impl Problem {
 
     /// The answer.
     pub(crate) fn reply(&self) -> Reply {
-        let Wording { status, code, details, retry_after, headers } = self.wording();
+        let ErrorResponse { status, code, details, retry_after, headers } = self.error_response();
         let error = ErrorView { code, details, message: &self.to_string() };
-        let body = serde_json::to_string(&Body { error }).unwrap_or_default();
+        let body = serde_json::to_string(&ErrorEnvelope { error }).unwrap_or_default();
         let mut reply = Reply::of(status, "application/json", body);
         if let Some(wait) = retry_after {
-            reply = reply.with(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+            reply = reply.with(header::RETRY_AFTER, HeaderValue::from(seconds_rounded_up(wait)));
         }
         for (name, value) in headers {
             reply = reply.with(name, value);
@@ -79,73 +79,73 @@ impl Problem {
     }
 
     /// The table of all bad ends. No wildcard: a new variant has to be given its words here.
-    fn wording(&self) -> Wording {
+    fn error_response(&self) -> ErrorResponse {
         use StatusCode as Status;
         match self {
-            Self::Domain(error) => of_domain(error),
-            Self::NoRoute => Wording::new(Status::NOT_FOUND, "not_found"),
+            Self::Domain(error) => domain_error(error),
+            Self::NoRoute => ErrorResponse::new(Status::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { allow } => {
-                Wording::new(Status::METHOD_NOT_ALLOWED, "method_not_allowed")
+                ErrorResponse::new(Status::METHOD_NOT_ALLOWED, "method_not_allowed")
                     .header(header::ALLOW, allow.clone())
             }
-            Self::BodyTooSlow => Wording::new(Status::REQUEST_TIMEOUT, "request_timeout"),
+            Self::BodyTooSlow => ErrorResponse::new(Status::REQUEST_TIMEOUT, "request_timeout"),
             Self::PayloadTooLarge { limit } => {
-                Wording::new(Status::PAYLOAD_TOO_LARGE, "payload_too_large")
+                ErrorResponse::new(Status::PAYLOAD_TOO_LARGE, "payload_too_large")
                     .detail("maxBytes", json!(limit))
             }
-            Self::UnsupportedMediaType { takes: _ } => {
-                Wording::new(Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            Self::UnsupportedMediaType { accepted: _ } => {
+                ErrorResponse::new(Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
-            Self::Unreadable { status } => Wording::new(*status, unreadable_code(*status)),
+            Self::Unreadable { status } => ErrorResponse::new(*status, unreadable_code(*status)),
             Self::DeadlineExceeded | Self::Overloaded => {
-                Wording::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(RETRY_AFTER)
+                ErrorResponse::new(Status::SERVICE_UNAVAILABLE, "unavailable")
+                    .after(DEFAULT_RETRY_AFTER)
             }
-            Self::ShareTaken => {
-                Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited").after(RETRY_AFTER)
-            }
-            Self::Panicked(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
+            Self::PermitShareTaken => ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited")
+                .after(DEFAULT_RETRY_AFTER),
+            Self::Panicked(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
 }
 
 /// What an unavailable answer advises when nothing better is known.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
-fn of_domain(error: &Error) -> Wording {
+fn domain_error(error: &Error) -> ErrorResponse {
     use StatusCode as Status;
     match error {
         Error::Validation(faults) => {
-            Wording::new(Status::BAD_REQUEST, "validation_error").faults(faults)
+            ErrorResponse::new(Status::BAD_REQUEST, "validation_error").faults(faults)
         }
-        Error::Unauthorized => Wording::new(Status::UNAUTHORIZED, "unauthorized")
+        Error::Unauthorized => ErrorResponse::new(Status::UNAUTHORIZED, "unauthorized")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-        Error::Forbidden => Wording::new(Status::FORBIDDEN, "forbidden"),
-        Error::NotFound { noun: _ } => Wording::new(Status::NOT_FOUND, "not_found"),
+        Error::Forbidden => ErrorResponse::new(Status::FORBIDDEN, "forbidden"),
+        Error::NotFound { noun: _ } => ErrorResponse::new(Status::NOT_FOUND, "not_found"),
         Error::NotYet { noun: _, retry_after } => {
-            Wording::new(Status::NOT_FOUND, "not_found").after(*retry_after)
+            ErrorResponse::new(Status::NOT_FOUND, "not_found").after(*retry_after)
         }
         Error::Conflict { message: _, retry_after } => {
-            let wording = Wording::new(Status::CONFLICT, "conflict");
-            Wording { retry_after: *retry_after, ..wording }
+            let error_response = ErrorResponse::new(Status::CONFLICT, "conflict");
+            ErrorResponse { retry_after: *retry_after, ..error_response }
         }
         Error::Full(ResourceLimitReached { resource: stock, limit, used }) => {
-            Wording::new(Status::CONFLICT, "conflict")
+            ErrorResponse::new(Status::CONFLICT, "conflict")
                 .detail("quota", json!(stock.as_str()))
                 .detail("limit", json!(limit))
                 .detail("used", json!(used))
         }
         Error::PreconditionFailed => {
-            Wording::new(Status::PRECONDITION_FAILED, "precondition_failed")
+            ErrorResponse::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }
         Error::RateLimited { rate_quota: quota, retry_after } => {
-            let wording = Wording::new(Status::TOO_MANY_REQUESTS, "rate_limited");
-            wording.after(*retry_after).quota(quota, *retry_after)
+            let error_response = ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited");
+            error_response.after(*retry_after).quota(quota, *retry_after)
         }
-        Error::NotImplemented => Wording::new(Status::NOT_IMPLEMENTED, "not_implemented"),
+        Error::NotImplemented => ErrorResponse::new(Status::NOT_IMPLEMENTED, "not_implemented"),
         Error::Unavailable { retry_after, source: _ } => {
-            Wording::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(*retry_after)
+            ErrorResponse::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(*retry_after)
         }
-        Error::Internal(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
+        Error::Internal(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
 
@@ -159,7 +159,7 @@ fn unreadable_code(status: StatusCode) -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ErrorEnvelope<'a> {
     error: ErrorView<'a>,
 }
 
@@ -170,7 +170,7 @@ struct ErrorView<'a> {
     message: &'a str,
 }
 
-struct Wording {
+struct ErrorResponse {
     status: StatusCode,
     code: &'static str,
     details: Map<String, Value>,
@@ -178,7 +178,7 @@ struct Wording {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Wording {
+impl ErrorResponse {
     fn new(status: StatusCode, code: &'static str) -> Self {
         Self { status, code, details: Map::new(), retry_after: None, headers: Vec::new() }
     }
@@ -196,8 +196,8 @@ impl Wording {
     /// nothing of it is left for so many seconds.
     fn quota(self, quota: &RateQuota, wait: Duration) -> Self {
         let RateQuota { name, count, window } = quota;
-        let (window, wait) = (window.as_secs(), whole_seconds(wait));
-        let value = |text: String| HeaderValue::try_from(text).unwrap_or(NOTHING);
+        let (window, wait) = (window.as_secs(), seconds_rounded_up(wait));
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(EMPTY);
         self.header(RATE_LIMIT_POLICY, value(format!("\"{name}\";q={count};w={window}")))
             .header(RATE_LIMIT, value(format!("\"{name}\";r=0;t={wait}")))
     }
@@ -208,11 +208,11 @@ impl Wording {
     }
 
     fn faults(self, faults: &[Violation]) -> Self {
-        let fields: Vec<_> = faults.iter().take(MOST_FAULTS).map(fault).collect();
-        let wording = self.detail("fields", Value::Array(fields));
-        match faults.len().saturating_sub(MOST_FAULTS) {
-            0 => wording,
-            more => wording.detail("omitted", json!(more)),
+        let fields: Vec<_> = faults.iter().take(MAX_REPORTED_FAULTS).map(fault).collect();
+        let error_response = self.detail("fields", Value::Array(fields));
+        match faults.len().saturating_sub(MAX_REPORTED_FAULTS) {
+            0 => error_response,
+            more => error_response.detail("omitted", json!(more)),
         }
     }
 }
@@ -224,6 +224,6 @@ fn fault(Violation { field, reason }: &Violation) -> Value {
 }
 
 /// Rounded up, so that whoever comes back does not come too early.
-fn whole_seconds(wait: Duration) -> u64 {
+fn seconds_rounded_up(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

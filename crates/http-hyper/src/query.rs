@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_a_whole_number_within_bounds() {
+    fn limit_is_a_whole_number_within_bounds() {
         for good in ["", "limit=1", "limit=200", "limit=%32", "limit=007", "&&cursor=x&"] {
             assert_eq!(faults(good), [], "{good}");
         }

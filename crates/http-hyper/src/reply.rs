@@ -15,7 +15,7 @@ use crate::{
 /// On every answer, also those to requests nobody could read. Answers are never pages, and never
 /// anybody else's: no browser may guess a type, run a script in one, frame it, or keep it. Only the
 /// API's own document and the page that shows it have other words in their place.
-pub(crate) const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 4] = [
+pub(crate) const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
@@ -26,7 +26,7 @@ pub(crate) const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// Most bodies fit in this, in bytes, and need not be moved while they grow.
-const USUAL: usize = 1024;
+const TYPICAL_BODY_BYTES: usize = 1024;
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Reply {
 
     /// This JSON.
     pub(crate) fn json(status: StatusCode, view: &impl Serialize) -> Result<Self> {
-        let mut body = Vec::with_capacity(USUAL);
+        let mut body = Vec::with_capacity(TYPICAL_BODY_BYTES);
         serde_json::to_writer(&mut body, view).map_err(Problem::internal)?;
         Ok(Self::of(status, "application/json", body))
     }
@@ -80,18 +80,18 @@ impl Reply {
     }
 
     /// As hyper sends it. To a HEAD goes everything but the body.
-    pub(crate) fn respond(self, id: &RequestId, head_only: bool) -> Response<Bytes> {
+    pub(crate) fn into_response(self, id: &RequestId, head_only: bool) -> Response<Bytes> {
         let length = HeaderValue::from(self.body.len());
         let body = if head_only { Bytes::new() } else { self.body };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
-        let bare = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if head_only && !bare {
+        let has_no_body = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if head_only && !has_no_body {
             headers.insert(header::CONTENT_LENGTH, length);
         }
-        for (name, value) in ON_EVERY_ANSWER {
+        for (name, value) in DEFAULT_HEADERS {
             headers.entry(name).or_insert(value);
         }
         headers.insert(X_REQUEST_ID, id.value());

@@ -8,18 +8,18 @@ use hyper::{HeaderMap, Method, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Intake, Needs, Operation},
+    api::{Operation, RequestBodySpec, Requires},
     app::Resources,
-    conditions::Expected,
-    cursor::List,
+    conditions::IfMatch,
+    cursor::ListIdentity,
     fields::Fields,
-    idempotency::{Kept, Named, Once},
-    payload::{JSON, MERGE_PATCH, Payload},
+    idempotency::{IdempotencyKey, IdempotentRequest, ResponseRecorder},
     problem::{Problem, Result},
     query::Query,
     reply::Reply,
-    routes::Parameters,
-    shares::Place,
+    request_body::{JSON, MERGE_PATCH, RequestBody},
+    routes::PathParameters,
+    shared_permits::Permit,
 };
 
 /// One request, as its handler sees it.
@@ -29,8 +29,8 @@ pub(crate) struct Context {
     caller: Option<Caller>,
     /// For handlers that cannot tell every fault by [`Self::read`].
     pub(crate) input: Input,
-    path: Parameters,
-    once: Option<Arc<Once>>,
+    path: PathParameters,
+    idempotent_request: Option<Arc<IdempotentRequest>>,
     waiting: Arc<CancellationToken>,
 }
 
@@ -39,9 +39,9 @@ pub(crate) struct Context {
 pub(crate) struct Input {
     pub(crate) query: Query,
     pub(crate) body: Fields,
-    expected: Expected,
+    if_match: IfMatch,
     /// What the caller calls this request, and the body as it was sent.
-    pub(crate) named: Option<(String, Bytes)>,
+    pub(crate) idempotency_key: Option<(String, Bytes)>,
 }
 
 impl Input {
@@ -50,38 +50,42 @@ impl Input {
     pub(crate) async fn of(
         row: &Operation,
         head: &Parts,
-        payload: &mut Payload,
-        place: impl FnOnce() -> Result<Place>,
+        payload: &mut RequestBody,
+        permit: impl FnOnce() -> Result<Permit>,
     ) -> Result<Self> {
-        let mut query = match row.needs {
-            Needs::Nothing => Query::default(),
+        let mut query = match row.requires {
+            Requires::Nothing => Query::default(),
             _ => Query::parse(head.uri.query().unwrap_or_default(), row.query),
         };
-        let expected = match row.method {
-            Method::PATCH | Method::DELETE => Expected::read(&head.headers).unwrap_or_else(|| {
+        let if_match = match row.method {
+            Method::PATCH | Method::DELETE => IfMatch::read(&head.headers).unwrap_or_else(|| {
                 query.fault("If-Match", "must be * or a list of entity tags");
-                Expected::Anything
+                IfMatch::Any
             }),
-            _ => Expected::Anything,
+            _ => IfMatch::Any,
         };
         let name = match row.method {
-            Method::POST => Named::read(&head.headers),
-            _ => Named::Not,
+            Method::POST => IdempotencyKey::read(&head.headers),
+            _ => IdempotencyKey::Absent,
         };
-        if name == Named::Badly {
+        if name == IdempotencyKey::Malformed {
             query.fault("Idempotency-Key", "must be 1 to 255 visible ASCII characters, once");
         }
-        let body = match row.intake {
-            Intake::Ignored => Bytes::new(),
-            Intake::Empty | Intake::Json => payload.text(&head.headers, &JSON, place).await?,
-            Intake::Patch => payload.text(&head.headers, &MERGE_PATCH, place).await?,
+        let body = match row.body_spec {
+            RequestBodySpec::Ignored => Bytes::new(),
+            RequestBodySpec::Empty | RequestBodySpec::Json => {
+                payload.read_text(&head.headers, &JSON, permit).await?
+            }
+            RequestBodySpec::Patch => {
+                payload.read_text(&head.headers, &MERGE_PATCH, permit).await?
+            }
         };
         let fields = Fields::parse(&body);
-        let named = match name {
-            Named::As(name) => Some((name, body)),
-            Named::Not | Named::Badly => None,
+        let idempotency_key = match name {
+            IdempotencyKey::Given(name) => Some((name, body)),
+            IdempotencyKey::Absent | IdempotencyKey::Malformed => None,
         };
-        let mut input = Self { query, body: fields, expected, named };
+        let mut input = Self { query, body: fields, if_match, idempotency_key };
         if row.reads_nothing() {
             input.finish()?;
         }
@@ -104,29 +108,34 @@ impl Context {
         app: Arc<Resources>,
         head: Parts,
         caller: Option<Caller>,
-        path: Parameters,
+        path: PathParameters,
         input: Input,
-        once: Option<Arc<Once>>,
+        idempotent_request: Option<Arc<IdempotentRequest>>,
         waiting: Arc<CancellationToken>,
     ) -> Self {
-        Self { app, headers: head.headers, caller, input, path, once, waiting }
+        Self { app, headers: head.headers, caller, input, path, idempotent_request, waiting }
     }
 
     /// The use cases of sessions. Where the caller named its request, a change is written with the
     /// answer that `show` makes of it.
     pub(crate) fn sessions(&self, show: fn(&Session) -> Result<Reply>) -> Sessions {
-        match &self.once {
+        match &self.idempotent_request {
             None => self.app.sessions.clone(),
-            Some(once) => self.app.sessions.recording(Arc::new(Kept::new(once.clone(), show))),
+            Some(idempotent_request) => self
+                .app
+                .sessions
+                .recording(Arc::new(ResponseRecorder::new(idempotent_request.clone(), show))),
         }
     }
 
     /// The use cases of keys, in the same way.
     pub(crate) fn keys(&self, show: fn(&ApiKeys, &NewApiKey) -> Result<Reply>) -> ApiKeys {
-        let Some(once) = &self.once else { return self.app.keys.clone() };
+        let Some(idempotent_request) = &self.idempotent_request else {
+            return self.app.keys.clone();
+        };
         let keys = self.app.keys.clone();
         let show = move |new: &NewApiKey| show(&keys, new);
-        self.app.keys.recording(Arc::new(Kept::new(once.clone(), show)))
+        self.app.keys.recording(Arc::new(ResponseRecorder::new(idempotent_request.clone(), show)))
     }
 
     /// Who is asking.
@@ -141,8 +150,8 @@ impl Context {
     ///
     /// # Errors
     /// As [`Self::caller`].
-    pub(crate) fn list(&self, name: &str) -> Result<List> {
-        Ok(self.app.sealer.list(name, self.caller()?.organization.as_ref()))
+    pub(crate) fn list(&self, name: &str) -> Result<ListIdentity> {
+        Ok(self.app.cursor_signer.list(name, self.caller()?.organization.as_ref()))
     }
 
     /// A path parameter.
@@ -161,8 +170,8 @@ impl Context {
     }
 
     /// What the caller expects the thing to be, by `If-Match`.
-    pub(crate) fn expected(&self) -> &Expected {
-        &self.input.expected
+    pub(crate) fn if_match(&self) -> &IfMatch {
+        &self.input.if_match
     }
 
     /// Waits for something that may take long, but no longer than the caller does, nor beyond the

@@ -11,7 +11,7 @@ use ulid::{ULID_LEN, Ulid};
 /// Where it travels.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
 /// A request's name: 1–128 visible ASCII characters.
 #[derive(Clone, Debug)]
@@ -19,16 +19,16 @@ pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The caller's, if it gave exactly one that will do, else a new one.
-    pub(crate) fn of(headers: &HeaderMap, environment: &dyn Environment) -> Self {
+    pub(crate) fn from_headers(headers: &HeaderMap, environment: &dyn Environment) -> Self {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         match (given.next(), given.next()) {
             (Some(id), None) if is_acceptable(id) => Self(id.clone()),
-            _ => Self::from_bits(environment),
+            _ => Self::generate(environment),
         }
     }
 
     /// A new one.
-    pub(crate) fn from_bits(environment: &dyn Environment) -> Self {
+    pub(crate) fn generate(environment: &dyn Environment) -> Self {
         let mut text = *b"req_01234567890123456789012345";
         let (_, id) = text.split_at_mut(4);
         let mut digits = [0; ULID_LEN];
@@ -47,5 +47,5 @@ impl RequestId {
 }
 
 fn is_acceptable(id: &HeaderValue) -> bool {
-    (1..=LONGEST).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    (1..=MAX_LENGTH).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }

@@ -23,41 +23,41 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
-    activity::Activity,
+    activity::ConnectionActivity,
     limits::Limits,
-    payload::Payload,
-    places::Places,
     problem::{Problem, Result},
-    record::{Notes, Record},
-    reply::{ON_EVERY_ANSWER, Reply},
+    reply::{DEFAULT_HEADERS, Reply},
+    request_body::RequestBody,
     request_id::{RequestId, X_REQUEST_ID},
-    tally::Tally,
+    request_log::{AccessLogGuard, RequestLog},
+    request_metrics::RequestMetrics,
+    request_permits::RequestPermits,
 };
 
 /// What a listener answers, and how it words what goes wrong.
 #[async_trait]
-pub(crate) trait Site: Send + Sync + 'static {
-    async fn answer(&self, visit: &mut Visit) -> Result<Reply>;
+pub(crate) trait Handler: Send + Sync + 'static {
+    async fn handle(&self, request: &mut RequestContext) -> Result<Reply>;
 
     /// As this site's callers expect it.
-    fn word(&self, problem: &Problem) -> Reply {
+    fn render_problem(&self, problem: &Problem) -> Reply {
         problem.reply()
     }
 }
 
 /// A request on its way through a site.
-pub(crate) struct Visit {
+pub(crate) struct RequestContext {
     pub(crate) head: Parts,
-    pub(crate) payload: Payload,
-    pub(crate) notes: Arc<Notes>,
+    pub(crate) body: RequestBody,
+    pub(crate) log: Arc<RequestLog>,
     /// What its connection is up to.
-    pub(crate) activity: Activity,
-    pub(crate) places: Arc<Places>,
+    pub(crate) activity: ConnectionActivity,
+    pub(crate) permits: Arc<RequestPermits>,
     /// Ends when the service stops, or nobody waits any more for an answer that is made all the same.
-    pub(crate) waiting: Arc<CancellationToken>,
+    pub(crate) cancelled: Arc<CancellationToken>,
 }
 
-impl Visit {
+impl RequestContext {
     /// Takes the head, for whoever needs it whole.
     pub(crate) fn take_head(&mut self) -> Parts {
         let mut empty = Request::new(()).into_parts().0;
@@ -68,29 +68,29 @@ impl Visit {
 
 /// What listens: a site and its limits. [`serve`](crate::serve) opens it.
 #[derive(Clone)]
-pub struct Door {
-    site: Arc<dyn Site>,
+pub struct HttpService {
+    handler: Arc<dyn Handler>,
     environment: Arc<dyn Environment>,
     limits: Arc<Limits>,
-    places: Arc<Places>,
-    tally: Arc<Tally>,
+    permits: Arc<RequestPermits>,
+    metrics: Arc<RequestMetrics>,
 }
 
 /// What of a running server a request touches.
 #[derive(Clone, Debug)]
-pub(crate) struct House {
+pub(crate) struct ServerHandle {
     pub(crate) stop: Arc<CancellationToken>,
     pub(crate) tasks: TaskTracker,
 }
 
-impl Door {
+impl HttpService {
     pub(crate) fn new(
-        site: Arc<dyn Site>,
+        handler: Arc<dyn Handler>,
         environment: Arc<dyn Environment>,
         limits: Limits,
     ) -> Self {
-        let places = Places::new(&limits);
-        Self { site, environment, limits: Arc::new(limits), places, tally: Arc::default() }
+        let permits = RequestPermits::new(&limits);
+        Self { handler, environment, limits: Arc::new(limits), permits, metrics: Arc::default() }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -98,88 +98,90 @@ impl Door {
     }
 
     /// Answers one request. Also says whether its body was read to the end.
-    pub(crate) async fn answer(
+    pub(crate) async fn handle(
         &self,
         request: Request<Incoming>,
-        house: &House,
-        activity: &Activity,
+        server: &ServerHandle,
+        activity: &ConnectionActivity,
     ) -> (Response<Bytes>, bool) {
         let (head, incoming) = request.into_parts();
-        let id = RequestId::of(&head.headers, &*self.environment);
+        let id = RequestId::from_headers(&head.headers, &*self.environment);
         let (head_only, version) = (head.method == Method::HEAD, head.version);
-        let notes = Arc::new(Notes::default());
-        let record = Record::open(&head.method, &id, notes.clone(), &self.tally);
-        let visit = Visit {
-            payload: Payload::new(incoming, &head.headers, &self.limits, activity.clone()),
+        let log = Arc::new(RequestLog::default());
+        let guard = AccessLogGuard::open(&head.method, &id, log.clone(), &self.metrics);
+        let context = RequestContext {
+            body: RequestBody::new(incoming, &head.headers, &self.limits, activity.clone()),
             head,
-            notes,
+            log,
             activity: activity.clone(),
-            places: self.places.clone(),
-            waiting: house.stop.clone(),
+            permits: self.permits.clone(),
+            cancelled: server.stop.clone(),
         };
-        let (outcome, spent) = self.visit(visit, &id, house).await;
+        let (outcome, consumed) = self.process(context, &id, server).await;
         let reply = match outcome {
             Ok(reply) => {
-                record.close(&reply, None);
+                guard.close(&reply, None);
                 reply
             }
             Err(problem) => {
-                let reply = self.site.word(&problem);
-                record.close(&reply, Some(&problem));
+                let reply = self.handler.render_problem(&problem);
+                guard.close(&reply, Some(&problem));
                 reply
             }
         };
-        let mut response = reply.respond(&id, head_only);
-        if !spent && version <= Version::HTTP_11 {
+        let mut response = reply.into_response(&id, head_only);
+        if !consumed && version <= Version::HTTP_11 {
             // Said, or the caller's next request would meet a closed connection (RFC 9112, 9.6).
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        (response, spent)
+        (response, consumed)
     }
 
-    async fn visit(
+    async fn process(
         &self,
-        mut visit: Visit,
+        mut context: RequestContext,
         id: &RequestId,
-        house: &House,
+        server: &ServerHandle,
     ) -> (Result<Reply>, bool) {
-        if let Some(reason) = fault_of_host(&visit.head) {
-            return (Err(Problem::invalid("Host", reason)), visit.payload.is_spent().await);
+        if let Some(reason) = host_fault(&context.head) {
+            return (Err(Problem::invalid("Host", reason)), context.body.is_consumed().await);
         }
-        let outcome = if is_safe(&visit.head.method) {
-            let answer = AssertUnwindSafe(self.site.answer(&mut visit)).catch_unwind();
-            match timeout(self.limits.request_time, answer).await {
-                Ok(answer) => Ok((answer.unwrap_or_else(panicked), visit.payload.is_spent().await)),
-                Err(late) => Err(late),
+        let outcome = if is_safe(&context.head.method) {
+            let response = AssertUnwindSafe(self.handler.handle(&mut context)).catch_unwind();
+            match timeout(self.limits.request_time, response).await {
+                Ok(outcome) => {
+                    Ok((outcome.unwrap_or_else(panic_problem), context.body.is_consumed().await))
+                }
+                Err(elapsed) => Err(elapsed),
             }
         } else {
-            let waiting = house.stop.child_token();
-            visit.waiting = Arc::new(waiting.clone());
+            let cancelled = server.stop.child_token();
+            context.cancelled = Arc::new(cancelled.clone());
             // Dropped with this wait, whatever ends it.
-            let _waiting = waiting.drop_guard();
-            let (site, span) =
-                (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
+            let _cancel_on_drop = cancelled.drop_guard();
+            let (handler, span) =
+                (self.handler.clone(), tracing::info_span!("request", id = id.as_str()));
             let work = async move {
-                let answer = AssertUnwindSafe(site.answer(&mut visit)).catch_unwind().await;
-                (answer.unwrap_or_else(panicked), visit.payload.is_spent().await)
+                let outcome = AssertUnwindSafe(handler.handle(&mut context)).catch_unwind().await;
+                (outcome.unwrap_or_else(panic_problem), context.body.is_consumed().await)
             };
-            let task = house.tasks.spawn(work.instrument(span));
-            let answer = timeout(self.limits.request_time, task).await;
+            let task = server.tasks.spawn(work.instrument(span));
+            let outcome = timeout(self.limits.request_time, task).await;
             // A task that neither ended nor panicked was cut off with its runtime.
-            answer.map(|answer| answer.unwrap_or((Err(Problem::Overloaded), false)))
+            outcome.map(|outcome| outcome.unwrap_or((Err(Problem::Overloaded), false)))
         };
         outcome.unwrap_or((Err(Problem::DeadlineExceeded), false))
     }
 
     /// The whole text of an answer to what hyper could not read as a request.
-    pub(crate) fn apology(&self, status: StatusCode) -> Vec<u8> {
-        let id = RequestId::from_bits(&*self.environment);
+    pub(crate) fn raw_error(&self, status: StatusCode) -> Vec<u8> {
+        let id = RequestId::generate(&*self.environment);
         tracing::info!(status = status.as_u16(), request_id = id.as_str(), "unreadable request");
-        let reply = self.site.word(&Problem::Unreadable { status });
+        let reply = self.handler.render_problem(&Problem::Unreadable { status });
         let reason = status.canonical_reason().unwrap_or_default();
         let mut text = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
         let mut headers: HeaderMap = reply.headers;
-        headers.extend(ON_EVERY_ANSWER);
+        headers.extend(DEFAULT_HEADERS);
         headers.insert(X_REQUEST_ID, id.value());
         for (name, value) in &headers {
             text.extend_from_slice(name.as_str().as_bytes());
@@ -195,19 +197,19 @@ impl Door {
 }
 
 /// What is wrong with the request's `Host` (RFC 9112, 3.2); HTTP/2 has another way to say it.
-fn fault_of_host(head: &Parts) -> Option<&'static str> {
+fn host_fault(head: &Parts) -> Option<&'static str> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) if head.version == Version::HTTP_11 => Some("must be there"),
         (None, _) => None,
         (Some(_), Some(_)) => Some("must be there once"),
-        (Some(host), None) if host.as_bytes().iter().copied().all(may_name_host) => None,
+        (Some(host), None) if host.as_bytes().iter().copied().all(is_host_byte) => None,
         (Some(_), None) => Some("must name a host and nothing else"),
     }
 }
 
 /// A byte of a registered name, an IP address or a port (RFC 3986, 3.2).
-fn may_name_host(byte: u8) -> bool {
+fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
@@ -218,11 +220,11 @@ fn is_safe(method: &Method) -> bool {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "so that it fits where a panic is caught")]
-fn panicked(panic: Box<dyn Any + Send>) -> Result<Reply> {
-    Err(Problem::Panicked(words_of(&*panic).into()))
+fn panic_problem(panic: Box<dyn Any + Send>) -> Result<Reply> {
+    Err(Problem::Panicked(panic_message(&*panic).into()))
 }
 
-fn words_of(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<&str>().copied();
     let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", words.unwrap_or("without words"))

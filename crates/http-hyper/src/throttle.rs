@@ -22,7 +22,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use crate::shares::Holder;
+use crate::shared_permits::PermitHolder;
 
 /// How many requests are let through in a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,25 +33,25 @@ pub struct Rates {
     pub organization: Option<NonZeroU32>,
 }
 
-const WINDOW: Duration = Duration::from_secs(60);
+const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// After so many requests what no longer matters is forgotten.
-const FORGET_EVERY: u32 = 10_000;
+const CLEANUP_INTERVAL: u32 = 10_000;
 
 /// Counts requests, and refuses those beyond the rates.
 pub(crate) struct Throttle<C: Clock = MonotonicClock> {
-    limits: Vec<(Whose, Limit<C>)>,
+    limits: Vec<(RateSubject, RateLimit<C>)>,
     /// Names are counted by their hash, under a key of this process.
     names: RandomState,
     counted: AtomicU32,
 }
 
 #[derive(Clone, Copy)]
-enum Whose {
+enum RateSubject {
     Credential,
     Organization,
 }
 
-struct Limit<C: Clock> {
+struct RateLimit<C: Clock> {
     quota: RateQuota,
     limiter: RateLimiter<u64, DashMapStateStore<u64>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
@@ -65,16 +65,16 @@ impl Throttle {
 
 impl<C: Clock + Clone> Throttle<C> {
     fn with_clock(rates: Rates, clock: &C) -> Self {
-        let limit = |whose, name, count: Option<NonZeroU32>| {
+        let limit = |subject, name, count: Option<NonZeroU32>| {
             let count = count?;
             let quota = governor::Quota::per_minute(count);
             let limiter = RateLimiter::dashmap_with_clock(quota, clock.clone());
-            let quota = RateQuota { name, count: count.get(), window: WINDOW };
-            Some((whose, Limit { quota, limiter, clock: clock.clone() }))
+            let quota = RateQuota { name, count: count.get(), window: RATE_WINDOW };
+            Some((subject, RateLimit { quota, limiter, clock: clock.clone() }))
         };
         let limits = [
-            limit(Whose::Organization, "organization", rates.organization),
-            limit(Whose::Credential, "credential", rates.credential),
+            limit(RateSubject::Organization, "organization", rates.organization),
+            limit(RateSubject::Credential, "credential", rates.credential),
         ];
         Self {
             limits: limits.into_iter().flatten().collect(),
@@ -88,13 +88,13 @@ impl<C: Clock + Clone> Throttle<C> {
     ///
     /// # Errors
     /// [`Error::RateLimited`] when it is one too many.
-    pub(crate) fn count(&self, caller: &Caller) -> Result<Holder> {
+    pub(crate) fn count(&self, caller: &Caller) -> Result<PermitHolder> {
         let organization = caller.organization.as_ref().map(|name| self.names.hash_one(name));
         let credential = self.credential(caller);
-        for (whose, limit) in &self.limits {
-            let name = match whose {
-                Whose::Credential => Some(credential),
-                Whose::Organization => organization,
+        for (subject, limit) in &self.limits {
+            let name = match subject {
+                RateSubject::Credential => Some(credential),
+                RateSubject::Organization => organization,
             };
             let Some(name) = name else { continue };
             if let Err(refusal) = limit.limiter.check_key(&name) {
@@ -102,8 +102,8 @@ impl<C: Clock + Clone> Throttle<C> {
                 return Err(Error::RateLimited { rate_quota: limit.quota, retry_after });
             }
         }
-        self.forget_now_and_then();
-        Ok(Holder { group: organization.unwrap_or(credential), member: credential })
+        self.clean_up_sometimes();
+        Ok(PermitHolder { group: organization.unwrap_or(credential), member: credential })
     }
 
     fn credential(&self, caller: &Caller) -> u64 {
@@ -118,8 +118,8 @@ impl<C: Clock + Clone> Throttle<C> {
         std::hash::Hasher::finish(&state)
     }
 
-    fn forget_now_and_then(&self) {
-        if self.counted.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+    fn clean_up_sometimes(&self) {
+        if self.counted.fetch_add(1, Ordering::Relaxed) % CLEANUP_INTERVAL == CLEANUP_INTERVAL - 1 {
             for (_, limit) in &self.limits {
                 limit.limiter.retain_recent();
                 limit.limiter.shrink_to_fit();
@@ -157,7 +157,7 @@ mod tests {
         (Throttle::with_clock(rates, &clock), clock)
     }
 
-    fn refusal(outcome: Result<Holder>) -> (&'static str, Duration) {
+    fn refusal(outcome: Result<PermitHolder>) -> (&'static str, Duration) {
         match outcome {
             Err(Error::RateLimited { rate_quota, retry_after }) => (rate_quota.name, retry_after),
             other => panic!("{other:?}"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_passes_at_once_and_comes_back_little_by_little() {
+    fn rate_is_available_at_once_and_refills_gradually() {
         let (throttle, clock) = throttle(60, 0);
         let mine = caller("acme", 1);
         for _ in 0..60 {
@@ -179,21 +179,21 @@ mod tests {
     }
 
     #[test]
-    fn an_organization_is_counted_over_all_its_credentials_and_no_other_is() {
+    fn organization_rate_counts_all_its_credentials_only() {
         let (throttle, _) = throttle(0, 10);
         for n in 0..10 {
             throttle.count(&caller("acme", n)).unwrap();
         }
         assert_eq!(refusal(throttle.count(&caller("acme", 11))).0, "organization");
         throttle.count(&caller("zeta", 1)).unwrap();
-        let homeless = Caller { organization: None, ..caller("acme", 1) };
+        let without_organization = Caller { organization: None, ..caller("acme", 1) };
         for _ in 0..50 {
-            throttle.count(&homeless).unwrap();
+            throttle.count(&without_organization).unwrap();
         }
     }
 
     #[test]
-    fn without_rates_nobody_is_refused() {
+    fn requests_without_rates_are_unlimited() {
         let (throttle, _) = throttle(0, 0);
         for _ in 0..10_000 {
             throttle.count(&caller("acme", 1)).unwrap();
@@ -201,13 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_longer_matters_is_forgotten() {
+    fn refilled_counters_are_removed() {
         let (throttle, clock) = throttle(60, 0);
-        for n in 0..u128::from(FORGET_EVERY) - 1 {
+        for n in 0..u128::from(CLEANUP_INTERVAL) - 1 {
             throttle.count(&caller("acme", n)).unwrap();
         }
         assert_eq!(throttle.limits[0].1.limiter.len(), 9_999);
-        clock.advance(WINDOW * 2);
+        clock.advance(RATE_WINDOW * 2);
         throttle.count(&caller("acme", 1)).unwrap();
         assert_eq!(throttle.limits[0].1.limiter.len(), 1);
     }

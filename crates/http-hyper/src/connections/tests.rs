@@ -3,129 +3,130 @@
 use futures_util::FutureExt;
 
 use super::*;
-use crate::{activity::UnderWay, answer::Answer};
+use crate::{activity::RequestActivity, tracked_body::TrackedBody};
 
 fn connections(limits: &Limits) -> Arc<Connections> {
     let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
     Connections::new(&Limits { trusted_proxies, ..limits.clone() })
 }
 
-fn of_four() -> Arc<Connections> {
+fn limited_to_four() -> Arc<Connections> {
     connections(&Limits { connections: 4, ..Limits::default() })
 }
 
 /// What happens next happens later, as far as it is told apart.
-fn later() {
+fn let_time_pass() {
     let now = Instant::now();
     while now.elapsed() < Duration::from_micros(3) {
         std::hint::spin_loop();
     }
 }
 
-fn seat(connections: &Arc<Connections>, address: &str) -> Option<Seat> {
-    later();
-    connections.seat(address.parse().unwrap()).now_or_never()
+fn admit(connections: &Arc<Connections>, address: &str) -> Option<ConnectionGuard> {
+    let_time_pass();
+    connections.admit(address.parse().unwrap()).now_or_never()
 }
 
-fn is_evicted(seat: &Seat) -> bool {
-    seat.activity.ended().now_or_never().is_some()
+fn is_evicted(guard: &ConnectionGuard) -> bool {
+    guard.activity.ended().now_or_never().is_some()
 }
 
-fn evicted(seats: &[Seat]) -> Vec<usize> {
-    seats.iter().enumerate().filter(|(_, seat)| is_evicted(seat)).map(|(at, _)| at).collect()
+fn evicted(guards: &[ConnectionGuard]) -> Vec<usize> {
+    guards.iter().enumerate().filter(|(_, guard)| is_evicted(guard)).map(|(at, _)| at).collect()
 }
 
-fn seats(connections: &Arc<Connections>, addresses: &[&str]) -> Vec<Seat> {
-    addresses.iter().map(|address| seat(connections, address).unwrap()).collect()
+fn guards(connections: &Arc<Connections>, addresses: &[&str]) -> Vec<ConnectionGuard> {
+    addresses.iter().map(|address| admit(connections, address).unwrap()).collect()
 }
 
 #[tokio::test]
 async fn longest_idle_connection_of_the_address_with_most_ends_first() {
-    let connections = of_four();
-    let mut seats = seats(&connections, &["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3"]);
-    seats.push(seat(&connections, "192.0.2.4").unwrap());
-    assert_eq!(evicted(&seats), [1]);
-    seats.push(seat(&connections, "192.0.2.5").unwrap());
-    assert_eq!(evicted(&seats), [0, 1], "all have one: the longest idle");
-    later();
-    seats[2].activity.moves();
-    seats.push(seat(&connections, "192.0.2.6").unwrap());
-    assert_eq!(evicted(&seats), [0, 1, 3]);
+    let connections = limited_to_four();
+    let mut guards = guards(&connections, &["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3"]);
+    guards.push(admit(&connections, "192.0.2.4").unwrap());
+    assert_eq!(evicted(&guards), [1]);
+    guards.push(admit(&connections, "192.0.2.5").unwrap());
+    assert_eq!(evicted(&guards), [0, 1], "all have one: the longest idle");
+    let_time_pass();
+    guards[2].activity.record_progress();
+    guards.push(admit(&connections, "192.0.2.6").unwrap());
+    assert_eq!(evicted(&guards), [0, 1, 3]);
 }
 
 #[tokio::test]
 async fn connections_of_a_trusted_proxy_are_judged_by_idleness_alone() {
-    let connections = of_four();
-    let mut seats = seats(&connections, &["10.0.0.1", "10.0.0.1", "192.0.2.1", "192.0.2.1"]);
-    seats.push(seat(&connections, "10.0.0.1").unwrap());
-    assert_eq!(evicted(&seats), [2], "two of one stranger before three of a proxy");
-    seats.push(seat(&connections, "10.0.0.1").unwrap());
-    assert_eq!(evicted(&seats), [0, 2], "then the longest idle");
+    let connections = limited_to_four();
+    let mut guards = guards(&connections, &["10.0.0.1", "10.0.0.1", "192.0.2.1", "192.0.2.1"]);
+    guards.push(admit(&connections, "10.0.0.1").unwrap());
+    assert_eq!(evicted(&guards), [2], "two of one stranger before three of a proxy");
+    guards.push(admit(&connections, "10.0.0.1").unwrap());
+    assert_eq!(evicted(&guards), [0, 2], "then the longest idle");
 }
 
 #[tokio::test]
 async fn newcomer_waits_while_all_are_at_work() {
     let connections = connections(&Limits { connections: 2, ..Limits::default() });
-    let seats = seats(&connections, &["192.0.2.1", "192.0.2.1"]);
-    let mut requests: Vec<UnderWay> = seats.iter().map(|seat| seat.activity.begin()).collect();
-    assert!(seat(&connections, "192.0.2.2").is_none());
-    let expecting = seats[1].activity.expect();
-    let newcomer = seat(&connections, "192.0.2.2").unwrap();
-    assert_eq!(evicted(&seats), [1], "its peer has not sent the body");
-    drop((expecting, requests.remove(0)));
-    drop((newcomer, seats));
+    let guards = guards(&connections, &["192.0.2.1", "192.0.2.1"]);
+    let mut requests: Vec<RequestActivity> =
+        guards.iter().map(|guard| guard.activity.begin()).collect();
+    assert!(admit(&connections, "192.0.2.2").is_none());
+    let awaiting = guards[1].activity.await_peer();
+    let newcomer = admit(&connections, "192.0.2.2").unwrap();
+    assert_eq!(evicted(&guards), [1], "its peer has not sent the body");
+    drop((awaiting, requests.remove(0)));
+    drop((newcomer, guards));
     let table = connections.table.lock().unwrap();
     assert!(table.open.is_empty() && table.addresses.is_empty());
-    assert_eq!(connections.strangers.load(Ordering::SeqCst), 0);
+    assert_eq!(connections.unauthenticated.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn unauthenticated_connections_end_for_each_other() {
     let limits = Limits { connections: 4, unauthenticated_connections: 2, ..Limits::default() };
     let connections = connections(&limits);
-    let mut seats = seats(&connections, &["192.0.2.1", "192.0.2.1"]);
-    seats[0].activity.authenticate();
-    seats.push(seat(&connections, "192.0.2.1").unwrap());
-    assert_eq!(evicted(&seats), [0; 0], "one of three is authenticated");
+    let mut guards = guards(&connections, &["192.0.2.1", "192.0.2.1"]);
+    guards[0].activity.mark_authenticated();
+    guards.push(admit(&connections, "192.0.2.1").unwrap());
+    assert_eq!(evicted(&guards), [0; 0], "one of three is authenticated");
     for _ in 0..3 {
-        seats.push(seat(&connections, "192.0.2.1").unwrap());
+        guards.push(admit(&connections, "192.0.2.1").unwrap());
     }
-    assert_eq!(evicted(&seats), [1, 2, 3]);
+    assert_eq!(evicted(&guards), [1, 2, 3]);
 }
 
 #[tokio::test]
 async fn connection_whose_answer_waits_longest_ends_when_too_many_bytes_wait() {
     let connections = connections(&Limits { unwritten_bytes: 25, ..Limits::default() });
-    let seats = seats(&connections, &["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-    seats[0].activity.authenticate();
+    let guards = guards(&connections, &["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+    guards[0].activity.mark_authenticated();
     let mut answers = Vec::new();
-    for seat in &seats {
-        later();
-        answers.push(Answer::new(vec![0; 10].into(), seat.activity.begin()));
-        seat.report();
+    for guard in &guards {
+        let_time_pass();
+        answers.push(TrackedBody::new(vec![0; 10].into(), guard.activity.begin()));
+        guard.report_unwritten();
     }
-    assert_eq!(evicted(&seats), [1, 2], "those that nobody was admitted on");
+    assert_eq!(evicted(&guards), [1, 2], "those that nobody was admitted on");
     answers.clear();
-    seats.iter().for_each(Seat::report);
+    guards.iter().for_each(ConnectionGuard::report_unwritten);
     assert_eq!(connections.unwritten.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
 async fn connection_that_was_asked_meanwhile_is_answered_before_it_ends() {
-    let connections = of_four();
-    let seats = seats(&connections, &["192.0.2.1"]);
-    connections.make_room();
-    assert!(is_evicted(&seats[0]) && seats[0].activity.ends_at_once());
-    let _request = seats[0].activity.begin();
-    assert!(!seats[0].activity.ends_at_once());
-    seats[0].activity.end(true);
-    assert!(seats[0].activity.ends_at_once(), "the listener ends");
+    let connections = limited_to_four();
+    let guards = guards(&connections, &["192.0.2.1"]);
+    connections.evict_one();
+    assert!(is_evicted(&guards[0]) && guards[0].activity.ends_at_once());
+    let _request = guards[0].activity.begin();
+    assert!(!guards[0].activity.ends_at_once());
+    guards[0].activity.end(true);
+    assert!(guards[0].activity.ends_at_once(), "the listener ends");
 }
 
 #[tokio::test]
 async fn room_that_the_system_lacks_is_made() {
-    let connections = of_four();
-    let seats = seats(&connections, &["192.0.2.1", "192.0.2.2"]);
-    connections.make_room();
-    assert_eq!(evicted(&seats), [0]);
+    let connections = limited_to_four();
+    let guards = guards(&connections, &["192.0.2.1", "192.0.2.2"]);
+    connections.evict_one();
+    assert_eq!(evicted(&guards), [0]);
 }

@@ -67,34 +67,34 @@ pub(crate) fn moment_or_null(about: &str, least: i64, most: i64) -> ObjectBuilde
         .description(Some(about))
 }
 
-fn words(about: &str, known: &[&str]) -> Schema {
+fn enumeration(about: &str, known: &[&str]) -> Schema {
     text(about).enum_values(Some(known.to_vec())).build().into()
 }
 
 pub(crate) fn status() -> Schema {
-    words("What its connection does.", &Status::ALL.map(Status::as_str))
+    enumeration("What its connection does.", &Status::ALL.map(Status::as_str))
 }
 
 pub(crate) fn desired() -> Schema {
     let known = [Desired::Running, Desired::Stopped].map(Desired::as_str);
-    words("What its owner wants.", &known)
+    enumeration("What its owner wants.", &known)
 }
 
 pub(crate) fn reason_code() -> Schema {
-    words("For programs.", &ReasonCode::ALL.map(ReasonCode::as_str))
+    enumeration("For programs.", &ReasonCode::ALL.map(ReasonCode::as_str))
 }
 
 pub(crate) fn event_name() -> Schema {
-    words("What kind of event it is.", &EventName::ALL.map(EventName::as_str))
+    enumeration("What kind of event it is.", &EventName::ALL.map(EventName::as_str))
 }
 
 pub(crate) fn envelope() -> Schema {
-    words("The version of this envelope.", &["v1"])
+    enumeration("The version of this envelope.", &["v1"])
 }
 
 pub(crate) fn actor_kind() -> Schema {
     let known = ["user", "key", "operator", "system"];
-    words("A person, a key, the operator's command line, or berth itself.", &known)
+    enumeration("A person, a key, the operator's command line, or berth itself.", &known)
 }
 
 /// One capability.

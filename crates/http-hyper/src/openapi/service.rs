@@ -10,9 +10,9 @@ use utoipa::{
 };
 
 use super::{
-    Shown,
+    WithExample,
+    operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     schemas::{list, text},
-    words::{Answer, Content, Shape, Tag, Words},
 };
 use crate::wire::{LivenessView, ReadinessView};
 
@@ -40,7 +40,7 @@ impl PartialSchema for Document {
 
 impl ToSchema for Document {}
 
-impl Shown for Document {
+impl WithExample for Document {
     fn example() -> Value {
         json!({
             "openapi": "3.1.0",
@@ -53,59 +53,60 @@ impl Shown for Document {
     }
 }
 
-pub(crate) static LIVEZ: Words = Words::new(
-    Tag::Service,
+pub(crate) static LIVEZ: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Ask whether the process lives",
     "For probes. Looks at no credential and touches nothing.",
-    Answer::new(200, "It does.", &[Content::Json(Shape::of::<LivenessView>())]),
+    ResponseDoc::new(200, "It does.", &[Content::Json(Shape::of::<LivenessView>())]),
 );
 
 const READINESS: &[Content] = &[Content::Json(Shape::of::<ReadinessView>())];
 
-pub(crate) static READYZ: Words = Words::new(
-    Tag::Service,
+pub(crate) static READYZ: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Ask whether the service can do its work",
     "For probes: whether what it needs can be reached, each by name. Looks at no credential.",
-    Answer::new(200, "It can.", READINESS),
+    ResponseDoc::new(200, "It can.", READINESS),
 )
-.or(&[Answer::new(503, "It cannot; `checks` says what is away.", READINESS)]);
+.or(&[ResponseDoc::new(503, "It cannot; `checks` says what is away.", READINESS)]);
 
-pub(crate) static OPENAPI: Words = Words::new(
-    Tag::Service,
+pub(crate) static OPENAPI: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Get this document",
     "OpenAPI 3.1, for programs.",
-    Answer::new(200, "The document.", &[Content::Json(Shape::of::<Document>())]).tagged(),
+    ResponseDoc::new(200, "The document.", &[Content::Json(Shape::of::<Document>())]).tagged(),
 );
 
-pub(crate) static DOCS: Words = Words::new(
-    Tag::Service,
+pub(crate) static DOCS: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Read this document as a page",
     "An interactive page that shows this document and can send its requests. Asks no other host for \
      anything.",
-    Answer::new(200, "The page.", &[Content::Text("text/html", "<!doctype html>…")]).tagged(),
+    ResponseDoc::new(200, "The page.", &[Content::Text("text/html", "<!doctype html>…")]).tagged(),
 );
 
-pub(crate) static DOCS_START: Words = Words::new(
-    Tag::Service,
+pub(crate) static DOCS_START: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Get the script that begins that page",
     "Part of `/docs`.",
-    Answer::new(200, "A script.", &[Content::Text("text/javascript", "window.ui = …")]).tagged(),
+    ResponseDoc::new(200, "A script.", &[Content::Text("text/javascript", "window.ui = …")])
+        .tagged(),
 );
 
-pub(crate) static DOCS_SCRIPT: Words = Words::new(
-    Tag::Service,
+pub(crate) static DOCS_SCRIPT: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Get the script that is that page",
     "Part of `/docs`.",
-    Answer::new(200, "A script.", &[Content::Text("text/javascript", "/*! For license …")])
+    ResponseDoc::new(200, "A script.", &[Content::Text("text/javascript", "/*! For license …")])
         .tagged()
         .varying(),
 );
 
-pub(crate) static DOCS_STYLE: Words = Words::new(
-    Tag::Service,
+pub(crate) static DOCS_STYLE: OperationDoc = OperationDoc::new(
+    DocTag::Service,
     "Get the style of that page",
     "Part of `/docs`.",
-    Answer::new(200, "A style sheet.", &[Content::Text("text/css", ".swagger-ui{…}")])
+    ResponseDoc::new(200, "A style sheet.", &[Content::Text("text/css", ".swagger-ui{…}")])
         .tagged()
         .varying(),
 );

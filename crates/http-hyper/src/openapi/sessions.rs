@@ -6,7 +6,7 @@ use domain::{Error, RateQuota};
 
 use super::{
     failures::{Failure, METADATA_FULL, SESSIONS_FULL},
-    words::{Answer, Content, Shape, Tag, Words},
+    operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
 };
 use crate::wire::{
     IdentityView, ListView, PairingCodeSpec, PairingCodeView, QrView, SessionPatch, SessionSpec,
@@ -15,94 +15,94 @@ use crate::wire::{
 
 const SESSION: &[Content] = &[Content::Json(Shape::of::<SessionView<'_>>())];
 
-pub(crate) static SESSION_LIST: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_LIST: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "List sessions",
     "Newest first, in pages. All conditions that are given hold; a cursor goes on under the conditions \
      it was given under.",
-    Answer::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
+    ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
 );
 
-pub(crate) static SESSION_CREATE: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_CREATE: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Make a session",
     "Every field is optional, an empty body is fine. With `start` its pairing begins at once.",
-    Answer::new(201, "The session.", SESSION).tagged().located(),
+    ResponseDoc::new(201, "The session.", SESSION).tagged().located(),
 )
-.takes(Shape::of::<SessionSpec>())
+.accepts(Shape::of::<SessionSpec>())
 .fails(&[&SESSIONS_FULL, &METADATA_FULL, &TOO_MANY_PAIRINGS]);
 
-pub(crate) static SESSION_VIEW: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_VIEW: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "View a session",
     "`desired` is what you want, `status` what is, `statusReason` why they differ.",
-    Answer::new(200, "The session.", SESSION).tagged(),
+    ResponseDoc::new(200, "The session.", SESSION).tagged(),
 );
 
-pub(crate) static SESSION_UPDATE: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_UPDATE: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Change a session's settings",
     "By a JSON merge patch; `metadata` merges key by key. What changes nothing is no change: `version` \
      stays.",
-    Answer::new(200, "The session as it is now.", SESSION).tagged(),
+    ResponseDoc::new(200, "The session as it is now.", SESSION).tagged(),
 )
-.takes(Shape::of::<SessionPatch>())
+.accepts(Shape::of::<SessionPatch>())
 .fails(&[&METADATA_FULL]);
 
-pub(crate) static SESSION_DELETE: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_DELETE: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Delete a session",
     "Gone for you with the answer; a second delete is 404. The device is then unlinked on WhatsApp and \
      its keys wiped, retried for up to an hour. Never waits for WhatsApp.",
-    Answer::new(204, "It is gone.", &[]),
+    ResponseDoc::new(204, "It is gone.", &[]),
 );
 
-pub(crate) static SESSION_START: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_START: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Connect a paired session",
     "Does nothing when it is running.",
-    Answer::new(200, "The session, on its way.", SESSION).tagged(),
+    ResponseDoc::new(200, "The session, on its way.", SESSION).tagged(),
 )
 .fails(&[&UNPAIRED, &LOGGING_OUT]);
 
-pub(crate) static SESSION_STOP: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_STOP: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Disconnect a session",
     "It stays paired. Also ends a pairing; does nothing when it is stopped.",
-    Answer::new(200, "The session, to be stopped.", SESSION).tagged(),
+    ResponseDoc::new(200, "The session, to be stopped.", SESSION).tagged(),
 );
 
-pub(crate) static SESSION_RESTART: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_RESTART: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Connect a paired session anew",
     "It stays paired.",
-    Answer::new(200, "The session, on its way.", SESSION).tagged(),
+    ResponseDoc::new(200, "The session, on its way.", SESSION).tagged(),
 )
 .fails(&[&UNPAIRED, &LOGGING_OUT]);
 
-pub(crate) static SESSION_LOGOUT: Words = Words::new(
-    Tag::Sessions,
+pub(crate) static SESSION_LOGOUT: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
     "Unlink a session's device",
     "Keeps the session. Waits for WhatsApp up to 10 s, then says what is true. Does nothing when \
      nobody is linked.",
-    Answer::new(200, "The session.", SESSION).tagged(),
+    ResponseDoc::new(200, "The session.", SESSION).tagged(),
 );
 
-pub(crate) static SESSION_IDENTITY: Words = Words::new(
-    Tag::Pairing,
+pub(crate) static SESSION_IDENTITY: OperationDoc = OperationDoc::new(
+    DocTag::Pairing,
     "See who is attached to a session",
     "From the node that holds it when that can be asked within a second, else what it last reported, \
      with `connected` false.",
-    Answer::new(200, "Who is attached.", &[Content::Json(Shape::of::<IdentityView>())]),
+    ResponseDoc::new(200, "Who is attached.", &[Content::Json(Shape::of::<IdentityView>())]),
 )
 .fails(&[&NOBODY, &NO_IDENTITY]);
 
-pub(crate) static SESSION_QR: Words = Words::new(
-    Tag::Pairing,
+pub(crate) static SESSION_QR: OperationDoc = OperationDoc::new(
+    DocTag::Pairing,
     "Get a QR code to link a phone by",
     "Begins a pairing when none is under way and otherwise changes nothing: poll it as often as you \
      like. Waits up to `wait` seconds for a code. As JSON, or drawn when `Accept` prefers that.",
-    Answer::new(
+    ResponseDoc::new(
         200,
         "A code.",
         &[
@@ -115,14 +115,14 @@ pub(crate) static SESSION_QR: Words = Words::new(
 )
 .fails(&[&NO_CODE_YET, &PAIRED, &PAIRING_ENDED, &LOGGING_OUT, &TOO_MANY_PAIRINGS]);
 
-pub(crate) static SESSION_PAIRING_CODE: Words = Words::new(
-    Tag::Pairing,
+pub(crate) static SESSION_PAIRING_CODE: OperationDoc = OperationDoc::new(
+    DocTag::Pairing,
     "Get a code to type on a phone",
     "Adds a code for this phone to the pairing, which it begins when none is under way. Asked again for \
      the same phone it answers the same code while that lives.",
-    Answer::new(200, "A code.", &[Content::Json(Shape::of::<PairingCodeView>())]),
+    ResponseDoc::new(200, "A code.", &[Content::Json(Shape::of::<PairingCodeView>())]),
 )
-.takes(Shape::of::<PairingCodeSpec>())
+.accepts(Shape::of::<PairingCodeSpec>())
 .fails(&[&PAIRED, &PAIRING_ENDED, &CODE_REFUSED, &LOGGING_OUT, &TOO_MANY_PAIRINGS]);
 
 static UNPAIRED: Failure = Failure::new("Unpaired", "`conflict`: no phone is linked.", || {

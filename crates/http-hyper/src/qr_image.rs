@@ -4,13 +4,13 @@ use domain::ports::BoxError;
 use png::{BitDepth, ColorType, Encoder};
 use qrcode::{Color, EcLevel, QrCode, render::svg};
 
-const SCALE: usize = 8;
+const PIXELS_PER_MODULE: usize = 8;
 /// Modules of white around it.
-const QUIET: usize = 4;
+const QUIET_ZONE_MODULES: usize = 4;
 
 /// As an SVG document.
 pub(crate) fn svg(text: &str) -> Result<String, BoxError> {
-    let scale = u32::try_from(SCALE)?;
+    let scale = u32::try_from(PIXELS_PER_MODULE)?;
     let code = modules(text)?;
     Ok(code.render::<svg::Color<'_>>().module_dimensions(scale, scale).quiet_zone(true).build())
 }
@@ -19,9 +19,11 @@ pub(crate) fn svg(text: &str) -> Result<String, BoxError> {
 pub(crate) fn png(text: &str) -> Result<Vec<u8>, BoxError> {
     let code = modules(text)?;
     let (modules, colors) = (code.width(), code.to_colors());
-    let side = (modules + 2 * QUIET) * SCALE;
+    let side = (modules + 2 * QUIET_ZONE_MODULES) * PIXELS_PER_MODULE;
     let is_dark = |x: usize, y: usize| {
-        let inside = |at: usize| (at / SCALE).checked_sub(QUIET).filter(|at| *at < modules);
+        let inside = |at: usize| {
+            (at / PIXELS_PER_MODULE).checked_sub(QUIET_ZONE_MODULES).filter(|at| *at < modules)
+        };
         let (Some(x), Some(y)) = (inside(x), inside(y)) else { return false };
         colors.get(y * modules + x) == Some(&Color::Dark)
     };
@@ -52,25 +54,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_has_its_modules_where_the_code_has() {
+    fn png_has_the_modules_of_the_code() {
         let file = png("2@a,b,c,d").unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(&file)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         let code = modules("2@a,b,c,d").unwrap();
-        let side = (code.width() + 2 * QUIET) * SCALE;
+        let side = (code.width() + 2 * QUIET_ZONE_MODULES) * PIXELS_PER_MODULE;
         assert_eq!((info.width as usize, info.height as usize), (side, side));
         let white = |x: usize, y: usize| pixels[y * info.line_size + x / 8] >> (7 - x % 8) & 1 == 1;
         for (index, color) in code.to_colors().into_iter().enumerate() {
             let (x, y) = (index % code.width(), index / code.width());
-            let (x, y) = ((x + QUIET) * SCALE + 3, (y + QUIET) * SCALE + 5);
+            let (x, y) = (
+                (x + QUIET_ZONE_MODULES) * PIXELS_PER_MODULE + 3,
+                (y + QUIET_ZONE_MODULES) * PIXELS_PER_MODULE + 5,
+            );
             assert_eq!(white(x, y), color == Color::Light, "{x} {y}");
         }
-        assert!(white(0, 0) && white(side - 1, side - 1) && white(QUIET * SCALE - 1, side / 2));
+        assert!(
+            white(0, 0)
+                && white(side - 1, side - 1)
+                && white(QUIET_ZONE_MODULES * PIXELS_PER_MODULE - 1, side / 2)
+        );
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error() {
+    fn text_too_long_for_a_qr_code_is_an_error() {
         assert!(png(&"x".repeat(10_000)).is_err());
         assert!(svg(&"x".repeat(10_000)).is_err());
     }

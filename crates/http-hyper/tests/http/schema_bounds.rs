@@ -3,17 +3,17 @@
 //!
 //! The readers are written by hand, so this is what holds schema and reader together.
 
-use http_hyper::api::{Intake, Needs, Operation, operations};
+use http_hyper::api::{Operation, RequestBodySpec, Requires, operations};
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Answer, Version, ask, send},
+    client::{ReceivedResponse, Version, ask, send},
     conformity::{DOCUMENT, assert_documented, operation, resolved, validator},
-    house::House,
     mutations::{self, NASTY},
-    walk::{entitled, path, ready_for},
+    operation_calls::{entitled, path, ready_for},
+    test_server::TestServer,
 };
 
 /// Faults of what is known only by looking: no schema can tell them.
@@ -21,7 +21,7 @@ const OF_THE_MOMENT: [&str; 3] =
     ["must be in the future", "no such session", "is none that this list gave out"];
 
 /// What is allowed the reader takes, whatever becomes of it then; what is not it calls wrong.
-fn assert_taken(allowed: bool, answer: &Answer, about: &str) {
+fn assert_taken(allowed: bool, answer: &ReceivedResponse, about: &str) {
     assert!(answer.status.as_u16() < 500 && answer.status != 415, "{about}: {answer:?}");
     if !allowed {
         assert_eq!(answer.code(), "validation_error", "not allowed: {about}: {answer:?}");
@@ -35,12 +35,12 @@ fn assert_taken(allowed: bool, answer: &Answer, about: &str) {
 }
 
 /// The schema of a row's body, and a body that is right.
-async fn body_of(row: &Operation, house: &House) -> (&'static Value, Value) {
+async fn body_of(row: &Operation, server: &TestServer) -> (&'static Value, Value) {
     let content = &operation(row)["requestBody"]["content"];
     let media = content.as_object().unwrap().values().next().unwrap();
     let mut sample = media["example"].clone();
     if sample.get("sessions").is_some() {
-        sample["sessions"] = json!([house.world.acme_session().await.id.as_str()]);
+        sample["sessions"] = json!([server.world.acme_session().await.id.as_str()]);
         // Ahead by the test's clock.
         sample["expiresAt"] = json!(4_000_000_000_000_i64);
     }
@@ -49,24 +49,24 @@ async fn body_of(row: &Operation, house: &House) -> (&'static Value, Value) {
 
 #[tokio::test]
 async fn a_body_is_taken_if_and_only_if_its_schema_allows_it() {
-    let house = House::open().await;
-    for row in operations().filter(|row| row.intake != Intake::Ignored) {
-        let (schema, sample) = body_of(row, &house).await;
+    let server = TestServer::open().await;
+    for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
+        let (schema, sample) = body_of(row, &server).await;
         let judge = validator(schema);
         assert!(judge.is_valid(&sample), "{row:?}: {sample}");
         let mut tried = mutations::of(schema, &sample);
         tried.push(mutations::Tried::good(sample));
-        let mut at = path(row, &ready_for(&house, row).await);
+        let mut at = path(row, &ready_for(&server, row).await);
         for one in tried {
             if row.method == Method::PATCH {
                 // One patch after the other would add up to too much.
-                at = path(row, house.world.acme_session().await.id.as_str());
+                at = path(row, server.world.acme_session().await.id.as_str());
             }
             let about = format!("{row:?} of {:.300}", one.value.to_string());
             let allowed = judge.is_valid(&one.value);
             assert!(one.expected.is_none_or(|so| so == allowed), "allowed: {allowed}: {about}");
             let method = row.method.as_str();
-            let answer = house.say(Version::One, "acme", method, &at, Some(&one.value)).await;
+            let answer = server.say(Version::One, "acme", method, &at, Some(&one.value)).await;
             assert_taken(allowed, &answer, &about);
         }
     }
@@ -74,11 +74,11 @@ async fn a_body_is_taken_if_and_only_if_its_schema_allows_it() {
 
 #[tokio::test]
 async fn no_body_is_taken_if_and_only_if_none_is_required() {
-    let house = House::open().await;
-    for row in operations().filter(|row| row.intake != Intake::Ignored) {
+    let server = TestServer::open().await;
+    for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let required = operation(row)["requestBody"]["required"].as_bool().unwrap();
-        let at = path(row, &ready_for(&house, row).await);
-        let answer = house.say(Version::Two, "acme", row.method.as_str(), &at, None).await;
+        let at = path(row, &ready_for(&server, row).await);
+        let answer = server.say(Version::Two, "acme", row.method.as_str(), &at, None).await;
         assert_eq!(answer.status == 400, required, "{row:?}: {answer:?}");
     }
 }
@@ -119,22 +119,22 @@ fn parameters(row: &Operation, place: &str) -> Vec<(&'static str, &'static Value
 
 #[tokio::test]
 async fn a_query_parameter_is_taken_if_and_only_if_its_schema_allows_it() {
-    let house = House::open().await;
-    for row in operations().filter(|row| row.needs != Needs::Nothing) {
+    let server = TestServer::open().await;
+    for row in operations().filter(|row| row.requires != Requires::Nothing) {
         let known = parameters(row, "query");
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, row.query, "{row:?}");
-        let at = path(row, &ready_for(&house, row).await);
+        let at = path(row, &ready_for(&server, row).await);
         for (name, schema) in known {
             for text in texts(schema) {
                 let asked = format!("{at}?{name}={}", utf8_percent_encode(&text, NON_ALPHANUMERIC));
-                let answer = house.ask(entitled(row), row.method.as_str(), &asked).await;
+                let answer = server.ask(entitled(row), row.method.as_str(), &asked).await;
                 let allowed = validator(schema).is_valid(&read(&text, schema));
                 assert_taken(allowed, &answer, &format!("{row:?} {name} {text:?}"));
             }
         }
         let unknown =
-            house.ask(entitled(row), row.method.as_str(), &format!("{at}?unknown=1")).await;
+            server.ask(entitled(row), row.method.as_str(), &format!("{at}?unknown=1")).await;
         assert_eq!(unknown.status, 400, "{row:?}");
     }
 }
@@ -161,17 +161,17 @@ const TAGS: [&str; 16] = [
 
 #[tokio::test]
 async fn a_header_is_taken_if_and_only_if_its_schema_allows_it() {
-    let house = House::open().await;
-    for row in operations().filter(|row| row.needs != Needs::Nothing) {
+    let server = TestServer::open().await;
+    for row in operations().filter(|row| row.requires != Requires::Nothing) {
         for (name, schema) in parameters(row, "header") {
             let texts = texts(schema).into_iter().chain(TAGS.map(str::to_owned));
-            let mut at = path(row, &ready_for(&house, row).await);
+            let mut at = path(row, &ready_for(&server, row).await);
             for text in texts.filter(|text| text.trim() == text) {
                 let Ok(value) = hyper::header::HeaderValue::try_from(text.as_bytes()) else {
                     continue;
                 };
                 if row.method == Method::DELETE {
-                    at = path(row, &ready_for(&house, row).await);
+                    at = path(row, &ready_for(&server, row).await);
                 }
                 let mut request = ask(row.method.as_str(), &at).header(name, value);
                 request = request.header("authorization", "Bearer acme");
@@ -179,7 +179,7 @@ async fn a_header_is_taken_if_and_only_if_its_schema_allows_it() {
                     request = request.header("content-type", "application/json");
                 }
                 let body = body_of_required(row);
-                let answer = send(house.address, Version::One, request, body).await;
+                let answer = send(server.address, Version::One, request, body).await;
                 assert_documented(row.method.as_str(), &at, &answer);
                 let allowed = validator(schema).is_valid(&latin(&text));
                 let about = format!("{row:?} {name}: {text:?}");
@@ -204,7 +204,7 @@ fn latin(text: &str) -> Value {
 
 #[test]
 fn every_schema_of_a_body_lets_nothing_else_in() {
-    for row in operations().filter(|row| row.intake != Intake::Ignored) {
+    for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let content = operation(row)["requestBody"]["content"].as_object().unwrap();
         for media in content.values() {
             assert_eq!(resolved(&media["schema"])["additionalProperties"], false, "{row:?}");

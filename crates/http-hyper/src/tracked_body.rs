@@ -11,34 +11,34 @@ use std::{
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::activity::UnderWay;
+use crate::activity::RequestActivity;
 
 /// The whole of an answer's body.
 #[derive(Debug)]
-pub(crate) struct Answer(Option<Unwritten>);
+pub(crate) struct TrackedBody(Option<UnwrittenBytes>);
 
 /// Bytes that hyper writes: it drops them when the peer has taken them, or never will.
 #[derive(Debug)]
-pub(crate) struct Unwritten {
+pub(crate) struct UnwrittenBytes {
     bytes: Bytes,
-    request: UnderWay,
+    request: RequestActivity,
 }
 
-impl Answer {
-    pub(crate) fn new(bytes: Bytes, mut request: UnderWay) -> Self {
+impl TrackedBody {
+    pub(crate) fn new(bytes: Bytes, mut request: RequestActivity) -> Self {
         request.answered(bytes.len());
-        Self((!bytes.is_empty()).then_some(Unwritten { bytes, request }))
+        Self((!bytes.is_empty()).then_some(UnwrittenBytes { bytes, request }))
     }
 }
 
-impl Body for Answer {
-    type Data = Unwritten;
+impl Body for TrackedBody {
+    type Data = UnwrittenBytes;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Unwritten>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<UnwrittenBytes>, Infallible>>> {
         Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 
@@ -51,7 +51,7 @@ impl Body for Answer {
     }
 }
 
-impl Buf for Unwritten {
+impl Buf for UnwrittenBytes {
     fn remaining(&self) -> usize {
         self.bytes.len()
     }
@@ -66,21 +66,21 @@ impl Buf for Unwritten {
     }
 }
 
-impl Drop for Unwritten {
+impl Drop for UnwrittenBytes {
     fn drop(&mut self) {
-        self.request.given_up(self.bytes.len());
+        self.request.abandoned(self.bytes.len());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::Activity;
+    use crate::activity::ConnectionActivity;
 
     #[test]
     fn bytes_are_unwritten_until_they_are_taken_or_dropped() {
-        let activity = Activity::alone();
-        let mut answer = Answer::new(Bytes::from_static(b"0123456789"), activity.begin());
+        let activity = ConnectionActivity::for_test();
+        let mut answer = TrackedBody::new(Bytes::from_static(b"0123456789"), activity.begin());
         assert_eq!((activity.unwritten(), answer.size_hint().exact()), (10, Some(10)));
         let mut context = Context::from_waker(std::task::Waker::noop());
         let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut answer).poll_frame(&mut context) else {
@@ -91,15 +91,15 @@ mod tests {
         let mut data = frame.into_data().unwrap();
         data.advance(7);
         assert_eq!((activity.unwritten(), data.chunk()), (3, &b"789"[..]));
-        assert!(activity.is_asked());
+        assert!(activity.has_request());
         drop(data);
-        assert_eq!((activity.unwritten(), activity.is_asked()), (0, false));
+        assert_eq!((activity.unwritten(), activity.has_request()), (0, false));
     }
 
     #[test]
     fn answer_without_a_body_is_written_at_once() {
-        let activity = Activity::alone();
-        let answer = Answer::new(Bytes::new(), activity.begin());
-        assert!(answer.is_end_stream() && !activity.is_asked());
+        let activity = ConnectionActivity::for_test();
+        let answer = TrackedBody::new(Bytes::new(), activity.begin());
+        assert!(answer.is_end_stream() && !activity.has_request());
     }
 }

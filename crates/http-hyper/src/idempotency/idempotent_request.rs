@@ -27,11 +27,11 @@ use crate::{
 };
 
 /// For how long an answer is kept.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-const NONCE: usize = 12;
+const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const NONCE_BYTES: usize = 12;
 
 /// What was asked, as far as it tells two requests apart.
-pub(crate) struct Request<'a> {
+pub(crate) struct RequestIdentity<'a> {
     /// The operation.
     pub(crate) route: &'a str,
     /// Path and query, as they were sent.
@@ -41,17 +41,17 @@ pub(crate) struct Request<'a> {
 }
 
 /// One request that is carried out once.
-pub(crate) struct Once {
+pub(crate) struct IdempotentRequest {
     scope: Scope,
     key_hash: IdempotencyKeyHash,
     request: [u8; 32],
     key: RandomizedNonceKey,
     expires_at: Timestamp,
     /// What it was last kept as; and whether that is written.
-    kept: Mutex<(Vec<u8>, bool)>,
+    latest: Mutex<(Vec<u8>, bool)>,
 }
 
-impl Once {
+impl IdempotentRequest {
     /// This request of the scope's caller, under its own `name` for it.
     ///
     /// # Errors
@@ -59,26 +59,27 @@ impl Once {
     pub(crate) fn new(
         scope: Scope,
         name: &str,
-        asked: &Request<'_>,
+        asked: &RequestIdentity<'_>,
         now: Timestamp,
     ) -> Result<Self> {
         let organization = scope.organization().as_str();
-        let who = credential(scope.actor());
-        let parts = [organization, &who, asked.route];
+        let credential = credential(scope.actor());
+        let parts = [organization, &credential, asked.route];
         // A name is often a UUID and may be less; either way it is nowhere but with the caller.
-        let word = hmac::Key::new(hmac::HMAC_SHA256, name.as_bytes());
-        let key = hmac::sign(&word, &joined("berth receipt", &parts));
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(broken)?;
-        let key_hash = digest("berth slot", &[organization, &who, asked.route, name]);
-        let mut request = Sha256::new_with_prefix(joined("berth request", &[asked.target]));
+        let mac_key = hmac::Key::new(hmac::HMAC_SHA256, name.as_bytes());
+        let key = hmac::sign(&mac_key, &length_prefixed("berth receipt", &parts));
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(unreadable_record)?;
+        let key_hash = digest("berth slot", &[organization, &credential, asked.route, name]);
+        let mut request =
+            Sha256::new_with_prefix(length_prefixed("berth request", &[asked.target]));
         request.update(asked.body);
         Ok(Self {
             scope,
             key_hash: IdempotencyKeyHash(key_hash),
             request: request.finalize().into(),
             key,
-            expires_at: now.plus(KEPT_FOR),
-            kept: Mutex::default(),
+            expires_at: now.plus(RESPONSE_TTL),
+            latest: Mutex::default(),
         })
     }
 
@@ -96,7 +97,8 @@ impl Once {
 
     /// The receipt of this answer.
     pub(crate) fn record(&self, reply: &Reply) -> domain::Result<IdempotencyRecord> {
-        let text = Shown::of(reply).and_then(|shown| Ok(serde_json::to_vec(&shown)?));
+        let text =
+            RecordedResponse::of(reply).and_then(|recorded| Ok(serde_json::to_vec(&recorded)?));
         let text = text.map_err(Error::Internal)?;
         let mut sealed = text.clone();
         let nonce = self
@@ -105,7 +107,7 @@ impl Once {
             .map_err(|_| Error::Internal("an answer cannot be sealed".into()))?;
         let mut answer = nonce.as_ref().to_vec();
         answer.append(&mut sealed);
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).0 = text;
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).0 = text;
         let Self { key_hash, request, expires_at, .. } = *self;
         Ok(IdempotencyRecord { key_hash, request, answer, expires_at })
     }
@@ -118,41 +120,43 @@ impl Once {
         if record.request != self.request {
             return Err(Error::conflict("this idempotency key was used for another request").into());
         }
-        let (nonce, sealed) = record.answer.split_at_checked(NONCE).ok_or_else(|| broken(()))?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(broken)?;
+        let (nonce, sealed) =
+            record.answer.split_at_checked(NONCE_BYTES).ok_or_else(|| unreadable_record(()))?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(unreadable_record)?;
         let mut text = sealed.to_vec();
         let text = self.key.open_in_place(nonce, Aad::from(self.key_hash.0), &mut text);
-        let shown: Shown =
-            serde_json::from_slice(text.map_err(broken)?).map_err(Problem::internal)?;
-        shown.reply()
+        let recorded: RecordedResponse =
+            serde_json::from_slice(text.map_err(unreadable_record)?).map_err(Problem::internal)?;
+        recorded.reply()
     }
 
     /// The change was written, and the newest receipt with it.
     pub(crate) fn written(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
     }
 
-    pub(crate) fn is_written(&self) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).1
+    pub(crate) fn is_committed(&self) -> bool {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
     /// Whether the newest receipt says just this.
-    pub(crate) fn is_kept_as(&self, reply: &Reply) -> bool {
-        let text = Shown::of(reply).and_then(|shown| Ok(serde_json::to_vec(&shown)?));
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        text.is_ok_and(|text| text == kept.0)
+    pub(crate) fn is_recorded_as(&self, reply: &Reply) -> bool {
+        let text =
+            RecordedResponse::of(reply).and_then(|recorded| Ok(serde_json::to_vec(&recorded)?));
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        text.is_ok_and(|text| text == latest.0)
     }
 }
 
 /// An answer as it is kept. Those to a POST are text.
 #[derive(Serialize, Deserialize)]
-struct Shown {
+struct RecordedResponse {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
 }
 
-impl Shown {
+impl RecordedResponse {
     fn of(reply: &Reply) -> Result<Self, domain::ports::BoxError> {
         let header = |(name, value): (&HeaderName, &HeaderValue)| {
             Ok((name.as_str().to_owned(), value.to_str()?.to_owned()))
@@ -185,11 +189,11 @@ fn credential(actor: &Actor) -> String {
 }
 
 fn digest(purpose: &str, parts: &[&str]) -> [u8; 32] {
-    Sha256::digest(joined(purpose, parts)).into()
+    Sha256::digest(length_prefixed(purpose, parts)).into()
 }
 
 /// Each part with its length, so that no two lists read the same.
-fn joined(purpose: &str, parts: &[&str]) -> Vec<u8> {
+fn length_prefixed(purpose: &str, parts: &[&str]) -> Vec<u8> {
     let mut all = Vec::new();
     for part in [purpose].iter().chain(parts) {
         all.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -198,7 +202,7 @@ fn joined(purpose: &str, parts: &[&str]) -> Vec<u8> {
     all
 }
 
-fn broken<E>(_: E) -> Problem {
+fn unreadable_record<E>(_: E) -> Problem {
     Problem::internal("a kept answer cannot be opened")
 }
 
@@ -209,11 +213,11 @@ mod tests {
 
     use super::*;
 
-    fn once(organization: &str, name: &str, body: &[u8]) -> Once {
+    fn request(organization: &str, name: &str, body: &[u8]) -> IdempotentRequest {
         let organization = OrganizationId::parse(organization).unwrap();
         let scope = Caller::operator(organization).may(Capability::Manage).unwrap();
-        let asked = Request { route: "session_create", target: "/api/v1/sessions", body };
-        Once::new(scope, name, &asked, Timestamp::from_millis(0)).unwrap()
+        let asked = RequestIdentity { route: "session_create", target: "/api/v1/sessions", body };
+        IdempotentRequest::new(scope, name, &asked, Timestamp::from_millis(0)).unwrap()
     }
 
     fn reply() -> Reply {
@@ -222,31 +226,31 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_comes_back_whole_to_the_same_request() {
-        let record = once("acme", "k", b"{}").record(&reply()).unwrap();
-        let opened = once("acme", "k", b"{}").open(&record).unwrap();
+    fn same_request_reads_the_whole_response() {
+        let record = request("acme", "k", b"{}").record(&reply()).unwrap();
+        let opened = request("acme", "k", b"{}").open(&record).unwrap();
         assert_eq!((opened.status, &opened.headers), (StatusCode::CREATED, &reply().headers));
         assert_eq!(opened.body, reply().body);
         assert_eq!(record.expires_at, Timestamp::from_millis(86_400_000));
     }
 
     #[test]
-    fn what_is_kept_tells_nothing_without_the_callers_word() {
-        let record = once("acme", "k", b"{}").record(&reply()).unwrap();
+    fn record_is_unreadable_without_the_idempotency_key() {
+        let record = request("acme", "k", b"{}").record(&reply()).unwrap();
         let text = String::from_utf8_lossy(&record.answer);
         assert!(!text.contains("secret") && !text.contains("key"), "{text}");
-        for stranger in [once("acme", "other", b"{}"), once("zeta", "k", b"{}")] {
+        for stranger in [request("acme", "other", b"{}"), request("zeta", "k", b"{}")] {
             assert_ne!(stranger.key_hash(), record.key_hash);
             assert!(stranger.open(&record).is_err());
         }
-        let again = once("acme", "k", b"{}").record(&reply()).unwrap();
+        let again = request("acme", "k", b"{}").record(&reply()).unwrap();
         assert_ne!(again.answer, record.answer, "two seals of one answer");
     }
 
     #[test]
-    fn another_request_under_the_same_name_is_a_conflict() {
-        let record = once("acme", "k", b"{}").record(&reply()).unwrap();
-        let other = once("acme", "k", b"{ }");
+    fn other_request_with_the_same_key_is_a_conflict() {
+        let record = request("acme", "k", b"{}").record(&reply()).unwrap();
+        let other = request("acme", "k", b"{ }");
         assert_eq!(other.key_hash(), record.key_hash);
         let Err(Problem::Domain(Error::Conflict { retry_after, .. })) = other.open(&record) else {
             panic!("it was opened");
@@ -255,8 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_that_was_tampered_with_is_not_opened() {
-        let mine = once("acme", "k", b"{}");
+    fn modified_record_is_rejected() {
+        let mine = request("acme", "k", b"{}");
         let record = mine.record(&reply()).unwrap();
         for at in 0..record.answer.len() {
             let mut bad = record.clone();

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     client::{GENEROUS, Version, one_answer, read_to_end},
-    house::House,
+    test_server::TestServer,
 };
 
 const SESSIONS: &str = "/api/v1/sessions";
@@ -36,10 +36,10 @@ fn few_connections() -> Limits {
 }
 
 /// Somebody with a credential, and somebody without, each with a connection of its own, are served.
-async fn assert_others_are_served(house: &House) {
-    assert_eq!(house.say(Version::One, "acme", "GET", SESSIONS, None).await.status, 200);
-    assert_eq!(house.say(Version::Two, "acme", "GET", SESSIONS, None).await.status, 200);
-    assert_eq!(house.say(Version::One, "", "GET", "/readyz", None).await.status, 200);
+async fn assert_others_are_served(server: &TestServer) {
+    assert_eq!(server.say(Version::One, "acme", "GET", SESSIONS, None).await.status, 200);
+    assert_eq!(server.say(Version::Two, "acme", "GET", SESSIONS, None).await.status, 200);
+    assert_eq!(server.say(Version::One, "", "GET", "/readyz", None).await.status, 200);
 }
 
 /// An HTTP/2 peer that has no room for any answer.
@@ -73,23 +73,23 @@ impl Windowless {
 
 #[tokio::test]
 async fn silent_connections_end_for_those_who_come_after_them() {
-    let house = House::with(few_connections()).await;
+    let server = TestServer::with(few_connections()).await;
     let mut silent = Vec::new();
     for _ in 0..2 * FEW {
-        silent.push(TcpStream::connect(house.address).await.unwrap());
+        silent.push(TcpStream::connect(server.address).await.unwrap());
     }
     for one in &mut silent[..FEW] {
         assert_eq!(read_to_end(one).await, b"");
     }
-    assert_others_are_served(&house).await;
+    assert_others_are_served(&server).await;
 }
 
 #[tokio::test]
 async fn silent_connections_that_come_again_and_again_keep_nobody_out() {
-    let house = House::with(few_connections()).await;
+    let server = TestServer::with(few_connections()).await;
     let mut silent = JoinSet::new();
     for _ in 0..4 * FEW {
-        let to = house.address;
+        let to = server.address;
         silent.spawn(async move {
             loop {
                 let mut stream = TcpStream::connect(to).await.unwrap();
@@ -99,21 +99,21 @@ async fn silent_connections_that_come_again_and_again_keep_nobody_out() {
         });
     }
     for _ in 0..20 {
-        assert_others_are_served(&house).await;
+        assert_others_are_served(&server).await;
     }
     assert_eq!(silent.len(), 4 * FEW, "they go on all the time");
 }
 
 #[tokio::test]
 async fn connection_of_a_caller_outlives_any_number_of_silent_ones() {
-    let house = House::with(few_connections()).await;
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let server = TestServer::with(few_connections()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = format!("GET {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: acme\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     assert_eq!(one_answer(&mut stream).await.status, 200);
     let mut silent = Vec::new();
     for _ in 0..3 * FEW {
-        silent.push(TcpStream::connect(house.address).await.unwrap());
+        silent.push(TcpStream::connect(server.address).await.unwrap());
     }
     assert_eq!(read_to_end(&mut silent[0]).await, b"");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -122,14 +122,14 @@ async fn connection_of_a_caller_outlives_any_number_of_silent_ones() {
 
 #[tokio::test]
 async fn answers_that_are_not_taken_keep_nobody_out() {
-    let house = House::with(few_connections()).await;
+    let server = TestServer::with(few_connections()).await;
     let mut peers = Vec::new();
     for _ in 0..2 * FEW {
-        let mut peer = Windowless::connect(house.address).await;
+        let mut peer = Windowless::connect(server.address).await;
         let answer = peer.ask(LARGE).await;
         assert_eq!(answer.status(), 200);
         peers.push((peer, answer));
-        assert_others_are_served(&house).await;
+        assert_others_are_served(&server).await;
     }
     for (peer, _answer) in peers.drain(..FEW) {
         peer.ends().await;
@@ -138,14 +138,14 @@ async fn answers_that_are_not_taken_keep_nobody_out() {
 
 #[tokio::test]
 async fn peer_that_takes_nothing_is_hung_up_on() {
-    let house = House::with(Limits { write_time: SHORT, ..Limits::default() }).await;
-    let mut peer = Windowless::connect(house.address).await;
+    let server = TestServer::with(Limits { write_time: SHORT, ..Limits::default() }).await;
+    let mut peer = Windowless::connect(server.address).await;
     let _answer = peer.ask(LARGE).await;
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
     // More than any kernel holds for it, by many times.
     let asks = GET_LARGE.repeat(100);
     stream.write_all(asks.as_bytes()).await.unwrap();
-    assert_others_are_served(&house).await;
+    assert_others_are_served(&server).await;
     peer.ends().await;
     let refused = async { while stream.write_all(GET_LARGE.as_bytes()).await.is_ok() {} };
     timeout(GENEROUS, refused).await.expect("the connection ends");
@@ -153,8 +153,8 @@ async fn peer_that_takes_nothing_is_hung_up_on() {
 
 #[tokio::test]
 async fn peer_that_takes_one_answer_and_not_the_other_gets_no_more() {
-    let house = House::with(Limits { write_time: SHORT, ..Limits::default() }).await;
-    let mut peer = Windowless::connect(house.address).await;
+    let server = TestServer::with(Limits { write_time: SHORT, ..Limits::default() }).await;
+    let mut peer = Windowless::connect(server.address).await;
     let _answer = peer.ask(LARGE).await;
     // An answer without a body needs no room: it is taken, however long the other one waits.
     let asked = async {
@@ -173,41 +173,41 @@ async fn peer_that_takes_one_answer_and_not_the_other_gets_no_more() {
 #[tokio::test]
 async fn answer_that_waits_longest_ends_when_too_much_waits() {
     // One of the large ones, and not two.
-    let house = House::with(Limits { unwritten_bytes: 2_000_000, ..few_connections() }).await;
-    let mut first = Windowless::connect(house.address).await;
+    let server = TestServer::with(Limits { unwritten_bytes: 2_000_000, ..few_connections() }).await;
+    let mut first = Windowless::connect(server.address).await;
     let _answer = first.ask(LARGE).await;
-    let mut second = Windowless::connect(house.address).await;
+    let mut second = Windowless::connect(server.address).await;
     let _answer = second.ask(LARGE).await;
     first.ends().await;
-    assert_others_are_served(&house).await;
+    assert_others_are_served(&server).await;
     assert!(!second.connection.is_finished());
 }
 
 #[tokio::test]
 async fn request_whose_peer_sends_no_body_is_no_work() {
     let limits = Limits { connections: 1, body_time: 10 * GENEROUS, ..few_connections() };
-    let house = House::with(limits).await;
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let server = TestServer::with(limits).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
         "POST {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: acme\r\ncontent-length: 2\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    assert_others_are_served(&house).await;
+    assert_others_are_served(&server).await;
     assert_eq!(read_to_end(&mut stream).await, b"", "it ended for the others");
 }
 
 #[tokio::test]
 async fn newcomer_waits_while_every_connection_is_at_work() {
-    let house = House::with(Limits { connections: 1, ..Limits::default() }).await;
-    let mut first = TcpStream::connect(house.address).await.unwrap();
+    let server = TestServer::with(Limits { connections: 1, ..Limits::default() }).await;
+    let mut first = TcpStream::connect(server.address).await.unwrap();
     let slow = format!("GET {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: slow\r\n\r\n");
     first.write_all(slow.as_bytes()).await.unwrap();
-    house.doorman.arrived.notified().await;
-    let mut second = TcpStream::connect(house.address).await.unwrap();
+    server.authenticator.arrived.notified().await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
     second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut answer = std::pin::pin!(one_answer(&mut second));
     assert!(timeout(SHORT, answer.as_mut()).await.is_err(), "it waits");
-    house.doorman.go_on.notify_one();
+    server.authenticator.go_on.notify_one();
     assert_eq!(one_answer(&mut first).await.status, 200);
     assert_eq!(answer.await.status, 200);
 }

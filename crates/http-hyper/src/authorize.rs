@@ -12,23 +12,23 @@ use hyper::{
 };
 
 use crate::{
-    api::Needs,
-    places::in_place,
+    api::Requires,
     problem::Result,
-    record::Notes,
-    shares::{Holder, Place},
+    request_log::RequestLog,
+    request_permits::with_permit_if_pending,
+    shared_permits::{Permit, PermitHolder},
     throttle::{Rates, Throttle},
 };
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Lets callers in.
-pub(crate) struct Gate {
+pub(crate) struct Authorizer {
     authenticator: Arc<dyn Authenticator>,
     throttle: Throttle,
 }
 
-impl Gate {
+impl Authorizer {
     pub(crate) fn new(authenticator: Arc<dyn Authenticator>, rates: Rates) -> Self {
         Self { authenticator, throttle: Throttle::new(rates) }
     }
@@ -39,29 +39,32 @@ impl Gate {
     /// # Errors
     /// 401, one answer for every cause; 429 when it asks too often; 403 when it lacks what the
     /// operation needs; 503 when nobody can say now who it is, or there is no place.
-    pub(crate) async fn admit(
+    pub(crate) async fn authorize(
         &self,
-        needs: Needs,
+        requires: Requires,
         headers: &HeaderMap,
-        notes: &Notes,
-        place: impl FnOnce() -> Result<Place>,
-    ) -> Result<Option<(Caller, Holder)>> {
-        if needs == Needs::Nothing {
+        log: &RequestLog,
+        permit: impl FnOnce() -> Result<Permit>,
+    ) -> Result<Option<(Caller, PermitHolder)>> {
+        if requires == Requires::Nothing {
             return Ok(None);
         }
         let refuse = |cause| {
-            notes.refused(cause);
+            log.set_refused(cause);
             Error::Unauthorized
         };
         let credential = credential(headers).map_err(refuse)?;
-        let caller = match in_place(self.authenticator.authenticate(&credential), place).await? {
-            Ok(caller) => caller,
-            Err(Refused::Denied(cause)) => return Err(refuse(cause).into()),
-            Err(Refused::Unavailable(source)) => return Err(Error::unavailable(source).into()),
-        };
-        notes.caller(&caller);
+        let caller =
+            match with_permit_if_pending(self.authenticator.authenticate(&credential), permit)
+                .await?
+            {
+                Ok(caller) => caller,
+                Err(Refused::Denied(cause)) => return Err(refuse(cause).into()),
+                Err(Refused::Unavailable(source)) => return Err(Error::unavailable(source).into()),
+            };
+        log.set_caller(&caller);
         let holder = self.throttle.count(&caller)?;
-        needs.met_by(&caller)?;
+        requires.authorize(&caller)?;
         Ok(Some((caller, holder)))
     }
 }
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_or_a_key_is_a_credential() {
+    fn bearer_token_or_key_is_a_credential() {
         let bearer = Ok(Credential::Bearer("abc".to_owned()));
         for value in ["Bearer abc", "bearer abc", "BEARER   abc "] {
             assert_eq!(read(&[("authorization", value)]), bearer, "{value}");
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_none() {
+    fn other_headers_are_no_credential() {
         for value in ["", "abc", "Basic abc", "Bearer", "Bearer ", "Bearer a b", "Bearer\tabc"] {
             assert_eq!(read(&[("authorization", value)]), Err("malformed credential"), "{value:?}");
         }

@@ -24,50 +24,56 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    answer::Answer,
-    apology::Polite,
     connection::drive,
-    connections::{Connections, Seat},
+    connections::{ConnectionGuard, Connections},
     limits::Limits,
-    service::{Door, House},
+    raw_error::LingeringStream,
+    service::{HttpService, ServerHandle},
+    tracked_body::TrackedBody,
 };
 
 /// How a listener stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Drained {
-    /// Every request under way was finished.
+    /// Every request under shared was finished.
     Finished,
     /// The time for that ran out, and what was left was cut off.
     CutOff,
 }
 
 /// How often HTTP/2 peers are asked whether they are still there, and how long they may think.
-const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers requests until `stop`; then accepts nothing more, cuts long waits short, and lets requests
-/// under way finish within [`Limits::drain`].
-pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Drained {
+/// under shared finish within [`Limits::drain`].
+pub async fn serve(
+    listener: TcpListener,
+    service: HttpService,
+    stop: CancellationToken,
+) -> Drained {
     let tasks = TaskTracker::new();
-    let connections = Connections::new(door.limits());
-    let house = House { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
-    let protocol = Arc::new(protocol(door.limits()));
+    let connections = Connections::new(service.limits());
+    let server = ServerHandle { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
+    let protocol = Arc::new(protocol(service.limits()));
     loop {
-        let (stream, seat) = tokio::select! {
+        let (stream, guard) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = async {
                 let (stream, peer) = accept(&listener, &connections).await;
-                (stream, connections.seat(peer).await)
+                (stream, connections.admit(peer).await)
             } => accepted,
         };
-        let (door, house, protocol) = (door.clone(), house.clone(), protocol.clone());
-        tasks.spawn(async move { attend(stream, &seat, &door, &house, &protocol).await });
+        let (service, server, protocol) = (service.clone(), server.clone(), protocol.clone());
+        tasks.spawn(
+            async move { serve_connection(stream, &guard, &service, &server, &protocol).await },
+        );
     }
     drop(listener);
     tasks.close();
-    if timeout(door.limits().drain, tasks.wait()).await.is_ok() {
+    if timeout(service.limits().drain, tasks.wait()).await.is_ok() {
         return Drained::Finished;
     }
     connections.end_all();
@@ -84,7 +90,7 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
-                connections.make_room();
+                connections.evict_one();
                 sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
@@ -98,18 +104,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// An HTTP/2 peer may send so much of a body before it is read, and all bodies of its connection twice that.
-const WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
+const STREAM_WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
 /// So much of an answer is held for an HTTP/2 peer beyond what it has room for.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// An HTTP/2 peer may reset so many streams before they are taken up; more end its connection.
-const RESET_STREAMS: usize = 20;
+const MAX_PENDING_RESET_STREAMS: usize = 20;
 /// The same of streams that are reset for the peer's faults. Over the connection's whole life, in which a client
 /// that sends on after an early answer makes some.
-const FAULTY_STREAMS: usize = 256;
+const MAX_ERROR_RESET_STREAMS: usize = 256;
 
 fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let body = u32::try_from(limits.body_bytes).unwrap_or(u32::MAX);
-    let window = body.clamp(*WINDOW.start(), *WINDOW.end());
+    let window = body.clamp(*STREAM_WINDOW.start(), *STREAM_WINDOW.end());
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -125,19 +131,19 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.streams)
         .initial_stream_window_size(window)
         .initial_connection_window_size(window * 2)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(RESET_STREAMS)
-        .max_local_error_reset_streams(FAULTY_STREAMS)
-        .keep_alive_interval(PING_EVERY)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_ERROR_RESET_STREAMS)
+        .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
 }
 
-async fn attend(
+async fn serve_connection(
     stream: TcpStream,
-    seat: &Seat,
-    door: &Door,
-    house: &House,
+    guard: &ConnectionGuard,
+    service: &HttpService,
+    server: &ServerHandle,
     protocol: &auto::Builder<TokioExecutor>,
 ) {
     // Answers are small and written whole: waiting for more would only delay them.
@@ -145,21 +151,22 @@ async fn attend(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let unread = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Polite::new(stream, door.clone(), unread.clone()));
+    let io = TokioIo::new(LingeringStream::new(stream, service.clone(), unread.clone()));
     // Counted by this connection alone: what all of them count, processors take turns at.
-    let way = Arc::new((door.clone(), house.clone(), seat.activity.clone()));
-    let answer = |request: Request<Incoming>| {
-        let (way, unread, under_way) = (way.clone(), unread.clone(), seat.activity.begin());
+    let shared = Arc::new((service.clone(), server.clone(), guard.activity.clone()));
+    let respond = |request: Request<Incoming>| {
+        let (shared, unread, request_activity) =
+            (shared.clone(), unread.clone(), guard.activity.begin());
         async move {
-            let (door, house, activity) = &*way;
-            let (response, spent) = door.answer(request, house, activity).await;
-            if !spent {
+            let (service, server, activity) = &*shared;
+            let (response, consumed) = service.handle(request, server, activity).await;
+            if !consumed {
                 unread.store(true, Ordering::Relaxed);
             }
-            let answer = |body| Answer::new(body, under_way);
-            Ok::<Response<Answer>, Infallible>(response.map(answer))
+            let tracked = |body| TrackedBody::new(body, request_activity);
+            Ok::<Response<TrackedBody>, Infallible>(response.map(tracked))
         }
     };
-    let connection = protocol.serve_connection(io, service_fn(answer));
-    drive(connection, seat, door.limits(), &house.stop).await;
+    let connection = protocol.serve_connection(io, service_fn(respond));
+    drive(connection, guard, service.limits(), &server.stop).await;
 }

@@ -11,24 +11,25 @@ use utoipa::{
 use super::failures::Failure;
 
 /// A row's own words. What follows from its method, path, needs and intake is not said here.
-pub struct Words {
-    pub(crate) tag: Tag,
+pub struct OperationDoc {
+    pub(crate) tag: DocTag,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
-    pub(crate) takes: Option<Shape>,
-    pub(crate) answer: Answer,
+    pub(crate) accepts: Option<Shape>,
+    pub(crate) response: ResponseDoc,
     /// Further successes.
-    pub(crate) others: &'static [Answer],
+    pub(crate) other_responses: &'static [ResponseDoc],
     /// How it can end badly besides what every row like it can.
     pub(crate) failures: &'static [&'static Failure],
 }
 
 /// Of a row that says nothing; a test refuses it.
-pub(crate) static UNTOLD: Words = Words::new(Tag::Service, "", "", Answer::new(200, "", &[]));
+pub(crate) static UNDOCUMENTED: OperationDoc =
+    OperationDoc::new(DocTag::Service, "", "", ResponseDoc::new(200, "", &[]));
 
 /// The chapters of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tag {
+pub(crate) enum DocTag {
     Sessions,
     Pairing,
     ApiKeys,
@@ -37,7 +38,7 @@ pub(crate) enum Tag {
     Service,
 }
 
-impl Tag {
+impl DocTag {
     pub(super) const ALL: [Self; 6] =
         [Self::Sessions, Self::Pairing, Self::ApiKeys, Self::Audit, Self::Platform, Self::Service];
 
@@ -65,7 +66,7 @@ impl Tag {
 }
 
 /// One way to succeed.
-pub(crate) struct Answer {
+pub(crate) struct ResponseDoc {
     pub(crate) status: u16,
     pub(crate) about: &'static str,
     pub(crate) content: &'static [Content],
@@ -92,40 +93,48 @@ pub(crate) enum Content {
 pub(crate) struct Shape {
     pub(super) name: fn() -> Cow<'static, str>,
     pub(super) schema: fn() -> RefOr<Schema>,
-    pub(super) others: fn(&mut Vec<(String, RefOr<Schema>)>),
+    pub(super) referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
     pub(crate) example: fn() -> Value,
 }
 
 /// Something that goes over the wire and can show one of itself.
-pub(crate) trait Shown: ToSchema {
+pub(crate) trait WithExample: ToSchema {
     /// An example.
     fn example() -> Value;
 }
 
 impl Shape {
-    pub(crate) const fn of<T: Shown>() -> Self {
-        Self { name: T::name, schema: T::schema, others: T::schemas, example: T::example }
+    pub(crate) const fn of<T: WithExample>() -> Self {
+        Self { name: T::name, schema: T::schema, referenced: T::schemas, example: T::example }
     }
 }
 
-impl Words {
+impl OperationDoc {
     pub(super) const fn new(
-        tag: Tag,
+        tag: DocTag,
         summary: &'static str,
         description: &'static str,
-        answer: Answer,
+        response: ResponseDoc,
     ) -> Self {
-        Self { tag, summary, description, takes: None, answer, others: &[], failures: &[] }
+        Self {
+            tag,
+            summary,
+            description,
+            accepts: None,
+            response,
+            other_responses: &[],
+            failures: &[],
+        }
     }
 
     /// It takes a body of this shape.
-    pub(super) const fn takes(self, shape: Shape) -> Self {
-        Self { takes: Some(shape), ..self }
+    pub(super) const fn accepts(self, shape: Shape) -> Self {
+        Self { accepts: Some(shape), ..self }
     }
 
     /// It may also succeed like this.
-    pub(super) const fn or(self, others: &'static [Answer]) -> Self {
-        Self { others, ..self }
+    pub(super) const fn or(self, other_responses: &'static [ResponseDoc]) -> Self {
+        Self { other_responses, ..self }
     }
 
     /// It may also end like this.
@@ -133,20 +142,20 @@ impl Words {
         Self { failures, ..self }
     }
 
-    pub(super) fn answers(&self) -> impl Iterator<Item = &Answer> {
-        std::iter::once(&self.answer).chain(self.others)
+    pub(super) fn responses(&self) -> impl Iterator<Item = &ResponseDoc> {
+        std::iter::once(&self.response).chain(self.other_responses)
     }
 
     /// Every shape it shows.
-    pub(super) fn shown(&self) -> impl Iterator<Item = Shape> {
-        self.answers().flat_map(|answer| answer.content).filter_map(|content| match content {
+    pub(super) fn response_shapes(&self) -> impl Iterator<Item = Shape> {
+        self.responses().flat_map(|response| response.content).filter_map(|content| match content {
             Content::Json(shape) => Some(*shape),
             Content::Text(..) | Content::Bytes(_) => None,
         })
     }
 }
 
-impl Answer {
+impl ResponseDoc {
     pub(super) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
         Self { status, about, content, tagged: false, located: false, varies: false }
     }

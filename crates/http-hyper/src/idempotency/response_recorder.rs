@@ -4,34 +4,34 @@ use std::sync::Arc;
 
 use domain::{IdempotencyRecord, RecordResponse};
 
-use super::Once;
+use super::IdempotentRequest;
 use crate::{
     problem::{Problem, Result},
     reply::Reply,
 };
 
 /// Keeps a change to a `T`, shown by `S`.
-pub(crate) struct Kept<S> {
-    once: Arc<Once>,
+pub(crate) struct ResponseRecorder<S> {
+    request: Arc<IdempotentRequest>,
     show: S,
 }
 
-impl<S> Kept<S> {
-    pub(crate) fn new(once: Arc<Once>, show: S) -> Self {
-        Self { once, show }
+impl<S> ResponseRecorder<S> {
+    pub(crate) fn new(request: Arc<IdempotentRequest>, show: S) -> Self {
+        Self { request, show }
     }
 }
 
-impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> RecordResponse<T> for Kept<S> {
+impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> RecordResponse<T> for ResponseRecorder<S> {
     fn record(&self, thing: &T) -> domain::Result<IdempotencyRecord> {
         let reply = (self.show)(thing).map_err(|problem| match problem {
             Problem::Domain(error) => error,
             other => domain::Error::Internal(other.into()),
         })?;
-        self.once.record(&reply)
+        self.request.record(&reply)
     }
 
     fn written(&self) {
-        self.once.written();
+        self.request.written();
     }
 }

@@ -8,26 +8,26 @@ use futures_util::poll;
 use crate::{
     limits::Limits,
     problem::{Problem, Result},
-    shares::{Full, Holder, Place, Shares},
+    shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
 };
 
 /// The places of one listener.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct RequestPermits {
     /// Shared by the addresses that requests come from.
-    authentication: Arc<Shares>,
+    authentication: Arc<SharedPermits>,
     /// Shared by organizations and their credentials.
-    work: Arc<Shares>,
+    work: Arc<SharedPermits>,
     /// The same, for bodies that are on their way and for long polls.
-    waiting: Arc<Shares>,
+    waiting: Arc<SharedPermits>,
 }
 
-impl Places {
+impl RequestPermits {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            authentication: Shares::new(limits.requests),
-            work: Shares::new(limits.requests),
-            waiting: Shares::new(limits.waiting),
+            authentication: SharedPermits::new(limits.requests),
+            work: SharedPermits::new(limits.requests),
+            waiting: SharedPermits::new(limits.waiting),
         })
     }
 
@@ -35,31 +35,31 @@ impl Places {
     ///
     /// # Errors
     /// 429 when its caller, or the caller's organization, has its share; 503 when all are taken.
-    pub(crate) fn work(&self, holder: Holder) -> Result<Place> {
-        taken(&self.work, holder)
+    pub(crate) fn work(&self, holder: PermitHolder) -> Result<Permit> {
+        take(&self.work, holder)
     }
 
     /// A place for a request that waits.
     ///
     /// # Errors
     /// As [`Self::work`].
-    pub(crate) fn waiting(&self, holder: Holder) -> Result<Place> {
-        taken(&self.waiting, holder)
+    pub(crate) fn waiting(&self, holder: PermitHolder) -> Result<Permit> {
+        take(&self.waiting, holder)
     }
 
     /// A place for a request whose caller is being looked up.
     ///
     /// # Errors
     /// 503: the address that it comes from may be shared by callers who know nothing of each other.
-    pub(crate) fn authentication(&self, holder: Holder) -> Result<Place> {
+    pub(crate) fn authentication(&self, holder: PermitHolder) -> Result<Permit> {
         self.authentication.take(holder).map_err(|_| Problem::Overloaded)
     }
 }
 
-fn taken(shares: &Arc<Shares>, holder: Holder) -> Result<Place> {
-    shares.take(holder).map_err(|full| match full {
-        Full::Share => Problem::ShareTaken,
-        Full::All => Problem::Overloaded,
+fn take(pool: &Arc<SharedPermits>, holder: PermitHolder) -> Result<Permit> {
+    pool.take(holder).map_err(|full| match full {
+        NoPermit::Share => Problem::PermitShareTaken,
+        NoPermit::All => Problem::Overloaded,
     })
 }
 
@@ -67,14 +67,14 @@ fn taken(shares: &Arc<Shares>, holder: Holder) -> Result<Place> {
 ///
 /// # Errors
 /// When there is no place; the future is dropped then.
-pub(crate) async fn in_place<F: Future, P>(
+pub(crate) async fn with_permit_if_pending<F: Future, P>(
     future: F,
-    place: impl FnOnce() -> Result<P>,
+    permit: impl FnOnce() -> Result<P>,
 ) -> Result<F::Output> {
     let mut future = pin!(future);
     if let Poll::Ready(output) = poll!(future.as_mut()) {
         return Ok(output);
     }
-    let _place = place()?;
+    let _place = permit()?;
     Ok(future.await)
 }

@@ -16,22 +16,24 @@ use domain::{
     ports::{Authenticator, ChangeNotifier, Credential, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, World},
 };
-use http_hyper::{Api, Backing, Check, Door, Drained, Exposition, Limits, Rates, Readiness, serve};
+use http_hyper::{
+    Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness, serve,
+};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Answer, GENEROUS, Version, ask, send},
+    client::{GENEROUS, ReceivedResponse, Version, ask, send},
     conformity::assert_documented,
-    hand::Hand,
+    fake_reconciler::FakeReconciler,
 };
 
 /// The service, listening.
-pub(crate) struct House {
+pub(crate) struct TestServer {
     pub(crate) world: World,
-    pub(crate) hand: Hand,
-    pub(crate) doorman: Arc<Doorman>,
+    pub(crate) reconciler: FakeReconciler,
+    pub(crate) authenticator: Arc<FakeAuthenticator>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
@@ -39,42 +41,44 @@ pub(crate) struct House {
     served: JoinHandle<Drained>,
 }
 
-impl House {
+impl TestServer {
     pub(crate) async fn open() -> Self {
         Self::with(Limits::default()).await
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
-        Self::build(limits, |hand| Arc::new(hand.clone())).await
+        Self::build(limits, |reconciler| Arc::new(reconciler.clone())).await
     }
 
     /// With another bell for whoever waits than the reconciler's hand.
     pub(crate) async fn build(
         limits: Limits,
-        bell: impl Fn(&Hand) -> Arc<dyn ChangeNotifier>,
+        bell: impl Fn(&FakeReconciler) -> Arc<dyn ChangeNotifier>,
     ) -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
         let memory = Memory::new();
-        let hand = Hand {
+        let reconciler = FakeReconciler {
             memory: memory.clone(),
             gateway: gateway.clone(),
             environment: environment.clone(),
         };
-        let world = World::with_changes(environment.clone(), gateway, memory, bell(&hand)).await;
-        let (doorman, checks) = (Arc::new(Doorman::default()), Arc::new(Checks::default()));
-        let api = another_router(&world, &doorman, &checks);
+        let world =
+            World::with_changes(environment.clone(), gateway, memory, bell(&reconciler)).await;
+        let (authenticator, checks) =
+            (Arc::new(FakeAuthenticator::default()), Arc::new(Checks::default()));
+        let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
-        Self { world, hand, doorman, checks, api, address, stop, served }
+        Self { world, reconciler, authenticator, checks, api, address, stop, served }
     }
 
     /// Asks as this caller, over HTTP/1.1.
-    pub(crate) async fn ask(&self, caller: &str, method: &str, path: &str) -> Answer {
+    pub(crate) async fn ask(&self, caller: &str, method: &str, path: &str) -> ReceivedResponse {
         self.say(Version::One, caller, method, path, None).await
     }
 
     /// Asks with a JSON body.
-    pub(crate) async fn post(&self, caller: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, caller: &str, path: &str, body: &Value) -> ReceivedResponse {
         self.say(Version::One, caller, "POST", path, Some(body)).await
     }
 
@@ -85,7 +89,7 @@ impl House {
         method: &str,
         path: &str,
         body: Option<&Value>,
-    ) -> Answer {
+    ) -> ReceivedResponse {
         let mut request = ask(method, path);
         if !caller.is_empty() {
             request = request.header("authorization", format!("Bearer {caller}"));
@@ -104,7 +108,7 @@ impl House {
         let id = self.pairing().await.id;
         let attempt = self.find(&id).await.observed.pairing.unwrap();
         assert!(self.world.gateway.scan(&attempt.qr.unwrap().text));
-        self.hand.round().await;
+        self.reconciler.round().await;
         self.find(&id).await
     }
 
@@ -144,13 +148,21 @@ impl House {
 }
 
 /// The API over a world, as another router over the same stores would be.
-pub(crate) fn another_router(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks>) -> Api {
-    Api::new(backing(world, doorman, checks))
+pub(crate) fn another_router(
+    world: &World,
+    authenticator: &Arc<FakeAuthenticator>,
+    checks: &Arc<Checks>,
+) -> Api {
+    Api::new(backing(world, authenticator, checks))
 }
 
 /// What an API over this world stands on.
-pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks>) -> Backing {
-    Backing {
+pub(crate) fn backing(
+    world: &World,
+    authenticator: &Arc<FakeAuthenticator>,
+    checks: &Arc<Checks>,
+) -> ApiDependencies {
+    ApiDependencies {
         sessions: world.sessions.clone(),
         keys: world.keys.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),
@@ -159,7 +171,7 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
             world.environment.clone(),
             world.leases.clone(),
         ),
-        authenticator: doorman.clone(),
+        authenticator: authenticator.clone(),
         idempotency_records: Arc::new(world.memory.clone()),
         environment: world.environment.clone(),
         readiness: checks.clone(),
@@ -170,15 +182,17 @@ pub(crate) fn backing(world: &World, doorman: &Arc<Doorman>, checks: &Arc<Checks
 }
 
 /// Opens a door on a free port.
-pub(crate) async fn listen(door: Door) -> (SocketAddr, CancellationToken, JoinHandle<Drained>) {
+pub(crate) async fn listen(
+    service: HttpService,
+) -> (SocketAddr, CancellationToken, JoinHandle<Drained>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    (address, stop.clone(), tokio::spawn(serve(listener, door, stop)))
+    (address, stop.clone(), tokio::spawn(serve(listener, service, stop)))
 }
 
 /// Knows callers by name: their token is what they are.
 #[derive(Default)]
-pub(crate) struct Doorman {
+pub(crate) struct FakeAuthenticator {
     pub(crate) asked: AtomicUsize,
     /// `slow` callers have arrived, and may go on.
     pub(crate) arrived: Notify,
@@ -189,7 +203,7 @@ pub(crate) struct Doorman {
 pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
 
 #[async_trait]
-impl Authenticator for Doorman {
+impl Authenticator for FakeAuthenticator {
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;

@@ -23,34 +23,34 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::service::Door;
+use crate::service::HttpService;
 
 /// How long, and how much, a peer may go on sending after it was answered.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A TCP stream with manners.
-pub(crate) struct Polite {
+pub(crate) struct LingeringStream {
     stream: TcpStream,
-    door: Door,
+    service: HttpService,
     /// An apology being written in place of this many bytes of hyper's.
-    apology: Option<(Vec<u8>, usize, usize)>,
+    raw_error: Option<(Vec<u8>, usize, usize)>,
     unread: Arc<AtomicBool>,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
-impl Polite {
+impl LingeringStream {
     /// `unread` is set when a request was answered before it was read to its end.
-    pub(crate) fn new(stream: TcpStream, door: Door, unread: Arc<AtomicBool>) -> Self {
-        Self { stream, door, apology: None, unread, linger: None }
+    pub(crate) fn new(stream: TcpStream, service: HttpService, unread: Arc<AtomicBool>) -> Self {
+        Self { stream, service, raw_error: None, unread, linger: None }
     }
 
     /// Writes what is left of the apology; then what it replaced counts as written.
-    fn poll_apologise(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        while let Some((text, written, instead_of)) = &mut self.apology {
+    fn poll_raw_error(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some((text, written, instead_of)) = &mut self.raw_error {
             if *written == text.len() {
                 let instead_of = *instead_of;
-                self.apology = None;
+                self.raw_error = None;
                 return Poll::Ready(Ok(instead_of));
             }
             let stream = Pin::new(&mut self.stream);
@@ -65,7 +65,7 @@ impl Polite {
 
 /// The status of an answer that hyper made by itself: a head without a body, and without the request
 /// id that every answer of ours has. Nothing else we send has bare line ends in it.
-fn bare_status(text: &[u8]) -> Option<StatusCode> {
+fn status_of_bare_response(text: &[u8]) -> Option<StatusCode> {
     let made_by_hyper = text.starts_with(b"HTTP/1.1 4") || text.starts_with(b"HTTP/1.0 4");
     if !made_by_hyper || !text.ends_with(b"\r\n\r\n") {
         return None;
@@ -74,7 +74,7 @@ fn bare_status(text: &[u8]) -> Option<StatusCode> {
     if ours { None } else { StatusCode::from_bytes(text.get(9..12)?).ok() }
 }
 
-impl AsyncRead for Polite {
+impl AsyncRead for LingeringStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -84,20 +84,20 @@ impl AsyncRead for Polite {
     }
 }
 
-impl AsyncWrite for Polite {
+impl AsyncWrite for LingeringStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         text: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.apology.is_none() {
-            let Some(status) = bare_status(text) else {
+        if self.raw_error.is_none() {
+            let Some(status) = status_of_bare_response(text) else {
                 return Pin::new(&mut self.stream).poll_write(context, text);
             };
             self.unread.store(true, Ordering::Relaxed);
-            self.apology = Some((self.door.apology(status), 0, text.len()));
+            self.raw_error = Some((self.service.raw_error(status), 0, text.len()));
         }
-        self.poll_apologise(context)
+        self.poll_raw_error(context)
     }
 
     fn poll_write_vectored(
@@ -149,13 +149,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_hyper_says_by_itself_is_replaced() {
+    fn only_responses_made_by_hyper_are_replaced() {
         let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(bare_status(bare), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        assert_eq!(
+            status_of_bare_response(bare),
+            Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+        );
         let ours = b"HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(bare_status(ours), None);
-        assert_eq!(bare_status(b"HTTP/1.1 200 OK\r\n\r\n"), None);
-        assert_eq!(bare_status(b"{\"label\":\"HTTP/1.1 431\"}"), None);
-        assert_eq!(bare_status(b""), None);
+        assert_eq!(status_of_bare_response(ours), None);
+        assert_eq!(status_of_bare_response(b"HTTP/1.1 200 OK\r\n\r\n"), None);
+        assert_eq!(status_of_bare_response(b"{\"label\":\"HTTP/1.1 431\"}"), None);
+        assert_eq!(status_of_bare_response(b""), None);
     }
 }

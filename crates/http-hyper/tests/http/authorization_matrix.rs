@@ -6,10 +6,10 @@ use std::{collections::BTreeSet, fmt::Write, fs};
 use http_hyper::api::{Operation, operations};
 
 use crate::{
-    callers::KINDS,
+    caller_kinds::KINDS,
     client::Version,
-    house::House,
-    walk::{path, ready_for, walk},
+    operation_calls::{path, ready_for, walk},
+    test_server::TestServer,
 };
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/authorization.txt");
@@ -22,15 +22,15 @@ const HEAD: &str = "\
 
 /// The row's statuses, by kind of caller. Whoever is refused has changed nothing.
 async fn statuses(row: &Operation) -> Vec<u16> {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let mut statuses = Vec::new();
     for kind in &KINDS {
-        let (this, other) = (ready_for(&house, row).await, house.linked().await.id);
+        let (this, other) = (ready_for(&server, row).await, server.linked().await.id);
         let caller = kind.token(&this, other.as_str());
-        let before = house.fingerprint();
-        let answer = walk(&house, Version::One, &caller, row, &this).await;
+        let before = server.fingerprint();
+        let answer = walk(&server, Version::One, &caller, row, &this).await;
         if !answer.status.is_success() {
-            assert_eq!(house.fingerprint(), before, "{row:?} changed something for {}", kind.name);
+            assert_eq!(server.fingerprint(), before, "{row:?} changed something for {}", kind.name);
         }
         statuses.push(answer.status.as_u16());
     }
@@ -93,9 +93,9 @@ async fn table_document_and_router_agree() {
         .map(|row| (row.name.to_owned(), row.method.to_string(), row.path.to_owned()))
         .collect();
     assert_eq!(documented(), table, "docs/api.md and the table differ");
-    let house = House::open().await;
+    let server = TestServer::open().await;
     for row in operations() {
-        let options = house.ask("", "OPTIONS", &path(row, "x")).await;
+        let options = server.ask("", "OPTIONS", &path(row, "x")).await;
         assert_eq!(options.status, 204, "{row:?}");
         let allowed: Vec<_> = options.header("allow").split(", ").collect();
         assert!(allowed.contains(&row.method.as_str()), "{row:?}: {allowed:?}");
@@ -105,7 +105,7 @@ async fn table_document_and_router_agree() {
 #[test]
 fn there_are_kinds_enough_and_each_is_one() {
     let names: BTreeSet<_> = KINDS.iter().map(|kind| kind.name).collect();
-    let words: BTreeSet<_> = KINDS.iter().map(|kind| kind.token("this", "other")).collect();
+    let tokens: BTreeSet<_> = KINDS.iter().map(|kind| kind.token("this", "other")).collect();
     assert!(names.len() >= 12);
-    assert_eq!((names.len(), words.len()), (KINDS.len(), KINDS.len()));
+    assert_eq!((names.len(), tokens.len()), (KINDS.len(), KINDS.len()));
 }

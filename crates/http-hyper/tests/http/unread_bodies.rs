@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
 use crate::{
-    client::{Answer, one_answer, parse, read_to_end},
-    house::House,
+    client::{ReceivedResponse, one_answer, parse, read_to_end},
+    test_server::TestServer,
 };
 
 const NEXT: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -16,18 +16,18 @@ fn refused(method: &str, more: &str) -> String {
     format!("{method} /api/v1/sessions HTTP/1.1\r\nhost: x\r\nx-api-key: garbage\r\n{more}\r\n")
 }
 
-fn ends(answer: &Answer) -> bool {
+fn ends(answer: &ReceivedResponse) -> bool {
     answer.headers.get("connection").is_some_and(|value| value == "close")
 }
 
 #[tokio::test]
 async fn a_connection_goes_on_after_a_body_nobody_wanted_or_says_that_it_does_not() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let mut went_on = 0;
     for (method, status) in [("POST", 401), ("GET", 401), ("PATCH", 405)] {
         for pause in [0, 1, 5, 50, 90, 100, 110, 200] {
             let about = format!("{method}, the body {pause} ms after the head");
-            let mut stream = TcpStream::connect(house.address).await.unwrap();
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
             let head = refused(method, "content-type: application/json\r\ncontent-length: 2\r\n");
             stream.write_all(head.as_bytes()).await.unwrap();
             sleep(Duration::from_millis(pause)).await;
@@ -46,7 +46,7 @@ async fn a_connection_goes_on_after_a_body_nobody_wanted_or_says_that_it_does_no
 
 #[tokio::test]
 async fn what_does_not_come_or_is_much_ends_the_connection_and_the_answer_says_so() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let unsent = [
         // Its sender waits to be told to go on, and is not.
         "content-length: 2\r\nexpect: 100-continue\r\n",
@@ -56,7 +56,7 @@ async fn what_does_not_come_or_is_much_ends_the_connection_and_the_answer_says_s
     ];
     for (method, unsent) in unsent.into_iter().flat_map(|it| [("POST", it), ("GET", it)]) {
         let about = format!("{method} {unsent}");
-        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(refused(method, unsent).as_bytes()).await.unwrap();
         let answer = one_answer(&mut stream).await;
         answer.assert_well_formed(&about);

@@ -12,14 +12,14 @@ use domain::{
 
 /// A bell at which waiting lets the test's clock pass, and the reconciler act.
 #[derive(Clone)]
-pub(crate) struct Hand {
+pub(crate) struct FakeReconciler {
     pub(crate) memory: Memory,
     pub(crate) gateway: FakeSessionControl,
     pub(crate) environment: Arc<TestEnvironment>,
 }
 
 #[async_trait]
-impl Notifier for Hand {
+impl Notifier for FakeReconciler {
     fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
@@ -28,7 +28,7 @@ impl Notifier for Hand {
     }
 }
 
-impl Hand {
+impl FakeReconciler {
     /// Does everything that is due, and takes in what the node sees.
     pub(crate) async fn round(&self) {
         let now = self.environment.now();

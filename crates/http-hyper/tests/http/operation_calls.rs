@@ -2,29 +2,29 @@
 
 use domain::{KeyId, SessionId, testing::World};
 use http_hyper::{
-    api::{Intake, Needs, Operation, operations},
+    api::{Operation, RequestBodySpec, Requires, operations},
     wire,
 };
 use serde_json::Value;
 
 use crate::{
-    client::{Answer, Version},
-    house::House,
+    client::{ReceivedResponse, Version},
+    test_server::TestServer,
 };
 
 /// The rows that ask who is there.
 pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.needs != Needs::Nothing)
+    operations().filter(|row| row.requires != Requires::Nothing)
 }
 
 /// The rows of the platform's own people.
 pub(crate) fn of_the_platform() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.needs == Needs::Platform)
+    operations().filter(|row| row.requires == Requires::Platform)
 }
 
 /// Somebody who may do this and everything else of the same people.
 pub(crate) fn entitled(row: &Operation) -> &'static str {
-    if row.needs == Needs::Platform { "operator" } else { "acme" }
+    if row.requires == Requires::Platform { "operator" } else { "acme" }
 }
 
 /// The rows about one thing.
@@ -47,7 +47,10 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
         "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
         "api_key_create" => Some(serde_json::json!({ "name": "k", "capabilities": ["manage"] })),
         name => {
-            assert!(matches!(row.intake, Intake::Ignored | Intake::Empty), "{name} needs a sample");
+            assert!(
+                matches!(row.body_spec, RequestBodySpec::Ignored | RequestBodySpec::Empty),
+                "{name} needs a sample"
+            );
             None
         }
     }
@@ -55,47 +58,47 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
 
 /// Calls the row on the thing of this name.
 pub(crate) async fn walk(
-    house: &House,
+    server: &TestServer,
     version: Version,
     caller: &str,
     row: &Operation,
     id: &str,
-) -> Answer {
+) -> ReceivedResponse {
     let (path, method) = (path(row, id), row.method.as_str());
-    let answer = house.say(version, caller, method, &path, body(row).as_ref()).await;
-    if row.needs != Needs::Nothing || !answer.status.is_success() {
+    let answer = server.say(version, caller, method, &path, body(row).as_ref()).await;
+    if row.requires != Requires::Nothing || !answer.status.is_success() {
         answer.assert_well_formed(&format!("{row:?} as {caller:?}"));
     }
     answer
 }
 
 /// A thing of acme for which this operation succeeds and, if it changes anything, changes something.
-pub(crate) async fn ready_for(house: &House, row: &Operation) -> String {
+pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
     if row.path.contains("{key}") {
-        return house.key().await.id.to_string();
+        return server.key().await.id.to_string();
     }
     let session = match row.name {
-        "session_qr" | "session_pairing_code" => house.pairing().await,
+        "session_qr" | "session_pairing_code" => server.pairing().await,
         "session_start" => {
-            let linked = house.linked().await;
-            house.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
-            house.hand.round().await;
+            let linked = server.linked().await;
+            server.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
+            server.reconciler.round().await;
             linked
         }
-        _ => house.linked().await,
+        _ => server.linked().await,
     };
     session.id.to_string()
 }
 
 /// Names under which this row finds nothing, each for another reason.
-pub(crate) async fn missing(house: &House, row: &Operation) -> [String; 4] {
+pub(crate) async fn missing(server: &TestServer, row: &Operation) -> [String; 4] {
     let (gone, never) = if row.path.contains("{key}") {
-        let revoked = house.key().await.id;
-        house.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
+        let revoked = server.key().await.id;
+        server.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
         (revoked.to_string(), KeyId::from_bits(7 << 100).to_string())
     } else {
-        let deleted = house.linked().await.id;
-        house.world.sessions.delete(&World::acme(), deleted.as_str(), None).await.unwrap();
+        let deleted = server.linked().await.id;
+        server.world.sessions.delete(&World::acme(), deleted.as_str(), None).await.unwrap();
         (deleted.to_string(), SessionId::from_bits(7 << 100).to_string())
     };
     [gone, never, "no-such-name".to_owned(), "%ff%00".to_owned()]
