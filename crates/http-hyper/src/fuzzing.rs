@@ -11,13 +11,13 @@ use hyper::{
 use serde_json::Value;
 
 use crate::{
-    conditions::{IfMatch, IfNoneMatch, entity_tag},
-    cursor::{self, CursorPosition, CursorSigner},
-    fields::Fields,
     idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
-    negotiate,
-    query::Query,
-    reply::Reply,
+    request::conditions::{IfMatch, IfNoneMatch, entity_tag},
+    request::cursor::{self, CursorPosition, CursorSigner},
+    request::fields::Fields,
+    request::negotiate,
+    request::query::Query,
+    response::reply::Reply,
     wire::{ApiKeySpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
 };
 

@@ -28,54 +28,31 @@
 //! Three listeners, each a [`HttpService`]: the public one ([`Api::public`]), the operator's
 //! ([`Api::operators`]) and the nodes' ([`NodeApi::door`]). [`serve`] opens one.
 
-mod activity;
-mod address;
 pub mod api;
-mod app;
-mod authorize;
-mod conditions;
-mod connection;
-mod connections;
-mod cursor;
-mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handlers;
 mod idempotency;
-mod json;
-mod limits;
-mod negotiate;
-mod node_tokens;
+mod listener;
 mod nodes;
 pub mod openapi;
-mod page;
-mod problem;
-mod qr_image;
-mod query;
-mod raw_error;
 mod readiness;
-mod reply;
 mod request;
-mod request_body;
-mod request_id;
 mod request_log;
 mod request_metrics;
-mod request_permits;
+mod response;
 mod routes;
-mod serve;
 mod service;
-mod shared_permits;
-mod throttle;
-mod tracked_body;
 pub mod wire;
 
-pub use address::{InvalidNetwork, Network};
-pub use app::{Api, ApiDependencies};
-pub use limits::Limits;
-pub use node_tokens::NodeTokens;
-pub use nodes::NodeApi;
+pub use api::throttle::Rates;
+pub use listener::{
+    address::{InvalidNetwork, Network},
+    limits::Limits,
+    serve::{Drained, serve},
+    service::HttpService,
+};
+pub use nodes::{NodeApi, tokens::NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
-pub use serve::{Drained, serve};
-pub use service::HttpService;
-pub use throttle::Rates;
+pub use service::{Api, ApiDependencies};

@@ -13,7 +13,8 @@ use domain::{Actor, Caller, Error};
 use hyper::{Method, StatusCode};
 
 use crate::{
-    problem::Problem, reply::Reply, request_id::RequestId, request_metrics::RequestMetrics,
+    listener::request_id::RequestId, request_metrics::RequestMetrics, response::problem::Problem,
+    response::reply::Reply,
 };
 
 /// What is learnt of a request while it is worked on.

@@ -7,7 +7,7 @@
 use hyper::{Method, header::HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use crate::problem::{Problem, Result};
+use crate::response::problem::{Problem, Result};
 
 /// The way to a table's rows.
 pub(crate) struct Routes<T> {

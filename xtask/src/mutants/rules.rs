@@ -99,7 +99,7 @@ pub(super) fn changes(file: &Path, text: &str) -> Result<Vec<Change>> {
     } else {
         tokens.each(|place| found.extend(capability(place)));
     }
-    if file.ends_with("http-hyper/src/api.rs") {
+    if file.ends_with("http-hyper/src/api/mod.rs") {
         let strengths = strengths(&tokens);
         tokens.each(|place| match weaker(place, &strengths) {
             Ok(change) => found.extend(change),
@@ -384,7 +384,7 @@ mod tests {
         let table = "static A: &[R] = &[get(\"/a\", \"list\", Requires::All, &h).query(&[\"x\"]), \
              post(\"/b\", \"make\", Requires::Some, &h), get(\"/c\", \"probe\", Requires::Nothing, &h)]; \
              enum Requires { Nothing, Some, All }";
-        let found = changed("crates/http-hyper/src/api.rs", table);
+        let found = changed("crates/http-hyper/src/api/mod.rs", table);
         let less = |from: &str, to: &str| table.replacen(from, to, 1);
         assert_eq!(
             found,

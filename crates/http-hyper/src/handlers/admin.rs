@@ -2,7 +2,9 @@
 
 use domain::OrganizationId;
 
-use crate::{problem::Result, reply::Reply, request::Context, wire::SessionPageSpec};
+use crate::{
+    api::context::Context, response::problem::Result, response::reply::Reply, wire::SessionPageSpec,
+};
 
 /// An organization that cannot be has no sessions; as everywhere, that is no fault.
 pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {

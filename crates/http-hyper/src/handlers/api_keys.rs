@@ -6,12 +6,12 @@ use domain::{
 };
 
 use crate::{
-    conditions::IfMatch,
-    cursor::CursorPosition,
-    page::Page,
-    problem::{Problem, Result},
-    reply::Reply,
-    request::Context,
+    api::context::Context,
+    request::conditions::IfMatch,
+    request::cursor::CursorPosition,
+    request::page::Page,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
 };
 

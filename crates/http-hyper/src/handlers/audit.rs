@@ -1,6 +1,8 @@
 //! The audit trail.
 
-use crate::{problem::Result, reply::Reply, request::Context, wire::AuditPageSpec};
+use crate::{
+    api::context::Context, response::problem::Result, response::reply::Reply, wire::AuditPageSpec,
+};
 
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("audit")?);

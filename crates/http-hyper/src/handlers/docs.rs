@@ -16,11 +16,11 @@ use hyper::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    negotiate::accepts_gzip,
+    api::context::Context,
     openapi::DOCUMENT,
-    problem::{Problem, Result},
-    reply::Reply,
-    request::Context,
+    request::negotiate::accepts_gzip,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
 };
 
 /// A file of the program.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use crate::{
-    problem::Result,
-    reply::Reply,
-    request::Context,
+    api::context::Context,
+    response::problem::Result,
+    response::reply::Reply,
     wire::{LivenessView, ReadinessView},
 };
 

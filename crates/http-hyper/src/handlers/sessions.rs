@@ -9,12 +9,12 @@ use hyper::{
 };
 
 use crate::{
-    conditions::{IfMatch, session_tag},
-    negotiate::choose,
-    problem::{Problem, Result},
-    qr_image,
-    reply::Reply,
-    request::Context,
+    api::context::Context,
+    request::conditions::{IfMatch, session_tag},
+    request::negotiate::choose,
+    response::problem::{Problem, Result},
+    response::qr_image,
+    response::reply::Reply,
     wire::{
         IdentityView, PairingCodeSpec, PairingCodeView, QrView, SessionPageSpec, SessionPatch,
         SessionSpec, SessionView,

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    problem::{Problem, Result},
-    reply::Reply,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
 };
 
 /// For how long an answer is kept.

@@ -36,8 +36,8 @@ pub(crate) use idempotent_request::{IdempotentRequest, RequestIdentity};
 pub(crate) use response_recorder::ResponseRecorder;
 
 use crate::{
-    problem::{Problem, Result},
-    reply::Reply,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
 };
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

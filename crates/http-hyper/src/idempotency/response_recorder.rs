@@ -6,8 +6,8 @@ use domain::{IdempotencyRecord, RecordResponse};
 
 use super::IdempotentRequest;
 use crate::{
-    problem::{Problem, Result},
-    reply::Reply,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
 };
 
 /// Keeps a change to a `T`, shown by `S`.

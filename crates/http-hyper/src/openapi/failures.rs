@@ -9,19 +9,19 @@ use serde_json::Value;
 
 use crate::{
     api::{Operation, RequestBodySpec, Requires},
-    problem::Problem,
+    response::problem::Problem,
 };
 
 /// One way to end badly.
 pub(crate) struct Failure {
     /// Its name among the document's components and examples.
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
     problem: fn() -> Problem,
 }
 
 impl Failure {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         name: &'static str,
         about: &'static str,
         problem: fn() -> Problem,
@@ -29,17 +29,17 @@ impl Failure {
         Self { name, about, problem }
     }
 
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         (self.problem)().reply().status.as_u16()
     }
 
     /// What a caller reads.
-    pub(super) fn example(&self) -> Value {
+    pub(crate) fn example(&self) -> Value {
         serde_json::from_slice(&(self.problem)().reply().body).unwrap_or_default()
     }
 
     /// The headers it has by itself.
-    pub(super) fn headers(&self) -> Vec<String> {
+    pub(crate) fn headers(&self) -> Vec<String> {
         let reply = (self.problem)().reply();
         let names = reply.headers.keys().filter(|name| *name != "content-type");
         names.map(ToString::to_string).collect()
@@ -47,7 +47,7 @@ impl Failure {
 }
 
 /// What any row like this one can give.
-pub(super) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
+pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let is_post = row.method == Method::POST;
@@ -159,7 +159,7 @@ static IDEMPOTENCY_RECORDS_FULL: Failure = Failure::new(
 
 const MIB: u64 = 1024 * 1024;
 
-pub(super) static SESSIONS_FULL: Failure = Failure::new(
+pub(crate) static SESSIONS_FULL: Failure = Failure::new(
     "SessionsFull",
     "`conflict`: the organization has as many sessions as it may have. `details` says how many: delete some \
      first.",
@@ -173,7 +173,7 @@ pub(super) static SESSIONS_FULL: Failure = Failure::new(
     },
 );
 
-pub(super) static METADATA_FULL: Failure = Failure::new(
+pub(crate) static METADATA_FULL: Failure = Failure::new(
     "MetadataFull",
     "`conflict`: the metadata of the organization's sessions, in bytes, would take more room than it may.",
     || {
@@ -182,7 +182,7 @@ pub(super) static METADATA_FULL: Failure = Failure::new(
     },
 );
 
-pub(super) static KEYS_FULL: Failure = Failure::new(
+pub(crate) static KEYS_FULL: Failure = Failure::new(
     "ApiKeysFull",
     "`conflict`: the organization has as many API keys as it may have: revoke some first.",
     || {
@@ -205,7 +205,7 @@ static PAYLOAD_TOO_LARGE: Failure =
 static UNSUPPORTED_MEDIA_TYPE: Failure = Failure::new(
     "UnsupportedMediaType",
     "`unsupported_media_type`: a body that is not said to be JSON in UTF-8, or is compressed.",
-    || Problem::UnsupportedMediaType { accepted: &crate::request_body::JSON },
+    || Problem::UnsupportedMediaType { accepted: &crate::listener::request_body::JSON },
 );
 
 static RATE_LIMITED: Failure = Failure::new(

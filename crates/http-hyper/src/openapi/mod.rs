@@ -9,27 +9,24 @@
 //!
 //! Decision: ADR 0011.
 
-mod api_keys;
-mod audit;
 mod content;
+mod docs;
 mod failures;
 mod headers;
 mod operation;
 mod operation_doc;
 mod parameters;
-pub(crate) mod schemas;
-mod service;
-mod sessions;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::docs::{api_keys::*, audit::*, service::*, sessions::*};
 use self::operation_doc::DocTag;
 pub use self::operation_doc::OperationDoc;
 pub(crate) use self::operation_doc::{UNDOCUMENTED, WithExample};
-pub(crate) use self::{api_keys::*, audit::*, service::*, sessions::*};
 use crate::api::{Operation, operations};
+use crate::wire::schema;
 
 /// The document as it is checked in and served.
 pub(crate) static DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
@@ -122,7 +119,7 @@ fn schemas_of(table: &[&Operation]) -> BTreeMap<String, Value> {
     let request_shapes = table.iter().filter_map(|row| row.doc.accepts);
     let request_shapes =
         request_shapes.map(|shape| ((shape.name)().into_owned(), value((shape.schema)())));
-    let fixed = [("Error", schemas::error()), ("Nothing", value(schemas::nothing()))];
+    let fixed = [("Error", schema::error()), ("Nothing", value(schema::nothing()))];
     let fixed = fixed.map(|(name, schema)| (name.to_owned(), schema));
     response_shapes.chain(request_shapes).chain(fixed).collect()
 }

@@ -55,8 +55,8 @@ const fn permission_text(requires: Requires) -> &'static str {
 fn body(row: &Operation) -> Option<Value> {
     let kinds: &[&str] = match row.body_spec {
         RequestBodySpec::Ignored => return None,
-        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::request_body::JSON,
-        RequestBodySpec::Patch => &crate::request_body::MERGE_PATCH,
+        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::listener::request_body::JSON,
+        RequestBodySpec::Patch => &crate::listener::request_body::MERGE_PATCH,
     };
     let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {

@@ -39,10 +39,10 @@ pub(crate) enum DocTag {
 }
 
 impl DocTag {
-    pub(super) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Sessions, Self::Pairing, Self::ApiKeys, Self::Audit, Self::Platform, Self::Service];
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sessions => "Sessions",
             Self::Pairing => "Pairing",
@@ -53,7 +53,7 @@ impl DocTag {
         }
     }
 
-    pub(super) const fn about(self) -> &'static str {
+    pub(crate) const fn about(self) -> &'static str {
         match self {
             Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
             Self::Pairing => "Linking a phone to a session, and who is linked.",
@@ -91,9 +91,9 @@ pub(crate) enum Content {
 /// The shape of some JSON: its name, its schema, those its schema speaks of, an example.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
-    pub(super) name: fn() -> Cow<'static, str>,
-    pub(super) schema: fn() -> RefOr<Schema>,
-    pub(super) referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
+    pub(crate) name: fn() -> Cow<'static, str>,
+    pub(crate) schema: fn() -> RefOr<Schema>,
+    pub(crate) referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
     pub(crate) example: fn() -> Value,
 }
 
@@ -110,7 +110,7 @@ impl Shape {
 }
 
 impl OperationDoc {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         tag: DocTag,
         summary: &'static str,
         description: &'static str,
@@ -128,26 +128,26 @@ impl OperationDoc {
     }
 
     /// It takes a body of this shape.
-    pub(super) const fn accepts(self, shape: Shape) -> Self {
+    pub(crate) const fn accepts(self, shape: Shape) -> Self {
         Self { accepts: Some(shape), ..self }
     }
 
     /// It may also succeed like this.
-    pub(super) const fn or(self, other_responses: &'static [ResponseDoc]) -> Self {
+    pub(crate) const fn or(self, other_responses: &'static [ResponseDoc]) -> Self {
         Self { other_responses, ..self }
     }
 
     /// It may also end like this.
-    pub(super) const fn fails(self, failures: &'static [&'static Failure]) -> Self {
+    pub(crate) const fn fails(self, failures: &'static [&'static Failure]) -> Self {
         Self { failures, ..self }
     }
 
-    pub(super) fn responses(&self) -> impl Iterator<Item = &ResponseDoc> {
+    pub(crate) fn responses(&self) -> impl Iterator<Item = &ResponseDoc> {
         std::iter::once(&self.response).chain(self.other_responses)
     }
 
     /// Every shape it shows.
-    pub(super) fn response_shapes(&self) -> impl Iterator<Item = Shape> {
+    pub(crate) fn response_shapes(&self) -> impl Iterator<Item = Shape> {
         self.responses().flat_map(|response| response.content).filter_map(|content| match content {
             Content::Json(shape) => Some(*shape),
             Content::Text(..) | Content::Bytes(_) => None,
@@ -156,19 +156,19 @@ impl OperationDoc {
 }
 
 impl ResponseDoc {
-    pub(super) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
+    pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
         Self { status, about, content, tagged: false, located: false, varies: false }
     }
 
-    pub(super) const fn tagged(self) -> Self {
+    pub(crate) const fn tagged(self) -> Self {
         Self { tagged: true, ..self }
     }
 
-    pub(super) const fn located(self) -> Self {
+    pub(crate) const fn located(self) -> Self {
         Self { located: true, ..self }
     }
 
-    pub(super) const fn varying(self) -> Self {
+    pub(crate) const fn varying(self) -> Self {
         Self { varies: true, ..self }
     }
 }

@@ -5,8 +5,8 @@ use domain::{EventName, Status};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::schemas::NO_NUL;
 use crate::api::{Operation, Requires};
+use crate::wire::schema::NO_NUL;
 
 /// A parameter.
 struct Parameter {

@@ -14,8 +14,8 @@ use utoipa::{
 };
 
 use crate::{
-    fields::{Fields, MAX_TIMESTAMP_MILLIS},
-    openapi::schemas::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
+    request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
+    wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
 };
 
 /// A key, without its secret.
@@ -30,7 +30,7 @@ pub struct ApiKeyView {
     /// What people call it.
     pub name: String,
     /// What it can do.
-    #[schema(schema_with = schemas::capabilities)]
+    #[schema(schema_with = schema::capabilities)]
     pub capabilities: Vec<&'static str>,
     /// The sessions beyond which everything is not found; null for all of them.
     pub sessions: Option<Vec<String>>,
@@ -115,7 +115,7 @@ impl PartialSchema for ApiKeySpec {
     fn schema() -> RefOr<Schema> {
         let name = text("What people call it; no control characters.");
         let name = name.min_length(Some(1)).max_length(Some(100)).pattern(Some(NO_CONTROL));
-        let capabilities = list("What it can do: no more than you can.", schemas::capability());
+        let capabilities = list("What it can do: no more than you can.", schema::capability());
         let expires_at =
             moment_or_null("When it stops working by itself: ahead.", 0, MAX_TIMESTAMP_MILLIS);
         let session = text("The `id` of a session of yours.").build();

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 
 use super::ListView;
 use crate::{
-    cursor::{CursorPosition, ListIdentity},
-    openapi::schemas,
-    page::Page,
-    query::Query,
+    request::cursor::{CursorPosition, ListIdentity},
+    request::page::Page,
+    request::query::Query,
+    wire::schema,
 };
 
 /// The version of the envelope.
@@ -27,12 +27,12 @@ const SCHEMA: &str = "v1";
 #[schema(as = Event)]
 pub struct EventView {
     /// The version of this envelope: `v1`.
-    #[schema(schema_with = schemas::envelope)]
+    #[schema(schema_with = schema::envelope)]
     pub schema: &'static str,
     /// Its own name.
     pub id: String,
     /// What kind of event it is.
-    #[schema(schema_with = schemas::event_name)]
+    #[schema(schema_with = schema::event_name)]
     pub event: &'static str,
     /// The session it tells of; null when it tells of none.
     pub session: Option<String>,
@@ -55,7 +55,7 @@ pub struct EventView {
 #[schema(as = Actor)]
 pub struct ActorView {
     /// `user`, `key`, `operator` (the command line) or `system` (berth itself).
-    #[schema(schema_with = schemas::actor_kind)]
+    #[schema(schema_with = schema::actor_kind)]
     pub kind: &'static str,
     /// The user's or the key's name; null when it has none.
     pub id: Option<String>,

@@ -17,10 +17,10 @@ use utoipa::{
 
 use super::{ApiKeyView, SessionView};
 use crate::{
-    cursor::{CursorPosition, ListIdentity},
-    openapi::schemas::text_or_null,
-    page::Page,
-    query::Query,
+    request::cursor::{CursorPosition, ListIdentity},
+    request::page::Page,
+    request::query::Query,
+    wire::schema::text_or_null,
 };
 
 /// One page.

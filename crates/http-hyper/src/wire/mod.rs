@@ -7,6 +7,7 @@ mod health;
 mod identity;
 mod list;
 mod pairing;
+pub(crate) mod schema;
 mod session;
 mod session_spec;
 

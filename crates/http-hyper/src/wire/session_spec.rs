@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use crate::{
-    fields::Fields,
-    openapi::schemas::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
+    request::fields::Fields,
+    wire::schema::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
 };
 
 /// What a session is made with. Everything is optional.

@@ -9,17 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{Operation, RequestBodySpec, Requires},
-    app::Resources,
-    conditions::IfMatch,
-    cursor::ListIdentity,
-    fields::Fields,
     idempotency::{IdempotencyKey, IdempotentRequest, ResponseRecorder},
-    problem::{Problem, Result},
-    query::Query,
-    reply::Reply,
-    request_body::{JSON, MERGE_PATCH, RequestBody},
+    listener::request_body::{JSON, MERGE_PATCH, RequestBody},
+    listener::shared_permits::Permit,
+    request::conditions::IfMatch,
+    request::cursor::ListIdentity,
+    request::fields::Fields,
+    request::query::Query,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
     routes::PathParameters,
-    shared_permits::Permit,
+    service::Resources,
 };
 
 /// One request, as its handler sees it.

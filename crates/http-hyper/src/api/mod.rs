@@ -3,16 +3,20 @@
 //!
 //! Decision: ADR 0011.
 
+pub(crate) mod authorize;
+pub(crate) mod context;
+pub(crate) mod throttle;
+
 use domain::{Caller, Capability, Scope};
 use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use crate::{
+    api::context::Context,
     handlers::{admin, api_keys, audit, docs, health, sessions},
     openapi::{self, OperationDoc, UNDOCUMENTED},
-    problem::Result,
-    reply::Reply,
-    request::Context,
+    response::problem::Result,
+    response::reply::Reply,
 };
 
 /// The endpoints of callers.

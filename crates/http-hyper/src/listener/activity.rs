@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{address::Address, shared_permits::PermitHolder};
+use crate::{listener::address::Address, listener::shared_permits::PermitHolder};
 
 /// A connection's state, shared by all that work for it.
 #[derive(Clone, Debug)]

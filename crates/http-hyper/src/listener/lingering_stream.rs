@@ -23,7 +23,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::service::HttpService;
+use crate::listener::service::HttpService;
 
 /// How long, and how much, a peer may go on sending after it was answered.
 const LINGER: Duration = Duration::from_secs(2);

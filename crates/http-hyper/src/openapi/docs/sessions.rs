@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Error, RateQuota};
 
-use super::{
+use crate::openapi::{
     failures::{Failure, METADATA_FULL, SESSIONS_FULL},
     operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
 };

@@ -9,7 +9,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
 /// What `If-Match` allows a thing to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

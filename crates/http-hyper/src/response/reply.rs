@@ -8,8 +8,8 @@ use hyper::{
 use serde::Serialize;
 
 use crate::{
-    problem::{Problem, Result},
-    request_id::{RequestId, X_REQUEST_ID},
+    listener::request_id::{RequestId, X_REQUEST_ID},
+    response::problem::{Problem, Result},
 };
 
 /// On every answer, also those to requests nobody could read. Answers are never pages, and never

@@ -131,7 +131,7 @@ const CODES: [&str; 15] = [
 ];
 
 /// The body of every error. Written out: it is put together in one place, and has no type.
-pub(super) fn error() -> Value {
+pub(crate) fn error() -> Value {
     let fault = json!({
         "type": "object",
         "description": "One fault, with where it is.",
@@ -172,6 +172,6 @@ pub(super) fn error() -> Value {
 }
 
 /// The body of what takes none.
-pub(super) fn nothing() -> Schema {
+pub(crate) fn nothing() -> Schema {
     object("Nothing: an empty object, or no body at all.").build().into()
 }

@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::activity::RequestActivity;
+use crate::listener::activity::RequestActivity;
 
 /// The whole of an answer's body.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Drop for UnwrittenBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::ConnectionActivity;
+    use crate::listener::activity::ConnectionActivity;
 
     #[test]
     fn bytes_are_unwritten_until_they_are_taken_or_dropped() {

@@ -1,8 +1,8 @@
 //! Pages of a list: which one is asked for, and where the next one begins.
 
 use crate::{
-    cursor::{self, CursorPosition, ListIdentity},
-    query::Query,
+    request::cursor::{self, CursorPosition, ListIdentity},
+    request::query::Query,
 };
 
 const MAX_LIMIT: u32 = 200;

@@ -13,7 +13,7 @@ use hyper::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::reply::Reply;
+use crate::response::reply::Reply;
 
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 

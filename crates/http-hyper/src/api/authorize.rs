@@ -13,11 +13,11 @@ use hyper::{
 
 use crate::{
     api::Requires,
-    problem::Result,
+    api::throttle::{Rates, Throttle},
+    listener::request_permits::with_permit_if_pending,
+    listener::shared_permits::{Permit, PermitHolder},
     request_log::RequestLog,
-    request_permits::with_permit_if_pending,
-    shared_permits::{Permit, PermitHolder},
-    throttle::{Rates, Throttle},
+    response::problem::Result,
 };
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");

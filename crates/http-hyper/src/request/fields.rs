@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use domain::{Timestamp, Violation};
 
-use crate::json::{Json, pointer_to};
+use crate::request::json::{Json, pointer_to};
 
 /// The last moment that is taken: the end of the year 9999, as most clocks and calendars have it.
 pub(crate) const MAX_TIMESTAMP_MILLIS: i64 = 253_402_300_799_999;

@@ -1,6 +1,6 @@
 //! What the rows of the audit trail and of the platform's own people say of themselves.
 
-use super::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape};
+use crate::openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape};
 use crate::wire::{EventView, ListView, SessionView};
 
 pub(crate) static AUDIT_LIST: OperationDoc = OperationDoc::new(

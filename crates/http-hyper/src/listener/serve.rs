@@ -24,12 +24,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    connection::drive,
-    connections::{ConnectionGuard, Connections},
-    limits::Limits,
-    raw_error::LingeringStream,
-    service::{HttpService, ServerHandle},
-    tracked_body::TrackedBody,
+    listener::connection::drive,
+    listener::connections::{ConnectionGuard, Connections},
+    listener::limits::Limits,
+    listener::lingering_stream::LingeringStream,
+    listener::service::{HttpService, ServerHandle},
+    listener::tracked_body::TrackedBody,
 };
 
 /// How a listener stopped.

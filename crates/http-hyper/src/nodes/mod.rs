@@ -3,6 +3,8 @@
 //! A node's token speaks for its own name alone. Refusals are the treaty's, not the API's; which
 //! nodes there are is nobody's business, so an unknown name and a wrong token are one answer.
 
+pub(crate) mod tokens;
+
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
@@ -18,15 +20,15 @@ use hyper::{Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    limits::Limits,
-    node_tokens::NodeTokens,
-    problem::{Problem, Result},
-    reply::Reply,
-    request_body::JSON,
+    listener::limits::Limits,
+    listener::request_body::JSON,
+    listener::service::{Handler, HttpService, RequestContext},
+    listener::shared_permits::PermitHolder,
+    nodes::tokens::NodeTokens,
     request_log::RouteLabels,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
     routes::{RouteMatch, Routes},
-    service::{Handler, HttpService, RequestContext},
-    shared_permits::PermitHolder,
 };
 
 /// How long an incarnation's name may be, in bytes.

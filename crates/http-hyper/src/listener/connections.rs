@@ -18,9 +18,9 @@ use tokio::{
 };
 
 use crate::{
-    activity::ConnectionActivity,
-    address::{Address, Network},
-    limits::Limits,
+    listener::activity::ConnectionActivity,
+    listener::address::{Address, Network},
+    listener::limits::Limits,
 };
 
 const CONNECTIONS_EVICTED: &str = "berth_connections_evicted_total";

@@ -1,6 +1,6 @@
 //! What the rows of API keys say of themselves.
 
-use super::{
+use crate::openapi::{
     failures::KEYS_FULL,
     operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
 };

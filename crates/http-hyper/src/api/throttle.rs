@@ -22,7 +22,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use crate::shared_permits::PermitHolder;
+use crate::listener::shared_permits::PermitHolder;
 
 /// How many requests are let through in a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

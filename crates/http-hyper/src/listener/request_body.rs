@@ -11,11 +11,11 @@ use hyper::{
 };
 
 use crate::{
-    activity::ConnectionActivity,
-    limits::Limits,
-    problem::{Problem, Result},
-    request_permits::with_permit_if_pending,
-    shared_permits::Permit,
+    listener::activity::ConnectionActivity,
+    listener::limits::Limits,
+    listener::request_permits::with_permit_if_pending,
+    listener::shared_permits::Permit,
+    response::problem::{Problem, Result},
 };
 
 /// What JSON calls itself.

@@ -6,9 +6,9 @@ use std::{pin::pin, sync::Arc, task::Poll};
 use futures_util::poll;
 
 use crate::{
-    limits::Limits,
-    problem::{Problem, Result},
-    shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
+    listener::limits::Limits,
+    listener::shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
+    response::problem::{Problem, Result},
 };
 
 /// The places of one listener.

@@ -15,9 +15,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    activity::ConnectionActivity,
-    connections::{ConnectionGuard, count_stalled},
-    limits::Limits,
+    listener::activity::ConnectionActivity,
+    listener::connections::{ConnectionGuard, count_stalled},
+    listener::limits::Limits,
 };
 
 /// How long a connection that was asked to end, and has nothing under way, may take to do so.
@@ -132,7 +132,7 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tracked_body::TrackedBody;
+    use crate::listener::tracked_body::TrackedBody;
 
     fn limits() -> Limits {
         Limits {

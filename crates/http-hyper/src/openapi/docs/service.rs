@@ -9,15 +9,17 @@ use utoipa::{
     },
 };
 
-use super::{
+use crate::openapi::{
     WithExample,
     operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
-    schemas::{list, text},
 };
-use crate::wire::{LivenessView, ReadinessView};
+use crate::wire::{
+    LivenessView, ReadinessView,
+    schema::{list, text},
+};
 
 /// The document itself, as far as it is worth describing in itself.
-pub(super) struct Document;
+pub(crate) struct Document;
 
 impl PartialSchema for Document {
     fn schema() -> RefOr<Schema> {
