@@ -8,7 +8,7 @@ use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
 };
 use gateway_client::Client;
-use http_hyper::{Api, Backing, NodeApi, Rates};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::Database;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ pub(crate) fn assemble(found: Found) -> Result<Parts> {
         looked: tokio::sync::Mutex::default(),
     });
     Ok(Parts {
-        api: Api::new(Backing {
+        api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
             audit: Audit::new(adapters.store.clone()),

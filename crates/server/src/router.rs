@@ -109,7 +109,7 @@ impl Router {
         };
         let public = api.public(limits(DRAIN, Limits::default()));
         let ops = api.operators(limits(SHORT_DRAIN, Limits::default()));
-        let nodes = nodes.door(limits(SHORT_DRAIN, Limits::for_nodes()));
+        let nodes = nodes.service(limits(SHORT_DRAIN, Limits::for_nodes()));
         Self {
             addresses,
             ending,

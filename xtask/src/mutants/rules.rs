@@ -99,7 +99,7 @@ pub(super) fn changes(file: &Path, text: &str) -> Result<Vec<Change>> {
     } else {
         tokens.each(|place| found.extend(capability(place)));
     }
-    if file.ends_with("http-hyper/src/api.rs") {
+    if file.ends_with("http-hyper/src/api/mod.rs") {
         let strengths = strengths(&tokens);
         tokens.each(|place| match weaker(place, &strengths) {
             Ok(change) => found.extend(change),
@@ -234,14 +234,14 @@ fn strengths(tokens: &Tokens) -> Vec<String> {
     let mut found = Vec::new();
     tokens.each(|place| {
         let listed =
-            place.ident(0).as_deref() == Some("enum") && place.ident(1).as_deref() == Some("Needs");
+            place.ident(0).as_deref() == Some("enum") && place.ident(1).as_deref() == Some("Requires");
         let Some(TokenTree::Group(variants)) = place.token(2).filter(|_| listed) else { return };
         found = variants.stream().into_iter().filter_map(|token| ident(&token)).collect();
     });
     found
 }
 
-/// A row's `Needs::…`, one less.
+/// A row's `Requires::…`, one less.
 fn weaker(place: Place<'_>, strengths: &[String]) -> Result<Option<Change>> {
     let is_row = ["get", "post", "put", "patch", "delete"];
     let name = place.ident(0).filter(|name| is_row.contains(&name.as_str()));
@@ -249,7 +249,7 @@ fn weaker(place: Place<'_>, strengths: &[String]) -> Result<Option<Change>> {
     let row: Vec<_> = row.stream().into_iter().collect();
     let endpoint = row.iter().filter_map(literal).nth(1);
     let Some(endpoint) = endpoint else { return Ok(None) };
-    let needs = row.windows(4).find(|window| ident(&window[0]).as_deref() == Some("Needs"));
+    let needs = row.windows(4).find(|window| ident(&window[0]).as_deref() == Some("Requires"));
     let Some(TokenTree::Ident(needs)) = needs.map(|window| &window[3]) else {
         bail!("{endpoint} says nowhere what it needs");
     };
@@ -381,16 +381,16 @@ mod tests {
 
     #[test]
     fn a_row_asks_for_one_less() {
-        let table = "static A: &[R] = &[get(\"/a\", \"list\", Needs::All, &h).query(&[\"x\"]), \
-             post(\"/b\", \"make\", Needs::Some, &h), get(\"/c\", \"probe\", Needs::Nothing, &h)]; \
-             enum Needs { Nothing, Some, All }";
-        let found = changed("crates/http-hyper/src/api.rs", table);
+        let table = "static A: &[R] = &[get(\"/a\", \"list\", Requires::All, &h).query(&[\"x\"]), \
+             post(\"/b\", \"make\", Requires::Some, &h), get(\"/c\", \"probe\", Requires::Nothing, &h)]; \
+             enum Requires { Nothing, Some, All }";
+        let found = changed("crates/http-hyper/src/api/mod.rs", table);
         let less = |from: &str, to: &str| table.replacen(from, to, 1);
         assert_eq!(
             found,
             [
-                one(Kind::Needs, "list", &less("Needs::All", "Needs::Some")),
-                one(Kind::Needs, "make", &less("Needs::Some", "Needs::Nothing")),
+                one(Kind::Needs, "list", &less("Requires::All", "Requires::Some")),
+                one(Kind::Needs, "make", &less("Requires::Some", "Requires::Nothing")),
             ]
         );
     }
