@@ -5,21 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_protocol::{Attempt, Identity, Reason, Snapshot, Status};
 
-use crate::{context::Context, keys::SessionName, turns::Group};
+use crate::{context::NodeContext, keys::SessionName, turns::Group};
 
 /// One session's place on the board; outlives a crash of its actor.
-pub(crate) struct Cell {
+pub(crate) struct StateCell {
     /// Whose.
     pub(crate) session: SessionName,
     /// Held by whoever has the session's keys open.
-    pub(crate) keys: Arc<tokio::sync::Mutex<()>>,
-    shown: Mutex<Snapshot>,
+    pub(crate) key_lock: Arc<tokio::sync::Mutex<()>>,
+    published: Mutex<Snapshot>,
     group: Mutex<Group>,
 }
 
 /// What a session shows, without the numbers that order it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Face {
+pub(crate) struct SessionState {
     pub(crate) epoch: u64,
     pub(crate) status: Status,
     pub(crate) reason: Option<Reason>,
@@ -27,21 +27,21 @@ pub(crate) struct Face {
     pub(crate) pairing: Option<Attempt>,
 }
 
-impl Cell {
-    pub(crate) fn new(session: SessionName, context: &Context) -> Arc<Self> {
-        let shown = blank(&session, 0, context);
+impl StateCell {
+    pub(crate) fn new(session: SessionName, context: &NodeContext) -> Arc<Self> {
+        let published = blank_snapshot(&session, 0, context);
         Arc::new(Self {
             session,
-            keys: Arc::default(),
-            shown: Mutex::new(shown),
+            key_lock: Arc::default(),
+            published: Mutex::new(published),
             group: Mutex::default(),
         })
     }
 
     /// As it is now, under the present boot.
-    pub(crate) fn snapshot(&self, context: &Context) -> Snapshot {
+    pub(crate) fn snapshot(&self, context: &NodeContext) -> Snapshot {
         let mut snapshot = self.lock().clone();
-        snapshot.boot = context.boot();
+        snapshot.boot = context.generation();
         snapshot
     }
 
@@ -67,40 +67,40 @@ impl Cell {
     }
 
     /// Shows something new, and has it reported once the router has spoken of the session.
-    pub(crate) fn show(&self, face: Face, context: &Context) {
-        let mut shown = self.lock();
+    pub(crate) fn publish(&self, state: SessionState, context: &NodeContext) {
+        let mut published = self.lock();
         let next = Snapshot {
-            session: shown.session.clone(),
+            session: published.session.clone(),
             boot: 0,
-            seq: shown.seq,
-            at: shown.at,
-            epoch: face.epoch,
-            status: face.status,
-            reason: face.reason,
-            identity: face.identity,
-            pairing: face.pairing,
+            seq: published.seq,
+            at: published.at,
+            epoch: state.epoch,
+            status: state.status,
+            reason: state.reason,
+            identity: state.identity,
+            pairing: state.pairing,
         };
-        if next == *shown {
+        if next == *published {
             return;
         }
-        let from = shown.status;
-        *shown = Snapshot { seq: context.next_seq(), at: wacore::time::now_millis(), ..next };
-        if from != shown.status {
-            let reason = shown.reason.as_ref().map(|reason| reason.code.as_str());
-            tracing::info!(session = shown.session, status = ?shown.status, reason, "session");
+        let from = published.status;
+        *published = Snapshot { seq: context.next_seq(), at: wacore::time::now_millis(), ..next };
+        if from != published.status {
+            let reason = published.reason.as_ref().map(|reason| reason.code.as_str());
+            tracing::info!(session = published.session, status = ?published.status, reason, "session");
         }
-        if shown.epoch > 0 {
-            context.outbox.push(shown.clone()); // under the lock: in order
+        if published.epoch > 0 {
+            context.outbox.push(published.clone()); // under the lock: in order
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Snapshot> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Of a session nothing is known of.
-pub(crate) fn blank(session: &SessionName, epoch: u64, context: &Context) -> Snapshot {
+pub(crate) fn blank_snapshot(session: &SessionName, epoch: u64, context: &NodeContext) -> Snapshot {
     Snapshot {
         session: session.as_str().to_owned(),
         epoch,

@@ -15,43 +15,43 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
 /// Where the tasks of one connection run.
 #[derive(Clone, Debug)]
-pub(crate) struct Cage {
+pub(crate) struct EngineRuntime {
     /// Turns at computing, which all connections of the node share.
-    turns: Arc<Semaphore>,
+    compute_permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    shut: CancellationToken,
-    broken: CancellationToken,
+    shutdown: CancellationToken,
+    failed: CancellationToken,
     /// Names the session in every line that the engine logs.
     span: tracing::Span,
 }
 
-impl Cage {
+impl EngineRuntime {
     /// One for this session, that computes when it has one of these turns.
-    pub(crate) fn new(turns: Arc<Semaphore>, session: &str) -> Self {
-        let [shut, broken] = [0; 2].map(|_| CancellationToken::new());
+    pub(crate) fn new(compute_permits: Arc<Semaphore>, session: &str) -> Self {
+        let [shutdown, failed] = [0; 2].map(|_| CancellationToken::new());
         // At the highest level, so that no filter of lines takes it away.
         let span = tracing::error_span!("engine", session);
-        Self { turns, tasks: TaskTracker::new(), shut, broken, span }
+        Self { compute_permits, tasks: TaskTracker::new(), shutdown, failed, span }
     }
 
     /// Waits until something in it panicked.
-    pub(crate) async fn broke(&self) {
-        self.broken.cancelled().await;
+    pub(crate) async fn wait_failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// Whether something in it panicked.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.is_cancelled()
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.is_cancelled()
     }
 
     /// Declares the connection unusable.
-    pub(crate) fn breaks(&self) {
-        self.broken.cancel();
+    pub(crate) fn mark_failed(&self) {
+        self.failed.cancel();
     }
 
     /// Ends every task in it, and waits for them this long. Whether all have ended.
-    pub(crate) async fn close(&self, patience: Duration) -> bool {
-        self.shut.cancel();
+    pub(crate) async fn shut_down(&self, patience: Duration) -> bool {
+        self.shutdown.cancel();
         self.tasks.close();
         let ended = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
         if !ended {
@@ -62,25 +62,26 @@ impl Cage {
     }
 
     /// Runs a task in it.
-    pub(crate) fn run(
+    pub(crate) fn spawn_cancellable(
         &self,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<Option<()>> {
-        let (shut, broken) = (self.shut.clone(), self.broken.clone());
+        let (shutdown, failed) = (self.shutdown.clone(), self.failed.clone());
         let task = task.instrument(self.span.clone());
         self.tasks.spawn(async move {
-            let outcome = shut.run_until_cancelled(AssertUnwindSafe(task).catch_unwind()).await?;
+            let outcome =
+                shutdown.run_until_cancelled(AssertUnwindSafe(task).catch_unwind()).await?;
             if outcome.is_err() {
-                broken.cancel();
+                failed.cancel();
             }
             Some(())
         })
     }
 }
 
-impl Cage {
+impl EngineRuntime {
     /// Runs a task to its end, which the end of the cage waits for and does not cut short.
-    pub(crate) fn run_to_end<T: Send + 'static>(
+    pub(crate) fn spawn_to_completion<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
@@ -88,14 +89,14 @@ impl Cage {
     }
 }
 
-impl Runtime for Cage {
+impl Runtime for EngineRuntime {
     fn spawn(&self, future: Task) -> AbortHandle {
-        let handle = self.run(future);
+        let handle = self.spawn_cancellable(future);
         AbortHandle::new(move || handle.abort())
     }
 
     fn spawn_detached(&self, future: Task) {
-        drop(self.run(future));
+        drop(self.spawn_cancellable(future));
     }
 
     fn sleep(&self, duration: Duration) -> Task {
@@ -103,19 +104,19 @@ impl Runtime for Cage {
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> Task {
-        let (tracked, broken, turns) =
-            (self.tasks.token(), self.broken.clone(), self.turns.clone());
+        let (tracked, failed, compute_permits) =
+            (self.tasks.token(), self.failed.clone(), self.compute_permits.clone());
         let span = self.span.clone();
         Box::pin(async move {
             // A new device makes hundreds of keys: a crowd of them would keep all else on this machine
             // waiting for a core.
-            let Ok(turn) = turns.acquire_owned().await else { return };
+            let Ok(compute_permit) = compute_permits.acquire_owned().await else { return };
             let work = tokio::task::spawn_blocking(move || {
-                let _held = (tracked, turn);
+                let _held = (tracked, compute_permit);
                 span.in_scope(work);
             });
             if work.await.is_err_and(|error| error.is_panic()) {
-                broken.cancel();
+                failed.cancel();
             }
         })
     }
@@ -132,44 +133,44 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn a_cage() -> Cage {
-        Cage::new(Arc::new(Semaphore::new(1)), "sess_1")
+    fn test_runtime() -> EngineRuntime {
+        EngineRuntime::new(Arc::new(Semaphore::new(1)), "sess_1")
     }
 
     #[tokio::test]
-    async fn as_many_compute_as_there_are_turns() {
-        let (one, now) = (a_cage(), Arc::new(AtomicUsize::new(0)));
-        let other = Cage::new(one.turns.clone(), "sess_2");
-        let computing = [&one, &other, &one].map(|cage| {
+    async fn computations_are_limited_by_permits() {
+        let (first, now) = (test_runtime(), Arc::new(AtomicUsize::new(0)));
+        let other = EngineRuntime::new(first.compute_permits.clone(), "sess_2");
+        let computing = [&first, &other, &first].map(|runtime| {
             let now = now.clone();
-            cage.spawn_blocking(Box::new(move || {
+            runtime.spawn_blocking(Box::new(move || {
                 assert_eq!(now.fetch_add(1, Ordering::SeqCst), 0);
                 std::thread::yield_now();
                 now.fetch_sub(1, Ordering::SeqCst);
             }))
         });
         futures_util::future::join_all(computing).await;
-        assert!(!one.is_broken() && !other.is_broken());
-        one.spawn_blocking(Box::new(|| panic!("inside"))).await;
+        assert!(!first.has_failed() && !other.has_failed());
+        first.spawn_blocking(Box::new(|| panic!("inside"))).await;
         other.spawn_blocking(Box::new(|| ())).await; // a turn that broke down is given back
     }
 
     #[tokio::test]
-    async fn closing_ends_what_never_would() {
-        let cage = a_cage();
-        cage.spawn_detached(Box::pin(std::future::pending()));
-        assert!(cage.close(PATIENCE).await);
-        assert!(cage.tasks.is_empty());
-        assert!(!cage.is_broken());
+    async fn shutdown_ends_pending_tasks() {
+        let runtime = test_runtime();
+        runtime.spawn_detached(Box::pin(std::future::pending()));
+        assert!(runtime.shut_down(PATIENCE).await);
+        assert!(runtime.tasks.is_empty());
+        assert!(!runtime.has_failed());
     }
 
     #[tokio::test]
-    async fn a_panic_is_known_and_stays_inside() {
-        let cage = a_cage();
-        cage.spawn(Box::pin(async { panic!("inside") })).detach();
-        tokio::time::timeout(PATIENCE, cage.broke()).await.unwrap();
-        let blocking = a_cage();
+    async fn panic_is_detected_and_contained() {
+        let runtime = test_runtime();
+        runtime.spawn(Box::pin(async { panic!("inside") })).detach();
+        tokio::time::timeout(PATIENCE, runtime.wait_failed()).await.unwrap();
+        let blocking = test_runtime();
         blocking.spawn_blocking(Box::new(|| panic!("inside"))).await;
-        assert!(blocking.is_broken());
+        assert!(blocking.has_failed());
     }
 }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
 /// The variable of the secret, which has no flag: a flag would show it in the list of processes.
-const TOKEN: &str = "BERTH_NODE_TOKEN";
+const TOKEN_VARIABLE: &str = "BERTH_NODE_TOKEN";
 
 /// A node of berth: holds WhatsApp connections, obeys its router, reports what it sees.
 ///
@@ -60,10 +60,10 @@ pub struct Args {
     /// How far the node stands back when others on its machine want the processor: added to its nice
     /// value, 0 to 19. berth gives the node beside it 10, so that a crowd of phones that link at once
     /// does not keep callers waiting.
-    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0, value_parser = nice)]
+    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0, value_parser = parse_nice)]
     pub nice: i32,
     /// What to log, as an env-filter; the default is `info`, and `warn` for the engine.
-    #[arg(long, env = "BERTH_LOG", value_parser = filter)]
+    #[arg(long, env = "BERTH_LOG", value_parser = parse_filter)]
     pub log: Option<String>,
     /// How to log: `text` or `json`.
     #[arg(long, env = "BERTH_LOG_FORMAT", default_value = "text", value_parser = parse::<LogFormat>)]
@@ -91,12 +91,12 @@ impl FromStr for LogFormat {
     }
 }
 
-fn nice(text: &str) -> Result<i32, String> {
+fn parse_nice(text: &str) -> Result<i32, String> {
     let nice = parse(text)?;
     if (0..=19).contains(&nice) { Ok(nice) } else { Err("it is not 0 to 19".to_owned()) }
 }
 
-fn filter(text: &str) -> Result<String, String> {
+fn parse_filter(text: &str) -> Result<String, String> {
     let text: String = parse(text)?;
     EnvFilter::try_new(&text).map_err(|error| error.to_string())?;
     Ok(text)
@@ -130,7 +130,7 @@ pub struct Settings {
 /// A setting that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(String);
+pub struct InvalidSetting(String);
 
 impl Args {
     /// Reads the process's own command line and environment. Ends the process as `clap` does: with
@@ -138,7 +138,7 @@ impl Args {
     ///
     /// # Errors
     /// When a variable, or the file that it names, cannot be taken.
-    pub fn read() -> Result<Self, program_settings::Invalid> {
+    pub fn read() -> Result<Self, program_settings::InvalidVariable> {
         let matches = Variables::of_process().fill(Self::command())?.get_matches();
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
@@ -147,8 +147,8 @@ impl Args {
     ///
     /// # Errors
     /// When the variable, or the file, cannot be taken.
-    pub fn token() -> Result<Option<String>, program_settings::Invalid> {
-        Variables::of_process().value(TOKEN)
+    pub fn token() -> Result<Option<String>, program_settings::InvalidVariable> {
+        Variables::of_process().value(TOKEN_VARIABLE)
     }
 
     /// Logs a warning that names the `BERTH_*` variables that nobody reads.
@@ -162,50 +162,50 @@ impl Args {
 
     /// Checks what was given. The token comes apart from the flags, because a flag would show it
     /// in the list of processes.
-    pub fn settings(self, token: Option<String>) -> Result<Settings, Invalid> {
+    pub fn settings(self, token: Option<String>) -> Result<Settings, InvalidSetting> {
         let token = SecretString::from(token.unwrap_or_default().trim());
         let length = token.expose_secret().len();
-        check(
+        require(
             (16..=512).contains(&length)
                 && token.expose_secret().bytes().all(|b| b.is_ascii_graphic()),
             "BERTH_NODE_TOKEN must be set: 16 to 512 visible characters, the same as the router's",
         )?;
-        check(
+        require(
             (1..=64).contains(&self.id.len())
                 && self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
             "--id must be 1 to 64 letters, digits, dots, dashes and underscores",
         )?;
-        check(self.capacity > 0, "--capacity must be at least 1")?;
-        check(self.max_linking > 0, "--max-linking must be at least 1")?;
-        check(
+        require(self.capacity > 0, "--capacity must be at least 1")?;
+        require(self.max_linking > 0, "--max-linking must be at least 1")?;
+        require(
             cfg!(feature = "sim") || !self.keys_in_memory,
             "--keys-in-memory is only for a build with feature `sim`: a linked device must stay known",
         )?;
-        check(
+        require(
             self.advertise.is_some() || !self.listen.ip().is_unspecified(),
             "--advertise must be given when --listen is no address that the router can call",
         )?;
         Ok(Settings {
             id: self.id,
             listen: self.listen,
-            advertise: self.advertise.map(|url| base("--advertise", &url)).transpose()?,
+            advertise: self.advertise.map(|url| parse_base_url("--advertise", &url)).transpose()?,
             data: self.data,
-            router: base("--router", &self.router)?,
+            router: parse_base_url("--router", &self.router)?,
             token,
             capacity: self.capacity,
             max_linking: self.max_linking,
             keys_in_memory: self.keys_in_memory,
-            whatsapp: whatsapp(self.whatsapp_url)?,
+            whatsapp: parse_whatsapp_url(self.whatsapp_url)?,
         })
     }
 }
 
-fn check(holds: bool, otherwise: &str) -> Result<(), Invalid> {
-    if holds { Ok(()) } else { Err(Invalid(otherwise.to_owned())) }
+fn require(holds: bool, otherwise: &str) -> Result<(), InvalidSetting> {
+    if holds { Ok(()) } else { Err(InvalidSetting(otherwise.to_owned())) }
 }
 
-fn base(flag: &str, text: &str) -> Result<String, Invalid> {
-    let invalid = || Invalid(format!("{flag} must look like http://host:port"));
+fn parse_base_url(flag: &str, text: &str) -> Result<String, InvalidSetting> {
+    let invalid = || InvalidSetting(format!("{flag} must look like http://host:port"));
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let plain = uri.query().is_none() && uri.path().trim_matches('/').is_empty();
     match uri.scheme_str() {
@@ -218,11 +218,11 @@ fn base(flag: &str, text: &str) -> Result<String, Invalid> {
 
 /// A build that skips WhatsApp's certificate must never meet WhatsApp, and a build that meets
 /// WhatsApp must not be led elsewhere.
-fn whatsapp(url: Option<String>) -> Result<Option<String>, Invalid> {
+fn parse_whatsapp_url(url: Option<String>) -> Result<Option<String>, InvalidSetting> {
     if !cfg!(feature = "sim") {
         return match url {
             None => Ok(None),
-            Some(_) => Err(Invalid(
+            Some(_) => Err(InvalidSetting(
                 "BERTH_WHATSAPP_URL is only for a build with feature `sim`; this one meets the \
                  real WhatsApp"
                     .into(),
@@ -231,7 +231,7 @@ fn whatsapp(url: Option<String>) -> Result<Option<String>, Invalid> {
     }
     match url {
         Some(url) if is_loopback(&url) => Ok(Some(url)),
-        _ => Err(Invalid(
+        _ => Err(InvalidSetting(
             "this build only meets a simulated WhatsApp: BERTH_WHATSAPP_URL must be a ws:// address \
              with a loopback IP, such as ws://127.0.0.1:9500/ws/chat"
                 .into(),
@@ -253,14 +253,14 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    fn settings(flags: &[&str]) -> Result<Settings, Invalid> {
+    fn settings(flags: &[&str]) -> Result<Settings, InvalidSetting> {
         let base = ["berth-gateway", "--router", "http://127.0.0.1:8081"];
         let args = Args::parse_from(base.iter().chain(flags));
         args.settings(Some(TOKEN.into()))
     }
 
     #[test]
-    fn a_node_without_a_token_does_not_start() {
+    fn settings_without_a_valid_token_are_rejected() {
         let args = || Args::parse_from(["berth-gateway", "--router", "http://127.0.0.1:8081"]);
         for token in [None, Some(String::new()), Some("short".into()), Some("a b".repeat(9))] {
             assert!(args().settings(token).unwrap_err().to_string().contains("BERTH_NODE_TOKEN"));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_trimmed_or_refused_by_name() {
+    fn texts_are_trimmed_or_rejected_by_name() {
         let parse = |flags: &[&str]| {
             let base = ["berth-gateway", "--router", " http://127.0.0.1:8081\n"];
             Args::try_parse_from(base.iter().chain(flags)).map_err(|error| error.to_string())
@@ -317,12 +317,12 @@ mod tests {
     fn variables_of_the_program_are_known_by_name() {
         let command = Args::command();
         let read = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-        let read: BTreeSet<_> = read.chain([super::TOKEN]).collect();
-        assert_eq!(read, program_settings::NODE.iter().copied().collect());
+        let read: BTreeSet<_> = read.chain([super::TOKEN_VARIABLE]).collect();
+        assert_eq!(read, program_settings::NODE_VARIABLES.iter().copied().collect());
     }
 
     #[test]
-    fn only_a_simulator_build_takes_a_whatsapp_address_and_only_loopback() {
+    fn whatsapp_address_needs_a_simulator_build_and_loopback() {
         for url in
             ["ws://10.0.0.1/ws", "wss://127.0.0.1/ws", "ws://example.org", "ws://127.0.0.1.x/", "x"]
         {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_simulator_build_forgets_keys() {
+    fn keys_in_memory_needs_a_simulator_build() {
         let url = ["--whatsapp-url", "ws://127.0.0.1:9500/ws/chat"];
         let flags: &[_] = if cfg!(feature = "sim") { &url } else { &[] };
         assert!(!settings(flags).unwrap().keys_in_memory);
@@ -344,10 +344,10 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_bases() {
-        assert_eq!(base("--router", "http://h:1/").unwrap(), "http://h:1");
+    fn base_url_has_no_path_and_no_query() {
+        assert_eq!(parse_base_url("--router", "http://h:1/").unwrap(), "http://h:1");
         for url in ["h:1", "ftp://h", "http://h/path", "http://h?x=1", ""] {
-            assert!(base("--router", url).is_err(), "{url}");
+            assert!(parse_base_url("--router", url).is_err(), "{url}");
         }
     }
 }

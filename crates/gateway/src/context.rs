@@ -8,33 +8,33 @@ use std::sync::{
 use tokio::sync::{Semaphore, watch};
 use wacore::net::HttpClient;
 
-use crate::{keys::Vault, outbox::Outbox, turns::Turns, wire::Wire};
+use crate::{keys::KeyStore, outbox::Outbox, turns::FairPermits, wire::TransportProvider};
 
 /// Shared by every session of a node.
-pub(crate) struct Context {
+pub(crate) struct NodeContext {
     /// Where keys are.
-    pub(crate) vault: Vault,
+    pub(crate) key_store: KeyStore,
     /// Where snapshots go.
     pub(crate) outbox: Outbox,
     /// How WhatsApp is reached.
-    pub(crate) wire: Arc<dyn Wire>,
+    pub(crate) transports: Arc<dyn TransportProvider>,
     /// What the engine fetches with.
     pub(crate) http: Arc<dyn HttpClient>,
     /// WhatsApp Web's version, when it is not to be asked for.
     pub(crate) version: Option<(u32, u32, u32)>,
     /// Turns at connecting.
-    pub(crate) connects: Turns,
+    pub(crate) connect_permits: FairPermits,
     /// How many compute at once.
-    pub(crate) computing: Arc<Semaphore>,
+    pub(crate) compute_permits: Arc<Semaphore>,
     /// Turns at linking.
-    pub(crate) links: Turns,
+    pub(crate) link_permits: FairPermits,
     /// The number the router gave this node; 0 before.
-    pub(crate) boot: watch::Sender<u64>,
+    pub(crate) generation: watch::Sender<u64>,
     /// The last number given to a snapshot of any session.
     pub(crate) seq: AtomicU64,
 }
 
-impl Context {
+impl NodeContext {
     /// Numbers grow over all sessions, so that a session that was forgotten and came back never
     /// reuses one.
     pub(crate) fn next_seq(&self) -> u64 {
@@ -42,7 +42,7 @@ impl Context {
     }
 
     /// 0 before the router knows this node.
-    pub(crate) fn boot(&self) -> u64 {
-        *self.boot.borrow()
+    pub(crate) fn generation(&self) -> u64 {
+        *self.generation.borrow()
     }
 }

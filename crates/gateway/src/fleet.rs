@@ -23,56 +23,56 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    board::{self, Cell},
-    context::Context,
+    board::{self, StateCell},
+    context::NodeContext,
     keys::SessionName,
-    refusal::{refusal, stale, unavailable},
-    session::{Command, Ending, Reply, Session},
+    refusal::{refusal, stale_epoch, unavailable},
+    session::{ActorExit, Command, Reply, SessionActor},
     translate,
 };
 
 /// Commands a session may have waiting. It answers each at once, so a full box means a flood.
-const MAILBOX: usize = 32;
+const MAILBOX_CAPACITY: usize = 32;
 /// How long a command other than a logout may take.
-const PATIENCE: Duration = Duration::from_secs(25);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(25);
 /// How many forgotten sessions are remembered, and for how long: as long as a command to one may still
 /// be under way.
-const REMEMBERED: usize = 16_384;
-const REMEMBERED_FOR: Duration = Duration::from_secs(600);
+const MAX_FORGOTTEN: usize = 16_384;
+const FORGOTTEN_TTL: Duration = Duration::from_secs(600);
 /// Before an actor that broke down is started anew, so that one that always does takes no processor.
-const RECOVERY: Duration = Duration::from_millis(100);
+const ACTOR_RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// The sessions of a node.
 pub(crate) struct Fleet {
-    context: Arc<Context>,
+    context: Arc<NodeContext>,
     capacity: usize,
-    book: Mutex<Book>,
+    sessions: Mutex<SessionTable>,
     closing: CancellationToken,
     actors: TaskTracker,
 }
 
 #[derive(Default)]
-struct Book {
-    entries: HashMap<SessionName, Entry>,
-    forgotten: Forgotten,
+struct SessionTable {
+    entries: HashMap<SessionName, SessionEntry>,
+    forgotten: ForgottenSessions,
 }
 
-struct Entry {
-    cell: Arc<Cell>,
+struct SessionEntry {
+    state_cell: Arc<StateCell>,
     mailbox: mpsc::Sender<Command>,
 }
 
 impl Fleet {
     /// With an actor for every session that has keys here; none connects before it is told to.
-    pub(crate) async fn new(context: Arc<Context>, capacity: u32) -> Arc<Self> {
+    pub(crate) async fn new(context: Arc<NodeContext>, capacity: u32) -> Arc<Self> {
         let fleet = Arc::new(Self {
             context,
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
-            book: Mutex::default(),
+            sessions: Mutex::default(),
             closing: CancellationToken::new(),
             actors: TaskTracker::new(),
         });
-        let sessions = match fleet.context.vault.sessions().await {
+        let sessions = match fleet.context.key_store.sessions().await {
             Ok(sessions) => sessions,
             Err(error) => {
                 // Each session is told so when the router speaks of it.
@@ -81,9 +81,9 @@ impl Fleet {
             }
         };
         for session in sessions {
-            let cell = Cell::new(session.clone(), &fleet.context);
-            let mailbox = fleet.start(&cell, false);
-            fleet.book().entries.insert(session, Entry { cell, mailbox });
+            let state_cell = StateCell::new(session.clone(), &fleet.context);
+            let mailbox = fleet.start_actor(&state_cell, false);
+            fleet.sessions().entries.insert(session, SessionEntry { state_cell, mailbox });
         }
         fleet
     }
@@ -94,8 +94,8 @@ impl Fleet {
         session: &SessionName,
         declaration: Declaration,
     ) -> Result<Snapshot, Refusal> {
-        let mailbox = self.mailbox_for(session, &declaration)?;
-        ask(&mailbox, PATIENCE, |reply| Command::Declare(declaration, reply)).await
+        let mailbox = self.mailbox_for_declaration(session, &declaration)?;
+        send_command(&mailbox, COMMAND_TIMEOUT, |reply| Command::Declare(declaration, reply)).await
     }
 
     /// Has a session's device unlinked.
@@ -106,12 +106,12 @@ impl Fleet {
         linked: bool,
         within: Duration,
     ) -> Result<LoggedOut, Refusal> {
-        self.check_enlisted()?;
-        let Some(mailbox) = self.mailbox_of_keys(session) else {
+        self.check_registered()?;
+        let Some(mailbox) = self.mailbox_if_keys(session) else {
             return self.logout_unheld(session, epoch, linked);
         };
         let command = |reply| Command::Logout { epoch, linked, within, reply };
-        ask(&mailbox, within + PATIENCE, command).await
+        send_command(&mailbox, within + COMMAND_TIMEOUT, command).await
     }
 
     /// The answer to a logout of a session that is not here. When the router knows of a link, keys were
@@ -122,12 +122,12 @@ impl Fleet {
         epoch: u64,
         linked: bool,
     ) -> Result<LoggedOut, Refusal> {
-        let (floor, wiped) = self.book().forgotten.floor(session);
-        if epoch < floor {
-            return Err(stale(floor));
+        let (min_epoch, wiped) = self.sessions().forgotten.min_epoch(session);
+        if epoch < min_epoch {
+            return Err(stale_epoch(min_epoch));
         }
-        let mut snapshot = board::blank(session, epoch, &self.context);
-        snapshot.boot = self.context.boot();
+        let mut snapshot = board::blank_snapshot(session, epoch, &self.context);
+        snapshot.boot = self.context.generation();
         let mut outcome = LogoutOutcome::NotLinked;
         if linked && !wiped {
             let why = "this node has none, although a device was linked here";
@@ -146,17 +146,18 @@ impl Fleet {
         epoch: u64,
         linked: bool,
     ) -> Result<(), Refusal> {
-        self.check_enlisted()?;
-        let Some(mailbox) = self.mailbox_of_keys(session) else {
-            let mut book = self.book();
-            let (floor, _) = book.forgotten.floor(session);
-            if epoch < floor {
-                return Err(stale(floor));
+        self.check_registered()?;
+        let Some(mailbox) = self.mailbox_if_keys(session) else {
+            let mut sessions = self.sessions();
+            let (min_epoch, _) = sessions.forgotten.min_epoch(session);
+            if epoch < min_epoch {
+                return Err(stale_epoch(min_epoch));
             }
-            book.forgotten.remember(session.clone(), epoch, true);
+            sessions.forgotten.record(session.clone(), epoch, true);
             return Ok(());
         };
-        ask(&mailbox, PATIENCE, |reply| Command::Forget { epoch, linked, reply }).await
+        send_command(&mailbox, COMMAND_TIMEOUT, |reply| Command::Forget { epoch, linked, reply })
+            .await
     }
 
     /// Who is attached to a session, asked live.
@@ -164,38 +165,45 @@ impl Fleet {
         self: &Arc<Self>,
         session: &SessionName,
     ) -> Result<LiveIdentity, Refusal> {
-        let mailbox = self.mailbox(session).ok_or_else(unknown)?;
-        ask(&mailbox, PATIENCE, Command::Identity).await
+        let mailbox = self.mailbox(session).ok_or_else(unknown_session)?;
+        send_command(&mailbox, COMMAND_TIMEOUT, Command::Identity).await
     }
 
     pub(crate) fn snapshot(&self, session: &SessionName) -> Result<Snapshot, Refusal> {
-        let book = self.book();
-        let entry = book.entries.get(session).ok_or_else(unknown)?;
-        Ok(entry.cell.snapshot(&self.context))
+        let sessions = self.sessions();
+        let entry = sessions.entries.get(session).ok_or_else(unknown_session)?;
+        Ok(entry.state_cell.snapshot(&self.context))
     }
 
     pub(crate) fn snapshots(&self) -> Vec<Snapshot> {
-        self.book().entries.values().map(|entry| entry.cell.snapshot(&self.context)).collect()
+        self.sessions()
+            .entries
+            .values()
+            .map(|entry| entry.state_cell.snapshot(&self.context))
+            .collect()
     }
 
     /// Every session here, for a beat.
-    pub(crate) fn held(&self) -> Vec<Held> {
-        let held =
-            |cell: &Cell| Held { session: cell.session.as_str().into(), epoch: cell.epoch() };
-        self.book().entries.values().map(|entry| held(&entry.cell)).collect()
+    pub(crate) fn held_sessions(&self) -> Vec<Held> {
+        let held = |state_cell: &StateCell| Held {
+            session: state_cell.session.as_str().into(),
+            epoch: state_cell.epoch(),
+        };
+        self.sessions().entries.values().map(|entry| held(&entry.state_cell)).collect()
     }
 
     /// How many sessions there are, and how many are logged in.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let book = self.book();
-        let working = book.entries.values().filter(|e| e.cell.status() == Status::Working).count();
-        (book.entries.len(), working)
+        let sessions = self.sessions();
+        let working =
+            sessions.entries.values().filter(|e| e.state_cell.status() == Status::Working).count();
+        (sessions.entries.len(), working)
     }
 
     /// Has every session reported anew, to a router that may know nothing.
     pub(crate) fn report_all(&self) {
         for snapshot in self.snapshots().into_iter().filter(|snapshot| snapshot.epoch > 0) {
-            self.context.outbox.remind(snapshot);
+            self.context.outbox.push_unless_queued(snapshot);
         }
     }
 
@@ -203,8 +211,8 @@ impl Fleet {
     /// node is enlisted again. A command that was under way would otherwise open a connection that no
     /// lease ever closes.
     pub(crate) async fn suspend(&self) {
-        self.context.boot.send_replace(0);
-        let all: Vec<_> = self.book().entries.values().map(|e| e.mailbox.clone()).collect();
+        self.context.generation.send_replace(0);
+        let all: Vec<_> = self.sessions().entries.values().map(|e| e.mailbox.clone()).collect();
         for mailbox in all {
             let _ = mailbox.send(Command::Suspend).await;
         }
@@ -226,139 +234,150 @@ impl Fleet {
         }
     }
 
-    fn check_enlisted(&self) -> Result<(), Refusal> {
-        let enlisted = self.context.boot() > 0 && !self.closing.is_cancelled();
-        if enlisted { Ok(()) } else { Err(unavailable("this node is not enlisted")) }
+    fn check_registered(&self) -> Result<(), Refusal> {
+        let registered = self.context.generation() > 0 && !self.closing.is_cancelled();
+        if registered { Ok(()) } else { Err(unavailable("this node is not enlisted")) }
     }
 
     /// The mailbox of a session that is known.
     fn mailbox(&self, session: &SessionName) -> Option<mpsc::Sender<Command>> {
-        self.book().entries.get(session).map(|entry| entry.mailbox.clone())
+        self.sessions().entries.get(session).map(|entry| entry.mailbox.clone())
     }
 
     /// The mailbox of a session that has keys here, as far as that can be known: when no keys can be
     /// read, any session may have some.
-    fn mailbox_of_keys(self: &Arc<Self>, session: &SessionName) -> Option<mpsc::Sender<Command>> {
+    fn mailbox_if_keys(self: &Arc<Self>, session: &SessionName) -> Option<mpsc::Sender<Command>> {
         let known = self.mailbox(session);
-        if known.is_some() || self.context.vault.is_readable() {
+        if known.is_some() || self.context.key_store.is_readable() {
             return known;
         }
-        Some(self.take_in(&mut self.book(), session))
+        Some(self.add_session(&mut self.sessions(), session))
     }
 
-    fn take_in(self: &Arc<Self>, book: &mut Book, session: &SessionName) -> mpsc::Sender<Command> {
-        if let Some(entry) = book.entries.get(session) {
+    fn add_session(
+        self: &Arc<Self>,
+        sessions: &mut SessionTable,
+        session: &SessionName,
+    ) -> mpsc::Sender<Command> {
+        if let Some(entry) = sessions.entries.get(session) {
             return entry.mailbox.clone();
         }
-        let cell = Cell::new(session.clone(), &self.context);
-        let mailbox = self.start(&cell, false);
-        book.entries.insert(session.clone(), Entry { cell, mailbox: mailbox.clone() });
+        let state_cell = StateCell::new(session.clone(), &self.context);
+        let mailbox = self.start_actor(&state_cell, false);
+        sessions
+            .entries
+            .insert(session.clone(), SessionEntry { state_cell, mailbox: mailbox.clone() });
         mailbox
     }
 
     /// The mailbox of a session, taken in when there is room and nothing speaks against it.
-    fn mailbox_for(
+    fn mailbox_for_declaration(
         self: &Arc<Self>,
         session: &SessionName,
         declaration: &Declaration,
     ) -> Result<mpsc::Sender<Command>, Refusal> {
-        self.check_enlisted()?;
+        self.check_registered()?;
         if let Some(mailbox) = self.mailbox(session) {
             return Ok(mailbox);
         }
-        let mut book = self.book();
-        if let Some(entry) = book.entries.get(session) {
+        let mut sessions = self.sessions();
+        if let Some(entry) = sessions.entries.get(session) {
             return Ok(entry.mailbox.clone());
         }
-        let (floor, _) = book.forgotten.floor(session);
+        let (min_epoch, _) = sessions.forgotten.min_epoch(session);
         // The word by which it left, arriving late and again, does not bring it back.
-        let revives = declaration.epoch == floor && declaration.running;
-        if declaration.epoch < floor || revives {
-            return Err(stale(floor));
+        let revives = declaration.epoch == min_epoch && declaration.running;
+        if declaration.epoch < min_epoch || revives {
+            return Err(stale_epoch(min_epoch));
         }
         // What is only to be closed needs no room, and what is linked here has it already.
         let needs_room = declaration.running && !declaration.linked;
-        if needs_room && book.entries.len() >= self.capacity {
+        if needs_room && sessions.entries.len() >= self.capacity {
             return Err(refusal(RefusalCode::AtCapacity, "this node has no room"));
         }
-        Ok(self.take_in(&mut book, session))
+        Ok(self.add_session(&mut sessions, session))
     }
 
     /// Starts an actor and watches over it.
-    fn start(self: &Arc<Self>, cell: &Arc<Cell>, after_crash: bool) -> mpsc::Sender<Command> {
-        let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let session = Session::new(self.context.clone(), cell.clone(), mailbox, after_crash);
-        let (fleet, cell) = (self.clone(), cell.clone());
+    fn start_actor(
+        self: &Arc<Self>,
+        state_cell: &Arc<StateCell>,
+        after_crash: bool,
+    ) -> mpsc::Sender<Command> {
+        let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
+        let session =
+            SessionActor::new(self.context.clone(), state_cell.clone(), mailbox, after_crash);
+        let (fleet, state_cell) = (self.clone(), state_cell.clone());
         let closing = self.closing.clone();
         self.actors.spawn(async move {
             match AssertUnwindSafe(session.run(closing)).catch_unwind().await {
-                Ok(Ending::Forgotten(epoch, waiting)) => {
-                    fleet.remove(&cell, epoch, true);
+                Ok(ActorExit::Forgotten(epoch, waiting)) => {
+                    fleet.remove(&state_cell, epoch, true);
                     for reply in waiting {
                         let _ = reply.send(Ok(()));
                     }
                 }
-                Ok(Ending::Released(epoch)) => fleet.remove(&cell, epoch, false),
-                Ok(Ending::Closed) => {}
-                Err(_) => fleet.crashed(&cell).await,
+                Ok(ActorExit::Released(epoch)) => fleet.remove(&state_cell, epoch, false),
+                Ok(ActorExit::Closed) => {}
+                Err(_) => fleet.restart_crashed(&state_cell).await,
             }
         });
         sender
     }
 
-    fn remove(&self, cell: &Cell, epoch: u64, forgotten: bool) {
-        let mut book = self.book();
-        book.entries.remove(&cell.session);
-        book.forgotten.remember(cell.session.clone(), epoch, forgotten);
-        drop(book);
-        self.context.outbox.forget(cell.session.as_str());
+    fn remove(&self, state_cell: &StateCell, epoch: u64, forgotten: bool) {
+        let mut sessions = self.sessions();
+        sessions.entries.remove(&state_cell.session);
+        sessions.forgotten.record(state_cell.session.clone(), epoch, forgotten);
+        drop(sessions);
+        self.context.outbox.forget(state_cell.session.as_str());
     }
 
     /// An actor broke down. Another takes its place, and says so once it has read what the keys say: the
     /// connection of the first may have linked a device until its end.
-    async fn crashed(self: &Arc<Self>, cell: &Arc<Cell>) {
-        tokio::time::sleep(RECOVERY).await;
+    async fn restart_crashed(self: &Arc<Self>, state_cell: &Arc<StateCell>) {
+        tokio::time::sleep(ACTOR_RESTART_DELAY).await;
         if self.closing.is_cancelled() {
             return;
         }
-        let mut book = self.book();
-        if let Some(entry) = book.entries.get_mut(&cell.session) {
-            entry.mailbox = self.start(cell, true);
+        let mut sessions = self.sessions();
+        if let Some(entry) = sessions.entries.get_mut(&state_cell.session) {
+            entry.mailbox = self.start_actor(state_cell, true);
         }
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sessions(&self) -> MutexGuard<'_, SessionTable> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The epochs below which a session that is gone is not taken in again.
 #[derive(Default)]
-struct Forgotten {
-    floors: HashMap<SessionName, (u64, bool)>,
+struct ForgottenSessions {
+    min_epochs: HashMap<SessionName, (u64, bool)>,
     order: VecDeque<(Instant, SessionName)>,
 }
 
-impl Forgotten {
-    fn remember(&mut self, session: SessionName, epoch: u64, wiped: bool) {
-        if self.floors.insert(session.clone(), (epoch, wiped)).is_none() {
+impl ForgottenSessions {
+    fn record(&mut self, session: SessionName, epoch: u64, wiped: bool) {
+        if self.min_epochs.insert(session.clone(), (epoch, wiped)).is_none() {
             self.order.push_back((Instant::now(), session));
         }
         while let Some((since, _)) = self.order.front()
-            && (self.order.len() > REMEMBERED || since.elapsed() > REMEMBERED_FOR)
+            && (self.order.len() > MAX_FORGOTTEN || since.elapsed() > FORGOTTEN_TTL)
             && let Some((_, oldest)) = self.order.pop_front()
         {
-            self.floors.remove(&oldest);
+            self.min_epochs.remove(&oldest);
         }
     }
 
     /// The epoch a session left with, and whether by being forgotten.
-    fn floor(&self, session: &SessionName) -> (u64, bool) {
-        self.floors.get(session).copied().unwrap_or_default()
+    fn min_epoch(&self, session: &SessionName) -> (u64, bool) {
+        self.min_epochs.get(session).copied().unwrap_or_default()
     }
 }
 
-async fn ask<T>(
+async fn send_command<T>(
     mailbox: &mpsc::Sender<Command>,
     patience: Duration,
     command: impl FnOnce(Reply<T>) -> Command,
@@ -372,6 +391,6 @@ async fn ask<T>(
     }
 }
 
-fn unknown() -> Refusal {
+fn unknown_session() -> Refusal {
     refusal(RefusalCode::UnknownSession, "this node holds nothing under this id")
 }

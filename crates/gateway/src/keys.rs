@@ -23,7 +23,7 @@ use whatsapp_rust::store::Device;
 use self::{database::Database, session::SessionKeys};
 
 /// The file, in the data folder.
-const FILE: &str = "keys.db";
+const FILE_NAME: &str = "keys.db";
 
 /// A session's name, safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ impl SessionName {
 }
 
 /// All sessions' keys, in one file of the data folder.
-pub(crate) struct Vault {
+pub(crate) struct KeyStore {
     storage: Storage,
 }
 
@@ -66,19 +66,19 @@ pub(crate) enum KeysState {
     Missing,
 }
 
-impl Vault {
+impl KeyStore {
     /// Opens the file, made if there is none. Blocks.
     ///
     /// Fails when a newer program wrote it, and when the folder has keys the way they were kept once:
     /// passing them over would leave devices linked that nobody knows of. A file that is damaged or
     /// cannot be read does not fail here: a node that runs can say so for each of its sessions.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
-        make_private(data)?;
-        refuse_old(&data.join("sessions"))?;
-        let file = data.join(FILE);
+        create_private_folder(data)?;
+        reject_old_layout(&data.join("sessions"))?;
+        let file = data.join(FILE_NAME);
         let storage = match Database::open(&file) {
             Ok(database) => Storage::File(Arc::new(database)),
-            Err(error) if is_of_the_file(&error) => {
+            Err(error) if is_file_error(&error) => {
                 let (file, error) = (file.display(), format!("{error:#}"));
                 tracing::error!(%file, error, "the device keys cannot be read");
                 Storage::Unreadable(error)
@@ -142,14 +142,14 @@ impl Vault {
 
     /// Removes the keys, which link no device any more, and keeps in mind that there were some: a
     /// session of which nothing is left has lost its keys.
-    pub(crate) async fn void(&self, session: &SessionName) -> Result<(), StoreError> {
+    pub(crate) async fn discard(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
         let name = session.0.clone();
-        let void = move |connection: &rusqlite::Connection| {
+        let discard = move |connection: &rusqlite::Connection| {
             session::delete(connection, &name)?;
             session::insert(connection, &name).map(drop)
         };
-        database.erase(void).await
+        database.erase(discard).await
     }
 
     /// Removes everything the session has, all at once; when this returns it is in no file here.
@@ -161,12 +161,12 @@ impl Vault {
 }
 
 /// Whether the file itself is at fault, and not who wrote it.
-fn is_of_the_file(error: &anyhow::Error) -> bool {
+fn is_file_error(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<rusqlite::Error>() || cause.is::<io::Error>())
 }
 
 /// Keys were once kept in a file a session, which nothing reads any more.
-fn refuse_old(folder: &Path) -> anyhow::Result<()> {
+fn reject_old_layout(folder: &Path) -> anyhow::Result<()> {
     let files = match fs::read_dir(folder) {
         Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -203,7 +203,7 @@ pub(crate) fn identity(
 }
 
 /// Who is linked, as the engine has it in memory.
-pub(crate) fn identity_of(device: &Device) -> Option<Identity> {
+pub(crate) fn device_identity(device: &Device) -> Option<Identity> {
     identity(device.pn.as_ref()?, device.lid.as_ref(), &device.push_name)
 }
 
@@ -216,7 +216,7 @@ pub(crate) struct FolderLock {
 impl FolderLock {
     /// Fails with [`io::ErrorKind::WouldBlock`] when another node has the folder.
     pub(crate) fn take(data: &Path) -> io::Result<Self> {
-        make_private(data)?;
+        create_private_folder(data)?;
         let file = fs::OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -233,7 +233,7 @@ impl FolderLock {
     }
 }
 
-fn make_private(folder: &Path) -> io::Result<()> {
+fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_could_leave_the_folder_is_no_name() {
+    fn unsafe_session_names_are_rejected() {
         for name in ["", "..", "a/b", "a.db", "a-b", "ä", "a\0", &"a".repeat(65)] {
             assert_eq!(SessionName::parse(name), None, "{name:?}");
         }
@@ -254,18 +254,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_that_are_kept_as_they_once_were_are_not_passed_over() {
+    async fn folder_of_the_old_key_layout_is_rejected() {
         let data = tempfile::tempdir().unwrap();
         let old = data.path().join("sessions");
         fs::create_dir_all(&old).unwrap();
-        Vault::open(data.path()).unwrap();
+        KeyStore::open(data.path()).unwrap();
         fs::write(old.join("sess_1.db"), b"x").unwrap();
-        let refused = Vault::open(data.path()).err().unwrap().to_string();
+        let refused = KeyStore::open(data.path()).err().unwrap().to_string();
         assert!(refused.contains("sess_1.db") && refused.contains("link"), "{refused}");
     }
 
     #[test]
-    fn a_folder_has_one_node() {
+    fn data_folder_is_locked_by_one_node() {
         let data = tempfile::tempdir().unwrap();
         let first = FolderLock::take(data.path()).unwrap();
         let refused = FolderLock::take(data.path()).unwrap_err();

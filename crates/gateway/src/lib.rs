@@ -36,9 +36,9 @@ mod turns;
 mod web;
 mod wire;
 
-pub use config::{Args, Invalid, LogFormat, Settings};
+pub use config::{Args, InvalidSetting, LogFormat, Settings};
 pub use node::Node;
-pub use wire::{WebSockets, Wire};
+pub use wire::{TransportProvider, WebSocketProvider};
 
 /// This build's version; one that only meets a simulated WhatsApp says so.
 pub const VERSION: &str = if cfg!(feature = "sim") {
@@ -48,6 +48,6 @@ pub const VERSION: &str = if cfg!(feature = "sim") {
 };
 
 /// The program and its version.
-pub(crate) fn program() -> String {
+pub(crate) fn program_version() -> String {
     format!("berth-gateway {VERSION}")
 }

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         }
     };
     // Before there is any other thread, for each has its own.
-    let stands_back = nice(args.nice);
+    let nice_result = nice(args.nice);
     let _log = match telemetry::start(args.log.as_deref(), args.log_format) {
         Ok(log) => log,
         Err(error) => {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         }
     };
     Args::warn_of_unknown_variables();
-    if let Err(error) = stands_back {
+    if let Err(error) = nice_result {
         tracing::warn!(%error, "the node stands back for nobody");
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()
@@ -52,20 +52,20 @@ async fn run(args: Args) -> anyhow::Result<()> {
     raise_open_files();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let orphaned = args.end_with_stdin.then(end_of_stdin);
+    let stdin_closed = args.end_with_stdin.then(end_of_stdin);
     let node = Node::start(args.settings(Args::token()?)?).await?;
-    let orphaned = async {
-        match orphaned {
+    let stdin_closed = async {
+        match stdin_closed {
             Some(end) => drop(end.await),
             None => std::future::pending().await,
         }
     };
-    let why = tokio::select! {
+    let cause = tokio::select! {
         _ = interrupt.recv() => "interrupted",
         _ = terminate.recv() => "terminated",
-        () = orphaned => "standard input closed",
+        () = stdin_closed => "standard input closed",
     };
-    tracing::info!(why, "stopping");
+    tracing::info!(cause, "stopping");
     node.stop().await;
     Ok(())
 }
@@ -80,11 +80,11 @@ fn raise_open_files() {
 
 /// Fires when standard input ends. On a thread of its own: a read cannot be called off.
 fn end_of_stdin() -> oneshot::Receiver<()> {
-    let (over, end) = oneshot::channel();
+    let (closed, end) = oneshot::channel();
     std::thread::spawn(move || {
-        let mut void = [0; 1024];
-        while std::io::stdin().read(&mut void).is_ok_and(|read| read > 0) {}
-        let _ = over.send(());
+        let mut discarded = [0; 1024];
+        while std::io::stdin().read(&mut discarded).is_ok_and(|read| read > 0) {}
+        let _ = closed.send(());
     });
     end
 }

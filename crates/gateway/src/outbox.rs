@@ -13,17 +13,17 @@ use gateway_protocol::Snapshot;
 use tokio::sync::Notify;
 
 /// How many changes of one session are kept apart while the router is away.
-const PER_SESSION: usize = 16;
+const MAX_PER_SESSION: usize = 16;
 
 /// Everything not yet acknowledged.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    queues: Mutex<Queues>,
-    news: Notify,
+    queues: Mutex<SnapshotQueues>,
+    pushed: Notify,
 }
 
 #[derive(Default)]
-struct Queues {
+struct SnapshotQueues {
     by_session: HashMap<String, VecDeque<Snapshot>>,
     /// Every kept snapshot by its number: oldest first over all sessions.
     order: BTreeMap<u64, String>,
@@ -34,7 +34,7 @@ impl Outbox {
     pub(crate) fn push(&self, snapshot: Snapshot) {
         let mut queues = self.lock();
         let queue = queues.by_session.entry(snapshot.session.clone()).or_default();
-        let dropped = if queue.len() >= PER_SESSION { queue.pop_back() } else { None };
+        let dropped = if queue.len() >= MAX_PER_SESSION { queue.pop_back() } else { None };
         let (seq, session) = (snapshot.seq, snapshot.session.clone());
         queue.push_back(snapshot);
         if let Some(dropped) = dropped {
@@ -42,11 +42,11 @@ impl Outbox {
         }
         queues.order.insert(seq, session);
         drop(queues);
-        self.news.notify_one();
+        self.pushed.notify_one();
     }
 
     /// Adds what was told before, unless there is something newer to tell anyway.
-    pub(crate) fn remind(&self, snapshot: Snapshot) {
+    pub(crate) fn push_unless_queued(&self, snapshot: Snapshot) {
         let waiting = self.lock().by_session.contains_key(&snapshot.session);
         if !waiting {
             self.push(snapshot);
@@ -54,12 +54,12 @@ impl Outbox {
     }
 
     /// The oldest ones, at most so many, in an order that keeps each session's.
-    pub(crate) fn batch(&self, most: usize) -> Vec<Snapshot> {
+    pub(crate) fn batch(&self, limit: usize) -> Vec<Snapshot> {
         let queues = self.lock();
         let kept = |(seq, session): (&u64, &String)| {
             queues.by_session.get(session)?.iter().find(|s| s.seq == *seq).cloned()
         };
-        queues.order.iter().filter_map(kept).take(most).collect()
+        queues.order.iter().filter_map(kept).take(limit).collect()
     }
 
     /// The router has these for good.
@@ -85,11 +85,11 @@ impl Outbox {
     }
 
     /// Waits until something is added.
-    pub(crate) async fn news(&self) {
-        self.news.notified().await;
+    pub(crate) async fn wait_for_push(&self) {
+        self.pushed.notified().await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queues> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SnapshotQueues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_acknowledged_is_sent_again_in_order() {
+    fn unacknowledged_snapshots_are_sent_again_in_order() {
         let outbox = Outbox::default();
         for seq in 1..=6 {
             outbox.push(snapshot(if seq % 2 == 0 { "even" } else { "odd" }, seq));
@@ -131,22 +131,22 @@ mod tests {
     }
 
     #[test]
-    fn while_the_router_is_away_the_middle_gives_way_and_the_newest_never() {
+    fn full_queue_drops_the_middle_and_keeps_the_newest() {
         let outbox = Outbox::default();
         for seq in 1..=100 {
             outbox.push(snapshot("a", seq));
         }
         outbox.push(snapshot("b", 101));
         let batch = seqs(&outbox.batch(1000));
-        assert_eq!(batch.len(), PER_SESSION + 1);
+        assert_eq!(batch.len(), MAX_PER_SESSION + 1);
         assert!(batch.is_sorted());
-        assert_eq!(batch[PER_SESSION - 1..], [100, 101]);
+        assert_eq!(batch[MAX_PER_SESSION - 1..], [100, 101]);
     }
 
     #[test]
-    fn a_snapshot_added_while_a_batch_is_under_way_stays() {
+    fn snapshot_added_during_a_send_stays_queued() {
         let outbox = Outbox::default();
-        for seq in 1..=PER_SESSION as u64 {
+        for seq in 1..=MAX_PER_SESSION as u64 {
             outbox.push(snapshot("a", seq));
         }
         let batch = outbox.batch(1000);

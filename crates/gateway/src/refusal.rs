@@ -9,7 +9,7 @@ pub(crate) fn refusal(code: RefusalCode, message: impl Into<String>) -> Refusal 
 }
 
 /// Something newer was heard.
-pub(crate) fn stale(newest: u64) -> Refusal {
+pub(crate) fn stale_epoch(newest: u64) -> Refusal {
     refusal(RefusalCode::StaleEpoch, format!("this node knows epoch {newest}"))
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn malformed(message: impl Into<String>) -> Refusal {
 }
 
 /// The status each refusal travels with.
-pub(crate) fn status(code: RefusalCode) -> StatusCode {
+pub(crate) fn http_status(code: RefusalCode) -> StatusCode {
     match code {
         RefusalCode::StaleEpoch | RefusalCode::NotEnlisted | RefusalCode::StillLinked => {
             StatusCode::CONFLICT

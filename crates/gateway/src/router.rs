@@ -10,78 +10,77 @@ use hyper::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::web::Web;
+use crate::web::HttpsClient;
 
 /// Speaks for one node.
-pub(crate) struct Router {
-    web: Web,
-    calls: String,
+pub(crate) struct RouterClient {
+    https: HttpsClient,
+    base_url: String,
     bearer: HeaderValue,
 }
 
 /// Why a call to the router failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum RouterError {
     /// It does not know this incarnation.
     #[error("the router does not know this node")]
-    NotEnlisted,
+    NotRegistered,
     /// Anything else: to be tried again.
     #[error("{0}")]
     Other(String),
 }
 
-impl Router {
+impl RouterClient {
     pub(crate) fn new(
-        web: Web,
+        https: HttpsClient,
         base: &str,
         gateway: &str,
         token: &SecretString,
     ) -> anyhow::Result<Self> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
         bearer.set_sensitive(true);
-        Ok(Self { web, calls: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
+        Ok(Self { https, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
     }
 
-    pub(crate) async fn enlist(&self, enlist: &Enlist) -> Result<Enlisted, Failure> {
-        read(&self.call("enlist", enlist).await?)
+    pub(crate) async fn register(&self, enlist: &Enlist) -> Result<Enlisted, RouterError> {
+        parse(&self.call("enlist", enlist).await?)
     }
 
-    pub(crate) async fn beat(&self, beat: &Beat) -> Result<Beaten, Failure> {
-        read(&self.call("beat", beat).await?)
+    pub(crate) async fn heartbeat(&self, beat: &Beat) -> Result<Beaten, RouterError> {
+        parse(&self.call("beat", beat).await?)
     }
 
-    pub(crate) async fn report(&self, reports: &Reports) -> Result<(), Failure> {
+    pub(crate) async fn report(&self, reports: &Reports) -> Result<(), RouterError> {
         self.call("report", reports).await.map(drop)
     }
 
-    async fn call(&self, verb: &str, body: &impl Serialize) -> Result<Bytes, Failure> {
-        let body = serde_json::to_vec(body).map_err(other)?;
+    async fn call(&self, verb: &str, body: &impl Serialize) -> Result<Bytes, RouterError> {
+        let body = serde_json::to_vec(body).map_err(other_error)?;
         let request = Request::builder()
             .method(Method::POST)
-            .uri(format!("{}{verb}", self.calls))
+            .uri(format!("{}{verb}", self.base_url))
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body.into()))
-            .map_err(other)?;
-        let (status, body) =
-            self.web.send(request).await.map_err(|error| {
-                Failure::Other(format!("the router is out of reach: {error:#}"))
-            })?;
+            .map_err(other_error)?;
+        let (status, body) = self.https.send(request).await.map_err(|error| {
+            RouterError::Other(format!("the router is out of reach: {error:#}"))
+        })?;
         if status.is_success() {
             return Ok(body);
         }
         match serde_json::from_slice::<Refusal>(&body) {
-            Ok(Refusal { code: RefusalCode::NotEnlisted, .. }) => Err(Failure::NotEnlisted),
-            Ok(refusal) => Err(Failure::Other(format!("refused: {}", refusal.message))),
-            Err(_) => Err(Failure::Other(format!("the router answered {status}"))),
+            Ok(Refusal { code: RefusalCode::NotEnlisted, .. }) => Err(RouterError::NotRegistered),
+            Ok(refusal) => Err(RouterError::Other(format!("refused: {}", refusal.message))),
+            Err(_) => Err(RouterError::Other(format!("the router answered {status}"))),
         }
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| Failure::Other(format!("nonsense: {error}")))
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RouterError> {
+    serde_json::from_slice(body).map_err(|error| RouterError::Other(format!("nonsense: {error}")))
 }
 
-fn other(error: impl std::fmt::Display) -> Failure {
-    Failure::Other(error.to_string())
+fn other_error(error: impl std::fmt::Display) -> RouterError {
+    RouterError::Other(error.to_string())
 }

@@ -27,13 +27,13 @@ use whatsapp_rust::Client;
 
 use self::closing::Closing;
 use crate::{
-    board::Cell, connection::Connection, context::Context, keys::KeysState, pairing::Pairing,
-    translate,
+    board::StateCell, connection::Connection, context::NodeContext, keys::KeysState,
+    pairing::PairingAttempt, translate,
 };
 
 /// How often a connection is looked at. The engine itself notices within some 40 s that a network is
 /// silent, and does not say so.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the answer to a command goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -58,7 +58,7 @@ pub(crate) enum Command {
 }
 
 /// How an actor ended, other than by a crash.
-pub(crate) enum Ending {
+pub(crate) enum ActorExit {
     /// Nothing is left of it since this epoch; these wait to hear so.
     Forgotten(u64, Vec<Reply<()>>),
     /// It is another node's since this epoch, and nothing is left of it here.
@@ -79,7 +79,7 @@ enum Goal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
     /// WhatsApp closed it for good; a restart or a new start tries again.
-    Barred,
+    Rejected,
     /// It broke down; a declaration tries again.
     Crashed,
     /// The node lost its router; a declaration tries again.
@@ -87,15 +87,15 @@ enum Hold {
 }
 
 /// The connection at hand.
-struct Line {
-    connection: Connection,
+struct ConnectionHandle {
+    inner: Connection,
     client: Weak<Client>,
     restarts: u64,
-    signal: Signal,
+    state: ConnectionState,
     /// When to look next whether the engine is connected, which it does not always tell.
-    look_at: Instant,
+    next_check: Instant,
     /// Whether a pairing code was asked for by it.
-    code_asked: bool,
+    code_requested: bool,
 }
 
 /// Whether a device is linked.
@@ -108,14 +108,14 @@ enum Link {
 }
 
 #[derive(Clone, Debug)]
-enum Signal {
+enum ConnectionState {
     /// It has not begun; whether because others link first.
     Queued {
-        waits: bool,
+        waiting_to_link: bool,
     },
-    Rising(Instant),
+    Connecting(Instant),
     Up,
-    Wavering(Instant, String),
+    Reconnecting(Instant, String),
     Down,
 }
 
@@ -124,108 +124,108 @@ enum Signal {
 struct Retry {
     failures: u32,
     at: Option<Instant>,
-    trouble: Option<Reason>,
+    reason: Option<Reason>,
 }
 
 /// An unlink under way.
-struct Unlink {
+struct PendingUnlink {
     waiting: Vec<(Instant, Reply<LoggedOut>)>,
-    asked: bool,
-    again: Option<Instant>,
+    sent: bool,
+    retry_at: Option<Instant>,
 }
 
 /// See the module.
-pub(crate) struct Session {
-    context: Arc<Context>,
-    cell: Arc<Cell>,
+pub(crate) struct SessionActor {
+    context: Arc<NodeContext>,
+    state_cell: Arc<StateCell>,
     mailbox: mpsc::Receiver<Command>,
     epoch: u64,
-    wanted: Option<Declaration>,
+    spec: Option<Declaration>,
     link: Link,
     /// Whether there are no keys at all.
-    missing: bool,
+    keys_missing: bool,
     /// Whether a device is linked as far as the router knows.
-    believed_linked: bool,
+    router_knows_link: bool,
     /// The epoch of the unlink that WhatsApp confirmed last: asked for again, it is answered alike.
-    unlinked: Option<u64>,
+    confirmed_unlink_epoch: Option<u64>,
     /// When to read the keys again that could not be read, and how often that was done.
-    read_again: Option<Instant>,
-    reads: u32,
-    pairing: Option<Pairing>,
+    next_key_read: Option<Instant>,
+    key_read_failures: u32,
+    pairing: Option<PairingAttempt>,
     /// Attempts up to this one are over.
-    spent: u64,
+    ended_attempt: u64,
     /// How it came to rest, shown while it is closed.
-    rest: Option<(Status, Reason)>,
+    closed_status: Option<(Status, Reason)>,
     hold: Option<Hold>,
-    line: Option<Line>,
+    connection: Option<ConnectionHandle>,
     closing: Option<Closing>,
     retry: Retry,
-    unlink: Option<Unlink>,
-    declared: Vec<Reply<Snapshot>>,
+    unlink: Option<PendingUnlink>,
+    pending_declarations: Vec<Reply<Snapshot>>,
     /// Those that want it forgotten, and whether also while a device is linked.
-    forgetting: Vec<(bool, Reply<()>)>,
+    pending_forgets: Vec<(bool, Reply<()>)>,
     releasing: bool,
-    ending: Option<Ending>,
+    ending: Option<ActorExit>,
 }
 
-impl Session {
+impl SessionActor {
     /// An actor for this place on the board, after a crash of the one before or afresh.
     pub(crate) fn new(
-        context: Arc<Context>,
-        cell: Arc<Cell>,
+        context: Arc<NodeContext>,
+        state_cell: Arc<StateCell>,
         mailbox: mpsc::Receiver<Command>,
         after_crash: bool,
     ) -> Self {
         Self {
-            epoch: cell.epoch(),
+            epoch: state_cell.epoch(),
             link: Link::NotLinked,
-            missing: false,
-            believed_linked: cell.identity().is_some(),
-            unlinked: None,
-            read_again: None,
-            reads: 0,
+            keys_missing: false,
+            router_knows_link: state_cell.identity().is_some(),
+            confirmed_unlink_epoch: None,
+            next_key_read: None,
+            key_read_failures: 0,
             context,
-            cell,
+            state_cell,
             mailbox,
-            wanted: None,
+            spec: None,
             pairing: None,
-            spent: 0,
-            rest: after_crash.then(|| (Status::Failed, translate::crashed())),
+            ended_attempt: 0,
+            closed_status: after_crash.then(|| (Status::Failed, translate::crashed())),
             hold: after_crash.then_some(Hold::Crashed),
-            line: None,
+            connection: None,
             closing: None,
             retry: Retry::default(),
             unlink: None,
-            declared: Vec::new(),
-            forgetting: Vec::new(),
+            pending_declarations: Vec::new(),
+            pending_forgets: Vec::new(),
             releasing: false,
             ending: None,
         }
     }
 
     /// Lives until forgotten, released, or told to close.
-    pub(crate) async fn run(mut self, closing: CancellationToken) -> Ending {
+    pub(crate) async fn run(mut self, closing: CancellationToken) -> ActorExit {
         self.read_keys().await;
         loop {
-            self.leave().await;
+            self.leave_if_requested().await;
             if let Some(ending) = self.ending.take() {
                 return ending; // before anything could be opened again
             }
-            self.settle();
-            let alarm = self.next_alarm();
+            self.reconcile();
+            let timer = self.next_timer();
             tokio::select! {
                 biased;
                 () = closing.cancelled() => {
                     self.close().await;
-                    return Ending::Closed;
+                    return ActorExit::Closed;
                 }
-                Some(command) = self.mailbox.recv() => self.obey(command),
-                state = closed(&mut self.closing) => {
+                Some(command) = self.mailbox.recv() => self.on_command(command),
+                state = closed_keys_state(&mut self.closing) => {
                     self.closing = None;
-                    self.learn(state);
+                    self.apply_keys_state(state);
                 }
-                sight = next_sight(&mut self.line) => self.see(sight).await,
-                () = ring(alarm) => self.wake(Instant::now()).await,
+                event = next_event(&mut self.connection) => self.on_event(event).await,
+                () = sleep_until_timer(timer) => self.on_timer(Instant::now()).await,
             }
         }
     }
@@ -239,7 +239,10 @@ impl Session {
 
     /// What it should be doing, from what is known.
     fn goal(&self) -> Goal {
-        if self.releasing || !self.forgetting.is_empty() || matches!(self.link, Link::Unknown(_)) {
+        if self.releasing
+            || !self.pending_forgets.is_empty()
+            || matches!(self.link, Link::Unknown(_))
+        {
             return Goal::Closed;
         }
         let linked = self.identity().is_some();
@@ -247,10 +250,12 @@ impl Session {
             // Without a link there is nothing to unlink, once nothing is open that could make one.
             return if linked { Goal::Connected } else { Goal::Closed };
         }
-        match &self.wanted {
-            Some(wanted) if wanted.running && self.hold.is_none() => match &wanted.pairing {
+        match &self.spec {
+            Some(spec) if spec.running && self.hold.is_none() => match &spec.pairing {
                 _ if linked => Goal::Connected,
-                Some(pairing) if pairing.attempt > self.spent => Goal::Pairing(pairing.clone()),
+                Some(pairing) if pairing.attempt > self.ended_attempt => {
+                    Goal::Pairing(pairing.clone())
+                }
                 _ => Goal::Closed,
             },
             _ => Goal::Closed,
@@ -258,19 +263,19 @@ impl Session {
     }
 
     /// Compares what there is with what is wanted, takes the next step, and shows where it stands.
-    fn settle(&mut self) {
+    fn reconcile(&mut self) {
         let goal = self.goal();
-        if self.line.is_some() && self.is_outlived(&goal) {
+        if self.connection.is_some() && self.needs_new_connection(&goal) {
             self.begin_closing();
             self.retry = Retry::default();
             if let Some(pairing) = &mut self.pairing {
-                pairing.again();
+                pairing.restart();
             }
         }
         if let Some(closing) = &self.closing {
             // Nothing is shown or answered before it is known what the keys say.
             if closing.is_slow() {
-                self.show_slow_closing();
+                self.publish_slow_closing();
             }
             return;
         }
@@ -282,90 +287,90 @@ impl Session {
             }
             Goal::Connected => {
                 self.pairing = None;
-                self.open_line(false);
+                self.open_connection(false);
                 self.ask_to_unlink();
             }
-            Goal::Pairing(wanted) => {
-                if self.pairing.as_ref().is_none_or(|p| p.attempt != wanted.attempt) {
-                    self.pairing = Some(Pairing::new(wanted.attempt));
+            Goal::Pairing(spec) => {
+                if self.pairing.as_ref().is_none_or(|p| p.attempt != spec.attempt) {
+                    self.pairing = Some(PairingAttempt::new(spec.attempt));
                 }
-                self.open_line(true);
-                self.ask_for_code(wanted);
+                self.open_connection(true);
+                self.request_pairing_code(spec);
             }
         }
-        self.show();
-        self.answer_declared();
+        self.publish();
+        self.answer_declarations();
     }
 
     /// Whether the connection at hand is not the one that is wanted.
-    fn is_outlived(&self, goal: &Goal) -> bool {
+    fn needs_new_connection(&self, goal: &Goal) -> bool {
         let restarted =
-            self.line.as_ref().is_some_and(|line| line.restarts < self.wanted_restarts());
+            self.connection.as_ref().is_some_and(|handle| handle.restarts < self.spec_restarts());
         match (goal, &self.pairing) {
             (Goal::Closed, _) => true,
-            (Goal::Pairing(wanted), Some(pairing)) => {
-                restarted || pairing.attempt != wanted.attempt || pairing.needs_fresh_socket(wanted)
+            (Goal::Pairing(spec), Some(pairing)) => {
+                restarted || pairing.attempt != spec.attempt || pairing.needs_fresh_socket(spec)
             }
             _ => restarted,
         }
     }
 
-    fn wanted_restarts(&self) -> u64 {
-        self.wanted.as_ref().map_or(0, |wanted| wanted.restarts)
+    fn spec_restarts(&self) -> u64 {
+        self.spec.as_ref().map_or(0, |spec| spec.restarts)
     }
 
-    fn open_line(&mut self, linking: bool) {
+    fn open_connection(&mut self, linking: bool) {
         let now = Instant::now();
-        if self.line.is_some() || self.retry.at.is_some_and(|at| at > now) {
+        if self.connection.is_some() || self.retry.at.is_some_and(|at| at > now) {
             return;
         }
         self.retry.at = None;
         if let Some(unlink) = &mut self.unlink {
-            unlink.asked = false;
+            unlink.sent = false;
         }
-        self.line = Some(Line {
-            connection: Connection::open(&self.context, &self.cell, linking),
+        self.connection = Some(ConnectionHandle {
+            inner: Connection::open(&self.context, &self.state_cell, linking),
             client: Weak::new(),
-            restarts: self.wanted_restarts(),
-            signal: Signal::Queued { waits: false },
-            look_at: now + LOOK_EVERY,
-            code_asked: false,
+            restarts: self.spec_restarts(),
+            state: ConnectionState::Queued { waiting_to_link: false },
+            next_check: now + CHECK_INTERVAL,
+            code_requested: false,
         });
     }
 
     /// The attempt is over without a link.
     fn end_pairing(&mut self, status: Status, reason: Reason) {
         if let Some(pairing) = self.pairing.take() {
-            self.spent = self.spent.max(pairing.attempt);
+            self.ended_attempt = self.ended_attempt.max(pairing.attempt);
         }
-        self.rest = Some((status, reason));
+        self.closed_status = Some((status, reason));
     }
 }
 
-impl Line {
+impl ConnectionHandle {
     /// Logged in, as far as anybody needs to know.
     fn is_up(&self) -> bool {
-        matches!(self.signal, Signal::Up | Signal::Wavering(..))
+        matches!(self.state, ConnectionState::Up | ConnectionState::Reconnecting(..))
     }
 }
 
 /// What the keys say, once a connection that is being closed is gone.
-async fn closed(closing: &mut Option<Closing>) -> Result<KeysState, StoreError> {
+async fn closed_keys_state(closing: &mut Option<Closing>) -> Result<KeysState, StoreError> {
     match closing {
         Some(closing) => closing.state().await,
         None => std::future::pending().await,
     }
 }
 
-async fn next_sight(line: &mut Option<Line>) -> translate::Sight {
-    match line {
-        Some(line) => line.connection.sight().await,
+async fn next_event(connection: &mut Option<ConnectionHandle>) -> translate::ConnectionEvent {
+    match connection {
+        Some(handle) => handle.inner.next_event().await,
         None => std::future::pending().await,
     }
 }
 
-async fn ring(alarm: Option<Instant>) {
-    match alarm {
+async fn sleep_until_timer(timer: Option<Instant>) {
+    match timer {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }

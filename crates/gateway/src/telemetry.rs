@@ -1,7 +1,7 @@
 //! What the node says of itself, on standard error: its own lines, the engine's, and panics.
 //!
 //! Lines are written by a thread of their own. When standard error is not read, nothing waits for it: lines beyond
-//! [`WAITING`] are dropped.
+//! [`MAX_QUEUED_LINES`] are dropped.
 
 use std::{
     io::{IsTerminal as _, Write},
@@ -15,23 +15,23 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 use crate::LogFormat;
 
 /// The engine tells much of numbers and names at `info`; only its warnings are worth keeping.
-const USUAL: &str = "warn,gateway=info,berth_gateway=info";
+const DEFAULT_FILTER: &str = "warn,gateway=info,berth_gateway=info";
 /// Lines that wait to be written.
-const WAITING: usize = 4096;
+const MAX_QUEUED_LINES: usize = 4096;
 /// How long the end of the process waits for somebody to read what is left.
-const PARTING: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The log; dropped when the process ends, for then what is left is written.
 #[derive(Debug)]
 #[must_use]
-pub struct Log(Option<WorkerGuard>);
+pub struct LogGuard(Option<WorkerGuard>);
 
 /// Sends log lines, the engine's `log` records and panics to standard error.
 ///
 /// # Errors
 /// When the filter cannot be read.
-pub fn start(filter: Option<&str>, format: LogFormat) -> Result<Log, ParseError> {
-    let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(USUAL);
+pub fn start(filter: Option<&str>, format: LogFormat) -> Result<LogGuard, ParseError> {
+    let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT_FILTER);
     let filter = EnvFilter::try_new(filter)?;
     let (writer, log) = writer(std::io::stderr());
     let lines = tracing_subscriber::fmt()
@@ -51,13 +51,13 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<Log, ParseError>
     Ok(log)
 }
 
-fn writer(to: impl Write + Send + 'static) -> (NonBlocking, Log) {
-    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING);
+fn writer(to: impl Write + Send + 'static) -> (NonBlocking, LogGuard) {
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_QUEUED_LINES);
     let (writer, guard) = writer.thread_name("log").finish(to);
-    (writer, Log(Some(guard)))
+    (writer, LogGuard(Some(guard)))
 }
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         let (done, wait) = mpsc::sync_channel(1);
         let guard = self.0.take();
@@ -66,7 +66,7 @@ impl Drop for Log {
             drop(guard);
             let _ = done.send(()); // nobody waits any more
         });
-        let _ = wait.recv_timeout(PARTING);
+        let _ = wait.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn log_that_is_not_read_holds_up_neither_its_writers_nor_the_end() {
+    fn unread_log_blocks_neither_writers_nor_exit() {
         let (release, stalled) = mpsc::channel();
         let (mut lines, log) = writer(Stalled(stalled));
-        for _ in 0..2 * WAITING {
+        for _ in 0..2 * MAX_QUEUED_LINES {
             lines.write_all(b"line\n").unwrap();
         }
         assert!(lines.error_counter().dropped_lines() > 0);

@@ -13,23 +13,23 @@ use whatsapp_rust::{Client, OwnedNodeRef};
 
 /// Something seen of a session's connection.
 #[derive(Clone)]
-pub(crate) enum Sight {
+pub(crate) enum ConnectionEvent {
     /// Others have their turn at linking first.
-    Waits,
+    LinkQueued,
     /// Its turn has come: it connects.
-    Begins,
+    Connecting,
     /// The engine runs; this is the handle on it.
-    Opened(Arc<Client>),
+    EngineStarted(Arc<Client>),
     /// WhatsApp offers this many QR codes.
-    Offered(u32),
+    QrCodesOffered(u32),
     /// The QR code of the moment, and how long it is that.
-    Qr(String, Duration),
+    QrCode(String, Duration),
     /// There are no more QR codes; whether the engine hung up over it.
-    QrsOver { hung_up: bool },
+    QrCodesExhausted { hung_up: bool },
     /// The pairing code was given up and may be replaced; whether only by asking anew.
-    CodeOver { ask_anew: bool },
+    PairingCodeExpired { request_required: bool },
     /// An answer to our request for a pairing code.
-    Code { request: u64, phone: String, made: Result<String, String> },
+    PairingCodeAnswer { request: u64, phone: String, result: Result<String, String> },
     /// Linked, not yet logged in.
     Linked,
     /// The link failed.
@@ -37,22 +37,22 @@ pub(crate) enum Sight {
     /// Logged in.
     Connected,
     /// The account's name changed.
-    Renamed,
+    PushNameChanged,
     /// The connection is gone; the engine makes another.
-    Dropped(String),
+    Disconnected(String),
     /// The device is not linked any more.
     Unlinked(String),
     /// Closed by WhatsApp for good, until somebody asks again.
-    Barred(Reason),
+    Rejected(Reason),
     /// How our request to unlink went.
     UnlinkAnswered(Result<(), String>),
     /// The engine has stopped: by itself, for want of something, or by a panic.
-    Ended(End),
+    EngineStopped(EngineExit),
 }
 
 /// Why an engine stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum EngineExit {
     /// It gave up, or never came up.
     Stopped(String),
     /// Something in it panicked.
@@ -60,7 +60,7 @@ pub(crate) enum End {
 }
 
 /// The events that matter here.
-pub(crate) fn interest() -> EventInterest {
+pub(crate) fn event_interest() -> EventInterest {
     EventInterest::of(&[
         EventKind::Connected,
         EventKind::Disconnected,
@@ -85,76 +85,85 @@ pub(crate) fn interest() -> EventInterest {
 }
 
 /// `None` for what changes nothing.
-pub(crate) fn sight(event: &Event, now: i64) -> Option<Sight> {
+pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionEvent> {
     Some(match event {
-        Event::Connected(_) => Sight::Connected,
-        Event::Disconnected(gone) => Sight::Dropped(gone.reason.to_string()),
-        Event::PairSuccess(_) => Sight::Linked,
-        Event::PairingQrCode(qr) => Sight::Qr(qr.code.clone(), qr.timeout),
-        Event::PairingQrCodesExhausted(over) => Sight::QrsOver { hung_up: over.disconnected },
-        Event::PairingCodeRefresh(over) => Sight::CodeOver { ask_anew: over.force_manual },
+        Event::Connected(_) => ConnectionEvent::Connected,
+        Event::Disconnected(event) => ConnectionEvent::Disconnected(event.reason.to_string()),
+        Event::PairSuccess(_) => ConnectionEvent::Linked,
+        Event::PairingQrCode(qr) => ConnectionEvent::QrCode(qr.code.clone(), qr.timeout),
+        Event::PairingQrCodesExhausted(over) => {
+            ConnectionEvent::QrCodesExhausted { hung_up: over.disconnected }
+        }
+        Event::PairingCodeRefresh(over) => {
+            ConnectionEvent::PairingCodeExpired { request_required: over.force_manual }
+        }
         // While a code is requested its failure comes as the request's answer; later it comes here.
-        Event::PairingCodeError(_) => Sight::CodeOver { ask_anew: true },
-        Event::PairError(failed) => Sight::LinkFailed(link_failed(&failed.error)),
+        Event::PairingCodeError(_) => {
+            ConnectionEvent::PairingCodeExpired { request_required: true }
+        }
+        Event::PairError(failed) => ConnectionEvent::LinkFailed(link_failed(&failed.error)),
         Event::QrScannedWithoutMultidevice(_) => {
-            Sight::LinkFailed(link_failed("this phone's WhatsApp cannot link devices"))
+            ConnectionEvent::LinkFailed(link_failed("this phone's WhatsApp cannot link devices"))
         }
         Event::PairPasskeyRequest(_) | Event::PairPasskeyError(_) => {
-            Sight::LinkFailed(passkey_required())
+            ConnectionEvent::LinkFailed(passkey_required())
         }
-        Event::LoggedOut(out) => Sight::Unlinked(unlinked(out)),
-        Event::StreamReplaced(_) => Sight::Barred(replaced()),
-        Event::TemporaryBan(ban) => Sight::Barred(banned(ban, now)),
-        Event::ClientOutdated(_) => Sight::Barred(outdated()),
-        Event::ConnectFailure(failure) => refused(failure),
-        Event::SelfPushNameUpdated(_) => Sight::Renamed,
-        Event::RawNode(node) => Sight::Offered(offered(node)?),
+        Event::LoggedOut(out) => ConnectionEvent::Unlinked(unlink_message(out)),
+        Event::StreamReplaced(_) => ConnectionEvent::Rejected(replaced()),
+        Event::TemporaryBan(ban) => ConnectionEvent::Rejected(banned(ban, now_ms)),
+        Event::ClientOutdated(_) => ConnectionEvent::Rejected(outdated()),
+        Event::ConnectFailure(failure) => connect_failure(failure),
+        Event::SelfPushNameUpdated(_) => ConnectionEvent::PushNameChanged,
+        Event::RawNode(node) => ConnectionEvent::QrCodesOffered(offered_qr_codes(node)?),
         // Other stream errors are told by the disconnect that follows, or mean nothing.
         _ => return None,
     })
 }
 
 /// A reason without a time to retry.
-pub(crate) fn because(code: &str, message: impl Into<String>) -> Reason {
+pub(crate) fn new_reason(code: &str, message: impl Into<String>) -> Reason {
     Reason { code: code.to_owned(), message: message.into(), retry_at: None }
 }
 
 /// The codes last, and nobody used them.
 pub(crate) fn pairing_expired() -> Reason {
-    because(reason::PAIRING_EXPIRED, "nobody scanned the QR code or typed the pairing code in time")
+    new_reason(
+        reason::PAIRING_EXPIRED,
+        "nobody scanned the QR code or typed the pairing code in time",
+    )
 }
 
 /// The device is gone because its owner asked for it.
 pub(crate) fn logged_out_by_user() -> Reason {
-    because(reason::LOGGED_OUT_BY_USER, "logged out")
+    new_reason(reason::LOGGED_OUT_BY_USER, "logged out")
 }
 
 /// The device is gone without having been asked for.
 pub(crate) fn logged_out_by_phone(message: String) -> Reason {
-    because(reason::LOGGED_OUT_BY_PHONE, message)
+    new_reason(reason::LOGGED_OUT_BY_PHONE, message)
 }
 
 /// Nobody knows whether a device is linked.
 pub(crate) fn keys_unavailable(why: &str) -> Reason {
     let hint = "the session stays as it was linked, and goes on when they can be read";
-    because(reason::KEYS_UNAVAILABLE, format!("the device keys are unavailable ({why}); {hint}"))
+    new_reason(reason::KEYS_UNAVAILABLE, format!("the device keys are unavailable ({why}); {hint}"))
 }
 
 /// Others link at this moment.
 pub(crate) fn waiting_to_link() -> Reason {
     let message =
         "the node links as many devices at once as it may; this one's turn comes by itself";
-    because(reason::WAITING_TO_LINK, message)
+    new_reason(reason::WAITING_TO_LINK, message)
 }
 
 /// WhatsApp is out of reach, or declines for now.
 pub(crate) fn connect_failed(message: impl Into<String>, retry_at: Option<i64>) -> Reason {
-    Reason { retry_at, ..because(reason::CONNECT_FAILED, message) }
+    Reason { retry_at, ..new_reason(reason::CONNECT_FAILED, message) }
 }
 
 /// The session's task, or the engine under it, panicked.
 pub(crate) fn crashed() -> Reason {
-    because(reason::CRASHED, "the session's connection broke down in the node; start it again")
+    new_reason(reason::CRASHED, "the session's connection broke down in the node; start it again")
 }
 
 /// WhatsApp refused the link.
@@ -165,11 +174,11 @@ pub(crate) fn link_failed(message: &str) -> Reason {
     } else {
         ""
     };
-    because(reason::PAIRING_FAILED, format!("linking failed: {message}{hint}"))
+    new_reason(reason::PAIRING_FAILED, format!("linking failed: {message}{hint}"))
 }
 
 fn passkey_required() -> Reason {
-    because(
+    new_reason(
         reason::PASSKEY_REQUIRED,
         "WhatsApp asks for this account's passkey to link a device; turn the passkey off on the \
          phone and pair again",
@@ -177,40 +186,48 @@ fn passkey_required() -> Reason {
 }
 
 fn replaced() -> Reason {
-    because(reason::REPLACED, "the same device connected elsewhere; start the session to take over")
+    new_reason(
+        reason::REPLACED,
+        "the same device connected elsewhere; start the session to take over",
+    )
 }
 
 fn outdated() -> Reason {
-    because(reason::CLIENT_OUTDATED, "WhatsApp no longer accepts this version of the client")
+    new_reason(reason::CLIENT_OUTDATED, "WhatsApp no longer accepts this version of the client")
 }
 
-fn banned(ban: &TemporaryBan, now: i64) -> Reason {
-    let retry_at = now.saturating_add(ban.expire.num_milliseconds());
-    Reason { retry_at: Some(retry_at), ..because(reason::BANNED, format!("banned: {}", ban.code)) }
+fn banned(ban: &TemporaryBan, now_ms: i64) -> Reason {
+    let retry_at = now_ms.saturating_add(ban.expire.num_milliseconds());
+    Reason {
+        retry_at: Some(retry_at),
+        ..new_reason(reason::BANNED, format!("banned: {}", ban.code))
+    }
 }
 
-fn refused(failure: &ConnectFailure) -> Sight {
+fn connect_failure(failure: &ConnectFailure) -> ConnectionEvent {
     let why = failure.message.as_deref().unwrap_or("no reason given");
     let message = format!("WhatsApp refused the connection ({:?}): {why}", failure.reason);
     match failure.reason {
         // A ban without an end, which the engine does not report as a ban.
-        ConnectFailureReason::TempBanned => Sight::Barred(because(reason::BANNED, message)),
-        _ => Sight::Dropped(message),
+        ConnectFailureReason::TempBanned => {
+            ConnectionEvent::Rejected(new_reason(reason::BANNED, message))
+        }
+        _ => ConnectionEvent::Disconnected(message),
     }
 }
 
-fn unlinked(out: &LoggedOut) -> String {
-    let said = out.logout_message.as_ref().map(|text| {
+fn unlink_message(out: &LoggedOut) -> String {
+    let texts = out.logout_message.as_ref().map(|text| {
         [text.header.as_deref(), text.subtext.as_deref()].into_iter().flatten().collect::<Vec<_>>()
     });
-    match (said, out.reason) {
-        (Some(said), _) if !said.is_empty() => said.join(": "),
+    match (texts, out.reason) {
+        (Some(texts), _) if !texts.is_empty() => texts.join(": "),
         (_, ConnectFailureReason::AccountLocked) => "WhatsApp locked the account".into(),
         _ => "the device was unlinked on the phone".into(),
     }
 }
 
-fn offered(node: &OwnedNodeRef) -> Option<u32> {
+fn offered_qr_codes(node: &OwnedNodeRef) -> Option<u32> {
     let offer = node.get().get_optional_child("pair-device")?;
     u32::try_from(offer.get_children_by_tag("ref").count()).ok()
 }
@@ -221,10 +238,12 @@ mod tests {
     use wacore::{chrono, types::events::*};
 
     fn code_of(event: &Event) -> String {
-        match sight(event, 1_000) {
-            Some(Sight::Barred(reason) | Sight::LinkFailed(reason)) => reason.code,
-            Some(Sight::Unlinked(message)) => format!("unlinked: {message}"),
-            Some(Sight::Dropped(_)) => "dropped".into(),
+        match connection_event(event, 1_000) {
+            Some(ConnectionEvent::Rejected(reason) | ConnectionEvent::LinkFailed(reason)) => {
+                reason.code
+            }
+            Some(ConnectionEvent::Unlinked(message)) => format!("unlinked: {message}"),
+            Some(ConnectionEvent::Disconnected(_)) => "dropped".into(),
             _ => "nothing".into(),
         }
     }
@@ -238,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kick_has_its_reason() {
+    fn every_disconnect_cause_has_its_reason() {
         assert_eq!(code_of(&Event::StreamReplaced(StreamReplaced::builder().build())), "replaced");
         let outdated = ClientOutdated::builder().build();
         assert_eq!(code_of(&Event::ClientOutdated(outdated)), "client_outdated");
@@ -250,17 +269,21 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_says_when_it_ends() {
+    fn ban_reason_has_its_end() {
         let ban = TemporaryBan::builder()
             .code(TempBanReason::BlockedByUsers)
             .expire(chrono::Duration::seconds(3600))
             .build();
-        let Some(Sight::Barred(reason)) = sight(&Event::TemporaryBan(ban), 1_000) else { panic!() };
+        let Some(ConnectionEvent::Rejected(reason)) =
+            connection_event(&Event::TemporaryBan(ban), 1_000)
+        else {
+            panic!()
+        };
         assert_eq!(reason.retry_at, Some(3_601_000));
     }
 
     #[test]
-    fn a_hosted_account_is_told_why_it_cannot_link() {
+    fn hosted_account_gets_a_hint_why_linking_fails() {
         let reason = link_failed("401: signature-mismatch");
         assert_eq!(reason.code, "pairing_failed");
         assert!(reason.message.contains("hosted"));

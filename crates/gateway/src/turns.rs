@@ -15,100 +15,109 @@ pub(crate) type Group = Option<Arc<str>>;
 
 /// So many turns, and so many more for groups that have none.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<Mutex<State>>);
+pub(crate) struct FairPermits(Arc<Mutex<PermitState>>);
 
 #[derive(Debug)]
-struct State {
+struct PermitState {
     /// How many there are.
-    count: usize,
+    limit: usize,
     /// How many there are besides, for groups that have no turn: one of them never waits for another
     /// that holds everything.
     reserve: usize,
-    taken: usize,
-    held: HashMap<Group, usize>,
+    granted: usize,
+    granted_by_group: HashMap<Group, usize>,
     /// Whose turn was the last: of others that have as few, one is served first.
-    last: Group,
+    last_group: Group,
     /// Groups that wait, the one that was served longest ago first.
-    waiting: VecDeque<(Group, VecDeque<oneshot::Sender<Turn>>)>,
+    waiting: VecDeque<(Group, VecDeque<oneshot::Sender<FairPermit>>)>,
 }
 
 /// A turn; it is over when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    turns: Turns,
+pub(crate) struct FairPermit {
+    permits: FairPermits,
     group: Group,
 }
 
-impl Turns {
-    pub(crate) fn new(count: usize, reserve: usize) -> Self {
-        let (held, waiting) = (HashMap::new(), VecDeque::new());
-        let state = State { count, reserve, taken: 0, held, last: None, waiting };
+impl FairPermits {
+    pub(crate) fn new(limit: usize, reserve: usize) -> Self {
+        let state = PermitState {
+            limit,
+            reserve,
+            granted: 0,
+            granted_by_group: HashMap::new(),
+            last_group: None,
+            waiting: VecDeque::new(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// A turn, if there is one now.
-    pub(crate) fn try_take(&self, group: &Group) -> Option<Turn> {
+    pub(crate) fn try_acquire(&self, group: &Group) -> Option<FairPermit> {
         let mut state = self.lock();
-        if !state.has_room_for(group) {
+        if !state.has_capacity_for(group) {
             return None;
         }
-        state.count_one(group);
-        Some(Turn { turns: self.clone(), group: group.clone() })
+        state.record_grant(group);
+        Some(FairPermit { permits: self.clone(), group: group.clone() })
     }
 
     /// A turn, once there is one.
-    pub(crate) async fn take(&self, group: &Group) -> Turn {
+    pub(crate) async fn acquire(&self, group: &Group) -> FairPermit {
         loop {
-            let comes = {
+            let grant = {
                 let mut state = self.lock();
-                if state.has_room_for(group) {
-                    state.count_one(group);
-                    return Turn { turns: self.clone(), group: group.clone() };
+                if state.has_capacity_for(group) {
+                    state.record_grant(group);
+                    return FairPermit { permits: self.clone(), group: group.clone() };
                 }
-                let (sender, comes) = oneshot::channel();
-                state.queue(group, sender);
-                comes
+                let (sender, grant) = oneshot::channel();
+                state.enqueue(group, sender);
+                grant
             };
             // Whoever hands turns on lives as long as these turns do.
-            if let Ok(turn) = comes.await {
-                return turn;
+            if let Ok(permit) = grant.await {
+                return permit;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PermitState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives free turns to those that wait.
-    fn hand_on(&self) {
+    fn grant_waiting(&self) {
         loop {
             let (group, sender) = {
                 let mut state = self.lock();
-                let Some((group, sender)) = state.next() else { return };
-                state.count_one(&group);
+                let Some((group, sender)) = state.next_waiter() else { return };
+                state.record_grant(&group);
                 (group, sender)
             };
             // Not under the lock: a turn that nobody waits for any more is dropped, and handed on.
-            let _ = sender.send(Turn { turns: self.clone(), group });
+            let _ = sender.send(FairPermit { permits: self.clone(), group });
         }
     }
 }
 
-impl State {
-    fn has_room_for(&self, group: &Group) -> bool {
-        let most =
-            if self.held.contains_key(group) { self.count } else { self.count + self.reserve };
-        self.taken < most
+impl PermitState {
+    fn has_capacity_for(&self, group: &Group) -> bool {
+        let limit = if self.granted_by_group.contains_key(group) {
+            self.limit
+        } else {
+            self.limit + self.reserve
+        };
+        self.granted < limit
     }
 
-    fn count_one(&mut self, group: &Group) {
-        self.taken += 1;
-        self.last.clone_from(group);
-        *self.held.entry(group.clone()).or_default() += 1;
+    fn record_grant(&mut self, group: &Group) {
+        self.granted += 1;
+        self.last_group.clone_from(group);
+        *self.granted_by_group.entry(group.clone()).or_default() += 1;
     }
 
-    fn queue(&mut self, group: &Group, sender: oneshot::Sender<Turn>) {
+    fn enqueue(&mut self, group: &Group, sender: oneshot::Sender<FairPermit>) {
         match self.waiting.iter_mut().find(|(waiting, _)| waiting == group) {
             Some((_, queue)) => queue.push_back(sender),
             None => self.waiting.push_back((group.clone(), [sender].into())),
@@ -117,17 +126,17 @@ impl State {
 
     /// Whose turn is next, if one is free: of the groups that wait, the one with the fewest turns, and
     /// of equals the one that was served longest ago.
-    fn next(&mut self) -> Option<(Group, oneshot::Sender<Turn>)> {
+    fn next_waiter(&mut self) -> Option<(Group, oneshot::Sender<FairPermit>)> {
         for (_, queue) in &mut self.waiting {
             queue.retain(|sender| !sender.is_closed());
         }
         self.waiting.retain(|(_, queue)| !queue.is_empty());
-        let held = |group: &Group| self.held.get(group).copied().unwrap_or_default();
+        let granted = |group: &Group| self.granted_by_group.get(group).copied().unwrap_or_default();
         let waiting =
-            self.waiting.iter().enumerate().filter(|(_, (group, _))| self.has_room_for(group));
-        let (place, _) =
-            waiting.min_by_key(|(_, (group, _))| (held(group), *group == self.last))?;
-        let (group, mut queue) = self.waiting.remove(place)?;
+            self.waiting.iter().enumerate().filter(|(_, (group, _))| self.has_capacity_for(group));
+        let (index, _) =
+            waiting.min_by_key(|(_, (group, _))| (granted(group), *group == self.last_group))?;
+        let (group, mut queue) = self.waiting.remove(index)?;
         let sender = queue.pop_front()?;
         if !queue.is_empty() {
             self.waiting.push_back((group.clone(), queue));
@@ -136,19 +145,19 @@ impl State {
     }
 }
 
-impl Drop for Turn {
+impl Drop for FairPermit {
     fn drop(&mut self) {
         {
-            let mut state = self.turns.lock();
-            state.taken = state.taken.saturating_sub(1);
-            if let Some(held) = state.held.get_mut(&self.group) {
-                *held -= 1;
-                if *held == 0 {
-                    state.held.remove(&self.group);
+            let mut state = self.permits.lock();
+            state.granted = state.granted.saturating_sub(1);
+            if let Some(granted) = state.granted_by_group.get_mut(&self.group) {
+                *granted -= 1;
+                if *granted == 0 {
+                    state.granted_by_group.remove(&self.group);
                 }
             }
         }
-        self.turns.hand_on();
+        self.permits.grant_waiting();
     }
 }
 
@@ -162,47 +171,47 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_without_a_turn_does_not_wait_for_one_that_holds_all() {
-        let turns = Turns::new(2, 1);
-        let [greedy, polite, late] = groups(["greedy", "polite", "late"]);
-        let held = [turns.try_take(&greedy).unwrap(), turns.try_take(&greedy).unwrap()];
-        assert!(turns.try_take(&greedy).is_none());
-        let _polite = turns.try_take(&polite).unwrap();
-        assert!(turns.try_take(&polite).is_none(), "its second waits like everybody's");
-        assert!(turns.try_take(&late).is_none(), "the reserve is bounded");
+    async fn group_without_a_permit_uses_the_reserve() {
+        let permits = FairPermits::new(2, 1);
+        let [greedy, modest, late] = groups(["greedy", "modest", "late"]);
+        let held = [permits.try_acquire(&greedy).unwrap(), permits.try_acquire(&greedy).unwrap()];
+        assert!(permits.try_acquire(&greedy).is_none());
+        let _modest = permits.try_acquire(&modest).unwrap();
+        assert!(permits.try_acquire(&modest).is_none(), "its second waits like everybody's");
+        assert!(permits.try_acquire(&late).is_none(), "the reserve is bounded");
         drop(held);
-        assert!(turns.try_take(&late).is_some());
+        assert!(permits.try_acquire(&late).is_some());
     }
 
     #[tokio::test]
-    async fn who_waits_is_served_round_robin_over_groups() {
-        let turns = Turns::new(1, 0);
-        let [greedy, polite] = groups(["greedy", "polite"]);
-        let first = turns.take(&greedy).await;
-        let mut greedy_waits: Vec<_> = (0..3).map(|_| Box::pin(turns.take(&greedy))).collect();
+    async fn waiters_are_served_round_robin_over_groups() {
+        let permits = FairPermits::new(1, 0);
+        let [greedy, modest] = groups(["greedy", "modest"]);
+        let first = permits.acquire(&greedy).await;
+        let mut greedy_waits: Vec<_> = (0..3).map(|_| Box::pin(permits.acquire(&greedy))).collect();
         for waiting in &mut greedy_waits {
             assert!(waiting.as_mut().now_or_never().is_none());
         }
-        let mut polite_waits = Box::pin(turns.take(&polite));
-        assert!(polite_waits.as_mut().now_or_never().is_none());
+        let mut modest_waits = Box::pin(permits.acquire(&modest));
+        assert!(modest_waits.as_mut().now_or_never().is_none());
         drop(first);
-        let second = polite_waits.as_mut().now_or_never().unwrap();
+        let second = modest_waits.as_mut().now_or_never().unwrap();
         assert!(greedy_waits[0].as_mut().now_or_never().is_none());
         drop(second);
         assert!(greedy_waits[0].as_mut().now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn a_turn_nobody_waits_for_any_more_goes_to_the_next() {
-        let turns = Turns::new(1, 0);
-        let first = turns.take(&None).await;
-        let mut gone = Box::pin(turns.take(&None));
+    async fn permit_of_a_dropped_waiter_goes_to_the_next() {
+        let permits = FairPermits::new(1, 0);
+        let first = permits.acquire(&None).await;
+        let mut gone = Box::pin(permits.acquire(&None));
         assert!(gone.as_mut().now_or_never().is_none());
-        let mut next = Box::pin(turns.take(&None));
+        let mut next = Box::pin(permits.acquire(&None));
         assert!(next.as_mut().now_or_never().is_none());
         drop(gone);
         drop(first);
         assert!(next.as_mut().now_or_never().is_some());
-        assert!(turns.lock().held.is_empty() || turns.lock().taken == 0);
+        assert!(permits.lock().granted_by_group.is_empty() || permits.lock().granted == 0);
     }
 }

@@ -14,17 +14,17 @@ use tokio::time::Instant;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 
 /// The longest answer that is read.
-const LONGEST: usize = 4 << 20;
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// How long one may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An HTTP client with deadlines and limits.
 #[derive(Clone, Debug)]
-pub(crate) struct Web {
+pub(crate) struct HttpsClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-impl Web {
+impl HttpsClient {
     /// Trusts the system's certificates and those everybody trusts.
     pub(crate) fn new() -> Result<Self, rustls::Error> {
         let mut roots = rustls::RootCertStore::empty();
@@ -59,70 +59,70 @@ impl Web {
         let exchange = async {
             let answer = self.client.request(request).await?;
             let status = answer.status();
-            let body = Limited::new(answer.into_body(), LONGEST).collect().await;
+            let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
             let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
             anyhow::Ok((status, body))
         };
-        tokio::time::timeout(PATIENCE, exchange).await?
+        tokio::time::timeout(REQUEST_TIMEOUT, exchange).await?
     }
 }
 
 /// How long a page that was fetched is as good as a fresh one.
-const FRESH: Duration = Duration::from_secs(600);
+const PAGE_TTL: Duration = Duration::from_secs(600);
 
 /// What the engine fetches: WhatsApp Web's version, which linking needs to be fresh. Every session
 /// asks for it, so one answer serves all, and an old one is better than none. A node on the
 /// simulator fetches nothing at all.
 #[derive(Debug, Default)]
-pub(crate) struct Fetcher {
-    pub(crate) web: Option<Web>,
-    kept: tokio::sync::Mutex<Option<Kept>>,
+pub(crate) struct EngineHttpClient {
+    pub(crate) https: Option<HttpsClient>,
+    cached: tokio::sync::Mutex<Option<CachedPage>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedPage {
     url: String,
     at: Instant,
     page: HttpResponse,
 }
 
-impl Fetcher {
-    pub(crate) fn new(web: Option<Web>) -> Self {
-        Self { web, kept: tokio::sync::Mutex::default() }
+impl EngineHttpClient {
+    pub(crate) fn new(https: Option<HttpsClient>) -> Self {
+        Self { https, cached: tokio::sync::Mutex::default() }
     }
 
-    async fn fetch(web: &Web, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+    async fn fetch(https: &HttpsClient, request: HttpRequest) -> anyhow::Result<HttpResponse> {
         let mut outgoing = Request::builder().method(request.method.as_str()).uri(&request.url);
         for (name, value) in &request.headers {
             outgoing = outgoing.header(name, value);
         }
         let outgoing = outgoing.body(Full::new(request.body.unwrap_or_default()))?;
-        let (status, body) = web.send(outgoing).await?;
+        let (status, body) = https.send(outgoing).await?;
         Ok(HttpResponse { status_code: status.as_u16(), body: body.to_vec() })
     }
 }
 
 #[async_trait::async_trait]
-impl HttpClient for Fetcher {
+impl HttpClient for EngineHttpClient {
     async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let Some(web) = &self.web else { anyhow::bail!("a simulator build fetches nothing") };
+        let Some(https) = &self.https else { anyhow::bail!("a simulator build fetches nothing") };
         if request.method != "GET" {
-            return Self::fetch(web, request).await;
+            return Self::fetch(https, request).await;
         }
-        let mut kept = self.kept.lock().await; // those who come meanwhile want the same
-        let known = kept.as_ref().filter(|kept| kept.url == request.url);
-        if let Some(known) = known.filter(|kept| kept.at.elapsed() < FRESH) {
-            return Ok(known.page.clone());
+        let mut cached = self.cached.lock().await; // those who come meanwhile want the same
+        let hit = cached.as_ref().filter(|cached| cached.url == request.url);
+        if let Some(hit) = hit.filter(|cached| cached.at.elapsed() < PAGE_TTL) {
+            return Ok(hit.page.clone());
         }
         let url = request.url.clone();
-        let fetched = Self::fetch(web, request).await;
+        let fetched = Self::fetch(https, request).await;
         if let Err(error) = &fetched {
             // The engine logs what it lacks, and not why. This line has its session from the span.
             tracing::warn!(url, error = format!("{error:#}"), "a page cannot be fetched");
         }
-        match (fetched, known) {
+        match (fetched, hit) {
             (Ok(page), _) if page.status_code == 200 => {
-                *kept = Some(Kept { url, at: Instant::now(), page: page.clone() });
+                *cached = Some(CachedPage { url, at: Instant::now(), page: page.clone() });
                 Ok(page)
             }
             (_, Some(old)) => Ok(old.page.clone()),
@@ -137,7 +137,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
-    async fn one_fetch_serves_all_and_a_failed_one_is_not_kept() {
+    async fn successful_fetch_is_cached_and_failed_fetch_is_not() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/sw.js", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
@@ -150,12 +150,12 @@ mod tests {
                 socket.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        let fetcher = Fetcher::new(Some(Web::new().unwrap()));
+        let fetcher = EngineHttpClient::new(Some(HttpsClient::new().unwrap()));
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().status_code, 500);
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
         server.await.unwrap(); // nobody listens any more
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
-        let nothing = Fetcher::default().execute(HttpRequest::get(&url)).await;
+        let nothing = EngineHttpClient::default().execute(HttpRequest::get(&url)).await;
         assert!(nothing.is_err());
     }
 }

@@ -22,25 +22,25 @@ use whatsapp_rust::{
     store::persistence_manager::PersistenceManager, transport::TokioWebSocketTransportFactory,
 };
 
-use crate::cage::Cage;
+use crate::cage::EngineRuntime;
 
 /// How long the word of a link may take to leave, on a network that takes nothing.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Opened = (Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>);
+type OpenTransport = (Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>);
 
 /// How sessions reach WhatsApp.
-pub trait Wire: Send + Sync {
+pub trait TransportProvider: Send + Sync {
     /// Makes the sockets of this session.
-    fn sockets(&self, session: &str) -> Arc<dyn TransportFactory>;
+    fn transport_factory(&self, session: &str) -> Arc<dyn TransportFactory>;
 }
 
 /// Sockets to one address; `None` is the real WhatsApp.
 #[derive(Clone, Debug)]
-pub struct WebSockets(pub Option<String>);
+pub struct WebSocketProvider(pub Option<String>);
 
-impl Wire for WebSockets {
-    fn sockets(&self, _session: &str) -> Arc<dyn TransportFactory> {
+impl TransportProvider for WebSocketProvider {
+    fn transport_factory(&self, _session: &str) -> Arc<dyn TransportFactory> {
         let factory = TokioWebSocketTransportFactory::new();
         Arc::new(match &self.0 {
             Some(url) => factory.with_url(url.clone()),
@@ -50,50 +50,53 @@ impl Wire for WebSockets {
 }
 
 /// Sockets that keep the promise.
-pub(crate) struct KeptSockets {
+pub(crate) struct PersistingTransportFactory {
     pub(crate) inner: Arc<dyn TransportFactory>,
-    pub(crate) promise: Arc<Promise>,
+    pub(crate) persistence: Arc<PersistBeforeSend>,
     /// Where the promise is kept to the end.
-    pub(crate) cage: Cage,
+    pub(crate) runtime: EngineRuntime,
 }
 
 #[async_trait]
-impl TransportFactory for KeptSockets {
-    async fn create_transport(&self) -> anyhow::Result<Opened> {
+impl TransportFactory for PersistingTransportFactory {
+    async fn create_transport(&self) -> anyhow::Result<OpenTransport> {
         let (inner, events) = self.inner.create_transport().await?;
-        let (promise, cage) = (self.promise.clone(), self.cage.clone());
-        Ok((Arc::new(KeptSocket { inner, promise, cage, closed: Arc::default() }), events))
+        let (persistence, runtime) = (self.persistence.clone(), self.runtime.clone());
+        Ok((
+            Arc::new(PersistingTransport { inner, persistence, runtime, closed: Arc::default() }),
+            events,
+        ))
     }
 }
 
-struct KeptSocket {
+struct PersistingTransport {
     inner: Arc<dyn Transport>,
-    promise: Arc<Promise>,
-    cage: Cage,
+    persistence: Arc<PersistBeforeSend>,
+    runtime: EngineRuntime,
     /// Held while something is saved and sent that may be the word of a link; whether this side has
     /// closed the socket, so that nothing could be sent any more.
     closed: Arc<Mutex<bool>>,
 }
 
 #[async_trait]
-impl Transport for KeptSocket {
+impl Transport for PersistingTransport {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
-        if self.promise.is_kept() {
+        if self.persistence.is_persisted() {
             return self.inner.send(data).await;
         }
         // To the end, also when the connection is closed meanwhile: were a link on disk and WhatsApp
         // never heard of it, the phone would show no device and berth would show one.
-        let (inner, promise) = (self.inner.clone(), self.promise.clone());
+        let (inner, persistence) = (self.inner.clone(), self.persistence.clone());
         let closed = self.closed.clone();
-        let sent = self.cage.run_to_end(async move {
+        let sent = self.runtime.spawn_to_completion(async move {
             let closed = closed.lock().await;
             anyhow::ensure!(!*closed, "the connection was closed");
-            promise.keep().await?;
-            if promise.is_kept() {
+            persistence.persist_link().await?;
+            if persistence.is_persisted() {
                 // Before it is: of what was about to leave nobody knows how far it came.
-                promise.told.store(true, Ordering::Release);
+                persistence.may_be_linked.store(true, Ordering::Release);
             }
-            tokio::time::timeout(PATIENCE, inner.send(data)).await?
+            tokio::time::timeout(SEND_TIMEOUT, inner.send(data)).await?
         });
         sent.await?
     }
@@ -106,33 +109,36 @@ impl Transport for KeptSocket {
 }
 
 /// Saves the device once it is linked, before another byte leaves.
-pub(crate) struct Promise {
+pub(crate) struct PersistBeforeSend {
     device: Arc<PersistenceManager>,
-    kept: AtomicBool,
+    persisted: AtomicBool,
     /// Whether WhatsApp may have heard that the link was accepted. A link that is on disk and was never
     /// told is none.
-    told: Arc<AtomicBool>,
+    may_be_linked: Arc<AtomicBool>,
 }
 
-impl Promise {
-    pub(crate) fn new(device: Arc<PersistenceManager>, told: Arc<AtomicBool>) -> Arc<Self> {
-        let kept = AtomicBool::new(device.get_device_snapshot().pn.is_some());
-        Arc::new(Self { device, kept, told })
+impl PersistBeforeSend {
+    pub(crate) fn new(
+        device: Arc<PersistenceManager>,
+        may_be_linked: Arc<AtomicBool>,
+    ) -> Arc<Self> {
+        let persisted = AtomicBool::new(device.get_device_snapshot().pn.is_some());
+        Arc::new(Self { device, persisted, may_be_linked })
     }
 
-    fn is_kept(&self) -> bool {
-        self.kept.load(Ordering::Acquire)
+    fn is_persisted(&self) -> bool {
+        self.persisted.load(Ordering::Acquire)
     }
 
-    async fn keep(&self) -> anyhow::Result<()> {
-        if self.is_kept() {
+    async fn persist_link(&self) -> anyhow::Result<()> {
+        if self.is_persisted() {
             return Ok(());
         }
         let device = self.device.get_device_snapshot();
         if device.pn.is_some() && device.account.is_some() {
             // Not `flush`: it returns at once while the background saver is in the middle of it.
             self.device.backend().save(&device.to_serializable()).await?;
-            self.kept.store(true, Ordering::Release);
+            self.persisted.store(true, Ordering::Release);
         }
         Ok(())
     }
@@ -144,10 +150,10 @@ mod tests {
     use wacore::store::InMemoryBackend;
     use whatsapp_rust::store::DeviceStore as _;
 
-    struct Socket;
+    struct FakeTransport;
 
     #[async_trait]
-    impl Transport for Socket {
+    impl Transport for FakeTransport {
         async fn send(&self, _data: Bytes) -> anyhow::Result<()> {
             Ok(())
         }
@@ -155,20 +161,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_leaves_before_the_link_is_on_disk() {
+    async fn link_is_persisted_before_the_next_send() {
         let backend = Arc::new(InMemoryBackend::new());
         let device = Arc::new(PersistenceManager::new(backend.clone()).await.unwrap());
-        let socket = KeptSocket {
-            inner: Arc::new(Socket),
-            promise: Promise::new(device.clone(), Arc::default()),
-            cage: Cage::new(Arc::new(tokio::sync::Semaphore::new(1)), "s1"),
+        let transport = PersistingTransport {
+            inner: Arc::new(FakeTransport),
+            persistence: PersistBeforeSend::new(device.clone(), Arc::default()),
+            runtime: EngineRuntime::new(Arc::new(tokio::sync::Semaphore::new(1)), "s1"),
             closed: Arc::default(),
         };
         device.modify_device(|d| d.pn = "15550001:7@s.whatsapp.net".parse().ok()).await;
         device.modify_device(|d| d.account = Some(Arc::default())).await;
         // No background saver runs here: what is on disk, the socket put there.
         assert!(backend.load().await.unwrap().is_none_or(|d| d.pn.is_none()));
-        socket.send(Bytes::new()).await.unwrap();
+        transport.send(Bytes::new()).await.unwrap();
         let saved = backend.load().await.unwrap().unwrap();
         assert!(saved.pn.is_some() && saved.account.is_some());
     }

@@ -10,6 +10,6 @@ mod names;
 mod text;
 mod variables;
 
-pub use names::{NODE, ROUTER};
-pub use text::{Unclean, clean, clean_lines, parse};
-pub use variables::{Invalid, Variables};
+pub use names::{NODE_VARIABLES, ROUTER_VARIABLES};
+pub use text::{InvisibleCharacter, clean, clean_lines, parse};
+pub use variables::{InvalidVariable, Variables};

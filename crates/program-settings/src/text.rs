@@ -8,7 +8,7 @@ use std::{fmt::Display, str::FromStr};
 /// A text holds a character that nobody sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it holds the invisible character U+{:04X}", u32::from(*.0))]
-pub struct Unclean(char);
+pub struct InvisibleCharacter(char);
 
 /// Returns the text without the white space around it; `None` when nothing is left, which counts as
 /// not given.
@@ -16,22 +16,25 @@ pub struct Unclean(char);
 /// # Errors
 /// When an invisible character is within: a control character, a byte-order mark, a zero-width or
 /// bidirectional mark.
-pub fn clean(text: &str) -> Result<Option<&str>, Unclean> {
-    clean_but(text, |_| false)
+pub fn clean(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
+    clean_allowing(text, |_| false)
 }
 
 /// Like [`clean`], for a text whose own syntax gives line breaks and tabs no meaning, as JSON does.
 ///
 /// # Errors
 /// When another invisible character is within.
-pub fn clean_lines(text: &str) -> Result<Option<&str>, Unclean> {
-    clean_but(text, |symbol| matches!(symbol, '\n' | '\r' | '\t'))
+pub fn clean_lines(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
+    clean_allowing(text, |symbol| matches!(symbol, '\n' | '\r' | '\t'))
 }
 
-fn clean_but(text: &str, allowed: impl Fn(char) -> bool) -> Result<Option<&str>, Unclean> {
+fn clean_allowing(
+    text: &str,
+    allowed: impl Fn(char) -> bool,
+) -> Result<Option<&str>, InvisibleCharacter> {
     let text = text.trim();
     match text.chars().find(|symbol| is_invisible(*symbol) && !allowed(*symbol)) {
-        Some(symbol) => Err(Unclean(symbol)),
+        Some(symbol) => Err(InvisibleCharacter(symbol)),
         None => Ok(Some(text).filter(|text| !text.is_empty())),
     }
 }
@@ -41,7 +44,7 @@ fn clean_but(text: &str, allowed: impl Fn(char) -> bool) -> Result<Option<&str>,
 /// # Errors
 /// When the text is blank, unclean, or no `T`.
 pub fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    let text = clean(text).map_err(|unclean| unclean.to_string())?;
+    let text = clean(text).map_err(|invisible| invisible.to_string())?;
     text.ok_or("it is empty")?.parse().map_err(|error: T::Err| error.to_string())
 }
 
@@ -94,7 +97,7 @@ mod tests {
     fn line_breaks_are_allowed_only_where_the_syntax_ignores_them() {
         let json = "{\r\n\t\"keys\": []\n}";
         assert_eq!(clean_lines(&format!("{json}\n")), Ok(Some(json)));
-        assert_eq!(clean_lines("{\0}"), Err(Unclean('\0')));
+        assert_eq!(clean_lines("{\0}"), Err(InvisibleCharacter('\0')));
     }
 
     #[test]

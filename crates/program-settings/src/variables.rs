@@ -11,19 +11,19 @@ use std::{
 use clap::Command;
 
 use crate::{
-    names::{FILE, is_known},
+    names::{FILE_SUFFIX, is_known},
     text::clean,
 };
 
 /// What both programs' variables begin with.
 const PREFIX: &str = "BERTH_";
 /// No value is longer; a key set takes some kilobytes.
-const LONGEST: u64 = 1024 * 1024;
+const MAX_VALUE_BYTES: u64 = 1024 * 1024;
 
 /// A variable that cannot be taken, in one line and without its value.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(String);
+pub struct InvalidVariable(String);
 
 /// The `BERTH_*` variables, as they were when the program started.
 pub struct Variables(BTreeMap<OsString, OsString>);
@@ -46,22 +46,25 @@ impl Variables {
     ///
     /// # Errors
     /// When both are given, when the value is not UTF-8, and when the file is blank or cannot be read.
-    pub fn value(&self, name: &str) -> Result<Option<String>, Invalid> {
-        let (given, file) = (self.text(name)?, format!("{name}{FILE}"));
+    pub fn value(&self, name: &str) -> Result<Option<String>, InvalidVariable> {
+        let (given, file) = (self.text(name)?, format!("{name}{FILE_SUFFIX}"));
         let Some(path) = self.text(&file)? else { return Ok(given.map(str::to_owned)) };
         if given.is_some() {
-            return Err(Invalid(format!("{name} and {file} are both given: unset one of them")));
+            return Err(InvalidVariable(format!(
+                "{name} and {file} are both given: unset one of them"
+            )));
         }
-        let path = clean(path).map_err(|unclean| Invalid(format!("{file} is wrong: {unclean}")))?;
+        let path = clean(path)
+            .map_err(|invisible| InvalidVariable(format!("{file} is wrong: {invisible}")))?;
         let path = path.unwrap_or_default();
         match read(Path::new(path)) {
             Ok(text) if text.trim().is_empty() => {
-                Err(Invalid(format!("{file} names {path:?}, which is empty")))
+                Err(InvalidVariable(format!("{file} names {path:?}, which is empty")))
             }
             Ok(text) => Ok(Some(text)),
-            Err(error) => {
-                Err(Invalid(format!("{file} names {path:?}, which cannot be read: {error}")))
-            }
+            Err(error) => Err(InvalidVariable(format!(
+                "{file} names {path:?}, which cannot be read: {error}"
+            ))),
         }
     }
 
@@ -70,9 +73,9 @@ impl Variables {
     ///
     /// # Errors
     /// As [`value`](Self::value), of any argument of the command and of its subcommands.
-    pub fn fill(&self, command: Command) -> Result<Command, Invalid> {
+    pub fn fill(&self, command: Command) -> Result<Command, InvalidVariable> {
         let mut names = BTreeSet::new();
-        collect(&command, &mut names);
+        collect_variables(&command, &mut names);
         let mut others = BTreeMap::new();
         // Each is read once: a pipe has nothing more to say, and subcommands share settings.
         for name in names {
@@ -82,7 +85,7 @@ impl Variables {
                 others.insert(name, value);
             }
         }
-        Ok(filled(command, &others))
+        Ok(fill_arguments(command, &others))
     }
 
     /// Returns the names that neither program reads, escaped for a log.
@@ -93,17 +96,17 @@ impl Variables {
     }
 
     /// The variable's text; `None` when it is blank.
-    fn text(&self, name: &str) -> Result<Option<&str>, Invalid> {
+    fn text(&self, name: &str) -> Result<Option<&str>, InvalidVariable> {
         let Some(value) = self.0.get(OsStr::new(name)) else { return Ok(None) };
-        let text = value.to_str().ok_or_else(|| Invalid(format!("{name} is not UTF-8")))?;
+        let text = value.to_str().ok_or_else(|| InvalidVariable(format!("{name} is not UTF-8")))?;
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 }
 
 fn read(path: &Path) -> IoResult<String> {
     let mut text = String::new();
-    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
+    File::open(path)?.take(MAX_VALUE_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_VALUE_BYTES) {
         return Err(Error::new(ErrorKind::FileTooLarge, "it is longer than any setting"));
     }
     if text.ends_with('\n') {
@@ -112,14 +115,14 @@ fn read(path: &Path) -> IoResult<String> {
     Ok(text)
 }
 
-fn collect(command: &Command, names: &mut BTreeSet<String>) {
+fn collect_variables(command: &Command, names: &mut BTreeSet<String>) {
     let variables = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
     names.extend(variables.map(str::to_owned));
-    command.get_subcommands().for_each(|command| collect(command, names));
+    command.get_subcommands().for_each(|command| collect_variables(command, names));
 }
 
 /// The command, with these values for arguments whose variable is unset or blank.
-fn filled(command: Command, values: &BTreeMap<String, Option<String>>) -> Command {
+fn fill_arguments(command: Command, values: &BTreeMap<String, Option<String>>) -> Command {
     let command = command.mut_args(|argument| {
         let name = argument.get_env().and_then(OsStr::to_str);
         let Some(value) = name.and_then(|name| values.get(name)) else { return argument };
@@ -132,7 +135,7 @@ fn filled(command: Command, values: &BTreeMap<String, Option<String>>) -> Comman
             None => argument,
         }
     });
-    command.mut_subcommands(|command| filled(command, values))
+    command.mut_subcommands(|command| fill_arguments(command, values))
 }
 
 #[cfg(test)]

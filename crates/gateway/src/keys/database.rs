@@ -19,14 +19,14 @@ use wacore::store::error::StoreError;
 
 use super::{
     rows::Result,
-    writer::{self, Order, Write},
+    writer::{self, WriteOperation, WriteRequest},
 };
 
 /// The layout below, in the file as its `user_version`.
-const LAYOUT: i64 = 1;
+const LAYOUT_VERSION: i64 = 1;
 /// Numbers are never given twice, and a row needs its session's: what still writes for a session that
 /// was wiped fails, instead of bringing rows back.
-const TABLES: &str = "
+const SCHEMA: &str = "
     CREATE TABLE sessions (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL UNIQUE
@@ -44,27 +44,27 @@ const TABLES: &str = "
     CREATE INDEX entries_rank ON entries (session, kind, rank) WHERE rank IS NOT NULL;
 ";
 /// Reads are short and mostly of pages in memory: a second reader goes on while one waits for the disk.
-const READERS: usize = 2;
+const READER_THREADS: usize = 2;
 /// Pages held in memory, in KiB. They are for all sessions together.
-const WRITER_CACHE: i64 = 4096;
-const READER_CACHE: i64 = 2048;
+const WRITER_CACHE_KIB: i64 = 4096;
+const READER_CACHE_KIB: i64 = 2048;
 /// What the log keeps on disk after a burst, in bytes.
-const LOG: i64 = 4 << 20;
+const MAX_WAL_BYTES: i64 = 4 << 20;
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
 /// Where those who want something leave it.
 #[derive(Debug)]
-struct Queues {
-    orders: Sender<Box<dyn Order>>,
-    reads: Sender<Read>,
+struct WorkQueues {
+    writes: Sender<Box<dyn WriteRequest>>,
+    reads: Sender<ReadJob>,
 }
 
 /// All sessions' keys. Dropping it waits until what was ordered is done and the file is closed.
 #[derive(Debug)]
 pub(super) struct Database {
     /// `None` only while it is dropped.
-    queues: Option<Queues>,
+    queues: Option<WorkQueues>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -72,21 +72,23 @@ impl Database {
     /// Opens the file, made if there is none, for its owner's eyes only.
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
         create(file)?;
-        let mut connection = connect(file, WRITER_CACHE)?;
-        prepare(&mut connection)?;
+        let mut connection = connect(file, WRITER_CACHE_KIB)?;
+        prepare_file(&mut connection)?;
         // A wipe may have been cut short, its rows gone and what they held still in the log.
-        ensure!(writer::clear_log(&connection), "the log beside it cannot be cleared");
-        let readers: Vec<_> =
-            (0..READERS).map(|_| connect(file, READER_CACHE)).collect::<rusqlite::Result<_>>()?;
-        let (orders, ordered) = channel();
+        ensure!(writer::clear_wal(&connection), "the log beside it cannot be cleared");
+        let readers: Vec<_> = (0..READER_THREADS)
+            .map(|_| connect(file, READER_CACHE_KIB))
+            .collect::<rusqlite::Result<_>>()?;
+        let (writes, write_receiver) = channel();
         let (reads, asked) = channel();
         let asked = Arc::new(Mutex::new(asked));
-        let mut threads = vec![start("keys-writer", move || writer::write(connection, &ordered))?];
+        let mut threads =
+            vec![start("keys-writer", move || writer::write(connection, &write_receiver))?];
         for reader in readers {
             let asked = asked.clone();
             threads.push(start("keys-reader", move || read(&reader, &asked))?);
         }
-        Ok(Self { queues: Some(Queues { orders, reads }), threads })
+        Ok(Self { queues: Some(WorkQueues { writes, reads }), threads })
     }
 
     /// Reads; what was answered as written before is seen.
@@ -95,11 +97,11 @@ impl Database {
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connection| drop(reply.send(work(connection))));
+        let read: ReadJob = Box::new(move |connection| drop(reply.send(work(connection))));
         if let Some(queues) = &self.queues {
             let _ = queues.reads.send(read); // fails as the reply does that is dropped with it
         }
-        answer.await.unwrap_or_else(|_| Err(broke("a read broke down")))
+        answer.await.unwrap_or_else(|_| Err(database_error("a read broke down")))
     }
 
     /// Writes all of it or nothing; on disk when this returns. `work` may run twice, the first time in
@@ -108,7 +110,7 @@ impl Database {
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.order(work, false).await
+        self.submit(work, false).await
     }
 
     /// Writes likewise, and what that deleted is in no file any more when this returns.
@@ -116,20 +118,20 @@ impl Database {
         &self,
         work: impl Fn(&Connection) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        self.order(work, true).await
+        self.submit(work, true).await
     }
 
-    async fn order<T: Send + 'static>(
+    async fn submit<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
-        clears_log: bool,
+        clears_wal: bool,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let order = Box::new(Write { work, done: None, clears_log, reply });
+        let request = Box::new(WriteOperation { work, value: None, clears_wal, reply });
         if let Some(queues) = &self.queues {
-            let _ = queues.orders.send(order); // fails as the reply does that is dropped with it
+            let _ = queues.writes.send(request); // fails as the reply does that is dropped with it
         }
-        answer.await.unwrap_or_else(|_| Err(broke("a write broke down")))
+        answer.await.unwrap_or_else(|_| Err(database_error("a write broke down")))
     }
 }
 
@@ -142,11 +144,11 @@ impl Drop for Database {
     }
 }
 
-pub(super) fn broke(what: &str) -> StoreError {
+pub(super) fn database_error(what: &str) -> StoreError {
     StoreError::Database(what.into())
 }
 
-fn read(connection: &Connection, asked: &Mutex<Receiver<Read>>) {
+fn read(connection: &Connection, asked: &Mutex<Receiver<ReadJob>>) {
     loop {
         let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
@@ -178,23 +180,23 @@ fn connect(file: &Path, cache: i64) -> rusqlite::Result<Connection> {
 }
 
 /// Makes the file what it must be, or says why it cannot be used.
-fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
+fn prepare_file(connection: &mut Connection) -> anyhow::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A device that WhatsApp holds linked must not be unknown here after a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "journal_size_limit", LOG)?;
+    connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
     let transaction = connection.transaction()?;
     let layout: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match layout {
         0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", LAYOUT)?;
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", LAYOUT_VERSION)?;
         }
-        LAYOUT => {}
+        LAYOUT_VERSION => {}
         newer => bail!(
-            "its layout is number {newer} and this berth-gateway knows {LAYOUT}: it was written by a \
+            "its layout is number {newer} and this berth-gateway knows {LAYOUT_VERSION}: it was written by a \
              newer one, which must be used"
         ),
     }

@@ -11,7 +11,7 @@ use wacore::store::{
 };
 
 use super::{
-    rows::{Kind, Marks, Result, joined},
+    rows::{IndexColumns, Kind, Result, joined_key},
     session::{SessionKeys, write_json},
 };
 
@@ -38,7 +38,7 @@ impl DeviceStore for SessionKeys {
         let device = write_json(&Device::new())?;
         self.write(move |rows| match rows.get(Kind::Device, b"")? {
             Some(_) => Ok(()),
-            None => rows.put(Kind::Device, b"", &device, Marks::default()),
+            None => rows.put(Kind::Device, b"", &device, IndexColumns::default()),
         })
         .await?;
         Ok(i32::try_from(self.number).unwrap_or(i32::MAX)) // the engine only logs it
@@ -58,8 +58,8 @@ impl MsgSecretStore for SessionKeys {
                 }
                 let value = [entry.secret.as_slice(), &sent.to_be_bytes()].concat();
                 let rank = Some(if expires == 0 { NEVER } else { expires });
-                let marks = Marks { rank, ..Marks::default() };
-                rows.put(Kind::MessageSecret, &key, &value, marks)?;
+                let index = IndexColumns { rank, ..IndexColumns::default() };
+                rows.put(Kind::MessageSecret, &key, &value, index)?;
             }
             Ok(entries.len())
         })
@@ -87,12 +87,12 @@ impl MsgSecretStore for SessionKeys {
 
     async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
         let first_kept = cutoff_timestamp.saturating_add(1);
-        self.write(move |rows| rows.remove_below(Kind::MessageSecret, first_kept)).await
+        self.write(move |rows| rows.remove_ranked_below(Kind::MessageSecret, first_kept)).await
     }
 }
 
 fn key(chat: &str, sender: &str, id: &str) -> Vec<u8> {
-    joined([chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
+    joined_key([chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
 }
 
 /// In the engine's words, where 0 is never.

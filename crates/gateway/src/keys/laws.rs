@@ -12,41 +12,42 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use wacore::store::{InMemoryBackend, traits::Backend};
 
 use super::{
-    FILE, KeysState, SessionName, Vault,
-    database::{Database, broke},
-    rows::{Kind, Marks, failed},
+    FILE_NAME, KeyStore, KeysState, SessionName,
+    database::{Database, database_error},
+    rows::{IndexColumns, Kind, sqlite_error},
     session::{self, SessionKeys},
-    steps::{Step, take},
+    steps::{StoreOperation, apply},
 };
 
 fn name(text: &str) -> SessionName {
     SessionName::parse(text).unwrap()
 }
 
-fn open(data: &Path) -> Vault {
-    Vault::open(data).unwrap()
+fn open(data: &Path) -> KeyStore {
+    KeyStore::open(data).unwrap()
 }
 
 /// Random lives of sessions in one file, each beside one in memory that it must not differ from, one
 /// answer after the other.
 #[test]
-fn the_engine_finds_what_it_would_find_in_memory() {
+fn file_store_answers_like_the_memory_store() {
     let data = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (vault, lives) = (open(data.path()), Cell::new(0));
+    let (key_store, lives) = (open(data.path()), Cell::new(0));
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     });
-    let outcome = runner.run(&vec(any::<Step>(), 1..60), |steps| {
+    let outcome = runner.run(&vec(any::<StoreOperation>(), 1..60), |operations| {
         let session = name(&format!("life_{}", lives.replace(lives.get() + 1)));
         runtime.block_on(async {
-            let ours = vault.keys(&session).await.unwrap();
+            let ours = key_store.keys(&session).await.unwrap();
             let theirs = InMemoryBackend::new();
-            for step in &steps {
-                let (ours, theirs) = (take(&*ours, step).await, take(&theirs, step).await);
-                prop_assert_eq!(ours, theirs, "{:?}", step);
+            for operation in &operations {
+                let (ours, theirs) =
+                    (apply(&*ours, operation).await, apply(&theirs, operation).await);
+                prop_assert_eq!(ours, theirs, "{:?}", operation);
             }
             Ok(())
         })
@@ -55,34 +56,34 @@ fn the_engine_finds_what_it_would_find_in_memory() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_after_the_file_was_closed() {
+async fn written_keys_survive_reopening_the_file() {
     let data = tempfile::tempdir().unwrap();
-    let vault = open(data.path());
-    let keys = vault.keys(&name("one")).await.unwrap();
+    let key_store = open(data.path());
+    let keys = key_store.keys(&name("one")).await.unwrap();
     keys.create().await.unwrap();
     let mut device = keys.load().await.unwrap().unwrap();
     device.pn = "15550001:7@s.whatsapp.net".parse().ok();
     device.push_name = "Jo".into();
     keys.save(&device).await.unwrap();
     keys.put_session("a@s.whatsapp.net", b"ratchet").await.unwrap();
-    drop((keys, vault));
+    drop((keys, key_store));
 
-    let vault = open(data.path());
-    assert_eq!(vault.sessions().await.unwrap(), [name("one")]);
-    let state = vault.state(&name("one")).await.unwrap();
+    let key_store = open(data.path());
+    assert_eq!(key_store.sessions().await.unwrap(), [name("one")]);
+    let state = key_store.state(&name("one")).await.unwrap();
     let KeysState::Linked(identity) = state else { panic!("{state:?}") };
     assert_eq!((identity.phone.as_str(), identity.device), ("15550001", 7));
-    let keys = vault.keys(&name("one")).await.unwrap();
+    let keys = key_store.keys(&name("one")).await.unwrap();
     let again = keys.load().await.unwrap().unwrap();
     assert_eq!(again.noise_key.private_key.serialize(), device.noise_key.private_key.serialize());
     assert_eq!(keys.get_session("a@s.whatsapp.net").await.unwrap().unwrap(), "ratchet");
 }
 
 #[tokio::test]
-async fn sessions_never_see_each_others_keys_and_a_wipe_takes_one_sessions_all() {
+async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
     let data = tempfile::tempdir().unwrap();
-    let vault = open(data.path());
-    let (goes, stays) = (vault.keys(&name("goes")).await, vault.keys(&name("stays")).await);
+    let key_store = open(data.path());
+    let (goes, stays) = (key_store.keys(&name("goes")).await, key_store.keys(&name("stays")).await);
     let (goes, stays) = (goes.unwrap(), stays.unwrap());
     goes.put_session("a", b"of the one that goes").await.unwrap();
     assert_eq!(stays.get_session("a").await.unwrap(), None);
@@ -90,67 +91,67 @@ async fn sessions_never_see_each_others_keys_and_a_wipe_takes_one_sessions_all()
     fill(&*stays, 0x5A).await;
     assert_ne!(traces(data.path(), 0xA5), [false, false]);
 
-    vault.wipe(&name("goes")).await.unwrap();
-    vault.wipe(&name("goes")).await.unwrap();
-    assert_eq!(vault.sessions().await.unwrap(), [name("stays")]);
+    key_store.wipe(&name("goes")).await.unwrap();
+    key_store.wipe(&name("goes")).await.unwrap();
+    assert_eq!(key_store.sessions().await.unwrap(), [name("stays")]);
     assert!(goes.load_prekey(1).await.unwrap().is_none());
     assert_eq!(stays.load_prekey(812).await.unwrap().unwrap(), vec![0x5A; 64]);
     assert_eq!(traces(data.path(), 0xA5), [false, false]);
 
     // What still holds the old keys brings nothing back, neither there nor into what comes after.
     assert!(goes.put_session("a", b"late").await.is_err());
-    let anew = vault.keys(&name("goes")).await.unwrap();
+    let anew = key_store.keys(&name("goes")).await.unwrap();
     assert!(goes.put_session("a", b"late").await.is_err());
     assert!(anew.get_session("a").await.unwrap().is_none());
     assert!(!anew.exists().await.unwrap());
 }
 
 #[tokio::test]
-async fn keys_that_are_void_are_none_and_not_missing() {
+async fn discarded_keys_are_not_linked_and_not_missing() {
     let data = tempfile::tempdir().unwrap();
-    let vault = open(data.path());
-    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::Missing);
-    fill(&*vault.keys(&name("one")).await.unwrap(), 0xA5).await;
-    vault.void(&name("one")).await.unwrap();
+    let key_store = open(data.path());
+    assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::Missing);
+    fill(&*key_store.keys(&name("one")).await.unwrap(), 0xA5).await;
+    key_store.discard(&name("one")).await.unwrap();
     assert_eq!(traces(data.path(), 0xA5), [false, false], "nothing of them is on the disk");
-    drop(vault);
-    let vault = open(data.path());
-    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::NotLinked);
-    vault.wipe(&name("one")).await.unwrap();
-    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::Missing);
+    drop(key_store);
+    let key_store = open(data.path());
+    assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::NotLinked);
+    key_store.wipe(&name("one")).await.unwrap();
+    assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::Missing);
 }
 
 #[tokio::test]
-async fn a_device_that_cannot_be_read_is_neither_linked_nor_not() {
+async fn unreadable_device_is_an_error() {
     let data = tempfile::tempdir().unwrap();
-    let vault = open(data.path());
-    vault.keys(&name("one")).await.unwrap().create().await.unwrap();
-    assert_eq!(vault.state(&name("one")).await.unwrap(), KeysState::NotLinked);
-    let database = vault.file().unwrap().unwrap();
+    let key_store = open(data.path());
+    key_store.keys(&name("one")).await.unwrap().create().await.unwrap();
+    assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::NotLinked);
+    let database = key_store.file().unwrap().unwrap();
     let damage = "UPDATE entries SET value = x'7b' WHERE kind = 1";
     database
-        .write(move |connection| connection.execute(damage, []).map(drop).map_err(failed))
+        .write(move |connection| connection.execute(damage, []).map(drop).map_err(sqlite_error))
         .await
         .unwrap();
-    assert!(vault.state(&name("one")).await.is_err());
+    assert!(key_store.state(&name("one")).await.is_err());
 }
 
 #[tokio::test]
-async fn a_wipe_that_was_cut_short_is_finished_at_the_next_start() {
+async fn interrupted_wipe_is_finished_at_the_next_start() {
     let (data, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let vault = open(data.path());
-    fill(&*vault.keys(&name("goes")).await.unwrap(), 0xA5).await;
+    let key_store = open(data.path());
+    fill(&*key_store.keys(&name("goes")).await.unwrap(), 0xA5).await;
     // Committed, and then the node was killed: the log is as it was.
-    let database = vault.file().unwrap().unwrap();
+    let database = key_store.file().unwrap().unwrap();
     database.write(|connection| session::delete(connection, "goes")).await.unwrap();
     for end in ["", "-wal"] {
-        let file = format!("{FILE}{end}");
+        let file = format!("{FILE_NAME}{end}");
         std::fs::copy(data.path().join(&file), left.path().join(&file)).unwrap();
     }
     assert_ne!(traces(left.path(), 0xA5), [false, false]);
 
-    let vault = open(left.path());
-    assert_eq!(vault.sessions().await.unwrap(), []);
+    let key_store = open(left.path());
+    assert_eq!(key_store.sessions().await.unwrap(), []);
     assert_eq!(traces(left.path(), 0xA5), [false, false]);
 }
 
@@ -168,15 +169,15 @@ async fn fill(keys: &dyn Backend, byte: u8) {
 /// Whether sixteen such bytes in a row are in the file, and in its log.
 fn traces(data: &Path, byte: u8) -> [bool; 2] {
     ["", "-wal"].map(|end| {
-        let bytes = std::fs::read(data.join(format!("{FILE}{end}"))).unwrap();
+        let bytes = std::fs::read(data.join(format!("{FILE_NAME}{end}"))).unwrap();
         bytes.windows(16).any(|window| window.iter().all(|b| *b == byte))
     })
 }
 
 #[tokio::test]
-async fn a_write_that_fails_harms_none_of_those_it_shares_a_transaction_with() {
+async fn failed_write_does_not_fail_others_of_its_batch() {
     let data = tempfile::tempdir().unwrap();
-    let database = Arc::new(Database::open(&data.path().join(FILE)).unwrap());
+    let database = Arc::new(Database::open(&data.path().join(FILE_NAME)).unwrap());
     let keys = SessionKeys::open(database, &name("one")).await.unwrap();
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
@@ -187,9 +188,9 @@ async fn a_write_that_fails_harms_none_of_those_it_shares_a_transaction_with() {
     });
     let others = join_all((0..10_u8).map(|n| {
         keys.write(move |rows| {
-            rows.put(Kind::Session, &[n], b"x", Marks::default())?;
+            rows.put(Kind::Session, &[n], b"x", IndexColumns::default())?;
             match n {
-                3 => Err(broke("as asked")),
+                3 => Err(database_error("as asked")),
                 6 => panic!("asked for by a test"),
                 _ => Ok(()),
             }
@@ -205,7 +206,7 @@ async fn a_write_that_fails_harms_none_of_those_it_shares_a_transaction_with() {
 }
 
 #[tokio::test]
-async fn the_later_of_two_numbers_lids_is_its_lid() {
+async fn newest_lid_mapping_of_a_number_wins() {
     let data = tempfile::tempdir().unwrap();
     let keys = open(data.path()).keys(&name("one")).await.unwrap();
     for (lid, updated_at) in [("1", 10), ("2", 30), ("3", 20)] {
@@ -223,14 +224,14 @@ async fn the_later_of_two_numbers_lids_is_its_lid() {
 }
 
 #[test]
-fn a_file_of_a_newer_program_is_refused_and_one_of_another_kind_is_unreadable() {
+fn newer_layout_is_rejected_and_foreign_file_is_unreadable() {
     let data = tempfile::tempdir().unwrap();
-    let file = data.path().join(FILE);
+    let file = data.path().join(FILE_NAME);
     drop(open(data.path()));
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 2).unwrap();
     drop(connection);
-    let refused = format!("{:#}", Vault::open(data.path()).err().unwrap());
+    let refused = format!("{:#}", KeyStore::open(data.path()).err().unwrap());
     assert!(refused.contains("keys.db") && refused.contains("newer"), "{refused}");
     std::fs::write(&file, [7; 4096]).unwrap();
     let unreadable = open(data.path());
@@ -241,13 +242,13 @@ fn a_file_of_a_newer_program_is_refused_and_one_of_another_kind_is_unreadable() 
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_and_its_log_are_for_their_owner_alone() {
+async fn key_files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let data = tempfile::tempdir().unwrap();
-    let vault = open(data.path());
-    vault.keys(&name("one")).await.unwrap();
+    let key_store = open(data.path());
+    key_store.keys(&name("one")).await.unwrap();
     for end in ["", "-wal", "-shm"] {
-        let file = std::fs::metadata(data.path().join(format!("{FILE}{end}"))).unwrap();
+        let file = std::fs::metadata(data.path().join(format!("{FILE_NAME}{end}"))).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{end}");
     }
 }

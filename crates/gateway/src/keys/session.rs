@@ -9,7 +9,7 @@ use wacore::store::{Device, error::StoreError};
 use super::{
     SessionName,
     database::Database,
-    rows::{Kind, Marks, Result, Rows, failed},
+    rows::{IndexColumns, Kind, Result, Rows, sqlite_error},
 };
 
 /// The keys of one session. Holds no connection, no thread and nothing that was read.
@@ -80,7 +80,7 @@ impl SessionKeys {
         value: impl Into<Vec<u8>>,
     ) -> Result<()> {
         let (key, value) = (key.into(), value.into());
-        self.write(move |rows| rows.put(kind, &key, &value, Marks::default())).await
+        self.write(move |rows| rows.put(kind, &key, &value, IndexColumns::default())).await
     }
 
     /// All of them or none.
@@ -91,7 +91,7 @@ impl SessionKeys {
     {
         let put = move |rows: &Rows<'_>| {
             entries.iter().try_for_each(|(key, value)| {
-                rows.put(kind, key.as_ref(), value.as_ref(), Marks::default())
+                rows.put(kind, key.as_ref(), value.as_ref(), IndexColumns::default())
             })
         };
         self.write(put).await
@@ -106,14 +106,14 @@ impl SessionKeys {
 /// Every session that has keys.
 pub(super) fn names(connection: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name FROM sessions ORDER BY number";
-    let mut statement = connection.prepare(sql).map_err(failed)?;
-    let names = statement.query_map([], |row| row.get(0)).map_err(failed)?;
-    names.collect::<rusqlite::Result<_>>().map_err(failed)
+    let mut statement = connection.prepare(sql).map_err(sqlite_error)?;
+    let names = statement.query_map([], |row| row.get(0)).map_err(sqlite_error)?;
+    names.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
 }
 
 /// Removes the session and, by the tables' rule, everything it has.
 pub(super) fn delete(connection: &Connection, name: &str) -> Result<()> {
-    connection.execute("DELETE FROM sessions WHERE name = ?1", [name]).map_err(failed)?;
+    connection.execute("DELETE FROM sessions WHERE name = ?1", [name]).map_err(sqlite_error)?;
     Ok(())
 }
 
@@ -139,14 +139,14 @@ pub(super) fn read_json<T: DeserializeOwned>(value: &[u8]) -> Result<T> {
 
 fn number(connection: &Connection, name: &str) -> Result<Option<i64>> {
     let sql = "SELECT number FROM sessions WHERE name = ?1";
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    statement.query_row([name], |row| row.get(0)).optional().map_err(failed)
+    let mut statement = connection.prepare_cached(sql).map_err(sqlite_error)?;
+    statement.query_row([name], |row| row.get(0)).optional().map_err(sqlite_error)
 }
 
 /// Makes room for a session's keys, if there is none; its number.
 pub(super) fn insert(connection: &Connection, name: &str) -> Result<i64> {
     let sql = "INSERT INTO sessions (name) VALUES (?1) \
                ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING number";
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    statement.query_row([name], |row| row.get(0)).map_err(failed)
+    let mut statement = connection.prepare_cached(sql).map_err(sqlite_error)?;
+    statement.query_row([name], |row| row.get(0)).map_err(sqlite_error)
 }

@@ -56,7 +56,9 @@ impl SignalStore for SessionKeys {
         let starts = [format!("{user}@").into_bytes(), format!("{user}:").into_bytes()];
         self.read(move |rows| {
             for start in starts {
-                if rows.any(Kind::Session, &start)? || rows.any(Kind::Identity, &start)? {
+                if rows.has_prefix(Kind::Session, &start)?
+                    || rows.has_prefix(Kind::Identity, &start)?
+                {
                     return Ok(true);
                 }
             }

@@ -10,100 +10,101 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
-    database::broke,
-    rows::{Result, failed},
+    database::database_error,
+    rows::{Result, sqlite_error},
 };
 
 /// How many writes share a transaction at most: its pages are held in memory until it is written.
-const GROUP: usize = 128;
+const MAX_BATCH: usize = 128;
 
 /// Something to write, by someone who waits.
-pub(super) trait Order: Send {
+pub(super) trait WriteRequest: Send {
     /// Writes it inside a transaction. May happen twice: its first transaction may be undone.
-    fn attempt(&mut self, connection: &Connection) -> Result<()>;
+    fn apply(&mut self, connection: &Connection) -> Result<()>;
     /// Tells whoever waits how it ended.
-    fn answer(self: Box<Self>, outcome: Result<()>);
+    fn respond(self: Box<Self>, outcome: Result<()>);
     /// Whether the log, which still holds what was deleted, must be gone before it is answered.
-    fn clears_log(&self) -> bool;
+    fn clears_wal(&self) -> bool;
 }
 
-/// An [`Order`] made of a function.
-pub(super) struct Write<W, T> {
+/// An [`WriteRequest`] made of a function.
+pub(super) struct WriteOperation<W, T> {
     pub(super) work: W,
-    pub(super) done: Option<T>,
-    pub(super) clears_log: bool,
+    pub(super) value: Option<T>,
+    pub(super) clears_wal: bool,
     pub(super) reply: oneshot::Sender<Result<T>>,
 }
 
-impl<W, T> Order for Write<W, T>
+impl<W, T> WriteRequest for WriteOperation<W, T>
 where
     W: Fn(&Connection) -> Result<T> + Send,
     T: Send,
 {
-    fn attempt(&mut self, connection: &Connection) -> Result<()> {
+    fn apply(&mut self, connection: &Connection) -> Result<()> {
         // A fault in one write must not end the thread that all sessions write by.
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)));
-        self.done = Some(outcome.unwrap_or_else(|_| Err(broke("a write broke down")))?);
+        self.value = Some(outcome.unwrap_or_else(|_| Err(database_error("a write broke down")))?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, outcome: Result<()>) {
-        let done = self.done.ok_or_else(|| broke("a write was not done"));
-        let _ = self.reply.send(outcome.and(done)); // nobody may be waiting any more
+    fn respond(self: Box<Self>, outcome: Result<()>) {
+        let value = self.value.ok_or_else(|| database_error("a write was not done"));
+        let _ = self.reply.send(outcome.and(value)); // nobody may be waiting any more
     }
 
-    fn clears_log(&self) -> bool {
-        self.clears_log
+    fn clears_wal(&self) -> bool {
+        self.clears_wal
     }
 }
 
 /// Writes until nobody can order any more.
-pub(super) fn write(mut connection: Connection, orders: &Receiver<Box<dyn Order>>) {
-    while let Ok(first) = orders.recv() {
-        let mut group = vec![first];
-        group.extend(orders.try_iter().take(GROUP - 1));
-        commit(&mut connection, group);
+pub(super) fn write(mut connection: Connection, writes: &Receiver<Box<dyn WriteRequest>>) {
+    while let Ok(first) = writes.recv() {
+        let mut batch = vec![first];
+        batch.extend(writes.try_iter().take(MAX_BATCH - 1));
+        commit(&mut connection, batch);
     }
 }
 
 /// All in one transaction. If that cannot be, each in its own, so that none fails for another.
-fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Order>>) {
-    match transact(connection, &mut group) {
-        Ok(()) => answer(connection, group),
-        Err(error) if group.len() == 1 => {
-            if let Some(order) = group.pop() {
-                order.answer(Err(error));
+fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn WriteRequest>>) {
+    match apply_batch(connection, &mut batch) {
+        Ok(()) => respond(connection, batch),
+        Err(error) if batch.len() == 1 => {
+            if let Some(request) = batch.pop() {
+                request.respond(Err(error));
             }
         }
-        Err(_) => group.into_iter().for_each(|order| commit(connection, vec![order])),
+        Err(_) => batch.into_iter().for_each(|request| commit(connection, vec![request])),
     }
 }
 
-fn transact(connection: &mut Connection, group: &mut [Box<dyn Order>]) -> Result<()> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    for order in group {
-        order.attempt(&transaction)?;
+fn apply_batch(connection: &mut Connection, batch: &mut [Box<dyn WriteRequest>]) -> Result<()> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sqlite_error)?;
+    for request in batch {
+        request.apply(&transaction)?;
     }
-    transaction.commit().map_err(failed)
+    transaction.commit().map_err(sqlite_error)
 }
 
 /// It is on disk; all that may be missing is an empty log.
-fn answer(connection: &Connection, group: Vec<Box<dyn Order>>) {
-    let wanted = group.iter().any(|order| order.clears_log());
-    let cleared = !wanted || clear_log(connection);
-    for order in group {
-        let outcome = if order.clears_log() && !cleared {
-            Err(broke("what was deleted is still in the log"))
+fn respond(connection: &Connection, batch: Vec<Box<dyn WriteRequest>>) {
+    let wanted = batch.iter().any(|request| request.clears_wal());
+    let cleared = !wanted || clear_wal(connection);
+    for request in batch {
+        let outcome = if request.clears_wal() && !cleared {
+            Err(database_error("what was deleted is still in the log"))
         } else {
             Ok(())
         };
-        order.answer(outcome);
+        request.respond(outcome);
     }
 }
 
 /// Moves what is in the log to its places and cuts the log to nothing.
-pub(super) fn clear_log(connection: &Connection) -> bool {
+pub(super) fn clear_wal(connection: &Connection) -> bool {
     let busy: rusqlite::Result<i64> =
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     match busy {

@@ -8,14 +8,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 use wacore::store::error::StoreError;
 
-use super::{Line, Link, Session};
-use crate::{board::Cell, context::Context, keys::KeysState, translate};
+use super::{ConnectionHandle, Link, SessionActor};
+use crate::{board::StateCell, context::NodeContext, keys::KeysState, translate};
 
 /// A connection that is not gone after this is told of: until then nothing changes visibly.
-const SLOW: Duration = Duration::from_secs(20);
+const SLOW_CLOSING: Duration = Duration::from_secs(20);
 /// How soon keys that could not be read are read again, at first and at most.
-const SOONEST: Duration = Duration::from_secs(2);
-const LATEST: Duration = Duration::from_secs(60);
+const MIN_KEY_READ_INTERVAL: Duration = Duration::from_secs(2);
+const MAX_KEY_READ_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A connection on its way out.
 pub(super) struct Closing {
@@ -27,18 +27,22 @@ pub(super) struct Closing {
 
 impl Closing {
     /// Begins to close a connection; its keys are read as soon as the engine is gone.
-    fn begin(line: Line, context: Arc<Context>, cell: Arc<Cell>) -> Self {
+    fn begin(
+        handle: ConnectionHandle,
+        context: Arc<NodeContext>,
+        state_cell: Arc<StateCell>,
+    ) -> Self {
         let (sender, state) = oneshot::channel();
         tokio::spawn(async move {
-            let may_be_linked = line.connection.close().await;
-            let _ = sender.send(read_after(&context, &cell, may_be_linked).await);
+            let may_be_linked = handle.inner.close().await;
+            let _ = sender.send(read_after(&context, &state_cell, may_be_linked).await);
         });
         Self { since: Instant::now(), slow: false, state }
     }
 
     /// When it is to be told of, if it was not.
-    pub(super) fn alarm(&self) -> Option<Instant> {
-        (!self.slow).then(|| self.since + SLOW)
+    pub(super) fn slow_at(&self) -> Option<Instant> {
+        (!self.slow).then(|| self.since + SLOW_CLOSING)
     }
 
     pub(super) fn is_slow(&self) -> bool {
@@ -46,8 +50,8 @@ impl Closing {
     }
 
     /// Time passes.
-    pub(super) fn look(&mut self, now: Instant) {
-        self.slow |= now >= self.since + SLOW;
+    pub(super) fn update_slow(&mut self, now: Instant) {
+        self.slow |= now >= self.since + SLOW_CLOSING;
     }
 
     /// What the keys say, once the engine is gone.
@@ -60,31 +64,34 @@ impl Closing {
 /// What the keys say after a connection. The engine may have saved a link that WhatsApp was never told
 /// of; it is none, and neither are its keys.
 async fn read_after(
-    context: &Context,
-    cell: &Cell,
+    context: &NodeContext,
+    state_cell: &StateCell,
     may_be_linked: bool,
 ) -> Result<KeysState, StoreError> {
-    let state = read(context, cell).await?;
+    let state = read(context, state_cell).await?;
     if may_be_linked || !matches!(state, KeysState::Linked(_)) {
         return Ok(state);
     }
-    let _keys = cell.keys.clone().lock_owned().await;
-    context.vault.void(&cell.session).await?;
+    let _keys = state_cell.key_lock.clone().lock_owned().await;
+    context.key_store.discard(&state_cell.session).await?;
     Ok(KeysState::NotLinked)
 }
 
 /// What the keys say, when nobody has them open.
-pub(super) async fn read(context: &Context, cell: &Cell) -> Result<KeysState, StoreError> {
-    let _keys = cell.keys.clone().lock_owned().await;
-    context.vault.state(&cell.session).await
+pub(super) async fn read(
+    context: &NodeContext,
+    state_cell: &StateCell,
+) -> Result<KeysState, StoreError> {
+    let _keys = state_cell.key_lock.clone().lock_owned().await;
+    context.key_store.state(&state_cell.session).await
 }
 
-impl Session {
+impl SessionActor {
     /// Begins to close the connection, if there is one.
     pub(super) fn begin_closing(&mut self) {
-        if let Some(line) = self.line.take() {
-            let (context, cell) = (self.context.clone(), self.cell.clone());
-            self.closing = Some(Closing::begin(line, context, cell));
+        if let Some(handle) = self.connection.take() {
+            let (context, state_cell) = (self.context.clone(), self.state_cell.clone());
+            self.closing = Some(Closing::begin(handle, context, state_cell));
         }
     }
 
@@ -93,23 +100,23 @@ impl Session {
         self.begin_closing();
         if let Some(mut closing) = self.closing.take() {
             let state = closing.state().await;
-            self.learn(state);
+            self.apply_keys_state(state);
         }
     }
 
     /// Reads the keys while nothing is open.
     pub(super) async fn read_keys(&mut self) {
-        let state = read(&self.context, &self.cell).await;
-        self.learn(state);
+        let state = read(&self.context, &self.state_cell).await;
+        self.apply_keys_state(state);
     }
 
     /// Takes in what the keys say.
-    pub(super) fn learn(&mut self, state: Result<KeysState, StoreError>) {
-        let session = self.cell.session.as_str();
-        self.missing = matches!(state, Ok(KeysState::Missing));
+    pub(super) fn apply_keys_state(&mut self, state: Result<KeysState, StoreError>) {
+        let session = self.state_cell.session.as_str();
+        self.keys_missing = matches!(state, Ok(KeysState::Missing));
         self.link = match state {
             Ok(KeysState::Linked(identity)) => Link::Linked(identity),
-            Ok(KeysState::Missing) if self.believed_linked => self.lost(),
+            Ok(KeysState::Missing) if self.router_knows_link => self.missing_keys(),
             Ok(KeysState::NotLinked | KeysState::Missing) => Link::NotLinked,
             Err(error) => {
                 tracing::error!(session, %error, "cannot read the keys");
@@ -117,25 +124,26 @@ impl Session {
             }
         };
         if matches!(self.link, Link::Unknown(_)) {
-            let wait = (SOONEST * 2_u32.saturating_pow(self.reads)).min(LATEST);
-            self.reads = (self.reads + 1).min(10);
-            self.read_again = Some(Instant::now() + wait);
+            let wait = (MIN_KEY_READ_INTERVAL * 2_u32.saturating_pow(self.key_read_failures))
+                .min(MAX_KEY_READ_INTERVAL);
+            self.key_read_failures = (self.key_read_failures + 1).min(10);
+            self.next_key_read = Some(Instant::now() + wait);
         } else {
-            (self.reads, self.read_again) = (0, None);
+            (self.key_read_failures, self.next_key_read) = (0, None);
         }
     }
 
     /// The router says whether a device is linked as far as it knows: keys that are missing then are
     /// lost, and not merely none.
-    pub(super) fn believe(&mut self, linked: bool) {
-        self.believed_linked = linked;
-        if self.missing {
-            self.link = if linked { self.lost() } else { Link::NotLinked };
+    pub(super) fn set_router_knows_link(&mut self, linked: bool) {
+        self.router_knows_link = linked;
+        if self.keys_missing {
+            self.link = if linked { self.missing_keys() } else { Link::NotLinked };
         }
     }
 
-    fn lost(&self) -> Link {
-        let session = self.cell.session.as_str();
+    fn missing_keys(&self) -> Link {
+        let session = self.state_cell.session.as_str();
         if !matches!(self.link, Link::Unknown(_)) {
             tracing::error!(
                 session,

@@ -8,31 +8,34 @@ use gateway_protocol::{
 use tokio::time::Instant;
 use wacore::{iq::devices::RemoveCompanionDeviceSpec, store::error::StoreError};
 
-use super::{Command, Ending, Goal, Hold, Line, Link, Reply, Retry, Session, Unlink};
+use super::{
+    ActorExit, Command, ConnectionHandle, Goal, Hold, Link, PendingUnlink, Reply, Retry,
+    SessionActor,
+};
 use crate::{
     keys,
-    refusal::{refusal, stale, unavailable},
-    translate::{self, Sight},
+    refusal::{refusal, stale_epoch, unavailable},
+    translate::{self, ConnectionEvent},
 };
 
 /// How soon an unlink that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+const UNLINK_RETRY: Duration = Duration::from_secs(1);
 
-impl Session {
-    pub(super) fn obey(&mut self, command: Command) {
+impl SessionActor {
+    pub(super) fn on_command(&mut self, command: Command) {
         match command {
-            Command::Declare(declaration, reply) => match self.heed(declaration.epoch) {
+            Command::Declare(declaration, reply) => match self.accept_epoch(declaration.epoch) {
                 Ok(()) => {
                     self.declare(declaration);
-                    self.declared.push(reply);
+                    self.pending_declarations.push(reply);
                 }
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Command::Logout { epoch, linked, within, reply } => match self.heed(epoch) {
+            Command::Logout { epoch, linked, within, reply } => match self.accept_epoch(epoch) {
                 Ok(()) => self.logout(linked, Instant::now() + within, reply),
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Command::Forget { epoch, linked, reply } => match self.heed(epoch) {
+            Command::Forget { epoch, linked, reply } => match self.accept_epoch(epoch) {
                 Ok(()) => self.forget(linked, reply),
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
@@ -52,7 +55,7 @@ impl Session {
             self.answer_logout(LogoutOutcome::Unconfirmed, waiting);
         }
         // What could not be read may be read again before the router is heard again.
-        let running = self.wanted.as_ref().is_some_and(|wanted| wanted.running);
+        let running = self.spec.as_ref().is_some_and(|spec| spec.running);
         let unknown = running && self.hold.is_none() && matches!(self.link, Link::Unknown(_));
         if unknown || self.goal() != Goal::Closed {
             self.hold = Some(Hold::Suspended);
@@ -60,51 +63,54 @@ impl Session {
     }
 
     /// A command that is older than what was heard is a delayed one, and without a lease all are.
-    fn heed(&mut self, epoch: u64) -> Result<(), Refusal> {
-        if self.context.boot() == 0 {
+    fn accept_epoch(&mut self, epoch: u64) -> Result<(), Refusal> {
+        if self.context.generation() == 0 {
             return Err(unavailable("this node is not enlisted"));
         }
         if epoch < self.epoch {
-            return Err(stale(self.epoch));
+            return Err(stale_epoch(self.epoch));
         }
         self.epoch = epoch;
         Ok(())
     }
 
     fn declare(&mut self, declaration: Declaration) {
-        self.believe(declaration.linked);
-        self.cell.set_group(declaration.group.as_deref());
+        self.set_router_knows_link(declaration.linked);
+        self.state_cell.set_group(declaration.group.as_deref());
         self.releasing = false;
-        let before = self.wanted.replace(declaration);
-        let Some(wanted) = &self.wanted else { return };
-        let restarted = before.as_ref().is_some_and(|b| b.restarts < wanted.restarts);
-        let started = before.as_ref().is_some_and(|b| !b.running && wanted.running);
-        let fresh_attempt = wanted.running
-            && wanted.pairing.as_ref().is_some_and(|p| p.attempt > self.spent)
+        let before = self.spec.replace(declaration);
+        let Some(spec) = &self.spec else { return };
+        let restarted = before.as_ref().is_some_and(|b| b.restarts < spec.restarts);
+        let started = before.as_ref().is_some_and(|b| !b.running && spec.running);
+        let fresh_attempt = spec.running
+            && spec.pairing.as_ref().is_some_and(|p| p.attempt > self.ended_attempt)
             && self.identity().is_none();
         let held = self.hold;
-        if held != Some(Hold::Barred) || restarted || started || !wanted.running {
+        if held != Some(Hold::Rejected) || restarted || started || !spec.running {
             self.hold = None;
         }
         if restarted || started {
             self.retry = Retry::default();
         }
-        let failed = matches!(self.rest, Some((Status::Failed, _)));
+        let failed = matches!(self.closed_status, Some((Status::Failed, _)));
         let tried_again = held.is_some() && self.hold.is_none();
-        if fresh_attempt || tried_again || (failed && !wanted.running) {
-            self.rest = None;
+        if fresh_attempt || tried_again || (failed && !spec.running) {
+            self.closed_status = None;
         }
     }
 
     /// An attempt at linking ends by this. What there is to unlink is known when nothing is open any
     /// more that could link a device.
     fn logout(&mut self, linked: bool, deadline: Instant, reply: Reply<LoggedOut>) {
-        self.believe(linked);
-        if let Some(wanted) = &mut self.wanted {
-            wanted.pairing = None;
+        self.set_router_knows_link(linked);
+        if let Some(spec) = &mut self.spec {
+            spec.pairing = None;
         }
-        let unlink =
-            self.unlink.get_or_insert(Unlink { waiting: Vec::new(), asked: false, again: None });
+        let unlink = self.unlink.get_or_insert(PendingUnlink {
+            waiting: Vec::new(),
+            sent: false,
+            retry_at: None,
+        });
         unlink.waiting.push((deadline, reply));
     }
 
@@ -113,14 +119,16 @@ impl Session {
     pub(super) fn answer_unlinks(&mut self) {
         let outcome = match &self.link {
             Link::Linked(_) => return,
-            Link::NotLinked if self.line.is_some() => return,
+            Link::NotLinked if self.connection.is_some() => return,
             // The answer to the first request may have been lost.
-            Link::NotLinked if self.unlinked == Some(self.epoch) => LogoutOutcome::Confirmed,
+            Link::NotLinked if self.confirmed_unlink_epoch == Some(self.epoch) => {
+                LogoutOutcome::Confirmed
+            }
             Link::NotLinked => LogoutOutcome::NotLinked,
             Link::Unknown(_) => LogoutOutcome::Unconfirmed,
         };
         let Some(unlink) = self.unlink.take() else { return };
-        self.show();
+        self.publish();
         self.answer_logout(outcome, unlink.waiting.into_iter().map(|(_, reply)| reply));
     }
 
@@ -128,41 +136,41 @@ impl Session {
     ///
     /// Not by the engine's own logout, which says the same whether or not WhatsApp answered.
     pub(super) fn ask_to_unlink(&mut self) {
-        let (Some(unlink), Some(line)) = (&mut self.unlink, &self.line) else { return };
-        let early = unlink.again.is_some_and(|again| again > Instant::now());
-        let Some(client) = line.client.upgrade() else { return };
-        if unlink.asked || early || !line.is_up() {
+        let (Some(unlink), Some(handle)) = (&mut self.unlink, &self.connection) else { return };
+        let early = unlink.retry_at.is_some_and(|again| again > Instant::now());
+        let Some(client) = handle.client.upgrade() else { return };
+        if unlink.sent || early || !handle.is_up() {
             return;
         }
-        (unlink.asked, unlink.again) = (true, None);
-        let sights = line.connection.sender();
+        (unlink.sent, unlink.retry_at) = (true, None);
+        let events = handle.inner.sender();
         tokio::spawn(async move {
             let answer = match client.pn() {
                 Some(device) => client.execute(RemoveCompanionDeviceSpec::new(&device)).await,
                 None => Ok(()), // not linked by these keys any more
             };
             drop(client);
-            if let Some(sights) = sights.upgrade() {
+            if let Some(events) = events.upgrade() {
                 let answer = answer.map_err(|error| error.to_string());
-                let _ = sights.send(Sight::UnlinkAnswered(answer)).await;
+                let _ = events.send(ConnectionEvent::UnlinkAnswered(answer)).await;
             }
         });
     }
 
     pub(super) fn unlink_failed(&mut self, why: &str) {
-        tracing::warn!(session = self.cell.session.as_str(), why, "WhatsApp did not unlink");
+        tracing::warn!(session = self.state_cell.session.as_str(), why, "WhatsApp did not unlink");
         if let Some(unlink) = &mut self.unlink {
-            (unlink.asked, unlink.again) = (false, Some(Instant::now() + AGAIN));
+            (unlink.sent, unlink.retry_at) = (false, Some(Instant::now() + UNLINK_RETRY));
         }
     }
 
     /// The device is gone, as its owner wanted.
     pub(super) async fn unlinked_by_owner(&mut self) {
-        self.void_keys().await;
-        self.rest = Some((Status::Stopped, translate::logged_out_by_user()));
-        self.unlinked = Some(self.epoch);
+        self.discard_keys().await;
+        self.closed_status = Some((Status::Stopped, translate::logged_out_by_user()));
+        self.confirmed_unlink_epoch = Some(self.epoch);
         let waiting = self.unlink.take().into_iter().flat_map(|unlink| unlink.waiting);
-        self.settle();
+        self.reconcile();
         self.answer_logout(LogoutOutcome::Confirmed, waiting.map(|(_, reply)| reply));
     }
 
@@ -176,7 +184,7 @@ impl Session {
             self.unlink = Some(unlink);
         }
         if !over.is_empty() {
-            self.settle();
+            self.reconcile();
             self.answer_logout(
                 LogoutOutcome::Unconfirmed,
                 over.into_iter().map(|(_, reply)| reply),
@@ -190,31 +198,31 @@ impl Session {
         replies: impl IntoIterator<Item = Reply<LoggedOut>>,
     ) {
         for reply in replies {
-            let snapshot = self.cell.snapshot(&self.context);
+            let snapshot = self.state_cell.snapshot(&self.context);
             let _ = reply.send(Ok(LoggedOut { outcome, snapshot }));
         }
     }
 
-    /// Closes, and wipes the keys when that is done: see [`Self::leave`].
+    /// Closes, and wipes the keys when that is done: see [`Self::leave_if_requested`].
     fn forget(&mut self, linked: bool, reply: Reply<()>) {
-        self.wanted = None;
+        self.spec = None;
         self.unlink = None;
-        self.forgetting.push((linked, reply));
+        self.pending_forgets.push((linked, reply));
     }
 
     /// Closes; keys that link a device are kept.
     fn release(&mut self) {
-        self.wanted = None;
+        self.spec = None;
         self.hold = None;
-        self.rest = None;
+        self.closed_status = None;
         self.releasing = true;
     }
 
     /// Leaves the node if that is wanted, nothing is open, and no device is linked that somebody might
     /// want unlinked.
-    pub(super) async fn leave(&mut self) {
+    pub(super) async fn leave_if_requested(&mut self) {
         self.begin_closing_to_leave();
-        if self.closing.is_some() || self.line.is_some() {
+        if self.closing.is_some() || self.connection.is_some() {
             return;
         }
         if std::mem::take(&mut self.releasing)
@@ -222,21 +230,21 @@ impl Session {
             && self.wipe().await.is_ok()
         {
             self.mailbox.close();
-            self.ending = Some(Ending::Released(self.epoch));
+            self.ending = Some(ActorExit::Released(self.epoch));
         }
-        let waiting = std::mem::take(&mut self.forgetting);
+        let waiting = std::mem::take(&mut self.pending_forgets);
         if !waiting.is_empty() {
-            self.forget_for(waiting).await;
+            self.wipe_and_forget(waiting).await;
         }
     }
 
     fn begin_closing_to_leave(&mut self) {
-        if self.releasing || !self.forgetting.is_empty() {
+        if self.releasing || !self.pending_forgets.is_empty() {
             self.begin_closing();
         }
     }
 
-    async fn forget_for(&mut self, mut waiting: Vec<(bool, Reply<()>)>) {
+    async fn wipe_and_forget(&mut self, mut waiting: Vec<(bool, Reply<()>)>) {
         let all_the_same = waiting.iter().any(|(linked, _)| *linked);
         let refused = match &self.link {
             _ if all_the_same => None,
@@ -265,41 +273,41 @@ impl Session {
             }
         }
         let waiting = waiting.into_iter().map(|(_, reply)| reply).collect();
-        self.ending = Some(Ending::Forgotten(self.epoch, waiting));
+        self.ending = Some(ActorExit::Forgotten(self.epoch, waiting));
     }
 
     /// Wipes the keys; nothing has them open.
     async fn wipe(&mut self) -> Result<(), StoreError> {
-        let _keys = self.cell.keys.clone().lock_owned().await;
-        let wiped = self.context.vault.wipe(&self.cell.session).await;
+        let _keys = self.state_cell.key_lock.clone().lock_owned().await;
+        let wiped = self.context.key_store.wipe(&self.state_cell.session).await;
         if let Err(error) = &wiped {
-            tracing::error!(session = self.cell.session.as_str(), %error, "keys not wiped");
+            tracing::error!(session = self.state_cell.session.as_str(), %error, "keys not wiped");
         }
         wiped
     }
 
     /// Closes, and removes keys that WhatsApp no longer knows; gone or not, they link nobody.
-    pub(super) async fn void_keys(&mut self) {
+    pub(super) async fn discard_keys(&mut self) {
         self.close().await;
-        let _keys = self.cell.keys.clone().lock_owned().await;
-        if let Err(error) = self.context.vault.void(&self.cell.session).await {
-            tracing::error!(session = self.cell.session.as_str(), %error, "void keys not removed");
+        let _keys = self.state_cell.key_lock.clone().lock_owned().await;
+        if let Err(error) = self.context.key_store.discard(&self.state_cell.session).await {
+            tracing::error!(session = self.state_cell.session.as_str(), %error, "void keys not removed");
         }
-        (self.link, self.missing, self.read_again) = (Link::NotLinked, false, None);
+        (self.link, self.keys_missing, self.next_key_read) = (Link::NotLinked, false, None);
     }
 
     /// Looked at this very moment, so that it never contradicts what is shown.
     fn live_identity(&mut self) -> LiveIdentity {
-        self.look(Instant::now());
-        self.settle();
-        let mut snapshot = self.cell.snapshot(&self.context);
-        let connected = self.line.as_ref().is_some_and(Line::is_up);
+        self.check_connection(Instant::now());
+        self.reconcile();
+        let mut snapshot = self.state_cell.snapshot(&self.context);
+        let connected = self.connection.as_ref().is_some_and(ConnectionHandle::is_up);
         if snapshot.status == Status::Working && !connected {
             snapshot.status = Status::Starting; // it is being closed, which is not shown before it is
         }
-        let client = self.line.as_ref().and_then(|line| line.client.upgrade());
+        let client = self.connection.as_ref().and_then(|handle| handle.client.upgrade());
         let named = client.and_then(|client| {
-            keys::identity_of(&client.persistence_manager().get_device_snapshot())
+            keys::device_identity(&client.persistence_manager().get_device_snapshot())
         });
         let identity = named.or_else(|| self.identity().cloned());
         LiveIdentity { connected, identity, snapshot: Some(snapshot) }

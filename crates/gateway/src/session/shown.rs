@@ -5,119 +5,131 @@ use std::time::Duration;
 use gateway_protocol::{Reason, Status};
 use tokio::time::Instant;
 
-use super::{Goal, Hold, Line, Link, Session, Signal, closing::Closing};
-use crate::{board::Face, pairing::Pairing, translate};
+use super::{ConnectionHandle, ConnectionState, Goal, Hold, Link, SessionActor, closing::Closing};
+use crate::{board::SessionState, pairing::PairingAttempt, translate};
 
 /// A drop shorter than this is nobody's business.
-const FLAP: Duration = Duration::from_secs(3);
+const MAX_UNREPORTED_DROP: Duration = Duration::from_secs(3);
 /// A connection not up after this is worth a reason.
-const SLOW: Duration = Duration::from_secs(10);
-impl Session {
+const SLOW_CONNECT: Duration = Duration::from_secs(10);
+impl SessionActor {
     /// Shows where it stands.
-    pub(super) fn show(&self) {
-        self.cell.show(self.face(&self.goal()), &self.context);
+    pub(super) fn publish(&self) {
+        self.state_cell.publish(self.session_state(&self.goal()), &self.context);
     }
 
     /// The connection does not end, and so it is not known whether it linked a device.
-    pub(super) fn show_slow_closing(&mut self) {
+    pub(super) fn publish_slow_closing(&mut self) {
         let reason = translate::keys_unavailable("the connection does not end");
-        let face = Face {
+        let state = SessionState {
             epoch: self.epoch,
             status: Status::Failed,
             reason: Some(reason),
             identity: self.identity().cloned(),
             pairing: None,
         };
-        self.cell.show(face, &self.context);
-        self.answer_declared();
+        self.state_cell.publish(state, &self.context);
+        self.answer_declarations();
     }
 
-    pub(super) fn answer_declared(&mut self) {
-        for reply in self.declared.drain(..) {
-            let _ = reply.send(Ok(self.cell.snapshot(&self.context)));
+    pub(super) fn answer_declarations(&mut self) {
+        for reply in self.pending_declarations.drain(..) {
+            let _ = reply.send(Ok(self.state_cell.snapshot(&self.context)));
         }
     }
 
-    fn face(&self, goal: &Goal) -> Face {
+    fn session_state(&self, goal: &Goal) -> SessionState {
         let (status, reason) = self.status(goal);
         let pairing = self.pairing.as_ref().filter(|_| matches!(goal, Goal::Pairing(_)));
-        Face {
+        SessionState {
             epoch: self.epoch,
             status,
             reason,
             identity: self.identity().cloned(),
-            pairing: pairing.map(Pairing::view),
+            pairing: pairing.map(PairingAttempt::snapshot),
         }
     }
 
     fn status(&self, goal: &Goal) -> (Status, Option<Reason>) {
-        let running = self.wanted.as_ref().is_some_and(|wanted| wanted.running);
+        let running = self.spec.as_ref().is_some_and(|spec| spec.running);
         if let Link::Unknown(reason) = &self.link {
             return (Status::Failed, Some(reason.clone()));
         }
-        match (goal, &self.line, &self.pairing) {
+        match (goal, &self.connection, &self.pairing) {
             (Goal::Closed, ..) if self.hold == Some(Hold::Suspended) && running => {
                 let message = "closed because the node lost its router; waits to be told again";
                 (Status::Starting, Some(translate::connect_failed(message, None)))
             }
-            (Goal::Closed, ..) => match &self.rest {
+            (Goal::Closed, ..) => match &self.closed_status {
                 Some((status, reason)) => (*status, Some(reason.clone())),
                 None => (Status::Stopped, None),
             },
-            (_, Some(line), _) if line.is_up() => (Status::Working, None),
-            (Goal::Pairing(_), Some(Line { signal: Signal::Queued { waits: true }, .. }), _) => {
-                (Status::Starting, Some(translate::waiting_to_link()))
-            }
+            (_, Some(handle), _) if handle.is_up() => (Status::Working, None),
+            (
+                Goal::Pairing(_),
+                Some(ConnectionHandle {
+                    state: ConnectionState::Queued { waiting_to_link: true },
+                    ..
+                }),
+                _,
+            ) => (Status::Starting, Some(translate::waiting_to_link())),
             (Goal::Pairing(_), Some(_), Some(pairing)) if pairing.is_visible() => {
-                (Status::ScanQrCode, pairing.trouble())
+                (Status::ScanQrCode, pairing.code_failure())
             }
-            _ => (Status::Starting, self.retry.trouble.clone()),
+            _ => (Status::Starting, self.retry.reason.clone()),
         }
     }
 
-    pub(super) fn next_alarm(&self) -> Option<Instant> {
-        let signal = self.line.as_ref().and_then(|line| match line.signal {
-            Signal::Rising(since) if self.retry.trouble.is_none() => Some(since + SLOW),
-            Signal::Wavering(since, _) => Some(since + FLAP),
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        let state = self.connection.as_ref().and_then(|handle| match handle.state {
+            ConnectionState::Connecting(since) if self.retry.reason.is_none() => {
+                Some(since + SLOW_CONNECT)
+            }
+            ConnectionState::Reconnecting(since, _) => Some(since + MAX_UNREPORTED_DROP),
             _ => None,
         });
-        let retry = self.retry.at.filter(|_| self.line.is_none());
-        let code = self.pairing.as_ref().and_then(Pairing::code_ends);
+        let retry = self.retry.at.filter(|_| self.connection.is_none());
+        let code = self.pairing.as_ref().and_then(PairingAttempt::code_ends);
         let unlink = self.unlink.iter().flat_map(|unlink| {
-            unlink.waiting.iter().map(|(deadline, _)| *deadline).chain(unlink.again)
+            unlink.waiting.iter().map(|(deadline, _)| *deadline).chain(unlink.retry_at)
         });
-        let look = self.line.as_ref().map(|line| line.look_at);
-        let closing = self.closing.as_ref().and_then(Closing::alarm);
-        let read = self.read_again.filter(|_| self.closing.is_none());
-        [signal, retry, code, look, closing, read].into_iter().flatten().chain(unlink).min()
+        let look = self.connection.as_ref().map(|handle| handle.next_check);
+        let closing = self.closing.as_ref().and_then(Closing::slow_at);
+        let read = self.next_key_read.filter(|_| self.closing.is_none());
+        [state, retry, code, look, closing, read].into_iter().flatten().chain(unlink).min()
     }
 
-    /// Something's time has come; what else there is to do, [`Self::settle`] sees.
-    pub(super) async fn wake(&mut self, now: Instant) {
-        self.look(now);
+    /// Something's time has come; what else there is to do, [`Self::reconcile`] sees.
+    pub(super) async fn on_timer(&mut self, now: Instant) {
+        self.check_connection(now);
         if let Some(closing) = &mut self.closing {
-            closing.look(now);
-        } else if self.read_again.is_some_and(|at| at <= now) {
+            closing.update_slow(now);
+        } else if self.next_key_read.is_some_and(|at| at <= now) {
             self.read_keys().await;
         }
-        if let Some(line) = &mut self.line {
-            let trouble = match &line.signal {
-                Signal::Rising(since) if now >= *since + SLOW => {
+        if let Some(handle) = &mut self.connection {
+            let failure = match &handle.state {
+                ConnectionState::Connecting(since) if now >= *since + SLOW_CONNECT => {
                     Some("WhatsApp cannot be reached; the node goes on trying".to_owned())
                 }
-                Signal::Wavering(since, why) if now >= *since + FLAP => Some(why.clone()),
+                ConnectionState::Reconnecting(since, why)
+                    if now >= *since + MAX_UNREPORTED_DROP =>
+                {
+                    Some(why.clone())
+                }
                 _ => None,
             };
-            if let Some(trouble) = trouble {
-                if matches!(line.signal, Signal::Wavering(..)) {
-                    line.signal = Signal::Down;
+            if let Some(failure) = failure {
+                if matches!(handle.state, ConnectionState::Reconnecting(..)) {
+                    handle.state = ConnectionState::Down;
                 }
-                self.retry.trouble = Some(translate::connect_failed(trouble, None));
+                self.retry.reason = Some(translate::connect_failed(failure, None));
             }
         }
         let code_ended =
-            self.pairing.as_ref().and_then(Pairing::code_ends).is_some_and(|t| t <= now);
-        if code_ended && self.pairing.as_mut().is_some_and(|pairing| pairing.code_over(true)) {
+            self.pairing.as_ref().and_then(PairingAttempt::code_ends).is_some_and(|t| t <= now);
+        if code_ended && self.pairing.as_mut().is_some_and(|pairing| pairing.on_code_expired(true))
+        {
             self.end_pairing(Status::Stopped, translate::pairing_expired());
         }
         self.give_up_unlinks(now);

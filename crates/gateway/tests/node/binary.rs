@@ -49,7 +49,7 @@ fn outcome(mut child: Child) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn a_second_node_on_a_folder_is_refused_and_says_why() {
+fn second_node_on_a_data_folder_is_rejected() {
     let data = TempDir::new().unwrap();
     let mut first = program(data.path(), "http://127.0.0.1:9", nowhere()).spawn().unwrap();
     wait_for_line(&mut first, "listening");
@@ -62,7 +62,7 @@ fn a_second_node_on_a_folder_is_refused_and_says_why() {
 }
 
 #[test]
-fn a_node_ends_when_its_standard_input_does() {
+fn node_exits_when_standard_input_closes() {
     let data = TempDir::new().unwrap();
     let mut node = program(data.path(), "http://127.0.0.1:9", nowhere());
     let mut node = node.arg("--end-with-stdin").spawn().unwrap();
@@ -85,16 +85,16 @@ fn nice_values(process: u32) -> Vec<i32> {
 }
 
 #[test]
-fn a_node_stands_back_as_far_as_it_is_told() {
+fn nice_flag_sets_the_nice_value_of_every_thread() {
     let own = nice_values(std::process::id())[0];
-    for told in [0, 7] {
+    for reports in [0, 7] {
         let data = TempDir::new().unwrap();
         let mut node = program(data.path(), "http://127.0.0.1:9", nowhere());
-        let mut node = node.args(["--nice", &told.to_string()]).spawn().unwrap();
+        let mut node = node.args(["--nice", &reports.to_string()]).spawn().unwrap();
         wait_for_line(&mut node, "listening");
         let found = nice_values(node.id());
         assert!(
-            found.len() > 1 && found.iter().all(|nice| *nice == (own + told).min(19)),
+            found.len() > 1 && found.iter().all(|nice| *nice == (own + reports).min(19)),
             "{found:?}"
         );
         node.kill().unwrap();
@@ -107,7 +107,7 @@ fn a_node_stands_back_as_far_as_it_is_told() {
 }
 
 #[test]
-fn a_node_without_a_token_or_with_a_wrong_whatsapp_does_not_start() {
+fn missing_token_or_wrong_whatsapp_address_prevents_the_start() {
     let data = TempDir::new().unwrap();
     let mut mute = program(data.path(), "http://127.0.0.1:9", nowhere());
     let (code, _, err) = outcome(mute.env_remove("BERTH_NODE_TOKEN").spawn().unwrap());
@@ -124,14 +124,14 @@ fn a_node_without_a_token_or_with_a_wrong_whatsapp_does_not_start() {
 }
 
 #[test]
-fn a_simulator_build_says_so_in_its_version() {
+fn simulator_build_is_marked_in_the_version() {
     let said = Command::new(PROGRAM).arg("--version").output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert_eq!(said.contains("+sim"), cfg!(feature = "sim"), "{said}");
 }
 
 #[test]
-fn settings_come_from_files_too_and_unknown_variables_are_named() {
+fn settings_are_read_from_files_and_unknown_variables_are_logged() {
     let folder = TempDir::new().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, format!("{TOKEN}\n")).unwrap();

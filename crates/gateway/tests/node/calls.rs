@@ -8,25 +8,25 @@ use whatsapp_sim::{Config, Simulator};
 
 use crate::{
     router::FakeRouter,
-    world::{Api, PATIENCE, TOKEN, World, pairing, running, settings, stopped},
+    world::{Api, NodeFixture, PATIENCE, TOKEN, pairing, running, settings, stopped},
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_router_may_call() {
-    let world = World::new().await;
+async fn calls_without_the_token_are_unauthorized() {
+    let fixture = NodeFixture::new().await;
     for token in ["", "a-token-for-this-tesT", "a-token-for-this-test-and-more", "a-token"] {
         for (method, path) in [(Method::GET, "/health"), (Method::DELETE, "/sessions/s1?epoch=1")] {
-            let (status, body) = world.api.raw(method, path, token, vec![]).await;
+            let (status, body) = fixture.api.raw(method, path, token, vec![]).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED);
             assert!(String::from_utf8_lossy(&body).contains("unauthorized"));
         }
     }
-    assert_eq!(world.router.heard().strangers, 0, "and the node shows its own token");
+    assert_eq!(fixture.router.state().unauthorized_calls, 0, "and the node shows its own token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_call_is_refused_as_such() {
-    let world = World::new().await;
+async fn invalid_calls_are_rejected() {
+    let fixture = NodeFixture::new().await;
     let long = "a".repeat(65);
     let wanted = serde_json::to_vec(&running(1)).unwrap();
     let refused = [
@@ -45,25 +45,25 @@ async fn what_is_no_call_is_refused_as_such() {
         (Method::GET, "/sessions/s1/identity", 404, ""),
     ];
     for (method, path, status, body) in refused {
-        let (got, said) = world.api.raw(method.clone(), path, TOKEN, body.into()).await;
+        let (got, said) = fixture.api.raw(method.clone(), path, TOKEN, body.into()).await;
         assert_eq!(got.as_u16(), status, "{method} {path} {said:?}");
         serde_json::from_slice::<gateway_protocol::Refusal>(&said).unwrap();
     }
-    let (status, _) = world.api.raw(Method::PUT, "/sessions/s1", TOKEN, vec![b' '; 70_000]).await;
+    let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s1", TOKEN, vec![b' '; 70_000]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    let (status, _) = world.api.raw(Method::PUT, "/sessions/s-1", TOKEN, wanted).await;
+    let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s-1", TOKEN, wanted).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let phone = PairingWanted { attempt: 1, phone: Some("+1555".into()), request: 1 };
     let odd = Declaration { pairing: Some(phone), ..running(1) };
-    let refusal = world.api.declare("s1", &odd).await.unwrap_err();
+    let refusal = fixture.api.declare("s1", &odd).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::Malformed);
-    assert!(world.api.list().await.is_empty());
+    assert!(fixture.api.list().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_epoch_is_refused_and_an_equal_one_changes_nothing() {
-    let world = World::new().await;
-    let api = &world.api;
+async fn older_epoch_is_rejected_and_equal_epoch_changes_nothing() {
+    let fixture = NodeFixture::new().await;
+    let api = &fixture.api;
     let seen = api.declare("s1", &stopped(5)).await.unwrap();
     for wanted in [running(4), stopped(4), pairing(1, 9, None)] {
         let refusal = api.declare("s1", &wanted).await.unwrap_err();
@@ -77,9 +77,9 @@ async fn an_older_epoch_is_refused_and_an_equal_one_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_declaration_that_comes_after_the_end_does_not_bring_a_session_back() {
-    let world = World::new().await;
-    let api = &world.api;
+async fn late_declaration_does_not_restore_a_forgotten_session() {
+    let fixture = NodeFixture::new().await;
+    let api = &fixture.api;
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     api.qr("s1").await;
     api.forget("s1", 7).await.unwrap();
@@ -90,15 +90,15 @@ async fn a_declaration_that_comes_after_the_end_does_not_bring_a_session_back() 
     api.forget("never_seen", 3).await.unwrap();
     assert!(api.declare("never_seen", &pairing(3, 3, None)).await.is_err());
     assert!(api.view("s1").await.is_err());
-    assert_eq!(world.on_disk(), Vec::<String>::new());
+    assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
     let back = api.declare("s1", &pairing(8, 8, None)).await.unwrap();
     assert_eq!(back.status, Status::Starting, "a newer one does");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_node_takes_no_more_but_keeps_what_it_has() {
-    let world = World::with(Config::default(), 2, |wire| wire).await;
-    let api = &world.api;
+async fn full_node_rejects_new_sessions_and_keeps_existing_ones() {
+    let fixture = NodeFixture::with(Config::default(), 2, |wire| wire).await;
+    let api = &fixture.api;
     for session in ["s1", "s2"] {
         api.declare(session, &stopped(1)).await.unwrap();
     }
@@ -114,10 +114,10 @@ async fn a_full_node_takes_no_more_but_keeps_what_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_commanded_before_the_router_knows_the_node() {
+async fn commands_before_registration_are_refused() {
     let (whatsapp, router) =
         (Simulator::start(Config::default()).await.unwrap(), FakeRouter::start().await);
-    router.heard().away = true;
+    router.state().away = true;
     let data = tempfile::TempDir::new().unwrap();
     let settings = settings(data.path(), &router.url, &whatsapp.url(), 10);
     let node = gateway::Node::start(settings).await.unwrap();
@@ -129,23 +129,23 @@ async fn nothing_is_commanded_before_the_router_knows_the_node() {
     ] {
         assert_eq!(refusal.code, RefusalCode::Unavailable);
     }
-    router.heard().away = false;
-    router.until("enlisted", |heard| heard.boot > 0 && !heard.beats.is_empty()).await;
+    router.state().away = false;
+    router.until("enlisted", |state| state.boot > 0 && !state.heartbeats.is_empty()).await;
     assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().boot, 1);
-    let enlisted = router.heard().enlisted[0].clone();
+    let enlisted = router.state().registrations[0].clone();
     assert_eq!(enlisted.address, format!("http://{}", node.address()));
     assert_eq!(enlisted.capacity, 10);
     node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_of_what_is_not_linked_says_so() {
-    let world = World::new().await;
-    let unknown = world.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
+async fn logout_of_an_unlinked_session_answers_not_linked() {
+    let fixture = NodeFixture::new().await;
+    let unknown = fixture.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
     assert_eq!(unknown.outcome, LogoutOutcome::NotLinked);
-    assert!(world.api.view("s1").await.is_err(), "and is not taken in for it");
-    world.api.declare("s1", &pairing(1, 1, None)).await.unwrap();
-    world.api.qr("s1").await;
-    let unlinked = world.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
+    assert!(fixture.api.view("s1").await.is_err(), "and is not taken in for it");
+    fixture.api.declare("s1", &pairing(1, 1, None)).await.unwrap();
+    fixture.api.qr("s1").await;
+    let unlinked = fixture.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
     assert_eq!(unlinked.outcome, LogoutOutcome::NotLinked);
 }

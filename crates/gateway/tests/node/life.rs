@@ -3,12 +3,12 @@
 use gateway_protocol::{LogoutOutcome, Status};
 use whatsapp_sim::Config;
 
-use crate::world::{PATIENCE, World, pairing, running, stopped, why};
+use crate::world::{NodeFixture, PATIENCE, pairing, reason_code, running, stopped};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_lives_its_whole_life() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000001", "Ann").unwrap());
+async fn session_passes_through_its_whole_lifecycle() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000001", "Ann").unwrap());
 
     let first = api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     assert_eq!((first.status, first.identity), (Status::Starting, None));
@@ -46,7 +46,7 @@ async fn a_session_lives_its_whole_life() {
     let out = api.logout("s1", 5, PATIENCE / 2).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::Confirmed);
     assert_eq!((out.snapshot.status, out.snapshot.identity.clone()), (Status::Stopped, None));
-    assert_eq!(why(&out.snapshot), "logged_out_by_user");
+    assert_eq!(reason_code(&out.snapshot), "logged_out_by_user");
     assert!(phone.devices().is_empty());
     let again = api.logout("s1", 5, PATIENCE).await.unwrap();
     assert_eq!(again.outcome, LogoutOutcome::Confirmed, "as the first, whose answer may be lost");
@@ -55,15 +55,15 @@ async fn a_session_lives_its_whole_life() {
     api.forget("s1", 6).await.unwrap();
     api.forget("s1", 6).await.unwrap();
     assert!(api.view("s1").await.is_err());
-    assert_eq!(world.on_disk(), Vec::<String>::new());
-    let told = world.router.told_of("s1");
-    assert!(told.is_sorted_by_key(|s| (s.boot, s.seq)), "{told:?}");
+    assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
+    let reports = fixture.router.reports_of("s1");
+    assert!(reports.is_sorted_by_key(|s| (s.boot, s.seq)), "{reports:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_is_linked_by_a_code_and_a_fresh_code_replaces_the_first() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000002", "Bob").unwrap());
+async fn session_is_linked_by_a_code_and_a_new_code_replaces_the_first() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000002", "Bob").unwrap());
     api.declare("s1", &pairing(1, 1, Some("15550000002"))).await.unwrap();
     let first = api.code("s1", 1).await;
     let shown = api.view("s1").await.unwrap();
@@ -79,9 +79,9 @@ async fn a_session_is_linked_by_a_code_and_a_fresh_code_replaces_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_can_be_asked_for_once_the_qr_code_is_there() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000003", "Cy").unwrap());
+async fn code_can_be_requested_after_the_qr_code() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000003", "Cy").unwrap());
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     api.qr("s1").await;
     api.declare("s1", &pairing(2, 1, Some("15550000003"))).await.unwrap();
@@ -90,9 +90,9 @@ async fn a_code_can_be_asked_for_once_the_qr_code_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_attempt_starts_afresh_and_no_attempt_ends_it() {
-    let world = World::new().await;
-    let api = &world.api;
+async fn new_attempt_restarts_pairing_and_no_attempt_ends_it() {
+    let fixture = NodeFixture::new().await;
+    let api = &fixture.api;
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     let first = api.qr("s1").await;
     api.declare("s1", &pairing(2, 2, None)).await.unwrap();
@@ -106,41 +106,41 @@ async fn a_new_attempt_starts_afresh_and_no_attempt_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_nobody_took_ends_as_expired_and_is_not_begun_again() {
-    let world = World::with(Config { refs: 0, ..Config::default() }, 10, |wire| wire).await;
-    let api = &world.api;
+async fn unused_attempt_expires_and_is_not_restarted() {
+    let fixture = NodeFixture::with(Config { refs: 0, ..Config::default() }, 10, |wire| wire).await;
+    let api = &fixture.api;
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     let over = api.status("s1", Status::Stopped).await;
-    assert_eq!(why(&over), "pairing_expired");
+    assert_eq!(reason_code(&over), "pairing_expired");
     let again = api.declare("s1", &pairing(2, 1, None)).await.unwrap();
-    assert_eq!((again.status, why(&again)), (Status::Stopped, "pairing_expired"));
+    assert_eq!((again.status, reason_code(&again)), (Status::Stopped, "pairing_expired"));
     let fresh = api.declare("s1", &pairing(3, 2, None)).await.unwrap();
     assert_eq!((fresh.status, fresh.reason), (Status::Starting, None));
-    world.end().await;
+    fixture.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pairing_of_an_account_that_cannot_be_linked_says_why() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000004", "Dee").unwrap());
+async fn pairing_of_a_hosted_account_fails_with_a_reason() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000004", "Dee").unwrap());
     phone.set_hosted(true);
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     let qr = api.qr("s1").await;
     assert!(phone.scan(&qr).await.is_err());
     let failed = api.status("s1", Status::Failed).await;
-    assert_eq!(why(&failed), "pairing_failed");
+    assert_eq!(reason_code(&failed), "pairing_failed");
     assert!(failed.reason.unwrap().message.contains("hosted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_connects_first_when_it_must() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000005", "Eve").unwrap());
-    world.linked("s1", &phone).await;
+async fn logout_of_a_stopped_session_connects_first() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000005", "Eve").unwrap());
+    fixture.linked("s1", &phone).await;
     api.declare("s1", &stopped(2)).await.unwrap();
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
     let out = api.logout("s1", 3, PATIENCE / 2).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::Confirmed);
     assert!(phone.devices().is_empty());
-    assert_eq!(world.on_disk(), Vec::<String>::new());
+    assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gateway::{Node, Settings, WebSockets, Wire};
+use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
 use gateway_protocol::{
     Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingWanted, Refusal, Snapshot,
     Snapshots, Status,
@@ -41,7 +41,7 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     answer.unwrap_or_else(|_| panic!("never came to be: {what}"))
 }
 
-pub(crate) struct World {
+pub(crate) struct NodeFixture {
     pub(crate) whatsapp: Simulator,
     pub(crate) router: FakeRouter,
     pub(crate) data: TempDir,
@@ -49,7 +49,7 @@ pub(crate) struct World {
     pub(crate) api: Api,
 }
 
-impl World {
+impl NodeFixture {
     pub(crate) async fn new() -> Self {
         Self::with(Config::default(), 100, |wire| wire).await
     }
@@ -57,16 +57,16 @@ impl World {
     pub(crate) async fn with(
         whatsapp: Config,
         capacity: u32,
-        wire: impl FnOnce(Arc<dyn Wire>) -> Arc<dyn Wire>,
+        wire: impl FnOnce(Arc<dyn TransportProvider>) -> Arc<dyn TransportProvider>,
     ) -> Self {
         let whatsapp = Simulator::start(whatsapp).await.unwrap();
         let router = FakeRouter::start().await;
         let data = TempDir::new().unwrap();
         let settings = settings(data.path(), &router.url, &whatsapp.url(), capacity);
-        let wire = wire(Arc::new(WebSockets(settings.whatsapp.clone())));
-        let node = Node::start_over(settings, wire).await.unwrap();
+        let wire = wire(Arc::new(WebSocketProvider(settings.whatsapp.clone())));
+        let node = Node::start_with_transports(settings, wire).await.unwrap();
         let api = Api::new(node.address());
-        router.until("enlisted", |heard| !heard.beats.is_empty()).await;
+        router.until("enlisted", |state| !state.heartbeats.is_empty()).await;
         Self { whatsapp, router, data, node: Some(node), api }
     }
 
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// The sessions that have keys in the file, and `?` for keys that are nobody's.
-    pub(crate) fn on_disk(&self) -> Vec<String> {
+    pub(crate) fn sessions_with_keys(&self) -> Vec<String> {
         let keys = rusqlite::Connection::open(self.data.path().join("keys.db")).unwrap();
         let sql = "SELECT DISTINCT coalesce(name, '?') FROM entries \
                    LEFT JOIN sessions ON number = session";
@@ -263,6 +263,6 @@ impl Api {
 }
 
 /// The code of a snapshot's reason.
-pub(crate) fn why(snapshot: &Snapshot) -> &str {
+pub(crate) fn reason_code(snapshot: &Snapshot) -> &str {
     snapshot.reason.as_ref().map_or("", |reason| &reason.code)
 }
