@@ -13,8 +13,9 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     fleet::Fleet,
-    keys::SessionName,
     refusal::{self, malformed, refusal},
+    session_name::SessionName,
+    version::program_version,
 };
 
 /// No group's tag is longer.
@@ -156,7 +157,7 @@ impl Api {
         let (sessions, working) = self.fleet.counts();
         Health {
             gateway: self.gateway.clone(),
-            version: crate::program_version(),
+            version: program_version(),
             features: features(),
             capacity: self.capacity,
             sessions: u32::try_from(sessions).unwrap_or(u32::MAX),

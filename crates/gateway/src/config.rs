@@ -21,7 +21,7 @@ const TOKEN_VARIABLE: &str = "BERTH_NODE_TOKEN";
 /// `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with the router,
 /// is a variable alone.
 #[derive(Debug, Parser)]
-#[command(name = "berth-gateway", version = crate::VERSION)]
+#[command(name = "berth-gateway", version = crate::version::VERSION)]
 pub struct Args {
     /// The name the router knows this node by.
     #[arg(long, env = "BERTH_GATEWAY_ID", default_value = "gw-local", value_parser = parse::<String>)]

@@ -26,12 +26,12 @@ use whatsapp_rust::{
 };
 
 use crate::{
-    board::StateCell,
-    cage::EngineRuntime,
     context::NodeContext,
-    translate::{self, ConnectionEvent, EngineExit},
-    turns::{FairPermit, Group},
-    wire::{PersistBeforeSend, PersistingTransportFactory},
+    engine_events::{self, ConnectionEvent, EngineExit},
+    engine_runtime::EngineRuntime,
+    fair_permits::{FairPermit, Group},
+    session_state::StateCell,
+    whatsapp_transport::{PersistBeforeSend, PersistingTransportFactory},
 };
 
 /// More than one connection ever has under way; beyond it something is badly wrong.
@@ -305,7 +305,8 @@ impl EngineEventHandler {
 
 impl EventHandler for EngineEventHandler {
     fn handle_event(&self, event: Arc<Event>) {
-        let Some(event) = translate::connection_event(&event, wacore::time::now_millis()) else {
+        let Some(event) = engine_events::connection_event(&event, wacore::time::now_millis())
+        else {
             return;
         };
         self.release_permits(&event);
@@ -315,6 +316,6 @@ impl EventHandler for EngineEventHandler {
     }
 
     fn interest(&self) -> EventInterest {
-        translate::event_interest()
+        engine_events::event_interest()
     }
 }

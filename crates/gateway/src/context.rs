@@ -8,7 +8,10 @@ use std::sync::{
 use tokio::sync::{Semaphore, watch};
 use wacore::net::HttpClient;
 
-use crate::{keys::KeyStore, outbox::Outbox, turns::FairPermits, wire::TransportProvider};
+use crate::{
+    fair_permits::FairPermits, keys::KeyStore, outbox::Outbox,
+    whatsapp_transport::TransportProvider,
+};
 
 /// Shared by every session of a node.
 pub(crate) struct NodeContext {

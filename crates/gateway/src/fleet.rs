@@ -5,7 +5,7 @@
 mod tests;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -16,29 +16,23 @@ use gateway_protocol::{
     Declaration, Held, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode, Snapshot,
     Status,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    board::{self, StateCell},
     context::NodeContext,
-    keys::SessionName,
+    forgotten_sessions::ForgottenSessions,
+    reasons,
     refusal::{refusal, stale_epoch, unavailable},
     session::{ActorExit, Command, Reply, SessionActor},
-    translate,
+    session_name::SessionName,
+    session_state::{self, StateCell},
 };
 
 /// Commands a session may have waiting. It answers each at once, so a full box means a flood.
 const MAILBOX_CAPACITY: usize = 32;
 /// How long a command other than a logout may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(25);
-/// How many forgotten sessions are remembered, and for how long: as long as a command to one may still
-/// be under way.
-const MAX_FORGOTTEN: usize = 16_384;
-const FORGOTTEN_TTL: Duration = Duration::from_secs(600);
 /// Before an actor that broke down is started anew, so that one that always does takes no processor.
 const ACTOR_RESTART_DELAY: Duration = Duration::from_millis(100);
 
@@ -126,14 +120,14 @@ impl Fleet {
         if epoch < min_epoch {
             return Err(stale_epoch(min_epoch));
         }
-        let mut snapshot = board::blank_snapshot(session, epoch, &self.context);
+        let mut snapshot = session_state::blank_snapshot(session, epoch, &self.context);
         snapshot.boot = self.context.generation();
         let mut outcome = LogoutOutcome::NotLinked;
         if linked && !wiped {
             let why = "this node has none, although a device was linked here";
             outcome = LogoutOutcome::Unconfirmed;
             (snapshot.status, snapshot.reason) =
-                (Status::Failed, Some(translate::keys_unavailable(why)));
+                (Status::Failed, Some(reasons::keys_unavailable(why)));
         }
         Ok(LoggedOut { outcome, snapshot })
     }
@@ -348,32 +342,6 @@ impl Fleet {
 
     fn sessions(&self) -> MutexGuard<'_, SessionTable> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The epochs below which a session that is gone is not taken in again.
-#[derive(Default)]
-struct ForgottenSessions {
-    min_epochs: HashMap<SessionName, (u64, bool)>,
-    order: VecDeque<(Instant, SessionName)>,
-}
-
-impl ForgottenSessions {
-    fn record(&mut self, session: SessionName, epoch: u64, wiped: bool) {
-        if self.min_epochs.insert(session.clone(), (epoch, wiped)).is_none() {
-            self.order.push_back((Instant::now(), session));
-        }
-        while let Some((since, _)) = self.order.front()
-            && (self.order.len() > MAX_FORGOTTEN || since.elapsed() > FORGOTTEN_TTL)
-            && let Some((_, oldest)) = self.order.pop_front()
-        {
-            self.min_epochs.remove(&oldest);
-        }
-    }
-
-    /// The epoch a session left with, and whether by being forgotten.
-    fn min_epoch(&self, session: &SessionName) -> (u64, bool) {
-        self.min_epochs.get(session).copied().unwrap_or_default()
     }
 }
 

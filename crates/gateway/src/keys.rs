@@ -4,13 +4,13 @@ mod app_sync;
 mod database;
 mod device;
 #[cfg(test)]
-mod laws;
+mod model_test;
+#[cfg(test)]
+mod operations;
 mod protocol;
 mod rows;
-mod session;
+mod session_keys;
 mod signal;
-#[cfg(test)]
-mod steps;
 mod writer;
 
 use std::{fs, io, path::Path, sync::Arc};
@@ -20,27 +20,11 @@ use gateway_protocol::Identity;
 use wacore::store::{InMemoryBackend, error::StoreError, traits::Backend};
 use whatsapp_rust::store::Device;
 
-use self::{database::Database, session::SessionKeys};
+use self::{database::Database, session_keys::SessionKeys};
+use crate::{data_folder::create_private_folder, session_name::SessionName};
 
 /// The file, in the data folder.
 const FILE_NAME: &str = "keys.db";
-
-/// A session's name, safe as a file name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SessionName(Arc<str>);
-
-impl SessionName {
-    /// `None` unless it is 1 to 64 letters, digits and underscores.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        fits.then(|| Self(text.into()))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// All sessions' keys, in one file of the data folder.
 pub(crate) struct KeyStore {
@@ -110,7 +94,7 @@ impl KeyStore {
     /// Every session with keys here, linked or not.
     pub(crate) async fn sessions(&self) -> Result<Vec<SessionName>, StoreError> {
         let Some(database) = self.file()? else { return Ok(Vec::new()) };
-        let names = database.read(session::names).await?;
+        let names = database.read(session_keys::names).await?;
         Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
     }
 
@@ -128,9 +112,12 @@ impl KeyStore {
     /// under way, and a reader might miss it.
     pub(crate) async fn state(&self, session: &SessionName) -> Result<KeysState, StoreError> {
         let Some(database) = self.file()? else { return Ok(KeysState::NotLinked) };
-        let name = session.0.clone();
+        let name = session.as_str().to_owned();
         let read = move |connection: &rusqlite::Connection| {
-            Ok((session::is_known(connection, &name)?, session::device(connection, &name)?))
+            Ok((
+                session_keys::is_known(connection, &name)?,
+                session_keys::device(connection, &name)?,
+            ))
         };
         let (known, device) = database.write(read).await?;
         if !known {
@@ -144,10 +131,10 @@ impl KeyStore {
     /// session of which nothing is left has lost its keys.
     pub(crate) async fn discard(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
-        let name = session.0.clone();
+        let name = session.as_str().to_owned();
         let discard = move |connection: &rusqlite::Connection| {
-            session::delete(connection, &name)?;
-            session::insert(connection, &name).map(drop)
+            session_keys::delete(connection, &name)?;
+            session_keys::insert(connection, &name).map(drop)
         };
         database.erase(discard).await
     }
@@ -155,8 +142,8 @@ impl KeyStore {
     /// Removes everything the session has, all at once; when this returns it is in no file here.
     pub(crate) async fn wipe(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
-        let name = session.0.clone();
-        database.erase(move |connection| session::delete(connection, &name)).await
+        let name = session.as_str().to_owned();
+        database.erase(move |connection| session_keys::delete(connection, &name)).await
     }
 }
 
@@ -207,51 +194,9 @@ pub(crate) fn device_identity(device: &Device) -> Option<Identity> {
     identity(device.pn.as_ref()?, device.lid.as_ref(), &device.push_name)
 }
 
-/// The lock that keeps two nodes from ever opening the same keys; held until dropped.
-#[derive(Debug)]
-pub(crate) struct FolderLock {
-    _file: fs::File,
-}
-
-impl FolderLock {
-    /// Fails with [`io::ErrorKind::WouldBlock`] when another node has the folder.
-    pub(crate) fn take(data: &Path) -> io::Result<Self> {
-        create_private_folder(data)?;
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(data.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                format!("another node is running on the data folder {}", data.display()),
-            )),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
-    }
-}
-
-fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unsafe_session_names_are_rejected() {
-        for name in ["", "..", "a/b", "a.db", "a-b", "ä", "a\0", &"a".repeat(65)] {
-            assert_eq!(SessionName::parse(name), None, "{name:?}");
-        }
-        assert!(SessionName::parse("sess_01JAbc").is_some());
-    }
 
     #[tokio::test]
     async fn folder_of_the_old_key_layout_is_rejected() {
@@ -262,15 +207,5 @@ mod tests {
         fs::write(old.join("sess_1.db"), b"x").unwrap();
         let refused = KeyStore::open(data.path()).err().unwrap().to_string();
         assert!(refused.contains("sess_1.db") && refused.contains("link"), "{refused}");
-    }
-
-    #[test]
-    fn data_folder_is_locked_by_one_node() {
-        let data = tempfile::tempdir().unwrap();
-        let first = FolderLock::take(data.path()).unwrap();
-        let refused = FolderLock::take(data.path()).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
-        drop(first);
-        FolderLock::take(data.path()).unwrap();
     }
 }

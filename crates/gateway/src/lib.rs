@@ -15,39 +15,33 @@
 //! That is why it is a program of its own and nothing else of berth links it, save the simulator.
 
 mod api;
-mod board;
-mod cage;
 mod config;
 mod connection;
 mod context;
+mod data_folder;
+mod engine_events;
+mod engine_runtime;
+mod fair_permits;
 mod fleet;
+mod forgotten_sessions;
+mod http_client;
 mod keys;
 mod node;
 mod outbox;
-mod pairing;
+mod pairing_attempt;
+mod reasons;
 mod refusal;
 mod reporter;
-mod router;
+mod router_client;
 mod server;
 mod session;
+mod session_name;
+mod session_state;
 pub mod telemetry;
-mod translate;
-mod turns;
-mod web;
-mod wire;
+mod version;
+mod whatsapp_transport;
 
 pub use config::{Args, InvalidSetting, LogFormat, Settings};
 pub use node::Node;
-pub use wire::{TransportProvider, WebSocketProvider};
-
-/// This build's version; one that only meets a simulated WhatsApp says so.
-pub const VERSION: &str = if cfg!(feature = "sim") {
-    concat!(env!("CARGO_PKG_VERSION"), "+sim")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
-
-/// The program and its version.
-pub(crate) fn program_version() -> String {
-    format!("berth-gateway {VERSION}")
-}
+pub use version::VERSION;
+pub use whatsapp_transport::{TransportProvider, WebSocketProvider};

@@ -14,15 +14,17 @@ use crate::{
     api::{self, Api},
     config::Settings,
     context::NodeContext,
+    data_folder::FolderLock,
+    fair_permits::FairPermits,
     fleet::Fleet,
-    keys::{FolderLock, KeyStore},
+    http_client::{EngineHttpClient, HttpsClient},
+    keys::KeyStore,
     outbox::Outbox,
     reporter::Reporter,
-    router::RouterClient,
+    router_client::RouterClient,
     server,
-    turns::FairPermits,
-    web::{EngineHttpClient, HttpsClient},
-    wire::{TransportProvider, WebSocketProvider},
+    version::program_version,
+    whatsapp_transport::{TransportProvider, WebSocketProvider},
 };
 
 /// How many sessions connect at once; the rest wait their turn.
@@ -77,7 +79,7 @@ impl Node {
         });
         let router = RouterClient::new(https, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
-        tracing::info!(version = crate::program_version(), %address, advertised = registration.address, "listening");
+        tracing::info!(version = program_version(), %address, advertised = registration.address, "listening");
         if cfg!(feature = "sim") {
             tracing::warn!(
                 whatsapp = settings.whatsapp,
@@ -151,7 +153,7 @@ fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool)
     Enlist {
         incarnation: format!("{:032x}", rand::random::<u128>()),
         address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
-        version: crate::program_version(),
+        version: program_version(),
         features: api::features(),
         // A node that can keep no keys takes no new sessions.
         capacity: if keys_are_readable { settings.capacity } else { 0 },

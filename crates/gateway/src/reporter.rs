@@ -13,8 +13,8 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     context::NodeContext,
     fleet::Fleet,
-    keys::SessionName,
-    router::{RouterClient, RouterError},
+    router_client::{RouterClient, RouterError},
+    session_name::SessionName,
 };
 
 /// How many snapshots travel together.

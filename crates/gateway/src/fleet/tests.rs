@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    keys::KeyStore, outbox::Outbox, turns::FairPermits, web::EngineHttpClient,
-    wire::WebSocketProvider,
+    fair_permits::FairPermits, http_client::EngineHttpClient, keys::KeyStore, outbox::Outbox,
+    whatsapp_transport::WebSocketProvider,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -78,19 +78,6 @@ async fn commands_without_a_lease_are_refused_until_the_node_registers_again() {
     fleet.context.generation.send_replace(1);
     assert_eq!(fleet.declare(&known, stopped(2)).await.unwrap().epoch, 2);
     fleet.close(Duration::from_secs(20)).await;
-}
-
-#[test]
-fn forgotten_sessions_are_bounded_and_the_oldest_is_evicted_first() {
-    let mut forgotten = ForgottenSessions::default();
-    let name = |n: usize| SessionName::parse(&format!("s{n}")).unwrap();
-    for n in 0..=MAX_FORGOTTEN {
-        forgotten.record(name(n), 7, true);
-        forgotten.record(name(n), 8, true);
-    }
-    assert_eq!(forgotten.min_epoch(&name(0)), (0, false));
-    assert_eq!(forgotten.min_epoch(&name(MAX_FORGOTTEN)), (8, true));
-    assert_eq!((forgotten.min_epochs.len(), forgotten.order.len()), (MAX_FORGOTTEN, MAX_FORGOTTEN));
 }
 
 #[tokio::test]

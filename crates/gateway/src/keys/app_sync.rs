@@ -10,7 +10,7 @@ use wacore::{
 
 use super::{
     rows::{IndexColumns, Kind, Result, joined_key, key_prefix},
-    session::{SessionKeys, write_json},
+    session_keys::{SessionKeys, write_json},
 };
 
 #[async_trait]

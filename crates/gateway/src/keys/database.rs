@@ -15,10 +15,9 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use wacore::store::error::StoreError;
 
 use super::{
-    rows::Result,
+    rows::{Result, database_error},
     writer::{self, WriteOperation, WriteRequest},
 };
 
@@ -142,10 +141,6 @@ impl Drop for Database {
             let _ = thread.join();
         }
     }
-}
-
-pub(super) fn database_error(what: &str) -> StoreError {
-    StoreError::Database(what.into())
 }
 
 fn read(connection: &Connection, asked: &Mutex<Receiver<ReadJob>>) {

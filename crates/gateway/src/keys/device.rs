@@ -12,7 +12,7 @@ use wacore::store::{
 
 use super::{
     rows::{IndexColumns, Kind, Result, joined_key},
-    session::{SessionKeys, write_json},
+    session_keys::{SessionKeys, write_json},
 };
 
 /// How long a message's secret is; after it stands when the message was sent.

@@ -11,7 +11,7 @@ use wacore::{
 
 use super::{
     rows::{IndexColumns, Kind, Result, Rows, joined_key, key_prefix},
-    session::{SessionKeys, read_json, write_json},
+    session_keys::{SessionKeys, read_json, write_json},
 };
 
 #[async_trait]

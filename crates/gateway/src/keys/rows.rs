@@ -193,6 +193,10 @@ pub(super) fn key_prefix(part: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), part].concat()
 }
 
+pub(super) fn database_error(what: &str) -> StoreError {
+    StoreError::Database(what.into())
+}
+
 pub(super) fn sqlite_error(error: rusqlite::Error) -> StoreError {
     StoreError::Database(Box::new(error))
 }

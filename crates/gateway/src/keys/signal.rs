@@ -8,7 +8,7 @@ use wacore::store::{error::StoreError, traits::SignalStore};
 
 use super::{
     rows::{Kind, Result},
-    session::SessionKeys,
+    session_keys::SessionKeys,
 };
 
 #[async_trait]

@@ -9,10 +9,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::{
-    database::database_error,
-    rows::{Result, sqlite_error},
-};
+use super::rows::{Result, database_error, sqlite_error};
 
 /// How many writes share a transaction at most: its pages are held in memory until it is written.
 const MAX_BATCH: usize = 128;

@@ -17,8 +17,9 @@ use whatsapp_rust::async_channel::Receiver;
 use whatsapp_sim::{Config, Fault};
 
 use crate::{
-    binary,
-    world::{Api, NodeFixture, PATIENCE, pairing, reason_code, running, settings, stopped},
+    common::PATIENCE,
+    fixture::{Api, NodeFixture, pairing, reason_code, running, settings, stopped},
+    program,
 };
 
 /// Sockets that go wrong for sessions named after what goes wrong, the first time.
@@ -218,7 +219,7 @@ impl Process {
         let boot = fixture.router.state().boot;
         let url = fixture.whatsapp.url();
         let mut child =
-            binary::program(fixture.data.path(), &fixture.router.url, Some(&url)).spawn().unwrap();
+            program::program(fixture.data.path(), &fixture.router.url, Some(&url)).spawn().unwrap();
         fixture.router.until("enlisted", |state| state.boot > boot).await;
         let address = fixture.router.state().registrations.last().unwrap().address.clone();
         let address: SocketAddr = address.strip_prefix("http://").unwrap().parse().unwrap();
@@ -244,7 +245,7 @@ impl Drop for Process {
 }
 
 async fn until_enlisted(api: &Api) {
-    crate::world::until("takes commands", || async {
+    crate::common::until("takes commands", || async {
         api.logout("nobody", 1, PATIENCE).await.ok()
     })
     .await;

@@ -4,20 +4,22 @@
 
 #![allow(clippy::unwrap_used, reason = "what is missing in a test is a failed test")]
 
-mod binary;
 #[cfg(feature = "sim")]
-mod calls;
+mod api;
+#[cfg(feature = "sim")]
+mod common;
+#[cfg(feature = "sim")]
+mod disconnects;
+#[cfg(feature = "sim")]
+mod fake_router;
 #[cfg(feature = "sim")]
 mod faults;
 #[cfg(feature = "sim")]
-mod kicks;
+mod fixture;
 #[cfg(feature = "sim")]
-mod life;
+mod lifecycle;
 #[cfg(feature = "sim")]
 mod membership;
+mod program;
 #[cfg(feature = "sim")]
 mod races;
-#[cfg(feature = "sim")]
-mod router;
-#[cfg(feature = "sim")]
-mod world;

@@ -3,7 +3,10 @@
 
 use gateway_protocol::{RefusalCode, Snapshot, Status};
 
-use crate::world::{NodeFixture, PATIENCE, pairing, reason_code, running, stopped};
+use crate::{
+    common::PATIENCE,
+    fixture::{NodeFixture, pairing, reason_code, running, stopped},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_without_its_router_closes_at_lease_end_and_waits_for_declarations() {
@@ -96,7 +99,7 @@ async fn lost_session_is_closed_and_wiped_only_if_never_linked() {
     let closed = api.status("linked", Status::Stopped).await;
     assert!(closed.identity.is_some());
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
-    crate::world::until("gone", || async { api.view("pairing").await.err() }).await;
+    crate::common::until("gone", || async { api.view("pairing").await.err() }).await;
     assert_eq!(fixture.sessions_with_keys(), ["linked"]);
 
     api.declare("linked", &running(2)).await.unwrap();

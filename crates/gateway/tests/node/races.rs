@@ -12,7 +12,10 @@ use wacore::net::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust::async_channel;
 use whatsapp_sim::{Config, Phone};
 
-use crate::world::{NodeFixture, PATIENCE, pairing, stopped, until};
+use crate::{
+    common::{PATIENCE, until},
+    fixture::{NodeFixture, pairing, stopped},
+};
 
 /// Every socket that was opened.
 type OpenTransports = Arc<Mutex<Vec<Arc<dyn Transport>>>>;

@@ -22,7 +22,7 @@ use whatsapp_rust::{
     store::persistence_manager::PersistenceManager, transport::TokioWebSocketTransportFactory,
 };
 
-use crate::cage::EngineRuntime;
+use crate::engine_runtime::EngineRuntime;
 
 /// How long the word of a link may take to leave, on a network that takes nothing.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,10 @@
 use gateway_protocol::{Declaration, Snapshot, Status};
 use whatsapp_sim::{Kick, Phone};
 
-use crate::world::{NodeFixture, PATIENCE, pairing, reason_code, running, stopped};
+use crate::{
+    common::PATIENCE,
+    fixture::{NodeFixture, pairing, reason_code, running, stopped},
+};
 
 async fn world_with_a_link() -> (NodeFixture, Phone, u32) {
     let fixture = NodeFixture::new().await;

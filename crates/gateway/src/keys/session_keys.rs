@@ -7,10 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use wacore::store::{Device, error::StoreError};
 
 use super::{
-    SessionName,
     database::Database,
     rows::{IndexColumns, Kind, Result, Rows, sqlite_error},
 };
+use crate::session_name::SessionName;
 
 /// The keys of one session. Holds no connection, no thread and nothing that was read.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! A node with everything around it, and how tests speak to it.
 
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
@@ -18,28 +18,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tempfile::TempDir;
 use whatsapp_sim::{Config, Phone, Simulator};
 
-use crate::router::FakeRouter;
-
-pub(crate) const TOKEN: &str = "a-token-for-this-test";
-/// Far more than anything takes on a machine that is not busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Asks again and again until the answer is there.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    mut ask: impl FnMut() -> F,
-) -> T {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let answer = tokio::time::timeout(PATIENCE, asking).await;
-    answer.unwrap_or_else(|_| panic!("never came to be: {what}"))
-}
+use crate::{
+    common::{PATIENCE, TOKEN},
+    fake_router::FakeRouter,
+};
 
 pub(crate) struct NodeFixture {
     pub(crate) whatsapp: Simulator,

@@ -5,8 +5,12 @@ use std::time::Duration;
 use gateway_protocol::{Reason, Status};
 use tokio::time::Instant;
 
-use super::{ConnectionHandle, ConnectionState, Goal, Hold, Link, SessionActor, closing::Closing};
-use crate::{board::SessionState, pairing::PairingAttempt, translate};
+use super::{
+    actor::SessionActor,
+    closing::Closing,
+    model::{ConnectionHandle, ConnectionState, Goal, Hold, Link},
+};
+use crate::{pairing_attempt::PairingAttempt, reasons, session_state::SessionState};
 
 /// A drop shorter than this is nobody's business.
 const MAX_UNREPORTED_DROP: Duration = Duration::from_secs(3);
@@ -20,7 +24,7 @@ impl SessionActor {
 
     /// The connection does not end, and so it is not known whether it linked a device.
     pub(super) fn publish_slow_closing(&mut self) {
-        let reason = translate::keys_unavailable("the connection does not end");
+        let reason = reasons::keys_unavailable("the connection does not end");
         let state = SessionState {
             epoch: self.epoch,
             status: Status::Failed,
@@ -58,7 +62,7 @@ impl SessionActor {
         match (goal, &self.connection, &self.pairing) {
             (Goal::Closed, ..) if self.hold == Some(Hold::Suspended) && running => {
                 let message = "closed because the node lost its router; waits to be told again";
-                (Status::Starting, Some(translate::connect_failed(message, None)))
+                (Status::Starting, Some(reasons::connect_failed(message, None)))
             }
             (Goal::Closed, ..) => match &self.closed_status {
                 Some((status, reason)) => (*status, Some(reason.clone())),
@@ -72,7 +76,7 @@ impl SessionActor {
                     ..
                 }),
                 _,
-            ) => (Status::Starting, Some(translate::waiting_to_link())),
+            ) => (Status::Starting, Some(reasons::waiting_to_link())),
             (Goal::Pairing(_), Some(_), Some(pairing)) if pairing.is_visible() => {
                 (Status::ScanQrCode, pairing.code_failure())
             }
@@ -123,14 +127,14 @@ impl SessionActor {
                 if matches!(handle.state, ConnectionState::Reconnecting(..)) {
                     handle.state = ConnectionState::Down;
                 }
-                self.retry.reason = Some(translate::connect_failed(failure, None));
+                self.retry.reason = Some(reasons::connect_failed(failure, None));
             }
         }
         let code_ended =
             self.pairing.as_ref().and_then(PairingAttempt::code_ends).is_some_and(|t| t <= now);
         if code_ended && self.pairing.as_mut().is_some_and(|pairing| pairing.on_code_expired(true))
         {
-            self.end_pairing(Status::Stopped, translate::pairing_expired());
+            self.end_pairing(Status::Stopped, reasons::pairing_expired());
         }
         self.give_up_unlinks(now);
     }

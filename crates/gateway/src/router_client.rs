@@ -10,7 +10,7 @@ use hyper::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::web::HttpsClient;
+use crate::http_client::HttpsClient;
 
 /// Speaks for one node.
 pub(crate) struct RouterClient {

@@ -15,8 +15,8 @@ use wacore::{
 #[derive(Clone, Debug)]
 pub(super) struct StoreOperation {
     kind: u8,
-    first: usize,
-    second: usize,
+    name: usize,
+    other: usize,
     value: u8,
 }
 
@@ -26,7 +26,7 @@ impl Arbitrary for StoreOperation {
 
     fn arbitrary_with((): ()) -> Self::Strategy {
         (0..OPERATION_KINDS, 0..3_usize, 0..3_usize, 1..9_u8)
-            .prop_map(|(kind, first, second, value)| Self { kind, first, second, value })
+            .prop_map(|(kind, name, other, value)| Self { kind, name, other, value })
             .boxed()
     }
 }
@@ -40,70 +40,70 @@ const MESSAGES: [&str; 3] = ["", "A", "A\0B"];
 
 /// Takes the step, and tells what came of it.
 pub(super) async fn apply(store: &dyn Backend, operation: &StoreOperation) -> String {
-    let StoreOperation { kind, first, second, value } = *operation;
-    let (a, b, user, id) = (NAMES[first], NAMES[second], USERS[first], MESSAGES[second]);
+    let StoreOperation { kind, name, other, value } = *operation;
+    let (a, b, user, id) = (NAMES[name], NAMES[other], USERS[name], MESSAGES[other]);
     let (number, time) = (u32::from(value), i64::from(value));
     let bytes = [value; 32];
     match kind {
-        0 => outcome(store.put_identity(a, bytes).await),
-        1 => outcome(store.put_identities_batch(&[(a.into(), bytes), (b.into(), bytes)]).await),
-        2 => outcome(store.load_identity(a).await),
-        3 => outcome(store.delete_identity(a).await),
-        4 => outcome(store.put_session(a, &bytes).await),
+        0 => debug(store.put_identity(a, bytes).await),
+        1 => debug(store.put_identities_batch(&[(a.into(), bytes), (b.into(), bytes)]).await),
+        2 => debug(store.load_identity(a).await),
+        3 => debug(store.delete_identity(a).await),
+        4 => debug(store.put_session(a, &bytes).await),
         5 => {
             let sessions = [(Arc::from(a), vec![value].into()), (Arc::from(b), vec![].into())];
-            outcome(store.put_sessions_batch(&sessions).await)
+            debug(store.put_sessions_batch(&sessions).await)
         }
-        6 => outcome(store.get_session(a).await),
-        7 => outcome(store.delete_session(a).await),
-        8 => outcome(store.has_session(a).await),
-        9 => outcome(store.has_signal_state_for_user(user).await),
-        10 => outcome(store.store_prekey(number, &bytes, false).await),
+        6 => debug(store.get_session(a).await),
+        7 => debug(store.delete_session(a).await),
+        8 => debug(store.has_session(a).await),
+        9 => debug(store.has_signal_state_for_user(user).await),
+        10 => debug(store.store_prekey(number, &bytes, false).await),
         11 => {
             let keys = [(number, vec![value].into()), (number << 20, vec![value; 2].into())];
-            outcome(store.store_prekeys_batch(&keys, true).await)
+            debug(store.store_prekeys_batch(&keys, true).await)
         }
-        12 => outcome(store.load_prekeys_batch(&[number << 20, number, 1, 2, 3]).await),
-        13 => outcome(store.mark_prekeys_uploaded(&[number, 1]).await),
-        14 => outcome(store.remove_prekey(number).await),
-        15 => outcome(store.get_max_prekey_id().await),
-        16 => outcome(store.store_signed_prekey(number, &bytes).await),
-        17 => outcome(store.load_signed_prekey(number).await),
-        18 => outcome(sorted(store.load_all_signed_prekeys().await)),
-        19 => outcome(store.remove_signed_prekey(number).await),
-        20 => outcome(store.put_sender_key(a, &bytes).await),
-        21 => outcome(store.get_sender_key(a).await),
-        22 => outcome(store.delete_sender_key(a).await),
+        12 => debug(store.load_prekeys_batch(&[number << 20, number, 1, 2, 3]).await),
+        13 => debug(store.mark_prekeys_uploaded(&[number, 1]).await),
+        14 => debug(store.remove_prekey(number).await),
+        15 => debug(store.get_max_prekey_id().await),
+        16 => debug(store.store_signed_prekey(number, &bytes).await),
+        17 => debug(store.load_signed_prekey(number).await),
+        18 => debug(sorted(store.load_all_signed_prekeys().await)),
+        19 => debug(store.remove_signed_prekey(number).await),
+        20 => debug(store.put_sender_key(a, &bytes).await),
+        21 => debug(store.get_sender_key(a).await),
+        22 => debug(store.delete_sender_key(a).await),
         23 => {
             let key =
                 AppStateSyncKey { key_data: bytes.into(), fingerprint: vec![], timestamp: time };
-            outcome(store.set_sync_key(&[value], key).await)
+            debug(store.set_sync_key(&[value], key).await)
         }
-        24 => outcome((store.get_sync_key(&[value]).await, store.get_latest_sync_key_id().await)),
+        24 => debug((store.get_sync_key(&[value]).await, store.get_latest_sync_key_id().await)),
         25 => {
             let mut state = store.get_version(a).await.unwrap();
             state.version += u64::from(value);
             state.hash[127] = value;
             state.index_value_map.insert("i".into(), vec![value]);
-            outcome(store.set_version(a, state).await)
+            debug(store.set_version(a, state).await)
         }
-        26 => outcome(store.get_version(a).await),
+        26 => debug(store.get_version(a).await),
         27 => {
             let mac =
                 |index| AppStateMutationMAC { index_mac: vec![index; 32], value_mac: bytes.into() };
-            outcome(store.put_mutation_macs(a, 1, &[mac(value), mac(value + 1)]).await)
+            debug(store.put_mutation_macs(a, 1, &[mac(value), mac(value + 1)]).await)
         }
         28 => {
             let found = store.get_mutation_macs(a, &[bytes, [value + 1; 32]]).await;
-            outcome(sorted(found.map(|found| found.into_iter().collect())))
+            debug(sorted(found.map(|found| found.into_iter().collect())))
         }
-        29 => outcome(store.delete_mutation_macs(a, &[bytes.into()]).await),
-        30 => outcome(store.clear_mutation_macs(a).await),
-        31 => outcome(store.set_sender_key_status(a, &[(b, value > 4), ("x", true)]).await),
-        32 => outcome(sorted(store.get_sender_key_devices(a).await)),
-        33 => outcome(store.clear_sender_key_devices(a).await),
-        34 => outcome(store.delete_sender_key_device_rows(&[b, NAMES[0]]).await),
-        35 => outcome(store.clear_all_sender_key_devices().await),
+        29 => debug(store.delete_mutation_macs(a, &[bytes.into()]).await),
+        30 => debug(store.clear_mutation_macs(a).await),
+        31 => debug(store.set_sender_key_status(a, &[(b, value > 4), ("x", true)]).await),
+        32 => debug(sorted(store.get_sender_key_devices(a).await)),
+        33 => debug(store.clear_sender_key_devices(a).await),
+        34 => debug(store.delete_sender_key_device_rows(&[b, NAMES[0]]).await),
+        35 => debug(store.clear_all_sender_key_devices().await),
         36 => {
             let entry = LidPnMappingEntry {
                 lid: user.into(),
@@ -112,36 +112,29 @@ pub(super) async fn apply(store: &dyn Backend, operation: &StoreOperation) -> St
                 updated_at: time,
                 learning_source: id.into(),
             };
-            outcome(store.put_lid_mappings(&[entry]).await)
+            debug(store.put_lid_mappings(&[entry]).await)
         }
-        37 => outcome((store.get_lid_mapping(user).await, store.get_pn_mapping(a).await)),
-        38 => outcome(store.save_base_key(a, id, &bytes).await),
-        39 => outcome((store.has_same_base_key(a, id, &bytes).await, value)),
-        40 => outcome(store.delete_base_key(a, id).await),
-        41 => outcome(devices(store, user, number).await),
-        42 => outcome(groups(store, a, value).await),
+        37 => debug((store.get_lid_mapping(user).await, store.get_pn_mapping(a).await)),
+        38 => debug(store.save_base_key(a, id, &bytes).await),
+        39 => debug((store.has_same_base_key(a, id, &bytes).await, value)),
+        40 => debug(store.delete_base_key(a, id).await),
+        41 => debug(devices(store, user, number).await),
+        42 => debug(groups(store, a, value).await),
         43 => {
             let sender_timestamp = (value > 4).then_some(time);
-            let entry = TcTokenEntry {
-                token: vec![value; second],
-                token_timestamp: time,
-                sender_timestamp,
-            };
-            outcome(store.put_tc_token(a, &entry).await)
+            let entry =
+                TcTokenEntry { token: vec![value; other], token_timestamp: time, sender_timestamp };
+            debug(store.put_tc_token(a, &entry).await)
         }
-        44 => outcome(store.touch_tc_token_sender_timestamp(a, time).await),
-        45 => outcome(store.store_received_tc_token(a, &bytes, time).await),
+        44 => debug(store.touch_tc_token_sender_timestamp(a, time).await),
+        45 => debug(store.store_received_tc_token(a, &bytes, time).await),
         46 => {
             let gone = store.delete_expired_tc_tokens(time, 9 - time).await;
-            outcome((
-                gone,
-                store.get_tc_token(a).await,
-                sorted(store.get_all_tc_token_jids().await),
-            ))
+            debug((gone, store.get_tc_token(a).await, sorted(store.get_all_tc_token_jids().await)))
         }
-        47 => outcome(sent(store, a, id, value).await),
-        48 => outcome(pending(store, (a, b, id), value).await),
-        _ => outcome(secrets(store, (a, b, id), value).await),
+        47 => debug(sent(store, a, id, value).await),
+        48 => debug(pending(store, (a, b, id), value).await),
+        _ => debug(secrets(store, (a, b, id), value).await),
     }
 }
 
@@ -219,7 +212,7 @@ async fn secrets(
     (before, gone, store.put_msg_secrets(vec![entry.clone(), entry]).await)
 }
 
-fn outcome(outcome: impl Debug) -> String {
+fn debug(outcome: impl Debug) -> String {
     format!("{outcome:?}")
 }
 

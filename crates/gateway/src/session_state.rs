@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_protocol::{Attempt, Identity, Reason, Snapshot, Status};
 
-use crate::{context::NodeContext, keys::SessionName, turns::Group};
+use crate::{context::NodeContext, fair_permits::Group, session_name::SessionName};
 
 /// One session's place on the board; outlives a crash of its actor.
 pub(crate) struct StateCell {

@@ -7,9 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 use gateway_protocol::{Reason, reason};
 use wacore::types::events::{
-    ConnectFailure, ConnectFailureReason, Event, EventInterest, EventKind, LoggedOut, TemporaryBan,
+    ConnectFailure, ConnectFailureReason, Event, EventInterest, EventKind, LoggedOut,
 };
 use whatsapp_rust::{Client, OwnedNodeRef};
+
+use crate::reasons;
 
 /// Something seen of a session's connection.
 #[derive(Clone)]
@@ -101,17 +103,19 @@ pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionE
         Event::PairingCodeError(_) => {
             ConnectionEvent::PairingCodeExpired { request_required: true }
         }
-        Event::PairError(failed) => ConnectionEvent::LinkFailed(link_failed(&failed.error)),
-        Event::QrScannedWithoutMultidevice(_) => {
-            ConnectionEvent::LinkFailed(link_failed("this phone's WhatsApp cannot link devices"))
+        Event::PairError(failed) => {
+            ConnectionEvent::LinkFailed(reasons::link_failed(&failed.error))
         }
+        Event::QrScannedWithoutMultidevice(_) => ConnectionEvent::LinkFailed(reasons::link_failed(
+            "this phone's WhatsApp cannot link devices",
+        )),
         Event::PairPasskeyRequest(_) | Event::PairPasskeyError(_) => {
-            ConnectionEvent::LinkFailed(passkey_required())
+            ConnectionEvent::LinkFailed(reasons::passkey_required())
         }
         Event::LoggedOut(out) => ConnectionEvent::Unlinked(unlink_message(out)),
-        Event::StreamReplaced(_) => ConnectionEvent::Rejected(replaced()),
-        Event::TemporaryBan(ban) => ConnectionEvent::Rejected(banned(ban, now_ms)),
-        Event::ClientOutdated(_) => ConnectionEvent::Rejected(outdated()),
+        Event::StreamReplaced(_) => ConnectionEvent::Rejected(reasons::replaced()),
+        Event::TemporaryBan(ban) => ConnectionEvent::Rejected(reasons::banned(ban, now_ms)),
+        Event::ClientOutdated(_) => ConnectionEvent::Rejected(reasons::outdated()),
         Event::ConnectFailure(failure) => connect_failure(failure),
         Event::SelfPushNameUpdated(_) => ConnectionEvent::PushNameChanged,
         Event::RawNode(node) => ConnectionEvent::QrCodesOffered(offered_qr_codes(node)?),
@@ -120,97 +124,13 @@ pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionE
     })
 }
 
-/// A reason without a time to retry.
-pub(crate) fn new_reason(code: &str, message: impl Into<String>) -> Reason {
-    Reason { code: code.to_owned(), message: message.into(), retry_at: None }
-}
-
-/// The codes last, and nobody used them.
-pub(crate) fn pairing_expired() -> Reason {
-    new_reason(
-        reason::PAIRING_EXPIRED,
-        "nobody scanned the QR code or typed the pairing code in time",
-    )
-}
-
-/// The device is gone because its owner asked for it.
-pub(crate) fn logged_out_by_user() -> Reason {
-    new_reason(reason::LOGGED_OUT_BY_USER, "logged out")
-}
-
-/// The device is gone without having been asked for.
-pub(crate) fn logged_out_by_phone(message: String) -> Reason {
-    new_reason(reason::LOGGED_OUT_BY_PHONE, message)
-}
-
-/// Nobody knows whether a device is linked.
-pub(crate) fn keys_unavailable(why: &str) -> Reason {
-    let hint = "the session stays as it was linked, and goes on when they can be read";
-    new_reason(reason::KEYS_UNAVAILABLE, format!("the device keys are unavailable ({why}); {hint}"))
-}
-
-/// Others link at this moment.
-pub(crate) fn waiting_to_link() -> Reason {
-    let message =
-        "the node links as many devices at once as it may; this one's turn comes by itself";
-    new_reason(reason::WAITING_TO_LINK, message)
-}
-
-/// WhatsApp is out of reach, or declines for now.
-pub(crate) fn connect_failed(message: impl Into<String>, retry_at: Option<i64>) -> Reason {
-    Reason { retry_at, ..new_reason(reason::CONNECT_FAILED, message) }
-}
-
-/// The session's task, or the engine under it, panicked.
-pub(crate) fn crashed() -> Reason {
-    new_reason(reason::CRASHED, "the session's connection broke down in the node; start it again")
-}
-
-/// WhatsApp refused the link.
-pub(crate) fn link_failed(message: &str) -> Reason {
-    let hosted = message.contains("signature-mismatch");
-    let hint = if hosted {
-        ". Accounts hosted by Meta (WhatsApp Business coexistence) cannot be linked yet"
-    } else {
-        ""
-    };
-    new_reason(reason::PAIRING_FAILED, format!("linking failed: {message}{hint}"))
-}
-
-fn passkey_required() -> Reason {
-    new_reason(
-        reason::PASSKEY_REQUIRED,
-        "WhatsApp asks for this account's passkey to link a device; turn the passkey off on the \
-         phone and pair again",
-    )
-}
-
-fn replaced() -> Reason {
-    new_reason(
-        reason::REPLACED,
-        "the same device connected elsewhere; start the session to take over",
-    )
-}
-
-fn outdated() -> Reason {
-    new_reason(reason::CLIENT_OUTDATED, "WhatsApp no longer accepts this version of the client")
-}
-
-fn banned(ban: &TemporaryBan, now_ms: i64) -> Reason {
-    let retry_at = now_ms.saturating_add(ban.expire.num_milliseconds());
-    Reason {
-        retry_at: Some(retry_at),
-        ..new_reason(reason::BANNED, format!("banned: {}", ban.code))
-    }
-}
-
 fn connect_failure(failure: &ConnectFailure) -> ConnectionEvent {
     let why = failure.message.as_deref().unwrap_or("no reason given");
     let message = format!("WhatsApp refused the connection ({:?}): {why}", failure.reason);
     match failure.reason {
         // A ban without an end, which the engine does not report as a ban.
         ConnectFailureReason::TempBanned => {
-            ConnectionEvent::Rejected(new_reason(reason::BANNED, message))
+            ConnectionEvent::Rejected(reasons::new_reason(reason::BANNED, message))
         }
         _ => ConnectionEvent::Disconnected(message),
     }
@@ -280,13 +200,5 @@ mod tests {
             panic!()
         };
         assert_eq!(reason.retry_at, Some(3_601_000));
-    }
-
-    #[test]
-    fn hosted_account_gets_a_hint_why_linking_fails() {
-        let reason = link_failed("401: signature-mismatch");
-        assert_eq!(reason.code, "pairing_failed");
-        assert!(reason.message.contains("hosted"));
-        assert!(!link_failed("401: hmac-mismatch").message.contains("hosted"));
     }
 }

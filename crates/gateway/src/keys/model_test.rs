@@ -12,12 +12,13 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use wacore::store::{InMemoryBackend, traits::Backend};
 
 use super::{
-    FILE_NAME, KeyStore, KeysState, SessionName,
-    database::{Database, database_error},
-    rows::{IndexColumns, Kind, sqlite_error},
-    session::{self, SessionKeys},
-    steps::{StoreOperation, apply},
+    FILE_NAME, KeyStore, KeysState,
+    database::Database,
+    operations::{StoreOperation, apply},
+    rows::{IndexColumns, Kind, database_error, sqlite_error},
+    session_keys::{self, SessionKeys},
 };
+use crate::session_name::SessionName;
 
 fn name(text: &str) -> SessionName {
     SessionName::parse(text).unwrap()
@@ -143,7 +144,7 @@ async fn interrupted_wipe_is_finished_at_the_next_start() {
     fill(&*key_store.keys(&name("goes")).await.unwrap(), 0xA5).await;
     // Committed, and then the node was killed: the log is as it was.
     let database = key_store.file().unwrap().unwrap();
-    database.write(|connection| session::delete(connection, "goes")).await.unwrap();
+    database.write(|connection| session_keys::delete(connection, "goes")).await.unwrap();
     for end in ["", "-wal"] {
         let file = format!("{FILE_NAME}{end}");
         std::fs::copy(data.path().join(&file), left.path().join(&file)).unwrap();

@@ -7,11 +7,15 @@ use rand::RngExt as _;
 use tokio::time::Instant;
 use whatsapp_rust::pair_code::PairCodeOptions;
 
-use super::{CHECK_INTERVAL, ConnectionState, Hold, Link, SessionActor};
+use super::{
+    actor::SessionActor,
+    model::{CHECK_INTERVAL, ConnectionState, Hold, Link, Retry},
+};
 use crate::{
+    engine_events::{ConnectionEvent, EngineExit},
     keys,
-    pairing::PairingAttempt,
-    translate::{self, ConnectionEvent, EngineExit},
+    pairing_attempt::PairingAttempt,
+    reasons,
 };
 
 /// Between two connections after ones that ended by themselves, at most.
@@ -34,10 +38,10 @@ impl SessionActor {
                 }
             }
             ConnectionEvent::LinkQueued => {
-                self.set_connection_state(ConnectionState::Queued { waiting_to_link: true })
+                self.set_connection_state(ConnectionState::Queued { waiting_to_link: true });
             }
             ConnectionEvent::Connecting => {
-                self.set_connection_state(ConnectionState::Connecting(Instant::now()))
+                self.set_connection_state(ConnectionState::Connecting(Instant::now()));
             }
             ConnectionEvent::Connected => self.on_connected(),
             ConnectionEvent::Linked => self.on_linked(),
@@ -85,13 +89,13 @@ impl SessionActor {
             }
             ConnectionEvent::PairingCodeAnswer { request, result: Err(why), .. } => {
                 let why = format!("no pairing code: {why}");
-                pairing.on_code_failed(request, translate::link_failed(&why));
+                pairing.on_code_failed(request, reasons::link_failed(&why));
                 false
             }
             _ => false,
         };
         if ended {
-            self.end_pairing(Status::Stopped, translate::pairing_expired());
+            self.end_pairing(Status::Stopped, reasons::pairing_expired());
         }
     }
 
@@ -143,7 +147,7 @@ impl SessionActor {
     fn on_connected(&mut self) {
         self.on_linked();
         self.set_connection_state(ConnectionState::Up);
-        self.retry = super::Retry::default();
+        self.retry = Retry::default();
     }
 
     fn read_identity(&mut self) {
@@ -160,13 +164,13 @@ impl SessionActor {
         let Some(handle) = &mut self.connection else { return };
         match handle.state {
             ConnectionState::Up => {
-                handle.state = ConnectionState::Reconnecting(Instant::now(), why)
+                handle.state = ConnectionState::Reconnecting(Instant::now(), why);
             }
             ConnectionState::Reconnecting(..) => {}
             ConnectionState::Connecting(_)
             | ConnectionState::Down
             | ConnectionState::Queued { .. } => {
-                self.retry.reason = Some(translate::connect_failed(why, None));
+                self.retry.reason = Some(reasons::connect_failed(why, None));
             }
         }
         // What is to be scanned or typed works on that connection alone. On the next one the same is
@@ -211,11 +215,11 @@ impl SessionActor {
     }
 
     /// WhatsApp said nothing for longer than a connection that works is silent. This is shown at once:
-    /// [`super::shown`]'s patience with short drops is used up.
+    /// [`super::status`]'s patience with short drops is used up.
     fn on_silence(&mut self) {
         self.on_disconnected(CONNECTION_LOST.to_owned());
         self.set_connection_state(ConnectionState::Down);
-        self.retry.reason = Some(translate::connect_failed(CONNECTION_LOST.to_owned(), None));
+        self.retry.reason = Some(reasons::connect_failed(CONNECTION_LOST.to_owned(), None));
     }
 
     fn on_rejected(&mut self, reason: Reason) {
@@ -234,11 +238,11 @@ impl SessionActor {
             return self.unlinked_by_owner().await;
         }
         if self.identity().is_none() {
-            return self.end_pairing(Status::Failed, translate::link_failed(&message));
+            return self.end_pairing(Status::Failed, reasons::link_failed(&message));
         }
         // Void keys: with them gone a new pairing can start.
         self.discard_keys().await;
-        self.closed_status = Some((Status::Failed, translate::logged_out_by_phone(message)));
+        self.closed_status = Some((Status::Failed, reasons::logged_out_by_phone(message)));
     }
 
     /// The engine ended by itself. What is to follow is decided as ever, by what is wanted.
@@ -247,11 +251,11 @@ impl SessionActor {
         match end {
             EngineExit::Crashed => {
                 self.hold = Some(Hold::Crashed);
-                self.closed_status = Some((Status::Failed, translate::crashed()));
+                self.closed_status = Some((Status::Failed, reasons::crashed()));
             }
             EngineExit::Stopped(why) => {
                 let at = self.schedule_retry();
-                self.retry.reason = Some(translate::connect_failed(why, Some(at)));
+                self.retry.reason = Some(reasons::connect_failed(why, Some(at)));
             }
         }
         if let Some(pairing) = &mut self.pairing {

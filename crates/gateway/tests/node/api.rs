@@ -7,8 +7,9 @@ use hyper::{Method, StatusCode};
 use whatsapp_sim::{Config, Simulator};
 
 use crate::{
-    router::FakeRouter,
-    world::{Api, NodeFixture, PATIENCE, TOKEN, pairing, running, settings, stopped},
+    common::{PATIENCE, TOKEN},
+    fake_router::FakeRouter,
+    fixture::{Api, NodeFixture, pairing, running, settings, stopped},
 };
 
 #[tokio::test(flavor = "multi_thread")]

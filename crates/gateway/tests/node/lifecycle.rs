@@ -3,7 +3,10 @@
 use gateway_protocol::{LogoutOutcome, Status};
 use whatsapp_sim::Config;
 
-use crate::world::{NodeFixture, PATIENCE, pairing, reason_code, running, stopped};
+use crate::{
+    common::PATIENCE,
+    fixture::{NodeFixture, pairing, reason_code, running, stopped},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_passes_through_its_whole_lifecycle() {
