@@ -1,4 +1,4 @@
-//! The node's calls, one row each; everything about answering them is derived from the table.
+//! The operations of the node: one table row for each; routing and answers follow from the table.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,12 +18,12 @@ use crate::{
     version::program_version,
 };
 
-/// No group's tag is longer.
+/// The maximum length of a group's tag, in bytes.
 const MAX_GROUP_LENGTH: usize = 64;
-/// No logout may take longer than this.
+/// The maximum deadline of a logout; longer ones are shortened.
 const MAX_LOGOUT_DEADLINE: Duration = Duration::from_secs(60);
 
-/// What can be called.
+/// An operation of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Health,
@@ -45,7 +45,7 @@ const OPERATIONS: &[(Method, &str, Operation)] = &[
     (Method::GET, "/node/v1/sessions/{session}/identity", Operation::Identity),
 ];
 
-/// Answers the router.
+/// Handles the calls of the router.
 pub(crate) struct Api {
     pub(crate) gateway: String,
     pub(crate) capacity: u32,
@@ -54,7 +54,7 @@ pub(crate) struct Api {
     pub(crate) routes: matchit::Router<Vec<(Method, Operation)>>,
 }
 
-/// A request, read.
+/// A request with its complete body.
 pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -63,7 +63,7 @@ pub(crate) struct ApiRequest {
     pub(crate) body: Bytes,
 }
 
-/// What goes back.
+/// The answer to a request.
 pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
@@ -71,7 +71,7 @@ pub(crate) struct ApiResponse {
 }
 
 impl Api {
-    /// The table as a router.
+    /// Builds the router of the table.
     pub(crate) fn routes() -> Result<matchit::Router<Vec<(Method, Operation)>>, matchit::InsertError>
     {
         let mut routes = matchit::Router::<Vec<(Method, Operation)>>::new();
@@ -87,13 +87,13 @@ impl Api {
         Ok(routes)
     }
 
-    /// One call, from authentication to answer.
+    /// Handles one call, from authentication to the answer.
     pub(crate) async fn handle(&self, request: ApiRequest) -> ApiResponse {
         if !self.is_authorized(&request.headers) {
             return refusal_response(&refusal(RefusalCode::Unauthorized, "unauthorized"));
         }
         let Ok(route) = self.routes.at(&request.path) else {
-            return refusal_response(&refusal(RefusalCode::UnknownCall, "no such call"));
+            return refusal_response(&refusal(RefusalCode::UnknownCall, "unknown operation"));
         };
         let Some((_, operation)) = route.value.iter().find(|(method, _)| *method == request.method)
         else {
@@ -101,7 +101,7 @@ impl Api {
             return ApiResponse {
                 status: StatusCode::METHOD_NOT_ALLOWED,
                 allow: Some(allow),
-                ..refusal_response(&refusal(RefusalCode::UnknownCall, "no such method"))
+                ..refusal_response(&refusal(RefusalCode::UnknownCall, "unknown method"))
             };
         };
         let session = route.params.get("session").map(str::to_owned);
@@ -111,7 +111,7 @@ impl Api {
         }
     }
 
-    /// In constant time, so that the token cannot be guessed letter by letter.
+    /// Compares in constant time, so that the token cannot be guessed byte by byte.
     fn is_authorized(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).map(hyper::header::HeaderValue::as_bytes);
         let given = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
@@ -167,12 +167,12 @@ impl Api {
     }
 }
 
-/// What this node can do.
+/// Returns the features that this node announces to the router.
 pub(crate) fn features() -> Vec<String> {
     vec![FEATURE_IDENTITY.to_owned()]
 }
 
-/// A refusal as an answer.
+/// Converts a refusal to a response.
 pub(crate) fn refusal_response(refusal: &Refusal) -> ApiResponse {
     let body = serde_json::to_vec(refusal).unwrap_or_default();
     ApiResponse { status: refusal::http_status(refusal.code), body, allow: None }
@@ -193,7 +193,7 @@ fn check_declaration(declaration: &Declaration) -> Result<(), Refusal> {
 
 fn epoch_parameter(query: &str) -> Result<u64, Refusal> {
     let epoch = parameter(query, "epoch").and_then(|text| text.parse().ok());
-    epoch.ok_or_else(|| malformed("epoch must be given"))
+    epoch.ok_or_else(|| malformed("epoch must be given as a number"))
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
@@ -206,11 +206,12 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 
 fn json_response(body: &impl Serialize) -> Result<ApiResponse, Refusal> {
     let body = serde_json::to_vec(body)
-        .map_err(|_| refusal(RefusalCode::Internal, "the answer cannot be written"))?;
+        .map_err(|_| refusal(RefusalCode::Internal, "the answer cannot be serialized"))?;
     Ok(ApiResponse { status: StatusCode::OK, body, allow: None })
 }
 
-/// 0 where the system does not say.
+/// Returns the resident memory of the process in bytes; 0 if the system does not provide the
+/// figure.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! What the operator sets, checked once: everything behind this file may trust it.
+//! The settings of the node, validated once; all other code relies on valid settings.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,70 +12,72 @@ use program_settings::{Variables, parse};
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-/// The variable of the secret, which has no flag: a flag would show it in the list of processes.
+/// The variable of the shared secret. A flag would show the secret in the process list.
 const TOKEN_VARIABLE: &str = "BERTH_NODE_TOKEN";
 
-/// A node of berth: holds WhatsApp connections, obeys its router, reports what it sees.
+/// A berth node: holds WhatsApp connections, executes the commands of its router, and reports their
+/// state.
 ///
-/// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given as
-/// `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with the router,
-/// is a variable alone.
+/// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given
+/// as `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with
+/// the router, is a variable only.
 #[derive(Debug, Parser)]
 #[command(name = "berth-gateway", version = crate::version::VERSION)]
 pub struct Args {
-    /// The name the router knows this node by.
+    /// The name of this node at the router.
     #[arg(long, env = "BERTH_GATEWAY_ID", default_value = "gw-local", value_parser = parse::<String>)]
     pub id: String,
-    /// Where to listen for the router.
+    /// The address on which the node listens for the router.
     #[arg(long, env = "BERTH_GATEWAY_LISTEN", default_value = "127.0.0.1:0",
         value_parser = parse::<SocketAddr>)]
     pub listen: SocketAddr,
-    /// Where the router reaches this node, when that is not where it listens: `http://host:port`.
+    /// The base URL at which the router reaches this node, if it differs from `--listen`:
+    /// `http://host:port`.
     #[arg(long, env = "BERTH_GATEWAY_ADVERTISE", value_parser = parse::<String>)]
     pub advertise: Option<String>,
-    /// The folder of the device keys; one node at a time.
+    /// The folder of the device keys; for one node at a time.
     #[arg(long, env = "BERTH_GATEWAY_DATA", default_value = "data/gateway",
         value_parser = parse::<PathBuf>)]
     pub data: PathBuf,
     /// The router's listener for nodes: `http://127.0.0.1:8081`.
     #[arg(long, env = "BERTH_GATEWAY_ROUTER", value_parser = parse::<String>)]
     pub router: String,
-    /// How many sessions this node takes.
+    /// The maximum number of sessions on this node.
     #[arg(long, env = "BERTH_GATEWAY_CAPACITY", default_value_t = 500, value_parser = parse::<u32>)]
     pub capacity: u32,
-    /// How many sessions may be pairing at the same time; the others wait, one organization's behind
-    /// another's in turn. An organization that pairs none gets one all the same, up to twice as many.
+    /// The maximum number of sessions that pair at the same time. Waiting sessions are served round
+    /// robin over organizations. An organization without a pairing session gets a reserved place,
+    /// up to twice the maximum in total.
     #[arg(long, env = "BERTH_GATEWAY_MAX_LINKING", default_value_t = 32, value_parser = parse::<u16>)]
     pub max_linking: u16,
     /// A simulated WhatsApp, `ws://127.0.0.1:PORT/…`; only in a build with feature `sim`.
     #[arg(long, env = "BERTH_WHATSAPP_URL", value_parser = parse::<String>)]
     pub whatsapp_url: Option<String>,
-    /// Keep device keys in memory only, which is what measurements are compared with; only in a build
-    /// with feature `sim`.
+    /// Keeps device keys in memory only, as the reference of measurements; only in a build with
+    /// feature `sim`.
     #[arg(long, env = "BERTH_GATEWAY_KEYS_IN_MEMORY", hide = true, value_parser = parse::<bool>)]
     pub keys_in_memory: bool,
-    /// End when standard input closes: how a local node ends with its router, however that ends.
+    /// Stops the node when standard input closes. A local node stops with its router in this way.
     #[arg(long)]
     pub end_with_stdin: bool,
-    /// How far the node stands back when others on its machine want the processor: added to its nice
-    /// value, 0 to 19. berth gives the node beside it 10, so that a crowd of phones that link at once
-    /// does not keep callers waiting.
+    /// The increment of the node's nice value, 0 to 19. berth starts its local node with 10, so
+    /// that API requests take priority while many phones link at once.
     #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0, value_parser = parse_nice)]
     pub nice: i32,
-    /// What to log, as an env-filter; the default is `info`, and `warn` for the engine.
+    /// The log filter, in env-filter syntax; the default is `info`, and `warn` for the engine.
     #[arg(long, env = "BERTH_LOG", value_parser = parse_filter)]
     pub log: Option<String>,
-    /// How to log: `text` or `json`.
+    /// The log format: `text` or `json`.
     #[arg(long, env = "BERTH_LOG_FORMAT", default_value = "text", value_parser = parse::<LogFormat>)]
     pub log_format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// One JSON object for each line.
     Json,
 }
 
@@ -86,14 +88,14 @@ impl FromStr for LogFormat {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err("it is neither text nor json"),
+            _ => Err("must be text or json"),
         }
     }
 }
 
 fn parse_nice(text: &str) -> Result<i32, String> {
     let nice = parse(text)?;
-    if (0..=19).contains(&nice) { Ok(nice) } else { Err("it is not 0 to 19".to_owned()) }
+    if (0..=19).contains(&nice) { Ok(nice) } else { Err("must be 0 to 19".to_owned()) }
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {
@@ -102,56 +104,56 @@ fn parse_filter(text: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Everything a [`Node`](crate::Node) is made from.
+/// The validated settings of a [`Node`](crate::Node).
 #[derive(Debug)]
 pub struct Settings {
-    /// See [`Args::id`].
+    /// The name of the node; see [`Args::id`].
     pub id: String,
-    /// See [`Args::listen`].
+    /// The address to listen on; see [`Args::listen`].
     pub listen: SocketAddr,
-    /// See [`Args::advertise`].
+    /// The base URL for the router; see [`Args::advertise`]. `None`: the address to listen on.
     pub advertise: Option<String>,
-    /// See [`Args::data`].
+    /// The folder of the device keys; see [`Args::data`].
     pub data: PathBuf,
-    /// See [`Args::router`]; without a trailing slash.
+    /// The base URL of the router, without a trailing slash; see [`Args::router`].
     pub router: String,
-    /// The secret shared with the router, for both directions.
+    /// The secret shared with the router, for calls in both directions.
     pub token: SecretString,
-    /// See [`Args::capacity`].
+    /// The maximum number of sessions, at least 1; see [`Args::capacity`].
     pub capacity: u32,
-    /// See [`Args::max_linking`].
+    /// The maximum number of pairing sessions, at least 1; see [`Args::max_linking`].
     pub max_linking: u16,
-    /// See [`Args::keys_in_memory`].
+    /// Whether keys are kept in memory only; see [`Args::keys_in_memory`].
     pub keys_in_memory: bool,
-    /// Where WhatsApp is; `None` is the real one.
+    /// The URL of a simulated WhatsApp. `None` is WhatsApp itself.
     pub whatsapp: Option<String>,
 }
 
-/// A setting that cannot be.
+/// A setting is invalid; the message names its flag or variable.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidSetting(String);
 
 impl Args {
-    /// Reads the process's own command line and environment. Ends the process as `clap` does: with
-    /// help, or for a value that cannot be.
+    /// Reads the command line and the environment of the process. Ends the process as `clap` does,
+    /// for help and for invalid values.
     ///
     /// # Errors
-    /// When a variable, or the file that it names, cannot be taken.
+    /// Fails when a variable, or the file that a variable names, cannot be used.
     pub fn read() -> Result<Self, program_settings::InvalidVariable> {
         let matches = Variables::of_process().fill(Self::command())?.get_matches();
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
 
-    /// The secret in `BERTH_NODE_TOKEN`, or in the file that `BERTH_NODE_TOKEN_FILE` names.
+    /// Returns the secret of `BERTH_NODE_TOKEN`, or of the file that `BERTH_NODE_TOKEN_FILE` names.
     ///
     /// # Errors
-    /// When the variable, or the file, cannot be taken.
+    /// Fails when the variable or the file cannot be used.
     pub fn token() -> Result<Option<String>, program_settings::InvalidVariable> {
         Variables::of_process().value(TOKEN_VARIABLE)
     }
 
-    /// Logs a warning that names the `BERTH_*` variables that nobody reads.
+    /// Logs a warning with the names of the `BERTH_*` variables that neither program reads.
     pub fn warn_of_unknown_variables() {
         let unknown = Variables::of_process().unknown();
         if !unknown.is_empty() {
@@ -160,8 +162,8 @@ impl Args {
         }
     }
 
-    /// Checks what was given. The token comes apart from the flags, because a flag would show it
-    /// in the list of processes.
+    /// Validates the settings. The token is a separate argument, because a flag would show it in
+    /// the process list.
     pub fn settings(self, token: Option<String>) -> Result<Settings, InvalidSetting> {
         let token = SecretString::from(token.unwrap_or_default().trim());
         let length = token.expose_secret().len();
@@ -179,11 +181,11 @@ impl Args {
         require(self.max_linking > 0, "--max-linking must be at least 1")?;
         require(
             cfg!(feature = "sim") || !self.keys_in_memory,
-            "--keys-in-memory is only for a build with feature `sim`: a linked device must stay known",
+            "--keys-in-memory is only for a build with feature `sim`: device keys must survive a restart",
         )?;
         require(
             self.advertise.is_some() || !self.listen.ip().is_unspecified(),
-            "--advertise must be given when --listen is no address that the router can call",
+            "--advertise must be given when the router cannot call the address in --listen",
         )?;
         Ok(Settings {
             id: self.id,
@@ -216,8 +218,8 @@ fn parse_base_url(flag: &str, text: &str) -> Result<String, InvalidSetting> {
     }
 }
 
-/// A build that skips WhatsApp's certificate must never meet WhatsApp, and a build that meets
-/// WhatsApp must not be led elsewhere.
+/// Returns the URL of the simulated WhatsApp. A build that skips WhatsApp's certificate check must
+/// never connect to WhatsApp, and a build for WhatsApp must not be redirected.
 fn parse_whatsapp_url(url: Option<String>) -> Result<Option<String>, InvalidSetting> {
     if !cfg!(feature = "sim") {
         return match url {

@@ -1,5 +1,5 @@
-//! One life of the engine over one session's keys: opened, watched, closed, and gone before the
-//! keys are opened or wiped again.
+//! One run of the engine with the keys of one session. The keys are opened or wiped again only
+//! after the run has ended.
 
 use std::{
     sync::{
@@ -34,29 +34,32 @@ use crate::{
     whatsapp_transport::{PersistBeforeSend, PersistingTransportFactory},
 };
 
-/// More than one connection ever has under way; beyond it something is badly wrong.
+/// Queued events of one connection; far above the number that occurs. An overflow marks the engine
+/// as crashed.
 const MAX_QUEUED_EVENTS: usize = 256;
-/// How long a connection may take to say goodbye.
+/// Time for an orderly disconnect from WhatsApp.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long stragglers may hold the keys after that.
+/// Time for remaining engine tasks to end and to release the keys, after the disconnect.
 const TASK_END_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that is neither up nor refused after this no longer holds up others.
+/// Time after which a connection that is neither up nor refused gives its connect permit back.
 const MAX_CONNECT_PERMIT_TIME: Duration = Duration::from_secs(20);
 
-/// An engine at work. Dropping it closes the connection in the background.
+/// A running engine. Dropping the value closes the connection in the background.
 pub(crate) struct Connection {
     events: mpsc::Receiver<ConnectionEvent>,
     sender: mpsc::WeakSender<ConnectionEvent>,
     _open: DropGuard,
     task: JoinHandle<()>,
     runtime: EngineRuntime,
-    /// Whether the keys can be of a linked device: they were, or WhatsApp may have been told so.
+    /// Whether the keys can belong to a linked device: they were opened as linked, or WhatsApp may
+    /// have received the confirmation of a link.
     may_be_linked: Arc<AtomicBool>,
     ended: bool,
 }
 
 impl Connection {
-    /// Begins to open the session's keys and to connect by them; `linking` when they are new.
+    /// Starts a task that opens the keys of the session and connects. `linking` says that the keys
+    /// link no device yet.
     pub(crate) fn open(
         context: &Arc<NodeContext>,
         state_cell: &Arc<StateCell>,
@@ -83,12 +86,12 @@ impl Connection {
         Self { events, sender, _open: open.drop_guard(), task, runtime, may_be_linked, ended }
     }
 
-    /// What is seen next; [`ConnectionEvent::EngineStopped`] is the last.
+    /// Returns the next event. The last one is [`ConnectionEvent::EngineStopped`].
     pub(crate) async fn next_event(&mut self) -> ConnectionEvent {
         tokio::select! {
             biased;
             Some(event) = self.events.recv() => event,
-            // Its task is gone without having said so: it died.
+            // The task ended without a final event: it panicked.
             _ = &mut self.task, if !self.ended => {
                 self.ended = true;
                 ConnectionEvent::EngineStopped(EngineExit::Crashed)
@@ -96,17 +99,17 @@ impl Connection {
         }
     }
 
-    /// Where work done on behalf of this connection says how it went.
+    /// Returns a sender for the results of requests that run on behalf of this connection.
     pub(crate) fn sender(&self) -> mpsc::WeakSender<ConnectionEvent> {
         self.sender.clone()
     }
 
-    /// Closes it and waits until the engine is gone, however long that takes: before, it may still
-    /// complete a link and write its keys. Whether a link that the keys then hold can be one: WhatsApp
-    /// may have heard of it.
+    /// Closes the connection and waits until the engine has ended, without a limit, because until
+    /// then the engine may complete a link and write keys. Returns whether a link in the keys can
+    /// be valid: whether WhatsApp may have received its confirmation.
     pub(crate) async fn close(self) -> bool {
         let Self { events, _open: open, task, runtime, may_be_linked, ended, .. } = self;
-        drop((open, events)); // what was seen but not read may hold the engine
+        drop((open, events)); // unread events may hold the engine
         if !ended {
             let abort = task.abort_handle();
             if tokio::time::timeout(DISCONNECT_TIMEOUT * 3 + TASK_END_TIMEOUT, task).await.is_err()
@@ -129,13 +132,13 @@ struct ConnectionTask {
     may_be_linked: Arc<AtomicBool>,
 }
 
-/// What is held while others must wait.
+/// The permits and leases that a connection holds while it starts.
 #[derive(Default)]
 struct HeldPermits {
     connecting: Option<FairPermit>,
-    #[expect(dead_code, reason = "held, and given back when dropped")]
+    #[expect(dead_code, reason = "held until dropped")]
     linking: Option<FairPermit>,
-    /// Shows stanzas as they come: how many QR codes there are is only in the one that brings them.
+    /// Forwards raw stanzas as events; only the stanza that offers the QR codes tells their number.
     raw_nodes: Option<RawNodeLease>,
 }
 
@@ -159,16 +162,17 @@ impl ConnectionTask {
         let held = Arc::downgrade(&store);
         let end = match self.client(store, &permits).await {
             Ok(client) => self.run_client(client, &permits).await,
-            Err(error) => Some(EngineExit::Stopped(format!("the engine does not start: {error}"))),
+            Err(error) => Some(EngineExit::Stopped(format!("cannot start the engine: {error}"))),
         };
         if let Some(end) = end {
             self.send_stopped(end);
         }
-        let _ended = self.runtime.shut_down(TASK_END_TIMEOUT).await; // whoever closes it waits for the rest
+        // `Connection::close` waits for the rest
+        let _ended = self.runtime.shut_down(TASK_END_TIMEOUT).await;
         wait_for_store_release(&held).await;
     }
 
-    /// For the keys, which an earlier connection may still hold, and for a turn.
+    /// Waits for the key lock, which an earlier connection may still hold, and for the permits.
     async fn wait_for_keys_and_permits(&self) -> (OwnedMutexGuard<()>, SharedPermits) {
         let keys = self.state_cell.key_lock.clone().lock_owned().await;
         let group = self.state_cell.group();
@@ -220,7 +224,7 @@ impl ConnectionTask {
         Ok(client)
     }
 
-    /// Until it is closed (`None`) or ends by itself.
+    /// Runs the client until the connection is closed (returns `None`) or ends on its own.
     async fn run_client(&self, client: Arc<Client>, permits: &SharedPermits) -> Option<EngineExit> {
         self.send_event(ConnectionEvent::EngineStarted(client.clone()));
         if self.linking {
@@ -241,7 +245,7 @@ impl ConnectionTask {
         if tokio::time::timeout(DISCONNECT_TIMEOUT, client.disconnect()).await.is_err() {
             tracing::warn!(
                 session = self.state_cell.session.as_str(),
-                "no orderly goodbye in time"
+                "disconnect from WhatsApp timed out"
             );
         }
         lock(permits).raw_nodes = None;
@@ -249,7 +253,7 @@ impl ConnectionTask {
     }
 
     fn send_event(&self, event: ConnectionEvent) {
-        // Full only when nobody reads, which is when nobody is there to tell.
+        // The queue is full only if the actor no longer reads.
         let _ = self.events.try_send(event);
     }
 
@@ -258,12 +262,12 @@ impl ConnectionTask {
     }
 }
 
-/// Who this device says it is, on the phone's list of linked devices.
+/// The name and platform that the phone shows in its list of linked devices.
 fn device_props() -> DevicePropsOverride {
     DevicePropsOverride::new().with_os("berth").with_platform_type(PlatformType::CHROME)
 }
 
-/// Waits, for a while, until nothing holds the store any more.
+/// Waits up to [`TASK_END_TIMEOUT`] until the engine has released the store.
 async fn wait_for_store_release(held: &Weak<dyn Backend>) {
     let free = async {
         while held.strong_count() > 0 {
@@ -271,7 +275,7 @@ async fn wait_for_store_release(held: &Weak<dyn Backend>) {
         }
     };
     if tokio::time::timeout(TASK_END_TIMEOUT, free).await.is_err() {
-        tracing::warn!("the engine goes on holding the keys of a closed connection");
+        tracing::warn!("engine still holds the keys of a closed connection");
     }
 }
 
@@ -286,7 +290,7 @@ struct EngineEventHandler {
 }
 
 impl EngineEventHandler {
-    /// Lets the next ones try, once it is known how this one fares.
+    /// Gives permits back as soon as the outcome of this connection attempt is known.
     fn release_permits(&self, event: &ConnectionEvent) {
         let Some(permits) = self.permits.upgrade() else { return };
         let mut held = lock(&permits);

@@ -1,4 +1,4 @@
-//! What all sessions of a node share.
+//! The resources that all sessions of a node share.
 
 use std::sync::{
     Arc,
@@ -13,38 +13,38 @@ use crate::{
     whatsapp_transport::TransportProvider,
 };
 
-/// Shared by every session of a node.
+/// The resources that all sessions of a node share.
 pub(crate) struct NodeContext {
-    /// Where keys are.
+    /// The device keys of all sessions.
     pub(crate) key_store: KeyStore,
-    /// Where snapshots go.
+    /// The snapshots that wait for the router.
     pub(crate) outbox: Outbox,
-    /// How WhatsApp is reached.
+    /// Creates the connections to WhatsApp.
     pub(crate) transports: Arc<dyn TransportProvider>,
-    /// What the engine fetches with.
+    /// The HTTP client of the engine.
     pub(crate) http: Arc<dyn HttpClient>,
-    /// WhatsApp Web's version, when it is not to be asked for.
+    /// The version of WhatsApp Web to claim. `None`: the engine fetches the current version.
     pub(crate) version: Option<(u32, u32, u32)>,
-    /// Turns at connecting.
+    /// Limits the sessions that connect at the same time.
     pub(crate) connect_permits: FairPermits,
-    /// How many compute at once.
+    /// Limits the concurrent computations of all engines.
     pub(crate) compute_permits: Arc<Semaphore>,
-    /// Turns at linking.
+    /// Limits the sessions that link a device at the same time.
     pub(crate) link_permits: FairPermits,
-    /// The number the router gave this node; 0 before.
+    /// The generation that the router assigned to this node; 0 without a lease.
     pub(crate) generation: watch::Sender<u64>,
-    /// The last number given to a snapshot of any session.
+    /// The sequence number of the newest snapshot of all sessions.
     pub(crate) seq: AtomicU64,
 }
 
 impl NodeContext {
-    /// Numbers grow over all sessions, so that a session that was forgotten and came back never
-    /// reuses one.
+    /// Returns the next sequence number. All sessions share one sequence, so that a session that is
+    /// forgotten and declared again never reuses a number.
     pub(crate) fn next_seq(&self) -> u64 {
         self.seq.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// 0 before the router knows this node.
+    /// Returns the generation of this node; 0 without a lease.
     pub(crate) fn generation(&self) -> u64 {
         *self.generation.borrow()
     }

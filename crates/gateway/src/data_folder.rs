@@ -1,15 +1,18 @@
-//! The data folder of a node and the lock on it.
+//! The data folder of a node and the lock that keeps it to one node.
 
 use std::{fs, io, path::Path};
 
-/// The lock that keeps two nodes from ever opening the same keys; held until dropped.
+/// The lock on a data folder, so that two nodes never open the same keys; held until dropped.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     _file: fs::File,
 }
 
 impl FolderLock {
-    /// Fails with [`io::ErrorKind::WouldBlock`] when another node has the folder.
+    /// Locks the folder, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// Fails with [`io::ErrorKind::WouldBlock`] when another node holds the lock.
     pub(crate) fn take(data: &Path) -> io::Result<Self> {
         create_private_folder(data)?;
         let file = fs::OpenOptions::new()

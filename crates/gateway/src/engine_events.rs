@@ -1,7 +1,5 @@
-//! What the engine says, in our words: the only place that knows its events.
-//!
-//! Everything a session does follows from these few sights, so the rest of the node can be read
-//! without knowing the engine.
+//! Translates the events of the engine into [`ConnectionEvent`]; no other file handles engine
+//! events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,55 +11,56 @@ use whatsapp_rust::{Client, OwnedNodeRef};
 
 use crate::reasons;
 
-/// Something seen of a session's connection.
+/// An event of the connection of one session.
 #[derive(Clone)]
 pub(crate) enum ConnectionEvent {
-    /// Others have their turn at linking first.
+    /// The connection waits for a permit to link a device.
     LinkQueued,
-    /// Its turn has come: it connects.
+    /// The connection has its permits and starts to connect.
     Connecting,
-    /// The engine runs; this is the handle on it.
+    /// The engine runs; carries the client handle.
     EngineStarted(Arc<Client>),
-    /// WhatsApp offers this many QR codes.
+    /// WhatsApp offers this number of QR codes.
     QrCodesOffered(u32),
-    /// The QR code of the moment, and how long it is that.
+    /// A QR code and the time that it is valid.
     QrCode(String, Duration),
-    /// There are no more QR codes; whether the engine hung up over it.
+    /// The last QR code has expired; `hung_up`: the engine closed the connection.
     QrCodesExhausted { hung_up: bool },
-    /// The pairing code was given up and may be replaced; whether only by asking anew.
+    /// The pairing code is invalid. `request_required`: the same request is not renewed; a new one
+    /// is needed.
     PairingCodeExpired { request_required: bool },
-    /// An answer to our request for a pairing code.
+    /// The answer to a request for a pairing code.
     PairingCodeAnswer { request: u64, phone: String, result: Result<String, String> },
-    /// Linked, not yet logged in.
+    /// The device is linked and not yet logged in.
     Linked,
-    /// The link failed.
+    /// WhatsApp or the phone refused the link.
     LinkFailed(Reason),
-    /// Logged in.
+    /// The device is logged in.
     Connected,
-    /// The account's name changed.
+    /// The push name of the account changed.
     PushNameChanged,
-    /// The connection is gone; the engine makes another.
+    /// The connection ended; the engine reconnects. Carries the cause.
     Disconnected(String),
-    /// The device is not linked any more.
+    /// The device is no longer linked. Carries the message of WhatsApp.
     Unlinked(String),
-    /// Closed by WhatsApp for good, until somebody asks again.
+    /// WhatsApp closed the connection, and the engine does not reconnect.
     Rejected(Reason),
-    /// How our request to unlink went.
+    /// The result of the unlink request.
     UnlinkAnswered(Result<(), String>),
-    /// The engine has stopped: by itself, for want of something, or by a panic.
+    /// The engine has stopped; the last event of a connection.
     EngineStopped(EngineExit),
 }
 
-/// Why an engine stopped.
+/// The cause of an engine's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EngineExit {
-    /// It gave up, or never came up.
+    /// The engine could not start or gave up; carries the cause.
     Stopped(String),
-    /// Something in it panicked.
+    /// A task of the engine panicked.
     Crashed,
 }
 
-/// The events that matter here.
+/// The engine events that [`connection_event`] translates.
 pub(crate) fn event_interest() -> EventInterest {
     EventInterest::of(&[
         EventKind::Connected,
@@ -86,7 +85,7 @@ pub(crate) fn event_interest() -> EventInterest {
     ])
 }
 
-/// `None` for what changes nothing.
+/// Translates an engine event; `None` if the event changes nothing. `now_ms` is Unix milliseconds.
 pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionEvent> {
     Some(match event {
         Event::Connected(_) => ConnectionEvent::Connected,
@@ -99,7 +98,8 @@ pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionE
         Event::PairingCodeRefresh(over) => {
             ConnectionEvent::PairingCodeExpired { request_required: over.force_manual }
         }
-        // While a code is requested its failure comes as the request's answer; later it comes here.
+        // During a code request, its failure arrives as the answer of the request; later, as this
+        // event.
         Event::PairingCodeError(_) => {
             ConnectionEvent::PairingCodeExpired { request_required: true }
         }
@@ -119,7 +119,7 @@ pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionE
         Event::ConnectFailure(failure) => connect_failure(failure),
         Event::SelfPushNameUpdated(_) => ConnectionEvent::PushNameChanged,
         Event::RawNode(node) => ConnectionEvent::QrCodesOffered(offered_qr_codes(node)?),
-        // Other stream errors are told by the disconnect that follows, or mean nothing.
+        // Other stream errors precede a disconnect event or have no effect.
         _ => return None,
     })
 }

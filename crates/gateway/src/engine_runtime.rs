@@ -1,7 +1,7 @@
-//! The engine's runtime, one per connection: everything the engine spawns for a session ends with
-//! that session's connection, and a panic in any of it is known.
+//! The engine's runtime, one for each connection. All tasks that the engine spawns for a session
+//! end with the connection of that session, and a panic in a task is detected.
 //!
-//! The engine detaches its tasks, and a straggler would hold the keys open after they were wiped.
+//! The engine detaches its tasks. A remaining task would hold the keys open after they were wiped.
 
 use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
@@ -13,55 +13,56 @@ use wacore::runtime::{AbortHandle, Runtime};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
-/// Where the tasks of one connection run.
+/// The runtime of one connection. Clones share the tasks.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineRuntime {
-    /// Turns at computing, which all connections of the node share.
+    /// Permits for blocking computations, shared by all connections of the node.
     compute_permits: Arc<Semaphore>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     failed: CancellationToken,
-    /// Names the session in every line that the engine logs.
+    /// Adds the session to every log line of the engine.
     span: tracing::Span,
 }
 
 impl EngineRuntime {
-    /// One for this session, that computes when it has one of these turns.
+    /// Creates the runtime of a session's connection.
     pub(crate) fn new(compute_permits: Arc<Semaphore>, session: &str) -> Self {
         let [shutdown, failed] = [0; 2].map(|_| CancellationToken::new());
-        // At the highest level, so that no filter of lines takes it away.
+        // At the highest level, so that no log filter removes the span.
         let span = tracing::error_span!("engine", session);
         Self { compute_permits, tasks: TaskTracker::new(), shutdown, failed, span }
     }
 
-    /// Waits until something in it panicked.
+    /// Waits until a task has panicked or [`Self::mark_failed`] was called.
     pub(crate) async fn wait_failed(&self) {
         self.failed.cancelled().await;
     }
 
-    /// Whether something in it panicked.
+    /// Returns whether a task has panicked or [`Self::mark_failed`] was called.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.is_cancelled()
     }
 
-    /// Declares the connection unusable.
+    /// Marks the connection as unusable.
     pub(crate) fn mark_failed(&self) {
         self.failed.cancel();
     }
 
-    /// Ends every task in it, and waits for them this long. Whether all have ended.
+    /// Cancels every task and waits up to `patience` for their ends. Returns whether all tasks have
+    /// ended.
     pub(crate) async fn shut_down(&self, patience: Duration) -> bool {
         self.shutdown.cancel();
         self.tasks.close();
         let ended = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
         if !ended {
             let _session = self.span.enter();
-            tracing::warn!(tasks = self.tasks.len(), "tasks of the engine do not end");
+            tracing::warn!(tasks = self.tasks.len(), "engine tasks do not end");
         }
         ended
     }
 
-    /// Runs a task in it.
+    /// Spawns a task that [`Self::shut_down`] cancels.
     pub(crate) fn spawn_cancellable(
         &self,
         task: impl Future<Output = ()> + Send + 'static,
@@ -80,7 +81,7 @@ impl EngineRuntime {
 }
 
 impl EngineRuntime {
-    /// Runs a task to its end, which the end of the cage waits for and does not cut short.
+    /// Spawns a task that [`Self::shut_down`] waits for and does not cancel.
     pub(crate) fn spawn_to_completion<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -108,8 +109,8 @@ impl Runtime for EngineRuntime {
             (self.tasks.token(), self.failed.clone(), self.compute_permits.clone());
         let span = self.span.clone();
         Box::pin(async move {
-            // A new device makes hundreds of keys: a crowd of them would keep all else on this machine
-            // waiting for a core.
+            // A new device generates hundreds of keys. Without a limit, many new devices at once
+            // would keep all other work waiting for a processor.
             let Ok(compute_permit) = compute_permits.acquire_owned().await else { return };
             let work = tokio::task::spawn_blocking(move || {
                 let _held = (tracked, compute_permit);
@@ -122,7 +123,7 @@ impl Runtime for EngineRuntime {
     }
 
     fn yield_now(&self) -> Option<Task> {
-        None // many threads: the others go on by themselves
+        None // not needed on a multi-threaded runtime
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
         futures_util::future::join_all(computing).await;
         assert!(!first.has_failed() && !other.has_failed());
         first.spawn_blocking(Box::new(|| panic!("inside"))).await;
-        other.spawn_blocking(Box::new(|| ())).await; // a turn that broke down is given back
+        other.spawn_blocking(Box::new(|| ())).await; // the panicked computation returned its permit
     }
 
     #[tokio::test]

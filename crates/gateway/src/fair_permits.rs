@@ -1,5 +1,5 @@
-//! Turns at something that only so many may do at once, shared fairly between groups of sessions: who
-//! waits is served round robin over groups, and whose group has the fewest turns is served first.
+//! A limited number of permits, shared fairly between groups of sessions. A free permit goes to the
+//! waiting group with the fewest permits; groups with equal numbers are served round robin.
 //!
 //! Decision: ADR 0026.
 
@@ -10,29 +10,31 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// What sessions are told apart by, here; `None` is a group, too.
+/// The group of a session: the tag that the router sent. Sessions without a tag form one group.
 pub(crate) type Group = Option<Arc<str>>;
 
-/// So many turns, and so many more for groups that have none.
+/// A pool of `limit` permits, and of `reserve` more for groups that hold none. Clones share the
+/// pool.
 #[derive(Clone, Debug)]
 pub(crate) struct FairPermits(Arc<Mutex<PermitState>>);
 
 #[derive(Debug)]
 struct PermitState {
-    /// How many there are.
+    /// Permits that any group may take.
     limit: usize,
-    /// How many there are besides, for groups that have no turn: one of them never waits for another
-    /// that holds everything.
+    /// Additional permits for groups that hold none, so that such a group does not wait for a group
+    /// that holds all others.
     reserve: usize,
     granted: usize,
     granted_by_group: HashMap<Group, usize>,
-    /// Whose turn was the last: of others that have as few, one is served first.
+    /// The group that received the newest permit; of groups with equal numbers, another one is
+    /// served first.
     last_group: Group,
-    /// Groups that wait, the one that was served longest ago first.
+    /// The waiting groups; the group that was served longest ago is the first.
     waiting: VecDeque<(Group, VecDeque<oneshot::Sender<FairPermit>>)>,
 }
 
-/// A turn; it is over when this is dropped.
+/// A permit; dropping the value returns it to the pool.
 #[derive(Debug)]
 pub(crate) struct FairPermit {
     permits: FairPermits,
@@ -52,7 +54,7 @@ impl FairPermits {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// A turn, if there is one now.
+    /// Takes a permit; `None` if none is free.
     pub(crate) fn try_acquire(&self, group: &Group) -> Option<FairPermit> {
         let mut state = self.lock();
         if !state.has_capacity_for(group) {
@@ -62,7 +64,7 @@ impl FairPermits {
         Some(FairPermit { permits: self.clone(), group: group.clone() })
     }
 
-    /// A turn, once there is one.
+    /// Waits for a permit and takes it.
     pub(crate) async fn acquire(&self, group: &Group) -> FairPermit {
         loop {
             let grant = {
@@ -75,7 +77,8 @@ impl FairPermits {
                 state.enqueue(group, sender);
                 grant
             };
-            // Whoever hands turns on lives as long as these turns do.
+            // The receiver fails only if the sender was dropped without a permit; then the group
+            // queues again.
             if let Ok(permit) = grant.await {
                 return permit;
             }
@@ -86,7 +89,7 @@ impl FairPermits {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives free turns to those that wait.
+    /// Gives free permits to waiting groups.
     fn grant_waiting(&self) {
         loop {
             let (group, sender) = {
@@ -95,7 +98,8 @@ impl FairPermits {
                 state.record_grant(&group);
                 (group, sender)
             };
-            // Not under the lock: a turn that nobody waits for any more is dropped, and handed on.
+            // Outside the lock: if the waiter has gone, the permit is dropped here and granted to
+            // the next waiter.
             let _ = sender.send(FairPermit { permits: self.clone(), group });
         }
     }
@@ -124,8 +128,8 @@ impl PermitState {
         }
     }
 
-    /// Whose turn is next, if one is free: of the groups that wait, the one with the fewest turns, and
-    /// of equals the one that was served longest ago.
+    /// Removes and returns the next waiter that may have a permit: of the waiting groups, the one
+    /// with the fewest permits; of equals, the one that was served longest ago.
     fn next_waiter(&mut self) -> Option<(Group, oneshot::Sender<FairPermit>)> {
         for (_, queue) in &mut self.waiting {
             queue.retain(|sender| !sender.is_closed());
@@ -177,7 +181,10 @@ mod tests {
         let held = [permits.try_acquire(&greedy).unwrap(), permits.try_acquire(&greedy).unwrap()];
         assert!(permits.try_acquire(&greedy).is_none());
         let _modest = permits.try_acquire(&modest).unwrap();
-        assert!(permits.try_acquire(&modest).is_none(), "its second waits like everybody's");
+        assert!(
+            permits.try_acquire(&modest).is_none(),
+            "the reserve serves only the first permit of a group"
+        );
         assert!(permits.try_acquire(&late).is_none(), "the reserve is bounded");
         drop(held);
         assert!(permits.try_acquire(&late).is_some());

@@ -1,5 +1,5 @@
-//! All sessions of a node: one actor each, started when first spoken of, and started anew after a
-//! crash, which harms no other.
+//! All sessions of a node, with one actor for each. An actor starts with the first command for its
+//! session, and restarts after a crash, which affects no other session.
 
 #[cfg(test)]
 mod tests;
@@ -29,11 +29,13 @@ use crate::{
     session_state::{self, StateCell},
 };
 
-/// Commands a session may have waiting. It answers each at once, so a full box means a flood.
+/// Queued commands of one session. The actor takes each at once, so that a full mailbox means a
+/// flood.
 const MAILBOX_CAPACITY: usize = 32;
-/// How long a command other than a logout may take.
+/// Time limit of a command; a logout has its own deadline in addition.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(25);
-/// Before an actor that broke down is started anew, so that one that always does takes no processor.
+/// Delay before a crashed actor restarts, so that an actor that always crashes does not occupy a
+/// processor.
 const ACTOR_RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// The sessions of a node.
@@ -57,7 +59,8 @@ struct SessionEntry {
 }
 
 impl Fleet {
-    /// With an actor for every session that has keys here; none connects before it is told to.
+    /// Starts an actor for every session with keys in the file. No session connects before its
+    /// declaration.
     pub(crate) async fn new(context: Arc<NodeContext>, capacity: u32) -> Arc<Self> {
         let fleet = Arc::new(Self {
             context,
@@ -69,8 +72,9 @@ impl Fleet {
         let sessions = match fleet.context.key_store.sessions().await {
             Ok(sessions) => sessions,
             Err(error) => {
-                // Each session is told so when the router speaks of it.
-                tracing::error!(%error, "which sessions have keys here cannot be read");
+                // The keys of each session are reported as unavailable when the router names the
+                // session.
+                tracing::error!(%error, "cannot list the sessions in the key file");
                 Vec::new()
             }
         };
@@ -82,7 +86,7 @@ impl Fleet {
         fleet
     }
 
-    /// Tells a session what is wanted of it.
+    /// Sets the spec of a session.
     pub(crate) async fn declare(
         self: &Arc<Self>,
         session: &SessionName,
@@ -92,7 +96,7 @@ impl Fleet {
         send_command(&mailbox, COMMAND_TIMEOUT, |reply| Command::Declare(declaration, reply)).await
     }
 
-    /// Has a session's device unlinked.
+    /// Unlinks the device of a session.
     pub(crate) async fn logout(
         self: &Arc<Self>,
         session: &SessionName,
@@ -108,8 +112,8 @@ impl Fleet {
         send_command(&mailbox, within + COMMAND_TIMEOUT, command).await
     }
 
-    /// The answer to a logout of a session that is not here. When the router knows of a link, keys were
-    /// lost, unless they were wiped by the router's own word.
+    /// Answers a logout of a session that is not on this node. If the router knows of a link, the
+    /// keys are lost, unless the router had them wiped.
     fn logout_unheld(
         &self,
         session: &SessionName,
@@ -124,7 +128,7 @@ impl Fleet {
         snapshot.boot = self.context.generation();
         let mut outcome = LogoutOutcome::NotLinked;
         if linked && !wiped {
-            let why = "this node has none, although a device was linked here";
+            let why = "the node has no keys of the linked device";
             outcome = LogoutOutcome::Unconfirmed;
             (snapshot.status, snapshot.reason) =
                 (Status::Failed, Some(reasons::keys_unavailable(why)));
@@ -132,8 +136,8 @@ impl Fleet {
         Ok(LoggedOut { outcome, snapshot })
     }
 
-    /// Closes a session and wipes its keys; unless it is `linked` by the router's word, only when no
-    /// device is.
+    /// Closes a session and wipes its keys. Without `linked`, the call is refused while a device is
+    /// linked.
     pub(crate) async fn forget(
         self: &Arc<Self>,
         session: &SessionName,
@@ -154,7 +158,7 @@ impl Fleet {
             .await
     }
 
-    /// Who is attached to a session, asked live.
+    /// Returns the identity of a session, read from the running engine if there is one.
     pub(crate) async fn identity(
         self: &Arc<Self>,
         session: &SessionName,
@@ -177,7 +181,7 @@ impl Fleet {
             .collect()
     }
 
-    /// Every session here, for a beat.
+    /// Returns every session of this node with its epoch, for a heartbeat.
     pub(crate) fn held_sessions(&self) -> Vec<Held> {
         let held = |state_cell: &StateCell| Held {
             session: state_cell.session.as_str().into(),
@@ -186,7 +190,7 @@ impl Fleet {
         self.sessions().entries.values().map(|entry| held(&entry.state_cell)).collect()
     }
 
-    /// How many sessions there are, and how many are logged in.
+    /// Returns the number of sessions and the number of sessions that are logged in.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let sessions = self.sessions();
         let working =
@@ -194,16 +198,16 @@ impl Fleet {
         (sessions.entries.len(), working)
     }
 
-    /// Has every session reported anew, to a router that may know nothing.
+    /// Queues the snapshot of every declared session, for a router that may have none of them.
     pub(crate) fn report_all(&self) {
         for snapshot in self.snapshots().into_iter().filter(|snapshot| snapshot.epoch > 0) {
             self.context.outbox.push_unless_queued(snapshot);
         }
     }
 
-    /// The leases ran out: everything closes until it is declared again, and nobody is obeyed until the
-    /// node is enlisted again. A command that was under way would otherwise open a connection that no
-    /// lease ever closes.
+    /// Closes all connections because the lease has ended, and refuses commands until the node
+    /// registers again. Otherwise a command in progress could open a connection that no lease
+    /// closes.
     pub(crate) async fn suspend(&self) {
         self.context.generation.send_replace(0);
         let all: Vec<_> = self.sessions().entries.values().map(|e| e.mailbox.clone()).collect();
@@ -212,34 +216,39 @@ impl Fleet {
         }
     }
 
-    /// A session is no longer this node's, unless it was told something newer than this epoch.
+    /// Releases a session that is no longer assigned to this node, unless the session has a newer
+    /// epoch.
     pub(crate) async fn release(&self, session: &SessionName, epoch: u64) {
         if let Some(mailbox) = self.mailbox(session) {
             let _ = mailbox.send(Command::Release { epoch }).await;
         }
     }
 
-    /// Closes every connection, at the node's end.
+    /// Closes every connection when the node stops; waits up to `patience`.
     pub(crate) async fn close(&self, patience: Duration) {
         self.closing.cancel();
         self.actors.close();
         if tokio::time::timeout(patience, self.actors.wait()).await.is_err() {
-            tracing::warn!(sessions = self.actors.len(), "sessions not closed in time");
+            tracing::warn!(sessions = self.actors.len(), "sessions did not close in time");
         }
     }
 
     fn check_registered(&self) -> Result<(), Refusal> {
         let registered = self.context.generation() > 0 && !self.closing.is_cancelled();
-        if registered { Ok(()) } else { Err(unavailable("this node is not enlisted")) }
+        if registered {
+            Ok(())
+        } else {
+            Err(unavailable("this node is not registered with a router"))
+        }
     }
 
-    /// The mailbox of a session that is known.
+    /// Returns the mailbox of a session on this node.
     fn mailbox(&self, session: &SessionName) -> Option<mpsc::Sender<Command>> {
         self.sessions().entries.get(session).map(|entry| entry.mailbox.clone())
     }
 
-    /// The mailbox of a session that has keys here, as far as that can be known: when no keys can be
-    /// read, any session may have some.
+    /// Returns the mailbox of a session that may have keys here. When the file cannot be read, any
+    /// session may have keys, and an unknown one is added.
     fn mailbox_if_keys(self: &Arc<Self>, session: &SessionName) -> Option<mpsc::Sender<Command>> {
         let known = self.mailbox(session);
         if known.is_some() || self.context.key_store.is_readable() {
@@ -264,7 +273,8 @@ impl Fleet {
         mailbox
     }
 
-    /// The mailbox of a session, taken in when there is room and nothing speaks against it.
+    /// Returns the mailbox for a declaration; adds the session if its epoch and the capacity
+    /// permit.
     fn mailbox_for_declaration(
         self: &Arc<Self>,
         session: &SessionName,
@@ -279,20 +289,20 @@ impl Fleet {
             return Ok(entry.mailbox.clone());
         }
         let (min_epoch, _) = sessions.forgotten.min_epoch(session);
-        // The word by which it left, arriving late and again, does not bring it back.
+        // A delayed repetition of the command by which the session left does not restore it.
         let revives = declaration.epoch == min_epoch && declaration.running;
         if declaration.epoch < min_epoch || revives {
             return Err(stale_epoch(min_epoch));
         }
-        // What is only to be closed needs no room, and what is linked here has it already.
+        // A session that is only closed needs no capacity, and a linked one has its place already.
         let needs_room = declaration.running && !declaration.linked;
         if needs_room && sessions.entries.len() >= self.capacity {
-            return Err(refusal(RefusalCode::AtCapacity, "this node has no room"));
+            return Err(refusal(RefusalCode::AtCapacity, "this node is at its capacity"));
         }
         Ok(self.add_session(&mut sessions, session))
     }
 
-    /// Starts an actor and watches over it.
+    /// Starts an actor and handles its end.
     fn start_actor(
         self: &Arc<Self>,
         state_cell: &Arc<StateCell>,
@@ -327,8 +337,8 @@ impl Fleet {
         self.context.outbox.forget(state_cell.session.as_str());
     }
 
-    /// An actor broke down. Another takes its place, and says so once it has read what the keys say: the
-    /// connection of the first may have linked a device until its end.
+    /// Restarts a crashed actor. The new actor publishes the crash after it has read the keys:
+    /// until its end, the connection of the first actor may have linked a device.
     async fn restart_crashed(self: &Arc<Self>, state_cell: &Arc<StateCell>) {
         tokio::time::sleep(ACTOR_RESTART_DELAY).await;
         if self.closing.is_cancelled() {
@@ -351,14 +361,16 @@ async fn send_command<T>(
     command: impl FnOnce(Reply<T>) -> Command,
 ) -> Result<T, Refusal> {
     let (reply, answer) = oneshot::channel();
-    mailbox.try_send(command(reply)).map_err(|_| unavailable("the session is busy"))?;
+    mailbox
+        .try_send(command(reply))
+        .map_err(|_| unavailable("the session has too many queued commands"))?;
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(unavailable("the session ended meanwhile")),
+        Ok(Err(_)) => Err(unavailable("the session ended before it answered")),
         Err(_) => Err(unavailable("the session did not answer in time")),
     }
 }
 
 fn unknown_session() -> Refusal {
-    refusal(RefusalCode::UnknownSession, "this node holds nothing under this id")
+    refusal(RefusalCode::UnknownSession, "this node has no session with this id")
 }

@@ -1,4 +1,5 @@
-//! The sessions that left a node, so that delayed commands do not restore them.
+//! The sessions that left a node. Their records reject delayed commands that would restore a
+//! session.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,12 +10,13 @@ use tokio::time::Instant;
 
 use crate::session_name::SessionName;
 
-/// How many forgotten sessions are remembered, and for how long: as long as a command to one may still
-/// be under way.
+/// Bounds of the records: their number, and their age, after which no command of the session can
+/// still be in flight.
 const MAX_FORGOTTEN: usize = 16_384;
 const FORGOTTEN_TTL: Duration = Duration::from_secs(600);
 
-/// The epochs below which a session that is gone is not taken in again.
+/// The smallest epoch with which each session that left may return, and whether its keys were
+/// wiped.
 #[derive(Default)]
 pub(crate) struct ForgottenSessions {
     min_epochs: HashMap<SessionName, (u64, bool)>,
@@ -34,7 +36,8 @@ impl ForgottenSessions {
         }
     }
 
-    /// The epoch a session left with, and whether by being forgotten.
+    /// Returns the epoch at which the session left, and whether its keys were wiped; (0, false)
+    /// without a record.
     pub(crate) fn min_epoch(&self, session: &SessionName) -> (u64, bool) {
         self.min_epochs.get(session).copied().unwrap_or_default()
     }

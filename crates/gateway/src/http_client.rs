@@ -1,4 +1,4 @@
-//! The HTTP this node does outwards: to its router, and for the engine to WhatsApp's web page.
+//! Outgoing HTTP of the node: to its router, and to WhatsApp's web page for the engine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,19 +13,19 @@ use hyper_util::{
 use tokio::time::Instant;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 
-/// The longest answer that is read.
+/// Size limit of an answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
-/// How long one may take.
+/// Time limit of a request with its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An HTTP client with deadlines and limits.
+/// An HTTPS client with a time limit and a size limit.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpsClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl HttpsClient {
-    /// Trusts the system's certificates and those everybody trusts.
+    /// Creates a client that trusts the certificates of the system and of the crate `webpki-roots`.
     pub(crate) fn new() -> Result<Self, rustls::Error> {
         let mut roots = rustls::RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -51,7 +51,7 @@ impl HttpsClient {
         Ok(Self { client })
     }
 
-    /// Sends and reads the whole answer, within the deadline.
+    /// Sends a request and reads the whole answer within [`REQUEST_TIMEOUT`].
     pub(crate) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -67,12 +67,13 @@ impl HttpsClient {
     }
 }
 
-/// How long a page that was fetched is as good as a fresh one.
+/// TTL of a cached page.
 const PAGE_TTL: Duration = Duration::from_secs(600);
 
-/// What the engine fetches: WhatsApp Web's version, which linking needs to be fresh. Every session
-/// asks for it, so one answer serves all, and an old one is better than none. A node on the
-/// simulator fetches nothing at all.
+/// The HTTP client of the engine, which fetches the current version of WhatsApp Web for linking.
+/// Every session requests the version, so that one cached answer serves all sessions; an expired
+/// page is used if no new one can be fetched. Without an [`HttpsClient`], as on the simulator,
+/// every request fails.
 #[derive(Debug, Default)]
 pub(crate) struct EngineHttpClient {
     pub(crate) https: Option<HttpsClient>,
@@ -105,11 +106,11 @@ impl EngineHttpClient {
 #[async_trait::async_trait]
 impl HttpClient for EngineHttpClient {
     async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let Some(https) = &self.https else { anyhow::bail!("a simulator build fetches nothing") };
+        let Some(https) = &self.https else { anyhow::bail!("a simulator build fetches no pages") };
         if request.method != "GET" {
             return Self::fetch(https, request).await;
         }
-        let mut cached = self.cached.lock().await; // those who come meanwhile want the same
+        let mut cached = self.cached.lock().await; // concurrent requests wait for the first one
         let hit = cached.as_ref().filter(|cached| cached.url == request.url);
         if let Some(hit) = hit.filter(|cached| cached.at.elapsed() < PAGE_TTL) {
             return Ok(hit.page.clone());
@@ -117,8 +118,9 @@ impl HttpClient for EngineHttpClient {
         let url = request.url.clone();
         let fetched = Self::fetch(https, request).await;
         if let Err(error) = &fetched {
-            // The engine logs what it lacks, and not why. This line has its session from the span.
-            tracing::warn!(url, error = format!("{error:#}"), "a page cannot be fetched");
+            // The engine logs the missing version without the cause. The span adds the session to
+            // this line.
+            tracing::warn!(url, error = format!("{error:#}"), "cannot fetch a page");
         }
         match (fetched, hit) {
             (Ok(page), _) if page.status_code == 200 => {
@@ -153,7 +155,7 @@ mod tests {
         let fetcher = EngineHttpClient::new(Some(HttpsClient::new().unwrap()));
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().status_code, 500);
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
-        server.await.unwrap(); // nobody listens any more
+        server.await.unwrap(); // the server has stopped
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
         let nothing = EngineHttpClient::default().execute(HttpRequest::get(&url)).await;
         assert!(nothing.is_err());

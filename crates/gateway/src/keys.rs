@@ -1,4 +1,6 @@
-//! Where device keys live: one SQLite file for all sessions of a node (ADR 0019).
+//! The device keys of all sessions of a node, in one SQLite file.
+//!
+//! Decision: ADR 0019.
 
 mod app_sync;
 mod database;
@@ -23,39 +25,42 @@ use whatsapp_rust::store::Device;
 use self::{database::Database, session_keys::SessionKeys};
 use crate::{data_folder::create_private_folder, session_name::SessionName};
 
-/// The file, in the data folder.
+/// The name of the file in the data folder.
 const FILE_NAME: &str = "keys.db";
 
-/// All sessions' keys, in one file of the data folder.
+/// The device keys of all sessions.
 pub(crate) struct KeyStore {
     storage: Storage,
 }
 
 enum Storage {
     File(Arc<Database>),
-    /// Keeps keys as long as their connection lives: what measurements are compared with.
+    /// Keeps keys for the time of their connection: the reference of measurements.
     Memory,
-    /// The file cannot be read, for this reason: every session is told so, and nothing is begun anew.
+    /// The file cannot be read, for this reason. The reason is reported for every session, and no
+    /// new file is created.
     Unreadable(String),
 }
 
-/// What the keys of a session say of its link.
+/// What the keys of a session say about its link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeysState {
-    /// This device is linked.
+    /// The keys link a device.
     Linked(Identity),
-    /// There are keys, by which no device is linked.
+    /// The keys link no device.
     NotLinked,
-    /// There are no keys: none were ever made here, or they are lost.
+    /// The file has no entry for the session: it was never created here, or it is lost.
     Missing,
 }
 
 impl KeyStore {
-    /// Opens the file, made if there is none. Blocks.
+    /// Opens the file, and creates it if it does not exist. Blocks.
     ///
-    /// Fails when a newer program wrote it, and when the folder has keys the way they were kept once:
-    /// passing them over would leave devices linked that nobody knows of. A file that is damaged or
-    /// cannot be read does not fail here: a node that runs can say so for each of its sessions.
+    /// # Errors
+    /// Fails when a newer program wrote the file, and when the folder has keys in the old layout:
+    /// ignoring them would leave linked devices that berth does not know. A damaged or unreadable
+    /// file is not an error here, because a running node can report the fault for each of its
+    /// sessions.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
         create_private_folder(data)?;
         reject_old_layout(&data.join("sessions"))?;
@@ -64,7 +69,7 @@ impl KeyStore {
             Ok(database) => Storage::File(Arc::new(database)),
             Err(error) if is_file_error(&error) => {
                 let (file, error) = (file.display(), format!("{error:#}"));
-                tracing::error!(%file, error, "the device keys cannot be read");
+                tracing::error!(%file, error, "cannot read the device keys");
                 Storage::Unreadable(error)
             }
             Err(error) => return Err(error.context(format!("the keys in {}", file.display()))),
@@ -72,17 +77,17 @@ impl KeyStore {
         Ok(Self { storage })
     }
 
-    /// Keeps nothing.
+    /// Creates a store that keeps no keys.
     pub(crate) fn in_memory() -> Self {
         Self { storage: Storage::Memory }
     }
 
-    /// Whether keys can be read at all.
+    /// Returns whether keys can be read.
     pub(crate) fn is_readable(&self) -> bool {
         !matches!(self.storage, Storage::Unreadable(_))
     }
 
-    /// The file; `None` when keys are kept in memory.
+    /// Returns the database; `None` when keys are kept in memory.
     fn file(&self) -> Result<Option<&Arc<Database>>, StoreError> {
         match &self.storage {
             Storage::File(database) => Ok(Some(database)),
@@ -91,14 +96,14 @@ impl KeyStore {
         }
     }
 
-    /// Every session with keys here, linked or not.
+    /// Returns every session with an entry in the file, linked or not.
     pub(crate) async fn sessions(&self) -> Result<Vec<SessionName>, StoreError> {
         let Some(database) = self.file()? else { return Ok(Vec::new()) };
         let names = database.read(session_keys::names).await?;
         Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
     }
 
-    /// The session's keys, which are new when there were none.
+    /// Returns the keys of a session, and creates an entry if there is none.
     pub(crate) async fn keys(&self, session: &SessionName) -> Result<Arc<dyn Backend>, StoreError> {
         Ok(match self.file()? {
             Some(database) => Arc::new(SessionKeys::open(database.clone(), session).await?),
@@ -106,10 +111,10 @@ impl KeyStore {
         })
     }
 
-    /// What the session's keys say, after everything that was to be written before.
+    /// Returns the state of a session's keys after all earlier writes.
     ///
-    /// Read where writes are done, in their order: an engine that has just ended may have left a write
-    /// under way, and a reader might miss it.
+    /// Runs on the writer thread: an engine that has just ended may have left a queued write, which
+    /// a reader would miss.
     pub(crate) async fn state(&self, session: &SessionName) -> Result<KeysState, StoreError> {
         let Some(database) = self.file()? else { return Ok(KeysState::NotLinked) };
         let name = session.as_str().to_owned();
@@ -127,8 +132,8 @@ impl KeyStore {
         Ok(linked.map_or(KeysState::NotLinked, KeysState::Linked))
     }
 
-    /// Removes the keys, which link no device any more, and keeps in mind that there were some: a
-    /// session of which nothing is left has lost its keys.
+    /// Removes the keys, which link no device, and keeps the entry: a session without an entry
+    /// counts as a session that lost its keys.
     pub(crate) async fn discard(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
         let name = session.as_str().to_owned();
@@ -139,7 +144,8 @@ impl KeyStore {
         database.erase(discard).await
     }
 
-    /// Removes everything the session has, all at once; when this returns it is in no file here.
+    /// Removes the keys and the entry of a session in one transaction. On return, no file in the
+    /// folder contains them.
     pub(crate) async fn wipe(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
         let name = session.as_str().to_owned();
@@ -147,12 +153,12 @@ impl KeyStore {
     }
 }
 
-/// Whether the file itself is at fault, and not who wrote it.
+/// Returns whether the file itself is at fault, in contrast to its layout.
 fn is_file_error(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<rusqlite::Error>() || cause.is::<io::Error>())
 }
 
-/// Keys were once kept in a file a session, which nothing reads any more.
+/// Rejects a folder with the old layout of one file for each session.
 fn reject_old_layout(folder: &Path) -> anyhow::Result<()> {
     let files = match fs::read_dir(folder) {
         Ok(files) => files,
@@ -174,7 +180,8 @@ fn reject_old_layout(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who a linked device is, in the treaty's words.
+/// Returns the identity of a linked device as the protocol represents it; `None` without a phone
+/// number.
 pub(crate) fn identity(
     pn: &whatsapp_rust::Jid,
     lid: Option<&whatsapp_rust::Jid>,
@@ -189,7 +196,7 @@ pub(crate) fn identity(
     })
 }
 
-/// Who is linked, as the engine has it in memory.
+/// Returns the identity of the device that the engine has in memory.
 pub(crate) fn device_identity(device: &Device) -> Option<Identity> {
     identity(device.pn.as_ref()?, device.lid.as_ref(), &device.push_name)
 }

@@ -1,18 +1,20 @@
-//! A node of berth: the program that holds WhatsApp connections.
+//! A berth node: the program that holds WhatsApp connections.
 //!
-//! It obeys the newest epoch, reports what it sees, and knows nothing of organizations, keys or
-//! people: those are its router's. The two speak the treaty in `gateway-protocol`.
+//! A node executes the commands with the newest epoch and reports the state of its sessions.
+//! Organizations, API keys and people are known to the router only. Router and node speak the
+//! protocol of the crate `gateway-protocol`.
 //!
-//! One session, from a command to WhatsApp and back: [`api`] reads the call, [`fleet`] finds the
-//! session's actor, [`session`] decides, [`connection`] runs the engine, [`translate`] puts what the
-//! engine says in our words, [`board`] shows it, [`outbox`] keeps it until [`reporter`] has told the
-//! router.
+//! The path of one session, from a command to WhatsApp and back: [`api`] parses the call, [`fleet`]
+//! finds the actor of the session, [`session`] decides, [`connection`] runs the engine,
+//! [`engine_events`] translates the events of the engine, [`session_state`] publishes the state,
+//! [`outbox`] keeps the snapshot until [`reporter`] has sent it to the router.
 //!
 //! # Licence
 //!
-//! AGPL-3.0-only, unlike the rest of berth: it links the WhatsApp engine, whose Signal part
-//! (`wacore-libsignal`) is derived from sources under AGPL-3.0-only, whatever its manifest declares.
-//! That is why it is a program of its own and nothing else of berth links it, save the simulator.
+//! AGPL-3.0-only, unlike the rest of berth: this crate links the WhatsApp engine, whose Signal part
+//! (`wacore-libsignal`) is derived from sources under AGPL-3.0-only, whatever its manifest
+//! declares. For this reason the node is a separate program, and no other part of berth except the
+//! simulator links the engine.
 
 mod api;
 mod config;

@@ -1,4 +1,4 @@
-//! A running node, put together and taken apart.
+//! Assembles, starts and stops a node.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,14 +27,15 @@ use crate::{
     whatsapp_transport::{TransportProvider, WebSocketProvider},
 };
 
-/// How many sessions connect at once; the rest wait their turn.
+/// Sessions that connect at the same time; other sessions wait for a permit.
 const MAX_CONNECTING: usize = 32;
-/// How long sessions may take to close at the end.
+/// Time limit for closing all sessions when the node stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The version told to a simulated WhatsApp, which does not care.
+/// The version of WhatsApp Web that the node claims to a simulated WhatsApp, which accepts any
+/// version.
 const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_023_223_821);
 
-/// A node at work. Stop it with [`Node::stop`]; dropping it leaves its tasks running.
+/// A running node. [`Node::stop`] stops the node; dropping the value leaves its tasks running.
 pub struct Node {
     address: SocketAddr,
     fleet: Arc<Fleet>,
@@ -44,19 +45,20 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node: locks its folder, listens, and begins to enlist.
+    /// Starts a node: locks its data folder, listens, and starts to register with the router.
     ///
     /// # Errors
-    /// When another node has the folder, the address is taken, or the folder cannot be used.
+    /// Fails when another node has the folder, when the address is in use, or when the folder
+    /// cannot be used.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let transports = Arc::new(WebSocketProvider(settings.whatsapp.clone()));
         Self::start_with_transports(settings, transports).await
     }
 
-    /// The same, reaching WhatsApp some other way.
+    /// Starts a node that connects to WhatsApp through `transports`.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// Fails like [`Self::start`].
     pub async fn start_with_transports(
         settings: Settings,
         transports: Arc<dyn TransportProvider>,
@@ -83,7 +85,7 @@ impl Node {
         if cfg!(feature = "sim") {
             tracing::warn!(
                 whatsapp = settings.whatsapp,
-                "this build meets a simulated WhatsApp only and does not check who it speaks to"
+                "this build connects to a simulated WhatsApp only and does not verify its certificate"
             );
         }
         let (unregistered, early_heartbeat) = (Notify::new(), Notify::new());
@@ -100,12 +102,12 @@ impl Node {
         Ok(Self { address, fleet, stop, server, _lock: lock })
     }
 
-    /// Where it listens.
+    /// Returns the address of the node's listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Takes no more calls, closes every session, and ends. Takes some seconds at most.
+    /// Accepts no more calls, closes every session, and ends. Takes a few seconds at most.
     pub async fn stop(self) {
         self.stop.cancel();
         self.fleet.close(CLOSE_TIMEOUT).await;
@@ -144,7 +146,7 @@ fn node_context(
     }
 }
 
-/// All cores but one, which is for everybody else.
+/// All processors but one, so that the engines leave one to all other work.
 fn compute_permit_count() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
@@ -155,7 +157,7 @@ fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool)
         address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
         version: program_version(),
         features: api::features(),
-        // A node that can keep no keys takes no new sessions.
+        // A node that cannot store keys takes no new sessions.
         capacity: if keys_are_readable { settings.capacity } else { 0 },
     }
 }

@@ -1,8 +1,8 @@
-//! Snapshots on their way to the router: in order for each session, kept until acknowledged,
-//! bounded by leaving out the middle.
+//! Snapshots on their way to the router: in order for each session and kept until acknowledged. A
+//! full queue drops a snapshot from the middle.
 //!
-//! A snapshot is always the whole state, so one that is overtaken while the router is away tells
-//! nothing that the newest does not.
+//! A snapshot is the complete state of a session, so that the newest one makes the dropped ones
+//! unnecessary.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -12,10 +12,10 @@ use std::{
 use gateway_protocol::Snapshot;
 use tokio::sync::Notify;
 
-/// How many changes of one session are kept apart while the router is away.
+/// Queued snapshots of one session while the router is unreachable.
 const MAX_PER_SESSION: usize = 16;
 
-/// Everything not yet acknowledged.
+/// The snapshots that the router has not acknowledged.
 #[derive(Default)]
 pub(crate) struct Outbox {
     queues: Mutex<SnapshotQueues>,
@@ -25,12 +25,12 @@ pub(crate) struct Outbox {
 #[derive(Default)]
 struct SnapshotQueues {
     by_session: HashMap<String, VecDeque<Snapshot>>,
-    /// Every kept snapshot by its number: oldest first over all sessions.
+    /// The session of every queued snapshot by sequence number: oldest first over all sessions.
     order: BTreeMap<u64, String>,
 }
 
 impl Outbox {
-    /// Adds the newest snapshot of a session.
+    /// Queues the newest snapshot of a session.
     pub(crate) fn push(&self, snapshot: Snapshot) {
         let mut queues = self.lock();
         let queue = queues.by_session.entry(snapshot.session.clone()).or_default();
@@ -45,7 +45,7 @@ impl Outbox {
         self.pushed.notify_one();
     }
 
-    /// Adds what was told before, unless there is something newer to tell anyway.
+    /// Queues a snapshot again, unless the queue holds snapshots of the session.
     pub(crate) fn push_unless_queued(&self, snapshot: Snapshot) {
         let waiting = self.lock().by_session.contains_key(&snapshot.session);
         if !waiting {
@@ -53,7 +53,7 @@ impl Outbox {
         }
     }
 
-    /// The oldest ones, at most so many, in an order that keeps each session's.
+    /// Returns the oldest snapshots, at most `limit`, in sequence order.
     pub(crate) fn batch(&self, limit: usize) -> Vec<Snapshot> {
         let queues = self.lock();
         let kept = |(seq, session): (&u64, &String)| {
@@ -62,7 +62,7 @@ impl Outbox {
         queues.order.iter().filter_map(kept).take(limit).collect()
     }
 
-    /// The router has these for good.
+    /// Removes snapshots that the router has stored.
     pub(crate) fn acknowledge(&self, batch: &[Snapshot]) {
         let mut queues = self.lock();
         for sent in batch {
@@ -76,7 +76,7 @@ impl Outbox {
         }
     }
 
-    /// Drops what is left to say of a session that is forgotten: the router asked for that.
+    /// Removes the snapshots of a session that the router had removed from this node.
     pub(crate) fn forget(&self, session: &str) {
         let mut queues = self.lock();
         for gone in queues.by_session.remove(session).into_iter().flatten() {
@@ -84,7 +84,7 @@ impl Outbox {
         }
     }
 
-    /// Waits until something is added.
+    /// Waits until a snapshot is queued.
     pub(crate) async fn wait_for_push(&self) {
         self.pushed.notified().await;
     }
@@ -150,7 +150,7 @@ mod tests {
             outbox.push(snapshot("a", seq));
         }
         let batch = outbox.batch(1000);
-        outbox.push(snapshot("a", 99)); // replaces the newest of the batch
+        outbox.push(snapshot("a", 99)); // replaces the newest snapshot of the batch
         outbox.acknowledge(&batch);
         assert_eq!(seqs(&outbox.batch(10)), [99]);
         outbox.forget("a");

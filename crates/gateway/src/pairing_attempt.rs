@@ -1,4 +1,4 @@
-//! A pairing attempt as it goes: its QR codes, its pairing code, and when it is over.
+//! The state of a pairing attempt: its QR codes, its pairing code, and its end.
 //!
 //! Decision: ADR 0007.
 
@@ -7,18 +7,19 @@ use std::time::Duration;
 use gateway_protocol::{Attempt, PairingCode, PairingWanted, QrCode, Reason};
 use tokio::time::Instant;
 
-/// What WhatsApp gives when it does not say: six codes, the first for a minute, the others for 20 s.
+/// WhatsApp's usual offer, which applies without other information: six codes, the first for 60 s,
+/// the others for 20 s.
 const DEFAULT_QR_COUNT: u32 = 6;
 const FIRST_QR_LIFETIME: Duration = Duration::from_secs(60);
 const NEXT_QR_LIFETIME: Duration = Duration::from_secs(20);
-/// How long a pairing code works.
+/// The time that a pairing code is valid.
 const CODE_LIFETIME: Duration = Duration::from_secs(180);
-/// A code made on a socket whose QR codes end sooner than this gets a fresh socket instead.
+/// A code request gets a fresh socket if the QR codes of the present socket end sooner than this.
 const MIN_CODE_WINDOW: Duration = Duration::from_secs(120);
-/// How often a code that WhatsApp takes back is replaced unasked.
+/// The number of codes that are replaced without a request after WhatsApp has revoked them.
 const MAX_CODE_RENEWALS: u8 = 3;
 
-/// One attempt at linking, over as many sockets as it takes.
+/// One attempt to link a device, over any number of sockets.
 pub(crate) struct PairingAttempt {
     pub(crate) attempt: u64,
     qr_count: u32,
@@ -48,22 +49,22 @@ impl PairingAttempt {
         }
     }
 
-    /// Starts over on a fresh socket.
+    /// Restarts the attempt on a fresh socket.
     pub(crate) fn restart(&mut self) {
         *self = Self { renewals: self.renewals, ..Self::new(self.attempt) };
     }
 
-    /// WhatsApp offers this many QR codes.
+    /// Starts a series of QR codes of this length.
     pub(crate) fn set_qr_count(&mut self, qr_count: u32) {
         self.qr_count = qr_count.max(1);
         self.qr = None;
         self.qr_codes_exhausted = false;
     }
 
-    /// The QR code of the moment.
+    /// Sets the current QR code, which expires `lifetime` after `now_ms`.
     pub(crate) fn set_qr(&mut self, text: String, lifetime: Duration, now_ms: i64) {
         let number = match &self.qr {
-            // The same reference drawn again, because the secret beside it changed.
+            // The reference is the same; only the secret in the code changed.
             Some(qr) if reference(&qr.text) == reference(&text) => qr.number,
             Some(qr) => qr.number + 1,
             None => 1,
@@ -76,14 +77,15 @@ impl PairingAttempt {
         self.qr = Some(QrCode { text, expires_at, number, of: self.qr_count });
     }
 
-    /// There are no more QR codes. `true` when that is the end of the attempt.
+    /// Removes the expired last QR code. Returns `true` if the attempt has ended.
     pub(crate) fn on_qr_codes_exhausted(&mut self) -> bool {
         self.qr = None;
         self.qr_codes_exhausted = true;
         self.code.is_none()
     }
 
-    /// The request for a pairing code to make now on this socket; a socket must be open for it.
+    /// Returns the code request to send on this socket, once for each request and only on an open
+    /// socket.
     pub(crate) fn take_code_request(&mut self, spec: &PairingWanted) -> Option<(u64, String)> {
         let phone = spec.phone.clone()?;
         let socket_is_open = self.qr.is_some();
@@ -94,15 +96,17 @@ impl PairingAttempt {
         })
     }
 
-    /// Whether the code that is wanted would outlive this socket by much.
+    /// Returns whether the requested code needs a fresh socket, because the QR codes of this one
+    /// end too soon.
     pub(crate) fn needs_fresh_socket(&self, spec: &PairingWanted) -> bool {
-        // Never more than a fresh socket has, or there would be no end of fresh sockets.
+        // Never more than a fresh socket offers; otherwise each socket would be replaced by the
+        // next.
         let enough = MIN_CODE_WINDOW.min(self.qr_window() * 3 / 4);
         let short = self.qr_window_ends.is_some_and(|end| end < Instant::now() + enough);
         spec.phone.is_some() && self.is_unrequested(spec) && (short || self.qr_codes_exhausted)
     }
 
-    /// How long the QR codes of one socket last together.
+    /// Returns the total lifetime of the QR codes of one socket.
     fn qr_window(&self) -> Duration {
         FIRST_QR_LIFETIME + NEXT_QR_LIFETIME * (self.qr_count - 1)
     }
@@ -111,15 +115,15 @@ impl PairingAttempt {
         self.requested.is_none_or(|requested| requested < spec.request)
     }
 
-    /// Whether an earlier code is still about, which the engine must be told to drop.
+    /// Returns whether the attempt has a valid pairing code.
     pub(crate) fn has_code(&self) -> bool {
         self.code.is_some()
     }
 
-    /// The code that was asked for.
+    /// Sets the code that answers the request.
     pub(crate) fn set_code(&mut self, code: String, request: u64, phone: String, now_ms: i64) {
         if self.requested != Some(request) {
-            return; // overtaken by a newer request
+            return; // a newer request replaced this one
         }
         self.code_failure = None;
         self.code_ends = Some(Instant::now() + CODE_LIFETIME);
@@ -127,36 +131,37 @@ impl PairingAttempt {
             Some(PairingCode { code, request, phone, expires_at: now_ms + millis(CODE_LIFETIME) });
     }
 
-    /// No code came of the request.
+    /// Records that the request yielded no code.
     pub(crate) fn on_code_failed(&mut self, request: u64, reason: Reason) {
         if self.requested == Some(request) {
             self.code_failure = Some(reason);
         }
     }
 
-    /// The code does not work any more. `true` when that is the end of the attempt.
+    /// Removes the code. Renews the request if WhatsApp permits and the limit is not reached.
+    /// Returns `true` if the attempt has ended.
     pub(crate) fn on_code_expired(&mut self, request_required: bool) -> bool {
         self.code = None;
         self.code_ends = None;
         if !request_required && self.renewals < MAX_CODE_RENEWALS {
             self.renewals += 1;
-            self.requested = None; // the same request is made again
+            self.requested = None; // the same request is sent again
             return false;
         }
         self.qr_codes_exhausted
     }
 
-    /// When the code ends, if there is one.
+    /// Returns the end of the pairing code, if the attempt has one.
     pub(crate) fn code_ends(&self) -> Option<Instant> {
         self.code_ends
     }
 
-    /// Whether there is anything to scan or type.
+    /// Returns whether the attempt has a QR code or a pairing code.
     pub(crate) fn is_visible(&self) -> bool {
         self.qr.is_some() || self.code.is_some()
     }
 
-    /// What went wrong with the pairing code, while the QR codes go on.
+    /// Returns why the last code request failed; the QR codes stay valid.
     pub(crate) fn code_failure(&self) -> Option<Reason> {
         self.code_failure.clone()
     }
@@ -205,7 +210,7 @@ mod tests {
         assert_eq!(pairing.take_code_request(&spec(true, 4)), None);
         assert!(pairing.take_code_request(&spec(true, 6)).is_some());
         pairing.set_code("OLDOLDOL".into(), 5, "15550001".into(), 0);
-        assert!(!pairing.has_code(), "an answer to an overtaken request");
+        assert!(!pairing.has_code(), "an answer to an outdated request");
     }
 
     #[test]
@@ -217,7 +222,7 @@ mod tests {
         assert!(pairing.needs_fresh_socket(&spec(true, 5)));
         assert!(!pairing.needs_fresh_socket(&spec(false, 5)));
         assert!(pairing.take_code_request(&spec(true, 5)).is_some());
-        assert!(!pairing.needs_fresh_socket(&spec(true, 5)), "asked already");
+        assert!(!pairing.needs_fresh_socket(&spec(true, 5)), "already requested");
     }
 
     #[test]

@@ -3,53 +3,57 @@
 use gateway_protocol::{Reason, reason};
 use wacore::types::events::TemporaryBan;
 
-/// A reason without a time to retry.
+/// Returns a reason without a retry time.
 pub(crate) fn new_reason(code: &str, message: impl Into<String>) -> Reason {
     Reason { code: code.to_owned(), message: message.into(), retry_at: None }
 }
 
-/// The codes last, and nobody used them.
+/// The pairing attempt ended without a link.
 pub(crate) fn pairing_expired() -> Reason {
     new_reason(
         reason::PAIRING_EXPIRED,
-        "nobody scanned the QR code or typed the pairing code in time",
+        "no phone scanned the QR code or entered the pairing code in time",
     )
 }
 
-/// The device is gone because its owner asked for it.
+/// The owner logged the device out.
 pub(crate) fn logged_out_by_user() -> Reason {
     new_reason(reason::LOGGED_OUT_BY_USER, "logged out")
 }
 
-/// The device is gone without having been asked for.
+/// The device was unlinked without a request of the owner. `message` is the text of WhatsApp.
 pub(crate) fn logged_out_by_phone(message: String) -> Reason {
     new_reason(reason::LOGGED_OUT_BY_PHONE, message)
 }
 
-/// Nobody knows whether a device is linked.
+/// The keys cannot be read or are lost, so that the link state is unknown. `why` completes the
+/// message.
 pub(crate) fn keys_unavailable(why: &str) -> Reason {
-    let hint = "the session stays as it was linked, and goes on when they can be read";
+    let hint = "the session keeps its link and resumes when the keys can be read";
     new_reason(reason::KEYS_UNAVAILABLE, format!("the device keys are unavailable ({why}); {hint}"))
 }
 
-/// Others link at this moment.
+/// The node links its maximum number of devices.
 pub(crate) fn waiting_to_link() -> Reason {
     let message =
-        "the node links as many devices at once as it may; this one's turn comes by itself";
+        "the node links its maximum number of devices; this session starts to link automatically";
     new_reason(reason::WAITING_TO_LINK, message)
 }
 
-/// WhatsApp is out of reach, or declines for now.
+/// WhatsApp is unreachable, or refuses connections temporarily. `retry_at` is Unix milliseconds.
 pub(crate) fn connect_failed(message: impl Into<String>, retry_at: Option<i64>) -> Reason {
     Reason { retry_at, ..new_reason(reason::CONNECT_FAILED, message) }
 }
 
-/// The session's task, or the engine under it, panicked.
+/// The actor of the session, or the engine, panicked.
 pub(crate) fn crashed() -> Reason {
-    new_reason(reason::CRASHED, "the session's connection broke down in the node; start it again")
+    new_reason(
+        reason::CRASHED,
+        "the connection of the session crashed on the node; start the session again",
+    )
 }
 
-/// WhatsApp refused the link.
+/// WhatsApp or the phone refused the link. `message` is the cause.
 pub(crate) fn link_failed(message: &str) -> Reason {
     let hosted = message.contains("signature-mismatch");
     let hint = if hosted {

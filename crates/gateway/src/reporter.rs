@@ -1,8 +1,8 @@
-//! How a node belongs to its router: it enlists, beats to keep its leases, and reports what it sees,
-//! in order and at least once.
+//! The membership of a node: registers with its router, sends heartbeats to keep the lease, and
+//! reports snapshots in order and at least once.
 //!
-//! A node that cannot beat for as long as its leases last closes everything, because by then the
-//! router may have given its sessions to another.
+//! A node without an answered heartbeat for the length of its lease closes all connections, because
+//! the router may then assign the sessions to another node.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,38 +17,39 @@ use crate::{
     session_name::SessionName,
 };
 
-/// How many snapshots travel together.
+/// Snapshots in one report.
 const MAX_BATCH: usize = 64;
-/// Between tries, at least and at most.
+/// Bounds of the interval between attempts of a call.
 const MIN_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(5);
-/// How soon a beat follows another at the earliest when sessions may leave.
+/// Interval of heartbeats while sessions can be released.
 const MIN_EARLY_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// No router may ask for a beat more often than this.
+/// Lower bound of the heartbeat interval that a router may set.
 const MIN_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The node's membership.
+/// Keeps the membership of a node and sends its reports.
 pub(crate) struct Reporter {
     pub(crate) context: Arc<NodeContext>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) router: RouterClient,
     pub(crate) registration: Enlist,
-    /// Rung when the router says that it does not know this node.
+    /// Notified when the router does not know this node.
     pub(crate) unregistered: Notify,
-    /// Rung when the router may have room here to give to others.
+    /// Notified when a session of this node may free capacity.
     pub(crate) early_heartbeat: Notify,
 }
 
-/// What the node's connections hang on.
+/// The lease that permits the connections of the node.
 struct Lease {
     ends: Option<Instant>,
-    /// When the newest call was sent whose answer came: from then on the lease counts.
+    /// The send time of the newest call that was answered; the lease runs from this time.
     heard: Option<Instant>,
     length: Duration,
     beat: Duration,
 }
 
-/// Whether a session is closed without a link, so that the router may take it off this node.
+/// Returns whether a session is closed and not linked, so that the router may remove the session
+/// from this node.
 fn is_idle(snapshot: &Snapshot) -> bool {
     let closed = matches!(snapshot.status, Status::Stopped | Status::Failed);
     let unknown = |reason: &Reason| reason.code == reason::KEYS_UNAVAILABLE;
@@ -57,14 +58,15 @@ fn is_idle(snapshot: &Snapshot) -> bool {
 }
 
 impl Lease {
-    /// The answer to a call came that was sent then.
+    /// Renews the lease by an answer to a call sent at `sent_at`.
     fn renew(&mut self, sent_at: Instant) {
         (self.heard, self.ends) = (Some(sent_at), Some(sent_at + self.length));
     }
 }
 
 impl Reporter {
-    /// Enlists, beats, and enlists again whenever the router asks for it. Never returns.
+    /// Registers, sends heartbeats, and registers again whenever the router requires it. Never
+    /// returns.
     pub(crate) async fn maintain_membership(&self) {
         let mut lease =
             Lease { ends: None, heard: None, length: Duration::ZERO, beat: MAX_RETRY_INTERVAL };
@@ -77,7 +79,7 @@ impl Reporter {
         }
     }
 
-    /// Tries to enlist until it works.
+    /// Registers, and retries until the router accepts.
     async fn register_until_accepted(&self, lease: &mut Lease) {
         let mut wait = MIN_RETRY_INTERVAL;
         loop {
@@ -90,19 +92,19 @@ impl Reporter {
                     lease.renew(sent_at);
                     tracing::info!(boot = registered.boot, "enlisted");
                     self.context.generation.send_replace(registered.boot);
-                    // Said of the time before, if it was.
+                    // A pending notification concerns the time before this registration.
                     let _ = self.unregistered.notified().now_or_never();
                     self.fleet.report_all();
                     return;
                 }
-                Err(error) => tracing::warn!(%error, "cannot enlist; trying again"),
+                Err(error) => tracing::warn!(%error, "registration failed; retrying"),
             }
             self.while_leased(lease, tokio::time::sleep(wait)).await;
             wait = (wait * 2).min(MAX_RETRY_INTERVAL);
         }
     }
 
-    /// Beats until the router does not know this node any more, or the leases ran out.
+    /// Sends heartbeats until the router does not know this node, or the lease has ended.
     async fn send_heartbeats(&self, lease: &mut Lease) {
         let mut times_named = HashMap::new();
         loop {
@@ -112,8 +114,8 @@ impl Reporter {
             let heard_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
             let beat = Beat { incarnation, held: self.fleet.held_sessions(), heard_ago_ms };
             match self.while_leased(lease, self.router.heartbeat(&beat)).await {
-                // Everything was closed meanwhile: only at an enlistment does the router look at all
-                // of it again.
+                // The lease ended meanwhile and all connections are closed. The router examines all
+                // sessions only at a registration.
                 Ok(_) if lease.ends.is_none() => return,
                 Ok(renewed) => {
                     lease.length = Duration::from_millis(renewed.lease_ms);
@@ -122,15 +124,15 @@ impl Reporter {
                     times_named = log_orphans(&times_named, &renewed.lost);
                 }
                 Err(RouterError::NotRegistered) => return,
-                Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
+                Err(error) => tracing::warn!(%error, "heartbeat failed; retrying"),
             }
             let next = self.wait_for_next_heartbeat(sent_at, lease.beat);
             self.while_leased(lease, next).await;
         }
     }
 
-    /// Waits for the time of the next beat, which comes sooner when sessions may leave: their room is
-    /// waited for.
+    /// Waits for the time of the next heartbeat, which is earlier when sessions can be released,
+    /// because other sessions wait for their capacity.
     async fn wait_for_next_heartbeat(&self, sent_at: Instant, every: Duration) {
         let soon = async {
             self.early_heartbeat.notified().await;
@@ -142,35 +144,40 @@ impl Reporter {
         }
     }
 
-    /// Lets go of sessions that are no longer this node's. What was told of one since the beat was sent
-    /// is newer than the router's word on it.
+    /// Releases sessions that are no longer assigned to this node. A declaration that arrived after
+    /// the heartbeat was sent is newer than the router's answer.
     async fn release_lost(&self, beat: &Beat, lost: &[String]) {
         for held in beat.held.iter().filter(|held| lost.contains(&held.session)) {
             if let Some(session) = SessionName::parse(&held.session) {
-                tracing::debug!(session = held.session, "no longer this node's");
+                tracing::debug!(
+                    session = held.session,
+                    "session is no longer assigned to this node"
+                );
                 if self.fleet.snapshot(&session).is_ok_and(|snapshot| is_idle(&snapshot)) {
-                    self.early_heartbeat.notify_one(); // to tell that it is gone
+                    self.early_heartbeat.notify_one(); // the next heartbeat then lacks this session
                 }
                 self.fleet.release(&session, held.epoch).await;
             }
         }
     }
 
-    /// Waits for something, closing everything when the leases run out meanwhile.
+    /// Awaits a task; suspends all sessions if the lease ends meanwhile.
     async fn while_leased<T>(&self, lease: &mut Lease, task: impl Future<Output = T>) -> T {
         tokio::pin!(task);
         if let Some(ends) = lease.ends {
             if let Ok(done) = tokio::time::timeout_at(ends, &mut task).await {
                 return done;
             }
-            tracing::error!("no word from the router for the length of a lease: closing all");
+            tracing::error!(
+                "lease ended without an answer from the router; closing all connections"
+            );
             lease.ends = None;
             self.fleet.suspend().await;
         }
         task.await
     }
 
-    /// Sends what there is to say, for ever.
+    /// Sends queued snapshots. Never returns.
     pub(crate) async fn send_reports(&self) {
         let mut generation = self.context.generation.subscribe();
         let mut wait = MIN_RETRY_INTERVAL;
@@ -197,11 +204,11 @@ impl Reporter {
                     if present > 0 {
                         self.unregistered.notify_one();
                     }
-                    // Its sender lives as long as the context.
+                    // The sender lives as long as the context.
                     let _ = generation.changed().await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot report; trying again");
+                    tracing::warn!(%error, "report failed; retrying");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(MAX_RETRY_INTERVAL);
                 }
@@ -218,15 +225,19 @@ impl Reporter {
     }
 }
 
-/// Logs the sessions that the router does not know and whose keys stay, for a device is linked by them:
-/// those that it names for the second time. Answers how often it has named each.
+/// Logs sessions without a record at the router whose keys stay because they link a device. A
+/// session is logged when it is named for the second time in succession. Returns how often each
+/// session was named.
 fn log_orphans(times_named: &HashMap<String, u32>, lost: &[String]) -> HashMap<String, u32> {
     let next_count =
         |session: &String| times_named.get(session).map_or(1, |times| times.saturating_add(1));
     let times_named: HashMap<_, _> =
         lost.iter().map(|name| (name.clone(), next_count(name))).collect();
     for (session, _) in times_named.iter().filter(|(_, times)| **times == 2) {
-        tracing::warn!(session, "keys of a session that the router does not know stay here");
+        tracing::warn!(
+            session,
+            "keys of a session that the router does not know stay on this node"
+        );
     }
     times_named
 }

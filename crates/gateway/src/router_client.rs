@@ -1,4 +1,4 @@
-//! The router, as this node speaks to it.
+//! The calls of a node to its router.
 
 use bytes::Bytes;
 use gateway_protocol::{Beat, Beaten, Enlist, Enlisted, Refusal, RefusalCode, Reports};
@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::http_client::HttpsClient;
 
-/// Speaks for one node.
+/// Calls the router on behalf of one node.
 pub(crate) struct RouterClient {
     https: HttpsClient,
     base_url: String,
@@ -22,10 +22,10 @@ pub(crate) struct RouterClient {
 /// Why a call to the router failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RouterError {
-    /// It does not know this incarnation.
+    /// The router does not know this incarnation.
     #[error("the router does not know this node")]
     NotRegistered,
-    /// Anything else: to be tried again.
+    /// Any other failure; the call can be repeated.
     #[error("{0}")]
     Other(String),
 }
@@ -63,9 +63,10 @@ impl RouterClient {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body.into()))
             .map_err(other_error)?;
-        let (status, body) = self.https.send(request).await.map_err(|error| {
-            RouterError::Other(format!("the router is out of reach: {error:#}"))
-        })?;
+        let (status, body) =
+            self.https.send(request).await.map_err(|error| {
+                RouterError::Other(format!("cannot reach the router: {error:#}"))
+            })?;
         if status.is_success() {
             return Ok(body);
         }
@@ -78,7 +79,8 @@ impl RouterClient {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RouterError> {
-    serde_json::from_slice(body).map_err(|error| RouterError::Other(format!("nonsense: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| RouterError::Other(format!("invalid answer of the router: {error}")))
 }
 
 fn other_error(error: impl std::fmt::Display) -> RouterError {

@@ -1,4 +1,5 @@
-//! The listener: reads requests within limits, has them answered, and stops in order.
+//! The listener of the node: reads requests within limits, passes them to the API, and stops
+//! gracefully.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,15 +30,15 @@ use crate::{
 const MAX_BODY_BYTES: usize = 64 << 10;
 const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_CONNECTIONS: usize = 256;
-/// From the connection to its first byte.
+/// Time limit from the connection to its first byte.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From there to the end of the head; also how long an idle connection is kept.
+/// Time limit from the first byte to the end of the head; also the idle limit of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// For requests under way when the node stops.
+/// Time limit for requests in progress when the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Serves until told to stop.
+/// Serves until `stop` is cancelled.
 pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -48,7 +49,7 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: Cancellati
             accepted = listener.accept() => accepted,
         };
         let Ok((socket, _)) = accepted else {
-            // Out of file handles, most likely: others must end first.
+            // Most likely the process is out of file descriptors; other connections must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -84,7 +85,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// hyper itself waits for ever for the first byte.
+/// Waits up to [`FIRST_BYTE_TIMEOUT`] for data. hyper has no time limit for the first byte.
 async fn has_first_byte(socket: &TcpStream) -> bool {
     let _ = socket.set_nodelay(true);
     matches!(tokio::time::timeout(FIRST_BYTE_TIMEOUT, socket.peek(&mut [0])).await, Ok(Ok(1)))
@@ -96,7 +97,7 @@ async fn respond(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<By
         tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let Ok(Ok(body)) = body else {
         return to_http_response(refusal_response(&malformed(
-            "the body is too long, or did not come",
+            "the body is too long or was not received in time",
         )));
     };
     let request = ApiRequest {
@@ -106,7 +107,7 @@ async fn respond(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<By
         headers: head.headers,
         body: body.to_bytes(),
     };
-    // Apart from the connection: a caller that hangs up does not undo half a command.
+    // In a task of its own, so that a caller that disconnects does not interrupt a command.
     let api = api.clone();
     let answered = tokio::spawn(async move { api.handle(request).await }).await;
     to_http_response(
@@ -131,7 +132,7 @@ fn to_http_response(answer: ApiResponse) -> Response<Full<Bytes>> {
     response
 }
 
-/// Listens, and says where.
+/// Listens on an address and returns the bound address, which differs for port 0.
 pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;

@@ -1,7 +1,8 @@
-//! The actor of one session: the only one that decides for it, and never waits for WhatsApp.
+//! The actor of one session. Only the actor decides for the session, and the actor never waits for
+//! WhatsApp.
 //!
-//! Whatever comes, a command, a sight or an alarm, is written down at once, and then what there is
-//! is compared with what is wanted. So a stop is heard while a connection hangs.
+//! The actor records each command, connection event and timer at once, and then compares the actual
+//! state with the goal ([`actor`]). A stop therefore takes effect while a connection hangs.
 
 mod actor;
 mod closing;

@@ -1,13 +1,13 @@
-//! The name of a session, checked.
+//! The validated name of a session.
 
 use std::sync::Arc;
 
-/// A session's name, safe as a file name.
+/// The id of a session: 1 to 64 ASCII letters, digits and underscores; safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionName(Arc<str>);
 
 impl SessionName {
-    /// `None` unless it is 1 to 64 letters, digits and underscores.
+    /// Parses a session id; `None` if it is not 1 to 64 ASCII letters, digits and underscores.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let fits = (1..=64).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');

@@ -1,5 +1,5 @@
-//! What is shown of each session: written by its actor alone, read by anyone at any time, so that
-//! looking never waits for a session that is busy.
+//! The published state of each session. The actor of the session writes the state; all readers read
+//! it at any time, so that a read never waits for the actor.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,17 +7,16 @@ use gateway_protocol::{Attempt, Identity, Reason, Snapshot, Status};
 
 use crate::{context::NodeContext, fair_permits::Group, session_name::SessionName};
 
-/// One session's place on the board; outlives a crash of its actor.
+/// The published state of one session, which outlives a crash of its actor.
 pub(crate) struct StateCell {
-    /// Whose.
     pub(crate) session: SessionName,
-    /// Held by whoever has the session's keys open.
+    /// Locked while the keys of the session are open.
     pub(crate) key_lock: Arc<tokio::sync::Mutex<()>>,
     published: Mutex<Snapshot>,
     group: Mutex<Group>,
 }
 
-/// What a session shows, without the numbers that order it.
+/// The state of a session without the numbers that order its snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SessionState {
     pub(crate) epoch: u64,
@@ -38,14 +37,14 @@ impl StateCell {
         })
     }
 
-    /// As it is now, under the present boot.
+    /// Returns the published snapshot with the present generation of the node.
     pub(crate) fn snapshot(&self, context: &NodeContext) -> Snapshot {
         let mut snapshot = self.lock().clone();
         snapshot.boot = context.generation();
         snapshot
     }
 
-    /// The group whose turns its connections take.
+    /// Returns the group whose permits the connections of the session take.
     pub(crate) fn group(&self) -> Group {
         self.group.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -66,7 +65,8 @@ impl StateCell {
         self.lock().identity.clone()
     }
 
-    /// Shows something new, and has it reported once the router has spoken of the session.
+    /// Publishes a state if it differs from the published one. Reports it once the router has named
+    /// an epoch for the session.
     pub(crate) fn publish(&self, state: SessionState, context: &NodeContext) {
         let mut published = self.lock();
         let next = Snapshot {
@@ -99,7 +99,7 @@ impl StateCell {
     }
 }
 
-/// Of a session nothing is known of.
+/// The snapshot of a session without a known state.
 pub(crate) fn blank_snapshot(session: &SessionName, epoch: u64, context: &NodeContext) -> Snapshot {
     Snapshot {
         session: session.as_str().to_owned(),

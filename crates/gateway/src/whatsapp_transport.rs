@@ -1,8 +1,7 @@
-//! The way to WhatsApp, and the promise made on it: a link is on disk before WhatsApp hears that it
-//! was accepted.
+//! The transport to WhatsApp. A link is on disk before WhatsApp receives its confirmation.
 //!
-//! The engine confirms a link first and saves it in the background, so a crash in between would
-//! leave a device on the phone that nobody has keys for.
+//! The engine confirms a link first and saves it in the background. A crash in between would leave
+//! a device on the phone without keys on the node.
 //!
 //! Decision: ADR 0008.
 
@@ -24,18 +23,18 @@ use whatsapp_rust::{
 
 use crate::engine_runtime::EngineRuntime;
 
-/// How long the word of a link may take to leave, on a network that takes nothing.
+/// Time limit for sending a confirmation on a network that accepts no data.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 type OpenTransport = (Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>);
 
-/// How sessions reach WhatsApp.
+/// Creates the connections of sessions to WhatsApp.
 pub trait TransportProvider: Send + Sync {
-    /// Makes the sockets of this session.
+    /// Returns the factory that opens the connections of this session.
     fn transport_factory(&self, session: &str) -> Arc<dyn TransportFactory>;
 }
 
-/// Sockets to one address; `None` is the real WhatsApp.
+/// WebSocket connections to one address. `None` is the address of WhatsApp itself.
 #[derive(Clone, Debug)]
 pub struct WebSocketProvider(pub Option<String>);
 
@@ -49,11 +48,11 @@ impl TransportProvider for WebSocketProvider {
     }
 }
 
-/// Sockets that keep the promise.
+/// Opens transports that persist a link before they confirm it.
 pub(crate) struct PersistingTransportFactory {
     pub(crate) inner: Arc<dyn TransportFactory>,
     pub(crate) persistence: Arc<PersistBeforeSend>,
-    /// Where the promise is kept to the end.
+    /// Completes a confirmation that has started, even when the connection closes.
     pub(crate) runtime: EngineRuntime,
 }
 
@@ -73,8 +72,8 @@ struct PersistingTransport {
     inner: Arc<dyn Transport>,
     persistence: Arc<PersistBeforeSend>,
     runtime: EngineRuntime,
-    /// Held while something is saved and sent that may be the word of a link; whether this side has
-    /// closed the socket, so that nothing could be sent any more.
+    /// Locked while data is saved and sent that may confirm a link. `true`: this side has closed
+    /// the transport, so that no data can be sent.
     closed: Arc<Mutex<bool>>,
 }
 
@@ -84,8 +83,9 @@ impl Transport for PersistingTransport {
         if self.persistence.is_persisted() {
             return self.inner.send(data).await;
         }
-        // To the end, also when the connection is closed meanwhile: were a link on disk and WhatsApp
-        // never heard of it, the phone would show no device and berth would show one.
+        // The task runs to its end even if the connection closes meanwhile. If a link were on disk
+        // and WhatsApp never received its confirmation, berth would show a device that the phone
+        // does not have.
         let (inner, persistence) = (self.inner.clone(), self.persistence.clone());
         let closed = self.closed.clone();
         let sent = self.runtime.spawn_to_completion(async move {
@@ -93,7 +93,7 @@ impl Transport for PersistingTransport {
             anyhow::ensure!(!*closed, "the connection was closed");
             persistence.persist_link().await?;
             if persistence.is_persisted() {
-                // Before it is: of what was about to leave nobody knows how far it came.
+                // Set before the send: of an interrupted send, the part that arrived is unknown.
                 persistence.may_be_linked.store(true, Ordering::Release);
             }
             tokio::time::timeout(SEND_TIMEOUT, inner.send(data)).await?
@@ -102,18 +102,18 @@ impl Transport for PersistingTransport {
     }
 
     async fn disconnect(&self) {
-        // Not in the middle of that, and nothing of the kind afterwards.
+        // Waits for a confirmation in progress; later ones fail.
         *self.closed.lock().await = true;
         self.inner.disconnect().await;
     }
 }
 
-/// Saves the device once it is linked, before another byte leaves.
+/// Saves the device as soon as it is linked, before any further data is sent.
 pub(crate) struct PersistBeforeSend {
     device: Arc<PersistenceManager>,
     persisted: AtomicBool,
-    /// Whether WhatsApp may have heard that the link was accepted. A link that is on disk and was never
-    /// told is none.
+    /// Whether WhatsApp may have received the confirmation. A saved link that was never confirmed
+    /// is void.
     may_be_linked: Arc<AtomicBool>,
 }
 
@@ -136,7 +136,7 @@ impl PersistBeforeSend {
         }
         let device = self.device.get_device_snapshot();
         if device.pn.is_some() && device.account.is_some() {
-            // Not `flush`: it returns at once while the background saver is in the middle of it.
+            // Not `flush`, which returns at once while the background saver is writing.
             self.device.backend().save(&device.to_serializable()).await?;
             self.persisted.store(true, Ordering::Release);
         }
@@ -172,7 +172,7 @@ mod tests {
         };
         device.modify_device(|d| d.pn = "15550001:7@s.whatsapp.net".parse().ok()).await;
         device.modify_device(|d| d.account = Some(Arc::default())).await;
-        // No background saver runs here: what is on disk, the socket put there.
+        // No background saver runs in this test: the transport wrote the device.
         assert!(backend.load().await.unwrap().is_none_or(|d| d.pn.is_none()));
         transport.send(Bytes::new()).await.unwrap();
         let saved = backend.load().await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! The fleet by itself: crashes, leases, and what is remembered of forgotten sessions.
+//! Tests of the fleet: crashes, leases, and records of forgotten sessions.
 
 use super::*;
 use crate::{
@@ -60,7 +60,7 @@ async fn commands_without_a_lease_are_refused_until_the_node_registers_again() {
     let fleet = fleet(data.path()).await;
     let [known, new] = ["known", "new"].map(|name| SessionName::parse(name).unwrap());
     fleet.declare(&known, stopped(1)).await.unwrap();
-    // Already in the mailbox's way when the lease runs out.
+    // The mailbox is taken before the lease ends.
     let mailbox = fleet.mailbox(&known).unwrap();
     fleet.suspend().await;
     let late =
@@ -96,7 +96,7 @@ async fn missing_keys_of_a_linked_session_are_reported() {
     fleet.forget(&lost, 5, true).await.unwrap();
     let never = SessionName::parse("never").unwrap();
     let out = fleet.logout(&never, 1, true, Duration::from_secs(1)).await.unwrap();
-    assert_eq!(out.outcome, LogoutOutcome::Unconfirmed, "the router knows better");
+    assert_eq!(out.outcome, LogoutOutcome::Unconfirmed, "the router knows of a link");
     let out = fleet.logout(&never, 1, false, Duration::from_secs(1)).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::NotLinked);
     fleet.close(Duration::from_secs(20)).await;
@@ -115,7 +115,7 @@ async fn damaged_key_file_is_reported_for_every_session_and_not_replaced() {
         assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
     }
     assert!(fleet.forget(&one, 2, false).await.is_err());
-    assert!(fleet.forget(&one, 2, true).await.is_err(), "what cannot be wiped is not said to be");
+    assert!(fleet.forget(&one, 2, true).await.is_err(), "a failed wipe is an error");
     assert_eq!(std::fs::read(data.path().join("keys.db")).unwrap(), [7; 8192]);
     fleet.close(Duration::from_secs(20)).await;
 }

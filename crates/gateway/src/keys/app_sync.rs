@@ -1,4 +1,5 @@
-//! What keeps the phone's settings and chats in step: keys, versions, and proofs of what was seen.
+//! Stores the app state: the sync keys, the versions of the collections, and the MACs of applied
+//! mutations.
 
 use std::collections::HashMap;
 

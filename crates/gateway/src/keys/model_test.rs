@@ -1,5 +1,5 @@
-//! What the engine is promised, held by the engine's own store in memory and by ours alike; and what
-//! only ours promises: that it stays, that sessions are apart, and that a wipe leaves nothing.
+//! Tests the key store against the engine's store in memory as a model, and tests its own
+//! guarantees: durability, isolation of sessions, and complete wipes.
 
 use std::{
     cell::Cell,
@@ -28,8 +28,8 @@ fn open(data: &Path) -> KeyStore {
     KeyStore::open(data).unwrap()
 }
 
-/// Random lives of sessions in one file, each beside one in memory that it must not differ from, one
-/// answer after the other.
+/// Random operations on sessions of one file; each answer must equal the answer of a store in
+/// memory.
 #[test]
 fn file_store_answers_like_the_memory_store() {
     let data = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
     let key_store = open(data.path());
     let (goes, stays) = (key_store.keys(&name("goes")).await, key_store.keys(&name("stays")).await);
     let (goes, stays) = (goes.unwrap(), stays.unwrap());
-    goes.put_session("a", b"of the one that goes").await.unwrap();
+    goes.put_session("a", b"of the wiped session").await.unwrap();
     assert_eq!(stays.get_session("a").await.unwrap(), None);
     fill(&*goes, 0xA5).await;
     fill(&*stays, 0x5A).await;
@@ -99,7 +99,7 @@ async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
     assert_eq!(stays.load_prekey(812).await.unwrap().unwrap(), vec![0x5A; 64]);
     assert_eq!(traces(data.path(), 0xA5), [false, false]);
 
-    // What still holds the old keys brings nothing back, neither there nor into what comes after.
+    // Old handles must not restore rows, neither of the wiped session nor of its successor.
     assert!(goes.put_session("a", b"late").await.is_err());
     let anew = key_store.keys(&name("goes")).await.unwrap();
     assert!(goes.put_session("a", b"late").await.is_err());
@@ -114,7 +114,7 @@ async fn discarded_keys_are_not_linked_and_not_missing() {
     assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::Missing);
     fill(&*key_store.keys(&name("one")).await.unwrap(), 0xA5).await;
     key_store.discard(&name("one")).await.unwrap();
-    assert_eq!(traces(data.path(), 0xA5), [false, false], "nothing of them is on the disk");
+    assert_eq!(traces(data.path(), 0xA5), [false, false], "the disk has no trace");
     drop(key_store);
     let key_store = open(data.path());
     assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::NotLinked);
@@ -142,7 +142,7 @@ async fn interrupted_wipe_is_finished_at_the_next_start() {
     let (data, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let key_store = open(data.path());
     fill(&*key_store.keys(&name("goes")).await.unwrap(), 0xA5).await;
-    // Committed, and then the node was killed: the log is as it was.
+    // The delete is committed and the log is not cleared, as after a kill.
     let database = key_store.file().unwrap().unwrap();
     database.write(|connection| session_keys::delete(connection, "goes")).await.unwrap();
     for end in ["", "-wal"] {
@@ -156,7 +156,7 @@ async fn interrupted_wipe_is_finished_at_the_next_start() {
     assert_eq!(traces(left.path(), 0xA5), [false, false]);
 }
 
-/// Rows of every size, some in pages of their own, all of this byte.
+/// Writes rows of all sizes, some with overflow pages, filled with this byte.
 async fn fill(keys: &dyn Backend, byte: u8) {
     let prekeys: Vec<_> = (1..=812).map(|id| (id, vec![byte; 64].into())).collect();
     keys.store_prekeys_batch(&prekeys, true).await.unwrap();
@@ -167,7 +167,7 @@ async fn fill(keys: &dyn Backend, byte: u8) {
     keys.delete_group_metadata("5000@g.us").await.unwrap();
 }
 
-/// Whether sixteen such bytes in a row are in the file, and in its log.
+/// Returns whether 16 such bytes in a row are in the file and in its log.
 fn traces(data: &Path, byte: u8) -> [bool; 2] {
     ["", "-wal"].map(|end| {
         let bytes = std::fs::read(data.join(format!("{FILE_NAME}{end}"))).unwrap();
@@ -182,7 +182,7 @@ async fn failed_write_does_not_fail_others_of_its_batch() {
     let keys = SessionKeys::open(database, &name("one")).await.unwrap();
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
-    // While this one holds the writer up, the others queue behind it.
+    // The first write blocks the writer, so that the others queue.
     let first = keys.write(move |_| {
         let _ = wait.lock().unwrap().recv();
         Ok(())
@@ -191,8 +191,8 @@ async fn failed_write_does_not_fail_others_of_its_batch() {
         keys.write(move |rows| {
             rows.put(Kind::Session, &[n], b"x", IndexColumns::default())?;
             match n {
-                3 => Err(database_error("as asked")),
-                6 => panic!("asked for by a test"),
+                3 => Err(database_error("requested")),
+                6 => panic!("requested by a test"),
                 _ => Ok(()),
             }
         })
@@ -237,7 +237,7 @@ fn newer_layout_is_rejected_and_foreign_file_is_unreadable() {
     std::fs::write(&file, [7; 4096]).unwrap();
     let unreadable = open(data.path());
     assert!(!unreadable.is_readable());
-    let Err(why) = unreadable.file() else { panic!("it is no database") };
+    let Err(why) = unreadable.file() else { panic!("the file is not a database") };
     assert!(format!("{why:?}").contains("not a database"), "{why:?}");
 }
 

@@ -1,4 +1,5 @@
-//! Steps an engine takes with its keys, for the laws: few names, so that they meet.
+//! Operations of an engine on its store, for the model test. Few different names, so that
+//! operations concern the same rows.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -11,7 +12,7 @@ use wacore::{
     },
 };
 
-/// What is done, to which of three, beside which of three, with what.
+/// An operation: its kind, the indexes of two names, and a value.
 #[derive(Clone, Debug)]
 pub(super) struct StoreOperation {
     kind: u8,
@@ -31,14 +32,14 @@ impl Arbitrary for StoreOperation {
     }
 }
 
-/// How many there are in [`apply`].
+/// The number of operations in [`apply`].
 const OPERATION_KINDS: u8 = 50;
-/// Names that begin alike, and one that has what separates names elsewhere.
+/// Names with common prefixes, and values with the separators of other stores.
 const NAMES: [&str; 3] = ["15@s.whatsapp.net", "15:2@s.whatsapp.net", "155@g.us"];
 const USERS: [&str; 3] = ["15", "155", "1"];
 const MESSAGES: [&str; 3] = ["", "A", "A\0B"];
 
-/// Takes the step, and tells what came of it.
+/// Applies the operation and returns its result as text.
 pub(super) async fn apply(store: &dyn Backend, operation: &StoreOperation) -> String {
     let StoreOperation { kind, name, other, value } = *operation;
     let (a, b, user, id) = (NAMES[name], NAMES[other], USERS[name], MESSAGES[other]);

@@ -1,4 +1,4 @@
-//! What the engine knows of others: their devices, numbers and tokens, and messages on their way.
+//! Stores the engine's data on other accounts: devices, numbers, tokens and messages in progress.
 
 use async_trait::async_trait;
 use wacore::{
@@ -293,7 +293,7 @@ const HAS_KEY: &[u8] = &[1];
 const NO_KEY: &[u8] = &[0];
 
 impl SessionKeys {
-    /// Reads a contact's token and writes what becomes of it; `None` leaves it as it is.
+    /// Updates a contact's token in one transaction; `None` keeps the token.
     async fn change_token(
         &self,
         jid: &str,

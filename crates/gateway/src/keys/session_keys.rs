@@ -1,4 +1,4 @@
-//! One session's part of the file: what the engine keeps its keys in.
+//! The keys of one session as the engine's store.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use super::{
 };
 use crate::session_name::SessionName;
 
-/// The keys of one session. Holds no connection, no thread and nothing that was read.
+/// The keys of one session. Holds no connection, no thread and no cached data.
 #[derive(Clone, Debug)]
 pub(super) struct SessionKeys {
     database: Arc<Database>,
-    /// What stands for the session in the file; another one after it was wiped.
+    /// The number of the session in the file; it changes with a wipe.
     pub(super) number: i64,
 }
 
 impl SessionKeys {
-    /// The keys of this session, with nothing in them yet when it has none.
+    /// Returns the keys of the session, and creates an entry if there is none.
     pub(super) async fn open(database: Arc<Database>, session: &SessionName) -> Result<Self> {
         if let Some(keys) = Self::find(database.clone(), session).await? {
             return Ok(keys);
@@ -31,7 +31,7 @@ impl SessionKeys {
         Ok(Self { database, number })
     }
 
-    /// The keys of this session, if it has any.
+    /// Returns the keys of the session; `None` without an entry.
     pub(super) async fn find(
         database: Arc<Database>,
         session: &SessionName,
@@ -41,7 +41,7 @@ impl SessionKeys {
         Ok(number.map(|number| Self { database, number }))
     }
 
-    /// Reads at one moment, when `work` asks once.
+    /// Runs a read; `work` sees one state of the file for each query.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Rows<'_>) -> Result<T> + Send + 'static,
@@ -50,7 +50,7 @@ impl SessionKeys {
         self.database.read(move |connection| work(&Rows { connection, session })).await
     }
 
-    /// All of it or nothing, and on disk when this returns; nobody else writes meanwhile.
+    /// Runs a write in a transaction, which is on disk on return; no other write runs meanwhile.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&Rows<'_>) -> Result<T> + Send + 'static,
@@ -64,7 +64,7 @@ impl SessionKeys {
         self.read(move |rows| rows.get(kind, &key)).await
     }
 
-    /// What [`write_json`] wrote.
+    /// Reads a value of [`write_json`].
     pub(super) async fn get_json<T: DeserializeOwned>(
         &self,
         kind: Kind,
@@ -83,7 +83,7 @@ impl SessionKeys {
         self.write(move |rows| rows.put(kind, &key, &value, IndexColumns::default())).await
     }
 
-    /// All of them or none.
+    /// Writes all entries in one transaction.
     pub(super) async fn put_all<K, V>(&self, kind: Kind, entries: Vec<(K, V)>) -> Result<()>
     where
         K: AsRef<[u8]> + Send + 'static,
@@ -103,7 +103,7 @@ impl SessionKeys {
     }
 }
 
-/// Every session that has keys.
+/// Returns the names of all sessions with an entry.
 pub(super) fn names(connection: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name FROM sessions ORDER BY number";
     let mut statement = connection.prepare(sql).map_err(sqlite_error)?;
@@ -111,18 +111,18 @@ pub(super) fn names(connection: &Connection) -> Result<Vec<String>> {
     names.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
 }
 
-/// Removes the session and, by the tables' rule, everything it has.
+/// Deletes the session; the foreign key deletes its rows.
 pub(super) fn delete(connection: &Connection, name: &str) -> Result<()> {
     connection.execute("DELETE FROM sessions WHERE name = ?1", [name]).map_err(sqlite_error)?;
     Ok(())
 }
 
-/// Whether a session has a place for keys.
+/// Returns whether the session has an entry.
 pub(super) fn is_known(connection: &Connection, name: &str) -> Result<bool> {
     Ok(number(connection, name)?.is_some())
 }
 
-/// The device that a session's keys are of, if there are any.
+/// Returns the stored device of the session, if it has one.
 pub(super) fn device(connection: &Connection, name: &str) -> Result<Option<Device>> {
     let Some(session) = number(connection, name)? else { return Ok(None) };
     let value = Rows { connection, session }.get(Kind::Device, b"")?;
@@ -143,7 +143,7 @@ fn number(connection: &Connection, name: &str) -> Result<Option<i64>> {
     statement.query_row([name], |row| row.get(0)).optional().map_err(sqlite_error)
 }
 
-/// Makes room for a session's keys, if there is none; its number.
+/// Creates the entry of a session unless it exists; returns its number.
 pub(super) fn insert(connection: &Connection, name: &str) -> Result<i64> {
     let sql = "INSERT INTO sessions (name) VALUES (?1) \
                ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING number";

@@ -1,5 +1,5 @@
-//! The one that writes. What many sessions want written while the disk is busy goes into one
-//! transaction, which costs one wait for the disk; each hears of it only then.
+//! The writer thread. Writes that queue while the disk is busy share one transaction, which costs
+//! one wait for the disk; each is answered after the commit.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,20 +11,21 @@ use tokio::sync::oneshot;
 
 use super::rows::{Result, database_error, sqlite_error};
 
-/// How many writes share a transaction at most: its pages are held in memory until it is written.
+/// Upper bound of writes in a transaction, whose pages are in memory until the commit.
 const MAX_BATCH: usize = 128;
 
-/// Something to write, by someone who waits.
+/// A queued write with a waiting caller.
 pub(super) trait WriteRequest: Send {
-    /// Writes it inside a transaction. May happen twice: its first transaction may be undone.
+    /// Writes within a transaction. May run twice, because the first transaction may be rolled
+    /// back.
     fn apply(&mut self, connection: &Connection) -> Result<()>;
-    /// Tells whoever waits how it ended.
+    /// Sends the outcome to the caller.
     fn respond(self: Box<Self>, outcome: Result<()>);
-    /// Whether the log, which still holds what was deleted, must be gone before it is answered.
+    /// Returns whether the log, which still holds deleted data, must be cleared before the answer.
     fn clears_wal(&self) -> bool;
 }
 
-/// An [`WriteRequest`] made of a function.
+/// A [`WriteRequest`] made of a function.
 pub(super) struct WriteOperation<W, T> {
     pub(super) work: W,
     pub(super) value: Option<T>,
@@ -38,15 +39,15 @@ where
     T: Send,
 {
     fn apply(&mut self, connection: &Connection) -> Result<()> {
-        // A fault in one write must not end the thread that all sessions write by.
+        // A panic in one write must not end the thread that writes for all sessions.
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)));
-        self.value = Some(outcome.unwrap_or_else(|_| Err(database_error("a write broke down")))?);
+        self.value = Some(outcome.unwrap_or_else(|_| Err(database_error("the write panicked")))?);
         Ok(())
     }
 
     fn respond(self: Box<Self>, outcome: Result<()>) {
-        let value = self.value.ok_or_else(|| database_error("a write was not done"));
-        let _ = self.reply.send(outcome.and(value)); // nobody may be waiting any more
+        let value = self.value.ok_or_else(|| database_error("the write did not run"));
+        let _ = self.reply.send(outcome.and(value)); // the caller may have gone
     }
 
     fn clears_wal(&self) -> bool {
@@ -54,7 +55,7 @@ where
     }
 }
 
-/// Writes until nobody can order any more.
+/// Writes until all senders are dropped.
 pub(super) fn write(mut connection: Connection, writes: &Receiver<Box<dyn WriteRequest>>) {
     while let Ok(first) = writes.recv() {
         let mut batch = vec![first];
@@ -63,7 +64,8 @@ pub(super) fn write(mut connection: Connection, writes: &Receiver<Box<dyn WriteR
     }
 }
 
-/// All in one transaction. If that cannot be, each in its own, so that none fails for another.
+/// Commits a batch in one transaction. If that fails, commits each write in its own transaction, so
+/// that no write fails because of another.
 fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn WriteRequest>>) {
     match apply_batch(connection, &mut batch) {
         Ok(()) => respond(connection, batch),
@@ -86,13 +88,13 @@ fn apply_batch(connection: &mut Connection, batch: &mut [Box<dyn WriteRequest>])
     transaction.commit().map_err(sqlite_error)
 }
 
-/// It is on disk; all that may be missing is an empty log.
+/// Answers committed writes, after clearing the log if one of them requires it.
 fn respond(connection: &Connection, batch: Vec<Box<dyn WriteRequest>>) {
     let wanted = batch.iter().any(|request| request.clears_wal());
     let cleared = !wanted || clear_wal(connection);
     for request in batch {
         let outcome = if request.clears_wal() && !cleared {
-            Err(database_error("what was deleted is still in the log"))
+            Err(database_error("the write-ahead log still holds deleted data"))
         } else {
             Ok(())
         };
@@ -100,14 +102,14 @@ fn respond(connection: &Connection, batch: Vec<Box<dyn WriteRequest>>) {
     }
 }
 
-/// Moves what is in the log to its places and cuts the log to nothing.
+/// Moves the log into the file and truncates it. Returns whether the log is empty.
 pub(super) fn clear_wal(connection: &Connection) -> bool {
     let busy: rusqlite::Result<i64> =
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     match busy {
-        Ok(busy) => busy == 0, // readers may keep it from being cut
+        Ok(busy) => busy == 0, // readers can prevent the truncation
         Err(error) => {
-            tracing::error!(%error, "the log of the keys cannot be cleared");
+            tracing::error!(%error, "cannot clear the write-ahead log of the keys");
             false
         }
     }

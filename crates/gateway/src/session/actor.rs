@@ -1,4 +1,4 @@
-//! The actor: its state, its loop, and the step towards its goal.
+//! The state of an actor, its loop, and the reconciliation with its goal.
 
 use std::sync::{Arc, Weak};
 
@@ -19,7 +19,7 @@ use crate::{
     pairing_attempt::PairingAttempt, reasons, session_state::StateCell,
 };
 
-/// See the module.
+/// The actor of one session.
 pub(crate) struct SessionActor {
     pub(super) context: Arc<NodeContext>,
     pub(super) state_cell: Arc<StateCell>,
@@ -27,19 +27,21 @@ pub(crate) struct SessionActor {
     pub(super) epoch: u64,
     pub(super) spec: Option<Declaration>,
     pub(super) link: Link,
-    /// Whether there are no keys at all.
+    /// Whether the key file has no entry for the session.
     pub(super) keys_missing: bool,
-    /// Whether a device is linked as far as the router knows.
+    /// Whether the router knows of a linked device.
     pub(super) router_knows_link: bool,
-    /// The epoch of the unlink that WhatsApp confirmed last: asked for again, it is answered alike.
+    /// The epoch of the last unlink that WhatsApp confirmed. A repeated request with this epoch
+    /// gets the same answer.
     pub(super) confirmed_unlink_epoch: Option<u64>,
-    /// When to read the keys again that could not be read, and how often that was done.
+    /// The time of the next attempt to read unreadable keys, and the number of attempts so far.
     pub(super) next_key_read: Option<Instant>,
     pub(super) key_read_failures: u32,
     pub(super) pairing: Option<PairingAttempt>,
-    /// Attempts up to this one are over.
+    /// The newest pairing attempt that has ended; declarations of this and older attempts start
+    /// none.
     pub(super) ended_attempt: u64,
-    /// How it came to rest, shown while it is closed.
+    /// The status to publish while the session is closed; `None` is `Stopped` without a reason.
     pub(super) closed_status: Option<(Status, Reason)>,
     pub(super) hold: Option<Hold>,
     pub(super) connection: Option<ConnectionHandle>,
@@ -47,14 +49,15 @@ pub(crate) struct SessionActor {
     pub(super) retry: Retry,
     pub(super) unlink: Option<PendingUnlink>,
     pub(super) pending_declarations: Vec<Reply<Snapshot>>,
-    /// Those that want it forgotten, and whether also while a device is linked.
+    /// Waiting forgets; `true`: also while a device is linked.
     pub(super) pending_forgets: Vec<(bool, Reply<()>)>,
     pub(super) releasing: bool,
     pub(super) ending: Option<ActorExit>,
 }
 
 impl SessionActor {
-    /// An actor for this place on the board, after a crash of the one before or afresh.
+    /// Creates an actor that writes to `state_cell`. `after_crash`: the previous actor of the
+    /// session panicked.
     pub(crate) fn new(
         context: Arc<NodeContext>,
         state_cell: Arc<StateCell>,
@@ -88,13 +91,13 @@ impl SessionActor {
         }
     }
 
-    /// Lives until forgotten, released, or told to close.
+    /// Runs until the session is forgotten or released, or the node stops.
     pub(crate) async fn run(mut self, closing: CancellationToken) -> ActorExit {
         self.read_keys().await;
         loop {
             self.leave_if_requested().await;
             if let Some(ending) = self.ending.take() {
-                return ending; // before anything could be opened again
+                return ending; // before a connection could be opened again
             }
             self.reconcile();
             let timer = self.next_timer();
@@ -122,7 +125,7 @@ impl SessionActor {
         }
     }
 
-    /// What it should be doing, from what is known.
+    /// Returns the state that the session has to reach.
     pub(super) fn goal(&self) -> Goal {
         if self.releasing
             || !self.pending_forgets.is_empty()
@@ -132,7 +135,8 @@ impl SessionActor {
         }
         let linked = self.identity().is_some();
         if self.unlink.is_some() {
-            // Without a link there is nothing to unlink, once nothing is open that could make one.
+            // Without a link, the unlink is answered once no connection is open that could still
+            // link.
             return if linked { Goal::Connected } else { Goal::Closed };
         }
         match &self.spec {
@@ -147,7 +151,7 @@ impl SessionActor {
         }
     }
 
-    /// Compares what there is with what is wanted, takes the next step, and shows where it stands.
+    /// Compares the actual state with the goal, takes the next step, and publishes the state.
     pub(super) fn reconcile(&mut self) {
         let goal = self.goal();
         if self.connection.is_some() && self.needs_new_connection(&goal) {
@@ -158,7 +162,7 @@ impl SessionActor {
             }
         }
         if let Some(closing) = &self.closing {
-            // Nothing is shown or answered before it is known what the keys say.
+            // No state is published and no command answered before the keys have been read.
             if closing.is_slow() {
                 self.publish_slow_closing();
             }
@@ -187,7 +191,7 @@ impl SessionActor {
         self.answer_declarations();
     }
 
-    /// Whether the connection at hand is not the one that is wanted.
+    /// Returns whether the open connection must be replaced or closed to reach the goal.
     pub(super) fn needs_new_connection(&self, goal: &Goal) -> bool {
         let restarted =
             self.connection.as_ref().is_some_and(|handle| handle.restarts < self.spec_restarts());
@@ -223,7 +227,7 @@ impl SessionActor {
         });
     }
 
-    /// The attempt is over without a link.
+    /// Ends the pairing attempt without a link.
     pub(super) fn end_pairing(&mut self, status: Status, reason: Reason) {
         if let Some(pairing) = self.pairing.take() {
             self.ended_attempt = self.ended_attempt.max(pairing.attempt);
@@ -232,7 +236,7 @@ impl SessionActor {
     }
 }
 
-/// What the keys say, once a connection that is being closed is gone.
+/// Waits until the closing connection has ended, and returns the state of the keys.
 async fn closed_keys_state(closing: &mut Option<Closing>) -> Result<KeysState, StoreError> {
     match closing {
         Some(closing) => closing.state().await,

@@ -1,7 +1,10 @@
-//! Closing a connection is a step with a result: the engine is gone, and the keys have been read since.
+//! Closes a connection as a step with a result: the engine has ended, and the keys have been read
+//! since.
 //!
-//! A connection that can link a device may do so until its very end. So whether one is linked is known
-//! only afterwards, and nothing is answered or shown before (ADR 0024).
+//! A connection that can link a device may do so until its end. The link state is known only
+//! afterwards, and before that, no state is published and no command answered.
+//!
+//! Decision: ADR 0024.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,19 +14,19 @@ use wacore::store::error::StoreError;
 use super::model::ConnectionHandle;
 use crate::{context::NodeContext, keys::KeysState, session_state::StateCell};
 
-/// A connection that is not gone after this is told of: until then nothing changes visibly.
+/// Time after which an unfinished closing is published as a failure.
 const SLOW_CLOSING: Duration = Duration::from_secs(20);
 
-/// A connection on its way out.
+/// A connection that is closing.
 pub(super) struct Closing {
     since: Instant,
-    /// Told of already.
+    /// Whether [`SLOW_CLOSING`] has passed.
     slow: bool,
     state: oneshot::Receiver<Result<KeysState, StoreError>>,
 }
 
 impl Closing {
-    /// Begins to close a connection; its keys are read as soon as the engine is gone.
+    /// Starts to close a connection. The keys are read as soon as the engine has ended.
     pub(super) fn begin(
         handle: ConnectionHandle,
         context: Arc<NodeContext>,
@@ -37,7 +40,7 @@ impl Closing {
         Self { since: Instant::now(), slow: false, state }
     }
 
-    /// When it is to be told of, if it was not.
+    /// Returns when the closing becomes slow; `None` if it is slow already.
     pub(super) fn slow_at(&self) -> Option<Instant> {
         (!self.slow).then(|| self.since + SLOW_CLOSING)
     }
@@ -46,20 +49,20 @@ impl Closing {
         self.slow
     }
 
-    /// Time passes.
     pub(super) fn update_slow(&mut self, now: Instant) {
         self.slow |= now >= self.since + SLOW_CLOSING;
     }
 
-    /// What the keys say, once the engine is gone.
+    /// Waits until the engine has ended, and returns the state of the keys.
     pub(super) async fn state(&mut self) -> Result<KeysState, StoreError> {
-        let gone = |_| Err(StoreError::Database("the connection was not closed orderly".into()));
+        let gone =
+            |_| Err(StoreError::Database("the task that closes the connection panicked".into()));
         (&mut self.state).await.unwrap_or_else(gone)
     }
 }
 
-/// What the keys say after a connection. The engine may have saved a link that WhatsApp was never told
-/// of; it is none, and neither are its keys.
+/// Reads the keys after a connection. A link that the engine saved and never confirmed to WhatsApp
+/// is void; its keys are discarded.
 async fn read_after(
     context: &NodeContext,
     state_cell: &StateCell,
@@ -74,7 +77,7 @@ async fn read_after(
     Ok(KeysState::NotLinked)
 }
 
-/// What the keys say, when nobody has them open.
+/// Reads the state of the keys under the key lock.
 pub(super) async fn read(
     context: &NodeContext,
     state_cell: &StateCell,

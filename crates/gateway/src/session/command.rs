@@ -5,34 +5,37 @@ use std::time::Duration;
 use gateway_protocol::{Declaration, LiveIdentity, LoggedOut, Refusal, Snapshot};
 use tokio::sync::oneshot;
 
-/// Where the answer to a command goes.
+/// The channel for the answer to a command.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
-/// What a session can be told.
+/// A command to an actor.
 pub(crate) enum Command {
-    /// What is wanted from now on.
+    /// Sets the spec.
     Declare(Declaration, Reply<Snapshot>),
-    /// Unlink the device on WhatsApp; `linked` is whether the router knows of one.
+    /// Unlinks the device on WhatsApp. `linked`: the router knows of a linked device.
     Logout { epoch: u64, linked: bool, within: Duration, reply: Reply<LoggedOut> },
-    /// Close, wipe, end; also when a device is linked, if the router says so.
+    /// Closes the connection, wipes the keys and ends the actor. `linked`: also while a device is
+    /// linked.
     Forget { epoch: u64, linked: bool, reply: Reply<()> },
-    /// Who is attached.
+    /// Returns the identity of the linked device, read from the running engine if there is one.
     Identity(Reply<LiveIdentity>),
-    /// The node's leases ran out: close until declared again.
+    /// The lease has ended: close until the next declaration.
     Suspend,
-    /// The session is no longer this node's, unless something newer than this epoch was told of it.
+    /// The router no longer assigns the session to this node. Ignored if the actor has a newer
+    /// epoch.
     Release { epoch: u64 },
-    /// Breaks down, as a fault in this crate would have it.
+    /// Panics, to simulate a fault in this crate.
     #[cfg(test)]
     Panic,
 }
 
-/// How an actor ended, other than by a crash.
+/// How an actor ended without a crash.
 pub(crate) enum ActorExit {
-    /// Nothing is left of it since this epoch; these wait to hear so.
+    /// The keys are wiped and the session is removed as of this epoch; the forgets still wait for
+    /// their answers.
     Forgotten(u64, Vec<Reply<()>>),
-    /// It is another node's since this epoch, and nothing is left of it here.
+    /// The session left the node at this epoch, and its keys are wiped.
     Released(u64),
-    /// The node ends.
+    /// The node stops.
     Closed,
 }

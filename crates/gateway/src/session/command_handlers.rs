@@ -1,4 +1,4 @@
-//! What the router tells a session.
+//! Handles the commands of the router.
 
 use gateway_protocol::{Declaration, LiveIdentity, LogoutOutcome, Refusal, Status};
 use tokio::time::Instant;
@@ -36,17 +36,17 @@ impl SessionActor {
             Command::Release { epoch } if epoch < self.epoch => {}
             Command::Release { .. } => self.release(),
             #[cfg(test)]
-            Command::Panic => panic!("asked for by a test"),
+            Command::Panic => panic!("requested by a test"),
         }
     }
 
-    /// The node's leases ran out: whatever is open closes, an unlink that is waited for included.
+    /// Closes the connection because the lease has ended, also if an unlink waits for its answer.
     fn suspend(&mut self) {
         if let Some(unlink) = self.unlink.take() {
             let waiting = unlink.waiting.into_iter().map(|(_, reply)| reply);
             self.answer_logout(LogoutOutcome::Unconfirmed, waiting);
         }
-        // What could not be read may be read again before the router is heard again.
+        // Unreadable keys may become readable before the next heartbeat is answered.
         let running = self.spec.as_ref().is_some_and(|spec| spec.running);
         let unknown = running && self.hold.is_none() && matches!(self.link, Link::Unknown(_));
         if unknown || self.goal() != Goal::Closed {
@@ -54,10 +54,11 @@ impl SessionActor {
         }
     }
 
-    /// A command that is older than what was heard is a delayed one, and without a lease all are.
+    /// Accepts the epoch of a command. Rejects an older epoch, because the command was delayed, and
+    /// rejects every command without a lease.
     fn accept_epoch(&mut self, epoch: u64) -> Result<(), Refusal> {
         if self.context.generation() == 0 {
-            return Err(unavailable("this node is not enlisted"));
+            return Err(unavailable("this node is not registered with a router"));
         }
         if epoch < self.epoch {
             return Err(stale_epoch(self.epoch));
@@ -91,14 +92,14 @@ impl SessionActor {
         }
     }
 
-    /// Looked at this very moment, so that it never contradicts what is shown.
+    /// Checks the connection first, so that the answer agrees with the published state.
     fn live_identity(&mut self) -> LiveIdentity {
         self.check_connection(Instant::now());
         self.reconcile();
         let mut snapshot = self.state_cell.snapshot(&self.context);
         let connected = self.connection.as_ref().is_some_and(ConnectionHandle::is_up);
         if snapshot.status == Status::Working && !connected {
-            snapshot.status = Status::Starting; // it is being closed, which is not shown before it is
+            snapshot.status = Status::Starting; // the closing is not published before its end
         }
         let client = self.connection.as_ref().and_then(|handle| handle.client.upgrade());
         let named = client.and_then(|client| {

@@ -1,4 +1,4 @@
-//! What a session sees of its connection.
+//! Handles the events of the connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,15 +18,15 @@ use crate::{
     reasons,
 };
 
-/// Between two connections after ones that ended by themselves, at most.
+/// Upper bound of the wait between connections that ended on their own.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(300);
-/// How long WhatsApp may take to make a pairing code.
+/// Time limit for WhatsApp's answer to a pairing code request.
 const PAIRING_CODE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A connection that works is never silent for this long. The engine asks for a sign of life 15 to 30 s
-/// after it last looked, and leaves it out if something came within the last 15 s: 45 s, and the answer's
-/// way. It waits 20 s for that answer, which is too late for the promise of a true status within 60 s.
+/// The longest silence of a working connection. The engine sends a keep-alive 15 to 30 s after its
+/// last check, and skips it if data arrived within the last 15 s: 45 s, plus the round trip. The
+/// engine waits 20 s for the answer, which is too late for a true status within 60 s.
 const MAX_SILENCE: Duration = Duration::from_secs(48);
-/// Why a connection is taken to be lost of which the engine said nothing.
+/// The cause of a lost connection that the engine does not report.
 const CONNECTION_LOST: &str = "the connection to WhatsApp was lost";
 
 impl SessionActor {
@@ -99,14 +99,14 @@ impl SessionActor {
         }
     }
 
-    /// Asks WhatsApp for the pairing code that is wanted, if it was not asked for.
+    /// Requests the pairing code of the spec, unless it was requested before.
     pub(super) fn request_pairing_code(&mut self, spec: &PairingWanted) {
         let (Some(pairing), Some(handle)) = (&mut self.pairing, &mut self.connection) else {
             return;
         };
         let Some(client) = handle.client.upgrade() else { return };
         let Some((request, phone)) = pairing.take_code_request(spec) else { return };
-        // An earlier code may still be about, if only on a socket that is gone.
+        // The engine may still hold an earlier code, of this or of an earlier socket.
         let replaces = std::mem::replace(&mut handle.code_requested, true);
         let events = handle.inner.sender();
         tokio::spawn(async move {
@@ -134,7 +134,8 @@ impl SessionActor {
         if let Some(pairing) = self.pairing.take() {
             self.ended_attempt = self.ended_attempt.max(pairing.attempt);
         }
-        self.set_connection_state(ConnectionState::Connecting(Instant::now())); // it logs in anew, by the new keys
+        // logs in again with the new keys
+        self.set_connection_state(ConnectionState::Connecting(Instant::now()));
         self.closed_status = None;
     }
 
@@ -173,19 +174,19 @@ impl SessionActor {
                 self.retry.reason = Some(reasons::connect_failed(why, None));
             }
         }
-        // What is to be scanned or typed works on that connection alone. On the next one the same is
-        // offered, and asked for, anew.
+        // QR codes and pairing codes are valid on one connection only. The next connection offers
+        // and requests new ones.
         if let Some(pairing) = &mut self.pairing {
             pairing.restart();
         }
-        // An unlink that was asked on that connection will not be answered.
+        // WhatsApp does not answer an unlink request on another connection.
         if self.unlink.as_ref().is_some_and(|unlink| unlink.sent) {
             self.unlink_failed("the connection was lost");
         }
     }
 
-    /// Looks whether the connection is alive, which the engine does not always tell: on a network that
-    /// swallows everything, it gives the connection up in silence, and only after up to 65 s.
+    /// Checks whether the connection is alive. The engine does not report every loss: on a network
+    /// that drops all packets, it gives the connection up after up to 65 s without an event.
     pub(super) fn check_connection(&mut self, now: Instant) {
         let Some(handle) = self.connection.as_mut().filter(|handle| handle.next_check <= now)
         else {
@@ -204,7 +205,7 @@ impl SessionActor {
             {
                 self.on_connected();
             }
-            // A code that is shown was got on a connection.
+            // A published code belongs to a connection that was open.
             ConnectionState::Connecting(_)
                 if !connected && self.pairing.as_ref().is_some_and(PairingAttempt::is_visible) =>
             {
@@ -214,8 +215,8 @@ impl SessionActor {
         }
     }
 
-    /// WhatsApp said nothing for longer than a connection that works is silent. This is shown at once:
-    /// [`super::status`]'s patience with short drops is used up.
+    /// Handles a silence longer than [`MAX_SILENCE`]: publishes the loss at once, without the delay
+    /// for short drops in [`super::status`].
     fn on_silence(&mut self) {
         self.on_disconnected(CONNECTION_LOST.to_owned());
         self.set_connection_state(ConnectionState::Down);
@@ -224,7 +225,8 @@ impl SessionActor {
 
     fn on_rejected(&mut self, reason: Reason) {
         self.begin_closing();
-        self.schedule_retry(); // only an unlink goes on trying
+        // for an unlink only; the hold or the end of pairing stops other connections
+        self.schedule_retry();
         if self.identity().is_some() {
             self.hold = Some(Hold::Rejected);
             self.closed_status = Some((Status::Failed, reason));
@@ -240,12 +242,12 @@ impl SessionActor {
         if self.identity().is_none() {
             return self.end_pairing(Status::Failed, reasons::link_failed(&message));
         }
-        // Void keys: with them gone a new pairing can start.
+        // Without the void keys, a new pairing can start.
         self.discard_keys().await;
         self.closed_status = Some((Status::Failed, reasons::logged_out_by_phone(message)));
     }
 
-    /// The engine ended by itself. What is to follow is decided as ever, by what is wanted.
+    /// Handles an engine that ended on its own; the next reconciliation decides what follows.
     fn on_engine_stopped(&mut self, end: EngineExit) {
         self.begin_closing();
         match end {
@@ -263,7 +265,7 @@ impl SessionActor {
         }
     }
 
-    /// When the next connection may be opened, for people to read.
+    /// Schedules the next connection and returns its time in Unix milliseconds.
     fn schedule_retry(&mut self) -> i64 {
         let wait = backoff(self.retry.failures);
         self.retry.failures = self.retry.failures.saturating_add(1);
@@ -273,8 +275,8 @@ impl SessionActor {
     }
 }
 
-/// How long a connection may stay silent on which something came at this time, in Unix milliseconds; 0 is
-/// not yet.
+/// Returns how long a connection may still be silent. `last_received_ms` is Unix milliseconds; 0 if
+/// no data has arrived.
 fn remaining_silence(last_received_ms: u64) -> Duration {
     if last_received_ms == 0 {
         return MAX_SILENCE;
@@ -283,7 +285,7 @@ fn remaining_silence(last_received_ms: u64) -> Duration {
     MAX_SILENCE.saturating_sub(Duration::from_millis(now.saturating_sub(last_received_ms)))
 }
 
-/// 1, 2, 4 … seconds, a little apart for each session.
+/// Returns 1, 2, 4 … s, at most [`MAX_RETRY_INTERVAL`], with ±10 % of jitter.
 fn backoff(failures: u32) -> Duration {
     let base = Duration::from_secs(1 << failures.min(10)).min(MAX_RETRY_INTERVAL);
     base.mul_f64(rand::rng().random_range(0.9..1.1))
@@ -296,7 +298,7 @@ mod tests {
     #[test]
     fn remaining_silence_counts_from_the_last_byte() {
         let now = u64::try_from(wacore::time::now_millis()).unwrap();
-        assert_eq!(remaining_silence(0), MAX_SILENCE, "nothing came yet");
+        assert_eq!(remaining_silence(0), MAX_SILENCE, "no data yet");
         let left = remaining_silence(now - 40_000);
         assert!(left > Duration::from_secs(6) && left <= Duration::from_secs(8), "{left:?}");
         assert!(remaining_silence(now - 48_000).is_zero());

@@ -11,14 +11,15 @@ use super::{
 use crate::refusal::{refusal, unavailable};
 
 impl SessionActor {
-    /// Closes, and wipes the keys when that is done: see [`Self::leave_if_requested`].
+    /// Requests that the session is closed and its keys wiped; [`Self::leave_if_requested`] does
+    /// both.
     pub(super) fn forget(&mut self, linked: bool, reply: Reply<()>) {
         self.spec = None;
         self.unlink = None;
         self.pending_forgets.push((linked, reply));
     }
 
-    /// Closes; keys that link a device are kept.
+    /// Requests that the session leaves the node; keys that link a device stay.
     pub(super) fn release(&mut self) {
         self.spec = None;
         self.hold = None;
@@ -26,8 +27,8 @@ impl SessionActor {
         self.releasing = true;
     }
 
-    /// Leaves the node if that is wanted, nothing is open, and no device is linked that somebody might
-    /// want unlinked.
+    /// Leaves the node if that is requested and no connection is open or closing. A release does
+    /// not leave while a device is linked; a forget does so only with `linked`.
     pub(super) async fn leave_if_requested(&mut self) {
         self.begin_closing_to_leave();
         if self.closing.is_some() || self.connection.is_some() {
@@ -84,22 +85,23 @@ impl SessionActor {
         self.ending = Some(ActorExit::Forgotten(self.epoch, waiting));
     }
 
-    /// Wipes the keys; nothing has them open.
+    /// Wipes the keys under the key lock.
     async fn wipe(&mut self) -> Result<(), StoreError> {
         let _keys = self.state_cell.key_lock.clone().lock_owned().await;
         let wiped = self.context.key_store.wipe(&self.state_cell.session).await;
         if let Err(error) = &wiped {
-            tracing::error!(session = self.state_cell.session.as_str(), %error, "keys not wiped");
+            tracing::error!(session = self.state_cell.session.as_str(), %error, "cannot wipe the keys");
         }
         wiped
     }
 
-    /// Closes, and removes keys that WhatsApp no longer knows; gone or not, they link nobody.
+    /// Closes the connection and discards keys that WhatsApp no longer accepts. The session counts
+    /// as not linked even if the file cannot be written.
     pub(super) async fn discard_keys(&mut self) {
         self.close().await;
         let _keys = self.state_cell.key_lock.clone().lock_owned().await;
         if let Err(error) = self.context.key_store.discard(&self.state_cell.session).await {
-            tracing::error!(session = self.state_cell.session.as_str(), %error, "void keys not removed");
+            tracing::error!(session = self.state_cell.session.as_str(), %error, "cannot discard void keys");
         }
         (self.link, self.keys_missing, self.next_key_read) = (Link::NotLinked, false, None);
     }

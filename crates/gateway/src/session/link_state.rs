@@ -1,4 +1,4 @@
-//! What an actor knows of its keys and of the link they make.
+//! The state of the keys, and the link state that follows.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{keys::KeysState, reasons};
 
-/// How soon keys that could not be read are read again, at first and at most.
+/// Bounds of the interval between attempts to read unreadable keys.
 const MIN_KEY_READ_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_KEY_READ_INTERVAL: Duration = Duration::from_secs(60);
 
 impl SessionActor {
-    /// Begins to close the connection, if there is one.
+    /// Starts to close the connection, if one is open.
     pub(super) fn begin_closing(&mut self) {
         if let Some(handle) = self.connection.take() {
             let (context, state_cell) = (self.context.clone(), self.state_cell.clone());
@@ -25,7 +25,7 @@ impl SessionActor {
         }
     }
 
-    /// Closes the connection, if there is one, and waits for its end.
+    /// Closes the connection, if one is open, and waits for its end.
     pub(super) async fn close(&mut self) {
         self.begin_closing();
         if let Some(mut closing) = self.closing.take() {
@@ -34,13 +34,13 @@ impl SessionActor {
         }
     }
 
-    /// Reads the keys while nothing is open.
+    /// Reads the keys while no connection is open.
     pub(super) async fn read_keys(&mut self) {
         let state = closing::read(&self.context, &self.state_cell).await;
         self.apply_keys_state(state);
     }
 
-    /// Takes in what the keys say.
+    /// Derives the link state from the state of the keys.
     pub(super) fn apply_keys_state(&mut self, state: Result<KeysState, StoreError>) {
         let session = self.state_cell.session.as_str();
         self.keys_missing = matches!(state, Ok(KeysState::Missing));
@@ -63,8 +63,7 @@ impl SessionActor {
         }
     }
 
-    /// The router says whether a device is linked as far as it knows: keys that are missing then are
-    /// lost, and not merely none.
+    /// Records whether the router knows of a linked device. If so, missing keys are lost keys.
     pub(super) fn set_router_knows_link(&mut self, linked: bool) {
         self.router_knows_link = linked;
         if self.keys_missing {
@@ -77,10 +76,10 @@ impl SessionActor {
         if !matches!(self.link, Link::Unknown(_)) {
             tracing::error!(
                 session,
-                "the router knows a linked device and there are no keys of it: is this the right data folder?"
+                "the router knows a linked device, but its keys are missing; check the data folder"
             );
         }
-        let why = "this node has none, although a device was linked here";
+        let why = "the node has no keys of the linked device";
         Link::Unknown(reasons::keys_unavailable(why))
     }
 }

@@ -1,4 +1,4 @@
-//! The values that an actor decides by.
+//! The values from which an actor decides.
 
 use std::{sync::Weak, time::Duration};
 
@@ -9,11 +9,11 @@ use whatsapp_rust::Client;
 use super::command::Reply;
 use crate::connection::Connection;
 
-/// How often a connection is looked at. The engine itself notices within some 40 s that a network is
-/// silent, and does not say so.
+/// Interval of the connection check. On a silent network, the engine notices the loss within about
+/// 40 s and does not report it.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a session should be doing.
+/// The state that a session has to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     Closed,
@@ -21,41 +21,42 @@ pub(super) enum Goal {
     Pairing(PairingWanted),
 }
 
-/// Why a session stays closed although it is wanted running.
+/// Why a session stays closed although its spec says running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// WhatsApp closed it for good; a restart or a new start tries again.
+    /// WhatsApp closed the connection permanently; a restart or a new start tries again.
     Rejected,
-    /// It broke down; a declaration tries again.
+    /// The engine or the actor panicked; a declaration tries again.
     Crashed,
-    /// The node lost its router; a declaration tries again.
+    /// The lease ended; a declaration tries again.
     Suspended,
 }
 
-/// The connection at hand.
+/// The open connection.
 pub(super) struct ConnectionHandle {
     pub(super) inner: Connection,
     pub(super) client: Weak<Client>,
     pub(super) restarts: u64,
     pub(super) state: ConnectionState,
-    /// When to look next whether the engine is connected, which it does not always tell.
+    /// The time of the next check whether the engine is connected; the engine does not report every
+    /// loss.
     pub(super) next_check: Instant,
-    /// Whether a pairing code was asked for by it.
+    /// Whether this connection has requested a pairing code.
     pub(super) code_requested: bool,
 }
 
-/// Whether a device is linked.
+/// Whether the keys link a device.
 #[derive(Clone, Debug)]
 pub(super) enum Link {
     Linked(Identity),
     NotLinked,
-    /// The keys cannot be read.
+    /// The keys cannot be read or are lost.
     Unknown(Reason),
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum ConnectionState {
-    /// It has not begun; whether because others link first.
+    /// The connection has not started. `waiting_to_link`: other sessions hold all link permits.
     Queued {
         waiting_to_link: bool,
     },
@@ -65,7 +66,7 @@ pub(super) enum ConnectionState {
     Down,
 }
 
-/// When to open the next connection after one that ended by itself.
+/// The schedule after a connection that ended on its own.
 #[derive(Default)]
 pub(super) struct Retry {
     pub(super) failures: u32,
@@ -73,7 +74,7 @@ pub(super) struct Retry {
     pub(super) reason: Option<Reason>,
 }
 
-/// An unlink under way.
+/// An unlink without a final answer.
 pub(super) struct PendingUnlink {
     pub(super) waiting: Vec<(Instant, Reply<LoggedOut>)>,
     pub(super) sent: bool,
@@ -81,7 +82,8 @@ pub(super) struct PendingUnlink {
 }
 
 impl ConnectionHandle {
-    /// Logged in, as far as anybody needs to know.
+    /// Returns whether the device is logged in. A drop that is not published yet counts as logged
+    /// in.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state, ConnectionState::Up | ConnectionState::Reconnecting(..))
     }

@@ -1,4 +1,4 @@
-//! What a session shows of itself, and what it does when a time has come.
+//! The published status of a session, and its timers.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::{
 };
 use crate::{pairing_attempt::PairingAttempt, reasons, session_state::SessionState};
 
-/// A drop shorter than this is nobody's business.
+/// A drop shorter than this is not published.
 const MAX_UNREPORTED_DROP: Duration = Duration::from_secs(3);
-/// A connection not up after this is worth a reason.
+/// Time after which a connection that is not up gets a reason.
 const SLOW_CONNECT: Duration = Duration::from_secs(10);
 impl SessionActor {
-    /// Shows where it stands.
+    /// Publishes the current state.
     pub(super) fn publish(&self) {
         self.state_cell.publish(self.session_state(&self.goal()), &self.context);
     }
 
-    /// The connection does not end, and so it is not known whether it linked a device.
+    /// Publishes that the link state is unknown because the connection does not end.
     pub(super) fn publish_slow_closing(&mut self) {
         let reason = reasons::keys_unavailable("the connection does not end");
         let state = SessionState {
@@ -61,7 +61,7 @@ impl SessionActor {
         }
         match (goal, &self.connection, &self.pairing) {
             (Goal::Closed, ..) if self.hold == Some(Hold::Suspended) && running => {
-                let message = "closed because the node lost its router; waits to be told again";
+                let message = "the connection is closed because the node lost its router; the session waits for the router";
                 (Status::Starting, Some(reasons::connect_failed(message, None)))
             }
             (Goal::Closed, ..) => match &self.closed_status {
@@ -103,7 +103,7 @@ impl SessionActor {
         [state, retry, code, look, closing, read].into_iter().flatten().chain(unlink).min()
     }
 
-    /// Something's time has come; what else there is to do, [`Self::reconcile`] sees.
+    /// Handles an expired timer; [`Self::reconcile`] does the rest.
     pub(super) async fn on_timer(&mut self, now: Instant) {
         self.check_connection(now);
         if let Some(closing) = &mut self.closing {
@@ -114,7 +114,7 @@ impl SessionActor {
         if let Some(handle) = &mut self.connection {
             let failure = match &handle.state {
                 ConnectionState::Connecting(since) if now >= *since + SLOW_CONNECT => {
-                    Some("WhatsApp cannot be reached; the node goes on trying".to_owned())
+                    Some("WhatsApp cannot be reached; the node keeps retrying".to_owned())
                 }
                 ConnectionState::Reconnecting(since, why)
                     if now >= *since + MAX_UNREPORTED_DROP =>

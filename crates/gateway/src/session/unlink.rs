@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{engine_events::ConnectionEvent, reasons};
 
-/// How soon an unlink that failed is tried again.
+/// Delay before a failed unlink request is repeated.
 const UNLINK_RETRY: Duration = Duration::from_secs(1);
 
 impl SessionActor {
-    /// An attempt at linking ends by this. What there is to unlink is known when nothing is open any
-    /// more that could link a device.
+    /// Starts an unlink; ends a pairing attempt. Whether a device is linked is known when no
+    /// connection is open that could still link.
     pub(super) fn logout(&mut self, linked: bool, deadline: Instant, reply: Reply<LoggedOut>) {
         self.set_router_knows_link(linked);
         if let Some(spec) = &mut self.spec {
@@ -32,8 +32,8 @@ impl SessionActor {
         unlink.waiting.push((deadline, reply));
     }
 
-    /// Answers those that want a device unlinked of which none is linked, or nobody knows. To be called
-    /// when nothing is being closed.
+    /// Answers the waiting unlinks if no device is linked or the link state is unknown. Must not be
+    /// called while a connection is closing.
     pub(super) fn answer_unlinks(&mut self) {
         let outcome = match &self.link {
             Link::Linked(_) => return,
@@ -50,9 +50,11 @@ impl SessionActor {
         self.answer_logout(outcome, unlink.waiting.into_iter().map(|(_, reply)| reply));
     }
 
-    /// Asks WhatsApp to drop the device, when it can be asked and was not.
+    /// Requests the removal of the device from WhatsApp, if the connection is up and no request is
+    /// open.
     ///
-    /// Not by the engine's own logout, which says the same whether or not WhatsApp answered.
+    /// The engine's own logout is not used: it returns the same result whether or not WhatsApp
+    /// answered.
     pub(super) fn ask_to_unlink(&mut self) {
         let (Some(unlink), Some(handle)) = (&mut self.unlink, &self.connection) else { return };
         let early = unlink.retry_at.is_some_and(|again| again > Instant::now());
@@ -65,7 +67,7 @@ impl SessionActor {
         tokio::spawn(async move {
             let answer = match client.pn() {
                 Some(device) => client.execute(RemoveCompanionDeviceSpec::new(&device)).await,
-                None => Ok(()), // not linked by these keys any more
+                None => Ok(()), // these keys no longer link a device
             };
             drop(client);
             if let Some(events) = events.upgrade() {
@@ -76,13 +78,17 @@ impl SessionActor {
     }
 
     pub(super) fn unlink_failed(&mut self, why: &str) {
-        tracing::warn!(session = self.state_cell.session.as_str(), why, "WhatsApp did not unlink");
+        tracing::warn!(
+            session = self.state_cell.session.as_str(),
+            why,
+            "WhatsApp did not unlink the device"
+        );
         if let Some(unlink) = &mut self.unlink {
             (unlink.sent, unlink.retry_at) = (false, Some(Instant::now() + UNLINK_RETRY));
         }
     }
 
-    /// The device is gone, as its owner wanted.
+    /// Completes an unlink that WhatsApp confirmed.
     pub(super) async fn unlinked_by_owner(&mut self) {
         self.discard_keys().await;
         self.closed_status = Some((Status::Stopped, reasons::logged_out_by_user()));
@@ -92,7 +98,7 @@ impl SessionActor {
         self.answer_logout(LogoutOutcome::Confirmed, waiting.map(|(_, reply)| reply));
     }
 
-    /// Those whose deadline has passed hear that nothing is known.
+    /// Answers unlinks whose deadline has passed with `Unconfirmed`.
     pub(super) fn give_up_unlinks(&mut self, now: Instant) {
         let Some(mut unlink) = self.unlink.take() else { return };
         let (over, waiting): (Vec<_>, Vec<_>) =
