@@ -225,8 +225,8 @@ fn parse_whatsapp_url(url: Option<String>) -> Result<Option<String>, InvalidSett
         return match url {
             None => Ok(None),
             Some(_) => Err(InvalidSetting(
-                "BERTH_WHATSAPP_URL is only for a build with feature `sim`; this one meets the \
-                 real WhatsApp"
+                "BERTH_WHATSAPP_URL is only for a build with feature `sim`; this build connects to \
+                 WhatsApp itself"
                     .into(),
             )),
         };
@@ -234,8 +234,8 @@ fn parse_whatsapp_url(url: Option<String>) -> Result<Option<String>, InvalidSett
     match url {
         Some(url) if is_loopback(&url) => Ok(Some(url)),
         _ => Err(InvalidSetting(
-            "this build only meets a simulated WhatsApp: BERTH_WHATSAPP_URL must be a ws:// address \
-             with a loopback IP, such as ws://127.0.0.1:9500/ws/chat"
+            "this build connects to a simulated WhatsApp only: BERTH_WHATSAPP_URL must be a ws:// \
+             address with a loopback IP, such as ws://127.0.0.1:9500/ws/chat"
                 .into(),
         )),
     }

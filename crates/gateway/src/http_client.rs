@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
         server.await.unwrap(); // the server has stopped
         assert_eq!(fetcher.execute(HttpRequest::get(&url)).await.unwrap().body, b"hi");
-        let nothing = EngineHttpClient::default().execute(HttpRequest::get(&url)).await;
-        assert!(nothing.is_err());
+        let result = EngineHttpClient::default().execute(HttpRequest::get(&url)).await;
+        assert!(result.is_err());
     }
 }

@@ -169,9 +169,9 @@ fn reject_old_layout(folder: &Path) -> anyhow::Result<()> {
         let path = file?.path();
         if path.extension().is_some_and(|end| end == "db") {
             bail!(
-                "{} holds device keys as an earlier berth-gateway kept them, a file a session; this one \
-                 cannot read them. Remove these devices on their phones, delete the folder {}, and link \
-                 the sessions anew",
+                "{} holds device keys in the layout of an earlier berth-gateway, one file for each \
+                 session, which this version cannot read. Remove these devices on their phones, \
+                 delete the folder {}, and link the sessions again",
                 path.display(),
                 folder.display(),
             );

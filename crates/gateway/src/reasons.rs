@@ -67,8 +67,8 @@ pub(crate) fn link_failed(message: &str) -> Reason {
 pub(crate) fn passkey_required() -> Reason {
     new_reason(
         reason::PASSKEY_REQUIRED,
-        "WhatsApp asks for this account's passkey to link a device; turn the passkey off on the \
-         phone and pair again",
+        "WhatsApp requires the passkey of this account to link a device; turn the passkey off on \
+         the phone and pair again",
     )
 }
 

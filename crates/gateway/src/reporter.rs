@@ -43,9 +43,9 @@ pub(crate) struct Reporter {
 struct Lease {
     ends: Option<Instant>,
     /// The send time of the newest call that was answered; the lease runs from this time.
-    heard: Option<Instant>,
+    answered: Option<Instant>,
     length: Duration,
-    beat: Duration,
+    heartbeat_interval: Duration,
 }
 
 /// Returns whether a session is closed and not linked, so that the router may remove the session
@@ -60,7 +60,7 @@ fn is_idle(snapshot: &Snapshot) -> bool {
 impl Lease {
     /// Renews the lease by an answer to a call sent at `sent_at`.
     fn renew(&mut self, sent_at: Instant) {
-        (self.heard, self.ends) = (Some(sent_at), Some(sent_at + self.length));
+        (self.answered, self.ends) = (Some(sent_at), Some(sent_at + self.length));
     }
 }
 
@@ -68,8 +68,12 @@ impl Reporter {
     /// Registers, sends heartbeats, and registers again whenever the router requires it. Never
     /// returns.
     pub(crate) async fn maintain_membership(&self) {
-        let mut lease =
-            Lease { ends: None, heard: None, length: Duration::ZERO, beat: MAX_RETRY_INTERVAL };
+        let mut lease = Lease {
+            ends: None,
+            answered: None,
+            length: Duration::ZERO,
+            heartbeat_interval: MAX_RETRY_INTERVAL,
+        };
         loop {
             self.register_until_accepted(&mut lease).await;
             tokio::select! {
@@ -87,7 +91,7 @@ impl Reporter {
             match self.while_leased(lease, self.router.register(&self.registration)).await {
                 Ok(registered) => {
                     lease.length = Duration::from_millis(registered.lease_ms);
-                    lease.beat =
+                    lease.heartbeat_interval =
                         Duration::from_millis(registered.beat_ms).max(MIN_HEARTBEAT_INTERVAL);
                     lease.renew(sent_at);
                     tracing::info!(boot = registered.boot, "enlisted");
@@ -110,7 +114,7 @@ impl Reporter {
         loop {
             let sent_at = Instant::now();
             let incarnation = self.registration.incarnation.clone();
-            let answered_ago = lease.heard.map(|heard| heard.elapsed().as_millis());
+            let answered_ago = lease.answered.map(|heard| heard.elapsed().as_millis());
             let heard_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
             let beat = Beat { incarnation, held: self.fleet.held_sessions(), heard_ago_ms };
             match self.while_leased(lease, self.router.heartbeat(&beat)).await {
@@ -126,7 +130,7 @@ impl Reporter {
                 Err(RouterError::NotRegistered) => return,
                 Err(error) => tracing::warn!(%error, "heartbeat failed; retrying"),
             }
-            let next = self.wait_for_next_heartbeat(sent_at, lease.beat);
+            let next = self.wait_for_next_heartbeat(sent_at, lease.heartbeat_interval);
             self.while_leased(lease, next).await;
         }
     }

@@ -42,8 +42,8 @@ impl RouterClient {
         Ok(Self { https, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
     }
 
-    pub(crate) async fn register(&self, enlist: &Enlist) -> Result<Enlisted, RouterError> {
-        parse(&self.call("enlist", enlist).await?)
+    pub(crate) async fn register(&self, registration: &Enlist) -> Result<Enlisted, RouterError> {
+        parse(&self.call("enlist", registration).await?)
     }
 
     pub(crate) async fn heartbeat(&self, beat: &Beat) -> Result<Beaten, RouterError> {

@@ -91,8 +91,8 @@ async fn missing_keys_of_a_linked_session_are_reported() {
     assert_eq!(reported.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
     let out = fleet.logout(&lost, 4, true, Duration::from_secs(1)).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
-    let kept = fleet.forget(&lost, 5, false).await.unwrap_err();
-    assert_eq!(kept.code, RefusalCode::Unavailable);
+    let refused = fleet.forget(&lost, 5, false).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Unavailable);
     fleet.forget(&lost, 5, true).await.unwrap();
     let never = SessionName::parse("never").unwrap();
     let out = fleet.logout(&never, 1, true, Duration::from_secs(1)).await.unwrap();

@@ -199,8 +199,8 @@ fn prepare_file(connection: &mut Connection) -> anyhow::Result<()> {
         }
         LAYOUT_VERSION => {}
         newer => bail!(
-            "its layout is number {newer} and this berth-gateway knows {LAYOUT_VERSION}: it was written by a \
-             newer one, which must be used"
+            "the file has layout {newer} and this berth-gateway knows layout {LAYOUT_VERSION}: a \
+             newer berth-gateway wrote the file and must be used"
         ),
     }
     transaction.commit().context("the file cannot be written")

@@ -1,4 +1,4 @@
-//! The node's calls: who may call, in which order commands count, and what is no call.
+//! The API of the node: authentication, the order of epochs, and invalid calls.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn calls_without_the_token_are_unauthorized() {
             assert!(String::from_utf8_lossy(&body).contains("unauthorized"));
         }
     }
-    assert_eq!(fixture.router.state().unauthorized_calls, 0, "and the node shows its own token");
+    assert_eq!(fixture.router.state().unauthorized_calls, 0, "the node sends its own token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn late_declaration_does_not_restore_a_forgotten_session() {
     assert!(api.view("s1").await.is_err());
     assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
     let back = api.declare("s1", &pairing(8, 8, None)).await.unwrap();
-    assert_eq!(back.status, Status::Starting, "a newer one does");
+    assert_eq!(back.status, Status::Starting, "a newer epoch restores the session");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +131,7 @@ async fn commands_before_registration_are_refused() {
         assert_eq!(refusal.code, RefusalCode::Unavailable);
     }
     router.state().away = false;
-    router.until("enlisted", |state| state.boot > 0 && !state.heartbeats.is_empty()).await;
+    router.until("registered", |state| state.boot > 0 && !state.heartbeats.is_empty()).await;
     assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().boot, 1);
     let enlisted = router.state().registrations[0].clone();
     assert_eq!(enlisted.address, format!("http://{}", node.address()));
@@ -144,7 +144,7 @@ async fn logout_of_an_unlinked_session_answers_not_linked() {
     let fixture = NodeFixture::new().await;
     let unknown = fixture.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
     assert_eq!(unknown.outcome, LogoutOutcome::NotLinked);
-    assert!(fixture.api.view("s1").await.is_err(), "and is not taken in for it");
+    assert!(fixture.api.view("s1").await.is_err(), "the session is not added");
     fixture.api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     fixture.api.qr("s1").await;
     let unlinked = fixture.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();

@@ -1,12 +1,12 @@
-//! What all parts of the tests use: the token and the waits.
+//! The token and the waiting function of all tests.
 
 use std::{future::Future, time::Duration};
 
 pub(crate) const TOKEN: &str = "a-token-for-this-test";
-/// Far more than anything takes on a machine that is not busy.
+/// Far longer than any step takes on an idle computer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Asks again and again until the answer is there.
+/// Calls `ask` until it returns a value.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut ask: impl FnMut() -> F,
@@ -20,5 +20,5 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
         }
     };
     let answer = tokio::time::timeout(PATIENCE, asking).await;
-    answer.unwrap_or_else(|_| panic!("never came to be: {what}"))
+    answer.unwrap_or_else(|_| panic!("timed out waiting for: {what}"))
 }

@@ -1,4 +1,4 @@
-//! What WhatsApp and phones do to a session, and what is told of it.
+//! Disconnects by WhatsApp and by phones, and the states that the node reports.
 
 use gateway_protocol::{Declaration, Snapshot, Status};
 use whatsapp_sim::{Kick, Phone};
@@ -30,7 +30,11 @@ async fn device_unlinked_on_the_phone_leaves_no_keys_and_can_pair_again() {
     assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
 
     let same = fixture.api.declare("s1", &pairing(1, 1, None)).await.unwrap();
-    assert_eq!(reason_code(&same), "logged_out_by_phone", "the attempt that linked it is over");
+    assert_eq!(
+        reason_code(&same),
+        "logged_out_by_phone",
+        "the attempt that linked the device has ended"
+    );
     let idle = fixture.api.declare("s1", &running(2)).await.unwrap();
     assert_eq!(reason_code(&idle), "logged_out_by_phone");
 
@@ -62,7 +66,7 @@ async fn replaced_session_waits_for_a_restart() {
     assert_eq!(reason_code(&failed), "replaced");
     assert!(failed.identity.is_some());
     let same = fixture.api.declare("s1", &running(2)).await.unwrap();
-    assert_eq!(same.status, Status::Failed, "the wish alone does not take the device back");
+    assert_eq!(same.status, Status::Failed, "the spec alone does not reconnect the device");
     fixture.api.declare("s1", &restarted(3)).await.unwrap();
     assert_eq!(fixture.api.working("s1").await.reason, None);
 }
@@ -90,7 +94,7 @@ async fn outdated_client_is_reported() {
     assert_eq!(reason_code(&failed), "client_outdated");
 }
 
-/// The session goes on by itself, and a short interruption is nobody's business.
+/// The session reconnects on its own, and a short interruption is not reported.
 async fn check_reconnects_unreported(kick: Kick) {
     let (fixture, phone, device) = world_with_a_link().await;
     let before = fixture.api.view("s1").await.unwrap();

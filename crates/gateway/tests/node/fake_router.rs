@@ -1,4 +1,4 @@
-//! A router that remembers what its nodes say, and can be told to be away or to know nobody.
+//! A router that records the calls of its nodes, and can be set to be away or to know no node.
 
 use std::{
     convert::Infallible,
@@ -20,9 +20,9 @@ pub(crate) struct RouterState {
     pub(crate) boot: u64,
     pub(crate) lease_ms: u64,
     pub(crate) beat_ms: u64,
-    /// Answers nothing but 503.
+    /// Answers every call with 503.
     pub(crate) away: bool,
-    /// The incarnation it knows.
+    /// The registered incarnation; calls with another one are refused.
     pub(crate) known_incarnation: Option<String>,
     pub(crate) lost: Vec<String>,
     pub(crate) registrations: Vec<Enlist>,
@@ -61,7 +61,7 @@ impl FakeRouter {
         self.state.lock().unwrap()
     }
 
-    /// Waits until it has heard something.
+    /// Waits for a state of the router.
     pub(crate) async fn until(&self, what: &str, state: impl Fn(&RouterState) -> bool) {
         until(what, || {
             let is_so = state(&self.state());
@@ -70,7 +70,7 @@ impl FakeRouter {
         .await;
     }
 
-    /// What was reported of a session, in the order it arrived.
+    /// Returns the reports of a session in the order of their arrival.
     pub(crate) fn reports_of(&self, session: &str) -> Vec<Snapshot> {
         self.state().reports.iter().filter(|s| s.session == session).cloned().collect()
     }
@@ -121,7 +121,7 @@ async fn answer(
             state.reports.extend(reports.reports);
             json(StatusCode::NO_CONTENT, &())
         }
-        other => panic!("no node calls {other}"),
+        other => panic!("unexpected call {other}"),
     })
 }
 

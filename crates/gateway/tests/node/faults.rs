@@ -1,4 +1,4 @@
-//! What goes wrong: panics, hangs, lost answers, and killed nodes.
+//! Faults: panics, hangs, lost answers, and killed nodes.
 
 use std::{
     net::SocketAddr,
@@ -22,7 +22,7 @@ use crate::{
     program,
 };
 
-/// Sockets that go wrong for sessions named after what goes wrong, the first time.
+/// A transport provider that fails for sessions named after a fault; panics happen once.
 struct FaultyProvider {
     inner: Arc<dyn TransportProvider>,
     failures: AtomicUsize,
@@ -42,7 +42,7 @@ impl FaultyProvider {
 impl TransportProvider for FaultyProvider {
     fn transport_factory(&self, session: &str) -> Arc<dyn TransportFactory> {
         let first = |kind| session == kind && self.failures.fetch_add(1, Ordering::SeqCst) == 0;
-        assert!(!first("panics_early"), "while a connection is made");
+        assert!(!first("panics_early"), "while connecting");
         if first("panics") {
             return Arc::new(TransportFault::Panics);
         }
@@ -75,13 +75,13 @@ async fn check_panic_is_contained(faulty: &str) {
     assert_eq!(api.view("healthy").await.unwrap(), before);
     assert!(api.identity("healthy").await.unwrap().connected);
     assert!(!api.identity(faulty).await.unwrap().connected);
-    assert_eq!(reason_code(&api.view(faulty).await.unwrap()), "crashed", "looking changes nothing");
+    assert_eq!(reason_code(&api.view(faulty).await.unwrap()), "crashed", "a read changes no state");
 
     api.declare(faulty, &pairing(1, 1, None)).await.unwrap();
     api.qr(faulty).await;
     fixture
         .router
-        .until("told", |state| {
+        .until("crash reported", |state| {
             state.reports.iter().any(|s| s.session == faulty && reason_code(s) == "crashed")
         })
         .await;
@@ -122,7 +122,7 @@ async fn unanswered_logout_is_unconfirmed_and_can_be_repeated() {
     assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
     assert!(out.snapshot.identity.is_some());
     assert_eq!(phone.devices().len(), 1);
-    assert_eq!(fixture.sessions_with_keys(), ["s1"], "the keys stay");
+    assert_eq!(fixture.sessions_with_keys(), ["s1"], "the keys remain");
     api.declare("s1", &stopped(3)).await.unwrap();
     let out = api.logout("s1", 4, PATIENCE / 2).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::Confirmed);
@@ -168,7 +168,7 @@ async fn restarted_node_holds_its_sessions_and_connects_when_declared() {
     let node = Node::start(again).await.unwrap();
     let api = Api::new(node.address());
     let held = |s: &Snapshot| s.identity == before.identity;
-    let idle = api.until("s1", "known by its keys", held).await;
+    let idle = api.until("s1", "identity read from the keys", held).await;
     assert_eq!((idle.status, idle.epoch), (Status::Stopped, 0));
     fixture
         .router
@@ -184,8 +184,8 @@ async fn restarted_node_holds_its_sessions_and_connects_when_declared() {
     node.stop().await;
 }
 
-/// Killed at the very moment the phone shows the device: what the phone holds linked, the node must
-/// still have the keys of.
+/// The node is killed when the phone shows the device. The node must then have the keys of the
+/// device.
 #[tokio::test(flavor = "multi_thread")]
 async fn link_on_the_phone_survives_a_kill() {
     let mut fixture = NodeFixture::new().await;
@@ -208,7 +208,7 @@ async fn link_on_the_phone_survives_a_kill() {
     }
 }
 
-/// The program, running.
+/// The running program.
 struct Process {
     child: std::process::Child,
     api: Api,
@@ -220,14 +220,14 @@ impl Process {
         let url = fixture.whatsapp.url();
         let mut child =
             program::program(fixture.data.path(), &fixture.router.url, Some(&url)).spawn().unwrap();
-        fixture.router.until("enlisted", |state| state.boot > boot).await;
+        fixture.router.until("registered", |state| state.boot > boot).await;
         let address = fixture.router.state().registrations.last().unwrap().address.clone();
         let address: SocketAddr = address.strip_prefix("http://").unwrap().parse().unwrap();
         let api = Api::new(address);
-        // What it says is read, lest it waits for that.
+        // Reads standard error, so that the program does not block on writing.
         let mut said = child.stderr.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        until_enlisted(&api).await;
+        until_registered(&api).await;
         Self { child, api }
     }
 
@@ -244,8 +244,8 @@ impl Drop for Process {
     }
 }
 
-async fn until_enlisted(api: &Api) {
-    crate::common::until("takes commands", || async {
+async fn until_registered(api: &Api) {
+    crate::common::until("commands are accepted", || async {
         api.logout("nobody", 1, PATIENCE).await.ok()
     })
     .await;

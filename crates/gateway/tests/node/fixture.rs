@@ -1,4 +1,4 @@
-//! A node with everything around it, and how tests speak to it.
+//! A node with a simulated WhatsApp and a fake router, and a client of its API.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -48,18 +48,18 @@ impl NodeFixture {
         let wire = wire(Arc::new(WebSocketProvider(settings.whatsapp.clone())));
         let node = Node::start_with_transports(settings, wire).await.unwrap();
         let api = Api::new(node.address());
-        router.until("enlisted", |state| !state.heartbeats.is_empty()).await;
+        router.until("registered", |state| !state.heartbeats.is_empty()).await;
         Self { whatsapp, router, data, node: Some(node), api }
     }
 
-    /// Stops the node before its folder goes, which it may be about to use.
+    /// Stops the node before its data folder is deleted, because the node may still use the folder.
     pub(crate) async fn end(mut self) {
         if let Some(node) = self.node.take() {
             node.stop().await;
         }
     }
 
-    /// Links a session by QR, and waits until it works.
+    /// Links a session by QR code, and waits until it is working.
     pub(crate) async fn linked(&self, session: &str, phone: &Phone) -> Snapshot {
         self.api.declare(session, &pairing(1, 1, None)).await.unwrap();
         let qr = self.api.qr(session).await;
@@ -67,7 +67,7 @@ impl NodeFixture {
         self.api.working(session).await
     }
 
-    /// The sessions that have keys in the file, and `?` for keys that are nobody's.
+    /// Returns the sessions with keys in the file; `?` stands for keys without a session.
     pub(crate) fn sessions_with_keys(&self) -> Vec<String> {
         let keys = rusqlite::Connection::open(self.data.path().join("keys.db")).unwrap();
         let sql = "SELECT DISTINCT coalesce(name, '?') FROM entries \
@@ -93,24 +93,24 @@ pub(crate) fn settings(data: &Path, router: &str, whatsapp: &str, capacity: u32)
     }
 }
 
-/// Running, nothing else.
+/// A declaration of a running session that does not pair.
 pub(crate) fn running(epoch: u64) -> Declaration {
     Declaration { epoch, running: true, restarts: 0, pairing: None, linked: false, group: None }
 }
 
-/// Not running.
+/// A declaration of a stopped session.
 pub(crate) fn stopped(epoch: u64) -> Declaration {
     Declaration { running: false, ..running(epoch) }
 }
 
-/// Pairing, by code when there is a phone.
+/// A declaration of a pairing session; by code if a phone number is given.
 pub(crate) fn pairing(epoch: u64, attempt: u64, phone: Option<&str>) -> Declaration {
     let phone = phone.map(str::to_owned);
     let pairing = PairingWanted { attempt, phone, request: epoch };
     Declaration { pairing: Some(pairing), ..running(epoch) }
 }
 
-/// The node's calls.
+/// A client of the node's API.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) base: String,
@@ -198,7 +198,7 @@ impl Api {
         self.call(Method::GET, "/health", None::<&()>).await.unwrap()
     }
 
-    /// Waits until the session is as described.
+    /// Waits until the snapshot of a session satisfies `is_so`.
     pub(crate) async fn until(
         &self,
         session: &str,
@@ -218,7 +218,9 @@ impl Api {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
-        seen.await.unwrap_or_else(|_| panic!("never {what}; last {}", last.lock().unwrap()))
+        seen.await.unwrap_or_else(|_| {
+            panic!("timed out before {session} {what}; last {}", last.lock().unwrap())
+        })
     }
 
     pub(crate) async fn status(&self, session: &str, status: Status) -> Snapshot {
@@ -229,14 +231,14 @@ impl Api {
         self.status(session, Status::Working).await
     }
 
-    /// The text of the QR code that is shown.
+    /// Waits for a QR code and returns its text.
     pub(crate) async fn qr(&self, session: &str) -> String {
         let has_one = |s: &Snapshot| s.pairing.as_ref().is_some_and(|p| p.qr.is_some());
         let shown = self.until(session, "shows a QR code", has_one).await;
         shown.pairing.unwrap().qr.unwrap().text
     }
 
-    /// The pairing code of this request.
+    /// Waits for the pairing code of a request.
     pub(crate) async fn code(&self, session: &str, request: u64) -> String {
         let code = |s: &Snapshot| s.pairing.as_ref()?.code.clone().filter(|c| c.request == request);
         let shown = self.until(session, "shows a code", |s| code(s).is_some()).await;
@@ -244,7 +246,7 @@ impl Api {
     }
 }
 
-/// The code of a snapshot's reason.
+/// Returns the code of a snapshot's reason; empty without a reason.
 pub(crate) fn reason_code(snapshot: &Snapshot) -> &str {
     snapshot.reason.as_ref().map_or("", |reason| &reason.code)
 }

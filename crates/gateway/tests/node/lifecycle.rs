@@ -1,4 +1,4 @@
-//! A session from its first QR code to nothing.
+//! The lifecycle of a session, from its first QR code to its removal.
 
 use gateway_protocol::{LogoutOutcome, Status};
 use whatsapp_sim::Config;
@@ -52,7 +52,11 @@ async fn session_passes_through_its_whole_lifecycle() {
     assert_eq!(reason_code(&out.snapshot), "logged_out_by_user");
     assert!(phone.devices().is_empty());
     let again = api.logout("s1", 5, PATIENCE).await.unwrap();
-    assert_eq!(again.outcome, LogoutOutcome::Confirmed, "as the first, whose answer may be lost");
+    assert_eq!(
+        again.outcome,
+        LogoutOutcome::Confirmed,
+        "the same answer as the first, which may have been lost"
+    );
     assert_eq!(api.logout("s1", 6, PATIENCE).await.unwrap().outcome, LogoutOutcome::NotLinked);
 
     api.forget("s1", 6).await.unwrap();
@@ -71,7 +75,7 @@ async fn session_is_linked_by_a_code_and_a_new_code_replaces_the_first() {
     let first = api.code("s1", 1).await;
     let shown = api.view("s1").await.unwrap();
     assert_eq!(shown.status, Status::ScanQrCode);
-    assert!(shown.pairing.unwrap().qr.is_some(), "the QR codes go on beside it");
+    assert!(shown.pairing.unwrap().qr.is_some(), "the QR codes continue");
 
     api.declare("s1", &pairing(2, 1, Some("15550000002"))).await.unwrap();
     let second = api.code("s1", 2).await;

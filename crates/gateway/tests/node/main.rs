@@ -1,8 +1,9 @@
-//! A whole node against a pretend WhatsApp and a pretend router, over HTTP alone.
+//! Tests of a whole node against a simulated WhatsApp and a fake router, over HTTP only.
 //!
-//! What pairs needs feature `sim`; what a build without it must refuse is tested in both.
+//! Tests that pair need feature `sim`. Settings that a build without the feature must reject are
+//! tested in both builds.
 
-#![allow(clippy::unwrap_used, reason = "what is missing in a test is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a missing value in a test is a failed test")]
 
 #[cfg(feature = "sim")]
 mod api;

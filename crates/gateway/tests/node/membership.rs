@@ -1,5 +1,4 @@
-//! How a node belongs to its router: leases, lost sessions, and reports that arrive whatever
-//! happens.
+//! The membership of a node: leases, lost sessions, and reports that arrive despite outages.
 
 use gateway_protocol::{RefusalCode, Snapshot, Status};
 
@@ -25,18 +24,14 @@ async fn node_without_its_router_closes_at_lease_end_and_waits_for_declarations(
     assert_eq!(api.view("idle").await.unwrap().status, Status::Stopped);
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
     let late = api.declare("s1", &pairing(1, 1, None)).await;
-    assert_eq!(
-        late.unwrap_err().code,
-        RefusalCode::Unavailable,
-        "nobody is obeyed without a lease"
-    );
+    assert_eq!(late.unwrap_err().code, RefusalCode::Unavailable, "commands need a lease");
 
     fixture.router.state().lease_ms = 60_000;
     let enlisted = fixture.router.state().registrations.len();
     fixture.router.state().away = false;
-    let again = "it enlists again, so that the router looks at everything it holds";
+    let again = "the node registers again, so that the router examines its sessions";
     fixture.router.until(again, |state| state.registrations.len() > enlisted).await;
-    assert_eq!(api.view("s1").await.unwrap().status, Status::Starting, "not without being told");
+    assert_eq!(api.view("s1").await.unwrap().status, Status::Starting, "a declaration is required");
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     api.working("s1").await;
 }
@@ -60,7 +55,7 @@ async fn changes_during_a_router_outage_are_reported_in_order_afterwards() {
         let reports = fixture.router.reports_of(&last.session);
         assert!(reports.is_sorted_by_key(|s| s.seq), "{reports:?}");
         assert_eq!(reports.last(), Some(last));
-        assert!(reports.len() < 60, "the middle is left out: {}", reports.len());
+        assert!(reports.len() < 60, "the middle is dropped: {}", reports.len());
     }
 }
 
@@ -70,10 +65,10 @@ async fn router_that_forgot_the_node_gets_all_reports_and_connections_stay() {
     let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000041", "Fo").unwrap());
     let before = fixture.linked("s1", &phone).await;
     fixture.router.state().known_incarnation = None;
-    fixture.router.until("enlisted again", |state| state.boot == 2).await;
+    fixture.router.until("registered again", |state| state.boot == 2).await;
     fixture
         .router
-        .until("told all", |state| {
+        .until("all sessions reported", |state| {
             state
                 .reports
                 .iter()

@@ -1,4 +1,4 @@
-//! The program itself: how it refuses to start, and how it ends.
+//! The program: rejected starts, and how it ends.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_berth-gateway");
 pub(crate) const TOKEN: &str = "a-token-for-this-test";
 
-/// The program with its surroundings, not yet started.
+/// The command of the program with its environment.
 pub(crate) fn program(data: &Path, router: &str, whatsapp: Option<&str>) -> Command {
     let mut command = Command::new(PROGRAM);
     command
@@ -28,19 +28,19 @@ pub(crate) fn program(data: &Path, router: &str, whatsapp: Option<&str>) -> Comm
     command
 }
 
-/// What a build takes for WhatsApp when nothing is to connect.
+/// The URL of WhatsApp that a build accepts when no connection is needed.
 pub(crate) fn nowhere() -> Option<&'static str> {
     cfg!(feature = "sim").then_some("ws://127.0.0.1:9/ws/chat")
 }
 
-/// Waits until a line says this, and answers that line.
+/// Waits until a line of standard error contains `says`, and returns the line.
 pub(crate) fn wait_for_line(child: &mut Child, says: &str) -> String {
     let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
     let found = lines.find_map(|line| line.ok().filter(|line| line.contains(says)));
-    found.unwrap_or_else(|| panic!("never said: {says}"))
+    found.unwrap_or_else(|| panic!("line not found: {says}"))
 }
 
-/// Runs to its end: its exit code, and what it said on the two outputs.
+/// Waits for the end: returns the exit code and both outputs.
 fn outcome(mut child: Child) -> (Option<i32>, String, String) {
     let (mut out, mut err) = (String::new(), String::new());
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -73,12 +73,12 @@ fn node_exits_when_standard_input_closes() {
     assert!(err.contains("standard input closed") && err.contains("stopped"), "{err}");
 }
 
-/// The nice value of every thread of a process (`proc_pid_stat(5)`, the 19th field).
+/// Returns the nice value of every thread of a process (`proc_pid_stat(5)`, field 19).
 fn nice_values(process: u32) -> Vec<i32> {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat"));
     let nice = |stat: String| {
-        // After the name, which may hold anything.
+        // Fields are counted after the name, which may contain any character.
         stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
     };
     threads.map(|thread| nice(stat(thread.unwrap()).unwrap())).collect()
@@ -114,7 +114,7 @@ fn missing_token_or_wrong_whatsapp_address_prevents_the_start() {
     assert_eq!(code, Some(1));
     assert!(err.contains("BERTH_NODE_TOKEN"), "{err}");
 
-    // Loopback only with the simulator's feature, and nothing at all without it.
+    // Only loopback is valid with feature `sim`, and no address without the feature.
     let elsewhere =
         if cfg!(feature = "sim") { "ws://192.0.2.1/ws/chat" } else { "ws://127.0.0.1:9/ws/chat" };
     let lost = program(data.path(), "http://127.0.0.1:9", Some(elsewhere)).spawn().unwrap();

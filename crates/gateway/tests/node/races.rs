@@ -1,5 +1,5 @@
-//! A phone links at the very moment at which its session is stopped, logged out, forgotten or given
-//! away: whatever is answered is so on the phone.
+//! A phone links at the moment at which its session is stopped, logged out, forgotten or released.
+//! The answer must agree with the phone.
 
 use std::{
     sync::{Arc, Mutex},
@@ -17,10 +17,10 @@ use crate::{
     fixture::{NodeFixture, pairing, stopped},
 };
 
-/// Every socket that was opened.
+/// Every transport that was opened.
 type OpenTransports = Arc<Mutex<Vec<Arc<dyn Transport>>>>;
 
-/// A way to WhatsApp whose sockets can be closed from outside.
+/// A transport provider whose transports can be closed by the test.
 struct ClosableProvider {
     inner: Arc<dyn TransportProvider>,
     opened: OpenTransports,
@@ -49,10 +49,10 @@ impl TransportFactory for ClosableTransportFactory {
     }
 }
 
-/// How often each race is run.
+/// The number of runs of each race.
 const RUNS: usize = 12;
 
-/// Shows a code, lets the phone scan it, and goes on as many turns of the runtime later.
+/// Waits for a QR code, lets the phone scan it, and continues after `yields` yields of the runtime.
 async fn start_race(
     fixture: &NodeFixture,
     session: &str,
@@ -68,7 +68,7 @@ async fn start_race(
     scan
 }
 
-/// Sessions whose phone scans sooner and sooner before what is done to them.
+/// Runs a race with growing delays between the scan and the action.
 async fn for_each_race<R>(prefix: &str, race: impl Fn(NodeFixture, String, Phone, usize) -> R)
 where
     R: Future<Output = NodeFixture>,
@@ -116,7 +116,7 @@ async fn forget_is_refused_while_a_device_is_linked() {
         match fixture.api.forget(&session, 2).await {
             Ok(()) => {
                 scan.await.unwrap();
-                assert!(phone.devices().is_empty(), "forgotten, and linked");
+                assert!(phone.devices().is_empty(), "forgotten, but still linked");
             }
             Err(refusal) => {
                 assert_eq!(refusal.code, RefusalCode::StillLinked);
@@ -139,7 +139,7 @@ async fn released_session_linked_meanwhile_keeps_its_keys() {
     for_each_race("64", |fixture, session, phone, yields| async move {
         let scan = start_race(&fixture, &session, &phone, yields).await;
         fixture.router.state().lost = vec![session.clone()];
-        until("it is closed", || async {
+        until("session closed", || async {
             match fixture.api.view(&session).await {
                 Ok(shown) if shown.status == Status::Stopped => Some(()),
                 Ok(_) => None,
@@ -148,9 +148,9 @@ async fn released_session_linked_meanwhile_keeps_its_keys() {
         })
         .await;
         scan.await.unwrap();
-        let kept = fixture.api.view(&session).await.is_ok_and(|shown| shown.identity.is_some());
-        assert_eq!(kept, !phone.devices().is_empty());
-        assert_eq!(kept, fixture.sessions_with_keys().contains(&session));
+        let linked = fixture.api.view(&session).await.is_ok_and(|shown| shown.identity.is_some());
+        assert_eq!(linked, !phone.devices().is_empty());
+        assert_eq!(linked, fixture.sessions_with_keys().contains(&session));
         fixture
     })
     .await;
@@ -169,12 +169,12 @@ async fn pairing_code_ends_with_its_connection_and_is_requested_again() {
     let code = |shown: &gateway_protocol::Snapshot| {
         shown.pairing.as_ref().and_then(|attempt| attempt.code.as_ref()).map(|c| c.code.clone())
     };
-    let first = until("a code", || async { code(&api.view("s1").await.unwrap()) }).await;
+    let first = until("a pairing code", || async { code(&api.view("s1").await.unwrap()) }).await;
     let open = std::mem::take(&mut *sockets.lock().unwrap());
     for socket in open {
         socket.disconnect().await;
     }
-    let second = until("another code", || async {
+    let second = until("another pairing code", || async {
         code(&api.view("s1").await.unwrap()).filter(|code| *code != first)
     })
     .await;
@@ -193,7 +193,7 @@ async fn session_waiting_to_link_reports_the_reason() {
         api.qr(&session).await;
     }
     api.declare("late", &pairing(1, 1, None)).await.unwrap();
-    let waits = until("it waits", || async {
+    let waits = until("waiting reported", || async {
         let shown = api.view("late").await.unwrap();
         shown.reason.clone().map(|reason| (shown.status, reason.code))
     })
@@ -203,7 +203,7 @@ async fn session_waiting_to_link_reports_the_reason() {
         gateway_protocol::Declaration { group: Some("another".into()), ..pairing(1, 1, None) };
     api.declare("other", &other).await.unwrap();
     api.qr("other").await;
-    // The other's turn was one of a reserve: two must go before there is room again.
+    // The other session took the reserve: two sessions must stop before a permit is free.
     for session in ["s0", "s1"] {
         api.declare(session, &stopped(2)).await.unwrap();
     }
