@@ -4,8 +4,8 @@
 use crate::app_state::AppState;
 use crate::clock;
 use crate::keys::{self, Key};
-use crate::kick::Refusal;
-use crate::prekeys::Bundle;
+use crate::kick::LoginRefusal;
+use crate::prekeys::UploadedKeys;
 use crate::signal::Signal;
 use crate::socket::Socket;
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,9 @@ use waproto::whatsapp::Message;
 /// One byte on the wire names the device.
 const MAX_DEVICE_ID: u32 = 255;
 /// How many messages wait for a device that is away.
-const MAX_PARCELS: usize = 256;
+const MAX_QUEUED_MESSAGES: usize = 256;
 /// How many texts a phone keeps.
-const MAX_TEXTS: usize = 256;
+const MAX_STORED_TEXTS: usize = 256;
 
 /// A phone and its account.
 pub(crate) struct Account {
@@ -54,33 +54,33 @@ pub(crate) struct Device {
     pub(crate) identity: Key,
     pub(crate) description: Description,
     pub(crate) linked_at: u64,
-    pub(crate) bundle: Option<Bundle>,
+    pub(crate) bundle: Option<UploadedKeys>,
     pub(crate) greeted: bool,
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<LoginRefusal>,
     pub(crate) version: Version,
-    pub(crate) line: Option<Line>,
-    pub(crate) parcels: VecDeque<Parcel>,
+    pub(crate) connection: Option<DeviceConnection>,
+    pub(crate) queued_messages: VecDeque<QueuedMessage>,
 }
 
 /// A client's own version, as it gives it at login.
 pub(crate) type Version = [u32; 5];
 
 /// A device's open connection.
-pub(crate) struct Line {
+pub(crate) struct DeviceConnection {
     pub(crate) socket: Socket,
     /// It has asked for what waits.
     pub(crate) active: bool,
 }
 
 /// A message on its way to a device, kept until the device confirms it.
-pub(crate) struct Parcel {
+pub(crate) struct QueuedMessage {
     pub(crate) id: String,
     pub(crate) message: Message,
     pub(crate) category: Option<&'static str>,
-    pub(crate) sealed: Option<Node>,
+    pub(crate) encrypted: Option<Node>,
     pub(crate) attempts: u32,
     /// It has arrived; kept for a while, for the device may yet find that it cannot read it.
-    pub(crate) arrived: bool,
+    pub(crate) delivered: bool,
 }
 
 /// A linked device, as the phone's screen shows it.
@@ -104,10 +104,10 @@ pub struct LinkedDevice {
 impl Account {
     pub(crate) fn new(number: &str, name: &str) -> Result<Self, CurveError> {
         let lid = format!("1{:014}", rand::random::<u64>() % 100_000_000_000_000);
-        Self::with(number, &lid, name, keys::generate(), rand::random())
+        Self::restore(number, &lid, name, keys::generate(), rand::random())
     }
 
-    pub(crate) fn with(
+    pub(crate) fn restore(
         number: &str,
         lid: &str,
         name: &str,
@@ -147,11 +147,11 @@ impl Account {
     }
 
     /// Whether this address, of either kind, is of this account.
-    pub(crate) fn is(&self, user: &str) -> bool {
+    pub(crate) fn has_address(&self, user: &str) -> bool {
         self.number == user || self.lid == user
     }
 
-    pub(crate) fn screen(&self) -> Vec<LinkedDevice> {
+    pub(crate) fn linked_devices(&self) -> Vec<LinkedDevice> {
         self.devices
             .values()
             .map(|device| LinkedDevice {
@@ -159,14 +159,14 @@ impl Account {
                 jid: self.jid(device.id),
                 platform: device.description.platform.clone(),
                 os: device.description.os.clone(),
-                connected: device.line.is_some(),
+                connected: device.connection.is_some(),
                 linked_at: device.linked_at,
             })
             .collect()
     }
 
-    pub(crate) fn keep_text(&mut self, text: String) {
-        if self.texts.len() == MAX_TEXTS {
+    pub(crate) fn store_text(&mut self, text: String) {
+        if self.texts.len() == MAX_STORED_TEXTS {
             self.texts.pop_front();
         }
         self.texts.push_back(text);
@@ -185,20 +185,22 @@ impl Device {
             greeted: false,
             refusal: None,
             version: Version::default(),
-            line: None,
-            parcels: VecDeque::new(),
+            connection: None,
+            queued_messages: VecDeque::new(),
         }
     }
 
     /// Puts a message on its way. When there are too many, the oldest that has arrived goes, or
     /// else the oldest.
-    pub(crate) fn post(&mut self, id: String, message: Message, category: Option<&'static str>) {
-        if self.parcels.len() == MAX_PARCELS {
-            let oldest = self.parcels.iter().position(|parcel| parcel.arrived).unwrap_or(0);
-            self.parcels.remove(oldest);
+    pub(crate) fn enqueue(&mut self, id: String, message: Message, category: Option<&'static str>) {
+        if self.queued_messages.len() == MAX_QUEUED_MESSAGES {
+            let oldest =
+                self.queued_messages.iter().position(|queued| queued.delivered).unwrap_or(0);
+            self.queued_messages.remove(oldest);
         }
-        let parcel = Parcel { id, message, category, sealed: None, attempts: 0, arrived: false };
-        self.parcels.push_back(parcel);
+        let queued =
+            QueuedMessage { id, message, category, encrypted: None, attempts: 0, delivered: false };
+        self.queued_messages.push_back(queued);
     }
 }
 
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn device_ids_start_at_one_stay_in_a_byte_and_are_not_reused_soon() {
+    fn device_ids_fit_in_a_byte_and_are_reused_last() {
         let mut account = Account::new("15550000001", "Ann").unwrap();
         assert_eq!((link(&mut account), link(&mut account)), (1, 2));
         account.devices.remove(&2);
@@ -227,19 +229,23 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_known_by_number_and_by_hidden_id() {
+    fn account_has_addresses_by_number_and_by_lid() {
         let account = Account::new("15550000001", "Ann").unwrap();
-        assert!(account.is("15550000001") && account.is(&account.lid) && !account.is("1555"));
+        assert!(
+            account.has_address("15550000001")
+                && account.has_address(&account.lid)
+                && !account.has_address("1555")
+        );
         assert_eq!(account.lid.len(), 15);
     }
 
     #[test]
-    fn what_waits_for_an_absent_device_is_bounded() {
+    fn message_queue_of_an_absent_device_is_bounded() {
         let mut device = Device::new(1, [0; 32], [0; 32], Description::default());
-        for n in 0..MAX_PARCELS + 5 {
-            device.post(n.to_string(), Message::default(), None);
+        for n in 0..MAX_QUEUED_MESSAGES + 5 {
+            device.enqueue(n.to_string(), Message::default(), None);
         }
-        assert_eq!(device.parcels.len(), MAX_PARCELS);
-        assert_eq!(device.parcels[0].id, "5");
+        assert_eq!(device.queued_messages.len(), MAX_QUEUED_MESSAGES);
+        assert_eq!(device.queued_messages[0].id, "5");
     }
 }

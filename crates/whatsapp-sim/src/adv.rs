@@ -14,10 +14,10 @@ use waproto::whatsapp::{
 };
 
 /// What each kind of signature begins with, so that none can be taken for another.
-const BY_ACCOUNT: [u8; 2] = [6, 0];
-const BY_DEVICE: [u8; 2] = [6, 1];
-const KEY_INDEXES: [u8; 2] = [6, 2];
-const BY_HOST: [u8; 2] = [6, 5];
+const ACCOUNT_SIGNATURE_PREFIX: [u8; 2] = [6, 0];
+const DEVICE_SIGNATURE_PREFIX: [u8; 2] = [6, 1];
+const KEY_INDEX_PREFIX: [u8; 2] = [6, 2];
+const HOSTED_PREFIX: [u8; 2] = [6, 5];
 
 /// The account's approval of a device.
 pub(crate) struct Approval {
@@ -42,7 +42,7 @@ pub(crate) fn approve(
         device_type: Some(ADVEncryptionType::E2EE),
     }
     .encode_to_vec();
-    let signature = keys::sign(&account.keys, &[&BY_ACCOUNT, &details, identity])?;
+    let signature = keys::sign(&account.keys, &[&ACCOUNT_SIGNATURE_PREFIX, &details, identity])?;
     let signed = ADVSignedDeviceIdentity {
         details: Some(details.clone()),
         account_signature_key: Some(keys::public(&account.keys).to_vec()),
@@ -51,16 +51,16 @@ pub(crate) fn approve(
     }
     .encode_to_vec();
     // A hosted account says so on the outside only; the device within stays an ordinary one.
-    let prefix: &[u8] = if account.hosted { &BY_HOST } else { &[] };
+    let prefix: &[u8] = if account.hosted { &HOSTED_PREFIX } else { &[] };
     let container = ADVSignedDeviceIdentityHMAC {
-        hmac: Some(seal(secret, &[prefix, &signed].concat())),
+        hmac: Some(hmac(secret, &[prefix, &signed].concat())),
         details: Some(signed),
         account_type: account.hosted.then_some(ADVEncryptionType::HOSTED),
     };
     Ok(Approval { details, container: container.encode_to_vec() })
 }
 
-fn seal(secret: &Key, bytes: &[u8]) -> Vec<u8> {
+fn hmac(secret: &Key, bytes: &[u8]) -> Vec<u8> {
     // HMAC takes keys of any length.
     let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret) else { return Vec::new() };
     mac.update(bytes);
@@ -77,7 +77,7 @@ pub(crate) fn is_signed_by_device(
     let Ok(answer) = ADVSignedDeviceIdentity::decode_from_slice(answer) else { return false };
     let signature = answer.device_signature.unwrap_or_default();
     let key = keys::public(&account.keys);
-    keys::verify(identity, &[&BY_DEVICE, details, identity, &key], &signature)
+    keys::verify(identity, &[&DEVICE_SIGNATURE_PREFIX, details, identity, &key], &signature)
 }
 
 /// The account's own word on which devices are its.
@@ -92,7 +92,7 @@ pub(crate) fn key_index_list(account: &Account) -> Result<Vec<u8>, CurveError> {
         account_type: Some(ADVEncryptionType::E2EE),
     }
     .encode_to_vec();
-    let signature = keys::sign(&account.keys, &[&KEY_INDEXES, &details])?;
+    let signature = keys::sign(&account.keys, &[&KEY_INDEX_PREFIX, &details])?;
     Ok(ADVSignedKeyIndexList {
         details: Some(details),
         account_signature: Some(signature),

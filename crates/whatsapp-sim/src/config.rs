@@ -26,9 +26,9 @@ pub struct Config {
     pub code_lifetime: Duration,
     /// How long a person who types a code waits for the client to have asked for one. Clients show
     /// a code as soon as they have sent their wish, which may still be on its way.
-    pub code_patience: Duration,
+    pub code_request_timeout: Duration,
     /// How long a phone waits for the client's part of linking before it gives up.
-    pub companion_deadline: Duration,
+    pub companion_timeout: Duration,
     /// The pause between the end of a linking and the restart that WhatsApp orders (code 515). Sent
     /// at once it can overtake the client's own handling of the linking.
     pub restart_pause: Duration,
@@ -60,8 +60,8 @@ impl Default for Config {
             first_ref_lifetime: Duration::from_secs(70),
             next_ref_lifetime: Duration::from_secs(20),
             code_lifetime: Duration::from_secs(180),
-            code_patience: Duration::from_secs(1),
-            companion_deadline: Duration::from_secs(20),
+            code_request_timeout: Duration::from_secs(1),
+            companion_timeout: Duration::from_secs(20),
             restart_pause: Duration::from_millis(50),
             ban: Duration::from_secs(3600),
             unavailable_logins: 1,

@@ -37,7 +37,7 @@ pub enum PhoneError {
     QrMismatch,
     /// The client is being linked by another scan or code at this moment.
     #[error("the client is being linked already")]
-    Busy,
+    LinkInProgress,
     /// The code is not eight letters or digits, with or without a dash.
     #[error("a pairing code has eight letters or digits, with or without a dash in the middle")]
     BadCode,
@@ -52,13 +52,13 @@ pub enum PhoneError {
     Refused(String),
     /// The client did not answer in time, or hung up.
     #[error("the client hung up, or did not answer in time")]
-    Silent,
+    ClientTimeout,
     /// The device is not connected, and the kick means nothing to one that is not.
     #[error("the device is not connected")]
     NotConnected,
     /// The simulator is at fault.
     #[error("the simulator failed: {0}")]
-    Broken(String),
+    Internal(String),
 }
 
 impl PhoneError {
@@ -75,14 +75,14 @@ impl PhoneError {
             Self::BadQr(_) => "bad_qr",
             Self::QrExpired => "qr_expired",
             Self::QrMismatch => "qr_mismatch",
-            Self::Busy => "busy",
+            Self::LinkInProgress => "busy",
             Self::BadCode => "bad_code",
             Self::NoPendingCode => "no_pending_code",
             Self::WrongCode => "wrong_code",
             Self::Refused(_) => "refused_by_client",
-            Self::Silent => "client_silent",
+            Self::ClientTimeout => "client_silent",
             Self::NotConnected => "not_connected",
-            Self::Broken(_) => "broken",
+            Self::Internal(_) => "broken",
         }
     }
 
@@ -96,13 +96,13 @@ impl PhoneError {
             | Self::TooManyDevices
             | Self::QrExpired
             | Self::QrMismatch
-            | Self::Busy
+            | Self::LinkInProgress
             | Self::NoPendingCode
             | Self::WrongCode
             | Self::Refused(_)
-            | Self::Silent
+            | Self::ClientTimeout
             | Self::NotConnected => 409,
-            Self::Broken(_) => 500,
+            Self::Internal(_) => 500,
         }
     }
 }

@@ -20,11 +20,11 @@ pub enum Fault {
 /// The faults that wait for their moment.
 #[derive(Debug, Default)]
 pub struct Faults {
-    waiting: Mutex<VecDeque<Expected>>,
+    waiting: Mutex<VecDeque<PlannedFault>>,
 }
 
 #[derive(Debug)]
-struct Expected {
+struct PlannedFault {
     namespace: String,
     child: String,
     fault: Fault,
@@ -39,7 +39,11 @@ impl Faults {
     pub fn next_query(&self, namespace: &str, child: &str, fault: Fault) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {
-            waiting.push_back(Expected { namespace: namespace.into(), child: child.into(), fault });
+            waiting.push_back(PlannedFault {
+                namespace: namespace.into(),
+                child: child.into(),
+                fault,
+            });
         }
     }
 
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_befalls_the_question_it_waits_for_and_only_once() {
+    fn fault_applies_to_its_query_once() {
         let faults = Faults::default();
         faults.next_logout(Fault::Refuse(500));
         faults.next_logout(Fault::Swallow);

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn frames_do_not_care_where_messages_end() {
+    async fn frames_are_independent_of_message_boundaries() {
         let bytes = greeted(&[0, 0, 2, 7, 8, 0, 0, 1, 9]);
         let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
         for chunks in [vec![&bytes[..]], one_by_one] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn routing_data_before_the_greeting_is_skipped() {
+    async fn routing_data_before_the_header_is_skipped() {
         let bytes = [b"ED\0\x01\0\0\x03abc", &greeted(&[0, 0, 1, 5])[..]].concat();
         assert_eq!(frames(&[&bytes]).await.0, [vec![5]]);
         let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_does_not_greet_is_not_listened_to() {
+    async fn connection_without_the_header_is_rejected() {
         for bytes in [&b"GET / HTTP/1.1"[..], b"WA\x05\x03", b"W?"] {
             assert!(
                 matches!(frames(&[bytes]).await, (seen, FrameError::Greeting) if seen.is_empty())
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_that_grows_too_large_ends_the_connection() {
+    async fn oversized_frame_ends_the_connection() {
         let bytes = greeted(&[&[0xff, 0xff, 0xff][..], &[1; 1500]].concat());
         assert!(matches!(frames(&[&bytes]).await, (_, FrameError::TooLarge(1000))));
     }

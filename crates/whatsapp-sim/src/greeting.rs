@@ -15,15 +15,15 @@ use waproto::whatsapp::message::{
 use waproto::whatsapp::{HistorySync, Message, Pushname, history_sync};
 
 /// Puts the greeting on its way, once for each device.
-pub(crate) fn greet(network: &Network, account: &mut Account, id: u32) {
+pub(crate) fn send_initial_sync(network: &Network, account: &mut Account, id: u32) {
     let key = account.app_state.key();
     let Some(device) = account.devices.get_mut(&id) else { return };
     if std::mem::replace(&mut device.greeted, true) {
         return;
     }
-    device.post(network.next_id("M"), key_share(&key), Some("peer"));
+    device.enqueue(network.next_id("M"), key_share(&key), Some("peer"));
     if device.description.inline_history {
-        device.post(network.next_id("M"), history(&account.number, &account.name), Some("peer"));
+        device.enqueue(network.next_id("M"), history(&account.number, &account.name), Some("peer"));
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn history_is_a_zlib_stream_that_others_can_read() {
+    fn history_is_a_valid_zlib_stream() {
         // Flag 2 says that a node is packed; the reader is the engine's own.
         for bytes in [vec![0x13; 10], vec![0x37; 200_000]] {
             let packed = [&[2][..], &zlib(&bytes)].concat();

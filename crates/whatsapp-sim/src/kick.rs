@@ -31,7 +31,7 @@ pub enum Kick {
 /// Why a device is not let in for now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Refusal {
+pub(crate) enum LoginRefusal {
     /// Until then, in seconds since 1970.
     Banned(u64),
     /// Up to and with this version.
@@ -42,12 +42,12 @@ pub(crate) enum Refusal {
 
 impl Kick {
     /// Whether it does something to a device that is away.
-    pub(crate) fn lasts(self) -> bool {
+    pub(crate) fn has_lasting_effect(self) -> bool {
         matches!(self, Self::Banned | Self::Outdated | Self::Unavailable)
     }
 
     /// What the connected device hears.
-    pub(crate) fn last_word(self) -> Option<Node> {
+    pub(crate) fn final_stanza(self) -> Option<Node> {
         match self {
             Self::Replaced => Some(stanza::replaced()),
             Self::Unavailable => Some(stanza::stream_error("503")),
@@ -57,16 +57,16 @@ impl Kick {
     }
 
     /// What later logins of the device meet.
-    pub(crate) fn refusal(
+    pub(crate) fn login_refusal(
         self,
         device: &Device,
         ban: Duration,
         unavailable: u32,
-    ) -> Option<Refusal> {
+    ) -> Option<LoginRefusal> {
         match self {
-            Self::Banned => Some(Refusal::Banned(clock::seconds() + ban.as_secs())),
-            Self::Outdated => Some(Refusal::Outdated(device.version)),
-            Self::Unavailable => Some(Refusal::Unavailable(unavailable)),
+            Self::Banned => Some(LoginRefusal::Banned(clock::seconds() + ban.as_secs())),
+            Self::Outdated => Some(LoginRefusal::Outdated(device.version)),
+            Self::Unavailable => Some(LoginRefusal::Unavailable(unavailable)),
             Self::Replaced | Self::Close => None,
         }
     }
@@ -76,26 +76,26 @@ impl Kick {
 const BAN_CODE: &str = "101";
 
 /// Judges a login: the failure to say, or nothing. A refusal that is used up or over is taken away.
-pub(crate) fn judge(refusal: &mut Option<Refusal>, version: Version) -> Option<Node> {
+pub(crate) fn check_login(refusal: &mut Option<LoginRefusal>, version: Version) -> Option<Node> {
     let failure = |reason: &'static str| {
         NodeBuilder::new("failure").attr("reason", reason).attr("location", stanza::LOCATION)
     };
     match refusal.take()? {
-        Refusal::Banned(ends) => {
+        LoginRefusal::Banned(ends) => {
             let left = ends.saturating_sub(clock::seconds());
             if left == 0 {
                 return None;
             }
-            *refusal = Some(Refusal::Banned(ends));
+            *refusal = Some(LoginRefusal::Banned(ends));
             Some(failure("402").attr("code", BAN_CODE).attr("expire", left).build())
         }
-        Refusal::Outdated(last) if version <= last => {
-            *refusal = Some(Refusal::Outdated(last));
+        LoginRefusal::Outdated(last) if version <= last => {
+            *refusal = Some(LoginRefusal::Outdated(last));
             Some(failure("405").build())
         }
-        Refusal::Outdated(_) | Refusal::Unavailable(0) => None,
-        Refusal::Unavailable(left) => {
-            *refusal = (left > 1).then(|| Refusal::Unavailable(left - 1));
+        LoginRefusal::Outdated(_) | LoginRefusal::Unavailable(0) => None,
+        LoginRefusal::Unavailable(left) => {
+            *refusal = (left > 1).then(|| LoginRefusal::Unavailable(left - 1));
             Some(failure("503").build())
         }
     }
@@ -110,30 +110,30 @@ mod tests {
     }
 
     #[test]
-    fn an_outdated_client_is_let_in_with_a_later_version_only() {
-        let mut refusal = Some(Refusal::Outdated([2, 3000, 7, 0, 0]));
+    fn outdated_client_logs_in_with_a_later_version_only() {
+        let mut refusal = Some(LoginRefusal::Outdated([2, 3000, 7, 0, 0]));
         for version in [[2, 3000, 7, 0, 0], [2, 2999, 9, 0, 0]] {
-            assert_eq!(reason(judge(&mut refusal, version)).as_deref(), Some("405"));
+            assert_eq!(reason(check_login(&mut refusal, version)).as_deref(), Some("405"));
         }
-        assert_eq!(reason(judge(&mut refusal, [2, 3000, 8, 0, 0])), None);
+        assert_eq!(reason(check_login(&mut refusal, [2, 3000, 8, 0, 0])), None);
         assert_eq!(refusal, None);
     }
 
     #[test]
-    fn unavailable_is_said_as_often_as_configured() {
-        let mut refusal = Some(Refusal::Unavailable(2));
+    fn unavailable_refusals_are_counted() {
+        let mut refusal = Some(LoginRefusal::Unavailable(2));
         let said: Vec<_> =
-            (0..3).map(|_| reason(judge(&mut refusal, Version::default()))).collect();
+            (0..3).map(|_| reason(check_login(&mut refusal, Version::default()))).collect();
         assert_eq!(said, [Some("503".to_owned()), Some("503".to_owned()), None]);
     }
 
     #[test]
-    fn a_ban_says_when_it_ends_and_then_ends() {
-        let mut refusal = Some(Refusal::Banned(clock::seconds() + 90));
-        let node = judge(&mut refusal, Version::default()).unwrap();
+    fn ban_has_an_expiry_and_ends() {
+        let mut refusal = Some(LoginRefusal::Banned(clock::seconds() + 90));
+        let node = check_login(&mut refusal, Version::default()).unwrap();
         let expire: u64 = node.attrs.get("expire").unwrap().as_str().parse().unwrap();
         assert!((1..=90).contains(&expire));
-        let mut over = Some(Refusal::Banned(clock::seconds()));
-        assert_eq!((judge(&mut over, Version::default()), over), (None, None));
+        let mut over = Some(LoginRefusal::Banned(clock::seconds()));
+        assert_eq!((check_login(&mut over, Version::default()), over), (None, None));
     }
 }

@@ -3,13 +3,13 @@
 
 use crate::account::{Account, Description, Device, Version};
 use crate::app_state::AppState;
-use crate::certificate::Keys;
-use crate::encoding::Text;
+use crate::certificate::CertificateKeys;
+use crate::encoding::Base64Text;
 use crate::keys::{self, Key};
-use crate::kick::Refusal;
+use crate::kick::LoginRefusal;
 use crate::network::Network;
-use crate::prekeys::Bundle;
-use crate::world::World;
+use crate::prekeys::UploadedKeys;
+use crate::world::NetworkState;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use wacore::libsignal::protocol::CurveError;
 /// The whole file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Ledger {
-    pub(crate) keys: Keys,
+pub(crate) struct StateFile {
+    pub(crate) keys: CertificateKeys,
     phones: Vec<PhoneRecord>,
 }
 
@@ -29,7 +29,7 @@ struct PhoneRecord {
     number: String,
     lid: String,
     name: String,
-    private_key: Text<Vec<u8>>,
+    private_key: Base64Text<Vec<u8>>,
     raw_id: u32,
     hosted: bool,
     last_device: u32,
@@ -41,17 +41,17 @@ struct PhoneRecord {
 #[serde(rename_all = "camelCase")]
 struct DeviceRecord {
     id: u32,
-    noise: Text<Key>,
-    identity: Text<Key>,
+    noise: Base64Text<Key>,
+    identity: Base64Text<Key>,
     description: Description,
     linked_at: u64,
-    bundle: Option<Bundle>,
+    bundle: Option<UploadedKeys>,
     greeted: bool,
-    refusal: Option<Refusal>,
+    refusal: Option<LoginRefusal>,
     version: Version,
 }
 
-impl Ledger {
+impl StateFile {
     /// Reads a file; `None` when there is none yet.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, String> {
         match std::fs::read(path) {
@@ -62,18 +62,18 @@ impl Ledger {
     }
 
     /// The world it tells of, with everybody away.
-    pub(crate) fn world(self) -> Result<World, CurveError> {
-        let mut world = World::default();
+    pub(crate) fn into_network_state(self) -> Result<NetworkState, CurveError> {
+        let mut state = NetworkState::default();
         for phone in self.phones {
             let account = phone.account()?;
-            world.accounts.insert(account.number.clone(), account);
+            state.accounts.insert(account.number.clone(), account);
         }
-        Ok(world)
+        Ok(state)
     }
 
-    fn of(network: &Network) -> Self {
-        let world = network.world();
-        let phones = world.accounts.values().map(PhoneRecord::of).collect();
+    fn from_state(network: &Network) -> Self {
+        let state = network.state();
+        let phones = state.accounts.values().map(PhoneRecord::from_state).collect();
         Self { keys: network.credentials.keys.clone(), phones }
     }
 
@@ -88,23 +88,23 @@ impl Ledger {
 }
 
 impl PhoneRecord {
-    fn of(account: &Account) -> Self {
+    fn from_state(account: &Account) -> Self {
         Self {
             number: account.number.clone(),
             lid: account.lid.clone(),
             name: account.name.clone(),
-            private_key: Text(account.keys.private_key.serialize().to_vec()),
+            private_key: Base64Text(account.keys.private_key.serialize().to_vec()),
             raw_id: account.raw_id,
             hosted: account.hosted,
             last_device: account.last_device,
             app_state: account.app_state.clone(),
-            devices: account.devices.values().map(DeviceRecord::of).collect(),
+            devices: account.devices.values().map(DeviceRecord::from_state).collect(),
         }
     }
 
     fn account(self) -> Result<Account, CurveError> {
         let keys = keys::pair(&self.private_key.0)?;
-        let mut account = Account::with(&self.number, &self.lid, &self.name, keys, self.raw_id)?;
+        let mut account = Account::restore(&self.number, &self.lid, &self.name, keys, self.raw_id)?;
         account.hosted = self.hosted;
         account.last_device = self.last_device;
         account.app_state = self.app_state;
@@ -114,16 +114,16 @@ impl PhoneRecord {
 }
 
 impl DeviceRecord {
-    fn of(device: &Device) -> Self {
+    fn from_state(device: &Device) -> Self {
         Self {
             id: device.id,
-            noise: Text(device.noise),
-            identity: Text(device.identity),
+            noise: Base64Text(device.noise),
+            identity: Base64Text(device.identity),
             description: device.description.clone(),
             linked_at: device.linked_at,
             bundle: device.bundle.clone(),
             // A greeting that is still on its way is lost with us, and must be said again.
-            greeted: device.greeted && device.parcels.iter().all(|parcel| parcel.arrived),
+            greeted: device.greeted && device.queued_messages.iter().all(|queued| queued.delivered),
             refusal: device.refusal.clone(),
             version: device.version,
         }
@@ -142,7 +142,7 @@ impl DeviceRecord {
 }
 
 /// Writes the file whenever the world has changed, and once more at the end.
-pub(crate) async fn keep(network: Arc<Network>, path: PathBuf) {
+pub(crate) async fn save_on_change(network: Arc<Network>, path: PathBuf) {
     let mut changes = network.changes.subscribe();
     loop {
         tokio::select! {
@@ -161,6 +161,6 @@ pub(crate) async fn keep(network: Arc<Network>, path: PathBuf) {
 
 /// Writes the file as things are now.
 pub(crate) async fn save(network: &Network, path: &Path) -> std::io::Result<()> {
-    let (ledger, path) = (Ledger::of(network), path.to_owned());
-    tokio::task::spawn_blocking(move || ledger.write(&path)).await?
+    let (state_file, path) = (StateFile::from_state(network), path.to_owned());
+    tokio::task::spawn_blocking(move || state_file.write(&path)).await?
 }

@@ -3,7 +3,7 @@
 use crate::certificate::Credentials;
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::world::World;
+use crate::world::NetworkState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,26 +18,26 @@ pub(crate) struct Network {
     pub(crate) faults: Faults,
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) stopping: CancellationToken,
-    world: Mutex<World>,
+    state: Mutex<NetworkState>,
     ids: AtomicU64,
 }
 
 impl Network {
-    pub(crate) fn new(config: Config, credentials: Credentials, world: World) -> Self {
+    pub(crate) fn new(config: Config, credentials: Credentials, state: NetworkState) -> Self {
         Self {
             config,
             credentials,
             faults: Faults::default(),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
-            world: Mutex::new(world),
+            state: Mutex::new(state),
             ids: AtomicU64::new(1),
         }
     }
 
     /// The world, for as long as the guard lives. A panic elsewhere leaves it as it was.
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, NetworkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells whoever waits that the world is another.
@@ -46,9 +46,9 @@ impl Network {
     }
 
     /// Waits until something is so, for so long at most. Answers whether it came to be.
-    pub(crate) async fn wait_for(&self, patience: Duration, is_so: impl Fn() -> bool) -> bool {
+    pub(crate) async fn wait_for(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
         let mut changes = self.changes.subscribe();
-        let waited = timeout(patience, async {
+        let waited = timeout(limit, async {
             while !is_so() {
                 if changes.changed().await.is_err() {
                     break;

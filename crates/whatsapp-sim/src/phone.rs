@@ -39,14 +39,14 @@ impl Phone {
 
     /// Its hidden id, without the server.
     pub fn lid(&self) -> String {
-        let mut world = self.network.world();
-        world.account(&self.number).map(|account| account.lid.clone()).unwrap_or_default()
+        let mut state = self.network.state();
+        state.account(&self.number).map(|account| account.lid.clone()).unwrap_or_default()
     }
 
     /// Its push name.
     pub fn name(&self) -> String {
-        let mut world = self.network.world();
-        world.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
+        let mut state = self.network.state();
+        state.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
     }
 
     /// Reads a QR, bare or behind its link, and approves the client that shows it. Done when the
@@ -58,28 +58,30 @@ impl Phone {
 
     /// Types a pairing code, with or without its dash, and approves the client that shows it.
     pub async fn enter_code(&self, code: &str) -> Result<LinkedDevice, PhoneError> {
-        let code = link_code::normal(code)?;
-        self.network.world().account(&self.number)?;
-        self.wait_for(self.network.config.code_patience, Self::code_awaited).await;
+        let code = link_code::normalize(code)?;
+        self.network.state().account(&self.number)?;
+        self.wait_for(self.network.config.code_request_timeout, Self::is_code_awaited).await;
         let outcome = link_code::enter(&self.network, &self.number, code).await?;
         self.linked(outcome).await
     }
 
     async fn linked(&self, outcome: Outcome) -> Result<LinkedDevice, PhoneError> {
-        let answered = timeout(self.network.config.companion_deadline, outcome).await;
-        let id = answered.map_err(|_| PhoneError::Silent)?.map_err(|_| PhoneError::Silent)??;
+        let answered = timeout(self.network.config.companion_timeout, outcome).await;
+        let id = answered
+            .map_err(|_| PhoneError::ClientTimeout)?
+            .map_err(|_| PhoneError::ClientTimeout)??;
         self.devices().into_iter().find(|device| device.id == id).ok_or(PhoneError::NoSuchDevice)
     }
 
     /// Whether a client waits for a pairing code of this number to be typed.
-    pub fn code_awaited(&self) -> bool {
-        self.network.world().candidate_by_code(&self.number).is_some()
+    pub fn is_code_awaited(&self) -> bool {
+        self.network.state().client_by_code(&self.number).is_some()
     }
 
     /// The linked devices, as the phone's screen lists them.
     pub fn devices(&self) -> Vec<LinkedDevice> {
-        let mut world = self.network.world();
-        world.account(&self.number).map(|account| account.screen()).unwrap_or_default()
+        let mut state = self.network.state();
+        state.account(&self.number).map(|account| account.linked_devices()).unwrap_or_default()
     }
 
     /// Removes a linked device. It is told at once when it is connected, else at its next login.
@@ -90,20 +92,20 @@ impl Phone {
     /// Throws a device out; see [`Kick`] for what each way does at once and later.
     pub fn kick(&self, id: u32, kick: Kick) -> Result<(), PhoneError> {
         let config = &self.network.config;
-        let mut world = self.network.world();
-        let device = world.device(&self.number, id)?;
-        if device.line.is_none() && !kick.lasts() {
+        let mut state = self.network.state();
+        let device = state.device(&self.number, id)?;
+        if device.connection.is_none() && !kick.has_lasting_effect() {
             return Err(PhoneError::NotConnected);
         }
-        if let Some(refusal) = kick.refusal(device, config.ban, config.unavailable_logins) {
+        if let Some(refusal) = kick.login_refusal(device, config.ban, config.unavailable_logins) {
             device.refusal = Some(refusal);
         }
-        let line = device.line.take();
-        drop(world);
-        if let Some(line) = line {
-            match kick.last_word() {
-                Some(node) => line.socket.dismiss(node),
-                None => line.socket.close(),
+        let connection = device.connection.take();
+        drop(state);
+        if let Some(connection) = connection {
+            match kick.final_stanza() {
+                Some(node) => connection.socket.send_and_close(node),
+                None => connection.socket.close(),
             }
         }
         tracing::info!(number = self.number, device = id, ?kick, "kicked");
@@ -112,15 +114,15 @@ impl Phone {
     }
 
     /// Takes back what a kick left behind: the device's next login is let in.
-    pub fn pardon(&self, id: u32) -> Result<(), PhoneError> {
-        self.network.world().device(&self.number, id)?.refusal = None;
+    pub fn clear_login_refusal(&self, id: u32) -> Result<(), PhoneError> {
+        self.network.state().device(&self.number, id)?.refusal = None;
         Ok(())
     }
 
     /// Makes the account one whose messages are kept by a host (or an ordinary one again). Some
     /// clients cannot be linked to such accounts.
     pub fn set_hosted(&self, hosted: bool) {
-        if let Ok(account) = self.network.world().account(&self.number) {
+        if let Ok(account) = self.network.state().account(&self.number) {
             account.hosted = hosted;
         }
     }
@@ -129,28 +131,28 @@ impl Phone {
     /// when the device is away.
     pub fn send_text(&self, id: u32, text: &str) -> Result<(), PhoneError> {
         let message_id = self.network.next_id("M");
-        let mut world = self.network.world();
+        let mut state = self.network.state();
         let message = Message { conversation: Some(text.to_owned()), ..Default::default() };
-        world.device(&self.number, id)?.post(message_id, message, None);
-        messages::deliver(world.account(&self.number)?, id);
+        state.device(&self.number, id)?.enqueue(message_id, message, None);
+        messages::deliver(state.account(&self.number)?, id);
         Ok(())
     }
 
     /// The texts devices have sent to this phone's account, oldest first.
     pub fn texts(&self) -> Vec<String> {
-        let mut world = self.network.world();
-        let texts = world.account(&self.number).map(|account| account.texts.clone());
+        let mut state = self.network.state();
+        let texts = state.account(&self.number).map(|account| account.texts.clone());
         texts.map(Vec::from).unwrap_or_default()
     }
 
     /// Waits until the phone is as described, for so long at most. Answers whether it came to be.
-    pub async fn wait_for(&self, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
-        self.network.wait_for(patience, || is_so(self)).await
+    pub async fn wait_for(&self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        self.network.wait_for(limit, || is_so(self)).await
     }
 
     /// Waits until the phone shows exactly so many devices, all of them connected.
-    pub async fn wait_connected(&self, count: usize, patience: Duration) -> bool {
-        self.wait_for(patience, |phone| {
+    pub async fn wait_connected(&self, count: usize, limit: Duration) -> bool {
+        self.wait_for(limit, |phone| {
             let devices = phone.devices();
             devices.len() == count && devices.iter().all(|device| device.connected)
         })
@@ -158,7 +160,7 @@ impl Phone {
     }
 
     /// Waits until the phone shows no device.
-    pub async fn wait_unlinked(&self, patience: Duration) -> bool {
-        self.wait_for(patience, |phone| phone.devices().is_empty()).await
+    pub async fn wait_unlinked(&self, limit: Duration) -> bool {
+        self.wait_for(limit, |phone| phone.devices().is_empty()).await
     }
 }

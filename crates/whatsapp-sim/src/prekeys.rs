@@ -1,7 +1,7 @@
 //! The keys a device leaves with the server for those who want to write to it: kept, counted,
 //! digested, given away.
 
-use crate::encoding::Text;
+use crate::encoding::Base64Text;
 use crate::keys::Key;
 use crate::stanza::{child_bytes, leaf, parent};
 use serde::{Deserialize, Serialize};
@@ -10,51 +10,53 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
 /// More one-time keys than any client uploads; what comes beyond is forgotten.
-const MAX_ONE_TIME: usize = 2000;
+const MAX_ONE_TIME_KEYS: usize = 2000;
 
 /// A signed pre-key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignedKey {
     pub(crate) id: u32,
-    pub(crate) key: Text<Key>,
-    pub(crate) signature: Text<Vec<u8>>,
+    pub(crate) key: Base64Text<Key>,
+    pub(crate) signature: Base64Text<Vec<u8>>,
 }
 
 /// What a device left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Bundle {
+pub(crate) struct UploadedKeys {
     pub(crate) registration: u32,
-    pub(crate) identity: Text<Key>,
+    pub(crate) identity: Base64Text<Key>,
     pub(crate) signed: SignedKey,
-    one_time: VecDeque<(u32, Text<Key>)>,
+    one_time: VecDeque<(u32, Base64Text<Key>)>,
 }
 
-impl Bundle {
+impl UploadedKeys {
     /// Reads an upload.
     pub(crate) fn read(upload: &NodeRef<'_>) -> Option<Self> {
         let one_time = upload.get_optional_child("list").and_then(|list| list.children());
         Some(Self {
             registration: number(&child_bytes(upload, "registration")?),
-            identity: Text(key(upload, "identity")?),
+            identity: Base64Text(key(upload, "identity")?),
             signed: SignedKey::read(upload.get_optional_child("skey")?)?,
             one_time: one_time
                 .unwrap_or_default()
                 .iter()
-                .filter_map(|k| Some((number(&child_bytes(k, "id")?), Text(key(k, "value")?))))
-                .take(MAX_ONE_TIME)
+                .filter_map(|k| {
+                    Some((number(&child_bytes(k, "id")?), Base64Text(key(k, "value")?)))
+                })
+                .take(MAX_ONE_TIME_KEYS)
                 .collect(),
         })
     }
 
     /// A further upload: new keys join those that are left, unless the device has become another.
-    pub(crate) fn renew(&mut self, newer: Self) {
+    pub(crate) fn merge(&mut self, newer: Self) {
         let mut kept = std::mem::take(&mut self.one_time);
         let same = self.identity == newer.identity;
         *self = newer;
         if same {
             kept.retain(|(id, _)| !self.one_time.iter().any(|(new, _)| new == id));
             kept.extend(std::mem::take(&mut self.one_time));
-            kept.truncate(MAX_ONE_TIME);
+            kept.truncate(MAX_ONE_TIME_KEYS);
             self.one_time = kept;
         }
     }
@@ -69,7 +71,7 @@ impl Bundle {
     }
 
     /// The entry of an answer to a request for keys.
-    pub(crate) fn give(&mut self, jid: &str) -> Node {
+    pub(crate) fn take_entry(&mut self, jid: &str) -> Node {
         let mut children = vec![
             leaf("registration", self.registration.to_be_bytes()),
             leaf("type", [5]),
@@ -77,7 +79,7 @@ impl Bundle {
             self.signed.node(),
         ];
         if let Some((id, key)) = self.take_one_time() {
-            children.push(parent("key", [leaf("id", three(id)), leaf("value", key)]));
+            children.push(parent("key", [leaf("id", key_id_bytes(id)), leaf("value", key)]));
         }
         NodeBuilder::new("user").attr("jid", jid).children(children).build()
     }
@@ -98,7 +100,7 @@ impl Bundle {
                 leaf("type", [5]),
                 leaf("identity", self.identity.0),
                 self.signed.node(),
-                parent("list", self.one_time.iter().map(|(id, _)| leaf("id", three(*id)))),
+                parent("list", self.one_time.iter().map(|(id, _)| leaf("id", key_id_bytes(*id)))),
                 leaf("hash", hash),
             ],
         )
@@ -110,8 +112,8 @@ impl SignedKey {
     pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
         Some(Self {
             id: number(&child_bytes(node, "id")?),
-            key: Text(key(node, "value")?),
-            signature: child_bytes(node, "signature").filter(|s| s.len() == 64).map(Text)?,
+            key: Base64Text(key(node, "value")?),
+            signature: child_bytes(node, "signature").filter(|s| s.len() == 64).map(Base64Text)?,
         })
     }
 
@@ -119,7 +121,7 @@ impl SignedKey {
         parent(
             "skey",
             [
-                leaf("id", three(self.id)),
+                leaf("id", key_id_bytes(self.id)),
                 leaf("value", self.key.0),
                 leaf("signature", self.signature.0.clone()),
             ],
@@ -136,7 +138,7 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
-fn three(id: u32) -> Vec<u8> {
+fn key_id_bytes(id: u32) -> Vec<u8> {
     id.to_be_bytes()[1..].to_vec()
 }
 
@@ -144,10 +146,12 @@ fn three(id: u32) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn upload(ids: &[u32], identity: u8) -> Bundle {
-        let keys =
-            ids.iter().map(|id| parent("key", [leaf("id", three(*id)), leaf("value", [7; 32])]));
-        let signed = SignedKey { id: 9, key: Text([2; 32]), signature: Text(vec![3; 64]) };
+    fn upload(ids: &[u32], identity: u8) -> UploadedKeys {
+        let keys = ids
+            .iter()
+            .map(|id| parent("key", [leaf("id", key_id_bytes(*id)), leaf("value", [7; 32])]));
+        let signed =
+            SignedKey { id: 9, key: Base64Text([2; 32]), signature: Base64Text(vec![3; 64]) };
         let node = parent(
             "iq",
             [
@@ -157,11 +161,11 @@ mod tests {
                 signed.node(),
             ],
         );
-        Bundle::read(&node.as_node_ref()).unwrap()
+        UploadedKeys::read(&node.as_node_ref()).unwrap()
     }
 
     #[test]
-    fn an_upload_is_read_as_it_was_written() {
+    fn upload_is_parsed() {
         let mut bundle = upload(&[1, 300, 70_000], 1);
         assert_eq!((bundle.registration, bundle.count(), bundle.signed.id), (70_000, 3, 9));
         assert_eq!(bundle.take_one_time().unwrap().0, 1);
@@ -169,24 +173,24 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_a_one_time_key_twice() {
+    fn one_time_key_is_handed_out_once() {
         let mut bundle = upload(&[1], 1);
-        assert!(bundle.give("a").get_optional_child("key").is_some());
-        assert!(bundle.give("b").get_optional_child("key").is_none());
+        assert!(bundle.take_entry("a").get_optional_child("key").is_some());
+        assert!(bundle.take_entry("b").get_optional_child("key").is_none());
     }
 
     #[test]
-    fn a_further_upload_adds_and_a_new_identity_replaces() {
+    fn further_upload_adds_keys_and_new_identity_replaces_them() {
         let mut bundle = upload(&[1, 2], 1);
-        bundle.renew(upload(&[2, 3], 1));
+        bundle.merge(upload(&[2, 3], 1));
         assert_eq!(bundle.count(), 3);
-        bundle.renew(upload(&[8], 5));
+        bundle.merge(upload(&[8], 5));
         assert_eq!(bundle.count(), 1);
     }
 
     #[test]
-    fn an_upload_without_its_signed_key_is_none() {
+    fn upload_without_a_signed_key_is_rejected() {
         let node = parent("iq", [leaf("registration", [1]), leaf("identity", [1; 32])]);
-        assert_eq!(Bundle::read(&node.as_node_ref()), None);
+        assert_eq!(UploadedKeys::read(&node.as_node_ref()), None);
     }
 }

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_say_the_same() {
+    fn bare_qr_and_link_are_equal() {
         let bare = Qr::read(&format!("{},9", text("2@abc"))).unwrap();
         assert_eq!(bare, Qr::read(&format!("{LINK}{},1\n", text("2@abc"))).unwrap());
         assert_eq!(bare, Qr::read(&text("2@abc")).unwrap());
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_qr_is_refused_and_never_a_panic() {
+    fn malformed_qr_is_refused() {
         let long = format!("{},9,10,11", text("2@abc"));
         let wrong = text("2@abc").replace("AQEB", "!!!!");
         for bad in ["", ",", "a,b,c,d", "https://example.org/#a", &text(""), &long, &wrong] {

@@ -2,8 +2,8 @@
 //! with those of others.
 
 use crate::keys::{self, Key};
-use crate::prekeys::Bundle;
-use crate::signal_store::Stores;
+use crate::prekeys::UploadedKeys;
+use crate::signal_store::SignalStores;
 use crate::stanza::{leaf, parent};
 use futures_util::FutureExt;
 use wacore::libsignal::protocol::error::SignalProtocolError;
@@ -20,7 +20,7 @@ use waproto::whatsapp::Message;
 
 /// Why a message could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SignalError {
+pub(crate) enum PhoneSignalError {
     #[error(transparent)]
     Protocol(#[from] SignalProtocolError),
     #[error(transparent)]
@@ -34,12 +34,12 @@ pub(crate) enum SignalError {
 /// One phone's Signal state.
 pub(crate) struct Signal {
     account: Key,
-    stores: Stores,
+    stores: SignalStores,
 }
 
 impl Signal {
     pub(crate) fn new(account: &KeyPair) -> Result<Self, CurveError> {
-        Ok(Self { account: keys::public(account), stores: Stores::new(account)? })
+        Ok(Self { account: keys::public(account), stores: SignalStores::new(account)? })
     }
 
     /// The phone's entry in an answer to a request for keys.
@@ -74,9 +74,9 @@ impl Signal {
     pub(crate) fn seal(
         &mut self,
         (user, device): (&str, u32),
-        bundle: &mut Bundle,
+        bundle: &mut UploadedKeys,
         message: &Message,
-    ) -> Result<Node, SignalError> {
+    ) -> Result<Node, PhoneSignalError> {
         let to = address(user, device);
         let stores = &mut self.stores;
         let sealed = async {
@@ -94,10 +94,10 @@ impl Signal {
             }
             let plain = MessageUtils::encode_and_pad(message);
             let (sessions, identities) = (&mut stores.sessions, &mut stores.identities);
-            Ok::<_, SignalError>(message_encrypt(&plain, &to, sessions, identities).await?)
+            Ok::<_, PhoneSignalError>(message_encrypt(&plain, &to, sessions, identities).await?)
         }
         .now_or_never()
-        .ok_or(SignalError::Stalled)??;
+        .ok_or(PhoneSignalError::Stalled)??;
         let first = matches!(sealed, CiphertextMessage::PreKeySignalMessage(_));
         Ok(NodeBuilder::new("enc")
             .attr("v", "2")
@@ -112,7 +112,7 @@ impl Signal {
         (user, device): (&str, u32),
         kind: &str,
         sealed: &[u8],
-    ) -> Result<Message, SignalError> {
+    ) -> Result<Message, PhoneSignalError> {
         let sealed = if kind == "pkmsg" {
             CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(sealed)?)
         } else {
@@ -130,12 +130,12 @@ impl Signal {
             UsePQRatchet::No,
         )
         .now_or_never()
-        .ok_or(SignalError::Stalled)??
+        .ok_or(PhoneSignalError::Stalled)??
         .plaintext;
         let length = MessageUtils::unpadded_message_len(&plain, 2)
-            .map_err(|e| SignalError::Plain(e.to_string()))?;
+            .map_err(|e| PhoneSignalError::Plain(e.to_string()))?;
         let plain = plain.get(..length).unwrap_or_default();
-        Message::decode_from_slice(plain).map_err(|e| SignalError::Plain(e.to_string()))
+        Message::decode_from_slice(plain).map_err(|e| PhoneSignalError::Plain(e.to_string()))
     }
 }
 
@@ -143,7 +143,7 @@ fn address(user: &str, device: u32) -> ProtocolAddress {
     ProtocolAddress::new(user, device.into())
 }
 
-fn prekey_bundle(device: u32, bundle: &mut Bundle) -> Result<PreKeyBundle, SignalError> {
+fn prekey_bundle(device: u32, bundle: &mut UploadedKeys) -> Result<PreKeyBundle, PhoneSignalError> {
     let one_time = match bundle.take_one_time() {
         Some((id, key)) => Some((id.into(), keys::curve(&key)?)),
         None => None,

@@ -15,7 +15,7 @@ use wacore::libsignal::protocol::{
 pub(crate) struct Identities {
     own: IdentityKeyPair,
     pub(crate) registration: u32,
-    met: HashMap<ProtocolAddress, IdentityKey>,
+    peers: HashMap<ProtocolAddress, IdentityKey>,
 }
 
 #[async_trait]
@@ -31,7 +31,7 @@ impl IdentityKeyStore for Identities {
         address: &ProtocolAddress,
         identity: &IdentityKey,
     ) -> Result<IdentityChange> {
-        let before = self.met.insert(address.clone(), *identity);
+        let before = self.peers.insert(address.clone(), *identity);
         Ok(IdentityChange::from_changed(before.is_some_and(|before| before != *identity)))
     }
     async fn is_trusted_identity(
@@ -43,7 +43,7 @@ impl IdentityKeyStore for Identities {
         Ok(true)
     }
     async fn get_identity(&self, address: &ProtocolAddress) -> Result<Option<IdentityKey>> {
-        Ok(self.met.get(address).copied())
+        Ok(self.peers.get(address).copied())
     }
 }
 
@@ -104,7 +104,7 @@ impl SignedPreKeyStore for Signed {
 }
 
 /// All four stores, and the public halves others are given.
-pub(crate) struct Stores {
+pub(crate) struct SignalStores {
     pub(crate) identities: Identities,
     pub(crate) sessions: Sessions,
     pub(crate) one_time: OneTime,
@@ -114,7 +114,7 @@ pub(crate) struct Stores {
     pub(crate) signature: Vec<u8>,
 }
 
-impl Stores {
+impl SignalStores {
     pub(crate) fn new(account: &KeyPair) -> std::result::Result<Self, CurveError> {
         let (one_time, signed) = (keys::generate(), keys::generate());
         let signature = keys::sign(account, &[&signed.public_key.serialize()])?;
@@ -130,7 +130,7 @@ impl Stores {
             identities: Identities {
                 own,
                 registration: rand::random::<u32>() & 0x3fff,
-                met: HashMap::new(),
+                peers: HashMap::new(),
             },
             sessions: Sessions::default(),
             one_time: OneTime(PreKeyRecord::new(1_u32.into(), &one_time)),

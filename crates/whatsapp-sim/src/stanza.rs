@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_apart() {
+    fn addresses_are_parsed() {
         assert_eq!((user("1555:3@s.whatsapp.net"), device("1555:3@s.whatsapp.net")), ("1555", 3));
         assert_eq!((user("900@lid"), device("900@lid")), ("900", 0));
         assert_eq!((user("1555.0:7@s.whatsapp.net"), device("")), ("1555", 0));

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 /// Phones and waiting clients.
 #[derive(Default)]
-pub(crate) struct World {
+pub(crate) struct NetworkState {
     pub(crate) accounts: BTreeMap<String, Account>,
     /// By the id of their connection.
-    pub(crate) candidates: HashMap<u64, Candidate>,
+    pub(crate) unlinked_clients: HashMap<u64, UnlinkedClient>,
 }
 
 /// A connected client that is not linked yet.
-pub(crate) struct Candidate {
+pub(crate) struct UnlinkedClient {
     pub(crate) socket: Socket,
     pub(crate) noise: Key,
     pub(crate) description: Description,
@@ -26,7 +26,7 @@ pub(crate) struct Candidate {
     /// What its QRs name, with the end of each.
     pub(crate) refs: Vec<(String, Instant)>,
     pub(crate) code: Option<CodeRequest>,
-    pub(crate) linking: Option<Linking>,
+    pub(crate) linking: Option<PendingLink>,
 }
 
 /// A client's wish to be linked by a code that a person types.
@@ -47,7 +47,7 @@ pub(crate) struct CodeFinish {
 }
 
 /// Between the phone's approval and the client's signature.
-pub(crate) struct Linking {
+pub(crate) struct PendingLink {
     /// The id of the stanza that the client must answer.
     pub(crate) order: String,
     pub(crate) number: String,
@@ -57,7 +57,7 @@ pub(crate) struct Linking {
     pub(crate) done: oneshot::Sender<Result<u32, PhoneError>>,
 }
 
-impl World {
+impl NetworkState {
     pub(crate) fn account(&mut self, number: &str) -> Result<&mut Account, PhoneError> {
         self.accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)
     }
@@ -71,7 +71,7 @@ impl World {
         if self.accounts.contains_key(user) {
             return self.accounts.get_mut(user);
         }
-        self.accounts.values_mut().find(|account| account.is(user))
+        self.accounts.values_mut().find(|account| account.has_address(user))
     }
 
     /// Whose device logs in with this key.
@@ -83,17 +83,17 @@ impl World {
     }
 
     /// The client that shows this reference, if the reference still holds.
-    pub(crate) fn candidate_by_ref(&mut self, reference: &str) -> Option<&mut Candidate> {
+    pub(crate) fn client_by_ref(&mut self, reference: &str) -> Option<&mut UnlinkedClient> {
         let now = Instant::now();
-        self.candidates
+        self.unlinked_clients
             .values_mut()
             .find(|c| c.refs.iter().any(|(shown, ends)| shown == reference && *ends > now))
     }
 
     /// The client that asked last for a code for this number, if its time is not over.
-    pub(crate) fn candidate_by_code(&mut self, number: &str) -> Option<&mut Candidate> {
+    pub(crate) fn client_by_code(&mut self, number: &str) -> Option<&mut UnlinkedClient> {
         let now = Instant::now();
-        self.candidates
+        self.unlinked_clients
             .values_mut()
             .filter(|c| {
                 c.code.as_ref().is_some_and(|code| code.number == number && code.ends > now)

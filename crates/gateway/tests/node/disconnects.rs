@@ -80,7 +80,7 @@ async fn ban_has_an_end() {
     let ends = failed.reason.unwrap().retry_at.unwrap();
     assert!(ends > failed.at && ends <= failed.at + 3_600_000, "{ends}");
 
-    phone.pardon(device).unwrap();
+    phone.clear_login_refusal(device).unwrap();
     fixture.api.declare("s1", &stopped(2)).await.unwrap();
     fixture.api.declare("s1", &running(3)).await.unwrap();
     fixture.api.working("s1").await;

@@ -25,12 +25,12 @@ use waproto::whatsapp::{CertChain, ClientPayload, DeviceProps, HandshakeMessage,
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All a client keeps.
-pub(crate) struct Keys {
+pub(crate) struct ClientKeys {
     pub(crate) state: DeviceState,
     pub(crate) version: u32,
 }
 
-impl Keys {
+impl ClientKeys {
     pub(crate) fn new() -> Self {
         let state =
             DeviceState { identity_key: pair(), noise_key: pair(), adv_secret_key: rand::random() };
@@ -93,26 +93,26 @@ pub(crate) fn public(pair: &KeyPair) -> [u8; 32] {
 }
 
 /// A WebSocket with frames in it, before anything is secret.
-pub(crate) struct Wire {
+pub(crate) struct FrameSocket {
     ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
     decoder: FrameDecoder,
     greeted: bool,
 }
 
-impl Wire {
+impl FrameSocket {
     pub(crate) async fn open(url: &str) -> Self {
         let (ws, _) = connect_async(url).await.unwrap();
         Self { ws, decoder: FrameDecoder::new(), greeted: false }
     }
 
-    pub(crate) async fn raw(&mut self, bytes: Vec<u8>) {
+    pub(crate) async fn send_raw(&mut self, bytes: Vec<u8>) {
         // A server that has hung up already shows in what comes back.
         let _ = self.ws.send(Message::Binary(bytes.into())).await;
     }
 
     pub(crate) async fn send(&mut self, payload: &[u8]) {
         let greeting = (!std::mem::replace(&mut self.greeted, true)).then_some(&WA_CONN_HEADER[..]);
-        self.raw(encode_frame(payload, greeting).unwrap()).await;
+        self.send_raw(encode_frame(payload, greeting).unwrap()).await;
     }
 
     /// The next frame, or nothing when the server has closed.
@@ -133,7 +133,7 @@ impl Wire {
 
 /// A client with its secrets agreed.
 pub(crate) struct Client {
-    wire: Wire,
+    socket: FrameSocket,
     write: (NoiseCipher, u32),
     read: (NoiseCipher, u32),
     /// The key by which the server made itself known.
@@ -144,34 +144,39 @@ pub(crate) struct Client {
 
 impl Client {
     /// Comes as one who has never met the server, and checks its chain against the root.
-    pub(crate) async fn meet(url: &str, anchor: [u8; 32], keys: &Keys, payload: Vec<u8>) -> Self {
+    pub(crate) async fn connect(
+        url: &str,
+        anchor: [u8; 32],
+        keys: &ClientKeys,
+        payload: Vec<u8>,
+    ) -> Self {
         let ephemeral = pair();
-        let mut wire = Wire::open(url).await;
+        let mut socket = FrameSocket::open(url).await;
         let hello =
             ClientHello { ephemeral: Some(public(&ephemeral).to_vec()), ..Default::default() };
         let hello =
             HandshakeMessage { client_hello: MessageField::some(hello), ..Default::default() };
-        wire.send(&hello.encode_to_vec()).await;
-        let reply = wire.next().await.unwrap();
-        Self::full(wire, NOISE_PATTERN_XX, &ephemeral, &reply, (anchor, keys, payload)).await
+        socket.send(&hello.encode_to_vec()).await;
+        let reply = socket.next().await.unwrap();
+        Self::full(socket, NOISE_PATTERN_XX, &ephemeral, &reply, (anchor, keys, payload)).await
     }
 
     /// Comes as one who knows the server by this key, rightly or not.
-    pub(crate) async fn return_to(
+    pub(crate) async fn reconnect(
         url: &str,
         (anchor, server): ([u8; 32], [u8; 32]),
-        keys: &Keys,
+        keys: &ClientKeys,
         payload: Vec<u8>,
     ) -> Self {
         let noise_key = keys.state.noise_key.clone();
         let mut state =
             IkHandshakeState::new(noise_key, server, payload.clone(), &WA_CONN_HEADER).unwrap();
-        let mut wire = Wire::open(url).await;
-        wire.send(&state.build_client_hello().unwrap()).await;
-        let reply = wire.next().await.unwrap();
+        let mut socket = FrameSocket::open(url).await;
+        socket.send(&state.build_client_hello().unwrap()).await;
+        let reply = socket.next().await.unwrap();
         match state.read_server_hello(&reply).unwrap() {
             IkServerHelloOutcome::Continue(done) => Self {
-                wire,
+                socket,
                 write: (done.write_cipher, 0),
                 read: (done.read_cipher, 0),
                 server,
@@ -180,17 +185,17 @@ impl Client {
             IkServerHelloOutcome::Fallback(inputs) => {
                 let (reply, pattern) = (inputs.server_hello_bytes, NOISE_PATTERN_XXFALLBACK);
                 let rest = (anchor, keys, payload);
-                Self::full(wire, pattern, &inputs.ephemeral_kp, &reply, rest).await
+                Self::full(socket, pattern, &inputs.ephemeral_kp, &reply, rest).await
             }
         }
     }
 
     async fn full(
-        mut wire: Wire,
+        mut socket: FrameSocket,
         pattern: &str,
         ephemeral: &KeyPair,
         reply: &[u8],
-        (anchor, keys, payload): ([u8; 32], &Keys, Vec<u8>),
+        (anchor, keys, payload): ([u8; 32], &ClientKeys, Vec<u8>),
     ) -> Self {
         let reply = HandshakeMessage::decode_from_slice(reply).unwrap();
         let ServerHello { ephemeral: theirs, r#static: sealed, payload: chain, .. } =
@@ -210,21 +215,21 @@ impl Client {
             ClientFinish { r#static: Some(sealed), payload: Some(payload), ..Default::default() };
         let finish =
             HandshakeMessage { client_finish: MessageField::some(finish), ..Default::default() };
-        wire.send(&finish.encode_to_vec()).await;
+        socket.send(&finish.encode_to_vec()).await;
         let (write, read) = noise.finish().unwrap();
-        Self { wire, write: (write, 0), read: (read, 0), server, short: false }
+        Self { socket, write: (write, 0), read: (read, 0), server, short: false }
     }
 
-    pub(crate) async fn say(&mut self, node: Node) {
+    pub(crate) async fn send(&mut self, node: Node) {
         let (cipher, counter) = &mut self.write;
         let sealed = cipher.encrypt_with_counter(*counter, &marshal(&node).unwrap()).unwrap();
         *counter += 1;
-        self.wire.send(&sealed).await;
+        self.socket.send(&sealed).await;
     }
 
     /// The next stanza, or nothing when the server has closed.
-    pub(crate) async fn hear(&mut self) -> Option<Node> {
-        let mut frame = self.wire.next().await?;
+    pub(crate) async fn receive(&mut self) -> Option<Node> {
+        let mut frame = self.socket.next().await?;
         let (cipher, counter) = &mut self.read;
         cipher.decrypt_in_place_with_counter(*counter, &mut frame).unwrap();
         *counter += 1;
@@ -232,9 +237,9 @@ impl Client {
     }
 
     /// The next stanza of this name; others that come before are let pass.
-    pub(crate) async fn hear_a(&mut self, tag: &str) -> Node {
+    pub(crate) async fn receive_tag(&mut self, tag: &str) -> Node {
         loop {
-            let node = self.hear().await.unwrap_or_else(|| panic!("closed before a <{tag}>"));
+            let node = self.receive().await.unwrap_or_else(|| panic!("closed before a <{tag}>"));
             if node.tag == tag {
                 return node;
             }
@@ -245,7 +250,7 @@ impl Client {
     pub(crate) async fn ask(&mut self, kind: &'static str, namespace: &str, child: Node) -> Node {
         let id = self.query(kind, namespace, child).await;
         loop {
-            let answer = self.hear_a("iq").await;
+            let answer = self.receive_tag("iq").await;
             if text(&answer, "id") == id {
                 return answer;
             }
@@ -265,7 +270,7 @@ impl Client {
             .attr("type", kind)
             .attr("xmlns", namespace)
             .attr("id", id.as_str());
-        self.say(query.children([child]).build()).await;
+        self.send(query.children([child]).build()).await;
         id
     }
 
@@ -277,7 +282,7 @@ impl Client {
 
     /// The references the server offers for QRs.
     pub(crate) async fn refs(&mut self) -> Vec<String> {
-        let offer = self.hear_a("iq").await;
+        let offer = self.receive_tag("iq").await;
         let pair_device = offer.get_optional_child("pair-device").unwrap();
         let refs = pair_device.get_children_by_tag("ref");
         refs.map(|node| String::from_utf8(bytes(node)).unwrap()).collect()
@@ -285,29 +290,29 @@ impl Client {
 
     /// Hears of its approval, checks it as the engine does, and signs. Answers the error when it
     /// does not hold.
-    pub(crate) async fn sign(&mut self, keys: &Keys) -> Result<Node, &'static str> {
-        let order = self.hear_a("iq").await;
+    pub(crate) async fn sign(&mut self, keys: &ClientKeys) -> Result<Node, &'static str> {
+        let order = self.receive_tag("iq").await;
         let success = order.get_optional_child("pair-success").unwrap().clone();
         let identity = bytes(success.get_optional_child("device-identity").unwrap());
         match PairUtils::do_pair_crypto(&keys.state, &identity) {
             Ok((signed, index)) => {
                 let id = text(&order, "id");
-                self.say(PairUtils::build_pair_success_response(&id, signed, index)).await;
+                self.send(PairUtils::build_pair_success_response(&id, signed, index)).await;
                 Ok(success)
             }
             Err(error) => {
                 let no =
                     PairUtils::build_pair_error_node(&text(&order, "id"), error.code, error.text);
-                self.say(no).await;
+                self.send(no).await;
                 Err(error.text)
             }
         }
     }
 
     /// Waits for the server to close; what it said last, if it said something.
-    pub(crate) async fn farewell(&mut self) -> Option<Node> {
+    pub(crate) async fn wait_for_close(&mut self) -> Option<Node> {
         let mut last = None;
-        while let Some(node) = self.hear().await {
+        while let Some(node) = self.receive().await {
             last = Some(node);
         }
         last

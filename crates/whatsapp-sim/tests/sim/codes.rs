@@ -1,7 +1,7 @@
 //! Linking by a code that a person types.
 
-use crate::client::{Client, Keys, PATIENCE, bytes, pair, public, text};
-use crate::{ANN, network, refused, waiting};
+use crate::client::{Client, ClientKeys, PATIENCE, bytes, pair, public, text};
+use crate::{ANN, connect_unlinked, expect_refusal, network};
 use std::time::Duration;
 use wacore::libsignal::protocol::KeyPair;
 use wacore::pair_code::PairCodeUtils;
@@ -31,8 +31,8 @@ async fn ask(client: &mut Client, ephemeral: &KeyPair, code: &str) -> Vec<u8> {
 }
 
 /// The client's part once the phone has spoken: its last message, and the secret in its keys.
-async fn finish(client: &mut Client, keys: &mut Keys, ephemeral: &KeyPair, code: &str) {
-    let heard = client.hear_a("notification").await;
+async fn finish(client: &mut Client, keys: &mut ClientKeys, ephemeral: &KeyPair, code: &str) {
+    let heard = client.receive_tag("notification").await;
     let part = heard.get_optional_child("link_code_companion_reg").unwrap();
     let child = |tag| bytes(part.get_optional_child(tag).unwrap());
     let wrapped = child("link_code_pairing_wrapped_primary_ephemeral_pub");
@@ -52,43 +52,44 @@ async fn finish(client: &mut Client, keys: &mut Keys, ephemeral: &KeyPair, code:
 }
 
 #[tokio::test]
-async fn a_typed_code_links_and_a_wrong_one_before_it_does_no_harm() {
+async fn code_links_after_a_wrong_code() {
     let (simulator, phone) = network(Config::default()).await;
-    let (mut keys, ephemeral) = (Keys::new(), pair());
-    let (mut client, _) = waiting(&simulator, &keys).await;
+    let (mut keys, ephemeral) = (ClientKeys::new(), pair());
+    let (mut client, _) = connect_unlinked(&simulator, &keys).await;
     ask(&mut client, &ephemeral, CODE).await;
     let wrong = async { finish(&mut client, &mut keys, &ephemeral, CODE).await };
     let (typed, ()) = tokio::join!(phone.enter_code("WXYZ-9876"), wrong);
-    assert_eq!(refused(typed), PhoneError::WrongCode);
+    assert_eq!(expect_refusal(typed), PhoneError::WrongCode);
     let right = async {
         finish(&mut client, &mut keys, &ephemeral, CODE).await;
         client.sign(&keys).await.unwrap();
     };
     let (typed, ()) = tokio::join!(phone.enter_code("abcd-1234"), right);
     assert_eq!(phone.devices(), [typed.unwrap()]);
-    assert_eq!(text(&client.farewell().await.unwrap(), "code"), "515");
+    assert_eq!(text(&client.wait_for_close().await.unwrap(), "code"), "515");
 }
 
 #[tokio::test]
-async fn a_code_nobody_asked_for_and_one_whose_time_is_over_are_refused() {
+async fn unrequested_and_expired_codes_are_refused() {
     let config = Config {
         code_lifetime: Duration::ZERO,
-        code_patience: Duration::ZERO,
+        code_request_timeout: Duration::ZERO,
         ..Config::default()
     };
     let (simulator, phone) = network(config).await;
-    assert_eq!(refused(phone.enter_code(CODE).await), PhoneError::NoPendingCode);
-    let (mut client, _) = waiting(&simulator, &Keys::new()).await;
+    assert_eq!(expect_refusal(phone.enter_code(CODE).await), PhoneError::NoPendingCode);
+    let (mut client, _) = connect_unlinked(&simulator, &ClientKeys::new()).await;
     ask(&mut client, &pair(), CODE).await;
-    assert_eq!(refused(phone.enter_code(CODE).await), PhoneError::NoPendingCode);
+    assert_eq!(expect_refusal(phone.enter_code(CODE).await), PhoneError::NoPendingCode);
 }
 
 #[tokio::test]
-async fn a_code_may_be_typed_before_the_clients_wish_has_arrived() {
-    let (simulator, phone) = network(Config { code_patience: PATIENCE, ..Config::default() }).await;
-    let (mut keys, ephemeral) = (Keys::new(), pair());
+async fn code_may_be_entered_before_the_request_arrives() {
+    let (simulator, phone) =
+        network(Config { code_request_timeout: PATIENCE, ..Config::default() }).await;
+    let (mut keys, ephemeral) = (ClientKeys::new(), pair());
     let client = async {
-        let (mut client, _) = waiting(&simulator, &keys).await;
+        let (mut client, _) = connect_unlinked(&simulator, &keys).await;
         ask(&mut client, &ephemeral, CODE).await;
         finish(&mut client, &mut keys, &ephemeral, CODE).await;
         client.sign(&keys).await.unwrap();
@@ -98,24 +99,24 @@ async fn a_code_may_be_typed_before_the_clients_wish_has_arrived() {
 }
 
 #[tokio::test]
-async fn the_wish_of_a_client_that_left_counts_no_more() {
+async fn code_request_ends_with_its_client() {
     let (simulator, phone) =
-        network(Config { code_patience: Duration::ZERO, ..Config::default() }).await;
-    let (mut client, _) = waiting(&simulator, &Keys::new()).await;
+        network(Config { code_request_timeout: Duration::ZERO, ..Config::default() }).await;
+    let (mut client, _) = connect_unlinked(&simulator, &ClientKeys::new()).await;
     ask(&mut client, &pair(), CODE).await;
-    assert!(phone.code_awaited());
+    assert!(phone.is_code_awaited());
     drop(client);
-    assert!(phone.wait_for(PATIENCE, |phone| !phone.code_awaited()).await);
-    assert_eq!(refused(phone.enter_code(CODE).await), PhoneError::NoPendingCode);
+    assert!(phone.wait_for(PATIENCE, |phone| !phone.is_code_awaited()).await);
+    assert_eq!(expect_refusal(phone.enter_code(CODE).await), PhoneError::NoPendingCode);
 }
 
 #[tokio::test]
-async fn a_half_made_wish_is_answered_with_an_error() {
+async fn incomplete_code_request_is_an_error() {
     let (simulator, phone) = network(Config::default()).await;
-    let (mut client, _) = waiting(&simulator, &Keys::new()).await;
+    let (mut client, _) = connect_unlinked(&simulator, &ClientKeys::new()).await;
     for part in [stage("companion_hello", []), stage("companion_finish", []), stage("nonsense", [])]
     {
         assert_eq!(text(&client.ask("set", "md", part).await, "type"), "error");
     }
-    assert!(!phone.code_awaited());
+    assert!(!phone.is_code_awaited());
 }

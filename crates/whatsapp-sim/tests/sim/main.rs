@@ -17,7 +17,7 @@ mod linking;
 mod program;
 mod staying;
 
-use client::{Client, Keys};
+use client::{Client, ClientKeys};
 use whatsapp_sim::{Config, LinkedDevice, Phone, PhoneError, Simulator};
 
 const ANN: &str = "15550000001";
@@ -30,38 +30,38 @@ async fn network(config: Config) -> (Simulator, Phone) {
 }
 
 /// A client that waits to be linked, with the references it may show.
-async fn waiting(simulator: &Simulator, keys: &Keys) -> (Client, Vec<String>) {
+async fn connect_unlinked(simulator: &Simulator, keys: &ClientKeys) -> (Client, Vec<String>) {
     let (url, anchor) = (simulator.url(), simulator.trust_anchor());
-    let mut client = Client::meet(&url, anchor, keys, keys.registration()).await;
+    let mut client = Client::connect(&url, anchor, keys, keys.registration()).await;
     let refs = client.refs().await;
     (client, refs)
 }
 
 /// A client that signs what the phone approves.
-async fn link(simulator: &Simulator, phone: &Phone, keys: &Keys) -> LinkedDevice {
-    let (mut client, refs) = waiting(simulator, keys).await;
+async fn link(simulator: &Simulator, phone: &Phone, keys: &ClientKeys) -> LinkedDevice {
+    let (mut client, refs) = connect_unlinked(simulator, keys).await;
     let qr = keys.qr(&refs[0]);
     let (device, signed) = tokio::join!(phone.scan(&qr), client.sign(keys));
     signed.unwrap();
-    client.farewell().await;
+    client.wait_for_close().await;
     device.unwrap()
 }
 
 /// A linked client that comes to log in.
-async fn come(simulator: &Simulator, keys: &Keys, number: &str, device: u32) -> Client {
+async fn log_in(simulator: &Simulator, keys: &ClientKeys, number: &str, device: u32) -> Client {
     let payload = keys.login(number, device);
-    Client::meet(&simulator.url(), simulator.trust_anchor(), keys, payload).await
+    Client::connect(&simulator.url(), simulator.trust_anchor(), keys, payload).await
 }
 
 /// A linked and logged-in client.
-async fn linked(simulator: &Simulator, phone: &Phone) -> (Keys, LinkedDevice, Client) {
-    let keys = Keys::new();
+async fn linked(simulator: &Simulator, phone: &Phone) -> (ClientKeys, LinkedDevice, Client) {
+    let keys = ClientKeys::new();
     let device = link(simulator, phone, &keys).await;
-    let mut client = come(simulator, &keys, phone.number(), device.id).await;
-    client.hear_a("success").await;
+    let mut client = log_in(simulator, &keys, phone.number(), device.id).await;
+    client.receive_tag("success").await;
     (keys, device, client)
 }
 
-fn refused(result: Result<LinkedDevice, PhoneError>) -> PhoneError {
+fn expect_refusal(result: Result<LinkedDevice, PhoneError>) -> PhoneError {
     result.expect_err("the phone should have refused")
 }

@@ -1,7 +1,7 @@
 //! What a device asks to stay connected, and messages that arrive in the end.
 
-use crate::client::{Client, Keys, PATIENCE, public, text};
-use crate::{ANN, come, linked, network};
+use crate::client::{Client, ClientKeys, PATIENCE, public, text};
+use crate::{ANN, linked, log_in, network};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use whatsapp_sim::Config;
@@ -15,7 +15,7 @@ fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
 }
 
 /// Leaves keys with the server, as every client does after its first login.
-async fn leave_keys(client: &mut Client, keys: &Keys, ids: std::ops::Range<u8>) {
+async fn upload_keys(client: &mut Client, keys: &ClientKeys, ids: std::ops::Range<u8>) {
     let identity = &keys.state.identity_key;
     let signed = crate::client::pair();
     let signature = identity
@@ -44,8 +44,8 @@ async fn leave_keys(client: &mut Client, keys: &Keys, ids: std::ops::Range<u8>) 
                 ])
                 .build(),
         ]);
-    client.say(upload.build()).await;
-    let answer = client.hear_a("iq").await;
+    client.send(upload.build()).await;
+    let answer = client.receive_tag("iq").await;
     assert_eq!(
         (text(&answer, "id").as_str(), text(&answer, "type").as_str()),
         ("upload", "result")
@@ -64,12 +64,12 @@ fn receipt(message: &Node, kind: &str) -> Node {
 }
 
 #[tokio::test]
-async fn keys_are_counted_digested_and_given_to_others_once() {
+async fn uploaded_keys_are_counted_digested_and_handed_out_once() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, device, mut client) = linked(&simulator, &phone).await;
     assert_eq!(count(&mut client).await, "0");
     assert_eq!(text(&client.ask("get", "encrypt", node("digest")).await, "type"), "error");
-    leave_keys(&mut client, &keys, 1..4).await;
+    upload_keys(&mut client, &keys, 1..4).await;
     // The phone writes its first message when the device is active, and takes its key only then.
     let digest = client.ask("get", "encrypt", node("digest")).await;
     let digest = digest.get_optional_child("digest").unwrap();
@@ -87,53 +87,53 @@ async fn keys_are_counted_digested_and_given_to_others_once() {
 }
 
 #[tokio::test]
-async fn a_device_is_greeted_once_it_has_left_keys_and_is_active() {
+async fn active_device_with_keys_gets_the_initial_sync() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, _, mut client) = linked(&simulator, &phone).await;
-    leave_keys(&mut client, &keys, 1..4).await;
+    upload_keys(&mut client, &keys, 1..4).await;
     client.activate().await;
-    let greeting = client.hear_a("message").await;
+    let greeting = client.receive_tag("message").await;
     assert_eq!(
         (text(&greeting, "category").as_str(), text(&greeting, "from")),
         ("peer", format!("{ANN}@s.whatsapp.net"))
     );
-    let offline = client.hear_a("ib").await;
+    let offline = client.receive_tag("ib").await;
     assert_eq!(text(offline.get_optional_child("offline").unwrap(), "count"), "1");
 }
 
 #[tokio::test]
-async fn what_was_not_confirmed_comes_again_and_what_was_does_not() {
+async fn unconfirmed_messages_are_sent_again() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, device, mut client) = linked(&simulator, &phone).await;
-    leave_keys(&mut client, &keys, 1..9).await;
+    upload_keys(&mut client, &keys, 1..9).await;
     client.activate().await;
-    let greeting = client.hear_a("message").await;
-    client.say(receipt(&greeting, "")).await;
-    assert_eq!(text(&client.hear_a("ack").await, "class"), "receipt");
+    let greeting = client.receive_tag("message").await;
+    client.send(receipt(&greeting, "")).await;
+    assert_eq!(text(&client.receive_tag("ack").await, "class"), "receipt");
     phone.send_text(device.id, "one").unwrap();
-    let lost = client.hear_a("message").await;
+    let lost = client.receive_tag("message").await;
     drop(client);
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
     phone.send_text(device.id, "two").unwrap();
 
-    let mut client = come(&simulator, &keys, ANN, device.id).await;
+    let mut client = log_in(&simulator, &keys, ANN, device.id).await;
     client.activate().await;
-    let (again, new) = (client.hear_a("message").await, client.hear_a("message").await);
+    let (again, new) = (client.receive_tag("message").await, client.receive_tag("message").await);
     assert_eq!(text(&again, "id"), text(&lost, "id"));
-    let offline = client.hear_a("ib").await;
+    let offline = client.receive_tag("ib").await;
     assert_eq!(text(offline.get_optional_child("offline").unwrap(), "count"), "2");
 
     // One it cannot read is sealed anew, under the same id.
-    client.say(receipt(&new, "retry")).await;
-    let sealed = client.hear_a("message").await;
+    client.send(receipt(&new, "retry")).await;
+    let sealed = client.receive_tag("message").await;
     assert_eq!(text(&sealed, "id"), text(&again, "id"), "whatever is not confirmed comes with it");
-    let resealed = client.hear_a("message").await;
+    let resealed = client.receive_tag("message").await;
     assert_eq!(text(&resealed, "id"), text(&new, "id"));
     assert_ne!(resealed.get_optional_child("enc"), new.get_optional_child("enc"));
 }
 
 #[tokio::test]
-async fn the_directory_knows_who_is_there_and_with_which_devices() {
+async fn directory_lists_accounts_and_devices() {
     let (simulator, phone) = network(Config::default()).await;
     let (_, device, mut client) = linked(&simulator, &phone).await;
     let asked = [
@@ -159,9 +159,9 @@ async fn the_directory_knows_who_is_there_and_with_which_devices() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_not_linked_is_told_nothing() {
+async fn unlinked_client_gets_errors() {
     let (simulator, _) = network(Config::default()).await;
-    let (mut client, _) = crate::waiting(&simulator, &Keys::new()).await;
+    let (mut client, _) = crate::connect_unlinked(&simulator, &ClientKeys::new()).await;
     assert_eq!(text(&client.ask("get", "w:p", node("ping")).await, "type"), "result");
     for namespace in ["encrypt", "usync", "md", "w:sync:app:state", "anything"] {
         assert_eq!(text(&client.ask("get", namespace, node("count")).await, "type"), "error");
@@ -169,23 +169,23 @@ async fn a_client_that_is_not_linked_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn every_message_is_acknowledged_even_one_that_nobody_can_read() {
+async fn unreadable_message_is_acknowledged() {
     let (simulator, phone) = network(Config::default()).await;
     let (_, _, mut client) = linked(&simulator, &phone).await;
     let enc = NodeBuilder::new("enc").attr("type", "msg").bytes([1, 2, 3]).build();
     let message =
         NodeBuilder::new("message").attr("id", "m1").attr("to", format!("{ANN}@s.whatsapp.net"));
-    client.say(message.children([enc]).build()).await;
-    let ack = client.hear_a("ack").await;
+    client.send(message.children([enc]).build()).await;
+    let ack = client.receive_tag("ack").await;
     assert_eq!((text(&ack, "class").as_str(), text(&ack, "id").as_str()), ("message", "m1"));
     assert!(phone.texts().is_empty());
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_keep_up_is_hung_up_on_and_loses_nothing() {
+async fn slow_client_is_disconnected_and_loses_no_message() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, device, mut client) = linked(&simulator, &phone).await;
-    leave_keys(&mut client, &keys, 1..4).await;
+    upload_keys(&mut client, &keys, 1..4).await;
     client.activate().await;
     assert!(phone.wait_connected(1, PATIENCE).await);
     // Each text comes with all that are not confirmed: more than may wait to be written.
@@ -193,8 +193,8 @@ async fn a_client_that_does_not_keep_up_is_hung_up_on_and_loses_nothing() {
         phone.send_text(device.id, &n.to_string()).unwrap();
     }
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
-    let mut client = come(&simulator, &keys, ANN, device.id).await;
+    let mut client = log_in(&simulator, &keys, ANN, device.id).await;
     client.activate().await;
-    let offline = client.hear_a("ib").await;
+    let offline = client.receive_tag("ib").await;
     assert_eq!(text(offline.get_optional_child("offline").unwrap(), "count"), "61");
 }
