@@ -4,7 +4,7 @@
 use crate::app_state::AppState;
 use crate::clock;
 use crate::keys::{self, Key};
-use crate::kick::LoginRefusal;
+use crate::login_refusal::{LoginRefusal, Version};
 use crate::prekeys::UploadedKeys;
 use crate::signal::Signal;
 use crate::socket::Socket;
@@ -61,9 +61,6 @@ pub(crate) struct Device {
     pub(crate) connection: Option<DeviceConnection>,
     pub(crate) queued_messages: VecDeque<QueuedMessage>,
 }
-
-/// A client's own version, as it gives it at login.
-pub(crate) type Version = [u32; 5];
 
 /// A device's open connection.
 pub(crate) struct DeviceConnection {

@@ -5,10 +5,10 @@
 use crate::error::PhoneError;
 use crate::keys::{self, Key};
 use crate::network::Network;
+use crate::network_state::{CodeFinish, CodeRequest};
 use crate::registration::{self, Outcome};
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, child_bytes, leaf};
-use crate::world::{CodeFinish, CodeRequest};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use wacore::crypto::hkdf_sha256_into;

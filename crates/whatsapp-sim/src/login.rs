@@ -4,7 +4,7 @@
 use crate::account::DeviceConnection;
 use crate::clock;
 use crate::keys::Key;
-use crate::kick;
+use crate::login_refusal;
 use crate::network::Network;
 use crate::registration;
 use crate::socket::Socket;
@@ -42,7 +42,7 @@ pub(crate) fn log_in(
     let lid = account.lid_jid(login.device);
     let device = account.devices.get_mut(&login.device)?;
     let version = registration::version(payload);
-    if let Some(failure) = kick::check_login(&mut device.refusal, version) {
+    if let Some(failure) = login_refusal::check_login(&mut device.refusal, version) {
         drop(state);
         network.changed();
         socket.send_and_close(failure);

@@ -3,12 +3,12 @@
 
 use crate::account::{Account, QueuedMessage};
 use crate::clock;
-use crate::greeting;
+use crate::initial_sync;
 use crate::login::LoggedInDevice;
 use crate::network::Network;
+use crate::network_state::NetworkState;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, content, parent};
-use crate::world::NetworkState;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use waproto::whatsapp::Message;
@@ -70,7 +70,7 @@ pub(crate) fn activate(network: &Network, socket: &Socket, login: &LoggedInDevic
     }
     connection.active = true;
     if account.devices.get(&login.device).is_some_and(|device| device.bundle.is_some()) {
-        greeting::send_initial_sync(network, account, login.device);
+        initial_sync::send_initial_sync(network, account, login.device);
     }
     let count = deliver(account, login.device);
     let offline = NodeBuilder::new("offline").attr("count", count).build();

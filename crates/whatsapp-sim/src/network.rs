@@ -3,7 +3,7 @@
 use crate::certificate::Credentials;
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::world::NetworkState;
+use crate::network_state::NetworkState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

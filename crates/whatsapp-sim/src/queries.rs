@@ -1,18 +1,18 @@
 //! What clients ask, and the answers: one match over namespace and first child, in the open.
 
 use crate::faults::Fault;
-use crate::greeting;
+use crate::initial_sync;
 use crate::link_code;
 use crate::login::LoggedInDevice;
 use crate::messages;
 use crate::network::Network;
+use crate::network_state::NetworkState;
 use crate::prekeys::{SignedKey, UploadedKeys};
 use crate::registration;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, parent, refusal, result};
 use crate::unlink;
 use crate::usync;
-use crate::world::NetworkState;
 use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
@@ -77,7 +77,7 @@ fn after_answer(
         ("encrypt", "registration" | "list" | "identity" | "type" | "skey") => {
             let mut state = network.state();
             if let Ok(account) = state.account(&login.number) {
-                greeting::send_initial_sync(network, account, login.device);
+                initial_sync::send_initial_sync(network, account, login.device);
                 messages::deliver(account, login.device);
             }
         }

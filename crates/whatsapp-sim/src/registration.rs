@@ -1,15 +1,16 @@
 //! How a client becomes a device: it is offered references, a phone approves it, it signs, and must
 //! come back.
 
-use crate::account::{Description, Device, Version};
+use crate::account::{Description, Device};
 use crate::adv;
 use crate::error::PhoneError;
 use crate::keys::Key;
+use crate::login_refusal::Version;
 use crate::network::Network;
+use crate::network_state::{NetworkState, PendingLink, UnlinkedClient};
 use crate::qr::Qr;
 use crate::socket::Socket;
 use crate::stanza::{self, child_bytes, leaf, parent};
-use crate::world::{NetworkState, PendingLink, UnlinkedClient};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::sync::Arc;

@@ -5,11 +5,11 @@ use crate::certificate::{CertificateKeys, Credentials};
 use crate::config::Config;
 use crate::error::{PhoneError, StartError};
 use crate::faults::Faults;
-use crate::ledger::{self, StateFile};
 use crate::network::Network;
+use crate::network_state::NetworkState;
 use crate::phone::Phone;
 use crate::server;
-use crate::world::NetworkState;
+use crate::state_file::{self, StateFile};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,13 +41,13 @@ impl Simulator {
         let (credentials, state) = load_state(&config)?;
         let network = Arc::new(Network::new(config, credentials, state));
         if let Some(path) = &network.config.state {
-            let saved = ledger::save(&network, path).await;
+            let saved = state_file::save(&network, path).await;
             saved.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
         }
         tokio::spawn(server::accept_connections(Arc::clone(&network), listener));
         let saver = network.config.state.clone();
         let saver =
-            saver.map(|path| tokio::spawn(ledger::save_on_change(Arc::clone(&network), path)));
+            saver.map(|path| tokio::spawn(state_file::save_on_change(Arc::clone(&network), path)));
         let stop = network.stopping.clone().drop_guard();
         Ok(Self { network, address, saver: Mutex::new(saver), _stop: stop })
     }

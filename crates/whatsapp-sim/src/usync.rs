@@ -3,8 +3,8 @@
 use crate::account::Account;
 use crate::adv;
 use crate::clock;
+use crate::network_state::NetworkState;
 use crate::stanza::{self, attribute, content, parent};
-use crate::world::NetworkState;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 

@@ -9,13 +9,13 @@
 )]
 
 mod client;
-mod codes;
 mod control;
 mod handshake;
 mod kicks;
-mod linking;
+mod logged_in;
+mod pairing_codes;
 mod program;
-mod staying;
+mod qr_linking;
 
 use client::{Client, ClientKeys};
 use whatsapp_sim::{Config, LinkedDevice, Phone, PhoneError, Simulator};

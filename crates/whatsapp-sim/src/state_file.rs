@@ -1,15 +1,15 @@
 //! The state file: what a simulator knows at its end, so that the next one starts as the same
 //! network. Conversations and what waited for delivery are not in it: a phone opens new ones.
 
-use crate::account::{Account, Description, Device, Version};
+use crate::account::{Account, Description, Device};
 use crate::app_state::AppState;
 use crate::certificate::CertificateKeys;
 use crate::encoding::Base64Text;
 use crate::keys::{self, Key};
-use crate::kick::LoginRefusal;
+use crate::login_refusal::{LoginRefusal, Version};
 use crate::network::Network;
+use crate::network_state::NetworkState;
 use crate::prekeys::UploadedKeys;
-use crate::world::NetworkState;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! All that is true at one moment: the phones, and the clients that wait to be linked. One lock
 //! guards it, and nothing that takes time happens under it.
 
-use crate::account::{Account, Description, Device, Version};
+use crate::account::{Account, Description, Device};
 use crate::error::PhoneError;
 use crate::keys::Key;
+use crate::login_refusal::Version;
 use crate::socket::Socket;
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
