@@ -1,5 +1,4 @@
-//! A phone as the network knows it: its account, the devices it has linked, and what waits for each
-//! of them.
+//! An account with its phone: the linked devices, and the messages queued for each.
 
 use crate::app_state::AppState;
 use crate::clock;
@@ -14,11 +13,11 @@ use wacore::libsignal::protocol::{CurveError, KeyPair};
 use wacore_binary::Node;
 use waproto::whatsapp::Message;
 
-/// One byte on the wire names the device.
+/// A device id is one byte in an address.
 const MAX_DEVICE_ID: u32 = 255;
-/// How many messages wait for a device that is away.
+/// Messages queued for one device, delivered ones included.
 const MAX_QUEUED_MESSAGES: usize = 256;
-/// How many texts a phone keeps.
+/// Received texts that a phone stores.
 const MAX_STORED_TEXTS: usize = 256;
 
 /// A phone and its account.
@@ -28,7 +27,8 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) keys: KeyPair,
     pub(crate) raw_id: u32,
-    /// A business account whose messages are kept by a host: linked with another kind of signature.
+    /// Whether a host keeps the messages of this business account, which links with another kind of
+    /// signature.
     pub(crate) hosted: bool,
     pub(crate) last_device: u32,
     pub(crate) devices: BTreeMap<u32, Device>,
@@ -37,13 +37,14 @@ pub(crate) struct Account {
     pub(crate) texts: VecDeque<String>,
 }
 
-/// What a client told of itself when it asked to be linked.
+/// The description that a client sent when it asked to be linked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Description {
     pub(crate) platform: String,
     pub(crate) os: String,
-    /// It takes the first piece of history within the message that announces it.
+    /// Whether the client takes the first history chunk inline, within the message that announces
+    /// it.
     pub(crate) inline_history: bool,
 }
 
@@ -62,39 +63,40 @@ pub(crate) struct Device {
     pub(crate) queued_messages: VecDeque<QueuedMessage>,
 }
 
-/// A device's open connection.
+/// The open connection of a device.
 pub(crate) struct DeviceConnection {
     pub(crate) socket: Socket,
-    /// It has asked for what waits.
+    /// Whether the client has asked for queued messages.
     pub(crate) active: bool,
 }
 
-/// A message on its way to a device, kept until the device confirms it.
+/// A message to a device, kept until the device confirms it.
 pub(crate) struct QueuedMessage {
     pub(crate) id: String,
     pub(crate) message: Message,
     pub(crate) category: Option<&'static str>,
     pub(crate) encrypted: Option<Node>,
     pub(crate) attempts: u32,
-    /// It has arrived; kept for a while, for the device may yet find that it cannot read it.
+    /// Whether the device has confirmed the message. A confirmed message is kept for a while,
+    /// because the device may still ask for a retry.
     pub(crate) delivered: bool,
 }
 
-/// A linked device, as the phone's screen shows it.
+/// A linked device as the phone lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkedDevice {
-    /// The number of the device within its account, from 1.
+    /// The number of the device within its account, from 1 to 255.
     pub id: u32,
-    /// The device's address.
+    /// The address of the device by phone number.
     pub jid: String,
-    /// The kind of client, in lower case: `chrome`, `desktop`, ….
+    /// The kind of client in lower case: `chrome`, `desktop`, ….
     pub platform: String,
-    /// What the client calls its system.
+    /// The name of the client's operating system, as the client sends it.
     pub os: String,
-    /// Whether it is logged in at this moment.
+    /// Whether the device is logged in.
     pub connected: bool,
-    /// When it was linked, in milliseconds since 1970.
+    /// The time of the link, in Unix milliseconds.
     pub linked_at: u64,
 }
 
@@ -126,24 +128,24 @@ impl Account {
         })
     }
 
-    /// The next device id: never one in use, and an old one only when all have been used.
+    /// Returns the next device id: an unused one, and a former id only after all ids were used.
     pub(crate) fn next_device(&self) -> Option<u32> {
         (1..=MAX_DEVICE_ID)
             .map(|step| (self.last_device + step - 1) % MAX_DEVICE_ID + 1)
             .find(|id| !self.devices.contains_key(id))
     }
 
-    /// The address of a device by number.
+    /// Returns the address of a device by phone number.
     pub(crate) fn jid(&self, device: u32) -> String {
         format!("{}:{device}@s.whatsapp.net", self.number)
     }
 
-    /// The address of a device by hidden id.
+    /// Returns the address of a device by LID (hidden id).
     pub(crate) fn lid_jid(&self, device: u32) -> String {
         format!("{}:{device}@lid", self.lid)
     }
 
-    /// Whether this address, of either kind, is of this account.
+    /// Returns whether `user` is the phone number or the LID of this account.
     pub(crate) fn has_address(&self, user: &str) -> bool {
         self.number == user || self.lid == user
     }
@@ -187,8 +189,8 @@ impl Device {
         }
     }
 
-    /// Puts a message on its way. When there are too many, the oldest that has arrived goes, or
-    /// else the oldest.
+    /// Queues a message. A full queue drops its oldest confirmed message, or else its oldest
+    /// message.
     pub(crate) fn enqueue(&mut self, id: String, message: Message, category: Option<&'static str>) {
         if self.queued_messages.len() == MAX_QUEUED_MESSAGES {
             let oldest =

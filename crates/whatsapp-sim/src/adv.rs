@@ -1,4 +1,4 @@
-//! The signatures by which account and device vouch for each other, and the signed list of an
+//! The signatures by which account and device confirm each other, and the signed list of an
 //! account's devices.
 
 use crate::account::Account;
@@ -13,7 +13,7 @@ use waproto::whatsapp::{
     ADVSignedDeviceIdentityHMAC, ADVSignedKeyIndexList,
 };
 
-/// What each kind of signature begins with, so that none can be taken for another.
+/// The prefix of each kind of signature, which prevents the use of one kind as another.
 const ACCOUNT_SIGNATURE_PREFIX: [u8; 2] = [6, 0];
 const DEVICE_SIGNATURE_PREFIX: [u8; 2] = [6, 1];
 const KEY_INDEX_PREFIX: [u8; 2] = [6, 2];
@@ -21,13 +21,13 @@ const HOSTED_PREFIX: [u8; 2] = [6, 5];
 
 /// The account's approval of a device.
 pub(crate) struct Approval {
-    /// What was signed.
+    /// The signed bytes.
     pub(crate) details: Vec<u8>,
-    /// The whole, sealed with the secret that only the client and the phone know.
+    /// The encoded approval, authenticated with the secret that only client and phone know.
     pub(crate) container: Vec<u8>,
 }
 
-/// Approves a device of this identity under this id.
+/// Approves a device with this identity under this id.
 pub(crate) fn approve(
     account: &Account,
     device: u32,
@@ -50,7 +50,7 @@ pub(crate) fn approve(
         device_signature: None,
     }
     .encode_to_vec();
-    // A hosted account says so on the outside only; the device within stays an ordinary one.
+    // A hosted account is marked in the outer message only; the device within is an ordinary one.
     let prefix: &[u8] = if account.hosted { &HOSTED_PREFIX } else { &[] };
     let container = ADVSignedDeviceIdentityHMAC {
         hmac: Some(hmac(secret, &[prefix, &signed].concat())),
@@ -61,13 +61,13 @@ pub(crate) fn approve(
 }
 
 fn hmac(secret: &Key, bytes: &[u8]) -> Vec<u8> {
-    // HMAC takes keys of any length.
+    // Cannot fail: HMAC accepts keys of any length.
     let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret) else { return Vec::new() };
     mac.update(bytes);
     mac.finalize().into_bytes().to_vec()
 }
 
-/// Whether the device has signed the approval with its identity.
+/// Returns whether the device has signed the approval with its identity key.
 pub(crate) fn is_signed_by_device(
     answer: &[u8],
     details: &[u8],
@@ -80,7 +80,7 @@ pub(crate) fn is_signed_by_device(
     keys::verify(identity, &[&DEVICE_SIGNATURE_PREFIX, details, identity, &key], &signature)
 }
 
-/// The account's own word on which devices are its.
+/// Returns the signed list of the account's devices.
 pub(crate) fn key_index_list(account: &Account) -> Result<Vec<u8>, CurveError> {
     let mut valid_indexes = vec![0];
     valid_indexes.extend(account.devices.keys());

@@ -1,5 +1,5 @@
-//! An account's settings as the server keeps them: per collection a row of sealed patches, which it
-//! can number but not read.
+//! The app state of an account on the server: encrypted patches for each collection, which the
+//! server numbers and cannot read.
 
 use crate::encoding::Base64Text;
 use crate::stanza::{attribute, child_bytes, content, leaf, parent};
@@ -10,8 +10,8 @@ use wacore_binary::{Node, NodeRef};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::{SyncdPatch, SyncdVersion};
 
-/// How many patches one collection keeps, how large one may be, and how many collections there are:
-/// real accounts have five.
+/// Bounds: patches of one collection, bytes of one patch, and collections of an account. Real
+/// accounts have five collections.
 const MAX_PATCHES: usize = 200;
 const MAX_PATCH: usize = 64 * 1024;
 const MAX_COLLECTIONS: usize = 16;
@@ -23,7 +23,7 @@ pub(crate) struct AppState {
     collections: BTreeMap<String, Vec<Base64Text<Vec<u8>>>>,
 }
 
-/// The key that seals the patches; only phone and devices know it.
+/// The key that encrypts the patches; only the phone and its devices know it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SharedKey {
     pub(crate) id: Base64Text<Vec<u8>>,
@@ -39,8 +39,8 @@ impl AppState {
         self.key.get_or_insert_with(made).clone()
     }
 
-    /// Answers a `sync`: each named collection with what the device has not seen, after taking the
-    /// patch it brings.
+    /// Answers a `sync`: applies the patch of each named collection, and returns the patches that
+    /// the device lacks.
     pub(crate) fn sync(&mut self, sync: &NodeRef<'_>) -> Node {
         let asked = sync.children().unwrap_or_default().iter();
         parent("sync", asked.map(|collection| self.collection(collection)).collect::<Vec<_>>())
@@ -76,13 +76,13 @@ impl AppState {
     }
 }
 
-/// The patch a device brings, alone or as the first of several.
+/// Returns the patch of a request, alone or as the first of several.
 fn patch(asked: &NodeRef<'_>) -> Option<Vec<u8>> {
     child_bytes(asked, "patch")
         .or_else(|| content(asked.get_optional_child("patches")?.get_optional_child("patch")?))
 }
 
-/// The server gives each patch its version.
+/// Adds the version that the server assigns to a patch.
 fn with_version(patch: Vec<u8>, version: usize) -> Vec<u8> {
     let Ok(mut decoded) = SyncdPatch::decode_from_slice(&patch[..]) else { return patch };
     decoded.version = MessageField::some(SyncdVersion { version: u64::try_from(version).ok() });

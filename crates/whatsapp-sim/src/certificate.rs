@@ -1,5 +1,5 @@
-//! The certificate chain a client checks in the handshake, truly signed: root over intermediate,
-//! intermediate over leaf. A client that is told to trust this root verifies it as it verifies
+//! The certificate chain that a client verifies in the handshake: the root signs the intermediate,
+//! which signs the leaf. A client that trusts this root verifies the chain as it verifies
 //! WhatsApp's own.
 
 use crate::clock;
@@ -16,7 +16,7 @@ const INTERMEDIATE_SERIAL: u32 = 1;
 const LEAF_SERIAL: u32 = 2;
 const DAY: u64 = 86_400;
 
-/// The private keys of all three, as the state file keeps them.
+/// The private keys of the chain, as the state file stores them.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CertificateKeys {
     root: Base64Text<Key>,
@@ -25,7 +25,7 @@ pub(crate) struct CertificateKeys {
 }
 
 impl CertificateKeys {
-    /// New keys, or those of a seed.
+    /// Derives the keys from a seed, or generates new keys.
     pub(crate) fn make(seed: Option<&str>) -> Result<Self, CurveError> {
         let key = |purpose| match seed {
             Some(seed) => keys::seeded(seed, purpose),
@@ -41,20 +41,20 @@ impl CertificateKeys {
     }
 }
 
-/// The server's key pair and what vouches for it.
+/// The key pair of the server with its certificate chain.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) keys: CertificateKeys,
-    /// The key of the handshake.
+    /// The static key of the handshake.
     pub(crate) server: KeyPair,
     /// The encoded chain.
     pub(crate) chain: Vec<u8>,
-    /// The public half of the root.
+    /// The public key of the root.
     pub(crate) anchor: Key,
 }
 
 impl Credentials {
-    /// Lets the root sign the intermediate, and that one the server's key.
+    /// Signs the intermediate with the root, and the server's key with the intermediate.
     pub(crate) fn make(keys: CertificateKeys) -> Result<Self, CurveError> {
         let root = keys::pair(&keys.root.0)?;
         let intermediate = keys::pair(&keys.intermediate.0)?;

@@ -1,5 +1,5 @@
-//! The people behind the phones, over HTTP: for tests written in any language, for demos, and for
-//! `curl`.
+//! The control interface: the actions of people at their phones, over HTTP, for tests in any
+//! language, for demos, and for `curl`.
 
 use crate::account::LinkedDevice;
 use crate::error::{PhoneError, StartError};
@@ -30,7 +30,7 @@ const MAX_CONNECTIONS: usize = 256;
 const HEADERS_DEADLINE: Duration = Duration::from_secs(30);
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The control interface of a simulator. It stops when dropped.
+/// The control interface of a simulator. Dropping the value stops it.
 #[derive(Debug)]
 pub struct Control {
     address: SocketAddr,
@@ -38,7 +38,10 @@ pub struct Control {
 }
 
 impl Control {
-    /// Begins to listen, on loopback only.
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// Fails when the address is not on loopback or is in use.
     pub async fn start(simulator: Arc<Simulator>, listen: SocketAddr) -> Result<Self, StartError> {
         let listener = simulator::bind(listen).await?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
@@ -49,7 +52,7 @@ impl Control {
         Ok(Self { address, _stop: stopping.drop_guard() })
     }
 
-    /// Where it listens.
+    /// Returns the address of the control interface.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -130,11 +133,11 @@ async fn serve(service: Arc<ControlService>, stream: TcpStream) {
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        tracing::debug!(%error, "a control connection ended");
+        tracing::debug!(%error, "control connection ended");
     }
 }
 
-/// An answer that is not what was hoped for.
+/// A failed request.
 enum ControlError {
     Phone(PhoneError),
     Plain(StatusCode, &'static str, String),
@@ -162,7 +165,7 @@ impl ControlError {
             Self::Method(method) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                format!("only {method} is understood here"),
+                format!("this path accepts {method} only"),
             ),
         };
         let body = serde_json::json!({ "error": { "code": code, "message": message } });
@@ -236,12 +239,11 @@ type ControlResult = Result<Response<Full<Bytes>>, ControlError>;
 impl ControlService {
     async fn handle(&self, request: Request<Incoming>) -> ControlResult {
         let path = request.uri().path().to_owned();
-        let unknown = || {
-            ControlError::Plain(StatusCode::NOT_FOUND, "not_found", "there is no such path".into())
-        };
+        let unknown =
+            || ControlError::Plain(StatusCode::NOT_FOUND, "not_found", "no such path".into());
         let matched = self.routes.at(&path).map_err(|_| unknown())?;
         let (route, params) = (*matched.value, &matched.params);
-        // A verb nobody knows is taken for a part of the number.
+        // The router takes an unknown verb as part of the number.
         if params.get("number").is_some_and(|number| number.contains(':')) {
             return Err(unknown());
         }

@@ -1,6 +1,5 @@
-//! What a phone sends a device it has just linked: the key to the account's settings, and the
-//! (empty) past. Clients hold back "connected" until the first has come, and their events until the
-//! second has.
+//! The first messages of a phone to a new device: the app state key and an empty history. Clients
+//! report "connected" after the first, and events after the second.
 
 use crate::account::Account;
 use crate::app_state::SharedKey;
@@ -14,7 +13,7 @@ use waproto::whatsapp::message::{
 };
 use waproto::whatsapp::{HistorySync, Message, Pushname, history_sync};
 
-/// Puts the greeting on its way, once for each device.
+/// Queues the initial messages, once for each device.
 pub(crate) fn send_initial_sync(network: &Network, account: &mut Account, id: u32) {
     let key = account.app_state.key();
     let Some(device) = account.devices.get_mut(&id) else { return };
@@ -27,7 +26,7 @@ pub(crate) fn send_initial_sync(network: &Network, account: &mut Account, id: u3
     }
 }
 
-/// A person who never wrote or got a message.
+/// Returns the history of an account without messages.
 fn history(number: &str, name: &str) -> Message {
     let past = HistorySync {
         sync_type: history_sync::HistorySyncType::INITIAL_BOOTSTRAP,
@@ -52,8 +51,7 @@ fn history(number: &str, name: &str) -> Message {
     })
 }
 
-/// A zlib stream of stored blocks: the format without the compression, which so few bytes do not
-/// need.
+/// Encodes bytes as a zlib stream of stored blocks, without compression.
 fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let blocks = bytes.chunks(usize::from(u16::MAX)).count();
@@ -103,7 +101,7 @@ mod tests {
 
     #[test]
     fn history_is_a_valid_zlib_stream() {
-        // Flag 2 says that a node is packed; the reader is the engine's own.
+        // Flag 2 marks a compressed node; the engine decodes the stream.
         for bytes in [vec![0x13; 10], vec![0x37; 200_000]] {
             let packed = [&[2][..], &zlib(&bytes)].concat();
             assert_eq!(wacore_binary::util::unpack(&packed).unwrap(), bytes);

@@ -1,5 +1,4 @@
-//! Ways a device is thrown out while its link stays: what is said at once, and what its next logins
-//! hear.
+//! Kicks: they disconnect a device, or refuse its next logins, and keep its link.
 
 use crate::account::Device;
 use crate::clock;
@@ -10,32 +9,30 @@ use std::time::Duration;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-/// A way to throw a device out.
+/// A way to disconnect a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kick {
-    /// As if another client had logged in with the same keys: `<conflict type="replaced"/>`. The
-    /// next login is let in.
+    /// Acts like a login of another client with the same keys: `<conflict type="replaced"/>`. The
+    /// next login succeeds.
     Replaced,
-    /// The stream ends, and logins fail with 402 and the seconds that are left, until the ban is
-    /// over.
+    /// Ends the stream. Logins fail with 402 and the remaining seconds until the ban ends.
     Banned,
-    /// The stream ends, and logins fail with 405 until the client comes with a later version than
-    /// now.
+    /// Ends the stream. Logins fail with 405 until the client has a later version than at the kick.
     Outdated,
-    /// The stream ends with 503, and the next login (or as many as configured) fails with 503.
+    /// Ends the stream with 503. The next logins, as many as configured, fail with 503.
     Unavailable,
-    /// The connection closes without a word. The next login is let in.
+    /// Closes the connection without a stanza. The next login succeeds.
     Close,
 }
 
 impl Kick {
-    /// Whether it does something to a device that is away.
+    /// Returns whether the kick affects a device that is not connected.
     pub(crate) fn has_lasting_effect(self) -> bool {
         matches!(self, Self::Banned | Self::Outdated | Self::Unavailable)
     }
 
-    /// What the connected device hears.
+    /// Returns the last stanza that the connected device gets.
     pub(crate) fn final_stanza(self) -> Option<Node> {
         match self {
             Self::Replaced => Some(stanza::replaced()),
@@ -45,7 +42,7 @@ impl Kick {
         }
     }
 
-    /// What later logins of the device meet.
+    /// Returns the refusal of later logins.
     pub(crate) fn login_refusal(
         self,
         device: &Device,

@@ -1,6 +1,6 @@
-//! Linking by a code that a person reads from the client and types on the phone. The code wraps two
-//! ephemeral keys; what they agree on, with both identities, makes the secret that a QR would have
-//! shown.
+//! Linking by a code that the client shows and a person enters on the phone. The code wraps two
+//! ephemeral keys; their shared secret and both identities yield the secret that a QR code would
+//! contain.
 
 use crate::error::PhoneError;
 use crate::keys::{self, Key};
@@ -22,7 +22,8 @@ const BUNDLE_KEY: &[u8] = b"link_code_pairing_key_bundle_encryption_key";
 const REGISTRATION: &str = "link_code_companion_reg";
 const REFERENCE: &str = "link_code_pairing_ref";
 
-/// A client's part of linking by code: its first message asks, its last one finishes.
+/// Handles the client's part of linking by code: the first message requests, the last one
+/// completes.
 pub(crate) fn on_client_query(
     network: &Network,
     socket: &Socket,
@@ -78,14 +79,14 @@ fn on_companion_finish(
     if child_bytes(part, REFERENCE)? != code.reference {
         return None;
     }
-    // Nobody waiting means that the person gave up; the client need not know.
+    // Without a waiting phone, the person gave up; the client is not told.
     if let Some(waiting) = code.finish.take() {
         let _ = waiting.send(CodeFinish { bundle, identity });
     }
     Some(Vec::new())
 }
 
-/// A code as typed, without dash and in capitals.
+/// Returns an entered code in upper case and without its dash.
 pub(crate) fn normalize(code: &str) -> Result<String, PhoneError> {
     let code = code.trim().to_uppercase();
     let code = match code.split_once('-') {
@@ -97,7 +98,8 @@ pub(crate) fn normalize(code: &str) -> Result<String, PhoneError> {
     good.then_some(code).ok_or(PhoneError::BadCode)
 }
 
-/// A person types a code on a phone. Whether it is right shows only in what the client sends back.
+/// Handles a code that a person entered on a phone. Only the client's last message shows whether
+/// the code is right.
 pub(crate) async fn enter(
     network: &Network,
     number: &str,
@@ -111,7 +113,7 @@ pub(crate) async fn enter(
     };
     let ephemeral = keys::generate();
     let ours = keys::public(&ephemeral);
-    // Deriving a key from a code is slow on purpose.
+    // The key derivation is slow by design.
     let derived = tokio::task::spawn_blocking(move || {
         let theirs = PairCodeUtils::decrypt_primary_ephemeral_pub(&waiting, &code)?;
         Ok::<_, wacore::pair_code::PairCodeError>((
@@ -171,8 +173,8 @@ fn send_primary_hello(
     Ok((unlinked.socket.id, account, finished))
 }
 
-/// Opens the client's bundle and makes the secret; `None` when the code, and with it the key, was
-/// another.
+/// Decrypts the client's bundle and derives the link secret; `None` if the code, and with it the
+/// key, was another.
 fn link_secret(
     ephemeral: &KeyPair,
     theirs: &Key,

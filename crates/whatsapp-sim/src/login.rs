@@ -1,5 +1,4 @@
-//! A device comes back with its key: let in, told why not, or taking the place of its older
-//! connection.
+//! The login of a linked device: accepted, refused, or replacing an older connection of the device.
 
 use crate::account::DeviceConnection;
 use crate::clock;
@@ -13,14 +12,14 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
 
-/// A logged-in device, as its connection knows it.
+/// The logged-in device of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoggedInDevice {
     pub(crate) number: String,
     pub(crate) device: u32,
 }
 
-/// Lets a device in, or dismisses the connection.
+/// Logs a device in, or refuses and closes the connection.
 pub(crate) fn log_in(
     network: &Network,
     socket: &Socket,
@@ -53,7 +52,7 @@ pub(crate) fn log_in(
     if let Some(old) = device.connection.replace(connection) {
         old.socket.send_and_close(stanza::replaced());
     }
-    // Under the lock: whatever else is said to this device comes after it.
+    // Sent under the lock, so that all other stanzas to this device follow.
     socket.send(success(&lid));
     drop(state);
     network.changed();
@@ -73,7 +72,7 @@ fn success(lid: &str) -> Node {
         .build()
 }
 
-/// The connection is over: the client waits no more, the device is away.
+/// Removes the unlinked client, or marks the device as disconnected.
 pub(crate) fn on_connection_closed(
     network: &Network,
     socket: &Socket,

@@ -6,25 +6,26 @@ use serde::{Deserialize, Serialize};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-/// A client's own version, as it gives it at login.
+/// The version of a client, as the client sends it at login.
 pub(crate) type Version = [u32; 5];
 
-/// Why a device is not let in for now.
+/// Why and how long logins of a device are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum LoginRefusal {
-    /// Until then, in seconds since 1970.
+    /// Until this time, in Unix seconds.
     Banned(u64),
-    /// Up to and with this version.
+    /// Up to and including this version.
     Outdated(Version),
-    /// This many times.
+    /// For this number of logins.
     Unavailable(u32),
 }
 
-/// Temporary bans name their kind: 101 is "too many messages to strangers".
+/// The kind of a temporary ban; 101 is "too many messages to strangers".
 const BAN_CODE: &str = "101";
 
-/// Judges a login: the failure to say, or nothing. A refusal that is used up or over is taken away.
+/// Returns the failure of a login; `None` if the login is accepted. Removes a refusal that has
+/// ended.
 pub(crate) fn check_login(refusal: &mut Option<LoginRefusal>, version: Version) -> Option<Node> {
     let failure = |reason: &'static str| {
         NodeBuilder::new("failure").attr("reason", reason).attr("location", stanza::LOCATION)
@@ -71,9 +72,9 @@ mod tests {
     #[test]
     fn unavailable_refusals_are_counted() {
         let mut refusal = Some(LoginRefusal::Unavailable(2));
-        let said: Vec<_> =
+        let failures: Vec<_> =
             (0..3).map(|_| reason(check_login(&mut refusal, Version::default()))).collect();
-        assert_eq!(said, [Some("503".to_owned()), Some("503".to_owned()), None]);
+        assert_eq!(failures, [Some("503".to_owned()), Some("503".to_owned()), None]);
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! Messages on their way to devices, kept until confirmed and sent again when they were not; and
-//! what devices write.
+//! Messages to devices, kept until confirmed and sent again until then; and messages from devices.
 
 use crate::account::{Account, QueuedMessage};
 use crate::clock;
@@ -13,11 +12,11 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use waproto::whatsapp::Message;
 
-/// How often a device may ask for the same message again.
+/// Retries that a device may request for one message.
 const MAX_RETRIES: u32 = 5;
 
-/// Hands a device everything that waits for it, if it is there, has asked, and has left its keys.
-/// Answers how many that were.
+/// Sends all unconfirmed messages to a device that is connected, active and has uploaded keys.
+/// Returns their number.
 pub(crate) fn deliver(account: &mut Account, id: u32) -> usize {
     let Account { number, name, signal, devices, .. } = account;
     let Some(device) = devices.get_mut(&id) else { return 0 };
@@ -32,7 +31,7 @@ pub(crate) fn deliver(account: &mut Account, id: u32) -> usize {
         if queued.encrypted.is_none() {
             match signal.seal((number, id), bundle, &queued.message) {
                 Ok(sealed) => queued.encrypted = Some(sealed),
-                Err(error) => tracing::warn!(%error, "a message could not be sealed"),
+                Err(error) => tracing::warn!(%error, "cannot encrypt a message"),
             }
         }
         if let Some(sealed) = &queued.encrypted {
@@ -56,7 +55,7 @@ fn message_stanza(queued: &QueuedMessage, encrypted: Node, number: &str, name: &
     node.children([encrypted]).build()
 }
 
-/// The device has become active: it gets what waits, and hears that this was all.
+/// Handles a device that becomes active: sends its queued messages and their number.
 pub(crate) fn activate(network: &Network, socket: &Socket, login: &LoggedInDevice) {
     let mut state = network.state();
     let Ok(account) = state.account(&login.number) else { return };
@@ -77,7 +76,8 @@ pub(crate) fn activate(network: &Network, socket: &Socket, login: &LoggedInDevic
     socket.send(NodeBuilder::new("ib").attr("from", stanza::SERVER).children([offline]).build());
 }
 
-/// A receipt or acknowledgement of the device: the message has arrived, or must be sealed anew.
+/// Handles a receipt or an acknowledgement: marks the messages as delivered, or encrypts them again
+/// for a retry.
 pub(crate) fn on_receipt(network: &Network, login: &LoggedInDevice, node: &NodeRef<'_>) {
     let mut ids = vec![attribute(node, "id")];
     if let Some(list) = node.get_optional_child("list").and_then(|list| list.children()) {
@@ -102,8 +102,8 @@ pub(crate) fn on_receipt(network: &Network, login: &LoggedInDevice, node: &NodeR
     }
 }
 
-/// A message that a device sends: the phones among those it is for read it. Copies for linked devices
-/// are not passed on.
+/// Handles a message of a device: the phones among its recipients decrypt it. Copies for linked
+/// devices are not forwarded.
 pub(crate) fn on_message(network: &Network, login: &LoggedInDevice, node: &NodeRef<'_>) {
     let to = attribute(node, "to");
     let copies: Vec<(String, &NodeRef<'_>)> = match node.get_optional_child("participants") {
@@ -140,7 +140,7 @@ fn decrypt_for_phone(
                 account.store_text(text);
             }
         }
-        Err(error) => tracing::debug!(%error, "a phone cannot read a message"),
+        Err(error) => tracing::debug!(%error, "a phone cannot decrypt a message"),
     }
 }
 
@@ -149,7 +149,7 @@ fn text(message: &Message) -> Option<String> {
     message.conversation.clone().or(extended)
 }
 
-/// The list of groups a device is in: none, the simulator has no groups.
+/// Returns an empty list of groups; the simulator has no groups.
 pub(crate) fn no_groups() -> Node {
     parent("groups", [])
 }

@@ -1,4 +1,4 @@
-//! The simulated network: its keys, its world, its faults, and who is told when something changes.
+//! The simulated network: its keys, its state, its faults, and the notification of changes.
 
 use crate::certificate::Credentials;
 use crate::config::Config;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// What all connections and phones share.
+/// The data that all connections and phones share.
 pub(crate) struct Network {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
@@ -35,17 +35,17 @@ impl Network {
         }
     }
 
-    /// The world, for as long as the guard lives. A panic elsewhere leaves it as it was.
+    /// Locks the state. A panic in another thread does not block the lock.
     pub(crate) fn state(&self) -> MutexGuard<'_, NetworkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whoever waits that the world is another.
+    /// Notifies the waiters of a change.
     pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Waits until something is so, for so long at most. Answers whether it came to be.
+    /// Waits up to `limit` until `is_so` holds. Returns whether it holds.
     pub(crate) async fn wait_for(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
         let mut changes = self.changes.subscribe();
         let waited = timeout(limit, async {
@@ -62,7 +62,7 @@ impl Network {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An id for a stanza of ours.
+    /// Returns a new id for a stanza of the server.
     pub(crate) fn next_id(&self, kind: &str) -> String {
         format!("{kind}-{}", self.next_number())
     }

@@ -1,5 +1,5 @@
-//! All that is true at one moment: the phones, and the clients that wait to be linked. One lock
-//! guards it, and nothing that takes time happens under it.
+//! The state of the network: the phones, and the clients that wait to be linked. One lock guards
+//! the state; no slow operation runs under the lock.
 
 use crate::account::{Account, Description, Device};
 use crate::error::PhoneError;
@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// Phones and waiting clients.
+/// The phones and the unlinked clients.
 #[derive(Default)]
 pub(crate) struct NetworkState {
     pub(crate) accounts: BTreeMap<String, Account>,
-    /// By the id of their connection.
+    /// The unlinked clients by the id of their connection.
     pub(crate) unlinked_clients: HashMap<u64, UnlinkedClient>,
 }
 
@@ -24,20 +24,20 @@ pub(crate) struct UnlinkedClient {
     pub(crate) noise: Key,
     pub(crate) description: Description,
     pub(crate) version: Version,
-    /// What its QRs name, with the end of each.
+    /// The references of its QR codes with their expiry.
     pub(crate) refs: Vec<(String, Instant)>,
     pub(crate) code: Option<CodeRequest>,
     pub(crate) linking: Option<PendingLink>,
 }
 
-/// A client's wish to be linked by a code that a person types.
+/// A client's request to be linked by a code.
 pub(crate) struct CodeRequest {
     pub(crate) number: String,
     pub(crate) reference: Vec<u8>,
     pub(crate) wrapped: Vec<u8>,
     pub(crate) asked: Instant,
     pub(crate) ends: Instant,
-    /// Who waits for the client's last message.
+    /// The phone that waits for the client's last message.
     pub(crate) finish: Option<oneshot::Sender<CodeFinish>>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct CodeFinish {
     pub(crate) identity: Key,
 }
 
-/// Between the phone's approval and the client's signature.
+/// A link that the phone has approved and the client has not signed yet.
 pub(crate) struct PendingLink {
     /// The id of the stanza that the client must answer.
     pub(crate) order: String,
@@ -67,7 +67,7 @@ impl NetworkState {
         self.account(number)?.devices.get_mut(&id).ok_or(PhoneError::NoSuchDevice)
     }
 
-    /// The account an address, by number or hidden id, belongs to.
+    /// Returns the account with this phone number or LID.
     pub(crate) fn account_of(&mut self, user: &str) -> Option<&mut Account> {
         if self.accounts.contains_key(user) {
             return self.accounts.get_mut(user);
@@ -75,7 +75,7 @@ impl NetworkState {
         self.accounts.values_mut().find(|account| account.has_address(user))
     }
 
-    /// Whose device logs in with this key.
+    /// Returns the device that logs in with this key.
     pub(crate) fn device_by_noise(&self, noise: &Key) -> Option<(String, u32)> {
         self.accounts.values().find_map(|account| {
             let device = account.devices.values().find(|device| device.noise == *noise)?;
@@ -83,7 +83,7 @@ impl NetworkState {
         })
     }
 
-    /// The client that shows this reference, if the reference still holds.
+    /// Returns the client that shows this reference, unless the reference has expired.
     pub(crate) fn client_by_ref(&mut self, reference: &str) -> Option<&mut UnlinkedClient> {
         let now = Instant::now();
         self.unlinked_clients
@@ -91,7 +91,7 @@ impl NetworkState {
             .find(|c| c.refs.iter().any(|(shown, ends)| shown == reference && *ends > now))
     }
 
-    /// The client that asked last for a code for this number, if its time is not over.
+    /// Returns the client with the newest valid code request for this number.
     pub(crate) fn client_by_code(&mut self, number: &str) -> Option<&mut UnlinkedClient> {
         let now = Instant::now();
         self.unlinked_clients

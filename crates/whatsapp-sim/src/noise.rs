@@ -1,6 +1,6 @@
-//! The answering side of the handshake: XX for clients that meet us first, IK for those that know
-//! our key, and the fallback to XX for those that know an old one. No input or output here, so that
-//! it can be tested with bytes.
+//! The server side of the Noise handshake: XX for clients without a server key, IK for clients with
+//! the server's key, and the fallback to XX for clients with an old key. The module does no input
+//! or output, so that it can be tested with bytes.
 
 use crate::certificate::Credentials;
 use crate::keys::{self, Key};
@@ -13,10 +13,10 @@ use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::handshake_message::{ClientFinish, ClientHello, ServerHello};
 use waproto::whatsapp::{ClientPayload, HandshakeMessage};
 
-/// Why a handshake ended before its time.
+/// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoiseError {
-    #[error("the client's message cannot be read: {0}")]
+    #[error("cannot decode the client's message: {0}")]
     Unreadable(String),
     #[error("the client's message lacks its {0}")]
     Missing(&'static str),
@@ -24,18 +24,18 @@ pub(crate) enum NoiseError {
     Noise(#[from] HandshakeError),
 }
 
-/// Which way the client came in.
+/// The handshake pattern of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
-    /// It did not know our key.
+    /// The client had no server key.
     Xx,
-    /// It knew our key.
+    /// The client had the server's key.
     Ik,
-    /// It knew a key that is ours no more.
+    /// The client had an old server key.
     XxFallback,
 }
 
-/// A finished handshake.
+/// The result of a handshake: the ciphers of both directions, the client's key and its payload.
 pub(crate) struct EstablishedChannel {
     pub(crate) read: NoiseCipher,
     pub(crate) write: NoiseCipher,
@@ -44,8 +44,8 @@ pub(crate) struct EstablishedChannel {
     pub(crate) pattern: Pattern,
 }
 
-/// What to do after the client's first message: send the bytes, then either talk or wait for its
-/// second message.
+/// The answer to the client's first message, followed by an open channel or by the client's second
+/// message.
 pub(crate) enum HandshakeReply {
     Finished(Vec<u8>, Box<EstablishedChannel>),
     Pending(Vec<u8>, Box<PendingHandshake>),
@@ -57,7 +57,7 @@ pub(crate) fn answer(ours: &Credentials, hello: &[u8]) -> Result<HandshakeReply,
     let client = key(hello.ephemeral.as_deref(), "ephemeral key")?;
     match try_ik(ours, &hello, &client) {
         Some(Ok((reply, secrets))) => Ok(HandshakeReply::Finished(reply, Box::new(secrets))),
-        // The client holds a key of ours that is no more: it learns the new one by the fallback.
+        // The client has an old key and learns the new one by the fallback.
         Some(Err(_)) => reply_xx(ours, &client, Pattern::XxFallback),
         None => reply_xx(ours, &client, Pattern::Xx),
     }
@@ -65,7 +65,7 @@ pub(crate) fn answer(ours: &Credentials, hello: &[u8]) -> Result<HandshakeReply,
 
 type IkResult = Result<(Vec<u8>, EstablishedChannel), NoiseError>;
 
-/// IK: `-> e es s ss payload`, `<- e ee se payload`. `None` when the client did not try it.
+/// IK: `-> e es s ss payload`, `<- e ee se payload`. `None` if the client did not try IK.
 fn try_ik(ours: &Credentials, hello: &ClientHello, client: &Key) -> Option<IkResult> {
     let sealed = (hello.r#static.as_deref()?, hello.payload.as_deref()?);
     Some(accept_ik(ours, sealed, client))
@@ -107,7 +107,7 @@ fn reply_xx(
     Ok(HandshakeReply::Pending(reply, Box::new(PendingHandshake { noise, ephemeral, pattern })))
 }
 
-/// Between the client's two messages of the longer handshake.
+/// An XX handshake that waits for the client's second message.
 pub(crate) struct PendingHandshake {
     noise: NoiseHandshake,
     ephemeral: KeyPair,
@@ -115,7 +115,7 @@ pub(crate) struct PendingHandshake {
 }
 
 impl PendingHandshake {
-    /// Reads the client's second message.
+    /// Processes the client's second message.
     pub(crate) fn finish(self, message: &[u8]) -> Result<EstablishedChannel, NoiseError> {
         let Self { mut noise, ephemeral, pattern } = self;
         let ClientFinish { r#static: sealed_key, payload, .. } =
@@ -136,7 +136,7 @@ fn secrets(
 ) -> Result<EstablishedChannel, NoiseError> {
     let payload = ClientPayload::decode_from_slice(payload)
         .map_err(|e| NoiseError::Unreadable(e.to_string()))?;
-    // The initiator writes with the first key; we are the other side.
+    // The initiator writes with the first key; the server is the responder.
     let (read, write) = noise.finish()?;
     Ok(EstablishedChannel { read, write, client, payload, pattern })
 }

@@ -1,5 +1,5 @@
-//! A phone in a person's hand: it reads QRs, takes codes, shows its linked devices, removes them,
-//! and, being part of a simulation, throws them out in every way there is.
+//! A simulated phone: scans QR codes, takes pairing codes, lists and removes linked devices, and
+//! kicks devices.
 
 use crate::account::LinkedDevice;
 use crate::error::PhoneError;
@@ -32,31 +32,39 @@ impl Phone {
         Self { network, number }
     }
 
-    /// Its number, digits only.
+    /// Returns the phone number, digits only.
     pub fn number(&self) -> &str {
         &self.number
     }
 
-    /// Its hidden id, without the server.
+    /// Returns the LID (hidden id), without the server part.
     pub fn lid(&self) -> String {
         let mut state = self.network.state();
         state.account(&self.number).map(|account| account.lid.clone()).unwrap_or_default()
     }
 
-    /// Its push name.
+    /// Returns the push name.
     pub fn name(&self) -> String {
         let mut state = self.network.state();
         state.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
     }
 
-    /// Reads a QR, bare or behind its link, and approves the client that shows it. Done when the
-    /// client has signed.
+    /// Scans a QR code, bare or in its link, and approves the client. Returns when the client has
+    /// signed.
+    ///
+    /// # Errors
+    /// Fails when the code is invalid or expired, and when the client refuses or does not answer.
     pub async fn scan(&self, qr: &str) -> Result<LinkedDevice, PhoneError> {
         let outcome = registration::scan(&self.network, &self.number, qr)?;
         self.linked(outcome).await
     }
 
-    /// Types a pairing code, with or without its dash, and approves the client that shows it.
+    /// Enters a pairing code, with or without its dash, and approves the client. Returns when the
+    /// client has signed.
+    ///
+    /// # Errors
+    /// Fails when the code is wrong or not requested, and when the client refuses or does not
+    /// answer.
     pub async fn enter_code(&self, code: &str) -> Result<LinkedDevice, PhoneError> {
         let code = link_code::normalize(code)?;
         self.network.state().account(&self.number)?;
@@ -73,23 +81,30 @@ impl Phone {
         self.devices().into_iter().find(|device| device.id == id).ok_or(PhoneError::NoSuchDevice)
     }
 
-    /// Whether a client waits for a pairing code of this number to be typed.
+    /// Returns whether a client waits for a pairing code for this number.
     pub fn is_code_awaited(&self) -> bool {
         self.network.state().client_by_code(&self.number).is_some()
     }
 
-    /// The linked devices, as the phone's screen lists them.
+    /// Returns the linked devices.
     pub fn devices(&self) -> Vec<LinkedDevice> {
         let mut state = self.network.state();
         state.account(&self.number).map(|account| account.linked_devices()).unwrap_or_default()
     }
 
-    /// Removes a linked device. It is told at once when it is connected, else at its next login.
+    /// Removes a linked device. A connected device is told at once, another one at its next login.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device.
     pub fn unlink(&self, id: u32) -> Result<(), PhoneError> {
         unlink::on_phone(&self.network, &self.number, id)
     }
 
-    /// Throws a device out; see [`Kick`] for what each way does at once and later.
+    /// Disconnects a device; see [`Kick`] for the immediate and the later effects.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device, or when the device is not connected and the kick
+    /// needs a connection.
     pub fn kick(&self, id: u32, kick: Kick) -> Result<(), PhoneError> {
         let config = &self.network.config;
         let mut state = self.network.state();
@@ -113,22 +128,28 @@ impl Phone {
         Ok(())
     }
 
-    /// Takes back what a kick left behind: the device's next login is let in.
+    /// Removes the login refusal of a kick, so that the next login succeeds.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device.
     pub fn clear_login_refusal(&self, id: u32) -> Result<(), PhoneError> {
         self.network.state().device(&self.number, id)?.refusal = None;
         Ok(())
     }
 
-    /// Makes the account one whose messages are kept by a host (or an ordinary one again). Some
-    /// clients cannot be linked to such accounts.
+    /// Makes the account a hosted one, or an ordinary one again. Some clients cannot link to hosted
+    /// accounts.
     pub fn set_hosted(&self, hosted: bool) {
         if let Ok(account) = self.network.state().account(&self.number) {
             account.hosted = hosted;
         }
     }
 
-    /// Sends a text to one of the phone's own devices, as from the person to themself. It waits
-    /// when the device is away.
+    /// Sends a text to a device of this phone, as a message to oneself. The text is queued while
+    /// the device is not connected.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device.
     pub fn send_text(&self, id: u32, text: &str) -> Result<(), PhoneError> {
         let message_id = self.network.next_id("M");
         let mut state = self.network.state();
@@ -138,19 +159,20 @@ impl Phone {
         Ok(())
     }
 
-    /// The texts devices have sent to this phone's account, oldest first.
+    /// Returns the texts that devices have sent to this account, oldest first.
     pub fn texts(&self) -> Vec<String> {
         let mut state = self.network.state();
         let texts = state.account(&self.number).map(|account| account.texts.clone());
         texts.map(Vec::from).unwrap_or_default()
     }
 
-    /// Waits until the phone is as described, for so long at most. Answers whether it came to be.
+    /// Waits up to `limit` until `is_so` holds. Returns whether it holds.
     pub async fn wait_for(&self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
         self.network.wait_for(limit, || is_so(self)).await
     }
 
-    /// Waits until the phone shows exactly so many devices, all of them connected.
+    /// Waits until the phone has exactly `count` devices and all are connected. Returns whether
+    /// that is so within `limit`.
     pub async fn wait_connected(&self, count: usize, limit: Duration) -> bool {
         self.wait_for(limit, |phone| {
             let devices = phone.devices();
@@ -159,7 +181,7 @@ impl Phone {
         .await
     }
 
-    /// Waits until the phone shows no device.
+    /// Waits until the phone has no device. Returns whether that is so within `limit`.
     pub async fn wait_unlinked(&self, limit: Duration) -> bool {
         self.wait_for(limit, |phone| phone.devices().is_empty()).await
     }

@@ -1,5 +1,5 @@
-//! The keys a device leaves with the server for those who want to write to it: kept, counted,
-//! digested, given away.
+//! The keys that a device uploads for others that write to it: stored, counted, digested and handed
+//! out.
 
 use crate::encoding::Base64Text;
 use crate::keys::Key;
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// More one-time keys than any client uploads; what comes beyond is forgotten.
+/// One-time keys of one device, more than any client uploads; further ones are dropped.
 const MAX_ONE_TIME_KEYS: usize = 2000;
 
 /// A signed pre-key.
@@ -20,7 +20,7 @@ pub(crate) struct SignedKey {
     pub(crate) signature: Base64Text<Vec<u8>>,
 }
 
-/// What a device left.
+/// The uploaded keys of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UploadedKeys {
     pub(crate) registration: u32,
@@ -30,7 +30,7 @@ pub(crate) struct UploadedKeys {
 }
 
 impl UploadedKeys {
-    /// Reads an upload.
+    /// Parses an upload; `None` if a key is missing or malformed.
     pub(crate) fn read(upload: &NodeRef<'_>) -> Option<Self> {
         let one_time = upload.get_optional_child("list").and_then(|list| list.children());
         Some(Self {
@@ -48,7 +48,8 @@ impl UploadedKeys {
         })
     }
 
-    /// A further upload: new keys join those that are left, unless the device has become another.
+    /// Merges a further upload: new one-time keys join the old ones, unless the identity has
+    /// changed.
     pub(crate) fn merge(&mut self, newer: Self) {
         let mut kept = std::mem::take(&mut self.one_time);
         let same = self.identity == newer.identity;
@@ -65,12 +66,12 @@ impl UploadedKeys {
         self.one_time.len()
     }
 
-    /// A one-time key, which nobody else will get.
+    /// Removes and returns a one-time key, so that no other sender gets it.
     pub(crate) fn take_one_time(&mut self) -> Option<(u32, Key)> {
         self.one_time.pop_front().map(|(id, key)| (id, key.0))
     }
 
-    /// The entry of an answer to a request for keys.
+    /// Removes a one-time key and returns the device's entry for the answer to a key request.
     pub(crate) fn take_entry(&mut self, jid: &str) -> Node {
         let mut children = vec![
             leaf("registration", self.registration.to_be_bytes()),
@@ -84,7 +85,7 @@ impl UploadedKeys {
         NodeBuilder::new("user").attr("jid", jid).children(children).build()
     }
 
-    /// What the server holds, with a hash over it, for a client to compare.
+    /// Returns the stored keys with a hash, which the client compares.
     pub(crate) fn digest(&self) -> Node {
         let one_time: Vec<&[u8]> = self.one_time.iter().map(|(_, key)| &key.0[..]).collect();
         let hash = wacore::prekeys::compute_key_bundle_digest(
@@ -108,7 +109,7 @@ impl UploadedKeys {
 }
 
 impl SignedKey {
-    /// Reads an `skey` node.
+    /// Parses an `skey` node.
     pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
         Some(Self {
             id: number(&child_bytes(node, "id")?),
@@ -133,7 +134,7 @@ fn key(node: &NodeRef<'_>, tag: &str) -> Option<Key> {
     child_bytes(node, tag)?.try_into().ok()
 }
 
-/// A number as the wire writes it: big-endian, as short as it likes.
+/// Parses a big-endian number of any length.
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }

@@ -1,4 +1,4 @@
-//! What clients ask, and the answers: one match over namespace and first child, in the open.
+//! The queries of clients and their answers, selected by namespace and first child.
 
 use crate::faults::Fault;
 use crate::initial_sync;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// Handles one `iq` of a client; `login` is who it is, when it has logged in.
+/// Handles one `iq` of a client. `login` is the logged-in device; `None` before the login.
 pub(crate) fn handle(
     network: &Arc<Network>,
     socket: &Socket,
@@ -49,7 +49,7 @@ pub(crate) fn handle(
     });
 }
 
-/// Gives an answer, and what follows it.
+/// Sends an answer and starts the actions that follow it.
 fn send_answer(
     network: &Network,
     socket: &Socket,
@@ -64,7 +64,7 @@ fn send_answer(
     }
 }
 
-/// What follows an answer.
+/// Starts the actions that follow a successful answer.
 fn after_answer(
     network: &Network,
     socket: &Socket,
@@ -116,8 +116,7 @@ fn answer(
                 Ok(account) => yes(vec![account.app_state.sync(sync)]),
                 Err(_) => refusal(id, 403, "forbidden"),
             },
-            // The other thing asked here is to delete all of it; there is nothing a test could
-            // miss.
+            // The other query deletes all collections, which the simulator need not do.
             None => yes(Vec::new()),
         },
         ("abt", _) => yes(vec![NodeBuilder::new("props").attr("protocol", "1").build()]),
@@ -135,7 +134,7 @@ fn privacy() -> Node {
     parent("privacy", all.map(|name| category(name).build()))
 }
 
-/// Everything about pre-keys.
+/// Answers queries about pre-keys.
 fn encrypt(
     network: &Network,
     login: &LoggedInDevice,
@@ -178,7 +177,7 @@ fn encrypt(
     }
 }
 
-/// One key for each device that is asked about: a phone's, or one that a linked device has left.
+/// Returns one key for each requested device: of a phone, or of a linked device with uploaded keys.
 fn requested_keys(state: &mut NetworkState, asked: &NodeRef<'_>) -> Node {
     let given = asked.children().unwrap_or_default().iter().filter_map(|user| {
         let jid = attribute(user, "jid");

@@ -1,5 +1,5 @@
-//! How a client becomes a device: it is offered references, a phone approves it, it signs, and must
-//! come back.
+//! Links a client: the client gets references, a phone approves, the client signs and logs in
+//! again.
 
 use crate::account::{Description, Device};
 use crate::adv;
@@ -21,10 +21,10 @@ use wacore_binary::{Node, NodeRef};
 use waproto::buffa::Message as _;
 use waproto::whatsapp::{ClientPayload, DeviceProps};
 
-/// Hears how a linking ended: with the new device's id, or why not.
+/// Receives the result of a link: the id of the new device, or the error.
 pub(crate) type Outcome = oneshot::Receiver<Result<u32, PhoneError>>;
 
-/// Takes an unlinked client in and offers it references to show.
+/// Registers an unlinked client and sends references for its QR codes.
 pub(crate) fn offer(network: &Network, socket: &Socket, noise: Key, payload: &ClientPayload) {
     let now = Instant::now();
     let config = &network.config;
@@ -65,7 +65,7 @@ fn describe(payload: &ClientPayload) -> Description {
     }
 }
 
-/// The version a client gives of itself.
+/// Returns the version in a client's payload.
 pub(crate) fn version(payload: &ClientPayload) -> Version {
     let agent = payload.user_agent.as_option();
     agent.and_then(|agent| agent.app_version.as_option()).map_or(Version::default(), |v| {
@@ -73,7 +73,7 @@ pub(crate) fn version(payload: &ClientPayload) -> Version {
     })
 }
 
-/// A phone reads a QR.
+/// Handles the scan of a QR code.
 pub(crate) fn scan(network: &Network, number: &str, text: &str) -> Result<Outcome, PhoneError> {
     let qr = Qr::read(text)?;
     let mut state = network.state();
@@ -86,7 +86,7 @@ pub(crate) fn scan(network: &Network, number: &str, text: &str) -> Result<Outcom
     approve(network, &mut state, client, number, qr.identity, &qr.secret)
 }
 
-/// The phone says yes: the client is told, and must sign.
+/// Approves a client: sends the approval, which the client must sign.
 pub(crate) fn approve(
     network: &Network,
     state: &mut NetworkState,
@@ -98,7 +98,7 @@ pub(crate) fn approve(
     let NetworkState { accounts, unlinked_clients } = state;
     let account = accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)?;
     let unlinked = unlinked_clients.get_mut(&client).ok_or(PhoneError::ClientTimeout)?;
-    // A linking nobody waits for any more does not stand in the way of the next.
+    // An abandoned link does not block the next one.
     if unlinked.linking.as_ref().is_some_and(|linking| !linking.done.is_closed()) {
         return Err(PhoneError::LinkInProgress);
     }
@@ -108,7 +108,7 @@ pub(crate) fn approve(
     let device = account.next_device().ok_or(PhoneError::TooManyDevices)?;
     let approval = adv::approve(account, device, &identity, secret)
         .map_err(|e| PhoneError::Internal(e.to_string()))?;
-    // Two clients linked at the same time must not get one id.
+    // Two clients that link at the same time must not get the same id.
     account.last_device = device;
     let order = network.next_id("ps");
     let success = pair_success(approval.container, account, device);
@@ -140,7 +140,7 @@ fn pair_success(container: Vec<u8>, account: &crate::account::Account, device: u
     )
 }
 
-/// The client's answer to the phone's yes.
+/// Handles the client's answer to the approval.
 pub(crate) fn on_client_answer(
     network: &Arc<Network>,
     socket: &Socket,
@@ -159,7 +159,7 @@ pub(crate) fn on_client_answer(
     let signed = answer.get_optional_child("pair-device-sign");
     let signed = signed.and_then(|sign| child_bytes(sign, "device-identity")).unwrap_or_default();
     if !adv::is_signed_by_device(&signed, &linking.details, &linking.identity, account) {
-        let _ = linking.done.send(Err(PhoneError::Refused("its signature is wrong".into())));
+        let _ = linking.done.send(Err(PhoneError::Refused("wrong signature".into())));
         socket.send_and_close(stanza::stream_error("401"));
         return;
     }
@@ -167,7 +167,8 @@ pub(crate) fn on_client_answer(
     let mut device = Device::new(linking.device, noise, linking.identity, description);
     device.version = unlinked.version;
     unlinked_clients.remove(&socket.id);
-    // One key, one device: a client that links again with its old keys is the old device no more.
+    // A key belongs to one device: a client that links again with its old key replaces its old
+    // device.
     for account in accounts.values_mut() {
         account.devices.retain(|_, old| old.noise != noise);
     }
@@ -187,7 +188,7 @@ fn error_text(answer: &NodeRef<'_>) -> String {
     format!("{} {}", part("code"), part("text")).trim().to_owned()
 }
 
-/// A linked client must connect anew, as a device.
+/// Orders a linked client to log in again, as a device.
 fn order_restart(network: &Arc<Network>, socket: &Socket) {
     let (pause, socket) = (network.config.restart_pause, socket.clone());
     tokio::spawn(async move {

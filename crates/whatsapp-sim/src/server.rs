@@ -1,5 +1,5 @@
-//! The chat socket: takes connections, shakes hands, and turns what clients say over to those who
-//! know the answer.
+//! The chat socket: accepts connections, performs the handshake, and dispatches the stanzas of
+//! clients.
 
 use crate::frames::{self, FrameError, FrameReader};
 use crate::keys::Key;
@@ -26,7 +26,7 @@ use wacore_binary::{NodeRef, OwnedNodeRef};
 use wacore_noise::NoiseCipher;
 use waproto::whatsapp::ClientPayload;
 
-/// How long a client may take to notice that we have closed.
+/// How long the client may take to close after the server has closed.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
@@ -38,13 +38,13 @@ enum ConnectionError {
     WebSocket(#[from] Box<WebSocketError>),
     #[error(transparent)]
     Handshake(#[from] NoiseError),
-    #[error("the client took too long")]
+    #[error("the client timed out")]
     TimedOut,
-    #[error("a frame cannot be read: {0}")]
+    #[error("cannot decrypt or decode a frame: {0}")]
     Undecodable(String),
 }
 
-/// Takes connections until the network stops.
+/// Accepts connections until the network stops.
 pub(crate) async fn accept_connections(network: Arc<Network>, listener: TcpListener) {
     let permits = Arc::new(Semaphore::new(network.config.max_connections));
     loop {
@@ -53,7 +53,7 @@ pub(crate) async fn accept_connections(network: Arc<Network>, listener: TcpListe
             () = network.stopping.cancelled() => return,
         };
         let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: others must end first.
+            // Most likely the process is out of file descriptors; other connections must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -65,7 +65,7 @@ pub(crate) async fn accept_connections(network: Arc<Network>, listener: TcpListe
                 () = network.stopping.cancelled() => Ok(()),
             };
             if let Err(error) = served {
-                tracing::debug!(%error, "a connection ended");
+                tracing::debug!(%error, "connection ended");
             }
             drop(permit);
         });
@@ -87,7 +87,7 @@ async fn serve(network: &Arc<Network>, stream: TcpStream) -> Result<(), Connecti
     let EstablishedChannel { read, write, client, payload, pattern } = secrets;
     let (socket, queue) = Socket::new(network.next_number());
     let writer = tokio::spawn(socket::run_writer(queue, write, sink));
-    tracing::debug!(socket = socket.id, ?pattern, "shaken hands");
+    tracing::debug!(socket = socket.id, ?pattern, "handshake completed");
     let login = log_in_or_offer(network, &socket, client, &payload);
     let guard = DisconnectGuard { network, socket: &socket, login: login.as_ref() };
     let result = tokio::select! {
@@ -102,7 +102,7 @@ async fn serve(network: &Arc<Network>, stream: TcpStream) -> Result<(), Connecti
     result
 }
 
-/// Sees to it that the world hears of a connection's end, however it ends.
+/// Reports the end of a connection to the network state, however the connection ends.
 struct DisconnectGuard<'a> {
     network: &'a Network,
     socket: &'a Socket,
@@ -138,8 +138,7 @@ async fn perform_handshake(
     Ok((secrets, reader, sink))
 }
 
-/// A client that brings the data of a new device wants to be linked; any other says which device it
-/// is.
+/// Starts to link a client whose payload has pairing data; logs any other client in.
 fn log_in_or_offer(
     network: &Network,
     socket: &Socket,
@@ -170,7 +169,7 @@ where
         let frame = next.map_err(|_| ConnectionError::TimedOut)??;
         let node = decrypt_frame(cipher, counter, frame)?;
         counter = counter.wrapping_add(1);
-        tracing::trace!(node = %wacore::xml::DisplayableNodeRef(node.get()), "heard");
+        tracing::trace!(node = %wacore::xml::DisplayableNodeRef(node.get()), "received");
         handle_stanza(network, socket, login, node.get());
     }
 }
@@ -208,7 +207,7 @@ fn handle_stanza(
             messages::on_receipt(network, login, node);
         }
         ("notification" | "call", Some(_)) => socket.send(stanza::acknowledgement(node)),
-        // Presence, typing, telemetry and acknowledgements of notifications ask for no answer.
+        // Presence, typing, telemetry and acknowledgements of notifications need no answer.
         _ => {}
     }
 }

@@ -1,5 +1,4 @@
-//! The phone's half of end-to-end encryption: enough to talk with the devices it has linked and
-//! with those of others.
+//! The phone's side of end-to-end encryption, for messages to and from linked devices.
 
 use crate::keys::{self, Key};
 use crate::prekeys::UploadedKeys;
@@ -18,20 +17,20 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::buffa::Message as _;
 use waproto::whatsapp::Message;
 
-/// Why a message could not be sealed or opened.
+/// Why a message could not be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PhoneSignalError {
     #[error(transparent)]
     Protocol(#[from] SignalProtocolError),
     #[error(transparent)]
     Curve(#[from] CurveError),
-    #[error("the plain text is no message: {0}")]
+    #[error("the plain text is not a message: {0}")]
     Plain(String),
-    #[error("a store in memory made us wait")]
+    #[error("a store in memory did not answer at once")]
     Stalled,
 }
 
-/// One phone's Signal state.
+/// The Signal state of one phone.
 pub(crate) struct Signal {
     account: Key,
     stores: SignalStores,
@@ -42,7 +41,7 @@ impl Signal {
         Ok(Self { account: keys::public(account), stores: SignalStores::new(account)? })
     }
 
-    /// The phone's entry in an answer to a request for keys.
+    /// Returns the phone's entry for the answer to a key request.
     pub(crate) fn bundle(&self, jid: &str) -> Node {
         let stores = &self.stores;
         NodeBuilder::new("user")
@@ -64,13 +63,13 @@ impl Signal {
             .build()
     }
 
-    /// Forgets the conversation with a device, so that the next message opens a new one.
+    /// Forgets the session with a device, so that the next message opens a new one.
     pub(crate) fn forget(&mut self, user: &str, device: u32) {
         self.stores.sessions.0.remove(&address(user, device));
     }
 
-    /// Seals a message for a device. The first one takes a one-time key out of the bundle: two
-    /// senders with one key would make the second unreadable.
+    /// Encrypts a message for a device. The first message takes a one-time key of the upload,
+    /// because a one-time key works for one sender only.
     pub(crate) fn seal(
         &mut self,
         (user, device): (&str, u32),
@@ -106,7 +105,7 @@ impl Signal {
             .build())
     }
 
-    /// Opens what a device sealed for this phone.
+    /// Decrypts a message of a device to this phone.
     pub(crate) fn open(
         &mut self,
         (user, device): (&str, u32),

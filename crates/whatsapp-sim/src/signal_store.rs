@@ -1,5 +1,4 @@
-//! Where a phone keeps its Signal keys and sessions: in memory, with the one pre-key it hands to
-//! everyone.
+//! The Signal keys and sessions of a phone in memory, with one pre-key for all senders.
 
 use crate::keys;
 use async_trait::async_trait;
@@ -11,7 +10,7 @@ use wacore::libsignal::protocol::{
     SessionStore, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
 };
 
-/// The phone's own identity, and who it has met.
+/// The identity of the phone and the identities of its peers.
 pub(crate) struct Identities {
     own: IdentityKeyPair,
     pub(crate) registration: u32,
@@ -47,7 +46,7 @@ impl IdentityKeyStore for Identities {
     }
 }
 
-/// The running conversations.
+/// The open Signal sessions.
 #[derive(Default)]
 pub(crate) struct Sessions(pub(crate) HashMap<ProtocolAddress, SessionRecord>);
 
@@ -69,8 +68,8 @@ impl SessionStore for Sessions {
     }
 }
 
-/// The one-time key, which here is for everyone and all times: a simulated phone has nothing to
-/// lose by it.
+/// The one-time key, which the phone gives to every sender; a simulated phone needs no forward
+/// secrecy.
 pub(crate) struct OneTime(pub(crate) PreKeyRecord);
 
 #[async_trait]
@@ -86,7 +85,7 @@ impl PreKeyStore for OneTime {
     }
 }
 
-/// The signed key.
+/// The signed pre-key.
 pub(crate) struct Signed(pub(crate) SignedPreKeyRecord);
 
 #[async_trait]
@@ -103,7 +102,7 @@ impl SignedPreKeyStore for Signed {
     }
 }
 
-/// All four stores, and the public halves others are given.
+/// All four stores, and the public keys for other senders.
 pub(crate) struct SignalStores {
     pub(crate) identities: Identities,
     pub(crate) sessions: Sessions,

@@ -1,4 +1,4 @@
-//! A running network: its socket, its root of trust, and its phones.
+//! A running network: its chat socket, its root of trust, and its phones.
 
 use crate::account::Account;
 use crate::certificate::{CertificateKeys, Credentials};
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 use wacore::libsignal::protocol::CurveError;
 
-/// A simulated WhatsApp network on loopback. It stops when dropped.
+/// A simulated WhatsApp network on loopback. Dropping the value stops it.
 pub struct Simulator {
     network: Arc<Network>,
     address: SocketAddr,
@@ -33,7 +33,11 @@ impl std::fmt::Debug for Simulator {
 }
 
 impl Simulator {
-    /// Makes the keys and begins to listen.
+    /// Generates or loads the keys and starts to listen.
+    ///
+    /// # Errors
+    /// Fails when the address is not on loopback or is in use, and when the state file cannot be
+    /// used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let listener = bind(config.listen).await?;
         let address =
@@ -52,7 +56,7 @@ impl Simulator {
         Ok(Self { network, address, saver: Mutex::new(saver), _stop: stop })
     }
 
-    /// Closes all connections and, with a state file, waits until everything is in it.
+    /// Closes all connections. With a state file, waits until the state is saved.
     pub async fn stop(&self) {
         self.network.stopping.cancel();
         let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -61,27 +65,34 @@ impl Simulator {
         }
     }
 
-    /// Where clients connect to.
+    /// Returns the URL for clients.
     pub fn url(&self) -> String {
         format!("ws://{}/ws/chat", self.address)
     }
 
-    /// The socket's address.
+    /// Returns the address of the chat socket.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The public key of the root that vouches for the server.
+    /// Returns the public key of the root, which clients must trust.
     pub fn trust_anchor(&self) -> [u8; 32] {
         self.network.credentials.anchor
     }
 
-    /// Adds a phone. The same number and name again is the same phone.
+    /// Adds a phone; repeating number and name returns the same phone.
+    ///
+    /// # Errors
+    /// Fails when the number or the name is invalid, when the number has another name, and at the
+    /// maximum number of phones.
     pub fn add_phone(&self, number: &str, name: &str) -> Result<Phone, PhoneError> {
         self.insert_phone(number, name).map(|(phone, _)| phone)
     }
 
-    /// As [`add_phone`](Self::add_phone), and says whether the phone is new.
+    /// Adds a phone like [`add_phone`](Self::add_phone), and returns whether the phone is new.
+    ///
+    /// # Errors
+    /// Fails like [`add_phone`](Self::add_phone).
     pub fn insert_phone(&self, number: &str, name: &str) -> Result<(Phone, bool), PhoneError> {
         if !(7..=15).contains(&number.len()) || !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(PhoneError::BadNumber);
@@ -107,29 +118,32 @@ impl Simulator {
         Ok((phone, true))
     }
 
-    /// The phone of a number.
+    /// Returns the phone with this number.
+    ///
+    /// # Errors
+    /// Fails when no phone has the number.
     pub fn phone(&self, number: &str) -> Result<Phone, PhoneError> {
         self.network.state().account(number)?;
         Ok(Phone::new(Arc::clone(&self.network), number.to_owned()))
     }
 
-    /// What can be made to go wrong.
+    /// Returns the fault injection of the network.
     pub fn faults(&self) -> &Faults {
         &self.network.faults
     }
 
-    /// Waits until the network is as described, for so long at most. Answers whether it came to be.
+    /// Waits up to `limit` until `is_so` holds. Returns whether it holds.
     pub async fn wait_for(&self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
         self.network.wait_for(limit, || is_so(self)).await
     }
 
-    /// How many clients wait to be linked.
+    /// Returns the number of connected clients that are not linked.
     pub fn unlinked_client_count(&self) -> usize {
         self.network.state().unlinked_clients.len()
     }
 }
 
-/// What the state file knows, and what the seed says; where both are silent, all is new.
+/// Loads the state file and the seed; generates new keys without either.
 fn load_state(config: &Config) -> Result<(Credentials, NetworkState), StartError> {
     let failed = |error: CurveError| StartError::Keys(error.to_string());
     let state_file = match &config.state {
@@ -150,7 +164,7 @@ fn load_state(config: &Config) -> Result<(Credentials, NetworkState), StartError
     Ok((Credentials::make(keys).map_err(failed)?, state))
 }
 
-/// Listens on loopback and nowhere else.
+/// Listens on a loopback address; rejects any other.
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     if !address.ip().is_loopback() {
         return Err(StartError::NotLoopback(address));

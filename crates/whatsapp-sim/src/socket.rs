@@ -1,5 +1,5 @@
-//! The server's end of one connection, as the rest of the network sees it: something to say stanzas
-//! to and to close. Saying never waits; who does not listen for long enough is hung up on.
+//! The server's handle to one connection, which queues stanzas and closes. Sending never waits: a
+//! connection with a full queue is closed.
 
 use crate::frames;
 use futures_util::{Sink, SinkExt};
@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use wacore_binary::{Node, marshal};
 use wacore_noise::NoiseCipher;
 
-/// How many stanzas may wait to be written.
+/// Stanzas that may wait to be written.
 const MAX_QUEUED_STANZAS: usize = 1024;
-/// How long saying goodbye may take.
+/// Time limit of an orderly close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 enum OutboundItem {
@@ -28,7 +28,7 @@ pub(crate) struct Socket {
     closed: CancellationToken,
 }
 
-/// What the writing half of a connection works through.
+/// The queue of the writer.
 pub(crate) struct OutboundQueue {
     items: mpsc::Receiver<OutboundItem>,
     closed: CancellationToken,
@@ -48,31 +48,31 @@ impl Socket {
         }
     }
 
-    /// Closes the connection after what was said before.
+    /// Closes the connection after the queued stanzas.
     pub(crate) fn close(&self) {
         if self.items.try_send(OutboundItem::Close).is_err() {
             self.closed.cancel();
         }
     }
 
-    /// Says a last word and closes.
+    /// Sends a last stanza and closes.
     pub(crate) fn send_and_close(&self, node: Node) {
         self.send(node);
         self.close();
     }
 
-    /// Hangs up without a word.
+    /// Closes the connection at once.
     pub(crate) fn abort(&self) {
         self.closed.cancel();
     }
 
-    /// When the connection is over for us, whether or not the client has noticed.
+    /// Waits until the connection has ended for the server, whether or not the client has noticed.
     pub(crate) async fn wait_closed(&self) {
         self.closed.cancelled().await;
     }
 }
 
-/// Writes what is queued until told to close, or until nobody listens.
+/// Writes queued stanzas until the connection is closed or a write fails.
 pub(crate) async fn run_writer<S>(mut queue: OutboundQueue, cipher: NoiseCipher, mut sink: S)
 where
     S: Sink<Message, Error = WebSocketError> + Unpin,
@@ -84,14 +84,15 @@ where
             () = queue.closed.cancelled() => break,
         };
         let Some(OutboundItem::Send(node)) = item else {
-            // A peer that reads no more must not keep us.
+            // A client that no longer reads must not block the close.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await;
             break;
         };
         let Some(message) = encrypt(&cipher, counter, &node) else { break };
         counter += 1;
-        tracing::trace!(node = %wacore::xml::DisplayableNode(&node), "said");
-        // A client that reads nothing must not keep us, once we have given it up.
+        tracing::trace!(node = %wacore::xml::DisplayableNode(&node), "sent");
+        // A client that no longer reads must not block the writer after the connection was given
+        // up.
         let sent = tokio::select! {
             sent = sink.send(message) => sent,
             () = queue.closed.cancelled() => break,

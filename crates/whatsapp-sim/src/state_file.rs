@@ -1,5 +1,5 @@
-//! The state file: what a simulator knows at its end, so that the next one starts as the same
-//! network. Conversations and what waited for delivery are not in it: a phone opens new ones.
+//! The state file, from which the next simulator starts as the same network. The file has neither
+//! Signal sessions nor queued messages; a phone opens new sessions.
 
 use crate::account::{Account, Description, Device};
 use crate::app_state::AppState;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wacore::libsignal::protocol::CurveError;
 
-/// The whole file.
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StateFile {
@@ -52,7 +52,7 @@ struct DeviceRecord {
 }
 
 impl StateFile {
-    /// Reads a file; `None` when there is none yet.
+    /// Reads a file; `None` if it does not exist.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, String> {
         match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| e.to_string()),
@@ -61,7 +61,7 @@ impl StateFile {
         }
     }
 
-    /// The world it tells of, with everybody away.
+    /// Returns the stored network state, with all devices disconnected.
     pub(crate) fn into_network_state(self) -> Result<NetworkState, CurveError> {
         let mut state = NetworkState::default();
         for phone in self.phones {
@@ -77,7 +77,7 @@ impl StateFile {
         Self { keys: network.credentials.keys.clone(), phones }
     }
 
-    /// Replaces the file, or leaves it as it was.
+    /// Replaces the file atomically.
     fn write(&self, path: &Path) -> std::io::Result<()> {
         let mut draft = path.as_os_str().to_owned();
         draft.push(".draft");
@@ -122,7 +122,7 @@ impl DeviceRecord {
             description: device.description.clone(),
             linked_at: device.linked_at,
             bundle: device.bundle.clone(),
-            // A greeting that is still on its way is lost with us, and must be said again.
+            // Unconfirmed initial messages are lost with this process and must be sent again.
             greeted: device.greeted && device.queued_messages.iter().all(|queued| queued.delivered),
             refusal: device.refusal.clone(),
             version: device.version,
@@ -141,7 +141,7 @@ impl DeviceRecord {
     }
 }
 
-/// Writes the file whenever the world has changed, and once more at the end.
+/// Writes the file after every change of the state, and once more at the end.
 pub(crate) async fn save_on_change(network: Arc<Network>, path: PathBuf) {
     let mut changes = network.changes.subscribe();
     loop {
@@ -151,7 +151,7 @@ pub(crate) async fn save_on_change(network: Arc<Network>, path: PathBuf) {
         }
         let stopping = network.stopping.is_cancelled();
         if let Err(error) = save(&network, &path).await {
-            tracing::error!(%error, path = %path.display(), "the state is not saved");
+            tracing::error!(%error, path = %path.display(), "cannot save the state");
         }
         if stopping {
             return;
@@ -159,7 +159,7 @@ pub(crate) async fn save_on_change(network: Arc<Network>, path: PathBuf) {
     }
 }
 
-/// Writes the file as things are now.
+/// Writes the file with the current state.
 pub(crate) async fn save(network: &Network, path: &Path) -> std::io::Result<()> {
     let (state_file, path) = (StateFile::from_state(network), path.to_owned());
     tokio::task::spawn_blocking(move || state_file.write(&path)).await?

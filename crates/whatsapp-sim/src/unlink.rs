@@ -1,5 +1,4 @@
-//! The end of a link, from either side: the client logs out, or a person removes the device on the
-//! phone.
+//! The end of a link: the client logs out, or a person removes the device on the phone.
 
 use crate::error::PhoneError;
 use crate::login::LoggedInDevice;
@@ -10,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use wacore_binary::{Node, NodeRef};
 
-/// How long a client that has logged out may stay on its connection. It normally leaves by itself;
-/// being told of the removal meanwhile would only confuse it.
+/// How long a logged-out client may keep its connection. Clients normally disconnect themselves;
+/// the removal stanza would confuse them meanwhile.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A client asks for a device of its own account to be removed: itself, or another.
+/// Handles a client's request to remove a device of its own account.
 pub(crate) fn on_client_request(
     network: &Arc<Network>,
     socket: &Socket,
@@ -53,7 +52,7 @@ pub(crate) fn on_client_request(
     result(id, Vec::new())
 }
 
-/// A person removes a device on the phone.
+/// Removes a device on the phone.
 pub(crate) fn on_phone(network: &Network, number: &str, id: u32) -> Result<(), PhoneError> {
     let mut state = network.state();
     let account = state.account(number)?;

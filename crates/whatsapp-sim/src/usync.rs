@@ -1,4 +1,4 @@
-//! The directory: who is on the network, under which hidden id, with which devices.
+//! The directory of accounts: their LIDs and devices.
 
 use crate::account::Account;
 use crate::adv;
@@ -8,7 +8,7 @@ use crate::stanza::{self, attribute, content, parent};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// Answers a `usync` question about users, by address or by number.
+/// Answers a `usync` query about users, by address or by phone number.
 pub(crate) fn answer(state: &mut NetworkState, usync: &NodeRef<'_>) -> Node {
     let protocols: Vec<String> = usync
         .get_optional_child("query")
@@ -42,7 +42,7 @@ fn entry(state: &mut NetworkState, asked: &NodeRef<'_>, protocols: &[String]) ->
     NodeBuilder::new("user").attr("jid", jid).children(answers).build()
 }
 
-/// What one protocol says of an account; nothing for protocols the simulator does not speak.
+/// Returns the answer of one protocol about an account; `None` for unsupported protocols.
 fn about(account: Option<&Account>, protocol: &str, phone: &str) -> Option<Node> {
     match (protocol, account) {
         ("contact", account) => {

@@ -1,5 +1,5 @@
-//! A client made for these tests: the other half of the wire, with every key in the open, so that
-//! it can do wrong too.
+//! A client for these tests: the client side of the protocol with access to all keys, so that the
+//! client can also send wrong data.
 
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
@@ -21,10 +21,10 @@ use waproto::whatsapp::client_payload::{DevicePairingRegistrationData, UserAgent
 use waproto::whatsapp::handshake_message::{ClientFinish, ClientHello, ServerHello};
 use waproto::whatsapp::{CertChain, ClientPayload, DeviceProps, HandshakeMessage, device_props};
 
-/// Generous: nothing here waits for a time, only for something that must come.
+/// A generous time limit; every test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// All a client keeps.
+/// The keys and the version of a client.
 pub(crate) struct ClientKeys {
     pub(crate) state: DeviceState,
     pub(crate) version: u32,
@@ -56,7 +56,7 @@ impl ClientKeys {
         ClientPayload { user_agent: MessageField::some(agent), ..Default::default() }
     }
 
-    /// What a client says that wants to be linked.
+    /// Returns the payload of a client that wants to be linked.
     pub(crate) fn registration(&self) -> Vec<u8> {
         let props = DeviceProps {
             os: Some("Test OS".into()),
@@ -72,7 +72,7 @@ impl ClientKeys {
         payload.encode_to_vec()
     }
 
-    /// What a linked client says.
+    /// Returns the payload of a linked client.
     pub(crate) fn login(&self, number: &str, device: u32) -> Vec<u8> {
         let payload = ClientPayload {
             username: number.parse().ok(),
@@ -92,7 +92,7 @@ pub(crate) fn public(pair: &KeyPair) -> [u8; 32] {
     pair.public_key.public_key_bytes().try_into().unwrap()
 }
 
-/// A WebSocket with frames in it, before anything is secret.
+/// A WebSocket with frames, before the handshake.
 pub(crate) struct FrameSocket {
     ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
     decoder: FrameDecoder,
@@ -106,7 +106,7 @@ impl FrameSocket {
     }
 
     pub(crate) async fn send_raw(&mut self, bytes: Vec<u8>) {
-        // A server that has hung up already shows in what comes back.
+        // If the server has closed, the following read shows it.
         let _ = self.ws.send(Message::Binary(bytes.into())).await;
     }
 
@@ -115,13 +115,14 @@ impl FrameSocket {
         self.send_raw(encode_frame(payload, greeting).unwrap()).await;
     }
 
-    /// The next frame, or nothing when the server has closed.
+    /// Returns the next frame; `None` when the server has closed.
     pub(crate) async fn next(&mut self) -> Option<bytes::BytesMut> {
         loop {
             if let Some(frame) = self.decoder.decode_frame() {
                 return Some(frame);
             }
-            let message = timeout(PATIENCE, self.ws.next()).await.expect("the server fell silent");
+            let message =
+                timeout(PATIENCE, self.ws.next()).await.expect("timed out waiting for the server");
             match message {
                 Some(Ok(Message::Binary(bytes))) => self.decoder.feed(&bytes),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
@@ -131,19 +132,19 @@ impl FrameSocket {
     }
 }
 
-/// A client with its secrets agreed.
+/// A client after the handshake.
 pub(crate) struct Client {
     socket: FrameSocket,
     write: (NoiseCipher, u32),
     read: (NoiseCipher, u32),
-    /// The key by which the server made itself known.
+    /// The static key that the server proved to have.
     pub(crate) server: [u8; 32],
-    /// Whether the server took the short way.
+    /// Whether the handshake used IK.
     pub(crate) short: bool,
 }
 
 impl Client {
-    /// Comes as one who has never met the server, and checks its chain against the root.
+    /// Connects without a server key, and verifies the server's chain with the root.
     pub(crate) async fn connect(
         url: &str,
         anchor: [u8; 32],
@@ -161,7 +162,7 @@ impl Client {
         Self::full(socket, NOISE_PATTERN_XX, &ephemeral, &reply, (anchor, keys, payload)).await
     }
 
-    /// Comes as one who knows the server by this key, rightly or not.
+    /// Connects with a known server key, which may be outdated.
     pub(crate) async fn reconnect(
         url: &str,
         (anchor, server): ([u8; 32], [u8; 32]),
@@ -227,7 +228,7 @@ impl Client {
         self.socket.send(&sealed).await;
     }
 
-    /// The next stanza, or nothing when the server has closed.
+    /// Returns the next stanza; `None` when the server has closed.
     pub(crate) async fn receive(&mut self) -> Option<Node> {
         let mut frame = self.socket.next().await?;
         let (cipher, counter) = &mut self.read;
@@ -236,7 +237,7 @@ impl Client {
         Some(OwnedNodeRef::new(unpack_bytes(frame).unwrap()).unwrap().to_owned_node())
     }
 
-    /// The next stanza of this name; others that come before are let pass.
+    /// Returns the next stanza with this tag, and skips others.
     pub(crate) async fn receive_tag(&mut self, tag: &str) -> Node {
         loop {
             let node = self.receive().await.unwrap_or_else(|| panic!("closed before a <{tag}>"));
@@ -246,7 +247,7 @@ impl Client {
         }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a query and returns its answer.
     pub(crate) async fn ask(&mut self, kind: &'static str, namespace: &str, child: Node) -> Node {
         let id = self.query(kind, namespace, child).await;
         loop {
@@ -257,7 +258,7 @@ impl Client {
         }
     }
 
-    /// Asks, and waits for nothing.
+    /// Sends a query and does not wait for the answer.
     pub(crate) async fn query(
         &mut self,
         kind: &'static str,
@@ -274,13 +275,13 @@ impl Client {
         id
     }
 
-    /// Becomes active: the server then sends what waits.
+    /// Becomes active, so that the server sends queued messages.
     pub(crate) async fn activate(&mut self) {
         let answer = self.ask("set", "passive", NodeBuilder::new("active").build()).await;
         assert_eq!(text(&answer, "type"), "result");
     }
 
-    /// The references the server offers for QRs.
+    /// Returns the references that the server sends for QR codes.
     pub(crate) async fn refs(&mut self) -> Vec<String> {
         let offer = self.receive_tag("iq").await;
         let pair_device = offer.get_optional_child("pair-device").unwrap();
@@ -288,8 +289,8 @@ impl Client {
         refs.map(|node| String::from_utf8(bytes(node)).unwrap()).collect()
     }
 
-    /// Hears of its approval, checks it as the engine does, and signs. Answers the error when it
-    /// does not hold.
+    /// Receives the approval, verifies it as the engine does, and signs. Returns the error if the
+    /// verification fails.
     pub(crate) async fn sign(&mut self, keys: &ClientKeys) -> Result<Node, &'static str> {
         let order = self.receive_tag("iq").await;
         let success = order.get_optional_child("pair-success").unwrap().clone();
@@ -309,7 +310,7 @@ impl Client {
         }
     }
 
-    /// Waits for the server to close; what it said last, if it said something.
+    /// Waits until the server closes; returns the last stanza, if any.
     pub(crate) async fn wait_for_close(&mut self) -> Option<Node> {
         let mut last = None;
         while let Some(node) = self.receive().await {
@@ -319,8 +320,8 @@ impl Client {
     }
 }
 
-/// Checks a chain as a client does that trusts this root: root over intermediate, intermediate over
-/// leaf, leaf naming the key that the server proved to have.
+/// Verifies a chain from the root over the intermediate to the leaf, which must have the key that
+/// the server proved to have.
 fn verify(chain: &[u8], anchor: [u8; 32], server: [u8; 32]) {
     let chain = CertChain::decode_from_slice(chain).unwrap();
     let mut issuer = anchor;
@@ -328,11 +329,11 @@ fn verify(chain: &[u8], anchor: [u8; 32], server: [u8; 32]) {
         let certificate = certificate.into_option().unwrap();
         let (details, signature) = (certificate.details.unwrap(), certificate.signature.unwrap());
         let key = PublicKey::from_djb_public_key_bytes(&issuer).unwrap();
-        assert!(key.verify_signature(&details, &signature), "a certificate is not signed");
+        assert!(key.verify_signature(&details, &signature), "a certificate has a wrong signature");
         let details = Details::decode_from_slice(&details[..]).unwrap();
         issuer = details.key.unwrap().try_into().unwrap();
     }
-    assert_eq!(issuer, server, "the chain ends in another key");
+    assert_eq!(issuer, server, "the chain ends in a different key");
 }
 
 pub(crate) fn text(node: &Node, name: &str) -> String {

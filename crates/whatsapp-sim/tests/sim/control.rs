@@ -1,4 +1,4 @@
-//! The control interface: its paths, its answers, and its refusals.
+//! The control interface: paths, answers and errors.
 
 use crate::client::ClientKeys;
 use crate::{ANN, connect_unlinked, link, network};
@@ -22,7 +22,7 @@ impl ControlFixture {
         Self { simulator, control }
     }
 
-    /// Sends one request as it is; answers status, head and body.
+    /// Sends one request and returns its status, head and body.
     async fn send(&self, method: &str, path: &str, body: &str) -> (u16, String, Value) {
         let mut stream = TcpStream::connect(self.control.address()).await.unwrap();
         let length = body.len();

@@ -1,5 +1,4 @@
-//! Meeting the server: by the long way, by the short way, by the way back to the long one, and not
-//! at all.
+//! The handshake: XX, IK, the fallback, and failures.
 
 use crate::client::{Client, ClientKeys, FrameSocket, pair, public};
 use crate::{ANN, linked, network};
@@ -11,7 +10,7 @@ use whatsapp_sim::{Config, Simulator, StartError};
 async fn server_certificate_is_verified_with_the_root() {
     let (simulator, _) = network(Config::default()).await;
     let keys = ClientKeys::new();
-    // Meeting includes the check of the whole chain.
+    // `connect` verifies the whole chain.
     let anchor = simulator.trust_anchor();
     let mut client = Client::connect(&simulator.url(), anchor, &keys, keys.registration()).await;
     assert_eq!(client.refs().await.len(), 6);

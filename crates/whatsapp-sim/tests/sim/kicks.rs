@@ -1,4 +1,4 @@
-//! Every way a device loses its connection or its link, and what its next login hears.
+//! Kicks, unlinks and log-outs, with their effects on the connection and on the next login.
 
 use crate::client::{PATIENCE, text};
 use crate::{ANN, linked, log_in, network};
@@ -132,7 +132,7 @@ async fn logged_out_client_leaves_the_phone() {
     assert_eq!((text(&answer, "type").as_str(), phone.devices().len()), ("result", 0));
     let failure = log_in(&simulator, &keys, ANN, device.id).await.wait_for_close().await.unwrap();
     assert_eq!(text(&failure, "reason"), "401");
-    // One that stays is told, in the end.
+    // A client that stays connected is told in the end.
     assert_eq!(conflict(&client.wait_for_close().await.unwrap()).1, "device_removed");
 }
 
@@ -158,7 +158,7 @@ async fn logout_faults_apply() {
     let answer = client.ask("set", "md", removal_query(&device.jid)).await;
     assert_eq!((text(&answer, "type").as_str(), phone.devices().len()), ("error", 1));
 
-    // Swallowed: the next answer on the wire is to the question after it.
+    // The swallowed query gets no answer: the next answer belongs to the next query.
     faults.next_logout(Fault::Swallow);
     client.query("set", "md", removal_query(&device.jid)).await;
     client.ask("get", "w:p", NodeBuilder::new("ping").build()).await;

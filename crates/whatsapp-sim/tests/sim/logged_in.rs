@@ -1,4 +1,4 @@
-//! What a device asks to stay connected, and messages that arrive in the end.
+//! The queries of logged-in devices, and the delivery of messages.
 
 use crate::client::{Client, ClientKeys, PATIENCE, public, text};
 use crate::{ANN, linked, log_in, network};
@@ -14,7 +14,7 @@ fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
 }
 
-/// Leaves keys with the server, as every client does after its first login.
+/// Uploads keys, as every client does after its first login.
 async fn upload_keys(client: &mut Client, keys: &ClientKeys, ids: std::ops::Range<u8>) {
     let identity = &keys.state.identity_key;
     let signed = crate::client::pair();
@@ -70,7 +70,7 @@ async fn uploaded_keys_are_counted_digested_and_handed_out_once() {
     assert_eq!(count(&mut client).await, "0");
     assert_eq!(text(&client.ask("get", "encrypt", node("digest")).await, "type"), "error");
     upload_keys(&mut client, &keys, 1..4).await;
-    // The phone writes its first message when the device is active, and takes its key only then.
+    // The phone takes a key for its first message when the device is active.
     let digest = client.ask("get", "encrypt", node("digest")).await;
     let digest = digest.get_optional_child("digest").unwrap();
     assert_eq!(digest.get_optional_child("list").unwrap().children().unwrap().len(), 3);
@@ -123,10 +123,10 @@ async fn unconfirmed_messages_are_sent_again() {
     let offline = client.receive_tag("ib").await;
     assert_eq!(text(offline.get_optional_child("offline").unwrap(), "count"), "2");
 
-    // One it cannot read is sealed anew, under the same id.
+    // A message that the device cannot decrypt is encrypted again under the same id.
     client.send(receipt(&new, "retry")).await;
     let sealed = client.receive_tag("message").await;
-    assert_eq!(text(&sealed, "id"), text(&again, "id"), "whatever is not confirmed comes with it");
+    assert_eq!(text(&sealed, "id"), text(&again, "id"), "unconfirmed messages are sent with it");
     let resealed = client.receive_tag("message").await;
     assert_eq!(text(&resealed, "id"), text(&new, "id"));
     assert_ne!(resealed.get_optional_child("enc"), new.get_optional_child("enc"));
@@ -147,7 +147,7 @@ async fn directory_lists_accounts_and_devices() {
         .build();
     let answer = client.ask("get", "usync", usync).await;
     let users = answer.get_optional_child("usync").unwrap().get_optional_child("list").unwrap();
-    let [ann, nobody] = users.children().unwrap() else { panic!("two were asked for") };
+    let [ann, nobody] = users.children().unwrap() else { panic!("expected two users") };
     let child = |user: &Node, tag: &str| user.get_optional_child(tag).cloned();
     assert_eq!(text(&child(ann, "contact").unwrap(), "type"), "in");
     assert_eq!(text(&child(ann, "lid").unwrap(), "val"), format!("{}@lid", phone.lid()));
@@ -188,7 +188,7 @@ async fn slow_client_is_disconnected_and_loses_no_message() {
     upload_keys(&mut client, &keys, 1..4).await;
     client.activate().await;
     assert!(phone.wait_connected(1, PATIENCE).await);
-    // Each text comes with all that are not confirmed: more than may wait to be written.
+    // Each text is sent with all unconfirmed ones, which exceeds the queue.
     for n in 0..60 {
         phone.send_text(device.id, &n.to_string()).unwrap();
     }

@@ -1,11 +1,10 @@
-//! The simulator from outside: over its socket with a client made for the purpose, and over its
-//! control interface.
+//! Tests of the simulator from outside, over its chat socket and its control interface.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "the functions here are parts of tests"
+    reason = "the functions of this crate are parts of tests"
 )]
 
 mod client;
@@ -22,14 +21,14 @@ use whatsapp_sim::{Config, LinkedDevice, Phone, PhoneError, Simulator};
 
 const ANN: &str = "15550000001";
 
-/// A network with one phone.
+/// Starts a network with one phone.
 async fn network(config: Config) -> (Simulator, Phone) {
     let simulator = Simulator::start(config).await.unwrap();
     let phone = simulator.add_phone(ANN, "Ann").unwrap();
     (simulator, phone)
 }
 
-/// A client that waits to be linked, with the references it may show.
+/// Connects an unlinked client; returns its references for QR codes.
 async fn connect_unlinked(simulator: &Simulator, keys: &ClientKeys) -> (Client, Vec<String>) {
     let (url, anchor) = (simulator.url(), simulator.trust_anchor());
     let mut client = Client::connect(&url, anchor, keys, keys.registration()).await;
@@ -37,7 +36,7 @@ async fn connect_unlinked(simulator: &Simulator, keys: &ClientKeys) -> (Client, 
     (client, refs)
 }
 
-/// A client that signs what the phone approves.
+/// Links a client by QR code.
 async fn link(simulator: &Simulator, phone: &Phone, keys: &ClientKeys) -> LinkedDevice {
     let (mut client, refs) = connect_unlinked(simulator, keys).await;
     let qr = keys.qr(&refs[0]);
@@ -47,13 +46,13 @@ async fn link(simulator: &Simulator, phone: &Phone, keys: &ClientKeys) -> Linked
     device.unwrap()
 }
 
-/// A linked client that comes to log in.
+/// Connects a linked client, which logs in.
 async fn log_in(simulator: &Simulator, keys: &ClientKeys, number: &str, device: u32) -> Client {
     let payload = keys.login(number, device);
     Client::connect(&simulator.url(), simulator.trust_anchor(), keys, payload).await
 }
 
-/// A linked and logged-in client.
+/// Links a client and logs it in.
 async fn linked(simulator: &Simulator, phone: &Phone) -> (ClientKeys, LinkedDevice, Client) {
     let keys = ClientKeys::new();
     let device = link(simulator, phone, &keys).await;

@@ -1,4 +1,4 @@
-//! Linking by a code that a person types.
+//! Linking by pairing code.
 
 use crate::client::{Client, ClientKeys, PATIENCE, bytes, pair, public, text};
 use crate::{ANN, connect_unlinked, expect_refusal, network};
@@ -21,7 +21,7 @@ fn stage(name: &str, children: impl IntoIterator<Item = (&'static str, Vec<u8>)>
         .build()
 }
 
-/// The client's first message; answers the reference the server gave.
+/// Requests a code; returns the reference of the server.
 async fn ask(client: &mut Client, ephemeral: &KeyPair, code: &str) -> Vec<u8> {
     let wrapped = PairCodeUtils::encrypt_ephemeral_pub(&public(ephemeral), code).to_vec();
     let hello = [("link_code_pairing_wrapped_companion_ephemeral_pub", wrapped)];
@@ -30,7 +30,8 @@ async fn ask(client: &mut Client, ephemeral: &KeyPair, code: &str) -> Vec<u8> {
     bytes(part.get_optional_child("link_code_pairing_ref").unwrap())
 }
 
-/// The client's part once the phone has spoken: its last message, and the secret in its keys.
+/// Answers the phone's message with the client's last message, and stores the link secret in the
+/// keys.
 async fn finish(client: &mut Client, keys: &mut ClientKeys, ephemeral: &KeyPair, code: &str) {
     let heard = client.receive_tag("notification").await;
     let part = heard.get_optional_child("link_code_companion_reg").unwrap();

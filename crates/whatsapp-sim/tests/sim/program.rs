@@ -1,4 +1,4 @@
-//! The program itself: that it says where it is, serves, refuses other addresses, and stops when told.
+//! The program: its output, its service, rejected addresses, and the stop by signals.
 
 use crate::client::{Client, ClientKeys};
 use std::process::Stdio;

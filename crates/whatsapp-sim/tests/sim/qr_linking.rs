@@ -1,4 +1,4 @@
-//! Linking by QR: what makes a device, and what does not.
+//! Linking by QR code.
 
 use crate::client::{ClientKeys, text};
 use crate::{ANN, connect_unlinked, expect_refusal, link, linked, log_in, network};
@@ -11,7 +11,7 @@ async fn scanned_client_becomes_a_device_and_is_restarted() {
     for (n, prefix) in [(1, ""), (2, "https://wa.me/settings/linked_devices#")] {
         let keys = ClientKeys::new();
         let (mut client, refs) = connect_unlinked(&simulator, &keys).await;
-        // Any of the references will do, not only the first.
+        // Every reference is valid, not only the first.
         let qr = format!("{prefix}{}", keys.qr(&refs[n]));
         let (device, success) = tokio::join!(phone.scan(&qr), client.sign(&keys));
         let (device, success) = (device.unwrap(), success.unwrap());
@@ -77,7 +77,7 @@ async fn signature_of_another_identity_is_rejected() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, other) = (ClientKeys::new(), ClientKeys::new());
     let (mut client, refs) = connect_unlinked(&simulator, &keys).await;
-    // The QR names an identity that the client does not have: it signs with its own.
+    // The QR code names an identity that the client does not have; the client signs with its own.
     let mut named = ClientKeys::new();
     named.state.noise_key = keys.state.noise_key.clone();
     named.state.adv_secret_key = keys.state.adv_secret_key;
@@ -150,8 +150,7 @@ async fn hosted_account_is_marked_outside_the_signature() {
     let keys = ClientKeys::new();
     let (mut client, refs) = connect_unlinked(&simulator, &keys).await;
     let qr = keys.qr(&refs[0]);
-    // The engine's own check does not take such accounts yet; the seal itself must hold all the
-    // same.
+    // The engine's check does not accept such accounts yet; the HMAC must be valid.
     let (device, signed) = tokio::join!(phone.scan(&qr), client.sign(&keys));
     assert_eq!(signed.unwrap_err(), "signature-mismatch");
     assert!(matches!(expect_refusal(device), PhoneError::Refused(_)));
