@@ -1,5 +1,5 @@
-//! The variables of both programs. Tests of `server` and `gateway` compare the lists with what the
-//! programs read.
+//! The names of the variables of both programs. Tests of `server` and `gateway` compare the lists
+//! with the arguments of the programs.
 
 /// The variables that `berth` reads.
 pub const ROUTER_VARIABLES: &[&str] = &[
