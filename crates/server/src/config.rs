@@ -19,8 +19,8 @@ use crate::{settings, settings::Settings, span};
 pub(crate) struct Invalid(String);
 
 /// A variable cannot be taken.
-impl From<program_settings::Invalid> for Invalid {
-    fn from(error: program_settings::Invalid) -> Self {
+impl From<program_settings::InvalidVariable> for Invalid {
+    fn from(error: program_settings::InvalidVariable) -> Self {
         Self(error.to_string())
     }
 }
