@@ -216,6 +216,10 @@ pub(crate) struct Tidy {
     /// Leave out what needs the programs built.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Only rules whose name contains this text, for every package; may be repeated. For example:
+    /// cycles, type name, forbidden words, dependencies.
+    #[arg(long)]
+    pub(crate) only: Vec<String>,
     #[command(flatten)]
     pub(crate) prebuilt: Prebuilt,
 }

@@ -5,17 +5,16 @@
 
 mod copy;
 mod rules;
-mod tokens;
 mod trial;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use rust_tokens::Tokens;
 
 use self::{
     copy::Copy,
     rules::{Change, Kind},
-    tokens::Tokens,
     trial::Verdict,
 };
 use crate::{

@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use anyhow::{Result, bail, ensure};
 use proc_macro2::{Delimiter, Group, TokenTree};
-
-use super::tokens::{Place, Tokens, ident, mentions};
+use rust_tokens::{TokenCursor, Tokens, ident, mentions};
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,7 +187,7 @@ fn taken(body: &Group) -> (BTreeMap<String, usize>, Vec<Condition>) {
 }
 
 /// `is_home(…)`, taken to be so.
-fn home(place: Place<'_>) -> Option<Change> {
+fn home(place: TokenCursor<'_>) -> Option<Change> {
     let called = place.ident(0)? == "is_home" && place.parentheses(1).is_some();
     let defined = place.at > 0 && ident(&place.siblings[place.at - 1]).as_deref() == Some("fn");
     (called && !defined).then_some(())?;
@@ -200,7 +199,7 @@ const OWN: &str = "sessions.organization = asked.organization AND ";
 
 /// `push_sql("…")`, once without what compares the organization and once without what says whether it is
 /// in reach, where it has them.
-fn written(place: Place<'_>) -> Option<impl Iterator<Item = Change>> {
+fn written(place: TokenCursor<'_>) -> Option<impl Iterator<Item = Change>> {
     place.ident(0).filter(|name| name == "push_sql")?;
     let token = place.parentheses(1)?.stream().into_iter().next()?;
     let sql = literal(&token)?;
@@ -220,7 +219,7 @@ fn written(place: Place<'_>) -> Option<impl Iterator<Item = Change>> {
 }
 
 /// `caller.may(…)` and its kin, asked of a caller that may.
-fn capability(place: Place<'_>) -> Option<Change> {
+fn capability(place: TokenCursor<'_>) -> Option<Change> {
     let method = place.ident(1).filter(|_| place.is(0, '.'))?;
     let asks = method == "may" || method.starts_with("may_");
     place.parentheses(2).filter(|_| asks)?;
@@ -242,7 +241,7 @@ fn strengths(tokens: &Tokens) -> Vec<String> {
 }
 
 /// A row's `Needs::…`, one less.
-fn weaker(place: Place<'_>, strengths: &[String]) -> Result<Option<Change>> {
+fn weaker(place: TokenCursor<'_>, strengths: &[String]) -> Result<Option<Change>> {
     let is_row = ["get", "post", "put", "patch", "delete"];
     let name = place.ident(0).filter(|name| is_row.contains(&name.as_str()));
     let (Some(_), Some(row)) = (name, place.parentheses(1)) else { return Ok(None) };
@@ -262,7 +261,7 @@ fn weaker(place: Place<'_>, strengths: &[String]) -> Result<Option<Change>> {
     Ok(Some(Change { kind: Kind::Needs, within: endpoint, line, range, text: less }))
 }
 
-fn change(place: Place<'_>, kind: Kind, range: Range<usize>, text: &str) -> Change {
+fn change(place: TokenCursor<'_>, kind: Kind, range: Range<usize>, text: &str) -> Change {
     let (within, line) = (place.function.to_owned(), place.line());
     Change { kind, within, line, range, text: text.to_owned() }
 }

@@ -7,6 +7,8 @@ use crate::workspace::Workspace;
 
 /// The three that may speak the treaty besides `server`.
 const TREATY: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
+/// The packages that build and test the programs and link none of them.
+const TOOLS: [&str; 2] = ["rust-tokens", "xtask"];
 const DIET: [&str; 2] = ["async-trait", "thiserror"];
 /// So many small ones may join them.
 const SMALL: usize = 3;
@@ -63,7 +65,9 @@ pub(super) fn between_ours(workspace: &Workspace) -> Result<Vec<String>> {
 fn is_allowed(arrow: &Arrow<'_>) -> bool {
     match (arrow.from, arrow.to) {
         // The engine's licence ends at the network, and the tools only know programs.
-        ("server", "gateway" | "whatsapp-sim") | ("xtask", _) | (_, "xtask" | "server") => false,
+        (from, to) if TOOLS.contains(&from) => TOOLS.contains(&to) && to != "xtask",
+        ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
+        (_, to) if TOOLS.contains(&to) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "gateway-protocol") => TREATY.contains(&from),
@@ -109,6 +113,8 @@ mod tests {
         assert!(!allowed("worker", "gateway-protocol", "normal"));
         assert!(!allowed("server", "gateway", "dev"));
         assert!(!allowed("xtask", "domain", "normal"));
+        assert!(allowed("xtask", "rust-tokens", "normal"));
+        assert!(!allowed("domain", "rust-tokens", "dev"));
         assert!(!allowed("gateway", "server", "dev"));
     }
 }

@@ -1,11 +1,16 @@
 //! The house rules, each a check that says what is wrong where.
 
 mod arrows;
+mod cycles;
+mod dependencies;
 mod documents;
 mod licences;
 mod locks;
 mod machine;
 mod migrations;
+mod modules;
+mod names;
+mod packages;
 mod quarantine;
 mod sources;
 
@@ -13,46 +18,74 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
+use self::packages::Packages;
 use crate::{bless, commands::Tidy, programs::Programs, tally::Tally, workspace::Workspace};
 
-/// The rules, as they were asked for.
+/// Checks the rules that were asked for.
 pub(crate) fn run(workspace: &Workspace, asked: &Tidy) -> Result<ExitCode> {
     let mut tally = Tally::default();
-    check(workspace, &mut tally);
-    if !asked.quick {
+    check_only(workspace, &asked.only, &mut tally);
+    if !asked.quick && asked.only.is_empty() {
         bless::check(workspace, &Programs::find(workspace, &asked.prebuilt)?, &mut tally);
     }
     Ok(tally.close())
 }
 
-/// What a rule finds wrong.
+/// Checks every rule that needs no built program.
+pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
+    check_only(workspace, &[], tally);
+}
+
+/// Returns a text for each violation.
 type Rule = fn(&Workspace) -> Result<Vec<String>>;
 
-/// Every rule that needs nothing built.
-pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
+/// As [`Rule`], of the packages that it is told.
+type PackageRule = fn(&Workspace, Packages) -> Result<Vec<String>>;
+
+const RULES: [(&str, Rule); 15] = [
+    ("every crate depends on `domain` at most, `server` on all", arrows::between_ours),
+    ("`domain` stays small", arrows::diet),
+    ("the engine is never behind `server`", quarantine::engine),
+    ("no danger feature is on by default", quarantine::danger),
+    ("every file says what it is for", sources::heads),
+    ("no file is longer than 400 lines", sources::lengths),
+    ("no file is called utils", sources::names),
+    ("every crate takes the workspace's lints", sources::lints),
+    ("migrations come in pairs, forth and back", migrations::paired),
+    ("paths named in the documentation exist", documents::paths),
+    ("links in the documentation lead somewhere", documents::links),
+    ("licences are stated and their texts are there", licences::present),
+    ("the fuzz targets are locked to what the programs are", locks::agree),
+    ("no registry but the public one is named", machine::registries),
+    ("no path of somebody's machine is named", machine::paths),
+];
+
+const PACKAGE_RULES: [(&str, PackageRule); 4] = [
+    ("no import cycles between the files of a crate", packages::cyclic),
+    ("no type name twice in a crate", packages::repeated),
+    ("no forbidden words in names", packages::worded),
+    ("no unused dependencies", packages::unused),
+];
+
+/// Checks the rules whose names contain one of these texts; all rules without a text. A selected rule
+/// checks every package.
+fn check_only(workspace: &Workspace, only: &[String], tally: &mut Tally) {
     println!("\ntidy");
-    let rules: [(&str, Rule); 15] = [
-        ("every crate depends on `domain` at most, `server` on all", arrows::between_ours),
-        ("`domain` stays small", arrows::diet),
-        ("the engine is never behind `server`", quarantine::engine),
-        ("no danger feature is on by default", quarantine::danger),
-        ("every file says what it is for", sources::heads),
-        ("no file is longer than 400 lines", sources::lengths),
-        ("no file is called utils", sources::names),
-        ("every crate takes the workspace's lints", sources::lints),
-        ("migrations come in pairs, forth and back", migrations::paired),
-        ("paths named in the documentation exist", documents::paths),
-        ("links in the documentation lead somewhere", documents::links),
-        ("licences are stated and their texts are there", licences::present),
-        ("the fuzz targets are locked to what the programs are", locks::agree),
-        ("no registry but the public one is named", machine::registries),
-        ("no path of somebody's machine is named", machine::paths),
-    ];
-    for (name, rule) in rules {
-        tally.check(&format!("tidy: {name}"), || {
-            let findings = rule(workspace)?;
-            ensure!(findings.is_empty(), "{}", findings.join("\n"));
-            Ok(())
-        });
+    let selected = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(&**part));
+    let packages = if only.is_empty() { Packages::HeldTo } else { Packages::All };
+    let mut check = |name: &str, rule: &dyn Fn() -> Result<Vec<String>>| {
+        if selected(name) {
+            tally.check(&format!("tidy: {name}"), || {
+                let findings = rule()?;
+                ensure!(findings.is_empty(), "{}", findings.join("\n"));
+                Ok(())
+            });
+        }
+    };
+    for (name, rule) in RULES {
+        check(name, &|| rule(workspace));
+    }
+    for (name, rule) in PACKAGE_RULES {
+        check(name, &|| rule(workspace, packages));
     }
 }
