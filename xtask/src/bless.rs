@@ -6,15 +6,15 @@
 use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-
-use crate::{
-    commands::Prebuilt,
-    fuzz,
+use testbed::{
+    options::Prebuilt,
     process::Process,
     programs::{self, Programs},
     tally::Tally,
     workspace::{self, Workspace},
 };
+
+use crate::fuzz;
 
 /// A generated file and what makes it.
 struct Blessed {

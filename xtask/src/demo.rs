@@ -4,10 +4,8 @@ use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-
-use crate::{
+use testbed::{
     client::{Api, Credential},
-    commands::Demo,
     exchange::Reply,
     phones::Phone,
     programs::Programs,
@@ -16,6 +14,8 @@ use crate::{
     wait,
     workspace::Workspace,
 };
+
+use crate::commands::Demo;
 
 /// How often the phone looks for a QR code to scan while everything stays.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -161,7 +161,7 @@ fn stay(api: &Api, key: &Credential, phone: &Phone) -> Result<()> {
     );
     loop {
         thread::sleep(GLANCE);
-        let waiting = crate::sessions::list(api)?;
+        let waiting = testbed::sessions::list(api)?;
         for session in waiting.iter().filter(|session| session["status"] == "scan_qr_code") {
             let Some(id) = session["id"].as_str() else { bail!("a session without an id") };
             let shown = api.get(&path_of(id, "/qr?wait=0"))?;

@@ -2,8 +2,7 @@
 //! something against.
 
 use anyhow::Result;
-
-use crate::{programs, tally::Tally, workspace::Workspace};
+use testbed::{programs, tally::Tally, workspace::Workspace};
 
 /// Formatting and lints of everything, with the features all other builds have.
 pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) {

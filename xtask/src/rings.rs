@@ -1,6 +1,7 @@
 //! The crates' own tests, run by cargo, counted from what it prints.
 
 use std::{
+    ffi::OsString,
     io::{BufRead as _, BufReader, Read},
     process::Stdio,
     sync::mpsc,
@@ -8,14 +9,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use testbed::{process::Process, programs, tally::Tally, workspace::Workspace};
 
-use crate::{process::Process, programs, tally::Tally, workspace::Workspace};
+use crate::tool::Tool;
 
 /// Who runs the tests, and so how the counts are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Runner {
     Nextest,
     Cargo,
+    /// A program of `tools/`, whose last line is the counts.
+    Tool,
 }
 
 /// How many tests passed and failed.
@@ -43,6 +47,20 @@ pub(crate) fn run_examples(workspace: &Workspace, tally: &mut Tally) {
     println!("\nexamples in the documentation");
     let arguments = ["test", "--doc", "--workspace", "--features", programs::SIM, "--no-fail-fast"];
     count(workspace, Runner::Cargo, &arguments, &[], tally);
+}
+
+/// Runs a program of `tools/` with these arguments and counts its checks.
+pub(crate) fn run_tool(
+    workspace: &Workspace,
+    tool: Tool,
+    arguments: &[OsString],
+    tally: &mut Tally,
+) {
+    let arguments: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let arguments = arguments.iter().map(|word| &**word);
+    let command: Vec<_> =
+        tool.cargo_arguments().into_iter().chain(["--"]).chain(arguments).collect();
+    count(workspace, Runner::Tool, &command, &[], tally);
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {
@@ -112,9 +130,13 @@ fn send_lines(output: impl Read, lines: &mpsc::Sender<String>) {
 
 impl Counts {
     fn read(&mut self, runner: Runner, line: &str) {
+        if runner == Runner::Tool {
+            return self.read_tool(line);
+        }
         let summary = match runner {
             Runner::Nextest => line.trim_start().strip_prefix("Summary ["),
             Runner::Cargo => line.trim_start().strip_prefix("test result: "),
+            Runner::Tool => None,
         };
         let Some(summary) = summary else { return };
         let words: Vec<_> = summary.split([' ', ',', ';', '.']).filter(|w| !w.is_empty()).collect();
@@ -125,6 +147,18 @@ impl Counts {
                 "failed" | "timed" | "exec" => self.failed += count,
                 _ => {}
             }
+        }
+    }
+}
+
+impl Counts {
+    /// Reads `12 passed, 1 failed`, possibly after other words.
+    fn read_tool(&mut self, line: &str) {
+        let words: Vec<_> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        if let [.., passed, "passed", failed, "failed"] = words[..]
+            && let (Ok(passed), Ok(failed)) = (passed.parse(), failed.parse())
+        {
+            *self = Self { passed, failed };
         }
     }
 }
@@ -154,6 +188,13 @@ mod tests {
         ] {
             assert_eq!(counted(Runner::Nextest, &[line]), counts, "{line}");
         }
+    }
+
+    #[test]
+    fn last_counts_of_a_tool_count() {
+        let lines =
+            ["  ok      a (1.0 s)", "soak x: 7 of 9; 3 passed, 0 failed", "5 passed, 1 failed"];
+        assert_eq!(counted(Runner::Tool, &lines), (5, 1));
     }
 
     #[test]

@@ -6,17 +6,18 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use testbed::{
+    options::Prebuilt,
+    postgres::Cluster,
+    programs::{self, Programs},
+    tally::Tally,
+    workspace::{self, Workspace},
+};
 
 use crate::{
     bless,
-    commands::{DatabaseKind, Part, Prebuilt, Test},
-    contract, faults, fuzz, gates,
-    postgres::Cluster,
-    programs::{self, Programs},
-    rings,
-    tally::Tally,
-    tidy,
-    workspace::{self, Workspace},
+    commands::{Part, Test},
+    fuzz, gates, rings, tidy, tool,
 };
 
 /// The parts that were asked for, or all.
@@ -62,15 +63,15 @@ fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, tally: &mut Ta
         println!("{error:#}");
         tally.fail("the crates' tests");
     }
+    let programs = ["--programs".into(), programs.folder().into()];
     if wants(Part::Contract) {
-        let both = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
-        contract::on_each_database(workspace, &programs, &both, &[], tally);
+        println!("\ncontract");
+        rings::run_tool(workspace, tool::CONTRACT, &programs, tally);
     }
-    if wants(Part::Faults)
-        && let Err(error) = faults::check(workspace, &programs, tally)
-    {
-        println!("{error:#}");
-        tally.fail("the fault suites");
+    if wants(Part::Faults) {
+        println!("\nfault suites");
+        let check = [&["--check".into()][..], &programs].concat();
+        rings::run_tool(workspace, tool::SOAK, &check, tally);
     }
 }
 

@@ -8,10 +8,9 @@ use std::{
 };
 
 use anyhow::Result;
+use testbed::{client::Api, interrupt, process::Process, programs, wait, workspace::Workspace};
 
-use crate::{
-    client::Api, commands::Up, interrupt, process::Process, programs, wait, workspace::Workspace,
-};
+use crate::commands::Up;
 
 const DATABASE: &str = "sqlite:data/berth.db";
 const LISTEN: &str = "127.0.0.1:8080";

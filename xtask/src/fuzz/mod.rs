@@ -14,15 +14,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-
-use self::target::{Outcome, Target};
-use crate::{
-    commands::Fuzz,
+use testbed::{
     folder::Folder,
     process::Process,
     tally::Tally,
     workspace::{self, Workspace},
 };
+
+use self::target::{Outcome, Target};
+use crate::commands::Fuzz;
 
 /// How long each runs where all tests are run.
 const BRIEFLY: u64 = 5;

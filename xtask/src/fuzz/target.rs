@@ -8,8 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-
-use crate::{process::Process, wait};
+use testbed::{process::Process, wait};
 
 /// No input is longer: nothing that is read here takes more.
 const LONGEST: &str = "-max_len=4096";

@@ -2,13 +2,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 /// The three that may speak the treaty besides `server`.
 const TREATY: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
 /// The packages that build and test the programs and link none of them.
-const TOOLS: [&str; 2] = ["rust-tokens", "xtask"];
+const TOOLS: [&str; 7] =
+    ["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
 const DIET: [&str; 2] = ["async-trait", "thiserror"];
 /// So many small ones may join them.
 const SMALL: usize = 3;

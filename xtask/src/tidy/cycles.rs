@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -66,8 +67,13 @@ fn described(imports: &Imports, cycle: &BTreeSet<&Path>) -> String {
         for (to, names) in imports.get(*from).into_iter().flatten() {
             if cycle.contains(to.as_path()) {
                 let names: Vec<_> = names.iter().map(String::as_str).collect();
-                text +=
-                    &format!("\n  {} -> {} ({})", from.display(), to.display(), names.join(", "));
+                let _ = write!(
+                    text,
+                    "\n  {} -> {} ({})",
+                    from.display(),
+                    to.display(),
+                    names.join(", ")
+                );
             }
         }
     }

@@ -6,8 +6,7 @@ use anyhow::{Context as _, Result};
 use proc_macro2::TokenStream;
 use rust_tokens::mentions;
 use serde_json::Value;
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 /// Dependencies that are declared for their features or their version alone: package, dependency.
 const UNNAMED: [(&str, &str); 0] = [];

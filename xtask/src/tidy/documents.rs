@@ -6,11 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 /// A path in backticks begins with one of these.
-const TOPS: [&str; 6] = ["crates/", "docs/", "migrations/", "xtask/", ".ci/", ".cargo/"];
+const TOPS: [&str; 7] = ["crates/", "docs/", "migrations/", "tools/", "xtask/", ".ci/", ".cargo/"];
 
 /// Paths in backticks that do not exist.
 pub(super) fn paths(workspace: &Workspace) -> Result<Vec<String>> {

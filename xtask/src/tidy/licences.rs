@@ -3,8 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 /// The crates that link the WhatsApp engine, whose Signal part is AGPL-3.0.
 const AGPL: [&str; 2] = ["gateway", "whatsapp-sim"];

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 /// Crates that the fuzz targets have in another version than the programs.
 pub(super) fn agree(workspace: &Workspace) -> Result<Vec<String>> {

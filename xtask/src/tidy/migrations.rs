@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 const DATABASES: [&str; 2] = ["postgres", "sqlite"];
 

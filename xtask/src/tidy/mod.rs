@@ -6,20 +6,21 @@ mod dependencies;
 mod documents;
 mod licences;
 mod locks;
-mod machine;
 mod migrations;
 mod modules;
 mod names;
 mod packages;
+mod portability;
 mod quarantine;
 mod sources;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use testbed::{programs::Programs, tally::Tally, workspace::Workspace};
 
 use self::packages::Packages;
-use crate::{bless, commands::Tidy, programs::Programs, tally::Tally, workspace::Workspace};
+use crate::{bless, commands::Tidy};
 
 /// Checks the rules that were asked for.
 pub(crate) fn run(workspace: &Workspace, asked: &Tidy) -> Result<ExitCode> {
@@ -56,8 +57,8 @@ const RULES: [(&str, Rule); 15] = [
     ("links in the documentation lead somewhere", documents::links),
     ("licences are stated and their texts are there", licences::present),
     ("the fuzz targets are locked to what the programs are", locks::agree),
-    ("no registry but the public one is named", machine::registries),
-    ("no path of somebody's machine is named", machine::paths),
+    ("no registry but the public one is named", portability::registries),
+    ("no path of somebody's machine is named", portability::paths),
 ];
 
 const PACKAGE_RULES: [(&str, PackageRule); 4] = [

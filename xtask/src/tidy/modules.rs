@@ -304,7 +304,7 @@ fn module_of<'a>(modules: &'a Modules, path: &[String], depth: usize) -> Option<
 mod tests {
     use super::*;
 
-    fn words(path: &str) -> ModulePath {
+    fn segments(path: &str) -> ModulePath {
         path.split("::").filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
@@ -326,8 +326,8 @@ mod tests {
         ]);
         let paths: Vec<_> = modules.keys().map(|path| path.join("::")).collect();
         assert_eq!(paths, ["", "a", "a::b", "a::c", "inline"]);
-        assert_eq!(modules[&words("a::c")].file, Path::new("src/a/other.rs"));
-        assert_eq!(modules[&words("inline")].file, Path::new("src/lib.rs"));
+        assert_eq!(modules[&segments("a::c")].file, Path::new("src/a/other.rs"));
+        assert_eq!(modules[&segments("inline")].file, Path::new("src/lib.rs"));
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
         let modules =
             crate_of(&[("src/lib.rs", "mod a;"), ("src/a.rs", "mod b;"), ("src/a/b.rs", text)]);
         let named: Vec<_> =
-            modules[&words("a::b")].paths.iter().map(|path| path.join("::")).collect();
+            modules[&segments("a::b")].paths.iter().map(|path| path.join("::")).collect();
         assert_eq!(
             named,
             ["a::D", "a::b::h", "e::f", "k::K::new", "x", "x::y::A", "x::y::C", "x::z"]
@@ -355,7 +355,7 @@ mod tests {
             ("src/a/b.rs", "pub struct Deep; pub enum Renamed { One }"),
             ("src/a/c.rs", "pub fn globbed() {}"),
         ]);
-        let file = |path: &str| file_of(&modules, &words(path)).unwrap().display().to_string();
+        let file = |path: &str| file_of(&modules, &segments(path)).unwrap().display().to_string();
         assert_eq!(file("Deep"), "src/a/b.rs");
         assert_eq!(file("a::Other::One"), "src/a/b.rs");
         assert_eq!(file("a::globbed"), "src/a/c.rs");

@@ -56,7 +56,7 @@ pub(super) fn repeated<'a>(files: impl Iterator<Item = (&'a Path, &'a Tokens)>) 
 /// Returns the types, functions and modules of a file whose names contain a forbidden word. Tests are
 /// exempt: their names are sentences.
 pub(super) fn forbidden(text: &str) -> Result<Vec<Name>> {
-    let rules = Words::read(FORBIDDEN);
+    let rules = WordList::read(FORBIDDEN);
     let mut found = Vec::new();
     // With test code: the types and functions of tests follow the rule too.
     let tokens = Tokens::with_tests(text)?;
@@ -90,24 +90,25 @@ fn is_test(cursor: TokenCursor<'_>) -> bool {
 }
 
 /// The content of `forbidden_words.txt`.
-struct Words<'a> {
-    words: Vec<&'a str>,
+struct WordList<'a> {
+    forbidden: Vec<&'a str>,
     /// Words that only names of types must not contain.
-    of_types: Vec<&'a str>,
+    in_types: Vec<&'a str>,
     exceptions: Vec<&'a str>,
 }
 
-impl<'a> Words<'a> {
+impl<'a> WordList<'a> {
     /// Reads words, after `types` words for names of types alone, and after `allow` whole names that may
     /// contain such a word. `#` begins a comment.
     fn read(text: &'a str) -> Self {
-        let mut words = Self { words: Vec::new(), of_types: Vec::new(), exceptions: Vec::new() };
+        let mut words =
+            Self { forbidden: Vec::new(), in_types: Vec::new(), exceptions: Vec::new() };
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
             let (list, line) = match line.split_once(' ') {
                 Some(("allow", names)) => (&mut words.exceptions, names),
-                Some(("types", of_types)) => (&mut words.of_types, of_types),
-                _ => (&mut words.words, line),
+                Some(("types", in_types)) => (&mut words.in_types, in_types),
+                _ => (&mut words.forbidden, line),
             };
             list.extend(line.split_whitespace());
         }
@@ -116,9 +117,9 @@ impl<'a> Words<'a> {
 
     fn forbid(&self, name: &str, is_type: bool) -> bool {
         let parts = parts(name);
-        let of_types = self.of_types.iter().filter(|_| is_type);
+        let in_types = self.in_types.iter().filter(|_| is_type);
         let contained =
-            self.words.iter().chain(of_types).any(|word| parts.iter().any(|p| p == word));
+            self.forbidden.iter().chain(in_types).any(|word| parts.iter().any(|p| p == word));
         contained && !self.exceptions.contains(&name)
     }
 }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn words_are_whole_parts_of_a_name() {
         let text = "door # not a component\nlook seen\ntypes place\nallow look_at HouseDoor";
-        let words = Words::read(text);
+        let words = WordList::read(text);
         for name in ["Door", "FrontDoor", "open_door", "look", "LastSeen", "Place"] {
             assert!(words.forbid(name, true), "{name}");
         }

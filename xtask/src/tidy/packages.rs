@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use rust_tokens::Tokens;
 use serde_json::Value;
+use testbed::workspace::Workspace;
 
 use super::{cycles, dependencies, modules, names};
-use crate::workspace::Workspace;
 
 /// The packages that `cargo xtask tidy` holds to these rules. `--only` checks every package.
 // The other packages join the list as soon as they pass.

@@ -7,8 +7,7 @@
 //! Decision: ADR 0002.
 
 use anyhow::{Result, ensure};
-
-use crate::workspace::{self, Workspace};
+use testbed::workspace::{self, Workspace};
 
 const ENGINE: [&str; 3] = ["wacore", "waproto", "whatsapp-rust"];
 

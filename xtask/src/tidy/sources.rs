@@ -6,8 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 const LONGEST: usize = 400;
 /// Names that say nothing.

@@ -1,0 +1,253 @@
+//! A session's whole life, from its making to the day nothing of it is left.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use testbed::{
+    client::Api,
+    phones::Phone,
+    sessions::{Owned, PATIENCE, SESSIONS, list, path, path_of},
+    stack::Stack,
+    wait,
+};
+
+use super::Pair;
+use crate::suite::Suite;
+
+/// Every field of a session, which all answers hold.
+const FIELDS: [&str; 23] = [
+    "id",
+    "organizationId",
+    "createdByUserId",
+    "gatewayId",
+    "label",
+    "status",
+    "phoneNumber",
+    "waJid",
+    "waLid",
+    "autoRead",
+    "presenceTyping",
+    "ratePerMin",
+    "ratePerHour",
+    "isAdminSession",
+    "lastConnectedAt",
+    "createdAt",
+    "updatedAt",
+    "pushName",
+    "deviceId",
+    "desired",
+    "statusReason",
+    "metadata",
+    "version",
+];
+
+pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, pair: &Pair) {
+    suite.run_on(stack, "a session lives its whole life", |stack| whole(stack, &pair.a));
+    suite.run_on(
+        stack,
+        "one phone can hold two sessions, and losing one leaves the other",
+        |stack| {
+            let phone = stack.phones.new_phone("Twice")?;
+            let (first, second) = (Owned::create(&pair.a, "1")?, Owned::create(&pair.b, "2")?);
+            first.link(&phone)?;
+            phone.scan(&second.qr()?)?;
+            let kept = second.until_status("working")?["deviceId"].as_u64();
+            first.delete()?;
+            wait::until_so("only the other device is left", PATIENCE, || {
+                Ok(phone.devices()?.iter().map(|device| Some(device.id)).eq([kept]))
+            })?;
+            second.until_status("working")?;
+            second.delete()?;
+            first.must_be_gone(stack, Some(&phone))?;
+            second.must_be_gone(stack, Some(&phone))
+        },
+    );
+}
+
+/// A session whose QR codes nobody scans: it ends by itself, in minutes, while others are tested.
+pub(super) fn begin_unanswered(suite: &Suite<'_>, api: &Api) -> Option<Result<Owned>> {
+    suite.wants(UNANSWERED).then(|| {
+        let made = api.post(SESSIONS, &json!({ "label": "nobody comes", "start": true }))?;
+        let session = made.expect(201)?.json();
+        let id = session["id"].as_str().context("a session has an id")?.to_owned();
+        Ok(Owned { api: api.clone(), id })
+    })
+}
+
+const UNANSWERED: &str = "a pairing that nobody answers ends by itself and says so";
+
+pub(super) fn end_unanswered(
+    suite: &mut Suite<'_>,
+    stack: &mut Stack,
+    begun: Option<Result<Owned>>,
+) {
+    let Some(begun) = begun else { return };
+    suite.run_on(stack, UNANSWERED, |stack| {
+        let session = begun?;
+        let patience = 3 * PATIENCE;
+        let ended = wait::until("pairing_expired", patience, || {
+            let view = session.view()?;
+            ensure!(view["statusReason"]["code"] == "pairing_expired", "it is {view}");
+            Ok(Some(view))
+        })?;
+        ensure!(["stopped", "failed"].iter().any(|end| ended["status"] == *end), "{ended}");
+        ensure!(ended["desired"] == "stopped", "it goes on: {ended}");
+        session.delete()?;
+        session.must_be_gone(stack, None)
+    });
+}
+
+fn whole(stack: &Stack, api: &Api) -> Result<()> {
+    let phone = stack.phones.new_phone("Ada's phone")?;
+    let session = create(api).context("create")?;
+    shows_codes(&session).context("QR")?;
+    let device = link(&session, &phone).context("link")?;
+    stop_and_start(&session, &phone, device).context("stop and start")?;
+    phone.unlink(device)?;
+    let out = session.until_reason("logged_out_by_phone").context("unlinked on the phone")?;
+    ensure!(out["status"] != "working" && out["deviceId"].is_null(), "still linked: {out}");
+    session.api.get(&path_of(&session.id, "/me"))?.expect_error(404, "not_found")?;
+    link_by_code(&session, &phone).context("link by code")?;
+    log_out(&session, &phone).context("log out")?;
+    session.link(&phone).context("link again")?;
+    let reply = session.api.delete(&path(&session.id))?.expect(204)?;
+    ensure!(reply.body.is_empty(), "204 with a body");
+    session.must_be_gone(stack, Some(&phone)).context("deleted")
+}
+
+fn create(api: &Api) -> Result<Owned> {
+    let spec = json!({
+        "label": "Life", "autoRead": true, "ratePerMin": 10, "metadata": { "team": "blue" },
+    });
+    let reply = api.post(SESSIONS, &spec)?.expect(201)?;
+    let view = reply.json();
+    let id = view["id"].as_str().context("a session has an id")?.to_owned();
+    ensure!(id.starts_with("sess_"), "the id is {id}");
+    ensure!(
+        reply.header("location") == Some(&path(&id)),
+        "Location: {:?}",
+        reply.header("location")
+    );
+    let missing: Vec<_> = FIELDS.iter().filter(|field| view.get(**field).is_none()).collect();
+    ensure!(missing.is_empty(), "these fields are missing: {missing:?}");
+    for (field, value) in [
+        ("label", json!("Life")),
+        ("autoRead", json!(true)),
+        ("presenceTyping", json!(false)),
+        ("ratePerMin", json!(10)),
+        ("ratePerHour", Value::Null),
+        ("metadata", json!({ "team": "blue" })),
+        ("status", json!("stopped")),
+        ("desired", json!("stopped")),
+        ("organizationId", json!(super::A)),
+        ("deviceId", Value::Null),
+    ] {
+        ensure!(view[field] == value, "{field} is {} instead of {value}", view[field]);
+    }
+    let session = Owned { api: api.clone(), id };
+    ensure!(session.view()? == view, "viewed, it is another than when it was made");
+    for action in [":start", ":restart"] {
+        api.action(&path_of(&session.id, action))?.expect_error(409, "conflict")?;
+    }
+    api.action(&path_of(&session.id, ":stop"))?.expect(200)?;
+    api.action(&path_of(&session.id, ":logout"))?.expect(200)?;
+    api.get(&path_of(&session.id, "/me"))?.expect_error(404, "not_found")?;
+    Ok(session)
+}
+
+fn shows_codes(session: &Owned) -> Result<()> {
+    let qr = path_of(&session.id, "/qr?wait=20");
+    let shown = session.api.get(&qr)?.expect(200)?.json();
+    for field in ["expiresAt", "attempt", "attempts"] {
+        ensure!(shown[field].as_u64().is_some_and(|n| n > 0), "{field} is {}", shown[field]);
+    }
+    let code = shown["code"].as_str().unwrap_or_default();
+    ensure!(code.split(',').count() >= 5, "this is no QR text: {code:?}");
+    let view = session.view()?;
+    ensure!(view["status"] == "scan_qr_code" && view["desired"] == "running", "it is {view}");
+    for (kind, begins) in [("image/svg+xml", &b"<"[..]), ("image/png", b"\x89PNG\r\n\x1a\n")] {
+        let drawn = session.api.send("GET", &qr, &[("Accept", kind)], None)?.expect(200)?;
+        ensure!(drawn.header("content-type").is_some_and(|v| v.starts_with(kind)), "not {kind}");
+        ensure!(drawn.body.starts_with(begins), "what came is not {kind}");
+    }
+    Ok(())
+}
+
+fn link(session: &Owned, phone: &Phone) -> Result<u64> {
+    let view = session.link(phone)?;
+    let number = phone.number.as_str();
+    let device = view["deviceId"].as_u64().context("no device id")?;
+    ensure!(view["waJid"] == format!("{number}:{device}@s.whatsapp.net"), "waJid: {view}");
+    ensure!(view["waLid"].as_str().is_some_and(|lid| lid.ends_with("@lid")), "waLid: {view}");
+    ensure!(view["gatewayId"].is_string(), "no gateway: {view}");
+    ensure!(view["lastConnectedAt"].is_u64(), "never connected: {view}");
+    ensure!(view["statusReason"].is_null(), "working for a reason: {view}");
+    let me = wait::until("/me tells the push name", PATIENCE, || {
+        let me = session.api.get(&path_of(&session.id, "/me"))?.expect(200)?.json();
+        ensure!(me["pushName"] == phone.name.as_str() && me["connected"] == true, "{me}");
+        Ok(Some(me))
+    })?;
+    for field in ["phoneNumber", "waJid", "waLid", "deviceId"] {
+        ensure!(me[field] == view[field], "{field}: {} and {}", me[field], view[field]);
+    }
+    ensure!(me["sessionId"] == session.id.as_str() && me["status"] == "working", "{me}");
+    session.until("the session knows the name", |v| v["pushName"] == phone.name.as_str())?;
+    session.api.get(&path_of(&session.id, "/qr"))?.expect_error(409, "conflict")?;
+    let code = json!({ "phone": number });
+    let refused = session.api.post(&path_of(&session.id, "/pairing-code"), &code)?;
+    refused.expect_error(409, "conflict")?;
+    Ok(device)
+}
+
+fn stop_and_start(session: &Owned, phone: &Phone, device: u64) -> Result<()> {
+    let act = |action: &str| -> Result<Value> {
+        Ok(session.api.action(&path_of(&session.id, action))?.expect(200)?.json())
+    };
+    let connected = |wanted: bool| {
+        wait::until_so("the phone sees that", PATIENCE, || {
+            Ok(phone.devices()?.iter().all(|d| d.id == device && d.connected == wanted))
+        })
+    };
+    ensure!(act(":stop")?["desired"] == "stopped", "it is not to be stopped");
+    let stopped = session.until_status("stopped")?;
+    ensure!(stopped["deviceId"] == device, "stopping unlinked it: {stopped}");
+    connected(false)?;
+    let me = session.api.get(&path_of(&session.id, "/me"))?.expect(200)?.json();
+    ensure!(me["connected"] == false && me["deviceId"] == device, "{me}");
+    let again = act(":stop")?;
+    ensure!(again["version"] == session.view()?["version"], "stopping twice changes something");
+    act(":start")?;
+    let started = session.until_status("working")?;
+    connected(true)?;
+    ensure!(act(":start")?["version"] == started["version"], "starting twice changes something");
+    act(":restart")?;
+    let before = started["lastConnectedAt"].as_u64();
+    session.until("it connected anew", |view| {
+        view["status"] == "working" && view["lastConnectedAt"].as_u64() > before
+    })?;
+    connected(true)
+}
+
+fn link_by_code(session: &Owned, phone: &Phone) -> Result<()> {
+    let asked = json!({ "phone": phone.number });
+    let shown = session.api.post(&path_of(&session.id, "/pairing-code"), &asked)?.expect(200)?;
+    let shown = shown.json();
+    let code = shown["code"].as_str().unwrap_or_default();
+    let halves = code.split_once('-').context("a pairing code has a dash")?;
+    ensure!(halves.0.len() == 4 && halves.1.len() == 4, "the code is {code:?}");
+    ensure!(shown["expiresAt"].is_u64(), "the code does not say until when: {shown}");
+    phone.enter_code(code)?;
+    session.until_linked(phone).map(drop)
+}
+
+fn log_out(session: &Owned, phone: &Phone) -> Result<()> {
+    let logout = path_of(&session.id, ":logout");
+    let told = session.api.action(&logout)?.expect(200)?.json();
+    ensure!(told["desired"] == "stopped", "it is not to be stopped: {told}");
+    wait::until_so("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
+    let out = session.until_reason("logged_out_by_user")?;
+    ensure!(out["deviceId"].is_null() && out["status"] == "stopped", "{out}");
+    session.api.get(&path_of(&session.id, "/me"))?.expect_error(404, "not_found")?;
+    session.api.action(&logout)?.expect(200)?;
+    ensure!(list(&session.api)?.iter().any(|s| s["id"] == session.id.as_str()), "the row is gone");
+    Ok(())
+}

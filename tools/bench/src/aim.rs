@@ -1,0 +1,41 @@
+//! Figures beside what is aimed at. Missing an aim fails nothing: it is said.
+
+use crate::spread::number;
+
+/// What is aimed at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aim {
+    /// This much or more.
+    AtLeast(f64),
+    /// This much or less.
+    AtMost(f64),
+}
+
+impl Aim {
+    /// A sentence: `figure` as `shown`, and whether it is what is aimed at. The aim is shown with so many
+    /// decimals.
+    pub(crate) fn judge(self, figure: f64, shown: &str, decimals: usize) -> String {
+        let (reached, words, aim) = match self {
+            Self::AtLeast(least) => (figure >= least, "at least", least),
+            Self::AtMost(most) => (figure <= most, "at most", most),
+        };
+        let aim = number(aim, decimals);
+        let verdict = if reached { "reached" } else { "**missed**" };
+        format!("{shown}; aimed at: {words} {aim}, {verdict}.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aim_is_reached_or_missed() {
+        let least = |figure| Aim::AtLeast(0.5).judge(figure, "so much", 2);
+        assert_eq!(least(0.5), "so much; aimed at: at least 0.50, reached.");
+        assert_eq!(least(0.4999), "so much; aimed at: at least 0.50, **missed**.");
+        let most = |figure| Aim::AtMost(60_000.0).judge(figure, "much", 0);
+        assert_eq!(most(60_000.0), "much; aimed at: at most 60,000, reached.");
+        assert_eq!(most(60_001.0), "much; aimed at: at most 60,000, **missed**.");
+    }
+}

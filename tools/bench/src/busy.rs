@@ -1,0 +1,86 @@
+//! What berth holds in memory while it is asked as much as it can answer, while a thousand wait, and after
+//! either.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Result, anyhow};
+use testbed::resident::Resident;
+
+use crate::{
+    Stand,
+    aim::Aim,
+    spread::{float, number},
+    waiting::{Nodeless, WAITING},
+};
+
+/// So many ask.
+const ASKING: usize = 64;
+/// For so long.
+const LOAD: Duration = Duration::from_secs(10);
+/// Under that load, in kB.
+const AIM: Aim = Aim::AtMost(60.0 * 1024.0);
+
+/// berth at moments that follow one another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy {
+    before: Resident,
+    asked: Resident,
+    rested: Resident,
+    waiting: Resident,
+    left: Resident,
+}
+
+impl Busy {
+    /// Has it asked and waited for.
+    pub(crate) fn look(stand: &Stand) -> Result<Self> {
+        let berth = Nodeless::start(stand, "bench-busy")?;
+        let pid = berth.process()?;
+        let before = Resident::settled(pid)?;
+        println!("  asking over {ASKING} connections");
+        let load = berth.load(ASKING);
+        let asked = thread::scope(|scope| {
+            let asking = scope.spawn(|| load.run(LOAD));
+            thread::sleep(LOAD.mul_f64(0.9));
+            let asked = Resident::of(pid);
+            asking.join().map_err(|_| anyhow!("the load panicked"))??;
+            asked
+        })?;
+        let rested = Resident::settled(pid)?;
+        println!("  waiting over {WAITING} connections");
+        let connections = berth.wait()?;
+        let waiting = Resident::settled(pid)?;
+        connections.close()?;
+        let left = Resident::settled(pid)?;
+        Ok(Self { before, asked, rested, waiting, left })
+    }
+
+    /// Each moment with its name.
+    pub(crate) fn moments(&self) -> [(String, Resident); 5] {
+        let wait = number(float(WAITING as u64), 0);
+        [
+            ("without a node".to_owned(), self.before),
+            (format!("{ASKING} connections asking"), self.asked),
+            ("a while after them".to_owned(), self.rested),
+            (format!("{wait} connections waiting"), self.waiting),
+            ("a while after them".to_owned(), self.left),
+        ]
+    }
+
+    /// What follows from them.
+    pub(crate) fn findings(&self) -> [String; 2] {
+        let most = float(self.asked.peak);
+        let sentence =
+            format!("Asked over {ASKING} connections `berth` holds at most {} kB", number(most, 0));
+        let held = |moment: &Resident| float(moment.all);
+        let each = (held(&self.waiting) - held(&self.rested)) / float(WAITING as u64);
+        [
+            AIM.judge(most, &sentence, 0),
+            format!(
+                "A connection that waits costs it {} kB; a while after they have gone it holds {} kB \
+                 resident.",
+                number(each, 1),
+                number(held(&self.left), 0)
+            ),
+        ]
+    }
+}

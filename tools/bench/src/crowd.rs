@@ -1,0 +1,101 @@
+//! Many sessions, each linked to a phone of its own.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use testbed::{
+    client::Api,
+    phones::Phone,
+    sessions::{self, Owned, PATIENCE},
+    stack::Stack,
+    together::gather,
+    wait,
+};
+
+/// How often all sessions are looked at: rarely, for looking costs what is being measured.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// Linked sessions' phones.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd {
+    phones: Vec<Phone>,
+}
+
+impl Crowd {
+    /// Makes and links so many sessions, so many at the same time, and waits until all of them work;
+    /// each may take as long as one alone, and all together no longer than `patience`.
+    pub(crate) fn link(
+        stack: &Stack,
+        api: &Api,
+        count: usize,
+        side_by_side: usize,
+        patience: Duration,
+    ) -> Result<Self> {
+        let next = AtomicUsize::new(0);
+        let phones = gather(side_by_side, |_| {
+            let mut scanned = Vec::new();
+            while next.fetch_add(1, Ordering::Relaxed) < count {
+                let phone = stack.phones.new_phone("Bench")?;
+                scan(&Owned::create(api, "bench")?, &phone)?;
+                scanned.push(phone);
+            }
+            Ok(scanned)
+        })?;
+        let crowd = Self { phones };
+        until_working(api, count, patience)?;
+        crowd.until_connected(patience)?;
+        Ok(crowd)
+    }
+
+    /// Waits until every phone has its device connected.
+    pub(crate) fn until_connected(&self, patience: Duration) -> Result<()> {
+        let mut away: Vec<_> = self.phones.iter().collect();
+        wait::until_so("every session is connected", patience, || {
+            // One after the other: to ask all of them again and again would slow down what is timed.
+            while away.pop_if(|phone| is_connected(phone)).is_some() {}
+            Ok(away.is_empty())
+        })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.phones.len()
+    }
+
+    /// How many phones show no connected device at the moment.
+    pub(crate) fn away(&self) -> usize {
+        self.phones.iter().filter(|phone| !is_connected(phone)).count()
+    }
+}
+
+/// Shows the session's code to the phone, as soon as it is the session's turn to have one.
+pub(crate) fn scan(session: &Owned, phone: &Phone) -> Result<()> {
+    let code = wait::until("a QR code", PATIENCE, || Ok(session.qr().ok()))?;
+    phone.scan(&code).map(drop)
+}
+
+/// Waits until so many sessions of the caller are there and all of them work.
+pub(crate) fn until_working(api: &Api, count: usize, patience: Duration) -> Result<()> {
+    let mut last = String::new();
+    let all = wait::until_so("every session works", patience, || {
+        let all = sessions::list(api)?;
+        ensure!(all.len() == count, "{} sessions, not {count}", all.len());
+        let mut others = all.iter().filter(|session| session["status"] != "working");
+        let first = others.next();
+        last =
+            first.map(|other| format!("{} more, and {other}", others.count())).unwrap_or_default();
+        if first.is_some() {
+            thread::sleep(GLANCE);
+        }
+        Ok(first.is_none())
+    });
+    all.with_context(|| last)
+}
+
+fn is_connected(phone: &Phone) -> bool {
+    phone.devices().is_ok_and(|devices| devices.iter().any(|device| device.connected))
+}

@@ -1,0 +1,92 @@
+//! Two kinds of request in pairs: which of a pair comes first is thrown, so that whatever the machine does
+//! meanwhile meets both kinds alike.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use testbed::dice::Dice;
+
+use crate::{
+    line::{Heard, Line},
+    spread::{float, number},
+    welch::Verdict,
+};
+
+/// So many pairs before anything counts: code, pools and caches are warm then.
+const WARM_UP: usize = 2_000;
+/// How often, in pairs, what is to stay in use is used.
+const USED_EVERY: usize = 100;
+
+/// One kind of request.
+#[derive(Clone, Debug)]
+pub(crate) struct Kind {
+    /// Whole requests, one of which is picked each time.
+    pub(crate) requests: Vec<Vec<u8>>,
+    /// The status of every answer.
+    pub(crate) status: u16,
+}
+
+/// Two kinds that are asked in pairs.
+#[derive(Clone, Debug)]
+pub(crate) struct Duel {
+    /// What is compared, for people.
+    pub(crate) name: String,
+    /// Both kinds.
+    pub(crate) kinds: [Kind; 2],
+    /// Asked now and then, and not measured.
+    pub(crate) used: Vec<Vec<u8>>,
+    /// How many pairs.
+    pub(crate) pairs: usize,
+}
+
+impl Duel {
+    /// Asks every request once, then pairs until it is warm, then those that count.
+    pub(crate) fn fight(&self, address: SocketAddr) -> Result<Verdict> {
+        println!("    {} pairs: {}", number(float(self.pairs as u64), 0), self.name);
+        self.run(address).with_context(|| self.name.clone())
+    }
+
+    fn run(&self, address: SocketAddr) -> Result<Verdict> {
+        let (mut line, mut dice) = (Line::open(address)?, Dice::new()?);
+        let mut bodies: [Option<Vec<u8>>; 2] = [None, None];
+        for (kind, body) in self.kinds.iter().zip(&mut bodies) {
+            for request in &kind.requests {
+                let heard = line.ask(request)?;
+                kind.must_be(&heard)?;
+                *body = Some(heard.body.to_vec());
+            }
+        }
+        ensure!(
+            self.kinds[0].status != self.kinds[1].status || bodies[0] == bodies[1],
+            "they differ by what they say: {bodies:?}"
+        );
+        let mut took = [Vec::new(), Vec::new()];
+        for pair in 0..WARM_UP.min(self.pairs) + self.pairs {
+            if pair % USED_EVERY == 0 {
+                for request in &self.used {
+                    line.ask(request)?;
+                }
+            }
+            let first = usize::from(dice.coin());
+            for which in [first, 1 - first] {
+                let kind = &self.kinds[which];
+                let request: &Vec<u8> = dice.pick(&kind.requests);
+                let heard = line.ask(request)?;
+                kind.must_be(&heard)?;
+                if pair >= WARM_UP.min(self.pairs) {
+                    let nanos = u32::try_from(heard.took.as_nanos()).unwrap_or(u32::MAX);
+                    took[which].push(nanos);
+                }
+            }
+        }
+        Ok(Verdict::of(&took[0], &took[1]))
+    }
+}
+
+impl Kind {
+    fn must_be(&self, heard: &Heard<'_>) -> Result<()> {
+        let text = String::from_utf8_lossy(heard.body);
+        ensure!(heard.status == self.status, "{} and not {}: {text}", heard.status, self.status);
+        Ok(())
+    }
+}

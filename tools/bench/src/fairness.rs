@@ -1,0 +1,139 @@
+//! What an organization is answered while another one sends as much as it can.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use testbed::{
+    sessions::{self, Owned},
+    together::gather,
+};
+
+use crate::{
+    Stand,
+    aim::Aim,
+    bare::Bare,
+    chapter::{Chapter, Table},
+    flood::{Answers, Flood},
+    line::request,
+    load::{Load, Outcome},
+    paced,
+    served::Served,
+    spread::{Spread, float, number},
+};
+
+/// The polite organization's connections, and its requests a second.
+const CONNECTIONS: usize = 8;
+const RATE: f64 = 100.0;
+/// The greedy organization's connections.
+const GREEDY: usize = 256;
+const WARM_UP: Duration = Duration::from_secs(2);
+const ROUND: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 5;
+/// berth's p99 by that of hyper alone, asked at the same moments.
+const AIM: Aim = Aim::AtMost(2.0);
+
+/// What both servers answered in one circumstance, round by round: hyper alone, then berth.
+#[derive(Debug, Default)]
+struct Rounds(Vec<[Outcome; 2]>);
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    let berth = Served::start(stand, "bench-fairness", None, &[])?;
+    let bare = Bare::start(stand, &berth.reply)?;
+    let load = berth.load(&berth.api, CONNECTIONS)?;
+    let loads = [load.answered_by(bare.address, &berth.reply.body), load];
+    let greedy = berth.stack.api.asked_by(Some(berth.stack.key("greedy", &["manage"])?));
+    let path = sessions::path(&Owned::create(&greedy, "greedy")?.id);
+    let address = loads[1].address;
+    let flood = || {
+        let asked = request("GET", address, &path, greedy.credential());
+        Flood::start(address, GREEDY, vec![asked])
+    };
+    ask(&loads, WARM_UP)?;
+    let (mut quiet, mut crowded) = (Rounds::default(), Rounds::default());
+    let mut answers = Answers::new();
+    for round in 1..=ROUNDS {
+        quiet.0.push(ask(&loads, ROUND)?);
+        let flood = flood();
+        let heard = ask(&loads, ROUND);
+        for (code, count) in flood.stop()? {
+            *answers.entry(code).or_default() += count;
+        }
+        crowded.0.push(heard.context("beside a greedy organization")?);
+        let [bare, berth] = [0, 1].map(|which| millis(&crowded.0[round - 1][which], 99));
+        println!("  round {round} of {ROUNDS}: p99 {berth:.2} ms, hyper alone {bare:.2} ms");
+    }
+    chapter(&quiet, &crowded, &answers)
+}
+
+/// Asks both at the same moments.
+fn ask(loads: &[Load; 2], duration: Duration) -> Result<[Outcome; 2]> {
+    let heard = gather(2, |which| Ok(vec![(which, paced::run(&loads[which], RATE, duration)?)]))?;
+    let mut heard = heard.into_iter();
+    let mut next = || heard.next().map(|(_, outcome)| outcome).context("no outcome");
+    Ok([next()?, next()?])
+}
+
+fn millis(outcome: &Outcome, percent: usize) -> f64 {
+    outcome.percentile(percent).as_secs_f64() * 1e3
+}
+
+impl Rounds {
+    fn spread(&self, of: impl Fn(&[Outcome; 2]) -> f64) -> Result<Spread> {
+        Spread::of(self.0.iter().map(of)).context("no rounds")
+    }
+
+    /// berth's p99 by that of hyper alone, round by round.
+    fn slower(&self) -> Result<Spread> {
+        self.spread(|[bare, berth]| millis(berth, 99) / millis(bare, 99))
+    }
+
+    fn row(&self, name: &str) -> Result<Vec<String>> {
+        let of = |which: usize, percent| self.spread(|both| millis(&both[which], percent));
+        Ok(vec![
+            name.to_owned(),
+            format!("{:.2}", of(1, 50)?),
+            format!("{:.2}", of(1, 99)?),
+            format!("{:.2}", of(0, 50)?),
+            format!("{:.2}", of(0, 99)?),
+            format!("{:.2}", self.slower()?),
+        ])
+    }
+}
+
+fn chapter(quiet: &Rounds, crowded: &Rounds, answers: &Answers) -> Result<Chapter> {
+    let mut table = Table::new([
+        "GET of a session",
+        "p50, ms",
+        "p99, ms",
+        "hyper's p50, ms",
+        "hyper's p99, ms",
+        "p99 by hyper's",
+    ]);
+    table.row(quiet.row("nobody else")?);
+    table.row(crowded.row("beside a greedy organization")?);
+    let slower = crowded.slower()?.median();
+    let sentence = format!("Beside a greedy organization, berth's p99 is {slower:.2} of hyper's");
+    let findings = vec![AIM.judge(slower, &sentence, 1), told(answers)];
+    let title = "Answers beside a greedy organization";
+    Ok(Chapter { title, method: method(), table, findings, broken: Vec::new() })
+}
+
+fn told(answers: &Answers) -> String {
+    let seconds = ROUND.as_secs_f64() * float(ROUNDS as u64);
+    let told = answers.iter().map(|(code, count)| {
+        let code = if code.is_empty() { "no answer" } else { code };
+        format!("{}/s {code}", number(float(*count as u64) / seconds, 0))
+    });
+    format!("The greedy organization was answered {}.", told.collect::<Vec<_>>().join(", "))
+}
+
+fn method() -> String {
+    format!(
+        "`GET` of a session on SQLite, over {CONNECTIONS} connections that stay open, {RATE:.0} requests a \
+         second by a timetable as in *Latency at half of the load*; hyper alone is asked at the same moments, \
+         on the same cores. {ROUNDS} rounds, each of five seconds without and five with another organization \
+         that sends over {GREEDY} connections as much as it can and asks again whatever it was answered; rates \
+         are off. Shown are the median of the rounds and their range; ratios are taken round by round."
+    )
+}

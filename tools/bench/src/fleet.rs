@@ -1,0 +1,247 @@
+//! One node with many linked sessions: what each holds, how soon all are back when everything is
+//! killed, and what many that link at once do to those who ask.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use testbed::{
+    client::Api,
+    resident::Resident,
+    sessions::PATIENCE,
+    stack::{Stack, Victim},
+    wait,
+};
+
+use crate::{
+    Stand,
+    aim::Aim,
+    chapter::{Chapter, Table},
+    crowd::{Crowd, until_working},
+    memory::Disk,
+    spread::{float, number},
+    storm::{self, Storms},
+};
+
+/// So many link at the same time: as many as a node lets.
+const SIDE_BY_SIDE: usize = 32;
+/// What a session may hold with its keys on disk, in kB.
+const HELD: f64 = 250.0;
+/// How long a thousand sessions may take to be back.
+const BACK: f64 = 5.0;
+/// The longest that linking may take for each session; the bound of a wait, not a promise.
+const LINKING: Duration = Duration::from_millis(500);
+
+/// A node before and after so many sessions were linked.
+#[derive(Clone, Copy, Debug)]
+struct Linked {
+    idle: Resident,
+    full: Resident,
+    took: Duration,
+}
+
+/// A node with its sessions, brought back.
+#[derive(Clone, Copy, Debug)]
+struct Back {
+    name: &'static str,
+    took: Duration,
+    held: Resident,
+}
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    let count = stand.size.sessions.unwrap_or(1000);
+    ensure!(count > 0, "no sessions, no figures");
+    let storms = storm::measure(stand).context("many that link at once")?;
+    println!("  linking {count} sessions, keys on disk");
+    let mut stack = start(stand, "bench-fleet", count, &[])?;
+    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let (crowd, on_disk) = link(&stack, &api, count)?;
+    let disk = Disk::of(&stack.node_disk())?;
+    let mut backs = Vec::new();
+    for (name, victim) in [("gateway killed", Victim::Gateway), ("both killed", Victim::Both)] {
+        println!("  {name}");
+        backs.push(Back::after(name, victim, &mut stack, &api, &crowd)?);
+    }
+    drop((crowd, stack));
+    println!("  linking {count} sessions, keys in memory");
+    let in_memory = [("BERTH_GATEWAY_KEYS_IN_MEMORY", "true".to_owned())];
+    let stack = start(stand, "bench-fleet-memory", count, &in_memory)?;
+    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let (_, in_memory) = link(&stack, &api, count)?;
+    Figures { count, on_disk, in_memory, disk, backs, storms }.chapter()
+}
+
+/// A deployment whose node takes so many.
+pub(crate) fn start(
+    stand: &Stand,
+    name: &str,
+    count: usize,
+    more: &[(&'static str, String)],
+) -> Result<Stack> {
+    let logs: &Path = stand.scratch.path();
+    let capacity = ("BERTH_GATEWAY_CAPACITY", count.to_string());
+    // One organization would begin no more than a thousand attempts in an hour.
+    let attempts = ("BERTH_PAIRING_RATE", "0".to_owned());
+    Stack::start(&stand.programs, name, logs, None, &[&[capacity, attempts], more].concat())
+}
+
+/// The node's process.
+pub(crate) fn node(stack: &Stack) -> Result<u32> {
+    wait::until("berth has its gateway", PATIENCE, || Ok(stack.gateway().pop()))
+}
+
+fn link(stack: &Stack, api: &Api, count: usize) -> Result<(Crowd, Linked)> {
+    let node = node(stack)?;
+    let idle = Resident::settled(node)?;
+    let began = Instant::now();
+    let crowd = Crowd::link(stack, api, count, SIDE_BY_SIDE, patience(count))
+        .with_context(|| stack.tail())?;
+    let took = began.elapsed();
+    Ok((crowd, Linked { idle, full: Resident::settled(node)?, took }))
+}
+
+fn patience(count: usize) -> Duration {
+    PATIENCE + LINKING * u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Back {
+    fn after(
+        name: &'static str,
+        victim: Victim,
+        stack: &mut Stack,
+        api: &Api,
+        crowd: &Crowd,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        stack.kill(victim)?;
+        stack.recover()?;
+        let back = crowd.until_connected(PATIENCE);
+        let back = back.and_then(|()| until_working(api, crowd.count(), PATIENCE));
+        let took = began.elapsed();
+        back.with_context(|| stack.tail())?;
+        let held = Resident::settled(node(stack)?)?;
+        // Whoever was seen first may have been gone when the last one was seen.
+        let away = crowd.away();
+        ensure!(away == 0, "{away} of {} are away again", crowd.count());
+        Ok(Self { name, took, held })
+    }
+}
+
+struct Figures {
+    count: usize,
+    on_disk: Linked,
+    in_memory: Linked,
+    disk: Disk,
+    backs: Vec<Back>,
+    storms: Storms,
+}
+
+impl Figures {
+    fn chapter(&self) -> Result<Chapter> {
+        Ok(Chapter {
+            title: "A full node",
+            method: self.method(),
+            table: self.table(),
+            findings: self.findings()?,
+            broken: Vec::new(),
+        })
+    }
+
+    /// kB of this more than of an idle node, a session.
+    fn each(&self, held: u64, idle: u64) -> f64 {
+        (float(held) - float(idle)) / float(self.count as u64)
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new([
+            "kB in the gateway's memory",
+            "resident",
+            "anonymous",
+            "most so far",
+            "resident, a session",
+        ]);
+        let Self { on_disk, in_memory, storms, .. } = self;
+        let many = |what: &str| format!("{} {what}", number(float(self.count as u64), 0));
+        let storming = format!("{} linked at once", storm::PHONES);
+        let mut rows = vec![
+            ("idle".to_owned(), on_disk.idle, None),
+            (
+                many("linked, keys on disk"),
+                on_disk.full,
+                Some(self.each(on_disk.full.all, on_disk.idle.all)),
+            ),
+        ];
+        for back in &self.backs {
+            let each = self.each(back.held.all, on_disk.idle.all);
+            rows.push((many(&format!("back, {}", back.name)), back.held, Some(each)));
+        }
+        let each = self.each(in_memory.full.all, in_memory.idle.all);
+        rows.push((many("linked, keys in memory"), in_memory.full, Some(each)));
+        rows.extend(storms.settled().map(|settled| (storming, settled, None)));
+        for (name, held, each) in rows {
+            let [all, own, peak] =
+                [held.all, held.anonymous, held.peak].map(|kb| number(float(kb), 0));
+            table.row([name, all, own, peak, each.map_or_else(String::new, |kb| number(kb, 0))]);
+        }
+        table
+    }
+
+    fn findings(&self) -> Result<Vec<String>> {
+        let seconds = |took: Duration| number(took.as_secs_f64(), 1);
+        let Self { count, on_disk, in_memory, disk, storms, .. } = self;
+        let (sessions, share) = (float(*count as u64), float(disk.taken) / 1024.0);
+        let each = |linked: &Linked| self.each(linked.full.all, linked.idle.all);
+        let held = format!(
+            "A linked session with its keys on disk costs the node {} kB",
+            number(each(on_disk), 0)
+        );
+        let mut findings = vec![
+            Aim::AtMost(HELD).judge(each(on_disk), &held, 0),
+            format!(
+                "With its keys in memory it costs {} kB (on disk {:.2} of that). On disk it has {} kB, in {} \
+                 files of all.",
+                number(each(in_memory), 0),
+                each(on_disk) / each(in_memory),
+                number(share / sessions, 0),
+                disk.files,
+            ),
+            format!(
+                "All {count} were linked in {} s ({} s with keys in memory), {SIDE_BY_SIDE} at a time; none \
+                 failed.",
+                seconds(on_disk.took),
+                seconds(in_memory.took),
+            ),
+        ];
+        let allowed = BACK * (sessions / 1000.0).max(1.0);
+        findings.extend(self.backs.iter().map(|back| {
+            let took = seconds(back.took);
+            let back_again = format!("{count} sessions, {}: all working after {took} s", back.name);
+            Aim::AtMost(allowed).judge(back.took.as_secs_f64(), &back_again, 1)
+        }));
+        findings.extend(storms.findings()?);
+        Ok(findings)
+    }
+
+    fn method(&self) -> String {
+        format!(
+            "Both programs on SQLite, the gateway built with `sim` and linked to a simulated WhatsApp on the \
+             same machine; its memory does not count. {} sessions are made and linked over the API, each to a \
+             phone of its own, in a node that has them all; figures are read when they no longer change. Then \
+             the gateway is killed (`kill -9`) and `berth` starts it again, then both are killed; the time \
+             runs from the kill until every phone shows its device connected and the API every session \
+             `working`. A node connects 32 sessions at a time, and so many link at a time. *Keys in \
+             memory* is the same with the engine's own store in memory, in a run of its own right after. A \
+             storm is a deployment of its own, and there are {}: {} sessions are made, and all their phones \
+             wait for their codes at once, while four connections ask for another session, each a hundredth \
+             of a second after it was answered, and four more ask *hyper alone*, a server in a process of its \
+             own that answers the same bytes, just so. Before, the same are asked for ten seconds in which \
+             nothing else happens. Of storms the median and the range are shown.",
+            self.count,
+            storm::STORMS,
+            storm::PHONES,
+        )
+    }
+}

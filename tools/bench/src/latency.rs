@@ -1,0 +1,112 @@
+//! How long answers take when berth is half as busy as it can be.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    Stand,
+    aim::Aim,
+    bare::Bare,
+    chapter::{Chapter, Table},
+    load::{Load, Outcome},
+    paced,
+    served::Served,
+    spread::Spread,
+};
+
+const CONNECTIONS: usize = 32;
+const WARM_UP: Duration = Duration::from_secs(2);
+/// To see how much berth can do.
+const FULL: Duration = Duration::from_secs(3);
+const ROUND: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 5;
+/// p99 by p50.
+const AIM: Aim = Aim::AtMost(5.0);
+
+/// One server's rounds.
+struct Server {
+    name: &'static str,
+    load: Load,
+    rounds: Vec<Outcome>,
+}
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    let berth = Served::start(stand, "bench-latency", None, &[])?;
+    let load = berth.load(&berth.api, CONNECTIONS)?;
+    let bare = Bare::start(stand, &berth.reply)?;
+    let as_bare = load.answered_by(bare.address, &berth.reply.body);
+    let mut servers = [("hyper alone", as_bare), ("berth on SQLite", load)]
+        .map(|(name, load)| Server { name, load, rounds: Vec::new() });
+    for server in &servers {
+        server.load.run(WARM_UP).context(server.name)?;
+    }
+    let mut rates = Vec::new();
+    for round in 1..=ROUNDS {
+        let rate = servers[1].load.run(FULL)?.rate() / 2.0;
+        rates.push(rate);
+        for server in &mut servers {
+            let outcome = paced::run(&server.load, rate, ROUND).context(server.name)?;
+            let [half, most] = [50, 99].map(|percent| millis(&outcome, percent * 10));
+            let name = server.name;
+            println!("  round {round} of {ROUNDS}: {name} at {rate:.0}/s: {half:.2}, {most:.2} ms");
+            server.rounds.push(outcome);
+        }
+    }
+    chapter(&servers, rates, berth.reply.body.len())
+}
+
+fn millis(outcome: &Outcome, permille: usize) -> f64 {
+    outcome.permille(permille).as_secs_f64() * 1e3
+}
+
+fn chapter(servers: &[Server; 2], rates: Vec<f64>, bytes: usize) -> Result<Chapter> {
+    let mut table =
+        Table::new(["GET of a session", "p50, ms", "p99, ms", "p99.9, ms", "p99 by p50"]);
+    for server in servers {
+        let at = |permille| {
+            Spread::of(server.rounds.iter().map(|outcome| millis(outcome, permille)))
+                .context("no rounds")
+        };
+        table.row([
+            server.name.to_owned(),
+            format!("{:.2}", at(500)?),
+            format!("{:.2}", at(990)?),
+            format!("{:.2}", at(999)?),
+            format!("{:.1}", server.tail()?),
+        ]);
+    }
+    let [bare, berth] = servers;
+    let rate = Spread::of(rates).context("no rounds")?;
+    let (tail, machine) = (berth.tail()?.median(), bare.tail()?.median());
+    let sentence =
+        format!("berth's p99 is {tail:.1} of its p50, hyper's alone {machine:.1} of its own");
+    let findings = vec![
+        format!("Half of what berth answers on {CONNECTIONS} connections: {rate} requests/s."),
+        AIM.judge(tail, &sentence, 1),
+    ];
+    let title = "Latency at half of the load";
+    Ok(Chapter { title, method: method(bytes), table, findings, broken: Vec::new() })
+}
+
+impl Server {
+    /// p99 by p50, round by round.
+    fn tail(&self) -> Result<Spread> {
+        let rounds = self.rounds.iter();
+        Spread::of(rounds.map(|outcome| millis(outcome, 990) / millis(outcome, 500)))
+            .context("no rounds")
+    }
+}
+
+fn method(bytes: usize) -> String {
+    format!(
+        "`GET` as in *Asking for a session*, {bytes} bytes, on SQLite, with a log line a request. In each of \
+         {ROUNDS} rounds berth is first asked for three seconds as fast as it answers {CONNECTIONS} connections, \
+         and then at half of that rate for five seconds, and hyper alone at the very same rate. Those requests \
+         keep to a timetable: each is due at a moment fixed beforehand, evenly spaced and the \
+         connections in turn, and its time runs from that moment until its answer is whole, also when it could \
+         only be sent late. How late this side's threads are woken is in the figures of both; hyper alone \
+         shows what the machine does. Shown are the median of the rounds and their range."
+    )
+}

@@ -1,0 +1,298 @@
+//! What asking for sessions costs when there are a million, beside a thousand.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use testbed::{
+    client::Credential, dice::Dice, exchange, postgres::Cluster, processor, sessions, stack::Stack,
+};
+
+use crate::{
+    Stand,
+    chapter::{Chapter, Table},
+    line::{Line, request},
+    seeded::{self, Size},
+    spread::{float, number},
+};
+
+/// What `seed` is told besides the number of sessions: organizations, and the part of the largest.
+const SMALL: Size = (1_000, 10, 600);
+const ORGANIZATIONS: usize = 1_000;
+/// In a hundred, so that there is a page 1,000.
+const LARGEST: usize = 6;
+/// As many as are shown when nobody says.
+const SHOWN: usize = 50;
+/// The deep page.
+const DEEP: usize = 1_000;
+/// Requests of one kind to one side before the other is asked.
+const TURN: usize = 100;
+/// The first of them does not count.
+const TURNS: usize = 21;
+/// How much more than the first page of a thousand a deep page may cost.
+const DEEP_COSTS: f64 = 1.2;
+const REST: Duration = Duration::from_secs(10);
+
+/// One deployment over one database, and what can be asked of its largest organization.
+struct Side {
+    stack: Stack,
+    address: SocketAddr,
+    key: Credential,
+    found: Value,
+    /// Names of its sessions.
+    names: Vec<String>,
+    /// Where the deep page begins, in the whole list and in that of the usual status.
+    deep: [Option<String>; 2],
+    seeding: Duration,
+}
+
+/// A kind of request: to the large side, and what it is compared with at the small one.
+struct Asked {
+    name: &'static str,
+    requests: [Vec<Vec<u8>>; 2],
+    /// Whether it must cost what a first page does.
+    deep: bool,
+}
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    let cluster = Cluster::start()?;
+    let many = stand.size.sessions.unwrap_or(1_000_000);
+    let [few_shown, many_shown] = [SMALL.0, many].map(|count| number(float(count as u64), 0));
+    let mut table = Table::new([
+        "asked".to_owned(),
+        format!("at {many_shown}: p50, ms"),
+        "p99, ms".to_owned(),
+        format!("at {few_shown}: p50, ms"),
+        "p99, ms".to_owned(),
+        "ratio of p50".to_owned(),
+        "of p99".to_owned(),
+    ]);
+    let (mut findings, mut broken) = (Vec::new(), Vec::new());
+    for name in ["SQLite", "PostgreSQL"] {
+        let url = |size: &str| match name {
+            "SQLite" => Ok(format!("sqlite:{}", file(stand, size).display())),
+            _ => cluster.create_database(size),
+        };
+        let small = Side::start(stand, &url("small")?, SMALL)?;
+        let large = (many, ORGANIZATIONS.min(many), many * LARGEST / 100);
+        let large = Side::start(stand, &url("large")?, large)?;
+        for (asked, took) in ask_all(&large, &small)? {
+            table.row(row(name, asked.name, &took));
+            let ratio = took[0].at(50) / took[1].at(50);
+            if asked.deep && ratio > DEEP_COSTS {
+                broken.push(format!("{name}, {}: {ratio:.2} of the first page", asked.name));
+            }
+        }
+        findings.push(format!(
+            "{name}: {many_shown} sessions and three events each were written in {} s.{}",
+            number(large.seeding.as_secs_f64(), 0),
+            if name == "SQLite" { about_file(stand, &large, &small)? } else { String::new() }
+        ));
+        drop((large, small));
+        let _ = fs::remove_dir_all(stand.scratch.path().join("lists")); // makes room
+    }
+    let title = "A million sessions";
+    Ok(Chapter { title, method: method(), table, findings, broken })
+}
+
+fn file(stand: &Stand, size: &str) -> PathBuf {
+    stand.scratch.path().join("lists").join(size).join("berth.db")
+}
+
+/// How large it is, and what berth does with it while nobody asks anything.
+fn about_file(stand: &Stand, large: &Side, small: &Side) -> Result<String> {
+    let bytes = fs::metadata(file(stand, "large"))?.len();
+    let idle = |side: &Side| {
+        let pid = side.stack.berth_id().context("berth does not run")?;
+        let before = processor::time_of(pid)?;
+        thread::sleep(REST);
+        let used = processor::time_of(pid)?.saturating_sub(before);
+        Ok::<_, anyhow::Error>(used.as_secs_f64() * 1e3 / REST.as_secs_f64())
+    };
+    let [large, small] = [idle(large)?, idle(small)?].map(|used| number(used, 0));
+    let megabytes = number(float(bytes) / 1e6, 0);
+    Ok(format!(
+        " The file has {megabytes} MB. With nothing due, the worker included, `berth` used {large} ms of \
+         processor time a second, and {small} with the small file."
+    ))
+}
+
+fn row(database: &str, name: &str, took: &[Took; 2]) -> Vec<String> {
+    let millis = |took: f64| format!("{took:.2}");
+    let ratio = |percent| format!("{:.2}", took[0].at(percent) / took[1].at(percent));
+    vec![
+        format!("{database}: {name}"),
+        millis(took[0].at(50)),
+        millis(took[0].at(99)),
+        millis(took[1].at(50)),
+        millis(took[1].at(99)),
+        ratio(50),
+        ratio(99),
+    ]
+}
+
+impl Side {
+    fn start(stand: &Stand, url: &str, size: Size) -> Result<Self> {
+        let began = Instant::now();
+        let found = seeded::fill(stand, url, size)?;
+        let seeding = began.elapsed();
+        let (name, logs) = (format!("bench-{}", size.0), stand.scratch.path());
+        let quiet = [("BERTH_LOG", "warn".to_owned())];
+        let stack = Stack::start(&stand.programs, &name, logs, Some(url.to_owned()), &quiet)?;
+        let organization = found["organization"].as_str().context("seed names no organization")?;
+        let key = stack.key(organization, &["manage"])?;
+        let address = exchange::address(stack.api.base())?;
+        let (names, deep) = (Vec::new(), [None, None]);
+        let mut this = Self { stack, address, key, found, names, deep, seeding };
+        this.names = this.walk("")?.0;
+        this.deep = [String::new(), format!("&status={}", this.usual("status")?)]
+            .map(|filter| this.walk(&filter).map(|(_, cursor)| cursor.map(|c| filter + &c)))
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?
+            .try_into()
+            .unwrap_or_default();
+        Ok(this)
+    }
+
+    /// Goes through a list up to the deep page. Answers the names that were on it, and the cursor of the
+    /// deep page, or of the last page before it that was full.
+    fn walk(&self, filter: &str) -> Result<(Vec<String>, Option<String>)> {
+        let mut line = Line::open(self.address)?;
+        let (mut names, mut cursor, mut before) = (Vec::new(), None, None);
+        for _ in 1..DEEP {
+            let asked = self.list(&format!("{filter}{}", cursor.clone().unwrap_or_default()));
+            let heard = line.ask(&asked)?;
+            ensure!(heard.status == 200, "a list answers {}", heard.status);
+            let page: Value = serde_json::from_slice(heard.body)?;
+            let data = page["data"].as_array().context("a list has data")?;
+            names.extend(data.iter().filter_map(|it| it["id"].as_str()).map(str::to_owned));
+            if data.len() < SHOWN {
+                return Ok((names, before));
+            }
+            let Some(next) = page["nextCursor"].as_str() else { break };
+            before = cursor.replace(format!("&cursor={next}"));
+        }
+        Ok((names, cursor))
+    }
+
+    fn list(&self, parameters: &str) -> Vec<u8> {
+        self.get(&format!("{}?limit={SHOWN}{parameters}", sessions::SESSIONS))
+    }
+
+    fn get(&self, path: &str) -> Vec<u8> {
+        request("GET", self.address, path, Some(&self.key))
+    }
+
+    fn usual(&self, parameter: &str) -> Result<&str> {
+        self.found["usual"][parameter].as_str().context("seed says what is usual")
+    }
+
+    /// The first page of what has this value, `usual` or `rare`.
+    fn narrowed(&self, how: &str, parameter: &str) -> Vec<Vec<u8>> {
+        let value = self.found[how][parameter].as_str().unwrap_or_default();
+        vec![self.list(&format!("&{parameter}={value}"))]
+    }
+
+    fn by_name(&self) -> Vec<Vec<u8>> {
+        self.names.iter().map(|name| self.get(&sessions::path(name))).collect()
+    }
+
+    fn deep(&self, which: usize) -> Vec<Vec<u8>> {
+        vec![self.list(self.deep[which].as_deref().unwrap_or_default())]
+    }
+}
+
+/// What is asked, of both sides.
+fn asked(large: &Side, small: &Side) -> Vec<Asked> {
+    let both = |name, kind: &dyn Fn(&Side) -> Vec<Vec<u8>>| Asked {
+        name,
+        requests: [kind(large), kind(small)],
+        deep: false,
+    };
+    let narrowed = |name, how: &'static str, parameter: &'static str| {
+        both(name, &|side| side.narrowed(how, parameter))
+    };
+    let several = "&status=failed&status=stopped";
+    vec![
+        both("one session", &Side::by_name),
+        both("the first page", &|side| vec![side.list("")]),
+        Asked {
+            name: "page 1,000, beside a first page",
+            requests: [large.deep(0), vec![small.list("")]],
+            deep: true,
+        },
+        narrowed("a usual status", "usual", "status"),
+        Asked {
+            name: "page 1,000 of a usual status, beside its first",
+            requests: [large.deep(1), small.narrowed("usual", "status")],
+            deep: true,
+        },
+        narrowed("a rare status", "rare", "status"),
+        both("two statuses", &|side| vec![side.list(several)]),
+        narrowed("a usual label", "usual", "label"),
+        narrowed("a rare label", "rare", "label"),
+        narrowed("a number of many", "usual", "phoneNumber"),
+        narrowed("a number of one", "rare", "phoneNumber"),
+    ]
+}
+
+/// How long answers took, in milliseconds, sorted.
+struct Took(Vec<f64>);
+
+impl Took {
+    /// So many of a hundred took at most this.
+    fn at(&self, percent: usize) -> f64 {
+        let rank = (self.0.len() * percent).div_ceil(100).max(1);
+        self.0.get(rank - 1).copied().unwrap_or_default()
+    }
+}
+
+/// Asks everything, the sides taking turns.
+fn ask_all(large: &Side, small: &Side) -> Result<Vec<(Asked, [Took; 2])>> {
+    let mut lines = [Line::open(large.address)?, Line::open(small.address)?];
+    let mut dice = Dice::new()?;
+    let mut all = Vec::new();
+    for asked in asked(large, small) {
+        println!("    {}", asked.name);
+        let mut took = [Vec::new(), Vec::new()];
+        for turn in 0..TURNS {
+            for (side, line) in lines.iter_mut().enumerate() {
+                for _ in 0..TURN {
+                    let request: &Vec<u8> = dice.pick(&asked.requests[side]);
+                    let heard = line.ask(request).context(asked.name)?;
+                    ensure!(heard.status == 200, "{}: {}", asked.name, heard.status);
+                    if turn > 0 {
+                        took[side].push(heard.took.as_secs_f64() * 1e3);
+                    }
+                }
+            }
+        }
+        let took = took.map(|mut took| {
+            took.sort_by(f64::total_cmp);
+            Took(took)
+        });
+        all.push((asked, took));
+    }
+    Ok(all)
+}
+
+fn method() -> String {
+    let (few, groups, largest) = SMALL;
+    let requests = number(float(((TURNS - 1) * TURN) as u64), 0);
+    format!(
+        "Two deployments, over databases that were filled by SQL with rows as the store writes them, three \
+         events a session: one with the sessions of {ORGANIZATIONS} organizations, one with {few} of {groups}. \
+         Asked is by a key of the largest organization, which has {LARGEST} % of the many and {largest} of the \
+         few, over HTTP/1.1 on one connection that stays open, {SHOWN} on a page; {requests} requests of \
+         each kind, in turns of {TURN}, none before the last was answered. *One session* is another one each \
+         time. *Rare* is what is in the three oldest sessions alone and usual in other organizations; a deep \
+         page is compared with a first one, for the few have none. No log line a request."
+    )
+}

@@ -1,0 +1,129 @@
+//! How fast and how small berth is: release builds, real sockets, and beside every figure the limit it
+//! is measured against, taken in the same minutes on the same machine.
+//!
+//! A tool built without optimisation would measure itself. So `bench` builds everything for release,
+//! this tool included, and lets that one measure.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures go to the terminal")]
+
+mod aim;
+mod bare;
+mod busy;
+mod chapter;
+mod crowd;
+mod duel;
+mod fairness;
+mod fleet;
+mod flood;
+mod forged;
+mod get;
+mod isolation;
+mod latency;
+mod line;
+mod lists;
+mod load;
+mod machine;
+mod memory;
+mod options;
+mod paced;
+mod page;
+mod refusals;
+mod seeded;
+mod served;
+mod spread;
+mod sqlite;
+mod start;
+mod statements;
+mod storm;
+mod target;
+mod waiting;
+mod waits;
+mod welch;
+mod writes;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Parser as _;
+use testbed::{
+    folder::Folder, interrupt, options::Prebuilt, programs::Programs, workspace::Workspace,
+};
+
+use crate::{
+    chapter::Chapter,
+    machine::Machine,
+    options::{Bench, Internal, Measure, Size},
+};
+
+/// What a measurement works with.
+#[derive(Debug)]
+struct Stand {
+    programs: Programs,
+    /// For logs and the like. It goes away afterwards: a log with a line a request grows long.
+    scratch: Folder,
+    size: Size,
+}
+
+/// How a measurement is taken.
+type Taken = fn(&Stand) -> Result<Chapter>;
+
+/// Every measurement there is, in the order of the page.
+const ALL: [(Measure, Taken); 10] = [
+    (Measure::Start, start::measure),
+    (Measure::Memory, memory::measure),
+    (Measure::Fleet, fleet::measure),
+    (Measure::Get, get::measure),
+    (Measure::Latency, latency::measure),
+    (Measure::Waits, waits::measure),
+    (Measure::Fairness, fairness::measure),
+    (Measure::Writes, writes::measure),
+    (Measure::Isolation, isolation::measure),
+    (Measure::Lists, lists::measure),
+];
+
+fn main() -> ExitCode {
+    match run(&Bench::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(asked: &Bench) -> Result<ExitCode> {
+    interrupt::watch()?;
+    match &asked.internal {
+        Some(Internal::Bare(bare)) => bare::run(bare),
+        None => measure(&Workspace::find()?, asked),
+    }
+}
+
+/// Measures with this very tool, and writes down what it found.
+fn measure(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
+    ensure!(
+        !cfg!(debug_assertions),
+        "`bench` is built without optimisation: use `cargo xtask bench`"
+    );
+    // Of programs that were given, nobody knows from which sources they come.
+    let dry = asked.dry || asked.programs.is_some();
+    let folder = asked.programs.clone().or_else(|| asked.built.clone());
+    let programs = Programs::find(workspace, &Prebuilt { programs: folder })?;
+    let stand = Stand { programs, scratch: Folder::new("bench")?, size: asked.size };
+    let mut broken = Vec::new();
+    for (name, take) in ALL.iter().filter(|(name, _)| asked.measures(*name)) {
+        let machine = Machine::look(workspace)?;
+        println!("\nmeasuring {}", name.name());
+        let chapter = take(&stand)?;
+        println!("\n{}\n\n{}", machine.sentence(*name), chapter.as_text());
+        broken.extend(chapter.broken.iter().cloned());
+        if !dry {
+            // At once: what a later measurement meets does not undo an earlier one.
+            page::keep(workspace, *name, &chapter.as_markdown(&machine.sentence(*name)))?;
+        }
+    }
+    for promise in &broken {
+        eprintln!("broken: {promise}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

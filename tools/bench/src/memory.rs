@@ -1,0 +1,174 @@
+//! What both programs hold in memory, and a node on its disk: with nothing to do, and with linked
+//! sessions that nobody writes to.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use testbed::{resident::Resident, sessions::PATIENCE, stack::Stack, wait};
+
+use crate::{
+    Stand,
+    aim::Aim,
+    busy::Busy,
+    chapter::{Chapter, Table},
+    crowd::Crowd,
+    spread::{float, number},
+};
+
+const SESSIONS: usize = 100;
+/// So many link at the same time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// `berth` with nothing to do, in kB.
+const IDLE: Aim = Aim::AtMost(20.0 * 1024.0);
+
+/// Both programs at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    berth: Resident,
+    gateway: Resident,
+}
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    // By itself: a second `berth` would halve what is proportional.
+    let busy = Busy::look(stand)?;
+    let mut stack = Stack::start(&stand.programs, "bench-memory", stand.scratch.path(), None, &[])?;
+    let idle = Pair::settled(&stack)?;
+    println!("  linking {SESSIONS} sessions");
+    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let began = Instant::now();
+    let crowd = Crowd::link(&stack, &api, SESSIONS, SIDE_BY_SIDE, PATIENCE)
+        .with_context(|| stack.tail())?;
+    let linking = began.elapsed();
+    let linked = Pair::settled(&stack)?;
+    let disk = Disk::of(&stack.node_disk())?;
+    println!("  starting anew with them");
+    stack.stop_berth()?;
+    let began = Instant::now();
+    stack.start_berth()?;
+    crowd.until_connected(PATIENCE)?;
+    let back = began.elapsed();
+    let anew = Pair::settled(&stack)?;
+    let mut chapter = chapter(&idle, &linked, &anew, &disk, [linking, back]);
+    for (moment, held) in busy.moments() {
+        chapter.table.row(row(format!("berth, {moment}"), held));
+    }
+    chapter.findings.extend(busy.findings());
+    Ok(chapter)
+}
+
+impl Pair {
+    fn settled(stack: &Stack) -> Result<Self> {
+        let gateway = wait::until("berth has its gateway", PATIENCE, || Ok(stack.gateway().pop()))?;
+        let berth = stack.berth_id().context("berth does not run")?;
+        Ok(Self { gateway: Resident::settled(gateway)?, berth: Resident::settled(berth)? })
+    }
+}
+
+/// What lies in a folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) files: u64,
+    bytes: u64,
+    /// In bytes, whole blocks.
+    pub(crate) taken: u64,
+}
+
+impl Disk {
+    /// Of this folder and those in it.
+    pub(crate) fn of(folder: &Path) -> Result<Self> {
+        let (mut disk, mut folders) = (Self::default(), vec![folder.to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let entry = entry?;
+                let about = entry.metadata()?;
+                if about.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    disk.files += 1;
+                    disk.bytes += about.len();
+                    disk.taken += about.blocks() * 512; // stat(2) counts in these, whatever the disk
+                }
+            }
+        }
+        Ok(disk)
+    }
+}
+
+fn chapter(idle: &Pair, linked: &Pair, anew: &Pair, disk: &Disk, took: [Duration; 2]) -> Chapter {
+    let mut table =
+        Table::new(["kB in memory", "resident", "proportional", "anonymous", "most so far"]);
+    let many = format!("{SESSIONS} linked");
+    let again = format!("{SESSIONS} linked, after a restart");
+    for (state, pair) in [("idle", idle), (&many, linked), (&again, anew)] {
+        for (program, held) in [("berth", pair.berth), ("berth-gateway", pair.gateway)] {
+            table.row(row(format!("{program}, {state}"), held));
+        }
+    }
+    let findings = findings(idle, linked, anew, disk, took);
+    Chapter { title: "Memory", method: method(), table, findings, broken: Vec::new() }
+}
+
+fn row(name: String, held: Resident) -> [String; 5] {
+    let figures = [held.all, held.proportional, held.anonymous, held.peak];
+    let [all, proportional, anonymous, peak] = figures.map(|kb| number(float(kb), 0));
+    [name, all, proportional, anonymous, peak]
+}
+
+fn findings(
+    idle: &Pair,
+    linked: &Pair,
+    anew: &Pair,
+    disk: &Disk,
+    took: [Duration; 2],
+) -> Vec<String> {
+    let sessions = float(SESSIONS as u64);
+    let each = |more: &Pair, held: fn(&Resident) -> u64| {
+        number((float(held(&more.gateway)) - float(held(&idle.gateway))) / sessions, 0)
+    };
+    let share = |bytes: u64| number(float(bytes) / sessions / 1024.0, 0);
+    let [linking, back] = took.map(|took| number(took.as_secs_f64(), 1));
+    let alone = float(idle.berth.all);
+    vec![
+        IDLE.judge(alone, &format!("`berth` with nothing to do holds {} kB", number(alone, 0)), 0),
+        format!(
+            "A linked session costs the gateway {} kB resident ({} kB anonymous) after linking, and \
+             {} kB ({} kB) after a restart.",
+            each(linked, |held| held.all),
+            each(linked, |held| held.anonymous),
+            each(anew, |held| held.all),
+            each(anew, |held| held.anonymous),
+        ),
+        format!(
+            "Its share of the keys on disk is {} kB ({} kB of blocks); all have {} files together, {} bytes.",
+            share(disk.bytes),
+            share(disk.taken),
+            disk.files,
+            number(float(disk.bytes), 0)
+        ),
+        format!(
+            "Linking all of them took {linking} s, {SIDE_BY_SIDE} at a time; after a restart all were \
+             connected again {back} s after the start of `berth`."
+        ),
+    ]
+}
+
+fn method() -> String {
+    format!(
+        "Both programs on SQLite, the gateway built with `sim` and linked to a simulated WhatsApp. \
+         *Idle* is after the start, with nothing to do; then {SESSIONS} sessions are made and linked \
+         over the API, each to a phone of its own; then `berth` is stopped and started, so that what \
+         linking left behind is gone. Each figure is read when it no longer changes. *Resident* counts \
+         shared pages whole, *proportional* divides them among those who share them, *anonymous* is the \
+         program's own data, and *most so far* the most that ever was resident. The last rows are of \
+         another `berth`, which has no node: it is asked for a session as fast as it answers for ten seconds, \
+         a request after the other on each connection; then others wait for QR codes that do not come; and \
+         each time once more when they have gone."
+    )
+}

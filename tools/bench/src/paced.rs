@@ -1,0 +1,107 @@
+//! A load that keeps to a timetable, whatever the server does (an open loop).
+//!
+//! Each request is due at a moment that was fixed beforehand, and its time runs from then: a server that
+//! stops for a while makes all late that were due meanwhile, and each of them counts. A load that waits for
+//! answers before it asks again would send one request then, and see one slow answer.
+
+use std::{
+    num::NonZeroU64,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::thread::set_current_timer_slack;
+use testbed::together::gather;
+
+use crate::{
+    line::Line,
+    load::{Load, Outcome},
+    spread::float,
+};
+
+/// Every connection is open before the first request is due.
+const HEAD_START: Duration = Duration::from_millis(200);
+/// A server that is so late does not keep up, and has no latency but that of the queue before it.
+const LATEST: Duration = Duration::from_secs(5);
+
+/// Asks so many times a second for so long, over the connections of `load` in turn.
+pub(crate) fn run(load: &Load, rate: f64, duration: Duration) -> Result<Outcome> {
+    let start = Instant::now() + HEAD_START;
+    // A thread a connection, and blocking: a runtime's timer ticks in milliseconds.
+    let latencies = gather(load.connections, |which| ask(load, which, rate, start, duration))?;
+    Outcome::of(latencies, duration)
+}
+
+/// The part of the timetable that is this connection's.
+fn ask(
+    load: &Load,
+    which: usize,
+    rate: f64,
+    start: Instant,
+    duration: Duration,
+) -> Result<Vec<Duration>> {
+    // Usually a thread that sleeps is woken with many others, up to 50 µs late.
+    set_current_timer_slack(NonZeroU64::new(1)).context("the timers' slack")?;
+    let mut line = Line::open(load.address)?;
+    let mut latencies = Vec::new();
+    for number in (which..).step_by(load.connections) {
+        let after = due(number, rate);
+        if after >= duration {
+            break;
+        }
+        thread::sleep((start + after).saturating_duration_since(Instant::now()));
+        let ask = &load.asks[number % load.asks.len()];
+        let heard = line.ask(&ask.request)?;
+        let late = start.elapsed().saturating_sub(after);
+        ensure!(heard.status == load.status && heard.body == ask.body, "another answer");
+        ensure!(late < LATEST, "it does not keep up with {rate:.0} requests a second");
+        latencies.push(late);
+    }
+    Ok(latencies)
+}
+
+/// When this request is due, from the start.
+fn due(number: usize, rate: f64) -> Duration {
+    Duration::from_secs_f64(float(number as u64) / rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::load::Ask;
+
+    /// How long the server stops, once, before its second answer.
+    const STOP: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn what_is_due_while_the_server_stops_is_late() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, mut buffer) = (listener.accept().unwrap().0, [0; 1024]);
+            let mut answered = 0;
+            while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                if answered == 1 {
+                    thread::sleep(STOP);
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes").unwrap();
+                answered += 1;
+            }
+            answered
+        });
+        let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
+        let asks = vec![Ask { request, body }];
+        let load = Load { address, asks, status: 200, connections: 1, pause: Duration::ZERO };
+        let outcome = run(&load, 100.0, Duration::from_millis(400)).unwrap();
+        // All that are in the timetable, and most of them late by what was left of the stop.
+        assert_eq!((outcome.count(), server.join().unwrap()), (40, 40));
+        assert!(outcome.percentile(50) >= STOP / 4, "{:?}", outcome.percentile(50));
+        assert!(outcome.percentile(100) >= STOP);
+    }
+}

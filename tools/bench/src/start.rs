@@ -1,0 +1,113 @@
+//! How long `berth serve` takes from nothing to ready.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use testbed::{client::Api, ports, process::Process};
+
+use crate::{
+    Stand,
+    aim::Aim,
+    chapter::{Chapter, Table},
+    seeded::{self, Size},
+    spread::{Spread, float, number},
+};
+
+const TIMES: usize = 10;
+/// What the largest of the files holds.
+const MANY: Size = (10_000, 100, 600);
+/// Of each kind, in milliseconds.
+const AIM: Aim = Aim::AtMost(100.0);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A small part of what is measured.
+const GLANCE: Duration = Duration::from_micros(500);
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    let folder = |name: &str| stand.scratch.path().join(name);
+    let (existing, many) = (folder("existing"), folder("many"));
+    // The first run makes what the others find, and brings the programs into the page cache.
+    start_once(stand, &existing)?;
+    seeded::fill(stand, &url(&many), MANY)?;
+    // What this finds to do about so many sessions, it does once.
+    start_once(stand, &many)?;
+    let mut times = [const { Vec::new() }; 3];
+    for time in 0..TIMES {
+        let new = folder(&format!("fresh-{time}"));
+        for (times, folder) in times.iter_mut().zip([&new, &existing, &many]) {
+            times.push(start_once(stand, folder)?.as_secs_f64() * 1e3);
+        }
+        fs::remove_dir_all(&new)?;
+    }
+    let mut table = Table::new(["`berth serve`, from its start to `/readyz` 200", "ms", "n"]);
+    let shown = number(float(MANY.0 as u64), 0);
+    let names = [
+        "on a new SQLite file".into(),
+        "on an existing one".into(),
+        format!("on one with {shown} sessions"),
+    ];
+    let mut findings = Vec::new();
+    for (name, times) in names.into_iter().zip(times) {
+        let spread = Spread::of(times).context("it was never started")?;
+        let sentence = format!("{name}: {:.1} ms", spread.median());
+        findings.push(AIM.judge(spread.median(), &sentence, 0));
+        table.row([name, format!("{spread:.1}"), spread.count().to_string()]);
+    }
+    Ok(Chapter { title: "Start", method: method(), table, findings, broken: Vec::new() })
+}
+
+fn method() -> String {
+    "From before the process is made until the operator's listener answers `/readyz` with 200, asked every \
+     half millisecond. With a gateway beside it, as it comes; the kinds take turns. *New* makes the \
+     folder, the file and its tables; *existing* was made by a former run and holds no session. The many \
+     sessions were written by SQL with rows as the store writes them, three events each, and one start before \
+     the measurement has taken note of them; their node is none that runs. The programs and the files are in \
+     the page cache. Shown are the median and the range."
+        .to_owned()
+}
+
+fn url(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("berth.db").display())
+}
+
+/// Starts berth over this folder, and ends it as an operator does.
+fn start_once(stand: &Stand, folder: &Path) -> Result<Duration> {
+    let local = || -> Result<SocketAddr> { Ok(([127, 0, 0, 1], ports::free()?).into()) };
+    let operator = local()?;
+    let mut command = Command::new(stand.programs.program("berth"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BERTH_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .arg("serve")
+        .env("BERTH_DATABASE_URL", url(folder))
+        .env("BERTH_GATEWAY_DATA", folder.join("gateway"))
+        .env("BERTH_GATEWAY_BIN", stand.programs.program("berth-gateway"))
+        // No session is there to connect; should one ever be, it meets a closed door.
+        .env("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local()?))
+        .env("BERTH_OPS_LISTEN", operator.to_string())
+        .env("BERTH_NODE_LISTEN", local()?.to_string())
+        .env("BERTH_LISTEN", local()?.to_string());
+    let api = Api::new(&format!("http://{operator}"), None);
+    let log = stand.scratch.path().join("start.log");
+    let began = Instant::now();
+    let mut berth = Process::spawn("berth", &mut command, Some(&log))?;
+    while !api.exchange("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200) {
+        berth.must_run()?;
+        ensure!(began.elapsed() < PATIENCE, "berth is not ready in time:\n{}", berth.tail(20));
+        thread::sleep(GLANCE);
+    }
+    let took = began.elapsed();
+    let status = berth.stop()?;
+    ensure!(status.success(), "berth ended with {status} when asked to stop:\n{}", berth.tail(20));
+    Ok(took)
+}

@@ -1,0 +1,175 @@
+//! Many phones that scan at once.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use testbed::{
+    client::Api,
+    resident::Resident,
+    sessions::{self, Owned, PATIENCE},
+    stack::Stack,
+};
+
+use crate::{
+    Stand,
+    aim::Aim,
+    bare::Bare,
+    crowd::{scan, until_working},
+    fleet,
+    load::{Load, Outcome},
+    spread::{Spread, float},
+};
+
+pub(crate) const PHONES: usize = 200;
+pub(crate) const STORMS: usize = 5;
+const QUIET: Duration = Duration::from_secs(10);
+/// The load is taken in pieces: nobody knows beforehand how long the storm lasts.
+const PIECE: Duration = Duration::from_secs(1);
+/// What the node may hold at most, by what it holds afterwards; and answers' p99, by a quiet time's.
+const TWICE: f64 = 2.0;
+
+/// What came of one.
+#[derive(Clone, Copy, Debug)]
+struct Storm {
+    /// Until all worked.
+    took: Duration,
+    /// The gateway afterwards, and the most it held.
+    settled: Resident,
+    berth: Answers,
+    /// Of hyper alone, asked likewise at the same time: what the machine does to anybody's answers.
+    bare: Answers,
+}
+
+/// What 99 of 100 answers took at most, before and meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Answers {
+    quiet: Duration,
+    stormy: Duration,
+}
+
+/// What came of all of them.
+#[derive(Debug)]
+pub(crate) struct Storms(Vec<Storm>);
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Storms> {
+    let storms = (1..=STORMS).map(|number| {
+        println!("  storm {number} of {STORMS}: linking {PHONES} sessions at once");
+        Storm::raise(stand)
+    });
+    storms.collect::<Result<_>>().map(Storms)
+}
+
+impl Storms {
+    /// The node after the one in which it held most.
+    pub(crate) fn settled(&self) -> Option<Resident> {
+        self.0.iter().map(|storm| storm.settled).max_by_key(|settled| settled.peak)
+    }
+
+    /// What came of it.
+    pub(crate) fn findings(&self) -> Result<Vec<String>> {
+        let took = self.spread(|storm| storm.took.as_secs_f64())?;
+        let peak = self.spread(|storm| float(storm.settled.peak) / float(storm.settled.all))?;
+        let held = format!(
+            "{PHONES} phones that scanned at once were all linked after {took:.1} s; the gateway held at \
+             most {peak:.2} of what it held afterwards"
+        );
+        let (told, slower) = self.told(|storm| storm.berth)?;
+        let answered = format!("Meanwhile a session was answered in {told}");
+        let (told, _) = self.told(|storm| storm.bare)?;
+        Ok(vec![
+            Aim::AtMost(TWICE).judge(peak.median(), &held, 2),
+            Aim::AtMost(TWICE).judge(slower.median(), &answered, 1),
+            format!("Hyper alone, which has nothing to do with the storm, answered in {told}."),
+        ])
+    }
+
+    /// What somebody's answers took, and by how much that is more than before.
+    fn told(&self, whose: fn(&Storm) -> Answers) -> Result<(String, Spread)> {
+        let stormy = self.spread(|storm| whose(storm).stormy.as_secs_f64() * 1e3)?;
+        let quiet = self.spread(|storm| whose(storm).quiet.as_secs_f64() * 1e3)?;
+        let slower = self.spread(|storm| whose(storm).slower())?;
+        let told = format!("{stormy:.1} ms (p99), before in {quiet:.1} ms: {slower:.1} times that");
+        Ok((told, slower))
+    }
+
+    fn spread(&self, figure: impl Fn(&Storm) -> f64) -> Result<Spread> {
+        Spread::of(self.0.iter().map(figure)).context("no storm at all")
+    }
+}
+
+impl Answers {
+    fn slower(&self) -> f64 {
+        self.stormy.as_secs_f64() / self.quiet.as_secs_f64()
+    }
+}
+
+impl Storm {
+    fn raise(stand: &Stand) -> Result<Self> {
+        let stack = fleet::start(stand, "bench-storm", PHONES + 1, &[])?;
+        let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+        let asked = Owned::create(&api, "asked")?;
+        asked.link(&stack.phones.new_phone("Asked")?).with_context(|| stack.tail())?;
+        let path = sessions::path(&asked.id);
+        let reply = api.exchange("GET", &path, &[], None)?;
+        let bare = Bare::start(stand, &reply)?;
+        let load = Load { pause: Duration::from_millis(10), ..Load::of(&api, [path], 4)? };
+        ensure!(load.status == 200, "it is answered {}", load.status);
+        let loads = [load.answered_by(bare.address, &reply.body), load];
+        let gateway = fleet::node(&stack)?;
+        ask_all(&loads, |load| load.run(PIECE))?;
+        let quiet = ask_all(&loads, |load| load.run(QUIET))?;
+        let (stormy, took) = storm(&stack, &api, &loads)?;
+        let [bare, berth] = [0, 1].map(|which| Answers {
+            quiet: quiet[which].percentile(99),
+            stormy: stormy[which].percentile(99),
+        });
+        Ok(Self { took, settled: Resident::settled(gateway)?, berth, bare })
+    }
+}
+
+/// All at the same time, each by a thread of its own.
+fn ask_all(
+    loads: &[Load; 2],
+    ask: impl Fn(&Load) -> Result<Outcome> + Sync,
+) -> Result<[Outcome; 2]> {
+    thread::scope(|scope| {
+        let [one, other] = loads.each_ref().map(|load| scope.spawn(|| ask(load)));
+        let [one, other] =
+            [one, other].map(|asking| asking.join().unwrap_or_else(|_| bail!("who asks panicked")));
+        Ok([one?, other?])
+    })
+}
+
+fn storm(stack: &Stack, api: &Api, loads: &[Load; 2]) -> Result<([Outcome; 2], Duration)> {
+    let pairs = (0..PHONES)
+        .map(|_| Ok((Owned::create(api, "bench")?, stack.phones.new_phone("Bench")?)))
+        .collect::<Result<Vec<_>>>()?;
+    let over = AtomicBool::new(false);
+    let until_over = |load: &Load| {
+        let mut pieces = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            pieces.push(load.run(PIECE)?);
+        }
+        Outcome::joined(pieces).context("no answer was timed")
+    };
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| ask_all(loads, until_over));
+        let began = Instant::now();
+        let scanning: Vec<_> =
+            pairs.iter().map(|(session, phone)| scope.spawn(|| scan(session, phone))).collect();
+        let scanned = scanning
+            .into_iter()
+            .try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a phone panicked")));
+        let all = scanned.and_then(|()| until_working(api, PHONES + 1, PATIENCE));
+        let took = began.elapsed();
+        over.store(true, Ordering::Relaxed);
+        let outcomes = asking.join().unwrap_or_else(|_| bail!("who asks panicked"));
+        all.with_context(|| stack.tail())?;
+        Ok((outcomes?, took))
+    })
+}

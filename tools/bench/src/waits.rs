@@ -1,0 +1,81 @@
+//! Whether those who wait for something are in the way of those who ask for something else.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Context as _, Result};
+use testbed::processor;
+
+use crate::{
+    Stand,
+    aim::Aim,
+    chapter::{Chapter, Table},
+    spread::{Spread, float, number},
+    target::{ROUND, ROUNDS, Target},
+    waiting::{Nodeless, WAITING},
+};
+
+/// berth takes 1,024 connections at once.
+const CONNECTIONS: usize = 16;
+/// After those that wait have come, or have gone.
+const REST: Duration = Duration::from_secs(2);
+/// Of what is answered while nobody waits.
+const AIM: Aim = Aim::AtLeast(0.95);
+
+/// Takes the figures.
+pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+    let berth = Nodeless::start(stand, "bench-waits")?;
+    let pid = berth.process()?;
+    let target = |name: &str| Target::new(name, pid, berth.load(CONNECTIONS));
+    let waiting = number(float(WAITING as u64), 0);
+    let mut alone = target("alone");
+    let mut beside = target(&format!("while {waiting} others wait"));
+    let mut idle = Vec::new();
+    alone.warm_up()?;
+    for round in 1..=ROUNDS {
+        alone.round(round)?;
+        let connections = berth.wait()?;
+        thread::sleep(REST);
+        let before = processor::time_of(pid)?;
+        thread::sleep(ROUND);
+        let used = processor::time_of(pid)?.saturating_sub(before);
+        idle.push(used.as_secs_f64() * 1e3 / ROUND.as_secs_f64());
+        beside.round(round)?;
+        connections.close()?;
+        thread::sleep(REST);
+    }
+    chapter(&alone, &beside, idle, &waiting)
+}
+
+fn chapter(alone: &Target, beside: &Target, idle: Vec<f64>, waiting: &str) -> Result<Chapter> {
+    let mut table = Table::new([
+        "GET of a session",
+        "requests/s",
+        "of alone",
+        "p50, ms",
+        "p99, ms",
+        "processor, µs/request",
+    ]);
+    for target in [alone, beside] {
+        table.row(target.row(alone, 1)?);
+    }
+    let kept = beside.rate_by(alone)?.median();
+    let idle = Spread::of(idle).context("no rounds")?;
+    let findings = vec![
+        AIM.judge(kept, &format!("While {waiting} wait: {kept:.2} of alone"), 2),
+        format!("Waiting costs {idle} ms of processor time a second while nothing else is asked."),
+    ];
+    let title = "Asking while others wait";
+    Ok(Chapter { title, method: method(waiting), table, findings, broken: Vec::new() })
+}
+
+fn method(waiting: &str) -> String {
+    format!(
+        "Requests are as in *Asking for a session*, on SQLite, for a session that is not linked, over \
+         {CONNECTIONS} connections: with {waiting} more there is room for them among the 4,096 that berth \
+         takes. {ROUNDS} rounds, each of four seconds without anybody waiting, then with: {waiting} \
+         connections ask `GET …/qr?wait=30` of ten sessions that no node takes, so that no code ever comes, \
+         and ask again when they were told so; one that is answered sooner fails the measurement. They come \
+         before their part of a round and hang up after it, with two seconds of rest either time. Shown are \
+         the median of the rounds and their range; ratios are taken round by round."
+    )
+}

@@ -1,0 +1,224 @@
+//! Two organizations within their rates: one takes what it can get, the other works as usual.
+
+mod writer;
+
+use std::{thread, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::json;
+use testbed::{
+    client::{Api, Credential},
+    exchange::address,
+    process, processor,
+    sessions::{Owned, PATIENCE, SESSIONS, list, path_of},
+    stack::Stack,
+    tally::Tally,
+    together::gather,
+    wait,
+};
+
+use self::writer::Writer;
+use crate::{
+    Extent, Plan,
+    deployment::Deployment,
+    hostile::{Hostile, Wish},
+    polite,
+};
+
+/// The greedy organization has so many keys, so that its own rate is the limit and not a key's.
+const KEYS: usize = 2;
+/// As many sessions link at the same time as a node has turns.
+const TURNS: usize = 32;
+/// The share of a processor that `berth` may use when nobody asks any more.
+const IDLE: f64 = 0.2;
+/// How long work that was accepted may take until it is done or put off.
+const CALM: Duration = Duration::from_secs(20);
+/// Over how long the use of the processor is measured.
+const MEASURED: Duration = Duration::from_secs(2);
+
+/// What the database's files may hold afterwards, in bytes.
+const LARGEST: u64 = 1024 * 1024 * 1024;
+/// Quotas that are full within the seconds of the small extent.
+const SMALL_QUOTAS: [(&str, &str); 4] = [
+    ("BERTH_SESSION_QUOTA", "60"),
+    ("BERTH_API_KEY_QUOTA", "10"),
+    ("BERTH_IDEMPOTENCY_QUOTA", "4KiB"),
+    ("BERTH_METADATA_QUOTA", "200KiB"),
+];
+
+/// A way to take what others need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Bodies,
+    Polls,
+    Turns,
+    Places,
+    Writes,
+}
+
+impl Way {
+    const ALL: [Self; 5] = [Self::Bodies, Self::Polls, Self::Turns, Self::Places, Self::Writes];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies that do not end",
+            Self::Polls => "long polls",
+            Self::Turns => "sessions that wait for a phone",
+            Self::Places => "a node full of stopped sessions",
+            Self::Writes => "writing without end",
+        }
+    }
+
+    /// How many sessions the node takes.
+    fn capacity(self, extent: Extent) -> usize {
+        match self {
+            Self::Places => extent.pick(40, 500),
+            // Most of what is written cannot be placed.
+            Self::Writes => 10,
+            Self::Bodies | Self::Polls | Self::Turns => 500,
+        }
+    }
+}
+
+/// Runs the suite, one way after the other: each wants the machine for itself.
+pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
+    process::allow_connections()?;
+    let mut served = 0;
+    for way in Way::ALL {
+        tally.check(&format!("{}: {}", plan.database.name(), way.name()), || {
+            share(plan, way)?;
+            served += 1;
+            Ok(())
+        });
+    }
+    Ok(format!("the other is served in {served} of {} ways to be greedy", Way::ALL.len()))
+}
+
+fn share(plan: &Plan, way: Way) -> Result<()> {
+    let mut settings = vec![
+        ("BERTH_CREDENTIAL_RATE", "6000".to_owned()),
+        ("BERTH_ORGANIZATION_RATE", "12000".to_owned()),
+        ("BERTH_GATEWAY_CAPACITY", way.capacity(plan.extent).to_string()),
+    ];
+    if way == Way::Writes {
+        let quotas = plan.extent.pick(&SMALL_QUOTAS[..], &[]);
+        settings.extend(quotas.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    }
+    let deployment = Deployment::start(plan, "greedy", &settings)?;
+    let outcome = share_on(plan, way, &deployment);
+    outcome.map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))
+}
+
+fn share_on(plan: &Plan, way: Way, stack: &Stack) -> Result<()> {
+    let polite = stack.api.asked_by(Some(stack.key("polite", &["manage"])?));
+    let keys =
+        (0..KEYS).map(|number| stack.named_key("greedy", &format!("k{number}"), &["manage"]));
+    let greedy = Greedy { stack, keys: keys.collect::<Result<_>>()?, hostile: Hostile::new()? };
+    let writer = greedy.take(plan, way).context("the greedy organization")?;
+    // A node that is full of sessions which link has no place for one more, whoever they belong to.
+    let codes = way != Way::Writes;
+    let heard = polite::ask(&polite, Duration::from_secs(plan.extent.pick(5, 60)), codes)?;
+    println!("          {}: {heard}", way.name());
+    drop(greedy.hostile);
+    if let Some(writer) = writer {
+        let answers = writer.stop()?;
+        println!("          the greedy organization was answered {answers}");
+        must_come_to_rest(stack)?;
+        // The default quotas are too large to be filled within a minute at the default rates.
+        let met = answers.met_every_quota() || plan.extent == Extent::Full;
+        ensure!(met, "not every quota was said to be full: {answers}");
+        must_be_bounded(stack)?;
+    }
+    heard.must_be_served()
+}
+
+/// The greedy organization.
+struct Greedy<'a> {
+    stack: &'a Stack,
+    keys: Vec<Credential>,
+    hostile: Hostile,
+}
+
+impl Greedy<'_> {
+    /// Takes it, and goes on as long as this lives.
+    fn take(&self, plan: &Plan, way: Way) -> Result<Option<Writer>> {
+        let address = address(self.stack.api.base())?;
+        match way {
+            Way::Bodies => {
+                let slow = |key| Wish::slow_post(SESSIONS, Some(key));
+                let wishes: Vec<_> = self.keys.iter().map(slow).collect();
+                self.hostile.hold_streams(address, 32, 64, &wishes);
+                self.hostile.drip(address, 200, &wishes[0]);
+            }
+            Way::Polls => {
+                let waiting = self.begin(TURNS * 2)?.split_off(TURNS);
+                let poll = |session: &Owned| {
+                    let credential = session.api.credential();
+                    Wish::get(path_of(&session.id, "/qr?wait=30"), credential)
+                };
+                let wishes: Vec<_> = waiting.iter().map(poll).collect();
+                self.hostile.hold_streams(address, 32, 64, &wishes);
+            }
+            Way::Turns => drop(self.begin(plan.extent.pick(TURNS * 2, TURNS * 6))?),
+            Way::Places => self.fill_and_stop(way.capacity(plan.extent))?,
+            Way::Writes => return Ok(Some(Writer::start(&self.clients()))),
+        }
+        Ok(None)
+    }
+
+    fn clients(&self) -> Vec<Api> {
+        self.keys.iter().map(|key| self.stack.api.asked_by(Some(key.clone()))).collect()
+    }
+
+    /// Has so many sessions wait for a phone that never comes.
+    fn begin(&self, count: usize) -> Result<Vec<Owned>> {
+        let clients = self.clients();
+        let begun = gather(8, |which| {
+            let api = &clients[which % clients.len()];
+            let mine = (which..count).step_by(8);
+            mine.map(|_| {
+                let reply = api.post(SESSIONS, &json!({ "label": "greedy", "start": true }))?;
+                let reply = reply.expect(201)?.json();
+                let id = reply["id"].as_str().context("a session has an id")?.to_owned();
+                Ok(Owned { api: api.clone(), id })
+            })
+            .collect()
+        })?;
+        let turns = TURNS.min(count);
+        wait::until("all turns are taken", PATIENCE, || {
+            let all = list(&clients[0])?;
+            let shown = all.iter().filter(|session| session["status"] == "scan_qr_code").count();
+            ensure!(shown >= turns - 1, "{shown} of {count} sessions show a QR code");
+            Ok(Some(()))
+        })?;
+        Ok(begun)
+    }
+
+    /// Fills the node and stops everything on it.
+    fn fill_and_stop(&self, capacity: usize) -> Result<()> {
+        for session in self.begin(capacity)? {
+            session.api.action(&path_of(&session.id, ":stop"))?.expect(200)?;
+        }
+        Ok(())
+    }
+}
+
+/// What an organization wrote takes no more than its quotas allow, and the events that tell of it.
+fn must_be_bounded(stack: &Stack) -> Result<()> {
+    let size = stack.database_files()?;
+    ensure!(size < LARGEST, "the database's files hold {} MiB", size / 1024 / 1024);
+    Ok(())
+}
+
+/// Waits until `berth` uses little of the processor: what cannot be done now is not tried without end.
+fn must_come_to_rest(stack: &Stack) -> Result<()> {
+    let pid = stack.berth_id().context("berth does not run")?;
+    wait::until("berth has come to rest", CALM, || {
+        let before = processor::time_of(pid)?;
+        thread::sleep(MEASURED); // the span over which it is measured
+        let used = processor::time_of(pid)?.saturating_sub(before);
+        let share = used.as_secs_f64() / MEASURED.as_secs_f64();
+        ensure!(share < IDLE, "{:.0} % of a processor", share * 100.0);
+        Ok(Some(()))
+    })
+}

@@ -1,0 +1,241 @@
+//! Clients that hold what they can: connections, request places, answers that they do not read.
+
+use std::{
+    convert::Infallible,
+    future::{Future, pending},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use anyhow::Result;
+use http_body_util::BodyExt as _;
+use hyper::{
+    Request,
+    body::{Body, Bytes, Frame},
+    client::conn::http2,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use testbed::client::Credential;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    runtime::{self, Runtime},
+    task::JoinSet,
+    time::sleep,
+};
+
+/// How soon a connection that was closed is opened again.
+const REOPEN: Duration = Duration::from_millis(200);
+/// The same of connections that say nothing, of which there are thousands.
+const REOPEN_SILENT: Duration = Duration::from_secs(1);
+/// How soon a request that was answered is made again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// How often a byte of a slow body is sent over HTTP/1.1.
+const DRIP: Duration = Duration::from_secs(1);
+
+/// Connections that misbehave until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Hostile {
+    runtime: Option<Runtime>,
+}
+
+/// What is asked over and over.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) credential: Option<Credential>,
+    /// Whether the request has a body that begins and never ends.
+    pub(crate) slow: bool,
+    /// Whether the answer is granted a window, so that it can be sent.
+    pub(crate) read: bool,
+}
+
+impl Hostile {
+    /// Begins with no connection at all.
+    pub(crate) fn new() -> Result<Self> {
+        let runtime =
+            runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { runtime: Some(runtime) })
+    }
+
+    /// Opens so many HTTP/2 connections that each have so many of these requests under way, in turn.
+    pub(crate) fn hold_streams(
+        &self,
+        address: SocketAddr,
+        connections: usize,
+        streams: usize,
+        wishes: &[Wish],
+    ) {
+        for which in 0..connections {
+            let wish = wishes[which % wishes.len()].clone();
+            self.repeat(REOPEN, move || hold_streams(address, streams, wish.clone()));
+        }
+    }
+
+    /// Opens so many HTTP/1.1 connections that each send one body byte by byte.
+    pub(crate) fn drip(&self, address: SocketAddr, connections: usize, wish: &Wish) {
+        for _ in 0..connections {
+            let wish = wish.clone();
+            self.repeat(REOPEN, move || drip(address, wish.clone()));
+        }
+    }
+
+    /// Opens so many HTTP/1.1 connections that each ask for this again and again and read nothing.
+    pub(crate) fn read_nothing(&self, address: SocketAddr, connections: usize, wish: &Wish) {
+        for _ in 0..connections {
+            let wish = wish.clone();
+            self.repeat(REOPEN, move || read_nothing(address, wish.clone()));
+        }
+    }
+
+    /// Opens so many connections that say nothing.
+    pub(crate) fn be_silent(&self, address: SocketAddr, connections: usize) {
+        for _ in 0..connections {
+            self.repeat(REOPEN_SILENT, move || be_silent(address));
+        }
+    }
+
+    /// Opens a connection again and again; however it ends is no news.
+    fn repeat<F>(&self, pause: Duration, connection: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let Some(runtime) = &self.runtime else { return };
+        runtime.spawn(async move {
+            loop {
+                let _ = connection().await;
+                sleep(pause).await;
+            }
+        });
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn hold_streams(address: SocketAddr, streams: usize, wish: Wish) -> Result<()> {
+    let stream = TokioIo::new(TcpStream::connect(address).await?);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    if !wish.read {
+        builder.initial_stream_window_size(0);
+    }
+    let (sender, connection) = builder.handshake::<_, Sent>(stream).await?;
+    let mut held = JoinSet::new();
+    for _ in 0..streams {
+        let (mut sender, wish) = (sender.clone(), wish.clone());
+        held.spawn(async move {
+            while sender.ready().await.is_ok() {
+                let Ok(request) = wish.request(address) else { return };
+                if let Ok(answer) = sender.send_request(request).await {
+                    let mut body = answer.into_body();
+                    while let Some(Ok(_)) = body.frame().await {}
+                }
+                sleep(AGAIN).await;
+            }
+        });
+    }
+    connection.await?;
+    Ok(())
+}
+
+async fn drip(address: SocketAddr, wish: Wish) -> Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(&wish.bytes(address)).await?;
+    loop {
+        sleep(DRIP).await;
+        stream.write_all(b" ").await?;
+    }
+}
+
+async fn read_nothing(address: SocketAddr, wish: Wish) -> Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    loop {
+        stream.write_all(&wish.bytes(address)).await?;
+        sleep(AGAIN).await;
+    }
+}
+
+async fn be_silent(address: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.read_u8().await?;
+    Ok(())
+}
+
+impl Wish {
+    /// A `GET` of this path by nobody, whose answer is not read.
+    pub(crate) fn unread(path: &str) -> Self {
+        let path = path.to_owned();
+        Self { method: "GET", path, credential: None, slow: false, read: false }
+    }
+
+    /// A `GET` of this path by somebody who reads the answer.
+    pub(crate) fn get(path: String, credential: Option<&Credential>) -> Self {
+        let credential = credential.cloned();
+        Self { method: "GET", path, credential, slow: false, read: true }
+    }
+
+    /// A `POST` to this path whose body never ends.
+    pub(crate) fn slow_post(path: &str, credential: Option<&Credential>) -> Self {
+        Self { method: "POST", slow: true, ..Self::get(path.to_owned(), credential) }
+    }
+
+    fn request(&self, address: SocketAddr) -> Result<Request<Sent>> {
+        let uri = format!("http://{address}{}", self.path);
+        let mut request = Request::builder().method(self.method).uri(uri);
+        if let Some((name, value)) = self.credential.as_ref().map(Credential::header) {
+            request = request.header(name, value);
+        }
+        if self.slow {
+            request = request.header("content-type", "application/json");
+        }
+        Ok(request.body(if self.slow { Sent::Slowly { begun: false } } else { Sent::Whole })?)
+    }
+
+    fn bytes(&self, address: SocketAddr) -> Vec<u8> {
+        let Self { method, path, credential, slow, .. } = self;
+        let header = credential.as_ref().map(Credential::header);
+        let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
+        let body = "Content-Type: application/json\r\nContent-Length: 60000\r\n";
+        let body = if *slow { body } else { "" };
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{header}{body}\r\n").into_bytes()
+    }
+}
+
+/// The body of a request.
+enum Sent {
+    Whole,
+    Slowly { begun: bool },
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole => Poll::Ready(None),
+            Self::Slowly { begun: false } => {
+                *self = Self::Slowly { begun: true };
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"{")))))
+            }
+            Self::Slowly { begun: true } => {
+                std::pin::pin!(pending::<()>()).poll(context).map(|()| None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+}

@@ -1,0 +1,183 @@
+//! The fault suites: what the API promises while it is raced, cut off, crowded out or attacked.
+//!
+//! Each suite has two sizes (ADR 0034). `cargo xtask test` runs the small one; `cargo xtask soak NAME`
+//! runs the full one, at which the promises are stated. `storms` has no place in `test`: the contract
+//! has chosen kills.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results go to the terminal")]
+
+mod deadlines;
+mod deployment;
+mod fleet;
+mod greedy;
+mod hostile;
+pub mod kill;
+pub mod options;
+mod polite;
+mod proxy;
+mod raced;
+mod storms;
+mod strangers;
+mod watch;
+mod wires;
+
+use std::{path::PathBuf, process::ExitCode, thread};
+
+use anyhow::Result;
+use testbed::{
+    dice, options::DatabaseKind, programs::Programs, tally::Tally, workspace::Workspace,
+};
+
+use crate::options::{FaultSuite, Soak};
+
+/// How much a suite does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// For every change: about a minute on two cores, with deadlines that are shortened by settings.
+    Small,
+    /// The size and the default deadlines for which the promises are stated.
+    Full,
+}
+
+impl Extent {
+    /// Returns the figure of this extent.
+    fn pick<T>(self, small: T, full: T) -> T {
+        match self {
+            Self::Small => small,
+            Self::Full => full,
+        }
+    }
+}
+
+/// What a suite runs with.
+#[derive(Clone, Debug)]
+struct Plan {
+    programs: Programs,
+    logs: PathBuf,
+    extent: Extent,
+    database: DatabaseKind,
+    /// Determines every random choice of a suite.
+    seed: u64,
+    /// Overrides the number of trials of a suite that counts trials.
+    trials: Option<usize>,
+}
+
+/// Runs a suite; counts each of its checks and returns a closing sentence with its figures.
+type Run = fn(&Plan, &mut Tally) -> Result<String>;
+
+const fn run_of(suite: FaultSuite) -> Run {
+    match suite {
+        FaultSuite::Raced => raced::run,
+        FaultSuite::Wires => wires::run,
+        FaultSuite::Greedy => greedy::run,
+        FaultSuite::Strangers => strangers::run,
+        FaultSuite::Storms => storms::run,
+    }
+}
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// When a suite cannot start at all.
+pub fn run(workspace: &Workspace, asked: &Soak) -> Result<ExitCode> {
+    let programs = Programs::find(workspace, &asked.prebuilt)?;
+    if let Some(suite) = asked.suite {
+        return soak(workspace, &programs, suite, asked);
+    }
+    let mut tally = Tally::default();
+    check(workspace, &programs, &mut tally)?;
+    Ok(tally.close())
+}
+
+/// Runs one suite at its full size, database after database.
+fn soak(
+    workspace: &Workspace,
+    programs: &Programs,
+    suite: FaultSuite,
+    asked: &Soak,
+) -> Result<ExitCode> {
+    let seed = asked.seed.map_or_else(dice::random_seed, Ok)?;
+    let everything = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
+    let chosen = if asked.database.is_empty() { &everything[..] } else { &asked.database };
+    let mut tally = Tally::default();
+    let mut sentences = Vec::new();
+    for database in chosen {
+        let plan = Plan {
+            programs: programs.clone(),
+            logs: workspace.scratch("logs")?,
+            extent: if asked.small { Extent::Small } else { Extent::Full },
+            database: *database,
+            seed,
+            trials: asked.trials,
+        };
+        sentences.extend(run_suite(suite, &plan, &mut tally));
+    }
+    let name = suite.name();
+    Ok(tally.close_as(&format!("soak {name}, seed {seed}: {}; ", sentences.join("; "))))
+}
+
+/// Runs every suite at its small size.
+fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tally) -> Result<()> {
+    let seed = dice::random_seed()?;
+    let plan = |database| -> Result<Plan> {
+        Ok(Plan {
+            programs: programs.clone(),
+            logs: workspace.scratch("logs")?,
+            extent: Extent::Small,
+            database,
+            seed,
+            trials: None,
+        })
+    };
+    println!("\nfault suites, seed {seed}");
+    let (sqlite, postgres) = (plan(DatabaseKind::Sqlite)?, plan(DatabaseKind::Postgres)?);
+    for suite in [FaultSuite::Raced, FaultSuite::Wires] {
+        let both = [&sqlite, &postgres];
+        let runs = both.map(|plan| move |tally: &mut Tally| drop(run_suite(suite, plan, tally)));
+        for counted in side_by_side(runs) {
+            tally.merge(counted);
+        }
+    }
+    // These measure answers, and want the machine for themselves.
+    for suite in [FaultSuite::Greedy, FaultSuite::Strangers] {
+        run_suite(suite, &sqlite, tally);
+    }
+    Ok(())
+}
+
+/// Runs one suite. A suite that cannot run at all is a failure like any other.
+fn run_suite(suite: FaultSuite, plan: &Plan, tally: &mut Tally) -> Option<String> {
+    let name = format!("{} on {}", suite.name(), plan.database.name());
+    println!("\n{name}");
+    match run_of(suite)(plan, tally) {
+        Ok(sentence) => {
+            println!("  {name}: {sentence}");
+            Some(format!("{}: {sentence}", plan.database.name()))
+        }
+        Err(error) => {
+            println!("  FAILED  {name}\n{error:#}");
+            tally.fail(&name);
+            None
+        }
+    }
+}
+
+/// Runs these at the same time, each with a tally of its own.
+fn side_by_side<const N: usize>(runs: [impl FnOnce(&mut Tally) + Send; N]) -> [Tally; N] {
+    thread::scope(|scope| {
+        let running = runs.map(|run| {
+            scope.spawn(move || {
+                let mut tally = Tally::default();
+                run(&mut tally);
+                tally
+            })
+        });
+        running.map(|one| {
+            one.join().unwrap_or_else(|_| {
+                let mut tally = Tally::default();
+                tally.fail("a fault suite panicked");
+                tally
+            })
+        })
+    })
+}

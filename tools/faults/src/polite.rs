@@ -1,0 +1,210 @@
+//! Clients that ask at a moderate pace while others misbehave, and remember what they were answered.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::json;
+use testbed::{
+    client::Api,
+    sessions::{Owned, SESSIONS, path, path_of},
+};
+
+/// Each client asks so often.
+const PACE: Duration = Duration::from_millis(50);
+/// So many clients ask side by side.
+const CLIENTS: usize = 2;
+/// A moderate number of attempts at linking, of which there is a limit.
+const BETWEEN_CODES: Duration = Duration::from_millis(500);
+/// No answer is waited for longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A QR code that comes later is missed.
+const QR: Duration = Duration::from_secs(5);
+
+/// What the clients were answered.
+#[derive(Clone, Default)]
+pub(crate) struct Heard {
+    /// Each answer's status, 0 when there was none, and how long it took.
+    answers: Vec<(u16, Duration)>,
+    /// How long each QR code took, or why there was none.
+    codes: Vec<Result<Duration, String>>,
+}
+
+/// Asks for so long in every common way; with `codes`, for QR codes of new sessions too.
+pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<Heard> {
+    let api = api.patient_for(PATIENCE);
+    let session = Owned::create(&api, "polite")?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asking: Vec<_> = (0..CLIENTS)
+            .map(|which| {
+                scope.spawn({
+                    let (api, session, over) = (&api, &session, &over);
+                    move || ask_around(api, session, which, over)
+                })
+            })
+            .collect();
+        let scanning = codes.then(|| scope.spawn(|| ask_for_codes(&api, &over)));
+        thread::sleep(duration); // a span of the load, not a wait for something
+        over.store(true, Ordering::Relaxed);
+        let mut heard = Heard::default();
+        for one in asking {
+            heard.answers.extend(one.join().map_err(|_| anyhow!("a client panicked"))?);
+        }
+        if let Some(one) = scanning {
+            heard.codes = one.join().map_err(|_| anyhow!("a client panicked"))?;
+        }
+        Ok(heard)
+    })
+}
+
+/// Reads, lists, writes, makes and deletes in turn.
+fn ask_around(api: &Api, session: &Owned, which: usize, over: &AtomicBool) -> Vec<(u16, Duration)> {
+    let one = path(&session.id);
+    let label = json!({ "label": "polite" }).to_string();
+    let (mut answers, mut made) = (Vec::new(), Vec::new());
+    for turn in which.. {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        let began = Instant::now();
+        let reply = match turn % 6 {
+            0 | 2 => api.get(&one),
+            1 => api.get(&format!("{SESSIONS}?limit=20")),
+            3 => api.send("PATCH", &one, &[], Some(label.as_bytes())),
+            4 => api.send("POST", SESSIONS, &[], Some(label.as_bytes())),
+            _ => made.pop().map_or_else(|| api.get(&one), |id: String| api.delete(&path(&id))),
+        };
+        let took = began.elapsed();
+        if let Ok(reply) = &reply
+            && reply.status == 201
+            && let Some(id) = reply.json()["id"].as_str()
+        {
+            made.push(id.to_owned());
+        }
+        answers.push((reply.map_or(0, |reply| reply.status), took));
+        thread::sleep(PACE.saturating_sub(took));
+    }
+    answers
+}
+
+fn ask_for_codes(api: &Api, over: &AtomicBool) -> Vec<Result<Duration, String>> {
+    let mut codes = Vec::new();
+    while codes.is_empty() || !over.load(Ordering::Relaxed) {
+        codes.push(code_of_new_session(api).map_err(|error| format!("{error:#}")));
+        thread::sleep(BETWEEN_CODES);
+    }
+    codes
+}
+
+/// How long a new session's QR code took; a page asks again until it has one.
+fn code_of_new_session(api: &Api) -> Result<Duration> {
+    let session = Owned::create(api, "polite")?;
+    let began = Instant::now();
+    let mut last = api.get(&path_of(&session.id, "/qr?wait=5"))?;
+    while last.status != 200 && began.elapsed() < QR {
+        thread::sleep(PACE);
+        last = api.get(&path_of(&session.id, "/qr?wait=5"))?;
+    }
+    let took = began.elapsed();
+    let why = format!("{} after {} ms", last.status, took.as_millis());
+    api.delete(&path(&session.id))?;
+    ensure!(last.status == 200 && took <= QR, "no QR code in time: {why}");
+    Ok(took)
+}
+
+impl Heard {
+    /// The share of answers that are neither 5xx nor 429 nor missing.
+    fn good(&self) -> f64 {
+        let bad = |status: u16| status == 0 || status == 429 || status >= 500;
+        let good = self.answers.iter().filter(|(status, _)| !bad(*status)).count();
+        let all = u32::try_from(self.answers.len()).unwrap_or(u32::MAX).max(1);
+        f64::from(u32::try_from(good).unwrap_or(u32::MAX)) / f64::from(all)
+    }
+
+    /// Ninety-nine of a hundred answers took at most this.
+    fn p99(&self) -> Duration {
+        let mut took: Vec<_> = self.answers.iter().map(|(_, took)| *took).collect();
+        took.sort_unstable();
+        let rank = (took.len() * 99).div_ceil(100).max(1);
+        took.get(rank - 1).copied().unwrap_or_default()
+    }
+
+    /// At least 99 % of the answers are good, and every QR code came in time.
+    pub(crate) fn must_be_served(&self) -> Result<()> {
+        ensure!(self.good() >= 0.99, "{self}");
+        match self.codes.iter().find_map(|code| code.as_ref().err()) {
+            Some(why) => Err(anyhow!("{why}")).context(self.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ninety-nine of a hundred answers took less than this, and as many are good.
+    pub(crate) fn must_be_answered_within(&self, limit: Duration) -> Result<()> {
+        ensure!(self.p99() < limit && self.good() >= 0.99, "{self}");
+        Ok(())
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut statuses = BTreeMap::<u16, usize>::new();
+        for (status, _) in &self.answers {
+            *statuses.entry(*status).or_default() += 1;
+        }
+        let slowest = self.answers.iter().map(|(_, took)| *took).max().unwrap_or_default();
+        let codes = self.codes.iter().filter_map(|code| code.as_ref().ok());
+        let slowest_code = codes.clone().max().copied().unwrap_or_default();
+        write!(
+            f,
+            "{} answers {statuses:?}, p99 {} ms, slowest {} ms; {} of {} QR codes, slowest {} ms",
+            self.answers.len(),
+            self.p99().as_millis(),
+            slowest.as_millis(),
+            codes.count(),
+            self.codes.len(),
+            slowest_code.as_millis(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(statuses: &[u16]) -> Heard {
+        let answers = statuses.iter().map(|status| (*status, Duration::from_millis(3))).collect();
+        Heard { answers, codes: Vec::new() }
+    }
+
+    #[test]
+    fn refusals_for_lack_of_something_and_silence_are_not_served() {
+        let mostly = |bad| heard(&[&[200; 98][..], &[404, bad]].concat());
+        assert!(mostly(412).must_be_served().is_ok());
+        assert!(mostly(503).must_be_served().is_ok());
+        for bad in [0, 429, 500, 503] {
+            assert!(heard(&[200, bad]).must_be_served().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_missed_qr_code_is_one_too_many() {
+        let codes = vec![Ok(Duration::from_secs(1)), Err("no".to_owned())];
+        assert!(Heard { codes, ..heard(&[200]) }.must_be_served().is_err());
+    }
+
+    #[test]
+    fn one_slow_answer_in_a_hundred_is_allowed_and_two_are_not() {
+        let mut answers = heard(&[200; 200]).answers;
+        answers[..2].fill((200, Duration::from_secs(9)));
+        let heard = |answers: &[_]| Heard { answers: answers.to_vec(), codes: Vec::new() };
+        assert!(heard(&answers).must_be_answered_within(Duration::from_secs(1)).is_ok());
+        answers[2] = (200, Duration::from_secs(9));
+        assert!(heard(&answers).must_be_answered_within(Duration::from_secs(1)).is_err());
+    }
+}

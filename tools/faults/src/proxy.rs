@@ -1,0 +1,254 @@
+//! A TCP proxy on loopback whose two directions can be broken, each by itself, while it runs.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::Result;
+
+/// How soon a connection without traffic notices that its wire was broken or mended.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What a direction does with bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Delivers them.
+    Pass,
+    /// Loses them, and the end of the connection too: nothing closes, as when a NAT forgets.
+    Swallow,
+    /// Tells the receiver that the connection has ended.
+    Cut,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the side that connects.
+    There,
+    /// From the side that is connected to.
+    Back,
+}
+
+/// A running proxy. Dropping it closes what it carries.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    wire: Arc<Wire>,
+}
+
+#[derive(Debug)]
+struct Wire {
+    target: SocketAddr,
+    flows: Mutex<[Flow; 2]>,
+    open: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl Proxy {
+    /// Listens on loopback and carries every connection to this target.
+    pub(crate) fn to(target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let wire = Arc::new(Wire {
+            target,
+            flows: Mutex::new([Flow::Pass; 2]),
+            open: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+        });
+        let carrying = Arc::clone(&wire);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if carrying.stopped.load(Ordering::SeqCst) {
+                    return; // and the port is closed
+                }
+                if let Ok(server) = TcpStream::connect(carrying.target) {
+                    let _ = carry(&carrying, client, server);
+                }
+            }
+        });
+        Ok(Self { address, wire })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Has these directions do this, on connections that are open and on those to come.
+    pub(crate) fn set(&self, directions: &[Direction], flow: Flow) {
+        let mut flows = self.wire.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        for direction in directions {
+            flows[*direction as usize] = flow;
+        }
+    }
+
+    /// Delivers again. A connection that has lost bytes ends.
+    pub(crate) fn mend(&self) {
+        self.set(&[Direction::There, Direction::Back], Flow::Pass);
+    }
+
+    /// How many connections neither side has ended.
+    pub(crate) fn open(&self) -> usize {
+        self.wire.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.wire.stopped.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address); // wakes the listener to see that
+    }
+}
+
+impl Wire {
+    fn flow(&self, direction: Direction) -> Flow {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)[direction as usize]
+    }
+}
+
+fn carry(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> Result<()> {
+    let ended = Arc::new(AtomicBool::new(false));
+    for stream in [&client, &server] {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(GLANCE))?;
+    }
+    let ends = [(client.try_clone()?, server.try_clone()?), (server, client)];
+    wire.open.fetch_add(1, Ordering::SeqCst);
+    for (direction, (from, to)) in [Direction::There, Direction::Back].into_iter().zip(ends) {
+        let (wire, ended) = (Arc::clone(wire), Arc::clone(&ended));
+        thread::spawn(move || {
+            pump(&wire, direction, &from, &to);
+            let _ = to.shutdown(Shutdown::Write);
+            if !ended.swap(true, Ordering::SeqCst) {
+                wire.open.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Carries one direction of a connection to its end.
+fn pump(wire: &Wire, direction: Direction, from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from, to);
+    let mut buffer = vec![0; 64 * 1024];
+    // The sender has ended; bytes were lost, after which the stream cannot go on.
+    let (mut over, mut torn) = (false, false);
+    while !wire.stopped.load(Ordering::SeqCst) {
+        let read = if over { Ok(None) } else { read(from.read(&mut buffer)) };
+        let flow = wire.flow(direction);
+        match (flow, read) {
+            (_, Err(_)) | (Flow::Cut | Flow::Pass, Ok(Some(0))) => return,
+            (Flow::Cut, Ok(_)) => {
+                let _ = to.shutdown(Shutdown::Write);
+            }
+            (Flow::Swallow, Ok(Some(0))) => over = true,
+            (Flow::Swallow, Ok(Some(_))) => torn = true,
+            (Flow::Pass, Ok(_)) if over => return,
+            (Flow::Pass, Ok(_)) if torn => {
+                let _ = from.shutdown(Shutdown::Both);
+                let _ = to.shutdown(Shutdown::Both);
+                return;
+            }
+            (Flow::Pass, Ok(Some(count))) if to.write_all(&buffer[..count]).is_err() => return,
+            (_, Ok(_)) => {}
+        }
+        if over {
+            thread::sleep(GLANCE); // the end is held back until the wire is mended
+        }
+    }
+}
+
+/// How many bytes came, 0 at the end; `None` when none came in time.
+fn read(read: std::io::Result<usize>) -> std::io::Result<Option<usize>> {
+    match read {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const BOTH: [Direction; 2] = [Direction::There, Direction::Back];
+
+    /// A proxy to a server that sends back what it reads.
+    fn echo() -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+            }
+        });
+        Proxy::to(address).unwrap()
+    }
+
+    fn connect(proxy: &Proxy) -> TcpStream {
+        let stream = TcpStream::connect(proxy.address()).unwrap();
+        stream.set_read_timeout(Some(GLANCE * 6)).unwrap();
+        stream
+    }
+
+    /// What is heard of a byte: itself, the end (`Ok(0)`), or nothing.
+    fn sent(mut stream: &TcpStream) -> std::io::Result<Option<usize>> {
+        let _ = stream.write_all(b"x");
+        read(stream.read(&mut [0; 8]))
+    }
+
+    fn until(mut is_so: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while !is_so() {
+            assert!(Instant::now() < end, "not within 5 s");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn bytes_pass_and_ends_are_counted() {
+        let proxy = echo();
+        let (one, other) = (connect(&proxy), connect(&proxy));
+        assert_eq!((sent(&one).unwrap(), sent(&other).unwrap()), (Some(1), Some(1)));
+        assert_eq!(proxy.open(), 2);
+        drop(one);
+        until(|| proxy.open() == 1);
+    }
+
+    #[test]
+    fn a_swallowing_wire_says_nothing_and_a_torn_connection_ends_when_it_is_mended() {
+        let proxy = echo();
+        for direction in BOTH {
+            let stream = connect(&proxy);
+            assert_eq!(sent(&stream).unwrap(), Some(1));
+            proxy.set(&[direction], Flow::Swallow);
+            assert_eq!(sent(&stream).unwrap(), None, "{direction:?}");
+            proxy.mend();
+            until(|| matches!(sent(&stream), Ok(Some(0)) | Err(_)));
+            assert_eq!(sent(&connect(&proxy)).unwrap(), Some(1));
+        }
+    }
+
+    #[test]
+    fn a_cut_wire_ends_connections_old_and_new() {
+        let proxy = echo();
+        let old = connect(&proxy);
+        assert_eq!(sent(&old).unwrap(), Some(1));
+        proxy.set(&BOTH, Flow::Cut);
+        for stream in [old, connect(&proxy)] {
+            until(|| matches!(sent(&stream), Ok(Some(0)) | Err(_)));
+        }
+        proxy.mend();
+        assert_eq!(sent(&connect(&proxy)).unwrap(), Some(1));
+    }
+}

@@ -1,0 +1,139 @@
+//! Clients without a credential that hold connections, answers and the log, while others are served.
+
+mod stalled_log;
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use testbed::{
+    client::Api, exchange::address, process, resident::Resident, sessions::SESSIONS, stack::Stack,
+    tally::Tally, together::gather, wait,
+};
+
+use crate::{
+    Plan,
+    deployment::Deployment,
+    hostile::{Hostile, Wish},
+    polite,
+};
+
+/// Ninety-nine of a hundred answers to others take less than this.
+const PROMPT: Duration = Duration::from_secs(1);
+/// What `berth` may hold in memory at any moment, in kB.
+const MEMORY: u64 = 200 * 1024;
+/// Every place is free within this after the strangers have gone.
+const FREE: Duration = Duration::from_secs(60);
+/// So many clients that are served side by side show that places are free.
+const PLACES: usize = 600;
+/// What a strange client needs to open all of its connections.
+const OPENING: Duration = Duration::from_secs(2);
+/// Requests under way may take so long to finish at a stop; the rest is for a slow machine.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// A way to hold what others need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    NoWindow,
+    BigAnswers,
+    Silence,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::NoWindow, Self::BigAnswers, Self::Silence];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::NoWindow => "1,024 connections that grant no window",
+            Self::BigAnswers => "unread answers of a megabyte",
+            Self::Silence => "4,000 silent connections, opened again as they close",
+        }
+    }
+
+    fn hold(self, hostile: &Hostile, address: SocketAddr) {
+        match self {
+            Self::NoWindow => {
+                let wishes = [Wish::unread("/openapi.json"), Wish::unread(SESSIONS)];
+                hostile.hold_streams(address, 1_024, 1, &wishes);
+            }
+            Self::BigAnswers => {
+                let script = Wish::unread("/docs/swagger-ui.js");
+                hostile.hold_streams(address, 40, 64, std::slice::from_ref(&script));
+                hostile.read_nothing(address, 40, &script);
+            }
+            Self::Silence => hostile.be_silent(address, 4_000),
+        }
+    }
+}
+
+/// Runs the suite, one way after the other: each wants the machine for itself.
+pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
+    process::allow_connections()?;
+    let mut withstood = 0;
+    for way in Way::ALL {
+        let name = format!("{}: {}", plan.database.name(), way.name());
+        tally.check(&name, || {
+            withstand(plan, way)?;
+            withstood += 1;
+            Ok(())
+        });
+    }
+    let name = format!("{}: a log that nobody reads", plan.database.name());
+    tally.check(&name, || stalled_log::run(plan));
+    Ok(format!("{withstood} of {} ways to hold connections withstood", Way::ALL.len()))
+}
+
+/// Has strangers hold what they can in this way while others are served, then again while `berth` stops.
+fn withstand(plan: &Plan, way: Way) -> Result<()> {
+    let mut deployment = Deployment::start(plan, "strangers", &[])?;
+    let api = deployment.api.asked_by(Some(deployment.key("polite", &["manage"])?));
+    hold_against(plan, way, &deployment, &api)
+        .map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))?;
+    must_stop_in_time(&mut deployment, way, &api)
+}
+
+fn hold_against(plan: &Plan, way: Way, stack: &Stack, api: &Api) -> Result<()> {
+    let pid = stack.berth_id().context("berth does not run")?;
+    let hostile = Hostile::new()?;
+    way.hold(&hostile, address(api.base())?);
+    thread::sleep(OPENING); // a span of the attack, not a wait for something
+    let duration = Duration::from_secs(plan.extent.pick(6, 60));
+    let heard = polite::ask(api, duration, false)?;
+    let peak = Resident::of(pid)?.peak;
+    println!("          {}: {heard}, {} MiB", way.name(), peak / 1024);
+    drop(hostile);
+    let free = until_free(api);
+    heard.must_be_answered_within(PROMPT)?;
+    ensure!(peak < MEMORY, "berth held {} MiB", peak / 1024);
+    free
+}
+
+/// Waits until so many clients at once are all answered.
+fn until_free(api: &Api) -> Result<()> {
+    let api = api.patient_for(Duration::from_secs(10));
+    wait::until("every place is free again", FREE, || {
+        let answers = gather(PLACES / 20, |_| {
+            let asked = (0..20).map(|_| api.begin("GET", SESSIONS, &[], None));
+            let asked = asked.collect::<Result<Vec<_>>>()?;
+            asked.into_iter().map(|one| Ok(one.reply()?.status)).collect()
+        })?;
+        let good = answers.iter().filter(|status| **status == 200).count();
+        ensure!(good == answers.len(), "{good} of {} were answered", answers.len());
+        Ok(Some(()))
+    })
+}
+
+/// Has the strangers come back, and stops `berth` under their eyes.
+fn must_stop_in_time(stack: &mut Stack, way: Way, api: &Api) -> Result<()> {
+    let hostile = Hostile::new()?;
+    way.hold(&hostile, address(api.base())?);
+    thread::sleep(OPENING); // as above
+    let began = Instant::now();
+    stack.stop_berth()?;
+    let took = began.elapsed();
+    ensure!(took < DRAIN, "berth took {} s to stop", took.as_secs());
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! A log reader that reads nothing: no request and no stop waits for it.
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use testbed::{client::Api, sessions::SESSIONS, stack::Stack, together::gather};
+
+use crate::{Plan, deployment::Deployment, polite};
+
+/// So many clients ask.
+const CLIENTS: usize = 8;
+/// No answer takes longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs `berth` with a log that is a full pipe.
+pub(super) fn run(plan: &Plan) -> Result<()> {
+    let mut deployment = Deployment::start(plan, "stalled-log", &[])?;
+    let api = deployment.api.asked_by(Some(deployment.key("polite", &["manage"])?));
+    deployment.stop_berth()?;
+    let mut command = deployment.command();
+    command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped());
+    deployment.start_berth_as(&mut command, None)?;
+    // Each writes a line: more than a pipe and any queue of lines hold.
+    let requests = plan.extent.pick(6_000, 12_000);
+    fill(&api.patient_for(PATIENCE), requests)?;
+    let heard = polite::ask(&api, PATIENCE, false)?;
+    heard.must_be_answered_within(super::PROMPT)?;
+    must_stop(&mut deployment)
+}
+
+fn fill(api: &Api, requests: usize) -> Result<()> {
+    gather(CLIENTS, |_| {
+        for _ in 0..requests / CLIENTS {
+            api.get(SESSIONS)?.expect(200)?;
+        }
+        Ok(vec![()])
+    })
+    .map(drop)
+}
+
+fn must_stop(stack: &mut Stack) -> Result<()> {
+    let began = Instant::now();
+    stack.stop_berth()?;
+    let took = began.elapsed();
+    ensure!(took < super::DRAIN, "berth took {} s to stop", took.as_secs());
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Waiting for a state, not for a while.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+const POLL: Duration = Duration::from_millis(40);
+
+/// Looks until there is something to see, or the time is up.
+pub fn until<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let end = Instant::now() + patience;
+    loop {
+        let seen = look();
+        match seen {
+            Ok(Some(thing)) => return Ok(thing),
+            Ok(None) if Instant::now() > end => {
+                bail!("not within {} s: {what}", patience.as_secs())
+            }
+            Err(error) if Instant::now() > end => {
+                return Err(error)
+                    .with_context(|| format!("not within {} s: {what}", patience.as_secs()));
+            }
+            Ok(None) | Err(_) => thread::sleep(POLL),
+        }
+    }
+}
+
+/// As [`until`], for what is simply so or not yet.
+pub fn until_so(
+    what: &str,
+    patience: Duration,
+    mut is_so: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    until(what, patience, || Ok(is_so()?.then_some(())))
+}

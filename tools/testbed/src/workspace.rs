@@ -1,0 +1,80 @@
+//! Where the sources and the built programs are, as cargo tells it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+/// This checkout.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Its top folder.
+    pub root: PathBuf,
+    /// Where cargo builds.
+    pub target: PathBuf,
+    /// The packages of the workspace, without their dependencies' own.
+    pub packages: Vec<Value>,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    pub fn find() -> Result<Self> {
+        // As `cargo run` says it now: two checkouts that share a target folder may share this binary.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let here = if manifest.is_dir() { &manifest } else { Path::new(".") };
+        let mut command = cargo(here);
+        command.args(["metadata", "--no-deps", "--format-version", "1"]);
+        let metadata: Value = serde_json::from_str(&answer(&mut command)?)?;
+        let path = |name: &str| metadata[name].as_str().map(PathBuf::from).context("no workspace");
+        Ok(Self {
+            root: path("workspace_root")?,
+            target: path("target_directory")?,
+            packages: metadata["packages"].as_array().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// `cargo`, in the top folder.
+    pub fn cargo(&self) -> Command {
+        cargo(&self.root)
+    }
+
+    /// Every file that is tracked, or would be: relative to the top.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut git = Command::new("git");
+        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+        let listed = answer(git.current_dir(&self.root))?;
+        let files = listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
+        Ok(files.filter(|file| self.root.join(file).is_file()).collect())
+    }
+
+    /// A folder for logs and copies of programs, in the target folder.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.target.join("berth-test").join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(folder);
+    command
+}
+
+/// What a command prints, if it succeeds.
+pub fn answer(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} cannot be run", command.get_program().display()))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
