@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use testbed::options::Prebuilt;
+use testbed::options::{DatabaseKind, Prebuilt};
 
 /// berth's tools.
 #[derive(Debug, Parser)]
@@ -22,8 +22,7 @@ pub(crate) enum Command {
     /// Every test there is, PostgreSQL included.
     Test(Test),
     /// What the API promises, tried from the outside.
-    #[command(disable_help_flag = true)]
-    Contract(Forwarded),
+    Contract(Contract),
     /// One fault suite at its full size: minutes to an hour. `test` runs all of them small.
     #[command(disable_help_flag = true)]
     Soak(Forwarded),
@@ -93,6 +92,30 @@ pub(crate) enum Part {
     Contract,
     /// Every fault suite at its small size.
     Faults,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Contract {
+    /// Test this deployment instead of a new one, with the tests that are safe there.
+    #[arg(long, requires = "key_a", requires = "key_b")]
+    pub(crate) url: Option<String>,
+    /// A key of one organization, with `manage`.
+    #[arg(long, env = "BERTH_CONTRACT_KEY_A", hide_env_values = true)]
+    pub(crate) key_a: Option<String>,
+    /// A key of another organization, with `manage`.
+    #[arg(long, env = "BERTH_CONTRACT_KEY_B", hide_env_values = true)]
+    pub(crate) key_b: Option<String>,
+    /// A login token of the first organization, with `manage`.
+    #[arg(long, env = "BERTH_CONTRACT_JWT_A", hide_env_values = true)]
+    pub(crate) jwt_a: Option<String>,
+    /// Only on this database; may be repeated.
+    #[arg(long, value_enum)]
+    pub(crate) database: Vec<DatabaseKind>,
+    /// Only tests whose name contains this; may be repeated.
+    #[arg(long)]
+    pub(crate) only: Vec<String>,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
 }
 
 #[derive(Debug, Args)]

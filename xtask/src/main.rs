@@ -8,6 +8,7 @@
 mod bench;
 mod bless;
 mod commands;
+mod contract;
 mod demo;
 mod fuzz;
 mod gates;
@@ -42,7 +43,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Up(up) => up::run(&workspace, &up),
         Command::Demo(demo) => demo::run(&workspace, &demo).map(|()| ExitCode::SUCCESS),
         Command::Test(test) => Ok(test::run(&workspace, &test)),
-        Command::Contract(asked) => tool::CONTRACT.run(&workspace, &asked.arguments),
+        Command::Contract(asked) => contract::run(&workspace, &asked),
         Command::Soak(asked) => tool::SOAK.run(&workspace, &asked.arguments),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::Mutants(asked) => tool::MUTANTS.run(&workspace, &asked.arguments),

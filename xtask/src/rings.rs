@@ -31,7 +31,8 @@ struct Counts {
 
 /// Every test but those in the documentation; side by side by nextest where it is installed.
 pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &mut Tally) {
-    let features = ["--workspace", "--features", programs::SIM, "--no-fail-fast"];
+    // The acceptance tests are a part of their own.
+    let features = ["--workspace", "--exclude", "acceptance", "--features", programs::SIM];
     let (runner, command) = if has_nextest(workspace) {
         println!("\ntests (nextest)");
         (Runner::Nextest, vec!["nextest", "run"])
@@ -39,7 +40,18 @@ pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &m
         println!("\ntests (cargo test: nextest is not installed)");
         (Runner::Cargo, vec!["test", "--lib", "--bins", "--tests"])
     };
-    count(workspace, runner, &[&command[..], &features].concat(), variables, tally);
+    let arguments = [&command[..], &features, &["--no-fail-fast"]].concat();
+    count(workspace, runner, &arguments, variables, tally);
+}
+
+/// Runs tests by `cargo test` with these arguments and counts them.
+pub(crate) fn run_tests(
+    workspace: &Workspace,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+    tally: &mut Tally,
+) {
+    count(workspace, Runner::Cargo, arguments, variables, tally);
 }
 
 /// The examples in the documentation.

@@ -17,7 +17,7 @@ use testbed::{
 use crate::{
     bless,
     commands::{Part, Test},
-    fuzz, gates, rings, tidy, tool,
+    contract, fuzz, gates, rings, tidy, tool,
 };
 
 /// The parts that were asked for, or all.
@@ -63,14 +63,13 @@ fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, tally: &mut Ta
         println!("{error:#}");
         tally.fail("the crates' tests");
     }
-    let programs = ["--programs".into(), programs.folder().into()];
     if wants(Part::Contract) {
-        println!("\ncontract");
-        rings::run_tool(workspace, tool::CONTRACT, &programs, tally);
+        contract::local(workspace, &programs, &[], &[], tally);
     }
     if wants(Part::Faults) {
         println!("\nfault suites");
-        let check = [&["--check".into()][..], &programs].concat();
+        let folder = programs.folder().as_os_str().to_owned();
+        let check = ["--check".into(), "--programs".into(), folder];
         rings::run_tool(workspace, tool::SOAK, &check, tally);
     }
 }

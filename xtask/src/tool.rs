@@ -12,8 +12,6 @@ pub(crate) struct Tool {
     program: &'static str,
 }
 
-/// The acceptance tests.
-pub(crate) const CONTRACT: Tool = Tool { package: "acceptance", program: "contract" };
 /// The fault suites.
 pub(crate) const SOAK: Tool = Tool { package: "faults", program: "soak" };
 /// Mutation tests of the isolation between organizations.
@@ -23,12 +21,7 @@ impl Tool {
     /// Builds the program and runs it with these arguments until it ends.
     pub(crate) fn run(self, workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
         let mut cargo = workspace.cargo();
-        cargo.args(self.cargo_arguments());
-        let is_https = |word: &OsString| word.to_string_lossy().contains("https://");
-        if self.package == CONTRACT.package && arguments.iter().any(is_https) {
-            cargo.args(["--features", "https"]);
-        }
-        cargo.arg("--").args(arguments);
+        cargo.args(self.cargo_arguments()).arg("--").args(arguments);
         interrupt::pass_on(); // the program cleans up before it ends
         let status = Process::spawn(self.program, &mut cargo, None)?.wait()?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

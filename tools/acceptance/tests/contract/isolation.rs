@@ -1,22 +1,17 @@
-//! Nobody can learn that another organization's session exists: not by status, header, byte or effect.
+//! No answer and no effect distinguishes another organization's session from a missing one.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::hash::{BuildHasher as _, RandomState};
 
+use acceptance::{deployment::Deployment, http2};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{
     client::{Api, Credential},
     exchange::Reply,
     sessions::{Owned, SESSIONS, list, path, path_of},
-    stack::Stack,
-    wait,
 };
 
-use super::{A, B, Pair};
-use crate::{multiplexed, suite::Suite};
+use crate::{credentials::until_refused, each_database};
 
 /// A request to a session: method, what follows its id, headers, body.
 struct Request(
@@ -34,7 +29,8 @@ const GUARD: &[(&str, &str)] = &[("If-Match", "\"1\"")];
 const KNOWN: &[(&str, &str)] = &[("If-None-Match", "\"1\"")];
 const REPEAT: &[(&str, &str)] = &[("Idempotency-Key", "")];
 
-/// Every way to ask for a session, well or badly. Deleting comes last: the owner does it too.
+/// Every kind of request about a session, valid and invalid. The deletion is last: the owner sends it
+/// too.
 const REQUESTS: &[Request] = &[
     Request("GET", "", &[], None),
     Request("GET", "", KNOWN, None),
@@ -72,11 +68,11 @@ impl Request {
     }
 
     /// The same, over HTTP/2.
-    fn send_multiplexed(&self, api: &Api, id: &str) -> Result<Reply> {
+    fn send_over_http2(&self, api: &Api, id: &str) -> Result<Reply> {
         let Self(method, what, headers, body) = self;
         let named = fresh();
         let (headers, body) = (with_name(headers, &named), body.map(str::as_bytes));
-        multiplexed::exchange(api, method, &path_of(id, what), &headers, body)
+        http2::exchange(api, method, &path_of(id, what), &headers, body)
     }
 
     fn name(&self) -> String {
@@ -85,7 +81,7 @@ impl Request {
     }
 }
 
-/// Another name for each request: one that is used for two sessions is refused for that alone.
+/// Sets a new idempotency key: a key that was used for another session is refused for that alone.
 fn with_name<'a>(
     headers: &[(&'static str, &'a str)],
     named: &'a str,
@@ -97,79 +93,99 @@ fn with_name<'a>(
 }
 
 fn fresh() -> String {
-    // A deployment may remember yesterday's names.
+    // A deployment may remember keys of earlier runs.
     format!("k-{:016x}", RandomState::new().hash_one(0))
 }
 
-pub(super) fn run_remote(suite: &mut Suite<'_>, pair: &Pair) {
-    suite.run("a stranger cannot tell another's session from none", || {
-        let session = Owned::create(&pair.a, CANARY)?;
-        let told = foreign_is_missing(pair, &session).and_then(|()| nothing_changed(&session));
-        session.delete()?;
-        told
-    });
-    suite.run("without a credential nothing differs", || mute(&pair.a, None));
+each_database!(
+    shared: unlinked_session_of_another_organization_looks_missing,
+    linked_session_of_another_organization_looks_missing,
+    deleted_session_looks_missing,
+    refusals_without_manage_are_equal,
+    refusals_without_a_credential_are_equal,
+);
+
+/// Checks that a new session of A looks missing to B, with sessions that are deleted afterwards.
+pub(crate) fn check_new_session(a: &Api, b: &Api) -> Result<()> {
+    let session = Owned::create(a, CANARY)?;
+    let outcome = check_foreign(b, &session).and_then(|()| check_unchanged(&session));
+    session.delete()?;
+    outcome
 }
 
-/// A label that must never be seen outside its organization.
+/// A label that must not leave its organization.
 const CANARY: &str = "canary-7f3a";
 
-pub(super) fn run_local(suite: &mut Suite<'_>, stack: &mut Stack, pair: &Pair) {
-    suite.run_on(stack, "a stranger cannot tell an unlinked session from none", |_| {
-        let session = Owned::create(&pair.a, CANARY)?;
-        foreign_is_missing(pair, &session)?;
-        nothing_changed(&session)?;
-        owner_is_served(&session)
-    });
-    suite.run_on(stack, "a stranger cannot tell a linked session from none", |stack| {
-        let phone = stack.phones.new_phone("Canary")?;
-        let session = Owned::create(&pair.a, CANARY)?;
-        session.link(&phone)?;
-        foreign_is_missing(pair, &session)?;
-        ensure!(session.view()?["status"] == "working", "a stranger disturbed it");
-        ensure!(phone.devices()?.len() == 1, "a stranger unlinked it");
-        owner_is_served(&session)?;
-        session.must_be_gone(stack, Some(&phone))
-    });
-    suite.run_on(stack, "a deleted session is like one that never was", |_| {
-        let session = Owned::create(&pair.a, CANARY)?;
-        session.delete()?;
-        same(&pair.a, &session.id, &never(&session.id)?)
-    });
-    suite.run_on(stack, "without `manage` every answer is the same 403", |stack| {
-        let session = Owned::create(&pair.a, CANARY)?;
-        let never = never(&session.id)?;
-        for organization in [A, B] {
-            let key = stack.key(organization, &["read", "send"])?;
-            let reader = pair.a.asked_by(Some(key));
-            forbidden(&reader, &session.id, &never)?;
-            reader.get(SESSIONS)?.expect_error(403, "forbidden")?;
-        }
-        session.delete()
-    });
-    suite.run_on(stack, "without a good credential every answer is the same 401", |stack| {
-        let revoked = revoked(stack)?;
-        mute(&pair.a, Some(revoked))
-    });
+fn unlinked_session_of_another_organization_looks_missing(deployment: &Deployment) -> Result<()> {
+    let (a, b) = (deployment.organization()?.api, deployment.organization()?.api);
+    let session = Owned::create(&a, CANARY)?;
+    check_foreign(&b, &session)?;
+    check_unchanged(&session)?;
+    check_owner(&session)
 }
 
-/// B hears of A's session what it hears of none; neither its list nor any answer tells of it.
-fn foreign_is_missing(pair: &Pair, session: &Owned) -> Result<()> {
-    let never = never(&session.id)?;
-    same(&pair.b, &session.id, &never)?;
-    let seen = Value::Array(list(&pair.b)?).to_string();
-    ensure!(!seen.contains(CANARY) && !seen.contains(&session.id), "B's list shows A's session");
-    pair.b.get(&path(&session.id))?.expect_error(404, "not_found").map(drop)
+fn linked_session_of_another_organization_looks_missing(deployment: &Deployment) -> Result<()> {
+    let (a, b) = (deployment.organization()?.api, deployment.organization()?.api);
+    let phone = deployment.stack.phones.new_phone("Canary")?;
+    let session = Owned::create(&a, CANARY)?;
+    session.link(&phone)?;
+    check_foreign(&b, &session)?;
+    ensure!(session.view()?["status"] == "working", "the other organization disturbed the session");
+    ensure!(phone.devices()?.len() == 1, "the other organization unlinked the session");
+    check_owner(&session)?;
+    session.must_be_gone(&deployment.stack, Some(&phone))
+}
+
+fn deleted_session_looks_missing(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let session = Owned::create(&api, CANARY)?;
+    session.delete()?;
+    check_same(&api, &session.id, &unused(&session.id)?)
+}
+
+fn refusals_without_manage_are_equal(deployment: &Deployment) -> Result<()> {
+    let (a, b) = (deployment.organization()?, deployment.organization()?);
+    let session = Owned::create(&a.api, CANARY)?;
+    let unused = unused(&session.id)?;
+    for organization in [&a.name, &b.name] {
+        let key = deployment.stack.key(organization, &["read", "send"])?;
+        let reader = deployment.asked_by(key);
+        check_forbidden(&reader, &session.id, &unused)?;
+        reader.get(SESSIONS)?.expect_error(403, "forbidden")?;
+    }
+    session.delete()
+}
+
+fn refusals_without_a_credential_are_equal(deployment: &Deployment) -> Result<()> {
+    let (organization, stack) = (deployment.organization()?, &deployment.stack);
+    let revoked = stack.named_key(&organization.name, "to-be-revoked", &["manage"])?;
+    let caller = deployment.asked_by(revoked.clone());
+    caller.get(SESSIONS)?.expect(200)?;
+    stack.revoke_key(&organization.name, "to-be-revoked")?;
+    until_refused(&caller)?;
+    check_unauthorized(&organization.api, Some(revoked))
+}
+
+/// Every answer to B about a session of A equals the answer about a session that never existed, and no
+/// list of B shows the session.
+fn check_foreign(b: &Api, session: &Owned) -> Result<()> {
+    check_same(b, &session.id, &unused(&session.id)?)?;
+    let listed = Value::Array(list(b)?).to_string();
+    ensure!(
+        !listed.contains(CANARY) && !listed.contains(&session.id),
+        "B's list shows A's session"
+    );
+    b.get(&path(&session.id))?.expect_error(404, "not_found").map(drop)
 }
 
 /// How a request is sent.
 type Sending = fn(&Request, &Api, &str) -> Result<Reply>;
 
-/// Every request about the one id is answered as it is about the other, on either protocol.
-fn same(api: &Api, one: &str, other: &str) -> Result<()> {
-    let plain = !api.base().starts_with("https:"); // behind TLS the protocol is chosen there
+/// Every request gets the same answer for both ids, over HTTP/1.1 and HTTP/2.
+fn check_same(api: &Api, one: &str, other: &str) -> Result<()> {
+    let plain = !api.base().starts_with("https:"); // TLS chooses the protocol
     let protocols: &[Sending] =
-        if plain { &[Request::send, Request::send_multiplexed] } else { &[Request::send] };
+        if plain { &[Request::send, Request::send_over_http2] } else { &[Request::send] };
     for send in protocols {
         for request in REQUESTS {
             let replies = (send(request, api, one)?, send(request, api, other)?);
@@ -184,41 +200,44 @@ fn same(api: &Api, one: &str, other: &str) -> Result<()> {
     Ok(())
 }
 
-fn nothing_changed(session: &Owned) -> Result<()> {
+fn check_unchanged(session: &Owned) -> Result<()> {
     let view = session.view()?;
-    ensure!(view["label"] == CANARY && view["version"] == 1, "a stranger changed it: {view}");
+    ensure!(
+        view["label"] == CANARY && view["version"] == 1,
+        "another organization changed the session: {view}"
+    );
     Ok(())
 }
 
-/// The owner is not told "not found", else that answer would prove nothing. Deletes the session.
-fn owner_is_served(session: &Owned) -> Result<()> {
+/// The owner gets no 404, so the 404 of others has no other cause. Deletes the session.
+fn check_owner(session: &Owned) -> Result<()> {
     let me = path_of(&session.id, "/me");
     let linked = !session.view()?["deviceId"].is_null();
     ensure!(session.api.get(&me)?.status == if linked { 200 } else { 404 }, "/me");
     let rest = REQUESTS.iter().filter(|r| r.0 != "DELETE" && r.0 != "PATCH");
     for request in rest.filter(|r| !["/me", ":unknown", "/unknown"].contains(&r.1)) {
         let reply = request.send(&session.api, &session.id)?;
-        let waits = request.1.starts_with("/qr"); // 404 also says that no code has come yet
-        ensure!(reply.status != 404 || waits, "{}: its owner is not served", request.name());
+        let waits = request.1.starts_with("/qr"); // 404 also means that no code is available yet
+        ensure!(reply.status != 404 || waits, "{}: the owner is not served", request.name());
         ensure!(reply.status < 500, "{}: {}", request.name(), reply.status);
     }
     session.delete()
 }
 
-fn forbidden(reader: &Api, existing: &str, never: &str) -> Result<()> {
+fn check_forbidden(reader: &Api, existing: &str, unused: &str) -> Result<()> {
     for request in REQUESTS {
-        let replies = (request.send(reader, existing)?, request.send(reader, never)?);
+        let replies = (request.send(reader, existing)?, request.send(reader, unused)?);
         ensure!(replies.0.lasting() == replies.1.lasting(), "{} differs", request.name());
         let status = replies.0.status;
-        let other = [404, 405].contains(&status) || request.0 == "OPTIONS"; // no such operation
+        let other = [404, 405].contains(&status) || request.0 == "OPTIONS"; // unknown operation
         ensure!(status == 403 || other, "{}: {status}", request.name());
     }
     reader.get(&path(existing))?.expect_error(403, "forbidden")?;
     reader.delete(&path(existing))?.expect_error(403, "forbidden").map(drop)
 }
 
-/// One answer for every id and every cause: nothing, nonsense, unknown, badly formed, revoked.
-fn mute(api: &Api, revoked: Option<Credential>) -> Result<()> {
+/// One answer for every id and every invalid credential: none, malformed, unknown, revoked.
+pub(crate) fn check_unauthorized(api: &Api, revoked: Option<Credential>) -> Result<()> {
     let session = Owned::create(api, CANARY)?;
     let unknown = "wa_0000000000000000000000_0000000000000000000000000000000000000000";
     let mut callers = vec![None];
@@ -229,9 +248,9 @@ fn mute(api: &Api, revoked: Option<Credential>) -> Result<()> {
     callers.extend(revoked.map(Some));
     let mut first: Option<(Vec<String>, Vec<u8>)> = None;
     for caller in callers {
-        let stranger = api.asked_by(caller.clone());
-        for id in [session.id.as_str(), &never(&session.id)?, "x"] {
-            let reply = stranger.exchange("GET", &path(id), &[], None)?;
+        let caller_api = api.asked_by(caller.clone());
+        for id in [session.id.as_str(), &unused(&session.id)?, "x"] {
+            let reply = caller_api.exchange("GET", &path(id), &[], None)?;
             ensure!(reply.status == 401, "{caller:?}: {}", reply.status);
             ensure!(reply.header("www-authenticate") == Some("Bearer"), "{:?}", reply.head);
             ensure!(reply.envelope()? == "unauthorized", "{caller:?}");
@@ -249,20 +268,8 @@ fn mute(api: &Api, revoked: Option<Credential>) -> Result<()> {
     session.delete()
 }
 
-fn revoked(stack: &Stack) -> Result<Credential> {
-    let credential = stack.named_key(A, "to-be-revoked", &["manage"])?;
-    let caller = stack.api.asked_by(Some(credential.clone()));
-    caller.get(SESSIONS)?.expect(200)?;
-    stack.revoke_key(A, "to-be-revoked")?;
-    // Another process revoked it; a router believes what it read of a key for a second.
-    wait::until("the revoked key is refused", Duration::from_secs(5), || {
-        caller.get(SESSIONS)?.expect_error(401, "unauthorized").map(Some)
-    })?;
-    Ok(credential)
-}
-
-/// An id like this one, of a session that never was.
-fn never(id: &str) -> Result<String> {
+/// Returns an id like this, of a session that never existed.
+fn unused(id: &str) -> Result<String> {
     let last = id.chars().last().context("an id has characters")?;
     let other = if last == '0' { '1' } else { '0' };
     let mut twin = id[..id.len() - 1].to_owned();

@@ -1,17 +1,15 @@
-//! A session's whole life, from its making to the day nothing of it is left.
+//! The life of a session, from creation to the last trace of its deletion.
 
+use acceptance::deployment::{Deployment, Organization};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use testbed::{
-    client::Api,
     phones::Phone,
     sessions::{Owned, PATIENCE, SESSIONS, list, path, path_of},
-    stack::Stack,
     wait,
 };
 
-use super::Pair;
-use crate::suite::Suite;
+use crate::each_database;
 
 /// Every field of a session, which all answers hold.
 const FIELDS: [&str; 23] = [
@@ -40,65 +38,51 @@ const FIELDS: [&str; 23] = [
     "version",
 ];
 
-pub(super) fn run(suite: &mut Suite<'_>, stack: &mut Stack, pair: &Pair) {
-    suite.run_on(stack, "a session lives its whole life", |stack| whole(stack, &pair.a));
-    suite.run_on(
-        stack,
-        "one phone can hold two sessions, and losing one leaves the other",
-        |stack| {
-            let phone = stack.phones.new_phone("Twice")?;
-            let (first, second) = (Owned::create(&pair.a, "1")?, Owned::create(&pair.b, "2")?);
-            first.link(&phone)?;
-            phone.scan(&second.qr()?)?;
-            let kept = second.until_status("working")?["deviceId"].as_u64();
-            first.delete()?;
-            wait::until_so("only the other device is left", PATIENCE, || {
-                Ok(phone.devices()?.iter().map(|device| Some(device.id)).eq([kept]))
-            })?;
-            second.until_status("working")?;
-            second.delete()?;
-            first.must_be_gone(stack, Some(&phone))?;
-            second.must_be_gone(stack, Some(&phone))
-        },
-    );
+each_database!(
+    shared: session_lives_from_creation_to_deletion,
+    deletion_of_one_session_leaves_another_of_the_same_phone,
+    unanswered_pairing_expires_with_a_reason,
+);
+
+fn deletion_of_one_session_leaves_another_of_the_same_phone(deployment: &Deployment) -> Result<()> {
+    let stack = &deployment.stack;
+    let (a, b) = (deployment.organization()?.api, deployment.organization()?.api);
+    let phone = stack.phones.new_phone("Twice")?;
+    let (first, second) = (Owned::create(&a, "1")?, Owned::create(&b, "2")?);
+    first.link(&phone)?;
+    phone.scan(&second.qr()?)?;
+    let remaining = second.until_status("working")?["deviceId"].as_u64();
+    first.delete()?;
+    wait::until_so("only the other device is left", PATIENCE, || {
+        Ok(phone.devices()?.iter().map(|device| Some(device.id)).eq([remaining]))
+    })?;
+    second.until_status("working")?;
+    second.delete()?;
+    first.must_be_gone(stack, Some(&phone))?;
+    second.must_be_gone(stack, Some(&phone))
 }
 
-/// A session whose QR codes nobody scans: it ends by itself, in minutes, while others are tested.
-pub(super) fn begin_unanswered(suite: &Suite<'_>, api: &Api) -> Option<Result<Owned>> {
-    suite.wants(UNANSWERED).then(|| {
-        let made = api.post(SESSIONS, &json!({ "label": "nobody comes", "start": true }))?;
-        let session = made.expect(201)?.json();
-        let id = session["id"].as_str().context("a session has an id")?.to_owned();
-        Ok(Owned { api: api.clone(), id })
-    })
+/// No phone scans the QR codes; the pairing ends after minutes.
+fn unanswered_pairing_expires_with_a_reason(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let reply = api.post(SESSIONS, &json!({ "label": "unanswered", "start": true }))?;
+    let id = reply.expect(201)?.json()["id"].as_str().context("a session has an id")?.to_owned();
+    let session = Owned { api, id };
+    let ended = wait::until("pairing_expired", 4 * PATIENCE, || {
+        let view = session.view()?;
+        ensure!(view["statusReason"]["code"] == "pairing_expired", "{view}");
+        Ok(Some(view))
+    })?;
+    ensure!(["stopped", "failed"].iter().any(|end| ended["status"] == *end), "{ended}");
+    ensure!(ended["desired"] == "stopped", "the pairing continues: {ended}");
+    session.delete()?;
+    session.must_be_gone(&deployment.stack, None)
 }
 
-const UNANSWERED: &str = "a pairing that nobody answers ends by itself and says so";
-
-pub(super) fn end_unanswered(
-    suite: &mut Suite<'_>,
-    stack: &mut Stack,
-    begun: Option<Result<Owned>>,
-) {
-    let Some(begun) = begun else { return };
-    suite.run_on(stack, UNANSWERED, |stack| {
-        let session = begun?;
-        let patience = 3 * PATIENCE;
-        let ended = wait::until("pairing_expired", patience, || {
-            let view = session.view()?;
-            ensure!(view["statusReason"]["code"] == "pairing_expired", "it is {view}");
-            Ok(Some(view))
-        })?;
-        ensure!(["stopped", "failed"].iter().any(|end| ended["status"] == *end), "{ended}");
-        ensure!(ended["desired"] == "stopped", "it goes on: {ended}");
-        session.delete()?;
-        session.must_be_gone(stack, None)
-    });
-}
-
-fn whole(stack: &Stack, api: &Api) -> Result<()> {
+fn session_lives_from_creation_to_deletion(deployment: &Deployment) -> Result<()> {
+    let (stack, organization) = (&deployment.stack, deployment.organization()?);
     let phone = stack.phones.new_phone("Ada's phone")?;
-    let session = create(api).context("create")?;
+    let session = create(&organization).context("create")?;
     shows_codes(&session).context("QR")?;
     let device = link(&session, &phone).context("link")?;
     stop_and_start(&session, &phone, device).context("stop and start")?;
@@ -114,7 +98,8 @@ fn whole(stack: &Stack, api: &Api) -> Result<()> {
     session.must_be_gone(stack, Some(&phone)).context("deleted")
 }
 
-fn create(api: &Api) -> Result<Owned> {
+fn create(organization: &Organization) -> Result<Owned> {
+    let Organization { api, name } = organization;
     let spec = json!({
         "label": "Life", "autoRead": true, "ratePerMin": 10, "metadata": { "team": "blue" },
     });
@@ -138,7 +123,7 @@ fn create(api: &Api) -> Result<Owned> {
         ("metadata", json!({ "team": "blue" })),
         ("status", json!("stopped")),
         ("desired", json!("stopped")),
-        ("organizationId", json!(super::A)),
+        ("organizationId", json!(name)),
         ("deviceId", Value::Null),
     ] {
         ensure!(view[field] == value, "{field} is {} instead of {value}", view[field]);

@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, runtime, time};
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Sends a request and reads its answer.
-pub(crate) fn exchange(
+pub fn exchange(
     api: &Api,
     method: &str,
     path: &str,
