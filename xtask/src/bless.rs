@@ -7,10 +7,10 @@ use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use testbed::{
+    checks::Checks,
     options::Prebuilt,
     process::Process,
     programs::{self, Programs},
-    tally::Tally,
     workspace::{self, Workspace},
 };
 
@@ -63,9 +63,9 @@ fn by_tests(workspace: &Workspace) -> Result<()> {
 }
 
 /// Whether they are what they would be if they were written now.
-pub(crate) fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tally) {
+pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) {
     for blessed in BLESSED {
-        tally.check(&format!("tidy: {} is current", blessed.path), || {
+        checks.check(&format!("tidy: {} is current", blessed.path), || {
             let there = fs::read_to_string(workspace.root.join(blessed.path));
             let now = (blessed.make)(programs)?;
             ensure!(there.is_ok_and(|there| there == now), "`cargo xtask bless` writes it anew");

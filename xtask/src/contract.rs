@@ -6,24 +6,24 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use testbed::{options::DatabaseKind, programs::Programs, tally::Tally, workspace::Workspace};
+use testbed::{checks::Checks, options::DatabaseKind, programs::Programs, workspace::Workspace};
 
 use crate::{commands::Contract, rings};
 
 /// The number of tests that run at the same time. Most of a test is waiting, but a test of an outage
 /// measures answers.
-const THREADS: &str = "--test-threads=4";
+const THREADS: &str = "--test-threads=6";
 
 /// Runs the tests that were asked for.
 pub(crate) fn run(workspace: &Workspace, asked: &Contract) -> Result<ExitCode> {
-    let mut tally = Tally::default();
+    let mut checks = Checks::default();
     if let Some(url) = &asked.url {
-        remote(workspace, asked, url, &mut tally)?;
+        remote(workspace, asked, url, &mut checks)?;
     } else {
         let programs = Programs::find(workspace, &asked.prebuilt)?;
-        local(workspace, &programs, &asked.database, &asked.only, &mut tally);
+        local(workspace, &programs, &asked.database, &asked.only, &mut checks);
     }
-    Ok(tally.close())
+    Ok(checks.close())
 }
 
 /// Runs the tests on deployments of these programs.
@@ -32,7 +32,7 @@ pub(crate) fn local(
     programs: &Programs,
     databases: &[DatabaseKind],
     only: &[String],
-    tally: &mut Tally,
+    checks: &mut Checks,
 ) {
     println!("\ncontract");
     let variables = [("BERTH_ACCEPTANCE_BIN", programs.folder().display().to_string())];
@@ -47,11 +47,11 @@ pub(crate) fn local(
     let mut arguments = vec!["test", "--package", "acceptance", "--lib", "--test", "contract"];
     arguments.extend(["--no-fail-fast", "--", THREADS]);
     arguments.extend(filters.iter().map(String::as_str));
-    rings::run_tests(workspace, &arguments, &variables, tally);
+    rings::run_tests(workspace, &arguments, &variables, checks);
 }
 
 /// Runs the tests that are safe on the deployment of another operator.
-fn remote(workspace: &Workspace, asked: &Contract, url: &str, tally: &mut Tally) -> Result<()> {
+fn remote(workspace: &Workspace, asked: &Contract, url: &str, checks: &mut Checks) -> Result<()> {
     println!("\ncontract on {url}");
     let key = |key: &Option<String>| key.clone().context("two keys are necessary");
     let mut variables = vec![
@@ -71,6 +71,6 @@ fn remote(workspace: &Workspace, asked: &Contract, url: &str, tally: &mut Tally)
     let names = if only.is_empty() { &remote[..] } else { &only };
     arguments.extend(["--", THREADS]);
     arguments.extend(names.iter().map(String::as_str));
-    rings::run_tests(workspace, &arguments, &variables, tally);
+    rings::run_tests(workspace, &arguments, &variables, checks);
     Ok(())
 }

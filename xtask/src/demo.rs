@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use testbed::{
     client::{Api, Credential},
-    exchange::Reply,
+    http::Reply,
     phones::Phone,
     programs::Programs,
     sessions::{PATIENCE, SESSIONS, path, path_of},
@@ -30,10 +30,10 @@ pub(crate) fn run(workspace: &Workspace, asked: &Demo) -> Result<()> {
         stack.api.base()
     );
     let key = stack.key("acme", &["manage"])?;
-    let show = Narrator { api: stack.api.asked_by(Some(key.clone())), variable: "KEY" };
+    let show = Narrator { api: stack.api.with_credential(Some(key.clone())), variable: "KEY" };
     println!("\n$ KEY=$(berth key create --org acme --name demo --capability manage)");
     let other = stack.key("zeta", &["manage"])?;
-    let stranger = Narrator { api: stack.api.asked_by(Some(other)), variable: "OTHER_KEY" };
+    let stranger = Narrator { api: stack.api.with_credential(Some(other)), variable: "OTHER_KEY" };
     println!("$ OTHER_KEY=$(berth key create --org zeta --name demo --capability manage)");
     let phone = stack.phones.new_phone("Ada")?;
     walk(&show, &stranger, &phone)?;
@@ -103,7 +103,7 @@ fn leave(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
     tell("Deleted: gone for its owner at once, unlinked and wiped before long.");
     show.delete(&path(id))?.expect(204)?;
     show.get(&path(id))?.expect(404)?;
-    wait::until_so("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
+    wait::until_true("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
     println!("  (the phone shows 0 devices)");
     Ok(())
 }
@@ -124,7 +124,7 @@ impl Narrator {
     /// Asks until the session has this, and shows the last time.
     fn until(&self, id: &str, field: &str, value: &Value) -> Result<()> {
         println!("  (until {field} is {value})");
-        wait::until_so(&format!("{field} is {value}"), PATIENCE, || {
+        wait::until_true(&format!("{field} is {value}"), PATIENCE, || {
             Ok(self.api.get(&path(id))?.expect(200)?.json()[field] == *value)
         })?;
         self.get(&path(id)).map(drop)

@@ -2,18 +2,18 @@
 //! something against.
 
 use anyhow::Result;
-use testbed::{programs, tally::Tally, workspace::Workspace};
+use testbed::{checks::Checks, programs, workspace::Workspace};
 
 /// Formatting and lints of everything, with the features all other builds have.
-pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) {
+pub(crate) fn run(workspace: &Workspace, checks: &mut Checks) {
     println!("\ngates");
     let cargo = |arguments: &[&str]| -> Result<()> { programs::cargo(workspace, arguments) };
-    tally.check("cargo fmt", || cargo(&["fmt", "--all", "--check"]));
+    checks.check("cargo fmt", || cargo(&["fmt", "--all", "--check"]));
     let targets = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--", "--check"];
-    tally.check("cargo fmt (fuzz targets)", || cargo(&targets));
+    checks.check("cargo fmt (fuzz targets)", || cargo(&targets));
     let clippy = [
         &["clippy", "--workspace", "--all-targets", "--features", programs::SIM][..],
         &["--", "-D", "warnings"],
     ];
-    tally.check("cargo clippy", || cargo(&clippy.concat()));
+    checks.check("cargo clippy", || cargo(&clippy.concat()));
 }

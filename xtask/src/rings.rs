@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use testbed::{process::Process, programs, tally::Tally, workspace::Workspace};
+use testbed::{checks::Checks, process::Process, programs, workspace::Workspace};
 
 use crate::tool::Tool;
 
@@ -30,7 +30,7 @@ struct Counts {
 }
 
 /// Every test but those in the documentation; side by side by nextest where it is installed.
-pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &mut Tally) {
+pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], checks: &mut Checks) {
     // The acceptance tests are a part of their own.
     let features = ["--workspace", "--exclude", "acceptance", "--features", programs::SIM];
     let (runner, command) = if has_nextest(workspace) {
@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &m
         (Runner::Cargo, vec!["test", "--lib", "--bins", "--tests"])
     };
     let arguments = [&command[..], &features, &["--no-fail-fast"]].concat();
-    count(workspace, runner, &arguments, variables, tally);
+    count(workspace, runner, &arguments, variables, checks);
 }
 
 /// Runs tests by `cargo test` with these arguments and counts them.
@@ -49,16 +49,16 @@ pub(crate) fn run_tests(
     workspace: &Workspace,
     arguments: &[&str],
     variables: &[(&str, String)],
-    tally: &mut Tally,
+    checks: &mut Checks,
 ) {
-    count(workspace, Runner::Cargo, arguments, variables, tally);
+    count(workspace, Runner::Cargo, arguments, variables, checks);
 }
 
 /// The examples in the documentation.
-pub(crate) fn run_examples(workspace: &Workspace, tally: &mut Tally) {
+pub(crate) fn run_examples(workspace: &Workspace, checks: &mut Checks) {
     println!("\nexamples in the documentation");
     let arguments = ["test", "--doc", "--workspace", "--features", programs::SIM, "--no-fail-fast"];
-    count(workspace, Runner::Cargo, &arguments, &[], tally);
+    count(workspace, Runner::Cargo, &arguments, &[], checks);
 }
 
 /// Runs a program of `tools/` with these arguments and counts its checks.
@@ -66,13 +66,13 @@ pub(crate) fn run_tool(
     workspace: &Workspace,
     tool: Tool,
     arguments: &[OsString],
-    tally: &mut Tally,
+    checks: &mut Checks,
 ) {
     let arguments: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
     let arguments = arguments.iter().map(|word| &**word);
     let command: Vec<_> =
         tool.cargo_arguments().into_iter().chain(["--"]).chain(arguments).collect();
-    count(workspace, Runner::Tool, &command, &[], tally);
+    count(workspace, Runner::Tool, &command, &[], checks);
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {
@@ -86,19 +86,19 @@ fn count(
     runner: Runner,
     arguments: &[&str],
     variables: &[(&str, String)],
-    tally: &mut Tally,
+    checks: &mut Checks,
 ) {
     let outcome = watched(workspace, runner, arguments, variables);
     match outcome {
         Ok((counts, succeeded)) => {
-            tally.add(counts.passed, counts.failed);
+            checks.add(counts.passed, counts.failed);
             if !succeeded && counts.failed == 0 {
-                tally.fail(&format!("`cargo {}`", arguments.join(" ")));
+                checks.fail(&format!("`cargo {}`", arguments.join(" ")));
             }
         }
         Err(error) => {
             println!("{error:#}");
-            tally.fail(&format!("`cargo {}`", arguments.join(" ")));
+            checks.fail(&format!("`cargo {}`", arguments.join(" ")));
         }
     }
 }

@@ -7,10 +7,10 @@ use std::{
 
 use anyhow::{Result, ensure};
 use testbed::{
+    checks::Checks,
     options::Prebuilt,
     postgres::Cluster,
     programs::{self, Programs},
-    tally::Tally,
     workspace::{self, Workspace},
 };
 
@@ -24,64 +24,64 @@ use crate::{
 pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     let wants = |part| asked.only.is_empty() || asked.only.contains(&part);
     let began = Instant::now();
-    let mut tally = Tally::default();
+    let mut checks = Checks::default();
     if wants(Part::Gates) {
-        gates::run(workspace, &mut tally);
+        gates::run(workspace, &mut checks);
     }
     if wants(Part::Tidy) {
-        tidy::check(workspace, &mut tally);
+        tidy::check(workspace, &mut checks);
     }
     if [Part::Ring, Part::Tidy, Part::Contract, Part::Faults].into_iter().any(wants) {
-        run_built(workspace, wants, &mut tally);
+        run_built(workspace, wants, &mut checks);
     }
     if wants(Part::Fuzz) {
-        fuzz::check(workspace, &mut tally);
+        fuzz::check(workspace, &mut checks);
     }
     if wants(Part::Docs) {
-        rings::run_examples(workspace, &mut tally);
+        rings::run_examples(workspace, &mut checks);
     }
     println!("\n{} s in all", began.elapsed().as_secs());
-    tally.close()
+    checks.close()
 }
 
 /// The parts that need the programs.
-fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, tally: &mut Tally) {
+fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, checks: &mut Checks) {
     println!();
     let programs = match Programs::find(workspace, &Prebuilt::default()) {
         Ok(programs) => programs,
         Err(error) => {
             println!("{error:#}");
-            return tally.fail("the programs cannot be built, so nothing that needs them was run");
+            return checks.fail("the programs cannot be built, so nothing that needs them was run");
         }
     };
     if wants(Part::Tidy) {
-        bless::check(workspace, &programs, tally);
+        bless::check(workspace, &programs, checks);
     }
     if wants(Part::Ring)
-        && let Err(error) = run_ring(workspace, &programs, tally)
+        && let Err(error) = run_ring(workspace, &programs, checks)
     {
         println!("{error:#}");
-        tally.fail("the crates' tests");
+        checks.fail("the crates' tests");
     }
     if wants(Part::Contract) {
-        contract::local(workspace, &programs, &[], &[], tally);
+        contract::local(workspace, &programs, &[], &[], checks);
     }
     if wants(Part::Faults) {
         println!("\nfault suites");
         let folder = programs.folder().as_os_str().to_owned();
         let check = ["--check".into(), "--programs".into(), folder];
-        rings::run_tool(workspace, tool::SOAK, &check, tally);
+        rings::run_tool(workspace, tool::SOAK, &check, checks);
     }
 }
 
 /// The crates' own tests, with a PostgreSQL to use and the programs to start.
-fn run_ring(workspace: &Workspace, programs: &Programs, tally: &mut Tally) -> Result<()> {
+fn run_ring(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Result<()> {
     let cluster = Cluster::start()?;
     let variables = [
         ("BERTH_TEST_POSTGRES_URL", cluster.url("postgres")),
         ("BERTH_TEST_BIN", programs.folder().display().to_string()),
     ];
-    rings::run(workspace, &variables, tally);
+    rings::run(workspace, &variables, checks);
     Ok(())
 }
 

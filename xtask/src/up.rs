@@ -74,7 +74,7 @@ impl Settings {
             return;
         }
         let lives = || Ok(api.get("/livez")?.status == 200);
-        if wait::until_so("berth answers", READY, lives).is_err() {
+        if wait::until_true("berth answers", READY, lives).is_err() {
             return; // its own words say why
         }
         let config = if self.database == DATABASE {

@@ -50,10 +50,10 @@ pub struct Organization {
 }
 
 /// A slot for the deployment of one database.
-type Slot<T> = Mutex<Weak<T>>;
+type InUse<T> = Mutex<Weak<T>>;
 
-static SHARED: [Slot<Deployment>; 2] = [const { Mutex::new(Weak::new()) }; 2];
-static EXCLUSIVE: [Slot<Mutex<Option<Deployment>>>; 2] = [const { Mutex::new(Weak::new()) }; 2];
+static SHARED: [InUse<Deployment>; 2] = [const { Mutex::new(Weak::new()) }; 2];
+static EXCLUSIVE: [InUse<Mutex<Option<Deployment>>>; 2] = [const { Mutex::new(Weak::new()) }; 2];
 
 /// Runs a test on the deployment that tests of one database share.
 ///
@@ -62,12 +62,12 @@ static EXCLUSIVE: [Slot<Mutex<Option<Deployment>>>; 2] = [const { Mutex::new(Wea
 pub fn shared(database: DatabaseKind, test: fn(&Deployment) -> Result<()>) -> Result<()> {
     let Some(programs) = programs()? else { return Ok(()) };
     let deployment = {
-        let mut slot = lock(&SHARED[database as usize]);
-        if let Some(deployment) = slot.upgrade() {
+        let mut in_use = lock(&SHARED[database as usize]);
+        if let Some(deployment) = in_use.upgrade() {
             deployment
         } else {
             let started = Arc::new(Deployment::start(&programs, database, "contract")?);
-            *slot = Arc::downgrade(&started);
+            *in_use = Arc::downgrade(&started);
             started
         }
     };
@@ -82,18 +82,18 @@ pub fn shared(database: DatabaseKind, test: fn(&Deployment) -> Result<()>) -> Re
 pub fn exclusive(database: DatabaseKind, test: fn(&mut Deployment) -> Result<()>) -> Result<()> {
     let Some(programs) = programs()? else { return Ok(()) };
     let shared = {
-        let mut slot = lock(&EXCLUSIVE[database as usize]);
-        let shared = slot.upgrade().unwrap_or_default();
-        *slot = Arc::downgrade(&shared);
+        let mut in_use = lock(&EXCLUSIVE[database as usize]);
+        let shared = in_use.upgrade().unwrap_or_default();
+        *in_use = Arc::downgrade(&shared);
         shared
     };
-    let mut slot = lock(&shared);
-    let mut deployment = match slot.take() {
+    let mut in_use = lock(&shared);
+    let mut deployment = match in_use.take() {
         Some(deployment) => deployment,
         None => Deployment::start(&programs, database, "contract-kill")?,
     };
     test(&mut deployment).map_err(|error| deployment.with_log(&error))?;
-    *slot = Some(deployment);
+    *in_use = Some(deployment);
     Ok(())
 }
 
@@ -147,13 +147,13 @@ impl Deployment {
     pub fn organization(&self) -> Result<Organization> {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let name = format!("org-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let api = self.asked_by(self.stack.key(&name, &["manage"])?);
+        let api = self.with_credential(self.stack.key(&name, &["manage"])?);
         Ok(Organization { name, api })
     }
 
     /// Returns a client of the public listener with this credential.
-    pub fn asked_by(&self, credential: Credential) -> Api {
-        self.stack.api.asked_by(Some(credential))
+    pub fn with_credential(&self, credential: Credential) -> Api {
+        self.stack.api.with_credential(Some(credential))
     }
 
     fn with_log(&self, error: &anyhow::Error) -> anyhow::Error {

@@ -8,7 +8,7 @@ use hyper::{Request, body::Bytes, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use testbed::{
     client::Api,
-    exchange::{self, Reply},
+    http::{self, Reply},
 };
 use tokio::{net::TcpStream, runtime, time};
 
@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, runtime, time};
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Sends a request and reads its answer.
-pub fn exchange(
+pub fn send(
     api: &Api,
     method: &str,
     path: &str,
@@ -24,11 +24,11 @@ pub fn exchange(
     body: Option<&[u8]>,
 ) -> Result<Reply> {
     let headers = api.headers(headers, body.is_some());
-    exchange_with(exchange::address(api.base())?, method, path, &headers, body)
+    send_to(http::address(api.base())?, method, path, &headers, body)
         .with_context(|| format!("{method} {path} over HTTP/2"))
 }
 
-fn exchange_with(
+fn send_to(
     address: SocketAddr,
     method: &str,
     path: &str,

@@ -26,7 +26,7 @@ const PLATFORM_OPERATION: &str = "admin_session_list";
 pub fn validate_document(api: &Api) -> Result<()> {
     let folder = Folder::new("document")?;
     let file = folder.path().join("openapi.json");
-    fs::write(&file, api.asked_by(None).get("/openapi.json")?.expect(200)?.body)?;
+    fs::write(&file, api.with_credential(None).get("/openapi.json")?.expect(200)?.body)?;
     let mut validator = Python::ready(&Workspace::find()?)?.command(folder.path());
     validator.args(["-m", "openapi_spec_validator", "--schema", "3.1"]).arg(file);
     testbed::workspace::answer(&mut validator).map(drop)

@@ -23,10 +23,10 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use testbed::{client::Api, exchange::Reply, ports, process::Process, wait};
+use testbed::{client::Api, http::Reply, ports, process::Process, wait};
 use tokio::{net::TcpListener, runtime, time::timeout};
 
-use crate::{Stand, options::BenchBare};
+use crate::{Setup, options::BenchBare};
 
 /// It ends by itself after this, should whoever started it be gone.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
@@ -44,18 +44,18 @@ pub(crate) struct Bare {
 
 impl Bare {
     /// One that answers as `reply` does, in every byte that is not the time's or the request's.
-    pub(crate) fn start(stand: &Stand, reply: &Reply) -> Result<Self> {
-        let answer = stand.scratch.path().join("answer.json");
+    pub(crate) fn start(setup: &Setup, reply: &Reply) -> Result<Self> {
+        let answer = setup.scratch.path().join("answer.json");
         fs::write(&answer, written(reply)?.to_string())?;
         let address = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["bare", "--listen", &address.to_string(), "--answer"]).arg(&answer);
-        let log = stand.scratch.path().join("bare.log");
+        let log = setup.scratch.path().join("bare.log");
         let mut process = Process::spawn("the bare server", &mut command, Some(&log))?;
         let api = Api::new(&format!("http://{address}"), None);
         let answered = wait::until("the bare server answers", READY, || {
             process.must_run()?;
-            api.exchange("GET", "/", &[], None).map(Some)
+            api.send_raw("GET", "/", &[], None).map(Some)
         })?;
         ensure!(sorted(&answered) == sorted(reply), "it answers {answered:?} and not {reply:?}");
         Ok(Self { process, address })
@@ -68,14 +68,14 @@ impl Bare {
 }
 
 fn sorted(reply: &Reply) -> (Vec<&str>, &[u8]) {
-    let (mut head, body) = reply.lasting();
+    let (mut head, body) = reply.stable_parts();
     head.sort_unstable();
     (head, body)
 }
 
 /// An answer as the other process reads it.
 fn written(reply: &Reply) -> Result<Value> {
-    let headers = reply.head.iter().skip(1).filter_map(|line| line.split_once(": "));
+    let headers = reply.head.iter().skip(1).filter_map(|connection| connection.split_once(": "));
     let headers = headers.filter(|(name, _)| !BY_HYPER.contains(name));
     Ok(json!({
         "headers": headers.collect::<Vec<_>>(),

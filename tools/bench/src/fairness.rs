@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use testbed::{
+    parallel::run_on_threads,
     sessions::{self, Owned},
-    together::gather,
 };
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     bare::Bare,
     chapter::{Chapter, Table},
-    flood::{Answers, Flood},
-    line::request,
+    connection::request,
+    flood::{Flood, StatusCounts},
     load::{Load, Outcome},
-    paced,
+    scheduled,
     served::Served,
     spread::{Spread, float, number},
 };
@@ -37,12 +37,12 @@ const AIM: Aim = Aim::AtMost(2.0);
 struct Rounds(Vec<[Outcome; 2]>);
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
-    let berth = Served::start(stand, "bench-fairness", None, &[])?;
-    let bare = Bare::start(stand, &berth.reply)?;
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
+    let berth = Served::start(setup, "bench-fairness", None, &[])?;
+    let bare = Bare::start(setup, &berth.reply)?;
     let load = berth.load(&berth.api, CONNECTIONS)?;
     let loads = [load.answered_by(bare.address, &berth.reply.body), load];
-    let greedy = berth.stack.api.asked_by(Some(berth.stack.key("greedy", &["manage"])?));
+    let greedy = berth.stack.api.with_credential(Some(berth.stack.key("greedy", &["manage"])?));
     let path = sessions::path(&Owned::create(&greedy, "greedy")?.id);
     let address = loads[1].address;
     let flood = || {
@@ -51,15 +51,15 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
     };
     ask(&loads, WARM_UP)?;
     let (mut quiet, mut crowded) = (Rounds::default(), Rounds::default());
-    let mut answers = Answers::new();
+    let mut answers = StatusCounts::new();
     for round in 1..=ROUNDS {
         quiet.0.push(ask(&loads, ROUND)?);
         let flood = flood();
-        let heard = ask(&loads, ROUND);
+        let reply = ask(&loads, ROUND);
         for (code, count) in flood.stop()? {
             *answers.entry(code).or_default() += count;
         }
-        crowded.0.push(heard.context("beside a greedy organization")?);
+        crowded.0.push(reply.context("beside a greedy organization")?);
         let [bare, berth] = [0, 1].map(|which| millis(&crowded.0[round - 1][which], 99));
         println!("  round {round} of {ROUNDS}: p99 {berth:.2} ms, hyper alone {bare:.2} ms");
     }
@@ -68,9 +68,11 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
 
 /// Asks both at the same moments.
 fn ask(loads: &[Load; 2], duration: Duration) -> Result<[Outcome; 2]> {
-    let heard = gather(2, |which| Ok(vec![(which, paced::run(&loads[which], RATE, duration)?)]))?;
-    let mut heard = heard.into_iter();
-    let mut next = || heard.next().map(|(_, outcome)| outcome).context("no outcome");
+    let reply = run_on_threads(2, |which| {
+        Ok(vec![(which, scheduled::run(&loads[which], RATE, duration)?)])
+    })?;
+    let mut reply = reply.into_iter();
+    let mut next = || reply.next().map(|(_, outcome)| outcome).context("no outcome");
     Ok([next()?, next()?])
 }
 
@@ -101,7 +103,7 @@ impl Rounds {
     }
 }
 
-fn chapter(quiet: &Rounds, crowded: &Rounds, answers: &Answers) -> Result<Chapter> {
+fn chapter(quiet: &Rounds, crowded: &Rounds, answers: &StatusCounts) -> Result<Chapter> {
     let mut table = Table::new([
         "GET of a session",
         "p50, ms",
@@ -114,18 +116,18 @@ fn chapter(quiet: &Rounds, crowded: &Rounds, answers: &Answers) -> Result<Chapte
     table.row(crowded.row("beside a greedy organization")?);
     let slower = crowded.slower()?.median();
     let sentence = format!("Beside a greedy organization, berth's p99 is {slower:.2} of hyper's");
-    let findings = vec![AIM.judge(slower, &sentence, 1), told(answers)];
+    let findings = vec![AIM.judge(slower, &sentence, 1), described(answers)];
     let title = "Answers beside a greedy organization";
     Ok(Chapter { title, method: method(), table, findings, broken: Vec::new() })
 }
 
-fn told(answers: &Answers) -> String {
+fn described(answers: &StatusCounts) -> String {
     let seconds = ROUND.as_secs_f64() * float(ROUNDS as u64);
-    let told = answers.iter().map(|(code, count)| {
+    let described = answers.iter().map(|(code, count)| {
         let code = if code.is_empty() { "no answer" } else { code };
         format!("{}/s {code}", number(float(*count as u64) / seconds, 0))
     });
-    format!("The greedy organization was answered {}.", told.collect::<Vec<_>>().join(", "))
+    format!("The greedy organization was answered {}.", described.collect::<Vec<_>>().join(", "))
 }
 
 fn method() -> String {

@@ -1,10 +1,7 @@
 //! One node with many linked sessions: what each holds, how soon all are back when everything is
 //! killed, and what many that link at once do to those who ask.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use testbed::{
@@ -12,14 +9,14 @@ use testbed::{
     resident::Resident,
     sessions::PATIENCE,
     stack::{Stack, Victim},
-    wait,
 };
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     chapter::{Chapter, Table},
-    crowd::{Crowd, until_working},
+    large_node,
+    linked_sessions::{LinkedSessions, until_working},
     memory::Disk,
     spread::{float, number},
     storm::{self, Storms},
@@ -51,56 +48,37 @@ struct Back {
 }
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
-    let count = stand.size.sessions.unwrap_or(1000);
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
+    let count = setup.size.sessions.unwrap_or(1000);
     ensure!(count > 0, "no sessions, no figures");
-    let storms = storm::measure(stand).context("many that link at once")?;
+    let storms = storm::measure(setup).context("many that link at once")?;
     println!("  linking {count} sessions, keys on disk");
-    let mut stack = start(stand, "bench-fleet", count, &[])?;
-    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
-    let (crowd, on_disk) = link(&stack, &api, count)?;
+    let mut stack = large_node::start(setup, "bench-fleet", count, &[])?;
+    let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
+    let (linked_sessions, on_disk) = link(&stack, &api, count)?;
     let disk = Disk::of(&stack.node_disk())?;
     let mut backs = Vec::new();
     for (name, victim) in [("gateway killed", Victim::Gateway), ("both killed", Victim::Both)] {
         println!("  {name}");
-        backs.push(Back::after(name, victim, &mut stack, &api, &crowd)?);
+        backs.push(Back::after(name, victim, &mut stack, &api, &linked_sessions)?);
     }
-    drop((crowd, stack));
+    drop((linked_sessions, stack));
     println!("  linking {count} sessions, keys in memory");
     let in_memory = [("BERTH_GATEWAY_KEYS_IN_MEMORY", "true".to_owned())];
-    let stack = start(stand, "bench-fleet-memory", count, &in_memory)?;
-    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let stack = large_node::start(setup, "bench-fleet-memory", count, &in_memory)?;
+    let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
     let (_, in_memory) = link(&stack, &api, count)?;
     Figures { count, on_disk, in_memory, disk, backs, storms }.chapter()
 }
 
-/// A deployment whose node takes so many.
-pub(crate) fn start(
-    stand: &Stand,
-    name: &str,
-    count: usize,
-    more: &[(&'static str, String)],
-) -> Result<Stack> {
-    let logs: &Path = stand.scratch.path();
-    let capacity = ("BERTH_GATEWAY_CAPACITY", count.to_string());
-    // One organization would begin no more than a thousand attempts in an hour.
-    let attempts = ("BERTH_PAIRING_RATE", "0".to_owned());
-    Stack::start(&stand.programs, name, logs, None, &[&[capacity, attempts], more].concat())
-}
-
-/// The node's process.
-pub(crate) fn node(stack: &Stack) -> Result<u32> {
-    wait::until("berth has its gateway", PATIENCE, || Ok(stack.gateway().pop()))
-}
-
-fn link(stack: &Stack, api: &Api, count: usize) -> Result<(Crowd, Linked)> {
-    let node = node(stack)?;
+fn link(stack: &Stack, api: &Api, count: usize) -> Result<(LinkedSessions, Linked)> {
+    let node = large_node::process_of(stack)?;
     let idle = Resident::settled(node)?;
     let began = Instant::now();
-    let crowd = Crowd::link(stack, api, count, SIDE_BY_SIDE, patience(count))
+    let linked_sessions = LinkedSessions::link(stack, api, count, SIDE_BY_SIDE, patience(count))
         .with_context(|| stack.tail())?;
     let took = began.elapsed();
-    Ok((crowd, Linked { idle, full: Resident::settled(node)?, took }))
+    Ok((linked_sessions, Linked { idle, full: Resident::settled(node)?, took }))
 }
 
 fn patience(count: usize) -> Duration {
@@ -113,19 +91,19 @@ impl Back {
         victim: Victim,
         stack: &mut Stack,
         api: &Api,
-        crowd: &Crowd,
+        linked_sessions: &LinkedSessions,
     ) -> Result<Self> {
         let began = Instant::now();
         stack.kill(victim)?;
         stack.recover()?;
-        let back = crowd.until_connected(PATIENCE);
-        let back = back.and_then(|()| until_working(api, crowd.count(), PATIENCE));
+        let back = linked_sessions.until_connected(PATIENCE);
+        let back = back.and_then(|()| until_working(api, linked_sessions.count(), PATIENCE));
         let took = began.elapsed();
         back.with_context(|| stack.tail())?;
-        let held = Resident::settled(node(stack)?)?;
+        let held = Resident::settled(large_node::process_of(stack)?)?;
         // Whoever was seen first may have been gone when the last one was seen.
-        let away = crowd.away();
-        ensure!(away == 0, "{away} of {} are away again", crowd.count());
+        let away = linked_sessions.away();
+        ensure!(away == 0, "{away} of {} are away again", linked_sessions.count());
         Ok(Self { name, took, held })
     }
 }

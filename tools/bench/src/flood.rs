@@ -26,11 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Flood {
     over: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Answers>>,
+    thread: JoinHandle<Result<StatusCounts>>,
 }
 
 /// How often each status line's code was answered; an empty one is no answer.
-pub(crate) type Answers = BTreeMap<String, usize>;
+pub(crate) type StatusCounts = BTreeMap<String, usize>;
 
 impl Flood {
     /// Opens so many connections that each send these requests in turn.
@@ -46,7 +46,7 @@ impl Flood {
                 for which in 0..connections {
                     asking.spawn(ask(address, Arc::clone(&requests), which, Arc::clone(&told)));
                 }
-                let mut all = Answers::new();
+                let mut all = StatusCounts::new();
                 while let Some(answers) = asking.join_next().await {
                     for (code, count) in answers? {
                         *all.entry(code).or_default() += count;
@@ -59,7 +59,7 @@ impl Flood {
     }
 
     /// Stops it, and tells what it was answered.
-    pub(crate) fn stop(self) -> Result<Answers> {
+    pub(crate) fn stop(self) -> Result<StatusCounts> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the flood panicked"))?
     }
@@ -70,16 +70,16 @@ async fn ask(
     requests: Arc<Vec<Vec<u8>>>,
     which: usize,
     over: Arc<AtomicBool>,
-) -> Answers {
-    let mut answers = Answers::new();
+) -> StatusCounts {
+    let mut answers = StatusCounts::new();
     let mut turn = which;
     while !over.load(Ordering::Relaxed) {
         if let Ok(mut stream) = TcpStream::connect(address).await {
             while !over.load(Ordering::Relaxed) {
                 turn += 1;
                 let asked = answer(&mut stream, &requests[turn % requests.len()]);
-                let heard = time::timeout(PATIENCE, asked).await;
-                let code = match &heard {
+                let reply = time::timeout(PATIENCE, asked).await;
+                let code = match &reply {
                     Ok(Ok(text)) => text.split(' ').nth(1).unwrap_or_default().to_owned(),
                     _ => String::new(),
                 };

@@ -8,43 +8,45 @@ use testbed::{
 };
 
 use crate::{
-    Stand,
+    Setup,
     bare::Bare,
     chapter::{Chapter, Table},
     forged,
+    rounds::ROUNDS,
     served::{self, SESSIONS, Served},
     sqlite::Sqlite,
     statements::Statements,
-    target::{self, ROUNDS, Target},
+    target::{self, Target},
 };
 
 const CONNECTIONS: usize = 32;
 const DATABASE: &str = "bench";
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start()?;
     let issuer = Issuer::start()?;
     let postgres = Some(cluster.create_database(DATABASE)?);
-    let file = stand.scratch.path().join("get.db");
+    let file = setup.scratch.path().join("get.db");
     let url = Some(format!("sqlite:{}", file.display()));
-    let sqlite = Served::start(stand, "bench-sqlite", url, &issuer.settings())?;
+    let sqlite = Served::start(setup, "bench-sqlite", url, &issuer.settings())?;
     let quiet = [("BERTH_LOG", "warn".to_owned())];
-    let quiet = Served::start(stand, "bench-quiet", None, &quiet)?;
-    let postgres = Served::start(stand, "bench-postgres", postgres, &[])?;
-    let bare = Bare::start(stand, &sqlite.reply)?;
+    let quiet = Served::start(setup, "bench-quiet", None, &quiet)?;
+    let postgres = Served::start(setup, "bench-postgres", postgres, &[])?;
+    let bare = Bare::start(setup, &sqlite.reply)?;
     let as_bare = sqlite.load(&sqlite.api, CONNECTIONS)?;
     let as_bare = as_bare.answered_by(bare.address, &sqlite.reply.body);
     let alone = Sqlite::sessions(&file, served::ORGANIZATION, &sqlite.sessions)?;
     let asked = (served::ORGANIZATION, postgres.sessions.as_slice());
-    let statements = Statements::sessions(stand, &cluster, DATABASE, asked, CONNECTIONS)?;
+    let statements = Statements::sessions(setup, &cluster, DATABASE, asked, CONNECTIONS)?;
 
-    let person = sqlite.stack.api.asked_by(Some(Token::of(served::ORGANIZATION, "admin").sign()));
+    let person =
+        sqlite.stack.api.with_credential(Some(Token::of(served::ORGANIZATION, "admin").sign()));
     let [one, other] = [0, 1].map(|_| sqlite.stack.key("another", &["manage"]));
     let (one, other) = (one?, other?);
     let unknown = forged::with_secret_of(one.text(), other.text())?;
-    let unknown = sqlite.stack.api.asked_by(Some(Credential::Key(unknown)));
-    let foreign = sqlite.stack.api.asked_by(Some(one));
+    let unknown = sqlite.stack.api.with_credential(Some(Credential::Key(unknown)));
+    let foreign = sqlite.stack.api.with_credential(Some(one));
     let mut targets = [
         Target::new("hyper alone, the same bytes", bare.id(), as_bare),
         Target::file("SQLite alone, a session by its key", alone),

@@ -7,19 +7,20 @@ use anyhow::{Context as _, Result};
 use testbed::postgres::Cluster;
 
 use crate::{
-    Stand,
+    Setup,
     chapter::{Chapter, Table},
-    duel::Duel,
-    refusals::{KEYS, NAMES, Place, Promise},
+    paired_requests::PairedRequests,
+    refusals::{Deployment, Expectation, KEYS, NAMES},
     spread::{float, number},
     welch::{LIMIT, Verdict},
 };
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start()?;
-    let sqlite = Place::start(stand, "bench-sqlite", None)?;
-    let postgres = Place::start(stand, "bench-postgres", Some(cluster.create_database("bench")?))?;
+    let sqlite = Deployment::start(setup, "bench-sqlite", None)?;
+    let postgres =
+        Deployment::start(setup, "bench-postgres", Some(cluster.create_database("bench")?))?;
     let mut table = Table::new([
         "compared, by the time of the answer",
         "pairs",
@@ -31,14 +32,17 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
     ]);
     let (mut findings, mut broken) = (Vec::new(), Vec::new());
     // Keys of the one deployment are well made and unknown at the other.
-    for (name, place, other) in [("SQLite", &sqlite, &postgres), ("PostgreSQL", &postgres, &sqlite)]
+    for (name, deployment, other) in
+        [("SQLite", &sqlite, &postgres), ("PostgreSQL", &postgres, &sqlite)]
     {
         println!("  on {name}");
-        for (duel, promise) in place.duels(other, stand.size.pairs)? {
-            let verdict = duel.fight(place.address).with_context(|| place.stack.tail())?;
-            table.row(row(name, &duel, &verdict));
+        for (paired_requests, promise) in deployment.comparisons(other, setup.size.pairs)? {
+            let verdict = paired_requests
+                .compare(deployment.address)
+                .with_context(|| deployment.stack.tail())?;
+            table.row(row(name, &paired_requests, &verdict));
             println!("    t = {:.2}", verdict.t());
-            broken.extend(judged(name, &duel, &verdict, promise));
+            broken.extend(judged(name, &paired_requests, &verdict, promise));
         }
     }
     findings.push(format!(
@@ -52,31 +56,36 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
     Ok(Chapter { title: "Isolation by time", method: method(), table, findings, broken })
 }
 
-fn row(database: &str, duel: &Duel, verdict: &Verdict) -> Vec<String> {
+fn row(database: &str, paired_requests: &PairedRequests, verdict: &Verdict) -> Vec<String> {
     let [left, right] = verdict.counts.map(|count| number(float(count as u64), 0));
     let [one, other] = verdict.means.map(|nanos| number(nanos / 1e3, 1));
     vec![
-        format!("{database}: {}", duel.name),
-        number(float(duel.pairs as u64), 0),
+        format!("{database}: {}", paired_requests.name),
+        number(float(paired_requests.pairs as u64), 0),
         format!("{left} and {right}"),
         format!("{one} and {other}"),
         number(verdict.difference(), 0),
-        number(verdict.seen_from(), 0),
+        number(verdict.detectable(), 0),
         number(verdict.t(), 2),
     ]
 }
 
 /// What is wrong with it.
-fn judged(database: &str, duel: &Duel, verdict: &Verdict, promise: Promise) -> Option<String> {
-    let (t, name) = (verdict.t(), &duel.name);
+fn judged(
+    database: &str,
+    paired_requests: &PairedRequests,
+    verdict: &Verdict,
+    promise: Expectation,
+) -> Option<String> {
+    let (t, name) = (verdict.t(), &paired_requests.name);
     match promise {
-        Promise::Same if t.abs() >= LIMIT => {
+        Expectation::Same if t.abs() >= LIMIT => {
             Some(format!("{database}, {name}: they can be told apart (t = {t:.1})"))
         }
-        Promise::Differs if t.abs() < LIMIT => {
+        Expectation::Differs if t.abs() < LIMIT => {
             Some(format!("{database}, {name}: nothing would be seen (t = {t:.1})"))
         }
-        Promise::Same | Promise::Differs | Promise::None => None,
+        Expectation::Same | Expectation::Differs | Expectation::None => None,
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     bare::Bare,
     chapter::{Chapter, Table},
     load::{Load, Outcome},
-    paced,
+    scheduled,
     served::Served,
     spread::Spread,
 };
@@ -32,10 +32,10 @@ struct Server {
 }
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
-    let berth = Served::start(stand, "bench-latency", None, &[])?;
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
+    let berth = Served::start(setup, "bench-latency", None, &[])?;
     let load = berth.load(&berth.api, CONNECTIONS)?;
-    let bare = Bare::start(stand, &berth.reply)?;
+    let bare = Bare::start(setup, &berth.reply)?;
     let as_bare = load.answered_by(bare.address, &berth.reply.body);
     let mut servers = [("hyper alone", as_bare), ("berth on SQLite", load)]
         .map(|(name, load)| Server { name, load, rounds: Vec::new() });
@@ -47,7 +47,7 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
         let rate = servers[1].load.run(FULL)?.rate() / 2.0;
         rates.push(rate);
         for server in &mut servers {
-            let outcome = paced::run(&server.load, rate, ROUND).context(server.name)?;
+            let outcome = scheduled::run(&server.load, rate, ROUND).context(server.name)?;
             let [half, most] = [50, 99].map(|percent| millis(&outcome, percent * 10));
             let name = server.name;
             println!("  round {round} of {ROUNDS}: {name} at {rate:.0}/s: {half:.2}, {most:.2} ms");
@@ -79,9 +79,9 @@ fn chapter(servers: &[Server; 2], rates: Vec<f64>, bytes: usize) -> Result<Chapt
     }
     let [bare, berth] = servers;
     let rate = Spread::of(rates).context("no rounds")?;
-    let (tail, machine) = (berth.tail()?.median(), bare.tail()?.median());
+    let (tail, environment) = (berth.tail()?.median(), bare.tail()?.median());
     let sentence =
-        format!("berth's p99 is {tail:.1} of its p50, hyper's alone {machine:.1} of its own");
+        format!("berth's p99 is {tail:.1} of its p50, hyper's alone {environment:.1} of its own");
     let findings = vec![
         format!("Half of what berth answers on {CONNECTIONS} connections: {rate} requests/s."),
         AIM.judge(tail, &sentence, 1),

@@ -11,19 +11,19 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{
-    client::Credential, dice::Dice, exchange, postgres::Cluster, processor, sessions, stack::Stack,
+    client::Credential, http, postgres::Cluster, processor, random::Random, sessions, stack::Stack,
 };
 
 use crate::{
-    Stand,
+    Setup,
     chapter::{Chapter, Table},
-    line::{Line, request},
-    seeded::{self, Size},
+    connection::{Connection, request},
+    seeded::{self, SeedSize},
     spread::{float, number},
 };
 
 /// What `seed` is told besides the number of sessions: organizations, and the part of the largest.
-const SMALL: Size = (1_000, 10, 600);
+const SMALL: SeedSize = (1_000, 10, 600);
 const ORGANIZATIONS: usize = 1_000;
 /// In a hundred, so that there is a page 1,000.
 const LARGEST: usize = 6;
@@ -53,7 +53,7 @@ struct Side {
 }
 
 /// A kind of request: to the large side, and what it is compared with at the small one.
-struct Asked {
+struct ListRequest {
     name: &'static str,
     requests: [Vec<Vec<u8>>; 2],
     /// Whether it must cost what a first page does.
@@ -61,9 +61,9 @@ struct Asked {
 }
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start()?;
-    let many = stand.size.sessions.unwrap_or(1_000_000);
+    let many = setup.size.sessions.unwrap_or(1_000_000);
     let [few_shown, many_shown] = [SMALL.0, many].map(|count| number(float(count as u64), 0));
     let mut table = Table::new([
         "asked".to_owned(),
@@ -77,38 +77,38 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
     let (mut findings, mut broken) = (Vec::new(), Vec::new());
     for name in ["SQLite", "PostgreSQL"] {
         let url = |size: &str| match name {
-            "SQLite" => Ok(format!("sqlite:{}", file(stand, size).display())),
+            "SQLite" => Ok(format!("sqlite:{}", file(setup, size).display())),
             _ => cluster.create_database(size),
         };
-        let small = Side::start(stand, &url("small")?, SMALL)?;
+        let small = Side::start(setup, &url("small")?, SMALL)?;
         let large = (many, ORGANIZATIONS.min(many), many * LARGEST / 100);
-        let large = Side::start(stand, &url("large")?, large)?;
-        for (asked, took) in ask_all(&large, &small)? {
-            table.row(row(name, asked.name, &took));
+        let large = Side::start(setup, &url("large")?, large)?;
+        for (kind, took) in ask_all(&large, &small)? {
+            table.row(row(name, kind.name, &took));
             let ratio = took[0].at(50) / took[1].at(50);
-            if asked.deep && ratio > DEEP_COSTS {
-                broken.push(format!("{name}, {}: {ratio:.2} of the first page", asked.name));
+            if kind.deep && ratio > DEEP_COSTS {
+                broken.push(format!("{name}, {}: {ratio:.2} of the first page", kind.name));
             }
         }
         findings.push(format!(
             "{name}: {many_shown} sessions and three events each were written in {} s.{}",
             number(large.seeding.as_secs_f64(), 0),
-            if name == "SQLite" { about_file(stand, &large, &small)? } else { String::new() }
+            if name == "SQLite" { about_file(setup, &large, &small)? } else { String::new() }
         ));
         drop((large, small));
-        let _ = fs::remove_dir_all(stand.scratch.path().join("lists")); // makes room
+        let _ = fs::remove_dir_all(setup.scratch.path().join("lists")); // makes room
     }
     let title = "A million sessions";
     Ok(Chapter { title, method: method(), table, findings, broken })
 }
 
-fn file(stand: &Stand, size: &str) -> PathBuf {
-    stand.scratch.path().join("lists").join(size).join("berth.db")
+fn file(setup: &Setup, size: &str) -> PathBuf {
+    setup.scratch.path().join("lists").join(size).join("berth.db")
 }
 
 /// How large it is, and what berth does with it while nobody asks anything.
-fn about_file(stand: &Stand, large: &Side, small: &Side) -> Result<String> {
-    let bytes = fs::metadata(file(stand, "large"))?.len();
+fn about_file(setup: &Setup, large: &Side, small: &Side) -> Result<String> {
+    let bytes = fs::metadata(file(setup, "large"))?.len();
     let idle = |side: &Side| {
         let pid = side.stack.berth_id().context("berth does not run")?;
         let before = processor::time_of(pid)?;
@@ -139,16 +139,16 @@ fn row(database: &str, name: &str, took: &[Took; 2]) -> Vec<String> {
 }
 
 impl Side {
-    fn start(stand: &Stand, url: &str, size: Size) -> Result<Self> {
+    fn start(setup: &Setup, url: &str, size: SeedSize) -> Result<Self> {
         let began = Instant::now();
-        let found = seeded::fill(stand, url, size)?;
+        let found = seeded::fill(setup, url, size)?;
         let seeding = began.elapsed();
-        let (name, logs) = (format!("bench-{}", size.0), stand.scratch.path());
+        let (name, logs) = (format!("bench-{}", size.0), setup.scratch.path());
         let quiet = [("BERTH_LOG", "warn".to_owned())];
-        let stack = Stack::start(&stand.programs, &name, logs, Some(url.to_owned()), &quiet)?;
+        let stack = Stack::start(&setup.programs, &name, logs, Some(url.to_owned()), &quiet)?;
         let organization = found["organization"].as_str().context("seed names no organization")?;
         let key = stack.key(organization, &["manage"])?;
-        let address = exchange::address(stack.api.base())?;
+        let address = http::address(stack.api.base())?;
         let (names, deep) = (Vec::new(), [None, None]);
         let mut this = Self { stack, address, key, found, names, deep, seeding };
         this.names = this.walk("")?.0;
@@ -164,13 +164,13 @@ impl Side {
     /// Goes through a list up to the deep page. Answers the names that were on it, and the cursor of the
     /// deep page, or of the last page before it that was full.
     fn walk(&self, filter: &str) -> Result<(Vec<String>, Option<String>)> {
-        let mut line = Line::open(self.address)?;
+        let mut connection = Connection::open(self.address)?;
         let (mut names, mut cursor, mut before) = (Vec::new(), None, None);
         for _ in 1..DEEP {
-            let asked = self.list(&format!("{filter}{}", cursor.clone().unwrap_or_default()));
-            let heard = line.ask(&asked)?;
-            ensure!(heard.status == 200, "a list answers {}", heard.status);
-            let page: Value = serde_json::from_slice(heard.body)?;
+            let request = self.list(&format!("{filter}{}", cursor.clone().unwrap_or_default()));
+            let reply = connection.ask(&request)?;
+            ensure!(reply.status == 200, "a list answers {}", reply.status);
+            let page: Value = serde_json::from_slice(reply.body)?;
             let data = page["data"].as_array().context("a list has data")?;
             names.extend(data.iter().filter_map(|it| it["id"].as_str()).map(str::to_owned));
             if data.len() < SHOWN {
@@ -210,8 +210,8 @@ impl Side {
 }
 
 /// What is asked, of both sides.
-fn asked(large: &Side, small: &Side) -> Vec<Asked> {
-    let both = |name, kind: &dyn Fn(&Side) -> Vec<Vec<u8>>| Asked {
+fn requests_of(large: &Side, small: &Side) -> Vec<ListRequest> {
+    let both = |name, kind: &dyn Fn(&Side) -> Vec<Vec<u8>>| ListRequest {
         name,
         requests: [kind(large), kind(small)],
         deep: false,
@@ -223,13 +223,13 @@ fn asked(large: &Side, small: &Side) -> Vec<Asked> {
     vec![
         both("one session", &Side::by_name),
         both("the first page", &|side| vec![side.list("")]),
-        Asked {
+        ListRequest {
             name: "page 1,000, beside a first page",
             requests: [large.deep(0), vec![small.list("")]],
             deep: true,
         },
         narrowed("a usual status", "usual", "status"),
-        Asked {
+        ListRequest {
             name: "page 1,000 of a usual status, beside its first",
             requests: [large.deep(1), small.narrowed("usual", "status")],
             deep: true,
@@ -255,21 +255,21 @@ impl Took {
 }
 
 /// Asks everything, the sides taking turns.
-fn ask_all(large: &Side, small: &Side) -> Result<Vec<(Asked, [Took; 2])>> {
-    let mut lines = [Line::open(large.address)?, Line::open(small.address)?];
-    let mut dice = Dice::new()?;
+fn ask_all(large: &Side, small: &Side) -> Result<Vec<(ListRequest, [Took; 2])>> {
+    let mut lines = [Connection::open(large.address)?, Connection::open(small.address)?];
+    let mut random = Random::new()?;
     let mut all = Vec::new();
-    for asked in asked(large, small) {
-        println!("    {}", asked.name);
+    for kind in requests_of(large, small) {
+        println!("    {}", kind.name);
         let mut took = [Vec::new(), Vec::new()];
         for turn in 0..TURNS {
-            for (side, line) in lines.iter_mut().enumerate() {
+            for (side, connection) in lines.iter_mut().enumerate() {
                 for _ in 0..TURN {
-                    let request: &Vec<u8> = dice.pick(&asked.requests[side]);
-                    let heard = line.ask(request).context(asked.name)?;
-                    ensure!(heard.status == 200, "{}: {}", asked.name, heard.status);
+                    let request: &Vec<u8> = random.choose(&kind.requests[side]);
+                    let reply = connection.ask(request).context(kind.name)?;
+                    ensure!(reply.status == 200, "{}: {}", kind.name, reply.status);
                     if turn > 0 {
-                        took[side].push(heard.took.as_secs_f64() * 1e3);
+                        took[side].push(reply.took.as_secs_f64() * 1e3);
                     }
                 }
             }
@@ -278,7 +278,7 @@ fn ask_all(large: &Side, small: &Side) -> Result<Vec<(Asked, [Took; 2])>> {
             took.sort_by(f64::total_cmp);
             Took(took)
         });
-        all.push((asked, took));
+        all.push((kind, took));
     }
     Ok(all)
 }

@@ -6,7 +6,7 @@
 //! so hide half of every difference. This one sends prepared bytes and compares what comes back.
 //!
 //! A connection asks again when it was answered (a closed loop): latencies are those of a server as
-//! busy as so many connections keep it, not of a given rate of requests; for that there is `paced`.
+//! busy as so many connections keep it, not of a given rate of requests; for that there is `scheduled`.
 
 use std::{
     net::SocketAddr,
@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use testbed::{client::Api, exchange};
+use testbed::{client::Api, http};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -24,7 +24,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::line::request;
+use crate::connection::request;
 
 /// How long after its time a load may end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -73,10 +73,10 @@ impl Load {
         paths: impl IntoIterator<Item = String>,
         connections: usize,
     ) -> Result<Self> {
-        let address = exchange::address(api.base())?;
+        let address = http::address(api.base())?;
         let (mut asks, mut status) = (Vec::new(), None);
         for path in paths {
-            let reply = api.exchange("GET", &path, &[], None)?;
+            let reply = api.send_raw("GET", &path, &[], None)?;
             let first = *status.get_or_insert(reply.status);
             ensure!(first == reply.status, "{first}, then {}", reply.status);
             let request = request("GET", address, &path, api.credential());

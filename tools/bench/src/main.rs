@@ -8,26 +8,28 @@
 
 mod aim;
 mod bare;
-mod busy;
 mod chapter;
-mod crowd;
-mod duel;
+mod connection;
+mod environment;
 mod fairness;
 mod fleet;
 mod flood;
 mod forged;
 mod get;
 mod isolation;
+mod large_node;
 mod latency;
-mod line;
+mod linked_sessions;
 mod lists;
 mod load;
-mod machine;
+mod loaded_memory;
 mod memory;
 mod options;
-mod paced;
 mod page;
+mod paired_requests;
 mod refusals;
+mod rounds;
+mod scheduled;
 mod seeded;
 mod served;
 mod spread;
@@ -39,6 +41,7 @@ mod target;
 mod waiting;
 mod waits;
 mod welch;
+mod write_load;
 mod writes;
 
 use std::process::ExitCode;
@@ -51,13 +54,13 @@ use testbed::{
 
 use crate::{
     chapter::Chapter,
-    machine::Machine,
+    environment::Environment,
     options::{Bench, Internal, Measure, Size},
 };
 
 /// What a measurement works with.
 #[derive(Debug)]
-struct Stand {
+struct Setup {
     programs: Programs,
     /// For logs and the like. It goes away afterwards: a log with a line a request grows long.
     scratch: Folder,
@@ -65,7 +68,7 @@ struct Stand {
 }
 
 /// How a measurement is taken.
-type Taken = fn(&Stand) -> Result<Chapter>;
+type Taken = fn(&Setup) -> Result<Chapter>;
 
 /// Every measurement there is, in the order of the page.
 const ALL: [(Measure, Taken); 10] = [
@@ -109,17 +112,17 @@ fn measure(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
     let dry = asked.dry || asked.programs.is_some();
     let folder = asked.programs.clone().or_else(|| asked.built.clone());
     let programs = Programs::find(workspace, &Prebuilt { programs: folder })?;
-    let stand = Stand { programs, scratch: Folder::new("bench")?, size: asked.size };
+    let setup = Setup { programs, scratch: Folder::new("bench")?, size: asked.size };
     let mut broken = Vec::new();
     for (name, take) in ALL.iter().filter(|(name, _)| asked.measures(*name)) {
-        let machine = Machine::look(workspace)?;
+        let environment = Environment::read(workspace)?;
         println!("\nmeasuring {}", name.name());
-        let chapter = take(&stand)?;
-        println!("\n{}\n\n{}", machine.sentence(*name), chapter.as_text());
+        let chapter = take(&setup)?;
+        println!("\n{}\n\n{}", environment.sentence(*name), chapter.as_text());
         broken.extend(chapter.broken.iter().cloned());
         if !dry {
             // At once: what a later measurement meets does not undo an earlier one.
-            page::keep(workspace, *name, &chapter.as_markdown(&machine.sentence(*name)))?;
+            page::keep(workspace, *name, &chapter.as_markdown(&environment.sentence(*name)))?;
         }
     }
     for promise in &broken {

@@ -12,11 +12,11 @@ use anyhow::{Context as _, Result};
 use testbed::{resident::Resident, sessions::PATIENCE, stack::Stack, wait};
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
-    busy::Busy,
     chapter::{Chapter, Table},
-    crowd::Crowd,
+    linked_sessions::LinkedSessions,
+    loaded_memory::LoadedMemory,
     spread::{float, number},
 };
 
@@ -35,15 +35,15 @@ struct Pair {
 }
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     // By itself: a second `berth` would halve what is proportional.
-    let busy = Busy::look(stand)?;
-    let mut stack = Stack::start(&stand.programs, "bench-memory", stand.scratch.path(), None, &[])?;
+    let loaded_memory = LoadedMemory::read(setup)?;
+    let mut stack = Stack::start(&setup.programs, "bench-memory", setup.scratch.path(), None, &[])?;
     let idle = Pair::settled(&stack)?;
     println!("  linking {SESSIONS} sessions");
-    let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
     let began = Instant::now();
-    let crowd = Crowd::link(&stack, &api, SESSIONS, SIDE_BY_SIDE, PATIENCE)
+    let linked_sessions = LinkedSessions::link(&stack, &api, SESSIONS, SIDE_BY_SIDE, PATIENCE)
         .with_context(|| stack.tail())?;
     let linking = began.elapsed();
     let linked = Pair::settled(&stack)?;
@@ -52,14 +52,14 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
     stack.stop_berth()?;
     let began = Instant::now();
     stack.start_berth()?;
-    crowd.until_connected(PATIENCE)?;
+    linked_sessions.until_connected(PATIENCE)?;
     let back = began.elapsed();
     let anew = Pair::settled(&stack)?;
     let mut chapter = chapter(&idle, &linked, &anew, &disk, [linking, back]);
-    for (moment, held) in busy.moments() {
+    for (moment, held) in loaded_memory.moments() {
         chapter.table.row(row(format!("berth, {moment}"), held));
     }
-    chapter.findings.extend(busy.findings());
+    chapter.findings.extend(loaded_memory.findings());
     Ok(chapter)
 }
 

@@ -11,17 +11,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use testbed::{
     client::{Api, Credential},
-    dice::Dice,
-    exchange,
+    http,
+    random::Random,
     sessions::{SESSIONS, path, path_of},
     stack::Stack,
 };
 
 use crate::{
-    Stand,
-    duel::{Duel, Kind},
+    Setup,
+    connection::request,
     forged,
-    line::request,
+    paired_requests::{Kind, PairedRequests},
 };
 
 /// Sessions, and names of none: of each so many.
@@ -35,7 +35,7 @@ const GLANCE: Duration = Duration::from_millis(500);
 
 /// What a difference would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promise {
+pub(crate) enum Expectation {
     /// A broken promise.
     Same,
     /// What shows that a difference can be seen.
@@ -45,13 +45,13 @@ pub(crate) enum Promise {
 }
 
 /// The deployment.
-pub(crate) struct Place {
+pub(crate) struct Deployment {
     /// What runs.
     pub(crate) stack: Stack,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     owner: Api,
-    stranger: Api,
+    other_client: Api,
 }
 
 /// Pairs a comparison: of those that matter most, and of the others.
@@ -61,72 +61,87 @@ struct Pairs {
     few: usize,
 }
 
-impl Place {
-    pub(crate) fn start(stand: &Stand, name: &str, database: Option<String>) -> Result<Self> {
-        let stack = Stack::start(&stand.programs, name, stand.scratch.path(), database, &[])?;
+impl Deployment {
+    pub(crate) fn start(setup: &Setup, name: &str, database: Option<String>) -> Result<Self> {
+        let stack = Stack::start(&setup.programs, name, setup.scratch.path(), database, &[])?;
         let client = |organization: &str| -> Result<Api> {
-            Ok(stack.api.asked_by(Some(stack.key(organization, &["manage"])?)))
+            Ok(stack.api.with_credential(Some(stack.key(organization, &["manage"])?)))
         };
-        let (owner, stranger) = (client("owner")?, client("stranger")?);
-        let address = exchange::address(stack.api.base())?;
-        Ok(Self { stack, address, owner, stranger })
+        let (owner, other_client) = (client("owner")?, client("stranger")?);
+        let address = http::address(stack.api.base())?;
+        Ok(Self { stack, address, owner, other_client })
     }
 
     /// Everything that is compared here. Keys of the other deployment are well made, and unknown here.
-    pub(crate) fn duels(&self, other: &Self, pairs: usize) -> Result<Vec<(Duel, Promise)>> {
+    pub(crate) fn comparisons(
+        &self,
+        other: &Self,
+        pairs: usize,
+    ) -> Result<Vec<(PairedRequests, Expectation)>> {
         let pairs = Pairs { many: pairs, few: (pairs / 10).max(1) };
-        let mut duels = self.about_sessions(pairs)?;
-        duels.push((self.about_named_keys(pairs)?, Promise::Same));
-        duels.extend(self.about_shown_keys(other, pairs)?);
-        Ok(duels)
+        let mut comparisons = self.about_sessions(pairs)?;
+        comparisons.push((self.about_named_keys(pairs)?, Expectation::Same));
+        comparisons.extend(self.about_shown_keys(other, pairs)?);
+        Ok(comparisons)
     }
 
-    fn about_sessions(&self, pairs: Pairs) -> Result<Vec<(Duel, Promise)>> {
+    fn about_sessions(&self, pairs: Pairs) -> Result<Vec<(PairedRequests, Expectation)>> {
         println!("    making {NAMES} sessions of either organization");
         let (mut foreign, mut own) = (Vec::new(), Vec::new());
         for _ in 0..NAMES {
             // In turns, so that the stranger's own lie among them.
             foreign.push(made(&self.owner, SESSIONS, &json!({ "label": "foreign" }))?);
-            own.push(made(&self.stranger, SESSIONS, &json!({ "label": "own" }))?);
+            own.push(made(&self.other_client, SESSIONS, &json!({ "label": "own" }))?);
         }
-        let mut dice = Dice::new()?;
-        let [never, others] = [0; 2].map(|_| dice.never_as(&foreign));
+        let mut random = Random::new()?;
+        let [unused, others] = [0; 2].map(|_| random.unused_ids(&foreign));
         let ask = |method: &str, ids: &[String], what: &str, status| {
             let path = |id: &String| path_of(id, what);
-            self.by_stranger(method, ids.iter().map(path), status)
+            self.by_other(method, ids.iter().map(path), status)
         };
         let get = |ids: &[String]| ask("GET", ids, "", 404);
         let refused = |method: &str, what: &str| {
-            let kinds = [ask(method, &foreign, what, 404), ask(method, &never, what, 404)];
+            let kinds = [ask(method, &foreign, what, 404), ask(method, &unused, what, 404)];
             let name = format!("`{method} …{what}` of another's session and of none");
-            (duel(&name, kinds, pairs.few), Promise::Same)
+            (paired_requests(&name, kinds, pairs.few), Expectation::Same)
         };
-        let plain = [ask("GET", &own, "", 200), get(&never)];
+        let plain = [ask("GET", &own, "", 200), get(&unused)];
         Ok(vec![
-            (duel("own session and none", plain, pairs.many), Promise::Differs),
-            (duel("no session and none", [get(&others), get(&never)], pairs.many), Promise::Same),
+            (paired_requests("own session and none", plain, pairs.many), Expectation::Differs),
             (
-                duel("another's session and none", [get(&foreign), get(&never)], pairs.many),
-                Promise::Same,
+                paired_requests("no session and none", [get(&others), get(&unused)], pairs.many),
+                Expectation::Same,
+            ),
+            (
+                paired_requests(
+                    "another's session and none",
+                    [get(&foreign), get(&unused)],
+                    pairs.many,
+                ),
+                Expectation::Same,
             ),
             refused("DELETE", ""),
             refused("POST", ":stop"),
         ])
     }
 
-    fn about_named_keys(&self, pairs: Pairs) -> Result<Duel> {
+    fn about_named_keys(&self, pairs: Pairs) -> Result<PairedRequests> {
         let key = json!({ "name": "named", "capabilities": ["manage"] });
         let foreign = (0..KEYS).map(|_| made(&self.owner, API_KEYS, &key));
         let foreign: Vec<_> = foreign.collect::<Result<_>>()?;
-        let never = Dice::new()?.never_as(&foreign);
-        let kinds = [foreign, never].map(|ids| {
+        let unused = Random::new()?.unused_ids(&foreign);
+        let kinds = [foreign, unused].map(|ids| {
             let paths = ids.iter().map(|id| format!("{API_KEYS}/{id}"));
-            self.by_stranger("GET", paths, 404)
+            self.by_other("GET", paths, 404)
         });
-        Ok(duel("another's key by its name and none", kinds, pairs.few))
+        Ok(paired_requests("another's key by its name and none", kinds, pairs.few))
     }
 
-    fn about_shown_keys(&self, other: &Self, pairs: Pairs) -> Result<Vec<(Duel, Promise)>> {
+    fn about_shown_keys(
+        &self,
+        other: &Self,
+        pairs: Pairs,
+    ) -> Result<Vec<(PairedRequests, Expectation)>> {
         println!("    making {KEYS} keys of each kind");
         let Keys { revoked, expired, live, unknown } = self.keys(other)?;
         let wrong =
@@ -138,17 +153,21 @@ impl Place {
                 requests: keys.iter().map(|key| self.by_key(key)).collect(),
                 status: 401,
             };
-            duel(&format!("{name} and an unknown key"), [kind(keys), kind(&unknown)], pairs)
+            paired_requests(
+                &format!("{name} and an unknown key"),
+                [kind(keys), kind(&unknown)],
+                pairs,
+            )
         };
-        let in_use = Duel {
+        let in_use = PairedRequests {
             used: live.iter().map(|key| self.by_key(key)).collect(),
             ..with_unknown("a wrong secret of a key in use", &wrong, pairs.few)
         };
         Ok(vec![
-            (with_unknown("a revoked", &revoked, pairs.many), Promise::Same),
-            (with_unknown("an expired", &expired, pairs.few), Promise::Same),
-            (in_use, Promise::Same),
-            (with_unknown("a mistyped (it may differ)", &typos, pairs.few), Promise::None),
+            (with_unknown("a revoked", &revoked, pairs.many), Expectation::Same),
+            (with_unknown("an expired", &expired, pairs.few), Expectation::Same),
+            (in_use, Expectation::Same),
+            (with_unknown("a mistyped (it may differ)", &typos, pairs.few), Expectation::None),
         ])
     }
 
@@ -173,8 +192,8 @@ impl Place {
         Ok(keys)
     }
 
-    fn by_stranger(&self, method: &str, paths: impl Iterator<Item = String>, status: u16) -> Kind {
-        let credential = self.stranger.credential();
+    fn by_other(&self, method: &str, paths: impl Iterator<Item = String>, status: u16) -> Kind {
+        let credential = self.other_client.credential();
         let ask = |path: String| request(method, self.address, &path, credential);
         Kind { requests: paths.map(ask).collect(), status }
     }
@@ -186,7 +205,7 @@ impl Place {
     }
 
     fn until_refused(&self, key: &str) -> Result<()> {
-        let caller = self.stack.api.asked_by(Some(Credential::Key(key.to_owned())));
+        let caller = self.stack.api.with_credential(Some(Credential::Key(key.to_owned())));
         let patience = Instant::now() + 2 * SHORT;
         while Instant::now() < patience {
             if caller.get(SESSIONS)?.status == 401 {
@@ -207,8 +226,8 @@ struct Keys {
     unknown: Vec<String>,
 }
 
-fn duel(name: &str, kinds: [Kind; 2], pairs: usize) -> Duel {
-    Duel { name: name.to_owned(), kinds, used: Vec::new(), pairs }
+fn paired_requests(name: &str, kinds: [Kind; 2], pairs: usize) -> PairedRequests {
+    PairedRequests { name: name.to_owned(), kinds, used: Vec::new(), pairs }
 }
 
 /// A new key: its id and its text.

@@ -4,12 +4,12 @@
 use anyhow::{Context as _, Result};
 use testbed::{
     client::Api,
-    exchange::Reply,
+    http::Reply,
     sessions::{self, Owned},
     stack::Stack,
 };
 
-use crate::{Stand, load::Load};
+use crate::{Setup, load::Load};
 
 /// Whose session it is.
 pub(crate) const ORGANIZATION: &str = "bench";
@@ -33,21 +33,21 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it and links its sessions. `database` is its URL, or SQLite in a folder of its own.
     pub(crate) fn start(
-        stand: &Stand,
+        setup: &Setup,
         name: &str,
         database: Option<String>,
         settings: &[(&'static str, String)],
     ) -> Result<Self> {
-        let logs = stand.scratch.path();
-        let stack = Stack::start(&stand.programs, name, logs, database, settings)?;
-        let api = stack.api.asked_by(Some(stack.key(ORGANIZATION, &["manage"])?));
+        let logs = setup.scratch.path();
+        let stack = Stack::start(&setup.programs, name, logs, database, settings)?;
+        let api = stack.api.with_credential(Some(stack.key(ORGANIZATION, &["manage"])?));
         let mut linked = Vec::new();
         for _ in 0..SESSIONS {
             let session = Owned::create(&api, "bench").context(name.to_owned())?;
             session.link(&stack.phones.new_phone("Bench")?).with_context(|| stack.tail())?;
             linked.push(session.id.clone());
         }
-        let reply = api.exchange("GET", &sessions::path(&linked[0]), &[], None)?.expect(200)?;
+        let reply = api.send_raw("GET", &sessions::path(&linked[0]), &[], None)?.expect(200)?;
         Ok(Self { stack, api, sessions: linked, reply })
     }
 

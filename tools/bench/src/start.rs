@@ -13,16 +13,16 @@ use anyhow::{Context as _, Result, ensure};
 use testbed::{client::Api, ports, process::Process};
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     chapter::{Chapter, Table},
-    seeded::{self, Size},
+    seeded::{self, SeedSize},
     spread::{Spread, float, number},
 };
 
 const TIMES: usize = 10;
 /// What the largest of the files holds.
-const MANY: Size = (10_000, 100, 600);
+const MANY: SeedSize = (10_000, 100, 600);
 /// Of each kind, in milliseconds.
 const AIM: Aim = Aim::AtMost(100.0);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,19 +30,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_micros(500);
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
-    let folder = |name: &str| stand.scratch.path().join(name);
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
+    let folder = |name: &str| setup.scratch.path().join(name);
     let (existing, many) = (folder("existing"), folder("many"));
     // The first run makes what the others find, and brings the programs into the page cache.
-    start_once(stand, &existing)?;
-    seeded::fill(stand, &url(&many), MANY)?;
+    start_once(setup, &existing)?;
+    seeded::fill(setup, &url(&many), MANY)?;
     // What this finds to do about so many sessions, it does once.
-    start_once(stand, &many)?;
+    start_once(setup, &many)?;
     let mut times = [const { Vec::new() }; 3];
     for time in 0..TIMES {
         let new = folder(&format!("fresh-{time}"));
         for (times, folder) in times.iter_mut().zip([&new, &existing, &many]) {
-            times.push(start_once(stand, folder)?.as_secs_f64() * 1e3);
+            times.push(start_once(setup, folder)?.as_secs_f64() * 1e3);
         }
         fs::remove_dir_all(&new)?;
     }
@@ -78,10 +78,10 @@ fn url(folder: &Path) -> String {
 }
 
 /// Starts berth over this folder, and ends it as an operator does.
-fn start_once(stand: &Stand, folder: &Path) -> Result<Duration> {
+fn start_once(setup: &Setup, folder: &Path) -> Result<Duration> {
     let local = || -> Result<SocketAddr> { Ok(([127, 0, 0, 1], ports::free()?).into()) };
     let operator = local()?;
-    let mut command = Command::new(stand.programs.program("berth"));
+    let mut command = Command::new(setup.programs.program("berth"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BERTH_") {
             command.env_remove(name);
@@ -91,17 +91,17 @@ fn start_once(stand: &Stand, folder: &Path) -> Result<Duration> {
         .arg("serve")
         .env("BERTH_DATABASE_URL", url(folder))
         .env("BERTH_GATEWAY_DATA", folder.join("gateway"))
-        .env("BERTH_GATEWAY_BIN", stand.programs.program("berth-gateway"))
+        .env("BERTH_GATEWAY_BIN", setup.programs.program("berth-gateway"))
         // No session is there to connect; should one ever be, it meets a closed door.
         .env("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local()?))
         .env("BERTH_OPS_LISTEN", operator.to_string())
         .env("BERTH_NODE_LISTEN", local()?.to_string())
         .env("BERTH_LISTEN", local()?.to_string());
     let api = Api::new(&format!("http://{operator}"), None);
-    let log = stand.scratch.path().join("start.log");
+    let log = setup.scratch.path().join("start.log");
     let began = Instant::now();
     let mut berth = Process::spawn("berth", &mut command, Some(&log))?;
-    while !api.exchange("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200) {
+    while !api.send_raw("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200) {
         berth.must_run()?;
         ensure!(began.elapsed() < PATIENCE, "berth is not ready in time:\n{}", berth.tail(20));
         thread::sleep(GLANCE);

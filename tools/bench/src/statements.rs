@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 use anyhow::{Context as _, Result};
 use testbed::{postgres::Cluster, workspace};
 
-use crate::Stand;
+use crate::Setup;
 
 /// What `pgbench` runs over and over.
 #[derive(Debug)]
@@ -46,19 +46,19 @@ WITH changed AS (
 impl Statements {
     /// Makes sessions and deletes them in berth's own tables.
     pub(crate) fn written_sessions(
-        stand: &Stand,
+        setup: &Setup,
         cluster: &Cluster,
         database: &str,
         connections: usize,
     ) -> Result<Self> {
         let script = ("session.sql".to_owned(), SESSION.to_owned());
-        let new = Self::new(stand, (cluster, database), &[script], Vec::new(), connections)?;
+        let new = Self::new(setup, (cluster, database), &[script], Vec::new(), connections)?;
         Ok(Self { commits: 2.0, ..new })
     }
 
     /// Looks up one of these sessions, any, as berth does.
     pub(crate) fn sessions(
-        stand: &Stand,
+        setup: &Setup,
         cluster: &Cluster,
         database: &str,
         (organization, sessions): (&str, &[String]),
@@ -72,12 +72,12 @@ impl Statements {
             let select = "SELECT * FROM sessions WHERE organization = :organization AND id";
             scripts.push((format!("session-{n}.sql"), format!("{select} = :id{n};\n")));
         }
-        Self::new(stand, (cluster, database), &scripts, variables, connections)
+        Self::new(setup, (cluster, database), &scripts, variables, connections)
     }
 
     /// Commits one row of `bytes` after the other, to a new table in a database that has none.
     pub(crate) fn one_row(
-        stand: &Stand,
+        setup: &Setup,
         cluster: &Cluster,
         database: &str,
         bytes: usize,
@@ -89,11 +89,11 @@ impl Statements {
         let text = "INSERT INTO alone (body) VALUES (:body);\n";
         let variables = vec![format!("body={}", "x".repeat(bytes))];
         let script = ("one-row.sql".to_owned(), text.to_owned());
-        Self::new(stand, (cluster, database), &[script], variables, connections)
+        Self::new(setup, (cluster, database), &[script], variables, connections)
     }
 
     fn new(
-        stand: &Stand,
+        setup: &Setup,
         (cluster, database): (&Cluster, &str),
         texts: &[(String, String)],
         variables: Vec<String>,
@@ -101,7 +101,7 @@ impl Statements {
     ) -> Result<Self> {
         let mut scripts = Vec::new();
         for (name, text) in texts {
-            let script = stand.scratch.path().join(name);
+            let script = setup.scratch.path().join(name);
             fs::write(&script, text)?;
             scripts.push(script);
         }
@@ -129,8 +129,8 @@ impl Statements {
 
 /// `tps = 12345.678901 (without initial connection time)`
 fn rate(told: &str) -> Option<f64> {
-    let line = told.lines().find_map(|line| line.strip_prefix("tps = "))?;
-    line.split(' ').next()?.parse().ok()
+    let connection = told.lines().find_map(|connection| connection.strip_prefix("tps = "))?;
+    connection.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

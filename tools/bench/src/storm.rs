@@ -15,11 +15,11 @@ use testbed::{
 };
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     bare::Bare,
-    crowd::{scan, until_working},
-    fleet,
+    large_node,
+    linked_sessions::{scan, until_working},
     load::{Load, Outcome},
     spread::{Spread, float},
 };
@@ -39,14 +39,14 @@ struct Storm {
     took: Duration,
     /// The gateway afterwards, and the most it held.
     settled: Resident,
-    berth: Answers,
+    berth: AnswerTimes,
     /// Of hyper alone, asked likewise at the same time: what the machine does to anybody's answers.
-    bare: Answers,
+    bare: AnswerTimes,
 }
 
 /// What 99 of 100 answers took at most, before and meanwhile.
 #[derive(Clone, Copy, Debug)]
-struct Answers {
+struct AnswerTimes {
     quiet: Duration,
     stormy: Duration,
 }
@@ -56,10 +56,10 @@ struct Answers {
 pub(crate) struct Storms(Vec<Storm>);
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Storms> {
+pub(crate) fn measure(setup: &Setup) -> Result<Storms> {
     let storms = (1..=STORMS).map(|number| {
         println!("  storm {number} of {STORMS}: linking {PHONES} sessions at once");
-        Storm::raise(stand)
+        Storm::raise(setup)
     });
     storms.collect::<Result<_>>().map(Storms)
 }
@@ -78,23 +78,26 @@ impl Storms {
             "{PHONES} phones that scanned at once were all linked after {took:.1} s; the gateway held at \
              most {peak:.2} of what it held afterwards"
         );
-        let (told, slower) = self.told(|storm| storm.berth)?;
-        let answered = format!("Meanwhile a session was answered in {told}");
-        let (told, _) = self.told(|storm| storm.bare)?;
+        let (described, slower) = self.described(|storm| storm.berth)?;
+        let answered = format!("Meanwhile a session was answered in {described}");
+        let (described, _) = self.described(|storm| storm.bare)?;
         Ok(vec![
             Aim::AtMost(TWICE).judge(peak.median(), &held, 2),
             Aim::AtMost(TWICE).judge(slower.median(), &answered, 1),
-            format!("Hyper alone, which has nothing to do with the storm, answered in {told}."),
+            format!(
+                "Hyper alone, which has nothing to do with the storm, answered in {described}."
+            ),
         ])
     }
 
     /// What somebody's answers took, and by how much that is more than before.
-    fn told(&self, whose: fn(&Storm) -> Answers) -> Result<(String, Spread)> {
+    fn described(&self, whose: fn(&Storm) -> AnswerTimes) -> Result<(String, Spread)> {
         let stormy = self.spread(|storm| whose(storm).stormy.as_secs_f64() * 1e3)?;
         let quiet = self.spread(|storm| whose(storm).quiet.as_secs_f64() * 1e3)?;
         let slower = self.spread(|storm| whose(storm).slower())?;
-        let told = format!("{stormy:.1} ms (p99), before in {quiet:.1} ms: {slower:.1} times that");
-        Ok((told, slower))
+        let described =
+            format!("{stormy:.1} ms (p99), before in {quiet:.1} ms: {slower:.1} times that");
+        Ok((described, slower))
     }
 
     fn spread(&self, figure: impl Fn(&Storm) -> f64) -> Result<Spread> {
@@ -102,29 +105,29 @@ impl Storms {
     }
 }
 
-impl Answers {
+impl AnswerTimes {
     fn slower(&self) -> f64 {
         self.stormy.as_secs_f64() / self.quiet.as_secs_f64()
     }
 }
 
 impl Storm {
-    fn raise(stand: &Stand) -> Result<Self> {
-        let stack = fleet::start(stand, "bench-storm", PHONES + 1, &[])?;
-        let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+    fn raise(setup: &Setup) -> Result<Self> {
+        let stack = large_node::start(setup, "bench-storm", PHONES + 1, &[])?;
+        let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
         let asked = Owned::create(&api, "asked")?;
         asked.link(&stack.phones.new_phone("Asked")?).with_context(|| stack.tail())?;
         let path = sessions::path(&asked.id);
-        let reply = api.exchange("GET", &path, &[], None)?;
-        let bare = Bare::start(stand, &reply)?;
+        let reply = api.send_raw("GET", &path, &[], None)?;
+        let bare = Bare::start(setup, &reply)?;
         let load = Load { pause: Duration::from_millis(10), ..Load::of(&api, [path], 4)? };
         ensure!(load.status == 200, "it is answered {}", load.status);
         let loads = [load.answered_by(bare.address, &reply.body), load];
-        let gateway = fleet::node(&stack)?;
+        let gateway = large_node::process_of(&stack)?;
         ask_all(&loads, |load| load.run(PIECE))?;
         let quiet = ask_all(&loads, |load| load.run(QUIET))?;
         let (stormy, took) = storm(&stack, &api, &loads)?;
-        let [bare, berth] = [0, 1].map(|which| Answers {
+        let [bare, berth] = [0, 1].map(|which| AnswerTimes {
             quiet: quiet[which].percentile(99),
             stormy: stormy[which].percentile(99),
         });

@@ -8,30 +8,28 @@ use testbed::processor;
 
 use crate::{
     load::{Load, Outcome},
+    rounds::{ROUND, ROUNDS},
     spread::Spread,
     sqlite::Sqlite,
     statements::Statements,
-    writes::Writes,
+    write_load::Writes,
 };
 
 /// Long enough for pools to fill and for code to be in the caches.
 const WARM_UP: Duration = Duration::from_secs(2);
-pub(crate) const ROUND: Duration = Duration::from_secs(4);
-/// Rounds of every target.
-pub(crate) const ROUNDS: usize = 5;
 
 /// A server under load.
 #[derive(Debug)]
 pub(crate) struct Target {
     /// As the table calls it.
     pub(crate) name: String,
-    asked: Asked,
+    subject: Subject,
     rounds: Vec<Round>,
 }
 
 /// How a server is asked.
 #[derive(Debug)]
-enum Asked {
+enum Subject {
     /// Over HTTP; its process has this number.
     Http(u32, Load),
     /// The same, to write.
@@ -60,35 +58,35 @@ struct Http {
 impl Target {
     /// One whose process is `pid`.
     pub(crate) fn new(name: &str, pid: u32, load: Load) -> Self {
-        Self { name: name.to_owned(), asked: Asked::Http(pid, load), rounds: Vec::new() }
+        Self { name: name.to_owned(), subject: Subject::Http(pid, load), rounds: Vec::new() }
     }
 
     /// One whose process is `pid`, and that is written to.
     pub(crate) fn writes(name: &str, pid: u32, writes: Writes) -> Self {
-        Self { name: name.to_owned(), asked: Asked::Writes(pid, writes), rounds: Vec::new() }
+        Self { name: name.to_owned(), subject: Subject::Writes(pid, writes), rounds: Vec::new() }
     }
 
     /// A database without anything in front of it.
     pub(crate) fn database(name: &str, statements: Statements) -> Self {
-        Self { name: name.to_owned(), asked: Asked::Database(statements), rounds: Vec::new() }
+        Self { name: name.to_owned(), subject: Subject::Database(statements), rounds: Vec::new() }
     }
 
     /// A file without any server.
     pub(crate) fn file(name: &str, file: Sqlite) -> Self {
-        Self { name: name.to_owned(), asked: Asked::File(file), rounds: Vec::new() }
+        Self { name: name.to_owned(), subject: Subject::File(file), rounds: Vec::new() }
     }
 
     /// Asks for a while that does not count.
     pub(crate) fn warm_up(&self) -> Result<()> {
-        self.asked.run(WARM_UP).with_context(|| format!("{}, warming up", self.name))?;
+        self.subject.run(WARM_UP).with_context(|| format!("{}, warming up", self.name))?;
         Ok(())
     }
 
     /// Asks for a round, the one of this number.
     pub(crate) fn round(&mut self, number: usize) -> Result<()> {
-        let pid = self.asked.process();
+        let pid = self.subject.process();
         let before = pid.map(processor::time_of).transpose()?.unwrap_or_default();
-        let (rate, outcome) = self.asked.run(ROUND).with_context(|| self.name.clone())?;
+        let (rate, outcome) = self.subject.run(ROUND).with_context(|| self.name.clone())?;
         let used = pid.map(processor::time_of).transpose()?.unwrap_or_default();
         let http = outcome.map(|outcome| Http {
             half: outcome.percentile(50),
@@ -147,7 +145,7 @@ impl Target {
     }
 }
 
-impl Asked {
+impl Subject {
     /// The server's process, if what it costs is known.
     fn process(&self) -> Option<u32> {
         match self {

@@ -14,9 +14,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use testbed::{
-    exchange,
     folder::random_hex,
-    process,
+    http, process,
     sessions::{self, Owned},
     stack::Stack,
     wait,
@@ -30,8 +29,8 @@ use tokio::{
 };
 
 use crate::{
-    Stand,
-    line::{self, request},
+    Setup,
+    connection::{self, request},
     load::Load,
 };
 
@@ -60,15 +59,15 @@ pub(crate) struct Nodeless {
 
 impl Nodeless {
     /// Starts it and makes its sessions.
-    pub(crate) fn start(stand: &Stand, name: &str) -> Result<Self> {
+    pub(crate) fn start(setup: &Setup, name: &str) -> Result<Self> {
         process::allow_connections()?;
         let settings = [
             ("BERTH_NODE_TOKENS", format!("gw-1={}", random_hex(20)?)),
             ("BERTH_PAIRING_RATE", "0".to_owned()),
         ];
-        let stack = Stack::start(&stand.programs, name, stand.scratch.path(), None, &settings)?;
-        let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
-        let address = exchange::address(api.base())?;
+        let stack = Stack::start(&setup.programs, name, setup.scratch.path(), None, &settings)?;
+        let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
+        let address = http::address(api.base())?;
         let mut qr = Vec::new();
         for _ in 0..SESSIONS {
             let what = format!("/qr?wait={}", AT_MOST.as_secs());
@@ -110,7 +109,7 @@ impl Nodeless {
             })
         });
         let waiting = Waiting { stop: Some(stop), thread: Some(thread) };
-        let all = wait::until_so("all of them wait", OPENING, || {
+        let all = wait::until_true("all of them wait", OPENING, || {
             Ok(waiting.ended() || asking.load(Ordering::Relaxed) == WAITING)
         });
         match all {
@@ -171,7 +170,7 @@ async fn wait_again(get: Load, qr: Vec<u8>, asking: Arc<AtomicUsize>) -> Result<
 pub(crate) async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
     stream.write_all(request).await?;
     let (mut buffer, mut filled) = ([0; LONGEST], 0);
-    while line::whole(&buffer[..filled])?.is_none_or(|end| filled < end) {
+    while connection::whole(&buffer[..filled])?.is_none_or(|end| filled < end) {
         ensure!(filled < LONGEST, "an answer without an end");
         let read = stream.read(&mut buffer[filled..]).await?;
         ensure!(read > 0, "the server hung up");

@@ -6,11 +6,12 @@ use anyhow::{Context as _, Result};
 use testbed::processor;
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     chapter::{Chapter, Table},
+    rounds::{ROUND, ROUNDS},
     spread::{Spread, float, number},
-    target::{ROUND, ROUNDS, Target},
+    target::Target,
     waiting::{Nodeless, WAITING},
 };
 
@@ -22,8 +23,8 @@ const REST: Duration = Duration::from_secs(2);
 const AIM: Aim = Aim::AtLeast(0.95);
 
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
-    let berth = Nodeless::start(stand, "bench-waits")?;
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
+    let berth = Nodeless::start(setup, "bench-waits")?;
     let pid = berth.process()?;
     let target = |name: &str| Target::new(name, pid, berth.load(CONNECTIONS));
     let waiting = number(float(WAITING as u64), 0);

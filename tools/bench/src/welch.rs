@@ -59,7 +59,7 @@ impl Verdict {
     }
 
     /// The least difference that would have been one.
-    pub(crate) fn seen_from(&self) -> f64 {
+    pub(crate) fn detectable(&self) -> f64 {
         LIMIT * self.error
     }
 }
@@ -98,26 +98,28 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testbed::dice::Dice;
+    use testbed::random::Random;
 
     /// About bell-shaped around this, with a long tail now and then.
-    fn sample(dice: &mut Dice, around: u32, count: usize) -> Vec<u32> {
+    fn sample(random: &mut Random, around: u32, count: usize) -> Vec<u32> {
         let tens: Vec<u32> = (0..1_000).collect();
-        let throw = |dice: &mut Dice| (0..8).map(|_| *dice.pick(&tens)).sum::<u32>();
+        let throw = |random: &mut Random| (0..8).map(|_| *random.choose(&tens)).sum::<u32>();
         (0..count)
-            .map(|n| around + throw(dice) + if n % 50 == 0 { 100 * *dice.pick(&tens) } else { 0 })
+            .map(|n| {
+                around + throw(random) + if n % 50 == 0 { 100 * *random.choose(&tens) } else { 0 }
+            })
             .collect()
     }
 
     #[test]
     fn the_same_is_the_same_and_a_little_more_is_more() {
-        let mut dice = Dice::new().unwrap();
-        let one = sample(&mut dice, 100_000, 50_000);
-        let same = Verdict::of(&one, &sample(&mut dice, 100_000, 50_000));
+        let mut random = Random::new().unwrap();
+        let one = sample(&mut random, 100_000, 50_000);
+        let same = Verdict::of(&one, &sample(&mut random, 100_000, 50_000));
         assert!(same.t().abs() < LIMIT, "{same:?}");
-        let more = Verdict::of(&sample(&mut dice, 100_100, 50_000), &one);
+        let more = Verdict::of(&sample(&mut random, 100_100, 50_000), &one);
         assert!(more.t() > LIMIT && more.difference() > 50.0, "{more:?}");
-        assert!(more.seen_from() < 50.0, "{more:?}");
+        assert!(more.detectable() < 50.0, "{more:?}");
     }
 
     #[test]

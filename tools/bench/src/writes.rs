@@ -1,30 +1,17 @@
 //! Making and deleting sessions: how many commits berth acknowledges, beside how many the disk takes.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
-use testbed::{
-    client::{Api, Credential},
-    exchange,
-    postgres::Cluster,
-    sessions,
-    stack::Stack,
-    together::gather,
-};
+use anyhow::{Context as _, Result};
+use testbed::{client::Api, postgres::Cluster, stack::Stack};
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     chapter::{Chapter, Table},
-    line::{Line, request, request_with},
-    load::Outcome,
+    rounds::ROUNDS,
     sqlite::Sqlite,
     statements::Statements,
-    target::{self, ROUNDS, Target},
+    target::{self, Target},
+    write_load::Writes,
 };
 
 const CONNECTIONS: usize = 32;
@@ -33,30 +20,22 @@ const ROW: usize = 500;
 /// Of what the disk takes.
 const AIM: Aim = Aim::AtLeast(0.5);
 
-/// Connections that each make a session and delete it, over and over.
-#[derive(Debug)]
-pub(crate) struct Writes {
-    address: SocketAddr,
-    credential: Credential,
-    connections: usize,
-}
-
 /// Takes the figures.
-pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
+pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start_durable()?;
     let berth = |name: &str, database: Option<String>| {
-        let logs = stand.scratch.path();
-        let stack = Stack::start(&stand.programs, name, logs, database, &[])?;
-        let api = stack.api.asked_by(Some(stack.key("bench", &["manage"])?));
+        let logs = setup.scratch.path();
+        let stack = Stack::start(&setup.programs, name, logs, database, &[])?;
+        let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
         Ok::<_, anyhow::Error>((stack, api))
     };
     let (sqlite, sqlite_api) = berth("bench-sqlite", None)?;
     let (postgres, postgres_api) =
         berth("bench-postgres", Some(cluster.create_database("berth")?))?;
     cluster.create_database("alone")?;
-    let statements = Statements::one_row(stand, &cluster, "alone", ROW, CONNECTIONS)?;
-    let sessions = Statements::written_sessions(stand, &cluster, "berth", CONNECTIONS)?;
-    let file = Sqlite::one_row(&stand.scratch.path().join("alone.db"), ROW)?;
+    let statements = Statements::one_row(setup, &cluster, "alone", ROW, CONNECTIONS)?;
+    let sessions = Statements::written_sessions(setup, &cluster, "berth", CONNECTIONS)?;
+    let file = Sqlite::one_row(&setup.scratch.path().join("alone.db"), ROW)?;
     let target = |name, stack: &Stack, api: &Api| {
         let pid = stack.berth_id().context("berth does not run")?;
         Ok::<_, anyhow::Error>(Target::writes(name, pid, Writes::by(api, CONNECTIONS)?))
@@ -70,44 +49,6 @@ pub(crate) fn measure(stand: &Stand) -> Result<Chapter> {
     ];
     target::ask_in_turn(&mut targets)?;
     chapter(&targets)
-}
-
-impl Writes {
-    fn by(api: &Api, connections: usize) -> Result<Self> {
-        let credential = api.credential().context("nobody writes without a key")?.clone();
-        Ok(Self { address: exchange::address(api.base())?, credential, connections })
-    }
-
-    /// Writes for so long. One answer that is none of a write, and all of it has failed.
-    pub(crate) fn run(&self, duration: Duration) -> Result<Outcome> {
-        let end = Instant::now() + duration;
-        // A thread a connection: what is waited for is the disk, and that is long.
-        let latencies = gather(self.connections, |_| self.write_until(end))?;
-        Outcome::of(latencies, duration)
-    }
-
-    /// How long each answer took that came in time. What was made is deleted in any case.
-    fn write_until(&self, end: Instant) -> Result<Vec<Duration>> {
-        let (mut line, mut latencies) = (Line::open(self.address)?, Vec::new());
-        let body = Some(r#"{"label":"bench"}"#);
-        let key = Some(&self.credential);
-        let create = request_with("POST", self.address, sessions::SESSIONS, key, body);
-        while Instant::now() < end {
-            let heard = line.ask(&create)?;
-            let text = String::from_utf8_lossy(heard.body);
-            ensure!(heard.status == 201, "made: {}: {text}", heard.status);
-            let made: Value = serde_json::from_str(&text)?;
-            let created = (Instant::now(), heard.took);
-            let id = made["id"].as_str().context("a session has an id")?;
-            let delete = request("DELETE", self.address, &sessions::path(id), key);
-            let heard = line.ask(&delete)?;
-            ensure!(heard.status == 204, "deleted: {}", heard.status);
-            let deleted = (Instant::now(), heard.took);
-            let in_time = [created, deleted].into_iter().filter(|(at, _)| *at <= end);
-            latencies.extend(in_time.map(|(_, took)| took));
-        }
-        Ok(latencies)
-    }
 }
 
 fn chapter(targets: &[Target; 5]) -> Result<Chapter> {

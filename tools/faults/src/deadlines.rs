@@ -16,7 +16,7 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     pub(crate) fn of(extent: Extent) -> Self {
         let seconds = Duration::from_secs;
-        extent.pick(
+        extent.choose(
             Self { truth: seconds(15), recovery: seconds(20) },
             Self { truth: seconds(60), recovery: seconds(60) },
         )
@@ -33,5 +33,5 @@ impl Deadlines {
 pub(crate) fn settings(extent: Extent) -> Vec<(&'static str, String)> {
     let short = [("BERTH_LEASE", "4s"), ("BERTH_HEARTBEAT", "1s")];
     let short = short.map(|(name, value)| (name, value.to_owned())).to_vec();
-    extent.pick(short, Vec::new())
+    extent.choose(short, Vec::new())
 }

@@ -71,7 +71,7 @@ impl Fleet {
     }
 
     fn until_registered(&self) -> Result<()> {
-        wait::until_so("the node has registered", READY, || {
+        wait::until_true("the node has registered", READY, || {
             let metrics = self.stack.operator.get("/metrics")?.expect(200)?;
             let up = format!("berth_gateway_up{{gateway=\"{NODE}\"}} 1");
             Ok(String::from_utf8_lossy(&metrics.body).contains(&up))
@@ -81,7 +81,7 @@ impl Fleet {
 
     /// A client of an organization.
     pub(crate) fn client(&self) -> Result<Api> {
-        Ok(self.stack.api.asked_by(Some(self.stack.key("wires", &["manage"])?)))
+        Ok(self.stack.api.with_credential(Some(self.stack.key("wires", &["manage"])?)))
     }
 
     /// Starts the router again by this command.

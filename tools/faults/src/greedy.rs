@@ -7,13 +7,13 @@ use std::{thread, time::Duration};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 use testbed::{
+    checks::Checks,
     client::{Api, Credential},
-    exchange::address,
+    http::address,
+    parallel::run_on_threads,
     process, processor,
     sessions::{Owned, PATIENCE, SESSIONS, list, path_of},
     stack::Stack,
-    tally::Tally,
-    together::gather,
     wait,
 };
 
@@ -21,8 +21,8 @@ use self::writer::Writer;
 use crate::{
     Extent, Plan,
     deployment::Deployment,
-    hostile::{Hostile, Wish},
-    polite,
+    hostile_clients::{HostileClients, HostileRequest},
+    ordinary_clients,
 };
 
 /// The greedy organization has so many keys, so that its own rate is the limit and not a key's.
@@ -48,7 +48,7 @@ const SMALL_QUOTAS: [(&str, &str); 4] = [
 
 /// A way to take what others need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Overuse {
     Bodies,
     Polls,
     Turns,
@@ -56,7 +56,7 @@ enum Way {
     Writes,
 }
 
-impl Way {
+impl Overuse {
     const ALL: [Self; 5] = [Self::Bodies, Self::Polls, Self::Turns, Self::Places, Self::Writes];
 
     const fn name(self) -> &'static str {
@@ -72,7 +72,7 @@ impl Way {
     /// How many sessions the node takes.
     fn capacity(self, extent: Extent) -> usize {
         match self {
-            Self::Places => extent.pick(40, 500),
+            Self::Places => extent.choose(40, 500),
             // Most of what is written cannot be placed.
             Self::Writes => 10,
             Self::Bodies | Self::Polls | Self::Turns => 500,
@@ -81,45 +81,53 @@ impl Way {
 }
 
 /// Runs the suite, one way after the other: each wants the machine for itself.
-pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
+pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     process::allow_connections()?;
     let mut served = 0;
-    for way in Way::ALL {
-        tally.check(&format!("{}: {}", plan.database.name(), way.name()), || {
-            share(plan, way)?;
+    for overuse in Overuse::ALL {
+        checks.check(&format!("{}: {}", plan.database.name(), overuse.name()), || {
+            share(plan, overuse)?;
             served += 1;
             Ok(())
         });
     }
-    Ok(format!("the other is served in {served} of {} ways to be greedy", Way::ALL.len()))
+    Ok(format!("the other is served in {served} of {} ways to be greedy", Overuse::ALL.len()))
 }
 
-fn share(plan: &Plan, way: Way) -> Result<()> {
+fn share(plan: &Plan, overuse: Overuse) -> Result<()> {
     let mut settings = vec![
         ("BERTH_CREDENTIAL_RATE", "6000".to_owned()),
         ("BERTH_ORGANIZATION_RATE", "12000".to_owned()),
-        ("BERTH_GATEWAY_CAPACITY", way.capacity(plan.extent).to_string()),
+        ("BERTH_GATEWAY_CAPACITY", overuse.capacity(plan.extent).to_string()),
     ];
-    if way == Way::Writes {
-        let quotas = plan.extent.pick(&SMALL_QUOTAS[..], &[]);
+    if overuse == Overuse::Writes {
+        let quotas = plan.extent.choose(&SMALL_QUOTAS[..], &[]);
         settings.extend(quotas.iter().map(|(name, value)| (*name, (*value).to_owned())));
     }
     let deployment = Deployment::start(plan, "greedy", &settings)?;
-    let outcome = share_on(plan, way, &deployment);
+    let outcome = share_on(plan, overuse, &deployment);
     outcome.map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))
 }
 
-fn share_on(plan: &Plan, way: Way, stack: &Stack) -> Result<()> {
-    let polite = stack.api.asked_by(Some(stack.key("polite", &["manage"])?));
+fn share_on(plan: &Plan, overuse: Overuse, stack: &Stack) -> Result<()> {
+    let ordinary_clients = stack.api.with_credential(Some(stack.key("polite", &["manage"])?));
     let keys =
         (0..KEYS).map(|number| stack.named_key("greedy", &format!("k{number}"), &["manage"]));
-    let greedy = Greedy { stack, keys: keys.collect::<Result<_>>()?, hostile: Hostile::new()? };
-    let writer = greedy.take(plan, way).context("the greedy organization")?;
+    let greedy = Greedy {
+        stack,
+        keys: keys.collect::<Result<_>>()?,
+        hostile_clients: HostileClients::new()?,
+    };
+    let writer = greedy.take(plan, overuse).context("the greedy organization")?;
     // A node that is full of sessions which link has no place for one more, whoever they belong to.
-    let codes = way != Way::Writes;
-    let heard = polite::ask(&polite, Duration::from_secs(plan.extent.pick(5, 60)), codes)?;
-    println!("          {}: {heard}", way.name());
-    drop(greedy.hostile);
+    let codes = overuse != Overuse::Writes;
+    let report = ordinary_clients::ask(
+        &ordinary_clients,
+        Duration::from_secs(plan.extent.choose(5, 60)),
+        codes,
+    )?;
+    println!("          {}: {report}", overuse.name());
+    drop(greedy.hostile_clients);
     if let Some(writer) = writer {
         let answers = writer.stop()?;
         println!("          the greedy organization was answered {answers}");
@@ -129,51 +137,51 @@ fn share_on(plan: &Plan, way: Way, stack: &Stack) -> Result<()> {
         ensure!(met, "not every quota was said to be full: {answers}");
         must_be_bounded(stack)?;
     }
-    heard.must_be_served()
+    report.must_be_served()
 }
 
 /// The greedy organization.
 struct Greedy<'a> {
     stack: &'a Stack,
     keys: Vec<Credential>,
-    hostile: Hostile,
+    hostile_clients: HostileClients,
 }
 
 impl Greedy<'_> {
     /// Takes it, and goes on as long as this lives.
-    fn take(&self, plan: &Plan, way: Way) -> Result<Option<Writer>> {
+    fn take(&self, plan: &Plan, overuse: Overuse) -> Result<Option<Writer>> {
         let address = address(self.stack.api.base())?;
-        match way {
-            Way::Bodies => {
-                let slow = |key| Wish::slow_post(SESSIONS, Some(key));
-                let wishes: Vec<_> = self.keys.iter().map(slow).collect();
-                self.hostile.hold_streams(address, 32, 64, &wishes);
-                self.hostile.drip(address, 200, &wishes[0]);
+        match overuse {
+            Overuse::Bodies => {
+                let slow = |key| HostileRequest::slow_post(SESSIONS, Some(key));
+                let requests: Vec<_> = self.keys.iter().map(slow).collect();
+                self.hostile_clients.hold_streams(address, 32, 64, &requests);
+                self.hostile_clients.drip(address, 200, &requests[0]);
             }
-            Way::Polls => {
+            Overuse::Polls => {
                 let waiting = self.begin(TURNS * 2)?.split_off(TURNS);
                 let poll = |session: &Owned| {
                     let credential = session.api.credential();
-                    Wish::get(path_of(&session.id, "/qr?wait=30"), credential)
+                    HostileRequest::get(path_of(&session.id, "/qr?wait=30"), credential)
                 };
-                let wishes: Vec<_> = waiting.iter().map(poll).collect();
-                self.hostile.hold_streams(address, 32, 64, &wishes);
+                let requests: Vec<_> = waiting.iter().map(poll).collect();
+                self.hostile_clients.hold_streams(address, 32, 64, &requests);
             }
-            Way::Turns => drop(self.begin(plan.extent.pick(TURNS * 2, TURNS * 6))?),
-            Way::Places => self.fill_and_stop(way.capacity(plan.extent))?,
-            Way::Writes => return Ok(Some(Writer::start(&self.clients()))),
+            Overuse::Turns => drop(self.begin(plan.extent.choose(TURNS * 2, TURNS * 6))?),
+            Overuse::Places => self.fill_and_stop(overuse.capacity(plan.extent))?,
+            Overuse::Writes => return Ok(Some(Writer::start(&self.clients()))),
         }
         Ok(None)
     }
 
     fn clients(&self) -> Vec<Api> {
-        self.keys.iter().map(|key| self.stack.api.asked_by(Some(key.clone()))).collect()
+        self.keys.iter().map(|key| self.stack.api.with_credential(Some(key.clone()))).collect()
     }
 
     /// Has so many sessions wait for a phone that never comes.
     fn begin(&self, count: usize) -> Result<Vec<Owned>> {
         let clients = self.clients();
-        let begun = gather(8, |which| {
+        let begun = run_on_threads(8, |which| {
             let api = &clients[which % clients.len()];
             let mine = (which..count).step_by(8);
             mine.map(|_| {

@@ -6,18 +6,18 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results go to the terminal")]
 
+mod anonymous_clients;
 mod deadlines;
 mod deployment;
 mod fleet;
 mod greedy;
-mod hostile;
+mod hostile_clients;
 pub mod kill;
 pub mod options;
-mod polite;
+mod ordinary_clients;
 mod proxy;
 mod raced;
 mod storms;
-mod strangers;
 mod watch;
 mod wires;
 
@@ -25,7 +25,7 @@ use std::{path::PathBuf, process::ExitCode, thread};
 
 use anyhow::Result;
 use testbed::{
-    dice, options::DatabaseKind, programs::Programs, tally::Tally, workspace::Workspace,
+    checks::Checks, options::DatabaseKind, programs::Programs, random, workspace::Workspace,
 };
 
 use crate::options::{FaultSuite, Soak};
@@ -41,7 +41,7 @@ enum Extent {
 
 impl Extent {
     /// Returns the figure of this extent.
-    fn pick<T>(self, small: T, full: T) -> T {
+    fn choose<T>(self, small: T, full: T) -> T {
         match self {
             Self::Small => small,
             Self::Full => full,
@@ -63,14 +63,14 @@ struct Plan {
 }
 
 /// Runs a suite; counts each of its checks and returns a closing sentence with its figures.
-type Run = fn(&Plan, &mut Tally) -> Result<String>;
+type Run = fn(&Plan, &mut Checks) -> Result<String>;
 
 const fn run_of(suite: FaultSuite) -> Run {
     match suite {
         FaultSuite::Raced => raced::run,
         FaultSuite::Wires => wires::run,
         FaultSuite::Greedy => greedy::run,
-        FaultSuite::Strangers => strangers::run,
+        FaultSuite::Strangers => anonymous_clients::run,
         FaultSuite::Storms => storms::run,
     }
 }
@@ -84,9 +84,9 @@ pub fn run(workspace: &Workspace, asked: &Soak) -> Result<ExitCode> {
     if let Some(suite) = asked.suite {
         return soak(workspace, &programs, suite, asked);
     }
-    let mut tally = Tally::default();
-    check(workspace, &programs, &mut tally)?;
-    Ok(tally.close())
+    let mut checks = Checks::default();
+    check(workspace, &programs, &mut checks)?;
+    Ok(checks.close())
 }
 
 /// Runs one suite at its full size, database after database.
@@ -96,10 +96,10 @@ fn soak(
     suite: FaultSuite,
     asked: &Soak,
 ) -> Result<ExitCode> {
-    let seed = asked.seed.map_or_else(dice::random_seed, Ok)?;
+    let seed = asked.seed.map_or_else(random::random_seed, Ok)?;
     let everything = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
     let chosen = if asked.database.is_empty() { &everything[..] } else { &asked.database };
-    let mut tally = Tally::default();
+    let mut checks = Checks::default();
     let mut sentences = Vec::new();
     for database in chosen {
         let plan = Plan {
@@ -110,15 +110,15 @@ fn soak(
             seed,
             trials: asked.trials,
         };
-        sentences.extend(run_suite(suite, &plan, &mut tally));
+        sentences.extend(run_suite(suite, &plan, &mut checks));
     }
     let name = suite.name();
-    Ok(tally.close_as(&format!("soak {name}, seed {seed}: {}; ", sentences.join("; "))))
+    Ok(checks.close_as(&format!("soak {name}, seed {seed}: {}; ", sentences.join("; "))))
 }
 
 /// Runs every suite at its small size.
-fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tally) -> Result<()> {
-    let seed = dice::random_seed()?;
+fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Result<()> {
+    let seed = random::random_seed()?;
     let plan = |database| -> Result<Plan> {
         Ok(Plan {
             programs: programs.clone(),
@@ -133,50 +133,50 @@ fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tally) -> Resul
     let (sqlite, postgres) = (plan(DatabaseKind::Sqlite)?, plan(DatabaseKind::Postgres)?);
     for suite in [FaultSuite::Raced, FaultSuite::Wires] {
         let both = [&sqlite, &postgres];
-        let runs = both.map(|plan| move |tally: &mut Tally| drop(run_suite(suite, plan, tally)));
+        let runs = both.map(|plan| move |checks: &mut Checks| drop(run_suite(suite, plan, checks)));
         for counted in side_by_side(runs) {
-            tally.merge(counted);
+            checks.merge(counted);
         }
     }
     // These measure answers, and want the machine for themselves.
     for suite in [FaultSuite::Greedy, FaultSuite::Strangers] {
-        run_suite(suite, &sqlite, tally);
+        run_suite(suite, &sqlite, checks);
     }
     Ok(())
 }
 
 /// Runs one suite. A suite that cannot run at all is a failure like any other.
-fn run_suite(suite: FaultSuite, plan: &Plan, tally: &mut Tally) -> Option<String> {
+fn run_suite(suite: FaultSuite, plan: &Plan, checks: &mut Checks) -> Option<String> {
     let name = format!("{} on {}", suite.name(), plan.database.name());
     println!("\n{name}");
-    match run_of(suite)(plan, tally) {
+    match run_of(suite)(plan, checks) {
         Ok(sentence) => {
             println!("  {name}: {sentence}");
             Some(format!("{}: {sentence}", plan.database.name()))
         }
         Err(error) => {
             println!("  FAILED  {name}\n{error:#}");
-            tally.fail(&name);
+            checks.fail(&name);
             None
         }
     }
 }
 
 /// Runs these at the same time, each with a tally of its own.
-fn side_by_side<const N: usize>(runs: [impl FnOnce(&mut Tally) + Send; N]) -> [Tally; N] {
+fn side_by_side<const N: usize>(runs: [impl FnOnce(&mut Checks) + Send; N]) -> [Checks; N] {
     thread::scope(|scope| {
         let running = runs.map(|run| {
             scope.spawn(move || {
-                let mut tally = Tally::default();
-                run(&mut tally);
-                tally
+                let mut checks = Checks::default();
+                run(&mut checks);
+                checks
             })
         });
         running.map(|one| {
             one.join().unwrap_or_else(|_| {
-                let mut tally = Tally::default();
-                tally.fail("a fault suite panicked");
-                tally
+                let mut checks = Checks::default();
+                checks.fail("a fault suite panicked");
+                checks
             })
         })
     })

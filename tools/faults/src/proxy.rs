@@ -40,11 +40,11 @@ pub(crate) enum Direction {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    wire: Arc<Wire>,
+    state: Arc<ProxyState>,
 }
 
 #[derive(Debug)]
-struct Wire {
+struct ProxyState {
     target: SocketAddr,
     flows: Mutex<[Flow; 2]>,
     open: AtomicUsize,
@@ -56,13 +56,13 @@ impl Proxy {
     pub(crate) fn to(target: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let wire = Arc::new(Wire {
+        let state = Arc::new(ProxyState {
             target,
             flows: Mutex::new([Flow::Pass; 2]),
             open: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         });
-        let carrying = Arc::clone(&wire);
+        let carrying = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if carrying.stopped.load(Ordering::SeqCst) {
@@ -73,7 +73,7 @@ impl Proxy {
                 }
             }
         });
-        Ok(Self { address, wire })
+        Ok(Self { address, state })
     }
 
     /// Where it listens.
@@ -83,7 +83,7 @@ impl Proxy {
 
     /// Has these directions do this, on connections that are open and on those to come.
     pub(crate) fn set(&self, directions: &[Direction], flow: Flow) {
-        let mut flows = self.wire.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flows = self.state.flows.lock().unwrap_or_else(PoisonError::into_inner);
         for direction in directions {
             flows[*direction as usize] = flow;
         }
@@ -96,38 +96,38 @@ impl Proxy {
 
     /// How many connections neither side has ended.
     pub(crate) fn open(&self) -> usize {
-        self.wire.open.load(Ordering::SeqCst)
+        self.state.open.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.wire.stopped.store(true, Ordering::SeqCst);
+        self.state.stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address); // wakes the listener to see that
     }
 }
 
-impl Wire {
+impl ProxyState {
     fn flow(&self, direction: Direction) -> Flow {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)[direction as usize]
     }
 }
 
-fn carry(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> Result<()> {
+fn carry(state: &Arc<ProxyState>, client: TcpStream, server: TcpStream) -> Result<()> {
     let ended = Arc::new(AtomicBool::new(false));
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(GLANCE))?;
     }
     let ends = [(client.try_clone()?, server.try_clone()?), (server, client)];
-    wire.open.fetch_add(1, Ordering::SeqCst);
+    state.open.fetch_add(1, Ordering::SeqCst);
     for (direction, (from, to)) in [Direction::There, Direction::Back].into_iter().zip(ends) {
-        let (wire, ended) = (Arc::clone(wire), Arc::clone(&ended));
+        let (state, ended) = (Arc::clone(state), Arc::clone(&ended));
         thread::spawn(move || {
-            pump(&wire, direction, &from, &to);
+            pump(&state, direction, &from, &to);
             let _ = to.shutdown(Shutdown::Write);
             if !ended.swap(true, Ordering::SeqCst) {
-                wire.open.fetch_sub(1, Ordering::SeqCst);
+                state.open.fetch_sub(1, Ordering::SeqCst);
             }
         });
     }
@@ -135,14 +135,14 @@ fn carry(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> Result<()> {
 }
 
 /// Carries one direction of a connection to its end.
-fn pump(wire: &Wire, direction: Direction, from: &TcpStream, to: &TcpStream) {
+fn pump(state: &ProxyState, direction: Direction, from: &TcpStream, to: &TcpStream) {
     let (mut from, mut to) = (from, to);
     let mut buffer = vec![0; 64 * 1024];
     // The sender has ended; bytes were lost, after which the stream cannot go on.
     let (mut over, mut torn) = (false, false);
-    while !wire.stopped.load(Ordering::SeqCst) {
+    while !state.stopped.load(Ordering::SeqCst) {
         let read = if over { Ok(None) } else { read(from.read(&mut buffer)) };
-        let flow = wire.flow(direction);
+        let flow = state.flow(direction);
         match (flow, read) {
             (_, Err(_)) | (Flow::Cut | Flow::Pass, Ok(Some(0))) => return,
             (Flow::Cut, Ok(_)) => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use testbed::{stack::Stack, tally::Tally, together::gather};
+use testbed::{checks::Checks, parallel::run_on_threads, stack::Stack};
 
 use self::trial::{Action, Ran, Trial};
 use crate::{Plan, deployment::Deployment};
@@ -25,17 +25,17 @@ const SETTLING: Duration = Duration::from_secs(60);
 const SHOWN: usize = 5;
 
 /// Runs the suite.
-pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
-    let count = plan.trials.unwrap_or(plan.extent.pick(200, 2_000));
+pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
+    let count = plan.trials.unwrap_or(plan.extent.choose(200, 2_000));
     // Most sessions stay linked to the end, and one node has room for all of them.
     let settings = [
         ("BERTH_PAIRING_RATE", "0".to_owned()),
         ("BERTH_GATEWAY_CAPACITY", count.max(1_000).to_string()),
     ];
     let deployment = Deployment::start(plan, "raced", &settings)?;
-    let api = deployment.api.asked_by(Some(deployment.key("raced", &["manage"])?));
+    let api = deployment.api.with_credential(Some(deployment.key("raced", &["manage"])?));
     let next = AtomicUsize::new(0);
-    let ran = gather(AT_ONCE, |_| {
+    let ran = run_on_threads(AT_ONCE, |_| {
         let mut mine = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -49,13 +49,13 @@ pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
     .map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))?;
     let findings = Findings::of(&ran, &deployment);
     let name = plan.database.name();
-    tally.check(&format!("{name}: phone and API agree after each race"), || {
+    checks.check(&format!("{name}: phone and API agree after each race"), || {
         must_be_none(&findings.apart)
     });
-    tally.check(&format!("{name}: no event contradicts the phones"), || {
+    checks.check(&format!("{name}: no event contradicts the phones"), || {
         must_be_none(&findings.contradicted)
     });
-    tally.check(&format!("{name}: the races are won by either side"), || {
+    checks.check(&format!("{name}: the races are won by either side"), || {
         ensure!(both_sides_win(&ran), "{}", findings.counts(&ran));
         Ok(())
     });
@@ -78,7 +78,7 @@ impl Findings {
             let left = end.saturating_duration_since(Instant::now());
             let say = |error| format!("{}: {error:#}\n{}", one.trial, log.log_of(one.session_id()));
             findings.apart.extend(one.until_agreed(left).err().map(say));
-            findings.contradicted.extend(one.must_be_told_truly(left).err().map(say));
+            findings.contradicted.extend(one.must_match_events(left).err().map(say));
         }
         findings
     }

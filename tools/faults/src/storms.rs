@@ -1,21 +1,21 @@
 //! `kill -9` at random moments of random operations, again and again on one deployment.
 
 use anyhow::{Result, anyhow};
-use testbed::{dice::Dice, tally::Tally};
+use testbed::{checks::Checks, random::Random};
 
 use crate::{Plan, deployment::Deployment, kill::strike_at_random};
 
 /// Runs the suite. One kill after the other: each is judged by what is left of it.
-pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
-    let count = plan.trials.unwrap_or(plan.extent.pick(20, 225));
+pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
+    let count = plan.trials.unwrap_or(plan.extent.choose(20, 225));
     let mut deployment = Deployment::start(plan, "storms", &[])?;
-    let api = deployment.api.asked_by(Some(deployment.key("storms", &["manage"])?));
-    let mut dice = Dice::seeded(plan.seed, 0);
+    let api = deployment.api.with_credential(Some(deployment.key("storms", &["manage"])?));
+    let mut random = Random::seeded(plan.seed, 0);
     let mut held = 0;
     for number in 1..=count {
         let name = format!("{}: kill {number} of {count}", plan.database.name());
-        let withstood = tally.check(&name, || {
-            strike_at_random(&mut deployment, &api, &mut dice)
+        let withstood = checks.check(&name, || {
+            strike_at_random(&mut deployment, &api, &mut random)
                 .map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))
         });
         held += usize::from(withstood);

@@ -75,17 +75,17 @@ impl<'a> Watched<'a> {
     /// What must never be seen fails at once.
     pub(crate) fn must_become_true(&self, truth: Truth, within: Duration) -> Result<()> {
         let began = Instant::now();
-        let mut last = self.look()?;
+        let mut last = self.sample()?;
         while began.elapsed() < within {
             thread::sleep(GLANCE);
-            last = self.look()?;
+            last = self.sample()?;
         }
         for _ in 0..STEADY {
             if let Some(wrong) = last.falsehood(truth) {
                 bail!("{wrong}, {} s after the fault: {last:?}", began.elapsed().as_secs());
             }
             thread::sleep(GLANCE);
-            last = self.look()?;
+            last = self.sample()?;
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl<'a> Watched<'a> {
     pub(crate) fn must_recover(&self, within: Duration) -> Result<()> {
         let mut good = 0;
         wait::until("everything works again", within, || {
-            let sample = self.look()?;
+            let sample = self.sample()?;
             good = if sample.works() { good + 1 } else { 0 };
             ensure!(good > 0, "{sample:?}; {}", self.session.view()?);
             Ok((good >= STEADY).then_some(()))
@@ -102,12 +102,12 @@ impl<'a> Watched<'a> {
     }
 
     /// Looks once; an error is what must be at no time: something is lost, unlinked or contradicts itself.
-    fn look(&self) -> Result<Sample> {
-        let sample = self.glance()?;
+    fn sample(&self) -> Result<Sample> {
+        let sample = self.sample_once()?;
         if sample.contradicts_itself() {
             for _ in 0..AGAIN {
                 thread::sleep(GLANCE);
-                let again = self.glance()?;
+                let again = self.sample_once()?;
                 if !again.contradicts_itself() {
                     return Ok(again);
                 }
@@ -117,7 +117,7 @@ impl<'a> Watched<'a> {
         Ok(sample)
     }
 
-    fn glance(&self) -> Result<Sample> {
+    fn sample_once(&self) -> Result<Sample> {
         let view = self.asked(&path(&self.session.id))?;
         if let Some(view) = &view {
             let linked = view["deviceId"] == self.device && view["desired"] == "running";

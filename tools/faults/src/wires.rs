@@ -9,10 +9,10 @@ use std::{fmt, thread};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use testbed::{
+    checks::Checks,
     options::DatabaseKind,
     postgres::Cluster,
     sessions::{Owned, SESSIONS, path},
-    tally::Tally,
     wait,
 };
 
@@ -39,13 +39,13 @@ const WAYS: [&[Direction]; 3] =
 const OF_A_NODE: [Wire; 3] = [Wire::RouterToNode, Wire::NodeToRouter, Wire::NodeToWhatsApp];
 
 /// Runs the suite, all of its cases side by side: most of each is waiting.
-pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
+pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let cluster = match plan.database {
         DatabaseKind::Sqlite => None,
         DatabaseKind::Postgres => Some(Cluster::start()?),
     };
     // The wires of a node are the same over both databases: the small extent breaks them over SQLite.
-    let of_a_node = cluster.is_none() || plan.extent.pick(false, true);
+    let of_a_node = cluster.is_none() || plan.extent.choose(false, true);
     let of_a_node = OF_A_NODE.iter().filter(|_| of_a_node);
     let wires: Vec<_> = of_a_node.chain(cluster.iter().map(|_| &Wire::RouterToDatabase)).collect();
     let cases: Vec<_> = wires.into_iter().flat_map(|wire| Case::all(*wire)).collect();
@@ -65,7 +65,7 @@ pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
     let count = outcomes.len();
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
     for (name, outcome) in outcomes {
-        tally.check(&format!("{}: {name}", plan.database.name()), || outcome);
+        checks.check(&format!("{}: {name}", plan.database.name()), || outcome);
     }
     Ok(format!("{count} faults of wires and database, {failed} end wrong"))
 }

@@ -92,7 +92,7 @@ pub(crate) fn changes(file: &Path, text: &str) -> Result<Vec<Change>> {
     if file.starts_with("crates/store-diesel") {
         found.extend(filters(&tokens)?);
         tokens.each(|place| {
-            found.extend(home(place));
+            found.extend(ownership_check(place));
             found.extend(written(place).into_iter().flatten());
         });
     } else {
@@ -125,7 +125,7 @@ const FIELDS: [(&str, Option<Kind>); 5] = [
 fn filters(tokens: &Tokens) -> Result<Vec<Change>> {
     let mut found: Vec<Change> = Vec::new();
     for (function, head, body) in tokens.functions() {
-        let head: Vec<_> = head.iter().flat_map(words).collect();
+        let head: Vec<_> = head.iter().flat_map(identifiers).collect();
         let (mut owed, conditions) = taken(&body);
         if !head.iter().any(|word| ["Owner", "Owned", "Looked"].contains(&word.as_str())) {
             // Not a caller's statement; but what it narrows, it has to narrow.
@@ -187,7 +187,7 @@ fn taken(body: &Group) -> (BTreeMap<String, usize>, Vec<Condition>) {
 }
 
 /// `is_home(…)`, taken to be so.
-fn home(place: TokenCursor<'_>) -> Option<Change> {
+fn ownership_check(place: TokenCursor<'_>) -> Option<Change> {
     let called = place.ident(0)? == "is_home" && place.parentheses(1).is_some();
     let defined = place.at > 0 && ident(&place.siblings[place.at - 1]).as_deref() == Some("fn");
     (called && !defined).then_some(())?;
@@ -272,11 +272,11 @@ fn literal(token: &TokenTree) -> Option<String> {
 }
 
 /// Every word in there.
-fn words(token: &TokenTree) -> Vec<String> {
+fn identifiers(token: &TokenTree) -> Vec<String> {
     match token {
         TokenTree::Ident(word) => vec![word.to_string()],
         TokenTree::Group(group) if group.delimiter() != Delimiter::Brace => {
-            group.stream().into_iter().flat_map(|token| words(&token)).collect()
+            group.stream().into_iter().flat_map(|token| identifiers(&token)).collect()
         }
         _ => Vec::new(),
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use ureq::{Agent, http::Request};
 
-use crate::exchange::{self, InFlight, Reply};
+use crate::http::{self, PendingReply, Reply};
 
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -54,13 +54,13 @@ impl Api {
 
     /// The same deployment, asked by somebody else.
     #[must_use]
-    pub fn asked_by(&self, credential: Option<Credential>) -> Self {
+    pub fn with_credential(&self, credential: Option<Credential>) -> Self {
         Self { credential, ..self.clone() }
     }
 
     /// The same client, which waits for an answer no longer than this.
     #[must_use]
-    pub fn patient_for(&self, patience: Duration) -> Self {
+    pub fn with_timeout(&self, patience: Duration) -> Self {
         Self { agent: agent(patience), ..self.clone() }
     }
 
@@ -121,7 +121,7 @@ impl Api {
     }
 
     /// As [`send`](Self::send), compared byte for byte where the connection can be seen through.
-    pub fn exchange(
+    pub fn send_raw(
         &self,
         method: &str,
         path: &str,
@@ -141,11 +141,11 @@ impl Api {
         path: &str,
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
-    ) -> Result<InFlight> {
+    ) -> Result<PendingReply> {
         let headers = self.headers(headers, body.is_some());
         let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let bytes = exchange::request(method, path.as_bytes(), &headers, body);
-        InFlight::send(exchange::address(&self.base)?, &bytes, PATIENCE)
+        let bytes = http::request(method, path.as_bytes(), &headers, body);
+        PendingReply::send(http::address(&self.base)?, &bytes, PATIENCE)
     }
 
     /// The headers of a request, with the credential unless another is given.

@@ -6,23 +6,23 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tools report on the terminal")]
 
+pub mod checks;
 pub mod client;
-pub mod dice;
-pub mod exchange;
 pub mod folder;
+pub mod http;
 pub mod interrupt;
 pub mod issuer;
 pub mod options;
+pub mod parallel;
 pub mod phones;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod processor;
 pub mod programs;
+pub mod random;
 pub mod resident;
 pub mod sessions;
 pub mod stack;
-pub mod tally;
-pub mod together;
 pub mod wait;
 pub mod workspace;

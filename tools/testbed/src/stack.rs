@@ -106,7 +106,7 @@ impl Stack {
     }
 
     fn simulator_ready(&mut self) -> Result<()> {
-        wait::until_so("whatsapp-sim answers", READY, || {
+        wait::until_true("whatsapp-sim answers", READY, || {
             let answers = self.phones.answers();
             answers.or_else(|_| self.simulator.must_run().map(|()| false))
         })
@@ -199,13 +199,13 @@ impl Stack {
             for pid in &gateway {
                 process::signal(*pid, Signal::KILL);
             }
-            wait::until_so("a killed gateway is gone", ORPHAN, || Ok(!any_runs(&gateway)))?;
+            wait::until_true("a killed gateway is gone", ORPHAN, || Ok(!any_runs(&gateway)))?;
         }
         if victim != Victim::Gateway
             && let Some(mut berth) = self.berth.take()
         {
             berth.kill()?;
-            let gone = wait::until_so("a gateway ends when its berth is gone", ORPHAN, || {
+            let gone = wait::until_true("a gateway ends when its berth is gone", ORPHAN, || {
                 Ok(!any_runs(&gateway))
             });
             drop(berth); // sweeps up what stayed
@@ -220,7 +220,7 @@ impl Stack {
         if self.berth.is_none() {
             self.start_berth()?;
         }
-        wait::until_so("berth has a gateway again", READY, || {
+        wait::until_true("berth has a gateway again", READY, || {
             self.berth.as_mut().map_or(Ok(()), Process::must_run)?;
             Ok(!self.gateway().is_empty())
         })

@@ -33,7 +33,7 @@ pub fn until<T>(
 }
 
 /// As [`until`], for what is simply so or not yet.
-pub fn until_so(
+pub fn until_true(
     what: &str,
     patience: Duration,
     mut is_so: impl FnMut() -> Result<bool>,

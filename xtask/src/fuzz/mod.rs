@@ -15,9 +15,9 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use testbed::{
+    checks::Checks,
     folder::Folder,
     process::Process,
-    tally::Tally,
     workspace::{self, Workspace},
 };
 
@@ -53,13 +53,13 @@ pub(crate) fn run(workspace: &Workspace, asked: &Fuzz) -> Result<ExitCode> {
     }
     // What was found stays, so that the next run begins where this one ended.
     let corpus = workspace.scratch("fuzz")?.join("corpus");
-    let mut tally = Tally::default();
-    tell(&mut tally, fuzz(targets, asked.seconds, None, &corpus));
-    Ok(tally.close())
+    let mut checks = Checks::default();
+    tell(&mut checks, fuzz(targets, asked.seconds, None, &corpus));
+    Ok(checks.close())
 }
 
 /// Runs every target briefly, from the seeds alone and always in the same way.
-pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
+pub(crate) fn check(workspace: &Workspace, checks: &mut Checks) {
     println!("\nfuzzing, {BRIEFLY} s each");
     let outcomes = targets(workspace).and_then(|targets| {
         build(workspace)?;
@@ -67,10 +67,10 @@ pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
         Ok(fuzz(targets, BRIEFLY, Some(1), corpus.path()))
     });
     match outcomes {
-        Ok(outcomes) => tell(tally, outcomes),
+        Ok(outcomes) => tell(checks, outcomes),
         Err(error) => {
             println!("{error:#}");
-            tally.fail("fuzzing");
+            checks.fail("fuzzing");
         }
     }
 }
@@ -160,7 +160,7 @@ fn fuzz(
     outcomes
 }
 
-fn tell(tally: &mut Tally, outcomes: Vec<(String, Result<Outcome>)>) {
+fn tell(checks: &mut Checks, outcomes: Vec<(String, Result<Outcome>)>) {
     let mut total = 0;
     for (name, outcome) in outcomes {
         total += outcome.as_ref().map_or(0, |outcome| outcome.executions);
@@ -170,7 +170,7 @@ fn tell(tally: &mut Tally, outcomes: Vec<(String, Result<Outcome>)>) {
             }
             Err(_) => name,
         };
-        tally.check(&told, || outcome?.sound());
+        checks.check(&told, || outcome?.sound());
     }
     println!("          {total} executions in all");
 }

@@ -17,24 +17,24 @@ mod sources;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use testbed::{programs::Programs, tally::Tally, workspace::Workspace};
+use testbed::{checks::Checks, programs::Programs, workspace::Workspace};
 
 use self::packages::Packages;
 use crate::{bless, commands::Tidy};
 
 /// Checks the rules that were asked for.
 pub(crate) fn run(workspace: &Workspace, asked: &Tidy) -> Result<ExitCode> {
-    let mut tally = Tally::default();
-    check_only(workspace, &asked.only, &mut tally);
+    let mut checks = Checks::default();
+    check_only(workspace, &asked.only, &mut checks);
     if !asked.quick && asked.only.is_empty() {
-        bless::check(workspace, &Programs::find(workspace, &asked.prebuilt)?, &mut tally);
+        bless::check(workspace, &Programs::find(workspace, &asked.prebuilt)?, &mut checks);
     }
-    Ok(tally.close())
+    Ok(checks.close())
 }
 
 /// Checks every rule that needs no built program.
-pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
-    check_only(workspace, &[], tally);
+pub(crate) fn check(workspace: &Workspace, checks: &mut Checks) {
+    check_only(workspace, &[], checks);
 }
 
 /// Returns a text for each violation.
@@ -70,13 +70,13 @@ const PACKAGE_RULES: [(&str, PackageRule); 4] = [
 
 /// Checks the rules whose names contain one of these texts; all rules without a text. A selected rule
 /// checks every package.
-fn check_only(workspace: &Workspace, only: &[String], tally: &mut Tally) {
+fn check_only(workspace: &Workspace, only: &[String], checks: &mut Checks) {
     println!("\ntidy");
     let selected = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(&**part));
     let packages = if only.is_empty() { Packages::HeldTo } else { Packages::All };
     let mut check = |name: &str, rule: &dyn Fn() -> Result<Vec<String>>| {
         if selected(name) {
-            tally.check(&format!("tidy: {name}"), || {
+            checks.check(&format!("tidy: {name}"), || {
                 let findings = rule()?;
                 ensure!(findings.is_empty(), "{}", findings.join("\n"));
                 Ok(())

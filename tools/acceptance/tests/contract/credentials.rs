@@ -27,16 +27,16 @@ each_database!(
 fn login_token_and_key_of_one_organization_list_the_same(deployment: &Deployment) -> Result<()> {
     let (a, b) = (deployment.organization()?, deployment.organization()?);
     let session = Owned::create(&a.api, "seen by both")?;
-    let person = deployment.asked_by(Token::of(&a.name, "admin").sign());
+    let person = deployment.with_credential(Token::of(&a.name, "admin").sign());
     check_same_sessions(&a.api, &person)?;
-    let other = deployment.asked_by(Token::of(&b.name, "owner").sign());
+    let other = deployment.with_credential(Token::of(&b.name, "owner").sign());
     other.get(&path(&session.id))?.expect_error(404, "not_found")?;
     session.delete()
 }
 
 fn person_is_shown_as_creator_of_a_session(deployment: &Deployment) -> Result<()> {
     let organization = deployment.organization()?;
-    let person = deployment.asked_by(Token::of(&organization.name, "owner").sign());
+    let person = deployment.with_credential(Token::of(&organization.name, "owner").sign());
     let session = Owned::create(&person, "by a person")?;
     ensure!(session.view()?["createdByUserId"] == "user-1", "{}", session.view()?);
     session.delete()
@@ -51,7 +51,7 @@ fn role_without_manage_is_forbidden(deployment: &Deployment) -> Result<()> {
         Token::of(&name, "admin").with("org_id", Value::Null),
         Token::of(&name, "none").with("platform_role", json!("super_admin")),
     ] {
-        let reply = deployment.asked_by(token.sign()).get(SESSIONS)?;
+        let reply = deployment.with_credential(token.sign()).get(SESSIONS)?;
         reply.expect_error(403, "forbidden").with_context(|| format!("{token:?}"))?;
     }
     Ok(())
@@ -60,7 +60,7 @@ fn role_without_manage_is_forbidden(deployment: &Deployment) -> Result<()> {
 fn unknown_signing_keys_cause_few_fetches(deployment: &Deployment) -> Result<()> {
     let before = deployment.issuer.fetched();
     let token = Token::of(&deployment.organization()?.name, "admin");
-    let caller = deployment.asked_by(token.by_unknown_key().sign());
+    let caller = deployment.with_credential(token.by_unknown_key().sign());
     for _ in 0..30 {
         caller.get(SESSIONS)?.expect_error(401, "unauthorized")?;
     }
@@ -80,7 +80,7 @@ fn platform_admin_reads_every_organization(deployment: &Deployment) -> Result<()
     let (a, b) = (Owned::create(&org_a.api, "of A")?, Owned::create(&org_b.api, "of B")?);
     let person = Token::of(&org_a.name, "none").with("org_id", Value::Null);
     let person = person.with("platform_role", json!("super_admin"));
-    let platform = deployment.asked_by(person.sign());
+    let platform = deployment.with_credential(person.sign());
     let ids = |path: &str, caller: &Api| -> Result<Vec<String>> {
         let data = caller.get(path)?.expect(200)?.json()["data"].clone();
         let id = |thing: &Value| thing["id"].as_str().map(str::to_owned);
@@ -122,7 +122,7 @@ fn invalid_token_is_unauthorized(deployment: &Deployment) -> Result<()> {
         good.clone().with("aud", json!("another")),
         good.clone().with("aud", Value::Null),
     ] {
-        let caller = stack.api.asked_by(Some(token.sign()));
+        let caller = stack.api.with_credential(Some(token.sign()));
         caller
             .get(SESSIONS)?
             .expect_error(401, "unauthorized")
@@ -140,10 +140,10 @@ fn invalid_token_is_unauthorized(deployment: &Deployment) -> Result<()> {
         format!("{signed}.{signature}"),
         format!("{head}x.{signature}"),
     ] {
-        let caller = stack.api.asked_by(Some(Credential::Token(forged.clone())));
+        let caller = stack.api.with_credential(Some(Credential::Token(forged.clone())));
         caller.get(SESSIONS)?.expect_error(401, "unauthorized").context(forged)?;
     }
-    stack.api.asked_by(Some(good.sign())).get(SESSIONS)?.expect(200).map(drop)
+    stack.api.with_credential(Some(good.sign())).get(SESSIONS)?.expect(200).map(drop)
 }
 
 fn key_is_listed_without_its_secret_and_refused_after_revocation(
@@ -151,10 +151,10 @@ fn key_is_listed_without_its_secret_and_refused_after_revocation(
 ) -> Result<()> {
     let (a, b, stack) = (deployment.organization()?, deployment.organization()?, &deployment.stack);
     let credential = stack.named_key(&a.name, "short-lived", &["manage"])?;
-    let caller = deployment.asked_by(credential.clone());
+    let caller = deployment.with_credential(credential.clone());
     check_same_sessions(&a.api, &caller)?;
     let as_bearer = Credential::Token(credential.text().to_owned());
-    check_same_sessions(&a.api, &deployment.asked_by(as_bearer))?;
+    check_same_sessions(&a.api, &deployment.with_credential(as_bearer))?;
     let listed = Value::Array(stack.listed_keys(&a.name)?).to_string();
     let secret = credential.text().rsplit('_').next().context("a key has a secret")?;
     ensure!(listed.contains("short-lived") && !listed.contains(secret), "key list: {listed}");

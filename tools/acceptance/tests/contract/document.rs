@@ -23,14 +23,14 @@ fn api_conforms_to_document(deployment: &Deployment) -> Result<()> {
     let linked = Owned::create(&a.api, "walker")?;
     linked.link(&phone)?;
     let everything = |organization: &str| stack.key(organization, &["read", "send", "manage"]);
-    let a_api = deployment.asked_by(everything(&a.name)?);
-    let b_api = deployment.asked_by(everything(&b.name)?);
+    let a_api = deployment.with_credential(everything(&a.name)?);
+    let b_api = deployment.with_credential(everything(&b.name)?);
     let name = if deployment.cluster.is_some() { "postgres" } else { "sqlite" };
     let walk = Walk { name, linked: Some(&linked.id), gently: false, platform: false };
     walk.run(&a_api, &b_api)?;
     let person = Token::of(&a.name, "none").with("org_id", Value::Null);
     let person = person.with("platform_role", json!("super_admin")).sign();
-    Walk { platform: true, ..walk }.run(&deployment.asked_by(person), &b_api)?;
+    Walk { platform: true, ..walk }.run(&deployment.with_credential(person), &b_api)?;
     linked.until_linked(&phone)?;
     linked.delete()?;
     linked.must_be_gone(stack, Some(&phone))

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{
     client::{Api, Credential},
-    exchange::Reply,
+    http::Reply,
     sessions::{Owned, SESSIONS, list, path, path_of},
 };
 
@@ -64,7 +64,7 @@ impl Request {
         let Self(method, what, headers, body) = self;
         let named = fresh();
         let headers = with_name(headers, &named);
-        api.exchange(method, &path_of(id, what), &headers, body.map(str::as_bytes))
+        api.send_raw(method, &path_of(id, what), &headers, body.map(str::as_bytes))
     }
 
     /// The same, over HTTP/2.
@@ -72,7 +72,7 @@ impl Request {
         let Self(method, what, headers, body) = self;
         let named = fresh();
         let (headers, body) = (with_name(headers, &named), body.map(str::as_bytes));
-        http2::exchange(api, method, &path_of(id, what), &headers, body)
+        http2::send(api, method, &path_of(id, what), &headers, body)
     }
 
     fn name(&self) -> String {
@@ -149,7 +149,7 @@ fn refusals_without_manage_are_equal(deployment: &Deployment) -> Result<()> {
     let unused = unused(&session.id)?;
     for organization in [&a.name, &b.name] {
         let key = deployment.stack.key(organization, &["read", "send"])?;
-        let reader = deployment.asked_by(key);
+        let reader = deployment.with_credential(key);
         check_forbidden(&reader, &session.id, &unused)?;
         reader.get(SESSIONS)?.expect_error(403, "forbidden")?;
     }
@@ -159,7 +159,7 @@ fn refusals_without_manage_are_equal(deployment: &Deployment) -> Result<()> {
 fn refusals_without_a_credential_are_equal(deployment: &Deployment) -> Result<()> {
     let (organization, stack) = (deployment.organization()?, &deployment.stack);
     let revoked = stack.named_key(&organization.name, "to-be-revoked", &["manage"])?;
-    let caller = deployment.asked_by(revoked.clone());
+    let caller = deployment.with_credential(revoked.clone());
     caller.get(SESSIONS)?.expect(200)?;
     stack.revoke_key(&organization.name, "to-be-revoked")?;
     until_refused(&caller)?;
@@ -189,7 +189,7 @@ fn check_same(api: &Api, one: &str, other: &str) -> Result<()> {
     for send in protocols {
         for request in REQUESTS {
             let replies = (send(request, api, one)?, send(request, api, other)?);
-            let (left, right) = (replies.0.lasting(), replies.1.lasting());
+            let (left, right) = (replies.0.stable_parts(), replies.1.stable_parts());
             ensure!(left == right, "{}: {left:?} and {right:?}", request.name());
             let refused = (400..500).contains(&replies.0.status) || request.0 == "OPTIONS";
             ensure!(refused, "{}: {}", request.name(), replies.0.status);
@@ -227,7 +227,7 @@ fn check_owner(session: &Owned) -> Result<()> {
 fn check_forbidden(reader: &Api, existing: &str, unused: &str) -> Result<()> {
     for request in REQUESTS {
         let replies = (request.send(reader, existing)?, request.send(reader, unused)?);
-        ensure!(replies.0.lasting() == replies.1.lasting(), "{} differs", request.name());
+        ensure!(replies.0.stable_parts() == replies.1.stable_parts(), "{} differs", request.name());
         let status = replies.0.status;
         let other = [404, 405].contains(&status) || request.0 == "OPTIONS"; // unknown operation
         ensure!(status == 403 || other, "{}: {status}", request.name());
@@ -248,20 +248,20 @@ pub(crate) fn check_unauthorized(api: &Api, revoked: Option<Credential>) -> Resu
     callers.extend(revoked.map(Some));
     let mut first: Option<(Vec<String>, Vec<u8>)> = None;
     for caller in callers {
-        let caller_api = api.asked_by(caller.clone());
+        let caller_api = api.with_credential(caller.clone());
         for id in [session.id.as_str(), &unused(&session.id)?, "x"] {
-            let reply = caller_api.exchange("GET", &path(id), &[], None)?;
+            let reply = caller_api.send_raw("GET", &path(id), &[], None)?;
             ensure!(reply.status == 401, "{caller:?}: {}", reply.status);
             ensure!(reply.header("www-authenticate") == Some("Bearer"), "{:?}", reply.head);
             ensure!(reply.envelope()? == "unauthorized", "{caller:?}");
-            let (head, body) = reply.lasting();
+            let (head, body) = reply.stable_parts();
             let this = (head.into_iter().map(str::to_owned).collect(), body.to_vec());
             let first = first.get_or_insert_with(|| this.clone());
             ensure!(*first == this, "{caller:?}: {this:?} instead of {first:?}");
         }
     }
     for request in REQUESTS.iter().filter(|r| !["PUT", "PATCH", "OPTIONS"].contains(&r.0)) {
-        let reply = request.send(&api.asked_by(None), &session.id)?;
+        let reply = request.send(&api.with_credential(None), &session.id)?;
         let unknown = request.1.ends_with("unknown");
         ensure!(reply.status == 401 || unknown, "{}: {}", request.name(), reply.status);
     }

@@ -53,7 +53,7 @@ fn deletion_of_one_session_leaves_another_of_the_same_phone(deployment: &Deploym
     phone.scan(&second.qr()?)?;
     let remaining = second.until_status("working")?["deviceId"].as_u64();
     first.delete()?;
-    wait::until_so("only the other device is left", PATIENCE, || {
+    wait::until_true("only the other device is left", PATIENCE, || {
         Ok(phone.devices()?.iter().map(|device| Some(device.id)).eq([remaining]))
     })?;
     second.until_status("working")?;
@@ -188,7 +188,7 @@ fn stop_and_start(session: &Owned, phone: &Phone, device: u64) -> Result<()> {
         Ok(session.api.action(&path_of(&session.id, action))?.expect(200)?.json())
     };
     let connected = |wanted: bool| {
-        wait::until_so("the phone sees that", PATIENCE, || {
+        wait::until_true("the phone sees that", PATIENCE, || {
             Ok(phone.devices()?.iter().all(|d| d.id == device && d.connected == wanted))
         })
     };
@@ -228,7 +228,7 @@ fn log_out(session: &Owned, phone: &Phone) -> Result<()> {
     let logout = path_of(&session.id, ":logout");
     let told = session.api.action(&logout)?.expect(200)?.json();
     ensure!(told["desired"] == "stopped", "it is not to be stopped: {told}");
-    wait::until_so("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
+    wait::until_true("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
     let out = session.until_reason("logged_out_by_user")?;
     ensure!(out["deviceId"].is_null() && out["status"] == "stopped", "{out}");
     session.api.get(&path_of(&session.id, "/me"))?.expect_error(404, "not_found")?;

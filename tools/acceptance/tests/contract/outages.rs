@@ -54,7 +54,7 @@ fn stop_database(deployment: &mut Deployment) -> Result<()> {
     cluster.stop()?;
     let outage = must_refuse(stack, &api, &session).and_then(|()| {
         // The router renews no lease without a database, so the node closes its connections.
-        wait::until_so("the node closes connections without a lease", PATIENCE, || {
+        wait::until_true("the node closes connections without a lease", PATIENCE, || {
             Ok(phone.devices()?.iter().all(|device| !device.connected))
         })
     });
@@ -84,19 +84,19 @@ fn freeze_database(deployment: &mut Deployment) -> Result<()> {
 fn stop_issuer(deployment: &mut Deployment) -> Result<()> {
     let organization = deployment.organization()?;
     let token = Token::of(&organization.name, "admin");
-    let person = deployment.asked_by(token.sign());
+    let person = deployment.with_credential(token.sign());
     person.get(SESSIONS)?.expect(200)?;
     deployment.issuer.stop();
     for _ in 0..5 {
         must_be_prompt(|| person.get(SESSIONS)?.expect(200).map(drop))?;
     }
-    let unknown = deployment.asked_by(token.by_unknown_key().sign());
+    let unknown = deployment.with_credential(token.by_unknown_key().sign());
     must_be_prompt(|| unknown.get(SESSIONS)?.expect_error(401, "unauthorized").map(drop))?;
     organization.api.get(SESSIONS)?.expect(200).map(drop)
 }
 
 fn until_ready(stack: &Stack, api: &Api) -> Result<()> {
-    wait::until_so("the router is ready again", PATIENCE, || {
+    wait::until_true("the router is ready again", PATIENCE, || {
         Ok(stack.operator.get("/readyz")?.status == 200 && api.get(SESSIONS)?.status == 200)
     })
 }

@@ -8,7 +8,7 @@ use acceptance::deployment::Deployment;
 use anyhow::{Context as _, Result, ensure};
 use testbed::{
     client::Api,
-    exchange::{self, InFlight},
+    http::{self, PendingReply},
     sessions::{Owned, SESSIONS},
 };
 
@@ -42,8 +42,8 @@ fn oversized_request_lines_are_refused(deployment: &Deployment) -> Result<()> {
     {
         let headers = api.headers(headers, false);
         let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let bytes = exchange::request("GET", path.as_bytes(), &headers, None);
-        let reply = InFlight::send(exchange::address(api.base())?, &bytes, PROMPT)?.reply()?;
+        let bytes = http::request("GET", path.as_bytes(), &headers, None);
+        let reply = PendingReply::send(http::address(api.base())?, &bytes, PROMPT)?.reply()?;
         ensure!((400..500).contains(&reply.status), "{} bytes: {}", bytes.len(), reply.status);
         reply.envelope()?;
     }
@@ -52,7 +52,7 @@ fn oversized_request_lines_are_refused(deployment: &Deployment) -> Result<()> {
 
 /// Bytes that are not HTTP are answered 4xx, or the connection closes; a JSON body is not required.
 fn not_http(api: &Api) -> Result<()> {
-    let address = exchange::address(api.base())?;
+    let address = http::address(api.base())?;
     let host = "Host: berth\r\nConnection: close\r\n\r\n";
     let requests: [Vec<u8>; 9] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
@@ -70,7 +70,7 @@ fn not_http(api: &Api) -> Result<()> {
     ];
     for request in requests {
         let shown = String::from_utf8_lossy(&request).into_owned();
-        let answer = InFlight::send(address, &[&request[..], b"\r\n\r\n"].concat(), GIVEN_UP)?
+        let answer = PendingReply::send(address, &[&request[..], b"\r\n\r\n"].concat(), GIVEN_UP)?
             .finish()
             .with_context(|| shown.clone())?;
         let text = String::from_utf8_lossy(&answer);
@@ -85,7 +85,7 @@ fn not_http(api: &Api) -> Result<()> {
 /// the body and in the body.
 fn incomplete_requests_time_out(deployment: &Deployment) -> Result<()> {
     let api = &deployment.organization()?.api;
-    let address = exchange::address(api.base())?;
+    let address = http::address(api.base())?;
     let body =
         [head(api, "POST", SESSIONS.as_bytes(), &[("Content-Length", "100")]), b"{".to_vec()];
     let requests = [
@@ -104,7 +104,7 @@ fn incomplete_requests_time_out(deployment: &Deployment) -> Result<()> {
 }
 
 fn given_up(address: SocketAddr, bytes: &[u8]) -> Result<()> {
-    let answer = InFlight::send(address, bytes, GIVEN_UP)?.finish()?;
+    let answer = PendingReply::send(address, bytes, GIVEN_UP)?.finish()?;
     let text = String::from_utf8_lossy(&answer);
     ensure!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "it is answered {text:?}");
     Ok(())
@@ -114,5 +114,5 @@ fn given_up(address: SocketAddr, bytes: &[u8]) -> Result<()> {
 fn head(api: &Api, method: &str, path: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {
     let headers = api.headers(headers, true);
     let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    exchange::request(method, path, &headers, None)
+    http::request(method, path, &headers, None)
 }

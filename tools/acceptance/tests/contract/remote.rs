@@ -70,5 +70,5 @@ fn login_token_and_key_of_one_organization_list_the_same() -> Result<()> {
         println!("skipped: no login token");
         return Ok(());
     };
-    credentials::check_same_sessions(&a, &a.asked_by(Some(Credential::Token(token))))
+    credentials::check_same_sessions(&a, &a.with_credential(Some(Credential::Token(token))))
 }

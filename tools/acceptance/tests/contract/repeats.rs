@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use testbed::{
     client::Api,
-    exchange::Reply,
+    http::Reply,
     sessions::{SESSIONS, list},
     stack::Victim,
 };

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
-use testbed::{client::Api, exchange::Reply, folder::random_hex, sessions::SESSIONS};
+use testbed::{client::Api, folder::random_hex, http::Reply, sessions::SESSIONS};
 
 const API_KEYS: &str = "/api/v1/api-keys";
 

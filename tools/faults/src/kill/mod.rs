@@ -11,7 +11,7 @@ use std::{fmt, thread, time::Duration};
 use anyhow::{Context as _, Result};
 use testbed::{
     client::Api,
-    dice::Dice,
+    random::Random,
     stack::{Stack, Victim},
 };
 
@@ -74,12 +74,12 @@ pub fn strike(
 }
 
 /// Kills at a random moment of a random operation. The error names them.
-pub(crate) fn strike_at_random(stack: &mut Stack, api: &Api, dice: &mut Dice) -> Result<()> {
-    let operation = *dice.pick(&[Create, Pair, Logout, Delete]);
-    let moment = operation.random_moment(dice);
+pub(crate) fn strike_at_random(stack: &mut Stack, api: &Api, random: &mut Random) -> Result<()> {
+    let operation = *random.choose(&[Create, Pair, Logout, Delete]);
+    let moment = operation.random_moment(random);
     let victim = match moment {
         WithoutGateway => Berth,
-        _ => *dice.pick(&[Berth, Gateway, Both]),
+        _ => *random.choose(&[Berth, Gateway, Both]),
     };
     let name = format!("kill -9 {victim}: {operation:?}, {moment}");
     let point = Point { stack, api, moment, victim, name: name.clone() };
@@ -88,21 +88,21 @@ pub(crate) fn strike_at_random(stack: &mut Stack, api: &Api, dice: &mut Dice) ->
 
 impl Operation {
     /// One of its moments, each within the milliseconds in which something still happens.
-    fn random_moment(self, dice: &mut Dice) -> Moment {
+    fn random_moment(self, random: &mut Random) -> Moment {
         let moments = match self {
-            Create => vec![Sent(dice.below(15)), Answered(dice.below(4))],
+            Create => vec![Sent(random.below(15)), Answered(random.below(4))],
             Pair => vec![
-                Sent(dice.below(100)),
-                Answered(dice.below(10)),
-                Scanning(dice.below(150)),
-                Scanned(dice.below(150)),
+                Sent(random.below(100)),
+                Answered(random.below(10)),
+                Scanning(random.below(150)),
+                Scanned(random.below(150)),
                 CodeShown,
                 Working,
             ],
-            Logout => vec![Sent(dice.below(40)), Answered(dice.below(20))],
-            Delete => vec![Sent(dice.below(15)), Answered(dice.below(30)), WithoutGateway],
+            Logout => vec![Sent(random.below(40)), Answered(random.below(20))],
+            Delete => vec![Sent(random.below(15)), Answered(random.below(30)), WithoutGateway],
         };
-        *dice.pick(&moments)
+        *random.choose(&moments)
     }
 }
 

@@ -65,7 +65,7 @@ fn strike(point: &mut Point<'_>, session: &Owned, phone: &Phone) -> Result<Optio
 /// The attempt ends by itself, or goes on and can be completed, or is begun again: whichever it is, no
 /// second device comes of it.
 fn settle(session: &Owned, phone: &Phone) -> Result<()> {
-    wait::until_so("the pairing comes to an end", PATIENCE, || {
+    wait::until_true("the pairing comes to an end", PATIENCE, || {
         let view = session.view()?;
         if view["status"] == "working" {
             return Ok(true);

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 use testbed::{
     client::Api,
-    dice::Dice,
     phones::{Device, Phone, Phones},
+    random::Random,
     sessions::{Owned, path, path_of},
     wait,
 };
@@ -64,12 +64,12 @@ struct Scan {
 impl Trial {
     /// The race of this number among those of this seed.
     pub(super) fn thrown(seed: u64, number: usize) -> Self {
-        let mut dice = Dice::seeded(seed, number as u64);
+        let mut random = Random::seeded(seed, number as u64);
         Self {
             number,
             action: ACTIONS[number % ACTIONS.len()],
             phones: if number.is_multiple_of(SECOND_SCAN) { 2 } else { 1 },
-            delay: Duration::from_micros(dice.below(LATEST[number / 2 % 2] * 1_000)),
+            delay: Duration::from_micros(random.below(LATEST[number / 2 % 2] * 1_000)),
         }
     }
 
@@ -158,7 +158,7 @@ impl Ran {
 
     /// Waits for the event that closes a deleted session, and compares all of its events with what
     /// the phones were told.
-    pub(super) fn must_be_told_truly(&self, patience: Duration) -> Result<()> {
+    pub(super) fn must_match_events(&self, patience: Duration) -> Result<()> {
         let events = wait::until("the end of the events", patience, || {
             let events = self.events()?;
             let over = self.trial.action != Action::Delete

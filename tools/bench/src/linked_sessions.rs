@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use testbed::{
     client::Api,
+    parallel::run_on_threads,
     phones::Phone,
     sessions::{self, Owned, PATIENCE},
     stack::Stack,
-    together::gather,
     wait,
 };
 
@@ -21,11 +21,11 @@ const GLANCE: Duration = Duration::from_millis(250);
 
 /// Linked sessions' phones.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd {
+pub(crate) struct LinkedSessions {
     phones: Vec<Phone>,
 }
 
-impl Crowd {
+impl LinkedSessions {
     /// Makes and links so many sessions, so many at the same time, and waits until all of them work;
     /// each may take as long as one alone, and all together no longer than `patience`.
     pub(crate) fn link(
@@ -36,7 +36,7 @@ impl Crowd {
         patience: Duration,
     ) -> Result<Self> {
         let next = AtomicUsize::new(0);
-        let phones = gather(side_by_side, |_| {
+        let phones = run_on_threads(side_by_side, |_| {
             let mut scanned = Vec::new();
             while next.fetch_add(1, Ordering::Relaxed) < count {
                 let phone = stack.phones.new_phone("Bench")?;
@@ -45,16 +45,16 @@ impl Crowd {
             }
             Ok(scanned)
         })?;
-        let crowd = Self { phones };
+        let linked_sessions = Self { phones };
         until_working(api, count, patience)?;
-        crowd.until_connected(patience)?;
-        Ok(crowd)
+        linked_sessions.until_connected(patience)?;
+        Ok(linked_sessions)
     }
 
     /// Waits until every phone has its device connected.
     pub(crate) fn until_connected(&self, patience: Duration) -> Result<()> {
         let mut away: Vec<_> = self.phones.iter().collect();
-        wait::until_so("every session is connected", patience, || {
+        wait::until_true("every session is connected", patience, || {
             // One after the other: to ask all of them again and again would slow down what is timed.
             while away.pop_if(|phone| is_connected(phone)).is_some() {}
             Ok(away.is_empty())
@@ -81,7 +81,7 @@ pub(crate) fn scan(session: &Owned, phone: &Phone) -> Result<()> {
 /// Waits until so many sessions of the caller are there and all of them work.
 pub(crate) fn until_working(api: &Api, count: usize, patience: Duration) -> Result<()> {
     let mut last = String::new();
-    let all = wait::until_so("every session works", patience, || {
+    let all = wait::until_true("every session works", patience, || {
         let all = sessions::list(api)?;
         ensure!(all.len() == count, "{} sessions, not {count}", all.len());
         let mut others = all.iter().filter(|session| session["status"] != "working");

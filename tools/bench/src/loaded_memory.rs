@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use testbed::resident::Resident;
 
 use crate::{
-    Stand,
+    Setup,
     aim::Aim,
     spread::{float, number},
     waiting::{Nodeless, WAITING},
@@ -22,7 +22,7 @@ const AIM: Aim = Aim::AtMost(60.0 * 1024.0);
 
 /// berth at moments that follow one another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Busy {
+pub(crate) struct LoadedMemory {
     before: Resident,
     asked: Resident,
     rested: Resident,
@@ -30,10 +30,10 @@ pub(crate) struct Busy {
     left: Resident,
 }
 
-impl Busy {
+impl LoadedMemory {
     /// Has it asked and waited for.
-    pub(crate) fn look(stand: &Stand) -> Result<Self> {
-        let berth = Nodeless::start(stand, "bench-busy")?;
+    pub(crate) fn read(setup: &Setup) -> Result<Self> {
+        let berth = Nodeless::start(setup, "bench-busy")?;
         let pid = berth.process()?;
         let before = Resident::settled(pid)?;
         println!("  asking over {ASKING} connections");

@@ -37,13 +37,13 @@ const DRIP: Duration = Duration::from_secs(1);
 
 /// Connections that misbehave until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Hostile {
+pub(crate) struct HostileClients {
     runtime: Option<Runtime>,
 }
 
 /// What is asked over and over.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct HostileRequest {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) credential: Option<Credential>,
@@ -53,7 +53,7 @@ pub(crate) struct Wish {
     pub(crate) read: bool,
 }
 
-impl Hostile {
+impl HostileClients {
     /// Begins with no connection at all.
     pub(crate) fn new() -> Result<Self> {
         let runtime =
@@ -67,27 +67,32 @@ impl Hostile {
         address: SocketAddr,
         connections: usize,
         streams: usize,
-        wishes: &[Wish],
+        requests: &[HostileRequest],
     ) {
         for which in 0..connections {
-            let wish = wishes[which % wishes.len()].clone();
-            self.repeat(REOPEN, move || hold_streams(address, streams, wish.clone()));
+            let request = requests[which % requests.len()].clone();
+            self.repeat(REOPEN, move || hold_streams(address, streams, request.clone()));
         }
     }
 
     /// Opens so many HTTP/1.1 connections that each send one body byte by byte.
-    pub(crate) fn drip(&self, address: SocketAddr, connections: usize, wish: &Wish) {
+    pub(crate) fn drip(&self, address: SocketAddr, connections: usize, request: &HostileRequest) {
         for _ in 0..connections {
-            let wish = wish.clone();
-            self.repeat(REOPEN, move || drip(address, wish.clone()));
+            let request = request.clone();
+            self.repeat(REOPEN, move || drip(address, request.clone()));
         }
     }
 
     /// Opens so many HTTP/1.1 connections that each ask for this again and again and read nothing.
-    pub(crate) fn read_nothing(&self, address: SocketAddr, connections: usize, wish: &Wish) {
+    pub(crate) fn read_nothing(
+        &self,
+        address: SocketAddr,
+        connections: usize,
+        request: &HostileRequest,
+    ) {
         for _ in 0..connections {
-            let wish = wish.clone();
-            self.repeat(REOPEN, move || read_nothing(address, wish.clone()));
+            let request = request.clone();
+            self.repeat(REOPEN, move || read_nothing(address, request.clone()));
         }
     }
 
@@ -113,7 +118,7 @@ impl Hostile {
     }
 }
 
-impl Drop for Hostile {
+impl Drop for HostileClients {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -121,19 +126,19 @@ impl Drop for Hostile {
     }
 }
 
-async fn hold_streams(address: SocketAddr, streams: usize, wish: Wish) -> Result<()> {
+async fn hold_streams(address: SocketAddr, streams: usize, request: HostileRequest) -> Result<()> {
     let stream = TokioIo::new(TcpStream::connect(address).await?);
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    if !wish.read {
+    if !request.read {
         builder.initial_stream_window_size(0);
     }
     let (sender, connection) = builder.handshake::<_, Sent>(stream).await?;
     let mut held = JoinSet::new();
     for _ in 0..streams {
-        let (mut sender, wish) = (sender.clone(), wish.clone());
+        let (mut sender, request) = (sender.clone(), request.clone());
         held.spawn(async move {
             while sender.ready().await.is_ok() {
-                let Ok(request) = wish.request(address) else { return };
+                let Ok(request) = request.request(address) else { return };
                 if let Ok(answer) = sender.send_request(request).await {
                     let mut body = answer.into_body();
                     while let Some(Ok(_)) = body.frame().await {}
@@ -146,19 +151,19 @@ async fn hold_streams(address: SocketAddr, streams: usize, wish: Wish) -> Result
     Ok(())
 }
 
-async fn drip(address: SocketAddr, wish: Wish) -> Result<()> {
+async fn drip(address: SocketAddr, request: HostileRequest) -> Result<()> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(&wish.bytes(address)).await?;
+    stream.write_all(&request.bytes(address)).await?;
     loop {
         sleep(DRIP).await;
         stream.write_all(b" ").await?;
     }
 }
 
-async fn read_nothing(address: SocketAddr, wish: Wish) -> Result<()> {
+async fn read_nothing(address: SocketAddr, request: HostileRequest) -> Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     loop {
-        stream.write_all(&wish.bytes(address)).await?;
+        stream.write_all(&request.bytes(address)).await?;
         sleep(AGAIN).await;
     }
 }
@@ -169,7 +174,7 @@ async fn be_silent(address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-impl Wish {
+impl HostileRequest {
     /// A `GET` of this path by nobody, whose answer is not read.
     pub(crate) fn unread(path: &str) -> Self {
         let path = path.to_owned();

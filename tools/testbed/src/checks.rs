@@ -6,14 +6,14 @@ use anyhow::Result;
 
 /// How many checks passed and failed.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Checks {
     passed: usize,
     failures: Vec<String>,
     /// Failures that others have told of.
     elsewhere: usize,
 }
 
-impl Tally {
+impl Checks {
     /// Makes one check, tells how it went, and counts it.
     pub fn check(&mut self, name: &str, check: impl FnOnce() -> Result<()>) -> bool {
         let began = Instant::now();
@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed())
     }
@@ -91,17 +91,17 @@ mod tests {
 
     #[test]
     fn every_failure_counts_wherever_it_was_told() {
-        let mut tally = Tally::default();
-        tally.check("good", || Ok(()));
-        tally.check("bad", || anyhow::bail!("no"));
-        tally.add(10, 2);
-        tally.fail("never ran");
-        assert_eq!(tally.to_string(), "11 passed, 4 failed");
-        let mut both = Tally::default();
+        let mut checks = Checks::default();
+        checks.check("good", || Ok(()));
+        checks.check("bad", || anyhow::bail!("no"));
+        checks.add(10, 2);
+        checks.fail("never ran");
+        assert_eq!(checks.to_string(), "11 passed, 4 failed");
+        let mut both = Checks::default();
         both.check("more", || Ok(()));
-        both.merge(tally);
+        both.merge(checks);
         assert_eq!(both.to_string(), "12 passed, 4 failed");
-        let tally = both;
-        assert!(!tally.is_clean());
+        let checks = both;
+        assert!(!checks.is_clean());
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 /// Has so many threads work, each told which it is, and answers what all of them came up with. The first
 /// failure is everybody's, once all have ended.
-pub fn gather<T: Send>(
+pub fn run_on_threads<T: Send>(
     threads: usize,
     work: impl Fn(usize) -> Result<Vec<T>> + Sync,
 ) -> Result<Vec<T>> {
@@ -30,13 +30,14 @@ mod tests {
 
     #[test]
     fn what_all_came_up_with_is_there_and_one_failure_is_everybodys() {
-        let mut all = gather(3, |which| Ok(vec![which; which])).unwrap();
+        let mut all = run_on_threads(3, |which| Ok(vec![which; which])).unwrap();
         all.sort_unstable();
         assert_eq!(all, [1, 2, 2]);
-        let failed = gather(3, |which| if which == 1 { bail!("no") } else { Ok(vec![()]) });
+        let failed = run_on_threads(3, |which| if which == 1 { bail!("no") } else { Ok(vec![()]) });
         assert_eq!(failed.unwrap_err().to_string(), "no");
         assert!(
-            gather::<()>(2, |which| if which == 0 { panic!("no") } else { Ok(vec![]) }).is_err()
+            run_on_threads::<()>(2, |which| if which == 0 { panic!("no") } else { Ok(vec![]) })
+                .is_err()
         );
     }
 }

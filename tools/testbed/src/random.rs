@@ -9,7 +9,7 @@ const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A source of chance (`SplitMix64`).
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Random(u64);
 
 /// Returns a seed that differs from run to run.
 pub fn random_seed() -> Result<u64> {
@@ -18,7 +18,7 @@ pub fn random_seed() -> Result<u64> {
     Ok(u64::from_ne_bytes(seed))
 }
 
-impl Dice {
+impl Random {
     /// One that falls otherwise each time.
     pub fn new() -> Result<Self> {
         random_seed().map(Self)
@@ -45,19 +45,19 @@ impl Dice {
     }
 
     /// Heads or tails.
-    pub fn coin(&mut self) -> bool {
+    pub fn flip(&mut self) -> bool {
         self.next() >> 63 == 1
     }
 
     /// One of these.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub fn choose<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         // The last few are picked less often by one in many millions.
         let number = self.next() % of.len() as u64;
         &of[usize::try_from(number).unwrap_or_default()]
     }
 
     /// As many as these, [`never`](Self::never) there.
-    pub fn never_as(&mut self, ids: &[String]) -> Vec<String> {
+    pub fn unused_ids(&mut self, ids: &[String]) -> Vec<String> {
         ids.iter().map(|id| self.never(id)).collect()
     }
 
@@ -65,7 +65,7 @@ impl Dice {
     /// time is thrown anew.
     fn never(&mut self, id: &str) -> String {
         let time = id.find('_').map_or(0, |at| at + 1) + 10;
-        let thrown = id[time..].chars().map(|_| char::from(*self.pick(LETTERS)));
+        let thrown = id[time..].chars().map(|_| char::from(*self.choose(LETTERS)));
         id[..time].chars().chain(thrown).collect()
     }
 }
@@ -76,21 +76,21 @@ mod tests {
 
     #[test]
     fn everything_is_picked_about_as_often() {
-        let mut dice = Dice::new().unwrap();
+        let mut random = Random::new().unwrap();
         let mut counts = [0_u32; 4];
         for _ in 0..40_000 {
-            counts[*dice.pick(&[0, 1, 2, 3])] += 1;
+            counts[*random.choose(&[0, 1, 2, 3])] += 1;
         }
         assert!(counts.iter().all(|count| (9_000..11_000).contains(count)), "{counts:?}");
-        let heads = (0..40_000).filter(|_| dice.coin()).count();
+        let heads = (0..40_000).filter(|_| random.flip()).count();
         assert!((19_000..21_000).contains(&heads), "{heads}");
     }
 
     #[test]
     fn seeded_dice_fall_the_same_way_again_and_streams_differ() {
         let thrown = |seed, stream| {
-            let mut dice = Dice::seeded(seed, stream);
-            [0; 8].map(|_: u64| dice.below(1_000_000))
+            let mut random = Random::seeded(seed, stream);
+            [0; 8].map(|_: u64| random.below(1_000_000))
         };
         assert_eq!(thrown(7, 1), thrown(7, 1));
         assert_ne!(thrown(7, 1), thrown(7, 2));
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn an_id_that_never_was_has_the_same_time_and_shape() {
         let id = "sess_01JGXS1DN0ABCDEFGHJKMNPQRS";
-        let never = Dice::new().unwrap().never(id);
+        let never = Random::new().unwrap().never(id);
         assert_eq!((&never[..15], never.len()), (&id[..15], id.len()));
         assert_ne!(never, id);
     }

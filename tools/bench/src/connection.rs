@@ -18,14 +18,14 @@ const LONGEST: usize = 1024 * 1024;
 
 /// The connection.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 /// What was answered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard<'a> {
+pub(crate) struct TimedReply<'a> {
     /// From before the request was sent until its answer was whole.
     pub(crate) took: Duration,
     /// The status.
@@ -34,7 +34,7 @@ pub(crate) struct Heard<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Line {
+impl Connection {
     /// Connects.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).context("no connection")?;
@@ -44,7 +44,7 @@ impl Line {
     }
 
     /// Sends a whole request, of a kind that leaves the connection open, and waits for its answer.
-    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Heard<'_>> {
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<TimedReply<'_>> {
         let began = Instant::now();
         self.stream.write_all(request)?;
         let (mut filled, mut end) = (0, None);
@@ -62,7 +62,7 @@ impl Line {
         ensure!(end == Some(filled), "more than was asked for");
         let status = std::str::from_utf8(&answer[9..12]).ok().and_then(|code| code.parse().ok());
         let body = head_of(answer).map_or(&[][..], |head| &answer[head..]);
-        Ok(Heard { took, status: status.context("no status")?, body })
+        Ok(TimedReply { took, status: status.context("no status")?, body })
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn request_with(
 pub(crate) fn whole(answer: &[u8]) -> Result<Option<usize>> {
     let Some(head) = head_of(answer) else { return Ok(None) };
     let text = std::str::from_utf8(&answer[..head]).context("a head that is no text")?;
-    let mut lines = text.split("\r\n").filter_map(|line| line.split_once(':'));
+    let mut lines = text.split("\r\n").filter_map(|connection| connection.split_once(':'));
     let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length.map_or(Ok(0), |(_, value)| value.trim().parse::<usize>());
     Ok(Some(head + length.context("a length that is no number")?))
@@ -136,12 +136,12 @@ mod tests {
                 }
             }
         });
-        let mut line = Line::open(address).unwrap();
-        let heard = line.ask(&request("GET", address, "/", None)).unwrap();
-        assert_eq!((heard.status, heard.body), (404, &b"no!"[..]));
-        let heard = line.ask(&request("POST", address, "/", None)).unwrap();
-        assert_eq!((heard.status, heard.body), (204, &b""[..]));
+        let mut connection = Connection::open(address).unwrap();
+        let reply = connection.ask(&request("GET", address, "/", None)).unwrap();
+        assert_eq!((reply.status, reply.body), (404, &b"no!"[..]));
+        let reply = connection.ask(&request("POST", address, "/", None)).unwrap();
+        assert_eq!((reply.status, reply.body), (204, &b""[..]));
         server.join().unwrap();
-        assert!(line.ask(b"x").is_err());
+        assert!(connection.ask(b"x").is_err());
     }
 }

@@ -28,7 +28,7 @@ const QR: Duration = Duration::from_secs(5);
 
 /// What the clients were answered.
 #[derive(Clone, Default)]
-pub(crate) struct Heard {
+pub(crate) struct ClientReport {
     /// Each answer's status, 0 when there was none, and how long it took.
     answers: Vec<(u16, Duration)>,
     /// How long each QR code took, or why there was none.
@@ -36,8 +36,8 @@ pub(crate) struct Heard {
 }
 
 /// Asks for so long in every common way; with `codes`, for QR codes of new sessions too.
-pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<Heard> {
-    let api = api.patient_for(PATIENCE);
+pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<ClientReport> {
+    let api = api.with_timeout(PATIENCE);
     let session = Owned::create(&api, "polite")?;
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -52,14 +52,14 @@ pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<Heard> {
         let scanning = codes.then(|| scope.spawn(|| ask_for_codes(&api, &over)));
         thread::sleep(duration); // a span of the load, not a wait for something
         over.store(true, Ordering::Relaxed);
-        let mut heard = Heard::default();
+        let mut report = ClientReport::default();
         for one in asking {
-            heard.answers.extend(one.join().map_err(|_| anyhow!("a client panicked"))?);
+            report.answers.extend(one.join().map_err(|_| anyhow!("a client panicked"))?);
         }
         if let Some(one) = scanning {
-            heard.codes = one.join().map_err(|_| anyhow!("a client panicked"))?;
+            report.codes = one.join().map_err(|_| anyhow!("a client panicked"))?;
         }
-        Ok(heard)
+        Ok(report)
     })
 }
 
@@ -118,7 +118,7 @@ fn code_of_new_session(api: &Api) -> Result<Duration> {
     Ok(took)
 }
 
-impl Heard {
+impl ClientReport {
     /// The share of answers that are neither 5xx nor 429 nor missing.
     fn good(&self) -> f64 {
         let bad = |status: u16| status == 0 || status == 429 || status >= 500;
@@ -151,7 +151,7 @@ impl Heard {
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for ClientReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut statuses = BTreeMap::<u16, usize>::new();
         for (status, _) in &self.answers {
@@ -177,34 +177,34 @@ impl fmt::Display for Heard {
 mod tests {
     use super::*;
 
-    fn heard(statuses: &[u16]) -> Heard {
+    fn report(statuses: &[u16]) -> ClientReport {
         let answers = statuses.iter().map(|status| (*status, Duration::from_millis(3))).collect();
-        Heard { answers, codes: Vec::new() }
+        ClientReport { answers, codes: Vec::new() }
     }
 
     #[test]
     fn refusals_for_lack_of_something_and_silence_are_not_served() {
-        let mostly = |bad| heard(&[&[200; 98][..], &[404, bad]].concat());
+        let mostly = |bad| report(&[&[200; 98][..], &[404, bad]].concat());
         assert!(mostly(412).must_be_served().is_ok());
         assert!(mostly(503).must_be_served().is_ok());
         for bad in [0, 429, 500, 503] {
-            assert!(heard(&[200, bad]).must_be_served().is_err(), "{bad}");
+            assert!(report(&[200, bad]).must_be_served().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn one_missed_qr_code_is_one_too_many() {
         let codes = vec![Ok(Duration::from_secs(1)), Err("no".to_owned())];
-        assert!(Heard { codes, ..heard(&[200]) }.must_be_served().is_err());
+        assert!(ClientReport { codes, ..report(&[200]) }.must_be_served().is_err());
     }
 
     #[test]
     fn one_slow_answer_in_a_hundred_is_allowed_and_two_are_not() {
-        let mut answers = heard(&[200; 200]).answers;
+        let mut answers = report(&[200; 200]).answers;
         answers[..2].fill((200, Duration::from_secs(9)));
-        let heard = |answers: &[_]| Heard { answers: answers.to_vec(), codes: Vec::new() };
-        assert!(heard(&answers).must_be_answered_within(Duration::from_secs(1)).is_ok());
+        let report = |answers: &[_]| ClientReport { answers: answers.to_vec(), codes: Vec::new() };
+        assert!(report(&answers).must_be_answered_within(Duration::from_secs(1)).is_ok());
         answers[2] = (200, Duration::from_secs(9));
-        assert!(heard(&answers).must_be_answered_within(Duration::from_secs(1)).is_err());
+        assert!(report(&answers).must_be_answered_within(Duration::from_secs(1)).is_err());
     }
 }

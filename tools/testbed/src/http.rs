@@ -37,7 +37,7 @@ impl Reply {
     }
 
     /// Everything but what differs between any two answers.
-    pub fn lasting(&self) -> (Vec<&str>, &[u8]) {
+    pub fn stable_parts(&self) -> (Vec<&str>, &[u8]) {
         let passing = |line: &&str| {
             let name = line.split(':').next().unwrap_or_default();
             name.eq_ignore_ascii_case("date") || name.eq_ignore_ascii_case("x-request-id")
@@ -62,13 +62,13 @@ impl Reply {
 
 /// A request that was sent and whose answer was not read yet.
 #[derive(Debug)]
-pub struct InFlight {
+pub struct PendingReply {
     stream: TcpStream,
     began: Instant,
     patience: Duration,
 }
 
-impl InFlight {
+impl PendingReply {
     /// Sends these bytes. A server that answers and hangs up before it has read them all is heard.
     pub fn send(address: SocketAddr, bytes: &[u8], patience: Duration) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
@@ -165,7 +165,7 @@ mod tests {
             (404, Some("b"), Some(1))
         );
         assert_eq!(
-            reply.lasting(),
+            reply.stable_parts(),
             (vec!["HTTP/1.1 404 Not Found", "A: b"], &wire[wire.len() - 7..])
         );
     }

@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use testbed::dice::Dice;
+use testbed::random::Random;
 
 use crate::{
-    line::{Heard, Line},
+    connection::{Connection, TimedReply},
     spread::{float, number},
     welch::Verdict,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Kind {
 
 /// Two kinds that are asked in pairs.
 #[derive(Clone, Debug)]
-pub(crate) struct Duel {
+pub(crate) struct PairedRequests {
     /// What is compared, for people.
     pub(crate) name: String,
     /// Both kinds.
@@ -39,21 +39,21 @@ pub(crate) struct Duel {
     pub(crate) pairs: usize,
 }
 
-impl Duel {
+impl PairedRequests {
     /// Asks every request once, then pairs until it is warm, then those that count.
-    pub(crate) fn fight(&self, address: SocketAddr) -> Result<Verdict> {
+    pub(crate) fn compare(&self, address: SocketAddr) -> Result<Verdict> {
         println!("    {} pairs: {}", number(float(self.pairs as u64), 0), self.name);
         self.run(address).with_context(|| self.name.clone())
     }
 
     fn run(&self, address: SocketAddr) -> Result<Verdict> {
-        let (mut line, mut dice) = (Line::open(address)?, Dice::new()?);
+        let (mut connection, mut random) = (Connection::open(address)?, Random::new()?);
         let mut bodies: [Option<Vec<u8>>; 2] = [None, None];
         for (kind, body) in self.kinds.iter().zip(&mut bodies) {
             for request in &kind.requests {
-                let heard = line.ask(request)?;
-                kind.must_be(&heard)?;
-                *body = Some(heard.body.to_vec());
+                let reply = connection.ask(request)?;
+                kind.must_be(&reply)?;
+                *body = Some(reply.body.to_vec());
             }
         }
         ensure!(
@@ -64,17 +64,17 @@ impl Duel {
         for pair in 0..WARM_UP.min(self.pairs) + self.pairs {
             if pair % USED_EVERY == 0 {
                 for request in &self.used {
-                    line.ask(request)?;
+                    connection.ask(request)?;
                 }
             }
-            let first = usize::from(dice.coin());
+            let first = usize::from(random.flip());
             for which in [first, 1 - first] {
                 let kind = &self.kinds[which];
-                let request: &Vec<u8> = dice.pick(&kind.requests);
-                let heard = line.ask(request)?;
-                kind.must_be(&heard)?;
+                let request: &Vec<u8> = random.choose(&kind.requests);
+                let reply = connection.ask(request)?;
+                kind.must_be(&reply)?;
                 if pair >= WARM_UP.min(self.pairs) {
-                    let nanos = u32::try_from(heard.took.as_nanos()).unwrap_or(u32::MAX);
+                    let nanos = u32::try_from(reply.took.as_nanos()).unwrap_or(u32::MAX);
                     took[which].push(nanos);
                 }
             }
@@ -84,9 +84,9 @@ impl Duel {
 }
 
 impl Kind {
-    fn must_be(&self, heard: &Heard<'_>) -> Result<()> {
-        let text = String::from_utf8_lossy(heard.body);
-        ensure!(heard.status == self.status, "{} and not {}: {text}", heard.status, self.status);
+    fn must_be(&self, reply: &TimedReply<'_>) -> Result<()> {
+        let text = String::from_utf8_lossy(reply.body);
+        ensure!(reply.status == self.status, "{} and not {}: {text}", reply.status, self.status);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// The circumstances of a measurement.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
+pub(crate) struct Environment {
     cores: usize,
     processor: String,
     memory_kb: u64,
@@ -24,9 +24,9 @@ pub(crate) struct Machine {
     load: String,
 }
 
-impl Machine {
+impl Environment {
     /// As it is now.
-    pub(crate) fn look(workspace: &Workspace) -> Result<Self> {
+    pub(crate) fn read(workspace: &Workspace) -> Result<Self> {
         let loads = fs::read_to_string("/proc/loadavg")?;
         Ok(Self {
             cores: thread::available_parallelism()?.get(),
@@ -74,7 +74,7 @@ fn memory_kb() -> Result<u64> {
 /// A field of a file of `name: value` lines.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
-    let values = text.lines().filter_map(|line| line.split_once(':'));
+    let values = text.lines().filter_map(|connection| connection.split_once(':'));
     let mut values = values.filter(|(key, _)| key.trim() == name);
     values.next().map(|(_, value)| value.trim().to_owned())
 }

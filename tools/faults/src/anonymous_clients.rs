@@ -10,15 +10,15 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use testbed::{
-    client::Api, exchange::address, process, resident::Resident, sessions::SESSIONS, stack::Stack,
-    tally::Tally, together::gather, wait,
+    checks::Checks, client::Api, http::address, parallel::run_on_threads, process,
+    resident::Resident, sessions::SESSIONS, stack::Stack, wait,
 };
 
 use crate::{
     Plan,
     deployment::Deployment,
-    hostile::{Hostile, Wish},
-    polite,
+    hostile_clients::{HostileClients, HostileRequest},
+    ordinary_clients,
 };
 
 /// Ninety-nine of a hundred answers to others take less than this.
@@ -36,13 +36,13 @@ const DRAIN: Duration = Duration::from_secs(15);
 
 /// A way to hold what others need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Hold {
     NoWindow,
     BigAnswers,
     Silence,
 }
 
-impl Way {
+impl Hold {
     const ALL: [Self; 3] = [Self::NoWindow, Self::BigAnswers, Self::Silence];
 
     const fn name(self) -> &'static str {
@@ -53,69 +53,70 @@ impl Way {
         }
     }
 
-    fn hold(self, hostile: &Hostile, address: SocketAddr) {
+    fn hold(self, hostile_clients: &HostileClients, address: SocketAddr) {
         match self {
             Self::NoWindow => {
-                let wishes = [Wish::unread("/openapi.json"), Wish::unread(SESSIONS)];
-                hostile.hold_streams(address, 1_024, 1, &wishes);
+                let requests =
+                    [HostileRequest::unread("/openapi.json"), HostileRequest::unread(SESSIONS)];
+                hostile_clients.hold_streams(address, 1_024, 1, &requests);
             }
             Self::BigAnswers => {
-                let script = Wish::unread("/docs/swagger-ui.js");
-                hostile.hold_streams(address, 40, 64, std::slice::from_ref(&script));
-                hostile.read_nothing(address, 40, &script);
+                let script = HostileRequest::unread("/docs/swagger-ui.js");
+                hostile_clients.hold_streams(address, 40, 64, std::slice::from_ref(&script));
+                hostile_clients.read_nothing(address, 40, &script);
             }
-            Self::Silence => hostile.be_silent(address, 4_000),
+            Self::Silence => hostile_clients.be_silent(address, 4_000),
         }
     }
 }
 
 /// Runs the suite, one way after the other: each wants the machine for itself.
-pub(crate) fn run(plan: &Plan, tally: &mut Tally) -> Result<String> {
+pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     process::allow_connections()?;
     let mut withstood = 0;
-    for way in Way::ALL {
-        let name = format!("{}: {}", plan.database.name(), way.name());
-        tally.check(&name, || {
-            withstand(plan, way)?;
+    for hold in Hold::ALL {
+        let name = format!("{}: {}", plan.database.name(), hold.name());
+        checks.check(&name, || {
+            withstand(plan, hold)?;
             withstood += 1;
             Ok(())
         });
     }
     let name = format!("{}: a log that nobody reads", plan.database.name());
-    tally.check(&name, || stalled_log::run(plan));
-    Ok(format!("{withstood} of {} ways to hold connections withstood", Way::ALL.len()))
+    checks.check(&name, || stalled_log::run(plan));
+    Ok(format!("{withstood} of {} ways to hold connections withstood", Hold::ALL.len()))
 }
 
 /// Has strangers hold what they can in this way while others are served, then again while `berth` stops.
-fn withstand(plan: &Plan, way: Way) -> Result<()> {
+fn withstand(plan: &Plan, hold: Hold) -> Result<()> {
     let mut deployment = Deployment::start(plan, "strangers", &[])?;
-    let api = deployment.api.asked_by(Some(deployment.key("polite", &["manage"])?));
-    hold_against(plan, way, &deployment, &api)
+    let api = deployment.api.with_credential(Some(deployment.key("polite", &["manage"])?));
+    hold_against(plan, hold, &deployment, &api)
         .map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))?;
-    must_stop_in_time(&mut deployment, way, &api)
+    must_stop_in_time(&mut deployment, hold, &api)
 }
 
-fn hold_against(plan: &Plan, way: Way, stack: &Stack, api: &Api) -> Result<()> {
+fn hold_against(plan: &Plan, hold: Hold, stack: &Stack, api: &Api) -> Result<()> {
     let pid = stack.berth_id().context("berth does not run")?;
-    let hostile = Hostile::new()?;
-    way.hold(&hostile, address(api.base())?);
+    let hostile_clients = HostileClients::new()?;
+    hold.hold(&hostile_clients, address(api.base())?);
     thread::sleep(OPENING); // a span of the attack, not a wait for something
-    let duration = Duration::from_secs(plan.extent.pick(6, 60));
-    let heard = polite::ask(api, duration, false)?;
+    let duration = Duration::from_secs(plan.extent.choose(6, 60));
+    let report = ordinary_clients::ask(api, duration, false)?;
     let peak = Resident::of(pid)?.peak;
-    println!("          {}: {heard}, {} MiB", way.name(), peak / 1024);
-    drop(hostile);
+    println!("          {}: {report}, {} MiB", hold.name(), peak / 1024);
+    drop(hostile_clients);
     let free = until_free(api);
-    heard.must_be_answered_within(PROMPT)?;
+    report.must_be_answered_within(PROMPT)?;
     ensure!(peak < MEMORY, "berth held {} MiB", peak / 1024);
     free
 }
 
 /// Waits until so many clients at once are all answered.
 fn until_free(api: &Api) -> Result<()> {
-    let api = api.patient_for(Duration::from_secs(10));
+    let api = api.with_timeout(Duration::from_secs(10));
     wait::until("every place is free again", FREE, || {
-        let answers = gather(PLACES / 20, |_| {
+        let answers = run_on_threads(PLACES / 20, |_| {
             let asked = (0..20).map(|_| api.begin("GET", SESSIONS, &[], None));
             let asked = asked.collect::<Result<Vec<_>>>()?;
             asked.into_iter().map(|one| Ok(one.reply()?.status)).collect()
@@ -127,9 +128,9 @@ fn until_free(api: &Api) -> Result<()> {
 }
 
 /// Has the strangers come back, and stops `berth` under their eyes.
-fn must_stop_in_time(stack: &mut Stack, way: Way, api: &Api) -> Result<()> {
-    let hostile = Hostile::new()?;
-    way.hold(&hostile, address(api.base())?);
+fn must_stop_in_time(stack: &mut Stack, hold: Hold, api: &Api) -> Result<()> {
+    let hostile_clients = HostileClients::new()?;
+    hold.hold(&hostile_clients, address(api.base())?);
     thread::sleep(OPENING); // as above
     let began = Instant::now();
     stack.stop_berth()?;

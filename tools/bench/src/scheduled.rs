@@ -12,10 +12,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::thread::set_current_timer_slack;
-use testbed::together::gather;
+use testbed::parallel::run_on_threads;
 
 use crate::{
-    line::Line,
+    connection::Connection,
     load::{Load, Outcome},
     spread::float,
 };
@@ -29,7 +29,8 @@ const LATEST: Duration = Duration::from_secs(5);
 pub(crate) fn run(load: &Load, rate: f64, duration: Duration) -> Result<Outcome> {
     let start = Instant::now() + HEAD_START;
     // A thread a connection, and blocking: a runtime's timer ticks in milliseconds.
-    let latencies = gather(load.connections, |which| ask(load, which, rate, start, duration))?;
+    let latencies =
+        run_on_threads(load.connections, |which| ask(load, which, rate, start, duration))?;
     Outcome::of(latencies, duration)
 }
 
@@ -43,7 +44,7 @@ fn ask(
 ) -> Result<Vec<Duration>> {
     // Usually a thread that sleeps is woken with many others, up to 50 µs late.
     set_current_timer_slack(NonZeroU64::new(1)).context("the timers' slack")?;
-    let mut line = Line::open(load.address)?;
+    let mut connection = Connection::open(load.address)?;
     let mut latencies = Vec::new();
     for number in (which..).step_by(load.connections) {
         let after = due(number, rate);
@@ -52,9 +53,9 @@ fn ask(
         }
         thread::sleep((start + after).saturating_duration_since(Instant::now()));
         let ask = &load.asks[number % load.asks.len()];
-        let heard = line.ask(&ask.request)?;
+        let reply = connection.ask(&ask.request)?;
         let late = start.elapsed().saturating_sub(after);
-        ensure!(heard.status == load.status && heard.body == ask.body, "another answer");
+        ensure!(reply.status == load.status && reply.body == ask.body, "another answer");
         ensure!(late < LATEST, "it does not keep up with {rate:.0} requests a second");
         latencies.push(late);
     }

@@ -6,9 +6,9 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use testbed::{client::Api, sessions::SESSIONS, stack::Stack, together::gather};
+use testbed::{client::Api, parallel::run_on_threads, sessions::SESSIONS, stack::Stack};
 
-use crate::{Plan, deployment::Deployment, polite};
+use crate::{Plan, deployment::Deployment, ordinary_clients};
 
 /// So many clients ask.
 const CLIENTS: usize = 8;
@@ -18,21 +18,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Runs `berth` with a log that is a full pipe.
 pub(super) fn run(plan: &Plan) -> Result<()> {
     let mut deployment = Deployment::start(plan, "stalled-log", &[])?;
-    let api = deployment.api.asked_by(Some(deployment.key("polite", &["manage"])?));
+    let api = deployment.api.with_credential(Some(deployment.key("polite", &["manage"])?));
     deployment.stop_berth()?;
     let mut command = deployment.command();
     command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped());
     deployment.start_berth_as(&mut command, None)?;
     // Each writes a line: more than a pipe and any queue of lines hold.
-    let requests = plan.extent.pick(6_000, 12_000);
-    fill(&api.patient_for(PATIENCE), requests)?;
-    let heard = polite::ask(&api, PATIENCE, false)?;
-    heard.must_be_answered_within(super::PROMPT)?;
+    let requests = plan.extent.choose(6_000, 12_000);
+    fill(&api.with_timeout(PATIENCE), requests)?;
+    let report = ordinary_clients::ask(&api, PATIENCE, false)?;
+    report.must_be_answered_within(super::PROMPT)?;
     must_stop(&mut deployment)
 }
 
 fn fill(api: &Api, requests: usize) -> Result<()> {
-    gather(CLIENTS, |_| {
+    run_on_threads(CLIENTS, |_| {
         for _ in 0..requests / CLIENTS {
             api.get(SESSIONS)?.expect(200)?;
         }
