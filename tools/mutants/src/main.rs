@@ -1,7 +1,7 @@
-//! Breaks what keeps organizations apart, one place at a time, and sees whether a test notices.
+//! Breaks the isolation of organizations, one place at a time, and runs the tests.
 //!
-//! The places are found in the sources ([`rules`]), broken in a copy of the checkout ([`copy`]), and
-//! tried by the tests of the crates concerned ([`trial`]). What nobody notices is a hole in the tests.
+//! [`rules`] finds the places in the sources, [`copy`] breaks a copy of the checkout, and [`trial`] runs
+//! the tests of the affected crates. A mutant that every test accepts is a gap in the tests.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results go to the terminal")]
 
@@ -24,13 +24,13 @@ use self::{
 };
 use crate::options::{Mutants, Subject};
 
-/// A change, and the file it is to be made in.
+/// A change of a file.
 struct Mutant {
     file: PathBuf,
     change: Change,
 }
 
-/// How many of a kind were made, and how many were noticed.
+/// The mutants of one kind, and those that a test rejected.
 #[derive(Default)]
 struct Count {
     made: usize,
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Breaks every place that was asked for.
+/// Breaks every selected place.
 fn run(workspace: &Workspace, asked: &Mutants) -> Result<ExitCode> {
     let Subject::Isolation = asked.what;
     let all = find(workspace)?;
@@ -55,7 +55,7 @@ fn run(workspace: &Workspace, asked: &Mutants) -> Result<ExitCode> {
         asked.only.is_empty() || asked.only.iter().any(|part| name.contains(part.as_str()))
     };
     let mutants: Vec<_> = all.iter().filter(wanted).collect();
-    println!("{} places, {} to be broken", all.len(), mutants.len());
+    println!("{} places, {} selected", all.len(), mutants.len());
     if asked.list {
         for mutant in &mutants {
             println!("  {mutant}");
@@ -66,28 +66,33 @@ fn run(workspace: &Workspace, asked: &Mutants) -> Result<ExitCode> {
     let cluster = Cluster::start()?;
     let variables = [("BERTH_TEST_POSTGRES_URL", cluster.url("postgres"))];
     let copy = Copy::of(workspace)?;
-    sound(&copy, &variables)?;
+    must_pass(&copy, &variables)?;
     let counts = break_each(&copy, &mutants, &variables)?;
-    Ok(tell(&counts, began))
+    Ok(report(&counts, began))
 }
 
-/// Every place there is in the sources.
+/// Returns every place in the sources.
 fn find(workspace: &Workspace) -> Result<Vec<Mutant>> {
-    let mut found = Vec::new();
-    for file in sources(workspace)? {
+    let (mut found, mut strengths) = (Vec::new(), Vec::new());
+    let files = sources(workspace)?;
+    for file in &files {
+        let text = fs::read_to_string(workspace.root.join(file))?;
+        strengths.extend(rules::strengths(&text)?);
+    }
+    for file in files {
         let name = file.display().to_string();
         let text = fs::read_to_string(workspace.root.join(&file))?;
-        let changes = rules::changes(&file, &text).with_context(|| name)?;
+        let changes = rules::changes(&file, &text, &strengths).with_context(|| name)?;
         found.extend(changes.into_iter().map(|change| Mutant { file: file.clone(), change }));
     }
-    for (kind, least) in Kind::LEAST {
+    for (kind, minimum) in Kind::MINIMUM {
         let count = found.iter().filter(|mutant| mutant.change.kind == kind).count();
-        ensure!(count >= least, "{}: {count} found, there were {least} once", kind.word());
+        ensure!(count >= minimum, "{}: {count} places, fewer than {minimum}", kind.description());
     }
     Ok(found)
 }
 
-/// The files of the crates that hold callers apart, without tests and their doubles.
+/// Returns the files of the crates that isolate organizations, without tests and test doubles.
 fn sources(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let folders = ["domain", "store-diesel", "http-hyper"].map(|name| format!("crates/{name}/src"));
     let files: Vec<_> = workspace
@@ -110,11 +115,11 @@ fn sources(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().filter(|file| !tests.contains(file)).collect())
 }
 
-/// Unbroken, all tests pass, or their failing would show nothing.
-fn sound(copy: &Copy, variables: &[(&str, String)]) -> Result<()> {
-    println!("building and testing the copy as it is");
-    let verdict = trial::hold(&copy.workspace, &trial::ALL, variables)?;
-    ensure!(verdict == Verdict::Survived, "tests fail with nothing broken: {verdict:?}");
+/// Fails when a test fails without a mutant.
+fn must_pass(copy: &Copy, variables: &[(&str, String)]) -> Result<()> {
+    println!("building and testing the copy without a mutant");
+    let verdict = trial::run(&copy.workspace, &trial::ALL, variables)?;
+    ensure!(verdict == Verdict::Survived, "a test fails without a mutant: {verdict:?}");
     Ok(())
 }
 
@@ -127,9 +132,9 @@ fn break_each(
     for mutant in mutants {
         let began = Instant::now();
         let broken = copy.broken(&mutant.file, &mutant.change)?;
-        let judges = trial::judges(&mutant.file);
-        let verdict = trial::hold(&copy.workspace, judges, variables)
-            .with_context(|| format!("{mutant} is no good mutant"))?;
+        let suites = trial::suites(&mutant.file);
+        let verdict =
+            trial::run(&copy.workspace, suites, variables).with_context(|| format!("{mutant}"))?;
         drop(broken);
         let count = counts.entry(mutant.change.kind).or_default();
         count.made += 1;
@@ -145,12 +150,12 @@ fn break_each(
     Ok(counts)
 }
 
-/// The counts, and whether there is a hole.
-fn tell(counts: &BTreeMap<Kind, Count>, began: Instant) -> ExitCode {
+/// Prints the counts. A surviving mutant makes the run fail.
+fn report(counts: &BTreeMap<Kind, Count>, began: Instant) -> ExitCode {
     println!();
     let (mut made, mut killed) = (0, 0);
     for (kind, count) in counts {
-        println!("{:3} made, {:3} killed  {}", count.made, count.killed, kind.word());
+        println!("{:3} made, {:3} killed  {}", count.made, count.killed, kind.description());
         (made, killed) = (made + count.made, killed + count.killed);
     }
     let (survived, took) = (made - killed, began.elapsed().as_secs());
@@ -161,7 +166,7 @@ fn tell(counts: &BTreeMap<Kind, Count>, began: Instant) -> ExitCode {
 impl std::fmt::Display for Mutant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Change { kind, within, line, .. } = &self.change;
-        write!(f, "{}:{line} {within}: {}", self.file.display(), kind.word())
+        write!(f, "{}:{line} {within}: {}", self.file.display(), kind.description())
     }
 }
 
@@ -169,7 +174,7 @@ impl std::fmt::Display for Mutant {
 mod tests {
     use super::*;
 
-    /// Of this very checkout: a rule that no longer finds what is there finds nothing tomorrow either.
+    /// The rules must follow changes of the sources.
     #[test]
     fn every_place_of_this_checkout_is_found() {
         let workspace = Workspace::find().unwrap();

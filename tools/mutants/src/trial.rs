@@ -1,4 +1,4 @@
-//! Whether the tests notice: the crate's own first, then those of the crates that stand on it.
+//! Runs the tests against a mutant: those of the crate first, then those of the crates that use it.
 
 use std::{
     fs,
@@ -9,27 +9,27 @@ use std::{
 use anyhow::{Result, bail};
 use testbed::{process::Process, wait, workspace::Workspace};
 
-/// How long the tests of one crate may take; a mutant that never ends is noticed too.
-const LONGEST: Duration = Duration::from_secs(180);
+/// Upper bound of the tests of one crate. A mutant that makes a test hang counts as rejected.
+const LIMIT: Duration = Duration::from_secs(180);
 
-/// How a trial ended.
+/// The outcome of the tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// This crate's test failed.
+    /// A test failed: crate and test.
     Killed(String, String),
-    /// Nobody noticed.
+    /// Every test passed.
     Survived,
 }
 
-/// Tests of a crate: those whose name contains this.
-pub(crate) type Judge = (&'static str, &'static str);
+/// A crate and a text in the names of the tests.
+pub(crate) type TestSuite = (&'static str, &'static str);
 
-/// Every test of the crates that hold callers apart.
-pub(crate) const ALL: [Judge; 3] = [("domain", ""), ("store-diesel", ""), ("http-hyper", "")];
+/// Every test of the crates that isolate organizations.
+pub(crate) const ALL: [TestSuite; 3] = [("domain", ""), ("store-diesel", ""), ("http-hyper", "")];
 
-/// The tests that are to notice a change to a file, the quickest first: of a store, those that every
-/// store must pass.
-pub(crate) fn judges(file: &Path) -> &'static [Judge] {
+/// Returns the tests for a change of a file, the fastest first: for the store, the contract of all
+/// stores.
+pub(crate) fn suites(file: &Path) -> &'static [TestSuite] {
     match file.iter().nth(1).and_then(|name| name.to_str()) {
         Some("domain") => &[("domain", ""), ("http-hyper", "")],
         Some("store-diesel") => &[("store-diesel", "contract"), ("store-diesel", "")],
@@ -37,66 +37,65 @@ pub(crate) fn judges(file: &Path) -> &'static [Judge] {
     }
 }
 
-/// How often tests are run again that failed for no reason that can be repeated.
+/// Attempts after a failure that does not repeat.
 const TRIES: usize = 3;
 
-/// Builds and runs these tests, until one fails.
+/// Builds and runs these tests until one fails.
 ///
 /// # Errors
-/// When it cannot be built: a mutant that does not compile shows nothing.
-pub(crate) fn hold(
+/// When the crate does not compile: such a mutant proves nothing.
+pub(crate) fn run(
     workspace: &Workspace,
-    judges: &[Judge],
+    suites: &[TestSuite],
     variables: &[(&str, String)],
 ) -> Result<Verdict> {
-    let bench = Bench { workspace, variables, log: workspace.scratch("tests")?.join("log") };
-    for &(name, filter) in judges {
-        if !bench.start(name, &["--no-run"])?.wait()?.success() {
-            bail!("it cannot be built:\n{}", bench.tail());
+    let runner = Runner { workspace, variables, log: workspace.scratch("tests")?.join("log") };
+    for &(name, filter) in suites {
+        if !runner.start(name, &["--no-run"])?.wait()?.success() {
+            bail!("the build fails:\n{}", runner.tail());
         }
-        if let Some(test) = bench.first_failure(name, filter)? {
+        if let Some(test) = runner.first_failure(name, filter)? {
             return Ok(Verdict::Killed(name.to_owned(), test));
         }
     }
     Ok(Verdict::Survived)
 }
 
-/// Where tests are run.
-struct Bench<'a> {
+/// The workspace and the environment of the tests.
+struct Runner<'a> {
     workspace: &'a Workspace,
     variables: &'a [(&'a str, String)],
     log: PathBuf,
 }
 
-impl Bench<'_> {
-    /// The first test that fails, and fails again when it is run alone: what fails for want of luck says
-    /// nothing of the mutant.
+impl Runner<'_> {
+    /// Returns the first test that fails and fails again when run alone. A flaky test proves nothing.
     fn first_failure(&self, package: &str, filter: &str) -> Result<Option<String>> {
         for _ in 0..TRIES {
             let mut tests = self.start(package, &[filter])?;
-            let ended = wait::until("the tests end, or one fails", LONGEST, || {
+            let ended = wait::until("the tests end, or one fails", LIMIT, || {
                 let fails = !self.failed()?.is_empty();
                 Ok(tests.ended()?.map(|status| status.success()).or(fails.then_some(false)))
             });
-            // What is still running waits for what the mutant never does.
+            // A running test may wait for what the mutant never does.
             drop(tests);
             let failed = self.failed()?;
             match (ended, failed.first()) {
                 (Ok(true), _) => return Ok(None),
-                (Err(_), _) => return Ok(Some("it never ended".to_owned())),
+                (Err(_), _) => return Ok(Some("a test that does not end".to_owned())),
                 (Ok(false), None) => {
-                    bail!("no test failed, and still it did not go well:\n{}", self.tail())
+                    bail!("no test failed, and cargo did:\n{}", self.tail())
                 }
                 (Ok(false), Some(test)) => {
                     let alone = self.start(package, &["--", "--exact", test])?.wait()?;
                     if !alone.success() {
                         return Ok(Some(test.clone()));
                     }
-                    println!("            {test} failed, and alone it does not");
+                    println!("            {test} failed, and passes when run alone");
                 }
             }
         }
-        bail!("the tests of {package} fail now and then")
+        bail!("the tests of {package} are flaky")
     }
 
     fn start(&self, package: &str, more: &[&str]) -> Result<Process> {
@@ -119,7 +118,7 @@ impl Bench<'_> {
     }
 }
 
-/// The names of the tests that failed.
+/// Returns the names of failed tests in the output of cargo.
 fn failed(output: &str) -> Vec<String> {
     let names = output.lines().filter_map(|line| {
         let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
@@ -133,17 +132,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_tests_are_read_from_what_cargo_prints() {
+    fn failed_tests_are_read_from_the_output() {
         let output = "test a::good ... ok\ntest a::bad ... FAILED\ntest b::worse ... FAILED\n\
              failures:\n    a::bad\ntest result: FAILED. 1 passed; 2 failed";
         assert_eq!(failed(output), ["a::bad", "b::worse"]);
     }
 
     #[test]
-    fn a_crate_is_judged_by_those_that_stand_on_it() {
-        assert_eq!(judges(Path::new("crates/domain/src/access.rs"))[0], ("domain", ""));
-        let store = judges(Path::new("crates/store-diesel/src/scope.rs"));
+    fn file_is_tested_by_its_crate_and_the_crates_that_use_it() {
+        assert_eq!(suites(Path::new("crates/domain/src/access.rs"))[0], ("domain", ""));
+        let store = suites(Path::new("crates/store-diesel/src/scope.rs"));
         assert_eq!(store[0], ("store-diesel", "contract"));
-        assert_eq!(judges(Path::new("crates/http-hyper/src/api.rs")), [("http-hyper", "")]);
+        assert_eq!(suites(Path::new("crates/http-hyper/src/api.rs")), [("http-hyper", "")]);
     }
 }
