@@ -1,11 +1,11 @@
-//! The command line: one subcommand a task, each with what a person may want to change about it.
+//! The command line of `cargo xtask`.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use testbed::options::{DatabaseKind, Prebuilt};
 
-/// berth's tools.
+/// Builds, runs, tests and measures berth.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub(crate) struct Tools {
@@ -15,34 +15,35 @@ pub(crate) struct Tools {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build berth with its gateway and run it on SQLite under ./data.
+    /// Build berth with its gateway and run both on SQLite under ./data.
     Up(Up),
-    /// The same on a simulated WhatsApp, walking through a session's whole life.
+    /// Run the life of a session on a simulated WhatsApp.
     Demo(Demo),
-    /// Every test there is, PostgreSQL included.
+    /// Run every test, with PostgreSQL.
     Test(Test),
-    /// What the API promises, tried from the outside.
+    /// Test the API from the outside, on running programs.
     Contract(Contract),
-    /// One fault suite at its full size: minutes to an hour. `test` runs all of them small.
+    /// Run one fault suite at its full size, in minutes to an hour; `test` runs all suites at their
+    /// small size.
     #[command(disable_help_flag = true)]
     Soak(Forwarded),
-    /// Whatever berth reads, with bytes that nobody would send; `cargo fuzz` is not needed.
+    /// Fuzz the inputs from outside; `cargo fuzz` is not needed.
     Fuzz(Fuzz),
-    /// Whether the tests notice when something that matters is broken: breaks each in turn.
+    /// Break the isolation of organizations one place at a time, and run the tests.
     #[command(disable_help_flag = true)]
     Mutants(Forwarded),
-    /// The house rules.
+    /// Check the rules of the project.
     Tidy(Tidy),
-    /// Write anew the files that are generated.
+    /// Write the generated files.
     Bless(Prebuilt),
-    /// How fast and how small, measured on release builds and written to `docs/benchmarks.md`.
+    /// Measure speed and memory of release builds and write `docs/benchmarks.md`.
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
-    /// What runs before a change lands: `test`, on exactly what is locked and committed.
+    /// Run `test` on exactly the locked and committed state, as before a change lands.
     Ci,
 }
 
-/// Arguments for a program of `tools/`, which has a help of its own.
+/// Arguments for a program of `tools/`, which has its own help.
 #[derive(Debug, Args)]
 pub(crate) struct Forwarded {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -51,17 +52,17 @@ pub(crate) struct Forwarded {
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Build without optimisation: quicker to build, slower to run.
+    /// Build without optimisation: a faster build of slower programs.
     #[arg(long)]
     pub(crate) dev: bool,
-    /// Handed to `berth serve`.
+    /// Arguments for `berth serve`.
     #[arg(last = true)]
     pub(crate) berth: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Keep running afterwards; the phone links whatever session shows a QR code.
+    /// Keep running afterwards; the phone links every session that shows a QR code.
     #[arg(long)]
     pub(crate) stay: bool,
     #[command(flatten)]
@@ -80,15 +81,15 @@ pub(crate) struct Test {
 pub(crate) enum Part {
     /// Formatting and lints.
     Gates,
-    /// The crates' own tests, from pure rules to assembled servers.
+    /// The tests of the crates, from pure rules to assembled servers.
     Ring,
-    /// Every fuzz target, briefly.
+    /// Every fuzz target for a few seconds.
     Fuzz,
     /// Examples in the documentation.
     Docs,
-    /// The house rules.
+    /// The rules of the project.
     Tidy,
-    /// What the API promises, on both databases.
+    /// The acceptance tests, on both databases.
     Contract,
     /// Every fault suite at its small size.
     Faults,
@@ -120,19 +121,19 @@ pub(crate) struct Contract {
 
 #[derive(Debug, Args)]
 pub(crate) struct Fuzz {
-    /// Only these targets; all of them when none is named.
+    /// Only these targets; all targets without a name.
     pub(crate) names: Vec<String>,
-    /// How long each runs.
+    /// Seconds for each target.
     #[arg(long, default_value_t = 60)]
     pub(crate) seconds: u64,
-    /// Only this input, once: to see again what a run has found.
+    /// Run only this input, once, to reproduce a finding.
     #[arg(long, requires = "names")]
     pub(crate) input: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Tidy {
-    /// Leave out what needs the programs built.
+    /// Leave out the checks that need built programs.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Only rules whose name contains this text, for every package; may be repeated. For example:

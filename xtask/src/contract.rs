@@ -14,7 +14,7 @@ use crate::{commands::Contract, rings};
 /// measures answers.
 const THREADS: &str = "--test-threads=6";
 
-/// Runs the tests that were asked for.
+/// Runs the selected tests.
 pub(crate) fn run(workspace: &Workspace, asked: &Contract) -> Result<ExitCode> {
     let mut checks = Checks::default();
     if let Some(url) = &asked.url {

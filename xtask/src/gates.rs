@@ -1,10 +1,9 @@
-//! What is refused before anything is run: sources that are not formatted, or that the lints know
-//! something against.
+//! Formatting and lints, which run before the tests.
 
 use anyhow::Result;
 use testbed::{checks::Checks, programs, workspace::Workspace};
 
-/// Formatting and lints of everything, with the features all other builds have.
+/// Checks all sources with the features of all other builds.
 pub(crate) fn run(workspace: &Workspace, checks: &mut Checks) {
     println!("\ngates");
     let cargo = |arguments: &[&str]| -> Result<()> { programs::cargo(workspace, arguments) };

@@ -1,7 +1,7 @@
-//! berth's tools: run it, try it, test it from the outside, and hold its house rules.
+//! `cargo xtask`: the commands that build, run, check, test and measure the workspace.
 //!
-//! They build and run the programs and speak to them as anybody would, so nothing here depends on a
-//! crate of berth's: what a tool finds true is true of the programs, not of their sources.
+//! The commands start programs of `tools/` for tests and measurements, and link no crate of berth:
+//! a tool verifies the programs and not their sources.
 
 #![allow(clippy::print_stdout, reason = "a tool's output is its product")]
 

@@ -1,4 +1,4 @@
-//! The crates' own tests, run by cargo, counted from what it prints.
+//! The tests of the crates: runs cargo and reads the counts from its output.
 
 use std::{
     ffi::OsString,
@@ -13,23 +13,23 @@ use testbed::{checks::Checks, process::Process, programs, workspace::Workspace};
 
 use crate::tool::Tool;
 
-/// Who runs the tests, and so how the counts are told.
+/// The program that runs the tests; defines the form of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Runner {
     Nextest,
     Cargo,
-    /// A program of `tools/`, whose last line is the counts.
+    /// A program of `tools/`; its last line has the counts.
     Tool,
 }
 
-/// How many tests passed and failed.
+/// Counts of passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: usize,
     failed: usize,
 }
 
-/// Every test but those in the documentation; side by side by nextest where it is installed.
+/// Runs every test except those in the documentation, with nextest where it is installed.
 pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], checks: &mut Checks) {
     // The acceptance tests are a part of their own.
     let features = ["--workspace", "--exclude", "acceptance", "--features", programs::SIM];
@@ -54,7 +54,7 @@ pub(crate) fn run_tests(
     count(workspace, Runner::Cargo, arguments, variables, checks);
 }
 
-/// The examples in the documentation.
+/// Runs the examples in the documentation.
 pub(crate) fn run_examples(workspace: &Workspace, checks: &mut Checks) {
     println!("\nexamples in the documentation");
     let arguments = ["test", "--doc", "--workspace", "--features", programs::SIM, "--no-fail-fast"];
@@ -88,7 +88,7 @@ fn count(
     variables: &[(&str, String)],
     checks: &mut Checks,
 ) {
-    let outcome = watched(workspace, runner, arguments, variables);
+    let outcome = run_and_count(workspace, runner, arguments, variables);
     match outcome {
         Ok((counts, succeeded)) => {
             checks.add(counts.passed, counts.failed);
@@ -103,8 +103,8 @@ fn count(
     }
 }
 
-/// Runs it, shows what it prints, and counts from that.
-fn watched(
+/// Runs cargo, prints its output and reads the counts.
+fn run_and_count(
     workspace: &Workspace,
     runner: Runner,
     arguments: &[&str],
@@ -114,7 +114,7 @@ fn watched(
     command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut cargo = Process::spawn("cargo", &mut command, None)?;
-    let (out, err) = cargo.outputs().context("cargo's outputs are ours")?;
+    let (out, err) = cargo.outputs().context("the outputs of cargo are piped")?;
     let (sender, lines) = mpsc::channel();
     let readers = [
         thread::spawn({
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nextest_tells_its_counts_in_one_line() {
+    fn nextest_counts_are_read_from_the_summary() {
         for (line, counts) in [
             ("     Summary [   0.102s] 12 tests run: 12 passed, 0 skipped", (12, 0)),
             (
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn last_counts_of_a_tool_count() {
+    fn last_line_of_a_tool_has_the_counts() {
         let lines =
             ["  ok      a (1.0 s)", "soak x: 7 of 9; 3 passed, 0 failed", "5 passed, 1 failed"];
         assert_eq!(counted(Runner::Tool, &lines), (5, 1));
     }
 
     #[test]
-    fn cargo_tells_them_for_each_binary() {
+    fn cargo_counts_of_all_binaries_are_added() {
         let lines = [
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
             "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",

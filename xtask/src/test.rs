@@ -1,4 +1,4 @@
-//! Every test there is, in one command that closes with one line of counts.
+//! All tests in one command, which ends with one line of counts.
 
 use std::{
     process::{Command, ExitCode},
@@ -20,7 +20,7 @@ use crate::{
     contract, fuzz, gates, rings, tidy, tool,
 };
 
-/// The parts that were asked for, or all.
+/// Runs the selected parts, or all.
 pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     let wants = |part| asked.only.is_empty() || asked.only.contains(&part);
     let began = Instant::now();
@@ -40,18 +40,19 @@ pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     if wants(Part::Docs) {
         rings::run_examples(workspace, &mut checks);
     }
-    println!("\n{} s in all", began.elapsed().as_secs());
+    println!("\n{} s in total", began.elapsed().as_secs());
     checks.close()
 }
 
-/// The parts that need the programs.
+/// Runs the parts that need the programs.
 fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, checks: &mut Checks) {
     println!();
     let programs = match Programs::find(workspace, &Prebuilt::default()) {
         Ok(programs) => programs,
         Err(error) => {
             println!("{error:#}");
-            return checks.fail("the programs cannot be built, so nothing that needs them was run");
+            return checks
+                .fail("the programs cannot be built; the parts that need them did not run");
         }
     };
     if wants(Part::Tidy) {
@@ -74,7 +75,7 @@ fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, checks: &mut C
     }
 }
 
-/// The crates' own tests, with a PostgreSQL to use and the programs to start.
+/// Runs the tests of the crates with a PostgreSQL server and the programs.
 fn run_ring(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Result<()> {
     let cluster = Cluster::start()?;
     let variables = [
@@ -85,11 +86,10 @@ fn run_ring(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> 
     Ok(())
 }
 
-/// All of it, on exactly what is locked: a run that has to change the lock file or leaves anything
-/// else behind fails.
+/// Runs all parts on the locked state; fails when the lock file or another file changes.
 pub(crate) fn run_as_ci(workspace: &Workspace) -> Result<ExitCode> {
     programs::cargo(workspace, &["metadata", "--locked", "--format-version", "1", "--quiet"])
-        .map_err(|error| error.context("Cargo.lock is not what the manifests ask for"))?;
+        .map_err(|error| error.context("Cargo.lock does not match the manifests"))?;
     let before = changes(workspace)?;
     let code = run(workspace, &Test { only: Vec::new() });
     ensure!(changes(workspace)? == before, "the tests changed files of the checkout");

@@ -1,4 +1,5 @@
-//! Clients without a credential that hold connections, answers and the log, while others are served.
+//! Clients without a credential hold connections, answers and the log while other clients are
+//! served.
 
 mod stalled_log;
 
@@ -21,20 +22,20 @@ use crate::{
     ordinary_clients,
 };
 
-/// Ninety-nine of a hundred answers to others take less than this.
+/// Upper bound of the p99 of other clients' answers.
 const PROMPT: Duration = Duration::from_secs(1);
-/// What `berth` may hold in memory at any moment, in kB.
+/// Upper bound of the router's resident memory at any time, in kB.
 const MEMORY: u64 = 200 * 1024;
-/// Every place is free within this after the strangers have gone.
+/// Time after the end of the attack within which every connection slot is free.
 const FREE: Duration = Duration::from_secs(60);
-/// So many clients that are served side by side show that places are free.
+/// Clients that are served at the same time when connection slots are free.
 const PLACES: usize = 600;
-/// What a strange client needs to open all of its connections.
+/// Time in which a hostile client opens all of its connections.
 const OPENING: Duration = Duration::from_secs(2);
-/// Requests under way may take so long to finish at a stop; the rest is for a slow machine.
+/// Upper bound of a stop: the drain time of requests, plus a reserve for a slow machine.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// A way to hold what others need.
+/// A resource that hostile clients hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
     NoWindow,
@@ -70,7 +71,7 @@ impl Hold {
     }
 }
 
-/// Runs the suite, one way after the other: each wants the machine for itself.
+/// Runs the cases one after the other: each measures answers and needs the whole machine.
 pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     process::allow_connections()?;
     let mut withstood = 0;
@@ -87,10 +88,10 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     Ok(format!("{withstood} of {} ways to hold connections withstood", Hold::ALL.len()))
 }
 
-/// Has strangers hold what they can in this way while others are served, then again while `berth` stops.
+/// Serves other clients during the attack, and stops the router during a second attack.
 fn withstand(plan: &Plan, hold: Hold) -> Result<()> {
     let mut deployment = Deployment::start(plan, "strangers", &[])?;
-    let api = deployment.api.with_credential(Some(deployment.key("polite", &["manage"])?));
+    let api = deployment.api.with_credential(Some(deployment.key("ordinary", &["manage"])?));
     hold_against(plan, hold, &deployment, &api)
         .map_err(|error| anyhow!("{error:#}\n{}", deployment.tail()))?;
     must_stop_in_time(&mut deployment, hold, &api)
@@ -100,7 +101,7 @@ fn hold_against(plan: &Plan, hold: Hold, stack: &Stack, api: &Api) -> Result<()>
     let pid = stack.berth_id().context("berth does not run")?;
     let hostile_clients = HostileClients::new()?;
     hold.hold(&hostile_clients, address(api.base())?);
-    thread::sleep(OPENING); // a span of the attack, not a wait for something
+    thread::sleep(OPENING); // the attack builds up
     let duration = Duration::from_secs(plan.extent.choose(6, 60));
     let report = ordinary_clients::ask(api, duration, false)?;
     let peak = Resident::of(pid)?.peak;
@@ -112,7 +113,7 @@ fn hold_against(plan: &Plan, hold: Hold, stack: &Stack, api: &Api) -> Result<()>
     free
 }
 
-/// Waits until so many clients at once are all answered.
+/// Waits until a number of simultaneous clients all get an answer.
 fn until_free(api: &Api) -> Result<()> {
     let api = api.with_timeout(Duration::from_secs(10));
     wait::until("every place is free again", FREE, || {
@@ -127,11 +128,11 @@ fn until_free(api: &Api) -> Result<()> {
     })
 }
 
-/// Has the strangers come back, and stops `berth` under their eyes.
+/// Repeats the attack and stops the router during it.
 fn must_stop_in_time(stack: &mut Stack, hold: Hold, api: &Api) -> Result<()> {
     let hostile_clients = HostileClients::new()?;
     hold.hold(&hostile_clients, address(api.base())?);
-    thread::sleep(OPENING); // as above
+    thread::sleep(OPENING); // the attack builds up
     let began = Instant::now();
     stack.stop_berth()?;
     let took = began.elapsed();

@@ -1,15 +1,16 @@
-//! How soon what is shown must be true, and the settings that shorten it for the small extent.
+//! Deadlines for the status during and after a fault, and the settings that shorten them for the
+//! small size.
 
 use std::time::Duration;
 
 use crate::Extent;
 
-/// What is promised of a deployment that is partly silent.
+/// The deadlines for a deployment with a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
-    /// A status that is wrong, or on its way, ends within this.
+    /// Time within which a wrong or transitional status ends.
     pub(crate) truth: Duration,
-    /// Everything works within this after the fault is over.
+    /// Time within which everything works after the end of the fault.
     pub(crate) recovery: Duration,
 }
 
@@ -22,14 +23,15 @@ impl Deadlines {
         )
     }
 
-    /// The same where only the engine's keep-alive can notice that WhatsApp is silent. No setting shortens
-    /// the keep-alive, so both extents keep the promise of the full one.
+    /// Returns the deadlines where only the engine's keep-alive can notice that WhatsApp is silent.
+    /// No setting shortens the keep-alive, so both sizes have the deadlines of the full one.
     pub(crate) fn by_the_engine() -> Self {
         Self::of(Extent::Full)
     }
 }
 
-/// The router's settings; its nodes are told of them. A full extent keeps the defaults.
+/// Returns the settings of the router, which passes them to its nodes. The full size has the
+/// defaults.
 pub(crate) fn settings(extent: Extent) -> Vec<(&'static str, String)> {
     let short = [("BERTH_LEASE", "4s"), ("BERTH_HEARTBEAT", "1s")];
     let short = short.map(|(name, value)| (name, value.to_owned())).to_vec();

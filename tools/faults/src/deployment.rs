@@ -1,4 +1,4 @@
-//! The programs under test with a database of the kind that was asked for.
+//! The programs under test with a database.
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,16 +7,16 @@ use testbed::{options::DatabaseKind, postgres::Cluster, stack::Stack};
 
 use crate::Plan;
 
-/// A stack, and its database server if it has one.
+/// The programs, and the PostgreSQL server if there is one.
 #[derive(Debug)]
 pub(crate) struct Deployment {
-    // Dropped in this order: the programs end before their database does.
+    // Dropped in this order: the programs end before the database.
     stack: Stack,
     _cluster: Option<Cluster>,
 }
 
 impl Deployment {
-    /// Starts everything. `name` is unique among the deployments that run at the same time.
+    /// Starts the programs. `name` is unique among deployments that run at the same time.
     pub(crate) fn start(
         plan: &Plan,
         name: &str,

@@ -1,4 +1,5 @@
-//! One router and one node apart from it, with a proxy on every wire between them and the world.
+//! One router and one separate node, with a proxy on every connection between the programs and to
+//! the outside.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
@@ -12,7 +13,7 @@ use crate::{Plan, deadlines, proxy::Proxy};
 const NODE: &str = "gw-1";
 const READY: Duration = Duration::from_secs(40);
 
-/// A wire, from the side that connects to the side that is connected to.
+/// A connection, from the side that connects to the side that accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     RouterToNode,
@@ -21,10 +22,10 @@ pub(crate) enum Wire {
     RouterToDatabase,
 }
 
-/// The programs of a small fleet, and its wires.
+/// The programs and the proxies between them.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    // Dropped in this order: each ends before what it depends on.
+    // Dropped in this order: each program ends before the programs that it needs.
     node: Process,
     stack: Stack,
     router_to_node: Proxy,
@@ -34,7 +35,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts everything. With a cluster, the router's database is a new one of it.
+    /// Starts the programs. With a cluster, the router uses a new database of the cluster.
     pub(crate) fn start(plan: &Plan, name: &str, cluster: Option<&Cluster>) -> Result<Self> {
         let token = random_hex(20)?;
         let (database, url) = match cluster {
@@ -79,24 +80,24 @@ impl Fleet {
         .with_context(|| self.tail())
     }
 
-    /// A client of an organization.
+    /// Returns a client of an organization.
     pub(crate) fn client(&self) -> Result<Api> {
         Ok(self.stack.api.with_credential(Some(self.stack.key("wires", &["manage"])?)))
     }
 
-    /// Starts the router again by this command.
+    /// Restarts the router with this command.
     pub(crate) fn restart_router(&mut self, command: &mut Command) -> Result<()> {
         self.stack.stop_berth()?;
         self.stack.start_berth_as(command, None)?;
         self.until_registered()
     }
 
-    /// The router and the simulated WhatsApp.
+    /// Returns the router and the simulated WhatsApp.
     pub(crate) fn stack(&self) -> &Stack {
         &self.stack
     }
 
-    /// The proxy on this wire.
+    /// Returns the proxy of a connection.
     pub(crate) fn wire(&self, wire: Wire) -> Result<&Proxy> {
         match wire {
             Wire::RouterToNode => Ok(&self.router_to_node),
@@ -106,13 +107,13 @@ impl Fleet {
         }
     }
 
-    /// The ends of the router's and the node's logs.
+    /// Returns the ends of the logs of the router and the node.
     pub(crate) fn tail(&self) -> String {
         format!("{}\nthe end of the node's log:\n{}", self.stack.tail(), self.node.tail(15))
     }
 }
 
-/// The server's address in the URL of a database.
+/// Returns the address of the server in the URL of a database.
 fn address_of(url: &str) -> Result<SocketAddr> {
     let host = url.rsplit('@').next().and_then(|rest| rest.split('/').next());
     host.unwrap_or_default().parse().context("a database without an address")

@@ -1,4 +1,5 @@
-//! Two organizations within their rates: one takes what it can get, the other works as usual.
+//! Two organizations within their rate limits: one uses as much as possible, the other a moderate
+//! amount.
 
 mod writer;
 
@@ -25,20 +26,20 @@ use crate::{
     ordinary_clients,
 };
 
-/// The greedy organization has so many keys, so that its own rate is the limit and not a key's.
+/// Number of keys of the greedy organization, so that the limit of the organization applies first.
 const KEYS: usize = 2;
-/// As many sessions link at the same time as a node has turns.
-const TURNS: usize = 32;
-/// The share of a processor that `berth` may use when nobody asks any more.
+/// Number of sessions that a node links at the same time.
+const LINKING_SLOTS: usize = 32;
+/// Upper bound of the router's share of a processor without requests.
 const IDLE: f64 = 0.2;
-/// How long work that was accepted may take until it is done or put off.
-const CALM: Duration = Duration::from_secs(20);
-/// Over how long the use of the processor is measured.
-const MEASURED: Duration = Duration::from_secs(2);
+/// Time within which accepted work is done or postponed.
+const IDLE_WITHIN: Duration = Duration::from_secs(20);
+/// Duration of a measurement of the processor time.
+const SAMPLE: Duration = Duration::from_secs(2);
 
-/// What the database's files may hold afterwards, in bytes.
-const LARGEST: u64 = 1024 * 1024 * 1024;
-/// Quotas that are full within the seconds of the small extent.
+/// Upper bound of the size of the database's files afterwards, in bytes.
+const MAX_DATABASE: u64 = 1024 * 1024 * 1024;
+/// Quotas that fill up within the seconds of the small size.
 const SMALL_QUOTAS: [(&str, &str); 4] = [
     ("BERTH_SESSION_QUOTA", "60"),
     ("BERTH_API_KEY_QUOTA", "10"),
@@ -46,41 +47,42 @@ const SMALL_QUOTAS: [(&str, &str); 4] = [
     ("BERTH_METADATA_QUOTA", "200KiB"),
 ];
 
-/// A way to take what others need.
+/// A way to use up a shared resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Overuse {
     Bodies,
     Polls,
-    Turns,
-    Places,
+    LinkingSlots,
+    Capacity,
     Writes,
 }
 
 impl Overuse {
-    const ALL: [Self; 5] = [Self::Bodies, Self::Polls, Self::Turns, Self::Places, Self::Writes];
+    const ALL: [Self; 5] =
+        [Self::Bodies, Self::Polls, Self::LinkingSlots, Self::Capacity, Self::Writes];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Bodies => "bodies that do not end",
             Self::Polls => "long polls",
-            Self::Turns => "sessions that wait for a phone",
-            Self::Places => "a node full of stopped sessions",
-            Self::Writes => "writing without end",
+            Self::LinkingSlots => "sessions that wait for a phone",
+            Self::Capacity => "a node full of stopped sessions",
+            Self::Writes => "writes without pause",
         }
     }
 
-    /// How many sessions the node takes.
+    /// Returns the number of sessions that the node accepts.
     fn capacity(self, extent: Extent) -> usize {
         match self {
-            Self::Places => extent.choose(40, 500),
-            // Most of what is written cannot be placed.
+            Self::Capacity => extent.choose(40, 500),
+            // Most of the sessions cannot be placed.
             Self::Writes => 10,
-            Self::Bodies | Self::Polls | Self::Turns => 500,
+            Self::Bodies | Self::Polls | Self::LinkingSlots => 500,
         }
     }
 }
 
-/// Runs the suite, one way after the other: each wants the machine for itself.
+/// Runs the cases one after the other: each measures answers and needs the whole machine.
 pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     process::allow_connections()?;
     let mut served = 0;
@@ -91,7 +93,7 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
             Ok(())
         });
     }
-    Ok(format!("the other is served in {served} of {} ways to be greedy", Overuse::ALL.len()))
+    Ok(format!("the other organization is served in {served} of {} cases", Overuse::ALL.len()))
 }
 
 fn share(plan: &Plan, overuse: Overuse) -> Result<()> {
@@ -110,7 +112,7 @@ fn share(plan: &Plan, overuse: Overuse) -> Result<()> {
 }
 
 fn share_on(plan: &Plan, overuse: Overuse, stack: &Stack) -> Result<()> {
-    let ordinary_clients = stack.api.with_credential(Some(stack.key("polite", &["manage"])?));
+    let ordinary_clients = stack.api.with_credential(Some(stack.key("ordinary", &["manage"])?));
     let keys =
         (0..KEYS).map(|number| stack.named_key("greedy", &format!("k{number}"), &["manage"]));
     let greedy = Greedy {
@@ -119,7 +121,7 @@ fn share_on(plan: &Plan, overuse: Overuse, stack: &Stack) -> Result<()> {
         hostile_clients: HostileClients::new()?,
     };
     let writer = greedy.take(plan, overuse).context("the greedy organization")?;
-    // A node that is full of sessions which link has no place for one more, whoever they belong to.
+    // A node that is full of linking sessions has no room for a session of any organization.
     let codes = overuse != Overuse::Writes;
     let report = ordinary_clients::ask(
         &ordinary_clients,
@@ -130,11 +132,11 @@ fn share_on(plan: &Plan, overuse: Overuse, stack: &Stack) -> Result<()> {
     drop(greedy.hostile_clients);
     if let Some(writer) = writer {
         let answers = writer.stop()?;
-        println!("          the greedy organization was answered {answers}");
-        must_come_to_rest(stack)?;
-        // The default quotas are too large to be filled within a minute at the default rates.
+        println!("          answers to the greedy organization: {answers}");
+        until_idle(stack)?;
+        // The default quotas do not fill up within a minute at the default rates.
         let met = answers.met_every_quota() || plan.extent == Extent::Full;
-        ensure!(met, "not every quota was said to be full: {answers}");
+        ensure!(met, "not every quota was reported as full: {answers}");
         must_be_bounded(stack)?;
     }
     report.must_be_served()
@@ -148,7 +150,7 @@ struct Greedy<'a> {
 }
 
 impl Greedy<'_> {
-    /// Takes it, and goes on as long as this lives.
+    /// Uses up the resource until this value is dropped.
     fn take(&self, plan: &Plan, overuse: Overuse) -> Result<Option<Writer>> {
         let address = address(self.stack.api.base())?;
         match overuse {
@@ -159,7 +161,7 @@ impl Greedy<'_> {
                 self.hostile_clients.drip(address, 200, &requests[0]);
             }
             Overuse::Polls => {
-                let waiting = self.begin(TURNS * 2)?.split_off(TURNS);
+                let waiting = self.begin(LINKING_SLOTS * 2)?.split_off(LINKING_SLOTS);
                 let poll = |session: &Owned| {
                     let credential = session.api.credential();
                     HostileRequest::get(path_of(&session.id, "/qr?wait=30"), credential)
@@ -167,8 +169,10 @@ impl Greedy<'_> {
                 let requests: Vec<_> = waiting.iter().map(poll).collect();
                 self.hostile_clients.hold_streams(address, 32, 64, &requests);
             }
-            Overuse::Turns => drop(self.begin(plan.extent.choose(TURNS * 2, TURNS * 6))?),
-            Overuse::Places => self.fill_and_stop(overuse.capacity(plan.extent))?,
+            Overuse::LinkingSlots => {
+                drop(self.begin(plan.extent.choose(LINKING_SLOTS * 2, LINKING_SLOTS * 6))?);
+            }
+            Overuse::Capacity => self.fill_and_stop(overuse.capacity(plan.extent))?,
             Overuse::Writes => return Ok(Some(Writer::start(&self.clients()))),
         }
         Ok(None)
@@ -178,7 +182,7 @@ impl Greedy<'_> {
         self.keys.iter().map(|key| self.stack.api.with_credential(Some(key.clone()))).collect()
     }
 
-    /// Has so many sessions wait for a phone that never comes.
+    /// Creates sessions that wait for a phone, which never scans.
     fn begin(&self, count: usize) -> Result<Vec<Owned>> {
         let clients = self.clients();
         let begun = run_on_threads(8, |which| {
@@ -192,8 +196,8 @@ impl Greedy<'_> {
             })
             .collect()
         })?;
-        let turns = TURNS.min(count);
-        wait::until("all turns are taken", PATIENCE, || {
+        let turns = LINKING_SLOTS.min(count);
+        wait::until("all linking slots are taken", PATIENCE, || {
             let all = list(&clients[0])?;
             let shown = all.iter().filter(|session| session["status"] == "scan_qr_code").count();
             ensure!(shown >= turns - 1, "{shown} of {count} sessions show a QR code");
@@ -202,7 +206,7 @@ impl Greedy<'_> {
         Ok(begun)
     }
 
-    /// Fills the node and stops everything on it.
+    /// Fills the node and stops all of its sessions.
     fn fill_and_stop(&self, capacity: usize) -> Result<()> {
         for session in self.begin(capacity)? {
             session.api.action(&path_of(&session.id, ":stop"))?.expect(200)?;
@@ -211,21 +215,21 @@ impl Greedy<'_> {
     }
 }
 
-/// What an organization wrote takes no more than its quotas allow, and the events that tell of it.
+/// Checks that sessions and events of an organization stay within the quotas.
 fn must_be_bounded(stack: &Stack) -> Result<()> {
     let size = stack.database_files()?;
-    ensure!(size < LARGEST, "the database's files hold {} MiB", size / 1024 / 1024);
+    ensure!(size < MAX_DATABASE, "the database's files hold {} MiB", size / 1024 / 1024);
     Ok(())
 }
 
-/// Waits until `berth` uses little of the processor: what cannot be done now is not tried without end.
-fn must_come_to_rest(stack: &Stack) -> Result<()> {
+/// Waits until the router uses little processor time: postponed work is not retried in a busy loop.
+fn until_idle(stack: &Stack) -> Result<()> {
     let pid = stack.berth_id().context("berth does not run")?;
-    wait::until("berth has come to rest", CALM, || {
+    wait::until("berth is idle", IDLE_WITHIN, || {
         let before = processor::time_of(pid)?;
-        thread::sleep(MEASURED); // the span over which it is measured
+        thread::sleep(SAMPLE); // duration of the measurement
         let used = processor::time_of(pid)?.saturating_sub(before);
-        let share = used.as_secs_f64() / MEASURED.as_secs_f64();
+        let share = used.as_secs_f64() / SAMPLE.as_secs_f64();
         ensure!(share < IDLE, "{:.0} % of a processor", share * 100.0);
         Ok(Some(()))
     })

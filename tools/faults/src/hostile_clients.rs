@@ -1,4 +1,4 @@
-//! Clients that hold what they can: connections, request places, answers that they do not read.
+//! Clients that hold connections, request slots and unread answers.
 
 use std::{
     convert::Infallible,
@@ -26,42 +26,42 @@ use tokio::{
     time::sleep,
 };
 
-/// How soon a connection that was closed is opened again.
+/// Pause before a closed connection is opened again.
 const REOPEN: Duration = Duration::from_millis(200);
-/// The same of connections that say nothing, of which there are thousands.
+/// The same for silent connections, of which there are thousands.
 const REOPEN_SILENT: Duration = Duration::from_secs(1);
-/// How soon a request that was answered is made again.
+/// Pause before an answered request is repeated.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How often a byte of a slow body is sent over HTTP/1.1.
+/// Interval between the bytes of a slow body over HTTP/1.1.
 const DRIP: Duration = Duration::from_secs(1);
 
-/// Connections that misbehave until this is dropped.
+/// The connections, until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct HostileClients {
     runtime: Option<Runtime>,
 }
 
-/// What is asked over and over.
+/// A request that is repeated.
 #[derive(Clone, Debug)]
 pub(crate) struct HostileRequest {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) credential: Option<Credential>,
-    /// Whether the request has a body that begins and never ends.
+    /// Whether the request has a body that does not end.
     pub(crate) slow: bool,
-    /// Whether the answer is granted a window, so that it can be sent.
+    /// Whether the client grants a window for the answer.
     pub(crate) read: bool,
 }
 
 impl HostileClients {
-    /// Begins with no connection at all.
+    /// Starts without connections.
     pub(crate) fn new() -> Result<Self> {
         let runtime =
             runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         Ok(Self { runtime: Some(runtime) })
     }
 
-    /// Opens so many HTTP/2 connections that each have so many of these requests under way, in turn.
+    /// Opens HTTP/2 connections that each keep a number of these requests in flight.
     pub(crate) fn hold_streams(
         &self,
         address: SocketAddr,
@@ -75,7 +75,7 @@ impl HostileClients {
         }
     }
 
-    /// Opens so many HTTP/1.1 connections that each send one body byte by byte.
+    /// Opens HTTP/1.1 connections that each send a body byte by byte.
     pub(crate) fn drip(&self, address: SocketAddr, connections: usize, request: &HostileRequest) {
         for _ in 0..connections {
             let request = request.clone();
@@ -83,7 +83,7 @@ impl HostileClients {
         }
     }
 
-    /// Opens so many HTTP/1.1 connections that each ask for this again and again and read nothing.
+    /// Opens HTTP/1.1 connections that each repeat this request and read nothing.
     pub(crate) fn read_nothing(
         &self,
         address: SocketAddr,
@@ -96,14 +96,14 @@ impl HostileClients {
         }
     }
 
-    /// Opens so many connections that say nothing.
+    /// Opens connections that send nothing.
     pub(crate) fn be_silent(&self, address: SocketAddr, connections: usize) {
         for _ in 0..connections {
             self.repeat(REOPEN_SILENT, move || be_silent(address));
         }
     }
 
-    /// Opens a connection again and again; however it ends is no news.
+    /// Opens a connection again whenever it ends, and ignores errors.
     fn repeat<F>(&self, pause: Duration, connection: impl Fn() -> F + Send + 'static)
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -175,19 +175,19 @@ async fn be_silent(address: SocketAddr) -> Result<()> {
 }
 
 impl HostileRequest {
-    /// A `GET` of this path by nobody, whose answer is not read.
+    /// Returns a `GET` of this path without a credential, whose answer is not read.
     pub(crate) fn unread(path: &str) -> Self {
         let path = path.to_owned();
         Self { method: "GET", path, credential: None, slow: false, read: false }
     }
 
-    /// A `GET` of this path by somebody who reads the answer.
+    /// Returns a `GET` of this path whose answer is read.
     pub(crate) fn get(path: String, credential: Option<&Credential>) -> Self {
         let credential = credential.cloned();
         Self { method: "GET", path, credential, slow: false, read: true }
     }
 
-    /// A `POST` to this path whose body never ends.
+    /// Returns a `POST` to this path with a body that does not end.
     pub(crate) fn slow_post(path: &str, credential: Option<&Credential>) -> Self {
         Self { method: "POST", slow: true, ..Self::get(path.to_owned(), credential) }
     }

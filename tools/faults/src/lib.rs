@@ -1,8 +1,10 @@
-//! The fault suites: what the API promises while it is raced, cut off, crowded out or attacked.
+//! The fault suites: the promises of the API under races, network faults, overuse and attacks.
 //!
-//! Each suite has two sizes (ADR 0034). `cargo xtask test` runs the small one; `cargo xtask soak NAME`
-//! runs the full one, at which the promises are stated. `storms` has no place in `test`: the contract
-//! has chosen kills.
+//! Each suite has two sizes (ADR 0034). `cargo xtask test` runs the small size; `cargo xtask soak
+//! NAME` runs the full size, for which the promises are stated. `storms` has no small size in
+//! `test`: the acceptance tests kill at chosen moments.
+//!
+//! Decision: ADR 0034.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results go to the terminal")]
 
@@ -30,17 +32,17 @@ use testbed::{
 
 use crate::options::{FaultSuite, Soak};
 
-/// How much a suite does.
+/// The size of a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
-    /// For every change: about a minute on two cores, with deadlines that are shortened by settings.
+    /// About a minute on two cores, with deadlines that settings shorten.
     Small,
     /// The size and the default deadlines for which the promises are stated.
     Full,
 }
 
 impl Extent {
-    /// Returns the figure of this extent.
+    /// Returns the value of this size.
     fn choose<T>(self, small: T, full: T) -> T {
         match self {
             Self::Small => small,
@@ -49,16 +51,16 @@ impl Extent {
     }
 }
 
-/// What a suite runs with.
+/// The parameters of a suite.
 #[derive(Clone, Debug)]
 struct Plan {
     programs: Programs,
     logs: PathBuf,
     extent: Extent,
     database: DatabaseKind,
-    /// Determines every random choice of a suite.
+    /// Seed of every random choice.
     seed: u64,
-    /// Overrides the number of trials of a suite that counts trials.
+    /// Number of trials instead of the default, for suites that count trials.
     trials: Option<usize>,
 }
 
@@ -89,7 +91,7 @@ pub fn run(workspace: &Workspace, asked: &Soak) -> Result<ExitCode> {
     Ok(checks.close())
 }
 
-/// Runs one suite at its full size, database after database.
+/// Runs one suite at its full size, one database after the other.
 fn soak(
     workspace: &Workspace,
     programs: &Programs,
@@ -134,18 +136,18 @@ fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Res
     for suite in [FaultSuite::Raced, FaultSuite::Wires] {
         let both = [&sqlite, &postgres];
         let runs = both.map(|plan| move |checks: &mut Checks| drop(run_suite(suite, plan, checks)));
-        for counted in side_by_side(runs) {
+        for counted in at_the_same_time(runs) {
             checks.merge(counted);
         }
     }
-    // These measure answers, and want the machine for themselves.
+    // These suites measure answers and need the whole machine.
     for suite in [FaultSuite::Greedy, FaultSuite::Strangers] {
         run_suite(suite, &sqlite, checks);
     }
     Ok(())
 }
 
-/// Runs one suite. A suite that cannot run at all is a failure like any other.
+/// Runs one suite. An error of the suite counts as a failure.
 fn run_suite(suite: FaultSuite, plan: &Plan, checks: &mut Checks) -> Option<String> {
     let name = format!("{} on {}", suite.name(), plan.database.name());
     println!("\n{name}");
@@ -162,8 +164,8 @@ fn run_suite(suite: FaultSuite, plan: &Plan, checks: &mut Checks) -> Option<Stri
     }
 }
 
-/// Runs these at the same time, each with a tally of its own.
-fn side_by_side<const N: usize>(runs: [impl FnOnce(&mut Checks) + Send; N]) -> [Checks; N] {
+/// Runs these at the same time, each with its own counts.
+fn at_the_same_time<const N: usize>(runs: [impl FnOnce(&mut Checks) + Send; N]) -> [Checks; N] {
     thread::scope(|scope| {
         let running = runs.map(|run| {
             scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! Clients that ask at a moderate pace while others misbehave, and remember what they were answered.
+//! Clients with a moderate load, and the record of their answers.
 
 use std::{
     collections::BTreeMap,
@@ -15,30 +15,30 @@ use testbed::{
     sessions::{Owned, SESSIONS, path, path_of},
 };
 
-/// Each client asks so often.
+/// Interval between the requests of a client.
 const PACE: Duration = Duration::from_millis(50);
-/// So many clients ask side by side.
+/// Number of simultaneous clients.
 const CLIENTS: usize = 2;
-/// A moderate number of attempts at linking, of which there is a limit.
+/// Interval between pairing attempts, whose rate is limited.
 const BETWEEN_CODES: Duration = Duration::from_millis(500);
-/// No answer is waited for longer.
+/// Upper bound of the time to an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A QR code that comes later is missed.
+/// Upper bound of the time to a QR code.
 const QR: Duration = Duration::from_secs(5);
 
-/// What the clients were answered.
+/// The answers to the clients.
 #[derive(Clone, Default)]
 pub(crate) struct ClientReport {
-    /// Each answer's status, 0 when there was none, and how long it took.
+    /// Status and duration of each answer; status 0 stands for no answer.
     answers: Vec<(u16, Duration)>,
-    /// How long each QR code took, or why there was none.
+    /// Duration to each QR code, or the reason for its absence.
     codes: Vec<Result<Duration, String>>,
 }
 
-/// Asks for so long in every common way; with `codes`, for QR codes of new sessions too.
+/// Sends requests for this duration; with `codes`, also for QR codes of new sessions.
 pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<ClientReport> {
     let api = api.with_timeout(PATIENCE);
-    let session = Owned::create(&api, "polite")?;
+    let session = Owned::create(&api, "ordinary")?;
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let asking: Vec<_> = (0..CLIENTS)
@@ -50,7 +50,7 @@ pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<ClientRe
             })
             .collect();
         let scanning = codes.then(|| scope.spawn(|| ask_for_codes(&api, &over)));
-        thread::sleep(duration); // a span of the load, not a wait for something
+        thread::sleep(duration); // duration of the load
         over.store(true, Ordering::Relaxed);
         let mut report = ClientReport::default();
         for one in asking {
@@ -63,10 +63,10 @@ pub(crate) fn ask(api: &Api, duration: Duration, codes: bool) -> Result<ClientRe
     })
 }
 
-/// Reads, lists, writes, makes and deletes in turn.
+/// Reads, lists, updates, creates and deletes in turn.
 fn ask_around(api: &Api, session: &Owned, which: usize, over: &AtomicBool) -> Vec<(u16, Duration)> {
     let one = path(&session.id);
-    let label = json!({ "label": "polite" }).to_string();
+    let label = json!({ "label": "ordinary" }).to_string();
     let (mut answers, mut made) = (Vec::new(), Vec::new());
     for turn in which.. {
         if over.load(Ordering::Relaxed) {
@@ -102,9 +102,9 @@ fn ask_for_codes(api: &Api, over: &AtomicBool) -> Vec<Result<Duration, String>> 
     codes
 }
 
-/// How long a new session's QR code took; a page asks again until it has one.
+/// Returns the time to the QR code of a new session; polls as a page does.
 fn code_of_new_session(api: &Api) -> Result<Duration> {
-    let session = Owned::create(api, "polite")?;
+    let session = Owned::create(api, "ordinary")?;
     let began = Instant::now();
     let mut last = api.get(&path_of(&session.id, "/qr?wait=5"))?;
     while last.status != 200 && began.elapsed() < QR {
@@ -119,7 +119,7 @@ fn code_of_new_session(api: &Api) -> Result<Duration> {
 }
 
 impl ClientReport {
-    /// The share of answers that are neither 5xx nor 429 nor missing.
+    /// Returns the share of answers that are neither missing nor 429 nor 5xx.
     fn good(&self) -> f64 {
         let bad = |status: u16| status == 0 || status == 429 || status >= 500;
         let good = self.answers.iter().filter(|(status, _)| !bad(*status)).count();
@@ -127,7 +127,7 @@ impl ClientReport {
         f64::from(u32::try_from(good).unwrap_or(u32::MAX)) / f64::from(all)
     }
 
-    /// Ninety-nine of a hundred answers took at most this.
+    /// Returns the 99th percentile of the durations.
     fn p99(&self) -> Duration {
         let mut took: Vec<_> = self.answers.iter().map(|(_, took)| *took).collect();
         took.sort_unstable();
@@ -135,7 +135,7 @@ impl ClientReport {
         took.get(rank - 1).copied().unwrap_or_default()
     }
 
-    /// At least 99 % of the answers are good, and every QR code came in time.
+    /// Checks that 99 % of the answers are good and every QR code came in time.
     pub(crate) fn must_be_served(&self) -> Result<()> {
         ensure!(self.good() >= 0.99, "{self}");
         match self.codes.iter().find_map(|code| code.as_ref().err()) {
@@ -144,7 +144,7 @@ impl ClientReport {
         }
     }
 
-    /// Ninety-nine of a hundred answers took less than this, and as many are good.
+    /// Checks that the p99 is below the limit and 99 % of the answers are good.
     pub(crate) fn must_be_answered_within(&self, limit: Duration) -> Result<()> {
         ensure!(self.p99() < limit && self.good() >= 0.99, "{self}");
         Ok(())
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_for_lack_of_something_and_silence_are_not_served() {
+    fn missing_429_and_5xx_answers_are_bad() {
         let mostly = |bad| report(&[&[200; 98][..], &[404, bad]].concat());
         assert!(mostly(412).must_be_served().is_ok());
         assert!(mostly(503).must_be_served().is_ok());
@@ -193,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn one_missed_qr_code_is_one_too_many() {
+    fn one_missing_qr_code_fails() {
         let codes = vec![Ok(Duration::from_secs(1)), Err("no".to_owned())];
         assert!(ClientReport { codes, ..report(&[200]) }.must_be_served().is_err());
     }
 
     #[test]
-    fn one_slow_answer_in_a_hundred_is_allowed_and_two_are_not() {
+    fn one_percent_of_slow_answers_is_allowed() {
         let mut answers = report(&[200; 200]).answers;
         answers[..2].fill((200, Duration::from_secs(9)));
         let report = |answers: &[_]| ClientReport { answers: answers.to_vec(), codes: Vec::new() };

@@ -1,4 +1,4 @@
-//! A TCP proxy on loopback whose two directions can be broken, each by itself, while it runs.
+//! A TCP proxy on loopback whose two directions can be broken separately while the proxy runs.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -13,30 +13,30 @@ use std::{
 
 use anyhow::Result;
 
-/// How soon a connection without traffic notices that its wire was broken or mended.
-const GLANCE: Duration = Duration::from_millis(50);
+/// Time within which an idle connection notices a change of the flow.
+const POLL: Duration = Duration::from_millis(50);
 
-/// What a direction does with bytes.
+/// The treatment of bytes in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Delivers them.
+    /// Delivers bytes.
     Pass,
-    /// Loses them, and the end of the connection too: nothing closes, as when a NAT forgets.
+    /// Drops bytes and the end of the connection: no side sees a close, as after a NAT time-out.
     Swallow,
-    /// Tells the receiver that the connection has ended.
+    /// Closes the connection for the receiver.
     Cut,
 }
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From the side that connects.
     There,
-    /// From the side that is connected to.
+    /// From the side that accepts.
     Back,
 }
 
-/// A running proxy. Dropping it closes what it carries.
+/// A running proxy. Dropping the value closes its connections.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -52,7 +52,7 @@ struct ProxyState {
 }
 
 impl Proxy {
-    /// Listens on loopback and carries every connection to this target.
+    /// Listens on loopback and forwards every connection to this target.
     pub(crate) fn to(target: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -66,7 +66,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if carrying.stopped.load(Ordering::SeqCst) {
-                    return; // and the port is closed
+                    return; // closes the port
                 }
                 if let Ok(server) = TcpStream::connect(carrying.target) {
                     let _ = carry(&carrying, client, server);
@@ -76,12 +76,12 @@ impl Proxy {
         Ok(Self { address, state })
     }
 
-    /// Where it listens.
+    /// Returns the address of the listener.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Has these directions do this, on connections that are open and on those to come.
+    /// Sets the flow of these directions, for present and future connections.
     pub(crate) fn set(&self, directions: &[Direction], flow: Flow) {
         let mut flows = self.state.flows.lock().unwrap_or_else(PoisonError::into_inner);
         for direction in directions {
@@ -89,12 +89,12 @@ impl Proxy {
         }
     }
 
-    /// Delivers again. A connection that has lost bytes ends.
+    /// Delivers again. A connection that has lost bytes is closed.
     pub(crate) fn mend(&self) {
         self.set(&[Direction::There, Direction::Back], Flow::Pass);
     }
 
-    /// How many connections neither side has ended.
+    /// Returns the number of connections that neither side has closed.
     pub(crate) fn open(&self) -> usize {
         self.state.open.load(Ordering::SeqCst)
     }
@@ -103,7 +103,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address); // wakes the listener to see that
+        let _ = TcpStream::connect(self.address); // wakes the listener
     }
 }
 
@@ -117,7 +117,7 @@ fn carry(state: &Arc<ProxyState>, client: TcpStream, server: TcpStream) -> Resul
     let ended = Arc::new(AtomicBool::new(false));
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(GLANCE))?;
+        stream.set_read_timeout(Some(POLL))?;
     }
     let ends = [(client.try_clone()?, server.try_clone()?), (server, client)];
     state.open.fetch_add(1, Ordering::SeqCst);
@@ -134,11 +134,11 @@ fn carry(state: &Arc<ProxyState>, client: TcpStream, server: TcpStream) -> Resul
     Ok(())
 }
 
-/// Carries one direction of a connection to its end.
+/// Forwards one direction of a connection to its end.
 fn pump(state: &ProxyState, direction: Direction, from: &TcpStream, to: &TcpStream) {
     let (mut from, mut to) = (from, to);
     let mut buffer = vec![0; 64 * 1024];
-    // The sender has ended; bytes were lost, after which the stream cannot go on.
+    // `over`: the sender has closed. `torn`: bytes were lost, so the stream cannot continue.
     let (mut over, mut torn) = (false, false);
     while !state.stopped.load(Ordering::SeqCst) {
         let read = if over { Ok(None) } else { read(from.read(&mut buffer)) };
@@ -160,12 +160,12 @@ fn pump(state: &ProxyState, direction: Direction, from: &TcpStream, to: &TcpStre
             (_, Ok(_)) => {}
         }
         if over {
-            thread::sleep(GLANCE); // the end is held back until the wire is mended
+            thread::sleep(POLL); // the close is held back until the flow passes again
         }
     }
 }
 
-/// How many bytes came, 0 at the end; `None` when none came in time.
+/// Returns the number of bytes, 0 at the end, `None` after a time-out.
 fn read(read: std::io::Result<usize>) -> std::io::Result<Option<usize>> {
     match read {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -183,7 +183,7 @@ mod tests {
 
     const BOTH: [Direction; 2] = [Direction::There, Direction::Back];
 
-    /// A proxy to a server that sends back what it reads.
+    /// Returns a proxy to an echo server.
     fn echo() -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -197,11 +197,12 @@ mod tests {
 
     fn connect(proxy: &Proxy) -> TcpStream {
         let stream = TcpStream::connect(proxy.address()).unwrap();
-        stream.set_read_timeout(Some(GLANCE * 6)).unwrap();
+        stream.set_read_timeout(Some(POLL * 6)).unwrap();
         stream
     }
 
-    /// What is heard of a byte: itself, the end (`Ok(0)`), or nothing.
+    /// Sends a byte and returns the number of bytes that come back, 0 at the end, `None` after a
+    /// time-out.
     fn sent(mut stream: &TcpStream) -> std::io::Result<Option<usize>> {
         let _ = stream.write_all(b"x");
         read(stream.read(&mut [0; 8]))
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_pass_and_ends_are_counted() {
+    fn bytes_pass_and_closed_connections_are_not_counted() {
         let proxy = echo();
         let (one, other) = (connect(&proxy), connect(&proxy));
         assert_eq!((sent(&one).unwrap(), sent(&other).unwrap()), (Some(1), Some(1)));
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_swallowing_wire_says_nothing_and_a_torn_connection_ends_when_it_is_mended() {
+    fn silent_direction_delivers_nothing_and_its_connections_end_after_the_repair() {
         let proxy = echo();
         for direction in BOTH {
             let stream = connect(&proxy);
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_wire_ends_connections_old_and_new() {
+    fn cut_ends_present_and_new_connections() {
         let proxy = echo();
         let old = connect(&proxy);
         assert_eq!(sent(&old).unwrap(), Some(1));

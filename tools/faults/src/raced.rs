@@ -1,7 +1,7 @@
-//! Deletes, stops, logouts and restarts around the moment at which a phone links.
+//! Deletes, stops, logouts and restarts at the moment at which a phone links.
 //!
 //! Afterwards no deleted session has a device, phone and API agree on every other session, and no
-//! event contradicts what the phones were told.
+//! event contradicts the answers to the phones.
 
 mod trial;
 
@@ -17,17 +17,17 @@ use testbed::{checks::Checks, parallel::run_on_threads, stack::Stack};
 use self::trial::{Action, Ran, Trial};
 use crate::{Plan, deployment::Deployment};
 
-/// So many trials run at the same time.
+/// Number of simultaneous races.
 const AT_ONCE: usize = 16;
-/// How long all of them together may take to settle after the last one.
+/// Upper bound of the time to a stable state after the last race.
 const SETTLING: Duration = Duration::from_secs(60);
-/// So many findings are printed, each with the log of its session.
+/// Number of findings that are printed with the log of the session.
 const SHOWN: usize = 5;
 
 /// Runs the suite.
 pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let count = plan.trials.unwrap_or(plan.extent.choose(200, 2_000));
-    // Most sessions stay linked to the end, and one node has room for all of them.
+    // Most sessions stay linked, and one node has room for all of them.
     let settings = [
         ("BERTH_PAIRING_RATE", "0".to_owned()),
         ("BERTH_GATEWAY_CAPACITY", count.max(1_000).to_string()),
@@ -42,7 +42,7 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
             if number >= count {
                 return Ok(mine);
             }
-            let trial = Trial::thrown(plan.seed, number);
+            let trial = Trial::of_seed(plan.seed, number);
             mine.push(trial.run(&api, &deployment.phones).with_context(|| trial.to_string())?);
         }
     })
@@ -50,7 +50,7 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let findings = Findings::of(&ran, &deployment);
     let name = plan.database.name();
     checks.check(&format!("{name}: phone and API agree after each race"), || {
-        must_be_none(&findings.apart)
+        must_be_none(&findings.disagreements)
     });
     checks.check(&format!("{name}: no event contradicts the phones"), || {
         must_be_none(&findings.contradicted)
@@ -62,22 +62,22 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     Ok(findings.counts(&ran))
 }
 
-/// What is wrong with the trials, a line each.
+/// The findings, one text each.
 #[derive(Debug, Default)]
 struct Findings {
-    apart: Vec<String>,
+    disagreements: Vec<String>,
     contradicted: Vec<String>,
 }
 
 impl Findings {
-    /// Waits until phone and API agree on every trial, or the time to settle is up.
+    /// Waits until phone and API agree on every race, up to a deadline.
     fn of(ran: &[Ran], log: &Stack) -> Self {
         let end = Instant::now() + SETTLING;
         let mut findings = Self::default();
         for one in ran {
             let left = end.saturating_duration_since(Instant::now());
             let say = |error| format!("{}: {error:#}\n{}", one.trial, log.log_of(one.session_id()));
-            findings.apart.extend(one.until_agreed(left).err().map(say));
+            findings.disagreements.extend(one.until_agreed(left).err().map(say));
             findings.contradicted.extend(one.must_match_events(left).err().map(say));
         }
         findings
@@ -90,11 +90,11 @@ impl Findings {
         }
         let actions: Vec<_> = actions.iter().map(|(act, count)| format!("{count} {act}")).collect();
         format!(
-            "{} races ({}), {} of which a phone won; {} end apart, {} contradictions",
+            "{} races ({}), {} of which a phone won; {} disagreements, {} contradictions",
             ran.len(),
             actions.join(", "),
             ran.iter().filter(|one| one.linked()).count(),
-            self.apart.len(),
+            self.disagreements.len(),
             self.contradicted.len(),
         )
     }
@@ -106,7 +106,8 @@ fn must_be_none(findings: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A suite whose actions always come too early or always too late would pass whatever berth does.
+/// Returns whether both sides win some races. Otherwise the actions come too early or too late to
+/// test anything.
 fn both_sides_win(ran: &[Ran]) -> bool {
     [true, false].into_iter().all(|linked| ran.iter().any(|one| one.linked() == linked))
 }

@@ -1,11 +1,11 @@
-//! `kill -9` at random moments of random operations, again and again on one deployment.
+//! `kill -9` at random moments of random operations on one deployment.
 
 use anyhow::{Result, anyhow};
 use testbed::{checks::Checks, random::Random};
 
 use crate::{Plan, deployment::Deployment, kill::strike_at_random};
 
-/// Runs the suite. One kill after the other: each is judged by what is left of it.
+/// Runs the suite, one kill after the other: each outcome is verified before the next kill.
 pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let count = plan.trials.unwrap_or(plan.extent.choose(20, 225));
     let mut deployment = Deployment::start(plan, "storms", &[])?;

@@ -1,4 +1,5 @@
-//! What a session's owner, its phone and the operator see of it, compared with what is so.
+//! The state of a session as its owner, its phone and the operator see it, compared with the real
+//! state.
 
 use std::{
     thread,
@@ -14,13 +15,13 @@ use testbed::{
     wait,
 };
 
-const GLANCE: Duration = Duration::from_millis(150);
-/// So many looks in a row make a state that lasts.
+const POLL: Duration = Duration::from_millis(150);
+/// Number of consecutive samples that make a stable state.
 const STEADY: usize = 4;
-/// So often an answer that contradicts itself is asked for again before it counts.
+/// Attempts for an answer that contradicts itself.
 const AGAIN: usize = 4;
 
-/// A linked session, and everybody who sees it.
+/// A linked session with its phone and its deployment.
 #[derive(Debug)]
 pub(crate) struct Watched<'a> {
     pub(crate) stack: &'a Stack,
@@ -29,41 +30,41 @@ pub(crate) struct Watched<'a> {
     device: u64,
 }
 
-/// What is so while something is broken, once the deadlines have passed.
+/// The real state during a fault, after the deadlines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Truth {
-    /// Whether the router can do its work.
+    /// Whether the router is ready.
     pub(crate) ready: bool,
     pub(crate) connection: Connection,
-    /// Whether the router can ask the node.
+    /// Whether the router reaches the node.
     pub(crate) node_answers: bool,
 }
 
-/// What has become of a session's connection to WhatsApp.
+/// The state of the session's connection to WhatsApp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connection {
-    /// The fault does not concern it.
+    /// The fault does not affect the connection.
     Held,
-    /// The node has closed it, having no lease.
+    /// The node has closed the connection, because its lease has ended.
     Closed,
-    /// Nothing can come of it, whatever the network shows.
+    /// The connection is unusable, whatever the network shows.
     Dead,
 }
 
-/// What is shown at one moment.
+/// The visible state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sample {
-    /// `None` when the API cannot say.
+    /// Status of the session; `None` when the API answers 503.
     status: Option<String>,
-    /// The status and the connection that `/me` tells of; `None` when the API cannot say.
+    /// Status and connection in `/me`; `None` when the API answers 503.
     identity: Option<(String, bool)>,
     ready: bool,
-    /// Whether the phone shows the device connected.
+    /// Whether the phone shows the device as connected.
     connected: bool,
 }
 
 impl<'a> Watched<'a> {
-    /// Links a session of this owner.
+    /// Links the session to a new phone.
     pub(crate) fn link(stack: &'a Stack, session: Owned) -> Result<Self> {
         let phone = stack.phones.new_phone("Watched")?;
         let view = session.link(&phone)?;
@@ -71,29 +72,29 @@ impl<'a> Watched<'a> {
         Ok(Self { stack, session, phone, device })
     }
 
-    /// Looks until `truth` has had so long to show, then some more, when everything shown must be true.
-    /// What must never be seen fails at once.
+    /// Samples until the deadline, and then requires several true samples. A sample that must never
+    /// occur fails at once.
     pub(crate) fn must_become_true(&self, truth: Truth, within: Duration) -> Result<()> {
         let began = Instant::now();
         let mut last = self.sample()?;
         while began.elapsed() < within {
-            thread::sleep(GLANCE);
+            thread::sleep(POLL);
             last = self.sample()?;
         }
         for _ in 0..STEADY {
             if let Some(wrong) = last.falsehood(truth) {
                 bail!("{wrong}, {} s after the fault: {last:?}", began.elapsed().as_secs());
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL);
             last = self.sample()?;
         }
         Ok(())
     }
 
-    /// Waits until it works for everybody, and keeps working.
+    /// Waits until the session works for everybody in several consecutive samples.
     pub(crate) fn must_recover(&self, within: Duration) -> Result<()> {
         let mut good = 0;
-        wait::until("everything works again", within, || {
+        wait::until("the session works again for everybody", within, || {
             let sample = self.sample()?;
             good = if sample.works() { good + 1 } else { 0 };
             ensure!(good > 0, "{sample:?}; {}", self.session.view()?);
@@ -101,12 +102,12 @@ impl<'a> Watched<'a> {
         })
     }
 
-    /// Looks once; an error is what must be at no time: something is lost, unlinked or contradicts itself.
+    /// Takes a sample; an error when the link is lost, or an answer contradicts itself repeatedly.
     fn sample(&self) -> Result<Sample> {
         let sample = self.sample_once()?;
         if sample.contradicts_itself() {
             for _ in 0..AGAIN {
-                thread::sleep(GLANCE);
+                thread::sleep(POLL);
                 let again = self.sample_once()?;
                 if !again.contradicts_itself() {
                     return Ok(again);
@@ -137,7 +138,7 @@ impl<'a> Watched<'a> {
         })
     }
 
-    /// What is answered; `None` when the API says that it cannot say now.
+    /// Returns the answer; `None` for 503 with `Retry-After`.
     fn asked(&self, path: &str) -> Result<Option<Value>> {
         let reply = self.session.api.get(path)?;
         if reply.status == 503 {
@@ -156,24 +157,26 @@ impl Sample {
             && self.connected
     }
 
-    /// Whether one answer says that the session is connected and that it is not.
+    /// Returns whether `/me` reports a connection of a session that does not work.
     fn contradicts_itself(&self) -> bool {
         self.identity.as_ref().is_some_and(|(status, connected)| *connected && status != "working")
     }
 
-    /// What is shown and not so.
+    /// Returns the difference between the sample and the real state.
     fn falsehood(&self, truth: Truth) -> Option<String> {
         let connected = match truth.connection {
             Connection::Held if !self.connected => {
-                return Some("the connection is gone".to_owned());
+                return Some("the connection is closed".to_owned());
             }
-            Connection::Closed if self.connected => return Some("the node holds on".to_owned()),
+            Connection::Closed if self.connected => {
+                return Some("the node keeps its connection".to_owned());
+            }
             Connection::Held => true,
             Connection::Closed | Connection::Dead => false,
         };
         if self.ready != truth.ready {
             let not = if truth.ready { "not " } else { "" };
-            return Some(format!("`/readyz` says that the router is {not}ready"));
+            return Some(format!("`/readyz` shows that the router is {not}ready"));
         }
         if let Some(status) = &self.status
             && (status == "working") != connected
@@ -185,7 +188,7 @@ impl Sample {
             return Some(format!("the status in `/me` is {status}"));
         }
         (*says != connected && (*says || truth.node_answers))
-            .then(|| format!("`/me` says connected: {says}"))
+            .then(|| format!("`/me` shows connected: {says}"))
     }
 }
 
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_true_or_false() {
+    fn sample_is_compared_with_the_real_state() {
         let working = sample("working", ("working", true), true);
         let failed = sample("failed", ("failed", false), false);
         assert_eq!(working.falsehood(WHOLE), None);
@@ -220,20 +223,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_has_the_effect_that_it_must_have() {
+    fn fault_without_its_effect_is_noticed() {
         assert!(sample("failed", ("failed", false), false).falsehood(WHOLE).is_some());
         assert!(sample("failed", ("failed", false), true).falsehood(CLOSED).is_some());
     }
 
     #[test]
-    fn a_node_that_cannot_be_asked_is_not_known_to_be_connected() {
+    fn unreachable_node_may_hide_its_connection() {
         let unasked = sample("working", ("working", false), true);
         assert!(unasked.falsehood(WHOLE).is_some());
         assert_eq!(unasked.falsehood(Truth { node_answers: false, ..WHOLE }), None);
     }
 
     #[test]
-    fn what_cannot_be_said_is_not_false() {
+    fn unavailable_answer_is_not_false() {
         let silent = Sample { status: None, identity: None, ready: false, connected: false };
         assert_eq!(silent.falsehood(Truth { ready: false, ..CLOSED }), None);
         assert!(!silent.works());

@@ -1,7 +1,7 @@
-//! Every wire broken in each direction and in both, by silence and by closing, under a linked session.
+//! Every connection silent or closed, in each direction and in both, under a linked session.
 //!
-//! While a wire is broken, what is shown becomes true within the deadline. Once it is mended, the
-//! session works again, linked as before, by one connection.
+//! During the fault, the visible state becomes true within the deadline. After the repair, the
+//! session works again with the same link and one connection.
 
 mod refusing;
 
@@ -24,7 +24,7 @@ use crate::{
     watch::{Connection, Truth, Watched},
 };
 
-/// A wire, and how it is broken.
+/// A connection and its fault.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     wire: Wire,
@@ -35,16 +35,17 @@ struct Case {
 /// Each direction alone, and both.
 const WAYS: [&[Direction]; 3] =
     [&[Direction::There], &[Direction::Back], &[Direction::There, Direction::Back]];
-/// The wires of a node, whatever the database.
+/// The connections of a node, which do not depend on the database.
 const OF_A_NODE: [Wire; 3] = [Wire::RouterToNode, Wire::NodeToRouter, Wire::NodeToWhatsApp];
 
-/// Runs the suite, all of its cases side by side: most of each is waiting.
+/// Runs all cases at the same time: most of a case is waiting.
 pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let cluster = match plan.database {
         DatabaseKind::Sqlite => None,
         DatabaseKind::Postgres => Some(Cluster::start()?),
     };
-    // The wires of a node are the same over both databases: the small extent breaks them over SQLite.
+    // The connections of a node do not depend on the database: the small size breaks them with
+    // SQLite only.
     let of_a_node = cluster.is_none() || plan.extent.choose(false, true);
     let of_a_node = OF_A_NODE.iter().filter(|_| of_a_node);
     let wires: Vec<_> = of_a_node.chain(cluster.iter().map(|_| &Wire::RouterToDatabase)).collect();
@@ -114,7 +115,7 @@ impl Case {
             ready: self.wire != Wire::RouterToDatabase,
             connection: match self.wire {
                 Wire::RouterToNode => Connection::Held,
-                // The node's lease is not renewed.
+                // No heartbeat renews the node's lease.
                 Wire::NodeToRouter | Wire::RouterToDatabase => Connection::Closed,
                 Wire::NodeToWhatsApp => Connection::Dead,
             },

@@ -1,20 +1,20 @@
-//! Counting what passed and what failed, for the one line that closes a run.
+//! Counts of passed and failed checks, printed as the last line of a run.
 
 use std::{fmt, process::ExitCode, time::Instant};
 
 use anyhow::Result;
 
-/// How many checks passed and failed.
+/// Counts of checks, with the names of the failed ones.
 #[derive(Debug, Default)]
 pub struct Checks {
     passed: usize,
     failures: Vec<String>,
-    /// Failures that others have told of.
+    /// Failures that another program has printed.
     elsewhere: usize,
 }
 
 impl Checks {
-    /// Makes one check, tells how it went, and counts it.
+    /// Runs a check, prints the outcome and counts it.
     pub fn check(&mut self, name: &str, check: impl FnOnce() -> Result<()>) -> bool {
         let began = Instant::now();
         let outcome = check();
@@ -32,30 +32,30 @@ impl Checks {
         outcome.is_ok()
     }
 
-    /// Counts what another program checked and told.
+    /// Adds the counts of another program.
     pub fn add(&mut self, passed: usize, failed: usize) {
         self.passed += passed;
         self.elsewhere += failed;
     }
 
-    /// Takes over what another tally counted.
+    /// Adds the counts and failures of other checks.
     pub fn merge(&mut self, other: Self) {
         self.passed += other.passed;
         self.elsewhere += other.elsewhere;
         self.failures.extend(other.failures);
     }
 
-    /// Something that should have been checked was not.
+    /// Records a failure of something that could not be checked.
     pub fn fail(&mut self, name: &str) {
         self.failures.push(name.to_owned());
     }
 
-    /// Whether nothing failed.
+    /// Returns whether no check failed.
     pub fn is_clean(&self) -> bool {
         self.failed() == 0
     }
 
-    /// Names the failures, then the counts on a line of their own.
+    /// Prints the failures, and the counts as the last line.
     pub fn close(&self) -> ExitCode {
         self.close_as("")
     }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_failure_counts_wherever_it_was_told() {
+    fn merged_and_added_failures_are_counted() {
         let mut checks = Checks::default();
         checks.check("good", || Ok(()));
         checks.check("bad", || anyhow::bail!("no"));

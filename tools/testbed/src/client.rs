@@ -1,4 +1,4 @@
-//! The API as its users call it: a base address, a credential, JSON in and out.
+//! A client of the API: a base URL, a credential, JSON bodies.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use ureq::{Agent, http::Request};
 
 use crate::http::{self, PendingReply, Reply};
 
-/// Longer than any answer may take.
+/// Upper bound of the time to an answer.
 const PATIENCE: Duration = Duration::from_secs(75);
 
-/// Who asks.
+/// A credential of a caller.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// `X-Api-Key`.
+    /// An API key, sent as `X-Api-Key`.
     Key(String),
-    /// `Authorization: Bearer`.
+    /// A login token, sent as `Authorization: Bearer`.
     Token(String),
 }
 
 impl Credential {
-    /// What is secret about it.
+    /// Returns the secret text.
     pub fn text(&self) -> &str {
         match self {
             Self::Key(text) | Self::Token(text) => text,
         }
     }
 
-    /// The header that carries it.
+    /// Returns the header with the credential.
     pub fn header(&self) -> (&'static str, String) {
         match self {
             Self::Key(key) => ("X-Api-Key", key.clone()),
@@ -46,30 +46,30 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client with this credential. Every request has a connection of its own: a server that was
-    /// restarted leaves no stale one behind.
+    /// Creates a client. Every request opens a connection, so a restart of the server leaves no
+    /// stale connection.
     pub fn new(base: &str, credential: Option<Credential>) -> Self {
         Self { agent: agent(PATIENCE), base: base.trim_end_matches('/').to_owned(), credential }
     }
 
-    /// The same deployment, asked by somebody else.
+    /// Returns a client of the same deployment with another credential.
     #[must_use]
     pub fn with_credential(&self, credential: Option<Credential>) -> Self {
         Self { credential, ..self.clone() }
     }
 
-    /// The same client, which waits for an answer no longer than this.
+    /// Returns the same client with this upper bound of the time to an answer.
     #[must_use]
     pub fn with_timeout(&self, patience: Duration) -> Self {
         Self { agent: agent(patience), ..self.clone() }
     }
 
-    /// Who asks.
+    /// Returns the credential; `None` for requests without a credential.
     pub fn credential(&self) -> Option<&Credential> {
         self.credential.as_ref()
     }
 
-    /// Where it is.
+    /// Returns the base URL, without a slash at the end.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -94,7 +94,7 @@ impl Api {
         self.send("DELETE", path, &[], None)
     }
 
-    /// Any request. A body is JSON unless a header says otherwise.
+    /// Sends a request. The content type of a body is JSON unless a header says otherwise.
     pub fn send(
         &self,
         method: &str,
@@ -120,7 +120,7 @@ impl Api {
         Ok(Reply { status, head, body })
     }
 
-    /// As [`send`](Self::send), compared byte for byte where the connection can be seen through.
+    /// As [`send`](Self::send), with the answer byte for byte. Over HTTPS the answer is parsed.
     pub fn send_raw(
         &self,
         method: &str,
@@ -134,7 +134,7 @@ impl Api {
         self.begin(method, path, headers, body)?.reply().with_context(|| format!("{method} {path}"))
     }
 
-    /// Sends a request and does not wait for its answer.
+    /// Sends a request and does not wait for the answer.
     pub fn begin(
         &self,
         method: &str,
@@ -148,7 +148,7 @@ impl Api {
         PendingReply::send(http::address(&self.base)?, &bytes, PATIENCE)
     }
 
-    /// The headers of a request, with the credential unless another is given.
+    /// Returns the headers of a request with the credential.
     pub fn headers<'a>(&self, given: &[(&'a str, &str)], has_body: bool) -> Vec<(&'a str, String)> {
         let mut headers: Vec<_> = given.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
         headers.extend(self.credential.as_ref().map(Credential::header));
@@ -171,18 +171,19 @@ fn agent(patience: Duration) -> Agent {
 }
 
 impl Reply {
-    /// Itself, if it has this status.
+    /// Returns the reply when the reply has this status; otherwise an error with the body.
     pub fn expect(self, status: u16) -> Result<Self> {
         ensure!(
             self.status == status,
-            "{status} expected, but it is {}: {}",
+            "status {} instead of {status}: {}",
             self.status,
             String::from_utf8_lossy(&self.body)
         );
         Ok(self)
     }
 
-    /// Itself, if it is an error of this status and code in the one envelope all errors have.
+    /// Returns the reply when the reply is an error with this status and code in the error
+    /// envelope.
     pub fn expect_error(self, status: u16, code: &str) -> Result<Self> {
         let reply = self.expect(status)?;
         let found = reply.envelope()?;
@@ -190,7 +191,7 @@ impl Reply {
         Ok(reply)
     }
 
-    /// The code of an error in its envelope.
+    /// Returns the code in the error envelope, and checks the fields and headers of the envelope.
     pub fn envelope(&self) -> Result<String> {
         let body = self.json();
         let Value::Object(fields) = &body["error"] else {

@@ -1,4 +1,4 @@
-//! A temporary folder that goes away with its owner, also when that is interrupted.
+//! A temporary folder that is removed with its owner, and by Ctrl-C.
 
 use std::{
     fs, io,
@@ -9,14 +9,14 @@ use anyhow::{Context as _, Result};
 
 use crate::interrupt;
 
-/// A folder of our own under the system's temporary one.
+/// A folder below the temporary folder of the system.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
-    /// A new, empty folder whose name begins with `berth-` and this.
+    /// Creates a folder; the name starts with `berth-` and this text.
     pub fn new(name: &str) -> Result<Self> {
         for _ in 0..16 {
             let path = std::env::temp_dir().join(format!("berth-{name}-{}", random_hex(4)?));
@@ -32,7 +32,7 @@ impl Folder {
         anyhow::bail!("no free name for a temporary folder")
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -47,7 +47,7 @@ impl Drop for Folder {
     }
 }
 
-/// So many random bytes, as hexadecimal digits.
+/// Returns this number of random bytes as hexadecimal digits.
 pub fn random_hex(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut random)?;

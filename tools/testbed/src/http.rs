@@ -1,6 +1,7 @@
-//! HTTP/1.1 by hand: what to send byte by byte, what came back byte by byte.
+//! HTTP/1.1 without a library: requests and answers byte for byte.
 //!
-//! A client library would tidy up both; isolation and bad input are about what is really on the wire.
+//! A library would repair both, and tests of isolation and of invalid input need the bytes on the
+//! wire.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -11,19 +12,19 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-/// An answer as it was on the wire.
+/// An answer as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// From the status line.
+    /// The code of the status line.
     pub status: u16,
-    /// The status line and the headers, in their order.
+    /// The status line and the headers in their order.
     pub head: Vec<String>,
-    /// What follows, chunks joined.
+    /// The body, with chunks joined.
     pub body: Vec<u8>,
 }
 
 impl Reply {
-    /// A header's value, whatever its case.
+    /// Returns the value of a header; names ignore case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.iter().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -31,12 +32,12 @@ impl Reply {
         })
     }
 
-    /// The body as JSON, or null.
+    /// Returns the body as JSON; null when the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Everything but what differs between any two answers.
+    /// Returns head and body without the headers that differ between any two answers.
     pub fn stable_parts(&self) -> (Vec<&str>, &[u8]) {
         let passing = |line: &&str| {
             let name = line.split(':').next().unwrap_or_default();
@@ -60,7 +61,7 @@ impl Reply {
     }
 }
 
-/// A request that was sent and whose answer was not read yet.
+/// A request whose answer was not read yet.
 #[derive(Debug)]
 pub struct PendingReply {
     stream: TcpStream,
@@ -69,7 +70,7 @@ pub struct PendingReply {
 }
 
 impl PendingReply {
-    /// Sends these bytes. A server that answers and hangs up before it has read them all is heard.
+    /// Sends a request. The server may answer and close before it has read everything.
     pub fn send(address: SocketAddr, bytes: &[u8], patience: Duration) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
@@ -80,7 +81,7 @@ impl PendingReply {
         }
     }
 
-    /// Everything up to the end of the connection; an error when that does not come in time.
+    /// Reads to the end of the connection; an error when the end does not come in time.
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let mut read = Vec::new();
         let mut buffer = [0; 16 * 1024];
@@ -95,18 +96,19 @@ impl PendingReply {
                 Ok(count) => read.extend_from_slice(&buffer[..count]),
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                Err(_) => return Ok(read), // hung up: what came, came
+                // the server closed the connection: the bytes so far are the answer
+                Err(_) => return Ok(read),
             }
         }
     }
 
-    /// The answer, if a whole one comes.
+    /// Reads a complete answer.
     pub fn reply(self) -> Result<Reply> {
         Reply::parse(&self.finish()?)
     }
 }
 
-/// Where `http://host:port/…` is.
+/// Returns the address of `http://host:port/…`.
 pub fn address(url: &str) -> Result<SocketAddr> {
     let host = url.strip_prefix("http://").context("not a plain http URL")?;
     let host = host.split('/').next().unwrap_or_default();
@@ -114,7 +116,7 @@ pub fn address(url: &str) -> Result<SocketAddr> {
     with_port.to_socket_addrs()?.next().context("the URL's host has no address")
 }
 
-/// A request's bytes; `path` is sent as it is. The connection closes after the answer.
+/// Returns the bytes of a request with this path as it is. The connection closes after the answer.
 pub fn request(
     method: &str,
     path: &[u8],
@@ -156,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_as_it_came() {
+    fn answer_keeps_its_headers_and_body() {
         let wire =
             b"HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: 1\r\nA: b\r\n\r\n{\"a\":1}";
         let reply = Reply::parse(wire).unwrap();
@@ -171,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_joined() {
+    fn chunked_body_is_joined() {
         let wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
         assert_eq!(Reply::parse(wire).unwrap().body, b"abcde");
         assert!(unchunked(b"5\r\nabc").is_err());
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn incomplete_answer_is_an_error() {
         assert!(Reply::parse(b"HTTP/1.1 200 OK\r\nDate").is_err());
         assert!(Reply::parse(b"").is_err());
     }

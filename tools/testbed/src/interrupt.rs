@@ -1,7 +1,7 @@
-//! What happens on Ctrl-C: everything that was started ends, everything temporary goes.
+//! Ctrl-C and SIGTERM: every child ends, and every temporary folder is removed.
 //!
-//! Children run in process groups of their own, so a terminal's Ctrl-C reaches this program alone and
-//! each child hears of its end exactly once.
+//! Children run in process groups of their own. A terminal sends Ctrl-C to this program only, so
+//! each child gets one signal.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,13 +25,13 @@ static CHILDREN: Mutex<BTreeMap<i32, Signal>> = Mutex::new(BTreeMap::new());
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static PASSED_ON: AtomicBool = AtomicBool::new(false);
 
-/// How long children may take to end by themselves.
+/// Time for children to end after the signal; then SIGKILL.
 const GRACE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
-/// What a shell says of a program that Ctrl-C ended.
+/// Exit code of a program that Ctrl-C ends, as shells report it.
 const INTERRUPTED: i32 = 130;
 
-/// Starts to watch for SIGINT and SIGTERM.
+/// Starts a thread that handles SIGINT and SIGTERM.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::spawn(move || {
@@ -46,27 +46,28 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// From now on signals only reach the children; this program ends when they have.
+/// Only forwards signals to the children from now on. This program ends when its children have
+/// ended.
 pub fn pass_on() {
     PASSED_ON.store(true, Ordering::SeqCst);
 }
 
-/// A child that is to be ended by this signal.
+/// Registers a child with the signal that ends it.
 pub fn remember_child(pid: u32, ending: Signal) {
     lock(&CHILDREN).insert(pid.cast_signed(), ending);
 }
 
-/// It has ended.
+/// Removes a child that has ended.
 pub fn forget_child(pid: u32) {
     lock(&CHILDREN).remove(&pid.cast_signed());
 }
 
-/// A folder that is to be removed.
+/// Registers a folder for removal.
 pub fn remember_folder(path: &Path) {
     lock(&FOLDERS).insert(path.to_owned());
 }
 
-/// It has been removed.
+/// Removes a folder from the register after its removal.
 pub fn forget_folder(path: &Path) {
     lock(&FOLDERS).remove(path);
 }
@@ -97,7 +98,7 @@ fn clean_up() {
     }
 }
 
-/// Gone, or waiting to be reaped.
+/// Returns whether a process is gone or a zombie.
 fn has_ended(pid: i32) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')),

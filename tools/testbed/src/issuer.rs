@@ -1,4 +1,4 @@
-//! A login issuer of our own: a key set over HTTP on loopback, and tokens signed by its keys.
+//! A login issuer: a key set over HTTP on loopback, and tokens signed by its key.
 
 use std::{
     io::{Read as _, Write as _},
@@ -18,14 +18,14 @@ use serde_json::{Value, json};
 
 use crate::client::Credential;
 
-/// What `iss` says.
+/// Claim `iss` of the tokens.
 pub const NAME: &str = "https://login.example";
-/// What `aud` says.
+/// Claim `aud` of the tokens.
 pub const AUDIENCE: &str = "berth";
-/// Long after any test.
+/// Default of the claim `exp`: the year 2100.
 const FAR_AWAY: u64 = 4_102_444_800;
 
-/// A running issuer. Dropping it stops it.
+/// A running issuer. Dropping the value stops the issuer.
 #[derive(Debug)]
 pub struct Issuer {
     address: SocketAddr,
@@ -33,7 +33,7 @@ pub struct Issuer {
     fetched: Arc<AtomicUsize>,
 }
 
-/// A token in the making.
+/// The claims of a token and the number of its signing key.
 #[derive(Clone, Debug)]
 pub struct Token {
     claims: Value,
@@ -41,7 +41,7 @@ pub struct Token {
 }
 
 impl Issuer {
-    /// Starts one that shows its first key.
+    /// Starts an issuer that publishes its first key.
     pub fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -50,7 +50,7 @@ impl Issuer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ending.load(Ordering::SeqCst) {
-                    return; // and the port is closed
+                    return; // closes the port
                 }
                 if serve(stream).is_ok() {
                     count.fetch_add(1, Ordering::SeqCst);
@@ -60,12 +60,12 @@ impl Issuer {
         Ok(Self { address, stopped, fetched })
     }
 
-    /// Where its key set is.
+    /// Returns the URL of the key set.
     pub fn url(&self) -> String {
         format!("http://{}/jwks", self.address)
     }
 
-    /// What makes a berth believe its tokens.
+    /// Returns the settings with which the router accepts the tokens.
     pub fn settings(&self) -> [(&'static str, String); 3] {
         [
             ("BERTH_JWKS", self.url()),
@@ -74,15 +74,15 @@ impl Issuer {
         ]
     }
 
-    /// How often its key set was fetched.
+    /// Returns the number of fetches of the key set.
     pub fn fetched(&self) -> usize {
         self.fetched.load(Ordering::SeqCst)
     }
 
-    /// Answers no more.
+    /// Stops the issuer.
     pub fn stop(&self) {
         if !self.stopped.swap(true, Ordering::SeqCst) {
-            let _ = TcpStream::connect(self.address); // wakes it to see that
+            let _ = TcpStream::connect(self.address); // wakes the listener
         }
     }
 }
@@ -94,7 +94,7 @@ impl Drop for Issuer {
 }
 
 impl Token {
-    /// Somebody of this organization, in this role.
+    /// Returns the token of a person in this organization with this role.
     pub fn of(organization: &str, role: &str) -> Self {
         let claims = json!({
             "iss": NAME, "aud": AUDIENCE, "sub": "user-1", "exp": FAR_AWAY,
@@ -103,7 +103,7 @@ impl Token {
         Self { claims, key: 1 }
     }
 
-    /// With this claim instead; null leaves it out.
+    /// Sets a claim; null removes the claim.
     #[must_use]
     pub fn with(mut self, claim: &str, value: Value) -> Self {
         if let Some(claims) = self.claims.as_object_mut() {
@@ -113,14 +113,14 @@ impl Token {
         self
     }
 
-    /// Signed by a key the issuer never showed.
+    /// Signs with a key that the issuer does not publish.
     #[must_use]
     pub fn by_unknown_key(mut self) -> Self {
         self.key = 2;
         self
     }
 
-    /// Signed.
+    /// Returns the signed token.
     pub fn sign(&self) -> Credential {
         let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": kid(self.key) });
         let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());

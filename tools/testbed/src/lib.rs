@@ -1,8 +1,8 @@
-//! A testbed for the programs from the outside: builds, starts and stops them, and speaks to them as
-//! clients, phones and operators do.
+//! A testbed for the programs from the outside: builds, starts and stops them, and speaks to them
+//! as clients, phones and operators do.
 //!
-//! The testbed depends on no crate of the programs, so a tool verifies the programs and not their
-//! sources.
+//! The testbed depends on no crate of the programs, so that a tool verifies the programs and not
+//! their sources.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tools report on the terminal")]
 

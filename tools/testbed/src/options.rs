@@ -1,10 +1,10 @@
-//! Options that several programs have on their command lines.
+//! Options that several tools share.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// A database berth runs on.
+/// A database that berth supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DatabaseKind {
     /// SQLite in a file of the stack.
@@ -14,7 +14,7 @@ pub enum DatabaseKind {
 }
 
 impl DatabaseKind {
-    /// The name on the command line.
+    /// Returns the name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
@@ -23,7 +23,7 @@ impl DatabaseKind {
     }
 }
 
-/// Where the programs under test come from.
+/// The source of the programs under test.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Prebuilt {
     /// Build nothing: berth, berth-gateway (with feature `sim`) and whatsapp-sim are in this folder.

@@ -1,11 +1,11 @@
-//! One thing done by several threads at the same time.
+//! Work on several threads at the same time.
 
 use std::thread;
 
 use anyhow::{Result, bail};
 
-/// Has so many threads work, each told which it is, and answers what all of them came up with. The first
-/// failure is everybody's, once all have ended.
+/// Runs `work` on this number of threads with the index of each thread, and returns all results.
+/// Returns the first error after all threads have ended.
 pub fn run_on_threads<T: Send>(
     threads: usize,
     work: impl Fn(usize) -> Result<Vec<T>> + Sync,
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_all_came_up_with_is_there_and_one_failure_is_everybodys() {
+    fn results_of_all_threads_are_returned_and_one_failure_fails_all() {
         let mut all = run_on_threads(3, |which| Ok(vec![which; which])).unwrap();
         all.sort_unstable();
         assert_eq!(all, [1, 2, 2]);

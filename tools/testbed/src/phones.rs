@@ -1,4 +1,4 @@
-//! The people behind the phones: the simulator's control interface.
+//! Phones and their owners, over the control interface of the simulated WhatsApp.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 
 use crate::client::Api;
 
-/// The simulated network, from its owner's side.
+/// The simulated network.
 #[derive(Clone, Debug)]
 pub struct Phones {
     control: Api,
 }
 
-/// A phone in somebody's hand.
+/// A phone.
 #[derive(Clone, Debug)]
 pub struct Phone {
     control: Api,
-    /// Digits only.
+    /// Phone number, digits only.
     pub number: String,
-    /// The name its account shows.
+    /// Name of the account.
     pub name: String,
 }
 
-/// A linked device, as the phone's screen lists it.
+/// A linked device as the phone lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// Number of the device within its account.
@@ -35,17 +35,17 @@ pub struct Device {
 static NUMBERS: AtomicU32 = AtomicU32::new(1);
 
 impl Phones {
-    /// Over the control interface at this address.
+    /// Returns the network with the control interface at this URL.
     pub fn at(url: &str) -> Self {
         Self { control: Api::new(url, None) }
     }
 
-    /// Whether the network answers.
+    /// Returns whether the control interface answers.
     pub fn answers(&self) -> Result<bool> {
         Ok(self.control.get("/trust-anchor")?.status == 200)
     }
 
-    /// A new phone, with a number nobody else has.
+    /// Creates a phone with an unused number.
     pub fn new_phone(&self, name: &str) -> Result<Phone> {
         let number = format!("49151{:07}", NUMBERS.fetch_add(1, Ordering::Relaxed));
         let spec = json!({ "number": number, "name": name });
@@ -68,7 +68,7 @@ impl Phone {
         self.does("enter-code", &json!({ "code": code }))
     }
 
-    /// Its linked devices.
+    /// Returns the linked devices.
     pub fn devices(&self) -> Result<Vec<Device>> {
         let phone = self.control.get(&format!("/phones/{}", self.number))?.expect(200)?.json();
         let devices = phone["devices"].as_array().context("a phone lists its devices")?;
@@ -78,13 +78,13 @@ impl Phone {
         devices.iter().map(device).collect::<Option<_>>().context("a device has id and connected")
     }
 
-    /// Removes a device.
+    /// Removes a device on the phone.
     pub fn unlink(&self, device: u64) -> Result<()> {
         let path = format!("/phones/{}/devices/{device}:unlink", self.number);
         self.control.action(&path)?.expect(200).map(drop)
     }
 
-    /// Has the network throw a device out.
+    /// Makes the network disconnect a device in this way.
     pub fn kick(&self, device: u64, kind: &str) -> Result<()> {
         let path = format!("/phones/{}/devices/{device}:kick", self.number);
         self.control.post(&path, &json!({ "kind": kind }))?.expect(200).map(drop)

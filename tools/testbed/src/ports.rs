@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// Below the range that systems take outgoing ports from, so that no connection of a test can take
-/// the port of a server that is just being restarted.
+/// Below the range of outgoing ports, so that no connection of a test takes the port of a server
+/// that restarts.
 const FIRST: u16 = 21_000;
 const COUNT: u16 = 10_000;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// A port nobody listens on now, and that is not given out again soon.
+/// Returns a port without a listener. The next calls return other ports.
 pub fn free() -> Result<u16> {
     let begin = u16::try_from(process::id() % u32::from(COUNT)).unwrap_or_default();
     (0..COUNT)

@@ -1,6 +1,6 @@
-//! A PostgreSQL server of our own: made in a temporary folder, started, stopped and removed.
+//! A PostgreSQL server in a temporary folder.
 //!
-//! PostgreSQL refuses to run as root, so root lends it another user's rights.
+//! PostgreSQL does not run as root, so root runs the server as another user.
 
 use std::{
     fs,
@@ -22,13 +22,13 @@ use crate::{
 
 const USER: &str = "berth";
 const START: Duration = Duration::from_secs(30);
-/// So often another port is tried when somebody was faster.
+/// Attempts with another port when the port is taken.
 const TRIES: usize = 3;
 
-/// A private server. Dropping it stops and removes it.
+/// A private server. Dropping the value stops the server and removes its files.
 #[derive(Debug)]
 pub struct Cluster {
-    // In this order: the server ends before its folder goes.
+    // Dropped in this order: the server ends before its folder is removed.
     server: Option<Process>,
     folder: Folder,
     bin: PathBuf,
@@ -39,13 +39,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes and starts one that does not wait for the disk: its data outlives a killed server, and only a
-    /// power cut would hurt, after which nobody looks.
+    /// Starts a server without fsync. The data survives a kill, not a power failure.
     pub fn start() -> Result<Self> {
         Self::start_as(false)
     }
 
-    /// Makes and starts one that keeps what it has committed as one in real use does.
+    /// Starts a server with fsync, as in production.
     pub fn start_durable() -> Result<Self> {
         Self::start_as(true)
     }
@@ -67,28 +66,28 @@ impl Cluster {
         bail!("PostgreSQL does not start")
     }
 
-    /// The URL of one of its databases.
+    /// Returns the URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Makes a database and answers its URL.
+    /// Creates a database and returns its URL.
     pub fn create_database(&self, name: &str) -> Result<String> {
         self.query("postgres", &format!("CREATE DATABASE {name}"))?;
         Ok(self.url(name))
     }
 
-    /// One of the programs that come with it, by its name.
+    /// Returns the path of a program of this PostgreSQL installation.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }
 
-    /// Freezes the server: connections are taken and kept, and nothing is answered.
+    /// Freezes the server: connections stay open, and no statement is answered.
     pub fn freeze(&self) {
         self.signal_all(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Resumes a frozen server.
     pub fn thaw(&self) {
         self.signal_all(Signal::CONT);
     }
@@ -100,7 +99,7 @@ impl Cluster {
         }
     }
 
-    /// Stops the server; what it holds stays.
+    /// Stops the server; the data stays.
     pub fn stop(&mut self) -> Result<()> {
         match self.server.take() {
             Some(mut server) => server.stop().map(drop),
@@ -108,7 +107,7 @@ impl Cluster {
         }
     }
 
-    /// Starts the server over what it holds.
+    /// Starts the server with the present data.
     pub fn resume(&mut self) -> Result<()> {
         let log = self.folder.path().join("log");
         let mut command = self.command("postgres");
@@ -137,7 +136,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Has one of its databases do this; what comes of it is not answered.
+    /// Executes SQL in a database and discards the result.
     pub fn query(&self, database: &str, sql: &str) -> Result<()> {
         let mut psql = Command::new(self.program("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--dbname", &self.url(database)]);
@@ -168,7 +167,7 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// One of its programs, as the user it may run as.
+    /// Returns a command of this installation, run as the user of the server.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.program(program));
         command.current_dir(self.folder.path()).env("LC_ALL", "C");
@@ -181,11 +180,11 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.thaw(); // what is frozen hears no request to end
+        self.thaw(); // a frozen server does not handle signals
     }
 }
 
-/// The folder of `initdb`, `postgres` and `psql`: on the path, or where Debian keeps them.
+/// Returns the folder of `initdb`, `postgres` and `psql`: on the path, or in Debian's folder.
 fn find_programs() -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).filter_map(|folder| {
@@ -205,7 +204,7 @@ fn find_programs() -> Result<PathBuf> {
         .context("PostgreSQL is not installed: `apt-get install postgresql`, or put it on the PATH")
 }
 
-/// The user and group that root lets PostgreSQL run as.
+/// Returns user and group for the server when the tool runs as root.
 fn lent_user() -> Result<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd")?;
     let find = |name: &str| {

@@ -1,4 +1,4 @@
-//! A child that never outlives its owner.
+//! A child process that does not outlive its owner.
 
 use std::{
     fs::{self, File},
@@ -16,11 +16,11 @@ use rustix::process::{
 
 use crate::interrupt;
 
-/// How long a child may take to end when asked to.
+/// Time for a child to end after the signal; then SIGKILL.
 const GRACE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
-/// A running program, in a process group of its own. Dropping it ends it, and whatever it left behind.
+/// A running program in a process group of its own. Dropping the value ends the whole group.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -30,7 +30,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it. With a log, both outputs are appended there, else they are ours.
+    /// Starts a program. With a log, both outputs are appended to the log; without, they are
+    /// inherited.
     pub fn spawn(name: &str, command: &mut Command, log: Option<&Path>) -> Result<Self> {
         command.process_group(0).stdin(Stdio::null());
         if let Some(log) = log {
@@ -45,7 +46,7 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, ending, log: log.map(Path::to_owned) })
     }
 
-    /// Ends by this signal instead of SIGTERM.
+    /// Uses this signal instead of SIGTERM to end the program.
     #[must_use]
     pub fn ending_by(mut self, signal: Signal) -> Self {
         self.ending = signal;
@@ -53,22 +54,22 @@ impl Process {
         self
     }
 
-    /// Its outputs, if they were piped and not taken yet.
+    /// Returns the outputs when they are piped; later calls return `None`.
     pub fn outputs(&mut self) -> Option<(ChildStdout, ChildStderr)> {
         Some((self.child.stdout.take()?, self.child.stderr.take()?))
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status when the program has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// An error with the end of its log, when it has ended.
+    /// Returns an error with the end of the log when the program has ended.
     pub fn must_run(&mut self) -> Result<()> {
         match self.ended()? {
             None => Ok(()),
@@ -76,20 +77,20 @@ impl Process {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the program.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let status = self.child.wait()?;
         interrupt::forget_child(self.child.id());
         Ok(status)
     }
 
-    /// SIGKILL, and gone when this returns. Its own children are left as they are.
+    /// Sends SIGKILL and waits for the end. The children of the program continue.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.wait().map(drop)
     }
 
-    /// Asks it to end and waits; kills it when it takes too long.
+    /// Sends the ending signal and waits; kills the program when it does not end in time.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         if self.ended()?.is_none() {
             signal(self.child.id(), self.ending);
@@ -104,10 +105,10 @@ impl Process {
         }
         self.child.kill()?;
         self.wait()?;
-        bail!("{} had to be killed, {} s after it was asked to end", self.name, GRACE.as_secs())
+        bail!("{} had to be killed {} s after the signal", self.name, GRACE.as_secs())
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of the log.
     pub fn tail(&self, lines: usize) -> String {
         let text = self.log.as_ref().map(fs::read).and_then(Result::ok).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -124,29 +125,29 @@ impl Drop for Process {
             eprintln!("{error:#}");
         }
         interrupt::forget_child(self.child.id());
-        // Whatever it started and did not end itself is in its group.
+        // The group holds the children that the program did not end.
         if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// Allows this process, and what it starts, as many open files as the system permits: the usual 1,024
-/// are not enough for either side of thousands of connections.
+/// Raises the limit of open files to the hard limit, for this process and its children. The usual
+/// 1,024 are not enough for thousands of connections.
 pub fn allow_connections() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
         .context("the limit of open files")
 }
 
-/// Sends a signal; a process that is gone does not mind.
+/// Sends a signal; a missing process is ignored.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
         let _ = kill_process(pid, signal);
     }
 }
 
-/// The children of a process whose program has this name.
+/// Returns the children of a process that run the program of this name.
 pub fn children(parent: u32, program: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
@@ -154,12 +155,12 @@ pub fn children(parent: u32, program: &str) -> Vec<u32> {
         .collect()
 }
 
-/// Whether a process of this id and program runs (a zombie does not).
+/// Returns whether this process runs this program; a zombie does not run.
 pub fn runs(pid: u32, program: &str) -> bool {
     lineage(pid).is_some_and(|(_, name)| name == program)
 }
 
-/// The parent and the program's name, of a process that is not a zombie.
+/// Returns the parent and the program's name of a process that is not a zombie.
 fn lineage(pid: u32) -> Option<(u32, String)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, rest) = stat.rsplit_once(')')?;

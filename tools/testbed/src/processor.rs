@@ -1,21 +1,22 @@
-//! The processor time a process has used: what an answer costs, whoever else wanted the cores.
+//! Processor time of a process: the cost of an answer, independent of other processes.
 
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-/// The kernel tells times to user space in hundredths of a second on every architecture we build for.
+/// The kernel reports hundredths of a second on every supported architecture.
 const TICKS_A_SECOND: u64 = 100;
 
-/// Used by this process so far, in its own code and in the kernel's.
+/// Returns the processor time of a process so far, user and system.
 pub fn time_of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
         .with_context(|| format!("the processor time of process {pid}"))?;
-    let ticks = ticks(&stat).with_context(|| format!("not as the kernel tells it: {stat:?}"))?;
+    let ticks = ticks(&stat).with_context(|| format!("unknown format of the kernel: {stat:?}"))?;
     Ok(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
 }
 
-/// `utime` and `stime`, the 14th and 15th field; the second is a name in brackets that may hold spaces.
+/// Returns `utime` + `stime`, fields 14 and 15. Field 2 is a name in parentheses that may contain
+/// spaces.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ').skip(11).map(str::parse::<u64>);

@@ -1,4 +1,4 @@
-//! The programs under test: built once, copied where no later build can change them.
+//! The programs under test, built once and copied where later builds do not change them.
 
 use std::{
     fs,
@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{options::Prebuilt, process::Process, workspace::Workspace};
 
-/// The feature that lets a gateway meet a simulated WhatsApp, and nothing else.
+/// The feature of a gateway that accepts a simulated WhatsApp.
 pub const SIM: &str = "gateway/sim";
 const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
-/// Fills a database for measurements: an example of the store's crate, in nothing that is shipped.
+/// The program that fills a database for measurements: an example of `store-diesel`, not shipped.
 pub const SEED: &str = "seed";
 
 /// A folder with `berth`, `berth-gateway` and `whatsapp-sim`.
@@ -22,7 +22,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those that were named, or freshly built ones.
+    /// Returns the prebuilt programs, or builds the programs.
     pub fn find(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<Self> {
         let folder = match &prebuilt.programs {
             Some(folder) => folder.clone(),
@@ -43,44 +43,44 @@ impl Programs {
         cargo(workspace, &arguments.concat())?;
         let names = [&NAMES[..], &[tool]].concat();
         let folder = copied(workspace, "release", &names, "release-bin")?;
-        // Apart: examples enable features that shipped programs must not have.
+        // In a build of its own: examples enable features that shipped programs must not have.
         cargo(workspace, &["build", "--release", "-p", "store-diesel", "--example", SEED])?;
         copied(workspace, "release/examples", &[SEED], "release-bin")?;
         Ok(Self { folder })
     }
 
-    /// Where they are.
+    /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// One of them.
+    /// Returns the path of a program.
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
 
-/// As the tests will be built, test dependencies included: those turn on features of crates that are
-/// shared, and without them half of everything would be compiled twice.
+/// Builds with test targets, whose features then equal those of the test builds. Without them,
+/// shared crates compile twice.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     println!("building berth, berth-gateway (with feature `sim`) and whatsapp-sim");
     cargo(workspace, &["build", "--workspace", "--all-targets", "--features", SIM])?;
     copied(workspace, "debug", &NAMES, "bin")
 }
 
-/// Copies what was built with a profile to a folder of this name.
+/// Copies programs of a profile to a folder and returns the folder.
 fn copied(workspace: &Workspace, profile: &str, names: &[&str], to: &str) -> Result<PathBuf> {
     let folder = workspace.scratch(to)?;
     for name in names {
         let built = workspace.target.join(profile).join(name);
         let (copy, new) = (folder.join(name), folder.join(format!("{name}.new")));
         fs::copy(&built, &new).with_context(|| built.display().to_string())?;
-        fs::rename(new, copy)?; // one that still runs is not written over
+        fs::rename(new, copy)?; // a running program is not overwritten
     }
     Ok(folder)
 }
 
-/// Runs cargo, its output ours; fails when it does.
+/// Runs cargo with inherited outputs; fails when cargo fails.
 pub fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     let mut cargo = workspace.cargo();
     let status = Process::spawn("cargo", cargo.args(arguments), None)?.wait()?;

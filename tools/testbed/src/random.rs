@@ -1,13 +1,13 @@
-//! Random choices for measurements and fault suites: quick, and without any need of secrecy.
+//! Random choices for measurements and fault suites: fast, not cryptographic.
 
 use std::{fs, io::Read as _};
 
 use anyhow::Result;
 
-/// The letters of Crockford's base 32, of which ids are made.
+/// Crockford's base 32, the alphabet of ids.
 const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A source of chance (`SplitMix64`).
+/// A random number generator (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -19,19 +19,19 @@ pub fn random_seed() -> Result<u64> {
 }
 
 impl Random {
-    /// One that falls otherwise each time.
+    /// Creates a generator with a random seed.
     pub fn new() -> Result<Self> {
         random_seed().map(Self)
     }
 
-    /// Falls the same way for the same seed and stream. Streams of one seed are independent of each
-    /// other, so that threads need not share a generator.
+    /// Creates a generator with this seed. Streams of one seed are independent, so that each thread
+    /// has a generator.
     pub fn seeded(seed: u64, stream: u64) -> Self {
         let mut mixed = Self(seed ^ stream.wrapping_mul(0xd1b5_4a32_d192_ed03));
         Self(mixed.next())
     }
 
-    /// Returns a number below this one, which is not 0.
+    /// Returns a number below `end`, which is at least 1.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
@@ -44,29 +44,29 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Heads or tails.
+    /// Returns true or false with equal probability.
     pub fn flip(&mut self) -> bool {
         self.next() >> 63 == 1
     }
 
-    /// One of these.
+    /// Returns one of the values with equal probability.
     pub fn choose<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        // The last few are picked less often by one in many millions.
+        // The bias is below one in many millions.
         let number = self.next() % of.len() as u64;
         &of[usize::try_from(number).unwrap_or_default()]
     }
 
-    /// As many as these, [`never`](Self::never) there.
+    /// Returns an unused id for each id.
     pub fn unused_ids(&mut self, ids: &[String]) -> Vec<String> {
-        ids.iter().map(|id| self.never(id)).collect()
+        ids.iter().map(|id| self.unused_id(id)).collect()
     }
 
-    /// An id as this one, made at the same moment, that never was: what follows the ten letters of its
-    /// time is thrown anew.
-    fn never(&mut self, id: &str) -> String {
+    /// Returns an id with the same creation time that does not exist: the characters after the ten
+    /// characters of the time are random.
+    fn unused_id(&mut self, id: &str) -> String {
         let time = id.find('_').map_or(0, |at| at + 1) + 10;
-        let thrown = id[time..].chars().map(|_| char::from(*self.choose(LETTERS)));
-        id[..time].chars().chain(thrown).collect()
+        let drawn = id[time..].chars().map(|_| char::from(*self.choose(LETTERS)));
+        id[..time].chars().chain(drawn).collect()
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_picked_about_as_often() {
+    fn choices_are_equally_frequent() {
         let mut random = Random::new().unwrap();
         let mut counts = [0_u32; 4];
         for _ in 0..40_000 {
@@ -87,21 +87,21 @@ mod tests {
     }
 
     #[test]
-    fn seeded_dice_fall_the_same_way_again_and_streams_differ() {
-        let thrown = |seed, stream| {
+    fn same_seed_repeats_and_streams_differ() {
+        let drawn = |seed, stream| {
             let mut random = Random::seeded(seed, stream);
             [0; 8].map(|_: u64| random.below(1_000_000))
         };
-        assert_eq!(thrown(7, 1), thrown(7, 1));
-        assert_ne!(thrown(7, 1), thrown(7, 2));
-        assert_ne!(thrown(7, 1), thrown(8, 1));
+        assert_eq!(drawn(7, 1), drawn(7, 1));
+        assert_ne!(drawn(7, 1), drawn(7, 2));
+        assert_ne!(drawn(7, 1), drawn(8, 1));
     }
 
     #[test]
-    fn an_id_that_never_was_has_the_same_time_and_shape() {
+    fn unused_id_has_the_same_time_and_length() {
         let id = "sess_01JGXS1DN0ABCDEFGHJKMNPQRS";
-        let never = Random::new().unwrap().never(id);
-        assert_eq!((&never[..15], never.len()), (&id[..15], id.len()));
-        assert_ne!(never, id);
+        let unused_id = Random::new().unwrap().unused_id(id);
+        assert_eq!((&unused_id[..15], unused_id.len()), (&id[..15], id.len()));
+        assert_ne!(unused_id, id);
     }
 }

@@ -1,4 +1,4 @@
-//! What a process holds of the machine's memory, as the kernel counts it.
+//! Memory of a process as the kernel reports it.
 
 use std::{
     fs, thread,
@@ -8,27 +8,27 @@ use std::{
 use anyhow::{Context as _, Result};
 
 const GLANCE: Duration = Duration::from_millis(500);
-/// So many glances in a row see about the same.
+/// Number of consecutive equal samples that count as settled.
 const CALM: usize = 6;
-/// "About the same", in kB.
+/// Difference in kB up to which samples are equal.
 const TREMOR: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// In kB.
+/// Memory figures, each in kB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Resident {
-    /// All pages it has in memory, shared ones counted whole.
+    /// Resident pages; shared pages count fully.
     pub all: u64,
-    /// The same, shared ones divided among those who share them.
+    /// Resident pages; shared pages are divided among their processes.
     pub proportional: u64,
-    /// Its own data: what is not a file's.
+    /// Anonymous pages: data that no file holds.
     pub anonymous: u64,
-    /// The most it ever had.
+    /// Maximum of the resident pages since the start.
     pub peak: u64,
 }
 
 impl Resident {
-    /// Of this process, now.
+    /// Reads the present figures of a process.
     pub fn of(pid: u32) -> Result<Self> {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
             .with_context(|| format!("the memory of process {pid}"))?;
@@ -41,7 +41,7 @@ impl Resident {
         })
     }
 
-    /// Of this process, once it no longer changes, or after half a minute.
+    /// Waits up to 30 s until the resident pages no longer change, and returns the figures.
     pub fn settled(pid: u32) -> Result<Self> {
         let end = Instant::now() + PATIENCE;
         let (mut calm, mut last) = (0, Self::of(pid)?);
@@ -58,7 +58,7 @@ impl Resident {
 fn kilobytes(text: &str, name: &str) -> Result<u64> {
     let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let mut values = lines.filter_map(|value| value.trim().strip_suffix("kB")?.trim().parse().ok());
-    values.next().with_context(|| format!("the kernel tells no {name}"))
+    values.next().with_context(|| format!("the kernel reports no {name}"))
 }
 
 #[cfg(test)]
@@ -66,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_very_process_holds_memory() {
+    fn memory_of_this_process_is_read() {
         let own = Resident::of(std::process::id()).unwrap();
         assert!(own.all >= own.anonymous && own.anonymous > 0 && own.peak >= own.all / 2);
     }
 
     #[test]
-    fn a_name_is_not_taken_for_a_longer_one() {
+    fn field_name_matches_completely() {
         let text = "Rss:     12 kB\nPss:   7 kB\nPss_Anon:  3 kB\n";
         assert_eq!(kilobytes(text, "Pss").unwrap(), 7);
         assert!(kilobytes(text, "Ps").is_err());

@@ -1,4 +1,4 @@
-//! Sessions as their owners handle them: the requests that every scenario makes.
+//! Sessions and the requests of their owners that every test sends.
 
 use std::time::Duration;
 
@@ -12,45 +12,45 @@ use crate::{
     wait,
 };
 
-/// Longer than any status that is on its way may last, a restart of everything included.
+/// Upper bound of every transitional status, including a restart of all programs.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The collection.
+/// Path of the collection.
 pub const SESSIONS: &str = "/api/v1/sessions";
 
-/// The path of a session.
+/// Returns the path of a session.
 pub fn path(id: &str) -> String {
     format!("{SESSIONS}/{id}")
 }
 
-/// The path of something that is asked of a session, such as `/qr` or `:stop`.
+/// Returns the path of a sub-resource or action of a session, such as `/qr` or `:stop`.
 pub fn path_of(id: &str, what: &str) -> String {
     format!("{SESSIONS}/{id}{what}")
 }
 
-/// A session that its owner knows.
+/// A session with a client of its owner.
 #[derive(Clone, Debug)]
 pub struct Owned {
-    /// Its owner's client.
+    /// Client of the owner.
     pub api: Api,
-    /// Its id.
+    /// Id of the session.
     pub id: String,
 }
 
 impl Owned {
-    /// A new one with this label.
+    /// Creates a session with this label.
     pub fn create(api: &Api, label: &str) -> Result<Self> {
         let reply = api.post(SESSIONS, &json!({ "label": label }))?.expect(201)?;
         let id = reply.json()["id"].as_str().context("a session has an id")?.to_owned();
         Ok(Self { api: api.clone(), id })
     }
 
-    /// As its owner sees it.
+    /// Returns the session as its owner sees it.
     pub fn view(&self) -> Result<Value> {
         Ok(self.api.get(&path(&self.id))?.expect(200)?.json())
     }
 
-    /// Waits until its owner sees this of it.
+    /// Waits until the owner's view fulfils the condition, and returns the view.
     pub fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
         let seen = wait::until(what, PATIENCE, || {
@@ -70,37 +70,41 @@ impl Owned {
         self.until(&format!("reason {code}"), |session| session["statusReason"]["code"] == code)
     }
 
-    /// The QR code of the moment.
+    /// Returns the present QR code.
     pub fn qr(&self) -> Result<String> {
         let reply = self.api.get(&path_of(&self.id, "/qr?wait=20"))?.expect(200)?.json();
         Ok(reply["code"].as_str().context("a QR answer has a code")?.to_owned())
     }
 
-    /// Links this phone by QR and waits until that works.
+    /// Links the phone by QR code and waits until the session works.
     pub fn link(&self, phone: &Phone) -> Result<Value> {
         phone.scan(&self.qr()?)?;
         self.until_linked(phone)
     }
 
-    /// Waits until it works, linked to this phone, which shows this device alone.
+    /// Waits until the session works and the phone shows its device and no other.
     pub fn until_linked(&self, phone: &Phone) -> Result<Value> {
         let session = self.until_status("working")?;
         ensure!(session["phoneNumber"] == phone.number.as_str(), "another phone: {session}");
         let device = session["deviceId"].as_u64().context("a linked session has a device id")?;
         wait::until("the phone shows the device connected, and no other", PATIENCE, || {
             let devices = phone.devices()?;
-            ensure!(devices == [Device { id: device, connected: true }], "it shows {devices:?}");
+            ensure!(
+                devices == [Device { id: device, connected: true }],
+                "the phone shows {devices:?}"
+            );
             Ok(Some(()))
         })?;
         Ok(session)
     }
 
-    /// Deletes it as its owner does.
+    /// Deletes the session as its owner.
     pub fn delete(&self) -> Result<()> {
         self.api.delete(&path(&self.id))?.expect(204).map(drop)
     }
 
-    /// Waits until nothing of it is left: for its owner at once, in the world before long.
+    /// Waits until no trace is left: not for the owner, not on the phone, and not on the node's
+    /// disk.
     pub fn must_be_gone(&self, stack: &Stack, phone: Option<&Phone>) -> Result<()> {
         self.must_be_gone_for_its_owner()?;
         if let Some(phone) = phone {
@@ -110,14 +114,14 @@ impl Owned {
                 Ok(Some(()))
             })?;
         }
-        wait::until("the node's disk holds no file of it", PATIENCE, || {
+        wait::until("the node's disk holds no file of the session", PATIENCE, || {
             let files = stack.files_of(&self.id)?;
             ensure!(files.is_empty(), "there are still {files:?}");
             Ok(Some(()))
         })
     }
 
-    /// Not found, twice, and not listed.
+    /// Checks that the session is not found twice, and not listed.
     pub fn must_be_gone_for_its_owner(&self) -> Result<()> {
         self.api.get(&path(&self.id))?.expect_error(404, "not_found")?;
         self.api.delete(&path(&self.id))?.expect_error(404, "not_found")?;
@@ -129,7 +133,7 @@ impl Owned {
     }
 }
 
-/// Every session of an organization, page by page.
+/// Returns every session of an organization.
 pub fn list(api: &Api) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     let mut cursor = String::new();

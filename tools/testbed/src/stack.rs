@@ -1,6 +1,6 @@
-//! The programs as a deployment runs them: `berth`, the gateway it starts, and a simulated WhatsApp.
+//! The programs of a deployment: `berth`, the gateway that it starts, and a simulated WhatsApp.
 //!
-//! Programs, not libraries: what is tested is what is shipped, killed as processes are killed.
+//! The tests run the shipped programs, not libraries, and kill them as processes are killed.
 
 use std::{
     fmt, fs,
@@ -26,28 +26,28 @@ use crate::{
 
 const GATEWAY: &str = "berth-gateway";
 const READY: Duration = Duration::from_secs(40);
-/// A node whose router is gone ends by itself within this.
+/// Time after which a node without a router ends itself.
 const ORPHAN: Duration = Duration::from_secs(20);
 
-/// Everything running, in a temporary folder of its own.
+/// The running programs in a temporary folder.
 #[derive(Debug)]
 pub struct Stack {
-    // Dropped in this order: nothing runs when the folder goes.
+    // Dropped in this order: the folder is removed after the programs have ended.
     berth: Option<Process>,
     simulator: Process,
     folder: Folder,
     programs: Programs,
     log: PathBuf,
     settings: Vec<(&'static str, String)>,
-    /// Asks the public listener, as nobody.
+    /// Client of the public listener, without a credential.
     pub api: Api,
-    /// Asks the operator's listener.
+    /// Client of the operator's listener.
     pub operator: Api,
-    /// The people behind the phones.
+    /// The simulated network with its phones.
     pub phones: Phones,
 }
 
-/// Who is killed.
+/// The programs to kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     /// The router.
@@ -59,7 +59,7 @@ pub enum Victim {
 }
 
 impl Stack {
-    /// Starts everything; `database` is its URL, or SQLite in the stack's folder.
+    /// Starts the programs. `database` is a URL; `None` means SQLite in the folder.
     pub fn start(
         programs: &Programs,
         name: &str,
@@ -81,7 +81,7 @@ impl Stack {
             ("BERTH_GATEWAY_DATA", folder.path().join("gateway").display().to_string()),
             ("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local(chat))),
             ("BERTH_LOG_FORMAT", "text".to_owned()),
-            // What is tried, or measured, here is not how much is let through.
+            // Rate limits are off: other settings switch them on where a test needs them.
             ("BERTH_CREDENTIAL_RATE", "0".to_owned()),
             ("BERTH_ORGANIZATION_RATE", "0".to_owned()),
         ];
@@ -112,15 +112,15 @@ impl Stack {
         })
     }
 
-    /// Starts berth over what it holds, and waits until it is ready.
+    /// Starts the router with the present data and waits until the router is ready.
     pub fn start_berth(&mut self) -> Result<()> {
         let mut command = self.command();
         let log = self.log.clone();
         self.start_berth_as(command.arg("serve"), Some(&log))
     }
 
-    /// As [`start_berth`](Self::start_berth), by this command. Without a log, outputs are the command's
-    /// own affair.
+    /// As [`start_berth`](Self::start_berth), with this command. Without a log, the command defines
+    /// the outputs.
     pub fn start_berth_as(&mut self, command: &mut Command, log: Option<&Path>) -> Result<()> {
         let mut berth = Process::spawn("berth", command, log)?;
         let ready = wait::until("berth is ready", READY, || {
@@ -135,12 +135,12 @@ impl Stack {
         ready.with_context(|| self.tail())
     }
 
-    /// Makes a key at the operator's command line.
+    /// Creates a key by the operator's command line.
     pub fn key(&self, organization: &str, capabilities: &[&str]) -> Result<Credential> {
         self.named_key(organization, "contract", capabilities)
     }
 
-    /// Makes a key of this name at the operator's command line.
+    /// Creates a key of this name by the operator's command line.
     pub fn named_key(
         &self,
         organization: &str,
@@ -161,24 +161,25 @@ impl Stack {
         Ok(Credential::Key(key.to_owned()))
     }
 
-    /// Revokes the key of this name at the operator's command line.
+    /// Revokes the key of this name by the operator's command line.
     pub fn revoke_key(&self, organization: &str, name: &str) -> Result<()> {
         let listed = self.listed_keys(organization)?;
-        let key = listed.iter().find(|key| key["name"] == name).context("it is not listed")?;
-        let id = key["id"].as_str().context("it has no id")?;
+        let key = listed.iter().find(|key| key["name"] == name).context("the key is not listed")?;
+        let id = key["id"].as_str().context("the key has no id")?;
         let mut command = self.command();
         command.args(["key", "revoke", "--org", organization, id]);
         workspace::answer(&mut command).map(drop)
     }
 
-    /// What the operator's command line lists of an organization's keys.
+    /// Returns the keys of an organization as the operator's command line lists them.
     pub fn listed_keys(&self, organization: &str) -> Result<Vec<Value>> {
         let mut command = self.command();
         command.args(["key", "list", "--org", organization, "--json"]);
         Ok(serde_json::from_str(&workspace::answer(&mut command)?)?)
     }
 
-    /// `berth`, set up as this stack is and not as the shell around it.
+    /// Returns `berth` with the settings of this stack and without the `BERTH_` variables of the
+    /// shell.
     pub fn command(&self) -> Command {
         let mut command = Command::new(self.programs.program("berth"));
         command.current_dir(self.folder.path());
@@ -191,7 +192,7 @@ impl Stack {
         command
     }
 
-    /// Kills without warning. What survives is brought back by [`recover`](Self::recover).
+    /// Kills programs. [`recover`](Self::recover) brings them back.
     pub fn kill(&mut self, victim: Victim) -> Result<()> {
         let gateway = self.gateway();
         if victim != Victim::Berth {
@@ -208,14 +209,13 @@ impl Stack {
             let gone = wait::until_true("a gateway ends when its berth is gone", ORPHAN, || {
                 Ok(!any_runs(&gateway))
             });
-            drop(berth); // sweeps up what stayed
+            drop(berth); // kills the rest of the process group
             gone?;
         }
         Ok(())
     }
 
-    /// Runs again, as after a restart by whatever watches over it: berth anew when it was killed, the
-    /// gateway by berth's own doing.
+    /// Waits until everything runs again: starts a killed router; the router restarts its gateway.
     pub fn recover(&mut self) -> Result<()> {
         if self.berth.is_none() {
             self.start_berth()?;
@@ -226,7 +226,7 @@ impl Stack {
         })
     }
 
-    /// The address of one of the listeners, by the name of its setting.
+    /// Returns the address of a listener by the name of its setting.
     pub fn address(&self, setting: &str) -> Result<SocketAddr> {
         let (_, value) = self
             .settings
@@ -238,32 +238,33 @@ impl Stack {
         value.parse().with_context(|| format!("{setting} holds no address"))
     }
 
-    /// berth's process; none while it does not run.
+    /// Returns the process id of the router; `None` while the router does not run.
     pub fn berth_id(&self) -> Option<u32> {
         self.berth.as_ref().map(Process::id)
     }
 
-    /// The gateway's process; none while it is being restarted.
+    /// Returns the process id of the gateway; empty while the gateway restarts.
     pub fn gateway(&self) -> Vec<u32> {
         self.berth.as_ref().map(|b| process::children(b.id(), GATEWAY)).unwrap_or_default()
     }
 
-    /// Stops berth as an operator does; it must end its gateway and then itself.
+    /// Stops the router as an operator does; the router must end its gateway first.
     pub fn stop_berth(&mut self) -> Result<()> {
         let gateway = self.gateway();
         let Some(mut berth) = self.berth.take() else { return Ok(()) };
         let status = berth.stop()?;
-        anyhow::ensure!(status.success(), "berth ended with {status} when asked to stop");
+        anyhow::ensure!(status.success(), "berth ended with {status} after SIGTERM");
         anyhow::ensure!(!any_runs(&gateway), "berth ended before its gateway");
         Ok(())
     }
 
-    /// Where the node keeps its keys.
+    /// Returns the folder with the keys of the node.
     pub fn node_disk(&self) -> PathBuf {
         self.folder.path().join("gateway")
     }
 
-    /// The size of the database's files in bytes, when it is SQLite in this stack's folder; else 0.
+    /// Returns the size in bytes of the database's files for SQLite in this stack's folder;
+    /// otherwise 0.
     pub fn database_files(&self) -> Result<u64> {
         let mut size = 0;
         for entry in fs::read_dir(self.folder.path())? {
@@ -275,7 +276,8 @@ impl Stack {
         Ok(size)
     }
 
-    /// The files on the node's disk that name this session, in their names or anywhere in them.
+    /// Returns the files on the node's disk that contain the session's id in the name or the
+    /// content.
     pub fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         let mut folders = vec![self.node_disk()];
@@ -293,7 +295,7 @@ impl Stack {
         Ok(found)
     }
 
-    /// Returns the log lines, of berth and its gateway, that name this session; requests left out.
+    /// Returns the log lines of router and gateway that name this session, without the access log.
     pub fn log_of(&self, session: &str) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -301,11 +303,11 @@ impl Stack {
         text.lines().filter(about).collect::<Vec<_>>().join("\n")
     }
 
-    /// The end of berth's log, and of its gateway's in it.
+    /// Returns the end of the router's log, which contains the gateway's log.
     pub fn tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        // Looking again and again is the tests' own doing.
+        // Tests poll with these requests.
         let looks = |line: &&str| {
             line.contains("\"session_view\" status=200")
                 || line.contains("\"session_identity\" status=200")
@@ -336,7 +338,7 @@ fn any_runs(gateways: &[u32]) -> bool {
     gateways.iter().any(|pid| process::runs(*pid, GATEWAY))
 }
 
-/// A log without a former run's lines.
+/// Empties a log and returns its path.
 fn fresh(path: PathBuf) -> Result<PathBuf> {
     fs::write(&path, "").with_context(|| path.display().to_string())?;
     Ok(path)

@@ -1,4 +1,4 @@
-//! Waiting for a state, not for a while.
+//! Waits for a state.
 
 use std::{
     thread,
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 const POLL: Duration = Duration::from_millis(40);
 
-/// Looks until there is something to see, or the time is up.
+/// Polls until `look` returns a value or the time is up.
 pub fn until<T>(
     what: &str,
     patience: Duration,
@@ -32,7 +32,7 @@ pub fn until<T>(
     }
 }
 
-/// As [`until`], for what is simply so or not yet.
+/// As [`until`], for a condition.
 pub fn until_true(
     what: &str,
     patience: Duration,

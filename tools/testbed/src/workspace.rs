@@ -1,4 +1,4 @@
-//! Where the sources and the built programs are, as cargo tells it.
+//! The folders of the sources and of the built programs, as cargo reports them.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,21 +8,22 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// This checkout.
+/// A checkout.
 #[derive(Debug)]
 pub struct Workspace {
-    /// Its top folder.
+    /// The top folder.
     pub root: PathBuf,
-    /// Where cargo builds.
+    /// The target folder of cargo.
     pub target: PathBuf,
-    /// The packages of the workspace, without their dependencies' own.
+    /// The metadata of the packages of the workspace.
     pub packages: Vec<Value>,
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Reads the metadata from cargo.
     pub fn find() -> Result<Self> {
-        // As `cargo run` says it now: two checkouts that share a target folder may share this binary.
+        // The variable that `cargo run` sets: two checkouts with one target folder may share this
+        // binary.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let here = if manifest.is_dir() { &manifest } else { Path::new(".") };
@@ -37,12 +38,12 @@ impl Workspace {
         })
     }
 
-    /// `cargo`, in the top folder.
+    /// Returns `cargo` with the top folder as working directory.
     pub fn cargo(&self) -> Command {
         cargo(&self.root)
     }
 
-    /// Every file that is tracked, or would be: relative to the top.
+    /// Returns every file that git tracks or would track, relative to the top folder.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         let mut git = Command::new("git");
         git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
@@ -51,7 +52,7 @@ impl Workspace {
         Ok(files.filter(|file| self.root.join(file).is_file()).collect())
     }
 
-    /// A folder for logs and copies of programs, in the target folder.
+    /// Returns a folder in the target folder for logs and copies of programs.
     pub fn scratch(&self, name: &str) -> Result<PathBuf> {
         let folder = self.target.join("berth-test").join(name);
         std::fs::create_dir_all(&folder)?;
@@ -65,12 +66,12 @@ fn cargo(folder: &Path) -> Command {
     command
 }
 
-/// What a command prints, if it succeeds.
+/// Runs a command and returns its output; fails when the command fails.
 pub fn answer(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("{} cannot be run", command.get_program().display()))?;
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     ensure!(
         output.status.success(),
         "{command:?} failed:\n{}",

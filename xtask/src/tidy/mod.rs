@@ -1,4 +1,4 @@
-//! The house rules, each a check that says what is wrong where.
+//! The rules of the project. Each rule returns its violations.
 
 mod arrows;
 mod cycles;
@@ -22,7 +22,7 @@ use testbed::{checks::Checks, programs::Programs, workspace::Workspace};
 use self::packages::Packages;
 use crate::{bless, commands::Tidy};
 
-/// Checks the rules that were asked for.
+/// Checks the selected rules.
 pub(crate) fn run(workspace: &Workspace, asked: &Tidy) -> Result<ExitCode> {
     let mut checks = Checks::default();
     check_only(workspace, &asked.only, &mut checks);
@@ -40,25 +40,25 @@ pub(crate) fn check(workspace: &Workspace, checks: &mut Checks) {
 /// Returns a text for each violation.
 type Rule = fn(&Workspace) -> Result<Vec<String>>;
 
-/// As [`Rule`], of the packages that it is told.
+/// As [`Rule`], for these packages.
 type PackageRule = fn(&Workspace, Packages) -> Result<Vec<String>>;
 
 const RULES: [(&str, Rule); 15] = [
-    ("every crate depends on `domain` at most, `server` on all", arrows::between_ours),
-    ("`domain` stays small", arrows::diet),
-    ("the engine is never behind `server`", quarantine::engine),
-    ("no danger feature is on by default", quarantine::danger),
-    ("every file says what it is for", sources::heads),
+    ("crates depend on `domain` only, and `server` on all", arrows::between_ours),
+    ("`domain` has few dependencies", arrows::of_domain),
+    ("`server` does not link the engine", quarantine::engine),
+    ("dangerous features are off by default", quarantine::danger),
+    ("every file starts with its purpose", sources::heads),
     ("no file is longer than 400 lines", sources::lengths),
-    ("no file is called utils", sources::names),
-    ("every crate takes the workspace's lints", sources::lints),
-    ("migrations come in pairs, forth and back", migrations::paired),
+    ("no file has a name like utils", sources::names),
+    ("every crate uses the lints of the workspace", sources::lints),
+    ("migrations exist for both databases, up and down", migrations::paired),
     ("paths named in the documentation exist", documents::paths),
-    ("links in the documentation lead somewhere", documents::links),
-    ("licences are stated and their texts are there", licences::present),
-    ("the fuzz targets are locked to what the programs are", locks::agree),
-    ("no registry but the public one is named", portability::registries),
-    ("no path of somebody's machine is named", portability::paths),
+    ("links in the documentation lead to files", documents::links),
+    ("licences and their texts are complete", licences::present),
+    ("fuzz targets and programs have the same locked versions", locks::agree),
+    ("no registry except crates.io is named", portability::registries),
+    ("no absolute path of a machine is named", portability::paths),
 ];
 
 const PACKAGE_RULES: [(&str, PackageRule); 4] = [

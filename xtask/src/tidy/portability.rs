@@ -1,4 +1,4 @@
-//! The project names no machine it was written on, and no registry but the public one.
+//! The project names no folder of a developer's machine, and no registry except crates.io.
 
 use std::{ffi::OsString, fs, path::Path};
 
@@ -7,14 +7,14 @@ use testbed::workspace::Workspace;
 
 const PUBLIC: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Other sources of crates, and settings that lead to some.
+/// Returns other sources of crates, and settings that select some.
 pub(super) fn registries(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for path in ["Cargo.lock", "fuzz/Cargo.lock"] {
         let lock = fs::read_to_string(workspace.root.join(path))?;
         let sources = lock.lines().filter_map(|line| line.strip_prefix("source = "));
-        let strange = sources.filter(|source| source.trim_matches('"') != PUBLIC);
-        findings.extend(strange.map(|source| format!("{path} takes a crate from {source}")));
+        let others = sources.filter(|source| source.trim_matches('"') != PUBLIC);
+        findings.extend(others.map(|source| format!("{path} takes a crate from {source}")));
     }
     for (path, text) in texts(workspace)? {
         let is_config = path.ends_with("config.toml") || path.ends_with("config");
@@ -28,7 +28,7 @@ pub(super) fn registries(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Absolute paths into a person's home or into this very checkout.
+/// Returns absolute paths into a home folder or into this checkout.
 pub(super) fn paths(workspace: &Workspace) -> Result<Vec<String>> {
     let mut forbidden = vec![workspace.root.display().to_string()];
     let home = std::env::var_os("HOME").filter(|home| Path::new(home).components().count() > 1);
@@ -47,7 +47,7 @@ pub(super) fn paths(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Every file that is text.
+/// Returns the path and content of every text file.
 fn texts(workspace: &Workspace) -> Result<Vec<(String, String)>> {
     let files = workspace.files()?.into_iter();
     Ok(files

@@ -1,4 +1,4 @@
-//! A log reader that reads nothing: no request and no stop waits for it.
+//! A reader of the log that reads nothing delays neither requests nor a stop.
 
 use std::{
     process::Stdio,
@@ -10,20 +10,20 @@ use testbed::{client::Api, parallel::run_on_threads, sessions::SESSIONS, stack::
 
 use crate::{Plan, deployment::Deployment, ordinary_clients};
 
-/// So many clients ask.
+/// Number of simultaneous clients.
 const CLIENTS: usize = 8;
-/// No answer takes longer.
+/// Upper bound of the time to an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs `berth` with a log that is a full pipe.
+/// Runs the router with a full pipe as its log.
 pub(super) fn run(plan: &Plan) -> Result<()> {
     let mut deployment = Deployment::start(plan, "stalled-log", &[])?;
-    let api = deployment.api.with_credential(Some(deployment.key("polite", &["manage"])?));
+    let api = deployment.api.with_credential(Some(deployment.key("ordinary", &["manage"])?));
     deployment.stop_berth()?;
     let mut command = deployment.command();
     command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped());
     deployment.start_berth_as(&mut command, None)?;
-    // Each writes a line: more than a pipe and any queue of lines hold.
+    // Each request writes a line: more than a pipe and the queue of lines hold.
     let requests = plan.extent.choose(6_000, 12_000);
     fill(&api.with_timeout(PATIENCE), requests)?;
     let report = ordinary_clients::ask(&api, PATIENCE, false)?;

@@ -1,4 +1,4 @@
-//! An organization that writes as much as it is let: sessions, keys, recorded answers, metadata.
+//! An organization that writes without pause: sessions, keys, idempotency records, metadata.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,43 +17,43 @@ use testbed::{client::Api, folder::random_hex, http::Reply, sessions::SESSIONS};
 
 const API_KEYS: &str = "/api/v1/api-keys";
 
-/// So many threads write.
+/// Number of writing threads.
 const THREADS: usize = 8;
-/// How soon one that was refused writes again.
+/// Pause after a refused write.
 const AGAIN: Duration = Duration::from_millis(50);
-/// The most that a session's metadata may hold.
+/// Maximum number and length of the metadata values of a session.
 const METADATA: (usize, usize) = (20, 500);
 
-/// What an organization can fill, as the API names it.
+/// Names of the quotas in the API.
 pub(super) const QUOTAS: [&str; 4] = ["api_keys", "idempotency_records", "metadata", "sessions"];
 
-/// The threads, until they are told to stop.
+/// The threads, until they are stopped.
 #[derive(Debug)]
 pub(super) struct Writer {
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Answers>>,
 }
 
-/// What was answered.
+/// The answers to the writes.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// How often each status; 0 is no answer.
+    /// Count of each status; 0 stands for no answer.
     statuses: BTreeMap<u16, usize>,
-    /// The quotas that were said to be full.
+    /// The quotas that were reported as full.
     full: BTreeSet<String>,
 }
 
-/// One kind of write.
+/// A kind of write.
 #[derive(Clone, Debug)]
 struct Kind {
     path: &'static str,
     body: String,
-    /// Whether its answer is to be recorded.
+    /// Whether the request has an idempotency key.
     recorded: bool,
 }
 
 impl Writer {
-    /// Begins to write as these clients.
+    /// Starts to write with these clients.
     pub(super) fn start(clients: &[Api]) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let kinds = Kind::all();
@@ -65,7 +65,7 @@ impl Writer {
         Self { threads: threads.collect(), over }
     }
 
-    /// Stops writing, and tells what was answered.
+    /// Stops the threads and returns the answers.
     pub(super) fn stop(self) -> Result<Answers> {
         self.over.store(true, Ordering::Relaxed);
         let mut all = Answers::default();
@@ -85,7 +85,7 @@ impl Kind {
         let (names, length) = METADATA;
         let metadata: BTreeMap<_, _> =
             (0..names).map(|name| (format!("name-{name}"), "x".repeat(length))).collect();
-        // Each is to be placed at once.
+        // `start` makes the router place the session.
         let large = json!({ "label": "greedy", "start": true, "metadata": metadata });
         let small = json!({ "label": "greedy", "start": true });
         let key = json!({ "name": "greedy", "capabilities": ["manage"] });
@@ -124,7 +124,7 @@ fn write(api: &Api, kinds: &[Kind], first: usize, over: &AtomicBool) -> Answers 
     answers
 }
 
-/// The quota that an answer says is full, with its limit and what is used of it.
+/// Returns the quota that an error reports as full, with its limit and use.
 fn full_quota(reply: &Reply) -> Option<String> {
     let details = &reply.json()["error"]["details"];
     let told = reply.status == 409 && details["limit"].is_u64() && details["used"].is_u64();
@@ -132,7 +132,7 @@ fn full_quota(reply: &Reply) -> Option<String> {
 }
 
 impl Answers {
-    /// Whether each quota was met.
+    /// Returns whether every quota was reported as full.
     pub(super) fn met_every_quota(&self) -> bool {
         QUOTAS.iter().all(|quota| self.full.contains(*quota))
     }

@@ -1,4 +1,4 @@
-//! Somebody dies while a session is being made.
+//! A kill while a session is created.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};

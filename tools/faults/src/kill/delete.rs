@@ -1,4 +1,4 @@
-//! Somebody dies while a session is being deleted.
+//! A kill while a session is deleted.
 
 use anyhow::Result;
 use testbed::{
@@ -20,7 +20,7 @@ pub(super) fn run(point: &mut Point<'_>) -> Result<()> {
             let there = point.api.get(&path(&session.id))?.status == 200;
             anyhow::ensure!(!(acknowledged && there), "acknowledged, but it is still there");
             if there {
-                session.until_linked(&phone)?; // the request never arrived: as if nobody had asked
+                session.until_linked(&phone)?; // the request did not arrive
                 session.delete()?;
             }
         }

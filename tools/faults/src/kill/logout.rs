@@ -1,4 +1,4 @@
-//! Somebody dies while a device is being unlinked by its owner.
+//! A kill while a device is logged out by its owner.
 
 use anyhow::{Result, ensure};
 use testbed::{
@@ -32,7 +32,7 @@ pub(super) fn run(point: &mut Point<'_>) -> Result<()> {
     if wanted == "stopped" {
         is_out(&session, &phone)?;
     } else {
-        session.until_linked(&phone)?; // the request never arrived: as if nobody had asked
+        session.until_linked(&phone)?; // the request did not arrive
     }
     session.delete()?;
     session.must_be_gone(point.stack, Some(&phone))

@@ -1,5 +1,5 @@
-//! `kill -9`, of either program or both, in the middle of everything: what was acknowledged stays
-//! true, what was under way ends, what was deleted is gone.
+//! `kill -9` of either program or both at a chosen moment: acknowledged changes persist, operations
+//! in progress end, deleted sessions leave no trace.
 
 mod create;
 mod delete;
@@ -15,7 +15,7 @@ use testbed::{
     stack::{Stack, Victim},
 };
 
-/// What is under way when somebody dies.
+/// The operation in progress.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation {
     /// A session is created.
@@ -28,22 +28,22 @@ pub enum Operation {
     Delete,
 }
 
-/// How far it has come.
+/// The progress of the operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Moment {
-    /// The request was sent so many milliseconds ago; its answer was not read.
+    /// Milliseconds after the request was sent; the answer is not read.
     Sent(u64),
-    /// The answer was read so many milliseconds ago.
+    /// Milliseconds after the answer was read.
     Answered(u64),
-    /// A phone began to scan so many milliseconds ago.
+    /// Milliseconds after a phone began to scan.
     Scanning(u64),
-    /// A phone has scanned and shows the device, since so many milliseconds.
+    /// Milliseconds after a phone has scanned and shows the device.
     Scanned(u64),
     /// A pairing code is shown.
     CodeShown,
     /// The session works.
     Working,
-    /// The gateway was killed first, and the request then sent, while nobody holds the connection.
+    /// The gateway is killed first, and the request is sent while no gateway runs.
     WithoutGateway,
 }
 
@@ -51,7 +51,7 @@ pub use Moment::{Answered, CodeShown, Scanned, Scanning, Sent, WithoutGateway, W
 pub use Operation::{Create, Delete, Logout, Pair};
 use Victim::{Berth, Both, Gateway};
 
-/// One point, with everything it needs.
+/// A kill with its deployment.
 struct Point<'a> {
     stack: &'a mut Stack,
     api: &'a Api,
@@ -87,7 +87,7 @@ pub(crate) fn strike_at_random(stack: &mut Stack, api: &Api, random: &mut Random
 }
 
 impl Operation {
-    /// One of its moments, each within the milliseconds in which something still happens.
+    /// Returns a random moment within the milliseconds in which the operation is in progress.
     fn random_moment(self, random: &mut Random) -> Moment {
         let moments = match self {
             Create => vec![Sent(random.below(15)), Answered(random.below(4))],
@@ -107,7 +107,7 @@ impl Operation {
 }
 
 impl Point<'_> {
-    /// Runs the operation and its blow, and leaves everything running.
+    /// Runs the operation with the kill, and leaves all programs running.
     fn strike_in(mut self, operation: Operation) -> Result<()> {
         let outcome = match operation {
             Create => create::run(&mut self),
@@ -115,13 +115,13 @@ impl Point<'_> {
             Logout => logout::run(&mut self),
             Delete => delete::run(&mut self),
         };
-        self.stack.recover()?; // the next point begins with everything running
+        self.stack.recover()?; // the next kill starts with all programs running
         outcome
     }
 
-    /// So many milliseconds later the victim dies, and comes back.
+    /// Kills the victim after this time, and waits for its recovery.
     fn strike_after(&mut self, milliseconds: u64) -> Result<()> {
-        thread::sleep(Duration::from_millis(milliseconds)); // which instant is hit is the point
+        thread::sleep(Duration::from_millis(milliseconds)); // the kill may hit any instant
         self.stack.kill(self.victim)?;
         self.stack.recover()
     }
@@ -141,7 +141,7 @@ impl fmt::Display for Moment {
     }
 }
 
-/// A moment that the operation does not have.
+/// Returns an error for a moment that the operation does not have.
 fn unknown(moment: Moment) -> Result<()> {
     anyhow::bail!("there is no such moment: {moment}")
 }

@@ -1,4 +1,4 @@
-//! Somebody dies while a device is being linked.
+//! A kill while a device is linked.
 
 use std::thread;
 
@@ -25,7 +25,7 @@ pub(super) fn run(point: &mut Point<'_>) -> Result<()> {
     session.must_be_gone(point.stack, Some(&phone))
 }
 
-/// The device the owner was told of before the blow, if it was.
+/// Returns the device id that the owner saw before the kill, if any.
 fn strike(point: &mut Point<'_>, session: &Owned, phone: &Phone) -> Result<Option<u64>> {
     match point.moment {
         Moment::Sent(milliseconds) => {
@@ -46,7 +46,7 @@ fn strike(point: &mut Point<'_>, session: &Owned, phone: &Phone) -> Result<Optio
             let (code, scanning) = (session.qr()?, phone.clone());
             let scan = thread::spawn(move || scanning.scan(&code).map(drop));
             point.strike_after(milliseconds)?;
-            let _ = scan.join(); // whether it came through is the phone's to tell
+            let _ = scan.join(); // the phone shows whether the scan succeeded
         }
         Moment::Scanned(milliseconds) => {
             phone.scan(&session.qr()?)?;
@@ -62,8 +62,8 @@ fn strike(point: &mut Point<'_>, session: &Owned, phone: &Phone) -> Result<Optio
     Ok(None)
 }
 
-/// The attempt ends by itself, or goes on and can be completed, or is begun again: whichever it is, no
-/// second device comes of it.
+/// Waits until the pairing ends: by itself, by a scan of its next code, or by a new attempt. No
+/// case links a second device.
 fn settle(session: &Owned, phone: &Phone) -> Result<()> {
     wait::until_true("the pairing comes to an end", PATIENCE, || {
         let view = session.view()?;
@@ -72,7 +72,7 @@ fn settle(session: &Owned, phone: &Phone) -> Result<()> {
         }
         let unlinked = phone.devices()?.is_empty() && view["deviceId"].is_null();
         if unlinked && let Ok(code) = session.qr() {
-            let _ = phone.scan(&code); // one that was just replaced is refused; there will be another
+            let _ = phone.scan(&code); // a replaced code is refused; another code follows
         }
         Ok(false)
     })

@@ -1,4 +1,4 @@
-//! One race: a phone scans, and its owner acts on the session.
+//! One race: a phone scans while the owner acts on the session.
 
 use std::{fmt, thread, time::Duration};
 
@@ -12,7 +12,7 @@ use testbed::{
     wait,
 };
 
-/// What the owner does while a phone scans.
+/// The action of the owner during the scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Action {
     Delete,
@@ -21,7 +21,7 @@ pub(super) enum Action {
     Restart,
 }
 
-/// Three of the four make up most of the races; a restart of an unpaired session is refused.
+/// Restarts are rare, because a restart of an unpaired session is refused.
 const ACTIONS: [Action; 7] = [
     Action::Delete,
     Action::Stop,
@@ -31,13 +31,13 @@ const ACTIONS: [Action; 7] = [
     Action::Logout,
     Action::Restart,
 ];
-/// In one of so many races a second phone scans the same code.
+/// A second phone scans in one of this number of races.
 const SECOND_SCAN: usize = 5;
-/// The latest moment of the action in milliseconds after the scan began: around the link, or anywhere
-/// up to well after it.
+/// Latest moments of the action in milliseconds after the start of the scan: close to the link, and
+/// well after the link.
 const LATEST: [u64; 2] = [60, 400];
 
-/// A race that is still to be run.
+/// A race before its run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
     number: usize,
@@ -46,7 +46,7 @@ pub(super) struct Trial {
     delay: Duration,
 }
 
-/// A race that was run.
+/// A race after its run.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) trial: Trial,
@@ -54,7 +54,7 @@ pub(super) struct Ran {
     scans: Vec<Scan>,
 }
 
-/// A phone, and whether the network told its owner that the device is linked.
+/// A phone, and whether the network confirmed its link.
 #[derive(Debug)]
 struct Scan {
     phone: Phone,
@@ -62,8 +62,8 @@ struct Scan {
 }
 
 impl Trial {
-    /// The race of this number among those of this seed.
-    pub(super) fn thrown(seed: u64, number: usize) -> Self {
+    /// Returns the race of this number and seed.
+    pub(super) fn of_seed(seed: u64, number: usize) -> Self {
         let mut random = Random::seeded(seed, number as u64);
         Self {
             number,
@@ -73,7 +73,7 @@ impl Trial {
         }
     }
 
-    /// Runs it.
+    /// Runs the race.
     pub(super) fn run(self, api: &Api, phones: &Phones) -> Result<Ran> {
         let phones = (0..self.phones).map(|_| phones.new_phone("Racer"));
         let phones = phones.collect::<Result<Vec<_>>>()?;
@@ -82,7 +82,7 @@ impl Trial {
         let (linked, acted) = thread::scope(|scope| {
             let scanning: Vec<_> =
                 phones.iter().map(|phone| scope.spawn(|| phone.scan(&code).is_ok())).collect();
-            thread::sleep(self.delay); // which instant is hit is the point
+            thread::sleep(self.delay); // the action may hit any instant
             let acted = self.act(&session);
             let linked = scanning.into_iter().map(|one| one.join().map_err(|_| anyhow!("a scan")));
             (linked.collect::<Result<Vec<_>>>(), acted)
@@ -111,17 +111,17 @@ impl Trial {
 }
 
 impl Ran {
-    /// Whether a phone was told that its device is linked.
+    /// Returns whether a link was confirmed to a phone.
     pub(super) fn linked(&self) -> bool {
         self.scans.iter().any(|scan| scan.linked)
     }
 
-    /// The session's id.
+    /// Returns the id of the session.
     pub(super) fn session_id(&self) -> &str {
         &self.session.id
     }
 
-    /// Waits until the phones show what the API says.
+    /// Waits until the phones and the API agree.
     pub(super) fn until_agreed(&self, patience: Duration) -> Result<()> {
         wait::until("phone and API agree", patience, || self.must_agree().map(Some))
     }
@@ -131,23 +131,25 @@ impl Ran {
         let view = self.session.api.get(&path(&self.session.id))?;
         if self.trial.action == Action::Delete {
             ensure!(view.status == 404, "a deleted session is answered {}", view.status);
-            ensure!(devices.is_empty(), "deleted, and a phone still shows {devices:?}");
+            ensure!(devices.is_empty(), "deleted, but a phone still shows {devices:?}");
             return Ok(());
         }
         let view = view.expect(200)?.json();
         let known = view["phoneNumber"].as_str().zip(view["deviceId"].as_u64());
         let shown: Vec<_> = devices.iter().map(|(phone, d)| (phone.as_str(), d.id)).collect();
         let agreed = shown == known.into_iter().collect::<Vec<_>>();
-        ensure!(agreed, "the API says {known:?}, phones show {shown:?}: {view}");
+        ensure!(agreed, "the API shows {known:?}, the phones show {shown:?}: {view}");
         match self.trial.action {
-            Action::Logout => ensure!(shown.is_empty(), "logged out, and linked: {view}"),
-            Action::Stop => ensure!(view["status"] == "stopped", "stopped, and it is {view}"),
+            Action::Logout => ensure!(shown.is_empty(), "logged out, but linked: {view}"),
+            Action::Stop => {
+                ensure!(view["status"] == "stopped", "stopped, but the session is {view}");
+            }
             Action::Delete | Action::Restart => {}
         }
         Ok(())
     }
 
-    /// Every device that any of the phones shows, with the phone's number.
+    /// Returns the devices of all phones, with the numbers of the phones.
     fn devices(&self) -> Result<Vec<(String, Device)>> {
         let mut all = Vec::new();
         for Scan { phone, .. } in &self.scans {
@@ -156,10 +158,10 @@ impl Ran {
         Ok(all)
     }
 
-    /// Waits for the event that closes a deleted session, and compares all of its events with what
-    /// the phones were told.
+    /// Waits for the final event of a deleted session, and compares all events with the answers to
+    /// the phones.
     pub(super) fn must_match_events(&self, patience: Duration) -> Result<()> {
-        let events = wait::until("the end of the events", patience, || {
+        let events = wait::until("the final event", patience, || {
             let events = self.events()?;
             let over = self.trial.action != Action::Delete
                 || !self.linked()
@@ -169,10 +171,10 @@ impl Ran {
         for event in &events {
             let payload = &event["payload"];
             if payload["reason"] == "logged_out_by_phone" {
-                bail!("nobody has unlinked it on a phone: {event}");
+                bail!("no phone has unlinked the session: {event}");
             }
             if payload["unlink"] == "not_linked" && self.linked() {
-                bail!("a phone was told that it is linked: {event}");
+                bail!("the link was confirmed to a phone: {event}");
             }
         }
         Ok(())
@@ -209,15 +211,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn races_of_one_seed_are_the_same_races() {
-        let thrown = |seed| (0..50).map(|n| Trial::thrown(seed, n).to_string()).collect::<Vec<_>>();
-        assert_eq!(thrown(3), thrown(3));
-        assert_ne!(thrown(3), thrown(4));
+    fn races_of_one_seed_are_equal() {
+        let of_seed =
+            |seed| (0..50).map(|n| Trial::of_seed(seed, n).to_string()).collect::<Vec<_>>();
+        assert_eq!(of_seed(3), of_seed(3));
+        assert_ne!(of_seed(3), of_seed(4));
     }
 
     #[test]
-    fn every_action_meets_one_scan_and_two_early_and_late() {
-        let trials: Vec<_> = (0..200).map(|number| Trial::thrown(1, number)).collect();
+    fn every_action_has_one_and_two_scans_early_and_late() {
+        let trials: Vec<_> = (0..200).map(|number| Trial::of_seed(1, number)).collect();
         for action in ACTIONS {
             for phones in [1, 2] {
                 let some = trials.iter().filter(|t| t.action == action && t.phones == phones);

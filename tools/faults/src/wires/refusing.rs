@@ -1,4 +1,4 @@
-//! A database that answers but takes no writes: its disk is full, or its server is read-only.
+//! A database that refuses writes: a full disk, or a read-only server.
 
 use std::process::{Command, Stdio};
 
@@ -18,10 +18,10 @@ use crate::{
     watch::{Connection, Truth, Watched},
 };
 
-/// What is seen while nothing can be written: reads go on, and no lease is renewed.
+/// The state while writes are refused: reads succeed, and no lease is renewed.
 const TRUTH: Truth = Truth { ready: false, connection: Connection::Closed, node_answers: true };
 
-/// What the case is called.
+/// Returns the name of the case.
 pub(super) const fn name(database: DatabaseKind) -> &'static str {
     match database {
         DatabaseKind::Sqlite => "the database's disk is full",
@@ -29,7 +29,7 @@ pub(super) const fn name(database: DatabaseKind) -> &'static str {
     }
 }
 
-/// Has the database refuse writes for a while.
+/// Runs the case: the database refuses writes for a while.
 pub(super) fn run(plan: &Plan) -> Result<()> {
     let cluster = match plan.database {
         DatabaseKind::Sqlite => None,
@@ -67,13 +67,13 @@ fn write_must_be_refused(session: &Owned) -> Result<()> {
 fn set_refusing(fleet: &Fleet, cluster: Option<&Cluster>, refusing: bool) -> Result<()> {
     let Some(cluster) = cluster else { return set_full(fleet, refusing) };
     let value = if refusing { "on" } else { "off" };
-    // ALTER SYSTEM is allowed in a read-only transaction; every connection obeys after the reload.
+    // A read-only transaction allows ALTER SYSTEM. The reload changes every connection.
     cluster
         .query("postgres", &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"))?;
     cluster.query("postgres", "SELECT pg_reload_conf()")
 }
 
-/// No file of the router can grow, or even be written to.
+/// Sets the limit of the router's file sizes to 0, so that every write fails.
 fn set_full(fleet: &Fleet, full: bool) -> Result<()> {
     let pid = fleet.stack().berth_id().context("berth does not run")?;
     let limit = getrlimit(Resource::Fsize);
@@ -83,8 +83,8 @@ fn set_full(fleet: &Fleet, full: bool) -> Result<()> {
     Ok(())
 }
 
-/// `berth`, which is told of a write beyond a file's limit by an error, as of a full disk, and not by
-/// a signal that ends it.
+/// Returns `berth` under a shell that ignores SIGXFSZ: a write beyond the limit returns an error,
+/// as on a full disk.
 fn on_a_disk_that_can_be_full(berth: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(berth.get_program());
@@ -97,7 +97,7 @@ fn on_a_disk_that_can_be_full(berth: &Command) -> Command {
     if let Some(folder) = berth.get_current_dir() {
         shell.current_dir(folder);
     }
-    // Its log is a file too.
+    // The log is a file too.
     shell.stdout(Stdio::null()).stderr(Stdio::null());
     shell
 }
