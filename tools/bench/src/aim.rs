@@ -1,19 +1,19 @@
-//! Figures beside what is aimed at. Missing an aim fails nothing: it is said.
+//! A figure beside its target. A missed target is reported and does not fail the run.
 
 use crate::spread::number;
 
-/// What is aimed at.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Aim {
-    /// This much or more.
+    /// A lower bound.
     AtLeast(f64),
-    /// This much or less.
+    /// An upper bound.
     AtMost(f64),
 }
 
 impl Aim {
-    /// A sentence: `figure` as `shown`, and whether it is what is aimed at. The aim is shown with so many
-    /// decimals.
+    /// Returns a sentence with the figure as `shown`, the target with this number of decimals, and
+    /// whether the target is reached.
     pub(crate) fn judge(self, figure: f64, shown: &str, decimals: usize) -> String {
         let (reached, words, aim) = match self {
             Self::AtLeast(least) => (figure >= least, "at least", least),
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_aim_is_reached_or_missed() {
+    fn target_is_reached_or_missed() {
         let least = |figure| Aim::AtLeast(0.5).judge(figure, "so much", 2);
         assert_eq!(least(0.5), "so much; aimed at: at least 0.50, reached.");
         assert_eq!(least(0.4999), "so much; aimed at: at least 0.50, **missed**.");

@@ -1,7 +1,7 @@
-//! The yardstick of every answer: hyper alone, answering the same bytes whatever it is asked.
+//! The reference of every answer: hyper alone, which returns the same bytes to every request.
 //!
-//! It runs as a process of its own, as berth does, with the same runtime and as many threads. Nothing
-//! that is built on hyper can answer faster; what berth takes more is berth.
+//! The reference runs in a process of its own with the same runtime and number of threads as berth.
+//! Nothing built on hyper answers faster, so the difference is the cost of berth.
 
 use std::{
     convert::Infallible,
@@ -28,22 +28,22 @@ use tokio::{net::TcpListener, runtime, time::timeout};
 
 use crate::{Setup, options::BenchBare};
 
-/// It ends by itself after this, should whoever started it be gone.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+/// Lifetime of a server whose parent has died.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 const READY: Duration = Duration::from_secs(10);
-/// Written by hyper for every server.
+/// Headers that hyper adds to every answer.
 const BY_HYPER: [&str; 4] = ["connection", "content-length", "date", "transfer-encoding"];
 
-/// A running yardstick.
+/// A running reference server.
 #[derive(Debug)]
 pub(crate) struct Bare {
     process: Process,
-    /// Where it listens.
+    /// Address of the listener.
     pub(crate) address: SocketAddr,
 }
 
 impl Bare {
-    /// One that answers as `reply` does, in every byte that is not the time's or the request's.
+    /// Starts a server whose answers equal `reply` except for the time and the request id.
     pub(crate) fn start(setup: &Setup, reply: &Reply) -> Result<Self> {
         let answer = setup.scratch.path().join("answer.json");
         fs::write(&answer, written(reply)?.to_string())?;
@@ -57,11 +57,14 @@ impl Bare {
             process.must_run()?;
             api.send_raw("GET", "/", &[], None).map(Some)
         })?;
-        ensure!(sorted(&answered) == sorted(reply), "it answers {answered:?} and not {reply:?}");
+        ensure!(
+            sorted(&answered) == sorted(reply),
+            "the answer is {answered:?} instead of {reply:?}"
+        );
         Ok(Self { process, address })
     }
 
-    /// Its process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -73,22 +76,22 @@ fn sorted(reply: &Reply) -> (Vec<&str>, &[u8]) {
     (head, body)
 }
 
-/// An answer as the other process reads it.
+/// Returns an answer in the form that the server process reads.
 fn written(reply: &Reply) -> Result<Value> {
     let headers = reply.head.iter().skip(1).filter_map(|connection| connection.split_once(": "));
     let headers = headers.filter(|(name, _)| !BY_HYPER.contains(name));
     Ok(json!({
         "headers": headers.collect::<Vec<_>>(),
-        "body": std::str::from_utf8(&reply.body).context("an answer that is no text")?,
+        "body": std::str::from_utf8(&reply.body).context("the answer is not text")?,
     }))
 }
 
-/// Serves until it is ended.
+/// Serves until the process is ended.
 pub(crate) fn run(asked: &BenchBare) -> Result<ExitCode> {
     let answer: Value = serde_json::from_slice(&fs::read(&asked.answer)?)?;
     let answer = Arc::new(Answer::read(&answer).context("not an answer")?);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(async { timeout(LONGEST, serve(asked.listen, answer)).await });
+    let served = runtime.block_on(async { timeout(LIFETIME, serve(asked.listen, answer)).await });
     served.unwrap_or(Ok(ExitCode::SUCCESS))
 }
 
@@ -124,7 +127,7 @@ async fn serve(address: SocketAddr, answer: Arc<Answer>) -> Result<ExitCode> {
             let response = answer.response();
             async move { Ok::<_, Infallible>(response) }
         });
-        // A connection that breaks is the load's to notice.
+        // The load reports broken connections.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
@@ -134,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_written_down_without_what_hyper_writes() {
+    fn written_answer_lacks_headers_of_hyper() {
         let head = ["HTTP/1.1 200 OK", "x-a: 1", "date: now", "content-length: 2", "x-a: 2"];
         let head = head.map(str::to_owned).to_vec();
         let reply = Reply { status: 200, head, body: b"{}".to_vec() };

@@ -1,23 +1,23 @@
-//! What a measurement came to: a few sentences and a table, for a terminal and for a page.
+//! The result of a measurement: a table and sentences, as text and as a part of the page.
 
 use std::fmt::Write as _;
 
-/// One measurement's part of the page.
+/// The part of one measurement on the page.
 #[derive(Clone, Debug)]
 pub(crate) struct Chapter {
-    /// Its headline.
+    /// The heading.
     pub(crate) title: &'static str,
-    /// What was done, so that the figures can be understood and doubted.
+    /// The method, in enough detail to repeat and doubt the figures.
     pub(crate) method: String,
     /// The figures.
     pub(crate) table: Table,
-    /// What follows from them, a sentence each.
+    /// The conclusions, one sentence each.
     pub(crate) findings: Vec<String>,
-    /// What must not be, and is: a measurement that finds any has failed.
+    /// Guarantees that do not hold. Any entry fails the run.
     pub(crate) broken: Vec<String>,
 }
 
-/// Rows of cells under a head.
+/// Rows of cells with a head.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     head: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Table {
 }
 
 impl Chapter {
-    /// For a terminal.
+    /// Returns the text for a terminal.
     pub(crate) fn as_text(&self) -> String {
         let mut text = format!("{}\n\n{}", self.title, self.table.as_text());
         for finding in &self.findings {
@@ -34,7 +34,7 @@ impl Chapter {
         text
     }
 
-    /// For the page. `circumstances` say on what, when and from which sources it was measured.
+    /// Returns the text for the page. `circumstances` state machine, date and commit.
     pub(crate) fn as_markdown(&self, circumstances: &str) -> String {
         let Self { title, method, table, findings, broken } = self;
         let mut text = format!("## {title}\n\n{method}\n\n{}\n", table.as_markdown());
@@ -52,12 +52,12 @@ impl Chapter {
 }
 
 impl Table {
-    /// One with this head and no rows yet. The first column names what a row is about.
+    /// Creates an empty table. The first column names the subject of a row.
     pub(crate) fn new<const N: usize>(head: [impl Into<String>; N]) -> Self {
         Self { head: head.map(Into::into).to_vec(), rows: Vec::new() }
     }
 
-    /// One more row. What it has less than the head stays empty.
+    /// Appends a row. Missing cells stay empty.
     pub(crate) fn row(&mut self, cells: impl Into<Vec<String>>) {
         let mut cells = cells.into();
         cells.resize(self.head.len(), String::new());
@@ -108,12 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn a_table_lines_up_for_a_terminal() {
+    fn text_table_is_aligned() {
         assert_eq!(table().as_text(), "what    ms   n\nfresh   12\n");
     }
 
     #[test]
-    fn a_table_is_a_table_on_the_page() {
+    fn markdown_table_has_a_rule() {
         assert_eq!(
             table().as_markdown(),
             "| what | ms | n |\n| --- | ---: | ---: |\n| fresh | 12 |  |\n"

@@ -1,7 +1,7 @@
-//! One connection that stays open, asked one thing at a time: how long each answer takes to the last byte.
+//! One open connection with one request at a time, and the time to the last byte of each answer.
 //!
-//! Blocking, on a bare socket and without a runtime: whatever this side does between sending and
-//! hearing is noise in what is measured.
+//! The connection blocks on a plain socket without a runtime: any work of this side between sending
+//! and receiving is noise in the measurement.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,45 +13,45 @@ use anyhow::{Context as _, Result, ensure};
 use testbed::client::Credential;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// More than any answer that is asked for here.
-const LONGEST: usize = 1024 * 1024;
+/// Maximum length of an answer in bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
 
-/// The connection.
+/// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What was answered.
+/// An answer with its duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimedReply<'a> {
-    /// From before the request was sent until its answer was whole.
+    /// Time from before the request is sent until the answer is complete.
     pub(crate) took: Duration,
-    /// The status.
+    /// Status of the answer.
     pub(crate) status: u16,
-    /// The body.
+    /// Body of the answer.
     pub(crate) body: &'a [u8],
 }
 
 impl Connection {
-    /// Connects.
+    /// Opens a connection.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).context("no connection")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: vec![0; LONGEST] })
+        Ok(Self { stream, buffer: vec![0; MAX_ANSWER] })
     }
 
-    /// Sends a whole request, of a kind that leaves the connection open, and waits for its answer.
+    /// Sends a request that leaves the connection open, and waits for the answer.
     pub(crate) fn ask(&mut self, request: &[u8]) -> Result<TimedReply<'_>> {
         let began = Instant::now();
         self.stream.write_all(request)?;
         let (mut filled, mut end) = (0, None);
         while end.is_none_or(|end| filled < end) {
-            ensure!(filled < self.buffer.len(), "an answer without an end");
+            ensure!(filled < self.buffer.len(), "the answer is too long");
             let read = self.stream.read(&mut self.buffer[filled..])?;
-            ensure!(read > 0, "the server hung up");
+            ensure!(read > 0, "the server closed the connection");
             filled += read;
             if end.is_none() {
                 end = whole(&self.buffer[..filled])?;
@@ -59,14 +59,14 @@ impl Connection {
         }
         let took = began.elapsed();
         let answer = &self.buffer[..filled];
-        ensure!(end == Some(filled), "more than was asked for");
+        ensure!(end == Some(filled), "more bytes than one answer");
         let status = std::str::from_utf8(&answer[9..12]).ok().and_then(|code| code.parse().ok());
         let body = head_of(answer).map_or(&[][..], |head| &answer[head..]);
         Ok(TimedReply { took, status: status.context("no status")?, body })
     }
 }
 
-/// A request for `path` that leaves the connection open.
+/// Returns a request for `path` that leaves the connection open.
 pub(crate) fn request(
     method: &str,
     address: SocketAddr,
@@ -76,7 +76,7 @@ pub(crate) fn request(
     request_with(method, address, path, credential, None)
 }
 
-/// The same, with a body of JSON.
+/// As [`request`], with a JSON body.
 pub(crate) fn request_with(
     method: &str,
     address: SocketAddr,
@@ -98,17 +98,17 @@ pub(crate) fn request_with(
     (head + body).into_bytes()
 }
 
-/// How long the answer will be that begins like this, if its head is whole.
+/// Returns the length of an answer; `None` while its head is incomplete.
 pub(crate) fn whole(answer: &[u8]) -> Result<Option<usize>> {
     let Some(head) = head_of(answer) else { return Ok(None) };
-    let text = std::str::from_utf8(&answer[..head]).context("a head that is no text")?;
+    let text = std::str::from_utf8(&answer[..head]).context("the head is not text")?;
     let mut lines = text.split("\r\n").filter_map(|connection| connection.split_once(':'));
     let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length.map_or(Ok(0), |(_, value)| value.trim().parse::<usize>());
-    Ok(Some(head + length.context("a length that is no number")?))
+    Ok(Some(head + length.context("the content length is not a number")?))
 }
 
-/// Where the head ends.
+/// Returns the end of the head.
 fn head_of(answer: &[u8]) -> Option<usize> {
     answer.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_heard_whole_however_they_come() {
+    fn answers_in_parts_are_read_completely() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! On what, when and from which sources a figure was taken: without them it is worth nothing.
+//! The circumstances of a figure: machine, date and commit.
 
 use std::{fs, process::Command, thread};
 
@@ -20,12 +20,12 @@ pub(crate) struct Environment {
     compiler: String,
     commit: String,
     day: String,
-    /// How many processes wanted to run in the minute before.
+    /// Load average of the minute before.
     load: String,
 }
 
 impl Environment {
-    /// As it is now.
+    /// Reads the present circumstances.
     pub(crate) fn read(workspace: &Workspace) -> Result<Self> {
         let loads = fs::read_to_string("/proc/loadavg")?;
         Ok(Self {
@@ -40,7 +40,7 @@ impl Environment {
         })
     }
 
-    /// All of it, below a chapter.
+    /// Returns the sentence below a chapter.
     pub(crate) fn sentence(&self, name: Measure) -> String {
         let Self { cores, processor, system, compiler, commit, day, load, .. } = self;
         let memory = number(float(self.memory_kb) / 1024.0 / 1024.0, 1);
@@ -71,7 +71,7 @@ fn memory_kb() -> Result<u64> {
     kb.with_context(|| format!("MemTotal is {total:?}"))
 }
 
-/// A field of a file of `name: value` lines.
+/// Returns a field of a file with lines of `name: value`.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let values = text.lines().filter_map(|connection| connection.split_once(':'));

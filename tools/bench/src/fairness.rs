@@ -1,4 +1,4 @@
-//! What an organization is answered while another one sends as much as it can.
+//! The answers to one organization while another one sends as many requests as possible.
 
 use std::time::Duration;
 
@@ -21,22 +21,22 @@ use crate::{
     spread::{Spread, float, number},
 };
 
-/// The polite organization's connections, and its requests a second.
+/// Connections of the moderate organization, and its requests per second.
 const CONNECTIONS: usize = 8;
 const RATE: f64 = 100.0;
-/// The greedy organization's connections.
+/// Connections of the greedy organization.
 const GREEDY: usize = 256;
 const WARM_UP: Duration = Duration::from_secs(2);
 const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 5;
-/// berth's p99 by that of hyper alone, asked at the same moments.
+/// Target of the ratio of berth's p99 to the p99 of hyper alone at the same moments.
 const AIM: Aim = Aim::AtMost(2.0);
 
-/// What both servers answered in one circumstance, round by round: hyper alone, then berth.
+/// The answers of both servers in one circumstance, round by round: hyper alone, then berth.
 #[derive(Debug, Default)]
 struct Rounds(Vec<[Outcome; 2]>);
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let berth = Served::start(setup, "bench-fairness", None, &[])?;
     let bare = Bare::start(setup, &berth.reply)?;
@@ -50,7 +50,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
         Flood::start(address, GREEDY, vec![asked])
     };
     ask(&loads, WARM_UP)?;
-    let (mut quiet, mut crowded) = (Rounds::default(), Rounds::default());
+    let (mut quiet, mut loaded) = (Rounds::default(), Rounds::default());
     let mut answers = StatusCounts::new();
     for round in 1..=ROUNDS {
         quiet.0.push(ask(&loads, ROUND)?);
@@ -59,14 +59,14 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
         for (code, count) in flood.stop()? {
             *answers.entry(code).or_default() += count;
         }
-        crowded.0.push(reply.context("beside a greedy organization")?);
-        let [bare, berth] = [0, 1].map(|which| millis(&crowded.0[round - 1][which], 99));
+        loaded.0.push(reply.context("beside a greedy organization")?);
+        let [bare, berth] = [0, 1].map(|which| millis(&loaded.0[round - 1][which], 99));
         println!("  round {round} of {ROUNDS}: p99 {berth:.2} ms, hyper alone {bare:.2} ms");
     }
-    chapter(&quiet, &crowded, &answers)
+    chapter(&quiet, &loaded, &answers)
 }
 
-/// Asks both at the same moments.
+/// Sends requests to both servers at the same time.
 fn ask(loads: &[Load; 2], duration: Duration) -> Result<[Outcome; 2]> {
     let reply = run_on_threads(2, |which| {
         Ok(vec![(which, scheduled::run(&loads[which], RATE, duration)?)])
@@ -85,7 +85,7 @@ impl Rounds {
         Spread::of(self.0.iter().map(of)).context("no rounds")
     }
 
-    /// berth's p99 by that of hyper alone, round by round.
+    /// Returns the ratio of berth's p99 to the p99 of hyper alone, round by round.
     fn slower(&self) -> Result<Spread> {
         self.spread(|[bare, berth]| millis(berth, 99) / millis(bare, 99))
     }
@@ -103,7 +103,7 @@ impl Rounds {
     }
 }
 
-fn chapter(quiet: &Rounds, crowded: &Rounds, answers: &StatusCounts) -> Result<Chapter> {
+fn chapter(quiet: &Rounds, loaded: &Rounds, answers: &StatusCounts) -> Result<Chapter> {
     let mut table = Table::new([
         "GET of a session",
         "p50, ms",
@@ -113,8 +113,8 @@ fn chapter(quiet: &Rounds, crowded: &Rounds, answers: &StatusCounts) -> Result<C
         "p99 by hyper's",
     ]);
     table.row(quiet.row("nobody else")?);
-    table.row(crowded.row("beside a greedy organization")?);
-    let slower = crowded.slower()?.median();
+    table.row(loaded.row("beside a greedy organization")?);
+    let slower = loaded.slower()?.median();
     let sentence = format!("Beside a greedy organization, berth's p99 is {slower:.2} of hyper's");
     let findings = vec![AIM.judge(slower, &sentence, 1), described(answers)];
     let title = "Answers beside a greedy organization";

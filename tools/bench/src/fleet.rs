@@ -1,5 +1,5 @@
-//! One node with many linked sessions: what each holds, how soon all are back when everything is
-//! killed, and what many that link at once do to those who ask.
+//! One node with many linked sessions: the memory of a session, the recovery after a kill, and the
+//! effect of many simultaneous links on other requests.
 
 use std::time::{Duration, Instant};
 
@@ -22,16 +22,16 @@ use crate::{
     storm::{self, Storms},
 };
 
-/// So many link at the same time: as many as a node lets.
+/// Number of sessions that link at the same time, which is the limit of a node.
 const SIDE_BY_SIDE: usize = 32;
-/// What a session may hold with its keys on disk, in kB.
+/// Target of the memory of a session with its keys on disk, in kB.
 const HELD: f64 = 250.0;
-/// How long a thousand sessions may take to be back.
+/// Target of the recovery of a thousand sessions, in seconds.
 const BACK: f64 = 5.0;
-/// The longest that linking may take for each session; the bound of a wait, not a promise.
+/// Upper bound of the wait for the links, for each session; not a guarantee.
 const LINKING: Duration = Duration::from_millis(500);
 
-/// A node before and after so many sessions were linked.
+/// The memory of a node before and after the links.
 #[derive(Clone, Copy, Debug)]
 struct Linked {
     idle: Resident,
@@ -39,7 +39,7 @@ struct Linked {
     took: Duration,
 }
 
-/// A node with its sessions, brought back.
+/// The recovery of a node after a kill.
 #[derive(Clone, Copy, Debug)]
 struct Back {
     name: &'static str,
@@ -47,11 +47,11 @@ struct Back {
     held: Resident,
 }
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let count = setup.size.sessions.unwrap_or(1000);
     ensure!(count > 0, "no sessions, no figures");
-    let storms = storm::measure(setup).context("many that link at once")?;
+    let storms = storm::measure(setup).context("simultaneous links")?;
     println!("  linking {count} sessions, keys on disk");
     let mut stack = large_node::start(setup, "bench-fleet", count, &[])?;
     let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
@@ -101,7 +101,7 @@ impl Back {
         let took = began.elapsed();
         back.with_context(|| stack.tail())?;
         let held = Resident::settled(large_node::process_of(stack)?)?;
-        // Whoever was seen first may have been gone when the last one was seen.
+        // The first phones may have lost their connection again.
         let away = linked_sessions.away();
         ensure!(away == 0, "{away} of {} are away again", linked_sessions.count());
         Ok(Self { name, took, held })
@@ -128,7 +128,7 @@ impl Figures {
         })
     }
 
-    /// kB of this more than of an idle node, a session.
+    /// Returns the difference to an idle node per session, in kB.
     fn each(&self, held: u64, idle: u64) -> f64 {
         (float(held) - float(idle)) / float(self.count as u64)
     }

@@ -1,5 +1,5 @@
-//! An organization that sends as much as it can: every connection asks again at once, whatever it was
-//! answered.
+//! An organization that sends as many requests as possible: every connection repeats its request at
+//! once, whatever the answer.
 
 use std::{
     collections::BTreeMap,
@@ -17,27 +17,27 @@ use tokio::{net::TcpStream, runtime, task::JoinSet, time};
 
 use crate::waiting::answer;
 
-/// How soon a connection that was closed is opened again.
+/// Pause before a closed connection is opened again.
 const REOPEN: Duration = Duration::from_millis(20);
-/// No answer is waited for longer, so that all connections end soon after they are told to.
+/// Upper bound of the time to an answer, so that the connections end soon after the stop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The connections, until they are told to stop.
+/// The connections, until they are stopped.
 #[derive(Debug)]
 pub(crate) struct Flood {
     over: Arc<AtomicBool>,
     thread: JoinHandle<Result<StatusCounts>>,
 }
 
-/// How often each status line's code was answered; an empty one is no answer.
+/// Count of each status code; an empty code stands for no answer.
 pub(crate) type StatusCounts = BTreeMap<String, usize>;
 
 impl Flood {
-    /// Opens so many connections that each send these requests in turn.
+    /// Opens connections that each send these requests in turn.
     pub(crate) fn start(address: SocketAddr, connections: usize, requests: Vec<Vec<u8>>) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
-        // One thread: what it leaves of the cores is the servers'.
+        // One thread, which leaves the cores to the servers.
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
@@ -58,7 +58,7 @@ impl Flood {
         Self { over, thread }
     }
 
-    /// Stops it, and tells what it was answered.
+    /// Stops the connections and returns the counts.
     pub(crate) fn stop(self) -> Result<StatusCounts> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the flood panicked"))?

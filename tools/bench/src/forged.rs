@@ -1,23 +1,26 @@
-//! API keys that were never given out, and are well made all the same: their checksum is right, so that
-//! they get as far as a key can.
+//! API keys that were never issued, with a correct checksum, so that the router has to look them
+//! up.
 
 use anyhow::{Context as _, Result, ensure};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CHECKSUM: usize = 6;
 
-/// The name of the one key with the secret of the other.
+/// Returns the key with the name of one key and the secret of another.
 pub(crate) fn with_secret_of(named: &str, other: &str) -> Result<String> {
     let (name, _) = named.rsplit_once('_').context("a key has a secret")?;
     let (_, secret) = other.rsplit_once('_').context("a key has a secret")?;
     let secret = secret.len().checked_sub(CHECKSUM).and_then(|end| secret.get(..end));
     let key = checked(&format!("{name}_{}", secret.context("a key has a checksum")?));
-    // Else what is made here would be refused as a typo, and prove nothing.
-    ensure!(checked(&named[..named.len() - CHECKSUM]) == named, "not as keys are checked");
+    // A wrong checksum would be refused before the lookup.
+    ensure!(
+        checked(&named[..named.len() - CHECKSUM]) == named,
+        "another checksum than that of API keys"
+    );
     Ok(key)
 }
 
-/// The same key with another checksum.
+/// Returns the key with another checksum.
 pub(crate) fn mistyped(key: &str) -> String {
     let last = if key.ends_with('0') { '1' } else { '0' };
     let mut typo = key[..key.len() - 1].to_owned();
@@ -51,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_is_the_usual_one() {
+    fn checksum_is_crc32() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
         let zero = checked("wa_0000000000000000000000_0000000000000000000000000000000000000000000");
         assert_eq!(zero.len(), 3 + 22 + 1 + 43 + 6);
     }
 
     #[test]
-    fn a_swapped_secret_is_well_made_and_a_typo_is_not() {
+    fn swapped_secret_has_a_correct_checksum() {
         let [one, other] =
             ["a", "b"].map(|letter| checked(&format!("wa_id{letter}_{letter}secret")));
         let forged = with_secret_of(&one, &other).unwrap();

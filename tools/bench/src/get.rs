@@ -1,4 +1,4 @@
-//! Asking for one session with an API key: what the service does most.
+//! `GET` of a session with every credential and every refusal: the most frequent operation.
 
 use anyhow::{Result, bail};
 use testbed::{
@@ -22,7 +22,7 @@ use crate::{
 const CONNECTIONS: usize = 32;
 const DATABASE: &str = "bench";
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start()?;
     let issuer = Issuer::start()?;
@@ -79,7 +79,7 @@ fn chapter(targets: &[Target], bytes: usize) -> Result<Chapter> {
         table.row(target.row(&targets[0], 1)?);
     }
     let [bare, file, sqlite, _, token, missing, unknown, database, postgres] = targets else {
-        bail!("other targets than were made");
+        bail!("the targets differ from those created");
     };
     let by = |one: &Target, other: &Target| Ok::<_, anyhow::Error>(one.rate_by(other)?.median());
     let findings = vec![

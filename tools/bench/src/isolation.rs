@@ -1,5 +1,5 @@
-//! Nobody can tell by the time of a refusal what is behind it: another's session from none, a key that was
-//! good from one that never was.
+//! Response times do not distinguish refusals: another organization's session and a missing one, a
+//! revoked key and one that never existed.
 //!
 //! Decision: ADR 0013.
 
@@ -15,7 +15,7 @@ use crate::{
     welch::{LIMIT, Verdict},
 };
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start()?;
     let sqlite = Deployment::start(setup, "bench-sqlite", None)?;
@@ -31,7 +31,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
         "t",
     ]);
     let (mut findings, mut broken) = (Vec::new(), Vec::new());
-    // Keys of the one deployment are well made and unknown at the other.
+    // Keys of one deployment are well-formed and unknown in the other.
     for (name, deployment, other) in
         [("SQLite", &sqlite, &postgres), ("PostgreSQL", &postgres, &sqlite)]
     {
@@ -70,7 +70,7 @@ fn row(database: &str, paired_requests: &PairedRequests, verdict: &Verdict) -> V
     ]
 }
 
-/// What is wrong with it.
+/// Returns the broken guarantee, if any.
 fn judged(
     database: &str,
     paired_requests: &PairedRequests,

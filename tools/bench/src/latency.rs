@@ -1,4 +1,4 @@
-//! How long answers take when berth is half as busy as it can be.
+//! The latency of answers at half of the maximum load.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::{
 
 const CONNECTIONS: usize = 32;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// To see how much berth can do.
+/// Duration of the load that measures the maximum.
 const FULL: Duration = Duration::from_secs(3);
 const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 5;
-/// p99 by p50.
+/// Target of the ratio of p99 to p50.
 const AIM: Aim = Aim::AtMost(5.0);
 
-/// One server's rounds.
+/// The rounds of one server.
 struct Server {
     name: &'static str,
     load: Load,
     rounds: Vec<Outcome>,
 }
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let berth = Served::start(setup, "bench-latency", None, &[])?;
     let load = berth.load(&berth.api, CONNECTIONS)?;
@@ -91,7 +91,7 @@ fn chapter(servers: &[Server; 2], rates: Vec<f64>, bytes: usize) -> Result<Chapt
 }
 
 impl Server {
-    /// p99 by p50, round by round.
+    /// Returns the ratio of p99 to p50, round by round.
     fn tail(&self) -> Result<Spread> {
         let rounds = self.rounds.iter();
         Spread::of(rounds.map(|outcome| millis(outcome, 990) / millis(outcome, 500)))

@@ -1,4 +1,4 @@
-//! Many sessions, each linked to a phone of its own.
+//! Many sessions, each linked to its own phone.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -16,18 +16,18 @@ use testbed::{
     wait,
 };
 
-/// How often all sessions are looked at: rarely, for looking costs what is being measured.
-const GLANCE: Duration = Duration::from_millis(250);
+/// Interval between two checks of all sessions, which would disturb the measurement.
+const POLL: Duration = Duration::from_millis(250);
 
-/// Linked sessions' phones.
+/// The phones of linked sessions.
 #[derive(Debug, Default)]
 pub(crate) struct LinkedSessions {
     phones: Vec<Phone>,
 }
 
 impl LinkedSessions {
-    /// Makes and links so many sessions, so many at the same time, and waits until all of them work;
-    /// each may take as long as one alone, and all together no longer than `patience`.
+    /// Creates and links sessions, `side_by_side` at the same time, and waits until all of them
+    /// work. Each may take as long as a single one, and all together `patience`.
     pub(crate) fn link(
         stack: &Stack,
         api: &Api,
@@ -51,45 +51,46 @@ impl LinkedSessions {
         Ok(linked_sessions)
     }
 
-    /// Waits until every phone has its device connected.
+    /// Waits until every phone shows its device as connected.
     pub(crate) fn until_connected(&self, patience: Duration) -> Result<()> {
         let mut away: Vec<_> = self.phones.iter().collect();
         wait::until_true("every session is connected", patience, || {
-            // One after the other: to ask all of them again and again would slow down what is timed.
+            // One after the other: repeated requests for all phones would slow down the
+            // measurement.
             while away.pop_if(|phone| is_connected(phone)).is_some() {}
             Ok(away.is_empty())
         })
     }
 
-    /// How many there are.
+    /// Returns the number of sessions.
     pub(crate) fn count(&self) -> usize {
         self.phones.len()
     }
 
-    /// How many phones show no connected device at the moment.
+    /// Returns the number of phones without a connected device.
     pub(crate) fn away(&self) -> usize {
         self.phones.iter().filter(|phone| !is_connected(phone)).count()
     }
 }
 
-/// Shows the session's code to the phone, as soon as it is the session's turn to have one.
+/// Waits for the session's QR code and scans the code with the phone.
 pub(crate) fn scan(session: &Owned, phone: &Phone) -> Result<()> {
     let code = wait::until("a QR code", PATIENCE, || Ok(session.qr().ok()))?;
     phone.scan(&code).map(drop)
 }
 
-/// Waits until so many sessions of the caller are there and all of them work.
+/// Waits until the caller has this number of sessions and all of them work.
 pub(crate) fn until_working(api: &Api, count: usize, patience: Duration) -> Result<()> {
     let mut last = String::new();
     let all = wait::until_true("every session works", patience, || {
         let all = sessions::list(api)?;
-        ensure!(all.len() == count, "{} sessions, not {count}", all.len());
+        ensure!(all.len() == count, "{} sessions instead of {count}", all.len());
         let mut others = all.iter().filter(|session| session["status"] != "working");
         let first = others.next();
         last =
             first.map(|other| format!("{} more, and {other}", others.count())).unwrap_or_default();
         if first.is_some() {
-            thread::sleep(GLANCE);
+            thread::sleep(POLL);
         }
         Ok(first.is_none())
     });

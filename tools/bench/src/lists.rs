@@ -1,4 +1,4 @@
-//! What asking for sessions costs when there are a million, beside a thousand.
+//! The cost of lists with a million sessions, beside a thousand.
 
 use std::{
     fs,
@@ -22,24 +22,24 @@ use crate::{
     spread::{float, number},
 };
 
-/// What `seed` is told besides the number of sessions: organizations, and the part of the largest.
+/// Sessions, organizations and the sessions of the largest organization in the small database.
 const SMALL: SeedSize = (1_000, 10, 600);
 const ORGANIZATIONS: usize = 1_000;
-/// In a hundred, so that there is a page 1,000.
+/// Percentage of the largest organization, so that its list has a page 1,000.
 const LARGEST: usize = 6;
-/// As many as are shown when nobody says.
+/// Default number of sessions on a page.
 const SHOWN: usize = 50;
-/// The deep page.
+/// Number of the deep page.
 const DEEP: usize = 1_000;
-/// Requests of one kind to one side before the other is asked.
+/// Requests of one kind before the other side takes its turn.
 const TURN: usize = 100;
-/// The first of them does not count.
+/// Number of turns; the first does not count.
 const TURNS: usize = 21;
-/// How much more than the first page of a thousand a deep page may cost.
+/// Upper bound of the ratio of a deep page to the first page of a thousand sessions.
 const DEEP_COSTS: f64 = 1.2;
 const REST: Duration = Duration::from_secs(10);
 
-/// One deployment over one database, and what can be asked of its largest organization.
+/// A deployment over one database, with its largest organization.
 struct Side {
     stack: Stack,
     address: SocketAddr,
@@ -47,20 +47,20 @@ struct Side {
     found: Value,
     /// Names of its sessions.
     names: Vec<String>,
-    /// Where the deep page begins, in the whole list and in that of the usual status.
+    /// Cursor of the deep page in the whole list, and in the list of the usual status.
     deep: [Option<String>; 2],
     seeding: Duration,
 }
 
-/// A kind of request: to the large side, and what it is compared with at the small one.
+/// A kind of request for the large side, with the comparison for the small side.
 struct ListRequest {
     name: &'static str,
     requests: [Vec<Vec<u8>>; 2],
-    /// Whether it must cost what a first page does.
+    /// Whether the cost must equal that of a first page.
     deep: bool,
 }
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start()?;
     let many = setup.size.sessions.unwrap_or(1_000_000);
@@ -96,7 +96,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
             if name == "SQLite" { about_file(setup, &large, &small)? } else { String::new() }
         ));
         drop((large, small));
-        let _ = fs::remove_dir_all(setup.scratch.path().join("lists")); // makes room
+        let _ = fs::remove_dir_all(setup.scratch.path().join("lists")); // frees the disk
     }
     let title = "A million sessions";
     Ok(Chapter { title, method: method(), table, findings, broken })
@@ -106,7 +106,7 @@ fn file(setup: &Setup, size: &str) -> PathBuf {
     setup.scratch.path().join("lists").join(size).join("berth.db")
 }
 
-/// How large it is, and what berth does with it while nobody asks anything.
+/// Describes the size of the database and the idle load of berth.
 fn about_file(setup: &Setup, large: &Side, small: &Side) -> Result<String> {
     let bytes = fs::metadata(file(setup, "large"))?.len();
     let idle = |side: &Side| {
@@ -161,8 +161,8 @@ impl Side {
         Ok(this)
     }
 
-    /// Goes through a list up to the deep page. Answers the names that were on it, and the cursor of the
-    /// deep page, or of the last page before it that was full.
+    /// Walks through a list to the deep page. Returns the names and the cursor of the deep page, or
+    /// of the last full page before it.
     fn walk(&self, filter: &str) -> Result<(Vec<String>, Option<String>)> {
         let mut connection = Connection::open(self.address)?;
         let (mut names, mut cursor, mut before) = (Vec::new(), None, None);
@@ -191,10 +191,10 @@ impl Side {
     }
 
     fn usual(&self, parameter: &str) -> Result<&str> {
-        self.found["usual"][parameter].as_str().context("seed says what is usual")
+        self.found["usual"][parameter].as_str().context("`seed` reports usual values")
     }
 
-    /// The first page of what has this value, `usual` or `rare`.
+    /// Returns the requests for the first page with a filter whose value is `usual` or `rare`.
     fn narrowed(&self, how: &str, parameter: &str) -> Vec<Vec<u8>> {
         let value = self.found[how][parameter].as_str().unwrap_or_default();
         vec![self.list(&format!("&{parameter}={value}"))]
@@ -209,7 +209,7 @@ impl Side {
     }
 }
 
-/// What is asked, of both sides.
+/// Returns the requests for both sides.
 fn requests_of(large: &Side, small: &Side) -> Vec<ListRequest> {
     let both = |name, kind: &dyn Fn(&Side) -> Vec<Vec<u8>>| ListRequest {
         name,
@@ -243,18 +243,18 @@ fn requests_of(large: &Side, small: &Side) -> Vec<ListRequest> {
     ]
 }
 
-/// How long answers took, in milliseconds, sorted.
+/// Durations in milliseconds, sorted.
 struct Took(Vec<f64>);
 
 impl Took {
-    /// So many of a hundred took at most this.
+    /// Returns a percentile.
     fn at(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or_default()
     }
 }
 
-/// Asks everything, the sides taking turns.
+/// Sends all requests; the sides take turns.
 fn ask_all(large: &Side, small: &Side) -> Result<Vec<(ListRequest, [Took; 2])>> {
     let mut lines = [Connection::open(large.address)?, Connection::open(small.address)?];
     let mut random = Random::new()?;

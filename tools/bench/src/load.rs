@@ -1,12 +1,13 @@
-//! The load: connections that each ask one thing over and over, and know what the answer must be.
+//! A load: connections that repeat requests and compare every answer byte for byte.
 //!
-//! Ours, and on bare sockets. The field's generators say how many answers came; whether each was the
-//! right one, byte for byte, they do not look at, and they would have to be installed first. And an
-//! HTTP library on this side would cost about what the server under test costs, on the same cores, and
-//! so hide half of every difference. This one sends prepared bytes and compares what comes back.
+//! Common load generators count answers and do not compare them, and they need an installation. An
+//! HTTP library on this side would cost about as much as the server under test on the same cores,
+//! and hide half of every difference. This load sends prepared bytes and compares the received
+//! bytes.
 //!
-//! A connection asks again when it was answered (a closed loop): latencies are those of a server as
-//! busy as so many connections keep it, not of a given rate of requests; for that there is `scheduled`.
+//! A connection sends the next request after the answer (a closed loop). The latencies are those of
+//! a server that this number of connections keeps busy; `scheduled` measures latencies at a given
+//! rate.
 
 use std::{
     net::SocketAddr,
@@ -26,48 +27,48 @@ use tokio::{
 
 use crate::connection::request;
 
-/// How long after its time a load may end.
+/// Time after its end within which a load must stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// More than any answer a load may expect.
-const LONGEST: usize = 64 * 1024;
-/// What stands before the status of an answer.
+/// Maximum length of an answer in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+/// Bytes before the status of an answer.
 const VERSION: &[u8] = b"HTTP/1.1 ";
 
-/// What to ask whom, and what must come.
+/// A load with the expected answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
-    /// Who is asked.
+    /// Address of the server.
     pub(crate) address: SocketAddr,
-    /// What is asked, one after the other; each connection begins elsewhere.
+    /// The requests in turn; each connection starts at another one.
     pub(crate) asks: Vec<Ask>,
-    /// The status of every answer.
+    /// Status of every answer.
     pub(crate) status: u16,
-    /// How many ask at the same time.
+    /// Number of connections.
     pub(crate) connections: usize,
-    /// How long each waits after an answer before it asks again.
+    /// Pause between an answer and the next request.
     pub(crate) pause: Duration,
 }
 
-/// One thing to ask.
+/// A request with its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
-    /// A whole request, of a kind that leaves the connection open.
+    /// A complete request that leaves the connection open.
     pub(crate) request: Vec<u8>,
-    /// The body of its answer.
+    /// Body of the answer.
     pub(crate) body: Vec<u8>,
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// In nanoseconds, from the first byte sent to the last byte received; sorted.
+    /// Latencies in nanoseconds, sorted.
     latencies: Vec<u32>,
     duration: Duration,
 }
 
 impl Load {
-    /// `GET` of these paths by this caller without a pause; the first answers say what all must be, and
-    /// have one status.
+    /// Creates a load of `GET`s of these paths without a pause. The first answers, which must have
+    /// one status, define the expected ones.
     pub(crate) fn of(
         api: &Api,
         paths: impl IntoIterator<Item = String>,
@@ -82,33 +83,33 @@ impl Load {
             let request = request("GET", address, &path, api.credential());
             asks.push(Ask { request, body: reply.body });
         }
-        let status = status.context("nothing to ask")?;
+        let status = status.context("no requests")?;
         Ok(Self { address, asks, status, connections, pause: Duration::ZERO })
     }
 
-    /// Asks for so long. One wrong answer, and all of it has failed.
+    /// Runs the load for this duration. A wrong answer is an error of the whole load.
     pub(crate) fn run(&self, duration: Duration) -> Result<Outcome> {
         let load = Arc::new(self.clone());
-        // One thread: what it leaves of the cores is the server's.
+        // One thread, which leaves the cores to the server.
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let whole = timeout(duration + GRACE, ask(load, duration)).await;
-            whole.context("answers stayed out")?
+            whole.context("no answers in time")?
         })
     }
 
-    /// The same requests of somebody who gives all of them this answer.
+    /// Returns the same requests for another server that answers all of them with this body.
     pub(crate) fn answered_by(&self, address: SocketAddr, body: &[u8]) -> Self {
         let asks = self.asks.iter().map(|ask| Ask { body: body.to_vec(), ..ask.clone() });
         Self { address, asks: asks.collect(), ..self.clone() }
     }
 
-    /// Whether this is a whole answer, and the right one; half of one is `false`.
+    /// Returns whether the answer is complete; an error when the answer is wrong.
     fn is_whole(&self, ask: &Ask, answer: &[u8]) -> Result<bool> {
         let Some(status) = answer.get(..VERSION.len() + 3) else { return Ok(false) };
         if status != [VERSION, self.status.to_string().as_bytes()].concat() {
             let answer = String::from_utf8_lossy(&answer[..answer.len().min(600)]);
-            bail!("not {}: {answer:?}", self.status);
+            bail!("status other than {}: {answer:?}", self.status);
         }
         let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(false);
@@ -124,16 +125,16 @@ impl Load {
 }
 
 impl Outcome {
-    /// Of answers that took so long, in any order.
+    /// Sorts the latencies of answers within this duration.
     pub(crate) fn of(latencies: Vec<Duration>, duration: Duration) -> Result<Self> {
         let nanos = |latency: Duration| u32::try_from(latency.as_nanos()).unwrap_or(u32::MAX);
         let mut latencies: Vec<_> = latencies.into_iter().map(nanos).collect();
-        ensure!(!latencies.is_empty(), "no answer at all");
+        ensure!(!latencies.is_empty(), "no answers");
         latencies.sort_unstable();
         Ok(Self { latencies, duration })
     }
 
-    /// All of these as one; `None` of none.
+    /// Joins the results of pieces; `None` without a piece.
     pub(crate) fn joined(pieces: Vec<Self>) -> Option<Self> {
         let duration = pieces.iter().map(|piece| piece.duration).sum();
         let mut latencies: Vec<_> = pieces.into_iter().flat_map(|piece| piece.latencies).collect();
@@ -141,22 +142,22 @@ impl Outcome {
         (!latencies.is_empty()).then_some(Self { latencies, duration })
     }
 
-    /// Answers in a second.
+    /// Returns answers per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.count()) / self.duration.as_secs_f64()
     }
 
-    /// Answers.
+    /// Returns the number of answers.
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.latencies.len()).unwrap_or(u32::MAX)
     }
 
-    /// So many of a hundred answers came at least this fast.
+    /// Returns the latency of this percentile.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         self.permille(percent * 10)
     }
 
-    /// So many of a thousand answers came at least this fast.
+    /// Returns the latency of this permille.
     pub(crate) fn permille(&self, permille: usize) -> Duration {
         let rank = (self.latencies.len() * permille).div_ceil(1000).max(1);
         let latency = self.latencies.get(rank - 1).copied().unwrap_or_default();
@@ -188,17 +189,17 @@ async fn ask(load: Arc<Load>, duration: Duration) -> Result<Outcome> {
     Outcome::of(latencies, duration)
 }
 
-/// Until the time is up; an answer after it no longer counts.
+/// Repeats requests until the end; a later answer does not count.
 async fn ask_again(
     mut stream: TcpStream,
     load: Arc<Load>,
     which: usize,
     end: Instant,
 ) -> Result<Vec<Duration>> {
-    let (mut latencies, mut buffer) = (Vec::new(), vec![0; LONGEST]);
+    let (mut latencies, mut buffer) = (Vec::new(), vec![0; MAX_ANSWER]);
     let mut asks = load.asks.iter().cycle().skip(which % load.asks.len().max(1));
     loop {
-        let ask = asks.next().context("nothing to ask")?;
+        let ask = asks.next().context("no requests")?;
         let began = Instant::now();
         if began >= end {
             return Ok(latencies);
@@ -206,9 +207,9 @@ async fn ask_again(
         stream.write_all(&ask.request).await?;
         let mut filled = 0;
         while !load.is_whole(ask, &buffer[..filled])? {
-            ensure!(filled < buffer.len(), "an answer without an end");
+            ensure!(filled < buffer.len(), "the answer is too long");
             let read = stream.read(&mut buffer[filled..]).await?;
-            ensure!(read > 0, "the server hung up");
+            ensure!(read > 0, "the server closed the connection");
             filled += read;
         }
         let answered = Instant::now();
@@ -231,7 +232,8 @@ mod tests {
 
     use super::*;
 
-    /// Asks a server that answers with each of these in turn, the last one for ever.
+    /// Runs a load against a server that gives these answers in turn, and then repeats the last
+    /// one.
     fn asked(answers: &'static [&'static str], connections: usize) -> Result<Outcome> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -256,14 +258,14 @@ mod tests {
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";
 
     #[test]
-    fn right_answers_are_counted() {
+    fn expected_answers_are_counted() {
         let outcome = asked(&[GOOD], 4).unwrap();
         assert!(outcome.count() > 0 && outcome.rate() > 0.0);
         assert!(outcome.percentile(50) <= outcome.percentile(99));
     }
 
     #[test]
-    fn one_wrong_answer_fails_the_whole_load() {
+    fn wrong_answer_fails_the_load() {
         let refused = asked(&[GOOD, "HTTP/1.1 503 No\r\ncontent-length: 3\r\n\r\nyes", GOOD], 4);
         assert!(refused.unwrap_err().to_string().contains("4 of 4 connections failed"));
         let other = asked(&[GOOD, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nnot", GOOD], 1);
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_answers_that_came() {
+    fn percentiles_are_measured_values() {
         let outcome = Outcome { latencies: (1..=200).collect(), duration: Duration::from_secs(1) };
         let nanos = |percent| outcome.percentile(percent).as_nanos();
         assert_eq!((nanos(50), nanos(99), nanos(100)), (100, 198, 200));

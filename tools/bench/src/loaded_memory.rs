@@ -1,5 +1,4 @@
-//! What berth holds in memory while it is asked as much as it can answer, while a thousand wait, and after
-//! either.
+//! The memory of berth under full load, with a thousand waiting requests, and after each.
 
 use std::{thread, time::Duration};
 
@@ -13,14 +12,14 @@ use crate::{
     waiting::{Nodeless, WAITING},
 };
 
-/// So many ask.
+/// Connections of the load.
 const ASKING: usize = 64;
-/// For so long.
+/// Duration of the load.
 const LOAD: Duration = Duration::from_secs(10);
-/// Under that load, in kB.
+/// Target of the memory under load, in kB.
 const AIM: Aim = Aim::AtMost(60.0 * 1024.0);
 
-/// berth at moments that follow one another.
+/// The memory of berth at consecutive moments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoadedMemory {
     before: Resident,
@@ -31,7 +30,7 @@ pub(crate) struct LoadedMemory {
 }
 
 impl LoadedMemory {
-    /// Has it asked and waited for.
+    /// Runs the load and the waiting requests.
     pub(crate) fn read(setup: &Setup) -> Result<Self> {
         let berth = Nodeless::start(setup, "bench-busy")?;
         let pid = berth.process()?;
@@ -54,7 +53,7 @@ impl LoadedMemory {
         Ok(Self { before, asked, rested, waiting, left })
     }
 
-    /// Each moment with its name.
+    /// Returns each moment with its name.
     pub(crate) fn moments(&self) -> [(String, Resident); 5] {
         let wait = number(float(WAITING as u64), 0);
         [
@@ -66,7 +65,7 @@ impl LoadedMemory {
         ]
     }
 
-    /// What follows from them.
+    /// Returns the conclusions.
     pub(crate) fn findings(&self) -> [String; 2] {
         let most = float(self.asked.peak);
         let sentence =

@@ -1,8 +1,5 @@
-//! How fast and how small berth is: release builds, real sockets, and beside every figure the limit it
-//! is measured against, taken in the same minutes on the same machine.
-//!
-//! A tool built without optimisation would measure itself. So `bench` builds everything for release,
-//! this tool included, and lets that one measure.
+//! `bench`: measures the speed and the memory of release builds over real sockets. Each figure
+//! stands beside a reference from the same run on the same machine.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures go to the terminal")]
 
@@ -58,20 +55,20 @@ use crate::{
     options::{Bench, Internal, Measure, Size},
 };
 
-/// What a measurement works with.
+/// What every measurement works with.
 #[derive(Debug)]
 struct Setup {
     programs: Programs,
-    /// For logs and the like. It goes away afterwards: a log with a line a request grows long.
+    /// Folder for logs, removed afterwards: an access log grows long.
     scratch: Folder,
     size: Size,
 }
 
-/// How a measurement is taken.
-type Taken = fn(&Setup) -> Result<Chapter>;
+/// A measurement.
+type Measurement = fn(&Setup) -> Result<Chapter>;
 
-/// Every measurement there is, in the order of the page.
-const ALL: [(Measure, Taken); 10] = [
+/// Every measurement in the order of the page.
+const ALL: [(Measure, Measurement); 10] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
@@ -102,26 +99,23 @@ fn run(asked: &Bench) -> Result<ExitCode> {
     }
 }
 
-/// Measures with this very tool, and writes down what it found.
+/// Takes the selected measurements and writes the page.
 fn measure(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
-    ensure!(
-        !cfg!(debug_assertions),
-        "`bench` is built without optimisation: use `cargo xtask bench`"
-    );
-    // Of programs that were given, nobody knows from which sources they come.
+    ensure!(!cfg!(debug_assertions), "this is a debug build of `bench`; use `cargo xtask bench`");
+    // The commit of prebuilt programs is unknown.
     let dry = asked.dry || asked.programs.is_some();
     let folder = asked.programs.clone().or_else(|| asked.built.clone());
     let programs = Programs::find(workspace, &Prebuilt { programs: folder })?;
     let setup = Setup { programs, scratch: Folder::new("bench")?, size: asked.size };
     let mut broken = Vec::new();
-    for (name, take) in ALL.iter().filter(|(name, _)| asked.measures(*name)) {
+    for (name, measure_chapter) in ALL.iter().filter(|(name, _)| asked.measures(*name)) {
         let environment = Environment::read(workspace)?;
         println!("\nmeasuring {}", name.name());
-        let chapter = take(&setup)?;
+        let chapter = measure_chapter(&setup)?;
         println!("\n{}\n\n{}", environment.sentence(*name), chapter.as_text());
         broken.extend(chapter.broken.iter().cloned());
         if !dry {
-            // At once: what a later measurement meets does not undo an earlier one.
+            // Written at once, so that an error in a later measurement keeps the earlier ones.
             page::keep(workspace, *name, &chapter.as_markdown(&environment.sentence(*name)))?;
         }
     }

@@ -1,5 +1,5 @@
-//! What both programs hold in memory, and a node on its disk: with nothing to do, and with linked
-//! sessions that nobody writes to.
+//! The memory of both programs and the disk of a node: idle, and with linked sessions without
+//! messages.
 
 use std::{
     fs,
@@ -21,22 +21,22 @@ use crate::{
 };
 
 const SESSIONS: usize = 100;
-/// So many link at the same time.
+/// Number of sessions that link at the same time.
 const SIDE_BY_SIDE: usize = 8;
 
-/// `berth` with nothing to do, in kB.
+/// Target of the memory of an idle `berth`, in kB.
 const IDLE: Aim = Aim::AtMost(20.0 * 1024.0);
 
-/// Both programs at a moment.
+/// The memory of both programs at a moment.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
     berth: Resident,
     gateway: Resident,
 }
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
-    // By itself: a second `berth` would halve what is proportional.
+    // Alone: a second `berth` would halve the proportional figures.
     let loaded_memory = LoadedMemory::read(setup)?;
     let mut stack = Stack::start(&setup.programs, "bench-memory", setup.scratch.path(), None, &[])?;
     let idle = Pair::settled(&stack)?;
@@ -48,7 +48,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let linking = began.elapsed();
     let linked = Pair::settled(&stack)?;
     let disk = Disk::of(&stack.node_disk())?;
-    println!("  starting anew with them");
+    println!("  restarting with the sessions");
     stack.stop_berth()?;
     let began = Instant::now();
     stack.start_berth()?;
@@ -71,17 +71,17 @@ impl Pair {
     }
 }
 
-/// What lies in a folder.
+/// The content of a folder.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) files: u64,
     bytes: u64,
-    /// In bytes, whole blocks.
+    /// Bytes in whole blocks.
     pub(crate) taken: u64,
 }
 
 impl Disk {
-    /// Of this folder and those in it.
+    /// Adds up a folder and its sub-folders.
     pub(crate) fn of(folder: &Path) -> Result<Self> {
         let (mut disk, mut folders) = (Self::default(), vec![folder.to_owned()]);
         while let Some(folder) = folders.pop() {
@@ -93,7 +93,8 @@ impl Disk {
                 } else {
                     disk.files += 1;
                     disk.bytes += about.len();
-                    disk.taken += about.blocks() * 512; // stat(2) counts in these, whatever the disk
+                    // stat(2) counts blocks of 512 bytes on every disk
+                    disk.taken += about.blocks() * 512;
                 }
             }
         }

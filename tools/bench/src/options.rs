@@ -11,14 +11,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) struct Bench {
     #[command(subcommand)]
     pub(crate) internal: Option<Internal>,
-    /// Only these; all of them when none is named.
+    /// Only these measurements; all without a name.
     #[arg(value_enum)]
     pub(crate) names: Vec<Measure>,
-    /// Print the figures, and leave `docs/benchmarks.md` as it is.
+    /// Print the figures and leave `docs/benchmarks.md` unchanged.
     #[arg(long)]
     pub(crate) dry: bool,
-    /// Build nothing and write nothing: release builds of berth, berth-gateway (with feature `sim`),
-    /// whatsapp-sim are in this folder; for `start` and `lists` also store-diesel's example `seed`.
+    /// Use the release builds of berth, berth-gateway (with feature `sim`) and whatsapp-sim in this
+    /// folder, and write nothing; `start` and `lists` also need store-diesel's example `seed`.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
     /// The programs that `cargo xtask bench` has built from these sources.
@@ -28,7 +28,7 @@ pub(crate) struct Bench {
     pub(crate) size: Size,
 }
 
-/// What the program runs itself as.
+/// The roles in which the program starts itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Internal {
     /// The reference server that measurements compare with.
@@ -37,51 +37,52 @@ pub(crate) enum Internal {
 }
 
 impl Bench {
-    /// Whether this is to be measured.
+    /// Returns whether a measurement is selected.
     pub(crate) fn measures(&self, name: Measure) -> bool {
         self.names.is_empty() || self.names.contains(&name)
     }
 }
 
-/// How much is measured, where that can be chosen.
+/// The sizes of measurements with a choice.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Size {
-    /// For `isolation`: pairs of requests a comparison; those of less weight get a tenth.
+    /// For `isolation`: pairs of requests for each comparison; minor comparisons use a tenth.
     #[arg(long, default_value_t = 200_000)]
     pub(crate) pairs: usize,
-    /// For `lists`: sessions in the large database, a million if not told. For `fleet`: sessions in one
-    /// node, a thousand if not told.
+    /// For `lists`: sessions in the large database, by default a million. For `fleet`: sessions on
+    /// one node, by default a thousand.
     #[arg(long)]
     pub(crate) sessions: Option<usize>,
 }
 
-/// What `bench` can measure.
+/// The measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Measure {
-    /// How long berth takes to be ready.
+    /// Time from the start of the process to ready.
     Start,
-    /// What berth and its gateway hold in memory and on disk.
+    /// Memory of berth and its gateway, and disk of the gateway.
     Memory,
-    /// What a node with many sessions holds, and how soon they are back; fails when that is too much.
+    /// Memory and recovery of a node with many sessions; fails above its bounds.
     Fleet,
-    /// How many requests for a session are answered, beside hyper alone.
+    /// Rate of `GET` of a session, beside hyper alone.
     Get,
-    /// How long answers take at half of the load, beside hyper alone.
+    /// Latency at half of the load, beside hyper alone.
     Latency,
-    /// Whether those who wait are in the way of those who ask.
+    /// Effect of waiting requests on other requests.
     Waits,
-    /// What an organization is answered while another sends as much as it can, beside hyper alone.
+    /// Answers to one organization while another sends as many requests as possible, beside hyper
+    /// alone.
     Fairness,
-    /// How many sessions are made and deleted, beside what the disk takes.
+    /// Rate of created and deleted sessions, beside the database alone.
     Writes,
-    /// Whether refusals can be told apart by their time; fails when they can.
+    /// Whether response times distinguish refusals; fails when they do.
     Isolation,
-    /// What lists cost at a million sessions; fails when a deep page costs more than a first one.
+    /// Cost of lists with a million sessions; fails when a deep page costs more than a first page.
     Lists,
 }
 
 impl Measure {
-    /// As it is called on the command line.
+    /// Returns the name on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -100,10 +101,10 @@ impl Measure {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchBare {
-    /// Where to listen.
+    /// Address of the listener.
     #[arg(long)]
     pub(crate) listen: SocketAddr,
-    /// A file with the answer to everything.
+    /// File with the answer to every request.
     #[arg(long)]
     pub(crate) answer: PathBuf,
 }

@@ -1,4 +1,5 @@
-//! `docs/benchmarks.md`: the last figures of every measurement. Taking one anew leaves the others.
+//! `docs/benchmarks.md`: the latest chapter of every measurement. A new chapter leaves the others
+//! unchanged.
 
 use std::{fmt::Write as _, fs, io};
 
@@ -20,7 +21,7 @@ stands beside a limit that was measured in the same run, and their ratio is what
 sends the load and whoever answers share the machine's cores.
 ";
 
-/// Puts a chapter in its place.
+/// Replaces a chapter of the page.
 pub(crate) fn keep(workspace: &Workspace, name: Measure, chapter: &str) -> Result<()> {
     let path = workspace.root.join(PATH);
     let old = match fs::read_to_string(&path) {
@@ -31,7 +32,7 @@ pub(crate) fn keep(workspace: &Workspace, name: Measure, chapter: &str) -> Resul
     fs::write(&path, merged(&old, name, chapter)).context(PATH)
 }
 
-/// The page with this chapter instead of the one it had of that name.
+/// Returns the page with this chapter instead of the chapter of the same name.
 fn merged(old: &str, name: Measure, chapter: &str) -> String {
     let mut page = HEAD.to_owned();
     for (each, _) in ALL {
@@ -43,7 +44,7 @@ fn merged(old: &str, name: Measure, chapter: &str) -> String {
     page
 }
 
-/// What stands between a chapter's mark and the next.
+/// Returns the text between the mark of a chapter and the next mark.
 fn chapter_of(page: &str, name: Measure) -> Option<&str> {
     let (_, rest) = page.split_once(&mark(name))?;
     Some(rest.split("<!-- bench: ").next().unwrap_or(rest))
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chapter_is_replaced_in_its_place_and_the_others_stay() {
+    fn new_chapter_replaces_the_old_one() {
         let page = merged("", Measure::Get, "## G1");
         let page = merged(&page, Measure::Start, "## S1");
         let page = merged(&page, Measure::Get, "## G2\n\ntext");

@@ -1,5 +1,5 @@
-//! Two kinds of request in pairs: which of a pair comes first is thrown, so that whatever the machine does
-//! meanwhile meets both kinds alike.
+//! Two kinds of request in pairs with random order, so that disturbances of the machine affect both
+//! kinds alike.
 
 use std::net::SocketAddr;
 
@@ -12,35 +12,35 @@ use crate::{
     welch::Verdict,
 };
 
-/// So many pairs before anything counts: code, pools and caches are warm then.
+/// Pairs before the measurement, which warm up code, pools and caches.
 const WARM_UP: usize = 2_000;
-/// How often, in pairs, what is to stay in use is used.
+/// Pairs between two uses of the requests in `used`.
 const USED_EVERY: usize = 100;
 
-/// One kind of request.
+/// A kind of request.
 #[derive(Clone, Debug)]
 pub(crate) struct Kind {
-    /// Whole requests, one of which is picked each time.
+    /// Complete requests; each use chooses one at random.
     pub(crate) requests: Vec<Vec<u8>>,
-    /// The status of every answer.
+    /// Status of every answer.
     pub(crate) status: u16,
 }
 
-/// Two kinds that are asked in pairs.
+/// Two kinds of request that are compared.
 #[derive(Clone, Debug)]
 pub(crate) struct PairedRequests {
-    /// What is compared, for people.
+    /// Name of the comparison in the output.
     pub(crate) name: String,
     /// Both kinds.
     pub(crate) kinds: [Kind; 2],
-    /// Asked now and then, and not measured.
+    /// Requests that are sent now and then and not measured.
     pub(crate) used: Vec<Vec<u8>>,
-    /// How many pairs.
+    /// Number of pairs.
     pub(crate) pairs: usize,
 }
 
 impl PairedRequests {
-    /// Asks every request once, then pairs until it is warm, then those that count.
+    /// Sends every request once, warms up, and measures the pairs.
     pub(crate) fn compare(&self, address: SocketAddr) -> Result<Verdict> {
         println!("    {} pairs: {}", number(float(self.pairs as u64), 0), self.name);
         self.run(address).with_context(|| self.name.clone())
@@ -58,7 +58,7 @@ impl PairedRequests {
         }
         ensure!(
             self.kinds[0].status != self.kinds[1].status || bodies[0] == bodies[1],
-            "they differ by what they say: {bodies:?}"
+            "the bodies differ: {bodies:?}"
         );
         let mut took = [Vec::new(), Vec::new()];
         for pair in 0..WARM_UP.min(self.pairs) + self.pairs {
@@ -86,7 +86,12 @@ impl PairedRequests {
 impl Kind {
     fn must_be(&self, reply: &TimedReply<'_>) -> Result<()> {
         let text = String::from_utf8_lossy(reply.body);
-        ensure!(reply.status == self.status, "{} and not {}: {text}", reply.status, self.status);
+        ensure!(
+            reply.status == self.status,
+            "status {} instead of {}: {text}",
+            reply.status,
+            self.status
+        );
         Ok(())
     }
 }

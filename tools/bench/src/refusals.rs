@@ -1,5 +1,5 @@
-//! What is compared by the time of its answer: a deployment with two organizations, of which one has
-//! sessions and keys and the other asks for them.
+//! The comparisons of response times: a deployment with two organizations, one with sessions and
+//! keys, and one that requests them.
 
 use std::{
     net::SocketAddr,
@@ -24,37 +24,37 @@ use crate::{
     paired_requests::{Kind, PairedRequests},
 };
 
-/// Sessions, and names of none: of each so many.
+/// Number of sessions, and of unused ids.
 pub(crate) const NAMES: usize = 1_000;
-/// Keys of each kind.
+/// Number of keys of each kind.
 pub(crate) const KEYS: usize = 100;
 const API_KEYS: &str = "/api/v1/api-keys";
-/// How long a key lives that is to have expired.
+/// Lifetime of the keys that must expire.
 const SHORT: Duration = Duration::from_secs(15);
-const GLANCE: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(500);
 
-/// What a difference would be.
+/// The expected result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expectation {
-    /// A broken promise.
+    /// No difference. A difference breaks a guarantee.
     Same,
-    /// What shows that a difference can be seen.
+    /// A difference, which shows that differences are measurable.
     Differs,
-    /// No matter.
+    /// Either result.
     None,
 }
 
-/// The deployment.
+/// A deployment with two organizations.
 pub(crate) struct Deployment {
-    /// What runs.
+    /// The programs.
     pub(crate) stack: Stack,
-    /// Where it listens.
+    /// Address of the public listener.
     pub(crate) address: SocketAddr,
     owner: Api,
     other_client: Api,
 }
 
-/// Pairs a comparison: of those that matter most, and of the others.
+/// Pairs for each comparison: for major and for minor ones.
 #[derive(Clone, Copy)]
 struct Pairs {
     many: usize,
@@ -72,7 +72,7 @@ impl Deployment {
         Ok(Self { stack, address, owner, other_client })
     }
 
-    /// Everything that is compared here. Keys of the other deployment are well made, and unknown here.
+    /// Returns the comparisons. Keys of the other deployment are well-formed and unknown here.
     pub(crate) fn comparisons(
         &self,
         other: &Self,
@@ -86,10 +86,10 @@ impl Deployment {
     }
 
     fn about_sessions(&self, pairs: Pairs) -> Result<Vec<(PairedRequests, Expectation)>> {
-        println!("    making {NAMES} sessions of either organization");
+        println!("    creating {NAMES} sessions of each organization");
         let (mut foreign, mut own) = (Vec::new(), Vec::new());
         for _ in 0..NAMES {
-            // In turns, so that the stranger's own lie among them.
+            // In turns, so that both organizations' ids have the same age.
             foreign.push(made(&self.owner, SESSIONS, &json!({ "label": "foreign" }))?);
             own.push(made(&self.other_client, SESSIONS, &json!({ "label": "own" }))?);
         }
@@ -142,7 +142,7 @@ impl Deployment {
         other: &Self,
         pairs: Pairs,
     ) -> Result<Vec<(PairedRequests, Expectation)>> {
-        println!("    making {KEYS} keys of each kind");
+        println!("    creating {KEYS} keys of each kind");
         let Keys { revoked, expired, live, unknown } = self.keys(other)?;
         let wrong =
             live.iter().zip(&unknown).map(|(key, other)| forged::with_secret_of(key, other));
@@ -178,7 +178,7 @@ impl Deployment {
         let short = json!({ "name": "k", "capabilities": ["manage"], "expiresAt": expiry });
         let mut keys = Keys::default();
         for _ in 0..KEYS {
-            // In turns, so that no kind is older than another.
+            // In turns, so that all kinds have the same age.
             let (id, text) = new_key(&self.owner, &plain)?;
             self.owner.delete(&format!("{API_KEYS}/{id}"))?.expect(204)?;
             keys.revoked.push(text);
@@ -198,7 +198,8 @@ impl Deployment {
         Kind { requests: paths.map(ask).collect(), status }
     }
 
-    /// Asks for a session by this key. Whether there is one does not matter: who is asking comes first.
+    /// Returns a request with this key for a session. The existence of the session does not matter,
+    /// because authentication comes first.
     fn by_key(&self, key: &str) -> Vec<u8> {
         let key = Credential::Key(key.to_owned());
         request("GET", self.address, &path("sess_01JGXS1DN00000000000000001"), Some(&key))
@@ -211,13 +212,13 @@ impl Deployment {
             if caller.get(SESSIONS)?.status == 401 {
                 return Ok(());
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL);
         }
         bail!("a key did not expire")
     }
 }
 
-/// Whole keys of each kind.
+/// Complete keys of each kind.
 #[derive(Default)]
 struct Keys {
     revoked: Vec<String>,
@@ -230,17 +231,17 @@ fn paired_requests(name: &str, kinds: [Kind; 2], pairs: usize) -> PairedRequests
     PairedRequests { name: name.to_owned(), kinds, used: Vec::new(), pairs }
 }
 
-/// A new key: its id and its text.
+/// Creates a key and returns id and text.
 fn new_key(api: &Api, spec: &Value) -> Result<(String, String)> {
     let made = api.post(API_KEYS, spec)?.expect(201)?.json();
     let field = |name: &str| made[name].as_str().map(str::to_owned).context("not a key");
     Ok((field("id")?, field("key")?))
 }
 
-/// Makes something and answers its id.
+/// Creates an object and returns its id.
 fn made(api: &Api, collection: &str, spec: &Value) -> Result<String> {
     let made = api.post(collection, spec)?.expect(201)?.json();
-    let id = made["id"].as_str().context("it has no id")?;
+    let id = made["id"].as_str().context("the object has no id")?;
     ensure!(id.rsplit('_').next().is_some_and(|ulid| ulid.len() == 26), "not an id: {id}");
     Ok(id.to_owned())
 }

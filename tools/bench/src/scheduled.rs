@@ -1,8 +1,8 @@
-//! A load that keeps to a timetable, whatever the server does (an open loop).
+//! A load with a fixed schedule, whatever the server does (an open loop).
 //!
-//! Each request is due at a moment that was fixed beforehand, and its time runs from then: a server that
-//! stops for a while makes all late that were due meanwhile, and each of them counts. A load that waits for
-//! answers before it asks again would send one request then, and see one slow answer.
+//! Each request has a planned time, from which its latency counts. When a server pauses, all
+//! requests of the pause are late and count. A load that waits for answers would send one request
+//! during the pause and see one slow answer.
 
 use std::{
     num::NonZeroU64,
@@ -20,21 +20,22 @@ use crate::{
     spread::float,
 };
 
-/// Every connection is open before the first request is due.
+/// Time to open every connection before the first request.
 const HEAD_START: Duration = Duration::from_millis(200);
-/// A server that is so late does not keep up, and has no latency but that of the queue before it.
-const LATEST: Duration = Duration::from_secs(5);
+/// A server that is later does not keep up; its latency is that of the queue.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// Asks so many times a second for so long, over the connections of `load` in turn.
+/// Sends `rate` requests per second over the connections of `load` in turn.
 pub(crate) fn run(load: &Load, rate: f64, duration: Duration) -> Result<Outcome> {
     let start = Instant::now() + HEAD_START;
-    // A thread a connection, and blocking: a runtime's timer ticks in milliseconds.
+    // A blocking thread for each connection: the timer of a runtime has a resolution of
+    // milliseconds.
     let latencies =
         run_on_threads(load.connections, |which| ask(load, which, rate, start, duration))?;
     Outcome::of(latencies, duration)
 }
 
-/// The part of the timetable that is this connection's.
+/// Sends the requests of one connection.
 fn ask(
     load: &Load,
     which: usize,
@@ -42,7 +43,7 @@ fn ask(
     start: Instant,
     duration: Duration,
 ) -> Result<Vec<Duration>> {
-    // Usually a thread that sleeps is woken with many others, up to 50 µs late.
+    // By default the kernel delays timers by up to 50 µs.
     set_current_timer_slack(NonZeroU64::new(1)).context("the timers' slack")?;
     let mut connection = Connection::open(load.address)?;
     let mut latencies = Vec::new();
@@ -55,14 +56,14 @@ fn ask(
         let ask = &load.asks[number % load.asks.len()];
         let reply = connection.ask(&ask.request)?;
         let late = start.elapsed().saturating_sub(after);
-        ensure!(reply.status == load.status && reply.body == ask.body, "another answer");
-        ensure!(late < LATEST, "it does not keep up with {rate:.0} requests a second");
+        ensure!(reply.status == load.status && reply.body == ask.body, "an unexpected answer");
+        ensure!(late < MAX_DELAY, "the server does not keep up with {rate:.0} requests per second");
         latencies.push(late);
     }
     Ok(latencies)
 }
 
-/// When this request is due, from the start.
+/// Returns the planned time of a request after the start.
 fn due(number: usize, rate: f64) -> Duration {
     Duration::from_secs_f64(float(number as u64) / rate)
 }
@@ -77,11 +78,11 @@ mod tests {
     use super::*;
     use crate::load::Ask;
 
-    /// How long the server stops, once, before its second answer.
+    /// Duration of the single pause before the second answer.
     const STOP: Duration = Duration::from_millis(300);
 
     #[test]
-    fn what_is_due_while_the_server_stops_is_late() {
+    fn requests_during_a_pause_are_late() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
@@ -100,7 +101,7 @@ mod tests {
         let asks = vec![Ask { request, body }];
         let load = Load { address, asks, status: 200, connections: 1, pause: Duration::ZERO };
         let outcome = run(&load, 100.0, Duration::from_millis(400)).unwrap();
-        // All that are in the timetable, and most of them late by what was left of the stop.
+        // All planned requests, most of them late by the rest of the pause.
         assert_eq!((outcome.count(), server.join().unwrap()), (40, 40));
         assert!(outcome.percentile(50) >= STOP / 4, "{:?}", outcome.percentile(50));
         assert!(outcome.percentile(100) >= STOP);

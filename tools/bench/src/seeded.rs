@@ -1,4 +1,4 @@
-//! Databases that are filled before anything is measured: by SQL, with rows as the store writes them.
+//! Databases that are filled before a measurement, by SQL, with rows in the form of the store.
 
 use std::process::Command;
 
@@ -8,16 +8,16 @@ use testbed::{programs::SEED, workspace};
 
 use crate::Setup;
 
-/// How many sessions, of how many organizations, and how many of them the largest has.
+/// Number of sessions, of organizations, and of sessions of the largest organization.
 pub(crate) type SeedSize = (usize, usize, usize);
 
-/// Fills an empty database, and answers what can be found in it.
+/// Fills an empty database and returns the values for the requests.
 pub(crate) fn fill(setup: &Setup, url: &str, size: SeedSize) -> Result<Value> {
     let (sessions, organizations, largest) = size;
     println!("  seeding {sessions} sessions of {organizations} organizations");
     let mut seed = Command::new(setup.programs.program(SEED));
     seed.arg(url).args([sessions, organizations, largest].map(|count| count.to_string()));
     let found = serde_json::from_str(&workspace::answer(&mut seed)?)?;
-    ensure!(workspace::answer(&mut seed).is_err(), "it seeds what holds somebody's sessions");
+    ensure!(workspace::answer(&mut seed).is_err(), "`seed` fills a database that is not empty");
     Ok(found)
 }

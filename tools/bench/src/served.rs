@@ -1,5 +1,5 @@
-//! berth as most measurements ask it: with some linked sessions, which they ask for in turn. To ask for
-//! one alone would measure how well it is remembered.
+//! berth with linked sessions that the requests ask for in turn. A single session would measure the
+//! cache.
 
 use anyhow::{Context as _, Result};
 use testbed::{
@@ -11,27 +11,28 @@ use testbed::{
 
 use crate::{Setup, load::Load};
 
-/// Whose session it is.
+/// Organization of the sessions.
 pub(crate) const ORGANIZATION: &str = "bench";
 
-/// So many are linked.
+/// Number of linked sessions.
 pub(crate) const SESSIONS: usize = 32;
 
-/// berth with linked sessions in it, and what it answers when asked for one.
+/// berth with linked sessions, and its answer for one of them.
 #[derive(Debug)]
 pub(crate) struct Served {
-    /// It, and what is around it.
+    /// The programs.
     pub(crate) stack: Stack,
-    /// Asks for its sessions as whoever made them.
+    /// Client of the owner of the sessions.
     pub(crate) api: Api,
-    /// Their ids.
+    /// Ids of the sessions.
     pub(crate) sessions: Vec<String>,
-    /// How it answers for one of them.
+    /// The answer for one session.
     pub(crate) reply: Reply,
 }
 
 impl Served {
-    /// Starts it and links its sessions. `database` is its URL, or SQLite in a folder of its own.
+    /// Starts the programs and links the sessions. `database` is a URL; `None` means SQLite in the
+    /// stack's folder.
     pub(crate) fn start(
         setup: &Setup,
         name: &str,
@@ -51,12 +52,12 @@ impl Served {
         Ok(Self { stack, api, sessions: linked, reply })
     }
 
-    /// Its sessions, asked for by this caller; the first answers say what all must be.
+    /// Returns a load of requests by this caller. The first answers define the expected ones.
     pub(crate) fn load(&self, api: &Api, connections: usize) -> Result<Load> {
         Load::of(api, self.sessions.iter().map(|session| sessions::path(session)), connections)
     }
 
-    /// The process that answers.
+    /// Returns the process id of the router.
     pub(crate) fn process(&self) -> Result<u32> {
         self.stack.berth_id().context("berth does not run")
     }

@@ -1,8 +1,7 @@
-//! The yardstick of what berth does with SQLite: the library by itself, one prepared statement over and
-//! over in one thread, with nothing between it and the file.
+//! The reference for SQLite: the library alone, one prepared statement in one thread.
 //!
-//! In this very process, for there is no server to be asked. One thread, for SQLite lets one at a time
-//! write.
+//! SQLite runs in this process, because it has no server, and in one thread, because it allows one
+//! writer.
 
 use std::{
     path::Path,
@@ -13,11 +12,11 @@ use anyhow::{Context as _, Result, ensure};
 use rusqlite::{Connection, OpenFlags, params};
 
 const INSERT: &str = "INSERT INTO alone (body) VALUES (?1)";
-/// After so many rows the journal has its full length, and is written over from then on. While it grows
-/// the disk takes twice as long, and berth's has grown before anything is measured.
+/// Rows after which the journal has its full length and is overwritten. A growing journal takes
+/// twice as long, and berth's journal has grown before the measurement.
 const GROWTH: usize = 2_000;
 
-/// A statement and the file it is for.
+/// A statement with its database.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     connection: Connection,
@@ -26,20 +25,19 @@ pub(crate) struct Sqlite {
 
 #[derive(Debug)]
 enum Statement {
-    /// One row more, in a transaction of its own; the row holds this beside its number.
+    /// Inserts a row with this text in a transaction of its own.
     OneRow(String),
-    /// One session of this organization with this id.
+    /// Reads one session of this organization.
     OneSession(String, Vec<String>),
 }
 
 impl Sqlite {
-    /// Commits one row of `bytes` after the other to a new file, each as safe from a power cut as what
-    /// berth has acknowledged.
+    /// Prepares inserts of `bytes` into a new file with the same durability as berth.
     pub(crate) fn one_row(file: &Path, bytes: usize) -> Result<Self> {
         let connection = Connection::open(file).with_context(|| file.display().to_string())?;
         let journal: String =
             connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        ensure!(journal == "wal", "its journal is {journal:?}");
+        ensure!(journal == "wal", "the journal is {journal:?}");
         connection.execute_batch(
             "CREATE TABLE alone (id INTEGER PRIMARY KEY, body TEXT NOT NULL); PRAGMA synchronous = OFF",
         )?;
@@ -51,7 +49,7 @@ impl Sqlite {
         Ok(Self { connection, statement: Statement::OneRow(body) })
     }
 
-    /// Looks these sessions up in berth's own file, one after the other, as berth does.
+    /// Prepares lookups of these sessions in berth's file, as berth does them.
     pub(crate) fn sessions(file: &Path, organization: &str, sessions: &[String]) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
@@ -60,7 +58,7 @@ impl Sqlite {
         Ok(Self { connection, statement })
     }
 
-    /// How often it was done in a second.
+    /// Returns executions per second.
     pub(crate) fn run(&self, duration: Duration) -> Result<f64> {
         match &self.statement {
             Statement::OneRow(body) => {
@@ -76,7 +74,7 @@ impl Sqlite {
                     let id = ids.next().context("no session to look up")?;
                     let (mut rows, mut count) = (select.query(params![organization, id])?, 0);
                     while let Some(row) = rows.next()? {
-                        // Whoever asks wants to know what is in it.
+                        // All columns are read, as berth reads them.
                         for column in 0..columns {
                             row.get_ref(column)?;
                         }
@@ -89,7 +87,7 @@ impl Sqlite {
     }
 }
 
-/// Runs what must concern one row each time.
+/// Runs statements that each affect one row.
 fn rate(duration: Duration, mut once: impl FnMut() -> Result<usize>) -> Result<f64> {
     let (began, mut count) = (Instant::now(), 0_u32);
     while began.elapsed() < duration {
@@ -108,7 +106,7 @@ mod tests {
     const BRIEFLY: Duration = Duration::from_millis(20);
 
     #[test]
-    fn every_row_that_is_counted_is_in_the_file() {
+    fn counted_rows_are_in_the_file() {
         let folder = Folder::new("sqlite-test").unwrap();
         let file = folder.path().join("alone.db");
         let alone = Sqlite::one_row(&file, 7).unwrap();
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_not_there_is_no_figure() {
+    fn missing_session_is_an_error() {
         let folder = Folder::new("sqlite-test").unwrap();
         let file = folder.path().join("berth.db");
         let made = Connection::open(&file).unwrap();

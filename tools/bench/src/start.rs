@@ -1,4 +1,4 @@
-//! How long `berth serve` takes from nothing to ready.
+//! The time from the start of `berth serve` to ready.
 
 use std::{
     fs,
@@ -21,22 +21,22 @@ use crate::{
 };
 
 const TIMES: usize = 10;
-/// What the largest of the files holds.
+/// Size of the largest file.
 const MANY: SeedSize = (10_000, 100, 600);
-/// Of each kind, in milliseconds.
+/// Target for each kind of start, in milliseconds.
 const AIM: Aim = Aim::AtMost(100.0);
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A small part of what is measured.
-const GLANCE: Duration = Duration::from_micros(500);
+/// Polling interval, a small part of the measured time.
+const POLL: Duration = Duration::from_micros(500);
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let folder = |name: &str| setup.scratch.path().join(name);
     let (existing, many) = (folder("existing"), folder("many"));
-    // The first run makes what the others find, and brings the programs into the page cache.
+    // The first run creates the files of the next ones and loads the programs into the page cache.
     start_once(setup, &existing)?;
     seeded::fill(setup, &url(&many), MANY)?;
-    // What this finds to do about so many sessions, it does once.
+    // The first run does the work for the seeded sessions.
     start_once(setup, &many)?;
     let mut times = [const { Vec::new() }; 3];
     for time in 0..TIMES {
@@ -55,7 +55,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     ];
     let mut findings = Vec::new();
     for (name, times) in names.into_iter().zip(times) {
-        let spread = Spread::of(times).context("it was never started")?;
+        let spread = Spread::of(times).context("no starts")?;
         let sentence = format!("{name}: {:.1} ms", spread.median());
         findings.push(AIM.judge(spread.median(), &sentence, 0));
         table.row([name, format!("{spread:.1}"), spread.count().to_string()]);
@@ -77,7 +77,7 @@ fn url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("berth.db").display())
 }
 
-/// Starts berth over this folder, and ends it as an operator does.
+/// Starts berth in this folder, waits until ready, and stops it as an operator does.
 fn start_once(setup: &Setup, folder: &Path) -> Result<Duration> {
     let local = || -> Result<SocketAddr> { Ok(([127, 0, 0, 1], ports::free()?).into()) };
     let operator = local()?;
@@ -92,7 +92,7 @@ fn start_once(setup: &Setup, folder: &Path) -> Result<Duration> {
         .env("BERTH_DATABASE_URL", url(folder))
         .env("BERTH_GATEWAY_DATA", folder.join("gateway"))
         .env("BERTH_GATEWAY_BIN", setup.programs.program("berth-gateway"))
-        // No session is there to connect; should one ever be, it meets a closed door.
+        // No session connects; the address has no listener.
         .env("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local()?))
         .env("BERTH_OPS_LISTEN", operator.to_string())
         .env("BERTH_NODE_LISTEN", local()?.to_string())
@@ -104,10 +104,10 @@ fn start_once(setup: &Setup, folder: &Path) -> Result<Duration> {
     while !api.send_raw("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200) {
         berth.must_run()?;
         ensure!(began.elapsed() < PATIENCE, "berth is not ready in time:\n{}", berth.tail(20));
-        thread::sleep(GLANCE);
+        thread::sleep(POLL);
     }
     let took = began.elapsed();
     let status = berth.stop()?;
-    ensure!(status.success(), "berth ended with {status} when asked to stop:\n{}", berth.tail(20));
+    ensure!(status.success(), "berth ended with {status} after SIGTERM:\n{}", berth.tail(20));
     Ok(took)
 }

@@ -1,5 +1,5 @@
-//! The yardstick of PostgreSQL: one statement, prepared, sent by `pgbench` over as many connections, with
-//! nothing in front of the database.
+//! The reference for PostgreSQL: one prepared statement that `pgbench` sends over several
+//! connections.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
@@ -8,7 +8,7 @@ use testbed::{postgres::Cluster, workspace};
 
 use crate::Setup;
 
-/// What `pgbench` runs over and over.
+/// A script of `pgbench`.
 #[derive(Debug)]
 pub(crate) struct Statements {
     program: PathBuf,
@@ -16,11 +16,11 @@ pub(crate) struct Statements {
     variables: Vec<String>,
     database: String,
     connections: usize,
-    /// How many commits a script is.
+    /// Number of commits in a script.
     commits: f64,
 }
 
-/// Makes a session and deletes it, as berth does: with the events that tell of it, in a statement each.
+/// Creates and deletes a session as berth does: with the events, in one statement each.
 const SESSION: &str = r"\set n random(1, 1000000000000000)
 WITH changed AS (
     INSERT INTO sessions (id, organization, label, auto_read, presence_typing, metadata,
@@ -44,7 +44,7 @@ WITH changed AS (
 ";
 
 impl Statements {
-    /// Makes sessions and deletes them in berth's own tables.
+    /// Prepares creations and deletions of sessions in berth's tables.
     pub(crate) fn written_sessions(
         setup: &Setup,
         cluster: &Cluster,
@@ -56,7 +56,7 @@ impl Statements {
         Ok(Self { commits: 2.0, ..new })
     }
 
-    /// Looks up one of these sessions, any, as berth does.
+    /// Prepares lookups of random sessions, as berth does them.
     pub(crate) fn sessions(
         setup: &Setup,
         cluster: &Cluster,
@@ -75,7 +75,7 @@ impl Statements {
         Self::new(setup, (cluster, database), &scripts, variables, connections)
     }
 
-    /// Commits one row of `bytes` after the other, to a new table in a database that has none.
+    /// Prepares inserts of `bytes` into a new table.
     pub(crate) fn one_row(
         setup: &Setup,
         cluster: &Cluster,
@@ -109,7 +109,7 @@ impl Statements {
         Ok(Self { program, scripts, variables, database, connections, commits: 1.0 })
     }
 
-    /// How many were answered, or committed, in a second.
+    /// Returns statements or commits per second.
     pub(crate) fn run(&self, duration: Duration) -> Result<f64> {
         let mut command = Command::new(&self.program);
         // One thread, as the load over HTTP has.
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_read() {
+    fn rate_is_read_from_the_output() {
         let told = "latency average = 1 ms\ntps = 12345.5 (without initial connection time)\n";
         assert_eq!(rate(told), Some(12345.5));
         assert_eq!(rate("pgbench: error"), None);

@@ -1,4 +1,4 @@
-//! Many phones that scan at once.
+//! Many phones that scan at the same time.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -27,35 +27,36 @@ use crate::{
 pub(crate) const PHONES: usize = 200;
 pub(crate) const STORMS: usize = 5;
 const QUIET: Duration = Duration::from_secs(10);
-/// The load is taken in pieces: nobody knows beforehand how long the storm lasts.
+/// Duration of one piece of the load, because the duration of a storm is unknown.
 const PIECE: Duration = Duration::from_secs(1);
-/// What the node may hold at most, by what it holds afterwards; and answers' p99, by a quiet time's.
+/// Target of the ratio of the node's peak to its memory afterwards, and of p99 during the storm to
+/// p99 before.
 const TWICE: f64 = 2.0;
 
-/// What came of one.
+/// The result of one storm.
 #[derive(Clone, Copy, Debug)]
 struct Storm {
-    /// Until all worked.
+    /// Time until all sessions work.
     took: Duration,
-    /// The gateway afterwards, and the most it held.
+    /// Memory of the gateway afterwards, with its peak.
     settled: Resident,
     berth: AnswerTimes,
-    /// Of hyper alone, asked likewise at the same time: what the machine does to anybody's answers.
+    /// Answers of hyper alone at the same time: the effect of the machine.
     bare: AnswerTimes,
 }
 
-/// What 99 of 100 answers took at most, before and meanwhile.
+/// p99 of answers before and during a storm.
 #[derive(Clone, Copy, Debug)]
 struct AnswerTimes {
     quiet: Duration,
     stormy: Duration,
 }
 
-/// What came of all of them.
+/// The results of all storms.
 #[derive(Debug)]
 pub(crate) struct Storms(Vec<Storm>);
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Storms> {
     let storms = (1..=STORMS).map(|number| {
         println!("  storm {number} of {STORMS}: linking {PHONES} sessions at once");
@@ -65,12 +66,12 @@ pub(crate) fn measure(setup: &Setup) -> Result<Storms> {
 }
 
 impl Storms {
-    /// The node after the one in which it held most.
+    /// Returns the memory of the node after the storm with the highest peak.
     pub(crate) fn settled(&self) -> Option<Resident> {
         self.0.iter().map(|storm| storm.settled).max_by_key(|settled| settled.peak)
     }
 
-    /// What came of it.
+    /// Returns the conclusions.
     pub(crate) fn findings(&self) -> Result<Vec<String>> {
         let took = self.spread(|storm| storm.took.as_secs_f64())?;
         let peak = self.spread(|storm| float(storm.settled.peak) / float(storm.settled.all))?;
@@ -90,7 +91,7 @@ impl Storms {
         ])
     }
 
-    /// What somebody's answers took, and by how much that is more than before.
+    /// Describes the answers of one server, and the ratio to the time before.
     fn described(&self, whose: fn(&Storm) -> AnswerTimes) -> Result<(String, Spread)> {
         let stormy = self.spread(|storm| whose(storm).stormy.as_secs_f64() * 1e3)?;
         let quiet = self.spread(|storm| whose(storm).quiet.as_secs_f64() * 1e3)?;
@@ -101,7 +102,7 @@ impl Storms {
     }
 
     fn spread(&self, figure: impl Fn(&Storm) -> f64) -> Result<Spread> {
-        Spread::of(self.0.iter().map(figure)).context("no storm at all")
+        Spread::of(self.0.iter().map(figure)).context("no storms")
     }
 }
 
@@ -121,7 +122,7 @@ impl Storm {
         let reply = api.send_raw("GET", &path, &[], None)?;
         let bare = Bare::start(setup, &reply)?;
         let load = Load { pause: Duration::from_millis(10), ..Load::of(&api, [path], 4)? };
-        ensure!(load.status == 200, "it is answered {}", load.status);
+        ensure!(load.status == 200, "status {}", load.status);
         let loads = [load.answered_by(bare.address, &reply.body), load];
         let gateway = large_node::process_of(&stack)?;
         ask_all(&loads, |load| load.run(PIECE))?;
@@ -135,7 +136,7 @@ impl Storm {
     }
 }
 
-/// All at the same time, each by a thread of its own.
+/// Runs each load in a thread of its own at the same time.
 fn ask_all(
     loads: &[Load; 2],
     ask: impl Fn(&Load) -> Result<Outcome> + Sync,
@@ -143,7 +144,7 @@ fn ask_all(
     thread::scope(|scope| {
         let [one, other] = loads.each_ref().map(|load| scope.spawn(|| ask(load)));
         let [one, other] =
-            [one, other].map(|asking| asking.join().unwrap_or_else(|_| bail!("who asks panicked")));
+            [one, other].map(|asking| asking.join().unwrap_or_else(|_| bail!("a load panicked")));
         Ok([one?, other?])
     })
 }
@@ -158,7 +159,7 @@ fn storm(stack: &Stack, api: &Api, loads: &[Load; 2]) -> Result<([Outcome; 2], D
         while !over.load(Ordering::Relaxed) {
             pieces.push(load.run(PIECE)?);
         }
-        Outcome::joined(pieces).context("no answer was timed")
+        Outcome::joined(pieces).context("no answers")
     };
     thread::scope(|scope| {
         let asking = scope.spawn(|| ask_all(loads, until_over));
@@ -171,7 +172,7 @@ fn storm(stack: &Stack, api: &Api, loads: &[Load; 2]) -> Result<([Outcome; 2], D
         let all = scanned.and_then(|()| until_working(api, PHONES + 1, PATIENCE));
         let took = began.elapsed();
         over.store(true, Ordering::Relaxed);
-        let outcomes = asking.join().unwrap_or_else(|_| bail!("who asks panicked"));
+        let outcomes = asking.join().unwrap_or_else(|_| bail!("a load panicked"));
         all.with_context(|| stack.tail())?;
         Ok((outcomes?, took))
     })

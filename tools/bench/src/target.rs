@@ -1,5 +1,5 @@
-//! Servers that are asked the same in turn, round after round, so that whatever else the machine does
-//! meets all of them.
+//! Servers under the same load in turn, round after round, so that disturbances of the machine
+//! affect all of them.
 
 use std::time::Duration;
 
@@ -15,28 +15,28 @@ use crate::{
     write_load::Writes,
 };
 
-/// Long enough for pools to fill and for code to be in the caches.
+/// Time in which pools fill and code gets into the caches.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 /// A server under load.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// As the table calls it.
+    /// Name in the table.
     pub(crate) name: String,
     subject: Subject,
     rounds: Vec<Round>,
 }
 
-/// How a server is asked.
+/// The kind of a server and its load.
 #[derive(Debug)]
 enum Subject {
-    /// Over HTTP; its process has this number.
+    /// A server over HTTP: process id and load.
     Http(u32, Load),
-    /// The same, to write.
+    /// A server over HTTP that is written to.
     Writes(u32, Writes),
-    /// A database, by a program of its own.
+    /// A database server, loaded by a program of its own.
     Database(Statements),
-    /// No server at all.
+    /// A file without a server.
     File(Sqlite),
 }
 
@@ -46,43 +46,43 @@ struct Round {
     http: Option<Http>,
 }
 
-/// What is known only of servers that are asked over HTTP.
+/// Figures of servers over HTTP.
 #[derive(Clone, Copy, Debug)]
 struct Http {
     half: Duration,
     most: Duration,
-    /// Processor time of the server's process, an answer.
+    /// Processor time of the server's process for each answer, in microseconds.
     cost: f64,
 }
 
 impl Target {
-    /// One whose process is `pid`.
+    /// Returns a target over HTTP with this process id.
     pub(crate) fn new(name: &str, pid: u32, load: Load) -> Self {
         Self { name: name.to_owned(), subject: Subject::Http(pid, load), rounds: Vec::new() }
     }
 
-    /// One whose process is `pid`, and that is written to.
+    /// Returns a target over HTTP that is written to.
     pub(crate) fn writes(name: &str, pid: u32, writes: Writes) -> Self {
         Self { name: name.to_owned(), subject: Subject::Writes(pid, writes), rounds: Vec::new() }
     }
 
-    /// A database without anything in front of it.
+    /// Returns a database server as target.
     pub(crate) fn database(name: &str, statements: Statements) -> Self {
         Self { name: name.to_owned(), subject: Subject::Database(statements), rounds: Vec::new() }
     }
 
-    /// A file without any server.
+    /// Returns a file as target.
     pub(crate) fn file(name: &str, file: Sqlite) -> Self {
         Self { name: name.to_owned(), subject: Subject::File(file), rounds: Vec::new() }
     }
 
-    /// Asks for a while that does not count.
+    /// Runs a load that does not count.
     pub(crate) fn warm_up(&self) -> Result<()> {
         self.subject.run(WARM_UP).with_context(|| format!("{}, warming up", self.name))?;
         Ok(())
     }
 
-    /// Asks for a round, the one of this number.
+    /// Runs the round of this number.
     pub(crate) fn round(&mut self, number: usize) -> Result<()> {
         let pid = self.subject.process();
         let before = pid.map(processor::time_of).transpose()?.unwrap_or_default();
@@ -98,33 +98,34 @@ impl Target {
         Ok(())
     }
 
-    /// Answers in a second.
+    /// Returns answers per second.
     fn rate(&self) -> Result<Spread> {
         Spread::of(self.rounds.iter().map(|round| round.rate)).context("no rounds")
     }
 
-    /// Milliseconds that half of the answers took at most; `None` of what is not asked over HTTP.
+    /// Returns p50 in milliseconds; `None` for targets without HTTP.
     fn half(&self) -> Option<Spread> {
         self.spread(|http| http.half.as_secs_f64() * 1e3)
     }
 
-    /// Milliseconds that 99 of 100 answers took at most.
+    /// Returns p99 in milliseconds; `None` for targets without HTTP.
     fn most(&self) -> Option<Spread> {
         self.spread(|http| http.most.as_secs_f64() * 1e3)
     }
 
-    /// Microseconds of processor time that the server's process took for an answer.
+    /// Returns the processor time for each answer in microseconds.
     fn cost(&self) -> Option<Spread> {
         self.spread(|http| http.cost)
     }
 
-    /// Its rate by another's, round by round.
+    /// Returns the ratio of the rate to that of another target, round by round.
     pub(crate) fn rate_by(&self, other: &Self) -> Result<Spread> {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Spread::of(pairs.map(|(own, others)| own.rate / others.rate)).context("no rounds")
     }
 
-    /// Its name, its rate, that by a yardstick's, half, most and cost; of the last, so many decimals.
+    /// Returns a row: name, rate, ratio to the reference, p50, p99 and cost with this number of
+    /// decimals.
     pub(crate) fn row(&self, yardstick: &Self, decimals: usize) -> Result<[String; 6]> {
         let ratio = self.rate_by(yardstick)?;
         let shown = |spread: Option<Spread>, decimals| {
@@ -146,7 +147,7 @@ impl Target {
 }
 
 impl Subject {
-    /// The server's process, if what it costs is known.
+    /// Returns the process id where the cost is measured.
     fn process(&self) -> Option<u32> {
         match self {
             Self::Http(pid, _) | Self::Writes(pid, _) => Some(*pid),
@@ -154,7 +155,7 @@ impl Subject {
         }
     }
 
-    /// Answers in a second, and the answers themselves where they are seen one by one.
+    /// Returns answers per second, and the single answers where they are visible.
     fn run(&self, duration: Duration) -> Result<(f64, Option<Outcome>)> {
         let outcome = match self {
             Self::Http(_, load) => load.run(duration)?,
@@ -166,7 +167,7 @@ impl Subject {
     }
 }
 
-/// Warms all of them up, then asks them in turn.
+/// Warms up all targets and runs their rounds in turn.
 pub(crate) fn ask_in_turn(targets: &mut [Target]) -> Result<()> {
     targets.iter().try_for_each(Target::warm_up)?;
     (1..=ROUNDS).try_for_each(|round| targets.iter_mut().try_for_each(|target| target.round(round)))

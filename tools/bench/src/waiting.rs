@@ -1,7 +1,7 @@
-//! Connections that wait: each has asked for a QR code that does not come, and asks again when it was told
-//! so.
+//! Connections that wait: each requests a QR code that does not come, and repeats the request after
+//! its time-out.
 //!
-//! berth has no node here, so that nothing ever comes of a session that is wanted linked.
+//! berth has no node here, so that no session ever shows a code.
 
 use std::{
     sync::{
@@ -34,31 +34,31 @@ use crate::{
     load::Load,
 };
 
-/// So many wait.
+/// Number of waiting connections.
 pub(crate) const WAITING: usize = 1_000;
-/// In so many sessions. Few, for to begin waiting writes each of them: more would be a measurement of how
-/// they begin.
+/// Number of sessions that they wait for. Each first wait writes its session, so more sessions
+/// would measure the writes.
 const SESSIONS: usize = 10;
-/// As long as berth lets anybody wait.
+/// Maximum wait that berth allows.
 const AT_MOST: Duration = Duration::from_secs(30);
-/// An answer that comes sooner was not waited for.
+/// Minimum duration of an answer that was waited for.
 const AT_LEAST: Duration = Duration::from_secs(29);
 const OPENING: Duration = Duration::from_secs(60);
-/// More than any answer that is asked for here.
-const LONGEST: usize = 4 * 1024;
+/// Maximum length of an answer in bytes.
+const MAX_ANSWER: usize = 4 * 1024;
 
-/// berth without a node, and what can be asked of it.
+/// berth without a node, with its sessions.
 #[derive(Debug)]
 pub(crate) struct Nodeless {
-    /// It, and what is around it.
+    /// The programs.
     pub(crate) stack: Stack,
-    /// Asks for a session that is never wanted linked.
+    /// A load for a session that no connection waits for.
     get: Load,
     qr: Vec<Vec<u8>>,
 }
 
 impl Nodeless {
-    /// Starts it and makes its sessions.
+    /// Starts the programs and creates the sessions.
     pub(crate) fn start(setup: &Setup, name: &str) -> Result<Self> {
         process::allow_connections()?;
         let settings = [
@@ -75,21 +75,21 @@ impl Nodeless {
             qr.push(request("GET", address, &path, api.credential()));
         }
         let get = Load::of(&api, [sessions::path(&Owned::create(&api, "bench")?.id)], 1)?;
-        ensure!(get.status == 200, "it is answered {}", get.status);
+        ensure!(get.status == 200, "status {}", get.status);
         Ok(Self { stack, get, qr })
     }
 
-    /// Its process.
+    /// Returns the process id of the router.
     pub(crate) fn process(&self) -> Result<u32> {
         self.stack.berth_id().context("berth does not run")
     }
 
-    /// Asks for the session that nobody waits for.
+    /// Returns a load for the session that no connection waits for.
     pub(crate) fn load(&self, connections: usize) -> Load {
         Load { connections, ..self.get.clone() }
     }
 
-    /// Has all of them wait.
+    /// Opens all waiting connections.
     pub(crate) fn wait(&self) -> Result<Waiting> {
         let asking = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = oneshot::channel();
@@ -119,7 +119,7 @@ impl Nodeless {
     }
 }
 
-/// Those that wait, until they are told to hang up.
+/// The waiting connections, until they are closed.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     stop: Option<oneshot::Sender<()>>,
@@ -131,14 +131,14 @@ impl Waiting {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Hangs up; an error when one of them was answered what is no answer to one that waits.
+    /// Closes the connections; an error when one of them got a wrong answer.
     pub(crate) fn close(mut self) -> Result<()> {
         self.hang_up()
     }
 
     fn hang_up(&mut self) -> Result<()> {
         if let Some(stop) = self.stop.take() {
-            let _ = stop.send(()); // nobody hears it when they have failed
+            let _ = stop.send(()); // the receiver is gone after an error
         }
         let Some(thread) = self.thread.take() else { return Ok(()) };
         thread.join().map_err(|_| anyhow!("the thread of those that wait panicked"))?
@@ -147,33 +147,33 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let _ = self.hang_up(); // whoever drops it has failed otherwise
+        let _ = self.hang_up(); // the owner reports another error
     }
 }
 
-/// Asks something that is answered first, so that the connection is known to be served.
+/// Sends a first request that is answered, so that the connection is known to work.
 async fn wait_again(get: Load, qr: Vec<u8>, asking: Arc<AtomicUsize>) -> Result<()> {
     let mut stream = TcpStream::connect(get.address).await.context("no connection")?;
     stream.set_nodelay(true)?;
     let first = answer(&mut stream, &get.asks[0].request).await?;
-    ensure!(first.starts_with("HTTP/1.1 200 "), "it is answered {first:?}");
+    ensure!(first.starts_with("HTTP/1.1 200 "), "unexpected answer {first:?}");
     asking.fetch_add(1, Ordering::Relaxed);
     loop {
         let began = Instant::now();
         let answer = answer(&mut stream, &qr).await?;
         let (took, waits) = (began.elapsed(), answer.starts_with("HTTP/1.1 404 "));
-        ensure!(waits && took >= AT_LEAST, "it is answered after {took:?}: {answer:?}");
+        ensure!(waits && took >= AT_LEAST, "answered after {took:?}: {answer:?}");
     }
 }
 
-/// Sends a request, and reads its answer to the last byte.
+/// Sends a request and reads the complete answer.
 pub(crate) async fn answer(stream: &mut TcpStream, request: &[u8]) -> Result<String> {
     stream.write_all(request).await?;
-    let (mut buffer, mut filled) = ([0; LONGEST], 0);
+    let (mut buffer, mut filled) = ([0; MAX_ANSWER], 0);
     while connection::whole(&buffer[..filled])?.is_none_or(|end| filled < end) {
-        ensure!(filled < LONGEST, "an answer without an end");
+        ensure!(filled < MAX_ANSWER, "the answer is too long");
         let read = stream.read(&mut buffer[filled..]).await?;
-        ensure!(read > 0, "the server hung up");
+        ensure!(read > 0, "the server closed the connection");
         filled += read;
     }
     Ok(String::from_utf8_lossy(&buffer[..filled]).into_owned())

@@ -1,4 +1,4 @@
-//! Whether those who wait for something are in the way of those who ask for something else.
+//! The effect of waiting requests on other requests.
 
 use std::{thread, time::Duration};
 
@@ -15,14 +15,14 @@ use crate::{
     waiting::{Nodeless, WAITING},
 };
 
-/// berth takes 1,024 connections at once.
+/// Connections of the load; few beside the maximum of berth.
 const CONNECTIONS: usize = 16;
-/// After those that wait have come, or have gone.
+/// Pause after the waiting connections have opened or closed.
 const REST: Duration = Duration::from_secs(2);
-/// Of what is answered while nobody waits.
+/// Target of the ratio to the rate without waiting connections.
 const AIM: Aim = Aim::AtLeast(0.95);
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let berth = Nodeless::start(setup, "bench-waits")?;
     let pid = berth.process()?;

@@ -1,32 +1,32 @@
-//! Whether two things take the same time: Welch's t of what is left when both tails are cut.
+//! Comparison of two samples of durations: Welch's t-test of trimmed samples.
 //!
-//! The tails are the machine's: a timer, another process, a page that was not in memory. Both samples
-//! are cut at the same two moments, quantiles of the two together, so that cutting favours neither.
-//! A |t| of 4.5 comes by chance about seven times in a million.
+//! The tails come from the machine: timers, other processes, page faults. Both samples are trimmed
+//! at the same two quantiles of the joint sample, so that the trimming favours neither. A |t| of
+//! 4.5 occurs by chance about seven times in a million.
 
-/// Where a difference begins.
+/// |t| above which the samples differ.
 pub(crate) const LIMIT: f64 = 4.5;
-/// The part cut off at either end, of both samples together.
+/// Part that is trimmed at each end of the joint sample.
 const TAIL: f64 = 0.05;
 
-/// What came of a comparison; times in nanoseconds.
+/// The result of a comparison, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
-    /// How many of either were left.
+    /// Sizes of the trimmed samples.
     pub(crate) counts: [usize; 2],
-    /// Their means.
+    /// Means of the trimmed samples.
     pub(crate) means: [f64; 2],
-    /// The standard error of the difference of the means.
+    /// Standard error of the difference of the means.
     pub(crate) error: f64,
 }
 
 impl Verdict {
-    /// Of these two samples, in nanoseconds.
+    /// Compares two samples in nanoseconds.
     pub(crate) fn of(one: &[u32], other: &[u32]) -> Self {
         let mut all: Vec<_> = one.iter().chain(other).copied().collect();
         all.sort_unstable();
         let at = |part: f64| {
-            // Of some hundred thousand: exact in a double, and never negative.
+            // Ranks of some hundred thousand values are exact in a double.
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -48,23 +48,23 @@ impl Verdict {
         }
     }
 
-    /// How much longer the first takes.
+    /// Returns the difference of the means; positive when the first takes longer.
     pub(crate) fn difference(&self) -> f64 {
         self.means[0] - self.means[1]
     }
 
-    /// Welch's t; without any spread no difference is infinitely sure.
+    /// Returns Welch's t; infinite for a difference without any spread.
     pub(crate) fn t(&self) -> f64 {
         if self.difference() == 0.0 { 0.0 } else { self.difference() / self.error }
     }
 
-    /// The least difference that would have been one.
+    /// Returns the smallest difference that would have been detected.
     pub(crate) fn detectable(&self) -> f64 {
         LIMIT * self.error
     }
 }
 
-/// Mean and variance, gathered one by one (Welford).
+/// Mean and variance, updated value by value (Welford).
 #[derive(Clone, Copy, Debug, Default)]
 struct Moments {
     count: usize,
@@ -89,7 +89,7 @@ impl Moments {
         weight
     }
 
-    /// Of the mean.
+    /// Returns the squared standard error of the mean.
     fn error_squared(&self) -> f64 {
         self.squares / (self.weight() - 1.0).max(1.0) / self.weight().max(1.0)
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use testbed::random::Random;
 
-    /// About bell-shaped around this, with a long tail now and then.
+    /// An approximately normal sample with a long tail.
     fn sample(random: &mut Random, around: u32, count: usize) -> Vec<u32> {
         let tens: Vec<u32> = (0..1_000).collect();
         let throw = |random: &mut Random| (0..8).map(|_| *random.choose(&tens)).sum::<u32>();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_the_same_and_a_little_more_is_more() {
+    fn equal_samples_pass_and_a_small_difference_is_found() {
         let mut random = Random::new().unwrap();
         let one = sample(&mut random, 100_000, 50_000);
         let same = Verdict::of(&one, &sample(&mut random, 100_000, 50_000));
@@ -123,17 +123,17 @@ mod tests {
     }
 
     #[test]
-    fn t_is_welch_s() {
+    fn t_follows_welch() {
         let (one, other) = ([1, 2, 3, 4, 5], [3, 5, 7, 9, 11, 13]);
         let verdict = Verdict::of(&one, &other);
-        // Of eleven, a twentieth is none below, and above the last stays.
+        // The trimming drops nothing below, and keeps the largest of eleven.
         assert_eq!(verdict.counts, [5, 6]);
         // (3 - 8) / sqrt(2.5 / 5 + 14 / 6)
         assert!((verdict.t() + 2.970_44).abs() < 1e-4, "{verdict:?}");
     }
 
     #[test]
-    fn no_spread_and_no_difference_is_no_difference() {
+    fn equal_constant_samples_have_no_difference() {
         assert!(Verdict::of(&[5, 5, 5], &[5, 5, 5]).t() == 0.0);
     }
 }

@@ -1,4 +1,4 @@
-//! A load of writes: connections that create a session and delete it, over and over.
+//! A load of writes: connections that create a session and delete it, repeatedly.
 
 use std::{
     net::SocketAddr,
@@ -19,7 +19,7 @@ use crate::{
     load::Outcome,
 };
 
-/// Connections that each make a session and delete it, over and over.
+/// Connections that each create a session and delete it, repeatedly.
 #[derive(Debug)]
 pub(crate) struct Writes {
     address: SocketAddr,
@@ -29,19 +29,19 @@ pub(crate) struct Writes {
 
 impl Writes {
     pub(crate) fn by(api: &Api, connections: usize) -> Result<Self> {
-        let credential = api.credential().context("nobody writes without a key")?.clone();
+        let credential = api.credential().context("writes need a key")?.clone();
         Ok(Self { address: http::address(api.base())?, credential, connections })
     }
 
-    /// Writes for so long. One answer that is none of a write, and all of it has failed.
+    /// Writes for this duration. A wrong answer is an error of the whole load.
     pub(crate) fn run(&self, duration: Duration) -> Result<Outcome> {
         let end = Instant::now() + duration;
-        // A thread a connection: what is waited for is the disk, and that is long.
+        // A thread for each connection: most of the time is waiting for the disk.
         let latencies = run_on_threads(self.connections, |_| self.write_until(end))?;
         Outcome::of(latencies, duration)
     }
 
-    /// How long each answer took that came in time. What was made is deleted in any case.
+    /// Returns the durations of answers in time. Every created session is deleted.
     fn write_until(&self, end: Instant) -> Result<Vec<Duration>> {
         let (mut connection, mut latencies) = (Connection::open(self.address)?, Vec::new());
         let body = Some(r#"{"label":"bench"}"#);
@@ -50,13 +50,13 @@ impl Writes {
         while Instant::now() < end {
             let reply = connection.ask(&create)?;
             let text = String::from_utf8_lossy(reply.body);
-            ensure!(reply.status == 201, "made: {}: {text}", reply.status);
+            ensure!(reply.status == 201, "create: {}: {text}", reply.status);
             let made: Value = serde_json::from_str(&text)?;
             let created = (Instant::now(), reply.took);
             let id = made["id"].as_str().context("a session has an id")?;
             let delete = request("DELETE", self.address, &sessions::path(id), key);
             let reply = connection.ask(&delete)?;
-            ensure!(reply.status == 204, "deleted: {}", reply.status);
+            ensure!(reply.status == 204, "delete: {}", reply.status);
             let deleted = (Instant::now(), reply.took);
             let in_time = [created, deleted].into_iter().filter(|(at, _)| *at <= end);
             latencies.extend(in_time.map(|(_, took)| took));

@@ -1,4 +1,4 @@
-//! Making and deleting sessions: how many commits berth acknowledges, beside how many the disk takes.
+//! The rate of created and deleted sessions, beside the commits that the disk allows.
 
 use anyhow::{Context as _, Result};
 use testbed::{client::Api, postgres::Cluster, stack::Stack};
@@ -15,12 +15,12 @@ use crate::{
 };
 
 const CONNECTIONS: usize = 32;
-/// About as much as a session's row holds.
+/// Size of a session's row in bytes, approximately.
 const ROW: usize = 500;
-/// Of what the disk takes.
+/// Target of the ratio to the database alone.
 const AIM: Aim = Aim::AtLeast(0.5);
 
-/// Takes the figures.
+/// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start_durable()?;
     let berth = |name: &str, database: Option<String>| {
