@@ -21,7 +21,7 @@ impl Aim {
         };
         let aim = number(aim, decimals);
         let verdict = if reached { "reached" } else { "**missed**" };
-        format!("{shown}; aimed at: {words} {aim}, {verdict}.")
+        format!("{shown}; target: {words} {aim}, {verdict}.")
     }
 }
 
@@ -32,10 +32,10 @@ mod tests {
     #[test]
     fn target_is_reached_or_missed() {
         let least = |figure| Aim::AtLeast(0.5).judge(figure, "so much", 2);
-        assert_eq!(least(0.5), "so much; aimed at: at least 0.50, reached.");
-        assert_eq!(least(0.4999), "so much; aimed at: at least 0.50, **missed**.");
+        assert_eq!(least(0.5), "so much; target: at least 0.50, reached.");
+        assert_eq!(least(0.4999), "so much; target: at least 0.50, **missed**.");
         let most = |figure| Aim::AtMost(60_000.0).judge(figure, "much", 0);
-        assert_eq!(most(60_000.0), "much; aimed at: at most 60,000, reached.");
-        assert_eq!(most(60_001.0), "much; aimed at: at most 60,000, **missed**.");
+        assert_eq!(most(60_000.0), "much; target: at most 60,000, reached.");
+        assert_eq!(most(60_001.0), "much; target: at most 60,000, **missed**.");
     }
 }

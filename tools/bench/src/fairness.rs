@@ -132,10 +132,11 @@ fn described(answers: &StatusCounts) -> String {
 
 fn method() -> String {
     format!(
-        "`GET` of a session on SQLite, over {CONNECTIONS} connections that stay open, {RATE:.0} requests a \
-         second by a timetable as in *Latency at half of the load*; hyper alone is asked at the same moments, \
-         on the same cores. {ROUNDS} rounds, each of five seconds without and five with another organization \
-         that sends over {GREEDY} connections as much as it can and asks again whatever it was answered; rates \
-         are off. Shown are the median of the rounds and their range; ratios are taken round by round."
+        "`GET` of a session on SQLite over {CONNECTIONS} open connections, {RATE:.0} requests per \
+         second with planned times as in *Latency at half of the load*; hyper alone gets the same \
+         requests at the same time on the same cores. Each of {ROUNDS} rounds has five seconds \
+         without, and five seconds with another organization that sends as many requests as \
+         possible over {GREEDY} connections, whatever the answers. Rate limits are off. The table \
+         shows median and range of the rounds; ratios are taken round by round."
     )
 }

@@ -138,8 +138,8 @@ impl Figures {
             "kB in the gateway's memory",
             "resident",
             "anonymous",
-            "most so far",
-            "resident, a session",
+            "peak",
+            "resident, each session",
         ]);
         let Self { on_disk, in_memory, storms, .. } = self;
         let many = |what: &str| format!("{} {what}", number(float(self.count as u64), 0));
@@ -179,16 +179,16 @@ impl Figures {
         let mut findings = vec![
             Aim::AtMost(HELD).judge(each(on_disk), &held, 0),
             format!(
-                "With its keys in memory it costs {} kB (on disk {:.2} of that). On disk it has {} kB, in {} \
-                 files of all.",
+                "With its keys in memory it costs {} kB (on disk {:.2} of that). On disk it uses {} kB; all sessions \
+                 share {} files.",
                 number(each(in_memory), 0),
                 each(on_disk) / each(in_memory),
                 number(share / sessions, 0),
                 disk.files,
             ),
             format!(
-                "All {count} were linked in {} s ({} s with keys in memory), {SIDE_BY_SIDE} at a time; none \
-                 failed.",
+                "All {count} were linked in {} s ({} s with keys in memory), {SIDE_BY_SIDE} at a time, \
+                 without a failure.",
                 seconds(on_disk.took),
                 seconds(in_memory.took),
             ),
@@ -205,18 +205,19 @@ impl Figures {
 
     fn method(&self) -> String {
         format!(
-            "Both programs on SQLite, the gateway built with `sim` and linked to a simulated WhatsApp on the \
-             same machine; its memory does not count. {} sessions are made and linked over the API, each to a \
-             phone of its own, in a node that has them all; figures are read when they no longer change. Then \
-             the gateway is killed (`kill -9`) and `berth` starts it again, then both are killed; the time \
-             runs from the kill until every phone shows its device connected and the API every session \
-             `working`. A node connects 32 sessions at a time, and so many link at a time. *Keys in \
-             memory* is the same with the engine's own store in memory, in a run of its own right after. A \
-             storm is a deployment of its own, and there are {}: {} sessions are made, and all their phones \
-             wait for their codes at once, while four connections ask for another session, each a hundredth \
-             of a second after it was answered, and four more ask *hyper alone*, a server in a process of its \
-             own that answers the same bytes, just so. Before, the same are asked for ten seconds in which \
-             nothing else happens. Of storms the median and the range are shown.",
+            "Both programs on SQLite, the gateway built with `sim` and connected to a simulated \
+             WhatsApp on the same machine, whose memory does not count. {} sessions are created \
+             and linked over the API, each to a phone of its own, on one node. Figures are read \
+             when they no longer change. Then the gateway is killed (`kill -9`) and `berth` starts \
+             it again; then both are killed. The time runs from the kill until every phone shows \
+             its device as connected and every session is `working`. A node connects 32 sessions \
+             at the same time, and links as many. *Keys in memory* is a further run with the \
+             engine's own store in memory. A storm has a deployment of its own, and there are {} \
+             storms: {} sessions are created, and all of their phones wait for QR codes at once, \
+             while four connections request another session, each 10 ms after its answer, and four \
+             more send the same requests to *hyper alone*, a server in a process of its own that \
+             returns the same bytes. The same requests run for ten seconds before the storm. For \
+             storms the table shows median and range.",
             self.count,
             storm::STORMS,
             storm::PHONES,

@@ -51,10 +51,10 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
         Target::new("hyper alone, the same bytes", bare.id(), as_bare),
         Target::file("SQLite alone, a session by its key", alone),
         target("berth on SQLite", &sqlite, &sqlite.api)?,
-        target("berth on SQLite, no log line a request", &quiet, &quiet.api)?,
+        target("berth on SQLite, without log lines", &quiet, &quiet.api)?,
         target("berth on SQLite, a login token (EdDSA)", &sqlite, &person)?,
-        target("berth on SQLite, another's session: 404", &sqlite, &foreign)?,
-        target("berth on SQLite, no such key: 401", &sqlite, &unknown)?,
+        target("berth on SQLite, another organization's session: 404", &sqlite, &foreign)?,
+        target("berth on SQLite, an unknown key: 401", &sqlite, &unknown)?,
         Target::database("PostgreSQL alone, a session by its key", statements),
         target("berth on PostgreSQL", &postgres, &postgres.api)?,
     ];
@@ -89,31 +89,32 @@ fn chapter(targets: &[Target], bytes: usize) -> Result<Chapter> {
             by(sqlite, file)?
         ),
         format!("On PostgreSQL: {:.2} of PostgreSQL alone.", by(postgres, database)?),
-        format!("With a login token: {:.2} of with a key.", by(token, sqlite)?),
+        format!("With a login token: {:.2} of the rate with a key.", by(token, sqlite)?),
         format!(
-            "Refused: 404 {:.2} and 401 {:.2} of what is answered.",
+            "Refusals: 404 at {:.2} and 401 at {:.2} of the rate of 200.",
             by(missing, sqlite)?,
             by(unknown, sqlite)?
         ),
     ];
-    let title = "Asking for a session";
+    let title = "GET of a session";
     Ok(Chapter { title, method: method(bytes), table, findings, broken: Vec::new() })
 }
 
 fn method(bytes: usize) -> String {
     format!(
-        "`GET /api/v1/sessions/{{session}}` of {SESSIONS} linked sessions in turn over HTTP/1.1, {CONNECTIONS} \
-         connections that stay open, each asking again when it was answered; a body has about {bytes} bytes, and an \
-         answer with another status or body than the first fails the measurement. Two seconds of warm-up, \
-         then {ROUNDS} rounds of four seconds, the servers taking turns; shown are the median of the \
-         rounds and their range. *hyper alone* is a server in a process of its own that answers the \
-         same headers and bytes whatever it is asked; ratios are taken round by round. Everything is \
-         set as it comes: every request leaves a log line in a file, save where the table says otherwise. Nothing \
-         is written meanwhile, so on SQLite berth answers most requests by what it read before (ADR 0020), and \
-         on PostgreSQL it asks for several sessions in one statement. *SQLite alone* is one thread that looks one \
-         session after the other up in berth's own file by a prepared statement and reads every column. \
-         *PostgreSQL alone* is `pgbench` looking up any one of them by a prepared statement, on as many \
-         connections. The last column counts the asked server's own process, on \
-         PostgreSQL without the database's."
+        "`GET /api/v1/sessions/{{session}}` of {SESSIONS} linked sessions in turn over HTTP/1.1 on \
+         {CONNECTIONS} open connections, each with one request at a time. A body has about {bytes} \
+         bytes; an answer with another status or body than the first fails the measurement. After \
+         two seconds of warm-up, the servers take turns in {ROUNDS} rounds of four seconds. The \
+         table shows median and range of the rounds; ratios are taken round by round. *hyper \
+         alone* is a server in a process of its own that returns the same headers and bytes to \
+         every request. All settings have their defaults: every request writes a log line to a \
+         file, unless the table says otherwise. No request writes, so on SQLite berth answers most \
+         requests from its read cache (ADR 0020), and on PostgreSQL one statement reads several \
+         sessions. *SQLite alone* is one thread that reads one session after the other from \
+         berth's file with a prepared statement and reads every column. *PostgreSQL alone* is \
+         `pgbench`, which reads random sessions with a prepared statement over as many \
+         connections. The last column counts the server's own process, on PostgreSQL without the \
+         database."
     )
 }

@@ -22,12 +22,12 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let postgres =
         Deployment::start(setup, "bench-postgres", Some(cluster.create_database("bench")?))?;
     let mut table = Table::new([
-        "compared, by the time of the answer",
+        "comparison of response times",
         "pairs",
-        "left of either",
+        "trimmed samples",
         "means, µs",
         "difference, ns",
-        "seen from, ns",
+        "detectable, ns",
         "t",
     ]);
     let (mut findings, mut broken) = (Vec::new(), Vec::new());
@@ -48,12 +48,12 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     findings.push(format!(
         "A difference is |t| ≥ {LIMIT}; by chance alone it would be one in about 150,000 comparisons. {}",
         if broken.is_empty() {
-            "There is none where there must be none, and one where there must be one."
+            "Every comparison has its expected result."
         } else {
-            "What is not as it must be is marked."
+            "Comparisons with an unexpected result are marked."
         }
     ));
-    Ok(Chapter { title: "Isolation by time", method: method(), table, findings, broken })
+    Ok(Chapter { title: "Isolation by response time", method: method(), table, findings, broken })
 }
 
 fn row(database: &str, paired_requests: &PairedRequests, verdict: &Verdict) -> Vec<String> {
@@ -91,14 +91,15 @@ fn judged(
 
 fn method() -> String {
     format!(
-        "Two kinds of request over HTTP/1.1 on one connection that stays open, in pairs whose order is \
-         thrown, after a warm-up; which session or key of its kind is asked for is thrown each time, out of \
-         {NAMES} sessions and {KEYS} keys of each kind, made in turns. A session that never was has the \
-         name of one that is, but for the letters that are not its time; an unknown key is another \
-         deployment's, so that it is well made. A time runs from before the request is sent until its \
-         answer is whole. Both samples are cut where 5 % of the two together lie below and above; *means* \
-         are of what is left, *t* is Welch's, and *seen from* is the difference that would have been one. \
-         *Own session and none* shows that one is seen, *no session and none* that none is made up; a \
+        "Two kinds of request over HTTP/1.1 on one open connection, in pairs with random order, \
+         after a warm-up. Each request is for a random session or key of its kind, out of {NAMES} \
+         sessions and {KEYS} keys of each kind, created in turns. An unused session id differs \
+         from an existing one only in characters that are not its time; an unknown key belongs to \
+         another deployment, so that its checksum is correct. A time runs from before the request \
+         is sent to the complete answer. Both samples are trimmed by 5 % of the joint sample at \
+         each end. *means* are those of the trimmed samples, *t* is Welch's t, and *detectable* is \
+         the smallest difference that counts as one. *Own session and none* shows that a \
+         difference is measurable, *no session and none* that equal requests have no difference. A \
          mistyped key is refused by its checksum and may differ."
     )
 }

@@ -83,7 +83,7 @@ fn chapter(servers: &[Server; 2], rates: Vec<f64>, bytes: usize) -> Result<Chapt
     let sentence =
         format!("berth's p99 is {tail:.1} of its p50, hyper's alone {environment:.1} of its own");
     let findings = vec![
-        format!("Half of what berth answers on {CONNECTIONS} connections: {rate} requests/s."),
+        format!("Half of the maximum rate on {CONNECTIONS} connections: {rate} requests/s."),
         AIM.judge(tail, &sentence, 1),
     ];
     let title = "Latency at half of the load";
@@ -101,12 +101,13 @@ impl Server {
 
 fn method(bytes: usize) -> String {
     format!(
-        "`GET` as in *Asking for a session*, {bytes} bytes, on SQLite, with a log line a request. In each of \
-         {ROUNDS} rounds berth is first asked for three seconds as fast as it answers {CONNECTIONS} connections, \
-         and then at half of that rate for five seconds, and hyper alone at the very same rate. Those requests \
-         keep to a timetable: each is due at a moment fixed beforehand, evenly spaced and the \
-         connections in turn, and its time runs from that moment until its answer is whole, also when it could \
-         only be sent late. How late this side's threads are woken is in the figures of both; hyper alone \
-         shows what the machine does. Shown are the median of the rounds and their range."
+        "`GET` as in *GET of a session*, {bytes} bytes, on SQLite, with a log line for each \
+         request. In each of {ROUNDS} rounds, {CONNECTIONS} connections first send as many \
+         requests as berth answers for three seconds; then berth and hyper alone each get half of \
+         that rate for five seconds. Each request has a planned time, evenly spaced, the \
+         connections in turn. Its latency counts from the planned time to the complete answer, \
+         even if the request is sent late. Delays of the client's threads are in the figures of \
+         both servers; hyper alone shows the effect of the machine. The table shows median and \
+         range of the rounds."
     )
 }

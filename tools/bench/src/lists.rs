@@ -119,8 +119,8 @@ fn about_file(setup: &Setup, large: &Side, small: &Side) -> Result<String> {
     let [large, small] = [idle(large)?, idle(small)?].map(|used| number(used, 0));
     let megabytes = number(float(bytes) / 1e6, 0);
     Ok(format!(
-        " The file has {megabytes} MB. With nothing due, the worker included, `berth` used {large} ms of \
-         processor time a second, and {small} with the small file."
+        " The file has {megabytes} MB. Without due work, `berth` with its worker used {large} ms of \
+         processor time per second, and {small} ms with the small file."
     ))
 }
 
@@ -228,18 +228,18 @@ fn requests_of(large: &Side, small: &Side) -> Vec<ListRequest> {
             requests: [large.deep(0), vec![small.list("")]],
             deep: true,
         },
-        narrowed("a usual status", "usual", "status"),
+        narrowed("a common status", "usual", "status"),
         ListRequest {
-            name: "page 1,000 of a usual status, beside its first",
+            name: "page 1,000 of a common status, beside its first",
             requests: [large.deep(1), small.narrowed("usual", "status")],
             deep: true,
         },
         narrowed("a rare status", "rare", "status"),
         both("two statuses", &|side| vec![side.list(several)]),
-        narrowed("a usual label", "usual", "label"),
+        narrowed("a common label", "usual", "label"),
         narrowed("a rare label", "rare", "label"),
-        narrowed("a number of many", "usual", "phoneNumber"),
-        narrowed("a number of one", "rare", "phoneNumber"),
+        narrowed("a frequent number", "usual", "phoneNumber"),
+        narrowed("a unique number", "rare", "phoneNumber"),
     ]
 }
 
@@ -287,12 +287,14 @@ fn method() -> String {
     let (few, groups, largest) = SMALL;
     let requests = number(float(((TURNS - 1) * TURN) as u64), 0);
     format!(
-        "Two deployments, over databases that were filled by SQL with rows as the store writes them, three \
-         events a session: one with the sessions of {ORGANIZATIONS} organizations, one with {few} of {groups}. \
-         Asked is by a key of the largest organization, which has {LARGEST} % of the many and {largest} of the \
-         few, over HTTP/1.1 on one connection that stays open, {SHOWN} on a page; {requests} requests of \
-         each kind, in turns of {TURN}, none before the last was answered. *One session* is another one each \
-         time. *Rare* is what is in the three oldest sessions alone and usual in other organizations; a deep \
-         page is compared with a first one, for the few have none. No log line a request."
+        "Two deployments over databases that were filled by SQL with rows in the form of the \
+         store, three events for each session: one with the sessions of {ORGANIZATIONS} \
+         organizations, one with {few} sessions of {groups}. The requests have a key of the \
+         largest organization, which has {LARGEST} % of the million and {largest} of the thousand, \
+         over HTTP/1.1 on one open connection, with {SHOWN} sessions on a page. Each kind has \
+         {requests} requests in turns of {TURN}, one at a time. *One session* is another one each \
+         time. *Rare* values occur only in the three oldest sessions, and are common in other \
+         organizations. A deep page is compared with a first page, because the small list has no \
+         deep page. The requests write no log lines."
     )
 }

@@ -58,24 +58,26 @@ impl LoadedMemory {
         let wait = number(float(WAITING as u64), 0);
         [
             ("without a node".to_owned(), self.before),
-            (format!("{ASKING} connections asking"), self.asked),
-            ("a while after them".to_owned(), self.rested),
+            (format!("{ASKING} connections sending"), self.asked),
+            ("after they have closed".to_owned(), self.rested),
             (format!("{wait} connections waiting"), self.waiting),
-            ("a while after them".to_owned(), self.left),
+            ("after they have closed".to_owned(), self.left),
         ]
     }
 
     /// Returns the conclusions.
     pub(crate) fn findings(&self) -> [String; 2] {
         let most = float(self.asked.peak);
-        let sentence =
-            format!("Asked over {ASKING} connections `berth` holds at most {} kB", number(most, 0));
+        let sentence = format!(
+            "Under load over {ASKING} connections `berth` uses at most {} kB",
+            number(most, 0)
+        );
         let held = |moment: &Resident| float(moment.all);
         let each = (held(&self.waiting) - held(&self.rested)) / float(WAITING as u64);
         [
             AIM.judge(most, &sentence, 0),
             format!(
-                "A connection that waits costs it {} kB; a while after they have gone it holds {} kB \
+                "A waiting connection costs {} kB; after they have closed, {} kB stay \
                  resident.",
                 number(each, 1),
                 number(held(&self.left), 0)

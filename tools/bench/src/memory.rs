@@ -103,8 +103,7 @@ impl Disk {
 }
 
 fn chapter(idle: &Pair, linked: &Pair, anew: &Pair, disk: &Disk, took: [Duration; 2]) -> Chapter {
-    let mut table =
-        Table::new(["kB in memory", "resident", "proportional", "anonymous", "most so far"]);
+    let mut table = Table::new(["kB in memory", "resident", "proportional", "anonymous", "peak"]);
     let many = format!("{SESSIONS} linked");
     let again = format!("{SESSIONS} linked, after a restart");
     for (state, pair) in [("idle", idle), (&many, linked), (&again, anew)] {
@@ -137,7 +136,7 @@ fn findings(
     let [linking, back] = took.map(|took| number(took.as_secs_f64(), 1));
     let alone = float(idle.berth.all);
     vec![
-        IDLE.judge(alone, &format!("`berth` with nothing to do holds {} kB", number(alone, 0)), 0),
+        IDLE.judge(alone, &format!("An idle `berth` uses {} kB", number(alone, 0)), 0),
         format!(
             "A linked session costs the gateway {} kB resident ({} kB anonymous) after linking, and \
              {} kB ({} kB) after a restart.",
@@ -147,7 +146,7 @@ fn findings(
             each(anew, |held| held.anonymous),
         ),
         format!(
-            "Its share of the keys on disk is {} kB ({} kB of blocks); all have {} files together, {} bytes.",
+            "Its keys use {} kB on disk ({} kB in blocks); all sessions share {} files with {} bytes.",
             share(disk.bytes),
             share(disk.taken),
             disk.files,
@@ -162,14 +161,15 @@ fn findings(
 
 fn method() -> String {
     format!(
-        "Both programs on SQLite, the gateway built with `sim` and linked to a simulated WhatsApp. \
-         *Idle* is after the start, with nothing to do; then {SESSIONS} sessions are made and linked \
-         over the API, each to a phone of its own; then `berth` is stopped and started, so that what \
-         linking left behind is gone. Each figure is read when it no longer changes. *Resident* counts \
-         shared pages whole, *proportional* divides them among those who share them, *anonymous* is the \
-         program's own data, and *most so far* the most that ever was resident. The last rows are of \
-         another `berth`, which has no node: it is asked for a session as fast as it answers for ten seconds, \
-         a request after the other on each connection; then others wait for QR codes that do not come; and \
-         each time once more when they have gone."
+        "Both programs on SQLite, the gateway built with `sim` and connected to a simulated \
+         WhatsApp. *Idle* is the state after the start. Then {SESSIONS} sessions are created and \
+         linked over the API, each to a phone of its own. Then `berth` is stopped and started, \
+         which removes the memory that linking left behind. Each figure is read when it no longer \
+         changes. *Resident* counts shared pages fully, *proportional* divides them among their \
+         processes, *anonymous* is the program's own data, and *peak* is the maximum of the \
+         resident memory so far. The last rows are of another `berth` without a node: for ten \
+         seconds each connection repeats a `GET` of a session; then other connections wait for QR \
+         codes that do not come; each time the memory is read again after the connections have \
+         closed."
     )
 }

@@ -15,10 +15,9 @@ const HEAD: &str = "\
 
 <!-- Written by `cargo xtask bench`. Do not edit: run it again. -->
 
-Figures of release builds over real sockets on loopback, taken by `cargo xtask bench`, which anybody can
-run; `cargo xtask bench NAME` takes one of them anew. A figure of speed means little by itself: it
-stands beside a limit that was measured in the same run, and their ratio is what to look at. Whoever
-sends the load and whoever answers share the machine's cores.
+Figures of release builds over real sockets on loopback. `cargo xtask bench` measures all of them, and
+`cargo xtask bench NAME` one of them. Each figure of speed stands beside a reference that the same run
+measured; compare the ratios rather than the figures. Load and server share the cores of the machine.
 ";
 
 /// Replaces a chapter of the page.

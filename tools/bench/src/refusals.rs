@@ -102,7 +102,8 @@ impl Deployment {
         let get = |ids: &[String]| ask("GET", ids, "", 404);
         let refused = |method: &str, what: &str| {
             let kinds = [ask(method, &foreign, what, 404), ask(method, &unused, what, 404)];
-            let name = format!("`{method} …{what}` of another's session and of none");
+            let name =
+                format!("`{method} …{what}` of another organization's session and a missing one");
             (paired_requests(&name, kinds, pairs.few), Expectation::Same)
         };
         let plain = [ask("GET", &own, "", 200), get(&unused)];
@@ -114,7 +115,7 @@ impl Deployment {
             ),
             (
                 paired_requests(
-                    "another's session and none",
+                    "another organization's session and none",
                     [get(&foreign), get(&unused)],
                     pairs.many,
                 ),

@@ -50,8 +50,8 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let shown = number(float(MANY.0 as u64), 0);
     let names = [
         "on a new SQLite file".into(),
-        "on an existing one".into(),
-        format!("on one with {shown} sessions"),
+        "on an existing file".into(),
+        format!("on a file with {shown} sessions"),
     ];
     let mut findings = Vec::new();
     for (name, times) in names.into_iter().zip(times) {
@@ -64,12 +64,13 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
 }
 
 fn method() -> String {
-    "From before the process is made until the operator's listener answers `/readyz` with 200, asked every \
-     half millisecond. With a gateway beside it, as it comes; the kinds take turns. *New* makes the \
-     folder, the file and its tables; *existing* was made by a former run and holds no session. The many \
-     sessions were written by SQL with rows as the store writes them, three events each, and one start before \
-     the measurement has taken note of them; their node is none that runs. The programs and the files are in \
-     the page cache. Shown are the median and the range."
+    "The time from the creation of the process to the first 200 of `/readyz` on the operator's \
+     listener, polled every half millisecond, with a gateway beside berth as in production. The \
+     kinds take turns. *New* creates the folder, the file and its tables; *existing* was created \
+     by an earlier run and holds no session. The 10,000 sessions were written by SQL with rows in \
+     the form of the store, three events each; one start before the measurement has processed \
+     them, and their node does not run. The programs and the files are in the page cache. The \
+     table shows median and range."
         .to_owned()
 }
 

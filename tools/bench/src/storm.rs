@@ -76,18 +76,16 @@ impl Storms {
         let took = self.spread(|storm| storm.took.as_secs_f64())?;
         let peak = self.spread(|storm| float(storm.settled.peak) / float(storm.settled.all))?;
         let held = format!(
-            "{PHONES} phones that scanned at once were all linked after {took:.1} s; the gateway held at \
-             most {peak:.2} of what it held afterwards"
+            "{PHONES} phones that scanned at the same time were linked after {took:.1} s; the peak of the \
+             gateway's memory was {peak:.2} of its memory afterwards"
         );
         let (described, slower) = self.described(|storm| storm.berth)?;
-        let answered = format!("Meanwhile a session was answered in {described}");
+        let answered = format!("During the storm, berth answered in {described}");
         let (described, _) = self.described(|storm| storm.bare)?;
         Ok(vec![
             Aim::AtMost(TWICE).judge(peak.median(), &held, 2),
             Aim::AtMost(TWICE).judge(slower.median(), &answered, 1),
-            format!(
-                "Hyper alone, which has nothing to do with the storm, answered in {described}."
-            ),
+            format!("Hyper alone, which takes no part in the storm, answered in {described}."),
         ])
     }
 

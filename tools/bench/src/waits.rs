@@ -63,20 +63,23 @@ fn chapter(alone: &Target, beside: &Target, idle: Vec<f64>, waiting: &str) -> Re
     let idle = Spread::of(idle).context("no rounds")?;
     let findings = vec![
         AIM.judge(kept, &format!("While {waiting} wait: {kept:.2} of alone"), 2),
-        format!("Waiting costs {idle} ms of processor time a second while nothing else is asked."),
+        format!(
+            "The waiting connections cost {idle} ms of processor time per second without other requests."
+        ),
     ];
-    let title = "Asking while others wait";
+    let title = "GET while other requests wait";
     Ok(Chapter { title, method: method(waiting), table, findings, broken: Vec::new() })
 }
 
 fn method(waiting: &str) -> String {
     format!(
-        "Requests are as in *Asking for a session*, on SQLite, for a session that is not linked, over \
-         {CONNECTIONS} connections: with {waiting} more there is room for them among the 4,096 that berth \
-         takes. {ROUNDS} rounds, each of four seconds without anybody waiting, then with: {waiting} \
-         connections ask `GET …/qr?wait=30` of ten sessions that no node takes, so that no code ever comes, \
-         and ask again when they were told so; one that is answered sooner fails the measurement. They come \
-         before their part of a round and hang up after it, with two seconds of rest either time. Shown are \
-         the median of the rounds and their range; ratios are taken round by round."
+        "Requests are as in *GET of a session*, on SQLite, for a session that is not linked, over \
+         {CONNECTIONS} connections. {waiting} further connections fit into the 4,096 that berth \
+         allows. Each of {ROUNDS} rounds has four seconds without waiting connections, then four \
+         seconds with them: {waiting} connections send `GET …/qr?wait=30` for ten sessions without \
+         a node, so that no code comes, and repeat the request after its time-out; an earlier \
+         answer fails the measurement. The waiting connections open before their part of a round \
+         and close after it, with a pause of two seconds each time. The table shows median and \
+         range of the rounds; ratios are taken round by round."
     )
 }

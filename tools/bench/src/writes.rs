@@ -78,26 +78,26 @@ fn chapter(targets: &[Target; 5]) -> Result<Chapter> {
     }
     let ratio = on_postgres.rate_by(tables)?.median();
     findings.push(format!("{}: {ratio:.2} of {}.", on_postgres.name, tables.name));
-    let title = "Making and deleting sessions";
+    let title = "Creating and deleting sessions";
     Ok(Chapter { title, method: method(), table, findings, broken: Vec::new() })
 }
 
 fn method() -> String {
     format!(
-        "`POST /api/v1/sessions` and then `DELETE` of what it made, with a key, over and over on each of \
-         {CONNECTIONS} connections that stay open. Each of the two answers is counted as one commit, for \
-         neither is given before a commit is on the disk: 201 and 204, anything else fails the \
-         measurement. No node ever holds these sessions, so nothing of them is left to be done in the \
-         background. Two seconds of warm-up, then {ROUNDS} rounds of four seconds, the five taking turns; \
-         shown are the median of the rounds and their range, and ratios are taken round by round. *SQLite \
-         alone* is one thread that inserts a row of {ROW} bytes by a prepared statement, each in a \
-         transaction of its own, into a file on the same disk with the journal WAL and \
-         `synchronous=FULL`, as berth's file has them: SQLite lets one at a time write, and berth has \
-         what is asked for meanwhile share a commit. *PostgreSQL alone* is `pgbench` inserting rows of \
-         {ROW} bytes likewise over as many connections as berth is asked on; the server has `fsync` on, \
-         and commits of several connections share a flush; *berth's tables* is `pgbench` making and \
-         deleting sessions there, over as many connections, each by the statement that berth sends for one \
-         alone: a row of a table with eleven indices, and its events, of one with three. Berth writes what \
-         comes while it writes together, by one statement (ADR 0022)."
+        "`POST /api/v1/sessions` and then `DELETE` of the new session with a key, repeatedly on \
+         each of {CONNECTIONS} open connections. Each of the two answers counts as one commit, \
+         because berth answers after the commit is on the disk; an answer other than 201 and 204 \
+         fails the measurement. No node holds these sessions, so no background work follows. After \
+         two seconds of warm-up, the targets take turns in {ROUNDS} rounds of four seconds. The \
+         table shows median and range of the rounds; ratios are taken round by round. *SQLite \
+         alone* is one thread that inserts rows of {ROW} bytes with a prepared statement, each in \
+         a transaction of its own, into a file on the same disk with journal WAL and \
+         `synchronous=FULL`, as berth's file. SQLite allows one writer, and in berth simultaneous \
+         writes share a commit. *PostgreSQL alone* is `pgbench`, which inserts rows of {ROW} bytes \
+         over as many connections; the server has `fsync` on, and commits of several connections \
+         share a flush. *berth's tables* is `pgbench`, which creates and deletes sessions over as \
+         many connections, each with the statement that berth sends for a single session: a row of \
+         a table with eleven indexes, and its events, of a table with three. Berth writes \
+         simultaneous changes with one statement (ADR 0022)."
     )
 }
