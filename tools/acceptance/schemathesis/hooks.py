@@ -1,9 +1,9 @@
-"""What the walk knows that no schema can say: what it may touch, which values are right at this moment,
-what a stranger is to be told, and what it takes to have been everywhere.
+"""Knowledge of the walk that no schema can state: the objects that it may change, the valid values of the
+moment, the answers to another organization, and the coverage that a walk must reach.
 
-It changes nothing but what it made itself, and removes that in the end, so that it can be let loose on a
-deployment. Right values are put in place of made-up ones only where it means to send a valid request; what
-it sends to be refused is left as it is.
+The walk changes only objects that it has created, and removes them at the end, so that it is safe on a
+deployment in use. Valid values replace generated ones only in requests that are meant to be valid; requests
+that are meant to be refused stay as they are.
 """
 
 import json
@@ -22,7 +22,7 @@ WHO = {who["name"]: who["fixedHeaders"][0] for who in json.load(open(os.environ[
 CREDENTIAL_A, CREDENTIAL_B = ({who["name"]: who["value"]} for who in (WHO["a"], WHO["b"]))
 # A session that is linked to a phone, where there can be one.
 LINKED = os.environ.get("BERTH_WALK_LINKED", "")
-# On somebody's deployment WhatsApp is real: nobody's phone is asked to link.
+# On a deployment in use WhatsApp is real: no request asks a phone to link.
 GENTLY = os.environ.get("BERTH_WALK_GENTLY", "") == "1"
 
 ours = requests.Session()
@@ -33,7 +33,7 @@ def as_a(method, path, **more):
     return ours.request(method, BASE + path, headers=CREDENTIAL_A, timeout=45, **more)
 
 
-# ---- what it may touch ----
+# ---- objects that the walk may change ----
 
 ID = re.compile(r"(sess|key)_[0-9A-HJKMNP-TV-Z]{26}")
 COLLECTIONS = {"session": "/api/v1/sessions", "key": "/api/v1/api-keys"}
@@ -50,7 +50,7 @@ def one_of_ours(kind):
 def harmless(case):
     for kind in COLLECTIONS:
         id = (case.path_parameters or {}).get(kind)
-        # A look at a QR code begins a pairing.
+        # A GET of a QR code starts a pairing.
         changes = case.method.upper() != "GET" or name_of(case) == "session_qr"
         if changes and ID.fullmatch(str(id)) and id not in made[kind]:
             case.path_parameters[kind] = one_of_ours(kind)
@@ -64,7 +64,7 @@ def remove_what_was_made():
             as_a("DELETE", f"{collection}/{id}")
 
 
-# ---- values that are right at this moment ----
+# ---- valid values of the moment ----
 
 TAG = re.compile(r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$')
 cursors = {}
@@ -93,21 +93,21 @@ def before_call(context, case, kwargs):
 
 
 def entity_tag(case):
-    # In its coverage phase schemathesis makes headers of letters and digits alone, and no entity tag is.
+    # In its coverage phase schemathesis generates headers of letters and digits only, and no entity tag is one.
     tag = case.headers.get("If-Match")
     if tag is not None and not TAG.match(tag):
         case.headers["If-Match"] = "*"
 
 
 def name_for_the_request(case):
-    # The document's example is one name. Used again and again it would be refused again and again.
+    # The example of the document is one key, and a repeated key would be refused.
     name = case.headers.get("Idempotency-Key")
     if name is not None and len(name) < 200 and next(turns["names"]) % 4:
         case.headers["Idempotency-Key"] = f"{name}-{next(turns['names'])}"
 
 
 def cursor(case):
-    # A cursor cannot be made up: the one that this list gave out, under these conditions, or none.
+    # A cursor cannot be generated: use the one that this list returned with these filters, or none.
     query = case.query or {}
     if "cursor" in query:
         known = cursors.get((case.operation.path, conditions(query)))
@@ -124,7 +124,7 @@ def conditions(query):
 
 
 def thing_that_is_there(case):
-    # Every other time what is asked for is there, and linked to a phone where that is needed.
+    # Every other request is for an existing object, linked to a phone where necessary.
     needs_phone = name_of(case) in ("session_identity", "session_start", "session_restart")
     for kind, things in made.items():
         id = (case.path_parameters or {}).get(kind)
@@ -149,20 +149,20 @@ def key_for_now(case):
 
 
 def room_for_metadata(case):
-    # How much there is in the end depends on what there was.
+    # The number of objects at the end depends on the number before.
     if name_of(case) == "session_update" and case.body.get("metadata"):
         path = "/api/v1/sessions/" + str(case.path_parameters["session"])
         as_a("PATCH", path, json={"metadata": None})
 
 
-# ---- what a stranger is told ----
+# ---- answers to another organization ----
 
 IN_PATH = re.compile(r"/(?:sess|key)_([0-9A-HJKMNP-TV-Z]{26})(?=[/:?]|$)")
 
 
 @schemathesis.check
 class a_stranger_finds_nothing:
-    """B, asking as A did for what is A's, hears just what it hears of what never was: not found."""
+    """A request by B for an object of A gets the same answer as for an object that never existed: 404."""
 
     def after_response(self, ctx, response, case):
         request = response.request
@@ -173,17 +173,17 @@ class a_stranger_finds_nothing:
         never = found.group(1)[:-1] + ("0" if found.group(1)[-1] == "1" else "1")
         other = request.url[: found.start(1)] + never + request.url[found.end(1) :]
         hidden, missing = self.ask(request, request.url), self.ask(request, other)
-        assert lasting(hidden) == lasting(missing), f"B can tell: {lasting(hidden)} is not {lasting(missing)}"
+        assert lasting(hidden) == lasting(missing), f"the answers to B differ: {lasting(hidden)} and {lasting(missing)}"
         if self.was_well_formed(request, response):
-            assert hidden.status_code == 404, f"A was told {response.status_code}, and B {hidden.status_code}"
+            assert hidden.status_code == 404, f"A got {response.status_code}, and B {hidden.status_code}"
         fine = 400 <= hidden.status_code < 500 and hidden.status_code != 429
-        assert fine or request.method == "OPTIONS", f"B was told {hidden.status_code}"
+        assert fine or request.method == "OPTIONS", f"B got {hidden.status_code}"
 
     @staticmethod
     def was_well_formed(request, response):
         if request.method == "OPTIONS":
             return False
-        # Refused for its name, a request is not looked at.
+        # A request with a used idempotency key is refused before its content is read.
         named = response.status_code == 409 and "Idempotency-Key" in request.headers
         return not named and (response.status_code < 300 or response.status_code in (304, 404, 409, 412))
 
@@ -194,19 +194,19 @@ class a_stranger_finds_nothing:
         for name in CREDENTIAL_A:
             del probe.headers[name]
         probe.headers.update(CREDENTIAL_B)
-        # Else the second would be refused for having the first one's name.
+        # A new key, because the key of the first request is used.
         probe.headers.pop("Idempotency-Key", None)
         return ours.send(probe, timeout=45)
 
 
 def lasting(response):
-    # Whether the connection stays is about what was read of it.
+    # The header `connection` depends on the bytes that were read.
     passing = ("connection", "date", "x-request-id")
     headers = sorted((n.lower(), v) for n, v in response.headers.items() if n.lower() not in passing)
     return response.status_code, headers, response.content
 
 
-# ---- having been everywhere ----
+# ---- coverage ----
 
 told, open_to_all = {}, set()
 
@@ -233,7 +233,7 @@ def after_call(context, case, response):
 
 @schemathesis.check
 class every_operation_succeeds_and_refuses:
-    """A walk in which something never worked, or never failed, would show little."""
+    """Every operation must succeed and fail at least once; otherwise the walk proves little."""
 
     def after_run(self, ctx):
         remove_what_was_made()
@@ -242,13 +242,13 @@ class every_operation_succeeds_and_refuses:
         unlinked = set() if LINKED else {"session_identity", "session_start", "session_restart"}
         never = [name for name, told_of in told.items() if not any(200 <= status < 300 for status in told_of)]
         never = sorted(set(never) - unlinked)
-        assert not never, f"these never succeeded: {', '.join(never)}"
+        assert not never, f"operations that never succeeded: {', '.join(never)}"
         always = [name for name, told_of in told.items() if not any(400 <= status < 500 for status in told_of)]
         always = sorted(set(always) - open_to_all)
-        assert not always, f"these never refused anything: {', '.join(always)}"
+        assert not always, f"operations that never refused a request: {', '.join(always)}"
 
 
-# ---- what cannot be read as JSON ----
+# ---- answers that are not JSON ----
 
 
 @schemathesis.deserializer("image/png", "image/svg+xml", "text/html", "text/javascript", "text/css")

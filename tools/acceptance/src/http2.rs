@@ -1,4 +1,4 @@
-//! HTTP/2 without TLS, one request a connection: the other protocol that the same answers are given on.
+//! HTTP/2 without TLS, one request for each connection.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,10 +12,10 @@ use testbed::{
 };
 use tokio::{net::TcpStream, runtime, time};
 
-/// Longer than any answer may take.
+/// Upper bound of the time to an answer.
 const PATIENCE: Duration = Duration::from_secs(75);
 
-/// Sends a request and reads its answer.
+/// Sends a request and reads the answer.
 pub fn send(
     api: &Api,
     method: &str,

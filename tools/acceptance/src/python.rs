@@ -1,7 +1,7 @@
-//! Tools that Python has and Rust has not: a virtual environment of pinned packages, made once and kept.
+//! Python tools in a virtual environment of pinned packages, which is created once and kept.
 //!
-//! It is kept in the user's cache, under a name that says which packages it has, so that a fresh clone
-//! finds it and a changed list makes another.
+//! The environment is in the user's cache, and its name contains a hash of the package list. A
+//! fresh clone finds the environment, and a changed list creates another one.
 
 use std::{
     ffi::OsStr,
@@ -18,14 +18,14 @@ use testbed::workspace::{self, Workspace};
 const PACKAGES: &str = "tools/acceptance/schemathesis/requirements.txt";
 const MISSING: &str = "Python 3 with its module venv is not there: `apt-get install python3-venv`";
 
-/// An interpreter that has the packages.
+/// A Python interpreter with the packages.
 #[derive(Clone, Debug)]
 pub(crate) struct Python {
     interpreter: PathBuf,
 }
 
 impl Python {
-    /// Finds or makes it; whoever comes second waits for the first.
+    /// Finds or creates the environment. Concurrent calls wait for the first one.
     pub(crate) fn ready(workspace: &Workspace) -> Result<Self> {
         static READY: OnceLock<Result<Python, String>> = OnceLock::new();
         let made =
@@ -33,7 +33,8 @@ impl Python {
         made.clone().map_err(|error| anyhow!(error))
     }
 
-    /// The interpreter, with these arguments, in this folder. It writes nothing beside its sources.
+    /// Returns the interpreter with this working directory. The interpreter writes no cache files
+    /// beside its sources.
     pub(crate) fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.interpreter);
         command
@@ -53,7 +54,8 @@ impl Python {
         }
         println!("          making a virtual environment with schemathesis (once)");
         let _ = fs::remove_dir_all(&place);
-        // Beside its place and moved there when it is whole: another checkout may do the same.
+        // The environment is created under another name and renamed when complete, because another
+        // checkout may do the same.
         let building = place.with_extension(std::process::id().to_string());
         let filled = fill(&building, &packages);
         if filled.is_err() || fs::rename(&building, &place).is_err() {
@@ -64,26 +66,26 @@ impl Python {
         Ok(found)
     }
 
-    /// A system's Python may have gone on to another version since.
+    /// An upgrade of the system's Python may have broken the environment.
     fn works(&self) -> bool {
         let mut probe = Command::new(&self.interpreter);
         workspace::answer(probe.args(["-c", "import schemathesis, openapi_spec_validator"])).is_ok()
     }
 }
 
-/// Makes an environment in this folder, with these packages.
+/// Creates an environment in this folder with these packages.
 fn fill(folder: &Path, packages: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let mut venv = Command::new("python3");
     workspace::answer(venv.args(["-m", "venv", "--clear"]).arg(folder)).context(MISSING)?;
     let mut pip = Command::new(folder.join("bin/python"));
-    // The list is whole, so nothing is looked for besides.
+    // The list is complete, so pip needs no dependency resolution.
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--no-deps", "--requirement"]);
     pip.arg(packages).env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
     workspace::answer(&mut pip).map(drop)
 }
 
-/// The user's cache, or the target folder.
+/// Returns the user's cache folder, or the target folder.
 fn cache(workspace: &Workspace) -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| value != OsStr::new(""));
     let home = || set("HOME").map(|home| PathBuf::from(home).join(".cache"));

@@ -13,7 +13,7 @@ use testbed::{
 
 use crate::{credentials::until_refused, each_database};
 
-/// A request to a session: method, what follows its id, headers, body.
+/// A request about a session: method, path after the id, headers, body.
 struct Request(
     &'static str,
     &'static str,
@@ -67,7 +67,7 @@ impl Request {
         api.send_raw(method, &path_of(id, what), &headers, body.map(str::as_bytes))
     }
 
-    /// The same, over HTTP/2.
+    /// As [`send`](Self::send), over HTTP/2.
     fn send_over_http2(&self, api: &Api, id: &str) -> Result<Reply> {
         let Self(method, what, headers, body) = self;
         let named = fresh();
@@ -178,7 +178,7 @@ fn check_foreign(b: &Api, session: &Owned) -> Result<()> {
     b.get(&path(&session.id))?.expect_error(404, "not_found").map(drop)
 }
 
-/// How a request is sent.
+/// A way to send a request.
 type Sending = fn(&Request, &Api, &str) -> Result<Reply>;
 
 /// Every request gets the same answer for both ids, over HTTP/1.1 and HTTP/2.

@@ -11,7 +11,7 @@ use testbed::{
 
 use crate::each_database;
 
-/// Every field of a session, which all answers hold.
+/// Every field of a session; all answers contain all fields.
 const FIELDS: [&str; 23] = [
     "id",
     "organizationId",
@@ -129,7 +129,7 @@ fn create(organization: &Organization) -> Result<Owned> {
         ensure!(view[field] == value, "{field} is {} instead of {value}", view[field]);
     }
     let session = Owned { api: api.clone(), id };
-    ensure!(session.view()? == view, "viewed, it is another than when it was made");
+    ensure!(session.view()? == view, "the view differs from the answer to the creation");
     for action in [":start", ":restart"] {
         api.action(&path_of(&session.id, action))?.expect_error(409, "conflict")?;
     }
@@ -146,13 +146,13 @@ fn shows_codes(session: &Owned) -> Result<()> {
         ensure!(shown[field].as_u64().is_some_and(|n| n > 0), "{field} is {}", shown[field]);
     }
     let code = shown["code"].as_str().unwrap_or_default();
-    ensure!(code.split(',').count() >= 5, "this is no QR text: {code:?}");
+    ensure!(code.split(',').count() >= 5, "not a QR text: {code:?}");
     let view = session.view()?;
     ensure!(view["status"] == "scan_qr_code" && view["desired"] == "running", "it is {view}");
     for (kind, begins) in [("image/svg+xml", &b"<"[..]), ("image/png", b"\x89PNG\r\n\x1a\n")] {
         let drawn = session.api.send("GET", &qr, &[("Accept", kind)], None)?.expect(200)?;
         ensure!(drawn.header("content-type").is_some_and(|v| v.starts_with(kind)), "not {kind}");
-        ensure!(drawn.body.starts_with(begins), "what came is not {kind}");
+        ensure!(drawn.body.starts_with(begins), "the body is not {kind}");
     }
     Ok(())
 }
@@ -165,8 +165,8 @@ fn link(session: &Owned, phone: &Phone) -> Result<u64> {
     ensure!(view["waLid"].as_str().is_some_and(|lid| lid.ends_with("@lid")), "waLid: {view}");
     ensure!(view["gatewayId"].is_string(), "no gateway: {view}");
     ensure!(view["lastConnectedAt"].is_u64(), "never connected: {view}");
-    ensure!(view["statusReason"].is_null(), "working for a reason: {view}");
-    let me = wait::until("/me tells the push name", PATIENCE, || {
+    ensure!(view["statusReason"].is_null(), "a working session has a reason: {view}");
+    let me = wait::until("`/me` shows the push name", PATIENCE, || {
         let me = session.api.get(&path_of(&session.id, "/me"))?.expect(200)?.json();
         ensure!(me["pushName"] == phone.name.as_str() && me["connected"] == true, "{me}");
         Ok(Some(me))
@@ -175,7 +175,7 @@ fn link(session: &Owned, phone: &Phone) -> Result<u64> {
         ensure!(me[field] == view[field], "{field}: {} and {}", me[field], view[field]);
     }
     ensure!(me["sessionId"] == session.id.as_str() && me["status"] == "working", "{me}");
-    session.until("the session knows the name", |v| v["pushName"] == phone.name.as_str())?;
+    session.until("the session shows the push name", |v| v["pushName"] == phone.name.as_str())?;
     session.api.get(&path_of(&session.id, "/qr"))?.expect_error(409, "conflict")?;
     let code = json!({ "phone": number });
     let refused = session.api.post(&path_of(&session.id, "/pairing-code"), &code)?;
@@ -188,13 +188,13 @@ fn stop_and_start(session: &Owned, phone: &Phone, device: u64) -> Result<()> {
         Ok(session.api.action(&path_of(&session.id, action))?.expect(200)?.json())
     };
     let connected = |wanted: bool| {
-        wait::until_true("the phone sees that", PATIENCE, || {
+        wait::until_true("the phone shows the connection", PATIENCE, || {
             Ok(phone.devices()?.iter().all(|d| d.id == device && d.connected == wanted))
         })
     };
-    ensure!(act(":stop")?["desired"] == "stopped", "it is not to be stopped");
+    ensure!(act(":stop")?["desired"] == "stopped", "the desired state is not stopped");
     let stopped = session.until_status("stopped")?;
-    ensure!(stopped["deviceId"] == device, "stopping unlinked it: {stopped}");
+    ensure!(stopped["deviceId"] == device, "the stop unlinked the device: {stopped}");
     connected(false)?;
     let me = session.api.get(&path_of(&session.id, "/me"))?.expect(200)?.json();
     ensure!(me["connected"] == false && me["deviceId"] == device, "{me}");
@@ -206,7 +206,7 @@ fn stop_and_start(session: &Owned, phone: &Phone, device: u64) -> Result<()> {
     ensure!(act(":start")?["version"] == started["version"], "starting twice changes something");
     act(":restart")?;
     let before = started["lastConnectedAt"].as_u64();
-    session.until("it connected anew", |view| {
+    session.until("the session has a new connection", |view| {
         view["status"] == "working" && view["lastConnectedAt"].as_u64() > before
     })?;
     connected(true)
@@ -219,20 +219,23 @@ fn link_by_code(session: &Owned, phone: &Phone) -> Result<()> {
     let code = shown["code"].as_str().unwrap_or_default();
     let halves = code.split_once('-').context("a pairing code has a dash")?;
     ensure!(halves.0.len() == 4 && halves.1.len() == 4, "the code is {code:?}");
-    ensure!(shown["expiresAt"].is_u64(), "the code does not say until when: {shown}");
+    ensure!(shown["expiresAt"].is_u64(), "the code has no expiry: {shown}");
     phone.enter_code(code)?;
     session.until_linked(phone).map(drop)
 }
 
 fn log_out(session: &Owned, phone: &Phone) -> Result<()> {
     let logout = path_of(&session.id, ":logout");
-    let told = session.api.action(&logout)?.expect(200)?.json();
-    ensure!(told["desired"] == "stopped", "it is not to be stopped: {told}");
+    let answer = session.api.action(&logout)?.expect(200)?.json();
+    ensure!(answer["desired"] == "stopped", "the desired state is not stopped: {answer}");
     wait::until_true("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
     let out = session.until_reason("logged_out_by_user")?;
     ensure!(out["deviceId"].is_null() && out["status"] == "stopped", "{out}");
     session.api.get(&path_of(&session.id, "/me"))?.expect_error(404, "not_found")?;
     session.api.action(&logout)?.expect(200)?;
-    ensure!(list(&session.api)?.iter().any(|s| s["id"] == session.id.as_str()), "the row is gone");
+    ensure!(
+        list(&session.api)?.iter().any(|s| s["id"] == session.id.as_str()),
+        "the session is not listed"
+    );
     Ok(())
 }
