@@ -8,7 +8,9 @@
 //! Decision: ADR 0013.
 
 use crate::{
-    Actor, Caller, Capabilities, Capability, Error, OrganizationId, Reach, Result, SessionId,
+    caller::{Actor, Caller, Capabilities, Capability, Reach},
+    error::{Error, Result},
+    id::{OrganizationId, SessionId},
 };
 
 /// The right to look into one organization, as far as the caller's reach goes.
@@ -160,7 +162,7 @@ mod tests {
         assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         admin.platform_admin = true;
         assert!(admin.may_operate().is_ok());
-        for actor in [Actor::Key(crate::KeyId::from_bits(1)), Actor::Operator, Actor::System] {
+        for actor in [Actor::Key(crate::id::KeyId::from_bits(1)), Actor::Operator, Actor::System] {
             admin.actor = actor;
             assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         }

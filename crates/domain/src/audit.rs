@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    Caller, Capability, Event, Result,
-    ports::{EventLog, EventPage},
+    caller::{Caller, Capability},
+    error::Result,
+    event::Event,
+    ports::store::events::{EventLog, EventPage},
 };
 
 /// The use cases of the audit trail. They are for callers that are not confined to named sessions:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{KeyId, OrganizationId, SessionId, UserId};
+use crate::id::{KeyId, OrganizationId, SessionId, UserId};
 
 /// Something a caller may be able to do in its organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,12 @@
 //! Decision: ADR 0006.
 
 use crate::{
-    Actor, Event, EventId, EventName, GatewayId, LogoutOutcome, OrganizationId, SessionId,
-    Timestamp, ports::Environment,
+    caller::Actor,
+    event::{Event, EventName},
+    id::{EventId, GatewayId, OrganizationId, SessionId},
+    ports::environment::Environment,
+    session::unlink::LogoutOutcome,
+    time::Timestamp,
 };
 
 /// A deleted session's device that is still to be unlinked, and its keys still to be wiped.

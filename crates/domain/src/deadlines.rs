@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::RateQuota;
+use crate::rate_quota::RateQuota;
 
 /// Every deadline of a session's life. The defaults are what the API promises.
 #[derive(Clone, Debug, PartialEq, Eq)]

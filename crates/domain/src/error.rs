@@ -5,8 +5,12 @@
 use std::time::Duration;
 
 use crate::{
-    RateQuota, ResourceLimitReached,
-    ports::{BoxError, PortError, Refusal},
+    ports::{
+        error::{BoxError, PortError},
+        store::written::Refusal,
+    },
+    rate_quota::RateQuota,
+    resource_quota::ResourceLimitReached,
 };
 
 /// What a use case answers.

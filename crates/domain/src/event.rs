@@ -2,7 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::{Actor, EventId, OrganizationId, SessionId, Timestamp, ports::Environment};
+use crate::{
+    caller::Actor,
+    id::{EventId, OrganizationId, SessionId},
+    ports::environment::Environment,
+    time::Timestamp,
+};
 
 /// A value in an event's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ macro_rules! generated_id {
         pub struct $name(String);
 
         impl $name {
-            /// A new name from 128 bits: see [`crate::ports::Environment::ulid`].
+            /// A new name from 128 bits: see [`crate::ports::environment::Environment::ulid`].
             pub fn from_bits(bits: u128) -> Self {
                 Self(format!(concat!($prefix, "{}"), Ulid(bits)))
             }

@@ -9,7 +9,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Error, Result, Timestamp};
+use crate::{
+    error::{Error, Result},
+    time::Timestamp,
+};
 
 /// The place of a receipt within an organization: a digest of whatever makes two requests the same
 /// one, the caller's own word for it included.

@@ -31,11 +31,11 @@
 //!     reach: Reach::Everything,
 //!     platform_admin: false,
 //! };
-//! let (session, text_of) = (SessionId::mint(1), "Dear customer");
+//! let (session, text_of) = (SessionId::from_bits(1), "Dear customer");
 //! let organization = OrganizationId::parse("acme").unwrap();
 //! let all = [Template { organization, session: session.clone(), text: text_of.into() }];
 //! assert_eq!(text(&all, &caller("acme", "member"), &session).unwrap(), text_of);
-//! let (hidden, missing) = (session, SessionId::mint(2));
+//! let (hidden, missing) = (session, SessionId::from_bits(2));
 //! for id in [hidden, missing] {
 //!     let answer = text(&all, &caller("zeta", "owner"), &id);
 //!     assert!(matches!(answer, Err(Error::NotFound { noun: "template" })));
@@ -58,7 +58,6 @@ mod idempotency;
 mod link_attempt;
 mod operators;
 mod orphan;
-mod pairing;
 pub mod ports;
 mod rate_quota;
 pub mod reconcile;
@@ -69,7 +68,10 @@ pub mod testing;
 mod time;
 
 pub use access::{Scope, or_not_found};
-pub use api_key::{ApiKey, ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey};
+pub use api_key::{
+    model::ApiKey,
+    service::{ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey},
+};
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use cleanup::Cleanup;
@@ -77,22 +79,31 @@ pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
 pub use event::{Event, EventName, EventPayload, EventValue, NewEvent};
 pub use gateway::{
-    Declaration, HeartbeatOutcome, HeldSession, Lease, Leases, LinkState, LiveIdentity,
-    LogoutOutcome, Node, Nodes, RefusedReport, Registration, ReportOutcome, Snapshot,
-    SnapshotReason,
+    leases::Leases,
+    node::{HeldSession, Node},
+    service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;
-pub use orphan::{Orphan, Orphans};
-pub use pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode};
+pub use orphan::{model::Orphan, service::Orphans};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
-    Change, Desired, DueAsRead, ExpectedVersion, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY,
-    MAX_METADATA_VALUE, MAX_RATE, Observed, PartialSession, ReasonCode, Session, SessionIdentity,
-    SessionPorts, Sessions, Settings, SettingsPatch, Spec, Status, StatusReason, UnlinkRequest,
-    Version,
+    change::Change,
+    model::Session,
+    observed::{LinkState, LiveIdentity, Observed, Snapshot, SnapshotReason},
+    pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode},
+    partial_session::PartialSession,
+    service::{SessionIdentity, SessionPorts, Sessions},
+    settings::{
+        MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
+        SettingsPatch,
+    },
+    spec::{Declaration, Desired, Spec},
+    status::{ReasonCode, Status, StatusReason},
+    unlink::{LogoutOutcome, UnlinkRequest},
+    version::{DueAsRead, ExpectedVersion, Version},
 };
 pub use time::Timestamp;

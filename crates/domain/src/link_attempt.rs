@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::{Phone, RateQuota, SessionId, Timestamp};
+use crate::{id::SessionId, rate_quota::RateQuota, session::pairing::Phone, time::Timestamp};
 
 /// How many attempts an organization may begin in an hour, over all its sessions and phones.
 pub const MAX_LINK_ATTEMPTS_PER_HOUR: u32 = 1_000;

@@ -5,8 +5,15 @@
 use std::sync::Arc;
 
 use crate::{
-    Caller, Leases, OrganizationId, Result, Session,
-    ports::{Environment, OperatorStore, SessionPage},
+    caller::Caller,
+    error::Result,
+    gateway::leases::Leases,
+    id::OrganizationId,
+    ports::{
+        environment::Environment,
+        store::sessions::{OperatorStore, SessionPage},
+    },
+    session::model::Session,
 };
 
 /// The use cases of operators.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 
 /// So many in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

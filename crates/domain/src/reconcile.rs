@@ -7,7 +7,16 @@
 
 use std::time::Duration;
 
-use crate::{Deadlines, Desired, Node, ReasonCode, Session, Status, Timestamp};
+use crate::{
+    deadlines::Deadlines,
+    gateway::node::Node,
+    session::{
+        model::Session,
+        spec::Desired,
+        status::{ReasonCode, Status},
+    },
+    time::Timestamp,
+};
 
 /// What is known of the node a session is placed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

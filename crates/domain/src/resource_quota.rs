@@ -1,13 +1,13 @@
 //! How much an organization may keep.
 //!
-//! A [`RateQuota`](crate::Quota) limits how often something is done and refills with time. A stock is what
+//! A [`RateQuota`](crate::rate_quota::RateQuota) limits how often something is done and refills with time. A stock is what
 //! an organization has: it grows with what is made and frees with what is deleted.
 //!
 //! Decision: ADR 0031.
 
 use std::collections::BTreeMap;
 
-use crate::OrganizationId;
+use crate::id::OrganizationId;
 
 /// What an organization may have only so much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

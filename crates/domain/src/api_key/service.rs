@@ -2,11 +2,23 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::ApiKey;
 use crate::{
-    Caller, Capabilities, Capability, Error, EventName, KeyId, NewEvent, RecordResponse, Result,
-    SessionId, Timestamp, Violation, idempotency, or_not_found,
-    ports::{ApiKeyStore, Environment, KeyDirectory, KeyGenerator, KeyPage, Written},
+    access::or_not_found,
+    api_key::model::ApiKey,
+    caller::{Caller, Capabilities, Capability},
+    error::{Error, Result, Violation},
+    event::{EventName, NewEvent},
+    id::{KeyId, SessionId},
+    idempotency::{self, RecordResponse},
+    ports::{
+        authn::KeyGenerator,
+        environment::Environment,
+        store::{
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            written::Written,
+        },
+    },
+    time::Timestamp,
 };
 
 /// What a new key is to be.

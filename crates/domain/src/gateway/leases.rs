@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{Desired, GatewayId, Node, Session, Status, Timestamp};
+use crate::{
+    gateway::node::Node,
+    id::GatewayId,
+    session::{model::Session, spec::Desired, status::Status},
+    time::Timestamp,
+};
 
 /// The ends of the nodes' leases. The worker refreshes them every second, also while the database takes
 /// no writes; reads of sessions look them up.

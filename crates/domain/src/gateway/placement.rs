@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::{Node, Timestamp};
+use crate::{gateway::node::Node, time::Timestamp};
 
 /// The node for a session that has none: of those alive with room, the one least filled for its
 /// size, and of equals the one whose name comes first. `None` when there is no room anywhere.
@@ -24,7 +24,7 @@ pub fn choose(nodes: &[Node], now: Timestamp, lease: Duration) -> Option<&Node> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GatewayId;
+    use crate::id::GatewayId;
 
     const LEASE: Duration = Duration::from_secs(30);
 

@@ -6,10 +6,20 @@ use std::{
     time::Duration,
 };
 
-use super::{HeldSession, Node, Snapshot};
 use crate::{
-    Actor, Deadlines, Error, GatewayId, Result, SessionId, Timestamp,
-    ports::{BoxError, ChangeNotifier, Environment, NodeStore, Notifier, WorkerStore, Written},
+    caller::Actor,
+    deadlines::Deadlines,
+    error::{Error, Result},
+    gateway::node::{HeldSession, Node},
+    id::{GatewayId, SessionId},
+    ports::{
+        change_notifier::ChangeNotifier,
+        environment::{Environment, Notifier},
+        error::BoxError,
+        store::{nodes::NodeStore, worker::WorkerStore, written::Written},
+    },
+    session::observed::Snapshot,
+    time::Timestamp,
 };
 
 /// A node's first word.

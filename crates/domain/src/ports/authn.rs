@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::BoxError;
-use crate::{Caller, KeyId};
+use crate::{caller::Caller, id::KeyId, ports::error::BoxError};
 
 /// What a request carries to say who is asking. `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::PortResult;
-use crate::{SessionId, Version};
+use crate::{id::SessionId, ports::error::PortResult, session::version::Version};
 
 /// Tells those who wait for a session how far it was written. Carries no more than that: whoever wakes
 /// looks at the store, by its own scope. A change that is missed costs a moment, never an event.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{OrganizationId, Timestamp};
+use crate::{id::OrganizationId, time::Timestamp};
 
 /// The clock and the source of new names.
 pub trait Environment: Send + Sync {

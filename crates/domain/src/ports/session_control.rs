@@ -4,8 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::BoxError;
-use crate::{Declaration, Error, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot};
+use crate::{
+    error::Error,
+    gateway::node::Node,
+    id::SessionId,
+    ports::error::BoxError,
+    session::{
+        observed::{LiveIdentity, Snapshot},
+        spec::Declaration,
+        unlink::LogoutOutcome,
+    },
+};
 
 /// Speaks to gateway nodes. Every call may be repeated, carries an epoch where it changes
 /// something, and ends within a deadline of the adapter's own.

@@ -1,41 +1,18 @@
-//! A session's next state and the news that tell of it, written as one.
+//! A change of a session and its events, which are written in one transaction.
 //!
 //! Decision: ADR 0012.
 
-use super::{Session, Version};
-use crate::{Actor, Event, EventId, LinkAttempt, NewEvent, Timestamp, ports::Environment};
-
-/// How a session stood when it was read: what every write of it is guarded by.
-///
-/// The version alone would not do. Whoever wakes a session moves its `due` and nothing else; a write that
-/// knows nothing of that would put it off again, and a node that is back would wait for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpectedVersion {
-    /// Its version.
-    pub version: Version,
-    /// When it was to be looked at.
-    pub due: Option<Timestamp>,
-}
-
-/// When a session was to be looked at, as it was read. No part of what the session is: two that differ
-/// in nothing else are equal.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DueAsRead(pub Option<Timestamp>);
-
-impl PartialEq for DueAsRead {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for DueAsRead {}
-
-impl Session {
-    /// What a write is guarded by that begins from here.
-    pub fn expected_version(&self) -> ExpectedVersion {
-        ExpectedVersion { version: self.version, due: self.due_as_read.0 }
-    }
-}
+use crate::{
+    caller::Actor,
+    event::{Event, NewEvent},
+    id::EventId,
+    link_attempt::LinkAttempt,
+    ports::environment::Environment,
+    session::{
+        model::Session,
+        version::{DueAsRead, ExpectedVersion, Version},
+    },
+};
 
 /// What is about to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]

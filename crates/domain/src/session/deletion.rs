@@ -1,12 +1,17 @@
 //! How an owner deletes a session, also one whose row cannot be read.
 
-use super::{
-    Sessions, Version,
-    service::{MAX_WRITE_ATTEMPTS, write_contention},
-};
 use crate::{
-    Caller, Capability, Cleanup, Error, LogoutOutcome, Result, Scope, SessionId, or_not_found,
-    ports::Written,
+    access::{Scope, or_not_found},
+    caller::{Caller, Capability},
+    cleanup::Cleanup,
+    error::{Error, Result},
+    id::SessionId,
+    ports::store::written::Written,
+    session::{
+        service::{MAX_WRITE_ATTEMPTS, Sessions, write_contention},
+        unlink::LogoutOutcome,
+        version::Version,
+    },
 };
 
 impl Sessions {

@@ -13,13 +13,24 @@
 
 use std::time::Duration;
 
-use super::{
-    Change, Desired, Observed, ReasonCode, Session, SettingsPatch, Status, StatusReason,
-    UnlinkRequest,
-};
 use crate::{
-    Actor, Cleanup, Deadlines, Error, EventName, LinkAttempt, NewEvent, PairingSpec, Phone, Result,
-    Timestamp,
+    caller::Actor,
+    cleanup::Cleanup,
+    deadlines::Deadlines,
+    error::{Error, Result},
+    event::{EventName, NewEvent},
+    link_attempt::LinkAttempt,
+    session::{
+        change::Change,
+        model::Session,
+        observed::Observed,
+        pairing::{PairingSpec, Phone},
+        settings::SettingsPatch,
+        spec::Desired,
+        status::{ReasonCode, Status, StatusReason},
+        unlink::UnlinkRequest,
+    },
+    time::Timestamp,
 };
 
 impl Session {

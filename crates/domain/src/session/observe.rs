@@ -3,8 +3,18 @@
 //!
 //! Decision: ADR 0004.
 
-use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
-use crate::{Deadlines, EventName, LinkState, NewEvent, Snapshot, SnapshotReason, Timestamp};
+use crate::{
+    deadlines::Deadlines,
+    event::{EventName, NewEvent},
+    session::{
+        change::Change,
+        model::Session,
+        observed::{LinkState, Snapshot, SnapshotReason},
+        spec::Desired,
+        status::{ReasonCode, Status, StatusReason},
+    },
+    time::Timestamp,
+};
 
 impl Session {
     /// Takes in what the session's node reports; `None` when it tells nothing new: it is older than

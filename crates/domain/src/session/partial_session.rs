@@ -1,8 +1,15 @@
 //! Deletes a session whose row cannot be read whole: its owner can be rid of it all the same.
 
 use crate::{
-    Actor, Cleanup, Deadlines, Event, EventName, GatewayId, LogoutOutcome, NewEvent, Scope,
-    SessionId, Timestamp, ports::Environment,
+    access::Scope,
+    caller::Actor,
+    cleanup::Cleanup,
+    deadlines::Deadlines,
+    event::{Event, EventName, NewEvent},
+    id::{GatewayId, SessionId},
+    ports::environment::Environment,
+    session::unlink::LogoutOutcome,
+    time::Timestamp,
 };
 
 /// What is known of a session whose row cannot be read whole.

@@ -1,16 +1,35 @@
 //! What callers do with sessions. Every use case is: scope, find, decide, write once, ring.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
-    Caller, Capability, Deadlines, Error, IdempotencyRecord, Identity, Leases, LiveIdentity,
-    PairingCode, Phone, QrCode, RecordResponse, Result, Scope, SessionId, Timestamp, Violation,
-    idempotency, or_not_found,
+    access::{Scope, or_not_found},
+    caller::{Caller, Capability},
+    deadlines::Deadlines,
+    error::{Error, Result},
+    gateway::leases::Leases,
+    id::SessionId,
+    idempotency::{self, IdempotencyRecord, RecordResponse},
     ports::{
-        ChangeNotifier, Environment, NodeStore, Notifier, SessionControl, SessionPage,
-        SessionStore, Written,
+        change_notifier::ChangeNotifier,
+        environment::{Environment, Notifier},
+        session_control::SessionControl,
+        store::{
+            nodes::NodeStore,
+            sessions::{SessionPage, SessionStore},
+            written::Written,
+        },
     },
+    session::{
+        change::Change,
+        model::Session,
+        observed::LiveIdentity,
+        pairing::Identity,
+        settings::{Settings, SettingsPatch},
+        status::Status,
+        version::Version,
+    },
+    time::Timestamp,
 };
 
 /// What [`Sessions`] needs of the world.
@@ -53,12 +72,6 @@ pub struct SessionIdentity {
 
 /// How often a write is tried again when others change the same session meanwhile.
 pub(super) const MAX_WRITE_ATTEMPTS: u32 = 16;
-/// How long a request for a pairing code waits for it.
-const PAIRING_CODE_WAIT: Duration = Duration::from_secs(20);
-
-/// What the owner hears when WhatsApp makes no pairing code.
-const NO_PAIRING_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason says why";
-
 impl Sessions {
     /// The use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
@@ -164,36 +177,6 @@ impl Sessions {
         Ok(SessionIdentity { session, identity: live.identity.unwrap_or(stored), connected })
     }
 
-    /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
-    pub async fn qr(&self, caller: &Caller, id: &str, wait: Duration) -> Result<QrCode> {
-        let scope = caller.may(Capability::Manage)?;
-        let session = self.pair(&scope, id, None).await?;
-        let code = self.wait_for(&scope, session, wait, Session::live_qr).await?;
-        let retry_after = Duration::from_secs(2);
-        code.ok_or(Error::NotYet { noun: "QR code", retry_after })
-    }
-
-    /// A code to type on this phone. Begins pairing when none is under way, and waits for the code.
-    pub async fn pairing_code(
-        &self,
-        caller: &Caller,
-        id: &str,
-        phone: &str,
-    ) -> Result<PairingCode> {
-        let scope = caller.may(Capability::Manage)?;
-        let Some(phone) = Phone::parse(phone) else {
-            let reason = "7 to 15 digits, in international form without the plus or a leading 0";
-            return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
-        };
-        let session = self.pair(&scope, id, Some(&phone)).await?;
-        let answer = |session: &Session, now| match session.live_code(now) {
-            None if session.observed.code_refused() => Some(Err(Error::conflict(NO_PAIRING_CODE))),
-            code => code.map(Ok),
-        };
-        let answer = self.wait_for(&scope, session, PAIRING_CODE_WAIT, answer).await?;
-        answer.unwrap_or_else(|| Err(Error::unavailable("no pairing code came in time")))
-    }
-
     /// Connects a paired session.
     pub async fn start(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
@@ -228,35 +211,6 @@ impl Sessions {
         Ok(session)
     }
 
-    async fn pair(&self, scope: &Scope, id: &str, phone: Option<&Phone>) -> Result<Session> {
-        self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
-    }
-
-    /// Waits until the session has what `spec` looks for, its pairing is over, or the time is up.
-    async fn wait_for<T>(
-        &self,
-        scope: &Scope,
-        mut session: Session,
-        wait: Duration,
-        answer: impl Fn(&Session, Timestamp) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let until = self.now().plus(wait);
-        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
-        loop {
-            if let Some(answer) = answer(&session, self.now()) {
-                return Ok(Some(answer));
-            }
-            if session.spec.pairing.is_none() {
-                return Err(pairing_ended(&session));
-            }
-            if self.now() >= until {
-                return Ok(None);
-            }
-            subscription.changed_since(session.version, self.now().until(until)).await;
-            session = self.find(scope, session.id.as_str()).await?;
-        }
-    }
-
     /// What the node says, or `None` when it cannot be asked.
     async fn live_identity(&self, session: &Session) -> Result<Option<LiveIdentity>> {
         let Some(gateway) = &session.gateway else { return Ok(None) };
@@ -272,7 +226,7 @@ impl Sessions {
 
     /// Finds, decides and writes, again when somebody else wrote in between. `None` from `decide`
     /// writes nothing.
-    async fn change(
+    pub(super) async fn change(
         &self,
         scope: &Scope,
         id: &str,
@@ -350,29 +304,6 @@ impl Session {
             _ => Ok(self),
         }
     }
-
-    /// The QR code that can be scanned now.
-    fn live_qr(&self, now: Timestamp) -> Option<QrCode> {
-        let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
-        let qr = attempt.qr.as_ref()?;
-        (attempt.attempt == spec.attempt && qr.expires_at > now).then(|| qr.clone())
-    }
-
-    /// The pairing code that can be typed now and answers the newest request.
-    fn live_code(&self, now: Timestamp) -> Option<PairingCode> {
-        let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
-        let code = attempt.code.as_ref()?;
-        let newest = attempt.attempt == spec.attempt && code.request == spec.request;
-        (newest && code.expires_at > now).then(|| code.clone())
-    }
-}
-
-/// The pairing that was waited for is over.
-fn pairing_ended(session: &Session) -> Error {
-    if session.is_paired() {
-        return Error::conflict("the session is paired; log it out to pair it again");
-    }
-    Error::conflict("the pairing ended without a link; the session's statusReason says why")
 }
 
 pub(super) fn write_contention() -> Error {

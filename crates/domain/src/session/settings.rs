@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Violation;
+use crate::error::Violation;
 
 /// What the owner sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,9 +3,19 @@
 //!
 //! Decision: ADR 0005.
 
-use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
 use crate::{
-    Deadlines, EventName, EventValue, GatewayId, LogoutOutcome, NewEvent, Snapshot, Timestamp,
+    deadlines::Deadlines,
+    event::{EventName, EventValue, NewEvent},
+    id::GatewayId,
+    session::{
+        change::Change,
+        model::Session,
+        observed::Snapshot,
+        spec::Desired,
+        status::{ReasonCode, Status, StatusReason},
+        unlink::LogoutOutcome,
+    },
+    time::Timestamp,
 };
 
 impl Session {

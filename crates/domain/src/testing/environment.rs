@@ -11,8 +11,13 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    SessionId, Timestamp, Version,
-    ports::{ChangeNotifier, Environment, Notifier, Subscription},
+    id::SessionId,
+    ports::{
+        change_notifier::{ChangeNotifier, Subscription},
+        environment::{Environment, Notifier},
+    },
+    session::version::Version,
+    time::Timestamp,
 };
 
 /// As long as a change by another router takes to be noticed.

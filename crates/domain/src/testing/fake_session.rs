@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    Attempt, Declaration, Identity, LinkState, LogoutOutcome, PairingCode, PairingSpec, QrCode,
-    ReasonCode, SessionId, Snapshot, SnapshotReason, Status, Timestamp,
+    id::SessionId,
+    session::{
+        observed::{LinkState, Snapshot, SnapshotReason},
+        pairing::{Attempt, Identity, PairingCode, PairingSpec, QrCode},
+        spec::Declaration,
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+    },
+    time::Timestamp,
 };
 
 /// For how long a QR code of this gateway can be scanned.

@@ -8,11 +8,20 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::fake_session::FakeSession;
 use crate::{
-    Declaration, LinkState, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot,
-    Status,
-    ports::{Environment, GatewayError, SessionControl},
+    gateway::node::Node,
+    id::SessionId,
+    ports::{
+        environment::Environment,
+        session_control::{GatewayError, SessionControl},
+    },
+    session::{
+        observed::{LinkState, LiveIdentity, Snapshot},
+        spec::Declaration,
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+    },
+    testing::fake_session::FakeSession,
 };
 
 /// One node that keeps what it was told and plays WhatsApp's part as the test says.

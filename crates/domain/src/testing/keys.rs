@@ -1,8 +1,11 @@
 //! Keys whose secret can be guessed, and tags that say whose they are: for tests of everything else.
 
 use crate::{
-    KeyId, OrganizationId,
-    ports::{GeneratedKey, KeyGenerator, OrganizationTags},
+    id::{KeyId, OrganizationId},
+    ports::{
+        authn::{GeneratedKey, KeyGenerator},
+        environment::OrganizationTags,
+    },
 };
 
 /// Makes `wa_<id>_secret`, with the id's bits as its digest.

@@ -3,13 +3,25 @@
 
 use std::time::Duration;
 
-use super::TestEnvironment;
 use crate::{
-    Actor, Attempt, Change, Deadlines, Desired, GatewayId, Identity, LinkState, LogoutOutcome,
-    OrganizationId, Phone, QrCode, ReasonCode, Session, Settings, Snapshot, SnapshotReason, Status,
-    Timestamp, Version,
-    ports::Environment,
+    caller::Actor,
+    deadlines::Deadlines,
+    id::{GatewayId, OrganizationId},
+    ports::environment::Environment,
     reconcile::{NodeLiveness, Step, plan},
+    session::{
+        change::Change,
+        model::Session,
+        observed::{LinkState, Snapshot, SnapshotReason},
+        pairing::{Attempt, Identity, Phone, QrCode},
+        settings::Settings,
+        spec::Desired,
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+        version::Version,
+    },
+    testing::environment::TestEnvironment,
+    time::Timestamp,
 };
 
 /// Bytes that decide what happens; nothing more when they have run out.
@@ -144,7 +156,9 @@ fn check_report(
     } else {
         session.observe(report.clone(), now, deadlines)
     };
-    let position = |observed: &crate::Observed| (observed.epoch, observed.generation, observed.seq);
+    let position = |observed: &crate::session::observed::Observed| {
+        (observed.epoch, observed.generation, observed.seq)
+    };
     let Some(change) = change else {
         let newer = (report.epoch, report.generation, report.seq) > position(&before.observed);
         assert!(!newer || report.epoch != before.spec.epoch, "news is news: {report:?} {before:?}");

@@ -3,11 +3,27 @@
 
 use std::sync::Arc;
 
-use super::{FakeSessionControl, Memory, PlainKeyGenerator, TestEnvironment, TestNotifier};
 use crate::{
-    Actor, ApiKeys, Caller, Capabilities, Deadlines, GatewayId, Leases, Nodes, OrganizationId,
-    Reach, Registration, Session, SessionPorts, Sessions, Settings, UserId,
-    ports::{ChangeNotifier, Environment},
+    api_key::service::ApiKeys,
+    caller::{Actor, Caller, Capabilities, Reach},
+    deadlines::Deadlines,
+    gateway::{
+        leases::Leases,
+        service::{Nodes, Registration},
+    },
+    id::{GatewayId, OrganizationId, UserId},
+    ports::{change_notifier::ChangeNotifier, environment::Environment},
+    session::{
+        model::Session,
+        service::{SessionPorts, Sessions},
+        settings::Settings,
+    },
+    testing::{
+        environment::{TestEnvironment, TestNotifier},
+        fake_session_control::FakeSessionControl,
+        keys::PlainKeyGenerator,
+        memory::state::Memory,
+    },
 };
 
 /// A word in every text of the first organization.

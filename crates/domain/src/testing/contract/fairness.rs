@@ -2,10 +2,21 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    Deadlines, Desired, OrganizationId, Scope, Session, Timestamp,
-    ports::{Claim, Environment, SessionStore, WorkerStore, Written},
+    access::Scope,
+    deadlines::Deadlines,
+    id::OrganizationId,
+    ports::{
+        environment::Environment,
+        store::{
+            sessions::SessionStore,
+            worker::{Claim, WorkerStore},
+            written::Written,
+        },
+    },
+    session::{model::Session, spec::Desired},
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    time::Timestamp,
 };
 
 /// Long ago, so that nothing else in the store is due before these.
@@ -93,7 +104,7 @@ pub async fn cleanup_claims_rotate_among_organizations(
     for (scope, count, delay) in [(&greedy, 40, 0), (&modest, 1, 1_000)] {
         for number in 0..count {
             let (mut session, events) = fresh_session(scope, environment);
-            session.gateway = crate::GatewayId::parse("gw-contract");
+            session.gateway = crate::id::GatewayId::parse("gw-contract");
             assert_inserted(store.insert(scope, &session, &events, None).await);
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
             let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
@@ -136,7 +147,7 @@ pub async fn waiting_sessions_are_woken_in_rotation(
         let (mut session, events) = fresh_session(&greedy, environment);
         session.updated_at = LONG_AGO;
         session.spec.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
-        session.gateway = crate::GatewayId::parse("gw-contract").filter(|_| kind == 1);
+        session.gateway = crate::id::GatewayId::parse("gw-contract").filter(|_| kind == 1);
         session.due = Some(far).filter(|_| kind == 2);
         assert_inserted(store.insert(&greedy, &session, &events, None).await);
         others.push(session);

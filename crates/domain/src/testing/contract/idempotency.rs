@@ -2,13 +2,26 @@
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    ApiKey, Capabilities, IdempotencyKeyHash, IdempotencyRecord, KeyId, Scope, Session, Timestamp,
+    access::Scope,
+    api_key::model::ApiKey,
+    caller::Capabilities,
+    id::KeyId,
+    idempotency::{IdempotencyKeyHash, IdempotencyRecord},
     ports::{
-        ApiKeyStore, Environment, EventLog, IdempotencyStore, SessionFilter, SessionPage,
-        SessionStore, WorkerStore, Written,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            idempotency::IdempotencyStore,
+            keys::ApiKeyStore,
+            sessions::{SessionFilter, SessionPage, SessionStore},
+            worker::WorkerStore,
+            written::Written,
+        },
     },
+    session::model::Session,
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    time::Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,8 +92,8 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     let renamed = record(fresh_key_hash(environment), b"renamed", now.plus(DAY));
     let (next, expected, new_events) =
         rename(&session, "once").into_commit(scope.actor(), environment);
-    let version = crate::Version(expected.version.0 + 7);
-    let stale = crate::ExpectedVersion { version, ..expected };
+    let version = crate::session::version::Version(expected.version.0 + 7);
+    let stale = crate::session::version::ExpectedVersion { version, ..expected };
     let written = store.update(&scope, &next, stale, &new_events, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Raced);
     assert_eq!(
@@ -145,7 +158,7 @@ async fn find_record(
     IdempotencyStore::find(store, scope, key_hash, now).await.expect("find")
 }
 
-fn rename(session: &Session, label: &str) -> crate::Change {
+fn rename(session: &Session, label: &str) -> crate::session::change::Change {
     let mut renamed = session.clone();
     renamed.settings.label = Some(label.to_owned());
     renamed.created()

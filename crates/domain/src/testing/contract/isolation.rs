@@ -1,13 +1,24 @@
 //! The suite of writes that would reach into another organization: an insert has no condition that a
 //! foreign row could fail to meet, so it is refused for what it says.
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    ApiKey, Capabilities, Event, EventName, KeyId, NewEvent, Scope, Session, Version,
+    access::Scope,
+    api_key::model::ApiKey,
+    caller::Capabilities,
+    event::{Event, EventName, NewEvent},
+    id::KeyId,
     ports::{
-        ApiKeyStore, Environment, EventLog, KeyDirectory, KeyPage, PortError, PortResult,
-        PresentedKey, SessionStore,
+        authn::PresentedKey,
+        environment::Environment,
+        error::{PortError, PortResult},
+        store::{
+            events::EventLog,
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            sessions::SessionStore,
+        },
     },
+    session::{model::Session, version::Version},
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
 };
 
 /// What belongs to another organization than the scope's is not written, by no method, whatever else is
@@ -71,7 +82,7 @@ async fn reject_foreign_cleanup(
     session: &Session,
     environment: &dyn Environment,
 ) {
-    let (now, deadlines) = (environment.now(), crate::Deadlines::default());
+    let (now, deadlines) = (environment.now(), crate::deadlines::Deadlines::default());
     let (_, cleanup) = session.clone().delete(scope.actor(), now, &deadlines);
     let foreign_events = [foreign_event(other_scope, environment)];
     assert_rejected(&store.delete(scope, session.version, &cleanup, &foreign_events).await);

@@ -2,14 +2,28 @@
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    ApiKey, Caller, Capability, EventName, KeyId, NewEvent, Reach, Scope, SessionId, Timestamp,
+    access::Scope,
+    api_key::model::ApiKey,
+    caller::{Caller, Capability, Reach},
+    event::{EventName, NewEvent},
+    id::{KeyId, SessionId},
     ports::{
-        ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
-        Position, PresentedKey, SessionStore, Written,
+        authn::PresentedKey,
+        environment::Environment,
+        store::{
+            events::{EventFilter, EventLog, EventPage},
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            position::Position,
+            sessions::SessionStore,
+            written::Written,
+        },
     },
-    testing::TestEnvironment,
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        environment::TestEnvironment,
+    },
+    time::Timestamp,
 };
 
 /// The first page, of as many as anybody has.
@@ -204,7 +218,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     ];
     for filter in filters {
         let expected: Vec<_> = all.iter().filter(|event| filter.matches(event)).cloned().collect();
-        let mut observed: Vec<crate::Event> = Vec::new();
+        let mut observed: Vec<crate::event::Event> = Vec::new();
         loop {
             let before = observed.last().map(|last| last.id.clone());
             let page = EventPage { filter: filter.clone(), before, limit: 2 };
@@ -220,8 +234,8 @@ pub async fn event_pages_are_newest_first_and_in_scope(
         assert_eq!(store.page(&stranger, &page).await.expect("events"), []);
     }
     let confined = {
-        let mut caller = crate::Caller::operator(scope.organization().clone());
-        caller.reach = crate::Reach::Only([sessions[1].clone()].into());
+        let mut caller = crate::caller::Caller::operator(scope.organization().clone());
+        caller.reach = crate::caller::Reach::Only([sessions[1].clone()].into());
         caller.may(Capability::Manage).expect("may manage")
     };
     let page = EventPage { filter: EventFilter::default(), before: None, limit: 20 };

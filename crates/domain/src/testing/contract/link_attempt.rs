@@ -2,10 +2,25 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session};
 use crate::{
-    Deadlines, Event, LinkAttempt, Phone, RateQuota, Scope, Session, Timestamp,
-    ports::{Environment, EventLog, PortResult, Refusal, SessionStore, WorkerStore, Written},
+    access::Scope,
+    deadlines::Deadlines,
+    event::Event,
+    link_attempt::LinkAttempt,
+    ports::{
+        environment::Environment,
+        error::PortResult,
+        store::{
+            events::EventLog,
+            sessions::SessionStore,
+            worker::WorkerStore,
+            written::{Refusal, Written},
+        },
+    },
+    rate_quota::RateQuota,
+    session::{model::Session, pairing::Phone},
+    testing::contract::fixtures::{fresh_scope, fresh_session},
+    time::Timestamp,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -37,7 +52,7 @@ fn again(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
-) -> (Session, crate::ExpectedVersion, Vec<Event>) {
+) -> (Session, crate::session::version::ExpectedVersion, Vec<Event>) {
     let mut next = session.clone();
     next.spec.epoch += 1;
     next.created().into_commit(scope.actor(), environment)

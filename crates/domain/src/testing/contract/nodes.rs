@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    GatewayId, Node,
-    ports::{Environment, NodeStore},
+    gateway::node::Node,
+    id::GatewayId,
+    ports::{environment::Environment, store::nodes::NodeStore},
 };
 
 /// A node is known by its newest incarnation, counts its boots, and is given up once.

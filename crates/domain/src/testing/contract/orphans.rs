@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    GatewayId, HeldSession, Orphan, SessionId,
-    ports::{Environment, OrphanStore},
+    gateway::node::HeldSession,
+    id::{GatewayId, SessionId},
+    orphan::model::Orphan,
+    ports::{environment::Environment, store::nodes::OrphanStore},
 };
 
 /// An orphan is told once, when a node holds it for the second time, and is listed until it is gone.

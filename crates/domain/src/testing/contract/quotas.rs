@@ -2,16 +2,28 @@
 
 use std::time::Duration;
 
-use super::{
-    assert_inserted, fresh_scope, fresh_session,
-    idempotency::{fresh_key_hash, record},
-    keys::key,
-};
 use crate::{
-    Deadlines, Event, Quotas, Resource, ResourceLimitReached, ResourceLimits, Scope, Session,
+    access::Scope,
+    deadlines::Deadlines,
+    event::Event,
     ports::{
-        ApiKeyStore, Environment, EventLog, IdempotencyStore, PortResult, Refusal, SessionFilter,
-        SessionPage, SessionStore, WorkerStore, Written,
+        environment::Environment,
+        error::PortResult,
+        store::{
+            events::EventLog,
+            idempotency::IdempotencyStore,
+            keys::ApiKeyStore,
+            sessions::{SessionFilter, SessionPage, SessionStore},
+            worker::WorkerStore,
+            written::{Refusal, Written},
+        },
+    },
+    resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits},
+    session::model::Session,
+    testing::contract::{
+        fixtures::{assert_inserted, fresh_scope, fresh_session},
+        idempotency::{fresh_key_hash, record},
+        keys::key,
     },
 };
 
@@ -214,7 +226,7 @@ pub async fn idempotency_records_fill_their_quota(
     assert_eq!(found, None, "nothing is changed");
     assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
 
-    let amended = crate::IdempotencyRecord { response: vec![8; 70], ..first };
+    let amended = crate::idempotency::IdempotencyRecord { response: vec![8; 70], ..first };
     store.amend(&scope, &amended).await.expect("amend");
     let full = ResourceLimitReached { resource, limit: 100, used: 100 };
     assert_eq!(store.limit_reached(&scope).await.expect("an answer"), Some(full));

@@ -2,10 +2,23 @@
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope};
 use crate::{
-    ApiKey, Capability, Event, EventName, EventValue, KeyId, NewEvent, SessionId, Timestamp,
-    ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, PresentedKey, WorkerStore, Written},
+    api_key::model::ApiKey,
+    caller::Capability,
+    event::{Event, EventName, EventValue, NewEvent},
+    id::{KeyId, SessionId},
+    ports::{
+        authn::PresentedKey,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            keys::{ApiKeyStore, KeyDirectory},
+            worker::WorkerStore,
+            written::Written,
+        },
+    },
+    testing::contract::fixtures::{assert_inserted, fresh_scope},
+    time::Timestamp,
 };
 
 /// Keys go some time after they were revoked or expired; others stay.
@@ -61,7 +74,7 @@ pub async fn expired_and_revoked_keys_are_removed(
 
 /// Codes in the event log are blanked some time after they died, with nothing else of their events.
 pub async fn expired_codes_are_blanked(
-    store: &(impl crate::ports::SessionStore + EventLog + WorkerStore),
+    store: &(impl crate::ports::store::sessions::SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -88,12 +101,15 @@ pub async fn expired_codes_are_blanked(
         let sequence = 2 + number as u64;
         events.push(Event { session: Some(session.clone()), sequence, at, ..event });
     }
-    let (mut made, created) = super::fresh_session(&scope, environment);
+    let (mut made, created) =
+        crate::testing::contract::fixtures::fresh_session(&scope, environment);
     made.id = session.clone();
     let created =
         created.into_iter().map(|event| Event { session: Some(session.clone()), ..event });
     let all: Vec<_> = created.chain(events.clone()).collect();
-    assert_inserted(crate::ports::SessionStore::insert(store, &scope, &made, &all, None).await);
+    assert_inserted(
+        crate::ports::store::sessions::SessionStore::insert(store, &scope, &made, &all, None).await,
+    );
 
     let died_before = long_ago.plus(Duration::from_secs(1_000));
     let mut looked = 0;

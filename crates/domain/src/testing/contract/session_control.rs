@@ -5,8 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Declaration, LogoutOutcome, Node, PairingSpec, SessionId, Snapshot, Status,
-    ports::{Environment, GatewayError, Notifier, SessionControl},
+    gateway::node::Node,
+    id::SessionId,
+    ports::{
+        environment::{Environment, Notifier},
+        session_control::{GatewayError, SessionControl},
+    },
+    session::{
+        observed::Snapshot, pairing::PairingSpec, spec::Declaration, status::Status,
+        unlink::LogoutOutcome,
+    },
 };
 
 /// The gateway under test, a node of it, and WhatsApp's other side.

@@ -2,14 +2,25 @@
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
+    access::Scope,
+    caller::{Caller, Capability, Reach},
+    deadlines::Deadlines,
     ports::{
-        Environment, EventLog, OperatorStore, Position, SessionFilter, SessionPage, SessionStore,
-        WorkerStore, Written,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            position::Position,
+            sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+            worker::WorkerStore,
+            written::Written,
+        },
     },
-    testing::TestEnvironment,
+    session::{model::Session, settings::Settings, status::Status, version::Version},
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        environment::TestEnvironment,
+    },
 };
 
 /// What was written is what is read, in every field; what never changes is not overwritten.
@@ -23,7 +34,7 @@ pub async fn session_round_trips_in_every_field(
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&session), "as inserted");
 
-    let mut next = super::filled(session.clone(), environment);
+    let mut next = crate::testing::contract::fixtures::filled(session.clone(), environment);
     next.version = Version(2);
     let mut disguised = next.clone();
     disguised.created_at = next.created_at.plus(Duration::from_secs(9));
@@ -90,7 +101,7 @@ pub async fn out_of_scope_session_is_invisible(
         // Whoever is confined to another's session knows its name, and no more.
         confined(&stranger, session.id.clone()),
         stranger,
-        confined(&scope, crate::SessionId::from_bits(environment.ulid())),
+        confined(&scope, crate::id::SessionId::from_bits(environment.ulid())),
     ];
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
     for outside in outsiders {
@@ -170,7 +181,7 @@ pub async fn filter_conditions_are_combined_with_and(
         assert_inserted(store.insert(&scope, &session, &events, None).await);
         let mut next = session.clone();
         if n % 2 == 0 {
-            next = super::filled(session.clone(), environment);
+            next = crate::testing::contract::fixtures::filled(session.clone(), environment);
         }
         if n % 3 == 0 {
             (next.settings.label, next.observed.status) = (Some("x%_".to_owned()), Status::Failed);
@@ -184,7 +195,8 @@ pub async fn filter_conditions_are_combined_with_and(
         all.insert(0, next);
     }
     let labels = [None, Some("x%_".to_owned()), Some("x__".to_owned()), Some(String::new())];
-    let gateways = [None, crate::GatewayId::parse("gw-contract"), crate::GatewayId::parse("gw-x")];
+    let gateways =
+        [None, crate::id::GatewayId::parse("gw-contract"), crate::id::GatewayId::parse("gw-x")];
     let phones = [None, Some("15551234567".to_owned()), Some("1555123456".to_owned())];
     let statuses = [vec![], vec![Status::Failed], vec![Status::Failed, Status::ScanQrCode]];
     for (label, gateway) in labels.iter().flat_map(|l| gateways.iter().map(move |g| (l, g))) {
@@ -254,7 +266,7 @@ pub async fn delete_replaces_session_with_cleanup(
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let (new_events, cleanup) = delete_session(&session, &scope, environment);
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
@@ -280,7 +292,9 @@ pub async fn complete_cleanup_leaves_events_only(
     let (session, events) = fresh_session(&scope, environment);
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let (mut new_events, mut cleanup) = delete_session(&session, &scope, environment);
-    new_events.extend(cleanup.report_outcome(crate::LogoutOutcome::NotLinked, environment));
+    new_events.extend(
+        cleanup.report_outcome(crate::session::unlink::LogoutOutcome::NotLinked, environment),
+    );
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(written.expect("retire"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
@@ -294,7 +308,7 @@ fn delete_session(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
-) -> (Vec<crate::Event>, crate::Cleanup) {
+) -> (Vec<crate::event::Event>, crate::cleanup::Cleanup) {
     let deadlines = Deadlines::default();
     let (change, cleanup) = session.clone().delete(scope.actor(), environment.now(), &deadlines);
     let (_, _, events) = change.into_commit(scope.actor(), environment);

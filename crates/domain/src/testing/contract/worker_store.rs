@@ -2,10 +2,24 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    Actor, Deadlines, EventName, ExpectedVersion, HeldSession, NewEvent, SessionId, Version,
-    ports::{Claim, Environment, EventLog, SessionStore, VersionLookup, WorkerStore, Written},
+    caller::Actor,
+    deadlines::Deadlines,
+    event::{EventName, NewEvent},
+    gateway::node::HeldSession,
+    id::SessionId,
+    ports::{
+        change_notifier::VersionLookup,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            sessions::SessionStore,
+            worker::{Claim, WorkerStore},
+            written::Written,
+        },
+    },
+    session::version::{ExpectedVersion, Version},
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
 };
 
 /// What is due is taken once, earliest first, and comes back when its taker's time is up; the
@@ -16,7 +30,7 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
 ) {
     let scope = fresh_scope(environment);
     // Long ago, so that nothing else in the store is due before these.
-    let long_ago = crate::Timestamp::from_millis(1_000_000);
+    let long_ago = crate::time::Timestamp::from_millis(1_000_000);
     let mut ours = Vec::new();
     for age in [2_u64, 0, 1] {
         let (mut session, events) = fresh_session(&scope, environment);
@@ -54,7 +68,7 @@ pub async fn worker_store_finds_wakes_and_reschedules(
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let found = WorkerStore::find(store, &session.id).await.expect("find");
@@ -64,10 +78,10 @@ pub async fn worker_store_finds_wakes_and_reschedules(
     let held = HeldSession { session: session.id.clone(), epoch: session.spec.epoch };
     assert_eq!(store.assigned_sessions(&gateway).await.expect("placed"), [(held, false)]);
 
-    let far = crate::Timestamp::from_millis(9_000_000_000_000);
+    let far = crate::time::Timestamp::from_millis(9_000_000_000_000);
     store.wake_node(&gateway, far).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(far));
-    let sooner = crate::Timestamp::from_millis(8_000_000_000_000);
+    let sooner = crate::time::Timestamp::from_millis(8_000_000_000_000);
     let both = [session.id.clone(), missing];
     store.wake_sessions(&both, sooner).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(sooner));
@@ -96,20 +110,20 @@ pub async fn wake_is_not_overwritten(
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
     assert_inserted(store.insert(&scope, &session, &events, None).await);
-    let far = crate::Timestamp::from_millis(9_000_000_000_000);
+    let far = crate::time::Timestamp::from_millis(9_000_000_000_000);
     for round in 0..2 {
         let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
-        let now = crate::Timestamp::from_millis(far.millis() - round);
+        let now = crate::time::Timestamp::from_millis(far.millis() - round);
         if round == 0 {
             store.wake_node(&gateway, now).await.expect("wake");
         } else {
             let one = std::slice::from_ref(&session.id);
             store.wake_sessions(one, now).await.expect("wake");
         }
-        let put_off = crate::Session { due: None, ..read.clone() };
+        let put_off = crate::session::model::Session { due: None, ..read.clone() };
         let (next, expected, _) = put_off.created().into_commit(scope.actor(), environment);
         let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
         assert_eq!(written, Written::Raced);
@@ -120,7 +134,7 @@ pub async fn wake_is_not_overwritten(
         assert_eq!(due(store, &session.id).await, Some(now), "it is looked at");
     }
     let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
-    let settled = crate::Session { due: None, ..read };
+    let settled = crate::session::model::Session { due: None, ..read };
     let (next, expected, _) = settled.created().into_commit(scope.actor(), environment);
     let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
     assert_eq!(written, Written::Done, "whoever has seen it may");
@@ -134,9 +148,9 @@ pub async fn cleanup_lives_until_finished(
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     assert_inserted(store.insert(&scope, &session, &events, None).await);
-    let long_ago = crate::Timestamp::from_millis(500_000);
+    let long_ago = crate::time::Timestamp::from_millis(500_000);
     let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
     let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("retire");
     assert_eq!(written, Written::Done);
@@ -179,7 +193,7 @@ pub async fn cleanup_lives_until_finished(
     assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
 }
 
-fn ids(sessions: &[crate::Session]) -> Vec<SessionId> {
+fn ids(sessions: &[crate::session::model::Session]) -> Vec<SessionId> {
     sessions.iter().map(|session| session.id.clone()).collect()
 }
 
@@ -188,7 +202,7 @@ async fn expected_version(store: &impl WorkerStore, id: &SessionId) -> ExpectedV
     store.find(id).await.expect("find").expect("there").expected_version()
 }
 
-async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::Timestamp> {
+async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::time::Timestamp> {
     store.find(id).await.expect("find").expect("there").due
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Decision: ADR 0007.
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 
 /// A pairing attempt the owner asked for. QR codes are always offered, a code for typing only when
 /// a phone is named.

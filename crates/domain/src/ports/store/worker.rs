@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::{PortResult, Written};
 use crate::{
-    Cleanup, Event, ExpectedVersion, GatewayId, HeldSession, OrganizationId, Session, SessionId,
-    Timestamp,
+    cleanup::Cleanup,
+    event::Event,
+    gateway::node::HeldSession,
+    id::{GatewayId, OrganizationId, SessionId},
+    ports::{error::PortResult, store::written::Written},
+    session::{model::Session, version::ExpectedVersion},
+    time::Timestamp,
 };
 
 /// How much of what is due is taken at once.

@@ -1,29 +1,21 @@
-//! Keys on nodes whose sessions the database does not know: after an old copy of the database, or of a
-//! node's folder, was restored. A linked device must not be lost silently, so the keys stay until an
-//! operator says whose they are.
+//! Use cases of orphans: list, adopt, unlink.
 //!
 //! Decision: ADR 0035.
 
 use std::sync::Arc;
 
 use crate::{
-    Caller, Capability, Deadlines, Error, GatewayId, Result, Session, SessionId, Settings,
-    Timestamp, or_not_found,
-    ports::{Environment, NodeStore, SessionStore, WorkerStore, Written},
+    access::or_not_found,
+    caller::{Caller, Capability},
+    deadlines::Deadlines,
+    error::{Error, Result},
+    orphan::model::Orphan,
+    ports::{
+        environment::Environment,
+        store::{nodes::NodeStore, sessions::SessionStore, worker::WorkerStore, written::Written},
+    },
+    session::{model::Session, settings::Settings},
 };
-
-/// A session that a node holds keys of and that the database does not account for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orphan {
-    /// The session's name on the node.
-    pub session: SessionId,
-    /// The node.
-    pub gateway: GatewayId,
-    /// The newest epoch that the node had been told by then.
-    pub epoch: u64,
-    /// When the node first named the session without being told to keep it.
-    pub since: Timestamp,
-}
 
 /// The use cases of orphans, for operators alone.
 #[derive(Clone)]

@@ -2,16 +2,22 @@
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::MemoryState};
 use crate::{
-    IdempotencyKeyHash, IdempotencyRecord, LinkAttempt, Resource, ResourceLimitReached, Scope,
-    Timestamp,
-    ports::{IdempotencyStore, PortResult, Written},
+    access::Scope,
+    idempotency::{IdempotencyKeyHash, IdempotencyRecord},
+    link_attempt::LinkAttempt,
+    ports::{
+        error::PortResult,
+        store::{idempotency::IdempotencyStore, written::Written},
+    },
+    resource_quota::{Resource, ResourceLimitReached},
+    testing::memory::state::{Memory, MemoryState},
+    time::Timestamp,
 };
 
 impl MemoryState {
     /// Whether a receipt is kept in the slot of this one.
-    pub(super) fn is_recorded(
+    pub(in crate::testing) fn is_recorded(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
@@ -22,7 +28,7 @@ impl MemoryState {
     }
 
     /// Keeps the receipt and the attempt, those that there are.
-    pub(super) fn insert_records(
+    pub(in crate::testing) fn insert_records(
         &mut self,
         scope: &Scope,
         record: Option<&IdempotencyRecord>,

@@ -4,10 +4,23 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::require_own_organization};
 use crate::{
-    ApiKey, Event, IdempotencyRecord, KeyId, Resource, Scope, SessionId, Timestamp,
-    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, PresentedKey, Written},
+    access::Scope,
+    api_key::model::ApiKey,
+    event::Event,
+    id::{KeyId, SessionId},
+    idempotency::IdempotencyRecord,
+    ports::{
+        authn::PresentedKey,
+        error::PortResult,
+        store::{
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            written::Written,
+        },
+    },
+    resource_quota::Resource,
+    testing::memory::state::{Memory, require_own_organization},
+    time::Timestamp,
 };
 
 /// The scope's own, and not revoked.

@@ -7,14 +7,28 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{
-    Memory,
-    memory::{is_unchanged, read},
-};
 use crate::{
-    ApiKey, Cleanup, Desired, Event, EventName, EventValue, ExpectedVersion, GatewayId,
-    HeldSession, OrganizationId, Session, SessionId, Status, Timestamp, Version,
-    ports::{Claim, PortResult, VersionLookup, WorkerStore, Written},
+    api_key::model::ApiKey,
+    cleanup::Cleanup,
+    event::{Event, EventName, EventValue},
+    gateway::node::HeldSession,
+    id::{GatewayId, OrganizationId, SessionId},
+    ports::{
+        change_notifier::VersionLookup,
+        error::PortResult,
+        store::{
+            worker::{Claim, WorkerStore},
+            written::Written,
+        },
+    },
+    session::{
+        model::Session,
+        spec::Desired,
+        status::Status,
+        version::{ExpectedVersion, Version},
+    },
+    testing::memory::state::{Memory, is_unchanged, read},
+    time::Timestamp,
 };
 
 #[async_trait]
