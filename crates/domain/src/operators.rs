@@ -1,4 +1,4 @@
-//! What the platform's own people see: things of all organizations.
+//! Use cases of operators: reads across organizations.
 //!
 //! Decision: ADR 0017.
 
@@ -16,7 +16,7 @@ use crate::{
     session::model::Session,
 };
 
-/// The use cases of operators.
+/// Use cases of operators.
 #[derive(Clone)]
 pub struct Operators {
     store: Arc<dyn OperatorStore>,
@@ -25,7 +25,7 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// Over this registry; `leases` are those that the worker refreshes.
+    /// Creates the use cases over a store. `leases` is the instance that the worker refreshes.
     pub fn new(
         store: Arc<dyn OperatorStore>,
         environment: Arc<dyn Environment>,
@@ -34,7 +34,11 @@ impl Operators {
         Self { store, environment, leases }
     }
 
-    /// Sessions of every organization, or of one, newest first.
+    /// Returns a page of sessions, newest first: of all organizations, or of one.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden) without the platform role, and errors of the
+    /// store.
     pub async fn sessions(
         &self,
         caller: &Caller,

@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Timestamp, Violation};
+use domain::Timestamp;
 
-use crate::json::{Json, within};
+use crate::{
+    json::{Json, within},
+    violation::Violation,
+};
 
 /// The last moment that is taken: the end of the year 9999, as most clocks and calendars have it.
 pub(crate) const LAST_MOMENT: i64 = 253_402_300_799_999;
@@ -167,17 +170,17 @@ impl Fields {
     }
 
     /// As [`Self::blame`], but nothing of what has a fault already, or is in something that has.
-    pub(crate) fn blame_sound(&mut self, faults: Vec<Violation>) {
+    pub(crate) fn blame_sound(&mut self, faults: Vec<domain::Violation>) {
         let told: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
         let sound = |fault: &Violation| {
             !told.iter().any(|told| told.is_empty() || told.starts_with(&fault.field))
         };
-        self.faults.extend(faults.into_iter().filter(sound));
+        self.faults.extend(faults.into_iter().map(Violation::from).filter(sound));
     }
 
     /// Faults found by whoever knows more of the values than their types.
-    pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = Violation>) {
-        self.faults.extend(faults);
+    pub(crate) fn blame(&mut self, faults: impl IntoIterator<Item = impl Into<Violation>>) {
+        self.faults.extend(faults.into_iter().map(Into::into));
     }
 
     /// Every fault, those members included that nobody asked for.

@@ -68,6 +68,7 @@ mod service;
 mod shares;
 mod tally;
 mod throttle;
+mod violation;
 pub mod wire;
 
 pub use address::{Network, NoNetwork};

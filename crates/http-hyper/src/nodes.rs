@@ -106,7 +106,7 @@ impl Site for NodeSite {
         let (status, code) = refusal(problem);
         let worded = problem.reply();
         let message = match problem {
-            Problem::Domain(Error::Validation(faults)) => {
+            Problem::Invalid(faults) => {
                 faults.first().map_or_else(|| problem.to_string(), |fault| fault.reason.clone())
             }
             _ => problem.to_string(),
@@ -233,6 +233,7 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
     use treaty::RefusalCode as Code;
     let status = problem.reply().status;
     let code = match problem {
+        Problem::Invalid(_) => Code::Malformed,
         Problem::NoRoute | Problem::MethodNotAllowed { .. } => Code::UnknownCall,
         Problem::BodyTooSlow
         | Problem::PayloadTooLarge { .. }
@@ -251,6 +252,9 @@ fn refusal(problem: &Problem) -> (StatusCode, treaty::RefusalCode) {
             | Error::NotFound { .. }
             | Error::NotYet { .. }
             | Error::Conflict { .. }
+            | Error::NotPaired
+            | Error::PairingEnded
+            | Error::NoPairingCode
             | Error::Full(_)
             | Error::PreconditionFailed
             | Error::NotImplemented

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, ResourceLimitReached, Violation, ports::BoxError};
+use domain::{Error, RateQuota, ResourceLimitReached, ports::BoxError};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -13,7 +13,7 @@ use hyper::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::reply::Reply;
+use crate::{reply::Reply, violation::Violation};
 
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
@@ -22,6 +22,9 @@ pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 pub(crate) enum Problem {
     #[error(transparent)]
     Domain(#[from] Error),
+    /// The request is wrong by itself.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
     #[error("no such endpoint")]
     NoRoute,
     #[error("this endpoint does not have this method")]
@@ -60,13 +63,13 @@ impl Problem {
 
     /// The request is wrong by itself, in one place.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
-        Self::Domain(Error::Validation(vec![Violation::new(field, reason)]))
+        Self::Invalid(vec![Violation::new(field, reason)])
     }
 
     /// The answer.
     pub(crate) fn reply(&self) -> Reply {
         let Wording { status, code, details, retry_after, headers } = self.wording();
-        let error = ErrorView { code, details, message: &self.to_string() };
+        let error = ErrorView { code, details, message: &self.message() };
         let body = serde_json::to_string(&Body { error }).unwrap_or_default();
         let mut reply = Reply::of(status, "application/json", body);
         if let Some(wait) = retry_after {
@@ -78,11 +81,35 @@ impl Problem {
         reply
     }
 
+    /// The text for people. Where the domain states a fact, the API adds where to find the remedy.
+    pub(crate) fn message(&self) -> String {
+        let remedy = match self {
+            Self::Domain(Error::NotPaired) => "link a phone by /qr or /pairing-code first",
+            Self::Domain(Error::PairingEnded | Error::NoPairingCode) => {
+                "the session's statusReason says why"
+            }
+            problem => return problem.to_string(),
+        };
+        format!("{self}; {remedy}")
+    }
+
+    /// The faults of a request that is wrong by itself, as the API names them.
+    pub(crate) fn into_violations(self) -> Result<Vec<Violation>> {
+        match self {
+            Self::Invalid(violations) => Ok(violations),
+            Self::Domain(Error::Validation(violations)) => {
+                Ok(violations.into_iter().map(Violation::from).collect())
+            }
+            problem => Err(problem),
+        }
+    }
+
     /// The table of all bad ends. No wildcard: a new variant has to be given its words here.
     fn wording(&self) -> Wording {
         use StatusCode as Status;
         match self {
             Self::Domain(error) => of_domain(error),
+            Self::Invalid(faults) => invalid(faults),
             Self::NoRoute => Wording::new(Status::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { allow } => {
                 Wording::new(Status::METHOD_NOT_ALLOWED, "method_not_allowed")
@@ -115,7 +142,8 @@ fn of_domain(error: &Error) -> Wording {
     use StatusCode as Status;
     match error {
         Error::Validation(faults) => {
-            Wording::new(Status::BAD_REQUEST, "validation_error").faults(faults)
+            let faults: Vec<_> = faults.iter().cloned().map(Violation::from).collect();
+            invalid(&faults)
         }
         Error::Unauthorized => Wording::new(Status::UNAUTHORIZED, "unauthorized")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
@@ -127,6 +155,9 @@ fn of_domain(error: &Error) -> Wording {
         Error::Conflict { message: _, retry_after } => {
             let wording = Wording::new(Status::CONFLICT, "conflict");
             Wording { retry_after: *retry_after, ..wording }
+        }
+        Error::NotPaired | Error::PairingEnded | Error::NoPairingCode => {
+            Wording::new(Status::CONFLICT, "conflict")
         }
         Error::Full(ResourceLimitReached { resource: stock, limit, used }) => {
             Wording::new(Status::CONFLICT, "conflict")
@@ -147,6 +178,10 @@ fn of_domain(error: &Error) -> Wording {
         }
         Error::Internal(_) => Wording::new(Status::INTERNAL_SERVER_ERROR, "internal"),
     }
+}
+
+fn invalid(faults: &[Violation]) -> Wording {
+    Wording::new(StatusCode::BAD_REQUEST, "validation_error").faults(faults)
 }
 
 fn unreadable_code(status: StatusCode) -> &'static str {

@@ -8,40 +8,40 @@ use crate::{
     time::Timestamp,
 };
 
-/// A key of one organization.
+/// An API key of one organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its public name.
+    /// Public id of the key.
     pub id: KeyId,
-    /// Whose it is.
+    /// Organization that owns the key.
     pub organization: OrganizationId,
-    /// What people call it.
+    /// Name for people.
     pub name: String,
-    /// What it can do. Never changes.
+    /// Capabilities of the key. Never change.
     pub capabilities: Capabilities,
-    /// The sessions beyond which everything is not found; `None` for all of them.
+    /// Sessions within the reach of the key. `None` is all sessions.
     pub sessions: Option<BTreeSet<SessionId>>,
     /// SHA-256 of the secret.
     pub digest: [u8; 32],
-    /// Who made it.
+    /// Actor that created the key.
     pub created_by: Actor,
-    /// When.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it stops working by itself.
+    /// Time at which the key expires. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, with a resolution of one minute. `None` before the first use.
     pub last_used_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// Time of the revocation. `None` if the key is not revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Neither revoked nor expired.
+    /// Returns true if the key is neither revoked nor expired.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
     }
 
-    /// Which sessions its holder can reach.
+    /// Returns the sessions that a holder of the key can reach.
     pub fn reach(&self) -> Reach {
         self.sessions.clone().map_or(Reach::Everything, Reach::Only)
     }

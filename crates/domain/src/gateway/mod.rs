@@ -1,4 +1,4 @@
-//! Gateway nodes: who they are, what they are told, and what they say.
+//! Gateway nodes: registration, leases, reports and placement.
 
 pub(crate) mod leases;
 pub(crate) mod node;

@@ -7,48 +7,48 @@ use crate::{
     time::Timestamp,
 };
 
-/// A gateway node that has enlisted.
+/// A registered gateway node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// The operator's name for it.
+    /// Id of the node, assigned by the operator.
     pub id: GatewayId,
-    /// Where it is reached: `http://host:port`.
+    /// Address of the node: `http://host:port`.
     pub address: String,
-    /// Made anew at every start of its process.
+    /// Random text that identifies one process of the node.
     pub incarnation: String,
-    /// Counts its incarnations, and how often one that was given up came back.
+    /// Number that increases with every new process, and when a lost node registers again.
     pub generation: u64,
-    /// The program and its version.
+    /// Program and version.
     pub version: String,
-    /// What it can do.
+    /// Optional features that the node supports.
     pub features: Vec<String>,
-    /// How many sessions it takes.
+    /// Maximum number of sessions.
     pub capacity: u32,
-    /// How many it held at its last beat.
+    /// Number of sessions held at the last heartbeat.
     pub held: u32,
-    /// When it was last heard of.
+    /// Time from which the lease counts.
     pub heartbeat_at: Timestamp,
-    /// When it was given up; `None` while it is trusted to hold its sessions.
+    /// Time at which the node was marked as lost. `None` for a node that is not lost.
     pub lost_at: Option<Timestamp>,
 }
 
 impl Node {
-    /// Whether it can say who is attached when asked.
+    /// Returns true if the node answers questions for the linked device.
     pub fn supports_identity(&self) -> bool {
         self.features.iter().any(|feature| feature == "identity")
     }
 
-    /// Whether its lease, of this length, still runs.
+    /// Returns true if the node is not lost and a lease of this length is valid.
     pub fn is_live(&self, now: Timestamp, lease: Duration) -> bool {
         self.lost_at.is_none() && self.heartbeat_at.plus(lease) >= now
     }
 }
 
-/// A session a node says it holds.
+/// A session that a node holds: in memory, or with device keys on its disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldSession {
-    /// The session.
+    /// Id of the session.
     pub session: SessionId,
-    /// The epoch the node was last told.
+    /// The newest epoch that the node knows.
     pub epoch: u64,
 }

@@ -5,15 +5,15 @@ use crate::{
     time::Timestamp,
 };
 
-/// A session that a node holds keys of and that the database does not account for.
+/// Device keys on a node for which the database has no session and no cleanup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// The session's name on the node.
+    /// Id of the session on the node.
     pub session: SessionId,
     /// The node.
     pub gateway: GatewayId,
-    /// The newest epoch that the node had been told by then.
+    /// The newest epoch that the node knows.
     pub epoch: u64,
-    /// When the node first named the session without being told to keep it.
+    /// Time at which the node first reported the session.
     pub since: Timestamp,
 }

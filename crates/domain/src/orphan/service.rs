@@ -17,7 +17,7 @@ use crate::{
     session::{model::Session, settings::Settings},
 };
 
-/// The use cases of orphans, for operators alone.
+/// Use cases of orphans, for operators only.
 #[derive(Clone)]
 pub struct Orphans {
     nodes: Arc<dyn NodeStore>,
@@ -28,7 +28,7 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// The use cases over these ports.
+    /// Creates the use cases over these ports.
     pub fn new(
         nodes: Arc<dyn NodeStore>,
         sessions: Arc<dyn SessionStore>,
@@ -39,20 +39,21 @@ impl Orphans {
         Self { nodes, sessions, worker_store, environment, deadlines }
     }
 
-    /// All orphans, by node and session.
+    /// Returns all orphans, by node and session.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// Errors of the store.
     pub async fn list(&self) -> Result<Vec<Orphan>> {
         Ok(self.nodes.orphans().await?)
     }
 
-    /// Gives the orphan to the caller's organization: a session of the same name on the same node, stopped.
-    /// The node is told so at once and reports who is linked; the owner starts, logs out or deletes it.
+    /// Assigns an orphan to the caller's organization: creates a stopped session with the same id
+    /// on the same node. The node gets a declaration at once and reports the linked device. The
+    /// owner can start, log out or delete the session.
     ///
     /// # Errors
-    /// *Not found* when there is no such orphan, *conflict* when the database knows the session by now, or
-    /// keys of it are on several nodes.
+    /// [`Error::NotFound`] without such an orphan; a conflict if the database has the session by
+    /// now, or several nodes hold keys of it; [`Error::Full`], and errors of the stores.
     pub async fn adopt(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let orphan = self.find(id).await?;
@@ -63,7 +64,7 @@ impl Orphans {
         let fresh =
             Session::new(scope.organization().clone(), None, Settings::default(), environment);
         let mut session = Session { id: orphan.session, gateway: Some(orphan.gateway), ..fresh };
-        // Newer than anything the node was told, so that it obeys.
+        // Higher than the epoch that the node knows, so that the node accepts the declaration.
         session.spec.epoch = orphan.epoch + 1;
         session.due = Some(environment.now());
         let (session, _, events) = session.created().into_commit(scope.actor(), environment);
@@ -76,8 +77,8 @@ impl Orphans {
         }
     }
 
-    /// Has the orphan's device unlinked and its keys wiped, as if its session were the caller's
-    /// organization's and deleted: what becomes of it is told in that organization's events.
+    /// Unlinks the device of an orphan and wipes the keys, as if the session belonged to the
+    /// caller's organization and were deleted. The events of that organization report the outcome.
     ///
     /// # Errors
     /// As [`adopt`](Self::adopt).

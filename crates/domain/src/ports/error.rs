@@ -3,16 +3,16 @@
 /// Any error, for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a port answers.
+/// Result of a port.
 pub type PortResult<T> = std::result::Result<T, PortError>;
 
-/// How a port fails.
+/// Error of a port.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// It cannot be reached now; nothing is known to have changed.
+    /// The dependency is not reachable now. Whether a write happened is unknown.
     #[error("unavailable")]
     Unavailable(#[source] BoxError),
-    /// It answered something that cannot be.
+    /// The dependency returned invalid data.
     #[error("broken")]
     Broken(#[source] BoxError),
 }

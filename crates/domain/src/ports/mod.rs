@@ -1,6 +1,7 @@
-//! What the domain needs of the world, one file per outside party.
+//! Ports: the dependencies of the domain. One file describes one kind of dependency.
 //!
-//! A port fails in two ways only, [`PortError`]; absence is an `Option`, a lost race is a value.
+//! A port fails only with [`PortError`]. Absence is an `Option`, and a lost race is a value of
+//! [`Written`].
 
 pub(crate) mod authn;
 pub(crate) mod change_notifier;

@@ -14,31 +14,32 @@ use crate::{
     },
 };
 
-/// What is about to be written.
+/// A change of a session before the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Change {
     /// The next state.
     pub session: Session,
-    /// What there is to tell.
+    /// Events of the change.
     pub new_events: Vec<NewEvent>,
-    /// The attempt at linking that begins with it, where attempts are counted.
+    /// The link attempt that the change begins. `None` if the change begins no attempt or attempts
+    /// are unlimited.
     pub attempt: Option<LinkAttempt>,
 }
 
 impl Change {
-    /// The next state, without news so far.
+    /// Creates a change without events.
     pub(crate) fn of(session: Session) -> Self {
         Self { session, new_events: Vec::new(), attempt: None }
     }
 
-    /// Adds news.
+    /// Adds an event.
     pub(crate) fn add_event(&mut self, event: NewEvent) {
         self.new_events.push(event);
     }
 
-    /// Numbers, dates and signs it: the state as it is to be stored, how the stored row must still
-    /// stand, and the events.
+    /// Assigns version, time, actor and sequence numbers. Returns the state to store, the condition
+    /// on the stored row, and the events.
     pub fn into_commit(
         self,
         actor: &Actor,

@@ -1,7 +1,7 @@
-//! A session: one attached, or to-be-attached, WhatsApp number.
+//! Sessions: one attached, or to-be-attached, WhatsApp number each.
 //!
-//! What is wanted of it and what was seen of it are two things. Callers change what is wanted,
-//! gateways' reports change what was seen, and only the [reconciler](crate::reconcile) compares them.
+//! A session has a spec and an observed state. Callers change the spec, reports of gateways change
+//! the observed state, and only the [reconciler](crate::reconcile) compares them.
 
 pub(crate) mod change;
 pub(crate) mod deletion;
@@ -14,6 +14,7 @@ pub(crate) mod pairing_service;
 pub(crate) mod partial_session;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod settings_field;
 pub(crate) mod spec;
 pub(crate) mod status;
 pub(crate) mod system_transitions;

@@ -1,4 +1,4 @@
-//! The session as the database stores it.
+//! The session as stores keep it.
 
 use crate::{
     id::{GatewayId, OrganizationId, SessionId, UserId},
@@ -16,43 +16,44 @@ use crate::{
 /// One WhatsApp number of one organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its name.
+    /// Id of the session.
     pub id: SessionId,
-    /// Whose it is. Never changes.
+    /// Organization that owns the session. Never changes.
     pub organization: OrganizationId,
-    /// The person who made it; `None` when a key or an operator did.
+    /// The person who created the session. `None` if an API key or an operator created it.
     pub created_by: Option<UserId>,
-    /// What the owner sets.
+    /// Settings of the owner.
     pub settings: Settings,
-    /// Set apart for the platform's own use.
+    /// Reserved for the platform's own use.
     pub is_admin_session: bool,
-    /// The node it lives on; `None` until it first needs one.
+    /// The node that the session is assigned to. `None` before the first assignment.
     pub gateway: Option<GatewayId>,
-    /// What should be.
+    /// State that the owner asked for.
     pub spec: Spec,
-    /// What its node last reported.
+    /// State that the node reported last.
     pub observed: Observed,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When anything the owner can see last changed.
+    /// Time of the last change that the owner can see.
     pub updated_at: Timestamp,
-    /// Grows with every change; the guard of every write.
+    /// Number of the change. Every guarded write checks it.
     pub version: Version,
-    /// The sequence number of its newest event.
+    /// Sequence number of the newest event.
     pub sequence: u64,
-    /// When the reconciler should look at it; `None` while there is nothing to do.
+    /// Time at which the reconciler must process the session. `None` if no step is pending.
     pub due: Option<Timestamp>,
-    /// The same as it was read, whatever becomes of it here: see [`ExpectedVersion`].
+    /// Value of `due` when the row was read, independent of later changes in memory. See
+    /// [`ExpectedVersion`].
     pub due_as_read: DueAsRead,
-    /// How often in a row the reconciler has failed to reach its node.
+    /// Number of consecutive failures of the reconciler to reach the node.
     pub failures: u32,
-    /// Whether the status shown is not the stored one, because the lease of the session's node is
-    /// over. Set by reads alone and never stored.
+    /// Whether a read replaced the stored status because the lease of the node is over. Never
+    /// stored.
     pub lease_over: bool,
 }
 
 impl Session {
-    /// A session nobody has seen anything of yet.
+    /// Creates a session that no node has reported about.
     pub fn new(
         organization: OrganizationId,
         created_by: Option<UserId>,
@@ -86,7 +87,7 @@ impl Session {
         }
     }
 
-    /// What its node is to be told.
+    /// Returns the declaration for the node.
     pub fn declaration(&self) -> Declaration {
         Declaration {
             epoch: self.spec.epoch,
@@ -98,13 +99,13 @@ impl Session {
         }
     }
 
-    /// Whether a device is linked, as far as is known.
+    /// Returns true if the last known state has a linked device.
     pub fn is_paired(&self) -> bool {
         self.observed.identity.is_some()
     }
 
-    /// Whether it is certain that no device is linked and that nothing is open which could link one:
-    /// no node holds the session, or its node has closed it under the newest epoch and said so.
+    /// Returns true if certainly no device is linked and no open connection can link one: no node
+    /// holds the session, or the node has confirmed the newest epoch with a closed connection.
     pub fn is_certainly_unlinked(&self) -> bool {
         let closed = matches!(self.observed.status, Status::Stopped | Status::Failed);
         let is_confirmed_closed =
@@ -113,7 +114,7 @@ impl Session {
             && (self.gateway.is_none() || (is_confirmed_closed && self.spec.pairing.is_none()))
     }
 
-    /// Whether its node cannot tell if a device is linked.
+    /// Returns true if the node cannot read the device keys.
     pub fn has_unavailable_keys(&self) -> bool {
         let code = self.observed.reason.as_ref().map(|reason| reason.code);
         code == Some(ReasonCode::KeysUnavailable)
@@ -121,7 +122,7 @@ impl Session {
 }
 
 impl Session {
-    /// What a write is guarded by that begins from here.
+    /// Returns the condition of a write that is based on this state.
     pub fn expected_version(&self) -> ExpectedVersion {
         ExpectedVersion { version: self.version, due: self.due_as_read.0 }
     }

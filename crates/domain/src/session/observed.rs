@@ -8,31 +8,31 @@ use crate::{
     time::Timestamp,
 };
 
-/// What its node last reported, or what silence means.
+/// The state that the node reported last, or that a deadline or a lost node implies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// What the connection does.
+    /// Status of the connection.
     pub status: Status,
-    /// Why, when it is not simply what was wanted.
+    /// Reason of a status that the owner did not request.
     pub reason: Option<StatusReason>,
-    /// Who is linked. While this is `Some`, the session is *paired*.
+    /// The linked device. While present, the session is *paired*.
     pub identity: Option<Identity>,
-    /// The codes of the pairing attempt under way.
+    /// Codes of the present pairing attempt.
     pub pairing: Option<Attempt>,
-    /// When a transitional status ends if nothing is heard.
+    /// Time at which a transitional status ends without a report.
     pub deadline: Option<Timestamp>,
-    /// When it last became `working`.
+    /// Time of the last change to `working`.
     pub last_connected_at: Option<Timestamp>,
-    /// The epoch the node had been told when it reported this; 0 before its first word.
+    /// Epoch that the node knew when it reported. 0 before the first report.
     pub epoch: u64,
-    /// The boot of the node that reported this.
+    /// Generation of the node that reported.
     pub generation: u64,
-    /// Orders reports within a boot.
+    /// Order of the reports within a generation.
     pub seq: u64,
 }
 
 impl Observed {
-    /// Before a node's first word.
+    /// Returns the state before the first report.
     pub fn initial() -> Self {
         Self {
             status: Status::Stopped,
@@ -48,51 +48,51 @@ impl Observed {
     }
 }
 
-/// What a node sees of a session: always the whole.
+/// The complete state of a session as its node reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The newest epoch the node was told.
+    /// The newest epoch that the node knows.
     pub epoch: u64,
-    /// The node's boot number.
+    /// Generation of the node.
     pub generation: u64,
-    /// Orders snapshots within a boot.
+    /// Order of the snapshots within a generation.
     pub seq: u64,
-    /// What the connection does.
+    /// Status of the connection.
     pub status: Status,
-    /// Why: code, message, and when it is tried again.
+    /// Reason of the status.
     pub reason: Option<SnapshotReason>,
-    /// Who is linked.
+    /// The linked device.
     pub identity: Option<Identity>,
-    /// The pairing attempt under way.
+    /// The present pairing attempt.
     pub pairing: Option<Attempt>,
 }
 
-/// Why a node's status is what it is.
+/// Reason of a status in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotReason {
-    /// For programs.
+    /// Code for programs.
     pub code: ReasonCode,
-    /// For people.
+    /// Text for people.
     pub message: String,
-    /// When the node or WhatsApp will have it tried again.
+    /// Time of the next connection attempt, by the node or after a ban by WhatsApp.
     pub retry_at: Option<Timestamp>,
 }
 
-/// Whether a device is linked by the keys of a session.
+/// Link state according to the device keys of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
     /// A device is linked.
     Linked,
-    /// No device is linked, and nothing is open that could link one.
+    /// No device is linked, and no open connection can link one.
     NotLinked,
-    /// The keys cannot be read.
+    /// The device keys cannot be read.
     Unknown,
-    /// No device was linked yet, and a connection is open that can link one.
+    /// No device is linked, and an open connection can link one.
     Linking,
 }
 
 impl Snapshot {
-    /// Whether a device is linked, by this snapshot.
+    /// Returns the link state that the snapshot shows.
     pub fn link_state(&self) -> LinkState {
         let unknown = |reason: &SnapshotReason| reason.code == ReasonCode::KeysUnavailable;
         if self.identity.is_some() {
@@ -107,13 +107,13 @@ impl Snapshot {
     }
 }
 
-/// Who is attached, asked live.
+/// Answer of a node to the question which device is linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveIdentity {
-    /// Logged in to WhatsApp at this moment.
+    /// Whether the connection is logged in to WhatsApp.
     pub connected: bool,
-    /// `None` when no device is linked.
+    /// The linked device. `None` if no device is linked.
     pub identity: Option<Identity>,
-    /// The session as the node sees it at this moment; `None` from a node that does not say.
+    /// The present state of the session. `None` from a node version that does not send it.
     pub snapshot: Option<Snapshot>,
 }

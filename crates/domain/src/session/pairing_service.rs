@@ -7,23 +7,27 @@ use std::time::Duration;
 use crate::{
     access::Scope,
     caller::{Caller, Capability},
-    error::{Error, Result, Violation},
+    error::{Error, Result},
     session::{
         model::Session,
         pairing::{PairingCode, Phone, QrCode},
         service::Sessions,
     },
     time::Timestamp,
+    violation::{FieldPath, Violation},
 };
 
-/// How long a request for a pairing code waits for it.
+/// Maximum time that a request waits for its pairing code.
 const PAIRING_CODE_WAIT: Duration = Duration::from_secs(20);
 
-/// What the owner hears when WhatsApp makes no pairing code.
-const NO_PAIRING_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason says why";
-
 impl Sessions {
-    /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
+    /// Returns the current QR code. Begins a pairing attempt if none is in progress, and waits up
+    /// to `wait` for a code.
+    ///
+    /// # Errors
+    /// [`Error::NotYet`] if no code comes in time, [`Error::PairingEnded`], a conflict if the
+    /// session is paired or an unlink is in progress, [`Error::RateLimited`], and errors of access
+    /// and store.
     pub async fn qr(&self, caller: &Caller, id: &str, wait: Duration) -> Result<QrCode> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.pair(&scope, id, None).await?;
@@ -32,7 +36,12 @@ impl Sessions {
         code.ok_or(Error::NotYet { noun: "QR code", retry_after })
     }
 
-    /// A code to type on this phone. Begins pairing when none is under way, and waits for the code.
+    /// Returns a pairing code for this phone. Begins a pairing attempt if none is in progress, and
+    /// waits up to 20 s for the code.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for an invalid phone, [`Error::NoPairingCode`] if WhatsApp makes no
+    /// code, [`Error::Unavailable`] if no code comes in time, and the errors of [`qr`](Self::qr).
     pub async fn pairing_code(
         &self,
         caller: &Caller,
@@ -42,11 +51,11 @@ impl Sessions {
         let scope = caller.may(Capability::Manage)?;
         let Some(phone) = Phone::parse(phone) else {
             let reason = "7 to 15 digits, in international form without the plus or a leading 0";
-            return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
+            return Err(Error::Validation(vec![Violation::new(FieldPath::Phone, reason)]));
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
         let answer = |session: &Session, now| match session.live_code(now) {
-            None if session.observed.code_refused() => Some(Err(Error::conflict(NO_PAIRING_CODE))),
+            None if session.observed.code_refused() => Some(Err(Error::NoPairingCode)),
             code => code.map(Ok),
         };
         let answer = self.wait_for(&scope, session, PAIRING_CODE_WAIT, answer).await?;
@@ -57,7 +66,7 @@ impl Sessions {
         self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
     }
 
-    /// Waits until the session has what `spec` looks for, its pairing is over, or the time is up.
+    /// Waits until `answer` returns a value, the pairing ends, or the time is over.
     async fn wait_for<T>(
         &self,
         scope: &Scope,
@@ -84,14 +93,14 @@ impl Sessions {
 }
 
 impl Session {
-    /// The QR code that can be scanned now.
+    /// Returns the QR code that is valid now.
     fn live_qr(&self, now: Timestamp) -> Option<QrCode> {
         let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
         let qr = attempt.qr.as_ref()?;
         (attempt.attempt == spec.attempt && qr.expires_at > now).then(|| qr.clone())
     }
 
-    /// The pairing code that can be typed now and answers the newest request.
+    /// Returns the pairing code that is valid now and answers the newest request.
     fn live_code(&self, now: Timestamp) -> Option<PairingCode> {
         let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
         let code = attempt.code.as_ref()?;
@@ -100,10 +109,10 @@ impl Session {
     }
 }
 
-/// The pairing that was waited for is over.
+/// Returns the error for a pairing that ended during the wait.
 fn pairing_ended(session: &Session) -> Error {
     if session.is_paired() {
         return Error::conflict("the session is paired; log it out to pair it again");
     }
-    Error::conflict("the pairing ended without a link; the session's statusReason says why")
+    Error::PairingEnded
 }

@@ -1,4 +1,5 @@
-//! What callers do with sessions. Every use case is: scope, find, decide, write once, ring.
+//! Use cases of sessions. Each use case gets a scope, finds the session, decides, writes once and
+//! notifies.
 
 use std::sync::Arc;
 
@@ -32,26 +33,26 @@ use crate::{
     time::Timestamp,
 };
 
-/// What [`Sessions`] needs of the world.
+/// Ports of [`Sessions`].
 #[derive(Clone)]
 pub struct SessionPorts {
-    /// Where sessions are remembered.
+    /// Store of sessions.
     pub store: Arc<dyn SessionStore>,
-    /// Where nodes are remembered.
+    /// Store of nodes.
     pub nodes: Arc<dyn NodeStore>,
-    /// How nodes are asked.
+    /// Commands to nodes.
     pub session_control: Arc<dyn SessionControl>,
-    /// Time and new names.
+    /// Clock and id generator.
     pub environment: Arc<dyn Environment>,
-    /// Wakes the reconciler.
+    /// Wakes the worker.
     pub worker_notifier: Arc<dyn Notifier>,
-    /// Wakes whoever waits for a session to change.
+    /// Wakes requests that wait for a change of a session.
     pub change_notifier: Arc<dyn ChangeNotifier>,
-    /// Until when the nodes' leases run.
+    /// Leases of the nodes, as the worker last read them.
     pub leases: Arc<Leases>,
 }
 
-/// The use cases of sessions.
+/// Use cases of sessions.
 #[derive(Clone)]
 pub struct Sessions {
     pub(super) ports: SessionPorts,
@@ -59,41 +60,48 @@ pub struct Sessions {
     recorder: Option<Arc<dyn RecordResponse<Session>>>,
 }
 
-/// Who is attached to a session.
+/// The device that is linked to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionIdentity {
-    /// The session as it is known.
+    /// The session.
     pub session: Session,
     /// The linked device.
     pub identity: Identity,
-    /// Logged in at this moment, by its node's own word.
+    /// Whether the node reports a connection that is logged in now.
     pub connected: bool,
 }
 
-/// How often a write is tried again when others change the same session meanwhile.
+/// Maximum number of attempts of a write that races with other writers of the session.
 pub(super) const MAX_WRITE_ATTEMPTS: u32 = 16;
 impl Sessions {
-    /// The use cases over these ports.
+    /// Creates the use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
         Self { ports, deadlines, recorder: None }
     }
 
-    /// The same, for a request whose answer is kept: what it changes is written with a receipt, and
-    /// where nothing changes nothing is written. Not for asking for codes: a receipt would have to
-    /// hold the code, which is not there yet, and asking twice begins one attempt anyhow.
+    /// Returns the use cases for a request with an idempotency key. A change is written with its
+    /// idempotency record; a request without a change writes no record. Not for code requests: the
+    /// code does not exist at the time of the write, and a repeated request joins the same attempt.
     #[must_use]
     pub fn recording(&self, recorder: Arc<dyn RecordResponse<Session>>) -> Self {
         Self { recorder: Some(recorder), ..self.clone() }
     }
 
-    /// The caller's sessions, newest first.
+    /// Returns a page of the caller's sessions, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without [`Capability::Manage`], and errors of the store.
     pub async fn list(&self, caller: &Caller, page: &SessionPage) -> Result<Vec<Session>> {
         let scope = caller.may(Capability::Manage)?;
         let (sessions, now) = (self.ports.store.list(&scope, page).await?, self.now());
         Ok(sessions.into_iter().map(|session| self.ports.leases.apply(session, now)).collect())
     }
 
-    /// A new session; with `start`, pairing begins at once.
+    /// Creates a session. With `start`, a pairing attempt begins at once.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Validation`], [`Error::Full`], [`Error::RateLimited`], and
+    /// errors of the store.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -139,7 +147,10 @@ impl Sessions {
         }
     }
 
-    /// One session.
+    /// Returns one session.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
@@ -147,6 +158,10 @@ impl Sessions {
     }
 
     /// Changes settings.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::PreconditionFailed`] at another version
+    /// than `expected`, [`Error::Validation`], [`Error::Full`], and errors of the store.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -159,7 +174,12 @@ impl Sessions {
             .await
     }
 
-    /// Who is attached: from the node when it answers in time, else as last reported.
+    /// Returns the linked device: from the node if it answers in time, otherwise as last reported.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] for the session or without a linked device,
+    /// [`Error::NotImplemented`] if the node does not support the question, and errors of the
+    /// store.
     pub async fn identity(&self, caller: &Caller, id: &str) -> Result<SessionIdentity> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
@@ -170,7 +190,7 @@ impl Sessions {
             return Ok(SessionIdentity { session, identity: stored, connected: false });
         };
         if let Some(snapshot) = live.snapshot {
-            // What the node sees now is newer than what it last reported, and both are shown together.
+            // The answer of the node is newer than its last report, and the result contains both.
             session.observed.status = snapshot.status;
         }
         let connected = live.connected && session.observed.status == Status::Working;
@@ -178,26 +198,39 @@ impl Sessions {
     }
 
     /// Connects a paired session.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::NotPaired`], a conflict if an unlink is
+    /// in progress, and errors of the store.
     pub async fn start(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| session.start(self.now(), &self.deadlines)).await
     }
 
-    /// Disconnects; the device stays linked. Also ends a pairing.
+    /// Disconnects a session or ends its pairing attempt. The device stays linked.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn stop(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| Ok(session.stop(self.now()))).await
     }
 
-    /// Reconnects.
+    /// Closes the connection and opens a new one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     pub async fn restart(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| session.restart(self.now(), &self.deadlines).map(Some))
             .await
     }
 
-    /// Unlinks the device and keeps the session. Waits for WhatsApp for a while, then answers with
-    /// what is true; the unlink goes on.
+    /// Unlinks the device and keeps the session. Waits for WhatsApp up to the logout deadline, then
+    /// returns the present state. The unlink continues.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn logout(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
@@ -211,7 +244,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// What the node says, or `None` when it cannot be asked.
+    /// Returns the answer of the node, or `None` if the node cannot be asked.
     async fn live_identity(&self, session: &Session) -> Result<Option<LiveIdentity>> {
         let Some(gateway) = &session.gateway else { return Ok(None) };
         let Some(node) = self.ports.nodes.find(gateway).await? else { return Ok(None) };
@@ -224,8 +257,8 @@ impl Sessions {
         Ok(self.ports.session_control.identity(&node, &session.id).await.ok())
     }
 
-    /// Finds, decides and writes, again when somebody else wrote in between. `None` from `decide`
-    /// writes nothing.
+    /// Finds, decides and writes. Repeats if another writer changed the session. `None` from
+    /// `decide` writes no change.
     pub(super) async fn change(
         &self,
         scope: &Scope,
@@ -270,7 +303,7 @@ impl Sessions {
         if let Some(recorder) = &self.recorder {
             recorder.committed();
         }
-        // The reconciler takes up what is due and nothing else.
+        // The reconciler processes due sessions only.
         if session.due.is_some() {
             self.ports.worker_notifier.notify();
         }
@@ -291,13 +324,13 @@ impl Sessions {
 }
 
 impl Session {
-    /// Whether its node has said, since the unlink was asked for, that it cannot read the keys: waiting
-    /// would change nothing, and the unlink goes on by itself.
+    /// Returns true if the node has reported, under the epoch of the unlink, that it cannot read
+    /// the keys. Waiting does not help; the unlink continues.
     fn is_unlink_blocked(&self) -> bool {
         self.has_unavailable_keys() && self.observed.epoch == self.spec.epoch
     }
 
-    /// Itself, if it is at the version the caller expects.
+    /// Returns the session if it has the version that the caller expects.
     pub(super) fn require_version(self, expected: Option<Version>) -> Result<Self> {
         match expected {
             Some(version) if version != self.version => Err(Error::PreconditionFailed),

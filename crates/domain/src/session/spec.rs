@@ -2,17 +2,17 @@
 
 use crate::session::{pairing::PairingSpec, unlink::UnlinkRequest};
 
-/// Connected or not, as the owner wants it.
+/// The connection state that the owner asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Desired {
-    /// Connected; while unlinked, being paired.
+    /// Connected. While no device is linked: pairing.
     Running,
-    /// Closed.
+    /// Disconnected.
     Stopped,
 }
 
 impl Desired {
-    /// The name the API uses.
+    /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -20,43 +20,43 @@ impl Desired {
         }
     }
 
-    /// `None` when there is no such thing to want.
+    /// Returns the value with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Running, Self::Stopped].into_iter().find(|d| d.as_str() == text)
     }
 }
 
-/// What should be.
+/// The state that the owner asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Connected or not.
+    /// Connected or disconnected.
     pub desired: Desired,
-    /// The pairing attempt the owner asked for, until it links or ends.
+    /// The requested pairing attempt, until it links or ends.
     pub pairing: Option<PairingSpec>,
-    /// An unlink that WhatsApp has not confirmed yet.
+    /// An unlink that WhatsApp has not confirmed.
     pub unlink: Option<UnlinkRequest>,
-    /// How often a reconnect was asked for.
+    /// Number of requested reconnects.
     pub restarts: u64,
-    /// Grows with every change of what is wanted and with every move to another node; the node
-    /// refuses anything older, and reports that carry an older one are not believed.
+    /// Number of the spec. Increases with every change of the spec and every assignment to a node.
+    /// Nodes reject commands with an older epoch, and routers ignore reports with an older epoch.
     pub epoch: u64,
 }
 
-/// What a node is told about a session.
+/// The spec of a session as a node receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
-    /// See [`Spec::epoch`](crate::session::spec::Spec::epoch).
+    /// See [`Spec::epoch`].
     pub epoch: u64,
-    /// Connected or pairing, as opposed to closed.
+    /// Connected or pairing, as opposed to disconnected.
     pub running: bool,
-    /// How often a reconnect was asked for.
+    /// Number of requested reconnects.
     pub restarts: u64,
-    /// The pairing attempt wanted while unlinked.
+    /// The requested pairing attempt while no device is linked.
     pub pairing: Option<PairingSpec>,
-    /// Whether a device is linked as far as the router knows: a node that has no keys of such a
-    /// session has lost them, and must not say that nothing is linked.
+    /// Whether the router knows of a linked device. A node without keys of such a session has lost
+    /// them, and must not report that no device is linked.
     pub linked: bool,
-    /// An opaque tag that the sessions of one organization share: nodes share what is scarce fairly
-    /// between groups. `None` is a group of its own.
+    /// Opaque tag that the sessions of one organization share. Nodes share scarce resources fairly
+    /// among groups. `None` is a group of its own.
     pub group: Option<String>,
 }

@@ -2,18 +2,18 @@
 
 use crate::time::Timestamp;
 
-/// What a session's connection does, or did when last heard of.
+/// Status of the connection of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Closed, on purpose or never opened.
+    /// Disconnected on request, or never connected.
     Stopped,
-    /// On its way. Ends by a deadline.
+    /// Connecting. Ends by a deadline.
     Starting,
-    /// Waiting for a phone. Ends by a deadline.
+    /// Waiting for a phone to link. Ends by a deadline.
     ScanQrCode,
     /// Logged in.
     Working,
-    /// Closed, or retrying, against the wish; the reason says why.
+    /// Disconnected or retrying although the spec is `running`. The reason says why.
     Failed,
 }
 
@@ -22,7 +22,7 @@ impl Status {
     pub const ALL: [Self; 5] =
         [Self::Stopped, Self::Starting, Self::ScanQrCode, Self::Working, Self::Failed];
 
-    /// The name the API uses.
+    /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -33,47 +33,47 @@ impl Status {
         }
     }
 
-    /// `None` when there is no such status.
+    /// Returns the status with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
 }
 
-/// Why a status is what it is, for programs.
+/// Code of a reason, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReasonCode {
-    /// It did not come up in time.
+    /// The connection did not start in time.
     StartTimeout,
-    /// Nobody scanned or typed in time.
+    /// No phone linked in time.
     PairingExpired,
-    /// WhatsApp refused the link, or the engine cannot carry it out for this kind of account.
+    /// WhatsApp rejected the link, or the engine does not support this kind of account.
     PairingFailed,
-    /// WhatsApp asks this account for a passkey during linking.
+    /// WhatsApp asks the account for a passkey during the link.
     PasskeyRequired,
     /// The owner logged out.
     LoggedOutByUser,
-    /// The device was unlinked on the phone.
+    /// The phone unlinked the device.
     LoggedOutByPhone,
-    /// The same device connected elsewhere.
+    /// Another connection replaced this one.
     Replaced,
-    /// WhatsApp banned the number for a while.
+    /// WhatsApp banned the number for some time.
     Banned,
-    /// WhatsApp wants a newer client.
+    /// WhatsApp requires a newer client.
     ClientOutdated,
-    /// The node that holds it is not heard of.
+    /// The lease of the node is over.
     GatewayLost,
-    /// WhatsApp cannot be reached.
+    /// WhatsApp is not reachable.
     ConnectFailed,
-    /// The session's task on the node died.
+    /// The task of the session on the node panicked.
     Crashed,
-    /// The node cannot read the session's keys, so that nobody knows whether a device is linked.
+    /// The node cannot read the device keys, so the link state is unknown.
     KeysUnavailable,
-    /// The node links as many devices at once as it may; the session has its turn later.
+    /// The node links its maximum number of devices. The session is queued.
     WaitingToLink,
 }
 
 impl ReasonCode {
-    /// Every reason.
+    /// Every reason code.
     pub const ALL: [Self; 14] = [
         Self::StartTimeout,
         Self::PairingExpired,
@@ -91,7 +91,7 @@ impl ReasonCode {
         Self::WaitingToLink,
     ];
 
-    /// The name the API uses.
+    /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::StartTimeout => "start_timeout",
@@ -111,21 +111,21 @@ impl ReasonCode {
         }
     }
 
-    /// `None` when there is no such reason.
+    /// Returns the code with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.as_str() == text)
     }
 }
 
-/// Why a status is what it is, and since when.
+/// Reason of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReason {
-    /// For programs.
+    /// Code for programs.
     pub code: ReasonCode,
-    /// For people.
+    /// Text for people.
     pub message: String,
-    /// Since when.
+    /// Start of the reason.
     pub since: Timestamp,
-    /// When it is tried again without being asked, if it is.
+    /// Time of the next automatic attempt. `None` without one.
     pub retry_at: Option<Timestamp>,
 }

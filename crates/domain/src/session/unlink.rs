@@ -2,28 +2,28 @@
 
 use crate::time::Timestamp;
 
-/// The owner logged out; the device is to be unlinked on WhatsApp.
+/// A logout that WhatsApp has not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnlinkRequest {
-    /// When it was asked for.
+    /// Time of the request.
     pub since: Timestamp,
-    /// After this the keys are wiped without WhatsApp's word.
+    /// Time after which the keys are wiped without a confirmation by WhatsApp.
     pub deadline: Timestamp,
 }
 
-/// How an unlink ended.
+/// Outcome of an unlink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogoutOutcome {
-    /// WhatsApp said the device is gone.
+    /// WhatsApp confirmed the unlink.
     Confirmed,
-    /// Not known.
+    /// The outcome is unknown.
     Unconfirmed,
-    /// There was nothing to unlink.
+    /// No device was linked.
     NotLinked,
 }
 
 impl LogoutOutcome {
-    /// The name events use.
+    /// Returns the stable name, as stored in events.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",

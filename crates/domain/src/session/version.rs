@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
-/// Counts the changes of a session, from 1.
+/// Number of a change of a session, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 
@@ -16,20 +16,20 @@ impl fmt::Display for Version {
     }
 }
 
-/// How a session stood when it was read: what every write of it is guarded by.
+/// Condition of a guarded write: the version and the due time that the stored row must have.
 ///
-/// The version alone would not do. Whoever wakes a session moves its `due` and nothing else; a write that
-/// knows nothing of that would put it off again, and a node that is back would wait for ever.
+/// The version alone is not sufficient. A wake changes `due` only. A write that ignores the wake
+/// would postpone the session again, and a node that came back would wait without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpectedVersion {
-    /// Its version.
+    /// Version of the stored row.
     pub version: Version,
-    /// When it was to be looked at.
+    /// Due time of the stored row.
     pub due: Option<Timestamp>,
 }
 
-/// When a session was to be looked at, as it was read. No part of what the session is: two that differ
-/// in nothing else are equal.
+/// Due time of a row when it was read. Not a part of the session's state: two values always compare
+/// equal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DueAsRead(pub Option<Timestamp>);
 

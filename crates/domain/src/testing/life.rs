@@ -1,5 +1,5 @@
-//! A session's whole life at the mercy of some bytes: whatever its owner asks, its node says and time
-//! brings, in whatever order, the rules keep their word. For fuzzing, and for tests with random bytes.
+//! Lifecycle checks of a session with random input: requests of the owner, reports of the node and
+//! time, in any order. For fuzzing and property tests.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Bytes that decide what happens; nothing more when they have run out.
+/// Bytes that decide the actions. An exhausted input gives zeros.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -42,7 +42,7 @@ impl Choices<'_> {
         all.get(usize::from(self.byte())).copied()
     }
 
-    /// Close to this one, mostly.
+    /// Returns a number close to `number` in most cases.
     fn near(&mut self, number: u64) -> u64 {
         match self.below(8) {
             0 => number.wrapping_sub(1),
@@ -53,10 +53,10 @@ impl Choices<'_> {
     }
 }
 
-/// Lives a life.
+/// Runs the actions that `bytes` select, and checks the rules after each one.
 ///
 /// # Panics
-/// When a rule is broken.
+/// If a rule is broken.
 pub fn check_lifecycle(bytes: &[u8]) {
     let (environment, deadlines) = (TestEnvironment::new(), Deadlines::default());
     let acme = OrganizationId::parse("acme").expect("a name");
@@ -78,7 +78,8 @@ pub fn check_lifecycle(bytes: &[u8]) {
     }
 }
 
-/// What its owner asks; `None` when that is refused, or changes nothing.
+/// Returns the change of a request by the owner. `None` if the request is rejected or changes no
+/// state.
 fn owner_change(
     choices: &mut Choices<'_>,
     session: Session,
@@ -107,7 +108,7 @@ fn owner_change(
     Some(change)
 }
 
-/// What time, the reconciler and its node bring.
+/// Returns a change by time, reconciler or node.
 fn system_change(
     choices: &mut Choices<'_>,
     session: Session,
@@ -141,8 +142,8 @@ fn system_change(
     }
 }
 
-/// The node's word: it changes what was seen and never what is wanted, save that a pairing ends; heard
-/// again it changes nothing.
+/// Applies a report and checks it: a report changes the observed state and never the spec, except
+/// that a pairing ends. The same report again changes no state.
 fn check_report(
     session: Session,
     report: &Snapshot,
@@ -170,7 +171,7 @@ fn check_report(
     assert_eq!(after.spec.epoch, before.spec.epoch);
     let pairing_ended = before.spec.pairing.is_some() && after.spec.pairing.is_none();
     assert!(pairing_ended || after.spec == before.spec, "{before:?} {after:?}");
-    // A node that cannot read the keys says nothing about the link: what was known stays.
+    // A node with unreadable keys does not know the link state, so the known identity stays.
     let linked = match report.link_state() {
         LinkState::Unknown => before.is_paired(),
         _ => report.identity.is_some(),
@@ -217,7 +218,7 @@ fn snapshot(choices: &mut Choices<'_>, session: &Session) -> Snapshot {
     }
 }
 
-/// What every change keeps to; the session as it is then stored.
+/// Commits a change, checks the rules of every change, and returns the stored session.
 fn check_commit(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
     let new_events = change.new_events.len();
     let (after, expected_version, events) = change.into_commit(&Actor::System, environment);
@@ -241,7 +242,7 @@ fn check_commit(before: &Session, change: Change, environment: &TestEnvironment)
     after
 }
 
-/// The plan knows something to do, or when to look again, or nothing is left to do.
+/// Checks that the plan has a step, a time of the next check, or no work left.
 fn check_plan(session: &Session, now: Timestamp) {
     for liveness in
         [NodeLiveness::Live, NodeLiveness::Lost, NodeLiveness::Uncertain, NodeLiveness::Unassigned]
@@ -256,7 +257,7 @@ fn check_plan(session: &Session, now: Timestamp) {
                     && session.observed.epoch == session.spec.epoch;
                 assert!(settled, "nothing is done about {session:?}");
             }
-            // Elsewhere an enlistment wakes it.
+            // On other nodes a registration wakes the session.
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
-//! Test doubles for everything behind a port, and one suite per port that every adapter must pass.
+//! Test doubles of every port, and contract suites that every adapter must pass.
 //!
-//! The doubles are trusted because they pass the same suites as the real adapters.
+//! The doubles pass the same suites as the real adapters.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,4 +1,5 @@
-//! One session that fails fails alone: a row that cannot be read, a report that cannot be stored.
+//! Failures of one session do not affect others: unreadable rows, and reports that cannot be
+//! stored.
 
 use domain::{
     Error, EventName, GatewayId, HeldSession, Node, ReportOutcome, Session, Snapshot, Status,
@@ -12,7 +13,7 @@ const PAGE: SessionPage = SessionPage {
     limit: 9,
 };
 
-/// A session that its node works on.
+/// Returns a session that is assigned to its node.
 async fn on_its_node(world: &World) -> Session {
     let settings = domain::Settings::default();
     let session = world.sessions.create(&World::acme(), settings, true).await.unwrap();

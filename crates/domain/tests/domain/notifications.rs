@@ -1,4 +1,4 @@
-//! The reconciler is called when there is something for it to do, and not for every write.
+//! Notifications of the worker: only for sessions that are due.
 
 use domain::{Settings, SettingsPatch, testing::World};
 

@@ -1,4 +1,4 @@
-//! What an organization may keep and how often it may try to link, as its callers meet it.
+//! Resource quotas and pairing quotas, as callers meet them.
 
 use std::time::Duration;
 
@@ -78,8 +78,8 @@ async fn keys_have_a_quota() {
     assert!(world.keys.create(&World::acme(), spec()).await.is_ok());
 }
 
-/// How an attempt at getting a code for this phone ends: nobody answers here, so that one that begins
-/// ends without a code.
+/// Requests a pairing code. No node answers here, so that an attempt that begins ends without a
+/// code.
 async fn ask(world: &World, caller: &Caller, id: &SessionId, phone: &str) -> Result<(), Duration> {
     match world.sessions.pairing_code(caller, id.as_str(), phone).await {
         Err(Error::Unavailable { .. }) => Ok(()),

@@ -9,38 +9,39 @@ use crate::{
     ports::error::PortResult,
 };
 
-/// Which events are looked for; every condition that is given holds for each of them.
+/// Conditions on events. All given conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Of this session.
+    /// The event belongs to this session.
     pub session: Option<SessionId>,
-    /// Of this kind.
+    /// The event is of this kind.
     pub name: Option<EventName>,
 }
 
 impl EventFilter {
-    /// Whether an event is looked for.
+    /// Returns true if the event meets every condition.
     pub fn matches(&self, event: &Event) -> bool {
         self.session.as_ref().is_none_or(|session| event.session.as_ref() == Some(session))
             && self.name.is_none_or(|name| event.name == name)
     }
 }
 
-/// Which events to show.
+/// A page of the event log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {
-    /// Those looked for.
+    /// Conditions on the events.
     pub filter: EventFilter,
-    /// Strictly before this one; from the newest when `None`.
+    /// Only events before this one. `None` begins at the newest event.
     pub before: Option<EventId>,
-    /// At most so many.
+    /// Maximum number of events.
     pub limit: u32,
 }
 
-/// The event log.
+/// The event log. Reads fail only with [`PortError`](crate::ports::error::PortError).
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// The organization's events after `after` (from the first when `None`), oldest first.
+    /// Returns events of the organization after `after`, oldest first. `None` begins at the oldest
+    /// event.
     async fn after(
         &self,
         scope: &Scope,
@@ -48,6 +49,6 @@ pub trait EventLog: Send + Sync {
         limit: u32,
     ) -> PortResult<Vec<Event>>;
 
-    /// The organization's events, newest first: by id, descending.
+    /// Returns a page of the events of the organization, newest first: by id, descending.
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>>;
 }

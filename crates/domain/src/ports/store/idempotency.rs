@@ -10,10 +10,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// Receipts as those see them who were given one.
+/// Idempotency records of an organization.
 #[async_trait]
 pub trait IdempotencyStore: Send + Sync {
-    /// What is kept in this slot of the organization, unless it has expired by `now`.
+    /// Returns the record with this key hash, unless it has expired at `now`.
     async fn find(
         &self,
         scope: &Scope,
@@ -21,11 +21,11 @@ pub trait IdempotencyStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<Option<IdempotencyRecord>>;
 
-    /// [`ResourceLimitReached`] when the organization has no room for one more receipt.
+    /// Returns the limit if the organization has no room for another record.
     async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>>;
 
-    /// Keeps a receipt of something that changed nothing. [`Written::Repeated`] when one is kept
-    /// there already that has not expired by `now`; [`Written::Refused`] when there is no room for it.
+    /// Stores a record without a change. Returns [`Written::Repeated`] if an unexpired record has
+    /// the same key hash, and [`Written::Refused`] without room.
     async fn record(
         &self,
         scope: &Scope,
@@ -33,7 +33,7 @@ pub trait IdempotencyStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<Written>;
 
-    /// Replaces what is kept in a slot by a later answer to the same request. Nothing happens when
-    /// nothing is kept there, or the receipt of another request.
+    /// Replaces the response of a record with a later response to the same request. Without a
+    /// record of the same request, no change is made.
     async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()>;
 }

@@ -18,27 +18,27 @@ use crate::{
     time::Timestamp,
 };
 
-/// Which API keys to list.
+/// A page of the list of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPage {
-    /// Strictly after this one; from the newest when `None`.
+    /// Only keys after this position. `None` begins at the newest key.
     pub after: Option<Position<KeyId>>,
-    /// At most so many.
+    /// Maximum number of keys.
     pub limit: u32,
 }
 
-/// API keys as their owners see them.
+/// API keys of an organization.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
-    /// Those of these sessions that are within the scope.
+    /// Returns those of the given sessions that are within the scope.
     async fn sessions_within(
         &self,
         scope: &Scope,
         sessions: &BTreeSet<SessionId>,
     ) -> PortResult<BTreeSet<SessionId>>;
 
-    /// A new key, the event that tells of it and the receipt, at once. Never [`Written::Raced`].
-    /// [`Written::Refused`] when there is no room for the key or the receipt.
+    /// Inserts a key, its events and the idempotency record in one transaction. Never returns
+    /// [`Written::Raced`]. Returns [`Written::Refused`] without room for the key or the record.
     async fn insert(
         &self,
         scope: &Scope,
@@ -47,15 +47,15 @@ pub trait ApiKeyStore: Send + Sync {
         record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written>;
 
-    /// One of the organization's keys, if it was not revoked.
+    /// Returns a key of the organization that is not revoked.
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>>;
 
-    /// The organization's keys that were not revoked, newest first: by `created_at`, then by id, both
-    /// descending.
+    /// Returns a page of the organization's keys that are not revoked, newest first: by
+    /// `created_at`, then by id, both descending.
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>>;
 
-    /// Revokes a key of the organization, with the events. [`Written::Raced`] when there is no such key
-    /// or it was revoked before.
+    /// Revokes a key of the organization and writes the events. Returns [`Written::Raced`] if the
+    /// key is missing or already revoked.
     async fn revoke(
         &self,
         scope: &Scope,
@@ -65,18 +65,18 @@ pub trait ApiKeyStore: Send + Sync {
     ) -> PortResult<Written>;
 }
 
-/// API keys as the door looks them up: by what is shown of one, before it is known who is asking.
+/// Lookup of API keys during authentication, before the organization is known.
 #[async_trait]
 pub trait KeyDirectory: Send + Sync {
-    /// The key of this name and digest, if it is good at `now`. An unknown one, a wrong secret, a
-    /// revoked and an expired key are one miss: none of them is found and then refused, so that they
-    /// cannot be told apart by how long that takes.
+    /// Returns the key with this id and digest if it is valid at `now`. An unknown id, a wrong
+    /// secret, a revoked key and an expired key are the same miss: no row is found and then
+    /// rejected, so that the duration does not tell them apart.
     async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>>;
 
-    /// Whatever was remembered of the key is not to be trusted any more. Nothing to do for a directory
-    /// that remembers nothing.
+    /// Invalidates cached data of the key. A directory without a cache does nothing.
     fn invalidate(&self, _: &KeyId) {}
 
-    /// Notes that the key was used. Not on a request's path, and at most once a minute a key.
+    /// Records the use of a key. Called outside the path of requests, at most once per minute and
+    /// key.
     async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()>;
 }

@@ -1,7 +1,9 @@
-//! What is remembered. Caller-facing methods take a [`Scope`]; the others are for berth's own work.
+//! Ports of the database, one file per kind of data. Methods for callers take a
+//! [`Scope`](crate::access::Scope); the other methods are for the work of berth itself.
 //!
-//! A store knows how much each organization may keep ([`Quotas`](crate::resource_quota::Quotas)) and counts it exactly:
-//! of two writes that want the last place, one is refused, whatever routers they come from.
+//! A store knows the resource limits of each organization
+//! ([`Quotas`](crate::resource_quota::Quotas)) and enforces them exactly: of two concurrent writes
+//! for the last unit, one is refused, also across routers.
 
 pub(crate) mod events;
 pub(crate) mod idempotency;

@@ -10,21 +10,21 @@ use crate::{
     time::Timestamp,
 };
 
-/// The gateway nodes.
+/// Gateway nodes.
 #[async_trait]
 pub trait NodeStore: OrphanStore {
-    /// A node says hello. Stores it with `lost_at: None`; its boot number is one more than before
-    /// when its incarnation is new or was given up, else what it was. Answers the boot number.
+    /// Stores a registration with `lost_at: None` and returns the generation. The generation
+    /// increases if the incarnation is new or was marked as lost.
     ///
-    /// Its `heartbeat_at` is stored with a new boot number only: an incarnation that says hello again and
-    /// again has not shown that it hears the answers, and its lease is not renewed by that.
+    /// `heartbeat_at` is stored with a new generation only. An incarnation that registers again and
+    /// again has not shown that it receives answers, so the registration does not renew its lease.
     ///
-    /// Given up, its sessions were written off: only under a new boot number is what it shows of them
-    /// newer than that, also when nothing has changed there meanwhile.
+    /// A lost node needs a new generation, so that its reports are newer than the lost marks of its
+    /// sessions, even without a change on the node.
     async fn register(&self, node: &Node) -> PortResult<u64>;
 
-    /// A node says it lives and how many sessions it holds; its lease counts from `since`, if that is
-    /// later than before. `false` when this incarnation is not the one enlisted, or was given up.
+    /// Stores a heartbeat with the number of held sessions. The lease counts from `since`, unless
+    /// the stored time is later. Returns `false` if the incarnation is not registered or is lost.
     async fn heartbeat(
         &self,
         id: &GatewayId,
@@ -33,14 +33,14 @@ pub trait NodeStore: OrphanStore {
         since: Timestamp,
     ) -> PortResult<bool>;
 
-    /// One node.
+    /// Returns one node.
     async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>>;
 
-    /// All nodes, by name.
+    /// Returns all nodes, ordered by id.
     async fn list(&self) -> PortResult<Vec<Node>>;
 
-    /// Gives a node up, if it is still this incarnation, was last heard of before `silent_since`, and
-    /// was not given up before. `true` when it is given up now.
+    /// Marks a node as lost, if it has this incarnation, its lease time is before `silent_since`,
+    /// and it is not lost yet. Returns `true` if the call marked the node.
     async fn mark_lost(
         &self,
         id: &GatewayId,
@@ -50,11 +50,11 @@ pub trait NodeStore: OrphanStore {
     ) -> PortResult<bool>;
 }
 
-/// Orphans, by node.
+/// Orphans of nodes.
 #[async_trait]
 pub trait OrphanStore: Send + Sync {
-    /// Replaces what is noted of this node. Answers those that an earlier call noted and that were not
-    /// answered before: what a node lets go of when it is told so is no orphan.
+    /// Replaces the recorded orphans of a node. Returns the orphans that an earlier call recorded
+    /// and no call returned: a session that the node releases after the heartbeat is no orphan.
     async fn note_orphans(
         &self,
         gateway: &GatewayId,
@@ -62,6 +62,6 @@ pub trait OrphanStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<Vec<SessionId>>;
 
-    /// Those that were answered and are still held, by node and session.
+    /// Returns the orphans that were returned once and are still held, by node and session.
     async fn orphans(&self) -> PortResult<Vec<Orphan>>;
 }

@@ -1,12 +1,12 @@
-//! Positions in lists.
+//! Positions in lists that run from newest to oldest.
 
 use crate::{id::SessionId, time::Timestamp};
 
-/// A place in a list that runs from the newest to the oldest.
+/// Position of the last entry of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position<Id = SessionId> {
-    /// When the last one shown was made.
+    /// Creation time of the entry.
     pub created_at: Timestamp,
-    /// Its name, which breaks ties.
+    /// Id of the entry, for entries with the same time.
     pub id: Id,
 }

@@ -1,4 +1,4 @@
-//! Store of sessions.
+//! Stores of sessions: for owners, and across organizations for operators.
 
 use async_trait::async_trait;
 
@@ -21,21 +21,21 @@ use crate::{
     },
 };
 
-/// Which sessions are looked for; every condition that is given holds for each of them.
+/// Conditions on sessions. All given conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionFilter {
-    /// Any of these; all when there are none.
+    /// The status is one of these. An empty list admits every status.
     pub statuses: Vec<Status>,
-    /// Exactly this label.
+    /// The label equals this text.
     pub label: Option<String>,
-    /// Placed on this node.
+    /// The session is assigned to this node.
     pub gateway: Option<GatewayId>,
-    /// Linked to this number.
+    /// The linked device has this phone number.
     pub phone: Option<String>,
 }
 
 impl SessionFilter {
-    /// Whether a session is looked for.
+    /// Returns true if the session meets every condition.
     pub fn matches(&self, session: &Session) -> bool {
         let phone = session.observed.identity.as_ref().map(|identity| &identity.phone);
         (self.statuses.is_empty() || self.statuses.contains(&session.observed.status))
@@ -48,23 +48,24 @@ impl SessionFilter {
     }
 }
 
-/// Which sessions to list.
+/// A page of the list of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionPage {
-    /// Those looked for.
+    /// Conditions on the sessions.
     pub filter: SessionFilter,
-    /// Strictly after this one; from the newest when `None`.
+    /// Only sessions after this position. `None` begins at the newest session.
     pub after: Option<Position>,
-    /// At most so many.
+    /// Maximum number of sessions.
     pub limit: u32,
 }
 
-/// Sessions as their owners see them. The scope's organization and reach are part of every
-/// statement, so that a foreign session and a missing one are the same miss.
+/// Sessions of an organization. Every statement contains the organization and the reach of the
+/// scope, so that a foreign session and a missing session are the same miss.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// A new session, the events that tell of it and the receipt, at once. Never [`Written::Raced`].
-    /// [`Written::Refused`] when there is no room for the session, its metadata or the receipt.
+    /// Inserts a session, its events and the idempotency record in one transaction. Never returns
+    /// [`Written::Raced`]. Returns [`Written::Refused`] without room for the session, its metadata
+    /// or the record.
     async fn insert(
         &self,
         scope: &Scope,
@@ -73,15 +74,16 @@ pub trait SessionStore: Send + Sync {
         record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written>;
 
-    /// The session, if it is within the scope.
+    /// Returns the session if it is within the scope.
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>>;
 
-    /// Newest first: by `created_at`, then by id, both descending.
+    /// Returns a page of the sessions, newest first: by `created_at`, then by id, both descending.
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>>;
 
-    /// Replaces the session, if it is within the scope and still stands as `expected`, and writes the
-    /// events and the receipt, at once. What never changes (id, organization, who made it and when)
-    /// is not written. [`Written::Refused`] when there is no room for the receipt, or for more metadata.
+    /// Replaces the session if it is within the scope and meets `expected`, and writes the events
+    /// and the idempotency record in the same transaction. The constant fields id, organization,
+    /// creator and creation time are not written. Returns [`Written::Refused`] without room for the
+    /// record or for more metadata.
     async fn update(
         &self,
         scope: &Scope,
@@ -91,9 +93,10 @@ pub trait SessionStore: Send + Sync {
         record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written>;
 
-    /// As [`Self::update`], or as [`Self::insert`] without `expected`, for a change that begins an attempt
-    /// at linking, which is counted with it. [`Written::Refused`] when too many were begun of its session,
-    /// its phone or the organization; attempts of deleted sessions count as well.
+    /// Writes a change that begins a link attempt, and counts the attempt in the same transaction.
+    /// Acts as [`Self::update`], or as [`Self::insert`] without `expected`. Returns
+    /// [`Written::Refused`] if too many attempts were begun for the session, the phone or the
+    /// organization. Attempts of deleted sessions count.
     async fn write_with_link_attempt(
         &self,
         scope: &Scope,
@@ -104,16 +107,15 @@ pub trait SessionStore: Send + Sync {
         attempt: &LinkAttempt,
     ) -> PortResult<Written>;
 
-    /// What can be read of a session whose row cannot be read whole, if it is within the scope: enough to
-    /// delete it.
+    /// Returns the readable part of a session within the scope, enough to delete the session.
     async fn partial_session(
         &self,
         scope: &Scope,
         id: &SessionId,
     ) -> PortResult<Option<PartialSession>>;
 
-    /// As [`delete`](Self::retire), for a session of which only [`PartialSession`] are known: if it still
-    /// carries their mark.
+    /// Acts as [`delete`](Self::delete) for a [`PartialSession`], if the stored version is
+    /// unchanged.
     async fn delete_partial(
         &self,
         scope: &Scope,
@@ -122,8 +124,8 @@ pub trait SessionStore: Send + Sync {
         events: &[Event],
     ) -> PortResult<Written>;
 
-    /// Deletes the session, if it is within the scope and still at `expected`, leaving the
-    /// retirement, unless that is over, and the events in its place, at once.
+    /// Deletes the session if it is within the scope and at `expected`. Writes the events and the
+    /// cleanup, unless it is complete, in the same transaction.
     async fn delete(
         &self,
         scope: &Scope,
@@ -133,10 +135,10 @@ pub trait SessionStore: Send + Sync {
     ) -> PortResult<Written>;
 }
 
-/// Sessions of all organizations, for the platform's own people alone.
+/// Sessions of all organizations, for operators only.
 #[async_trait]
 pub trait OperatorStore: Send + Sync {
-    /// As [`SessionStore::list`], over all organizations or one.
+    /// Acts as [`SessionStore::list`] over all organizations, or one.
     async fn sessions(
         &self,
         organization: Option<&OrganizationId>,

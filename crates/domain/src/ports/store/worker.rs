@@ -1,4 +1,4 @@
-//! What is to be done, in all organizations: for the worker and the nodes' reports alone.
+//! Store of the worker and of node reports, across organizations.
 
 use std::collections::BTreeMap;
 
@@ -14,53 +14,54 @@ use crate::{
     time::Timestamp,
 };
 
-/// How much of what is due is taken at once.
+/// Limits of one claim of due rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What was due by then is taken.
+    /// Rows that are due at this time are claimed.
     pub now: Timestamp,
-    /// When it falls due again if its taker does not say otherwise.
+    /// New due time of the claimed rows.
     pub until: Timestamp,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: u32,
-    /// At most so many of one organization are under way.
+    /// Maximum number of rows per organization, including those in flight.
     pub organization_limit: u32,
-    /// How many of each organization are under way already.
+    /// Number of rows in flight per organization.
     pub in_flight: BTreeMap<OrganizationId, u32>,
 }
 
 impl Claim {
-    /// Up to `limit` of whatever organization.
+    /// Creates a claim of up to `limit` rows of any organization.
     pub fn new(now: Timestamp, until: Timestamp, limit: u32) -> Self {
         Self { now, until, limit, organization_limit: limit, in_flight: BTreeMap::new() }
     }
 
-    /// How many of this organization may be taken.
+    /// Returns the number of rows of an organization that the claim may take.
     pub fn allowance(&self, organization: &OrganizationId) -> u32 {
         self.organization_limit
             .saturating_sub(self.in_flight.get(organization).copied().unwrap_or_default())
     }
 }
 
-/// Sessions and retirements of all organizations, for the reconciler and the nodes' reports alone.
+/// Sessions and cleanups of all organizations, for the worker and node reports only.
 #[async_trait]
 pub trait WorkerStore: Send + Sync {
-    /// Takes sessions whose `due` has come, and puts their `due` off, so that a crash of the taker brings
-    /// them back then: all when there are no more than the claim's limit, earliest first; else some of
-    /// each organization, by turns, earliest first within one. Two takers never get the same one. Does not
-    /// change their version.
+    /// Claims due sessions and postpones their `due`, so that the rows become due again after a
+    /// crash of the claimer. Takes all rows if they are within the limit, earliest first; otherwise
+    /// rows of each organization in rotation, earliest first within one. Two claimers never get the
+    /// same row. The version does not change.
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>>;
 
-    /// The same for retirements.
+    /// Claims due cleanups in the same way.
     async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>>;
 
-    /// When the next session or retirement falls due.
+    /// Returns the earliest due time of a session or a cleanup.
     async fn next_due(&self) -> PortResult<Option<Timestamp>>;
 
-    /// A session by name alone.
+    /// Returns a session by id.
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>>;
 
-    /// As [`SessionStore::update`], in whatever organization.
+    /// Acts as [`SessionStore::update`](crate::ports::SessionStore::update) in any organization,
+    /// without a limit on metadata.
     async fn update(
         &self,
         session: &Session,
@@ -68,8 +69,8 @@ pub trait WorkerStore: Send + Sync {
         events: &[Event],
     ) -> PortResult<Written>;
 
-    /// Stores a session's `due` and `failures` and nothing else, if it still stands as `expected`;
-    /// the version stays.
+    /// Stores `due` and `failures` of a session if the row meets `expected`. The version does not
+    /// change.
     async fn reschedule(
         &self,
         id: &SessionId,
@@ -78,44 +79,45 @@ pub trait WorkerStore: Send + Sync {
         failures: u32,
     ) -> PortResult<Written>;
 
-    /// Puts a retirement off: stores its `due`, `attempts`, `epoch`, `sequence` and `outcome_reported`, and the
-    /// events.
+    /// Postpones a cleanup: stores `due`, `attempts`, `epoch`, `sequence` and `outcome_reported`,
+    /// and writes the events.
     async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
 
-    /// Removes a retirement and writes the events, at once. Writes nothing when it was gone already.
+    /// Removes a cleanup and writes the events in the same transaction. Writes no events if the
+    /// cleanup is gone.
     async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
 
-    /// Makes every session and retirement of this node due now.
+    /// Makes every session and cleanup of a node due now.
     async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
 
-    /// Makes these sessions due now, those that exist and have no earlier due.
+    /// Makes existing sessions due now, unless they have an earlier due time.
     async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()>;
 
-    /// The sessions placed on this node, with their epoch and whether anything is wanted of the
-    /// node for them (desired running, or a status other than stopped).
+    /// Returns the sessions that are assigned to a node, each with its epoch and whether the node
+    /// must hold it (spec `running`, or a status other than `stopped`).
     async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>>;
 
-    /// The retirements whose node this is.
+    /// Returns the sessions whose cleanup needs this node.
     async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
 
-    /// Makes sessions due now that wait for a node: wanted running, placed on none, and resting with no
-    /// `due` or their deadline's. Up to `limit`, some of each organization, by turns, the longest waiting
-    /// first within one. Answers how many there were.
+    /// Makes sessions due now that wait for a node: spec `running`, no node, and no `due` except
+    /// the deadline. Up to `limit` rows, of each organization in rotation, longest waiting first
+    /// within one. Returns the number of rows.
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
 
-    /// Removes API keys that were revoked or expired before this, up to `limit`. Answers how many there
-    /// were.
+    /// Removes up to `limit` API keys that were revoked or expired before `ended_before`. Returns
+    /// the number of rows.
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32>;
 
-    /// Blanks the codes in events that tell of codes which died before this, the oldest first. Looks at up
-    /// to `limit` events and at none again; answers at how many.
+    /// Blanks the codes in events whose codes expired before `died_before`, oldest first. Examines
+    /// up to `limit` events, each once, and returns the number of examined events.
     async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32>;
 
-    /// Removes receipts that have expired by `now`, the oldest and about `limit` of them. Answers how
-    /// many there were.
+    /// Removes idempotency records that have expired at `now`, oldest first, about `limit` of them.
+    /// Returns the number of rows.
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
 
-    /// Removes attempts at linking that were begun before this, the oldest and about `limit` of them.
-    /// Answers how many there were.
+    /// Removes link attempts begun before `before`, oldest first, about `limit` of them. Returns
+    /// the number of rows.
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }

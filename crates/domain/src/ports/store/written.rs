@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use crate::{rate_quota::RateQuota, resource_quota::ResourceLimitReached};
 
-/// Whether a write that is guarded happened.
+/// Outcome of a guarded write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Written {
-    /// Yes, and it is durable.
+    /// The write is durable.
     Done,
-    /// No: the row is gone, or no longer at the expected version.
+    /// No write: the row is gone or no longer meets the condition.
     Raced,
-    /// No: a receipt is kept in this one's slot already.
+    /// No write: an idempotency record with the same key hash exists.
     Repeated,
-    /// No: the organization has, or does, as much as it may.
+    /// No write: a quota of the organization is exhausted.
     Refused(Refusal),
 }
 
-/// Why a change is not written that could be.
+/// The quota that refused a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no room for what it adds.
+    /// A resource limit.
     Full(ResourceLimitReached),
-    /// Too much of it was done lately.
+    /// A rate quota.
     Limited {
-        /// Of what, and how much there may be.
+        /// The exhausted quota.
         rate_quota: RateQuota,
-        /// When there is room again.
+        /// Time until the quota admits the next call.
         retry_after: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! The suite of [`WorkerStore`] about organizations that want much at once.
+//! Suite of [`WorkerStore`]: fairness among organizations.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// Long ago, so that nothing else in the store is due before these.
+/// A time before every due time of other rows in the store.
 const LONG_AGO: Timestamp = Timestamp::from_millis(1_000_000);
 
-/// Sessions of an organization, each due a moment after the one before it.
+/// Inserts `count` sessions of an organization, due one millisecond after another.
 async fn insert_due(
     store: &impl SessionStore,
     environment: &dyn Environment,
@@ -52,8 +52,8 @@ async fn clear_due(store: &impl WorkerStore, sessions: &[Session]) {
     }
 }
 
-/// An organization with much to do keeps another waiting for one claim at most, and one that has its share
-/// under way is passed over.
+/// An organization with many due rows delays another for one claim at most. A claim skips an
+/// organization that is at its limit.
 pub async fn claims_rotate_among_organizations(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -94,7 +94,7 @@ pub async fn claims_rotate_among_organizations(
     clear_due(store, &[many, few, one].concat()).await;
 }
 
-/// The same for what is left of deleted sessions.
+/// Cleanups are claimed in the same way.
 pub async fn cleanup_claims_rotate_among_organizations(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -123,8 +123,8 @@ pub async fn cleanup_claims_rotate_among_organizations(
     }
 }
 
-/// Sessions that wait for a node are woken by turns from each organization, the longest waiting first; what
-/// is placed, not wanted, or at work already is left alone.
+/// Sessions that wait for a node are woken in rotation among organizations, longest waiting first.
+/// Sessions that are assigned, stopped or due are not changed.
 pub async fn waiting_sessions_are_woken_in_rotation(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,

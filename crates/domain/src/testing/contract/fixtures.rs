@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// It was inserted.
+/// Asserts that a row was inserted.
 pub(super) fn assert_inserted(written: PortResult<Written>) {
     assert_eq!(written.expect("insert"), Written::Done);
 }
 
-/// A scope of an organization nobody else uses.
+/// Returns a scope of a new organization.
 pub(super) fn fresh_scope(environment: &dyn Environment) -> Scope {
     let name = format!("org-{}", environment.ulid());
     let organization = OrganizationId::parse(&name).expect("an organization's name");
@@ -30,7 +30,7 @@ pub(super) fn fresh_scope(environment: &dyn Environment) -> Scope {
     caller.may(Capability::Manage).expect("an operator may manage")
 }
 
-/// A new session as the create use case writes it, with its events.
+/// Returns a new session with its events, as the create use case writes them.
 pub(super) fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<Event>) {
     let user = scope.actor().user().cloned();
     let organization = scope.organization().clone();
@@ -39,7 +39,7 @@ pub(super) fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Se
     (session, events)
 }
 
-/// The same session with every field that can change set to something else.
+/// Returns the session with a different value in every field that can change.
 pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
     let now = environment.now();
     session.settings = Settings {

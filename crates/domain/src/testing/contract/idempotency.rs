@@ -1,4 +1,4 @@
-//! The suite of [`IdempotencyStore`], and of the receipts that changes are written with.
+//! Suite of [`IdempotencyStore`] and of records that are written with a change.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The first receipt in a slot stays until it expires; then the slot is free again.
+/// The first record of a key hash stays until it expires. Afterwards the key hash can be used
+/// again.
 pub async fn idempotency_record_is_stored_once_until_it_expires(
     store: &(impl IdempotencyStore + WorkerStore),
     environment: &dyn Environment,
@@ -72,7 +73,7 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
     assert_eq!(find_record(store, &scope, &stale.key_hash, before).await, None, "swept");
 }
 
-/// A change and its receipt are written together or not at all.
+/// A change and its record are written together or not at all.
 pub async fn idempotency_record_is_atomic_with_its_change(
     store: &(impl SessionStore + ApiKeyStore + IdempotencyStore + EventLog),
     environment: &dyn Environment,
@@ -121,7 +122,7 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     assert_eq!(log.len(), 2, "one event of the insert, one of the update");
 }
 
-/// One slot is another one in another organization.
+/// The same key hash in another organization is another record.
 pub async fn idempotency_record_is_invisible_to_other_organizations(
     store: &(impl SessionStore + IdempotencyStore),
     environment: &dyn Environment,
@@ -142,7 +143,7 @@ pub async fn idempotency_record_is_invisible_to_other_organizations(
     assert_inserted(store.insert(&stranger, &session, &events, Some(&foreign)).await);
     assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, Some(foreign));
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine.clone()));
-    // Making room for one's own takes nothing of another's, also when that is over.
+    // The replacement of an expired record leaves the records of other organizations.
     let over = now.plus(DAY);
     let later = record(mine.key_hash, b"later", over.plus(DAY));
     assert_eq!(store.record(&stranger, &later, over).await.expect("keep"), Written::Done);

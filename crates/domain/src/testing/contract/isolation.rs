@@ -1,5 +1,5 @@
-//! The suite of writes that would reach into another organization: an insert has no condition that a
-//! foreign row could fail to meet, so it is refused for what it says.
+//! Suite of writes into another organization. An insert has no condition that a foreign row could
+//! fail, so the values are checked.
 
 use crate::{
     access::Scope,
@@ -21,8 +21,8 @@ use crate::{
     testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
 };
 
-/// What belongs to another organization than the scope's is not written, by no method, whatever else is
-/// right about it; nothing of the rest is written either.
+/// No method writes a row of another organization than the scope's. The other rows of the same
+/// write are not written either.
 pub async fn cross_organization_writes_are_rejected(
     store: &(impl SessionStore + ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
@@ -74,7 +74,7 @@ pub async fn cross_organization_writes_are_rejected(
     assert_eq!(store.after(&other_scope, None, 10).await.expect("events"), []);
 }
 
-/// Neither a retirement nor an event may be another's.
+/// Neither a cleanup nor an event may belong to another organization.
 async fn reject_foreign_cleanup(
     store: &impl SessionStore,
     scope: &Scope,

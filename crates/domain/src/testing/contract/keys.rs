@@ -1,4 +1,4 @@
-//! The suites of [`ApiKeyStore`], [`KeyDirectory`] and [`EventLog`].
+//! Suites of [`ApiKeyStore`], [`KeyDirectory`] and [`EventLog`].
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// The first page, of as many as anybody has.
+/// A page that is larger than every list of the suite.
 const ALL: KeyPage = KeyPage { after: None, limit: 200 };
 
-/// A key round-trips whole, and is seen, listed and revoked by its own organization alone.
+/// A key round-trips in every field. Only its own organization sees, lists and revokes it.
 pub async fn key_is_visible_to_its_organization_only(
     store: &(impl ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
@@ -68,7 +68,7 @@ pub async fn key_is_visible_to_its_organization_only(
     assert_eq!(used.last_used_at, Some(later), "never backwards");
 }
 
-/// Of several sessions those are found that are within the scope, and nothing is said of the others.
+/// A batch lookup returns the sessions within the scope only.
 pub async fn batch_session_lookup_respects_scope(
     store: &(impl ApiKeyStore + SessionStore),
     environment: &dyn Environment,
@@ -91,8 +91,8 @@ pub async fn batch_session_lookup_respects_scope(
     assert_eq!(within(&confined).await, [ids[1].clone()].into());
 }
 
-/// The door finds a key by its name and digest together, while it is good, and at no other time and by
-/// nothing else. That it was revoked counts whatever the time is.
+/// The directory finds a key only by id and digest together, while the key is valid. A revoked key
+/// is not found at any time.
 pub async fn key_directory_finds_valid_keys_only(
     store: &(impl ApiKeyStore + KeyDirectory),
     environment: &dyn Environment,
@@ -134,15 +134,15 @@ pub async fn key_directory_finds_valid_keys_only(
     }
 }
 
-/// Pages of keys follow each other without a gap or an overlap, newest first, also among equal
-/// moments and past keys that were revoked meanwhile.
+/// Pages of keys have no gap and no overlap, newest first, also with equal times and keys revoked
+/// in between.
 pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
     let environment = TestEnvironment::new();
     environment.advance(Duration::from_millis(std::process::id().into()));
     let scope = fresh_scope(&*environment);
     let mut all = Vec::new();
     for n in 0..17 {
-        // Every third shares its moment with the one before.
+        // Every third key has the same time as the one before.
         environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let key = key(&scope, &*environment, false);
         assert_inserted(store.insert(&scope, &key, &[], None).await);
@@ -158,7 +158,7 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
         let page = store.list(&scope, &KeyPage { after, limit: 4 }).await.expect("list");
         assert!(page.len() <= 4);
         let Some(last) = page.last().cloned() else { break };
-        // A place holds although what stood there is gone.
+        // A position stays valid after its key is revoked.
         let revoked = store.revoke(&scope, &last.id, environment.now(), &[]).await;
         assert_eq!(revoked.expect("revoke"), Written::Done);
         after = Some(Position { created_at: last.created_at, id: last.id });
@@ -167,7 +167,7 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
     assert_eq!(observed, all);
 }
 
-/// Events come oldest first, from after the one named, and never from outside the scope.
+/// Events are returned oldest first, after the given event, within the scope only.
 pub async fn events_are_read_in_order_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
@@ -186,7 +186,7 @@ pub async fn events_are_read_in_order_and_in_scope(
     assert!(store.after(&stranger, None, 10).await.expect("events").is_empty());
 }
 
-/// The log is shown newest first, page by page, narrowed, and never from outside the scope.
+/// Pages of the event log are newest first, filtered, within the scope only.
 pub async fn event_pages_are_newest_first_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,

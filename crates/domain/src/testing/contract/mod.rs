@@ -1,7 +1,7 @@
-//! One suite per port; every adapter must pass it.
+//! Contract suites, one per port. Every adapter must pass them.
 //!
-//! Each function is one claim about an adapter, made on whatever the adapter holds already: suites
-//! use fresh organizations and names, so they can share a database.
+//! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
+//! suites can share a database with existing rows.
 
 mod fairness;
 mod fixtures;

@@ -1,4 +1,4 @@
-//! The suite of [`NodeStore`].
+//! Suite of [`NodeStore`].
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::{
     ports::{environment::Environment, store::nodes::NodeStore},
 };
 
-/// A node is known by its newest incarnation, counts its boots, and is given up once.
+/// A node has the newest incarnation, increases its generation with each one, and is marked as lost
+/// once.
 pub async fn node_registers_renews_its_lease_and_is_lost(
     store: &impl NodeStore,
     environment: &dyn Environment,

@@ -1,4 +1,4 @@
-//! The suite of [`OrphanStore`].
+//! Suite of [`OrphanStore`].
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use crate::{
     ports::{environment::Environment, store::nodes::OrphanStore},
 };
 
-/// An orphan is told once, when a node holds it for the second time, and is listed until it is gone.
+/// An orphan is returned once, when a node holds it for the second time, and is listed until the
+/// node releases it.
 pub async fn orphan_is_returned_once_and_listed_while_held(
     store: &impl OrphanStore,
     environment: &dyn Environment,

@@ -1,4 +1,4 @@
-//! The suite of what an organization may keep: every store that is told [`small_quotas`] passes it.
+//! Suite of resource quotas, for stores with the limits of [`small_quotas`].
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const ALL: SessionPage = SessionPage {
     limit: 200,
 };
 
-/// So few that a test fills them.
+/// Returns limits that a suite can fill.
 pub fn small_quotas() -> Quotas {
     let default = ResourceLimits {
         sessions: Some(3),
@@ -57,7 +57,7 @@ fn assert_resource_limited(
     assert_eq!(written.expect("an answer"), limit_reached(resource, limit, used));
 }
 
-/// A new session whose metadata takes ten bytes and these.
+/// Returns a new session whose metadata takes 9 bytes plus the note, or none without a note.
 fn session_with_note(
     scope: &Scope,
     note: &str,
@@ -83,8 +83,8 @@ async fn delete(
     assert_eq!(gone.expect("retire"), Written::Done);
 }
 
-/// Sessions fill their quota exactly; one that does not fit leaves nothing behind; a deletion makes room;
-/// and no other organization notices.
+/// Sessions fill their quota exactly. A session above the limit leaves no rows, a delete frees
+/// room, and other organizations are not affected.
 pub async fn sessions_fill_their_quota(
     store: &(impl SessionStore + EventLog + IdempotencyStore),
     environment: &dyn Environment,
@@ -126,7 +126,7 @@ pub async fn sessions_fill_their_quota(
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Metadata that grows must fit; whatever else changes is never refused for it.
+/// Growing metadata must fit. Other changes are never refused for it.
 pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &dyn Environment) {
     let scope = fresh_scope(environment);
     let (first, events) = session_with_note(&scope, "0123456789", environment);
@@ -178,7 +178,7 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
     assert_eq!(raced, Written::Raced, "and a race is told from a full quota");
 }
 
-/// Keys fill their quota; a revocation makes room.
+/// Keys fill their quota. A revocation frees room.
 pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &dyn Environment) {
     let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
     let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
@@ -202,8 +202,8 @@ pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &d
     );
 }
 
-/// Recorded responses fill their quota, with a change and without one; when they have expired and are
-/// removed there is room again.
+/// Recorded responses fill their quota, with and without a change. The removal of expired records
+/// frees room.
 pub async fn idempotency_records_fill_their_quota(
     store: &(impl SessionStore + IdempotencyStore + WorkerStore),
     environment: &dyn Environment,

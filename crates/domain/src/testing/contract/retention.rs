@@ -1,4 +1,4 @@
-//! The suite of [`WorkerStore`] about what is removed some time after it ended.
+//! Suite of [`WorkerStore`]: removal of old data.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Keys go some time after they were revoked or expired; others stay.
+/// Keys are removed some time after revocation or expiry. Other keys stay.
 pub async fn expired_and_revoked_keys_are_removed(
     store: &(impl ApiKeyStore + KeyDirectory + WorkerStore),
     environment: &dyn Environment,
@@ -61,7 +61,7 @@ pub async fn expired_and_revoked_keys_are_removed(
     assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "as many as asked for");
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 1);
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
-    // Whoever revokes or inserts anew finds what is there.
+    // An insert succeeds only for a removed key.
     for (key, is_there) in keys.iter().zip([true, false, false, true, true, false]) {
         let again = ApiKeyStore::insert(store, &scope, key, &[], None).await;
         let inserted = matches!(again, Ok(Written::Done));
@@ -72,7 +72,7 @@ pub async fn expired_and_revoked_keys_are_removed(
     assert_eq!(found.as_ref(), Some(&keys[0]), "one that is good stays");
 }
 
-/// Codes in the event log are blanked some time after they died, with nothing else of their events.
+/// Expired codes in the event log are blanked. The other values of their events stay.
 pub async fn expired_codes_are_blanked(
     store: &(impl crate::ports::store::sessions::SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,

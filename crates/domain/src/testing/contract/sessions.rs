@@ -1,4 +1,4 @@
-//! The suite of [`SessionStore`].
+//! Suite of [`SessionStore`].
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What was written is what is read, in every field; what never changes is not overwritten.
+/// Every field is read as written. Constant fields are not overwritten.
 pub async fn session_round_trips_in_every_field(
     store: &impl SessionStore,
     environment: &dyn Environment,
@@ -56,7 +56,8 @@ pub async fn session_round_trips_in_every_field(
     assert_eq!(read, Some(emptied), "every field can be emptied again");
 }
 
-/// Of two writes from the same version one happens; the other writes neither state nor events.
+/// Of two writes with the same expected version one succeeds. The other writes neither state nor
+/// events.
 pub async fn guarded_write_happens_once(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
@@ -83,7 +84,7 @@ pub async fn guarded_write_happens_once(
     assert_eq!(sequences, [1, 2], "one event for the insert, one for the one update");
 }
 
-/// Another organization, and a caller confined to other sessions, meet nothing by any method.
+/// Another organization, and a caller confined to other sessions, reach the session by no method.
 pub async fn out_of_scope_session_is_invisible(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
@@ -98,7 +99,7 @@ pub async fn out_of_scope_session_is_invisible(
     };
     let stranger = fresh_scope(environment);
     let outsiders = [
-        // Whoever is confined to another's session knows its name, and no more.
+        // A caller that is confined to a foreign session knows the id, and still finds no session.
         confined(&stranger, session.id.clone()),
         stranger,
         confined(&scope, crate::id::SessionId::from_bits(environment.ulid())),
@@ -123,15 +124,15 @@ pub async fn out_of_scope_session_is_invisible(
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no news of it");
 }
 
-/// Pages follow each other without a gap or an overlap, newest first, also among equal moments and
-/// while others are written; a confined caller's pages hold what it reaches.
+/// Pages have no gap and no overlap, newest first, also with equal times and concurrent inserts.
+/// Pages of a confined caller contain the sessions within reach.
 pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
     let environment = TestEnvironment::new();
     environment.advance(Duration::from_millis(std::process::id().into()));
     let scope = fresh_scope(&*environment);
     let mut all = Vec::new();
     for n in 0..25 {
-        // Every third shares its moment with the one before.
+        // Every third session has the same time as the one before.
         environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let (session, events) = fresh_session(&scope, &*environment);
         assert_inserted(store.insert(&scope, &session, &events, None).await);
@@ -152,7 +153,7 @@ pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
             break;
         }
         observed.extend(page);
-        // One made meanwhile is newer than every page still to come.
+        // A session that is inserted meanwhile is newer than every remaining page.
         environment.advance(Duration::from_secs(1));
         let (late, events) = fresh_session(&scope, &*environment);
         assert_inserted(store.insert(&scope, &late, &events, None).await);
@@ -169,7 +170,7 @@ pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
     assert_eq!(page, [all[3].clone(), all[20].clone()]);
 }
 
-/// A filter lets through what meets all of it, in whatever combination.
+/// A filter returns the sessions that meet all conditions, in every combination.
 pub async fn filter_conditions_are_combined_with_and(
     store: &impl SessionStore,
     environment: &dyn Environment,
@@ -214,7 +215,7 @@ pub async fn filter_conditions_are_combined_with_and(
     }
 }
 
-/// The platform's own people see the sessions of every organization, or of one, newest first.
+/// Operators see the sessions of every organization, or of one, newest first.
 pub async fn operators_see_sessions_of_every_organization(
     store: &(impl SessionStore + OperatorStore),
     environment: &dyn Environment,
@@ -240,7 +241,7 @@ pub async fn operators_see_sessions_of_every_organization(
         let rest = store.sessions(Some(scope.organization()), &page(Some(&expected[0]), 10)).await;
         assert_eq!(rest.expect("list"), expected[1..]);
     }
-    // Others may use the store, too, and what they make is newer or older, but never in between.
+    // Other suites may share the store. Their sessions are newer or older, never in between.
     let mut observed: Vec<Session> = Vec::new();
     while observed.len() < 1_000 {
         let found = store.sessions(None, &page(observed.last(), 100)).await.expect("list");
@@ -258,8 +259,7 @@ pub async fn operators_see_sessions_of_every_organization(
     assert_eq!(found, []);
 }
 
-/// Deleting leaves the retirement and the event in the session's place; a second time there is
-/// nothing to delete.
+/// A delete replaces the session with its cleanup and event. A second delete finds no session.
 pub async fn delete_replaces_session_with_cleanup(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
@@ -283,7 +283,7 @@ pub async fn delete_replaces_session_with_cleanup(
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second news");
 }
 
-/// What no node ever held leaves nothing but its events.
+/// A session that no node held leaves its events only.
 pub async fn complete_cleanup_leaves_events_only(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
@@ -298,7 +298,7 @@ pub async fn complete_cleanup_leaves_events_only(
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(written.expect("retire"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
-    // Of one that is not there, no end is told.
+    // The finish of a missing cleanup writes no events.
     store.finish(&cleanup, &delete_session(&session, &scope, environment).0).await.expect("finish");
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events].concat());

@@ -1,4 +1,4 @@
-//! The suite of [`WorkerStore`].
+//! Suite of [`WorkerStore`].
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::{
     testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
 };
 
-/// What is due is taken once, earliest first, and comes back when its taker's time is up; the
-/// version stays.
+/// Due sessions are claimed once, earliest first, and become due again after the claim. The version
+/// does not change.
 pub async fn claim_takes_due_sessions_and_postpones_them(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
-    // Long ago, so that nothing else in the store is due before these.
+    // A time before every due time of other rows in the store.
     let long_ago = crate::time::Timestamp::from_millis(1_000_000);
     let mut ours = Vec::new();
     for age in [2_u64, 0, 1] {
@@ -61,7 +61,7 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     }
 }
 
-/// Finding by name alone, waking by node and by name, and rescheduling under the version's guard.
+/// Sessions are found by id, woken by node and by id, and rescheduled under the expected version.
 pub async fn worker_store_finds_wakes_and_reschedules(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -103,7 +103,7 @@ pub async fn worker_store_finds_wakes_and_reschedules(
     assert_eq!((read.due, read.failures, read.version), (None, 3, session.version));
 }
 
-/// Whoever writes what it read before somebody woke the session writes nothing: the wake is not lost.
+/// A write based on a read before a wake is rejected, so the wake is not lost.
 pub async fn wake_is_not_overwritten(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -141,7 +141,7 @@ pub async fn wake_is_not_overwritten(
     assert_eq!(due(store, &session.id).await, None);
 }
 
-/// A retirement is claimed, put off with what was learnt, and gone with its last event when finished.
+/// A cleanup is claimed, postponed with its new values, and removed with its last event.
 pub async fn cleanup_lives_until_finished(
     store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
@@ -197,7 +197,7 @@ fn ids(sessions: &[crate::session::model::Session]) -> Vec<SessionId> {
     sessions.iter().map(|session| session.id.clone()).collect()
 }
 
-/// How it stands now.
+/// Returns the expected version of the stored row.
 async fn expected_version(store: &impl WorkerStore, id: &SessionId) -> ExpectedVersion {
     store.find(id).await.expect("find").expect("there").expected_version()
 }
@@ -206,8 +206,8 @@ async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::time::Ti
     store.find(id).await.expect("find").expect("there").due
 }
 
-/// How far each session was written, whosever it is; those that are gone and those that never were are
-/// missing.
+/// The lookup returns the version of each session in any organization. Deleted and unknown sessions
+/// are missing.
 pub async fn version_lookup_returns_stored_versions(
     store: &(impl SessionStore + VersionLookup),
     environment: &dyn Environment,

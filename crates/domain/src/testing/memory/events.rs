@@ -1,4 +1,4 @@
-//! The event log in memory.
+//! Event log in memory.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! Receipts in the memory store.
+//! Idempotency store in memory.
 
 use async_trait::async_trait;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl MemoryState {
-    /// Whether a receipt is kept in the slot of this one.
+    /// Returns true if an unexpired record has the same key hash.
     pub(in crate::testing) fn is_recorded(
         &self,
         scope: &Scope,
@@ -27,7 +27,7 @@ impl MemoryState {
         self.idempotency_records.get(&key).is_some_and(|stored| stored.expires_at > now)
     }
 
-    /// Keeps the receipt and the attempt, those that there are.
+    /// Stores the record and the attempt, if present.
     pub(in crate::testing) fn insert_records(
         &mut self,
         scope: &Scope,

@@ -1,4 +1,4 @@
-//! API keys in the memory store.
+//! API key stores in memory.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The scope's own, and not revoked.
+/// Returns true for a key of the scope's organization that is not revoked.
 fn is_active(key: &ApiKey, scope: &Scope) -> bool {
     key.organization == *scope.organization() && key.revoked_at.is_none()
 }

@@ -1,4 +1,4 @@
-//! Every store port in memory. One file implements one port.
+//! Stores in memory. One file implements one port.
 
 mod events;
 mod idempotency;

@@ -1,4 +1,4 @@
-//! What operators list, in memory.
+//! Operator store in memory.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! Orphans in memory.
+//! Orphan store in memory.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! How much an organization may keep and do, in the memory store.
+//! Resource and rate quotas of the memory store.
 
 use crate::{
     access::Scope,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl MemoryState {
-    /// Why this is not to be written; `None` when it is.
+    /// Returns the outcome of a write that must not happen. `None` admits the write.
     pub(in crate::testing) fn refusal(
         &self,
         scope: &Scope,
@@ -39,7 +39,7 @@ impl MemoryState {
         limited.map(Written::Refused)
     }
 
-    /// How much an organization has of a stock.
+    /// Returns the used amount of a resource.
     pub(in crate::testing) fn used(
         &self,
         organization: &OrganizationId,

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Everything that is remembered, in memory. Clones share it.
+/// A database in memory. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<MemoryState>>);
 
@@ -40,7 +40,7 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) events: Vec<Event>,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
-    /// Sessions whose rows cannot be read.
+    /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,
     pub(in crate::testing) quotas: Quotas,
@@ -48,28 +48,28 @@ pub(in crate::testing) struct MemoryState {
 }
 
 impl Memory {
-    /// Empty.
+    /// Creates an empty database.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Everything in it, as text: two equal fingerprints are two equal states.
+    /// Returns the whole state as text. Equal texts are equal states.
     pub fn fingerprint(&self) -> String {
         self.0.lock().map_or_else(|_| String::new(), |state| format!("{state:?}"))
     }
 
-    /// All events of all organizations, oldest first.
+    /// Returns all events of all organizations, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.0.lock().map_or_else(|_| Vec::new(), |state| state.events.clone())
     }
 
-    /// All retirements.
+    /// Returns all cleanups.
     pub fn cleanups(&self) -> Vec<Cleanup> {
         let all = |state: MutexGuard<'_, MemoryState>| state.cleanups.values().cloned().collect();
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
-    /// All receipts and whose they are.
+    /// Returns all idempotency records with their organizations.
     pub fn idempotency_records(&self) -> Vec<(OrganizationId, IdempotencyRecord)> {
         let stored =
             |(key, record): (&(OrganizationId, IdempotencyKeyHash), &IdempotencyRecord)| {
@@ -81,28 +81,28 @@ impl Memory {
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
-    /// From now on every call fails as unavailable, or no longer.
+    /// Makes every call fail as unavailable, or succeed again.
     pub fn set_down(&self, down: bool) {
         if let Ok(mut state) = self.0.lock() {
             state.down = down;
         }
     }
 
-    /// From now on this session's row cannot be read.
+    /// Makes the row of a session unreadable.
     pub fn corrupt(&self, id: &SessionId) {
         if let Ok(mut state) = self.0.lock() {
             state.corrupted.insert(id.clone());
         }
     }
 
-    /// Keeps no more for an organization than this from now on. Without it, any amount.
+    /// Sets the resource limits. Without them the amounts are unlimited.
     pub fn set_quotas(&self, quotas: Quotas) {
         if let Ok(mut state) = self.0.lock() {
             state.quotas = quotas;
         }
     }
 
-    /// All attempts at linking that are remembered, and whose they are.
+    /// Returns all link attempts with their organizations.
     pub fn link_attempts(&self) -> Vec<(OrganizationId, LinkAttempt)> {
         self.0.lock().map_or_else(|_| Vec::new(), |state| state.attempts.clone())
     }
@@ -116,12 +116,12 @@ impl Memory {
     }
 }
 
-/// A session as a reader gets it.
+/// Returns a session as a read returns it.
 pub(in crate::testing) fn read(known: &Session) -> Session {
     Session { due_as_read: DueAsRead(known.due), ..known.clone() }
 }
 
-/// What is written belongs to the scope's organization.
+/// Rejects rows and events of another organization than the scope's.
 pub(in crate::testing) fn require_own_organization(
     scope: &Scope,
     organization: &OrganizationId,
@@ -135,13 +135,13 @@ pub(in crate::testing) fn require_own_organization(
     Err(PortError::Broken("something of another organization".into()))
 }
 
-/// Whether nobody has written or woken it.
+/// Returns true if the row meets the condition.
 pub(in crate::testing) fn is_unchanged(known: &Session, expected: ExpectedVersion) -> bool {
     known.version == expected.version && known.due == expected.due
 }
 
 impl MemoryState {
-    /// Replaces a session if it still stands as `expected`.
+    /// Replaces a session if the row meets `expected`.
     pub(in crate::testing) fn replace(
         &mut self,
         session: &Session,
@@ -160,7 +160,7 @@ impl MemoryState {
         }
     }
 
-    /// A session as a reader gets it, if its row can be read.
+    /// Returns a session as a read returns it. Fails if the row is unreadable.
     pub(in crate::testing) fn readable(&self, session: &Session) -> PortResult<Session> {
         if self.corrupted.contains(&session.id) {
             return Err(PortError::Broken(
@@ -217,7 +217,7 @@ impl MemoryState {
     }
 }
 
-/// The page of these sessions.
+/// Returns the page of these sessions.
 pub(in crate::testing) fn page_of<'a>(
     sessions: impl Iterator<Item = &'a Session>,
     page: &SessionPage,
@@ -231,10 +231,10 @@ pub(in crate::testing) fn page_of<'a>(
     found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).map(read).collect()
 }
 
-/// How much of its organization's stock a session's metadata is.
+/// Returns the bytes of a session's metadata, as counted by the quota.
 pub(in crate::testing) fn metadata_bytes(session: &Session) -> u64 {
     let bytes = |(key, value): (&String, &String)| {
-        // As JSON: two texts in quotation marks and a colon, as far as nothing in them is escaped.
+        // As JSON: two quoted texts and a colon, without escapes.
         key.len() + value.len() + 5
     };
     let members: Vec<_> = session.settings.metadata.iter().map(bytes).collect();
@@ -246,5 +246,5 @@ pub(in crate::testing) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Each with whether it was told of.
+/// Orphans, and whether each was returned.
 pub(in crate::testing) type OrphanRows = BTreeMap<(GatewayId, SessionId), (Orphan, bool)>;

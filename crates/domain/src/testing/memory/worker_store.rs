@@ -1,4 +1,4 @@
-//! The reconciler's side of the memory store.
+//! Worker store in memory.
 
 use std::{
     borrow::Cow,
@@ -248,7 +248,7 @@ impl VersionLookup for Memory {
     }
 }
 
-/// What a claim takes of what is due.
+/// Returns the ids that a claim takes of the due rows.
 fn select_due<T: Ord>(
     mut due: Vec<(T, OrganizationId, SessionId)>,
     claim: &Claim,
@@ -266,7 +266,7 @@ fn select_due<T: Ord>(
     due.into_iter().map(|(_, _, id)| id).collect()
 }
 
-/// The first of each organization, then the second of each, and so on.
+/// Returns the first row of each organization, then the second of each, and so on.
 fn round_robin<T: Ord>(
     mut rows: Vec<(T, OrganizationId, SessionId)>,
     claim: &Claim,
