@@ -49,7 +49,7 @@ macro_rules! generated_id {
 
 /// Declares an identifier that an external system assigns.
 macro_rules! external_id {
-    ($(#[$doc:meta])* $name:ident, $most:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max_bytes:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -57,7 +57,7 @@ macro_rules! external_id {
         impl $name {
             /// Returns `None` if the text cannot be such an identifier.
             pub fn parse(text: &str) -> Option<Self> {
-                let fits = !text.is_empty() && text.len() <= $most && text.chars().all($allowed);
+                let fits = !text.is_empty() && text.len() <= $max_bytes && text.chars().all($allowed);
                 fits.then(|| Self(text.to_owned()))
             }
 
@@ -75,17 +75,25 @@ macro_rules! external_id {
     };
 }
 
-generated_id!(/// A session: `sess_` and a ULID.
+generated_id!(
+    /// Id of a session: `sess_` and a ULID.
     SessionId, "sess_");
-generated_id!(/// An API key's public name: `key_` and a ULID.
+generated_id!(
+    /// Public id of an API key: `key_` and a ULID.
     KeyId, "key_");
-generated_id!(/// An event: `evt_` and a ULID.
+generated_id!(
+    /// Id of an event: `evt_` and a ULID.
     EventId, "evt_");
-external_id!(/// An organization, named by whoever mints the login tokens: 1–128 bytes without control characters.
+external_id!(
+    /// Id of an organization, assigned by the issuer of login tokens: 1 to 128 bytes without control
+    /// characters.
     OrganizationId, 128, |c: char| !c.is_control());
-external_id!(/// A person, named by whoever mints the login tokens: 1–255 bytes without control characters.
+external_id!(
+    /// Id of a user, assigned by the issuer of login tokens: 1 to 255 bytes without control
+    /// characters.
     UserId, 255, |c: char| !c.is_control());
-external_id!(/// A gateway node, named by the operator: 1–64 of letters, digits, `-`, `_` and `.`.
+external_id!(
+    /// Id of a gateway node, assigned by the operator: 1 to 64 ASCII letters, digits, `-`, `_` and `.`.
     GatewayId, 64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
 
 #[cfg(test)]

@@ -56,15 +56,15 @@ pub(crate) fn duplicate_request() -> Error {
 /// Shows the first two bytes only.
 impl fmt::Debug for IdempotencyKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({:02x}{:02x}…)", self.0[0], self.0[1])
+        write!(f, "IdempotencyKeyHash({:02x}{:02x}…)", self.0[0], self.0[1])
     }
 }
 
 /// Omits the response, which may contain a secret.
 impl fmt::Debug for IdempotencyRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt")
-            .field("slot", &self.key_hash)
+        f.debug_struct("IdempotencyRecord")
+            .field("key_hash", &self.key_hash)
             .field("bytes", &self.response.len())
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()

@@ -157,7 +157,11 @@ mod tests {
         assert_eq!(limits.admit(Resource::Sessions, 3, 1), Ok(()));
         let full = ResourceLimitReached { resource: Resource::Sessions, limit: 3, used: 3 };
         assert_eq!(limits.admit(Resource::Sessions, 4, 1), Err(full));
-        assert_eq!(limits.admit(Resource::Sessions, 9, 0), Ok(()), "it shrinks or stays");
+        assert_eq!(
+            limits.admit(Resource::Sessions, 9, 0),
+            Ok(()),
+            "a write without growth is allowed"
+        );
         assert_eq!(limits.admit(Resource::ApiKeys, u64::MAX, 1), Ok(()), "without a limit");
     }
 

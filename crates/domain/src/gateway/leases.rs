@@ -86,7 +86,11 @@ mod tests {
         };
         let leases = Leases::default();
         let late = now.plus(Duration::from_secs(31));
-        assert_eq!(leases.apply(session.clone(), late), session, "an unknown node says nothing");
+        assert_eq!(
+            leases.apply(session.clone(), late),
+            session,
+            "an unknown node changes no state"
+        );
         leases.refresh(&[node], Duration::from_secs(30));
         let end = now.plus(Duration::from_secs(30));
         assert_eq!(leases.apply(session.clone(), end), session);

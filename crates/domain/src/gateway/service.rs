@@ -276,6 +276,6 @@ impl Nodes {
                 Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
-        Err(Error::unavailable("the session was changed by others again and again"))
+        Err(Error::unavailable("too many concurrent changes of the session"))
     }
 }

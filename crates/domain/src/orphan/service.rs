@@ -58,7 +58,7 @@ impl Orphans {
         let scope = caller.may_throughout(Capability::Manage)?;
         let orphan = self.find(id).await?;
         if self.worker_store.find(&orphan.session).await?.is_some() {
-            return Err(Error::conflict("a session of this name is there already"));
+            return Err(Error::conflict("a session with this id exists already"));
         }
         let environment = &*self.environment;
         let fresh =
@@ -72,7 +72,7 @@ impl Orphans {
             Written::Done => Ok(session),
             Written::Refused(refusal) => Err(refusal.into()),
             Written::Raced | Written::Repeated => {
-                Err(Error::conflict("somebody else was faster; look again"))
+                Err(Error::conflict("another request changed the orphan; list the orphans again"))
             }
         }
     }
@@ -91,7 +91,7 @@ impl Orphans {
         match self.sessions.delete(&scope, version, &cleanup, &events).await? {
             Written::Done => Ok(()),
             Written::Raced | Written::Repeated | Written::Refused(_) => Err(Error::conflict(
-                "the session was adopted, and changed before it could be deleted; delete it",
+                "the session was adopted, but changed before the delete; delete the session",
             )),
         }
     }

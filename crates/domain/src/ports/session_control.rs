@@ -92,7 +92,7 @@ pub enum GatewayError {
     #[error("a device is linked")]
     Linked,
     /// The node returned an invalid answer.
-    #[error("the gateway answered nonsense")]
+    #[error("the gateway sent an invalid answer")]
     Broken(#[source] BoxError),
 }
 

@@ -1,14 +1,14 @@
 //! Requests of owners to sessions, as pure rules. Changes without a request are in
 //! `system_transitions`.
 //!
-//! | request      | unpaired                      | paired, running      | paired, stopped or failed |
-//! |--------------|-------------------------------|----------------------|---------------------------|
-//! | pair         | begins or continues an attempt | conflict            | conflict                  |
-//! | start        | conflict                      | no change            | `starting`                |
-//! | stop         | ends the attempt              | closes, stays linked | closes, stays linked      |
-//! | restart      | conflict                      | `starting`           | `starting`                |
-//! | logout       | no change, or ends the attempt | unlinks             | unlinks                   |
-//! | delete       | deleted, a cleanup remains    | the same             | the same                  |
+//! | request | unpaired                       | paired, running      | paired, stopped or failed |
+//! |---------|--------------------------------|----------------------|---------------------------|
+//! | pair    | begins or continues an attempt | conflict             | conflict                  |
+//! | start   | conflict                       | no change            | `starting`                |
+//! | stop    | ends the attempt               | closes, stays linked | closes, stays linked      |
+//! | restart | conflict                       | `starting`           | `starting`                |
+//! | logout  | no change, or ends the attempt | unlinks              | unlinks                   |
+//! | delete  | deleted, a cleanup remains     | the same             | the same                  |
 //!
 //! During an unlink, stop and delete are allowed, and requests that need a device conflict.
 

@@ -340,5 +340,5 @@ impl Session {
 }
 
 pub(super) fn write_contention() -> Error {
-    Error::unavailable("the session was changed by others again and again")
+    Error::unavailable("too many concurrent changes of the session")
 }

@@ -61,7 +61,7 @@ impl Session {
             // The node did not end the attempt, so it gets a declaration with a new epoch. Its
             // answer shows a phone that linked in the meantime.
             self.spec.epoch += 1;
-            let message = "nobody linked a phone in time";
+            let message = "no phone was linked in time";
             let mut change = self.end_pairing(ReasonCode::PairingExpired, message, now);
             change.session.due = Some(now);
             return change;
@@ -71,7 +71,7 @@ impl Session {
             Some(reason) if reason.code == ReasonCode::ConnectFailed => reason,
             _ => StatusReason {
                 code: ReasonCode::StartTimeout,
-                message: "it did not come up in time".to_owned(),
+                message: "the session did not start in time".to_owned(),
                 since: now,
                 retry_at: None,
             },
@@ -102,7 +102,7 @@ impl Session {
     pub fn mark_node_lost(mut self, now: Timestamp) -> Change {
         let reason = (self.spec.desired == Desired::Running).then(|| StatusReason {
             code: ReasonCode::GatewayLost,
-            message: "the gateway that holds it is not heard of".to_owned(),
+            message: "the gateway of the session does not respond".to_owned(),
             since: now,
             retry_at: None,
         });

@@ -86,7 +86,7 @@ impl Notifier for TestNotifier {
 }
 
 /// One notifier for all sessions: every change wakes every waiter, and no wait is longer than
-/// [`MAX_WAIT`].
+/// `MAX_WAIT`.
 impl<B: Notifier + 'static> ChangeNotifier for B {
     fn publish(&self, _: &SessionId, _: Option<Version>) {
         self.notify();

@@ -250,7 +250,7 @@ fn attempt(session: &SessionId, epoch: u64, spec: &PairingSpec, now: Timestamp) 
 }
 
 fn reason_for(code: ReasonCode) -> SnapshotReason {
-    SnapshotReason { code, message: "as the test wants it".to_owned(), retry_at: None }
+    SnapshotReason { code, message: "as the test requires".to_owned(), retry_at: None }
 }
 
 fn identity(phone: u32) -> Identity {

@@ -34,7 +34,7 @@ pub struct FakeSessionControl {
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a fault of its own, and tests combine them"
+    reason = "each flag is an independent fault, and tests combine them"
 )]
 struct FakeGatewayState {
     sessions: BTreeMap<SessionId, FakeSession>,
@@ -211,17 +211,17 @@ impl FakeSessionControl {
     }
 
     fn lock(&self) -> MutexGuard<'_, FakeGatewayState> {
-        self.state.lock().expect("no test panics while it holds the gateway")
+        self.state.lock().expect("no test panics with the lock held")
     }
 
     /// Records a call if the node is reachable and registered.
     fn record_call(&self, what: String) -> Result<MutexGuard<'_, FakeGatewayState>, GatewayError> {
         let mut state = self.lock();
         if state.down {
-            return Err(GatewayError::Unavailable("down, as the test wants it".into()));
+            return Err(GatewayError::Unavailable("unreachable, as the test requires".into()));
         }
         if state.generation == 0 {
-            return Err(GatewayError::Unavailable("not enlisted".into()));
+            return Err(GatewayError::Unavailable("not registered".into()));
         }
         state.calls.push(what);
         Ok(state)

@@ -59,7 +59,7 @@ impl Choices<'_> {
 /// If a rule is broken.
 pub fn check_lifecycle(bytes: &[u8]) {
     let (environment, deadlines) = (TestEnvironment::new(), Deadlines::default());
-    let acme = OrganizationId::parse("acme").expect("a name");
+    let acme = OrganizationId::parse("acme").expect("a valid organization id");
     let mut session = Session::new(acme, None, Settings::default(), &*environment);
     let mut choices = Choices(bytes);
     while !choices.0.is_empty() {
@@ -98,13 +98,13 @@ fn owner_change(
         4 => session.logout(now, deadlines),
         _ => {
             let (change, cleanup) = session.delete(&Actor::Operator, now, deadlines);
-            assert!(cleanup.epoch > before.spec.epoch, "nothing brings it back");
+            assert!(cleanup.epoch > before.spec.epoch, "the epoch of the cleanup is higher");
             drop(change);
             None
         }
     }?;
-    assert_eq!(change.session.spec.epoch, before.spec.epoch + 1, "a new wish is a new epoch");
-    assert_eq!(change.session.due, Some(now), "and is looked at");
+    assert_eq!(change.session.spec.epoch, before.spec.epoch + 1, "a request increments the epoch");
+    assert_eq!(change.session.due, Some(now), "a request wakes the reconciler");
     Some(change)
 }
 
@@ -162,12 +162,15 @@ fn check_report(
     };
     let Some(change) = change else {
         let newer = (report.epoch, report.generation, report.seq) > position(&before.observed);
-        assert!(!newer || report.epoch != before.spec.epoch, "news is news: {report:?} {before:?}");
+        assert!(
+            !newer || report.epoch != before.spec.epoch,
+            "a newer report is applied: {report:?} {before:?}"
+        );
         return None;
     };
     let after = &change.session;
-    assert_eq!(report.epoch, before.spec.epoch, "only under the newest epoch");
-    assert!(position(&after.observed) > position(&before.observed), "never backwards");
+    assert_eq!(report.epoch, before.spec.epoch, "the report has the epoch of the spec");
+    assert!(position(&after.observed) > position(&before.observed), "the order never decreases");
     assert_eq!(after.spec.epoch, before.spec.epoch);
     let pairing_ended = before.spec.pairing.is_some() && after.spec.pairing.is_none();
     assert!(pairing_ended || after.spec == before.spec, "{before:?} {after:?}");
@@ -178,9 +181,9 @@ fn check_report(
     };
     assert_eq!(after.is_paired(), linked, "{report:?} {before:?}");
     let woken = before.due.is_some_and(|due| due <= now);
-    assert!(answers || !woken || after.due == before.due, "a wake is not put off by a report");
+    assert!(answers || !woken || after.due == before.due, "a report keeps a wake");
     let again = after.clone().observe(report.clone(), now, deadlines);
-    assert!(again.is_none(), "heard again it says nothing");
+    assert!(again.is_none(), "the same report again changes no state");
     Some(change)
 }
 
@@ -194,7 +197,7 @@ fn snapshot(choices: &mut Choices<'_>, session: &Session) -> Snapshot {
     });
     let reason = choices.one_of(&ReasonCode::ALL).map(|code| SnapshotReason {
         code,
-        message: "said so".to_owned(),
+        message: "a reason".to_owned(),
         retry_at: (choices.below(2) == 0).then(|| session.updated_at.plus(Duration::from_secs(90))),
     });
     let pairing = (identity.is_none() && choices.below(2) == 0).then(|| Attempt {
@@ -225,19 +228,26 @@ fn check_commit(before: &Session, change: Change, environment: &TestEnvironment)
     assert_eq!(
         (expected_version.version, expected_version.due),
         (before.version, before.due),
-        "as it was read"
+        "the condition is the state that was read"
     );
     assert_eq!(after.version, Version(before.version.0 + 1));
     assert_eq!((&after.id, &after.organization), (&before.id, &before.organization));
-    assert!(after.spec.epoch >= before.spec.epoch, "epochs grow");
+    assert!(after.spec.epoch >= before.spec.epoch, "epochs increase");
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences.len(), new_events);
     assert!(sequences.iter().zip(before.sequence + 1..).all(|(number, next)| *number == next));
-    assert_eq!(after.sequence, before.sequence + sequences.len() as u64, "without a gap");
+    assert_eq!(
+        after.sequence,
+        before.sequence + sequences.len() as u64,
+        "sequence numbers have no gap"
+    );
     let spec = &after.spec;
-    assert!(!(after.is_paired() && spec.pairing.is_some()), "linked and pairing: {after:?}");
+    assert!(
+        !(after.is_paired() && spec.pairing.is_some()),
+        "a paired session has no pairing spec: {after:?}"
+    );
     let idle = spec.desired == Desired::Stopped && spec.pairing.is_none();
-    assert!(spec.unlink.is_none() || idle, "nothing is wanted of what is unlinked: {after:?}");
+    assert!(spec.unlink.is_none() || idle, "a session during an unlink is stopped: {after:?}");
     assert!(spec.pairing.is_none() || spec.desired == Desired::Running, "{after:?}");
     after
 }
@@ -251,11 +261,13 @@ fn check_plan(session: &Session, now: Timestamp) {
             continue;
         }
         match plan(session, liveness, now) {
-            Step::Rest(Some(until)) => assert!(until > now, "it would never rest: {session:?}"),
+            Step::Rest(Some(until)) => {
+                assert!(until > now, "the next check is in the past: {session:?}");
+            }
             Step::Rest(None) if liveness == NodeLiveness::Live => {
                 let settled = session.observed.status == Status::Stopped
                     && session.observed.epoch == session.spec.epoch;
-                assert!(settled, "nothing is done about {session:?}");
+                assert!(settled, "no step for an unsettled session: {session:?}");
             }
             // On other nodes a registration wakes the session.
             _ => {}

@@ -134,14 +134,14 @@ impl World {
     /// Registers a node with room for 100 sessions.
     pub async fn register(&self, id: &str) {
         let registration = Registration {
-            id: GatewayId::parse(id).expect("a gateway's name"),
+            id: GatewayId::parse(id).expect("a valid gateway id"),
             address: "http://127.0.0.1:1".to_owned(),
             incarnation: format!("{id}-{}", self.environment.ulid()),
             version: "test".to_owned(),
             features: vec!["identity".to_owned()],
             capacity: 100,
         };
-        self.nodes.register(registration).await.expect("the memory store enlists");
+        self.nodes.register(registration).await.expect("the memory store registers nodes");
     }
 
     /// Returns an admin of the first organization.

@@ -58,22 +58,22 @@ async fn hidden_session_equals_missing_session() {
     let missing = SessionId::from_bits(42);
     let before =
         (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
-    for stranger in [World::zeta(), confined(&SessionId::from_bits(43))] {
-        let of_hidden = answers(&world, &stranger, hidden.as_str()).await;
-        let of_missing = answers(&world, &stranger, missing.as_str()).await;
-        let of_nonsense = answers(&world, &stranger, "no such id").await;
+    for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
+        let of_hidden = answers(&world, &outsider, hidden.as_str()).await;
+        let of_missing = answers(&world, &outsider, missing.as_str()).await;
+        let of_malformed = answers(&world, &outsider, "no such id").await;
         for (n, action) in ACTIONS.iter().enumerate() {
             assert!(matches!(of_hidden[n], Err(Error::NotFound { noun: "session" })), "{action}");
             let texts =
-                [&of_hidden, &of_missing, &of_nonsense].map(|answers| format!("{:?}", answers[n]));
+                [&of_hidden, &of_missing, &of_malformed].map(|answers| format!("{:?}", answers[n]));
             assert!(texts.iter().all(|text| *text == texts[0]), "{action}: {texts:?}");
         }
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
-        assert_eq!(world.sessions.list(&stranger, &page).await.unwrap(), []);
+        assert_eq!(world.sessions.list(&outsider, &page).await.unwrap(), []);
     }
     let after =
         (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
-    assert_eq!(before, after, "a refusal changes nothing");
+    assert_eq!(before, after, "a rejection changes no state");
 }
 
 #[tokio::test]
@@ -110,7 +110,11 @@ async fn audit_log_and_operator_list_reject_other_callers_before_lookup() {
     let platform = Caller { organization: None, platform_admin: true, ..World::acme_member() };
     let key = Caller { actor: Actor::Key(KeyId::from_bits(1)), ..platform.clone() };
     assert!(!audit.list(&World::acme(), &events).await.unwrap().is_empty());
-    assert_eq!(audit.list(&World::zeta(), &events).await.unwrap(), [], "only of one's own");
+    assert_eq!(
+        audit.list(&World::zeta(), &events).await.unwrap(),
+        [],
+        "only events of the caller's organization"
+    );
     assert_eq!(operators.sessions(&platform, None, &sessions).await.unwrap().len(), 1);
     // A lookup would fail with another error.
     world.memory.set_down(true);

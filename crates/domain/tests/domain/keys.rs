@@ -34,7 +34,7 @@ async fn key_violations_are_reported_together() {
     let world = World::new().await;
     let bad = KeySpec { expires_at: Some(Timestamp::from_millis(1)), ..spec("", &[]) };
     let Err(Error::Validation(faults)) = world.keys.create(&World::acme(), bad).await else {
-        panic!("accepted")
+        panic!("the key was accepted")
     };
     let fields: Vec<_> = faults.into_iter().map(|fault| fault.field).collect();
     assert_eq!(fields, [FieldPath::KeyName, FieldPath::KeyCapabilities, FieldPath::KeyExpiry]);
@@ -54,10 +54,9 @@ async fn key_sessions_belong_to_its_organization() {
     };
     let before = world.memory.fingerprint();
     let never = SessionId::from_bits(9 << 100);
-    let strangers = [hidden.as_str(), mine.as_str(), deleted.as_str(), never.as_str(), "x", ""];
-    let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&strangers)).await
-    else {
-        panic!("it was made")
+    let named = [hidden.as_str(), mine.as_str(), deleted.as_str(), never.as_str(), "x", ""];
+    let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&named)).await else {
+        panic!("the key was created")
     };
     let fields: Vec<_> = faults.iter().map(|fault| fault.field.clone()).collect();
     assert_eq!(fields, [0, 2, 3, 4, 5].map(FieldPath::KeySession));
@@ -65,7 +64,7 @@ async fn key_sessions_belong_to_its_organization() {
     for wrong in [Vec::new(), vec![mine.as_str(); domain::MAX_KEY_SESSIONS + 1]] {
         let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&wrong)).await
         else {
-            panic!("it was made")
+            panic!("the key was created")
         };
         assert_eq!(faults[0].field, FieldPath::KeySessions);
     }

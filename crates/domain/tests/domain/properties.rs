@@ -59,6 +59,6 @@ proptest! {
         let mut turned = nodes.clone();
         turned.reverse();
         let again = choose(&turned, NOW, LEASE).map(|node| &node.id);
-        prop_assert_eq!(again, Some(&chosen.id), "the order they come in says nothing");
+        prop_assert_eq!(again, Some(&chosen.id), "the order of the nodes does not matter");
     }
 }

@@ -46,7 +46,8 @@ fn sessions_of<'a>(sessions: &'a [Session], scope: &'a Scope) -> impl Iterator<I
 
 async fn clear_due(store: &impl WorkerStore, sessions: &[Session]) {
     for session in sessions {
-        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+        let read =
+            WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
         let written = store.reschedule(&session.id, read.expected_version(), None, 0).await;
         assert_eq!(written.expect("reschedule"), Written::Done);
     }
@@ -76,21 +77,21 @@ pub async fn claims_rotate_among_organizations(
 
     let full = (greedy.organization(), 5);
     let claimed = store.claim_sessions(&claim(2, 5, &[full])).await.expect("claim");
-    assert_eq!(sessions_of(&claimed, &greedy).count(), 0, "it has its share");
-    assert_eq!(claimed.len(), 2, "others take what it may not");
+    assert_eq!(sessions_of(&claimed, &greedy).count(), 0, "the organization is at its limit");
+    assert_eq!(claimed.len(), 2, "other organizations get the rest");
 
     let claimed = store.claim_sessions(&claim(16, 16, &[])).await.expect("claim");
     assert_eq!(claimed.len(), 16);
     let others = sessions_of(&claimed, &modest).count() + sessions_of(&claimed, &third).count();
-    assert_eq!(others, 1, "what was left of the others is among the first");
+    assert_eq!(others, 1, "the remaining session of the others is claimed in the first round");
     let firsts: Vec<_> = sessions_of(&claimed, &greedy).map(|session| &session.id).collect();
     let expected: Vec<_> = many[..15].iter().map(|session| &session.id).collect();
-    assert_eq!(firsts, expected, "earliest first within one");
+    assert_eq!(firsts, expected, "earliest first within an organization");
 
     let claimed = store.claim_sessions(&claim(16, 20, &[(greedy.organization(), 15)])).await;
-    assert_eq!(claimed.expect("claim").len(), 5, "up to its share");
+    assert_eq!(claimed.expect("claim").len(), 5, "up to its limit");
     let claimed = store.claim_sessions(&claim(100, 7, &[])).await.expect("claim");
-    assert_eq!(claimed.len(), 7, "also when there is room for all");
+    assert_eq!(claimed.len(), 7, "the limit holds if all fit");
     clear_due(store, &[many, few, one].concat()).await;
 }
 
@@ -109,7 +110,7 @@ pub async fn cleanup_claims_rotate_among_organizations(
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
             let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
             let retired = store.delete(scope, session.version, &cleanup, &[]).await;
-            assert_eq!(retired.expect("retire"), Written::Done);
+            assert_eq!(retired.expect("delete"), Written::Done);
             left.push(cleanup);
         }
     }
@@ -156,12 +157,17 @@ pub async fn waiting_sessions_are_woken_in_rotation(
     assert_eq!(store.wake_waiting(now, 3).await.expect("wake"), 3);
     let mut woken = Vec::new();
     for session in waiting.iter().chain(&others) {
-        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+        let read =
+            WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
         woken.extend((read.due == Some(now)).then_some(session.id.clone()));
     }
     let expected = [&waiting[0], &waiting[1], &waiting[6]].map(|session| session.id.clone());
     assert_eq!(woken, expected);
-    assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 4, "the rest, and none twice");
+    assert_eq!(
+        store.wake_waiting(now, 100).await.expect("wake"),
+        4,
+        "the remaining sessions, each once"
+    );
     assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 0);
     clear_due(store, &[waiting, others].concat()).await;
 }

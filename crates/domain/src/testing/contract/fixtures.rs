@@ -24,7 +24,7 @@ pub(super) fn assert_inserted(written: PortResult<Written>) {
 /// Returns a scope of a new organization.
 pub(super) fn fresh_scope(environment: &dyn Environment) -> Scope {
     let name = format!("org-{}", environment.ulid());
-    let organization = OrganizationId::parse(&name).expect("an organization's name");
+    let organization = OrganizationId::parse(&name).expect("a valid organization id");
     let mut caller = Caller::operator(organization);
     caller.actor = Actor::User(UserId::parse("user-1"));
     caller.may(Capability::Manage).expect("an operator may manage")

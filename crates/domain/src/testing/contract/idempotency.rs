@@ -36,9 +36,9 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
     let key_hash = fresh_key_hash(environment);
     assert_eq!(IdempotencyStore::find(store, &scope, &key_hash, now).await.expect("find"), None);
     let first = record(key_hash, b"first", now.plus(DAY));
-    assert_eq!(store.record(&scope, &first, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Written::Done);
     let second = record(key_hash, b"second", now.plus(DAY));
-    assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Written::Repeated);
     assert_eq!(find_record(store, &scope, &key_hash, now).await, Some(first.clone()));
 
     let amended = IdempotencyRecord { response: b"first, later".to_vec(), ..first.clone() };
@@ -50,7 +50,7 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
     assert_eq!(
         find_record(store, &scope, &key_hash, now).await,
         Some(amended),
-        "another request's"
+        "the record of another request stays"
     );
     let nowhere = record(fresh_key_hash(environment), b"nowhere", now.plus(DAY));
     store.amend(&scope, &nowhere).await.expect("amend");
@@ -58,17 +58,17 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
 
     let last = now.plus(Duration::from_secs(24 * 60 * 60 - 1));
     assert!(find_record(store, &scope, &key_hash, last).await.is_some());
-    assert_eq!(store.record(&scope, &second, last).await.expect("keep"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, last).await.expect("record"), Written::Repeated);
     let over = now.plus(DAY);
     assert_eq!(find_record(store, &scope, &key_hash, over).await, None);
     let third = record(key_hash, b"third", over.plus(DAY));
-    assert_eq!(store.record(&scope, &third, over).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &third, over).await.expect("record"), Written::Done);
     assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third.clone()));
 
     let stale = record(fresh_key_hash(environment), b"stale", now);
-    assert_eq!(store.record(&scope, &stale, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &stale, now).await.expect("record"), Written::Done);
     while store.sweep_idempotency_records(over, 2).await.expect("sweep") > 0 {}
-    assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third), "not yet over");
+    assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third), "not expired");
     let before = Timestamp::from_millis(now.millis() - 1);
     assert_eq!(find_record(store, &scope, &stale.key_hash, before).await, None, "swept");
 }
@@ -100,7 +100,7 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     assert_eq!(
         find_record(store, &scope, &renamed.key_hash, now).await,
         None,
-        "no receipt of nothing"
+        "no record without a change"
     );
     let written = store.update(&scope, &next, expected, &new_events, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Done);
@@ -127,26 +127,26 @@ pub async fn idempotency_record_is_invisible_to_other_organizations(
     store: &(impl SessionStore + IdempotencyStore),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let now = environment.now();
     let mine = record(fresh_key_hash(environment), b"mine", now.plus(DAY));
-    assert_eq!(store.record(&scope, &mine, now).await.expect("keep"), Written::Done);
-    assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, None);
+    assert_eq!(store.record(&scope, &mine, now).await.expect("record"), Written::Done);
+    assert_eq!(find_record(store, &other_scope, &mine.key_hash, now).await, None);
     let foreign = IdempotencyRecord { response: b"foreign".to_vec(), ..mine.clone() };
-    store.amend(&stranger, &foreign).await.expect("amend");
+    store.amend(&other_scope, &foreign).await.expect("amend");
     assert_eq!(
         find_record(store, &scope, &mine.key_hash, now).await,
         Some(mine.clone()),
         "not replaced"
     );
-    let (session, events) = fresh_session(&stranger, environment);
-    assert_inserted(store.insert(&stranger, &session, &events, Some(&foreign)).await);
-    assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, Some(foreign));
+    let (session, events) = fresh_session(&other_scope, environment);
+    assert_inserted(store.insert(&other_scope, &session, &events, Some(&foreign)).await);
+    assert_eq!(find_record(store, &other_scope, &mine.key_hash, now).await, Some(foreign));
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine.clone()));
     // The replacement of an expired record leaves the records of other organizations.
     let over = now.plus(DAY);
     let later = record(mine.key_hash, b"later", over.plus(DAY));
-    assert_eq!(store.record(&stranger, &later, over).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&other_scope, &later, over).await.expect("record"), Written::Done);
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine), "not removed");
 }
 

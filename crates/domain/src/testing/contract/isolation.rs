@@ -64,7 +64,7 @@ pub async fn cross_organization_writes_are_rejected(
     );
 
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
-    assert_eq!(found, Some(session), "as it was");
+    assert_eq!(found, Some(session), "unchanged");
     let page = KeyPage { after: None, limit: 10 };
     assert_eq!(ApiKeyStore::list(store, &scope, &page).await.expect("list"), [key]);
     let shown = PresentedKey { id: foreign.id, digest: foreign.digest };

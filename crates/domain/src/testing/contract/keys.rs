@@ -34,7 +34,7 @@ pub async fn key_is_visible_to_its_organization_only(
     store: &(impl ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
     let made = NewEvent::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
     let made = made.of_organization(scope.organization(), scope.actor(), environment);
@@ -43,16 +43,16 @@ pub async fn key_is_visible_to_its_organization_only(
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
     let listed = store.list(&scope, &ALL).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
-    assert_eq!(store.list(&stranger, &ALL).await.expect("list"), []);
+    assert_eq!(store.list(&other_scope, &ALL).await.expect("list"), []);
 
     for key in [&plain, &full] {
-        for (scope, found) in [(&scope, Some(key.clone())), (&stranger, None)] {
+        for (scope, found) in [(&scope, Some(key.clone())), (&other_scope, None)] {
             assert_eq!(ApiKeyStore::find(store, scope, &key.id).await.expect("find"), found);
         }
     }
 
     let now = environment.now();
-    let foreign = store.revoke(&stranger, &plain.id, now, &[]).await.expect("revoke");
+    let foreign = store.revoke(&other_scope, &plain.id, now, &[]).await.expect("revoke");
     assert_eq!(foreign, Written::Raced);
     let done = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
     assert_eq!(done, Written::Done);
@@ -64,8 +64,9 @@ pub async fn key_is_visible_to_its_organization_only(
     let later = now.plus(Duration::from_secs(7200));
     store.record_use(&full.id, later).await.expect("used");
     store.record_use(&full.id, now).await.expect("used");
-    let used = ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("there");
-    assert_eq!(used.last_used_at, Some(later), "never backwards");
+    let used =
+        ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("the row exists");
+    assert_eq!(used.last_used_at, Some(later), "the order never decreases");
 }
 
 /// A batch lookup returns the sessions within the scope only.
@@ -73,18 +74,18 @@ pub async fn batch_session_lookup_respects_scope(
     store: &(impl ApiKeyStore + SessionStore),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let mut ids = Vec::new();
-    for owner in [&scope, &scope, &stranger] {
+    for owner in [&scope, &scope, &other_scope] {
         let (session, events) = fresh_session(owner, environment);
         assert_inserted(SessionStore::insert(store, owner, &session, &events, None).await);
         ids.push(session.id);
     }
     let named = ids.iter().cloned().chain([SessionId::from_bits(environment.ulid())]).collect();
-    let within = async |scope: &Scope| store.sessions_within(scope, &named).await.expect("found");
+    let within = async |scope: &Scope| store.sessions_within(scope, &named).await.expect("lookup");
     assert_eq!(within(&scope).await, [ids[0].clone(), ids[1].clone()].into());
-    assert_eq!(within(&stranger).await, [ids[2].clone()].into());
-    assert_eq!(store.sessions_within(&scope, &[].into()).await.expect("found"), [].into());
+    assert_eq!(within(&other_scope).await, [ids[2].clone()].into());
+    assert_eq!(store.sessions_within(&scope, &[].into()).await.expect("lookup"), [].into());
     let mut confined = Caller::operator(scope.organization().clone());
     confined.reach = Reach::Only([ids[1].clone(), ids[2].clone()].into());
     let confined = confined.may(Capability::Manage).expect("may manage");
@@ -172,7 +173,7 @@ pub async fn events_are_read_in_order_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let mut all = Vec::new();
     for _ in 0..5 {
         let (session, events) = fresh_session(&scope, environment);
@@ -183,7 +184,7 @@ pub async fn events_are_read_in_order_and_in_scope(
     let rest = store.after(&scope, Some(&all[1].id), 2).await.expect("events");
     assert_eq!(rest, all[2..4]);
     assert!(store.after(&scope, Some(&all[4].id), 2).await.expect("events").is_empty());
-    assert!(store.after(&stranger, None, 10).await.expect("events").is_empty());
+    assert!(store.after(&other_scope, None, 10).await.expect("events").is_empty());
 }
 
 /// Pages of the event log are newest first, filtered, within the scope only.
@@ -191,7 +192,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (mut all, mut sessions) = (Vec::new(), Vec::new());
     for n in 0..6 {
         let (session, mut events) = fresh_session(&scope, environment);
@@ -231,7 +232,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
         }
         assert_eq!(observed, expected, "{filter:?}");
         let page = EventPage { filter, before: None, limit: 10 };
-        assert_eq!(store.page(&stranger, &page).await.expect("events"), []);
+        assert_eq!(store.page(&other_scope, &page).await.expect("events"), []);
     }
     let confined = {
         let mut caller = crate::caller::Caller::operator(scope.organization().clone());
@@ -241,7 +242,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     let page = EventPage { filter: EventFilter::default(), before: None, limit: 20 };
     let shown = store.page(&confined, &page).await.expect("events");
     let named: Vec<_> = shown.iter().filter_map(|event| event.session.as_ref()).collect();
-    assert_eq!(named, [&sessions[1]], "of what is in reach, and of no session");
+    assert_eq!(named, [&sessions[1]], "events within reach, and events without a session");
 }
 
 pub(super) fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {

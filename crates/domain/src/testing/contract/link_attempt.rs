@@ -62,7 +62,7 @@ fn again(
 fn assert_rate_limited(written: PortResult<Written>, rate_quota: RateQuota, minutes: u64) {
     let retry_after = Duration::from_secs(60 * minutes);
     let refusal = Refusal::Limited { rate_quota, retry_after };
-    assert_eq!(written.expect("an answer"), Written::Refused(refusal));
+    assert_eq!(written.expect("a result"), Written::Refused(refusal));
 }
 
 /// Attempts are counted per session (also after its delete), per phone across sessions, and per
@@ -71,7 +71,7 @@ pub async fn link_attempts_are_counted(
     store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let start = environment.now();
     let minute = |n: u64| start.plus(Duration::from_secs(60 * n));
     let phone = Some("15551234567");
@@ -79,10 +79,10 @@ pub async fn link_attempts_are_counted(
     let (first, events) = to_link(&scope, environment);
     // Attempts of another organization with the same session id do not count.
     for epoch in 1..3 {
-        let (other, events) = to_link(&stranger, environment);
+        let (other, events) = to_link(&other_scope, environment);
         let begun = LinkAttempt { epoch, ..attempt(&first, None, minute(0)) };
         let written =
-            store.write_with_link_attempt(&stranger, &other, None, &events, None, &begun).await;
+            store.write_with_link_attempt(&other_scope, &other, None, &events, None, &begun).await;
         assert_eq!(written.expect("insert"), Written::Done);
     }
     let begun = attempt(&first, None, minute(0));
@@ -94,7 +94,7 @@ pub async fn link_attempts_are_counted(
     stale.version.0 += 1;
     let raced =
         store.write_with_link_attempt(&scope, &next, Some(stale), &events, None, &begun).await;
-    assert_eq!(raced.expect("update"), Written::Raced, "and not counted");
+    assert_eq!(raced.expect("update"), Written::Raced, "the attempt is not counted");
     let written = store
         .write_with_link_attempt(&scope, &next, Some(expected_version), &events, None, &begun)
         .await;
@@ -106,7 +106,7 @@ pub async fn link_attempts_are_counted(
         .await;
     assert_rate_limited(refused, TWO, 58);
     let found = SessionStore::find(store, &scope, &first.id).await.expect("find");
-    assert_eq!(found, Some(next.clone()), "nothing is changed");
+    assert_eq!(found, Some(next.clone()), "the session is unchanged");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2);
 
     // The count of a phone spans sessions, including deleted ones.
@@ -114,7 +114,7 @@ pub async fn link_attempts_are_counted(
     let (change, rest) = next.clone().delete(scope.actor(), rest_at, &deadlines);
     let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
     let gone = store.delete(&scope, expected_version.version, &rest, &events).await;
-    assert_eq!(gone.expect("retire"), Written::Done);
+    assert_eq!(gone.expect("delete"), Written::Done);
     let link = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
         let (session, events) = to_link(scope, environment);
         let begun = attempt(&session, phone, at);
@@ -126,7 +126,7 @@ pub async fn link_attempts_are_counted(
     };
     assert_eq!(link(&scope, phone, minute(3)).await.expect("begun"), Written::Done);
     assert_rate_limited(link(&scope, phone, minute(4)).await, TWO, 57);
-    assert_eq!(link(&stranger, phone, minute(4)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&other_scope, phone, minute(4)).await.expect("begun"), Written::Done);
     assert_eq!(link(&scope, None, minute(4)).await.expect("begun"), Written::Done);
     let other = Some("15557654321");
     assert_eq!(link(&scope, other, minute(5)).await.expect("begun"), Written::Done);

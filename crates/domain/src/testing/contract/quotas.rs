@@ -54,7 +54,7 @@ fn assert_resource_limited(
     limit: u64,
     used: u64,
 ) {
-    assert_eq!(written.expect("an answer"), limit_reached(resource, limit, used));
+    assert_eq!(written.expect("a result"), limit_reached(resource, limit, used));
 }
 
 /// Returns a new session whose metadata takes 9 bytes plus the note, or none without a note.
@@ -80,7 +80,7 @@ async fn delete(
     let (change, rest) = session.clone().delete(scope.actor(), now, &deadlines);
     let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
     let gone = store.delete(scope, expected_version.version, &rest, &events).await;
-    assert_eq!(gone.expect("retire"), Written::Done);
+    assert_eq!(gone.expect("delete"), Written::Done);
 }
 
 /// Sessions fill their quota exactly. A session above the limit leaves no rows, a delete frees
@@ -89,7 +89,7 @@ pub async fn sessions_fill_their_quota(
     store: &(impl SessionStore + EventLog + IdempotencyStore),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let mut made = Vec::new();
     for _ in 0..3 {
         let (session, events) = fresh_session(&scope, environment);
@@ -103,14 +103,14 @@ pub async fn sessions_fill_their_quota(
         assert_resource_limited(written, Resource::Sessions, 3, 3);
     }
     let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
-    assert_eq!(found, None, "nothing of it");
+    assert_eq!(found, None, "no row of the session");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 3);
     let now = environment.now();
     let found = IdempotencyStore::find(store, &scope, &record.key_hash, now).await.expect("find");
     assert_eq!(found, None);
 
-    let (other, events) = fresh_session(&stranger, environment);
-    assert_inserted(store.insert(&stranger, &other, &events, None).await);
+    let (other, events) = fresh_session(&other_scope, environment);
+    assert_inserted(store.insert(&other_scope, &other, &events, None).await);
     delete(store, &scope, &made[0], environment).await;
     let (fourth, events) = fresh_session(&scope, environment);
     assert_inserted(store.insert(&scope, &fourth, &events, Some(&record)).await);
@@ -153,20 +153,20 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
         let written =
             store.update(&scope, &next, expected_version, &events, None).await.expect("update");
         let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
-        let found = found.expect("it is there");
+        let found = found.expect("the session exists");
         assert_eq!(found.settings == next.settings, written == Written::Done);
         (written, found)
     };
     let (written, _) = set(&second, "too much", "a").await;
-    assert_eq!(written, limit_reached(Resource::Metadata, 30, 19), "it grows beyond");
+    assert_eq!(written, limit_reached(Resource::Metadata, 30, 19), "the write exceeds the limit");
     let (written, second) = set(&second, "ok", "b").await;
-    assert_eq!(written, Written::Done, "it fills the quota exactly");
+    assert_eq!(written, Written::Done, "the write fills the quota exactly");
     let (written, first) = set(&first, "0123456789", "c").await;
-    assert_eq!(written, Written::Done, "the rest may change");
+    assert_eq!(written, Written::Done, "other settings can change");
     let (written, first) = set(&first, "012345678", "c").await;
-    assert_eq!(written, Written::Done, "it may shrink");
+    assert_eq!(written, Written::Done, "metadata can shrink");
     let (written, _) = set(&second, "okay", "b").await;
-    assert_eq!(written, limit_reached(Resource::Metadata, 30, 29), "by one only");
+    assert_eq!(written, limit_reached(Resource::Metadata, 30, 29), "one byte above the limit");
     delete(store, &scope, &first, environment).await;
     let (written, second) = set(&second, "room for more", "b").await;
     assert_eq!(written, Written::Done, "a deletion makes room");
@@ -175,19 +175,19 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
     let mut next = second.clone();
     next.settings.metadata.insert("k".to_owned(), "v".to_owned());
     let raced = store.update(&scope, &next, stale, &[], None).await.expect("update");
-    assert_eq!(raced, Written::Raced, "and a race is told from a full quota");
+    assert_eq!(raced, Written::Raced, "a race is not a full quota");
 }
 
 /// Keys fill their quota. A revocation frees room.
 pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &dyn Environment) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
     assert_inserted(store.insert(&scope, &first, &[], None).await);
     assert_inserted(store.insert(&scope, &second, &[], None).await);
     assert_resource_limited(store.insert(&scope, &third, &[], None).await, Resource::ApiKeys, 2, 2);
     assert_eq!(store.find(&scope, &third.id).await.expect("find"), None);
-    let other = key(&stranger, environment, false);
-    assert_inserted(store.insert(&stranger, &other, &[], None).await);
+    let other = key(&other_scope, environment, false);
+    assert_inserted(store.insert(&other_scope, &other, &[], None).await);
     let now = environment.now();
     for (id, done) in [(&first.id, Written::Done), (&first.id, Written::Raced)] {
         assert_eq!(store.revoke(&scope, id, now, &[]).await.expect("revoke"), done);
@@ -212,10 +212,10 @@ pub async fn idempotency_records_fill_their_quota(
     let expires_at = now.plus(DAY);
     let of = |bytes: usize| record(fresh_key_hash(environment), &vec![7; bytes], expires_at);
     let (first, second) = (of(60), of(30));
-    assert_eq!(store.record(&scope, &first, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Written::Done);
     let (session, events) = fresh_session(&scope, environment);
     assert_inserted(store.insert(&scope, &session, &events, Some(&second)).await);
-    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), None);
+    assert_eq!(store.limit_reached(&scope).await.expect("a result"), None);
 
     let resource = Resource::IdempotencyRecords;
     assert_resource_limited(store.record(&scope, &of(11), now).await, resource, 100, 90);
@@ -223,16 +223,16 @@ pub async fn idempotency_records_fill_their_quota(
     let written = store.insert(&scope, &session, &events, Some(&of(11))).await;
     assert_resource_limited(written, resource, 100, 90);
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
-    assert_eq!(found, None, "nothing is changed");
-    assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
+    assert_eq!(found, None, "the session is unchanged");
+    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Written::Repeated);
 
     let amended = crate::idempotency::IdempotencyRecord { response: vec![8; 70], ..first };
     store.amend(&scope, &amended).await.expect("amend");
     let full = ResourceLimitReached { resource, limit: 100, used: 100 };
-    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), Some(full));
-    assert_eq!(store.limit_reached(&fresh_scope(environment)).await.expect("an answer"), None);
+    assert_eq!(store.limit_reached(&scope).await.expect("a result"), Some(full));
+    assert_eq!(store.limit_reached(&fresh_scope(environment)).await.expect("a result"), None);
     assert_resource_limited(store.record(&scope, &of(1), now).await, resource, 100, 100);
     while store.sweep_idempotency_records(expires_at, 100).await.expect("sweep") > 0 {}
-    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), None);
-    assert_eq!(store.record(&scope, &of(100), now).await.expect("keep"), Written::Done);
+    assert_eq!(store.limit_reached(&scope).await.expect("a result"), None);
+    assert_eq!(store.record(&scope, &of(100), now).await.expect("record"), Written::Done);
 }

@@ -58,7 +58,7 @@ pub async fn expired_and_revoked_keys_are_removed(
         keys.push(key);
     }
     let before = long_ago.plus(Duration::from_secs(5));
-    assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "as many as asked for");
+    assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "up to the limit");
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 1);
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
     // An insert succeeds only for a removed key.
@@ -69,7 +69,7 @@ pub async fn expired_and_revoked_keys_are_removed(
     }
     let shown = PresentedKey { id: keys[0].id.clone(), digest: keys[0].digest };
     let found = KeyDirectory::find(store, &shown, long_ago).await.expect("find");
-    assert_eq!(found.as_ref(), Some(&keys[0]), "one that is good stays");
+    assert_eq!(found.as_ref(), Some(&keys[0]), "a valid key stays");
 }
 
 /// Expired codes in the event log are blanked. The other values of their events stay.
@@ -128,6 +128,10 @@ pub async fn expired_codes_are_blanked(
     assert_eq!(codes, [EventValue::Null, EventValue::Null, code(), code()]);
     for (read, written) in log.iter().skip(1).zip(&events) {
         let blanked = Event { payload: read.payload.clone(), ..written.clone() };
-        assert_eq!((read, &read.payload[1]), (&blanked, &written.payload[1]), "nothing else");
+        assert_eq!(
+            (read, &read.payload[1]),
+            (&blanked, &written.payload[1]),
+            "no other value changes"
+        );
     }
 }

@@ -98,7 +98,7 @@ pub async fn older_epoch_is_rejected(gateway: &dyn GatewayUnderTest) {
     let older = control.forget(gateway.node(), &session, 4, false).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
     let again = control.declare(gateway.node(), &session, &plain(5, false)).await.expect("declare");
-    assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "nothing changed");
+    assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "the state is unchanged");
     control.forget(gateway.node(), &session, 6, false).await.expect("forget");
 }
 
@@ -114,7 +114,7 @@ pub async fn forgotten_session_stays_forgotten(gateway: &dyn GatewayUnderTest) {
     let unknown = control.identity(gateway.node(), &session).await;
     assert!(matches!(unknown, Err(GatewayError::Unknown)), "{unknown:?}");
     let never = SessionId::from_bits(gateway.environment().ulid());
-    control.forget(gateway.node(), &never, 1, false).await.expect("forget what never was");
+    control.forget(gateway.node(), &never, 1, false).await.expect("forget an unknown session");
 }
 
 async fn pair(gateway: &dyn GatewayUnderTest, session: &SessionId, epoch: u64) {
@@ -128,7 +128,7 @@ async fn pair(gateway: &dyn GatewayUnderTest, session: &SessionId, epoch: u64) {
         }
         gateway.pause().wait(POLL_INTERVAL).await;
     }
-    gateway.scan(&qr.expect("a QR code comes").text).await;
+    gateway.scan(&qr.expect("a QR code within the polls").text).await;
     let working = until(gateway, session, &spec, Status::Working).await;
     let identity = working.identity.expect("a working session is linked");
     assert!(identity.jid.contains(&identity.phone), "{identity:?}");
@@ -151,7 +151,7 @@ async fn until(
         last = Some(snapshot);
         gateway.pause().wait(POLL_INTERVAL).await;
     }
-    panic!("it never became {status:?}: {last:?}");
+    panic!("the session did not reach {status:?}: {last:?}");
 }
 
 fn plain(epoch: u64, running: bool) -> Declaration {

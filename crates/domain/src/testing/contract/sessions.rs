@@ -46,7 +46,7 @@ pub async fn session_round_trips_in_every_field(
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&next), "as updated");
-    let expected = read.expect("just seen").expected_version();
+    let expected = read.expect("the session exists").expected_version();
 
     let mut emptied = session.clone();
     emptied.version = Version(3);
@@ -77,7 +77,7 @@ pub async fn guarded_write_happens_once(
     let (second, expected, new_events) = rename("second");
     let written = store.update(&scope, &second, expected, &new_events, None).await.expect("update");
     assert_eq!(written, Written::Raced);
-    let read = store.find(&scope, &session.id).await.expect("find").expect("it is there");
+    let read = store.find(&scope, &session.id).await.expect("find").expect("the session exists");
     assert_eq!(read.settings.label.as_deref(), Some("first"));
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
@@ -97,11 +97,11 @@ pub async fn out_of_scope_session_is_invisible(
         caller.reach = Reach::Only([session].into());
         caller.may(Capability::Manage).expect("may manage")
     };
-    let stranger = fresh_scope(environment);
+    let other_scope = fresh_scope(environment);
     let outsiders = [
         // A caller that is confined to a foreign session knows the id, and still finds no session.
-        confined(&stranger, session.id.clone()),
-        stranger,
+        confined(&other_scope, session.id.clone()),
+        other_scope,
         confined(&scope, crate::id::SessionId::from_bits(environment.ulid())),
     ];
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
@@ -117,11 +117,11 @@ pub async fn out_of_scope_session_is_invisible(
         assert_eq!(written.expect("update"), Written::Raced);
         let (_, cleanup) = delete_session(&session, &outside, environment);
         let written = store.delete(&outside, session.version, &cleanup, &[]).await;
-        assert_eq!(written.expect("retire"), Written::Raced);
+        assert_eq!(written.expect("delete"), Written::Raced);
     }
     let read = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(read, Some(session), "untouched");
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no news of it");
+    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no new events");
 }
 
 /// Pages have no gap and no overlap, newest first, also with equal times and concurrent inserts.
@@ -270,17 +270,17 @@ pub async fn delete_replaces_session_with_cleanup(
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let (new_events, cleanup) = delete_session(&session, &scope, environment);
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(written.expect("retire"), Written::Done);
+    assert_eq!(written.expect("delete"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     assert_eq!(WorkerStore::find(store, &session.id).await.expect("find"), None);
     let gateway = session.gateway.clone().expect("placed");
-    let cleaning_up = store.pending_cleanups(&gateway).await.expect("retiring");
+    let cleaning_up = store.pending_cleanups(&gateway).await.expect("pending cleanups");
     assert_eq!(cleaning_up, std::slice::from_ref(&session.id));
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events.clone()].concat());
     let again = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(again.expect("retire"), Written::Raced);
-    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second news");
+    assert_eq!(again.expect("delete"), Written::Raced);
+    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second event");
 }
 
 /// A session that no node held leaves its events only.
@@ -296,7 +296,7 @@ pub async fn complete_cleanup_leaves_events_only(
         cleanup.report_outcome(crate::session::unlink::LogoutOutcome::NotLinked, environment),
     );
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(written.expect("retire"), Written::Done);
+    assert_eq!(written.expect("delete"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     // The finish of a missing cleanup writes no events.
     store.finish(&cleanup, &delete_session(&session, &scope, environment).0).await.expect("finish");

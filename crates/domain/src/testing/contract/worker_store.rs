@@ -41,8 +41,8 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     let until = long_ago.plus(Duration::from_secs(10));
     let just_before = long_ago.plus(Duration::from_millis(2));
     let first = store.claim_sessions(&Claim::new(long_ago, until, 10)).await.expect("claim");
-    assert_eq!(ids(&first), [ours[1].id.clone()], "only what is due");
-    let next = store.next_due().await.expect("next").expect("something is due");
+    assert_eq!(ids(&first), [ours[1].id.clone()], "only due sessions");
+    let next = store.next_due().await.expect("next").expect("a session is due");
     assert_eq!(next, long_ago.plus(Duration::from_millis(1)));
     let rest = store.claim_sessions(&Claim::new(just_before, until, 10)).await.expect("claim");
     assert_eq!(ids(&rest), [ours[2].id.clone(), ours[0].id.clone()], "earliest first");
@@ -52,7 +52,7 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     );
     let back =
         store.claim_sessions(&Claim::new(until, until.plus(Duration::from_secs(1)), 2)).await;
-    assert_eq!(back.expect("claim").len(), 2, "back, as many as asked for");
+    assert_eq!(back.expect("claim").len(), 2, "due again, up to the limit");
     for session in ours {
         let written = store
             .reschedule(&session.id, expected_version(store, &session.id).await, None, 0)
@@ -99,7 +99,7 @@ pub async fn worker_store_finds_wakes_and_reschedules(
     }
     let written = store.reschedule(&session.id, now, None, 3).await;
     assert_eq!(written.expect("reschedule"), Written::Done);
-    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
     assert_eq!((read.due, read.failures, read.version), (None, 3, session.version));
 }
 
@@ -115,7 +115,8 @@ pub async fn wake_is_not_overwritten(
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let far = crate::time::Timestamp::from_millis(9_000_000_000_000);
     for round in 0..2 {
-        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+        let read =
+            WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
         let now = crate::time::Timestamp::from_millis(far.millis() - round);
         if round == 0 {
             store.wake_node(&gateway, now).await.expect("wake");
@@ -131,13 +132,13 @@ pub async fn wake_is_not_overwritten(
         assert_eq!(written.expect("update"), Written::Raced);
         let written = store.reschedule(&session.id, expected, None, 0).await.expect("reschedule");
         assert_eq!(written, Written::Raced);
-        assert_eq!(due(store, &session.id).await, Some(now), "it is looked at");
+        assert_eq!(due(store, &session.id).await, Some(now), "the wake stays");
     }
-    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
     let settled = crate::session::model::Session { due: None, ..read };
     let (next, expected, _) = settled.created().into_commit(scope.actor(), environment);
     let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
-    assert_eq!(written, Written::Done, "whoever has seen it may");
+    assert_eq!(written, Written::Done, "a read after the wake allows the write");
     assert_eq!(due(store, &session.id).await, None);
 }
 
@@ -152,7 +153,7 @@ pub async fn cleanup_lives_until_finished(
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let long_ago = crate::time::Timestamp::from_millis(500_000);
     let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
-    let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("retire");
+    let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("delete");
     assert_eq!(written, Written::Done);
 
     let until = long_ago.plus(Duration::from_secs(1));
@@ -187,7 +188,7 @@ pub async fn cleanup_lives_until_finished(
     store.finish(&cleanup, &[event(4)]).await.expect("finish");
     store.finish(&cleanup, &[event(5)]).await.expect("finish again");
     let gateway = session.gateway.expect("placed");
-    assert!(store.pending_cleanups(&gateway).await.expect("retiring").is_empty());
+    assert!(store.pending_cleanups(&gateway).await.expect("pending cleanups").is_empty());
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
@@ -199,11 +200,11 @@ fn ids(sessions: &[crate::session::model::Session]) -> Vec<SessionId> {
 
 /// Returns the expected version of the stored row.
 async fn expected_version(store: &impl WorkerStore, id: &SessionId) -> ExpectedVersion {
-    store.find(id).await.expect("find").expect("there").expected_version()
+    store.find(id).await.expect("find").expect("the row exists").expected_version()
 }
 
 async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::time::Timestamp> {
-    store.find(id).await.expect("find").expect("there").due
+    store.find(id).await.expect("find").expect("the row exists").due
 }
 
 /// The lookup returns the version of each session in any organization. Deleted and unknown sessions
@@ -233,7 +234,7 @@ pub async fn version_lookup_returns_stored_versions(
     assert_inserted(store.insert(&scope, &gone, &events, None).await);
     let (_, cleanup) = gone.clone().delete(scope.actor(), environment.now(), &Deadlines::default());
     let retired = store.delete(&scope, gone.version, &cleanup, &[]).await;
-    assert_eq!(retired.expect("retire"), Written::Done);
+    assert_eq!(retired.expect("delete"), Written::Done);
     ids.push(gone.id);
     assert_eq!(store.versions(&ids).await.expect("versions"), expected);
     assert_eq!(store.versions(&[]).await.expect("versions"), HashMap::new());

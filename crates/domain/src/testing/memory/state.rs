@@ -110,7 +110,7 @@ impl Memory {
     pub(in crate::testing) fn state(&self) -> PortResult<MutexGuard<'_, MemoryState>> {
         let state = self.0.lock().map_err(|_| PortError::Broken("poisoned".into()))?;
         if state.down {
-            return Err(PortError::Unavailable("down, as the test wants it".into()));
+            return Err(PortError::Unavailable("unreachable, as the test requires".into()));
         }
         Ok(state)
     }
@@ -132,7 +132,7 @@ pub(in crate::testing) fn require_own_organization(
     if organization == own && !foreign_writes {
         return Ok(());
     }
-    Err(PortError::Broken("something of another organization".into()))
+    Err(PortError::Broken("a row of another organization".into()))
 }
 
 /// Returns true if the row meets the condition.
@@ -163,9 +163,7 @@ impl MemoryState {
     /// Returns a session as a read returns it. Fails if the row is unreadable.
     pub(in crate::testing) fn readable(&self, session: &Session) -> PortResult<Session> {
         if self.corrupted.contains(&session.id) {
-            return Err(PortError::Broken(
-                "a row that cannot be read, as the test wants it".into(),
-            ));
+            return Err(PortError::Broken("an unreadable row, as the test requires".into()));
         }
         Ok(read(session))
     }
