@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    access::or_not_found,
+    access::{Scope, or_not_found},
     api_key::model::ApiKey,
     caller::{Caller, Capabilities, Capability},
     error::{Error, Result},
@@ -121,6 +121,27 @@ impl ApiKeys {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
+        let new = self.generate(&scope, spec, now);
+        let key = &new.key;
+        let event = NewEvent::new(
+            EventName::ApiKeyCreated,
+            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
+        );
+        let event = event.of_organization(&key.organization, scope.actor(), &*self.environment);
+        let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
+        match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
+            Written::Repeated => Err(idempotency::duplicate_request()),
+            Written::Refused(refusal) => Err(refusal.into()),
+            Written::Done | Written::Raced => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.committed();
+                }
+                Ok(new)
+            }
+        }
+    }
+
+    fn generate(&self, scope: &Scope, spec: KeySpec, now: Timestamp) -> NewApiKey {
         let id = KeyId::from_bits(self.environment.ulid());
         let secret = self.generator.generate(&id);
         let key = ApiKey {
@@ -138,23 +159,7 @@ impl ApiKeys {
             last_used_at: None,
             revoked_at: None,
         };
-        let event = NewEvent::new(
-            EventName::ApiKeyCreated,
-            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
-        );
-        let event = event.of_organization(&key.organization, scope.actor(), &*self.environment);
-        let new = NewApiKey { key, text: secret.key };
-        let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
-        match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
-            Written::Repeated => Err(idempotency::duplicate_request()),
-            Written::Refused(refusal) => Err(refusal.into()),
-            Written::Done | Written::Raced => {
-                if let Some(recorder) = &self.recorder {
-                    recorder.committed();
-                }
-                Ok(new)
-            }
-        }
+        NewApiKey { key, text: secret.key }
     }
 
     /// Returns a page of the keys that are not revoked, newest first.

@@ -108,15 +108,26 @@ impl Session {
             }
         }
         self.spec.desired = Desired::Running;
-        let attempt = deadlines.pairing_quota.map(|rate_quota| LinkAttempt {
+        let attempt = self.link_attempt(epoch, phone, now, deadlines);
+        Ok(Some(Change { attempt, ..self.requested("pair", now) }))
+    }
+
+    /// Returns the link attempt to count, or `None` if the number of attempts is unlimited.
+    fn link_attempt(
+        &self,
+        epoch: u64,
+        phone: Option<&Phone>,
+        at: Timestamp,
+        deadlines: &Deadlines,
+    ) -> Option<LinkAttempt> {
+        deadlines.pairing_quota.map(|rate_quota| LinkAttempt {
             session: self.id.clone(),
             epoch,
             phone: phone.cloned(),
-            at: now,
+            at,
             rate_quota,
             organization_quota: LinkAttempt::ORGANIZATION_QUOTA,
-        });
-        Ok(Some(Change { attempt, ..self.requested("pair", now) }))
+        })
     }
 
     /// Connects a paired session. Returns `None` if the spec is already `running` and the status is

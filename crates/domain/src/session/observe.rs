@@ -9,7 +9,7 @@ use crate::{
     session::{
         change::Change,
         model::Session,
-        observed::{LinkState, Snapshot, SnapshotReason},
+        observed::{LinkState, Observed, Snapshot, SnapshotReason},
         spec::Desired,
         status::{ReasonCode, Status, StatusReason},
     },
@@ -96,20 +96,7 @@ impl Session {
         if snapshot.status == Status::Working && observed.status != Status::Working {
             observed.last_connected_at = Some(now);
         }
-        let is_waiting = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
-        let was_waiting = is_waiting(observed.reason.as_ref().map(|reason| reason.code));
-        observed.deadline = match snapshot.status {
-            // While the session waits for its turn to link, no deadline runs. A new deadline begins
-            // afterwards.
-            Status::Starting if is_waiting(snapshot.reason.as_ref().map(|reason| reason.code)) => {
-                None
-            }
-            Status::Starting if was_waiting => Some(now.plus(deadlines.start)),
-            status if status == observed.status && observed.deadline.is_some() => observed.deadline,
-            Status::Starting => Some(now.plus(deadlines.start)),
-            Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
-            Status::Stopped | Status::Working | Status::Failed => None,
-        };
+        observed.deadline = next_deadline(observed, &snapshot, now, deadlines);
         // A closed connection without a reason keeps the reason of the previous status.
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
         if !(merely_closed && self.spec.desired == Desired::Stopped) {
@@ -151,6 +138,27 @@ impl Session {
                 retry_at: None,
             },
         }
+    }
+}
+
+/// Returns the deadline of the status in `snapshot`. An unchanged status keeps its deadline.
+fn next_deadline(
+    before: &Observed,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    deadlines: &Deadlines,
+) -> Option<Timestamp> {
+    let is_waiting = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
+    let was_waiting = is_waiting(before.reason.as_ref().map(|reason| reason.code));
+    match snapshot.status {
+        // While the session waits for its turn to link, no deadline runs. A new deadline begins
+        // afterwards.
+        Status::Starting if is_waiting(snapshot.reason.as_ref().map(|reason| reason.code)) => None,
+        Status::Starting if was_waiting => Some(now.plus(deadlines.start)),
+        status if status == before.status && before.deadline.is_some() => before.deadline,
+        Status::Starting => Some(now.plus(deadlines.start)),
+        Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
+        Status::Stopped | Status::Working | Status::Failed => None,
     }
 }
 

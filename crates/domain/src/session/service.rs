@@ -113,20 +113,9 @@ impl Sessions {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let environment = &*self.ports.environment;
-        let user = scope.actor().user().cloned();
-        let session = Session::new(scope.organization().clone(), user, settings, environment);
-        let mut change = session.created();
-        if start {
-            let pairing = change.session.clone().pair(None, self.now(), &self.deadlines)?;
-            if let Some(pairing) = pairing {
-                change.session = pairing.session;
-                change.new_events.extend(pairing.new_events);
-                change.attempt = pairing.attempt;
-            }
-        }
+        let mut change = self.creation(&scope, settings, start)?;
         let attempt = change.attempt.take();
-        let (session, _, events) = change.into_commit(scope.actor(), environment);
+        let (session, _, events) = change.into_commit(scope.actor(), &*self.ports.environment);
         let record = self.record(&session)?;
         let (store, record) = (&self.ports.store, record.as_ref());
         let written = match &attempt {
@@ -145,6 +134,23 @@ impl Sessions {
                 Ok(session)
             }
         }
+    }
+
+    /// Returns the change that inserts a session, and begins a pairing attempt if `start` is true.
+    fn creation(&self, scope: &Scope, settings: Settings, start: bool) -> Result<Change> {
+        let organization = scope.organization().clone();
+        let user = scope.actor().user().cloned();
+        let session = Session::new(organization, user, settings, &*self.ports.environment);
+        let mut change = session.created();
+        if start {
+            let pairing = change.session.clone().pair(None, self.now(), &self.deadlines)?;
+            if let Some(pairing) = pairing {
+                change.session = pairing.session;
+                change.new_events.extend(pairing.new_events);
+                change.attempt = pairing.attempt;
+            }
+        }
+        Ok(change)
     }
 
     /// Returns one session.
