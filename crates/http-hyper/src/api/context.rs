@@ -99,7 +99,7 @@ impl Input {
     pub(crate) fn finish(&mut self) -> Result<()> {
         let mut faults = std::mem::take(&mut self.query).finish();
         faults.extend(std::mem::take(&mut self.body).finish());
-        if faults.is_empty() { Ok(()) } else { Err(Problem::Domain(Error::Validation(faults))) }
+        if faults.is_empty() { Ok(()) } else { Err(Problem::Invalid(faults)) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The endpoints of API keys.
 
 use domain::{
-    ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey, Violation,
+    ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey,
     ports::{KeyPage, Position},
 };
 
@@ -12,6 +12,7 @@ use crate::{
     request::page::Page,
     response::problem::{Problem, Result},
     response::reply::Reply,
+    response::violation::Violation,
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
 };
 
@@ -52,11 +53,14 @@ async fn add_unknown_sessions(
     key: &KeySpec,
     pointers: &[String],
 ) -> Result<Problem> {
-    let Problem::Domain(Error::Validation(mut faults)) = problem else { return Ok(problem) };
+    let mut faults = match problem.into_violations() {
+        Ok(faults) => faults,
+        Err(problem) => return Ok(problem),
+    };
     let unknown = cx.app.keys.unknown_sessions(cx.caller()?, key).await?;
     let pointers = unknown.into_iter().filter_map(|position| pointers.get(position));
     faults.extend(pointers.map(|pointer| Violation::new(pointer, NO_SUCH_SESSION)));
-    Ok(Error::Validation(faults).into())
+    Ok(Problem::Invalid(faults))
 }
 
 fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {

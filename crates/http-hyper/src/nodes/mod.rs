@@ -108,7 +108,7 @@ impl Handler for NodeHandler {
         let (status, code) = refusal(problem);
         let worded = problem.reply();
         let message = match problem {
-            Problem::Domain(Error::Validation(faults)) => {
+            Problem::Invalid(faults) => {
                 faults.first().map_or_else(|| problem.to_string(), |fault| fault.reason.clone())
             }
             _ => problem.to_string(),
@@ -235,6 +235,7 @@ fn refusal(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
     use protocol::RefusalCode as Code;
     let status = problem.reply().status;
     let code = match problem {
+        Problem::Invalid(_) => Code::Malformed,
         Problem::NoRoute | Problem::MethodNotAllowed { .. } => Code::UnknownCall,
         Problem::BodyTooSlow
         | Problem::PayloadTooLarge { .. }
@@ -253,6 +254,9 @@ fn refusal(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
             | Error::NotFound { .. }
             | Error::NotYet { .. }
             | Error::Conflict { .. }
+            | Error::NotPaired
+            | Error::PairingEnded
+            | Error::NoPairingCode
             | Error::Full(_)
             | Error::PreconditionFailed
             | Error::NotImplemented

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, Resource, ResourceLimitReached, Violation};
+use domain::{Error, RateQuota, Resource, ResourceLimitReached};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::{
     api::{Operation, RequestBodySpec, Requires},
     response::problem::Problem,
+    response::violation::Violation,
 };
 
 /// One way to end badly.
@@ -85,7 +86,7 @@ static INVALID: Failure = Failure::new(
      by a JSON pointer into the body, or by the parameter's name.",
     || {
         let fault = Violation::new("limit", "must be a whole number between 1 and 200");
-        Error::Validation(vec![fault, Violation::new("/labell", "is unknown")]).into()
+        Problem::Invalid(vec![fault, Violation::new("/labell", "is unknown")])
     },
 );
 

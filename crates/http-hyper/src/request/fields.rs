@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Timestamp, Violation};
+use domain::Timestamp;
 
-use crate::request::json::{Json, pointer_to};
+use crate::{
+    request::json::{Json, pointer_to},
+    response::violation::Violation,
+};
 
 /// The last moment that is taken: the end of the year 9999, as most clocks and calendars have it.
 pub(crate) const MAX_TIMESTAMP_MILLIS: i64 = 253_402_300_799_999;
@@ -167,19 +170,19 @@ impl Fields {
     }
 
     /// As [`Self::add_faults`], but nothing of what has a fault already, or is in something that has.
-    pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<Violation>) {
+    pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<domain::Violation>) {
         let reported: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
         let sound = |fault: &Violation| {
             !reported
                 .iter()
                 .any(|reported| reported.is_empty() || reported.starts_with(&fault.field))
         };
-        self.faults.extend(faults.into_iter().filter(sound));
+        self.faults.extend(faults.into_iter().map(Violation::from).filter(sound));
     }
 
     /// Faults found by whoever knows more of the values than their types.
-    pub(crate) fn add_faults(&mut self, faults: impl IntoIterator<Item = Violation>) {
-        self.faults.extend(faults);
+    pub(crate) fn add_faults(&mut self, faults: impl IntoIterator<Item = impl Into<Violation>>) {
+        self.faults.extend(faults.into_iter().map(Into::into));
     }
 
     /// Every fault, those members included that nobody asked for.

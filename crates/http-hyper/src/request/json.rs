@@ -5,8 +5,9 @@
 
 use std::{collections::HashSet, fmt};
 
-use domain::Violation;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::response::violation::Violation;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use domain::Violation;
 use percent_encoding::percent_decode_str;
+
+use crate::response::violation::Violation;
 
 /// A query that is being read; what is wrong with it adds up.
 #[derive(Debug, Default)]

@@ -3,3 +3,4 @@
 pub(crate) mod problem;
 pub(crate) mod qr_image;
 pub(crate) mod reply;
+pub(crate) mod violation;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, ResourceLimitReached, Violation, ports::BoxError};
+use domain::{Error, RateQuota, ResourceLimitReached, ports::BoxError};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -13,7 +13,7 @@ use hyper::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::response::reply::Reply;
+use crate::{response::reply::Reply, response::violation::Violation};
 
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
@@ -22,6 +22,9 @@ pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 pub(crate) enum Problem {
     #[error(transparent)]
     Domain(#[from] Error),
+    /// The request is wrong by itself.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
     #[error("no such endpoint")]
     NoRoute,
     #[error("this endpoint does not have this method")]
@@ -60,13 +63,13 @@ impl Problem {
 
     /// The request is wrong by itself, in one place.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
-        Self::Domain(Error::Validation(vec![Violation::new(field, reason)]))
+        Self::Invalid(vec![Violation::new(field, reason)])
     }
 
     /// The answer.
     pub(crate) fn reply(&self) -> Reply {
         let ErrorResponse { status, code, details, retry_after, headers } = self.error_response();
-        let error = ErrorView { code, details, message: &self.to_string() };
+        let error = ErrorView { code, details, message: &self.message() };
         let body = serde_json::to_string(&ErrorEnvelope { error }).unwrap_or_default();
         let mut reply = Reply::of(status, "application/json", body);
         if let Some(wait) = retry_after {
@@ -78,11 +81,35 @@ impl Problem {
         reply
     }
 
+    /// The text for people. Where the domain states a fact, the API adds where to find the remedy.
+    pub(crate) fn message(&self) -> String {
+        let remedy = match self {
+            Self::Domain(Error::NotPaired) => "link a phone by /qr or /pairing-code first",
+            Self::Domain(Error::PairingEnded | Error::NoPairingCode) => {
+                "the session's statusReason says why"
+            }
+            problem => return problem.to_string(),
+        };
+        format!("{self}; {remedy}")
+    }
+
+    /// The faults of a request that is wrong by itself, as the API names them.
+    pub(crate) fn into_violations(self) -> Result<Vec<Violation>> {
+        match self {
+            Self::Invalid(violations) => Ok(violations),
+            Self::Domain(Error::Validation(violations)) => {
+                Ok(violations.into_iter().map(Violation::from).collect())
+            }
+            problem => Err(problem),
+        }
+    }
+
     /// The table of all bad ends. No wildcard: a new variant has to be given its words here.
     fn error_response(&self) -> ErrorResponse {
         use StatusCode as Status;
         match self {
             Self::Domain(error) => domain_error(error),
+            Self::Invalid(faults) => invalid(faults),
             Self::NoRoute => ErrorResponse::new(Status::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { allow } => {
                 ErrorResponse::new(Status::METHOD_NOT_ALLOWED, "method_not_allowed")
@@ -115,7 +142,8 @@ fn domain_error(error: &Error) -> ErrorResponse {
     use StatusCode as Status;
     match error {
         Error::Validation(faults) => {
-            ErrorResponse::new(Status::BAD_REQUEST, "validation_error").faults(faults)
+            let faults: Vec<_> = faults.iter().cloned().map(Violation::from).collect();
+            invalid(&faults)
         }
         Error::Unauthorized => ErrorResponse::new(Status::UNAUTHORIZED, "unauthorized")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
@@ -127,6 +155,9 @@ fn domain_error(error: &Error) -> ErrorResponse {
         Error::Conflict { message: _, retry_after } => {
             let error_response = ErrorResponse::new(Status::CONFLICT, "conflict");
             ErrorResponse { retry_after: *retry_after, ..error_response }
+        }
+        Error::NotPaired | Error::PairingEnded | Error::NoPairingCode => {
+            ErrorResponse::new(Status::CONFLICT, "conflict")
         }
         Error::Full(ResourceLimitReached { resource: stock, limit, used }) => {
             ErrorResponse::new(Status::CONFLICT, "conflict")
@@ -147,6 +178,10 @@ fn domain_error(error: &Error) -> ErrorResponse {
         }
         Error::Internal(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
     }
+}
+
+fn invalid(faults: &[Violation]) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::BAD_REQUEST, "validation_error").faults(faults)
 }
 
 fn unreadable_code(status: StatusCode) -> &'static str {

@@ -1,8 +1,6 @@
 //! An API key as its organization sees it, and what one is made with. Its text is shown once.
 
-use domain::{
-    ApiKey, ApiKeys, Capabilities, Capability, KeySpec, MAX_KEY_SESSIONS, Timestamp, Violation,
-};
+use domain::{ApiKey, ApiKeys, Capabilities, Capability, KeySpec, MAX_KEY_SESSIONS, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{
@@ -16,6 +14,7 @@ use utoipa::{
 use crate::{
     request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
     wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
+    response::violation::Violation,
 };
 
 /// A key, without its secret.

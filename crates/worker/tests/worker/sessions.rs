@@ -140,7 +140,7 @@ async fn an_unlink_on_the_phone_is_seen_and_the_session_pairs_again() {
     );
     assert!(!out.is_paired());
     let start = stage.world.sessions.start(&World::acme(), id.as_str()).await;
-    assert!(matches!(start, Err(Error::Conflict { .. })));
+    assert!(matches!(start, Err(Error::NotPaired)));
     stage.pair(&id).await;
 }
 

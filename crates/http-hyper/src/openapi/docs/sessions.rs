@@ -125,9 +125,8 @@ pub(crate) static SESSION_PAIRING_CODE: OperationDoc = OperationDoc::new(
 .accepts(Shape::of::<PairingCodeSpec>())
 .fails(&[&PAIRED, &PAIRING_ENDED, &CODE_REFUSED, &LOGGING_OUT, &TOO_MANY_PAIRINGS]);
 
-static UNPAIRED: Failure = Failure::new("Unpaired", "`conflict`: no phone is linked.", || {
-    Error::conflict("the session is not paired; link a phone by /qr or /pairing-code first").into()
-});
+static UNPAIRED: Failure =
+    Failure::new("Unpaired", "`conflict`: no phone is linked.", || Error::NotPaired.into());
 
 static PAIRED: Failure = Failure::new("Paired", "`conflict`: a phone is linked already.", || {
     Error::conflict("the session is paired; log it out to pair it again").into()
@@ -135,17 +134,13 @@ static PAIRED: Failure = Failure::new("Paired", "`conflict`: a phone is linked a
 
 static PAIRING_ENDED: Failure =
     Failure::new("PairingEnded", "`conflict`: the pairing ended before there was a code.", || {
-        let message = "the pairing ended without a link; the session's statusReason says why";
-        Error::conflict(message).into()
+        Error::PairingEnded.into()
     });
 
 static CODE_REFUSED: Failure = Failure::new(
     "CodeRefused",
     "`conflict`: WhatsApp gave no code; `statusReason` says why.",
-    || {
-        let message = "WhatsApp gave no pairing code; the session's statusReason says why";
-        Error::conflict(message).into()
-    },
+    || Error::NoPairingCode.into(),
 );
 
 static LOGGING_OUT: Failure =

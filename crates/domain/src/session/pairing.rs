@@ -1,60 +1,60 @@
-//! Linking a device: what was asked for, and the codes that are shown meanwhile.
+//! Pairing: specs, attempts, codes and the linked device.
 //!
 //! Decision: ADR 0007.
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 
-/// A pairing attempt the owner asked for. QR codes are always offered, a code for typing only when
-/// a phone is named.
+/// The pairing attempt that the owner asked for. QR codes are always offered. A pairing code
+/// requires a phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairingSpec {
-    /// The epoch at which it began: names the attempt.
+    /// Epoch at which the attempt began. Identifies the attempt.
     pub attempt: u64,
-    /// The phone to make a pairing code for: 7–15 digits.
+    /// The phone for the pairing code: 7 to 15 digits.
     pub phone: Option<String>,
-    /// The epoch at which that code was asked for: names the request.
+    /// Epoch at which the pairing code was requested. Identifies the request.
     pub request: u64,
 }
 
-/// A pairing attempt under way, as the node reports it.
+/// The present pairing attempt as the node reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which one.
+    /// Epoch at which the attempt began.
     pub attempt: u64,
-    /// The QR code of the moment.
+    /// The current QR code.
     pub qr: Option<QrCode>,
-    /// The pairing code of the moment.
+    /// The current pairing code.
     pub code: Option<PairingCode>,
 }
 
 /// A QR code to scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QrCode {
-    /// What the picture says.
+    /// Content of the QR code.
     pub text: String,
-    /// When the next one replaces it.
+    /// Time at which the next QR code replaces this one.
     pub expires_at: Timestamp,
-    /// Which one of `of` it is, from 1.
+    /// Number of the QR code within the attempt, from 1 to `of`.
     pub number: u32,
-    /// How many there are before the attempt ends.
+    /// Number of QR codes in the attempt.
     pub of: u32,
 }
 
-/// A code to type on the phone.
+/// A pairing code to enter on the phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairingCode {
     /// Eight characters without the dash.
     pub code: String,
-    /// The request it answers.
+    /// Identifies the request that the code answers.
     pub request: u64,
-    /// The phone it is for.
+    /// The phone that the code is for.
     pub phone: String,
-    /// When it stops working.
+    /// Time at which the code expires.
     pub expires_at: Timestamp,
 }
 
 impl PairingCode {
-    /// As people read it: `ABCD-1234`.
+    /// Returns the display form `ABCD-1234`.
     pub fn dashed(&self) -> String {
         match self.code.split_at_checked(4) {
             Some((left, right)) if !right.is_empty() => format!("{left}-{right}"),
@@ -66,31 +66,31 @@ impl PairingCode {
 /// A linked device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Digits only.
+    /// Phone number, digits only.
     pub phone: String,
-    /// `number:device@s.whatsapp.net`
+    /// Address of the device: `number:device@s.whatsapp.net`.
     pub jid: String,
-    /// `lid:device@lid`, the account's private address.
+    /// Private address of the account: `lid:device@lid`.
     pub lid: Option<String>,
-    /// The device's number on the account.
+    /// Number of the device within the account.
     pub device: u32,
-    /// The name the account shows.
+    /// Name that the account shows.
     pub push_name: Option<String>,
 }
 
-/// The phone number of a pairing code request: 7–15 digits, as E.164 has them, without the plus. None
-/// begins with 0, for no country code does.
+/// Phone number of a pairing code request: 7 to 15 digits in E.164 form without the plus. Country
+/// codes never begin with 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phone(String);
 
 impl Phone {
-    /// `None` when it cannot be a phone number.
+    /// Returns `None` if the text is not a phone number.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         (digits && (7..=15).contains(&text.len())).then(|| Self(text.to_owned()))
     }
 
-    /// The digits.
+    /// Returns the digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

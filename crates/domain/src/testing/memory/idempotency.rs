@@ -1,17 +1,23 @@
-//! Receipts in the memory store.
+//! Idempotency store in memory.
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::MemoryState};
 use crate::{
-    IdempotencyKeyHash, IdempotencyRecord, LinkAttempt, Resource, ResourceLimitReached, Scope,
-    Timestamp,
-    ports::{IdempotencyStore, PortResult, Written},
+    access::Scope,
+    idempotency::{IdempotencyKeyHash, IdempotencyRecord},
+    link_attempt::LinkAttempt,
+    ports::{
+        error::PortResult,
+        store::{idempotency::IdempotencyStore, written::Written},
+    },
+    resource_quota::{Resource, ResourceLimitReached},
+    testing::memory::state::{Memory, MemoryState},
+    time::Timestamp,
 };
 
 impl MemoryState {
-    /// Whether a receipt is kept in the slot of this one.
-    pub(super) fn is_recorded(
+    /// Returns true if an unexpired record has the same key hash.
+    pub(in crate::testing) fn is_recorded(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
@@ -21,8 +27,8 @@ impl MemoryState {
         self.idempotency_records.get(&key).is_some_and(|stored| stored.expires_at > now)
     }
 
-    /// Keeps the receipt and the attempt, those that there are.
-    pub(super) fn insert_records(
+    /// Stores the record and the attempt, if present.
+    pub(in crate::testing) fn insert_records(
         &mut self,
         scope: &Scope,
         record: Option<&IdempotencyRecord>,

@@ -1,4 +1,4 @@
-//! The reconciler's side of the memory store.
+//! Worker store in memory.
 
 use std::{
     borrow::Cow,
@@ -7,14 +7,28 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{
-    Memory,
-    memory::{is_unchanged, read},
-};
 use crate::{
-    ApiKey, Cleanup, Desired, Event, EventName, EventValue, ExpectedVersion, GatewayId,
-    HeldSession, OrganizationId, Session, SessionId, Status, Timestamp, Version,
-    ports::{Claim, PortResult, VersionLookup, WorkerStore, Written},
+    api_key::model::ApiKey,
+    cleanup::Cleanup,
+    event::{Event, EventName, EventValue},
+    gateway::node::HeldSession,
+    id::{GatewayId, OrganizationId, SessionId},
+    ports::{
+        change_notifier::VersionLookup,
+        error::PortResult,
+        store::{
+            worker::{Claim, WorkerStore},
+            written::Written,
+        },
+    },
+    session::{
+        model::Session,
+        spec::Desired,
+        status::Status,
+        version::{ExpectedVersion, Version},
+    },
+    testing::memory::state::{Memory, is_unchanged, read},
+    time::Timestamp,
 };
 
 #[async_trait]
@@ -234,7 +248,7 @@ impl VersionLookup for Memory {
     }
 }
 
-/// What a claim takes of what is due.
+/// Returns the ids that a claim takes of the due rows.
 fn select_due<T: Ord>(
     mut due: Vec<(T, OrganizationId, SessionId)>,
     claim: &Claim,
@@ -252,7 +266,7 @@ fn select_due<T: Ord>(
     due.into_iter().map(|(_, _, id)| id).collect()
 }
 
-/// The first of each organization, then the second of each, and so on.
+/// Returns the first row of each organization, then the second of each, and so on.
 fn round_robin<T: Ord>(
     mut rows: Vec<(T, OrganizationId, SessionId)>,
     claim: &Claim,

@@ -1,11 +1,15 @@
-//! What operators list, in memory.
+//! Operator store in memory.
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::page_of};
 use crate::{
-    OrganizationId, Session,
-    ports::{OperatorStore, PortResult, SessionPage},
+    id::OrganizationId,
+    ports::{
+        error::PortResult,
+        store::sessions::{OperatorStore, SessionPage},
+    },
+    session::model::Session,
+    testing::memory::state::{Memory, page_of},
 };
 
 #[async_trait]

@@ -1,29 +1,20 @@
-//! How much an organization may keep and do, in the memory store.
+//! Resource and rate quotas of the memory store.
 
-use super::memory::MemoryState;
 use crate::{
-    IdempotencyRecord, LinkAttempt, OrganizationId, RateQuota, Resource, Scope, Session, Timestamp,
-    ports::{Refusal, Written},
+    access::Scope,
+    id::OrganizationId,
+    idempotency::IdempotencyRecord,
+    link_attempt::LinkAttempt,
+    ports::store::written::{Refusal, Written},
+    rate_quota::RateQuota,
+    resource_quota::Resource,
+    testing::memory::state::{MemoryState, count, metadata_bytes},
+    time::Timestamp,
 };
 
-/// How much of its organization's stock a session's metadata is.
-pub(super) fn metadata_bytes(session: &Session) -> u64 {
-    let bytes = |(key, value): (&String, &String)| {
-        // As JSON: two texts in quotation marks and a colon, as far as nothing in them is escaped.
-        key.len() + value.len() + 5
-    };
-    let members: Vec<_> = session.settings.metadata.iter().map(bytes).collect();
-    let commas = members.len().saturating_sub(1);
-    count(members.iter().sum::<usize>() + commas)
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
 impl MemoryState {
-    /// Why this is not to be written; `None` when it is.
-    pub(super) fn refusal(
+    /// Returns the outcome of a write that must not happen. `None` admits the write.
+    pub(in crate::testing) fn refusal(
         &self,
         scope: &Scope,
         grown: &[(Resource, u64)],
@@ -48,14 +39,18 @@ impl MemoryState {
         limited.map(Written::Refused)
     }
 
-    /// How much an organization has of a stock.
-    pub(super) fn used(&self, organization: &OrganizationId, resource: Resource) -> u64 {
+    /// Returns the used amount of a resource.
+    pub(in crate::testing) fn used(
+        &self,
+        organization: &OrganizationId,
+        resource: Resource,
+    ) -> u64 {
         let sessions = self.sessions.values().filter(|s| s.organization == *organization);
         match resource {
             Resource::Sessions => count(sessions.count()),
             Resource::Metadata => sessions.map(metadata_bytes).sum(),
             Resource::ApiKeys => {
-                let live = |key: &&crate::ApiKey| {
+                let live = |key: &&crate::api_key::model::ApiKey| {
                     key.organization == *organization && key.revoked_at.is_none()
                 };
                 count(self.keys.values().filter(live).count())

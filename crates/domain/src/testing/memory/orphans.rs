@@ -1,17 +1,15 @@
-//! Orphans in memory.
-
-use std::collections::BTreeMap;
+//! Orphan store in memory.
 
 use async_trait::async_trait;
 
-use super::Memory;
 use crate::{
-    GatewayId, HeldSession, Orphan, SessionId, Timestamp,
-    ports::{OrphanStore, PortResult},
+    gateway::node::HeldSession,
+    id::{GatewayId, SessionId},
+    orphan::model::Orphan,
+    ports::{error::PortResult, store::nodes::OrphanStore},
+    testing::memory::state::Memory,
+    time::Timestamp,
 };
-
-/// Each with whether it was told of.
-pub(super) type OrphanRows = BTreeMap<(GatewayId, SessionId), (Orphan, bool)>;
 
 #[async_trait]
 impl OrphanStore for Memory {

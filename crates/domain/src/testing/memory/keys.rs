@@ -1,16 +1,29 @@
-//! API keys in the memory store.
+//! API key stores in memory.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::require_own_organization};
 use crate::{
-    ApiKey, Event, IdempotencyRecord, KeyId, Resource, Scope, SessionId, Timestamp,
-    ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, PresentedKey, Written},
+    access::Scope,
+    api_key::model::ApiKey,
+    event::Event,
+    id::{KeyId, SessionId},
+    idempotency::IdempotencyRecord,
+    ports::{
+        authn::PresentedKey,
+        error::PortResult,
+        store::{
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            written::Written,
+        },
+    },
+    resource_quota::Resource,
+    testing::memory::state::{Memory, require_own_organization},
+    time::Timestamp,
 };
 
-/// The scope's own, and not revoked.
+/// Returns true for a key of the scope's organization that is not revoked.
 fn is_active(key: &ApiKey, scope: &Scope) -> bool {
     key.organization == *scope.organization() && key.revoked_at.is_none()
 }

@@ -1,31 +1,23 @@
-//! Keys on nodes whose sessions the database does not know: after an old copy of the database, or of a
-//! node's folder, was restored. A linked device must not be lost silently, so the keys stay until an
-//! operator says whose they are.
+//! Use cases of orphans: list, adopt, unlink.
 //!
 //! Decision: ADR 0035.
 
 use std::sync::Arc;
 
 use crate::{
-    Caller, Capability, Deadlines, Error, GatewayId, Result, Session, SessionId, Settings,
-    Timestamp, or_not_found,
-    ports::{Environment, NodeStore, SessionStore, WorkerStore, Written},
+    access::or_not_found,
+    caller::{Caller, Capability},
+    deadlines::Deadlines,
+    error::{Error, Result},
+    orphan::model::Orphan,
+    ports::{
+        environment::Environment,
+        store::{nodes::NodeStore, sessions::SessionStore, worker::WorkerStore, written::Written},
+    },
+    session::{model::Session, settings::Settings},
 };
 
-/// A session that a node holds keys of and that the database does not account for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orphan {
-    /// The session's name on the node.
-    pub session: SessionId,
-    /// The node.
-    pub gateway: GatewayId,
-    /// The newest epoch that the node had been told by then.
-    pub epoch: u64,
-    /// When the node first named the session without being told to keep it.
-    pub since: Timestamp,
-}
-
-/// The use cases of orphans, for operators alone.
+/// Use cases of orphans, for operators only.
 #[derive(Clone)]
 pub struct Orphans {
     nodes: Arc<dyn NodeStore>,
@@ -36,7 +28,7 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// The use cases over these ports.
+    /// Creates the use cases over these ports.
     pub fn new(
         nodes: Arc<dyn NodeStore>,
         sessions: Arc<dyn SessionStore>,
@@ -47,31 +39,32 @@ impl Orphans {
         Self { nodes, sessions, worker_store, environment, deadlines }
     }
 
-    /// All orphans, by node and session.
+    /// Returns all orphans, by node and session.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// Errors of the store.
     pub async fn list(&self) -> Result<Vec<Orphan>> {
         Ok(self.nodes.orphans().await?)
     }
 
-    /// Gives the orphan to the caller's organization: a session of the same name on the same node, stopped.
-    /// The node is told so at once and reports who is linked; the owner starts, logs out or deletes it.
+    /// Assigns an orphan to the caller's organization: creates a stopped session with the same id
+    /// on the same node. The node gets a declaration at once and reports the linked device. The
+    /// owner can start, log out or delete the session.
     ///
     /// # Errors
-    /// *Not found* when there is no such orphan, *conflict* when the database knows the session by now, or
-    /// keys of it are on several nodes.
+    /// [`Error::NotFound`] without such an orphan; a conflict if the database has the session by
+    /// now, or several nodes hold keys of it; [`Error::Full`], and errors of the stores.
     pub async fn adopt(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let orphan = self.find(id).await?;
         if self.worker_store.find(&orphan.session).await?.is_some() {
-            return Err(Error::conflict("a session of this name is there already"));
+            return Err(Error::conflict("a session with this id exists already"));
         }
         let environment = &*self.environment;
         let fresh =
             Session::new(scope.organization().clone(), None, Settings::default(), environment);
         let mut session = Session { id: orphan.session, gateway: Some(orphan.gateway), ..fresh };
-        // Newer than anything the node was told, so that it obeys.
+        // Higher than the epoch that the node knows, so that the node accepts the declaration.
         session.spec.epoch = orphan.epoch + 1;
         session.due = Some(environment.now());
         let (session, _, events) = session.created().into_commit(scope.actor(), environment);
@@ -79,13 +72,13 @@ impl Orphans {
             Written::Done => Ok(session),
             Written::Refused(refusal) => Err(refusal.into()),
             Written::Raced | Written::Repeated => {
-                Err(Error::conflict("somebody else was faster; look again"))
+                Err(Error::conflict("another request changed the orphan; list the orphans again"))
             }
         }
     }
 
-    /// Has the orphan's device unlinked and its keys wiped, as if its session were the caller's
-    /// organization's and deleted: what becomes of it is told in that organization's events.
+    /// Unlinks the device of an orphan and wipes the keys, as if the session belonged to the
+    /// caller's organization and were deleted. The events of that organization report the outcome.
     ///
     /// # Errors
     /// As [`adopt`](Self::adopt).
@@ -98,7 +91,7 @@ impl Orphans {
         match self.sessions.delete(&scope, version, &cleanup, &events).await? {
             Written::Done => Ok(()),
             Written::Raced | Written::Repeated | Written::Refused(_) => Err(Error::conflict(
-                "the session was adopted, and changed before it could be deleted; delete it",
+                "the session was adopted, but changed before the delete; delete the session",
             )),
         }
     }

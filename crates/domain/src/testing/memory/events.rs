@@ -1,11 +1,16 @@
-//! The event log in memory.
+//! Event log in memory.
 
 use async_trait::async_trait;
 
-use super::Memory;
 use crate::{
-    Event, EventId, Scope,
-    ports::{EventLog, EventPage, PortResult},
+    access::Scope,
+    event::Event,
+    id::EventId,
+    ports::{
+        error::PortResult,
+        store::events::{EventLog, EventPage},
+    },
+    testing::memory::state::Memory,
 };
 
 #[async_trait]
