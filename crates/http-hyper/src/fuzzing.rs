@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use crate::{
     idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
-    request::conditions::{IfMatch, IfNoneMatch, entity_tag},
+    request::conditions::{IfMatch, IfNoneMatch},
     request::cursor::{self, CursorPosition, CursorSigner},
     request::fields::Fields,
     request::negotiate,
     request::query::Query,
+    response::etag::entity_tag,
     response::reply::Reply,
     wire::{ApiKeySpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
 };

@@ -41,18 +41,16 @@ mod readiness;
 mod request;
 mod request_log;
 mod request_metrics;
+mod resources;
 mod response;
 mod routes;
-mod service;
 pub mod wire;
 
-pub use api::throttle::Rates;
-pub use listener::{
-    address::{InvalidNetwork, Network},
-    limits::Limits,
-    serve::{Drained, serve},
-    service::HttpService,
-};
-pub use nodes::{NodeApi, tokens::NodeTokens};
+pub use api::{Api, ApiDependencies, Rates};
+pub use listener::{Drained, InvalidNetwork, Limits, Network, serve};
+pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
-pub use service::{Api, ApiDependencies};
+pub use request_log::RequestLog;
+
+/// The service of a listener of this crate.
+pub type HttpService = listener::HttpService<RequestLog>;

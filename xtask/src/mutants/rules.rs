@@ -99,9 +99,8 @@ pub(super) fn changes(file: &Path, text: &str) -> Result<Vec<Change>> {
     } else {
         tokens.each(|place| found.extend(capability(place)));
     }
-    if file.ends_with("http-hyper/src/api/mod.rs") {
-        let strengths = strengths(&tokens);
-        tokens.each(|place| match weaker(place, &strengths) {
+    if file.ends_with("http-hyper/src/api/table.rs") {
+        tokens.each(|place| match weaker(place) {
             Ok(change) => found.extend(change),
             Err(error) => lost = Some(error),
         });
@@ -229,20 +228,12 @@ fn capability(place: Place<'_>) -> Option<Change> {
     Some(change(place, Kind::Capability, start..start, rights))
 }
 
-/// What a row can ask for, the least first, as the table's own list of it has them.
-fn strengths(tokens: &Tokens) -> Vec<String> {
-    let mut found = Vec::new();
-    tokens.each(|place| {
-        let listed =
-            place.ident(0).as_deref() == Some("enum") && place.ident(1).as_deref() == Some("Requires");
-        let Some(TokenTree::Group(variants)) = place.token(2).filter(|_| listed) else { return };
-        found = variants.stream().into_iter().filter_map(|token| ident(&token)).collect();
-    });
-    found
-}
+/// The permissions that a row can require, the weakest first, as `Requires` in `api/requires.rs` lists
+/// them.
+const STRENGTHS: [&str; 4] = ["Nothing", "Manage", "ManageAll", "Platform"];
 
 /// A row's `Requires::…`, one less.
-fn weaker(place: Place<'_>, strengths: &[String]) -> Result<Option<Change>> {
+fn weaker(place: Place<'_>) -> Result<Option<Change>> {
     let is_row = ["get", "post", "put", "patch", "delete"];
     let name = place.ident(0).filter(|name| is_row.contains(&name.as_str()));
     let (Some(_), Some(row)) = (name, place.parentheses(1)) else { return Ok(None) };
@@ -253,9 +244,9 @@ fn weaker(place: Place<'_>, strengths: &[String]) -> Result<Option<Change>> {
     let Some(TokenTree::Ident(needs)) = needs.map(|window| &window[3]) else {
         bail!("{endpoint} says nowhere what it needs");
     };
-    let strength = strengths.iter().position(|strength| needs == strength);
+    let strength = STRENGTHS.iter().position(|strength| needs == strength);
     let Some(strength) = strength else { bail!("{endpoint} needs what is not listed") };
-    let Some(less) = strength.checked_sub(1).map(|less| strengths[less].clone()) else {
+    let Some(less) = strength.checked_sub(1).map(|less| STRENGTHS[less].to_owned()) else {
         return Ok(None);
     };
     let (line, range) = (needs.span().start().line, needs.span().byte_range());
@@ -381,16 +372,15 @@ mod tests {
 
     #[test]
     fn a_row_asks_for_one_less() {
-        let table = "static A: &[R] = &[get(\"/a\", \"list\", Requires::All, &h).query(&[\"x\"]), \
-             post(\"/b\", \"make\", Requires::Some, &h), get(\"/c\", \"probe\", Requires::Nothing, &h)]; \
-             enum Requires { Nothing, Some, All }";
-        let found = changed("crates/http-hyper/src/api/mod.rs", table);
+        let table = "static A: &[R] = &[get(\"/a\", \"list\", Requires::ManageAll, &h).query(&[\"x\"]), \
+             post(\"/b\", \"make\", Requires::Manage, &h), get(\"/c\", \"probe\", Requires::Nothing, &h)];";
+        let found = changed("crates/http-hyper/src/api/table.rs", table);
         let less = |from: &str, to: &str| table.replacen(from, to, 1);
         assert_eq!(
             found,
             [
-                one(Kind::Needs, "list", &less("Requires::All", "Requires::Some")),
-                one(Kind::Needs, "make", &less("Requires::Some", "Requires::Nothing")),
+                one(Kind::Needs, "list", &less("Requires::ManageAll", "Requires::Manage")),
+                one(Kind::Needs, "make", &less("Requires::Manage", "Requires::Nothing")),
             ]
         );
     }

@@ -145,6 +145,6 @@ mod tests {
         assert_eq!(judges(Path::new("crates/domain/src/access.rs"))[0], ("domain", ""));
         let store = judges(Path::new("crates/store-diesel/src/scope.rs"));
         assert_eq!(store[0], ("store-diesel", "contract"));
-        assert_eq!(judges(Path::new("crates/http-hyper/src/api/mod.rs")), [("http-hyper", "")]);
+        assert_eq!(judges(Path::new("crates/http-hyper/src/api/table.rs")), [("http-hyper", "")]);
     }
 }

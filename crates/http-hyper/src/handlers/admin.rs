@@ -3,11 +3,11 @@
 use domain::OrganizationId;
 
 use crate::{
-    api::context::Context, response::problem::Result, response::reply::Reply, wire::SessionPageSpec,
+    api::OperationContext, response::problem::Result, response::reply::Reply, wire::SessionPageSpec,
 };
 
 /// An organization that cannot be has no sessions; as everywhere, that is no fault.
-pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn sessions(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("admin-sessions")?);
     let (organization, page) = cx.read(|input| {
         let organization = input.query.text("organizationId");
@@ -20,7 +20,7 @@ pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
         (None, _) | (_, Some(None)) => Vec::new(),
         (Some(spec), named) => {
             let organization = named.as_ref().and_then(Option::as_ref);
-            cx.app.operators.sessions(&caller, organization, &spec).await?
+            cx.resources.operators.sessions(&caller, organization, &spec).await?
         }
     };
     Reply::ok(&page.show(&sessions))

@@ -16,8 +16,7 @@ use hyper::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    api::context::Context,
-    openapi::DOCUMENT,
+    api::OperationContext,
     request::negotiate::accepts_gzip,
     response::problem::{Problem, Result},
     response::reply::Reply,
@@ -35,7 +34,8 @@ struct Asset {
     entity_tag: OnceLock<String>,
 }
 
-static OPENAPI: Asset = Asset::plain("application/json", DOCUMENT.as_bytes());
+static OPENAPI: Asset =
+    Asset::plain("application/json", include_bytes!("../../../../docs/openapi.json"));
 static PAGE: Asset =
     Asset::plain("text/html; charset=utf-8", include_bytes!("../../assets/docs.html"));
 static START: Asset = Asset::plain(SCRIPT, include_bytes!("../../assets/start.js"));
@@ -53,24 +53,24 @@ const PAGE_CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-pub(crate) async fn document(cx: Context) -> Result<Reply> {
+pub(crate) async fn document(cx: OperationContext) -> Result<Reply> {
     OPENAPI.reply(&cx)
 }
 
-pub(crate) async fn page(cx: Context) -> Result<Reply> {
+pub(crate) async fn page(cx: OperationContext) -> Result<Reply> {
     let policy = HeaderValue::from_static(PAGE_CONTENT_SECURITY_POLICY);
     Ok(PAGE.reply(&cx)?.with(header::CONTENT_SECURITY_POLICY, policy))
 }
 
-pub(crate) async fn start(cx: Context) -> Result<Reply> {
+pub(crate) async fn start(cx: OperationContext) -> Result<Reply> {
     START.reply(&cx)
 }
 
-pub(crate) async fn script(cx: Context) -> Result<Reply> {
+pub(crate) async fn script(cx: OperationContext) -> Result<Reply> {
     BUNDLE.reply(&cx)
 }
 
-pub(crate) async fn style(cx: Context) -> Result<Reply> {
+pub(crate) async fn style(cx: OperationContext) -> Result<Reply> {
     STYLE.reply(&cx)
 }
 
@@ -94,7 +94,7 @@ impl Asset {
     }
 
     /// May be kept, but is asked after: the next version of the program may have another.
-    fn reply(&self, cx: &Context) -> Result<Reply> {
+    fn reply(&self, cx: &OperationContext) -> Result<Reply> {
         let gzip_response = self.gzip && accepts_gzip(&cx.headers);
         let bytes = match (self.gzip, gzip_response) {
             (true, false) => self.decompressed()?,

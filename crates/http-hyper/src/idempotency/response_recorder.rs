@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{IdempotencyRecord, RecordResponse};
 
-use super::IdempotentRequest;
+use super::idempotent_request::IdempotentRequest;
 use crate::{
     response::problem::{Problem, Result},
     response::reply::Reply,

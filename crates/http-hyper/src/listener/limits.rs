@@ -1,4 +1,4 @@
-//! What one listener puts up with: every size, number and duration a stranger could stretch.
+//! The limits of one listener: each size, number and duration that a peer could otherwise stretch.
 //!
 //! Decision: ADR 0028.
 
@@ -9,44 +9,42 @@ use crate::listener::address::Network;
 /// The limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A request's line and headers together; more is 431.
+    /// Bytes of the request line and the headers together; more is 431. At least 8192 over HTTP/1.1.
     pub header_bytes: usize,
-    /// How many headers a request may have; more is 431.
+    /// Number of headers of a request; more is 431.
     pub header_count: usize,
-    /// A request's body; more is 413.
+    /// Bytes of a request body; more is 413.
     pub body_bytes: usize,
-    /// How long a body may take to arrive; longer is 408.
+    /// Time for a request body to arrive; longer is 408.
     pub body_time: Duration,
-    /// How long a request may take as a whole; longer is 503. Must exceed the longest wait a caller
-    /// can ask for, 30 s.
+    /// Time for a whole request; longer is 503. Must exceed the longest wait of a handler.
     pub request_time: Duration,
-    /// How long a new connection may take until its first request's headers are complete.
+    /// Time from the start of a connection to the complete headers of its first request.
     pub first_request: Duration,
-    /// How long a connection may go without a request. Longer than proxies keep theirs, or a proxy would
-    /// send a request into a connection that is being closed.
+    /// Time that a connection may stay without a request. Must exceed the idle timeout of proxies, which
+    /// would otherwise send a request into a connection that is being closed.
     pub idle: Duration,
-    /// How long a peer may take none of its answers before its connection ends; each answer is taken
-    /// within four times as long.
+    /// Time without progress after which a connection with unwritten response bytes ends. Each response
+    /// must be written within four times this time.
     pub write_time: Duration,
-    /// How many bytes of answers may wait for peers, on all connections; beyond, the connection that waits
-    /// longest ends.
+    /// Unwritten response bytes of all connections together. Beyond the limit, the connections that have
+    /// been blocked longest end.
     pub unwritten_bytes: usize,
-    /// How many connections are open at once; for a further one, the idlest of the address that has most
-    /// ends.
+    /// Number of open connections. A further connection replaces the longest idle connection of the
+    /// address with the most connections.
     pub connections: usize,
-    /// How many of them may be such that no caller was admitted on yet.
+    /// Number of open connections without an authenticated caller.
     pub unauthenticated_connections: usize,
-    /// Proxies that speak for many: their connections are not counted by address.
+    /// Trusted proxies. Their connections are not counted by address.
     pub trusted_proxies: Vec<Network>,
-    /// How many requests are worked on at once, on all connections, shared by organizations; and of how
-    /// many the caller is being looked up.
+    /// Number of requests at work on all connections, shared by groups of callers. The same number of
+    /// further requests may wait for the authentication of their caller.
     pub requests: usize,
-    /// How many requests may wait, for the rest of their body or for a session to change, shared in the same
-    /// way.
+    /// Number of requests that wait for the rest of their body or in a long poll, shared in the same way.
     pub waiting: usize,
-    /// How many requests one HTTP/2 connection may have open.
+    /// Number of open requests of one HTTP/2 connection.
     pub streams: u32,
-    /// How long requests under way may take to finish when the service stops.
+    /// Time for requests in flight to finish when the listener stops.
     pub drain: Duration,
 }
 
@@ -70,13 +68,5 @@ impl Default for Limits {
             streams: 32,
             drain: Duration::from_secs(20),
         }
-    }
-}
-
-impl Limits {
-    /// For the nodes' listener: few callers, who are known, and whose beats and reports tell of
-    /// thousands of sessions at once.
-    pub fn for_nodes() -> Self {
-        Self { body_bytes: 16 * 1024 * 1024, requests: 256, waiting: 256, ..Self::default() }
     }
 }

@@ -1,24 +1,22 @@
-//! The places of requests: of those that are worked on, those that wait, and those whose caller is not
-//! known yet. Each kind is shared by itself, so that waiting takes nothing from work (ADR 0027).
+//! The permits of requests: to work, to wait, and to authenticate. Each kind is shared separately, so
+//! that waiting requests take no permits from requests at work.
+//!
+//! Decision: ADR 0027.
 
 use std::{pin::pin, sync::Arc, task::Poll};
 
 use futures_util::poll;
 
-use crate::{
-    listener::limits::Limits,
-    listener::shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
-    response::problem::{Problem, Result},
+use crate::listener::{
+    limits::Limits,
+    shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
 };
 
-/// The places of one listener.
+/// The permits of the requests of one listener.
 #[derive(Debug)]
-pub(crate) struct RequestPermits {
-    /// Shared by the addresses that requests come from.
+pub struct RequestPermits {
     authentication: Arc<SharedPermits>,
-    /// Shared by organizations and their credentials.
     work: Arc<SharedPermits>,
-    /// The same, for bodies that are on their way and for long polls.
     waiting: Arc<SharedPermits>,
 }
 
@@ -31,50 +29,44 @@ impl RequestPermits {
         })
     }
 
-    /// A place for a request that is worked on.
+    /// Takes a permit for a request at work.
     ///
     /// # Errors
-    /// 429 when its caller, or the caller's organization, has its share; 503 when all are taken.
-    pub(crate) fn work(&self, holder: PermitHolder) -> Result<Permit> {
-        take(&self.work, holder)
+    /// All permits are taken, or the holder or its group has its share.
+    pub fn work(&self, holder: PermitHolder) -> Result<Permit, NoPermit> {
+        self.work.take(holder)
     }
 
-    /// A place for a request that waits.
+    /// Takes a permit for a request that waits for the rest of its body or in a long poll.
     ///
     /// # Errors
     /// As [`Self::work`].
-    pub(crate) fn waiting(&self, holder: PermitHolder) -> Result<Permit> {
-        take(&self.waiting, holder)
+    pub fn waiting(&self, holder: PermitHolder) -> Result<Permit, NoPermit> {
+        self.waiting.take(holder)
     }
 
-    /// A place for a request whose caller is being looked up.
+    /// Takes a permit for a request whose caller is being authenticated. The holder is the connection.
     ///
     /// # Errors
-    /// 503: the address that it comes from may be shared by callers who know nothing of each other.
-    pub(crate) fn authentication(&self, holder: PermitHolder) -> Result<Permit> {
-        self.authentication.take(holder).map_err(|_| Problem::Overloaded)
+    /// Always [`NoPermit::AllTaken`]: unrelated callers may share the address whose share is taken.
+    pub fn authentication(&self, holder: PermitHolder) -> Result<Permit, NoPermit> {
+        self.authentication.take(holder).map_err(|_| NoPermit::AllTaken)
     }
 }
 
-fn take(pool: &Arc<SharedPermits>, holder: PermitHolder) -> Result<Permit> {
-    pool.take(holder).map_err(|full| match full {
-        NoPermit::Share => Problem::PermitShareTaken,
-        NoPermit::All => Problem::Overloaded,
-    })
-}
-
-/// What `future` ends with. A place is taken for it only when it does not end at once.
+/// Waits for `future`. Takes a permit only if the future is not ready at the first poll, and holds the
+/// permit until the future ends.
 ///
 /// # Errors
-/// When there is no place; the future is dropped then.
-pub(crate) async fn with_permit_if_pending<F: Future, P>(
+/// The error of `permit`; the future is then dropped.
+pub async fn with_permit_if_pending<F: Future, P, E>(
     future: F,
-    permit: impl FnOnce() -> Result<P>,
-) -> Result<F::Output> {
+    permit: impl FnOnce() -> Result<P, E>,
+) -> Result<F::Output, E> {
     let mut future = pin!(future);
     if let Poll::Ready(output) = poll!(future.as_mut()) {
         return Ok(output);
     }
-    let _place = permit()?;
+    let _permit = permit()?;
     Ok(future.await)
 }

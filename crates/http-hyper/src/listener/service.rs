@@ -1,19 +1,23 @@
-//! What happens to every request on every listener, around whatever the listener's site answers.
+//! The steps of every request around its handler: request id, access log, `Host` check, time limit and
+//! panics.
 //!
-//! The work of a request that may change something is a task of its own: a caller that hangs up, or a
-//! deadline, abandons the wait and never a half-done write. What only looks (RFC 9110, 9.2.1) is done
-//! where it was read, and given up with its caller. A panic in either is one 500.
+//! A request with an unsafe method runs in a task of its own: a caller that hangs up, or the time limit,
+//! ends the wait for the response and never interrupts a write. A request with a safe method (RFC 9110,
+//! 9.2.1) runs in the connection's task and ends with its caller. A panic becomes one rejection.
 //!
 //! Decision: ADR 0018.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    hash::{BuildHasher as _, RandomState},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ports::Environment;
 use futures_util::FutureExt;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Version,
+    Method, Request, Response, StatusCode, Version,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
@@ -22,82 +26,57 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use crate::{
-    listener::activity::ConnectionActivity,
-    listener::limits::Limits,
-    listener::request_body::RequestBody,
-    listener::request_id::{RequestId, X_REQUEST_ID},
-    listener::request_permits::RequestPermits,
-    request_log::{AccessLogGuard, RequestLog},
-    request_metrics::RequestMetrics,
-    response::problem::{Problem, Result},
-    response::reply::{DEFAULT_HEADERS, Reply},
+use crate::listener::{
+    access_log::{AccessLog, AccessLogGuard},
+    activity::ConnectionActivity,
+    handler::{Handler, Rejection, RequestContext},
+    limits::Limits,
+    raw_error,
+    request_body::RequestBody,
+    request_id::{RequestId, X_REQUEST_ID},
+    request_permits::RequestPermits,
 };
 
-/// What a listener answers, and how it words what goes wrong.
-#[async_trait]
-pub(crate) trait Handler: Send + Sync + 'static {
-    async fn handle(&self, request: &mut RequestContext) -> Result<Reply>;
+/// Returns 128 bits for a new request id.
+type NewIdBits = dyn Fn() -> u128 + Send + Sync;
 
-    /// As this site's callers expect it.
-    fn render_problem(&self, problem: &Problem) -> Reply {
-        problem.reply()
-    }
-}
-
-/// A request on its way through a site.
-pub(crate) struct RequestContext {
-    pub(crate) head: Parts,
-    pub(crate) body: RequestBody,
-    pub(crate) log: Arc<RequestLog>,
-    /// What its connection is up to.
-    pub(crate) activity: ConnectionActivity,
-    pub(crate) permits: Arc<RequestPermits>,
-    /// Ends when the service stops, or nobody waits any more for an answer that is made all the same.
-    pub(crate) cancelled: Arc<CancellationToken>,
-}
-
-impl RequestContext {
-    /// Takes the head, for whoever needs it whole.
-    pub(crate) fn take_head(&mut self) -> Parts {
-        let mut empty = Request::new(()).into_parts().0;
-        std::mem::swap(&mut empty, &mut self.head);
-        empty
-    }
-}
-
-/// What listens: a site and its limits. [`serve`](crate::serve) opens it.
-#[derive(Clone)]
-pub struct HttpService {
-    handler: Arc<dyn Handler>,
-    environment: Arc<dyn Environment>,
+/// A handler with its limits, ready for [`serve`](crate::listener::serve).
+pub struct HttpService<L = ()> {
+    handler: Arc<dyn Handler<Log = L>>,
+    new_id_bits: Arc<NewIdBits>,
     limits: Arc<Limits>,
     permits: Arc<RequestPermits>,
-    metrics: Arc<RequestMetrics>,
 }
 
-/// What of a running server a request touches.
+/// The parts of a running server that requests use.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerHandle {
     pub(crate) stop: Arc<CancellationToken>,
     pub(crate) tasks: TaskTracker,
 }
 
-impl HttpService {
-    pub(crate) fn new(
-        handler: Arc<dyn Handler>,
-        environment: Arc<dyn Environment>,
-        limits: Limits,
-    ) -> Self {
+/// The response to a request, and whether the connection can take another one because the body of the
+/// request was consumed.
+type Outcome = (Result<Response<Bytes>, Rejection>, bool);
+
+impl<L: AccessLog> HttpService<L> {
+    /// Creates the service of `handler`. Request ids are random.
+    pub fn new(handler: Arc<dyn Handler<Log = L>>, limits: Limits) -> Self {
         let permits = RequestPermits::new(&limits);
-        Self { handler, environment, limits: Arc::new(limits), permits, metrics: Arc::default() }
+        Self { handler, new_id_bits: Arc::new(random_bits), limits: Arc::new(limits), permits }
+    }
+
+    /// Takes the bits of new request ids from `new_id_bits`. An id is `req_` and the bits as a ULID.
+    #[must_use]
+    pub fn with_request_ids(self, new_id_bits: Arc<NewIdBits>) -> Self {
+        Self { new_id_bits, ..self }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Answers one request. Also says whether its body was read to the end.
+    /// Returns the response to a request, and whether the body of the request was consumed.
     pub(crate) async fn handle(
         &self,
         request: Request<Incoming>,
@@ -105,33 +84,33 @@ impl HttpService {
         activity: &ConnectionActivity,
     ) -> (Response<Bytes>, bool) {
         let (head, incoming) = request.into_parts();
-        let id = RequestId::from_headers(&head.headers, &*self.environment);
-        let (head_only, version) = (head.method == Method::HEAD, head.version);
-        let log = Arc::new(RequestLog::default());
-        let guard = AccessLogGuard::open(&head.method, &id, log.clone(), &self.metrics);
+        let id = RequestId::from_headers(&head.headers, &*self.new_id_bits);
+        let (method, version) = (head.method.clone(), head.version);
+        let log = Arc::new(self.handler.start_log());
+        let guard = AccessLogGuard::open(&method, &id, &*log);
         let context = RequestContext {
             body: RequestBody::new(incoming, &head.headers, &self.limits, activity.clone()),
             head,
-            log,
-            activity: activity.clone(),
+            log: log.clone(),
+            connection: activity.clone(),
             permits: self.permits.clone(),
             cancelled: server.stop.clone(),
         };
         let (outcome, consumed) = self.process(context, &id, server).await;
-        let reply = match outcome {
-            Ok(reply) => {
-                guard.close(&reply, None);
-                reply
+        let response = match outcome {
+            Ok(response) => {
+                guard.close(&response, None);
+                response
             }
-            Err(problem) => {
-                let reply = self.handler.render_problem(&problem);
-                guard.close(&reply, Some(&problem));
-                reply
+            Err(rejection) => {
+                let response = self.handler.reject(&rejection);
+                guard.close(&response, Some(&rejection));
+                response
             }
         };
-        let mut response = reply.into_response(&id, head_only);
+        let mut response = finished(response, &id, method == Method::HEAD);
         if !consumed && version <= Version::HTTP_11 {
-            // Said, or the caller's next request would meet a closed connection (RFC 9112, 9.6).
+            // Without the header the caller's next request would meet a closed connection (RFC 9112, 9.6).
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         (response, consumed)
@@ -139,64 +118,71 @@ impl HttpService {
 
     async fn process(
         &self,
-        mut context: RequestContext,
+        mut context: RequestContext<L>,
         id: &RequestId,
         server: &ServerHandle,
-    ) -> (Result<Reply>, bool) {
+    ) -> Outcome {
         if let Some(reason) = host_fault(&context.head) {
-            return (Err(Problem::invalid("Host", reason)), context.body.is_consumed().await);
+            return (Err(Rejection::InvalidHost { reason }), context.body.is_consumed().await);
         }
         let outcome = if is_safe(&context.head.method) {
             let response = AssertUnwindSafe(self.handler.handle(&mut context)).catch_unwind();
             match timeout(self.limits.request_time, response).await {
-                Ok(outcome) => {
-                    Ok((outcome.unwrap_or_else(panic_problem), context.body.is_consumed().await))
-                }
+                Ok(outcome) => Ok((outcome.map_err(panicked), context.body.is_consumed().await)),
                 Err(elapsed) => Err(elapsed),
             }
         } else {
             let cancelled = server.stop.child_token();
             context.cancelled = Arc::new(cancelled.clone());
-            // Dropped with this wait, whatever ends it.
+            // Dropped at the end of the wait, also when the connection drops this future.
             let _cancel_on_drop = cancelled.drop_guard();
             let (handler, span) =
                 (self.handler.clone(), tracing::info_span!("request", id = id.as_str()));
             let work = async move {
                 let outcome = AssertUnwindSafe(handler.handle(&mut context)).catch_unwind().await;
-                (outcome.unwrap_or_else(panic_problem), context.body.is_consumed().await)
+                (outcome.map_err(panicked), context.body.is_consumed().await)
             };
             let task = server.tasks.spawn(work.instrument(span));
             let outcome = timeout(self.limits.request_time, task).await;
-            // A task that neither ended nor panicked was cut off with its runtime.
-            outcome.map(|outcome| outcome.unwrap_or((Err(Problem::Overloaded), false)))
+            // A task that neither ended nor panicked was cancelled with its runtime.
+            outcome.map(|outcome| outcome.unwrap_or((Err(Rejection::Aborted), false)))
         };
-        outcome.unwrap_or((Err(Problem::DeadlineExceeded), false))
+        outcome.unwrap_or((Err(Rejection::DeadlineExceeded), false))
     }
 
-    /// The whole text of an answer to what hyper could not read as a request.
+    /// Returns the text of the response to a request that hyper could not read.
     pub(crate) fn raw_error(&self, status: StatusCode) -> Vec<u8> {
-        let id = RequestId::generate(&*self.environment);
+        let id = RequestId::from_bits((self.new_id_bits)());
         tracing::info!(status = status.as_u16(), request_id = id.as_str(), "unreadable request");
-        let reply = self.handler.render_problem(&Problem::Unreadable { status });
-        let reason = status.canonical_reason().unwrap_or_default();
-        let mut text = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-        let mut headers: HeaderMap = reply.headers;
-        headers.extend(DEFAULT_HEADERS);
-        headers.insert(X_REQUEST_ID, id.value());
-        for (name, value) in &headers {
-            text.extend_from_slice(name.as_str().as_bytes());
-            text.extend_from_slice(b": ");
-            text.extend_from_slice(value.as_bytes());
-            text.extend_from_slice(b"\r\n");
-        }
-        let length = reply.body.len();
-        text.extend(format!("connection: close\r\ncontent-length: {length}\r\n\r\n").bytes());
-        text.extend_from_slice(&reply.body);
-        text
+        raw_error::render(self.handler.reject(&Rejection::Unreadable { status }), &id)
     }
 }
 
-/// What is wrong with the request's `Host` (RFC 9112, 3.2); HTTP/2 has another way to say it.
+impl<L> Clone for HttpService<L> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: self.handler.clone(),
+            new_id_bits: self.new_id_bits.clone(),
+            limits: self.limits.clone(),
+            permits: self.permits.clone(),
+        }
+    }
+}
+
+/// Adds the request id. Removes the body from a response to HEAD, which keeps its length.
+fn finished(mut response: Response<Bytes>, id: &RequestId, head_only: bool) -> Response<Bytes> {
+    if head_only {
+        let length = HeaderValue::from(response.body().len());
+        *response.body_mut() = Bytes::new();
+        if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
+    }
+    response.headers_mut().insert(X_REQUEST_ID, id.value());
+    response
+}
+
+/// Returns the fault of the request's `Host` (RFC 9112, 3.2). HTTP/2 names the host in `:authority`.
 fn host_fault(head: &Parts) -> Option<&'static str> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -208,24 +194,26 @@ fn host_fault(head: &Parts) -> Option<&'static str> {
     }
 }
 
-/// A byte of a registered name, an IP address or a port (RFC 3986, 3.2).
+/// Returns whether the byte may stand in a registered name, an IP address or a port (RFC 3986, 3.2).
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
-/// It can be abandoned half-way: it changes nothing, or writes one wish (for a QR code) that is written
-/// whole or not at all.
+/// Returns whether the request may be abandoned at any point. Handlers of these methods change nothing, or
+/// make one write that is atomic.
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "so that it fits where a panic is caught")]
-fn panic_problem(panic: Box<dyn Any + Send>) -> Result<Reply> {
-    Err(Problem::Panicked(panic_message(&*panic).into()))
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
+fn panicked(panic: Box<dyn Any + Send>) -> Rejection {
+    let message = panic.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Rejection::Panicked { message: message.unwrap_or("without message").to_owned() }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().copied();
-    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", words.unwrap_or("without words"))
+fn random_bits() -> u128 {
+    // Every `RandomState` has random keys of its own.
+    let half = || u128::from(RandomState::new().hash_one(()));
+    half() << 64 | half()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    failures::Failure,
+    failure::Failure,
     operation_doc::{Content, ResponseDoc},
 };
 

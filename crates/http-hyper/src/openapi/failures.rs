@@ -1,50 +1,15 @@
-//! How operations end badly. What every row of a kind can give is derived from the row; its example
-//! is what [`Problem`] really answers, so that the two cannot differ.
+//! The failures that follow from the fields of an operation, and failures that several operation docs name.
 
 use std::time::Duration;
 
 use domain::{Error, RateQuota, Resource, ResourceLimitReached, Violation};
 use hyper::{Method, StatusCode};
-use serde_json::Value;
 
+use super::failure::Failure;
 use crate::{
     api::{Operation, RequestBodySpec, Requires},
     response::problem::Problem,
 };
-
-/// One way to end badly.
-pub(crate) struct Failure {
-    /// Its name among the document's components and examples.
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    problem: fn() -> Problem,
-}
-
-impl Failure {
-    pub(crate) const fn new(
-        name: &'static str,
-        about: &'static str,
-        problem: fn() -> Problem,
-    ) -> Self {
-        Self { name, about, problem }
-    }
-
-    pub(crate) fn status(&self) -> u16 {
-        (self.problem)().reply().status.as_u16()
-    }
-
-    /// What a caller reads.
-    pub(crate) fn example(&self) -> Value {
-        serde_json::from_slice(&(self.problem)().reply().body).unwrap_or_default()
-    }
-
-    /// The headers it has by itself.
-    pub(crate) fn headers(&self) -> Vec<String> {
-        let reply = (self.problem)().reply();
-        let names = reply.headers.keys().filter(|name| *name != "content-type");
-        names.map(ToString::to_string).collect()
-    }
-}
 
 /// What any row like this one can give.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
@@ -205,7 +170,7 @@ static PAYLOAD_TOO_LARGE: Failure =
 static UNSUPPORTED_MEDIA_TYPE: Failure = Failure::new(
     "UnsupportedMediaType",
     "`unsupported_media_type`: a body that is not said to be JSON in UTF-8, or is compressed.",
-    || Problem::UnsupportedMediaType { accepted: &crate::listener::request_body::JSON },
+    || Problem::UnsupportedMediaType { accepted: &crate::request::media_type::JSON },
 );
 
 static RATE_LIMITED: Failure = Failure::new(

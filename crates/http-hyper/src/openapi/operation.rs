@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     content::{self, reference},
-    failures::{self, Failure},
-    headers,
+    failure::Failure,
+    failures, headers,
     operation_doc::ResponseDoc,
     parameters,
 };
@@ -55,8 +55,8 @@ const fn permission_text(requires: Requires) -> &'static str {
 fn body(row: &Operation) -> Option<Value> {
     let kinds: &[&str] = match row.body_spec {
         RequestBodySpec::Ignored => return None,
-        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::listener::request_body::JSON,
-        RequestBodySpec::Patch => &crate::listener::request_body::MERGE_PATCH,
+        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::request::media_type::JSON,
+        RequestBodySpec::Patch => &crate::request::media_type::MERGE_PATCH,
     };
     let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {

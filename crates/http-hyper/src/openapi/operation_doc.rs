@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use utoipa::{
-    ToSchema,
-    openapi::{RefOr, schema::Schema},
-};
+use utoipa::openapi::{RefOr, schema::Schema};
 
-use super::failures::Failure;
+use super::failure::Failure;
+use crate::wire::WithExample;
 
 /// A row's own words. What follows from its method, path, needs and intake is not said here.
 pub struct OperationDoc {
@@ -95,12 +93,6 @@ pub(crate) struct Shape {
     pub(crate) schema: fn() -> RefOr<Schema>,
     pub(crate) referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
     pub(crate) example: fn() -> Value,
-}
-
-/// Something that goes over the wire and can show one of itself.
-pub(crate) trait WithExample: ToSchema {
-    /// An example.
-    fn example() -> Value;
 }
 
 impl Shape {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::ListView;
+use super::list::ListView;
 use crate::{
     request::cursor::{CursorPosition, ListIdentity},
     request::page::Page,

@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{ApiKeyView, SessionView};
+use super::{api_key::ApiKeyView, session::SessionView};
 use crate::{
     request::cursor::{CursorPosition, ListIdentity},
     request::page::Page,

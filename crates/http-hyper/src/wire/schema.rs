@@ -1,7 +1,6 @@
 //! The schemas that no type of ours says by itself: bounds, sets of words, the error every refusal is.
 
 use domain::{Capability, Desired, EventName, ReasonCode, Status};
-use serde_json::{Value, json};
 use utoipa::openapi::{
     RefOr,
     schema::{
@@ -109,69 +108,4 @@ pub(crate) fn capability() -> Schema {
 
 pub(crate) fn capabilities() -> Array {
     list("What it can do.", capability()).build()
-}
-
-/// Every code an error can have.
-const CODES: [&str; 15] = [
-    "validation_error",
-    "unauthorized",
-    "forbidden",
-    "not_found",
-    "method_not_allowed",
-    "request_timeout",
-    "conflict",
-    "precondition_failed",
-    "payload_too_large",
-    "unsupported_media_type",
-    "rate_limited",
-    "headers_too_large",
-    "internal",
-    "not_implemented",
-    "unavailable",
-];
-
-/// The body of every error. Written out: it is put together in one place, and has no type.
-pub(crate) fn error() -> Value {
-    let fault = json!({
-        "type": "object",
-        "description": "One fault, with where it is.",
-        "properties": {
-            "pointer": { "type": "string", "description": "A JSON pointer into the body; empty for the whole." },
-            "parameter": { "type": "string", "description": "The name of a query parameter or header." },
-            "reason": { "type": "string", "description": "What is wrong there, for people." },
-        },
-        "required": ["reason"],
-    });
-    let details = json!({
-        "type": "object",
-        "additionalProperties": true,
-        "description": "More about it; empty when there is nothing to say.",
-        "properties": {
-            "fields": { "type": "array", "items": fault, "description": "Every fault of the request, at most a hundred." },
-            "omitted": { "type": "integer", "minimum": 1, "description": "How many more there are." },
-            "maxBytes": { "type": "integer", "description": "The largest body that is taken." },
-        },
-    });
-    json!({
-        "type": "object",
-        "description": "Why a request did not succeed.",
-        "properties": {
-            "error": {
-                "type": "object",
-                "description": "The error.",
-                "properties": {
-                    "code": { "type": "string", "enum": CODES, "description": "For programs." },
-                    "message": { "type": "string", "description": "For people. Stable per code and kind; never a cause." },
-                    "details": details,
-                },
-                "required": ["code", "message", "details"],
-            },
-        },
-        "required": ["error"],
-    })
-}
-
-/// The body of what takes none.
-pub(crate) fn nothing() -> Schema {
-    object("Nothing: an empty object, or no body at all.").build().into()
 }

@@ -6,7 +6,7 @@ use domain::{GatewayId, testing::World};
 use gateway_protocol::{
     Beat, Beaten, Enlist, Enlisted, Held, Identity, Refusal, RefusalCode, Reports, Snapshot, Status,
 };
-use http_hyper::{Limits, NodeApi, NodeTokens};
+use http_hyper::{NodeApi, NodeTokens};
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +19,7 @@ async fn open(world: &World) -> SocketAddr {
         .map(|(id, token)| (GatewayId::parse(id).unwrap(), token.to_owned()));
     let environment = world.environment.clone();
     let api = NodeApi::new(world.nodes.clone(), NodeTokens::new(tokens), environment);
-    listen(api.service(Limits::for_nodes())).await.0
+    listen(api.service(NodeApi::limits())).await.0
 }
 
 async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) -> ReceivedResponse {

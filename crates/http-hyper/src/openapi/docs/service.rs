@@ -9,12 +9,9 @@ use utoipa::{
     },
 };
 
-use crate::openapi::{
-    WithExample,
-    operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
-};
+use crate::openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape};
 use crate::wire::{
-    LivenessView, ReadinessView,
+    LivenessView, ReadinessView, WithExample,
     schema::{list, text},
 };
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use domain::{Error, RateQuota};
 
 use crate::openapi::{
-    failures::{Failure, METADATA_FULL, SESSIONS_FULL},
+    failure::Failure,
+    failures::{METADATA_FULL, SESSIONS_FULL},
     operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
 };
 use crate::wire::{
