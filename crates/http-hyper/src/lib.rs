@@ -34,7 +34,6 @@ pub mod api;
 pub mod fuzzing;
 mod handlers;
 mod idempotency;
-mod listener;
 mod nodes;
 pub mod openapi;
 mod readiness;
@@ -46,11 +45,12 @@ mod response;
 mod routes;
 pub mod wire;
 
+pub use http_listener::{Drained, InvalidNetwork, Limits, Network, serve};
+
 pub use api::{Api, ApiDependencies, Rates};
-pub use listener::{Drained, InvalidNetwork, Limits, Network, serve};
 pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
 pub use request_log::RequestLog;
 
 /// The service of a listener of this crate.
-pub type HttpService = listener::HttpService<RequestLog>;
+pub type HttpService = http_listener::HttpService<RequestLog>;

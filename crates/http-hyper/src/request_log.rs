@@ -10,13 +10,10 @@ use std::{
 };
 
 use domain::{Actor, Caller, Error};
+use http_listener::{AccessLog, FinishedRequest};
 use hyper::Method;
 
-use crate::{
-    listener::{AccessLog, FinishedRequest},
-    request_metrics::RequestMetrics,
-    response::problem::Problem,
-};
+use crate::{request_metrics::RequestMetrics, response::problem::Problem};
 
 /// The facts about one request that the access log names. Each is set at most once.
 #[derive(Debug)]

@@ -380,7 +380,7 @@ mod tests {
             found,
             [
                 one(Kind::Needs, "list", &less("Requires::ManageAll", "Requires::Manage")),
-                one(Kind::Needs, "make", &less("Requires::Manage", "Requires::Nothing")),
+                one(Kind::Needs, "make", &less("Requires::Manage,", "Requires::Nothing,")),
             ]
         );
     }

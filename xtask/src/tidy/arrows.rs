@@ -7,6 +7,8 @@ use crate::workspace::Workspace;
 
 /// The three that may speak the treaty besides `server`.
 const TREATY: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
+/// The crates that listen for HTTP requests besides `server`. The listener itself knows no crate of ours.
+const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
 const DIET: [&str; 2] = ["async-trait", "thiserror"];
 /// So many small ones may join them.
 const SMALL: usize = 3;
@@ -62,11 +64,13 @@ pub(super) fn between_ours(workspace: &Workspace) -> Result<Vec<String>> {
 
 fn is_allowed(arrow: &Arrow<'_>) -> bool {
     match (arrow.from, arrow.to) {
+        ("http-listener", _) => false,
         // The engine's licence ends at the network, and the tools only know programs.
         ("server", "gateway" | "whatsapp-sim") | ("xtask", _) | (_, "xtask" | "server") => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "gateway-protocol") => TREATY.contains(&from),
+        (from, "http-listener") => LISTENERS.contains(&from),
         _ => false,
     }
 }
@@ -101,6 +105,10 @@ mod tests {
         assert!(allowed("domain", "domain", "dev"));
         assert!(allowed("server", "store-diesel", "normal"));
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
+        assert!(allowed("http-hyper", "http-listener", "normal"));
+        assert!(allowed("gateway", "http-listener", "normal"));
+        assert!(!allowed("http-listener", "domain", "normal"));
+        assert!(!allowed("worker", "http-listener", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
         assert!(!allowed("auth", "program-settings", "normal"));

@@ -6,6 +6,7 @@ use domain::{
     Caller, Error,
     ports::{Authenticator, Credential, Refused},
 };
+use http_listener::{NoPermit, Permit, PermitHolder, with_permit_if_pending};
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
@@ -15,11 +16,7 @@ use super::{
     requires::Requires,
     throttle::{Rates, Throttle},
 };
-use crate::{
-    listener::{NoPermit, Permit, PermitHolder, with_permit_if_pending},
-    request_log::RequestLog,
-    response::problem::Result,
-};
+use crate::{request_log::RequestLog, response::problem::Result};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

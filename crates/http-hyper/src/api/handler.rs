@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::Caller;
+use http_listener::{Handler, NoPermit, PermitHolder, Rejection, RequestContext};
 use hyper::{Method, Response, header, http::request::Parts};
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{
     idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
-    listener::{Handler, NoPermit, PermitHolder, Rejection, RequestContext},
     request::conditions::IfNoneMatch,
     request_log::{RequestLog, RouteLabels},
     request_metrics::RequestMetrics,

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use domain::Error;
+use http_listener::{NoPermit, Permit, RequestBody};
 use hyper::{Method, http::request::Parts};
 
 use crate::{
     idempotency::IdempotencyKey,
-    listener::{NoPermit, Permit, RequestBody},
     request::{
         conditions::IfMatch,
         fields::Fields,

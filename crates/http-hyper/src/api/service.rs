@@ -9,6 +9,8 @@ use domain::{
     ports::{Authenticator, Environment, IdempotencyStore},
 };
 
+use http_listener::{HttpService, Limits};
+
 use super::{
     authorize::Authorizer,
     handler::ApiHandler,
@@ -18,7 +20,6 @@ use super::{
 };
 use crate::{
     idempotency::IdempotencyLayer,
-    listener::{HttpService, Limits},
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
     request_log::RequestLog,

@@ -21,8 +21,7 @@ use governor::{
     middleware::NoOpMiddleware,
     state::keyed::DashMapStateStore,
 };
-
-use crate::listener::PermitHolder;
+use http_listener::PermitHolder;
 
 /// Requests per minute; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{Error, GatewayId};
+use http_listener::{Handler, PermitHolder, Rejection, RequestContext};
 use hyper::{Response, header};
 
 use super::{
@@ -17,7 +18,6 @@ use super::{
     tokens::NodeTokens,
 };
 use crate::{
-    listener::{Handler, PermitHolder, Rejection, RequestContext},
     request::media_type::{self, JSON},
     request_log::{RequestLog, RouteLabels},
     request_metrics::RequestMetrics,

@@ -12,15 +12,12 @@ mod tokens;
 use std::{hash::RandomState, sync::Arc};
 
 use domain::{Nodes, ports::Environment};
+use http_listener::{HttpService, Limits};
 use hyper::Method;
 
 pub use self::tokens::NodeTokens;
 use self::{calls::NodeCalls, handler::NodeHandler, table::NODE_OPERATIONS};
-use crate::{
-    listener::{HttpService, Limits},
-    request_log::RequestLog,
-    routes::Routes,
-};
+use crate::{request_log::RequestLog, routes::Routes};
 
 /// The calls of nodes, over the use cases of the domain.
 #[derive(Clone)]

@@ -1,15 +1,13 @@
 //! The media type of request bodies.
 
 use bytes::Bytes;
+use http_listener::{NoPermit, Permit, RequestBody};
 use hyper::{
     HeaderMap,
     header::{self, HeaderValue},
 };
 
-use crate::{
-    listener::{NoPermit, Permit, RequestBody},
-    response::problem::{Problem, Result},
-};
+use crate::response::problem::{Problem, Result};
 
 /// The media types of JSON.
 pub(crate) static JSON: [&str; 1] = ["application/json"];

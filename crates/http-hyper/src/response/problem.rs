@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use domain::{Error, RateQuota, ResourceLimitReached, Violation, ports::BoxError};
+use http_listener::{BodyError, NoPermit, Rejection};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -14,7 +15,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
-use crate::listener::{BodyError, NoPermit, Rejection};
 
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 

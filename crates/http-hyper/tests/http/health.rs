@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test]
 async fn a_probe_needs_no_credential_and_none_hurts() {
     let server = TestServer::open().await;
-    let (operators, stop, served) = listen(server.api.operators(Limits::default())).await;
+    let (operators, stop, running) = listen(server.api.operators(Limits::default())).await;
     for address in [server.address, operators] {
         for version in BOTH {
             for path in ["/livez", "/readyz", "/readyz?verbose"] {
@@ -27,7 +27,7 @@ async fn a_probe_needs_no_credential_and_none_hurts() {
     }
     assert_eq!(server.authenticator.asked.load(Ordering::SeqCst), 0);
     stop.cancel();
-    assert_eq!(served.await.unwrap(), http_hyper::Drained::Finished);
+    assert_eq!(running.await.unwrap(), http_hyper::Drained::Finished);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::listener::{
+use crate::{
     access_log::AccessLog,
     connection::drive,
     connections::{ConnectionGuard, Connections},

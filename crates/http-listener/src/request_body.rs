@@ -10,7 +10,7 @@ use hyper::{
     header,
 };
 
-use crate::listener::{
+use crate::{
     activity::ConnectionActivity,
     limits::Limits,
     request_permits::with_permit_if_pending,

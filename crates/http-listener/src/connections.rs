@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::listener::{
+use crate::{
     activity::ConnectionActivity,
     address::{Address, Network},
     limits::Limits,
@@ -38,7 +38,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// The open connections of one listener.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    max_connections: usize,
+    max_open: usize,
     max_unauthenticated: usize,
     max_unwritten_bytes: usize,
     proxies: Vec<Network>,
@@ -73,7 +73,7 @@ pub(crate) struct ConnectionGuard {
 impl Connections {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            max_connections: limits.connections,
+            max_open: limits.connections,
             max_unauthenticated: limits.unauthenticated_connections,
             max_unwritten_bytes: limits.unwritten_bytes,
             proxies: limits.trusted_proxies.clone(),
@@ -104,7 +104,7 @@ impl Connections {
 
     fn enter(&self, address: Option<Address>) -> Option<ConnectionActivity> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = table.open.len() >= self.max_connections;
+        let full = table.open.len() >= self.max_open;
         if full || self.unauthenticated.load(Ordering::SeqCst) >= self.max_unauthenticated {
             let eviction_candidate = eviction_candidate(
                 table.open.values().filter(|one| full || !one.is_authenticated()),

@@ -14,7 +14,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{listener::address::Address, listener::shared_permits::PermitHolder};
+use crate::{address::Address, shared_permits::PermitHolder};
 
 /// The activity of one connection, shared by the connection and its requests.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::listener::address::Network;
+use crate::address::Network;
 
 /// The limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::listener::raw_error::status_of_bare_response;
+use crate::raw_error::status_of_bare_response;
 
 /// Time and bytes for which the stream drops data of a peer after the response.
 const LINGER: Duration = Duration::from_secs(2);

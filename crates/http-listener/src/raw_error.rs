@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use hyper::{Response, StatusCode};
 
-use crate::listener::request_id::{RequestId, X_REQUEST_ID};
+use crate::request_id::{RequestId, X_REQUEST_ID};
 
 /// Returns the status of a response that hyper made itself: a head without body and without the request
 /// id that every response of a handler carries. `text` is one write of hyper. No other write consists of

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use crate::listener::{
+use crate::{
     access_log::{AccessLog, AccessLogGuard},
     activity::ConnectionActivity,
     handler::{Handler, Rejection, RequestContext},
@@ -40,7 +40,7 @@ use crate::listener::{
 /// Returns 128 bits for a new request id.
 type NewIdBits = dyn Fn() -> u128 + Send + Sync;
 
-/// A handler with its limits, ready for [`serve`](crate::listener::serve).
+/// A handler with its limits, ready for [`serve`](crate::serve).
 pub struct HttpService<L = ()> {
     handler: Arc<dyn Handler<Log = L>>,
     new_id_bits: Arc<NewIdBits>,

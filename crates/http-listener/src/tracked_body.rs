@@ -75,7 +75,7 @@ impl Drop for UnwrittenBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listener::activity::ConnectionActivity;
+    use crate::activity::ConnectionActivity;
 
     #[test]
     fn bytes_are_unwritten_until_advanced_or_dropped() {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::{Request, Response, StatusCode, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
-use crate::listener::{
+use crate::{
     access_log::AccessLog, activity::ConnectionActivity, request_body::RequestBody,
     request_permits::RequestPermits,
 };
@@ -61,7 +61,7 @@ pub enum Rejection {
         /// A status of class 4xx.
         status: StatusCode,
     },
-    /// The request took longer than [`Limits::request_time`](crate::listener::Limits).
+    /// The request took longer than [`Limits::request_time`](crate::Limits).
     DeadlineExceeded,
     /// The task of the request was cancelled with its runtime.
     Aborted,

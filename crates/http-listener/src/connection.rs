@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::listener::{
+use crate::{
     activity::ConnectionActivity,
     connections::{ConnectionGuard, count_stalled},
     limits::Limits,
@@ -132,7 +132,7 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listener::tracked_body::TrackedBody;
+    use crate::tracked_body::TrackedBody;
 
     fn limits() -> Limits {
         Limits {

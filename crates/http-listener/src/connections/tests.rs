@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use super::*;
-use crate::{listener::activity::RequestActivity, listener::tracked_body::TrackedBody};
+use crate::{activity::RequestActivity, tracked_body::TrackedBody};
 
 fn connections(limits: &Limits) -> Arc<Connections> {
     let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::{Request, Response, StatusCode, header, header::HeaderValue};
 
-use crate::listener::{
+use crate::{
     handler::{Handler, Rejection, RequestContext},
     request_body::BodyError,
     shared_permits::{NoPermit, PermitHolder},

@@ -7,7 +7,7 @@ use std::{pin::pin, sync::Arc, task::Poll};
 
 use futures_util::poll;
 
-use crate::listener::{
+use crate::{
     limits::Limits,
     shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
 };
