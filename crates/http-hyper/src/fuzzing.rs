@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use crate::{
     idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
-    request::conditions::{IfMatch, IfNoneMatch},
-    request::cursor::{self, CursorPosition, CursorSigner},
-    request::fields::Fields,
-    request::negotiate,
-    request::query::Query,
-    response::etag::entity_tag,
-    response::reply::Reply,
+    request::{
+        conditions::{IfMatch, IfNoneMatch},
+        cursor::{self, CursorPosition, CursorSigner},
+        fields::Fields,
+        negotiate,
+        query::Query,
+    },
+    response::{etag::entity_tag, reply::Reply},
     wire::{ApiKeySpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
 };
 

@@ -1,12 +1,14 @@
-//! The endpoints of the platform's own people.
+//! The handlers of operators.
 
 use domain::OrganizationId;
 
 use crate::{
-    api::OperationContext, response::problem::Result, response::reply::Reply, wire::SessionPageSpec,
+    api::OperationContext,
+    response::{problem::Result, reply::Reply},
+    wire::SessionPageSpec,
 };
 
-/// An organization that cannot be has no sessions; as everywhere, that is no fault.
+/// An organization id that cannot exist matches no sessions and is no fault, as in every list.
 pub(crate) async fn sessions(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("admin-sessions")?);
     let (organization, page) = cx.read(|input| {

@@ -1,4 +1,4 @@
-//! The endpoints of API keys.
+//! The handlers of API keys.
 
 use domain::{
     ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey, Violation,
@@ -7,11 +7,11 @@ use domain::{
 
 use crate::{
     api::OperationContext,
-    request::conditions::IfMatch,
-    request::cursor::CursorPosition,
-    request::page::Page,
-    response::problem::{Problem, Result},
-    response::reply::Reply,
+    request::{conditions::IfMatch, cursor::CursorPosition, page::Page},
+    response::{
+        problem::{Problem, Result},
+        reply::Reply,
+    },
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
 };
 
@@ -36,7 +36,7 @@ fn position(key: &ApiKey) -> CursorPosition {
 pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let now = cx.resources.environment.now();
     let ApiKeySpec { key, pointers } = ApiKeySpec::read(&mut cx.input.body, now);
-    // Whoever would grant too much hears so first: 403 depends on no look-up.
+    // 403 must not depend on a lookup, so that the capabilities are checked first.
     cx.caller()?.may_grant(&key.capabilities)?;
     if let Err(problem) = cx.input.finish() {
         return Err(add_unknown_sessions(problem, &cx, &key, &pointers).await?);
@@ -45,8 +45,8 @@ pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     created(&cx.resources.keys, &new)
 }
 
-/// The same problem, with a fault for each session that is none of the caller's: all faults of a body are
-/// told at once.
+/// Adds a fault for each session that the caller does not have, so that one response reports all faults of
+/// the body.
 async fn add_unknown_sessions(
     problem: Problem,
     cx: &OperationContext,
@@ -74,7 +74,7 @@ pub(crate) async fn view(cx: OperationContext) -> Result<Reply> {
 pub(crate) async fn revoke(cx: OperationContext) -> Result<Reply> {
     let (caller, id) = (cx.caller()?, cx.path("key"));
     if let IfMatch::OneOf(_) = cx.if_match() {
-        // Keys carry no tags, so that none can match.
+        // Keys have no entity tags, so that no tag matches.
         cx.resources.keys.view(caller, id).await?;
         return Err(Error::PreconditionFailed.into());
     }

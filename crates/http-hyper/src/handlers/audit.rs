@@ -1,7 +1,9 @@
-//! The audit trail.
+//! The handler of the audit log.
 
 use crate::{
-    api::OperationContext, response::problem::Result, response::reply::Reply, wire::AuditPageSpec,
+    api::OperationContext,
+    response::{problem::Result, reply::Reply},
+    wire::AuditPageSpec,
 };
 
 pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {

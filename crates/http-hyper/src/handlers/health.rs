@@ -1,4 +1,4 @@
-//! What probes ask: whether the process lives, whether it can do its work, and what it counts.
+//! The handlers of the health probes and the metrics.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use hyper::StatusCode;
 
 use crate::{
     api::OperationContext,
-    response::problem::Result,
-    response::reply::Reply,
+    response::{problem::Result, reply::Reply},
     wire::{LivenessView, ReadinessView},
 };
 
-/// How long the checks may take before nothing counts as ready.
+/// Time for the readiness checks, after which the service counts as not ready.
 const CHECKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn live(_: OperationContext) -> Result<Reply> {

@@ -1,4 +1,4 @@
-//! The endpoints of sessions.
+//! The handlers of sessions.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use hyper::{
 
 use crate::{
     api::OperationContext,
-    request::conditions::IfMatch,
-    request::negotiate::choose,
-    response::etag::session_tag,
-    response::problem::{Problem, Result},
-    response::qr_image,
-    response::reply::Reply,
+    request::{conditions::IfMatch, negotiate::choose},
+    response::{
+        etag::session_tag,
+        problem::{Problem, Result},
+        qr_image,
+        reply::Reply,
+    },
     wire::{
         IdentityView, PairingCodeSpec, PairingCodeView, QrView, SessionPageSpec, SessionPatch,
         SessionSpec, SessionView,
@@ -69,7 +70,7 @@ pub(crate) async fn identity(cx: OperationContext) -> Result<Reply> {
     Reply::ok(&IdentityView::of(&attached))
 }
 
-/// How long a request for a QR code waits for one, in seconds: at most, and when not told.
+/// Maximum and default of the wait for a QR code, in seconds.
 const MAX_QR_WAIT: u32 = 30;
 const DEFAULT_QR_WAIT: u32 = 10;
 
@@ -120,16 +121,16 @@ pub(crate) async fn logout(cx: OperationContext) -> Result<Reply> {
     tagged(&session)
 }
 
-/// A session, tagged with its version.
+/// Returns a session with its entity tag.
 fn tagged(session: &Session) -> Result<Reply> {
     Ok(Reply::ok(&SessionView::of(session))?.tagged(session_tag(session)))
 }
 
-/// A version that no session ever has: they count from 1.
+/// A version that no session has; versions start at 1.
 const NO_VERSION: Version = Version(0);
 
-/// The one version that the session must still be at. Of several that would do, the one it is at now:
-/// should it move on meanwhile, that was no longer what the caller saw.
+/// Returns the version that the session must still have. Of several versions in `If-Match`, returns the
+/// current one; a later change of the session then fails the update.
 async fn expected_version(cx: &OperationContext) -> Result<Option<Version>> {
     let IfMatch::OneOf(versions) = cx.if_match() else { return Ok(None) };
     Ok(Some(match versions.as_slice() {

@@ -22,7 +22,7 @@ pub fn document() -> Value {
     json!({
         "openapi": "3.1.0",
         "info": info(),
-        "servers": [{ "url": "/", "description": "Wherever this document was found." }],
+        "servers": [{ "url": "/", "description": "The server of this document." }],
         "tags": DocTag::ALL.map(|tag| json!({ "name": tag.name(), "description": tag.about() })),
         "paths": paths(&table),
         "components": components(&table),
@@ -48,16 +48,16 @@ const ABOUT: &str = "\
 JSON in camelCase, times as integer epoch milliseconds, ids as opaque text.
 
 Every request carries one credential: a login token or an API key as `Authorization: Bearer`, or an API \
-key as `X-Api-Key`. What belongs to another organization does not exist: missing, deleted and \
-another's are the same 404, byte for byte.
+key as `X-Api-Key`. Objects of other organizations do not exist for a caller: the response is the same \
+404, byte for byte, as for a missing or a deleted object.
 
-HEAD works wherever GET does, OPTIONS everywhere; another method than those listed is 405 \
-`method_not_allowed` with `Allow`. Unknown query parameters and unknown fields are refused, so that a \
-misspelt one does not silently do nothing.
+HEAD is available for every GET, and OPTIONS for every path. A method that is not listed is 405 \
+`method_not_allowed` with `Allow`. Unknown query parameters and unknown fields are rejected, so that a \
+misspelled name is not ignored.
 
-Every answer carries `X-Request-Id`, `Cache-Control`, `Content-Security-Policy`, `Referrer-Policy` and \
+Every response carries `X-Request-Id`, `Cache-Control`, `Content-Security-Policy`, `Referrer-Policy` and \
 `X-Content-Type-Options`. Every error is `{ \"error\": { \"code\", \"message\", \"details\" } }`: the code is \
-for programs, the message for people, and neither carries a cause.";
+for programs, the message for people, and neither contains a cause.";
 
 fn paths(table: &[&Operation]) -> Value {
     let mut paths: Map<String, Value> = Map::new();

@@ -28,34 +28,34 @@ const CODES: [&str; 15] = [
 pub(super) fn error() -> Value {
     let fault = json!({
         "type": "object",
-        "description": "One fault, with where it is.",
+        "description": "One fault and its position.",
         "properties": {
-            "pointer": { "type": "string", "description": "A JSON pointer into the body; empty for the whole." },
+            "pointer": { "type": "string", "description": "A JSON pointer into the body; empty for the whole body." },
             "parameter": { "type": "string", "description": "The name of a query parameter or header." },
-            "reason": { "type": "string", "description": "What is wrong there, for people." },
+            "reason": { "type": "string", "description": "The reason, for people." },
         },
         "required": ["reason"],
     });
     let details = json!({
         "type": "object",
         "additionalProperties": true,
-        "description": "More about it; empty when there is nothing to say.",
+        "description": "Details; empty for most errors.",
         "properties": {
-            "fields": { "type": "array", "items": fault, "description": "Every fault of the request, at most a hundred." },
-            "omitted": { "type": "integer", "minimum": 1, "description": "How many more there are." },
-            "maxBytes": { "type": "integer", "description": "The largest body that is taken." },
+            "fields": { "type": "array", "items": fault, "description": "The faults of the request, at most 100." },
+            "omitted": { "type": "integer", "minimum": 1, "description": "The number of further faults." },
+            "maxBytes": { "type": "integer", "description": "The maximum size of the body in bytes." },
         },
     });
     json!({
         "type": "object",
-        "description": "Why a request did not succeed.",
+        "description": "The error that ended a request.",
         "properties": {
             "error": {
                 "type": "object",
                 "description": "The error.",
                 "properties": {
-                    "code": { "type": "string", "enum": CODES, "description": "For programs." },
-                    "message": { "type": "string", "description": "For people. Stable per code and kind; never a cause." },
+                    "code": { "type": "string", "enum": CODES, "description": "The code, for programs." },
+                    "message": { "type": "string", "description": "The message, for people. Stable per code and kind; never a cause." },
                     "details": details,
                 },
                 "required": ["code", "message", "details"],
@@ -67,5 +67,5 @@ pub(super) fn error() -> Value {
 
 /// Returns the schema of the body of an operation without input.
 pub(super) fn nothing() -> Schema {
-    object("Nothing: an empty object, or no body at all.").build().into()
+    object("No input: an empty object, or no body.").build().into()
 }

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use crate::response::problem::Problem;
 
-/// One way to end badly.
+/// An error response of an operation.
 pub(crate) struct Failure {
-    /// Its name among the document's components and examples.
+    /// The name among the document's components and examples.
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     problem: fn() -> Problem,
@@ -26,12 +26,12 @@ impl Failure {
         (self.problem)().reply().status.as_u16()
     }
 
-    /// What a caller reads.
+    /// Returns the body of the response.
     pub(crate) fn example(&self) -> Value {
         serde_json::from_slice(&(self.problem)().reply().body).unwrap_or_default()
     }
 
-    /// The headers it has by itself.
+    /// Returns the names of the headers of the response, except `Content-Type`.
     pub(crate) fn headers(&self) -> Vec<String> {
         let reply = (self.problem)().reply();
         let names = reply.headers.keys().filter(|name| *name != "content-type");
