@@ -1,29 +1,32 @@
-//! The HTTP API of berth: the operations of callers and operators, and the router's side of the node
-//! protocol. The listener itself is crate `http-listener`.
+//! The HTTP API of berth: the operations of callers and operators, and the router's side of the
+//! node protocol. The listener itself is crate `http-listener`.
 //!
-//! [`api`] holds the operation table, from which the router, `Allow`, the permissions, the document and the
-//! tests that call every operation are derived. A request passes these steps: route (404, 405), authorize
-//! (401, 403, 429), read (400, 408, 413, 415), handle. Each rejection depends on as little as possible: 401
-//! and 403 depend neither on the body nor on a lookup, and an invalid body is 400 whether or not the object
-//! exists.
+//! [`api`] holds the operation table, from which the router, `Allow`, the permissions, the document
+//! and the tests that call every operation are derived. A request passes these steps: route (404,
+//! 405), authorize (401, 403, 429), read (400, 408, 413, 415), handle. Each rejection depends on as
+//! little as possible: 401 and 403 depend neither on the body nor on a lookup, and an invalid body
+//! is 400 whether or not the object exists.
 //!
 //! Choices that a caller might not expect:
 //!
-//! - A path without a row is 404 also without a credential, because there is nothing to protect. An unknown
-//!   verb (`…:dance`) is such a path. `%3A` is not the colon of a verb but part of an id that cannot exist.
+//! - A path without a row is 404 also without a credential, because there is nothing to protect. An
+//!   unknown verb (`…:dance`) is such a path. `%3A` is not the colon of a verb but part of an id
+//!   that cannot exist.
 //! - An id that is not UTF-8, or not an id at all, is not found.
-//! - Unknown query parameters and repeated ones are a validation error; only `status` may be repeated.
-//! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most 100; `details.omitted`
-//!   counts the others. `"pointer": ""` is the body as a whole.
-//! - A request without body has an empty JSON object, also for a patch, which then changes nothing. Actions
-//!   accept no other body. GET and DELETE do not read the body.
+//! - Unknown query parameters and repeated ones are a validation error; only `status` may be
+//!   repeated.
+//! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most 100;
+//!   `details.omitted` counts the others. `"pointer": ""` is the body as a whole.
+//! - A request without body has an empty JSON object, also for a patch, which then changes nothing.
+//!   Actions accept no other body. GET and DELETE do not read the body.
 //! - A whole number may have several spellings: `20`, `20.0` and `2e1` are equal.
 //! - An `Accept` that matches no offered type gets JSON and not 406.
-//! - PATCH and DELETE evaluate `If-Match`, GET and HEAD evaluate `If-None-Match`. A malformed `If-Match` is a
-//!   validation error, because the header guards a write; a malformed `If-None-Match` is ignored.
+//! - PATCH and DELETE evaluate `If-Match`, GET and HEAD evaluate `If-None-Match`. A malformed
+//!   `If-Match` is a validation error, because the header guards a write; a malformed
+//!   `If-None-Match` is ignored.
 //! - Two credentials, of any kind, are 401: the choice between them would be a guess.
-//! - An HTTP/1.1 request without `Host`, and a request with two `Host` headers or an invalid one, is a
-//!   validation error (RFC 9112, 3.2).
+//! - An HTTP/1.1 request without `Host`, and a request with two `Host` headers or an invalid one,
+//!   is a validation error (RFC 9112, 3.2).
 //! - A body that arrives too slowly is 408 `request_timeout`; headers that are too large are 431
 //!   `headers_too_large`. Over HTTP/2, hyper answers 431 without a body.
 //!

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 pub struct Check {
     /// The name in responses: `database`, `key_set`.
     pub name: &'static str,
-    /// Whether the dependency can be used now. The implementation logs the cause; responses do not state it.
+    /// Whether the dependency can be used now. The implementation logs the cause; responses do not
+    /// state it.
     pub ready: bool,
 }
 
 /// Checks the dependencies of the service.
 #[async_trait]
 pub trait Readiness: Send + Sync {
-    /// Runs the checks that decide about readiness. Without a result within 5 s the service is not ready.
+    /// Runs the checks that decide about readiness. Without a result within 5 s the service is not
+    /// ready.
     async fn checks(&self) -> Vec<Check>;
 
     /// Returns checks that are shown and do not decide about readiness. Must not block.

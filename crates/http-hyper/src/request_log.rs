@@ -1,7 +1,7 @@
 //! The access log of the API: one log line and one count for each request.
 //!
-//! Both name the path template or the operation, never the path: paths carry ids, and metric labels need
-//! few values.
+//! Both name the path template or the operation, never the path: paths carry ids, and metric labels
+//! need few values.
 
 use std::{
     error::Error as _,
@@ -30,7 +30,8 @@ pub struct RequestLog {
 pub(crate) struct RouteLabels {
     pub(crate) template: &'static str,
     pub(crate) operation: &'static str,
-    /// Whether programs send such requests at intervals. Successful ones are logged at level debug only.
+    /// Whether programs send such requests at intervals. Successful ones are logged at level debug
+    /// only.
     pub(crate) routine: bool,
 }
 
@@ -92,7 +93,8 @@ impl AccessLog for RequestLog {
         let (status, bytes) = (request.status.map(|status| status.as_u16()), request.bytes);
         self.metrics.record(route.operation, status, request.duration);
         let duration_ms = whole_millis(request.duration);
-        // The level is part of the static description of a log line; therefore one macro, used three times.
+        // The level is part of the static description of a log line; therefore one macro, used
+        // three times.
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(
@@ -121,8 +123,8 @@ impl AccessLog for RequestLog {
     }
 }
 
-/// Returns the cause of a problem that the server is responsible for, down to its root. Responses state
-/// the faults of callers themselves.
+/// Returns the cause of a problem that the server is responsible for, down to its root. Responses
+/// state the faults of callers themselves.
 fn server_cause(problem: &Problem) -> Option<String> {
     let mut text = match problem {
         Problem::Domain(Error::Internal(_) | Error::Unavailable { .. }) | Problem::Panicked(_) => {

@@ -12,12 +12,12 @@ use metrics::{Counter, Histogram};
 const REQUESTS: &str = "berth_http_requests_total";
 const DURATION: &str = "berth_http_request_duration_seconds";
 
-/// The labels of a request: the operation, empty without a route, and the status, `None` when the caller
-/// hung up.
+/// The labels of a request: the operation, empty without a route, and the status, `None` when the
+/// caller hung up.
 type RequestKind = (&'static str, Option<u16>);
 
-/// The metric handles of each kind of request, created at the first request of the kind. The number of
-/// kinds is bounded by the operations and statuses.
+/// The metric handles of each kind of request, created at the first request of the kind. The number
+/// of kinds is bounded by the operations and statuses.
 #[derive(Default)]
 pub(crate) struct RequestMetrics(RwLock<HashMap<RequestKind, (Counter, Histogram)>>);
 

@@ -1,8 +1,8 @@
 //! Routes from method and path to a row of a table.
 //!
-//! `{session}:logout` and `{session}` may coexist because the longest suffix wins. A segment with a colon
-//! that no row has is no route, so that an unknown verb is *not found* for every caller. `%3A` is not the
-//! colon of a verb but a character of an id, and no id contains it.
+//! `{session}:logout` and `{session}` may coexist because the longest suffix wins. A segment with a
+//! colon that no row has is no route, so that an unknown verb is *not found* for every caller.
+//! `%3A` is not the colon of a verb but a character of an id, and no id contains it.
 
 use hyper::{Method, header::HeaderValue};
 use percent_encoding::percent_decode_str;

@@ -9,8 +9,8 @@ use crate::{handler::Rejection, request_id::RequestId};
 
 /// Collects the facts of one request and writes them at the end.
 pub trait AccessLog: Send + Sync + 'static {
-    /// Writes the record. Called exactly once for each request: when the response is ready, or when the
-    /// caller hung up before.
+    /// Writes the record. Called exactly once for each request: when the response is ready, or when
+    /// the caller hung up before.
     fn write(&self, request: &FinishedRequest<'_>);
 }
 

@@ -143,15 +143,17 @@ impl ConnectionActivity {
         self.0.address
     }
 
-    /// Returns the holder of the permits that requests use before their caller is known: the connection,
-    /// in the group of its address. Each connection of a trusted proxy is a group by itself.
+    /// Returns the holder of the permits that requests use before their caller is known: the
+    /// connection, in the group of its address. Each connection of a trusted proxy is a group by
+    /// itself.
     pub fn permit_holder(&self) -> PermitHolder {
         // Connection numbers are smaller than every number of an address.
         let group = self.0.address.map_or(self.0.number, Address::number);
         PermitHolder { group, member: self.0.number }
     }
 
-    /// Returns whether a request waits for the server. A lack of progress is then not the peer's fault.
+    /// Returns whether a request waits for the server. A lack of progress is then not the peer's
+    /// fault.
     pub(crate) fn has_work(&self) -> bool {
         self.0.working.load(Ordering::SeqCst) > 0
     }
@@ -210,8 +212,8 @@ impl ConnectionActivity {
 }
 
 impl RequestActivity {
-    /// Records that the response is ready and that `bytes` are to be written. The request then waits for
-    /// its peer.
+    /// Records that the response is ready and that `bytes` are to be written. The request then
+    /// waits for its peer.
     pub(crate) fn answered(&mut self, bytes: usize) {
         self.end_work();
         let state = &self.activity.0;
@@ -282,7 +284,8 @@ mod tests {
     fn abandoned_request_leaves_no_counts() {
         let activity = ConnectionActivity::for_test();
         let (request, awaiting) = (activity.begin(), activity.await_peer());
-        // The order varies: the work of a request may outlive the connection's wait for the response.
+        // The order varies: the work of a request may outlive the connection's wait for the
+        // response.
         drop(request);
         assert!(!activity.has_work());
         drop(awaiting);

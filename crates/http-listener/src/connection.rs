@@ -1,8 +1,9 @@
 //! One connection, driven to its end.
 //!
-//! hyper limits the time for headers once the protocol is known, and pings HTTP/2 peers. This module ends
-//! the connections that hyper would keep: a peer that sends nothing, half a preface or only a preface, an
-//! HTTP/2 connection without requests, and a peer that does not read its responses.
+//! hyper limits the time for headers once the protocol is known, and pings HTTP/2 peers. This
+//! module ends the connections that hyper would keep: a peer that sends nothing, half a preface or
+//! only a preface, an HTTP/2 connection without requests, and a peer that does not read its
+//! responses.
 
 use std::{
     future::poll_fn,
@@ -22,7 +23,8 @@ use crate::{
 
 /// Time for a connection to close after it was asked to, while no request is at work.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Each response must be written within this many times [`Limits::write_time`], whatever its progress.
+/// Each response must be written within this many times [`Limits::write_time`], whatever its
+/// progress.
 const WHOLE_RESPONSE_FACTOR: u32 = 4;
 
 /// The next step for a connection.
@@ -40,7 +42,8 @@ enum Verdict {
     Dropped,
 }
 
-/// Drives a connection to its end: until hyper closes it, a limit is exceeded, or the listener stops.
+/// Drives a connection to its end: until hyper closes it, a limit is exceeded, or the listener
+/// stops.
 pub(crate) async fn drive<C: GracefulConnection>(
     connection: C,
     guard: &ConnectionGuard,

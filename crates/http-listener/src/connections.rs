@@ -1,5 +1,5 @@
-//! The open connections of a listener, and the choice of the connections that end when there are too many
-//! or when too many response bytes are unwritten.
+//! The open connections of a listener, and the choice of the connections that end when there are
+//! too many or when too many response bytes are unwritten.
 //!
 //! Decision: ADR 0028.
 
@@ -26,8 +26,8 @@ use crate::{
 };
 
 const CONNECTIONS_EVICTED: &str = "berth_connections_evicted_total";
-/// Values of the metric label `reason`: another connection needs the place, or too many response bytes
-/// are unwritten.
+/// Values of the metric label `reason`: another connection needs the place, or too many response
+/// bytes are unwritten.
 const REASON_CONNECTIONS: &str = "connections";
 const REASON_UNWRITTEN: &str = "answers";
 /// Interval in which a new connection retries while every connection is at work.
@@ -85,8 +85,8 @@ impl Connections {
         })
     }
 
-    /// Admits a new connection. When the listener is full, the connection replaces another one; while
-    /// every connection is at work, the new one waits.
+    /// Admits a new connection. When the listener is full, the connection replaces another one;
+    /// while every connection is at work, the new one waits.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> ConnectionGuard {
         let trusted = self.proxies.iter().any(|network| network.contains(peer));
         let address = (!trusted).then(|| Address::of(peer));
@@ -114,7 +114,8 @@ impl Connections {
         Some(table.open(address, self.epoch, &self.unauthenticated))
     }
 
-    /// Ends one connection whatever the limits are, because the system has no resources for another one.
+    /// Ends one connection whatever the limits are, because the system has no resources for another
+    /// one.
     pub(crate) fn evict_one(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(eviction_candidate) = eviction_candidate(table.open.values()) {
@@ -149,8 +150,8 @@ impl Connections {
 }
 
 /// Returns the connection to end, of those that wait for their peers: of the address with the most
-/// connections, the one without progress for longest. Each connection of a trusted proxy counts as an
-/// address by itself.
+/// connections, the one without progress for longest. Each connection of a trusted proxy counts as
+/// an address by itself.
 fn eviction_candidate<'a>(
     among: impl Iterator<Item = &'a ConnectionActivity>,
 ) -> Option<ConnectionActivity> {

@@ -21,9 +21,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Returns a new record, at the start of a request.
     fn start_log(&self) -> Self::Log;
 
-    /// Returns the response to a request. The listener adds `X-Request-Id`, and removes the body of a
-    /// response to HEAD. A request with a safe method is dropped when its caller hangs up; every other
-    /// request runs to its end.
+    /// Returns the response to a request. The listener adds `X-Request-Id`, and removes the body of
+    /// a response to HEAD. A request with a safe method is dropped when its caller hangs up; every
+    /// other request runs to its end.
     async fn handle(&self, request: &mut RequestContext<Self::Log>) -> Response<Bytes>;
 
     /// Returns the response to a request that the listener rejects.
@@ -43,8 +43,8 @@ pub struct RequestContext<L = ()> {
     pub connection: ConnectionActivity,
     /// The permits of the listener.
     pub permits: Arc<RequestPermits>,
-    /// Cancelled when the listener stops, or when the caller of an unsafe method no longer waits for the
-    /// response. Long polls end then.
+    /// Cancelled when the listener stops, or when the caller of an unsafe method no longer waits
+    /// for the response. Long polls end then.
     pub cancelled: Arc<CancellationToken>,
 }
 

@@ -13,8 +13,9 @@ use crate::{
 /// A handler made by [`handler_fn`].
 pub struct HandlerFn<F>(F);
 
-/// Makes a handler from an async function. The handler reads the whole body before it calls the function,
-/// shares permits by connection, and writes no access log. Errors and rejections have plain text bodies.
+/// Makes a handler from an async function. The handler reads the whole body before it calls the
+/// function, shares permits by connection, and writes no access log. Errors and rejections have
+/// plain text bodies.
 pub fn handler_fn<F, R>(function: F) -> HandlerFn<F>
 where
     F: Fn(Request<Bytes>) -> R + Send + Sync + 'static,

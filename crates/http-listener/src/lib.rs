@@ -1,12 +1,12 @@
 //! An HTTP/1.1 and HTTP/2 listener without TLS that withstands slow, greedy and broken peers.
 //!
-//! A server implements [`Handler`], or makes one from an async function with [`handler_fn`], wraps it with
-//! its [`Limits`] into an [`HttpService`], and passes it to [`serve`]. The listener limits sizes, numbers
-//! and times ([`Limits`]), shares permits between groups of callers ([`RequestPermits`]), answers requests
-//! that hyper cannot read, and stops gracefully.
+//! A server implements [`Handler`], or makes one from an async function with [`handler_fn`], wraps
+//! it with its [`Limits`] into an [`HttpService`], and passes it to [`serve`]. The listener limits
+//! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
+//! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully.
 //!
-//! The listener counts the connections that it ends in the metric `berth_connections_evicted_total`, with
-//! the label `reason`.
+//! The listener counts the connections that it ends in the metric
+//! `berth_connections_evicted_total`, with the label `reason`.
 //!
 //! Decisions: ADR 0027, ADR 0028.
 

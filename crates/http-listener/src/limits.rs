@@ -9,7 +9,8 @@ use crate::address::Network;
 /// The limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the request line and the headers together; more is 431. At least 8192 over HTTP/1.1.
+    /// Bytes of the request line and the headers together; more is 431. At least 8192 over
+    /// HTTP/1.1.
     pub header_bytes: usize,
     /// Number of headers of a request; more is 431.
     pub header_count: usize,
@@ -21,14 +22,14 @@ pub struct Limits {
     pub request_time: Duration,
     /// Time from the start of a connection to the complete headers of its first request.
     pub first_request: Duration,
-    /// Time that a connection may stay without a request. Must exceed the idle timeout of proxies, which
-    /// would otherwise send a request into a connection that is being closed.
+    /// Time that a connection may stay without a request. Must exceed the idle timeout of proxies,
+    /// which would otherwise send a request into a connection that is being closed.
     pub idle: Duration,
-    /// Time without progress after which a connection with unwritten response bytes ends. Each response
-    /// must be written within four times this time.
+    /// Time without progress after which a connection with unwritten response bytes ends. Each
+    /// response must be written within four times this time.
     pub write_time: Duration,
-    /// Unwritten response bytes of all connections together. Beyond the limit, the connections that have
-    /// been blocked longest end.
+    /// Unwritten response bytes of all connections together. Beyond the limit, the connections that
+    /// have been blocked longest end.
     pub unwritten_bytes: usize,
     /// Number of open connections. A further connection replaces the longest idle connection of the
     /// address with the most connections.
@@ -37,10 +38,11 @@ pub struct Limits {
     pub unauthenticated_connections: usize,
     /// Trusted proxies. Their connections are not counted by address.
     pub trusted_proxies: Vec<Network>,
-    /// Number of requests at work on all connections, shared by groups of callers. The same number of
-    /// further requests may wait for the authentication of their caller.
+    /// Number of requests at work on all connections, shared by groups of callers. The same number
+    /// of further requests may wait for the authentication of their caller.
     pub requests: usize,
-    /// Number of requests that wait for the rest of their body or in a long poll, shared in the same way.
+    /// Number of requests that wait for the rest of their body or in a long poll, shared in the
+    /// same way.
     pub waiting: usize,
     /// Number of open requests of one HTTP/2 connection.
     pub streams: u32,

@@ -1,8 +1,8 @@
 //! The socket below hyper: replaces responses that hyper makes itself, and closes with a pause.
 //!
-//! When a connection is closed while its peer still sends, the kernel resets the connection and the peer
-//! may lose the response. The stream therefore reads and drops the peer's data for a moment before the
-//! connection closes.
+//! When a connection is closed while its peer still sends, the kernel resets the connection and the
+//! peer may lose the response. The stream therefore reads and drops the peer's data for a moment
+//! before the connection closes.
 
 use std::{
     io::{self, IoSlice},
@@ -28,7 +28,8 @@ use crate::raw_error::status_of_bare_response;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-/// A TCP stream that replaces hyper's own responses by the text of `raw_error`, and lingers when closed.
+/// A TCP stream that replaces hyper's own responses by the text of `raw_error`, and lingers when
+/// closed.
 pub(crate) struct LingeringStream<E> {
     stream: TcpStream,
     raw_error: E,
@@ -46,7 +47,8 @@ struct Replacement {
 }
 
 impl<E> LingeringStream<E> {
-    /// Wraps `stream`. `unread` is set when a response was sent before the request was read to its end.
+    /// Wraps `stream`. `unread` is set when a response was sent before the request was read to its
+    /// end.
     pub(crate) fn new(stream: TcpStream, raw_error: E, unread: Arc<AtomicBool>) -> Self {
         Self { stream, raw_error, replacement: None, unread, linger: None }
     }

@@ -1,16 +1,16 @@
 //! Responses to requests that hyper cannot read, as HTTP/1.1 text.
 //!
-//! hyper answers such a request (headers too large, a path that is not text) with a bare status. The
-//! listener replaces that text by a response of the handler.
+//! hyper answers such a request (headers too large, a path that is not text) with a bare status.
+//! The listener replaces that text by a response of the handler.
 
 use bytes::Bytes;
 use hyper::{Response, StatusCode};
 
 use crate::request_id::{RequestId, X_REQUEST_ID};
 
-/// Returns the status of a response that hyper made itself: a head without body and without the request
-/// id that every response of a handler carries. `text` is one write of hyper. No other write consists of
-/// an HTTP head alone.
+/// Returns the status of a response that hyper made itself: a head without body and without the
+/// request id that every response of a handler carries. `text` is one write of hyper. No other
+/// write consists of an HTTP head alone.
 pub(crate) fn status_of_bare_response(text: &[u8]) -> Option<StatusCode> {
     let made_by_hyper = text.starts_with(b"HTTP/1.1 4") || text.starts_with(b"HTTP/1.0 4");
     if !made_by_hyper || !text.ends_with(b"\r\n\r\n") {

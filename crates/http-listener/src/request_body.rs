@@ -17,8 +17,8 @@ use crate::{
     shared_permits::{NoPermit, Permit},
 };
 
-/// Time and size for reading a body that the handler did not read. Many clients send head and body in two
-/// parts, so that the response may be ready before the body arrives.
+/// Time and size for reading a body that the handler did not read. Many clients send head and body
+/// in two parts, so that the response may be ready before the body arrives.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_DRAIN_BYTES: usize = 64 * 1024;
 
@@ -72,8 +72,8 @@ impl RequestBody {
         Self { incoming, limit: limits.body_bytes, timeout: limits.body_time, state, activity }
     }
 
-    /// Reads the whole body; without a body, returns no bytes. `permit` is taken only if the body has not
-    /// arrived yet, and is held while the body arrives.
+    /// Reads the whole body; without a body, returns no bytes. `permit` is taken only if the body
+    /// has not arrived yet, and is held while the body arrives.
     ///
     /// # Errors
     /// The body is too large, arrives too slowly or breaks off, or no permit is available.
@@ -84,8 +84,8 @@ impl RequestBody {
         self.receive(self.limit, self.timeout, || permit().map(Some)).await
     }
 
-    /// Returns whether the connection can take another request because no byte of the body is left on
-    /// it. Reads a small unread body for this.
+    /// Returns whether the connection can take another request because no byte of the body is left
+    /// on it. Reads a small unread body for this.
     pub(crate) async fn is_consumed(&mut self) -> bool {
         if self.state == ReadState::Unread && !self.incoming.is_end_stream() {
             // The response is ready, so an error of the body no longer matters.

@@ -17,8 +17,8 @@ const MAX_LENGTH: usize = 128;
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Returns the caller's id if the request has exactly one valid `X-Request-Id`, else a new id of the
-    /// bits that `new_bits` returns.
+    /// Returns the caller's id if the request has exactly one valid `X-Request-Id`, else a new id
+    /// of the bits that `new_bits` returns.
     pub(crate) fn from_headers(headers: &HeaderMap, new_bits: impl FnOnce() -> u128) -> Self {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         match (given.next(), given.next()) {

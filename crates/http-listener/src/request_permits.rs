@@ -1,5 +1,5 @@
-//! The permits of requests: to work, to wait, and to authenticate. Each kind is shared separately, so
-//! that waiting requests take no permits from requests at work.
+//! The permits of requests: to work, to wait, and to authenticate. Each kind is shared separately,
+//! so that waiting requests take no permits from requests at work.
 //!
 //! Decision: ADR 0027.
 
@@ -45,7 +45,8 @@ impl RequestPermits {
         self.waiting.take(holder)
     }
 
-    /// Takes a permit for a request whose caller is being authenticated. The holder is the connection.
+    /// Takes a permit for a request whose caller is being authenticated. The holder is the
+    /// connection.
     ///
     /// # Errors
     /// Always [`NoPermit::AllTaken`]: unrelated callers may share the address whose share is taken.
@@ -54,8 +55,8 @@ impl RequestPermits {
     }
 }
 
-/// Waits for `future`. Takes a permit only if the future is not ready at the first poll, and holds the
-/// permit until the future ends.
+/// Waits for `future`. Takes a permit only if the future is not ready at the first poll, and holds
+/// the permit until the future ends.
 ///
 /// # Errors
 /// The error of `permit`; the future is then dropped.

@@ -47,8 +47,8 @@ pub enum Drained {
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls, and lets
-/// requests in flight finish within [`Limits::drain`].
+/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls, and
+/// lets requests in flight finish within [`Limits::drain`].
 pub async fn serve<L: AccessLog>(
     listener: TcpListener,
     service: HttpService<L>,
@@ -81,8 +81,8 @@ pub async fn serve<L: AccessLog>(
     Drained::CutOff
 }
 
-/// Returns the next connection. When the system lacks resources, ends another connection and retries after
-/// a growing pause of at most 1 s.
+/// Returns the next connection. When the system lacks resources, ends another connection and
+/// retries after a growing pause of at most 1 s.
 async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, IpAddr) {
     let mut pause = Duration::from_millis(10);
     loop {
@@ -105,15 +105,15 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Bytes of a body that an HTTP/2 peer may send before they are read. All bodies of a connection together
-/// may have twice as many.
+/// Bytes of a body that an HTTP/2 peer may send before they are read. All bodies of a connection
+/// together may have twice as many.
 const STREAM_WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
 /// Bytes of a response that are buffered for an HTTP/2 peer beyond its window.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Streams that an HTTP/2 peer may reset before the server accepts them; more end the connection.
 const MAX_PENDING_RESET_STREAMS: usize = 20;
-/// Streams that the server may reset because of faults of the peer, over the life of a connection. A client
-/// that continues to send after an early response causes such resets.
+/// Streams that the server may reset because of faults of the peer, over the life of a connection.
+/// A client that continues to send after an early response causes such resets.
 const MAX_ERROR_RESET_STREAMS: usize = 256;
 
 fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {

@@ -1,9 +1,10 @@
-//! The steps of every request around its handler: request id, access log, `Host` check, time limit and
-//! panics.
+//! The steps of every request around its handler: request id, access log, `Host` check, time limit
+//! and panics.
 //!
-//! A request with an unsafe method runs in a task of its own: a caller that hangs up, or the time limit,
-//! ends the wait for the response and never interrupts a write. A request with a safe method (RFC 9110,
-//! 9.2.1) runs in the connection's task and ends with its caller. A panic becomes one rejection.
+//! A request with an unsafe method runs in a task of its own: a caller that hangs up, or the time
+//! limit, ends the wait for the response and never interrupts a write. A request with a safe method
+//! (RFC 9110, 9.2.1) runs in the connection's task and ends with its caller. A panic becomes one
+//! rejection.
 //!
 //! Decision: ADR 0018.
 
@@ -55,8 +56,8 @@ pub(crate) struct ServerHandle {
     pub(crate) tasks: TaskTracker,
 }
 
-/// The response to a request, and whether the connection can take another one because the body of the
-/// request was consumed.
+/// The response to a request, and whether the connection can take another one because the body of
+/// the request was consumed.
 type Outcome = (Result<Response<Bytes>, Rejection>, bool);
 
 impl<L: AccessLog> HttpService<L> {
@@ -66,7 +67,8 @@ impl<L: AccessLog> HttpService<L> {
         Self { handler, new_id_bits: Arc::new(random_bits), limits: Arc::new(limits), permits }
     }
 
-    /// Takes the bits of new request ids from `new_id_bits`. An id is `req_` and the bits as a ULID.
+    /// Takes the bits of new request ids from `new_id_bits`. An id is `req_` and the bits as a
+    /// ULID.
     #[must_use]
     pub fn with_request_ids(self, new_id_bits: Arc<NewIdBits>) -> Self {
         Self { new_id_bits, ..self }
@@ -110,7 +112,8 @@ impl<L: AccessLog> HttpService<L> {
         };
         let mut response = finished(response, &id, method == Method::HEAD);
         if !consumed && version <= Version::HTTP_11 {
-            // Without the header the caller's next request would meet a closed connection (RFC 9112, 9.6).
+            // Without the header the caller's next request would meet a closed connection (RFC
+            // 9112, 9.6).
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         (response, consumed)
@@ -182,7 +185,8 @@ fn finished(mut response: Response<Bytes>, id: &RequestId, head_only: bool) -> R
     response
 }
 
-/// Returns the fault of the request's `Host` (RFC 9112, 3.2). HTTP/2 names the host in `:authority`.
+/// Returns the fault of the request's `Host` (RFC 9112, 3.2). HTTP/2 names the host in
+/// `:authority`.
 fn host_fault(head: &Parts) -> Option<&'static str> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -194,13 +198,14 @@ fn host_fault(head: &Parts) -> Option<&'static str> {
     }
 }
 
-/// Returns whether the byte may stand in a registered name, an IP address or a port (RFC 3986, 3.2).
+/// Returns whether the byte may stand in a registered name, an IP address or a port (RFC 3986,
+/// 3.2).
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
-/// Returns whether the request may be abandoned at any point. Handlers of these methods change nothing, or
-/// make one write that is atomic.
+/// Returns whether the request may be abandoned at any point. Handlers of these methods change
+/// nothing, or make one write that is atomic.
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

@@ -1,9 +1,9 @@
 //! Permits that groups share, so that no group can take the permits that another group needs.
 //!
-//! A group gets one more permit while it holds fewer than are free, and a member of it while it holds fewer
-//! than its group could still get. A single group can therefore hold half of all permits, and a single
-//! member of it a third. `n` groups that all want more end at one part in `n + 1` each, and one such part
-//! stays free for the next group.
+//! A group gets one more permit while it holds fewer than are free, and a member of it while it
+//! holds fewer than its group could still get. A single group can therefore hold half of all
+//! permits, and a single member of it a third. `n` groups that all want more end at one part in `n
+//! + 1` each, and one such part stays free for the next group.
 //!
 //! Decision: ADR 0027.
 

@@ -31,12 +31,12 @@ impl Authorizer {
         Self { authenticator, throttle: Throttle::new(rates) }
     }
 
-    /// Returns the caller and the holder of its permits; `None` for an operation that requires nothing.
-    /// A permit is held while the credential is looked up.
+    /// Returns the caller and the holder of its permits; `None` for an operation that requires
+    /// nothing. A permit is held while the credential is looked up.
     ///
     /// # Errors
-    /// 401, the same for every cause; 429 above the request rate; 403 without the permission; 503 when the
-    /// credential cannot be checked now, or without a permit.
+    /// 401, the same for every cause; 429 above the request rate; 403 without the permission; 503
+    /// when the credential cannot be checked now, or without a permit.
     pub(crate) async fn authorize(
         &self,
         requires: Requires,
@@ -67,8 +67,8 @@ impl Authorizer {
     }
 }
 
-/// Returns the credential of a request. Two credentials are rejected, because the choice between them would
-/// be a guess.
+/// Returns the credential of a request. Two credentials are rejected, because the choice between
+/// them would be a guess.
 fn credential(headers: &HeaderMap) -> Result<Credential, &'static str> {
     let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
     let keys = headers.get_all(X_API_KEY).iter().map(api_key);

@@ -90,8 +90,8 @@ impl OperationContext {
         &self.input.if_match
     }
 
-    /// Waits for `future` until the caller hangs up or the service stops. A change that was committed
-    /// before the wait remains.
+    /// Waits for `future` until the caller hangs up or the service stops. A change that was
+    /// committed before the wait remains.
     ///
     /// # Errors
     /// The wait was cut short.

@@ -89,7 +89,8 @@ impl ApiHandler {
         Ok(if row.method == Method::GET { if_none_match.apply(reply) } else { reply })
     }
 
-    /// Returns the caller and the holder of its permits; `None` for an operation that requires nothing.
+    /// Returns the caller and the holder of its permits; `None` for an operation that requires
+    /// nothing.
     async fn authorize(
         &self,
         row: &Operation,

@@ -51,7 +51,8 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Reads the input of a request. [`Input::finish`] reports faults inside query and body, all at once.
+    /// Reads the input of a request. [`Input::finish`] reports faults inside query and body, all at
+    /// once.
     ///
     /// # Errors
     /// The body cannot be read, has another media type, or there is no permit to wait for the body.

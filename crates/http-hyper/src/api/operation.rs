@@ -29,8 +29,8 @@ pub struct Operation {
     pub query: &'static [&'static str],
     /// The body that the operation accepts.
     pub body_spec: RequestBodySpec,
-    /// Whether the operation may wait for a change of a session. Such requests hold a waiting permit
-    /// instead of a work permit.
+    /// Whether the operation may wait for a change of a session. Such requests hold a waiting
+    /// permit instead of a work permit.
     pub waits: bool,
     /// The part of the OpenAPI document that does not follow from the other fields.
     pub doc: &'static OperationDoc,

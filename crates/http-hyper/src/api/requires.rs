@@ -1,7 +1,7 @@
 //! The permission that an operation requires of its caller.
 //!
-//! Permissions are checked with the credential alone, before the body is read and before any lookup.
-//! Responses 401 and 403 therefore reveal nothing about the requested object.
+//! Permissions are checked with the credential alone, before the body is read and before any
+//! lookup. Responses 401 and 403 therefore reveal nothing about the requested object.
 
 use domain::{Caller, Capability, Scope};
 
@@ -20,9 +20,9 @@ pub enum Requires {
 }
 
 impl Requires {
-    /// Returns the scope in which `caller` may use the operation; `None` for an operation without an
-    /// organization. The scope identifies the caller's recorded responses. Lookups use the scope that
-    /// the use case creates.
+    /// Returns the scope in which `caller` may use the operation; `None` for an operation without
+    /// an organization. The scope identifies the caller's recorded responses. Lookups use the scope
+    /// that the use case creates.
     ///
     /// # Errors
     /// The caller lacks the permission.

@@ -83,8 +83,8 @@ impl Api {
         }
     }
 
-    /// Returns the service of the public listener: the operations of callers, the health probes and the
-    /// OpenAPI document.
+    /// Returns the service of the public listener: the operations of callers, the health probes and
+    /// the OpenAPI document.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
         self.service(operations(), limits)
     }

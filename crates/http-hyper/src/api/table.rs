@@ -1,7 +1,7 @@
 //! The operation table: one row for each operation.
 //!
-//! The router, 405 and `Allow`, the authorization, the access log, the OpenAPI document and the tests
-//! that call every operation are derived from this table.
+//! The router, 405 and `Allow`, the authorization, the access log, the OpenAPI document and the
+//! tests that call every operation are derived from this table.
 //!
 //! Decision: ADR 0011.
 

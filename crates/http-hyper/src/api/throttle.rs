@@ -1,8 +1,8 @@
 //! Request rates of credentials and organizations, exact on each router.
 //!
-//! Requests are counted by GCRA: a rate of 60 a minute admits 60 at once and then one each second. Counters
-//! are kept in memory. Each router counts separately, so that three routers admit three times the rate; a
-//! shared counter would cost more than it saves.
+//! Requests are counted by GCRA: a rate of 60 a minute admits 60 at once and then one each second.
+//! Counters are kept in memory. Each router counts separately, so that three routers admit three
+//! times the rate; a shared counter would cost more than it saves.
 //!
 //! Decision: ADR 0016.
 
@@ -82,8 +82,8 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// Counts a request of this caller, and returns the holder of the request's permits. A caller without
-    /// organization is a group by itself.
+    /// Counts a request of this caller, and returns the holder of the request's permits. A caller
+    /// without organization is a group by itself.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when the request exceeds a rate.

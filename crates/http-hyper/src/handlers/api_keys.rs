@@ -45,8 +45,8 @@ pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     created(&cx.resources.keys, &new)
 }
 
-/// Adds a fault for each session that the caller does not have, so that one response reports all faults of
-/// the body.
+/// Adds a fault for each session that the caller does not have, so that one response reports all
+/// faults of the body.
 async fn add_unknown_sessions(
     problem: Problem,
     cx: &OperationContext,

@@ -1,8 +1,8 @@
 //! The handlers of the OpenAPI document and of the page that shows it.
 //!
-//! The page is Swagger UI, stored compressed as the build took it from its package. A request allocates no
-//! memory except for its headers, so that frequent requests cannot exhaust the memory. The policy of the
-//! page limits the requests of its scripts to the same origin.
+//! The page is Swagger UI, stored compressed as the build took it from its package. A request
+//! allocates no memory except for its headers, so that frequent requests cannot exhaust the memory.
+//! The policy of the page limits the requests of its scripts to the same origin.
 
 use std::{io::Read as _, sync::OnceLock};
 
@@ -95,8 +95,8 @@ impl Asset {
         }
     }
 
-    /// Returns the file. Clients may cache it and must revalidate, because the next version of the program
-    /// may contain another file.
+    /// Returns the file. Clients may cache it and must revalidate, because the next version of the
+    /// program may contain another file.
     fn reply(&self, cx: &OperationContext) -> Result<Reply> {
         let gzip_response = self.gzip && accepts_gzip(&cx.headers);
         let bytes = match (self.gzip, gzip_response) {

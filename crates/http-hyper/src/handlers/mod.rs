@@ -1,4 +1,5 @@
-//! The handlers, one function for each operation: read the input, call the use case, render the response.
+//! The handlers, one function for each operation: read the input, call the use case, render the
+//! response.
 
 pub(crate) mod admin;
 pub(crate) mod api_keys;

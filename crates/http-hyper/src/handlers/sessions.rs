@@ -129,8 +129,8 @@ fn tagged(session: &Session) -> Result<Reply> {
 /// A version that no session has; versions start at 1.
 const NO_VERSION: Version = Version(0);
 
-/// Returns the version that the session must still have. Of several versions in `If-Match`, returns the
-/// current one; a later change of the session then fails the update.
+/// Returns the version that the session must still have. Of several versions in `If-Match`, returns
+/// the current one; a later change of the session then fails the update.
 async fn expected_version(cx: &OperationContext) -> Result<Option<Version>> {
     let IfMatch::OneOf(versions) = cx.if_match() else { return Ok(None) };
     Ok(Some(match versions.as_slice() {

@@ -1,4 +1,5 @@
-//! The identity of a request with an `Idempotency-Key`, and the encryption of its recorded response.
+//! The identity of a request with an `Idempotency-Key`, and the encryption of its recorded
+//! response.
 //!
 //! Decision: ADR 0014.
 
@@ -65,7 +66,8 @@ impl IdempotentRequest {
         let organization = scope.organization().as_str();
         let credential = credential(scope.actor());
         let parts = [organization, &credential, asked.route];
-        // Only the caller knows the idempotency key, so that the database alone cannot decrypt the response.
+        // Only the caller knows the idempotency key, so that the database alone cannot decrypt the
+        // response.
         let mac_key = hmac::Key::new(hmac::HMAC_SHA256, name.as_bytes());
         let key = hmac::sign(&mac_key, &length_prefixed("berth receipt", &parts));
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(unreadable_record)?;

@@ -2,15 +2,16 @@
 //!
 //! A success is replayed for a day and a refusal for ten minutes, per organization, credential and
 //! route. A request that changes something commits the change and the recorded response in one
-//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router cannot repeat
-//! the change. The response of a request that changes nothing is recorded when it is sent.
+//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router
+//! cannot repeat the change. The response of a request that changes nothing is recorded when it is
+//! sent.
 //!
 //! Recorded are 2xx and final refusals. Not recorded are 401, 408, 429, 5xx and every response with
 //! `Retry-After`, because the same request may succeed later. Refusals that precede the idempotency
 //! check (authentication, permission, request rates) are not recorded either.
 //!
-//! A response may hold a secret (a new API key). It is encrypted with a key derived from the caller's
-//! `Idempotency-Key`, so the database alone cannot reveal the secret.
+//! A response may hold a secret (a new API key). It is encrypted with a key derived from the
+//! caller's `Idempotency-Key`, so the database alone cannot reveal the secret.
 //!
 //! Decision: ADR 0014.
 
@@ -44,10 +45,11 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_LENGTH: usize = 255;
 
-/// Lifetime of a recorded refusal. A refused request changed nothing and may be repeated without harm.
+/// Lifetime of a recorded refusal. A refused request changed nothing and may be repeated without
+/// harm.
 const REFUSAL_TTL: Duration = Duration::from_secs(10 * 60);
-/// Maximum size of a recorded refusal. A refusal that names the faults of a large body is large, and costs
-/// its caller nothing.
+/// Maximum size of a recorded refusal. A refusal that names the faults of a large body is large,
+/// and costs its caller nothing.
 const MAX_REFUSAL_BYTES: usize = 4096;
 
 /// The `Idempotency-Key` of a request.
@@ -95,8 +97,8 @@ impl IdempotencyLayer {
     /// Returns the recorded response, or performs `work` and records its response.
     ///
     /// # Errors
-    /// 409 when a request with the key is in flight, when the key was used for another request, or without
-    /// room for the record; 503 when the store is unavailable; and the errors of `work`.
+    /// 409 when a request with the key is in flight, when the key was used for another request, or
+    /// without room for the record; 503 when the store is unavailable; and the errors of `work`.
     pub(crate) async fn respond(
         &self,
         request: &IdempotentRequest,
@@ -113,7 +115,8 @@ impl IdempotencyLayer {
         self.record_outcome(request, outcome).await
     }
 
-    /// Marks the key as in flight on this router. Requests on two routers conflict when both commit.
+    /// Marks the key as in flight on this router. Requests on two routers conflict when both
+    /// commit.
     fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<InFlightGuard<'a>> {
         let name = (request.organization().clone(), request.key_hash());
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +153,8 @@ impl IdempotencyLayer {
                 self.amend(request, reply).await;
                 return outcome;
             }
-            // The change is committed with its response; the later error concerns only this response.
+            // The change is committed with its response; the later error concerns only this
+            // response.
             Err(_) if request.is_committed() => return outcome,
             Ok(reply) => reply.clone(),
             Err(problem) => problem.reply(),
@@ -165,8 +169,8 @@ impl IdempotencyLayer {
                 record.expires_at = now.plus(REFUSAL_TTL);
             }
             match self.store.keep(request.scope(), &record, now).await.map_err(Error::from)? {
-                // Without room the outcome stays unrecorded. A repetition changes nothing, because this
-                // request changed nothing.
+                // Without room the outcome stays unrecorded. A repetition changes nothing, because
+                // this request changed nothing.
                 Written::Done | Written::Refused(_) => return outcome,
                 Written::Raced | Written::Repeated => {}
             }
@@ -180,7 +184,8 @@ impl IdempotencyLayer {
         })
     }
 
-    /// Replaces the committed response by the final one, which may differ: a logout waits for WhatsApp.
+    /// Replaces the committed response by the final one, which may differ: a logout waits for
+    /// WhatsApp.
     async fn amend(&self, request: &IdempotentRequest, reply: &Reply) {
         if request.is_recorded_as(reply) {
             return;

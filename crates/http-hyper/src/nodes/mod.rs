@@ -1,7 +1,8 @@
 //! The router's side of the node protocol, on a listener of its own.
 //!
-//! The token of a node is valid for its own name only. Errors are refusals of the protocol, not errors of
-//! the API. An unknown name and a wrong token get the same response, which reveals no names of nodes.
+//! The token of a node is valid for its own name only. Errors are refusals of the protocol, not
+//! errors of the API. An unknown name and a wrong token get the same response, which reveals no
+//! names of nodes.
 
 mod calls;
 mod handler;
@@ -33,8 +34,8 @@ impl NodeApi {
         Self { nodes, tokens, environment }
     }
 
-    /// Returns the limits of the nodes' listener: few and known callers, whose heartbeats and reports
-    /// cover thousands of sessions.
+    /// Returns the limits of the nodes' listener: few and known callers, whose heartbeats and
+    /// reports cover thousands of sessions.
     pub fn limits() -> Limits {
         Limits { body_bytes: 16 * 1024 * 1024, requests: 256, waiting: 256, ..Limits::default() }
     }

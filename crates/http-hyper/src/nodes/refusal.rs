@@ -26,8 +26,8 @@ pub(super) fn reply(problem: &Problem) -> Reply {
     reply
 }
 
-/// Maps every problem to its status and code. There is no wildcard arm, so that each new variant is mapped
-/// deliberately.
+/// Maps every problem to its status and code. There is no wildcard arm, so that each new variant is
+/// mapped deliberately.
 fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
     use protocol::RefusalCode as Code;
     let status = problem.reply().status;

@@ -17,8 +17,8 @@ impl NodeTokens {
         Self(tokens.map(|(id, token)| (id, digest(&token))).collect())
     }
 
-    /// Returns the node `name` if `token` is its token. Takes the same time for a wrong token and for an
-    /// unknown node.
+    /// Returns the node `name` if `token` is its token. Takes the same time for a wrong token and
+    /// for an unknown node.
     pub(crate) fn node(&self, name: &str, token: &str) -> Option<GatewayId> {
         let id = GatewayId::parse(name);
         let known = id.as_ref().and_then(|id| self.0.get(id));

@@ -1,11 +1,11 @@
 //! The OpenAPI 3.1 document of the API, derived from the operation table.
 //!
-//! Schemas come from the types of requests and responses. The rest is built as plain JSON, because the
-//! types of utoipa cannot state some facts (that a header is always present), and because the tests and a
-//! validator check the document as a whole.
+//! Schemas come from the types of requests and responses. The rest is built as plain JSON, because
+//! the types of utoipa cannot state some facts (that a header is always present), and because the
+//! tests and a validator check the document as a whole.
 //!
-//! The program contains the text `docs/openapi.json` and does not build the document, which saves start
-//! time and memory. A test compares the text with the result of this module.
+//! The program contains the text `docs/openapi.json` and does not build the document, which saves
+//! start time and memory. A test compares the text with the result of this module.
 //!
 //! Decision: ADR 0011.
 

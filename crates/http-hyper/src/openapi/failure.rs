@@ -1,5 +1,5 @@
-//! The description of an error response. Its example is the response that a [`Problem`] renders, so that the
-//! two cannot differ.
+//! The description of an error response. Its example is the response that a [`Problem`] renders, so
+//! that the two cannot differ.
 
 use serde_json::Value;
 

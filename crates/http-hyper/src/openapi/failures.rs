@@ -1,4 +1,5 @@
-//! The failures that follow from the fields of an operation, and failures that several operation docs name.
+//! The failures that follow from the fields of an operation, and failures that several operation
+//! docs name.
 
 use std::time::Duration;
 

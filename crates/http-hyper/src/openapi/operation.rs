@@ -146,8 +146,8 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Returns the headers of a failure. `repeatable`: whether an operation with this failure accepts an
-/// `Idempotency-Key`.
+/// Returns the headers of a failure. `repeatable`: whether an operation with this failure accepts
+/// an `Idempotency-Key`.
 fn failure_headers(failure: &Failure, repeatable: bool) -> Vec<String> {
     let mut names = failure.headers();
     names.push("x-request-id".to_owned());

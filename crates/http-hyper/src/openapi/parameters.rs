@@ -1,5 +1,5 @@
-//! The parameters of operations: in path, query and headers. A parameter has the same meaning in every
-//! operation and is described once.
+//! The parameters of operations: in path, query and headers. A parameter has the same meaning in
+//! every operation and is described once.
 
 use domain::{EventName, Status};
 use hyper::Method;
@@ -33,7 +33,8 @@ impl ParameterLocation {
     }
 }
 
-/// Returns references to the parameters of an operation; `None` for a parameter without a description.
+/// Returns references to the parameters of an operation; `None` for a parameter without a
+/// description.
 pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
     let path = row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let guarded = row.requires != Requires::Nothing;
@@ -73,7 +74,8 @@ pub(super) fn components() -> Value {
     Value::Object(all.collect())
 }
 
-/// The pattern of `If-Match`: `*` or a list of entity tags, in which empty items and blanks are allowed.
+/// The pattern of `If-Match`: `*` or a list of entity tags, in which empty items and blanks are
+/// allowed.
 const ENTITY_TAGS_PATTERN: &str = "^[ \\t]*(\\*|(,[ \\t]*)*(W/)?\"[!#-~\\u0080-\\u00ff]*\"([ \\t]*(,[ \\t]*)+(W/)?\"[!#-~\\u0080-\\u00ff]*\")*([ \\t]*,)*)[ \\t]*$";
 
 static PARAMETERS: [Parameter; 16] = [

@@ -1,8 +1,9 @@
 //! Cursors: positions in a list, as signed text of version, position and signature.
 //!
-//! The signature (HMAC-SHA256, truncated) also covers the identity of the list: name, organization and
-//! filters. A cursor is therefore valid in its own list only, and callers cannot forge one. Routers of one
-//! database share the key. The position is not encrypted, because it belongs to the caller.
+//! The signature (HMAC-SHA256, truncated) also covers the identity of the list: name, organization
+//! and filters. A cursor is therefore valid in its own list only, and callers cannot forge one.
+//! Routers of one database share the key. The position is not encrypted, because it belongs to the
+//! caller.
 //!
 //! Decision: ADR 0015.
 
@@ -28,8 +29,8 @@ impl CursorSigner {
         Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
-    /// Returns the identity of a list without filters. A list without organization is empty, so that no
-    /// cursor exists for it.
+    /// Returns the identity of a list without filters. A list without organization is empty, so
+    /// that no cursor exists for it.
     pub(crate) fn list(&self, name: &str, organization: Option<&OrganizationId>) -> ListIdentity {
         let list = ListIdentity { signer: self.clone(), identity: b"berth cursor".to_vec() };
         let list = list.with_filter("name", name);
@@ -44,7 +45,8 @@ pub(crate) struct ListIdentity {
     identity: Vec<u8>,
 }
 
-/// A position in a list that is ordered from the newest to the oldest: creation time and id of an entry.
+/// A position in a list that is ordered from the newest to the oldest: creation time and id of an
+/// entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CursorPosition {
     pub(crate) created_at: Timestamp,

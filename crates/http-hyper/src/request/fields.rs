@@ -100,20 +100,22 @@ impl Fields {
         texts
     }
 
-    /// Takes the change of a text: `None` when absent, `Some(None)` for null, which removes the text.
+    /// Takes the change of a text: `None` when absent, `Some(None)` for null, which removes the
+    /// text.
     #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn text_change(&mut self, name: &str) -> Option<Option<String>> {
         self.has(name).then(|| self.text(name))
     }
 
-    /// Takes the change of a whole number: `None` when absent, `Some(None)` for null, which removes it.
+    /// Takes the change of a whole number: `None` when absent, `Some(None)` for null, which removes
+    /// it.
     #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn count_change(&mut self, name: &str, most: u32) -> Option<Option<u32>> {
         self.has(name).then(|| self.count(name, most))
     }
 
-    /// Takes the changes of an object of texts, by key; a value of `None` removes the key. `None` as a whole
-    /// for null, which removes every key.
+    /// Takes the changes of an object of texts, by key; a value of `None` removes the key. `None`
+    /// as a whole for null, which removes every key.
     pub(crate) fn texts_change(&mut self, name: &str) -> Option<BTreeMap<String, Option<String>>> {
         let members = match self.members.remove(name) {
             None => return Some(BTreeMap::new()),
@@ -167,7 +169,8 @@ impl Fields {
         Some(texts)
     }
 
-    /// As [`Self::add_faults`], without faults at or above the position of a fault that is already known.
+    /// As [`Self::add_faults`], without faults at or above the position of a fault that is already
+    /// known.
     pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<Violation>) {
         let reported: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
         let sound = |fault: &Violation| {

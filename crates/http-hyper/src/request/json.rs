@@ -1,7 +1,7 @@
 //! JSON values that keep repeated keys.
 //!
-//! A derived reader stops at the first fault, and the last of two equal keys wins. The API reports every
-//! fault at once, and a repeated key is a fault.
+//! A derived reader stops at the first fault, and the last of two equal keys wins. The API reports
+//! every fault at once, and a repeated key is a fault.
 
 use std::{collections::HashSet, fmt};
 
@@ -13,7 +13,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 pub(crate) enum Json {
     Null,
     Flag(bool),
-    /// A whole number, also in the spelling `7.0` or `7e0`: JSON and JSON Schema have one type of number.
+    /// A whole number, also in the spelling `7.0` or `7e0`: JSON and JSON Schema have one type of
+    /// number.
     Whole(i128),
     /// A number with a fraction, or beyond 64 bits.
     Fraction,

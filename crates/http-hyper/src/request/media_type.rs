@@ -14,8 +14,8 @@ pub(crate) static JSON: [&str; 1] = ["application/json"];
 /// The media types of a JSON merge patch.
 pub(crate) static MERGE_PATCH: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
-/// Reads a body with one of the `accepted` media types. No body needs no media type. `permit` is taken
-/// while the body arrives.
+/// Reads a body with one of the `accepted` media types. No body needs no media type. `permit` is
+/// taken while the body arrives.
 ///
 /// # Errors
 /// The body cannot be read, or has another media type.
@@ -47,7 +47,8 @@ fn is_one_of(types: &[&str], headers: &HeaderMap) -> bool {
     types.iter().any(|known| essence.eq_ignore_ascii_case(known)) && parts.all(is_acceptable)
 }
 
-/// Returns whether a parameter of the media type is acceptable: any except a charset other than UTF-8.
+/// Returns whether a parameter of the media type is acceptable: any except a charset other than
+/// UTF-8.
 fn is_acceptable(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     !name.trim().eq_ignore_ascii_case("charset")

@@ -3,8 +3,8 @@
 use hyper::{HeaderMap, header};
 
 /// Returns the one of `offers`, media types such as `image/png`, that the caller prefers. Of equal
-/// preferences the more specific one wins, then the earlier offer. Without an acceptable offer, returns the
-/// first one, whose `Content-Type` names it.
+/// preferences the more specific one wins, then the earlier offer. Without an acceptable offer,
+/// returns the first one, whose `Content-Type` names it.
 pub(crate) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> &'static str {
     let texts: Vec<_> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();

@@ -32,8 +32,8 @@ impl Page {
         Self { limit, after, list }
     }
 
-    /// Returns the number of entries to look up. One entry more than the page shows whether a next page
-    /// exists.
+    /// Returns the number of entries to look up. One entry more than the page shows whether a next
+    /// page exists.
     pub(crate) fn with_one_more(&self) -> u32 {
         self.limit + 1
     }

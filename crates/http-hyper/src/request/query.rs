@@ -19,7 +19,8 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decoded(name).filter(|name| names.contains(&name.as_str())) else {
-                // The fault names the parameter as written, because the decoded name may be no UTF-8.
+                // The fault names the parameter as written, because the decoded name may be no
+                // UTF-8.
                 query.faults.push(Violation::new(parameter(name), "is unknown"));
                 continue;
             };
@@ -70,14 +71,15 @@ impl Query {
     }
 }
 
-/// Returns the name of a parameter as faults show it: never with a leading `/`, which marks a position in
-/// the body.
+/// Returns the name of a parameter as faults show it: never with a leading `/`, which marks a
+/// position in the body.
 fn parameter(name: &str) -> String {
     let readable = name.trim_start_matches('/');
     if readable.is_empty() { "?".to_owned() } else { readable.to_owned() }
 }
 
-/// Decodes the encoding of HTML forms, in which `+` is a space; `None` when the result is not UTF-8.
+/// Decodes the encoding of HTML forms, in which `+` is a space; `None` when the result is not
+/// UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(Into::into)

@@ -1,8 +1,8 @@
 //! Entity tags of sessions.
 //!
-//! The tag of a session is its version. The tag is strong: two responses with one tag are the same bytes.
-//! It ends with `-lost` when the response shows another status than the stored one, because the lease of
-//! the session's node has ended.
+//! The tag of a session is its version. The tag is strong: two responses with one tag are the same
+//! bytes. It ends with `-lost` when the response shows another status than the stored one, because
+//! the lease of the session's node has ended.
 
 use domain::{Session, Version};
 use hyper::header::HeaderValue;

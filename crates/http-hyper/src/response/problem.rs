@@ -1,7 +1,7 @@
 //! The errors of requests, and the responses that report them.
 //!
-//! The body is `{ "error": { "code", "message", "details" } }`, with `details` always an object. The body
-//! never contains a cause; causes go to the access log.
+//! The body is `{ "error": { "code", "message", "details" } }`, with `details` always an object.
+//! The body never contains a cause; causes go to the access log.
 
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const EMPTY: HeaderValue = HeaderValue::from_static("");
 
-/// Maximum number of faults in one response. A body full of faults must not cause a larger response.
+/// Maximum number of faults in one response. A body full of faults must not cause a larger
+/// response.
 const MAX_REPORTED_FAULTS: usize = 100;
 
 impl Problem {
@@ -79,8 +80,8 @@ impl Problem {
         reply
     }
 
-    /// Maps every problem to its status, code and details. There is no wildcard arm, so that each new
-    /// variant is mapped deliberately.
+    /// Maps every problem to its status, code and details. There is no wildcard arm, so that each
+    /// new variant is mapped deliberately.
     fn error_response(&self) -> ErrorResponse {
         use StatusCode as Status;
         match self {
@@ -226,8 +227,8 @@ impl ErrorResponse {
         self
     }
 
-    /// Adds the headers of the IETF draft `RateLimit header fields for HTTP`: the quota, and the seconds for
-    /// which it is used up.
+    /// Adds the headers of the IETF draft `RateLimit header fields for HTTP`: the quota, and the
+    /// seconds for which it is used up.
     fn quota(self, quota: &RateQuota, wait: Duration) -> Self {
         let RateQuota { name, count, window } = quota;
         let (window, wait) = (window.as_secs(), seconds_rounded_up(wait));
@@ -251,8 +252,8 @@ impl ErrorResponse {
     }
 }
 
-/// Returns a fault as JSON. A JSON pointer names a position in the body, `""` the whole body; every other
-/// name is a query parameter or header.
+/// Returns a fault as JSON. A JSON pointer names a position in the body, `""` the whole body; every
+/// other name is a query parameter or header.
 fn fault(Violation { field, reason }: &Violation) -> Value {
     let kind = if field.is_empty() || field.starts_with('/') { "pointer" } else { "parameter" };
     json!({ kind: field, "reason": reason })

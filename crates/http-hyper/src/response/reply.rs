@@ -1,4 +1,5 @@
-//! The response of a handler before the listener sends it, with the headers that every response carries.
+//! The response of a handler before the listener sends it, with the headers that every response
+//! carries.
 
 use bytes::Bytes;
 use hyper::{
@@ -6,8 +7,9 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-/// Headers of every response, also to unreadable requests. Browsers must not guess a type, run a script,
-/// frame the response or cache it. Only the OpenAPI document and its page override these headers.
+/// Headers of every response, also to unreadable requests. Browsers must not guess a type, run a
+/// script, frame the response or cache it. Only the OpenAPI document and its page override these
+/// headers.
 const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

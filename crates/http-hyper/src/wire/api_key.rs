@@ -1,4 +1,5 @@
-//! API keys in requests and responses. Only the response of the creation contains the text of a key.
+//! API keys in requests and responses. Only the response of the creation contains the text of a
+//! key.
 
 use domain::{
     ApiKey, ApiKeys, Capabilities, Capability, KeySpec, MAX_KEY_SESSIONS, Timestamp, Violation,
@@ -115,9 +116,13 @@ impl PartialSchema for ApiKeySpec {
     fn schema() -> RefOr<Schema> {
         let name = text("The name of the key, for people; no control characters.");
         let name = name.min_length(Some(1)).max_length(Some(100)).pattern(Some(NO_CONTROL));
-        let capabilities = list("The capabilities of the key, each of which you must have.", schema::capability());
-        let expires_at =
-            moment_or_null("The time at which the key expires; in the future.", 0, MAX_TIMESTAMP_MILLIS);
+        let capabilities =
+            list("The capabilities of the key, each of which you must have.", schema::capability());
+        let expires_at = moment_or_null(
+            "The time at which the key expires; in the future.",
+            0,
+            MAX_TIMESTAMP_MILLIS,
+        );
         let session = text("The `id` of a session of your organization.").build();
         let sessions = list("The sessions that the key can access; null for all.", session);
         let sessions = sessions.schema_type(or_null(Type::Array));

@@ -42,7 +42,8 @@ pub struct EventView {
     pub organization: String,
     /// The time of the event.
     pub timestamp: i64,
-    /// The number of the event among the events of its session, from 1 without gaps; 0 without a session.
+    /// The number of the event among the events of its session, from 1 without gaps; 0 without a
+    /// session.
     pub sequence: u64,
     /// The cause of the event.
     pub actor: ActorView,

@@ -23,7 +23,8 @@ pub struct LivenessView {
 pub struct ReadinessView {
     /// Whether every check that requests depend on succeeded.
     pub ready: bool,
-    /// The result of each check, by name. `key_set` concerns login tokens only and does not affect `ready`.
+    /// The result of each check, by name. `key_set` concerns login tokens only and does not affect
+    /// `ready`.
     pub checks: BTreeMap<&'static str, bool>,
 }
 

@@ -41,8 +41,14 @@ impl<T: ToSchema> PartialSchema for ListView<T> {
         let page = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
             .description(Some("One page, newest first."))
-            .property("data", ArrayBuilder::new().items(things).description(Some("The entries of the page.")))
-            .property("nextCursor", text_or_null("The cursor of the next page; null on the last page."));
+            .property(
+                "data",
+                ArrayBuilder::new().items(things).description(Some("The entries of the page.")),
+            )
+            .property(
+                "nextCursor",
+                text_or_null("The cursor of the next page; null on the last page."),
+            );
         RefOr::T(page.build().into())
     }
 }

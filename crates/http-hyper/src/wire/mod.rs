@@ -1,5 +1,6 @@
-//! The JSON of requests and responses: camelCase, times in epoch milliseconds, every field of a response
-//! present. `…View` is a part of a response, `…Spec` a part of a request; each has one sample.
+//! The JSON of requests and responses: camelCase, times in epoch milliseconds, every field of a
+//! response present. `…View` is a part of a response, `…Spec` a part of a request; each has one
+//! sample.
 
 mod api_key;
 mod event;

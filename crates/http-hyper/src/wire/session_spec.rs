@@ -1,4 +1,5 @@
-//! The requests that create and change sessions: each with its reader and the schema of the reader's input.
+//! The requests that create and change sessions: each with its reader and the schema of the
+//! reader's input.
 
 use domain::{
     MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,

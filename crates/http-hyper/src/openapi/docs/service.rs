@@ -67,7 +67,11 @@ pub(crate) static READYZ: OperationDoc = OperationDoc::new(
     "For probes: the state of each dependency by name. Reads no credential.",
     ResponseDoc::new(200, "The service is ready.", READINESS),
 )
-.or(&[ResponseDoc::new(503, "The service is not ready; `checks` names the failed dependencies.", READINESS)]);
+.or(&[ResponseDoc::new(
+    503,
+    "The service is not ready; `checks` names the failed dependencies.",
+    READINESS,
+)]);
 
 pub(crate) static OPENAPI: OperationDoc = OperationDoc::new(
     DocTag::Service,

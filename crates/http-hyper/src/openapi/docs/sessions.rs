@@ -171,12 +171,14 @@ static NOBODY: Failure = Failure::new("NobodyAttached", "`not_found`: no phone i
     Error::NotFound { noun: "identity" }.into()
 });
 
-static NO_CODE_YET: Failure =
-    Failure::new("NoCodeYet", "`not_found` with `Retry-After`: no code was available in time.", || {
-        Error::NotYet { noun: "QR code", retry_after: Duration::from_secs(2) }.into()
-    });
+static NO_CODE_YET: Failure = Failure::new(
+    "NoCodeYet",
+    "`not_found` with `Retry-After`: no code was available in time.",
+    || Error::NotYet { noun: "QR code", retry_after: Duration::from_secs(2) }.into(),
+);
 
-static NO_IDENTITY: Failure =
-    Failure::new("NotImplemented", "`not_implemented`: the gateway does not support this request.", || {
-        Error::NotImplemented.into()
-    });
+static NO_IDENTITY: Failure = Failure::new(
+    "NotImplemented",
+    "`not_implemented`: the gateway does not support this request.",
+    || Error::NotImplemented.into(),
+);
