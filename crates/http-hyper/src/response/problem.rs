@@ -1,11 +1,12 @@
-//! How a request ends badly, and the one place that says what its caller then reads.
+//! The errors of requests, and the responses that report them.
 //!
-//! `{ "error": { "code", "message", "details" } }`, `details` always an object. No cause is ever in
-//! it: causes are for the log.
+//! The body is `{ "error": { "code", "message", "details" } }`, with `details` always an object.
+//! The body never contains a cause; causes go to the access log.
 
 use std::time::Duration;
 
 use domain::{Error, RateQuota, ResourceLimitReached, ports::BoxError};
+use http_listener::{BodyError, NoPermit, Rejection};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -13,11 +14,11 @@ use hyper::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{response::reply::Reply, response::violation::Violation};
+use super::{reply::Reply, violation::Violation};
 
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
-/// What ends a request: the domain's word, or something only HTTP knows of.
+/// The error that ends a request: an error of the domain, or an error of HTTP.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
     #[error(transparent)]
@@ -35,7 +36,7 @@ pub(crate) enum Problem {
     PayloadTooLarge { limit: usize },
     #[error("the body must be {} in UTF-8, not compressed", .accepted.join(" or "))]
     UnsupportedMediaType { accepted: &'static [&'static str] },
-    /// hyper could not read the request's line or headers, and says so with this status.
+    /// hyper could not read the request line or the headers, and answers with this status.
     #[error("the request could not be read")]
     Unreadable { status: StatusCode },
     #[error("temporarily unavailable")]
@@ -52,21 +53,22 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const EMPTY: HeaderValue = HeaderValue::from_static("");
 
-/// How many faults one answer names; a body of nothing but faults must not make a larger answer.
+/// Maximum number of faults in one response. A body full of faults must not cause a larger
+/// response.
 const MAX_REPORTED_FAULTS: usize = 100;
 
 impl Problem {
-    /// Our fault.
+    /// Returns the problem of a failure of the server.
     pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
         Self::Domain(Error::Internal(cause.into()))
     }
 
-    /// The request is wrong by itself, in one place.
+    /// Returns the problem of a request with one fault.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
         Self::Invalid(vec![Violation::new(field, reason)])
     }
 
-    /// The answer.
+    /// Returns the response that reports the problem.
     pub(crate) fn reply(&self) -> Reply {
         let ErrorResponse { status, code, details, retry_after, headers } = self.error_response();
         let error = ErrorView { code, details, message: &self.message() };
@@ -104,7 +106,8 @@ impl Problem {
         }
     }
 
-    /// The table of all bad ends. No wildcard: a new variant has to be given its words here.
+    /// Maps every problem to its status, code and details. There is no wildcard arm, so that each
+    /// new variant is mapped deliberately.
     fn error_response(&self) -> ErrorResponse {
         use StatusCode as Status;
         match self {
@@ -135,7 +138,39 @@ impl Problem {
     }
 }
 
-/// What an unavailable answer advises when nothing better is known.
+impl From<NoPermit> for Problem {
+    fn from(error: NoPermit) -> Self {
+        match error {
+            NoPermit::ShareTaken => Self::PermitShareTaken,
+            NoPermit::AllTaken => Self::Overloaded,
+        }
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit } => Self::PayloadTooLarge { limit },
+            BodyError::TooSlow => Self::BodyTooSlow,
+            BodyError::Incomplete => Self::invalid("", "the body ended early"),
+            BodyError::NoPermit(error) => error.into(),
+        }
+    }
+}
+
+impl From<&Rejection> for Problem {
+    fn from(rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::InvalidHost { reason } => Self::invalid("Host", reason),
+            Rejection::Unreadable { status } => Self::Unreadable { status: *status },
+            Rejection::DeadlineExceeded => Self::DeadlineExceeded,
+            Rejection::Aborted => Self::Overloaded,
+            Rejection::Panicked { message } => Self::Panicked(format!("panic: {message}").into()),
+        }
+    }
+}
+
+/// `Retry-After` of an unavailable response without a better estimate.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 fn domain_error(error: &Error) -> ErrorResponse {
@@ -227,8 +262,8 @@ impl ErrorResponse {
         self
     }
 
-    /// As the draft `RateLimit header fields for HTTP` of the IETF has it: which quota, and that
-    /// nothing of it is left for so many seconds.
+    /// Adds the headers of the IETF draft `RateLimit header fields for HTTP`: the quota, and the
+    /// seconds for which it is used up.
     fn quota(self, quota: &RateQuota, wait: Duration) -> Self {
         let RateQuota { name, count, window } = quota;
         let (window, wait) = (window.as_secs(), seconds_rounded_up(wait));
@@ -252,13 +287,14 @@ impl ErrorResponse {
     }
 }
 
-/// A place in the body is a JSON pointer, `""` for the whole; anything else is a query parameter.
+/// Returns a fault as JSON. A JSON pointer names a position in the body, `""` the whole body; every
+/// other name is a query parameter or header.
 fn fault(Violation { field, reason }: &Violation) -> Value {
     let kind = if field.is_empty() || field.starts_with('/') { "pointer" } else { "parameter" };
     json!({ kind: field, "reason": reason })
 }
 
-/// Rounded up, so that whoever comes back does not come too early.
+/// Returns whole seconds, rounded up so that a caller does not retry too early.
 fn seconds_rounded_up(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

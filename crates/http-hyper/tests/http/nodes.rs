@@ -1,4 +1,4 @@
-//! The treaty's router side, as gateway nodes speak to it.
+//! The node protocol on the nodes' listener.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use domain::{GatewayId, testing::World};
 use gateway_protocol::{
     Beat, Beaten, Enlist, Enlisted, Held, Identity, Refusal, RefusalCode, Reports, Snapshot, Status,
 };
-use http_hyper::{Limits, NodeApi, NodeTokens};
+use http_hyper::{NodeApi, NodeTokens};
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +19,7 @@ async fn open(world: &World) -> SocketAddr {
         .map(|(id, token)| (GatewayId::parse(id).unwrap(), token.to_owned()));
     let environment = world.environment.clone();
     let api = NodeApi::new(world.nodes.clone(), NodeTokens::new(tokens), environment);
-    listen(api.service(Limits::for_nodes())).await.0
+    listen(api.service(NodeApi::limits())).await.0
 }
 
 async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) -> ReceivedResponse {
@@ -45,7 +45,7 @@ fn refusal(answer: &ReceivedResponse) -> (u16, RefusalCode) {
 }
 
 #[tokio::test]
-async fn a_node_enlists_beats_and_reports() {
+async fn node_registers_sends_heartbeats_and_reports() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
@@ -91,7 +91,7 @@ async fn a_node_enlists_beats_and_reports() {
 }
 
 #[tokio::test]
-async fn a_node_speaks_for_itself_alone() {
+async fn node_token_is_valid_for_its_own_name_only() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let before = server.fingerprint();
@@ -113,7 +113,7 @@ async fn a_node_speaks_for_itself_alone() {
 }
 
 #[tokio::test]
-async fn an_unknown_incarnation_enlists_first() {
+async fn unknown_incarnation_must_register_first() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let beat = Beat { incarnation: "other".to_owned(), held: vec![], heard_ago_ms: None };
@@ -128,7 +128,7 @@ async fn an_unknown_incarnation_enlists_first() {
 }
 
 #[tokio::test]
-async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
+async fn invalid_message_of_a_node_is_refused_by_the_protocol() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     for address in ["", "gw:1", "http://h/path", "http://u:p@h:1", "file:///x", "http://h:1?x"] {
@@ -156,7 +156,7 @@ async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
 }
 
 #[tokio::test]
-async fn a_report_of_thousands_of_sessions_is_taken_in() {
+async fn report_of_thousands_of_sessions_is_accepted() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;

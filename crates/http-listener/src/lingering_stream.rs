@@ -1,9 +1,8 @@
-//! The socket under hyper: it words the answers that hyper makes by itself, and closes gently.
+//! The socket below hyper: replaces responses that hyper makes itself, and closes with a pause.
 //!
-//! To a request it cannot read (headers too large, a path that is no text) hyper answers with a bare
-//! status and no body; here that becomes the error every other caller reads. And when a connection
-//! is closed while its peer still sends, the kernel would reset it and the peer might never see the
-//! answer; so what still comes is read and dropped for a moment first.
+//! When a connection is closed while its peer still sends, the kernel resets the connection and the
+//! peer may lose the response. The stream therefore reads and drops the peer's data for a moment
+//! before the connection closes.
 
 use std::{
     io::{self, IoSlice},
@@ -23,34 +22,43 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::listener::service::HttpService;
+use crate::raw_error::status_of_bare_response;
 
-/// How long, and how much, a peer may go on sending after it was answered.
+/// Time and bytes for which the stream drops data of a peer after the response.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-/// A TCP stream with manners.
-pub(crate) struct LingeringStream {
+/// A TCP stream that replaces hyper's own responses by the text of `raw_error`, and lingers when
+/// closed.
+pub(crate) struct LingeringStream<E> {
     stream: TcpStream,
-    service: HttpService,
-    /// An apology being written in place of this many bytes of hyper's.
-    raw_error: Option<(Vec<u8>, usize, usize)>,
+    raw_error: E,
+    replacement: Option<Replacement>,
     unread: Arc<AtomicBool>,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
-impl LingeringStream {
-    /// `unread` is set when a request was answered before it was read to its end.
-    pub(crate) fn new(stream: TcpStream, service: HttpService, unread: Arc<AtomicBool>) -> Self {
-        Self { stream, service, raw_error: None, unread, linger: None }
+/// A text that is written in place of bytes of hyper.
+struct Replacement {
+    text: Vec<u8>,
+    written: usize,
+    /// The number of hyper's bytes, reported as written at the end.
+    instead_of: usize,
+}
+
+impl<E> LingeringStream<E> {
+    /// Wraps `stream`. `unread` is set when a response was sent before the request was read to its
+    /// end.
+    pub(crate) fn new(stream: TcpStream, raw_error: E, unread: Arc<AtomicBool>) -> Self {
+        Self { stream, raw_error, replacement: None, unread, linger: None }
     }
 
-    /// Writes what is left of the apology; then what it replaced counts as written.
-    fn poll_raw_error(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        while let Some((text, written, instead_of)) = &mut self.raw_error {
+    /// Writes the rest of the replacement, then reports the bytes of hyper as written.
+    fn poll_replacement(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(Replacement { text, written, instead_of }) = &mut self.replacement {
             if *written == text.len() {
                 let instead_of = *instead_of;
-                self.raw_error = None;
+                self.replacement = None;
                 return Poll::Ready(Ok(instead_of));
             }
             let stream = Pin::new(&mut self.stream);
@@ -63,18 +71,7 @@ impl LingeringStream {
     }
 }
 
-/// The status of an answer that hyper made by itself: a head without a body, and without the request
-/// id that every answer of ours has. Nothing else we send has bare line ends in it.
-fn status_of_bare_response(text: &[u8]) -> Option<StatusCode> {
-    let made_by_hyper = text.starts_with(b"HTTP/1.1 4") || text.starts_with(b"HTTP/1.0 4");
-    if !made_by_hyper || !text.ends_with(b"\r\n\r\n") {
-        return None;
-    }
-    let ours = text.windows(14).any(|part| part.eq_ignore_ascii_case(b"\r\nx-request-id"));
-    if ours { None } else { StatusCode::from_bytes(text.get(9..12)?).ok() }
-}
-
-impl AsyncRead for LingeringStream {
+impl<E: Unpin> AsyncRead for LingeringStream<E> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -84,20 +81,21 @@ impl AsyncRead for LingeringStream {
     }
 }
 
-impl AsyncWrite for LingeringStream {
+impl<E: Fn(StatusCode) -> Vec<u8> + Unpin> AsyncWrite for LingeringStream<E> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         text: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.raw_error.is_none() {
+        if self.replacement.is_none() {
             let Some(status) = status_of_bare_response(text) else {
                 return Pin::new(&mut self.stream).poll_write(context, text);
             };
             self.unread.store(true, Ordering::Relaxed);
-            self.raw_error = Some((self.service.raw_error(status), 0, text.len()));
+            let (replacement, instead_of) = ((self.raw_error)(status), text.len());
+            self.replacement = Some(Replacement { text: replacement, written: 0, instead_of });
         }
-        self.poll_raw_error(context)
+        self.poll_replacement(context)
     }
 
     fn poll_write_vectored(
@@ -136,29 +134,10 @@ impl AsyncWrite for LingeringStream {
             let mut buffer = ReadBuf::new(&mut scratch);
             match ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => *bytes += buffer.filled().len(),
-                // The end, or a peer that is gone.
+                // The peer has closed its side, or the connection is broken.
                 Ok(()) | Err(_) => break,
             }
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_responses_made_by_hyper_are_replaced() {
-        let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(
-            status_of_bare_response(bare),
-            Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-        );
-        let ours = b"HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(status_of_bare_response(ours), None);
-        assert_eq!(status_of_bare_response(b"HTTP/1.1 200 OK\r\n\r\n"), None);
-        assert_eq!(status_of_bare_response(b"{\"label\":\"HTTP/1.1 431\"}"), None);
-        assert_eq!(status_of_bare_response(b""), None);
     }
 }

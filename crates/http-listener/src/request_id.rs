@@ -1,38 +1,38 @@
-//! The name of a request, on every answer and every log line: the caller's, so that it finds its own
-//! way through our log, or a new one.
+//! The id of a request, in every response and every line of the access log: the id that the caller
+//! sent, or a new one.
 
-use domain::ports::Environment;
 use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
 use ulid::{ULID_LEN, Ulid};
 
-/// Where it travels.
+/// The header that carries the id.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_LENGTH: usize = 128;
 
-/// A request's name: 1–128 visible ASCII characters.
+/// The id of a request: 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(HeaderValue);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The caller's, if it gave exactly one that will do, else a new one.
-    pub(crate) fn from_headers(headers: &HeaderMap, environment: &dyn Environment) -> Self {
+    /// Returns the caller's id if the request has exactly one valid `X-Request-Id`, else a new id
+    /// of the bits that `new_bits` returns.
+    pub(crate) fn from_headers(headers: &HeaderMap, new_bits: impl FnOnce() -> u128) -> Self {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         match (given.next(), given.next()) {
             (Some(id), None) if is_acceptable(id) => Self(id.clone()),
-            _ => Self::generate(environment),
+            _ => Self::from_bits(new_bits()),
         }
     }
 
-    /// A new one.
-    pub(crate) fn generate(environment: &dyn Environment) -> Self {
+    /// Returns the id `req_` with the bits as a ULID.
+    pub(crate) fn from_bits(bits: u128) -> Self {
         let mut text = *b"req_01234567890123456789012345";
         let (_, id) = text.split_at_mut(4);
         let mut digits = [0; ULID_LEN];
-        Ulid(environment.ulid()).array_to_str(&mut digits);
+        Ulid(bits).array_to_str(&mut digits);
         id.copy_from_slice(&digits);
         Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("req_")))
     }
@@ -41,7 +41,8 @@ impl RequestId {
         self.0.clone()
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! An answer's body on its way to the peer: what of it is not taken yet is known.
+//! Response bodies that record how many of their bytes are not written to the socket.
 //!
 //! Decision: ADR 0028.
 
@@ -11,13 +11,13 @@ use std::{
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::listener::activity::RequestActivity;
+use super::activity::RequestActivity;
 
-/// The whole of an answer's body.
+/// The body of a response, sent as one frame.
 #[derive(Debug)]
 pub(crate) struct TrackedBody(Option<UnwrittenBytes>);
 
-/// Bytes that hyper writes: it drops them when the peer has taken them, or never will.
+/// Bytes for hyper to write. hyper drops them when they are written or the connection ends.
 #[derive(Debug)]
 pub(crate) struct UnwrittenBytes {
     bytes: Bytes,
@@ -75,10 +75,10 @@ impl Drop for UnwrittenBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listener::activity::ConnectionActivity;
+    use crate::activity::ConnectionActivity;
 
     #[test]
-    fn bytes_are_unwritten_until_they_are_taken_or_dropped() {
+    fn bytes_are_unwritten_until_advanced_or_dropped() {
         let activity = ConnectionActivity::for_test();
         let mut answer = TrackedBody::new(Bytes::from_static(b"0123456789"), activity.begin());
         assert_eq!((activity.unwritten(), answer.size_hint().exact()), (10, Some(10)));

@@ -1,8 +1,9 @@
-//! One connection, driven to its end: when patience with its peer is over.
+//! One connection, driven to its end.
 //!
-//! hyper bounds how long headers take once it knows the protocol, and pings HTTP/2 peers. What it
-//! leaves open ends here: a peer that says nothing, half a preface, a preface and nothing else, an HTTP/2
-//! connection nobody uses, and a peer that does not take its answers.
+//! hyper limits the time for headers once the protocol is known, and pings HTTP/2 peers. This
+//! module ends the connections that hyper would keep: a peer that sends nothing, half a preface or
+//! only a preface, an HTTP/2 connection without requests, and a peer that does not read its
+//! responses.
 
 use std::{
     future::poll_fn,
@@ -15,32 +16,34 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    listener::activity::ConnectionActivity,
-    listener::connections::{ConnectionGuard, count_stalled},
-    listener::limits::Limits,
+    activity::ConnectionActivity,
+    connections::{ConnectionGuard, count_stalled},
+    limits::Limits,
 };
 
-/// How long a connection that was asked to end, and has nothing under way, may take to do so.
+/// Time for a connection to close after it was asked to, while no request is at work.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// An answer is taken within so many times [`Limits::write_time`], however steadily.
+/// Each response must be written within this many times [`Limits::write_time`], whatever its
+/// progress.
 const WHOLE_RESPONSE_FACTOR: u32 = 4;
 
-/// What becomes of a connection.
+/// The next step for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It is looked at again then.
+    /// Keep the connection and judge again at this time.
     Until(Instant),
-    /// It is asked to end, and its requests are finished.
+    /// Ask the connection to end; its requests are finished.
     Close,
-    /// The same, for its peer does not take its answers.
+    /// As `Close`, because the peer does not read its responses.
     Stalled,
-    /// It is dropped.
+    /// Drop the connection.
     End,
-    /// The same, for its peer does not take its answers.
+    /// As `End`, because the peer does not read its responses.
     Dropped,
 }
 
-/// Drives a connection to its end.
+/// Drives a connection to its end: until hyper closes it, a limit is exceeded, or the listener
+/// stops.
 pub(crate) async fn drive<C: GracefulConnection>(
     connection: C,
     guard: &ConnectionGuard,
@@ -48,26 +51,26 @@ pub(crate) async fn drive<C: GracefulConnection>(
     stop: &CancellationToken,
 ) {
     let mut connection = pin!(connection);
-    // Since when it was asked to end.
+    // The time at which the connection was asked to end.
     let mut closing = None;
     let (mut ended, mut ending) = (pin!(guard.activity.ended()), false);
-    let mut look_again =
+    let mut next_judgement =
         pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
     loop {
         tokio::select! {
             biased;
             _ = driven(connection.as_mut(), guard) => return,
             () = ended.as_mut(), if !ending => {
-                // A request may have come since the connection was found idle.
+                // A request may have arrived since the connection was chosen because it was idle.
                 if guard.activity.ends_at_once() {
                     return;
                 }
                 ending = true;
             }
             () = stop.cancelled(), if closing.is_none() => {}
-            () = look_again.as_mut() => match judge(&guard.activity, limits, closing, Instant::now()) {
+            () = next_judgement.as_mut() => match judge(&guard.activity, limits, closing, Instant::now()) {
                 Verdict::Until(then) => {
-                    look_again.as_mut().reset(then);
+                    next_judgement.as_mut().reset(then);
                     continue;
                 }
                 Verdict::Close => {}
@@ -78,7 +81,7 @@ pub(crate) async fn drive<C: GracefulConnection>(
         }
         closing = Some(Instant::now());
         connection.as_mut().graceful_shutdown();
-        look_again.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
+        next_judgement.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
     }
 }
 
@@ -94,7 +97,7 @@ async fn driven<C: GracefulConnection>(
     .await
 }
 
-/// What is to be done about a connection now.
+/// Returns the next step for a connection.
 fn judge(
     activity: &ConnectionActivity,
     limits: &Limits,
@@ -119,11 +122,11 @@ fn judge(
             let end = since + limits.write_time;
             if end <= now { Verdict::Stalled } else { Verdict::Until(end) }
         }
-        // Its answer may be blocked soon.
+        // The response may become blocked soon.
         (None, None) if activity.has_request() => Verdict::Until(now + limits.write_time / 2),
         (None, None) => {
-            let patience = if activity.had_request() { limits.idle } else { limits.first_request };
-            let end = last_progress + patience;
+            let timeout = if activity.had_request() { limits.idle } else { limits.first_request };
+            let end = last_progress + timeout;
             if end <= now { Verdict::Close } else { Verdict::Until(end) }
         }
     }
@@ -132,7 +135,7 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listener::tracked_body::TrackedBody;
+    use crate::tracked_body::TrackedBody;
 
     fn limits() -> Limits {
         Limits {
@@ -143,7 +146,7 @@ mod tests {
         }
     }
 
-    /// What is done after so many seconds.
+    /// Returns the verdict `seconds` after the last progress.
     fn after(seconds: u64, activity: &ConnectionActivity, closing: Option<Instant>) -> Verdict {
         judge(activity, &limits(), closing, activity.last_progress() + Duration::from_secs(seconds))
     }
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_without_requests_closes_when_it_was_idle_long_enough() {
+    fn idle_connection_closes_after_its_timeout() {
         let activity = ConnectionActivity::for_test();
         assert!(waits(after(9, &activity, None)));
         assert_eq!(after(10, &activity, None), Verdict::Close);
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_at_work_is_never_ended() {
+    fn connection_at_work_never_ends() {
         let activity = ConnectionActivity::for_test();
         let _request = activity.begin();
         for closing in [None, Some(activity.last_progress())] {
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_that_ends_does_not_wait_for_a_body_that_does_not_come() {
+    fn closing_connection_does_not_wait_for_a_missing_body() {
         let activity = ConnectionActivity::for_test();
         let _request = activity.begin();
         let _expecting = activity.await_peer();
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_whose_peer_takes_nothing_is_dropped() {
+    fn connection_whose_peer_reads_nothing_is_dropped() {
         let activity = ConnectionActivity::for_test();
         let _answer = TrackedBody::new(vec![0; 10].into(), activity.begin());
         assert!(waits(after(29, &activity, None)));
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_with_an_answer_that_is_not_taken_takes_no_more_requests_while_one_is_worked_on() {
+    fn connection_with_a_blocked_response_closes_after_its_other_requests() {
         let activity = ConnectionActivity::for_test();
         let _answer = TrackedBody::new(vec![0; 10].into(), activity.begin());
         let _work = activity.begin();

@@ -1,5 +1,7 @@
-//! What a connection is up to: its requests, when its peer last did something, and what the peer has not
-//! taken yet. Nobody is woken by it: a connection is busy far more often than it is looked at.
+//! The activity of a connection: requests in flight, the time of the peer's last progress, and the
+//! response bytes that are not written to the socket.
+//!
+//! A change of these values wakes no task, because they change far more often than they are read.
 
 use std::{
     sync::{
@@ -12,34 +14,34 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{listener::address::Address, listener::shared_permits::PermitHolder};
+use crate::{address::Address, shared_permits::PermitHolder};
 
-/// A connection's state, shared by all that work for it.
+/// The activity of one connection, shared by the connection and its requests.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionActivity(Arc<ConnectionState>);
+pub struct ConnectionActivity(Arc<ConnectionState>);
 
 #[derive(Debug)]
 struct ConnectionState {
-    /// Told apart from all connections of the listener.
+    /// The number of the connection; unique in its listener, counted from 1.
     number: u64,
-    /// None for a proxy that is trusted, which speaks for many.
+    /// `None` for a trusted proxy, whose connections are not counted by address.
     address: Option<Address>,
-    /// How many connections of the listener are open from there.
+    /// The number of open connections of the listener from this address.
     connections_from_address: Arc<AtomicUsize>,
-    /// How many connections of the listener nobody was admitted on.
+    /// The number of open connections of the listener without an authenticated caller.
     unauthenticated: Arc<AtomicUsize>,
-    /// When the listener began; what follows counts microseconds from there.
+    /// The start of the listener. The times below are microseconds since then.
     epoch: Instant,
-    /// When the peer last did something that brings a request forward: the newest of its connecting, a
-    /// request, a part of a body, a part of an answer taken, and the end of an answer.
+    /// The time of the last progress: the connection was opened, a request began, a part of a body
+    /// arrived, a part of a response was written, or a response ended.
     last_progress: AtomicU64,
-    /// Requests whose answers are not written whole.
+    /// Requests whose responses are not completely written.
     requests: AtomicUsize,
-    /// Of them, those that wait for this side and not for the peer.
+    /// Requests that wait for the server and not for the peer. May be negative for a moment.
     working: AtomicIsize,
-    /// Bytes of answers that the peer has not taken.
+    /// Response bytes that are not written to the socket.
     unwritten: AtomicUsize,
-    /// Since when there have been such bytes all the time, if there are any.
+    /// The time since which `unwritten` has been above 0; meaningless while `unwritten` is 0.
     unwritten_since: AtomicU64,
     had_request: AtomicBool,
     authenticated: AtomicBool,
@@ -47,19 +49,20 @@ struct ConnectionState {
     end_at_once: AtomicBool,
 }
 
-/// A request, from its head to the last byte of its answer.
+/// A request in flight, from its head to the last byte of its response.
 #[derive(Debug)]
 pub(crate) struct RequestActivity {
     activity: ConnectionActivity,
     working: bool,
 }
 
-/// A request that waits for its peer, until dropped.
+/// Marks a request as waiting for its peer until dropped.
 #[derive(Debug)]
 pub(crate) struct AwaitingPeer(ConnectionActivity);
 
 impl ConnectionActivity {
-    /// A connection that was just opened, and is counted as one of its address and as a stranger.
+    /// Creates the activity of a new connection and counts the connection for its address and as
+    /// unauthenticated.
     pub(crate) fn new(
         number: u64,
         address: Option<Address>,
@@ -88,7 +91,7 @@ impl ConnectionActivity {
         activity
     }
 
-    /// A request has arrived.
+    /// Records that a request has arrived.
     pub(crate) fn begin(&self) -> RequestActivity {
         self.0.requests.fetch_add(1, Ordering::SeqCst);
         self.0.working.fetch_add(1, Ordering::SeqCst);
@@ -97,32 +100,33 @@ impl ConnectionActivity {
         RequestActivity { activity: self.clone(), working: true }
     }
 
-    /// A request waits for its peer, which has to send more of it.
+    /// Records that a request waits for its peer to send the rest of the body.
     pub(crate) fn await_peer(&self) -> AwaitingPeer {
         self.0.working.fetch_sub(1, Ordering::SeqCst);
         AwaitingPeer(self.clone())
     }
 
-    /// The peer did something.
+    /// Records progress of the peer.
     pub(crate) fn record_progress(&self) {
         self.0.last_progress.store(self.now(), Ordering::SeqCst);
     }
 
-    /// A caller was admitted.
-    pub(crate) fn mark_authenticated(&self) {
-        // Nearly always it was so before.
+    /// Records that a caller has authenticated on the connection. Unauthenticated connections are
+    /// closed first when the listener has too many.
+    pub fn mark_authenticated(&self) {
+        // The plain load avoids a write in the usual case, a further request of the connection.
         if !self.is_authenticated() && !self.0.authenticated.swap(true, Ordering::SeqCst) {
             self.0.unauthenticated.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    /// It is counted no more. To be called once.
+    /// Stops counting the connection. Must be called exactly once.
     pub(crate) fn deregister(&self) {
         self.mark_authenticated();
         self.0.connections_from_address.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// How many connections are open from its address, itself counted.
+    /// Returns the number of open connections from the same address, this one included.
     pub(crate) fn connections_from_address(&self) -> usize {
         self.0.connections_from_address.load(Ordering::SeqCst)
     }
@@ -139,30 +143,32 @@ impl ConnectionActivity {
         self.0.address
     }
 
-    /// Whom its requests are counted for before their callers are known: the connection, of its address; that
-    /// of a trusted proxy is a group by itself.
-    pub(crate) fn permit_holder(&self) -> PermitHolder {
-        // No address is as small as the number of a connection.
+    /// Returns the holder of the permits that requests use before their caller is known: the
+    /// connection, in the group of its address. Each connection of a trusted proxy is a group by
+    /// itself.
+    pub fn permit_holder(&self) -> PermitHolder {
+        // Connection numbers are smaller than every number of an address.
         let group = self.0.address.map_or(self.0.number, Address::number);
         PermitHolder { group, member: self.0.number }
     }
 
-    /// Whether a request waits for this side. Then its peer is not to blame that nothing moves.
+    /// Returns whether a request waits for the server. A lack of progress is then not the peer's
+    /// fault.
     pub(crate) fn has_work(&self) -> bool {
         self.0.working.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a request is under way.
+    /// Returns whether a request is in flight.
     pub(crate) fn has_request(&self) -> bool {
         self.0.requests.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether there ever was a request.
+    /// Returns whether a request has ever arrived.
     pub(crate) fn had_request(&self) -> bool {
         self.0.had_request.load(Ordering::SeqCst)
     }
 
-    /// When its peer last did something.
+    /// Returns the time of the last progress.
     pub(crate) fn last_progress(&self) -> Instant {
         self.0.epoch + Duration::from_micros(self.0.last_progress.load(Ordering::SeqCst))
     }
@@ -171,13 +177,13 @@ impl ConnectionActivity {
         self.0.unwritten.load(Ordering::SeqCst)
     }
 
-    /// Since when there is something that the peer has not taken.
+    /// Returns the time since which response bytes have been unwritten; `None` without such bytes.
     pub(crate) fn unwritten_since(&self) -> Option<Instant> {
         let since = Duration::from_micros(self.0.unwritten_since.load(Ordering::SeqCst));
         (self.unwritten() > 0).then(|| self.0.epoch + since)
     }
 
-    /// Ends the connection; where it stands, or when what it is asked is answered.
+    /// Asks the connection to end: immediately, or after the responses of its requests.
     pub(crate) fn end(&self, end_at_once: bool) {
         self.0.end_at_once.store(end_at_once, Ordering::SeqCst);
         self.0.end.cancel();
@@ -187,7 +193,7 @@ impl ConnectionActivity {
         self.0.end.cancelled().await;
     }
 
-    /// Whether there is nothing to wait for when it ends.
+    /// Returns whether the connection may be dropped without waiting for a response.
     pub(crate) fn ends_at_once(&self) -> bool {
         self.0.end_at_once.load(Ordering::SeqCst) || !self.has_work()
     }
@@ -199,30 +205,31 @@ impl ConnectionActivity {
 
 #[cfg(test)]
 impl ConnectionActivity {
-    /// A connection that was just opened, the only one of its listener.
+    /// Creates the activity of the only connection of a listener.
     pub(crate) fn for_test() -> Self {
         Self::new(1, None, Instant::now(), Default::default())
     }
 }
 
 impl RequestActivity {
-    /// The request is answered; so many bytes are to be written. From here on it waits for its peer.
+    /// Records that the response is ready and that `bytes` are to be written. The request then
+    /// waits for its peer.
     pub(crate) fn answered(&mut self, bytes: usize) {
         self.end_work();
         let state = &self.activity.0;
-        // Nothing clears it: it is looked at only while there are bytes.
+        // The time is not reset: readers ignore it while there are no bytes.
         if bytes > 0 && state.unwritten.fetch_add(bytes, Ordering::SeqCst) == 0 {
             state.unwritten_since.store(self.activity.now(), Ordering::SeqCst);
         }
     }
 
-    /// The peer has taken so many of the bytes.
+    /// Records that `bytes` have been written to the socket.
     pub(crate) fn written(&self, bytes: usize) {
         self.activity.0.unwritten.fetch_sub(bytes, Ordering::SeqCst);
         self.activity.record_progress();
     }
 
-    /// So many of the bytes will never be written.
+    /// Records that `bytes` will never be written.
     pub(crate) fn abandoned(&self, bytes: usize) {
         self.activity.0.unwritten.fetch_sub(bytes, Ordering::SeqCst);
     }
@@ -253,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request_is_work_until_it_is_answered_and_under_way_until_it_is_written() {
+    fn request_is_work_until_the_response_is_ready_and_in_flight_until_it_is_written() {
         let activity = ConnectionActivity::for_test();
         assert!(!activity.had_request());
         let mut request = activity.begin();
@@ -274,10 +281,11 @@ mod tests {
     }
 
     #[test]
-    fn request_that_is_given_up_leaves_nothing() {
+    fn abandoned_request_leaves_no_counts() {
         let activity = ConnectionActivity::for_test();
         let (request, awaiting) = (activity.begin(), activity.await_peer());
-        // In either order: the work of a request may outlive its connection's wait for it.
+        // The order varies: the work of a request may outlive the connection's wait for the
+        // response.
         drop(request);
         assert!(!activity.has_work());
         drop(awaiting);

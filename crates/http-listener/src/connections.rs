@@ -1,5 +1,7 @@
-//! The connections of a listener: how many there are, and which of them ends when there are too many, or
-//! when too much waits for their peers (ADR 0028).
+//! The open connections of a listener, and the choice of the connections that end when there are
+//! too many or when too many response bytes are unwritten.
+//!
+//! Decision: ADR 0028.
 
 use std::{
     cmp::Reverse,
@@ -18,33 +20,34 @@ use tokio::{
 };
 
 use crate::{
-    listener::activity::ConnectionActivity,
-    listener::address::{Address, Network},
-    listener::limits::Limits,
+    activity::ConnectionActivity,
+    address::{Address, Network},
+    limits::Limits,
 };
 
 const CONNECTIONS_EVICTED: &str = "berth_connections_evicted_total";
-/// Why connections end: others have no place, or too many answers are not taken.
+/// Values of the metric label `reason`: another connection needs the place, or too many response
+/// bytes are unwritten.
 const REASON_CONNECTIONS: &str = "connections";
 const REASON_UNWRITTEN: &str = "answers";
-/// How often a newcomer looks for a place while each connection is at work.
+/// Interval in which a new connection retries while every connection is at work.
 const ADMISSION_RETRY_INTERVAL: Duration = Duration::from_millis(50);
-/// Evictions come by thousands: they are told together.
+/// Minimum time between two log lines on evictions, which come in thousands.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The open connections.
+/// The open connections of one listener.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    max_connections: usize,
+    max_open: usize,
     max_unauthenticated: usize,
     max_unwritten_bytes: usize,
     proxies: Vec<Network>,
     epoch: Instant,
     table: Mutex<ConnectionTable>,
-    /// How many of them nobody was admitted on.
+    /// Number of open connections without an authenticated caller.
     unauthenticated: Arc<AtomicUsize>,
     freed: Notify,
-    /// Bytes that peers have not taken, of connections that were found blocked.
+    /// Unwritten response bytes, as the connections last reported.
     unwritten: AtomicUsize,
 }
 
@@ -52,25 +55,25 @@ pub(crate) struct Connections {
 struct ConnectionTable {
     last_number: u64,
     open: HashMap<u64, ConnectionActivity>,
-    /// How many are open from each address.
+    /// Number of open connections of each address.
     addresses: HashMap<Address, Arc<AtomicUsize>>,
     logged_at: Option<Instant>,
     unlogged: u64,
 }
 
-/// A connection's place, until dropped.
+/// An open connection; dropping the guard removes the connection from the table.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     pub(crate) activity: ConnectionActivity,
     connections: Arc<Connections>,
-    /// What of it is in [`Connections::unwritten`].
+    /// The part of [`Connections::unwritten`] that this connection reported.
     reported: AtomicUsize,
 }
 
 impl Connections {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            max_connections: limits.connections,
+            max_open: limits.connections,
             max_unauthenticated: limits.unauthenticated_connections,
             max_unwritten_bytes: limits.unwritten_bytes,
             proxies: limits.trusted_proxies.clone(),
@@ -82,8 +85,8 @@ impl Connections {
         })
     }
 
-    /// A place for a new connection. When there is none, another connection ends for it; while all are at
-    /// work, the newcomer waits.
+    /// Admits a new connection. When the listener is full, the connection replaces another one;
+    /// while every connection is at work, the new one waits.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> ConnectionGuard {
         let trusted = self.proxies.iter().any(|network| network.contains(peer));
         let address = (!trusted).then(|| Address::of(peer));
@@ -101,7 +104,7 @@ impl Connections {
 
     fn enter(&self, address: Option<Address>) -> Option<ConnectionActivity> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = table.open.len() >= self.max_connections;
+        let full = table.open.len() >= self.max_open;
         if full || self.unauthenticated.load(Ordering::SeqCst) >= self.max_unauthenticated {
             let eviction_candidate = eviction_candidate(
                 table.open.values().filter(|one| full || !one.is_authenticated()),
@@ -111,7 +114,8 @@ impl Connections {
         Some(table.open(address, self.epoch, &self.unauthenticated))
     }
 
-    /// Ends the connection that is missed least, whatever there is room for: the system has none.
+    /// Ends one connection whatever the limits are, because the system has no resources for another
+    /// one.
     pub(crate) fn evict_one(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(eviction_candidate) = eviction_candidate(table.open.values()) {
@@ -119,13 +123,13 @@ impl Connections {
         }
     }
 
-    /// Ends all connections where they stand.
+    /// Ends all connections immediately.
     pub(crate) fn end_all(&self) {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.open.values().for_each(|one| one.end(true));
     }
 
-    /// Ends connections whose peers take nothing, until what waits for the others is not too much.
+    /// Ends blocked connections until the unwritten bytes of the others are within the limit.
     fn evict_blocked(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let mut blocked: Vec<_> = table
@@ -145,8 +149,9 @@ impl Connections {
     }
 }
 
-/// Of those that wait for their peers: one of the address that has most, and there the one that has been
-/// idle longest. Each connection of a trusted proxy counts as an address of its own.
+/// Returns the connection to end, of those that wait for their peers: of the address with the most
+/// connections, the one without progress for longest. Each connection of a trusted proxy counts as
+/// an address by itself.
 fn eviction_candidate<'a>(
     among: impl Iterator<Item = &'a ConnectionActivity>,
 ) -> Option<ConnectionActivity> {
@@ -176,10 +181,10 @@ impl ConnectionTable {
         activity
     }
 
-    /// It is open no more.
+    /// Removes a connection from the table.
     fn close(&mut self, activity: &ConnectionActivity) {
         if self.open.remove(&activity.number()).is_none() {
-            return; // it was evicted before it ended
+            return; // The connection was evicted before it ended.
         }
         activity.deregister();
         if let Some(address) = activity.address()
@@ -197,13 +202,13 @@ impl ConnectionTable {
         if self.logged_at.is_none_or(|logged_at| logged_at.elapsed() >= LOG_INTERVAL) {
             self.logged_at = Some(Instant::now());
             let connections = std::mem::take(&mut self.unlogged);
-            tracing::warn!(connections, reason = why, "connections ended for want of room");
+            tracing::warn!(connections, reason = why, "connections were ended to make room");
         }
     }
 }
 
 impl ConnectionGuard {
-    /// Tells how much waits for its peer. To be called whenever the connection was driven.
+    /// Reports the unwritten bytes of the connection. Called after each poll of the connection.
     pub(crate) fn report_unwritten(&self) {
         let now = self.activity.unwritten();
         let before = self.reported.swap(now, Ordering::Relaxed);
@@ -218,7 +223,7 @@ impl ConnectionGuard {
     }
 }
 
-/// A connection ends because its peer did not take its answers.
+/// Counts a connection that ends because its peer does not read its responses.
 pub(crate) fn count_stalled() {
     metrics::counter!(CONNECTIONS_EVICTED, "reason" => "stalled").increment(1);
 }

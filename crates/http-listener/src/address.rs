@@ -1,4 +1,4 @@
-//! Where a peer is, as far as connections are counted by it.
+//! Peer addresses as units for counting connections, and networks of addresses.
 
 use std::{
     fmt,
@@ -6,24 +6,24 @@ use std::{
     str::FromStr,
 };
 
-/// Addresses that begin alike, as `10.0.0.0/8`.
+/// A network in CIDR notation, such as `10.0.0.0/8`. An address without a length is one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     length: u32,
 }
 
-/// A text that is no network.
+/// The error for a text that is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a network such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")]
 pub struct InvalidNetwork;
 
-/// One IPv4 address, or the /64 that is usually given to one host or household.
+/// One IPv4 address, or one IPv6 /64 network: the usual assignment to one host or household.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address(u64);
 
 impl Network {
-    /// Whether the address is in it. An IPv4 address that is written as IPv6 is the IPv4 address.
+    /// Returns whether the network contains `address`. An IPv4-mapped IPv6 address counts as IPv4.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -62,7 +62,7 @@ impl fmt::Display for Network {
 impl Address {
     pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
-            // Between these and the IPv6 networks nothing is in use.
+            // No IPv6 network in use has a prefix in this range.
             IpAddr::V4(address) => Self(0xffff_0000_0000 | u64::from(address.to_bits())),
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments().map(u64::from);
@@ -71,7 +71,7 @@ impl Address {
         }
     }
 
-    /// A number of its own.
+    /// Returns a number that identifies the address.
     pub(crate) fn number(self) -> u64 {
         self.0
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn network_contains_addresses_that_begin_like_it() {
+    fn network_contains_addresses_with_its_prefix() {
         for (network, address) in [
             ("10.0.0.0/8", "10.255.0.1"),
             ("10.9.9.9/8", "10.1.1.1"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_network_is_refused() {
+    fn invalid_network_is_rejected() {
         for text in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "host/8", "/8"]
         {
             assert_eq!(text.parse::<Network>(), Err(InvalidNetwork), "{text}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn address_of_ipv6_is_its_64() {
+    fn ipv6_address_counts_as_its_64_network() {
         let of = |text: &str| Address::of(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));

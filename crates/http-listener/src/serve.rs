@@ -1,4 +1,4 @@
-//! The listener: HTTP/1.1 and HTTP/2 without TLS on one port, until told to stop.
+//! The accept loop: HTTP/1.1 and HTTP/2 without TLS on one port, until the listener stops.
 
 use std::{
     convert::Infallible,
@@ -24,33 +24,34 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    listener::connection::drive,
-    listener::connections::{ConnectionGuard, Connections},
-    listener::limits::Limits,
-    listener::lingering_stream::LingeringStream,
-    listener::service::{HttpService, ServerHandle},
-    listener::tracked_body::TrackedBody,
+    access_log::AccessLog,
+    connection::drive,
+    connections::{ConnectionGuard, Connections},
+    limits::Limits,
+    lingering_stream::LingeringStream,
+    service::{HttpService, ServerHandle},
+    tracked_body::TrackedBody,
 };
 
 /// How a listener stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Drained {
-    /// Every request under shared was finished.
+    /// Every request in flight was finished.
     Finished,
-    /// The time for that ran out, and what was left was cut off.
+    /// The time limit passed, and the remaining requests were cut off.
     CutOff,
 }
 
-/// How often HTTP/2 peers are asked whether they are still there, and how long they may think.
+/// Interval of pings to HTTP/2 peers, and the time for their answer.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop`; then accepts nothing more, cuts long waits short, and lets requests
-/// under shared finish within [`Limits::drain`].
-pub async fn serve(
+/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls, and
+/// lets requests in flight finish within [`Limits::drain`].
+pub async fn serve<L: AccessLog>(
     listener: TcpListener,
-    service: HttpService,
+    service: HttpService<L>,
     stop: CancellationToken,
 ) -> Drained {
     let tasks = TaskTracker::new();
@@ -80,8 +81,8 @@ pub async fn serve(
     Drained::CutOff
 }
 
-/// The next connection. What fails for lack of something is tried again after a growing while, for which
-/// another connection ends.
+/// Returns the next connection. When the system lacks resources, ends another connection and
+/// retries after a growing pause of at most 1 s.
 async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, IpAddr) {
     let mut pause = Duration::from_millis(10);
     loop {
@@ -98,19 +99,21 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
     }
 }
 
+/// Returns whether the error concerns one connection, not the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// An HTTP/2 peer may send so much of a body before it is read, and all bodies of its connection twice that.
+/// Bytes of a body that an HTTP/2 peer may send before they are read. All bodies of a connection
+/// together may have twice as many.
 const STREAM_WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
-/// So much of an answer is held for an HTTP/2 peer beyond what it has room for.
+/// Bytes of a response that are buffered for an HTTP/2 peer beyond its window.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
-/// An HTTP/2 peer may reset so many streams before they are taken up; more end its connection.
+/// Streams that an HTTP/2 peer may reset before the server accepts them; more end the connection.
 const MAX_PENDING_RESET_STREAMS: usize = 20;
-/// The same of streams that are reset for the peer's faults. Over the connection's whole life, in which a client
-/// that sends on after an early answer makes some.
+/// Streams that the server may reset because of faults of the peer, over the life of a connection.
+/// A client that continues to send after an early response causes such resets.
 const MAX_ERROR_RESET_STREAMS: usize = 256;
 
 fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -121,7 +124,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
-        // hyper takes nothing below this.
+        // The minimum that hyper accepts.
         .max_buf_size(limits.header_bytes.max(8192))
         .max_headers(limits.header_count);
     builder
@@ -139,20 +142,24 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn serve_connection(
+async fn serve_connection<L: AccessLog>(
     stream: TcpStream,
     guard: &ConnectionGuard,
-    service: &HttpService,
+    service: &HttpService<L>,
     server: &ServerHandle,
     protocol: &auto::Builder<TokioExecutor>,
 ) {
-    // Answers are small and written whole: waiting for more would only delay them.
+    // Responses are small and written whole: waiting for more data would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let unread = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(LingeringStream::new(stream, service.clone(), unread.clone()));
-    // Counted by this connection alone: what all of them count, processors take turns at.
+    let raw_error = {
+        let service = service.clone();
+        move |status| service.raw_error(status)
+    };
+    let io = TokioIo::new(LingeringStream::new(stream, raw_error, unread.clone()));
+    // One `Arc` for each connection: processors would contend for the counter of a shared one.
     let shared = Arc::new((service.clone(), server.clone(), guard.activity.clone()));
     let respond = |request: Request<Incoming>| {
         let (shared, unread, request_activity) =
