@@ -167,7 +167,7 @@ impl Adapters {
             work: self.work.clone(),
             change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
-            groups: self.groups.clone(),
+            organization_tags: self.groups.clone(),
         };
         Worker::new(ports, self.deadlines.clone())
     }
