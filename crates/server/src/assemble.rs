@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    bells::TokioNotifier, environment::Machine, groups::HmacTags, metrics::Metrics,
-    readiness::Needs, watches::SessionWatches,
+    environment::Machine, metrics::Metrics, notifier::TokioNotifier, organization_tags::HmacTags,
+    readiness::Needs, session_watcher::SessionWatches,
 };
 
 /// What the world has given so far.

@@ -11,7 +11,7 @@ use http_hyper::Network;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-use crate::{settings, settings::Settings, span};
+use crate::{duration, settings, settings::Settings};
 
 /// A setting that cannot be, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +186,7 @@ const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::
 
 fn keep_alive(given: Option<String>) -> Result<Duration, Invalid> {
     let Some(text) = given else { return Ok(http_hyper::Limits::default().idle) };
-    let time = span::duration(&text).filter(|time| KEEP_ALIVE.contains(time));
+    let time = duration::duration(&text).filter(|time| KEEP_ALIVE.contains(time));
     time.ok_or_else(|| {
         let reason = format!("{text:?} is not a time from 5s to 1h, such as 130s");
         Invalid::setting("keep_alive", reason)
@@ -251,7 +251,7 @@ fn deadlines(
 ) -> Result<domain::Deadlines, Invalid> {
     let of = |name, given: &Option<String>, default: Duration| match given {
         None => Ok(default),
-        Some(text) => span::duration(text).ok_or_else(|| {
+        Some(text) => duration::duration(text).ok_or_else(|| {
             Invalid::setting(name, format!("{text:?} is not a time such as 30s, 5m, 1h or 7d"))
         }),
     };

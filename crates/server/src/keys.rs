@@ -21,9 +21,10 @@ use store_diesel::Database;
 use crate::{
     cli::{CreateKey, KeyCommand, ListKeys, Place, RevokeKey},
     config::{self, Invalid, Log},
+    duration,
     environment::Machine,
     settings::{Flags, warn_of_unknown_variables},
-    span, store, telemetry,
+    store, telemetry,
 };
 
 /// Does it, and says how it went.
@@ -49,8 +50,9 @@ async fn create(command: CreateKey) -> Result<()> {
     let new = made.map_err(|error| told(error, &sessions))?;
     let NewApiKey { key, text } = new;
     writeln!(stdout(), "{text}")?;
-    let until =
-        key.expires_at.map_or("never expires".into(), |at| format!("expires {}", span::shown(at)));
+    let until = key
+        .expires_at
+        .map_or("never expires".into(), |at| format!("expires {}", duration::shown(at)));
     let can = capabilities.join(", ");
     writeln!(stderr(), "{} of {org}: can {can}; {until}. Keep it: it is not shown again.", key.id)?;
     Ok(())
@@ -116,7 +118,7 @@ fn capabilities_of(names: &[String]) -> Result<Capabilities, Invalid> {
 }
 
 fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
-    span::moment(when, now).ok_or_else(|| {
+    duration::moment(when, now).ok_or_else(|| {
         Invalid::new(format!("--expires {when:?} is neither a time from now, such as 90d or 12h, nor a moment such as 2027-01-31T00:00:00Z"))
     })
 }
@@ -170,10 +172,10 @@ fn as_json(keys: &[ApiKey]) -> String {
 const TITLES: [&str; 6] = ["ID", "CAPABILITIES", "CREATED", "EXPIRES", "LAST USED", "NAME"];
 
 fn as_table(keys: &[ApiKey]) -> String {
-    let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), span::shown);
+    let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), duration::shown);
     let row = |key: &ApiKey| {
         let can = key.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>().join(",");
-        let (created, expires) = (span::shown(key.created_at), moment(key.expires_at));
+        let (created, expires) = (duration::shown(key.created_at), moment(key.expires_at));
         [key.id.to_string(), can, created, expires, moment(key.last_used_at), key.name.clone()]
     };
     let rows: Vec<_> =

@@ -2,26 +2,26 @@
 //! connections.
 
 mod assemble;
-mod bells;
 mod cli;
 mod clock_skew;
 mod config;
+mod duration;
 mod environment;
-mod groups;
 mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
 mod log_fields;
 mod metrics;
+mod notifier;
+mod organization_tags;
 mod orphans;
 mod readiness;
 mod router;
+mod session_watcher;
 mod settings;
-mod span;
 mod store;
 mod telemetry;
-mod watches;
 
 use std::process::ExitCode;
 

@@ -16,9 +16,9 @@ use serde_json::json;
 
 use crate::{
     cli::{ListOrphans, OneOrphan, OrphanCommand, Place},
+    duration,
     environment::Machine,
     keys::{database, operator_of},
-    span,
 };
 
 /// Does it, and says how it went.
@@ -63,7 +63,7 @@ fn as_json(orphans: &[Orphan]) -> String {
 /// One a line: node, session, since when.
 fn as_lines(orphans: &[Orphan]) -> String {
     let line = |orphan: &Orphan| {
-        format!("{}  {}  {}\n", orphan.gateway, orphan.session, span::shown(orphan.since))
+        format!("{}  {}  {}\n", orphan.gateway, orphan.session, duration::shown(orphan.since))
     };
     orphans.iter().map(line).collect()
 }
