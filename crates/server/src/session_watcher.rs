@@ -1,4 +1,4 @@
-//! How those who wait for a session learn that it was written, by this process or another router.
+//! [`SessionWatcher`]: wakes requests that wait for a session when this or another router writes it.
 //!
 //! Decision: ADR 0023.
 
@@ -15,63 +15,63 @@ use domain::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-/// How long it goes unseen at most that another router wrote a session that is waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// The time between two polls of the store for changes by other routers.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The sessions that are waited for. While there are any, one look at the store, now and then, tells
-/// all who wait: a thousand of them would be in everybody's way if each looked for itself.
-pub(crate) struct SessionWatches {
+/// The sessions that requests wait for. One task polls the store for all of them while there are
+/// any, so that a thousand waiting requests do not send a thousand queries.
+pub(crate) struct SessionWatcher {
     store: Arc<dyn VersionLookup>,
-    watched: Mutex<Watched>,
+    watched: Mutex<WatchedSessions>,
 }
 
 #[derive(Default)]
-struct Watched {
-    sessions: HashMap<SessionId, watch::Sender<NewEvent>>,
-    lookout: Option<JoinHandle<()>>,
+struct WatchedSessions {
+    sessions: HashMap<SessionId, watch::Sender<ObservedVersion>>,
+    poll_task: Option<JoinHandle<()>>,
 }
 
-/// What is known of a session.
+/// The newest known change of a session.
 #[derive(Clone, Copy, Debug, Default)]
-struct NewEvent {
-    /// The newest version.
+struct ObservedVersion {
+    /// The newest version; `None` before the first notification with a version.
     version: Option<Version>,
-    /// How often there was something else to look for: that it is gone, or cannot be seen.
-    alarms: u64,
+    /// The number of notifications without a version: the session is deleted, or the store failed.
+    generic_changes: u64,
 }
 
-impl NewEvent {
-    /// Whether that was new.
-    fn hear(&mut self, version: Option<Version>) -> bool {
+impl ObservedVersion {
+    /// Applies a notification. Returns false if the notification is outdated.
+    fn apply(&mut self, version: Option<Version>) -> bool {
         match version {
             Some(_) if version <= self.version => return false,
             Some(_) => self.version = version,
-            None => self.alarms += 1,
+            None => self.generic_changes += 1,
         }
         true
     }
 }
 
-impl SessionWatches {
-    /// Nobody waits yet.
+impl SessionWatcher {
+    /// Creates a watcher without subscriptions.
     pub(crate) fn new(store: Arc<dyn VersionLookup>) -> Self {
         Self { store, watched: Mutex::default() }
     }
 
-    fn held(&self) -> MutexGuard<'_, Watched> {
+    fn lock(&self) -> MutexGuard<'_, WatchedSessions> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks for all who wait, until nobody does.
-    async fn look_out(self: Arc<Self>) {
+    /// Polls the store until no subscription is left.
+    async fn poll_loop(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            let Some(sessions) = self.waited_for() else { return };
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let Some(sessions) = self.watched_sessions() else { return };
             let versions = self.store.versions(&sessions).await.unwrap_or_else(|error| {
-                // Who waits looks for itself, and says what comes of that.
+                // All waiting requests read the store themselves and report the error.
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "cannot see what changed"
+                    "session versions cannot be polled"
                 );
                 HashMap::new()
             });
@@ -81,67 +81,76 @@ impl SessionWatches {
         }
     }
 
-    /// When nobody waits the lookout is over, and the next to wait begins another.
-    fn waited_for(&self) -> Option<Vec<SessionId>> {
-        let mut held = self.held();
-        if held.sessions.is_empty() {
-            held.lookout = None;
+    /// Returns the watched sessions. Without any, ends the poll task; the next subscription starts a
+    /// new one.
+    fn watched_sessions(&self) -> Option<Vec<SessionId>> {
+        let mut watched = self.lock();
+        if watched.sessions.is_empty() {
+            watched.poll_task = None;
             return None;
         }
-        Some(held.sessions.keys().cloned().collect())
+        Some(watched.sessions.keys().cloned().collect())
     }
 }
 
-impl ChangeNotifier for SessionWatches {
+impl ChangeNotifier for SessionWatcher {
     fn tell(&self, session: &SessionId, version: Option<Version>) {
-        if let Some(news) = self.held().sessions.get(session) {
-            news.send_if_modified(|news| news.hear(version));
+        if let Some(changes) = self.lock().sessions.get(session) {
+            changes.send_if_modified(|changes| changes.apply(version));
         }
     }
 
     fn watch(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
-        let mut held = self.held();
-        let news = held.sessions.entry(session.clone()).or_default().subscribe();
-        // One that is finished without having been taken away has panicked.
-        if held.lookout.as_ref().is_none_or(JoinHandle::is_finished) {
-            held.lookout = Some(tokio::spawn(self.clone().look_out()));
+        let mut watched = self.lock();
+        let changes = watched.sessions.entry(session.clone()).or_default().subscribe();
+        // A task that is finished but still stored has panicked.
+        if watched.poll_task.as_ref().is_none_or(JoinHandle::is_finished) {
+            watched.poll_task = Some(tokio::spawn(self.clone().poll_loop()));
         }
-        drop(held);
-        // What version it has come to meanwhile is news to whoever has seen an older one.
-        let heard = NewEvent { version: None, ..*news.borrow() };
-        Box::new(SessionWatch { session: session.clone(), news, heard, watches: self })
+        drop(watched);
+        // A version that is already known wakes a subscriber that has read an older version.
+        let last_wake = ObservedVersion { version: None, ..*changes.borrow() };
+        Box::new(SessionSubscription {
+            session: session.clone(),
+            changes,
+            last_wake,
+            watcher: self,
+        })
     }
 }
 
-/// One who waits for a session, which is not watched any more when its last has gone.
-struct SessionWatch {
+/// A subscription. When the last subscription of a session is dropped, the session is no longer
+/// watched.
+struct SessionSubscription {
     session: SessionId,
-    news: watch::Receiver<NewEvent>,
-    /// What it was woken by last: the same does not wake it twice, whatever it then sees in the store.
-    heard: NewEvent,
-    watches: Arc<SessionWatches>,
+    changes: watch::Receiver<ObservedVersion>,
+    /// The change that caused the last wake-up. It does not wake the subscription again, even if the
+    /// store still returns an older version.
+    last_wake: ObservedVersion,
+    watcher: Arc<SessionWatcher>,
 }
 
 #[async_trait]
-impl Subscription for SessionWatch {
+impl Subscription for SessionSubscription {
     async fn past(&mut self, version: Version, at_most: Duration) {
-        let heard = self.heard;
-        let further = |news: &NewEvent| {
-            news.alarms != heard.alarms
-                || (news.version > Some(version) && news.version != heard.version)
+        let last_wake = self.last_wake;
+        let is_newer = |changes: &ObservedVersion| {
+            changes.generic_changes != last_wake.generic_changes
+                || (changes.version > Some(version) && changes.version != last_wake.version)
         };
-        // Which of the two it was does not matter.
-        let _ = tokio::time::timeout(at_most, self.news.wait_for(further)).await;
-        self.heard = *self.news.borrow();
+        // A timeout and a change are handled alike.
+        let _ = tokio::time::timeout(at_most, self.changes.wait_for(is_newer)).await;
+        self.last_wake = *self.changes.borrow();
     }
 }
 
-impl Drop for SessionWatch {
+impl Drop for SessionSubscription {
     fn drop(&mut self) {
-        let mut held = self.watches.held();
-        // This one still counts.
-        if held.sessions.get(&self.session).is_some_and(|news| news.receiver_count() <= 1) {
-            held.sessions.remove(&self.session);
+        let mut watched = self.watcher.lock();
+        // The count still includes this subscription.
+        if watched.sessions.get(&self.session).is_some_and(|changes| changes.receiver_count() <= 1)
+        {
+            watched.sessions.remove(&self.session);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Those who wait are woken by what was written, wherever it was, and by nothing else.
+//! Subscriptions are woken by changes on any router, and by no other event.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,18 +9,19 @@ use domain::{Session, SettingsPatch, ports::PortResult, testing::World};
 
 use super::*;
 
-/// Longer than any test lives: who waits this long heard nothing.
+/// Longer than any test runs.
 const FOREVER: Duration = Duration::from_secs(3600);
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Less than it takes until the store is looked at.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Shorter than the poll interval.
 const SOON: Duration = Duration::from_millis(50);
 
-/// What goes through `world` is what another router does: nobody here is told.
-async fn watched() -> (World, Session, Arc<SessionWatches>) {
+/// Returns a watcher over the store of `world`. Changes through `world` do not notify the watcher, as
+/// changes by another router.
+async fn fixture() -> (World, Session, Arc<SessionWatcher>) {
     let world = World::new().await;
     let session = world.acme_session().await;
-    let watches = SessionWatches::new(Arc::new(world.memory.clone()));
-    (world, session, Arc::new(watches))
+    let watcher = SessionWatcher::new(Arc::new(world.memory.clone()));
+    (world, session, Arc::new(watcher))
 }
 
 async fn rename(world: &World, session: &Session, label: &str) -> Session {
@@ -29,119 +30,119 @@ async fn rename(world: &World, session: &Session, label: &str) -> Session {
     world.sessions.update(&World::acme(), id, None, patch).await.expect("renamed")
 }
 
-async fn hears(watch: &mut Box<dyn Subscription>, version: Version) {
-    tokio::time::timeout(PATIENCE, watch.past(version, FOREVER)).await.expect("heard nothing");
+async fn expect_wake(watch: &mut Box<dyn Subscription>, version: Version) {
+    tokio::time::timeout(TIMEOUT, watch.past(version, FOREVER)).await.expect("not woken");
 }
 
-async fn hears_nothing(watch: &mut Box<dyn Subscription>, version: Version, meanwhile: Duration) {
-    let heard = tokio::time::timeout(meanwhile, watch.past(version, FOREVER)).await;
-    assert!(heard.is_err(), "woken for nothing");
+async fn expect_no_wake(watch: &mut Box<dyn Subscription>, version: Version, meanwhile: Duration) {
+    let woken = tokio::time::timeout(meanwhile, watch.past(version, FOREVER)).await;
+    assert!(woken.is_err(), "woken without a change");
 }
 
 #[tokio::test]
-async fn all_who_wait_for_a_session_are_told_at_once_and_nobody_else() {
-    let (world, session, watches) = watched().await;
+async fn all_subscriptions_of_a_session_are_woken_and_no_others() {
+    let (world, session, watcher) = fixture().await;
     let other = world.acme_session().await;
-    let mut another = watches.clone().watch(&other.id);
+    let mut another = watcher.clone().watch(&other.id);
     let waiting: Vec<_> = (0..5)
         .map(|_| {
-            let mut watch = watches.clone().watch(&session.id);
-            tokio::spawn(async move { hears(&mut watch, session.version).await })
+            let mut watch = watcher.clone().watch(&session.id);
+            tokio::spawn(async move { expect_wake(&mut watch, session.version).await })
         })
         .collect();
     tokio::task::yield_now().await;
-    // The store stays as it is, so that no look at it wakes them.
-    watches.tell(&session.id, Some(Version(session.version.0 + 1)));
-    for told in waiting {
-        told.await.expect("told");
+    // The store does not change, so that no poll wakes the subscriptions.
+    watcher.tell(&session.id, Some(Version(session.version.0 + 1)));
+    for task in waiting {
+        task.await.expect("woken");
     }
-    hears_nothing(&mut another, other.version, SOON).await;
+    expect_no_wake(&mut another, other.version, SOON).await;
 }
 
 #[tokio::test]
-async fn what_was_told_before_the_wait_is_not_missed_and_wakes_once() {
-    let (_world, session, watches) = watched().await;
+async fn change_before_the_wait_wakes_once() {
+    let (_world, session, watcher) = fixture().await;
     let observed = session.version;
     let newer = Version(observed.0 + 1);
-    let mut early = watches.clone().watch(&session.id);
-    watches.tell(&session.id, Some(newer));
-    let mut late = watches.clone().watch(&session.id);
+    let mut early = watcher.clone().watch(&session.id);
+    watcher.tell(&session.id, Some(newer));
+    let mut late = watcher.clone().watch(&session.id);
     for watch in [&mut early, &mut late] {
-        hears(watch, observed).await;
-        hears_nothing(watch, newer, SOON).await;
-        // Not even when the store shows it the old version still.
-        hears_nothing(watch, observed, SOON).await;
+        expect_wake(watch, observed).await;
+        expect_no_wake(watch, newer, SOON).await;
+        // Even if the store still returns the old version.
+        expect_no_wake(watch, observed, SOON).await;
     }
-    // Told in another order than written: nobody goes back.
-    watches.tell(&session.id, Some(observed));
-    hears_nothing(&mut early, newer, SOON).await;
-    watches.tell(&session.id, Some(Version(newer.0 + 1)));
-    hears(&mut early, newer).await;
+    // Notifications may arrive out of order. An older version wakes no subscription.
+    watcher.tell(&session.id, Some(observed));
+    expect_no_wake(&mut early, newer, SOON).await;
+    watcher.tell(&session.id, Some(Version(newer.0 + 1)));
+    expect_wake(&mut early, newer).await;
 }
 
 #[tokio::test]
-async fn what_another_router_does_is_noticed() {
-    let (world, session, watches) = watched().await;
-    let mut watch = watches.clone().watch(&session.id);
-    hears_nothing(&mut watch, session.version, LOOK_AGAIN * 3).await;
+async fn change_by_another_router_wakes() {
+    let (world, session, watcher) = fixture().await;
+    let mut watch = watcher.clone().watch(&session.id);
+    expect_no_wake(&mut watch, session.version, POLL_INTERVAL * 3).await;
     let once = rename(&world, &session, "once").await;
-    hears(&mut watch, session.version).await;
-    hears_nothing(&mut watch, once.version, LOOK_AGAIN * 3).await;
+    expect_wake(&mut watch, session.version).await;
+    expect_no_wake(&mut watch, once.version, POLL_INTERVAL * 3).await;
     let twice = rename(&world, &session, "twice").await;
-    hears(&mut watch, once.version).await;
+    expect_wake(&mut watch, once.version).await;
     world.sessions.delete(&World::acme(), session.id.as_str(), None).await.expect("deleted");
-    hears(&mut watch, twice.version).await;
+    expect_wake(&mut watch, twice.version).await;
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_seen_has_all_look_for_themselves() {
-    let (world, session, watches) = watched().await;
-    let mut watch = watches.clone().watch(&session.id);
+async fn store_failure_wakes_all_subscriptions() {
+    let (world, session, watcher) = fixture().await;
+    let mut watch = watcher.clone().watch(&session.id);
     world.memory.set_down(true);
-    hears(&mut watch, session.version).await;
+    expect_wake(&mut watch, session.version).await;
     world.memory.set_down(false);
-    // One more may be on its way.
-    watch.past(session.version, LOOK_AGAIN * 3).await;
-    hears_nothing(&mut watch, session.version, LOOK_AGAIN * 3).await;
+    // One more wake-up may be pending.
+    watch.past(session.version, POLL_INTERVAL * 3).await;
+    expect_no_wake(&mut watch, session.version, POLL_INTERVAL * 3).await;
 }
 
 #[tokio::test]
-async fn a_wait_ends_by_itself() {
-    let (_world, session, watches) = watched().await;
-    let mut watch = watches.clone().watch(&session.id);
-    tokio::time::timeout(PATIENCE, watch.past(session.version, SOON)).await.expect("no end");
+async fn wait_ends_after_its_time() {
+    let (_world, session, watcher) = fixture().await;
+    let mut watch = watcher.clone().watch(&session.id);
+    tokio::time::timeout(TIMEOUT, watch.past(session.version, SOON)).await.expect("no end");
 }
 
 #[tokio::test]
-async fn nothing_is_left_when_nobody_waits_and_the_next_is_looked_out_for() {
-    let (world, session, watches) = watched().await;
+async fn poll_task_ends_with_the_last_subscription_and_starts_again() {
+    let (world, session, watcher) = fixture().await;
     for label in ["once", "twice"] {
-        let [mut first, second] = [0; 2].map(|_| watches.clone().watch(&session.id));
+        let [mut first, second] = [0; 2].map(|_| watcher.clone().watch(&session.id));
         drop(second);
-        assert_eq!(watches.held().sessions.len(), 1, "one still waits");
+        assert_eq!(watcher.lock().sessions.len(), 1, "one subscription is left");
         let before = rename(&world, &session, &format!("not yet {label}")).await;
-        hears(&mut first, session.version).await;
+        expect_wake(&mut first, session.version).await;
         rename(&world, &session, label).await;
-        hears(&mut first, before.version).await;
+        expect_wake(&mut first, before.version).await;
         drop(first);
-        assert!(watches.held().sessions.is_empty());
-        watches.tell(&session.id, Some(before.version));
-        assert!(watches.held().sessions.is_empty(), "a change nobody waits for leaves nothing");
-        let over = async {
-            while watches.held().lookout.is_some() {
+        assert!(watcher.lock().sessions.is_empty());
+        watcher.tell(&session.id, Some(before.version));
+        assert!(watcher.lock().sessions.is_empty(), "a change without subscribers is not stored");
+        let ended = async {
+            while watcher.lock().poll_task.is_some() {
                 tokio::time::sleep(SOON).await;
             }
         };
-        tokio::time::timeout(PATIENCE, over).await.expect("it looks out for nobody");
+        tokio::time::timeout(TIMEOUT, ended).await.expect("the poll task did not end");
     }
 }
 
-/// Counts the looks at a store where nothing ever changes.
+/// A store whose sessions never change; counts polls.
 #[derive(Default)]
-struct Still(AtomicUsize);
+struct UnchangedStore(AtomicUsize);
 
 #[async_trait]
-impl VersionLookup for Still {
+impl VersionLookup for UnchangedStore {
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(ids.iter().map(|id| (id.clone(), Version(1))).collect())
@@ -149,20 +150,20 @@ impl VersionLookup for Still {
 }
 
 #[tokio::test]
-async fn one_look_is_for_all_who_wait() {
-    let store = Arc::new(Still::default());
-    let watches = Arc::new(SessionWatches::new(store.clone()));
+async fn one_poll_serves_all_subscriptions() {
+    let store = Arc::new(UnchangedStore::default());
+    let watcher = Arc::new(SessionWatcher::new(store.clone()));
     let began = Instant::now();
     let waiting: Vec<_> = (0..500)
         .map(|waiter| {
-            let mut watch = watches.clone().watch(&SessionId::from_bits(waiter % 10));
-            tokio::spawn(async move { watch.past(Version(1), LOOK_AGAIN * 4).await })
+            let mut watch = watcher.clone().watch(&SessionId::from_bits(waiter % 10));
+            tokio::spawn(async move { watch.past(Version(1), POLL_INTERVAL * 4).await })
         })
         .collect();
     for waited in waiting {
         waited.await.expect("waited");
     }
-    let most = began.elapsed().div_duration_f64(LOOK_AGAIN).ceil();
-    let looks = f64::from(u32::try_from(store.0.load(Ordering::SeqCst)).expect("few"));
-    assert!((1.0..=most).contains(&looks), "{looks} looks in the time of {most}");
+    let most = began.elapsed().div_duration_f64(POLL_INTERVAL).ceil();
+    let polls = f64::from(u32::try_from(store.0.load(Ordering::SeqCst)).expect("few"));
+    assert!((1.0..=most).contains(&polls), "{polls} polls in the time of {most}");
 }
