@@ -25,57 +25,34 @@
 //! - A body that takes too long is 408 `request_timeout`; headers too large are 431
 //!   `headers_too_large`. Over HTTP/2 the latter is answered below us, without a body.
 //!
-//! Three listeners, each a [`Door`]: the public one ([`Api::public`]), the operator's
+//! Three listeners, each a [`HttpService`]: the public one ([`Api::public`]), the operator's
 //! ([`Api::operators`]) and the nodes' ([`NodeApi::door`]). [`serve`] opens one.
 
-mod activity;
-mod address;
-mod answer;
 pub mod api;
-mod apology;
-mod app;
-mod conditions;
-mod connection;
-mod connections;
-mod cursor;
-mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gate;
 mod handlers;
 mod idempotency;
-mod json;
-mod limits;
-mod negotiate;
-mod node_tokens;
+mod listener;
 mod nodes;
 pub mod openapi;
-mod page;
-mod payload;
-mod picture;
-mod places;
-mod problem;
-mod query;
 mod readiness;
-mod record;
-mod reply;
 mod request;
-mod request_id;
+mod request_log;
+mod request_metrics;
+mod response;
 mod routes;
-mod server;
 mod service;
-mod shares;
-mod tally;
-mod throttle;
 pub mod wire;
 
-pub use address::{Network, NoNetwork};
-pub use app::{Api, Backing};
-pub use limits::Limits;
-pub use node_tokens::NodeTokens;
-pub use nodes::NodeApi;
+pub use api::throttle::Rates;
+pub use listener::{
+    address::{InvalidNetwork, Network},
+    limits::Limits,
+    serve::{Drained, serve},
+    service::HttpService,
+};
+pub use nodes::{NodeApi, tokens::NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
-pub use server::{Drained, serve};
-pub use service::Door;
-pub use throttle::Rates;
+pub use service::{Api, ApiDependencies};

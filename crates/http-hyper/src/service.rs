@@ -1,229 +1,204 @@
-//! What happens to every request on every listener, around whatever the listener's site answers.
+//! The API put together: which listener answers what, and the life of a request in between.
 //!
-//! The work of a request that may change something is a task of its own: a caller that hangs up, or a
-//! deadline, abandons the wait and never a half-done write. What only looks (RFC 9110, 9.2.1) is done
-//! where it was read, and given up with its caller. A panic in either is one 500.
-//!
-//! Decision: ADR 0018.
+//! Decision: ADR 0009.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use domain::ports::Environment;
-use futures_util::FutureExt;
-use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Version,
-    body::Incoming,
-    header::{self, HeaderValue},
-    http::request::Parts,
+use domain::{
+    ApiKeys, Audit, Caller, Operators, Sessions,
+    ports::{Authenticator, Environment, IdempotencyStore},
 };
-use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument;
+use hyper::{Method, header, http::request::Parts};
 
 use crate::{
-    activity::Activity,
-    limits::Limits,
-    payload::Payload,
-    places::Places,
-    problem::{Problem, Result},
-    record::{Notes, Record},
-    reply::{ON_EVERY_ANSWER, Reply},
-    request_id::{RequestId, X_REQUEST_ID},
-    tally::Tally,
+    api::authorize::Authorizer,
+    api::context::{Context, Input},
+    api::throttle::Rates,
+    api::{HEALTH, OPERATIONS, Operation, Requires, operations},
+    idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
+    listener::limits::Limits,
+    listener::service::{Handler, HttpService, RequestContext},
+    listener::shared_permits::PermitHolder,
+    readiness::{Exposition, Readiness},
+    request::conditions::IfNoneMatch,
+    request::cursor::CursorSigner,
+    request_log::RouteLabels,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
+    routes::{RouteMatch, Routes},
 };
 
-/// What a listener answers, and how it words what goes wrong.
-#[async_trait]
-pub(crate) trait Site: Send + Sync + 'static {
-    async fn answer(&self, visit: &mut Visit) -> Result<Reply>;
-
-    /// As this site's callers expect it.
-    fn word(&self, problem: &Problem) -> Reply {
-        problem.reply()
-    }
+/// What the API stands on.
+pub struct ApiDependencies {
+    /// The use cases of sessions.
+    pub sessions: Sessions,
+    /// The use cases of keys.
+    pub keys: ApiKeys,
+    /// The use cases of the audit trail.
+    pub audit: Audit,
+    /// The use cases of operators.
+    pub operators: Operators,
+    /// Says who is asking.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Where answers are kept.
+    pub idempotency_records: Arc<dyn IdempotencyStore>,
+    /// The clock, and new names.
+    pub environment: Arc<dyn Environment>,
+    /// Says what can be relied on.
+    pub readiness: Arc<dyn Readiness>,
+    /// Shows what is counted.
+    pub metrics: Arc<dyn Exposition>,
+    /// What cursors are sealed with; the same at all routers that answer for one another.
+    pub cursor_secret: [u8; 32],
+    /// How much is let through.
+    pub rates: Rates,
 }
 
-/// A request on its way through a site.
-pub(crate) struct Visit {
-    pub(crate) head: Parts,
-    pub(crate) payload: Payload,
-    pub(crate) notes: Arc<Notes>,
-    /// What its connection is up to.
-    pub(crate) activity: Activity,
-    pub(crate) places: Arc<Places>,
-    /// Ends when the service stops, or nobody waits any more for an answer that is made all the same.
-    pub(crate) waiting: Arc<CancellationToken>,
+/// What handlers reach.
+pub(crate) struct Resources {
+    pub(crate) sessions: Sessions,
+    pub(crate) keys: ApiKeys,
+    pub(crate) audit: Audit,
+    pub(crate) operators: Operators,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) readiness: Arc<dyn Readiness>,
+    pub(crate) metrics: Arc<dyn Exposition>,
+    pub(crate) cursor_signer: CursorSigner,
 }
 
-impl Visit {
-    /// Takes the head, for whoever needs it whole.
-    pub(crate) fn take_head(&mut self) -> Parts {
-        let mut empty = Request::new(()).into_parts().0;
-        std::mem::swap(&mut empty, &mut self.head);
-        empty
-    }
-}
-
-/// What listens: a site and its limits. [`serve`](crate::serve) opens it.
+/// The API over the domain's use cases.
 #[derive(Clone)]
-pub struct Door {
-    site: Arc<dyn Site>,
-    environment: Arc<dyn Environment>,
-    limits: Arc<Limits>,
-    places: Arc<Places>,
-    tally: Arc<Tally>,
+pub struct Api {
+    resources: Arc<Resources>,
+    authorizer: Arc<Authorizer>,
+    idempotency: Arc<IdempotencyLayer>,
 }
 
-/// What of a running server a request touches.
-#[derive(Clone, Debug)]
-pub(crate) struct House {
-    pub(crate) stop: Arc<CancellationToken>,
-    pub(crate) tasks: TaskTracker,
-}
+impl Api {
+    /// The API over these.
+    pub fn new(dependencies: ApiDependencies) -> Self {
+        let environment = dependencies.environment;
+        Self {
+            authorizer: Arc::new(Authorizer::new(dependencies.authenticator, dependencies.rates)),
+            idempotency: Arc::new(IdempotencyLayer::new(
+                dependencies.idempotency_records,
+                environment.clone(),
+            )),
+            resources: Arc::new(Resources {
+                sessions: dependencies.sessions,
+                keys: dependencies.keys,
+                audit: dependencies.audit,
+                operators: dependencies.operators,
+                environment,
+                readiness: dependencies.readiness,
+                metrics: dependencies.metrics,
+                cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
+            }),
+        }
+    }
 
-impl Door {
-    pub(crate) fn new(
-        site: Arc<dyn Site>,
-        environment: Arc<dyn Environment>,
+    /// The public listener: callers' endpoints, what probes ask, and the API's document.
+    pub fn public(&self, limits: Limits) -> HttpService {
+        self.service(operations(), limits)
+    }
+
+    /// The operator's listener: what probes ask and what is counted, and nothing of any caller.
+    pub fn operators(&self, limits: Limits) -> HttpService {
+        self.service(HEALTH.iter().chain(OPERATIONS), limits)
+    }
+
+    fn service(
+        &self,
+        rows: impl Iterator<Item = &'static Operation>,
         limits: Limits,
-    ) -> Self {
-        let places = Places::new(&limits);
-        Self { site, environment, limits: Arc::new(limits), places, tally: Arc::default() }
+    ) -> HttpService {
+        let rows = rows.map(|row| (row.method.clone(), row.path, row));
+        let routes = Routes::of(rows);
+        let (authorizer, idempotency) = (self.authorizer.clone(), self.idempotency.clone());
+        let handler =
+            ApiHandler { routes, authorizer, idempotency, resources: self.resources.clone() };
+        HttpService::new(Arc::new(handler), self.resources.environment.clone(), limits)
     }
+}
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
+/// The part of the table that one listener answers.
+struct ApiHandler {
+    routes: Routes<&'static Operation>,
+    authorizer: Arc<Authorizer>,
+    idempotency: Arc<IdempotencyLayer>,
+    resources: Arc<Resources>,
+}
 
-    /// Answers one request. Also says whether its body was read to the end.
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        house: &House,
-        activity: &Activity,
-    ) -> (Response<Bytes>, bool) {
-        let (head, incoming) = request.into_parts();
-        let id = RequestId::of(&head.headers, &*self.environment);
-        let (head_only, version) = (head.method == Method::HEAD, head.version);
-        let notes = Arc::new(Notes::default());
-        let record = Record::open(&head.method, &id, notes.clone(), &self.tally);
-        let visit = Visit {
-            payload: Payload::new(incoming, &head.headers, &self.limits, activity.clone()),
+#[async_trait]
+impl Handler for ApiHandler {
+    async fn handle(&self, request: &mut RequestContext) -> Result<Reply> {
+        let matched = self.routes.find(&request.head.method, request.head.uri.path())?; // 404, 405
+        let (row, path) = match matched {
+            RouteMatch::Row(row, path) => (row, path),
+            RouteMatch::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
+        };
+        let routine = row.requires == Requires::Nothing;
+        request.log.set_route(RouteLabels { template: row.path, operation: row.name, routine });
+        let (caller, holder) = self.authorize(row, request).await?; // 401, 403, 429
+        let (head, permits) = (request.take_head(), request.permits.clone());
+        let permit = || holder.map_or(Err(Problem::Overloaded), |holder| permits.waiting(holder));
+        let mut input = Input::of(row, &head, &mut request.body, permit).await?; // 400, 408, 413, 415, 429
+        let take = |holder| if row.waits { permits.waiting(holder) } else { permits.work(holder) };
+        let _permit = holder.map(take).transpose()?; // 429
+        let idempotent_request =
+            self.idempotent_request(row, &head, caller.as_ref(), &mut input)?;
+        let (cancelled, known) = (request.cancelled.clone(), IfNoneMatch::read(&head.headers));
+        let resources = self.resources.clone();
+        let context = Context::new(
+            resources,
             head,
-            notes,
-            activity: activity.clone(),
-            places: self.places.clone(),
-            waiting: house.stop.clone(),
+            caller,
+            path,
+            input,
+            idempotent_request.clone(),
+            cancelled,
+        );
+        let work = row.handler.call(context);
+        let reply = match idempotent_request {
+            Some(idempotent_request) => self.idempotency.respond(&idempotent_request, work).await?, // 409
+            None => work.await?,
         };
-        let (outcome, spent) = self.visit(visit, &id, house).await;
-        let reply = match outcome {
-            Ok(reply) => {
-                record.close(&reply, None);
-                reply
-            }
-            Err(problem) => {
-                let reply = self.site.word(&problem);
-                record.close(&reply, Some(&problem));
-                reply
-            }
-        };
-        let mut response = reply.respond(&id, head_only);
-        if !spent && version <= Version::HTTP_11 {
-            // Said, or the caller's next request would meet a closed connection (RFC 9112, 9.6).
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        (response, spent)
+        Ok(if row.method == Method::GET { known.apply(reply) } else { reply })
     }
+}
 
-    async fn visit(
+impl ApiHandler {
+    /// The caller, if the operation asks for one, and whom the request is counted for.
+    async fn authorize(
         &self,
-        mut visit: Visit,
-        id: &RequestId,
-        house: &House,
-    ) -> (Result<Reply>, bool) {
-        if let Some(reason) = fault_of_host(&visit.head) {
-            return (Err(Problem::invalid("Host", reason)), visit.payload.is_spent().await);
+        row: &Operation,
+        request: &RequestContext,
+    ) -> Result<(Option<Caller>, Option<PermitHolder>)> {
+        let permit = || request.permits.authentication(request.activity.permit_holder());
+        let (headers, log) = (&request.head.headers, &request.log);
+        let admitted = self.authorizer.authorize(row.requires, headers, log, permit).await?;
+        if admitted.is_some() {
+            request.activity.mark_authenticated();
         }
-        let outcome = if is_safe(&visit.head.method) {
-            let answer = AssertUnwindSafe(self.site.answer(&mut visit)).catch_unwind();
-            match timeout(self.limits.request_time, answer).await {
-                Ok(answer) => Ok((answer.unwrap_or_else(panicked), visit.payload.is_spent().await)),
-                Err(late) => Err(late),
-            }
-        } else {
-            let waiting = house.stop.child_token();
-            visit.waiting = Arc::new(waiting.clone());
-            // Dropped with this wait, whatever ends it.
-            let _waiting = waiting.drop_guard();
-            let (site, span) =
-                (self.site.clone(), tracing::info_span!("request", id = id.as_str()));
-            let work = async move {
-                let answer = AssertUnwindSafe(site.answer(&mut visit)).catch_unwind().await;
-                (answer.unwrap_or_else(panicked), visit.payload.is_spent().await)
-            };
-            let task = house.tasks.spawn(work.instrument(span));
-            let answer = timeout(self.limits.request_time, task).await;
-            // A task that neither ended nor panicked was cut off with its runtime.
-            answer.map(|answer| answer.unwrap_or((Err(Problem::Overloaded), false)))
+        Ok(admitted.unzip())
+    }
+
+    /// The request as one that is carried out once, if its caller named it.
+    fn idempotent_request(
+        &self,
+        row: &Operation,
+        head: &Parts,
+        caller: Option<&Caller>,
+        input: &mut Input,
+    ) -> Result<Option<Arc<IdempotentRequest>>> {
+        let (Some((name, body)), Some(caller)) = (input.idempotency_key.take(), caller) else {
+            return Ok(None);
         };
-        outcome.unwrap_or((Err(Problem::DeadlineExceeded), false))
+        let Some(scope) = row.requires.authorize(caller)? else { return Ok(None) };
+        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let asked = RequestIdentity { route: row.name, target, body: &body };
+        let now = self.resources.environment.now();
+        Ok(Some(Arc::new(IdempotentRequest::new(scope, &name, &asked, now)?)))
     }
-
-    /// The whole text of an answer to what hyper could not read as a request.
-    pub(crate) fn apology(&self, status: StatusCode) -> Vec<u8> {
-        let id = RequestId::from_bits(&*self.environment);
-        tracing::info!(status = status.as_u16(), request_id = id.as_str(), "unreadable request");
-        let reply = self.site.word(&Problem::Unreadable { status });
-        let reason = status.canonical_reason().unwrap_or_default();
-        let mut text = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-        let mut headers: HeaderMap = reply.headers;
-        headers.extend(ON_EVERY_ANSWER);
-        headers.insert(X_REQUEST_ID, id.value());
-        for (name, value) in &headers {
-            text.extend_from_slice(name.as_str().as_bytes());
-            text.extend_from_slice(b": ");
-            text.extend_from_slice(value.as_bytes());
-            text.extend_from_slice(b"\r\n");
-        }
-        let length = reply.body.len();
-        text.extend(format!("connection: close\r\ncontent-length: {length}\r\n\r\n").bytes());
-        text.extend_from_slice(&reply.body);
-        text
-    }
-}
-
-/// What is wrong with the request's `Host` (RFC 9112, 3.2); HTTP/2 has another way to say it.
-fn fault_of_host(head: &Parts) -> Option<&'static str> {
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if head.version == Version::HTTP_11 => Some("must be there"),
-        (None, _) => None,
-        (Some(_), Some(_)) => Some("must be there once"),
-        (Some(host), None) if host.as_bytes().iter().copied().all(may_name_host) => None,
-        (Some(_), None) => Some("must name a host and nothing else"),
-    }
-}
-
-/// A byte of a registered name, an IP address or a port (RFC 3986, 3.2).
-fn may_name_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
-}
-
-/// It can be abandoned half-way: it changes nothing, or writes one wish (for a QR code) that is written
-/// whole or not at all.
-fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "so that it fits where a panic is caught")]
-fn panicked(panic: Box<dyn Any + Send>) -> Result<Reply> {
-    Err(Problem::Panicked(words_of(&*panic).into()))
-}
-
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().copied();
-    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", words.unwrap_or("without words"))
 }

@@ -8,7 +8,7 @@ use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
 };
 use gateway_client::Client;
-use http_hyper::{Api, Backing, NodeApi, Rates};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::Database;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         last_write: tokio::sync::Mutex::default(),
     });
     Ok(Parts {
-        api: Api::new(Backing {
+        api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
             audit: Audit::new(adapters.store.clone()),
@@ -123,9 +123,9 @@ impl Adapters {
         let ports = SessionPorts {
             store: self.store.clone(),
             nodes: self.store.clone(),
-            gateway: self.gateway.clone(),
+            session_control: self.gateway.clone(),
             environment: self.environment.clone(),
-            work: self.work.clone(),
+            worker_notifier: self.work.clone(),
             change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
         };

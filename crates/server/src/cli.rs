@@ -176,7 +176,7 @@ mod tests {
         let all = all.chain(command.get_arguments()).filter_map(|argument| argument.get_env());
         let read: std::collections::BTreeSet<_> = all.filter_map(|name| name.to_str()).collect();
         let known: std::collections::BTreeSet<_> =
-            program_settings::ROUTER.iter().copied().collect();
+            program_settings::ROUTER_VARIABLES.iter().copied().collect();
         assert_eq!(read, known);
     }
 

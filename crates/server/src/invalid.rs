@@ -7,8 +7,8 @@ use auth::ConfigError;
 #[error("{0}")]
 pub(crate) struct Invalid(String);
 
-impl From<program_settings::Invalid> for Invalid {
-    fn from(error: program_settings::Invalid) -> Self {
+impl From<program_settings::InvalidVariable> for Invalid {
+    fn from(error: program_settings::InvalidVariable) -> Self {
         Self(error.to_string())
     }
 }

@@ -127,7 +127,7 @@ impl Supervisor {
         if let Some(url) = &self.settings.whatsapp_url {
             command.args(["--whatsapp-url", url]);
         }
-        for variable in program_settings::ROUTER.iter().chain(&REMOVED_VARIABLES) {
+        for variable in program_settings::ROUTER_VARIABLES.iter().chain(&REMOVED_VARIABLES) {
             command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
         if let Some(filter) = &self.log.filter {

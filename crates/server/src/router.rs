@@ -110,7 +110,7 @@ impl Router {
         };
         let public = api.public(limits(DRAIN_TIMEOUT, Limits::default()));
         let ops = api.operators(limits(SHORT_DRAIN_TIMEOUT, Limits::default()));
-        let nodes = nodes.door(limits(SHORT_DRAIN_TIMEOUT, Limits::for_nodes()));
+        let nodes = nodes.service(limits(SHORT_DRAIN_TIMEOUT, Limits::for_nodes()));
         Self {
             addresses,
             shutting_down,

@@ -76,7 +76,7 @@ impl SessionWatcher {
                 HashMap::new()
             });
             for session in &sessions {
-                self.tell(session, versions.get(session).copied());
+                self.publish(session, versions.get(session).copied());
             }
         }
     }
@@ -94,13 +94,13 @@ impl SessionWatcher {
 }
 
 impl ChangeNotifier for SessionWatcher {
-    fn tell(&self, session: &SessionId, version: Option<Version>) {
+    fn publish(&self, session: &SessionId, version: Option<Version>) {
         if let Some(changes) = self.lock().sessions.get(session) {
             changes.send_if_modified(|changes| changes.apply(version));
         }
     }
 
-    fn watch(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
+    fn subscribe(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
         let mut watched = self.lock();
         let changes = watched.sessions.entry(session.clone()).or_default().subscribe();
         // A task that is finished but still stored has panicked.
@@ -132,7 +132,7 @@ struct SessionSubscription {
 
 #[async_trait]
 impl Subscription for SessionSubscription {
-    async fn past(&mut self, version: Version, at_most: Duration) {
+    async fn changed_since(&mut self, version: Version, at_most: Duration) {
         let last_wake = self.last_wake;
         let is_newer = |changes: &ObservedVersion| {
             changes.generic_changes != last_wake.generic_changes

@@ -18,7 +18,7 @@ use domain::{
     ports::KeyGenerator as _,
     testing::{FakeSessionControl, TestEnvironment, TestNotifier},
 };
-use http_hyper::{Api, Backing, Check, Exposition, Limits, Rates, Readiness, serve};
+use http_hyper::{Api, ApiDependencies, Check, Exposition, Limits, Rates, Readiness, serve};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use store_diesel::{Config, Database};
 use tokio::net::TcpListener;
@@ -72,9 +72,9 @@ impl Served {
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
-            gateway: Arc::new(FakeSessionControl::new(environment.clone())),
+            session_control: Arc::new(FakeSessionControl::new(environment.clone())),
             environment: environment.clone(),
-            work: notifier(),
+            worker_notifier: notifier(),
             change_notifier: notifier(),
             leases: leases.clone(),
         };
@@ -84,7 +84,7 @@ impl Served {
         let operator = Caller::operator(OrganizationId::parse(ORGANIZATION).expect("a name"));
         let session = sessions.create(&operator, Settings::default(), false).await;
         let key = keys.create(&operator, spec()).await.expect("a key");
-        let api = Api::new(Backing {
+        let api = Api::new(ApiDependencies {
             sessions,
             keys,
             audit: Audit::new(store.clone()),

@@ -3,7 +3,7 @@
 //! These shapes are what is on disk: a field that is renamed here is a migration.
 
 use domain::{
-    Attempt, Identity, PairingCode, PairingWanted, QrCode, ReasonCode, StatusReason, Timestamp,
+    Attempt, Identity, PairingCode, PairingSpec, QrCode, ReasonCode, StatusReason, Timestamp,
     UnlinkRequest,
 };
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,13 @@ pub(crate) struct PairingWantedDocument {
     request: u64,
 }
 
-impl From<&PairingWanted> for PairingWantedDocument {
-    fn from(wanted: &PairingWanted) -> Self {
+impl From<&PairingSpec> for PairingWantedDocument {
+    fn from(wanted: &PairingSpec) -> Self {
         Self { attempt: wanted.attempt, phone: wanted.phone.clone(), request: wanted.request }
     }
 }
 
-impl From<PairingWantedDocument> for PairingWanted {
+impl From<PairingWantedDocument> for PairingSpec {
     fn from(document: PairingWantedDocument) -> Self {
         Self { attempt: document.attempt, phone: document.phone, request: document.request }
     }

@@ -50,7 +50,7 @@ impl NewReceipt {
             organization: scope.organization().to_string(),
             slot: receipt.key_hash.0.to_vec(),
             request: receipt.request.to_vec(),
-            answer: receipt.answer.clone(),
+            answer: receipt.response.clone(),
             expires_at: receipt.expires_at.millis(),
         };
         Self { owner: Owner::of(scope), row, now: now.millis() }
@@ -98,7 +98,7 @@ impl TryFrom<ReceiptRow> for IdempotencyRecord {
         Ok(Self {
             key_hash: IdempotencyKeyHash(digest("receipts.slot", &row.slot)?),
             request: digest("receipts.request", &row.request)?,
-            answer: row.answer,
+            response: row.answer,
             expires_at: Timestamp::from_millis(row.expires_at),
         })
     }
@@ -117,9 +117,9 @@ impl IdempotencyStore for Database {
         Ok(row.map(IdempotencyRecord::try_from).transpose()?)
     }
 
-    async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
+    async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
         let (limits, stock) = (self.limits(scope), Resource::IdempotencyRecords);
-        if limits.of(stock).is_none() {
+        if limits.get(stock).is_none() {
             return Ok(None);
         }
         let owner = Owner::of(scope);
@@ -128,7 +128,7 @@ impl IdempotencyStore for Database {
         Ok(limits.admit(stock, used.saturating_add(1), 1).err())
     }
 
-    async fn keep(
+    async fn record(
         &self,
         scope: &Scope,
         receipt: &IdempotencyRecord,
@@ -136,7 +136,7 @@ impl IdempotencyStore for Database {
     ) -> PortResult<Written> {
         let (owner, limits) = (Owner::of(scope), self.limits(scope));
         let mut grown = Growth::default();
-        grown.add(Resource::IdempotencyRecords, receipt.answer.len());
+        grown.add(Resource::IdempotencyRecords, receipt.response.len());
         let receipt = Some(NewReceipt::new(scope, receipt, now));
         let turn = self.turn(&owner.organization).await?;
         self.run(|database| async move {
@@ -155,7 +155,7 @@ impl IdempotencyStore for Database {
 
     async fn amend(&self, scope: &Scope, receipt: &IdempotencyRecord) -> PortResult<()> {
         let (owner, slot, request) = (Owner::of(scope), receipt.key_hash.0, receipt.request);
-        let answer = receipt.answer.clone();
+        let answer = receipt.response.clone();
         self.run(|database| async move {
             with_conn!(database, write, |conn| {
                 diesel::update(scope::receipt_of(&owner, &slot, &request))

@@ -133,7 +133,7 @@ impl SessionStore for Database {
                 epoch: counter(epoch),
                 linked: identity.is_some(),
                 sequence: told.into_iter().chain([sequence]).filter_map(counter).max().unwrap_or(0),
-                mark,
+                stored_version: mark,
             }))
         })
         .await
@@ -172,7 +172,8 @@ impl Database {
     ) -> PortResult<Written> {
         let home = is_home(scope, &retirement.organization, events);
         let owned = Owned::session(scope, &retirement.session);
-        let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
+        let rest =
+            if retirement.is_complete() { None } else { Some(RetirementRow::new(retirement)?) };
         let events = EventRow::all(events)?;
         if !home {
             return self.stray(scope, &retirement.session).await;

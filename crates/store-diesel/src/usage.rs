@@ -27,14 +27,14 @@ impl Growth {
 
     /// The stocks that grow and are limited.
     pub(crate) fn limited(&self, limits: &ResourceLimits) -> Vec<&'static str> {
-        let limited = self.0.iter().filter(|(stock, _)| limits.of(*stock).is_some());
+        let limited = self.0.iter().filter(|(stock, _)| limits.get(*stock).is_some());
         limited.map(|(stock, _)| stock.as_str()).collect()
     }
 
     /// The places it takes, for a statement that writes only where there is room.
     pub(crate) fn needs(&self, organization: &str, limits: &ResourceLimits) -> Vec<Need> {
         let need = |(stock, grows): &(Resource, u64)| {
-            let most = i64::try_from(limits.of(*stock)?).unwrap_or(i64::MAX);
+            let most = i64::try_from(limits.get(*stock)?).unwrap_or(i64::MAX);
             let grows = i64::try_from(*grows).unwrap_or(i64::MAX);
             Some(Need { organization: organization.to_owned(), stock: stock.as_str(), grows, most })
         };
@@ -115,7 +115,7 @@ impl Database {
 
     /// How much the scope's organization may keep.
     pub(crate) fn limits(&self, scope: &Scope) -> ResourceLimits {
-        self.quotas.of(scope.organization())
+        self.quotas.limits_of(scope.organization())
     }
 
     /// Waits until a transaction that may wait for the organization's others may take a connection.

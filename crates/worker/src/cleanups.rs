@@ -77,7 +77,7 @@ impl Worker {
                     LogoutOutcome::Unconfirmed => Vec::new(),
                     final_outcome => {
                         cleanup.linked = false;
-                        cleanup.tell(final_outcome, &*self.ports.environment)
+                        cleanup.report_outcome(final_outcome, &*self.ports.environment)
                     }
                 };
                 self.postpone(cleanup, events).await
@@ -86,7 +86,7 @@ impl Worker {
     }
 
     async fn finish(&self, mut cleanup: Cleanup, outcome: LogoutOutcome) -> PortResult<()> {
-        let events = cleanup.tell(outcome, &*self.ports.environment);
+        let events = cleanup.report_outcome(outcome, &*self.ports.environment);
         self.ports.worker_store.finish(&cleanup, &events).await?;
         let unlink = outcome.as_str();
         tracing::info!(session = %cleanup.session, unlink, "session cleanup finished");
@@ -97,7 +97,7 @@ impl Worker {
     async fn retry_later(&self, mut cleanup: Cleanup) -> PortResult<()> {
         let environment = &*self.ports.environment;
         let events = if environment.now() >= cleanup.deadline {
-            cleanup.tell(LogoutOutcome::Unconfirmed, environment)
+            cleanup.report_outcome(LogoutOutcome::Unconfirmed, environment)
         } else {
             Vec::new()
         };

@@ -190,8 +190,8 @@ impl Worker {
             return Ok(Vec::new());
         }
         let claim = Claim {
-            share: MAX_SESSION_JOBS_PER_ORGANIZATION,
-            busy: self.job_counts.all(),
+            organization_limit: MAX_SESSION_JOBS_PER_ORGANIZATION,
+            in_flight: self.job_counts.all(),
             ..Claim::new(now, until, half)
         };
         let sessions = self.ports.worker_store.claim_sessions(&claim).await?;
@@ -199,12 +199,13 @@ impl Worker {
         let cleanups = if left == 0 {
             Vec::new()
         } else {
-            let mut busy = self.job_counts.all();
+            let mut in_flight = self.job_counts.all();
             for session in &sessions {
-                *busy.entry(session.organization.clone()).or_default() += 1;
+                *in_flight.entry(session.organization.clone()).or_default() += 1;
             }
-            let share = MAX_JOBS_PER_ORGANIZATION;
-            let claim = Claim { share, busy, ..Claim::new(now, until, left.min(half)) };
+            let organization_limit = MAX_JOBS_PER_ORGANIZATION;
+            let claim =
+                Claim { organization_limit, in_flight, ..Claim::new(now, until, left.min(half)) };
             self.ports.worker_store.claim_cleanups(&claim).await?
         };
         let sessions = sessions.into_iter().map(|session| Job::Session(Box::new(session)));

@@ -27,13 +27,13 @@ impl Worker {
             }
             let silent_since = node.heartbeat_at.plus(Duration::from_millis(1));
             let (id, incarnation) = (&node.id, &node.incarnation);
-            self.ports.worker_store.wake(id, now).await?;
+            self.ports.worker_store.wake_node(id, now).await?;
             if self.ports.nodes.mark_lost(id, incarnation, silent_since, now).await? {
                 tracing::warn!(
                     gateway = %id,
                     "gateway lost: no heartbeat in time; its sessions count as disconnected"
                 );
-                self.ports.worker_store.wake(id, now).await?;
+                self.ports.worker_store.wake_node(id, now).await?;
             }
         }
         Ok(())

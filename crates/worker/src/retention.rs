@@ -37,7 +37,7 @@ impl Worker {
     /// Returns true if no expired row is left.
     async fn sweep_all(&self, now: Timestamp) -> PortResult<bool> {
         let worker_store = &self.ports.worker_store;
-        let uncounted = now.minus(LinkAttempt::COUNTS_FOR + CLOCK_SKEW);
+        let uncounted = now.minus(LinkAttempt::RETENTION + CLOCK_SKEW);
         let keys_before = now.minus(self.deadlines.key_retention);
         let codes_before = now.minus(self.deadlines.code_retention);
         let mut removed = [MAX_ROWS; 4];

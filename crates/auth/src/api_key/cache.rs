@@ -126,13 +126,13 @@ impl KeyDirectory for KeyCache {
         }
     }
 
-    fn forget(&self, id: &KeyId) {
+    fn invalidate(&self, id: &KeyId) {
         self.inner.entries().invalidate(id.bits());
-        self.inner.directory.forget(id);
+        self.inner.directory.invalidate(id);
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        self.inner.directory.used(id, at).await
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        self.inner.directory.record_use(id, at).await
     }
 }
 

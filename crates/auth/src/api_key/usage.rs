@@ -42,7 +42,7 @@ impl UsageRecorder {
         }
         let (directory, id) = (Arc::clone(&self.directory), key.id.clone());
         tokio::spawn(async move {
-            if let Err(error) = directory.used(&id, now).await {
+            if let Err(error) = directory.record_use(&id, now).await {
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::warn!(key = %id, error, "the use of an API key was not recorded");
             }

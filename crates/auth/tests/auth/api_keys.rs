@@ -94,9 +94,9 @@ async fn key_works_until_it_expires() {
     let world = world().await;
     let (_, short) =
         add(&world, |key| key.expires_at = Some(Timestamp::from_millis((NOW + 60) * 1000))).await;
-    world.clock.pass(Duration::from_millis(59_999));
+    world.clock.advance(Duration::from_millis(59_999));
     assert!(world.api_key(&short).await.is_ok());
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     assert_eq!(denied(world.api_key(&short).await), NOT_VALID);
 }
 
@@ -109,7 +109,7 @@ impl KeyDirectory for FixedDirectory {
         Ok(Some(self.0.clone()))
     }
 
-    async fn used(&self, _: &KeyId, _: Timestamp) -> PortResult<()> {
+    async fn record_use(&self, _: &KeyId, _: Timestamp) -> PortResult<()> {
         Ok(())
     }
 }
@@ -159,9 +159,9 @@ async fn use_of_valid_keys_is_recorded_once_a_minute() {
         denied(world.api_key(&revoked).await);
     }
     let directory = Arc::clone(&world.directory);
-    let recorded = || directory.used.lock().unwrap().clone();
+    let recorded = || directory.record_use.lock().unwrap().clone();
     until("the use is recorded", || async { !recorded().is_empty() }).await;
-    world.clock.pass(Duration::from_secs(61));
+    world.clock.advance(Duration::from_secs(61));
     for _ in 0..100 {
         world.api_key(&text).await.unwrap();
     }
@@ -180,10 +180,10 @@ async fn use_recorded_by_another_router_is_not_recorded_again() {
     world.api_key(&text).await.unwrap();
     let directory = Arc::clone(&world.directory);
     until("the use of the other key is recorded", || async {
-        !directory.used.lock().unwrap().is_empty()
+        !directory.record_use.lock().unwrap().is_empty()
     })
     .await;
     let recorded: Vec<_> =
-        directory.used.lock().unwrap().iter().map(|(id, _)| id.clone()).collect();
+        directory.record_use.lock().unwrap().iter().map(|(id, _)| id.clone()).collect();
     assert_eq!(recorded, [id]);
 }

@@ -26,7 +26,7 @@ use crate::world::{denied, unavailable, until};
 struct Clock(AtomicI64);
 
 impl Clock {
-    fn pass(&self, millis: i64) {
+    fn advance(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
 }
@@ -68,8 +68,8 @@ impl KeyDirectory for GatedDirectory {
         read
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        self.memory.used(id, at).await
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        self.memory.record_use(id, at).await
     }
 }
 
@@ -154,7 +154,7 @@ async fn cached_key_costs_no_lookup() {
     for _ in 0..1000 {
         assert!(fixture.is_found(&key).await);
     }
-    fixture.clock.pass(499);
+    fixture.clock.advance(499);
     assert!(fixture.is_found(&key).await);
     assert_eq!(fixture.directory.lookups(), 1);
 }
@@ -180,7 +180,7 @@ async fn entry_is_refreshed_in_the_background_after_half_a_second() {
     let fixture = Fixture::with(1, false);
     let (key, _) = fixture.generate().await;
     assert!(fixture.is_found(&key).await);
-    fixture.clock.pass(500);
+    fixture.clock.advance(500);
     // The second lookup has no permit yet, and no third lookup starts.
     for _ in 0..100 {
         assert!(fixture.is_found(&key).await);
@@ -191,7 +191,7 @@ async fn entry_is_refreshed_in_the_background_after_half_a_second() {
     fixture.directory.permits.add_permits(1);
     // The age of the second result counts from its start. The entry is served while the third
     // lookup is pending.
-    fixture.clock.pass(500);
+    fixture.clock.advance(500);
     let waiting = tokio::time::timeout(Duration::from_secs(20), fixture.is_found(&key));
     assert_eq!(waiting.await, Ok(true));
 }
@@ -202,15 +202,15 @@ async fn revocation_on_another_router_holds_within_a_second() {
     let (key, _) = fixture.generate().await;
     assert!(fixture.is_found(&key).await);
     fixture.revoke_elsewhere(&key).await;
-    fixture.clock.pass(999);
+    fixture.clock.advance(999);
     assert!(fixture.is_found(&key).await, "the entry is younger than a second");
-    fixture.clock.pass(1);
+    fixture.clock.advance(1);
     assert!(!fixture.is_found(&key).await);
     // A key in constant use is refused after its background refresh.
     let (key, _) = fixture.generate().await;
     assert!(fixture.is_found(&key).await);
     fixture.revoke_elsewhere(&key).await;
-    fixture.clock.pass(500);
+    fixture.clock.advance(500);
     until("the key is refused", || async { !fixture.is_found(&key).await }).await;
 }
 
@@ -252,7 +252,7 @@ async fn outage_extends_no_key_by_more_than_a_second() {
     assert!(chain.authenticate(&credential).await.is_ok());
     fixture.directory.memory.set_down(true);
     for _ in 0..9 {
-        fixture.clock.pass(100);
+        fixture.clock.advance(100);
         assert!(chain.authenticate(&credential).await.is_ok());
     }
     // One refresh failed, and later requests start no further refresh.
@@ -264,7 +264,7 @@ async fn outage_extends_no_key_by_more_than_a_second() {
     }
     assert_eq!(fixture.directory.lookups(), 2);
     for _ in 0..20 {
-        fixture.clock.pass(100);
+        fixture.clock.advance(100);
         unavailable(chain.authenticate(&credential).await);
     }
     fixture.directory.memory.set_down(false);
@@ -280,7 +280,7 @@ async fn only_valid_keys_are_cached() {
     let soon = Timestamp::from_millis(fixture.clock.now().millis() + 10);
     let (expired, _) = fixture.generate_until(Some(soon)).await;
     assert!(fixture.is_found(&expired).await);
-    fixture.clock.pass(10);
+    fixture.clock.advance(10);
     for n in 1..=10 {
         for key in [&revoked, &unknown, &expired] {
             assert!(!fixture.is_found(key).await);
@@ -296,7 +296,7 @@ async fn lookup_older_than_a_second_is_not_shared() {
     let first = fixture.spawn_find(&key);
     fixture.wait_for_lookups(1).await;
     fixture.revoke_elsewhere(&key).await;
-    fixture.clock.pass(1000);
+    fixture.clock.advance(1000);
     let second = fixture.spawn_find(&key);
     fixture.wait_for_lookups(2).await;
     fixture.directory.permits.add_permits(UNLIMITED);
@@ -312,10 +312,10 @@ async fn age_counts_from_the_start_of_the_lookup() {
     let slow = fixture.spawn_find(&key);
     fixture.wait_for_lookups(1).await;
     fixture.revoke_elsewhere(&key).await;
-    fixture.clock.pass(600);
+    fixture.clock.advance(600);
     fixture.directory.permits.add_permits(UNLIMITED);
     assert!(slow.await.unwrap().is_ok());
-    fixture.clock.pass(400);
+    fixture.clock.advance(400);
     assert!(!fixture.is_found(&key).await);
 }
 
@@ -325,7 +325,7 @@ async fn clock_set_back_extends_no_entry() {
     let (key, _) = fixture.generate().await;
     assert!(fixture.is_found(&key).await);
     fixture.revoke_elsewhere(&key).await;
-    fixture.clock.pass(-3_600_000);
+    fixture.clock.advance(-3_600_000);
     assert!(!fixture.is_found(&key).await);
 }
 

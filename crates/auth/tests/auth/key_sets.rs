@@ -64,7 +64,7 @@ async fn five_hundred_unknown_key_ids_cause_one_fetch() {
     }
     assert_eq!(issuer.fetches(), 2, "one fetch at start, one for all tokens");
 
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     join_all(tokens.iter().map(|token| world.bearer(token))).await;
     assert_eq!(issuer.fetches(), 3, "one more fetch after the cool-down");
 }
@@ -110,7 +110,7 @@ async fn five_hundred_forged_signatures_cause_one_fetch_and_delay_no_valid_token
         denied(world.bearer(token).await);
     }
     assert_eq!(issuer.fetches(), 2, "one fetch at start, one for all tokens");
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     denied(world.bearer(&tokens[0]).await);
     assert_eq!(issuer.fetches(), 3, "one more fetch after the cool-down");
 }
@@ -150,9 +150,9 @@ async fn key_published_during_the_cool_down_is_fetched_after_it() {
     let world = loaded(issuer.config()).await;
     denied(world.bearer(&new.token(&claims())).await);
     issuer.publish(&[old.jwk(), new.jwk()]);
-    world.clock.pass(Duration::from_millis(29_999));
+    world.clock.advance(Duration::from_millis(29_999));
     assert_eq!(denied(world.bearer(&new.token(&claims())).await), UNKNOWN);
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     assert!(world.bearer(&new.token(&claims())).await.is_ok());
     assert_eq!(issuer.fetches(), 3);
 }
@@ -206,21 +206,21 @@ async fn last_good_set_stays_in_use_during_an_outage_until_it_is_too_old() {
         ("200 OK", &" ".repeat(600 * 1024)),
     ] {
         issuer.answer(status, body);
-        world.clock.pass(COOL_DOWN);
+        world.clock.advance(COOL_DOWN);
         let before = issuer.fetches();
         denied(world.bearer(&signer("unknown").token(&claims())).await);
         assert_eq!(issuer.fetches(), before + 1, "{status}");
         assert!(world.bearer(&ever).await.is_ok(), "{status}");
     }
     issuer.answer("503 Service Unavailable", "");
-    world.clock.pass(Duration::from_secs(24 * 3600 - 5 * 30));
+    world.clock.advance(Duration::from_secs(24 * 3600 - 5 * 30));
     assert!(world.bearer(&ever).await.is_ok());
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     unavailable(world.bearer(&ever).await);
     assert!(!world.jwt.as_ref().unwrap().is_ready());
 
     issuer.publish(&[known.jwk()]);
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     assert!(world.bearer(&ever).await.is_ok(), "recovers without a restart");
 }
 
@@ -242,7 +242,7 @@ async fn login_token_is_unavailable_before_the_first_key_set() {
     unavailable(world.bearer(&known.token(&claims())).await);
     assert!(!world.jwt.as_ref().unwrap().is_ready(), "a set without a usable key is not loaded");
     issuer.publish(&[known.jwk()]);
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     assert!(world.bearer(&known.token(&claims())).await.is_ok());
 }
 
@@ -302,7 +302,7 @@ async fn changed_file_is_read_again_and_a_broken_file_is_ignored() {
     assert!(world.bearer(&old.token(&claims())).await.is_ok(), "loaded at the start");
 
     std::fs::write(&path, "{\"keys\":").unwrap();
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     denied(world.bearer(&new.token(&claims())).await);
     assert!(world.bearer(&old.token(&claims())).await.is_ok());
 

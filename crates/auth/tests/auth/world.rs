@@ -23,7 +23,7 @@ pub(crate) const NOW: i64 = 1_767_254_400;
 pub(crate) struct RecordingDirectory {
     pub(crate) memory: Memory,
     pub(crate) lookups: Mutex<Vec<KeyId>>,
-    pub(crate) used: Mutex<Vec<(KeyId, Timestamp)>>,
+    pub(crate) record_use: Mutex<Vec<(KeyId, Timestamp)>>,
 }
 
 #[async_trait]
@@ -33,9 +33,9 @@ impl KeyDirectory for RecordingDirectory {
         KeyDirectory::find(&self.memory, shown, now).await
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        self.used.lock().unwrap().push((id.clone(), at));
-        self.memory.used(id, at).await
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        self.record_use.lock().unwrap().push((id.clone(), at));
+        self.memory.record_use(id, at).await
     }
 }
 

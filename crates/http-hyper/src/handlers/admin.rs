@@ -2,15 +2,18 @@
 
 use domain::OrganizationId;
 
-use crate::{problem::Result, reply::Reply, request::Context, wire::PageSpec};
+use crate::{
+    api::context::Context, response::problem::Result, response::reply::Reply, wire::SessionPageSpec,
+};
 
 /// An organization that cannot be has no sessions; as everywhere, that is no fault.
 pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("admin-sessions")?);
     let (organization, page) = cx.read(|input| {
         let organization = input.query.text("organizationId");
-        let all = organization.iter().fold(all, |all, name| all.narrowed("organizationId", name));
-        (organization, PageSpec::read(&mut input.query, all))
+        let all =
+            organization.iter().fold(all, |all, name| all.with_filter("organizationId", name));
+        (organization, SessionPageSpec::read(&mut input.query, all))
     })?;
     let named = organization.as_deref().map(OrganizationId::parse);
     let sessions = match (page.spec(), &named) {

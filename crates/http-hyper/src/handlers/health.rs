@@ -5,14 +5,14 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use crate::{
-    problem::Result,
-    reply::Reply,
-    request::Context,
+    api::context::Context,
+    response::problem::Result,
+    response::reply::Reply,
     wire::{LivenessView, ReadinessView},
 };
 
 /// How long the checks may take before nothing counts as ready.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CHECKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn live(_: Context) -> Result<Reply> {
     Reply::ok(&LivenessView { live: true })
@@ -20,9 +20,9 @@ pub(crate) async fn live(_: Context) -> Result<Reply> {
 
 pub(crate) async fn ready(cx: Context) -> Result<Reply> {
     let readiness = &cx.app.readiness;
-    let checks = tokio::time::timeout(PATIENCE, readiness.checks()).await;
+    let checks = tokio::time::timeout(CHECKS_TIMEOUT, readiness.checks()).await;
     let view = checks.map_or_else(
-        |_| ReadinessView::silent(),
+        |_| ReadinessView::timed_out(),
         |checks| ReadinessView::of(&checks, &readiness.informational()),
     );
     let status = if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

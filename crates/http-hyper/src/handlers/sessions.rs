@@ -9,21 +9,21 @@ use hyper::{
 };
 
 use crate::{
-    conditions::{Expected, session_tag},
-    negotiate::choose,
-    picture,
-    problem::{Problem, Result},
-    reply::Reply,
-    request::Context,
+    api::context::Context,
+    request::conditions::{IfMatch, session_tag},
+    request::negotiate::choose,
+    response::problem::{Problem, Result},
+    response::qr_image,
+    response::reply::Reply,
     wire::{
-        IdentityView, PageSpec, PairingCodeSpec, PairingCodeView, QrView, SessionPatch,
+        IdentityView, PairingCodeSpec, PairingCodeView, QrView, SessionPageSpec, SessionPatch,
         SessionSpec, SessionView,
     },
 };
 
 pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("sessions")?);
-    let page = cx.read(|input| PageSpec::read(&mut input.query, all))?;
+    let page = cx.read(|input| SessionPageSpec::read(&mut input.query, all))?;
     let sessions = match page.spec() {
         Some(spec) => cx.app.sessions.list(&caller, &spec).await?,
         None => Vec::new(),
@@ -49,14 +49,16 @@ pub(crate) async fn view(cx: Context) -> Result<Reply> {
 
 pub(crate) async fn update(mut cx: Context) -> Result<Reply> {
     let patch = cx.read(|input| SessionPatch::read(&mut input.body))?;
-    let (caller, id, expected) = (cx.caller()?, cx.path("session"), expected(&cx).await?);
-    let session = cx.app.sessions.update(caller, id, expected, patch.settings).await?;
+    let (caller, id, expected_version) =
+        (cx.caller()?, cx.path("session"), expected_version(&cx).await?);
+    let session = cx.app.sessions.update(caller, id, expected_version, patch.settings).await?;
     tagged(&session)
 }
 
 pub(crate) async fn delete(cx: Context) -> Result<Reply> {
-    let (caller, id, expected) = (cx.caller()?, cx.path("session"), expected(&cx).await?);
-    cx.app.sessions.delete(caller, id, expected).await?;
+    let (caller, id, expected_version) =
+        (cx.caller()?, cx.path("session"), expected_version(&cx).await?);
+    cx.app.sessions.delete(caller, id, expected_version).await?;
     Ok(Reply::no_content())
 }
 
@@ -66,28 +68,28 @@ pub(crate) async fn identity(cx: Context) -> Result<Reply> {
 }
 
 /// How long a request for a QR code waits for one, in seconds: at most, and when not told.
-const LONGEST_WAIT: u32 = 30;
-const USUAL_WAIT: u32 = 10;
+const MAX_QR_WAIT: u32 = 30;
+const DEFAULT_QR_WAIT: u32 = 10;
 
 pub(crate) async fn qr(mut cx: Context) -> Result<Reply> {
-    let wait = cx.read(|input| input.query.number("wait", 0..=LONGEST_WAIT, USUAL_WAIT))?;
+    let wait = cx.read(|input| input.query.number("wait", 0..=MAX_QR_WAIT, DEFAULT_QR_WAIT))?;
     let wait = Duration::from_secs(wait.into());
     let asked = cx.app.sessions.qr(cx.caller()?, cx.path("session"), wait);
     let code = cx.wait(asked).await?;
-    let reply = shown(&code, choose(&cx.headers, &["application/json", SVG, PNG]))?;
+    let reply = render_qr(&code, choose(&cx.headers, &["application/json", SVG, PNG]))?;
     Ok(reply.with(header::VARY, HeaderValue::from_static("accept")))
 }
 
 const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 
-fn shown(code: &QrCode, shape: &'static str) -> Result<Reply> {
-    let picture = match shape {
-        SVG => picture::svg(&code.text).map(String::into_bytes),
-        PNG => picture::png(&code.text),
+fn render_qr(code: &QrCode, shape: &'static str) -> Result<Reply> {
+    let qr_image = match shape {
+        SVG => qr_image::svg(&code.text).map(String::into_bytes),
+        PNG => qr_image::png(&code.text),
         _ => return Reply::ok(&QrView::of(code)),
     };
-    Ok(Reply::of(StatusCode::OK, shape, picture.map_err(Problem::internal)?))
+    Ok(Reply::of(StatusCode::OK, shape, qr_image.map_err(Problem::internal)?))
 }
 
 pub(crate) async fn pairing_code(mut cx: Context) -> Result<Reply> {
@@ -122,18 +124,18 @@ fn tagged(session: &Session) -> Result<Reply> {
 }
 
 /// A version that no session ever has: they count from 1.
-const NEVER: Version = Version(0);
+const NO_VERSION: Version = Version(0);
 
 /// The one version that the session must still be at. Of several that would do, the one it is at now:
 /// should it move on meanwhile, that was no longer what the caller saw.
-async fn expected(cx: &Context) -> Result<Option<Version>> {
-    let Expected::OneOf(versions) = cx.expected() else { return Ok(None) };
+async fn expected_version(cx: &Context) -> Result<Option<Version>> {
+    let IfMatch::OneOf(versions) = cx.if_match() else { return Ok(None) };
     Ok(Some(match versions.as_slice() {
-        [] => NEVER,
+        [] => NO_VERSION,
         [version] => *version,
-        several => {
+        many => {
             let now = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?.version;
-            if several.contains(&now) { now } else { NEVER }
+            if many.contains(&now) { now } else { NO_VERSION }
         }
     }))
 }

@@ -14,8 +14,8 @@
 //!
 //! Decision: ADR 0014.
 
-mod kept;
-mod once;
+mod idempotent_request;
+mod response_recorder;
 
 use std::{
     collections::HashSet,
@@ -32,64 +32,64 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-pub(crate) use kept::Kept;
-pub(crate) use once::{Once, Request};
+pub(crate) use idempotent_request::{IdempotentRequest, RequestIdentity};
+pub(crate) use response_recorder::ResponseRecorder;
 
 use crate::{
-    problem::{Problem, Result},
-    reply::Reply,
+    response::problem::{Problem, Result},
+    response::reply::Reply,
 };
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const LONGEST: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
 /// For how long a refusal is kept: nothing was changed, so that to carry it out again does no harm.
-const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(10 * 60);
+const REFUSAL_TTL: Duration = Duration::from_secs(10 * 60);
 /// How many bytes a refusal may have to be kept. One that names the faults of a large body can be large, and
 /// refusals cost their caller nothing.
-const LARGEST_REFUSAL: usize = 4096;
+const MAX_REFUSAL_BYTES: usize = 4096;
 
 /// What a caller calls its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Named {
+pub(crate) enum IdempotencyKey {
     /// Nothing: every request is one of its own.
     #[default]
-    Not,
+    Absent,
     /// This.
-    As(String),
+    Given(String),
     /// Something that cannot be a name.
-    Badly,
+    Malformed,
 }
 
-impl Named {
+impl IdempotencyKey {
     /// What `Idempotency-Key` says: one value of 1 to 255 visible ASCII characters.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-        let (Some(value), more) = (values.next(), values.next()) else { return Self::Not };
+        let (Some(value), more) = (values.next(), values.next()) else { return Self::Absent };
         match value.to_str().map(|text| text.trim_matches([' ', '\t'])) {
             Ok(name)
                 if more.is_none()
-                    && (1..=LONGEST).contains(&name.len())
+                    && (1..=MAX_KEY_LENGTH).contains(&name.len())
                     && name.bytes().all(|byte| byte.is_ascii_graphic()) =>
             {
-                Self::As(name.to_owned())
+                Self::Given(name.to_owned())
             }
-            _ => Self::Badly,
+            _ => Self::Malformed,
         }
     }
 }
 
 /// Where repeated requests are told from new ones.
-pub(crate) struct Desk {
+pub(crate) struct IdempotencyLayer {
     store: Arc<dyn IdempotencyStore>,
     environment: Arc<dyn Environment>,
-    under_way: Mutex<HashSet<(OrganizationId, IdempotencyKeyHash)>>,
+    in_flight: Mutex<HashSet<(OrganizationId, IdempotencyKeyHash)>>,
 }
 
-impl Desk {
+impl IdempotencyLayer {
     pub(crate) fn new(store: Arc<dyn IdempotencyStore>, environment: Arc<dyn Environment>) -> Self {
-        Self { store, environment, under_way: Mutex::default() }
+        Self { store, environment, in_flight: Mutex::default() }
     }
 
     /// Whatever was answered the first time, or what `work` answers now.
@@ -97,28 +97,28 @@ impl Desk {
     /// # Errors
     /// 409 when the same is under way, something else was asked under this name, or there is no room to
     /// record the answer; 503 when nobody can say whether it was; and whatever `work` ends with.
-    pub(crate) async fn answer(
+    pub(crate) async fn respond(
         &self,
-        once: &Once,
+        request: &IdempotentRequest,
         work: impl Future<Output = Result<Reply>>,
     ) -> Result<Reply> {
-        let _place = self.enter(once)?;
-        if let Some(reply) = self.look(once).await? {
+        let _in_flight = self.begin(request)?;
+        if let Some(reply) = self.find_recorded(request).await? {
             return Ok(reply);
         }
-        if let Some(full) = self.store.full(once.scope()).await.map_err(Error::from)? {
+        if let Some(full) = self.store.limit_reached(request.scope()).await.map_err(Error::from)? {
             return Err(Error::Full(full).into());
         }
         let outcome = work.await;
-        self.settle(once, outcome).await
+        self.record_outcome(request, outcome).await
     }
 
     /// One request at a time has a slot, on this router. Another router's is noticed when both write.
-    fn enter<'a>(&'a self, once: &Once) -> Result<Place<'a>> {
-        let name = (once.organization().clone(), once.key_hash());
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if under_way.insert(name.clone()) {
-            return Ok(Place { desk: self, name });
+    fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<InFlightGuard<'a>> {
+        let name = (request.organization().clone(), request.key_hash());
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_flight.insert(name.clone()) {
+            return Ok(InFlightGuard { layer: self, name });
         }
         Err(Problem::Domain(Error::Conflict {
             message: "a request with this idempotency key is under way",
@@ -127,37 +127,44 @@ impl Desk {
     }
 
     /// What was answered the first time, if there was one.
-    async fn look(&self, once: &Once) -> Result<Option<Reply>> {
+    async fn find_recorded(&self, request: &IdempotentRequest) -> Result<Option<Reply>> {
         let now = self.environment.now();
-        let kept =
-            self.store.find(once.scope(), &once.key_hash(), now).await.map_err(Error::from)?;
-        let Some(record) = kept else { return Ok(None) };
-        let reply = once.open(&record)?;
+        let stored = self
+            .store
+            .find(request.scope(), &request.key_hash(), now)
+            .await
+            .map_err(Error::from)?;
+        let Some(record) = stored else { return Ok(None) };
+        let reply = request.open(&record)?;
         Ok(Some(reply.with(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
     }
 
     /// Keeps how it ended, if that is worth keeping and not kept yet.
-    async fn settle(&self, once: &Once, outcome: Result<Reply>) -> Result<Reply> {
+    async fn record_outcome(
+        &self,
+        request: &IdempotentRequest,
+        outcome: Result<Reply>,
+    ) -> Result<Reply> {
         let reply = match &outcome {
-            Ok(reply) if once.is_written() => {
-                self.amend(once, reply).await;
+            Ok(reply) if request.is_committed() => {
+                self.amend(request, reply).await;
                 return outcome;
             }
             // It is done and kept as it was then, whatever went wrong with telling of it.
-            Err(_) if once.is_written() => return outcome,
+            Err(_) if request.is_committed() => return outcome,
             Ok(reply) => reply.clone(),
             Err(problem) => problem.reply(),
         };
         let full = matches!(outcome, Err(Problem::Domain(Error::Full(_))));
-        if is_for_good(&reply) && !full {
-            let (mut record, now) = (once.record(&reply)?, self.environment.now());
+        if is_final(&reply) && !full {
+            let (mut record, now) = (request.record(&reply)?, self.environment.now());
             if reply.status.is_client_error() {
-                if record.answer.len() > LARGEST_REFUSAL {
+                if record.response.len() > MAX_REFUSAL_BYTES {
                     return outcome;
                 }
-                record.expires_at = now.plus(REFUSAL_KEPT_FOR);
+                record.expires_at = now.plus(REFUSAL_TTL);
             }
-            match self.store.keep(once.scope(), &record, now).await.map_err(Error::from)? {
+            match self.store.record(request.scope(), &record, now).await.map_err(Error::from)? {
                 // There was room a moment ago. What was done may be done again: it changes nothing.
                 Written::Done | Written::Refused(_) => return outcome,
                 Written::Raced | Written::Repeated => {}
@@ -166,19 +173,19 @@ impl Desk {
             return outcome;
         }
         // Somebody else was quicker, on another router.
-        Ok(match self.look(once).await? {
+        Ok(match self.find_recorded(request).await? {
             Some(first) => first,
             None => outcome?,
         })
     }
 
     /// What was true when it was written may not be the last word: a logout waits for WhatsApp.
-    async fn amend(&self, once: &Once, reply: &Reply) {
-        if once.is_kept_as(reply) {
+    async fn amend(&self, request: &IdempotentRequest, reply: &Reply) {
+        if request.is_recorded_as(reply) {
             return;
         }
-        let amended = match once.record(reply) {
-            Ok(record) => self.store.amend(once.scope(), &record).await.map_err(Error::from),
+        let amended = match request.record(reply) {
+            Ok(record) => self.store.amend(request.scope(), &record).await.map_err(Error::from),
             Err(error) => Err(error),
         };
         if let Err(error) = amended {
@@ -189,7 +196,7 @@ impl Desk {
 }
 
 /// Whether the same request would be answered so again.
-fn is_for_good(reply: &Reply) -> bool {
+fn is_final(reply: &Reply) -> bool {
     let refused = reply.status.is_client_error()
         && !matches!(reply.status.as_u16(), 401 | 408 | 429)
         && !reply.headers.contains_key(header::RETRY_AFTER);
@@ -197,14 +204,14 @@ fn is_for_good(reply: &Reply) -> bool {
 }
 
 /// A slot that a request has while it is worked on.
-struct Place<'a> {
-    desk: &'a Desk,
+struct InFlightGuard<'a> {
+    layer: &'a IdempotencyLayer,
     name: (OrganizationId, IdempotencyKeyHash),
 }
 
-impl Drop for Place<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.desk.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+        self.layer.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 
@@ -212,40 +219,43 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    fn named(values: &[&'static str]) -> Named {
+    fn key(values: &[&'static str]) -> IdempotencyKey {
         let values = values.iter().map(|value| (IDEMPOTENCY_KEY, HeaderValue::from_static(value)));
-        Named::read(&values.collect())
+        IdempotencyKey::read(&values.collect())
     }
 
     #[test]
-    fn a_name_is_one_value_of_visible_characters() {
-        assert_eq!(named(&[]), Named::Not);
+    fn key_is_one_value_of_visible_characters() {
+        assert_eq!(key(&[]), IdempotencyKey::Absent);
         for name in ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", "\"quoted\"", "~!,;"] {
-            assert_eq!(named(&[name]), Named::As(name.to_owned()));
+            assert_eq!(key(&[name]), IdempotencyKey::Given(name.to_owned()));
         }
-        assert_eq!(named(&[" a\t"]), Named::As("a".to_owned()));
-        let longest: &'static str = "k".repeat(LONGEST).leak();
-        assert_eq!(named(&[longest]), Named::As(longest.to_owned()));
-        let longer: &'static str = "k".repeat(LONGEST + 1).leak();
+        assert_eq!(key(&[" a\t"]), IdempotencyKey::Given("a".to_owned()));
+        let longest: &'static str = "k".repeat(MAX_KEY_LENGTH).leak();
+        assert_eq!(key(&[longest]), IdempotencyKey::Given(longest.to_owned()));
+        let longer: &'static str = "k".repeat(MAX_KEY_LENGTH + 1).leak();
         for bad in [&[""][..], &["  "], &["a b"], &[longer], &["a", "a"], &["a", "b"]] {
-            assert_eq!(named(bad), Named::Badly, "{bad:?}");
+            assert_eq!(key(bad), IdempotencyKey::Malformed, "{bad:?}");
         }
         let foreign = HeaderValue::from_bytes("é".as_bytes()).unwrap();
-        assert_eq!(Named::read(&[(IDEMPOTENCY_KEY, foreign)].into_iter().collect()), Named::Badly);
+        assert_eq!(
+            IdempotencyKey::read(&[(IDEMPOTENCY_KEY, foreign)].into_iter().collect()),
+            IdempotencyKey::Malformed
+        );
     }
 
     #[test]
-    fn what_may_go_better_next_time_is_not_kept() {
+    fn temporary_failure_is_not_recorded() {
         let reply = |status: u16| {
             Reply::of(hyper::StatusCode::from_u16(status).unwrap(), "application/json", "{}")
         };
-        for kept in [200, 201, 204, 400, 404, 409, 412, 413, 415] {
-            assert!(is_for_good(&reply(kept)), "{kept}");
+        for recorded in [200, 201, 204, 400, 404, 409, 412, 413, 415] {
+            assert!(is_final(&reply(recorded)), "{recorded}");
         }
         for passing in [304, 401, 408, 429, 500, 501, 503] {
-            assert!(!is_for_good(&reply(passing)), "{passing}");
+            assert!(!is_final(&reply(passing)), "{passing}");
         }
         let later = reply(409).with(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        assert!(!is_for_good(&later));
+        assert!(!is_final(&later));
     }
 }

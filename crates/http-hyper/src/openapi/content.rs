@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     failures::Failure,
-    words::{Answer, Content},
+    operation_doc::{Content, ResponseDoc},
 };
 
 const JSON: &str = "application/json";
@@ -19,7 +19,7 @@ struct Media {
 }
 
 /// All of it.
-pub(super) fn of(answers: &[&Answer], failures: &[&Failure]) -> Value {
+pub(super) fn of(answers: &[&ResponseDoc], failures: &[&Failure]) -> Value {
     let mut media: BTreeMap<&str, Media> = BTreeMap::new();
     for shown in answers.iter().flat_map(|answer| answer.content) {
         match shown {
@@ -41,8 +41,8 @@ pub(super) fn of(answers: &[&Answer], failures: &[&Failure]) -> Value {
         let example = Some((failure.name, failure.example()));
         media.entry(JSON).or_default().add(reference("Error"), example);
     }
-    let told = media.into_iter().map(|(kind, media)| (kind.to_owned(), media.told()));
-    Value::Object(told.collect())
+    let into_value = media.into_iter().map(|(kind, media)| (kind.to_owned(), media.into_value()));
+    Value::Object(into_value.collect())
 }
 
 /// A reference to a schema of the document.
@@ -59,7 +59,7 @@ impl Media {
         self.examples.extend(example);
     }
 
-    fn told(mut self) -> Value {
+    fn into_value(mut self) -> Value {
         let schema = match self.schemas.len() {
             1 => self.schemas.remove(0),
             _ => json!({ "anyOf": self.schemas }),

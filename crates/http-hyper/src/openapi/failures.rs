@@ -8,20 +8,20 @@ use hyper::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::{
-    api::{Intake, Needs, Operation},
-    problem::Problem,
+    api::{Operation, RequestBodySpec, Requires},
+    response::problem::Problem,
 };
 
 /// One way to end badly.
 pub(crate) struct Failure {
     /// Its name among the document's components and examples.
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
     problem: fn() -> Problem,
 }
 
 impl Failure {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         name: &'static str,
         about: &'static str,
         problem: fn() -> Problem,
@@ -29,17 +29,17 @@ impl Failure {
         Self { name, about, problem }
     }
 
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         (self.problem)().reply().status.as_u16()
     }
 
     /// What a caller reads.
-    pub(super) fn example(&self) -> Value {
+    pub(crate) fn example(&self) -> Value {
         serde_json::from_slice(&(self.problem)().reply().body).unwrap_or_default()
     }
 
     /// The headers it has by itself.
-    pub(super) fn headers(&self) -> Vec<String> {
+    pub(crate) fn headers(&self) -> Vec<String> {
         let reply = (self.problem)().reply();
         let names = reply.headers.keys().filter(|name| *name != "content-type");
         names.map(ToString::to_string).collect()
@@ -47,35 +47,35 @@ impl Failure {
 }
 
 /// What any row like this one can give.
-pub(super) fn of(row: &Operation) -> Vec<&'static Failure> {
-    let guarded = row.needs != Needs::Nothing;
-    let reads = row.intake != Intake::Ignored;
-    let posts = row.method == Method::POST;
-    let guards = matches!(row.method, Method::PATCH | Method::DELETE);
+pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
+    let guarded = row.requires != Requires::Nothing;
+    let reads = row.body_spec != RequestBodySpec::Ignored;
+    let is_post = row.method == Method::POST;
+    let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
     let possible = [
         (!guarded, &UNREADABLE),
         (guarded, &INVALID),
         (guarded, &UNAUTHORIZED),
         (guarded, &FORBIDDEN),
-        (reads, &SLOW),
-        (guarded && posts, &KEY_CLASH),
-        (guarded && posts, &KEY_IN_FLIGHT),
-        (guarded && posts, &RECORDS_FULL),
-        (guarded && guards, &CHANGED),
-        (reads, &TOO_LARGE),
-        (reads, &WRONG_KIND),
+        (reads, &BODY_TOO_SLOW),
+        (guarded && is_post, &IDEMPOTENCY_KEY_CLASH),
+        (guarded && is_post, &IDEMPOTENCY_KEY_IN_FLIGHT),
+        (guarded && is_post, &IDEMPOTENCY_RECORDS_FULL),
+        (guarded && takes_if_match, &PRECONDITION_FAILED),
+        (reads, &PAYLOAD_TOO_LARGE),
+        (reads, &UNSUPPORTED_MEDIA_TYPE),
         (guarded, &RATE_LIMITED),
         (true, &HEADERS_TOO_LARGE),
         (true, &INTERNAL),
         (true, &UNAVAILABLE),
     ];
     let derived = possible.into_iter().filter(|(so, _)| *so).map(|(_, failure)| failure);
-    derived.chain(missing(row)).chain(row.words.failures.iter().copied()).collect()
+    derived.chain(not_found_failure(row)).chain(row.doc.failures.iter().copied()).collect()
 }
 
 /// Not found, in the words for what the row is about.
-fn missing(row: &Operation) -> Option<&'static Failure> {
-    let things = [("{session}", &NO_SESSION), ("{key}", &NO_KEY)];
+fn not_found_failure(row: &Operation) -> Option<&'static Failure> {
+    let things = [("{session}", &SESSION_NOT_FOUND), ("{key}", &KEY_NOT_FOUND)];
     things.into_iter().find(|(thing, _)| row.path.contains(thing)).map(|(_, failure)| failure)
 }
 
@@ -108,33 +108,33 @@ static FORBIDDEN: Failure = Failure::new(
     || Error::Forbidden.into(),
 );
 
-static NO_SESSION: Failure = Failure::new(
+static SESSION_NOT_FOUND: Failure = Failure::new(
     "SessionNotFound",
     "`not_found`: no such session in your organization. Missing, deleted, another organization's, \
      and beyond a key's sessions are one answer, byte for byte.",
     || Error::NotFound { noun: "session" }.into(),
 );
 
-static NO_KEY: Failure = Failure::new(
+static KEY_NOT_FOUND: Failure = Failure::new(
     "ApiKeyNotFound",
     "`not_found`: no such key in your organization. Missing, revoked and another organization's are \
      one answer, byte for byte.",
     || Error::NotFound { noun: "API key" }.into(),
 );
 
-static SLOW: Failure = Failure::new(
+static BODY_TOO_SLOW: Failure = Failure::new(
     "BodyTooSlow",
     "`request_timeout`: the body took longer than 10 s to arrive.",
     || Problem::BodyTooSlow,
 );
 
-static KEY_CLASH: Failure = Failure::new(
+static IDEMPOTENCY_KEY_CLASH: Failure = Failure::new(
     "IdempotencyKeyClash",
     "`conflict`: the `Idempotency-Key` was used for another request.",
     || Error::conflict("this idempotency key was used for another request").into(),
 );
 
-static KEY_IN_FLIGHT: Failure = Failure::new(
+static IDEMPOTENCY_KEY_IN_FLIGHT: Failure = Failure::new(
     "IdempotencyKeyInFlight",
     "`conflict`: a request with this `Idempotency-Key` is under way.",
     || {
@@ -143,7 +143,7 @@ static KEY_IN_FLIGHT: Failure = Failure::new(
     },
 );
 
-static RECORDS_FULL: Failure = Failure::new(
+static IDEMPOTENCY_RECORDS_FULL: Failure = Failure::new(
     "IdempotencyRecordsFull",
     "`conflict`: sent with an `Idempotency-Key`, and the responses recorded for the organization take as \
      much room as they may. Nothing was changed.",
@@ -159,7 +159,7 @@ static RECORDS_FULL: Failure = Failure::new(
 
 const MIB: u64 = 1024 * 1024;
 
-pub(super) static SESSIONS_FULL: Failure = Failure::new(
+pub(crate) static SESSIONS_FULL: Failure = Failure::new(
     "SessionsFull",
     "`conflict`: the organization has as many sessions as it may have. `details` says how many: delete some \
      first.",
@@ -173,7 +173,7 @@ pub(super) static SESSIONS_FULL: Failure = Failure::new(
     },
 );
 
-pub(super) static METADATA_FULL: Failure = Failure::new(
+pub(crate) static METADATA_FULL: Failure = Failure::new(
     "MetadataFull",
     "`conflict`: the metadata of the organization's sessions, in bytes, would take more room than it may.",
     || {
@@ -182,7 +182,7 @@ pub(super) static METADATA_FULL: Failure = Failure::new(
     },
 );
 
-pub(super) static KEYS_FULL: Failure = Failure::new(
+pub(crate) static KEYS_FULL: Failure = Failure::new(
     "ApiKeysFull",
     "`conflict`: the organization has as many API keys as it may have: revoke some first.",
     || {
@@ -191,21 +191,21 @@ pub(super) static KEYS_FULL: Failure = Failure::new(
     },
 );
 
-static CHANGED: Failure = Failure::new(
+static PRECONDITION_FAILED: Failure = Failure::new(
     "PreconditionFailed",
     "`precondition_failed`: it is not, or no longer, what `If-Match` says.",
     || Error::PreconditionFailed.into(),
 );
 
-static TOO_LARGE: Failure =
+static PAYLOAD_TOO_LARGE: Failure =
     Failure::new("PayloadTooLarge", "`payload_too_large`: a body over 64 kB.", || {
         Problem::PayloadTooLarge { limit: 64 * 1024 }
     });
 
-static WRONG_KIND: Failure = Failure::new(
+static UNSUPPORTED_MEDIA_TYPE: Failure = Failure::new(
     "UnsupportedMediaType",
     "`unsupported_media_type`: a body that is not said to be JSON in UTF-8, or is compressed.",
-    || Problem::UnsupportedMediaType { takes: &crate::payload::JSON },
+    || Problem::UnsupportedMediaType { accepted: &crate::listener::request_body::JSON },
 );
 
 static RATE_LIMITED: Failure = Failure::new(

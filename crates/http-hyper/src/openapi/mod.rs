@@ -9,27 +9,24 @@
 //!
 //! Decision: ADR 0011.
 
-mod api_keys;
 mod content;
+mod docs;
 mod failures;
 mod headers;
 mod operation;
+mod operation_doc;
 mod parameters;
-mod reading_back;
-pub(crate) mod schemas;
-mod service;
-mod sessions;
-mod words;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use self::words::Tag;
-pub use self::words::Words;
-pub(crate) use self::words::{Shown, UNTOLD};
-pub(crate) use self::{api_keys::*, reading_back::*, service::*, sessions::*};
+pub(crate) use self::docs::{api_keys::*, audit::*, service::*, sessions::*};
+use self::operation_doc::DocTag;
+pub use self::operation_doc::OperationDoc;
+pub(crate) use self::operation_doc::{UNDOCUMENTED, WithExample};
 use crate::api::{Operation, operations};
+use crate::wire::schema;
 
 /// The document as it is checked in and served.
 pub(crate) static DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
@@ -41,7 +38,7 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": info(),
         "servers": [{ "url": "/", "description": "Wherever this document was found." }],
-        "tags": Tag::ALL.map(|tag| json!({ "name": tag.name(), "description": tag.about() })),
+        "tags": DocTag::ALL.map(|tag| json!({ "name": tag.name(), "description": tag.about() })),
         "paths": paths(&table),
         "components": components(&table),
     })
@@ -81,14 +78,14 @@ fn paths(table: &[&Operation]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for row in table {
         let path = paths.entry(row.path).or_insert_with(|| json!({}));
-        path[row.method.as_str().to_lowercase()] = operation::of(row, table);
+        path[row.method.as_str().to_lowercase()] = operation::describe(row, table);
     }
     Value::Object(paths)
 }
 
 fn components(table: &[&Operation]) -> Value {
     json!({
-        "schemas": shapes(table),
+        "schemas": schemas_of(table),
         "parameters": parameters::components(),
         "headers": headers::components(),
         "responses": operation::shared_responses(table),
@@ -110,18 +107,21 @@ fn components(table: &[&Operation]) -> Value {
 }
 
 /// The schemas of everything the rows speak of.
-fn shapes(table: &[&Operation]) -> BTreeMap<String, Value> {
-    let mut shown = Vec::new();
-    for shape in table.iter().flat_map(|row| row.words.shown()) {
-        shown.push(((shape.name)().into_owned(), (shape.schema)()));
-        (shape.others)(&mut shown);
+fn schemas_of(table: &[&Operation]) -> BTreeMap<String, Value> {
+    let mut response_shapes = Vec::new();
+    for shape in table.iter().flat_map(|row| row.doc.response_shapes()) {
+        response_shapes.push(((shape.name)().into_owned(), (shape.schema)()));
+        (shape.referenced)(&mut response_shapes);
     }
-    let shown = shown.into_iter().map(|(name, schema)| (name, whole(value(schema))));
-    let taken = table.iter().filter_map(|row| row.words.takes);
-    let taken = taken.map(|shape| ((shape.name)().into_owned(), value((shape.schema)())));
-    let fixed = [("Error", schemas::error()), ("Nothing", value(schemas::nothing()))];
+    let response_shapes = response_shapes
+        .into_iter()
+        .map(|(name, schema)| (name, require_all_properties(value(schema))));
+    let request_shapes = table.iter().filter_map(|row| row.doc.accepts);
+    let request_shapes =
+        request_shapes.map(|shape| ((shape.name)().into_owned(), value((shape.schema)())));
+    let fixed = [("Error", schema::error()), ("Nothing", value(schema::nothing()))];
     let fixed = fixed.map(|(name, schema)| (name.to_owned(), schema));
-    shown.chain(taken).chain(fixed).collect()
+    response_shapes.chain(request_shapes).chain(fixed).collect()
 }
 
 fn value(schema: impl serde::Serialize) -> Value {
@@ -129,7 +129,7 @@ fn value(schema: impl serde::Serialize) -> Value {
 }
 
 /// All fields of what is shown are always there, null where nothing is known.
-fn whole(mut schema: Value) -> Value {
+fn require_all_properties(mut schema: Value) -> Value {
     let names = schema["properties"].as_object().map(|fields| fields.keys().cloned().collect());
     if let Some(names) = names {
         let names: Vec<String> = names;
@@ -137,7 +137,7 @@ fn whole(mut schema: Value) -> Value {
     }
     let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
     for part in parts.into_iter().flatten() {
-        *part = whole(part.take());
+        *part = require_all_properties(part.take());
     }
     schema
 }

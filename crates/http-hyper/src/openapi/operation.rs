@@ -8,25 +8,26 @@ use serde_json::{Map, Value, json};
 use super::{
     content::{self, reference},
     failures::{self, Failure},
-    headers, parameters,
-    words::Answer,
+    headers,
+    operation_doc::ResponseDoc,
+    parameters,
 };
-use crate::api::{Intake, Needs, Operation};
+use crate::api::{Operation, RequestBodySpec, Requires};
 
 /// The operation.
-pub(super) fn of(row: &Operation, table: &[&Operation]) -> Value {
-    let words = row.words;
+pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
+    let doc = row.doc;
     let mut operation = json!({
         "operationId": row.name,
-        "summary": words.summary,
-        "description": format!("{}{}", words.description, needed(row.needs)),
-        "tags": [words.tag.name()],
-        "parameters": parameters::of(row),
+        "summary": doc.summary,
+        "description": format!("{}{}", doc.description, permission_text(row.requires)),
+        "tags": [doc.tag.name()],
+        "parameters": parameters::references(row),
         "responses": responses(row, table),
-        "security": match row.needs {
-            Needs::Nothing => json!([]),
+        "security": match row.requires {
+            Requires::Nothing => json!([]),
             // Keys are refused whatever they carry.
-            Needs::Platform => json!([{ "bearer": [] }]),
+            Requires::Platform => json!([{ "bearer": [] }]),
             _ => json!([{ "bearer": [] }, { "apiKey": [] }]),
         },
     });
@@ -36,15 +37,15 @@ pub(super) fn of(row: &Operation, table: &[&Operation]) -> Value {
     operation
 }
 
-const fn needed(needs: Needs) -> &'static str {
-    match needs {
-        Needs::Nothing => "",
-        Needs::Manage => "\n\nNeeds the capability `manage`.",
-        Needs::ManageAll => {
+const fn permission_text(requires: Requires) -> &'static str {
+    match requires {
+        Requires::Nothing => "",
+        Requires::Manage => "\n\nNeeds the capability `manage`.",
+        Requires::ManageAll => {
             "\n\nNeeds the capability `manage` over the whole organization: a key that is confined to \
              sessions does not have it."
         }
-        Needs::Platform => {
+        Requires::Platform => {
             "\n\nNeeds a login token with the platform role `super_admin`; keys are refused whatever \
              they carry."
         }
@@ -52,12 +53,12 @@ const fn needed(needs: Needs) -> &'static str {
 }
 
 fn body(row: &Operation) -> Option<Value> {
-    let kinds: &[&str] = match row.intake {
-        Intake::Ignored => return None,
-        Intake::Empty | Intake::Json => &crate::payload::JSON,
-        Intake::Patch => &crate::payload::MERGE_PATCH,
+    let kinds: &[&str] = match row.body_spec {
+        RequestBodySpec::Ignored => return None,
+        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::listener::request_body::JSON,
+        RequestBodySpec::Patch => &crate::listener::request_body::MERGE_PATCH,
     };
-    let (schema, example, required) = match row.words.takes {
+    let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {
             let schema = (shape.schema)();
             let required = serde_json::to_value(&schema).unwrap_or_default();
@@ -74,70 +75,72 @@ fn body(row: &Operation) -> Option<Value> {
 
 /// What is said with one status.
 #[derive(Default)]
-struct Said<'a> {
-    answers: Vec<&'a Answer>,
+struct ResponsesOfStatus<'a> {
+    responses: Vec<&'a ResponseDoc>,
     failures: Vec<&'static Failure>,
 }
 
-fn said(row: &Operation) -> BTreeMap<u16, Said<'_>> {
-    let mut said: BTreeMap<u16, Said<'_>> = BTreeMap::new();
-    for answer in row.words.answers() {
-        said.entry(answer.status).or_default().answers.push(answer);
+fn by_status(row: &Operation) -> BTreeMap<u16, ResponsesOfStatus<'_>> {
+    let mut by_status: BTreeMap<u16, ResponsesOfStatus<'_>> = BTreeMap::new();
+    for response in row.doc.responses() {
+        by_status.entry(response.status).or_default().responses.push(response);
     }
-    for failure in failures::of(row) {
-        said.entry(failure.status()).or_default().failures.push(failure);
+    for failure in failures::possible_failures(row) {
+        by_status.entry(failure.status()).or_default().failures.push(failure);
     }
-    said
+    by_status
 }
 
 fn responses(row: &Operation, table: &[&Operation]) -> Value {
-    let said = said(row).into_iter();
-    let mut responses: Map<_, _> =
-        said.map(|(status, said)| (status.to_string(), said.response(row, table))).collect();
-    if row.method == Method::GET && row.words.answer.tagged {
+    let by_status = by_status(row).into_iter();
+    let mut responses: Map<_, _> = by_status
+        .map(|(status, responses)| (status.to_string(), responses.response(row, table)))
+        .collect();
+    if row.method == Method::GET && row.doc.response.tagged {
         responses.insert("304".to_owned(), json!({ "$ref": "#/components/responses/NotModified" }));
     }
     Value::Object(responses)
 }
 
-impl Said<'_> {
+impl ResponsesOfStatus<'_> {
     /// The failure that is all that is said.
-    fn alone(&self) -> Option<&'static Failure> {
-        match (self.answers.as_slice(), self.failures.as_slice()) {
+    fn only_failure(&self) -> Option<&'static Failure> {
+        match (self.responses.as_slice(), self.failures.as_slice()) {
             ([], [failure]) => Some(failure),
             _ => None,
         }
     }
 
     fn response(&self, row: &Operation, table: &[&Operation]) -> Value {
-        if let Some(failure) = self.alone() {
+        if let Some(failure) = self.only_failure() {
             return json!({ "$ref": format!("#/components/responses/{}", failure.name) });
         }
-        let told = self.answers.iter().map(|answer| answer.about);
-        let told: Vec<_> = told.chain(self.failures.iter().map(|failure| failure.about)).collect();
+        let descriptions = self.responses.iter().map(|response| response.about);
+        let descriptions: Vec<_> =
+            descriptions.chain(self.failures.iter().map(|failure| failure.about)).collect();
         let mut names: Vec<_> =
-            self.answers.iter().flat_map(|answer| answer_headers(answer, row)).collect();
+            self.responses.iter().flat_map(|response| response_headers(response, row)).collect();
         let posts = row.method == Method::POST;
         names.extend(self.failures.iter().flat_map(|failure| failure_headers(failure, posts)));
         let mut response =
-            json!({ "description": told.join("\n\n"), "headers": headers::of(names) });
-        let content = content::of(&self.answers, &self.failures);
+            json!({ "description": descriptions.join("\n\n"), "headers": headers::of(names) });
+        let content = content::of(&self.responses, &self.failures);
         if content != json!({}) {
             response["content"] = content;
         }
-        if self.answers.iter().any(|answer| answer.located) {
+        if self.responses.iter().any(|response| response.located) {
             response["links"] = links(row, table);
         }
         response
     }
 }
 
-fn answer_headers(answer: &Answer, row: &Operation) -> Vec<String> {
+fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
     let has = [
         (true, "x-request-id"),
-        (answer.tagged, "etag"),
-        (answer.located, "location"),
-        (answer.varies, "vary"),
+        (response.tagged, "etag"),
+        (response.located, "location"),
+        (response.varies, "vary"),
         (row.method == Method::POST, "idempotency-replayed"),
     ];
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
@@ -162,7 +165,7 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
         let name = other.path.strip_prefix(&below)?.split('}').next()?;
         let link = json!({
             "operationId": other.name,
-            "description": other.words.summary,
+            "description": other.doc.summary,
             "parameters": { name: "$response.body#/id" },
         });
         Some((other.name.to_owned(), link))
@@ -173,8 +176,8 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
 /// Every failure that is all that some row says with its status, once.
 pub(super) fn shared_responses(table: &[&Operation]) -> Value {
     let mut shared = Map::new();
-    let said = table.iter().flat_map(|row| said(row).into_values());
-    for failure in said.filter_map(|said| said.alone()) {
+    let by_status = table.iter().flat_map(|row| by_status(row).into_values());
+    for failure in by_status.filter_map(|responses| responses.only_failure()) {
         let response = json!({
             "description": failure.about,
             "headers": headers::of(failure_headers(failure, true)),

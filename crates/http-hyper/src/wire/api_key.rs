@@ -14,8 +14,8 @@ use utoipa::{
 };
 
 use crate::{
-    fields::{Fields, LAST_MOMENT},
-    openapi::schemas::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
+    request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
+    wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
 };
 
 /// A key, without its secret.
@@ -30,7 +30,7 @@ pub struct ApiKeyView {
     /// What people call it.
     pub name: String,
     /// What it can do.
-    #[schema(schema_with = schemas::capabilities)]
+    #[schema(schema_with = schema::capabilities)]
     pub capabilities: Vec<&'static str>,
     /// The sessions beyond which everything is not found; null for all of them.
     pub sessions: Option<Vec<String>>,
@@ -115,8 +115,9 @@ impl PartialSchema for ApiKeySpec {
     fn schema() -> RefOr<Schema> {
         let name = text("What people call it; no control characters.");
         let name = name.min_length(Some(1)).max_length(Some(100)).pattern(Some(NO_CONTROL));
-        let capabilities = list("What it can do: no more than you can.", schemas::capability());
-        let expires_at = moment_or_null("When it stops working by itself: ahead.", 0, LAST_MOMENT);
+        let capabilities = list("What it can do: no more than you can.", schema::capability());
+        let expires_at =
+            moment_or_null("When it stops working by itself: ahead.", 0, MAX_TIMESTAMP_MILLIS);
         let session = text("The `id` of a session of yours.").build();
         let sessions = list("The only sessions there are for it; null for all.", session);
         let sessions = sessions.schema_type(or_null(Type::Array));
@@ -145,10 +146,10 @@ impl ApiKeySpec {
         let key = KeySpec {
             name: fields.required_text("name").unwrap_or_default(),
             capabilities: capabilities(fields),
-            expires_at: fields.moment("expiresAt"),
+            expires_at: fields.timestamp("expiresAt"),
             sessions,
         };
-        fields.blame_sound(key.violations(now));
+        fields.add_faults_of_valid_fields(key.violations(now));
         Self { key, pointers }
     }
 }
@@ -158,7 +159,9 @@ fn capabilities(fields: &mut Fields) -> Capabilities {
     for (pointer, name) in fields.list("capabilities").unwrap_or_default() {
         match Capability::parse(&name) {
             Some(capability) => found.push(capability),
-            None => fields.blame([Violation::new(pointer, "is none of read, send and manage")]),
+            None => {
+                fields.add_faults([Violation::new(pointer, "is none of read, send and manage")])
+            }
         }
     }
     found.into_iter().collect()
@@ -175,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_can_be_sent() {
+    fn sample_is_valid() {
         assert!(faults(&ApiKeySpec::sample().to_string()).is_empty());
     }
 
     #[test]
-    fn each_fault_is_told_once() {
+    fn each_fault_is_reported_once() {
         assert_eq!(faults("{}"), ["/name", "/capabilities"]);
         assert_eq!(faults("[]"), [""]);
         let found = faults(
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_key_is_not_shown_in_a_log() {
+    fn new_key_is_absent_from_debug_output() {
         assert!(!format!("{:?}", NewApiKeyView::sample()).contains("_…"));
     }
 }

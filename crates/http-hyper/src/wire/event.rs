@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 
 use super::ListView;
 use crate::{
-    cursor::{List, Place},
-    openapi::schemas,
-    page::Page,
-    query::Query,
+    request::cursor::{CursorPosition, ListIdentity},
+    request::page::Page,
+    request::query::Query,
+    wire::schema,
 };
 
 /// The version of the envelope.
@@ -27,12 +27,12 @@ const SCHEMA: &str = "v1";
 #[schema(as = Event)]
 pub struct EventView {
     /// The version of this envelope: `v1`.
-    #[schema(schema_with = schemas::envelope)]
+    #[schema(schema_with = schema::envelope)]
     pub schema: &'static str,
     /// Its own name.
     pub id: String,
     /// What kind of event it is.
-    #[schema(schema_with = schemas::event_name)]
+    #[schema(schema_with = schema::event_name)]
     pub event: &'static str,
     /// The session it tells of; null when it tells of none.
     pub session: Option<String>,
@@ -55,7 +55,7 @@ pub struct EventView {
 #[schema(as = Actor)]
 pub struct ActorView {
     /// `user`, `key`, `operator` (the command line) or `system` (berth itself).
-    #[schema(schema_with = schemas::actor_kind)]
+    #[schema(schema_with = schema::actor_kind)]
     pub kind: &'static str,
     /// The user's or the key's name; null when it has none.
     pub id: Option<String>,
@@ -63,7 +63,7 @@ pub struct ActorView {
 
 /// Which events are asked for, and which page of them.
 #[derive(Clone, Debug)]
-pub struct TrailSpec {
+pub struct AuditPageSpec {
     /// `None` when there can be no such event.
     filter: Option<EventFilter>,
     page: Page,
@@ -90,8 +90,8 @@ impl EventView {
     }
 
     pub(crate) fn of(event: &Event) -> Self {
-        let fact = |(name, fact): &(Cow<'static, str>, EventValue)| {
-            (name.clone().into_owned(), value(fact))
+        let event_value = |(name, event_value): &(Cow<'static, str>, EventValue)| {
+            (name.clone().into_owned(), value(event_value))
         };
         Self {
             schema: SCHEMA,
@@ -102,7 +102,7 @@ impl EventView {
             timestamp: event.at.millis(),
             sequence: event.sequence,
             actor: ActorView::of(&event.actor),
-            payload: event.payload.iter().map(fact).collect(),
+            payload: event.payload.iter().map(event_value).collect(),
         }
     }
 }
@@ -119,22 +119,22 @@ impl ActorView {
     }
 }
 
-fn value(fact: &EventValue) -> Value {
-    match fact {
+fn value(event_value: &EventValue) -> Value {
+    match event_value {
         EventValue::Text(text) => text.as_str().into(),
         EventValue::Number(number) => (*number).into(),
         EventValue::Flag(flag) => (*flag).into(),
-        EventValue::Nothing => Value::Null,
+        EventValue::Null => Value::Null,
     }
 }
 
-impl TrailSpec {
+impl AuditPageSpec {
     /// An example: the query that asks for it.
     pub fn sample() -> &'static str {
         "event=session.deleted&limit=20"
     }
 
-    pub(crate) fn read(query: &mut Query, list: List) -> Self {
+    pub(crate) fn read(query: &mut Query, list: ListIdentity) -> Self {
         let (session, name) = (query.text("sessionId"), query.text("event"));
         let event = name.as_deref().and_then(|name| {
             let known = EventName::parse(name);
@@ -145,8 +145,8 @@ impl TrailSpec {
             known
         });
         let id = session.as_deref().map(SessionId::parse);
-        let list = session.iter().fold(list, |list, id| list.narrowed("sessionId", id));
-        let list = name.iter().fold(list, |list, name| list.narrowed("event", name));
+        let list = session.iter().fold(list, |list, id| list.with_filter("sessionId", id));
+        let list = name.iter().fold(list, |list, name| list.with_filter("event", name));
         let filter = EventFilter { session: id.clone().flatten(), name: event };
         // A session that cannot be has no events; as everywhere, that is no fault.
         let filter = (id != Some(None)).then_some(filter);
@@ -156,14 +156,15 @@ impl TrailSpec {
     /// What to look up; `None` when there can be nothing.
     pub(crate) fn spec(&self) -> Option<EventPage> {
         let filter = self.filter.clone()?;
-        let before = self.page.after.map(|place| EventId::from_bits(place.bits));
+        let before = self.page.after.map(|position| EventId::from_bits(position.bits));
         Some(EventPage { filter, before, limit: self.page.with_one_more() })
     }
 
     /// The page, of what was looked up for it.
     pub(crate) fn show(&self, events: &[Event]) -> ListView<EventView> {
-        let place = |event: &&Event| Place { created_at: event.at, bits: event.id.bits() };
-        let (events, next_cursor) = self.page.cut(events.iter().collect(), place);
+        let position =
+            |event: &&Event| CursorPosition { created_at: event.at, bits: event.id.bits() };
+        let (events, next_cursor) = self.page.paginate(events.iter().collect(), position);
         ListView { data: events.into_iter().map(EventView::of).collect(), next_cursor }
     }
 }

@@ -51,7 +51,7 @@ impl ReadinessView {
     }
 
     /// The checks did not end in time.
-    pub(crate) fn silent() -> Self {
+    pub(crate) fn timed_out() -> Self {
         Self { ready: false, checks: BTreeMap::new() }
     }
 }

@@ -4,7 +4,7 @@ use domain::SessionIdentity;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::schemas;
+use crate::wire::schema;
 
 /// Who is attached to a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -14,7 +14,7 @@ pub struct IdentityView {
     /// The session.
     pub session_id: String,
     /// As in the session itself.
-    #[schema(schema_with = schemas::status)]
+    #[schema(schema_with = schema::status)]
     pub status: &'static str,
     /// Logged in to WhatsApp at this moment, by the word of the node that holds it.
     pub connected: bool,

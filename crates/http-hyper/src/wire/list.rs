@@ -17,10 +17,10 @@ use utoipa::{
 
 use super::{ApiKeyView, SessionView};
 use crate::{
-    cursor::{List, Place},
-    openapi::schemas::text_or_null,
-    page::Page,
-    query::Query,
+    request::cursor::{CursorPosition, ListIdentity},
+    request::page::Page,
+    request::query::Query,
+    wire::schema::text_or_null,
 };
 
 /// One page.
@@ -58,20 +58,20 @@ impl<T: ToSchema> ToSchema for ListView<T> {
 
 /// Which sessions are asked for, and which page of them.
 #[derive(Clone, Debug)]
-pub struct PageSpec {
+pub struct SessionPageSpec {
     /// `None` when there can be no such session.
     filter: Option<SessionFilter>,
     page: Page,
 }
 
-impl PageSpec {
+impl SessionPageSpec {
     /// An example: the query that asks for it.
     pub fn sample() -> &'static str {
         "status=working&status=failed&limit=20"
     }
 
     /// Of this list, by the query.
-    pub(crate) fn read(query: &mut Query, list: List) -> Self {
+    pub(crate) fn read(query: &mut Query, list: ListIdentity) -> Self {
         let named = query.text("gatewayId");
         let gateway = named.as_deref().map(GatewayId::parse);
         let filter = SessionFilter {
@@ -85,7 +85,7 @@ impl PageSpec {
             .chain(filter.label.as_deref().map(|label| ("label", label)))
             .chain(named.as_deref().map(|gateway| ("gatewayId", gateway)))
             .chain(filter.phone.as_deref().map(|phone| ("phoneNumber", phone)));
-        let list = conditions.fold(list, |list, (name, value)| list.narrowed(name, value));
+        let list = conditions.fold(list, |list, (name, value)| list.with_filter(name, value));
         // A node that cannot be has no sessions; as everywhere, that is no fault.
         let filter = (gateway != Some(None)).then_some(filter);
         Self { filter, page: Page::read(query, list) }
@@ -94,9 +94,9 @@ impl PageSpec {
     /// What to look up; `None` when there can be nothing.
     pub(crate) fn spec(&self) -> Option<SessionPage> {
         let filter = self.filter.clone()?;
-        let after = self.page.after.map(|place| Position {
-            created_at: place.created_at,
-            id: SessionId::from_bits(place.bits),
+        let after = self.page.after.map(|position| Position {
+            created_at: position.created_at,
+            id: SessionId::from_bits(position.bits),
         });
         let limit = self.page.with_one_more();
         Some(SessionPage { filter, after, limit })
@@ -104,9 +104,11 @@ impl PageSpec {
 
     /// The page, of what was looked up for it.
     pub(crate) fn show<'a>(&self, sessions: &'a [Session]) -> ListView<SessionView<'a>> {
-        let place =
-            |session: &&Session| Place { created_at: session.created_at, bits: session.id.bits() };
-        let (sessions, next_cursor) = self.page.cut(sessions.iter().collect(), place);
+        let position = |session: &&Session| CursorPosition {
+            created_at: session.created_at,
+            bits: session.id.bits(),
+        };
+        let (sessions, next_cursor) = self.page.paginate(sessions.iter().collect(), position);
         ListView { data: sessions.into_iter().map(SessionView::of).collect(), next_cursor }
     }
 }

@@ -7,24 +7,25 @@ mod health;
 mod identity;
 mod list;
 mod pairing;
+pub(crate) mod schema;
 mod session;
 mod session_spec;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
-pub use event::{ActorView, EventView, TrailSpec};
+pub use event::{ActorView, AuditPageSpec, EventView};
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
-pub use list::{ListView, PageSpec};
+pub use list::{ListView, SessionPageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
 
-use crate::openapi::Shown;
+use crate::openapi::WithExample;
 
 /// The sample of each is its example in the document.
-macro_rules! shown_by_their_samples {
+macro_rules! impl_with_example {
     ($($kind:ty),* $(,)?) => {
-        $(impl Shown for $kind {
+        $(impl WithExample for $kind {
             fn example() -> serde_json::Value {
                 serde_json::to_value(<$kind>::sample()).unwrap_or_default()
             }
@@ -32,7 +33,7 @@ macro_rules! shown_by_their_samples {
     };
 }
 
-shown_by_their_samples!(
+impl_with_example!(
     ApiKeySpec,
     ApiKeyView,
     EventView,

@@ -9,8 +9,8 @@ use utoipa::{
 };
 
 use crate::{
-    fields::Fields,
-    openapi::schemas::{object, text},
+    request::fields::Fields,
+    wire::schema::{object, text},
 };
 
 /// A QR code to scan.

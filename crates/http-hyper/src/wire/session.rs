@@ -6,7 +6,7 @@ use domain::{Session, StatusReason};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::schemas;
+use crate::wire::schema;
 
 /// One attached, or to-be-attached, WhatsApp number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -24,12 +24,12 @@ pub struct SessionView<'a> {
     /// A name for people.
     pub label: Option<&'a str>,
     /// What its connection does: `stopped`, `starting`, `scan_qr_code`, `working`, `failed`.
-    #[schema(schema_with = schemas::status)]
+    #[schema(schema_with = schema::status)]
     pub status: &'static str,
     /// Why, when it is not simply what was wanted.
     pub status_reason: Option<StatusReasonView<'a>>,
     /// What its owner wants: `running` or `stopped`.
-    #[schema(schema_with = schemas::desired)]
+    #[schema(schema_with = schema::desired)]
     pub desired: &'static str,
     /// Digits only; null while no phone is linked, like the next four.
     pub phone_number: Option<&'a str>,
@@ -70,7 +70,7 @@ pub struct SessionView<'a> {
 #[schema(as = StatusReason)]
 pub struct StatusReasonView<'a> {
     /// For programs.
-    #[schema(schema_with = schemas::reason_code)]
+    #[schema(schema_with = schema::reason_code)]
     pub code: &'static str,
     /// For people.
     pub message: &'a str,

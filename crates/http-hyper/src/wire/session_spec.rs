@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use crate::{
-    fields::Fields,
-    openapi::schemas::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
+    request::fields::Fields,
+    wire::schema::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
 };
 
 /// What a session is made with. Everything is optional.
@@ -108,7 +108,7 @@ impl SessionSpec {
             metadata: fields.texts("metadata"),
         };
         // What is of the right type may still be out of bounds, and is told with the rest.
-        fields.blame(settings.violations());
+        fields.add_faults(settings.violations());
         Self { settings, start: fields.flag("start").unwrap_or_default() }
     }
 }
@@ -135,7 +135,7 @@ impl SessionPatch {
             metadata: metadata.unwrap_or_default(),
         };
         // What is out of bounds by itself, whatever session it is for.
-        fields.blame(Settings::default().patched(settings.clone()).violations());
+        fields.add_faults(Settings::default().patched(settings.clone()).violations());
         Self { settings }
     }
 }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_can_be_sent() {
+    fn sample_is_valid() {
         let mut fields = Fields::parse(SessionSpec::sample().to_string().as_bytes());
         let spec = SessionSpec::read(&mut fields);
         assert_eq!(fields.finish(), []);

@@ -26,13 +26,13 @@ pub(crate) const BOTH: [Version; 2] = [Version::One, Version::Two];
 
 /// An answer, whole.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ReceivedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl ReceivedResponse {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -96,7 +96,7 @@ pub(crate) async fn send(
     version: Version,
     request: request::Builder,
     body: impl Into<Bytes>,
-) -> Answer {
+) -> ReceivedResponse {
     try_send(to, version, request, body).await.expect("an answer")
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn try_send(
     version: Version,
     request: request::Builder,
     body: impl Into<Bytes>,
-) -> Result<Answer, hyper::Error> {
+) -> Result<ReceivedResponse, hyper::Error> {
     let request = request.body(Full::new(body.into())).expect("a request");
     timeout(GENEROUS, exchange(to, version, request)).await.expect("an answer in time")
 }
@@ -114,7 +114,7 @@ async fn exchange(
     to: SocketAddr,
     version: Version,
     mut request: Request<Full<Bytes>>,
-) -> Result<Answer, hyper::Error> {
+) -> Result<ReceivedResponse, hyper::Error> {
     let stream = TokioIo::new(TcpStream::connect(to).await.expect("a connection"));
     let response = match version {
         Version::One => {
@@ -135,7 +135,7 @@ async fn exchange(
     };
     let (head, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
-    Ok(Answer { status: head.status, headers: head.headers, body })
+    Ok(ReceivedResponse { status: head.status, headers: head.headers, body })
 }
 
 /// Writes these bytes, and reads until the other side closes.
@@ -157,7 +157,7 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// One answer of a connection that may stay open.
-pub(crate) async fn one_answer(stream: &mut TcpStream) -> Answer {
+pub(crate) async fn one_answer(stream: &mut TcpStream) -> ReceivedResponse {
     let mut text = Vec::new();
     while !text.ends_with(b"}") {
         let mut part = [0; 4096];
@@ -172,7 +172,7 @@ pub(crate) async fn one_answer(stream: &mut TcpStream) -> Answer {
 }
 
 /// The answer in these bytes, which hold one with a `content-length`.
-pub(crate) fn parse(text: &[u8]) -> Answer {
+pub(crate) fn parse(text: &[u8]) -> ReceivedResponse {
     let end = text.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head");
     let head = std::str::from_utf8(&text[..end]).unwrap();
     let mut lines = head.split("\r\n");
@@ -186,5 +186,5 @@ pub(crate) fn parse(text: &[u8]) -> Answer {
     let length: usize = headers[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
     let body = Bytes::copy_from_slice(&text[end + 4..]);
     assert_eq!(body.len(), length, "{head}");
-    Answer { status, headers, body }
+    ReceivedResponse { status, headers, body }
 }

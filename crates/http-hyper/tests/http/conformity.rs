@@ -13,7 +13,7 @@ use http_hyper::{
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::client::Answer;
+use crate::client::ReceivedResponse;
 
 /// The document, as the table has it.
 pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
@@ -32,7 +32,7 @@ const EVERYWHERE: [&str; 9] = [
 ];
 
 /// Holds the answer to this request to what the document says of it, if it is one of the table's.
-pub(crate) fn assert_documented(method: &str, path: &str, answer: &Answer) {
+pub(crate) fn assert_documented(method: &str, path: &str, answer: &ReceivedResponse) {
     let Some(row) = row(method, path) else { return };
     let about = format!("{row:?} answered {} {:?}", answer.status, answer.headers);
     let status = answer.status.as_str();
@@ -83,7 +83,7 @@ pub(crate) fn resolved(value: &'static Value) -> &'static Value {
     }
 }
 
-fn assert_headers(said: &'static Value, answer: &Answer, about: &str) {
+fn assert_headers(said: &'static Value, answer: &ReceivedResponse, about: &str) {
     let none = json!({});
     let known = said["headers"].as_object().unwrap_or_else(|| none.as_object().unwrap());
     for name in answer.headers.keys().filter(|name| !EVERYWHERE.contains(&name.as_str())) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http_hyper::{
-    api::{Needs, operations},
+    api::{Requires, operations},
     openapi,
 };
 use serde_json::Value;
@@ -65,11 +65,11 @@ fn every_row_is_an_operation_that_says_what_it_is_for() {
         let summary = text(&said["summary"], row.name);
         assert!(summary.len() <= 60 && !summary.ends_with('.'), "{summary} is no headline");
         text(&said["description"], row.name);
-        let alike = operations().filter(|other| std::ptr::eq(other.words, row.words)).count();
+        let alike = operations().filter(|other| std::ptr::eq(other.doc, row.doc)).count();
         assert_eq!(alike, 1, "{row:?} has the words of another row");
         assert!(said["tags"].as_array().unwrap().iter().all(|tag| tags.contains(&tag)), "{row:?}");
         let secured = !said["security"].as_array().unwrap().is_empty();
-        assert_eq!(secured, row.needs != Needs::Nothing, "{row:?}");
+        assert_eq!(secured, row.requires != Requires::Nothing, "{row:?}");
         count += 1;
     }
     let paths = DOCUMENT["paths"].as_object().unwrap().values();

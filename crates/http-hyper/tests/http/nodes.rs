@@ -10,8 +10,8 @@ use http_hyper::{Limits, NodeApi, NodeTokens};
 use serde::Serialize;
 
 use crate::{
-    client::{Answer, BOTH, Version, ask, send},
-    house::{House, listen},
+    client::{BOTH, ReceivedResponse, Version, ask, send},
+    test_server::{TestServer, listen},
 };
 
 async fn open(world: &World) -> SocketAddr {
@@ -19,10 +19,10 @@ async fn open(world: &World) -> SocketAddr {
         .map(|(id, token)| (GatewayId::parse(id).unwrap(), token.to_owned()));
     let environment = world.environment.clone();
     let api = NodeApi::new(world.nodes.clone(), NodeTokens::new(tokens), environment);
-    listen(api.door(Limits::for_nodes())).await.0
+    listen(api.service(Limits::for_nodes())).await.0
 }
 
-async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) -> Answer {
+async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) -> ReceivedResponse {
     let request = ask("POST", &format!("/node/v1/gateways/{call}"))
         .header("authorization", format!("Bearer {token}"))
         .header("content-type", "application/json");
@@ -39,20 +39,20 @@ fn enlist(address: &str) -> Enlist {
     }
 }
 
-fn refusal(answer: &Answer) -> (u16, RefusalCode) {
+fn refusal(answer: &ReceivedResponse) -> (u16, RefusalCode) {
     let refusal: Refusal = serde_json::from_slice(&answer.body).expect("a refusal");
     (answer.status.as_u16(), refusal.code)
 }
 
 #[tokio::test]
 async fn a_node_enlists_beats_and_reports() {
-    let house = House::open().await;
-    let to = open(&house.world).await;
+    let server = TestServer::open().await;
+    let to = open(&server.world).await;
     let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
     let enlisted: Enlisted = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status.as_u16(), enlisted.boot, enlisted.beat_ms), (200, 2, 5000));
 
-    let session = house.pairing().await;
+    let session = server.pairing().await;
     let stray = "sess_01JGXS1DN00000000000000001".to_owned();
     let held = [session.id.as_str().to_owned(), stray.clone(), "nonsense".to_owned()];
     let held = held.map(|session| Held { session, epoch: 1 }).to_vec();
@@ -83,7 +83,7 @@ async fn a_node_enlists_beats_and_reports() {
     let answer = call(to, "one", "gw-test:report", &reports).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
     let path = format!("/api/v1/sessions/{}", session.id);
-    let shown = house.ask("acme", "GET", &path).await.json();
+    let shown = server.ask("acme", "GET", &path).await.json();
     assert_eq!(
         (&shown["status"], &shown["phoneNumber"]),
         (&"working".into(), &"15550000009".into())
@@ -92,9 +92,9 @@ async fn a_node_enlists_beats_and_reports() {
 
 #[tokio::test]
 async fn a_node_speaks_for_itself_alone() {
-    let house = House::open().await;
-    let to = open(&house.world).await;
-    let before = house.fingerprint();
+    let server = TestServer::open().await;
+    let to = open(&server.world).await;
+    let before = server.fingerprint();
     let body = enlist("http://127.0.0.1:1");
     let mut answers = Vec::new();
     for (token, name) in
@@ -109,13 +109,13 @@ async fn a_node_speaks_for_itself_alone() {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1);
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
 }
 
 #[tokio::test]
 async fn an_unknown_incarnation_enlists_first() {
-    let house = House::open().await;
-    let to = open(&house.world).await;
+    let server = TestServer::open().await;
+    let to = open(&server.world).await;
     let beat = Beat { incarnation: "other".to_owned(), held: vec![], heard_ago_ms: None };
     let reports = Reports { incarnation: "other".to_owned(), reports: vec![] };
     for name in ["gw-test", "gw-2"] {
@@ -129,8 +129,8 @@ async fn an_unknown_incarnation_enlists_first() {
 
 #[tokio::test]
 async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
-    let house = House::open().await;
-    let to = open(&house.world).await;
+    let server = TestServer::open().await;
+    let to = open(&server.world).await;
     for address in ["", "gw:1", "http://h/path", "http://u:p@h:1", "file:///x", "http://h:1?x"] {
         let answer = call(to, "one", "gw-test:enlist", &enlist(address)).await;
         assert_eq!(refusal(&answer), (400, RefusalCode::Malformed), "{address}");
@@ -149,7 +149,7 @@ async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
             assert_eq!(refusal(&answer), (status, RefusalCode::UnknownCall), "{path}");
         }
     }
-    house.world.memory.set_down(true);
+    server.world.memory.set_down(true);
     let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:1")).await;
     assert_eq!(refusal(&answer), (503, RefusalCode::Unavailable));
     assert_eq!(answer.header("retry-after"), "2");
@@ -157,8 +157,8 @@ async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
 
 #[tokio::test]
 async fn a_report_of_thousands_of_sessions_is_taken_in() {
-    let house = House::open().await;
-    let to = open(&house.world).await;
+    let server = TestServer::open().await;
+    let to = open(&server.world).await;
     call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
     let held = (0..50_000).map(|n| Held { session: format!("sess_{n:026}"), epoch: 1 }).collect();
     let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };

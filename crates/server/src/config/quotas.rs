@@ -20,7 +20,7 @@ pub(super) fn check(
         idempotency_quota: limits.idempotency_quota.clone(),
         metadata_quota: limits.metadata_quota.clone(),
     };
-    let usual = limits_of(&common, ResourceLimits::USUAL, &|name| name.to_owned())?;
+    let usual = limits_of(&common, ResourceLimits::DEFAULT, &|name| name.to_owned())?;
     let mut own = BTreeMap::new();
     for (name, table) in organizations {
         let id = OrganizationId::parse(name).ok_or_else(|| {
@@ -31,7 +31,7 @@ pub(super) fn check(
             limits_of(table, usual, &|setting| format!("{setting} of organization {name:?}"))?;
         own.insert(id, limits);
     }
-    Ok(Quotas { usual, own })
+    Ok(Quotas { default: usual, overrides: own })
 }
 
 /// Returns the given limits; missing ones are those of `usual`. `named` names a setting in errors.

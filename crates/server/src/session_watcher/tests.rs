@@ -31,11 +31,11 @@ async fn rename(world: &World, session: &Session, label: &str) -> Session {
 }
 
 async fn expect_wake(watch: &mut Box<dyn Subscription>, version: Version) {
-    tokio::time::timeout(TIMEOUT, watch.past(version, FOREVER)).await.expect("not woken");
+    tokio::time::timeout(TIMEOUT, watch.changed_since(version, FOREVER)).await.expect("not woken");
 }
 
 async fn expect_no_wake(watch: &mut Box<dyn Subscription>, version: Version, meanwhile: Duration) {
-    let woken = tokio::time::timeout(meanwhile, watch.past(version, FOREVER)).await;
+    let woken = tokio::time::timeout(meanwhile, watch.changed_since(version, FOREVER)).await;
     assert!(woken.is_err(), "woken without a change");
 }
 
@@ -43,16 +43,16 @@ async fn expect_no_wake(watch: &mut Box<dyn Subscription>, version: Version, mea
 async fn all_subscriptions_of_a_session_are_woken_and_no_others() {
     let (world, session, watcher) = fixture().await;
     let other = world.acme_session().await;
-    let mut another = watcher.clone().watch(&other.id);
+    let mut another = watcher.clone().subscribe(&other.id);
     let waiting: Vec<_> = (0..5)
         .map(|_| {
-            let mut watch = watcher.clone().watch(&session.id);
+            let mut watch = watcher.clone().subscribe(&session.id);
             tokio::spawn(async move { expect_wake(&mut watch, session.version).await })
         })
         .collect();
     tokio::task::yield_now().await;
     // The store does not change, so that no poll wakes the subscriptions.
-    watcher.tell(&session.id, Some(Version(session.version.0 + 1)));
+    watcher.publish(&session.id, Some(Version(session.version.0 + 1)));
     for task in waiting {
         task.await.expect("woken");
     }
@@ -64,9 +64,9 @@ async fn change_before_the_wait_wakes_once() {
     let (_world, session, watcher) = fixture().await;
     let observed = session.version;
     let newer = Version(observed.0 + 1);
-    let mut early = watcher.clone().watch(&session.id);
-    watcher.tell(&session.id, Some(newer));
-    let mut late = watcher.clone().watch(&session.id);
+    let mut early = watcher.clone().subscribe(&session.id);
+    watcher.publish(&session.id, Some(newer));
+    let mut late = watcher.clone().subscribe(&session.id);
     for watch in [&mut early, &mut late] {
         expect_wake(watch, observed).await;
         expect_no_wake(watch, newer, SOON).await;
@@ -74,16 +74,16 @@ async fn change_before_the_wait_wakes_once() {
         expect_no_wake(watch, observed, SOON).await;
     }
     // Notifications may arrive out of order. An older version wakes no subscription.
-    watcher.tell(&session.id, Some(observed));
+    watcher.publish(&session.id, Some(observed));
     expect_no_wake(&mut early, newer, SOON).await;
-    watcher.tell(&session.id, Some(Version(newer.0 + 1)));
+    watcher.publish(&session.id, Some(Version(newer.0 + 1)));
     expect_wake(&mut early, newer).await;
 }
 
 #[tokio::test]
 async fn change_by_another_router_wakes() {
     let (world, session, watcher) = fixture().await;
-    let mut watch = watcher.clone().watch(&session.id);
+    let mut watch = watcher.clone().subscribe(&session.id);
     expect_no_wake(&mut watch, session.version, POLL_INTERVAL * 3).await;
     let once = rename(&world, &session, "once").await;
     expect_wake(&mut watch, session.version).await;
@@ -97,27 +97,29 @@ async fn change_by_another_router_wakes() {
 #[tokio::test]
 async fn store_failure_wakes_all_subscriptions() {
     let (world, session, watcher) = fixture().await;
-    let mut watch = watcher.clone().watch(&session.id);
+    let mut watch = watcher.clone().subscribe(&session.id);
     world.memory.set_down(true);
     expect_wake(&mut watch, session.version).await;
     world.memory.set_down(false);
     // One more wake-up may be pending.
-    watch.past(session.version, POLL_INTERVAL * 3).await;
+    watch.changed_since(session.version, POLL_INTERVAL * 3).await;
     expect_no_wake(&mut watch, session.version, POLL_INTERVAL * 3).await;
 }
 
 #[tokio::test]
 async fn wait_ends_after_its_time() {
     let (_world, session, watcher) = fixture().await;
-    let mut watch = watcher.clone().watch(&session.id);
-    tokio::time::timeout(TIMEOUT, watch.past(session.version, SOON)).await.expect("no end");
+    let mut watch = watcher.clone().subscribe(&session.id);
+    tokio::time::timeout(TIMEOUT, watch.changed_since(session.version, SOON))
+        .await
+        .expect("no end");
 }
 
 #[tokio::test]
 async fn poll_task_ends_with_the_last_subscription_and_starts_again() {
     let (world, session, watcher) = fixture().await;
     for label in ["once", "twice"] {
-        let [mut first, second] = [0; 2].map(|_| watcher.clone().watch(&session.id));
+        let [mut first, second] = [0; 2].map(|_| watcher.clone().subscribe(&session.id));
         drop(second);
         assert_eq!(watcher.lock().sessions.len(), 1, "one subscription is left");
         let before = rename(&world, &session, &format!("not yet {label}")).await;
@@ -126,7 +128,7 @@ async fn poll_task_ends_with_the_last_subscription_and_starts_again() {
         expect_wake(&mut first, before.version).await;
         drop(first);
         assert!(watcher.lock().sessions.is_empty());
-        watcher.tell(&session.id, Some(before.version));
+        watcher.publish(&session.id, Some(before.version));
         assert!(watcher.lock().sessions.is_empty(), "a change without subscribers is not stored");
         let ended = async {
             while watcher.lock().poll_task.is_some() {
@@ -156,8 +158,8 @@ async fn one_poll_serves_all_subscriptions() {
     let began = Instant::now();
     let waiting: Vec<_> = (0..500)
         .map(|waiter| {
-            let mut watch = watcher.clone().watch(&SessionId::from_bits(waiter % 10));
-            tokio::spawn(async move { watch.past(Version(1), POLL_INTERVAL * 4).await })
+            let mut watch = watcher.clone().subscribe(&SessionId::from_bits(waiter % 10));
+            tokio::spawn(async move { watch.changed_since(Version(1), POLL_INTERVAL * 4).await })
         })
         .collect();
     for waited in waiting {

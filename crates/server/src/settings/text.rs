@@ -1,6 +1,6 @@
 //! The types of setting values, and the cleaning of their texts (ADR 0033).
 
-use program_settings::{Unclean, clean, clean_lines};
+use program_settings::{InvisibleCharacter, clean, clean_lines};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -45,7 +45,7 @@ enum NumberOrText {
 pub(super) trait Text: From<String> {
     fn text(&self) -> &str;
 
-    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+    fn clean(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
         clean(text)
     }
 }
@@ -67,7 +67,7 @@ impl Text for Document {
         self.0.expose_secret()
     }
 
-    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+    fn clean(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
         if text.trim_start().starts_with('{') { clean_lines(text) } else { clean(text) }
     }
 }
@@ -100,7 +100,7 @@ impl Text for Count {
 /// Cleans the value of a setting. Returns `None` for a blank value.
 pub(super) fn cleaned<T: Text>(setting: &str, value: Option<T>) -> Result<Option<T>, Invalid> {
     let Some(value) = value else { return Ok(None) };
-    let text = T::clean(value.text()).map_err(|unclean| Invalid::setting(setting, unclean))?;
+    let text = T::clean(value.text()).map_err(|invisible| Invalid::setting(setting, invisible))?;
     Ok(text.map(|text| T::from(text.to_owned())))
 }
 

@@ -211,7 +211,7 @@ async fn every_third_is_spoilt(place: &Place, store: &Database) -> Vec<Session> 
                 .await;
         }
         sessions.push(session);
-        environment.pass(std::time::Duration::from_millis(1));
+        environment.advance(std::time::Duration::from_millis(1));
     }
     sessions
 }
@@ -242,7 +242,7 @@ async fn a_session_that_cannot_be_read_stays_its_nodes(place: Place) {
     let sessions = every_third_is_spoilt(&place, &store).await;
     place.execute(&format!("UPDATE sessions SET epoch = -1 WHERE id = '{}'", sessions[1].id)).await;
     let node = domain::GatewayId::parse("gw-1").expect("a name");
-    let placed = store.placed(&node).await.expect("what is placed");
+    let placed = store.assigned_sessions(&node).await.expect("what is placed");
     let mut ids: Vec<_> = placed.into_iter().map(|(held, _)| held.session).collect();
     ids.sort();
     assert_eq!(ids, sessions.iter().map(|session| session.id.clone()).collect::<Vec<_>>());
@@ -284,13 +284,13 @@ async fn a_session_that_cannot_be_read_can_be_deleted(place: Place) {
         assert_eq!(partial_session.sequence, 1, "{why}");
         let (_, retirement) =
             session.clone().delete(scope().actor(), environment.now(), &Deadlines::default());
-        let mark = partial_session.mark;
+        let mark = partial_session.stored_version;
         let raced = store.delete_partial(&scope(), mark + 1, &retirement, &[]).await;
         assert_eq!(raced.expect("an answer"), Written::Raced, "{why}");
         done(store.delete_partial(&scope(), mark, &retirement, &[]).await);
         assert_eq!(SessionStore::find(&store, &scope(), id).await.expect("gone"), None, "{why}");
         let cleaning_up =
-            store.cleaning_up(node.as_ref().expect("a name")).await.expect("retiring");
+            store.pending_cleanups(node.as_ref().expect("a name")).await.expect("retiring");
         assert!(cleaning_up.contains(id), "{why}");
     }
 }

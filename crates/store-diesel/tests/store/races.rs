@@ -182,7 +182,7 @@ async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place
 async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
     let environment = TestEnvironment::new();
     let limits = ResourceLimits { sessions: Some(7), ..ResourceLimits::default() };
-    let quotas = Quotas { usual: limits, own: [].into() };
+    let quotas = Quotas { default: limits, overrides: [].into() };
     let stores = [place.open().await, place.open().await].map(|s| s.with_quotas(quotas.clone()));
     let (first, _, events) =
         session(&*environment).created().into_commit(scope().actor(), &*environment);
@@ -209,7 +209,7 @@ async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
         assert_eq!(made, left, "of {there}");
     }
     assert_eq!(stores[0].after(&scope(), None, 100).await.expect("events").len(), 7);
-    let full = stores[0].full(&scope()).await.expect("an answer");
+    let full = stores[0].limit_reached(&scope()).await.expect("an answer");
     assert_eq!(full, None, "of records any number");
 }
 

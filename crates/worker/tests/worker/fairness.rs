@@ -21,11 +21,11 @@ async fn waiting_sessions_get_free_capacity_fairly_between_organizations() {
     for _ in 0..40 {
         greedy
             .push(world.sessions.create(&World::acme(), Settings::default(), true).await.unwrap());
-        world.environment.pass(std::time::Duration::from_millis(1));
+        world.environment.advance(std::time::Duration::from_millis(1));
     }
     fixture.settle().await;
-    let placed = world.memory.placed(&id).await.unwrap().len();
-    assert_eq!(placed, 3, "as many sessions as the node has capacity for");
+    let assigned_sessions = world.memory.assigned_sessions(&id).await.unwrap().len();
+    assert_eq!(assigned_sessions, 3, "as many sessions as the node has capacity for");
 
     let modest = world.sessions.create(&World::zeta(), Settings::default(), true).await.unwrap();
     fixture.settle().await;
@@ -36,15 +36,15 @@ async fn waiting_sessions_get_free_capacity_fairly_between_organizations() {
     assert!(next.is_none_or(|due| due > soon), "{next:?}");
 
     // Capacity for two sessions becomes free; one organization does not take both.
-    for (held, _) in world.memory.placed(&id).await.unwrap().into_iter().take(2) {
+    for (held, _) in world.memory.assigned_sessions(&id).await.unwrap().into_iter().take(2) {
         world.sessions.delete(&World::acme(), held.session.as_str(), None).await.unwrap();
     }
     for _ in 0..3 {
-        world.environment.pass(std::time::Duration::from_secs(1));
+        world.environment.advance(std::time::Duration::from_secs(1));
         fixture.settle().await;
     }
     let zeta = World::zeta();
     let modest = world.sessions.view(&zeta, modest.id.as_str()).await.unwrap();
     assert_eq!(modest.observed.status, Status::ScanQrCode);
-    assert_eq!(world.memory.placed(&id).await.unwrap().len(), 3);
+    assert_eq!(world.memory.assigned_sessions(&id).await.unwrap().len(), 3);
 }

@@ -31,7 +31,7 @@ impl Notifier for WorkingNotifier {
         if let Some(worker) = self.worker.get() {
             worker.round().await.unwrap();
         }
-        self.environment.pass(at_most);
+        self.environment.advance(at_most);
     }
 }
 
@@ -60,7 +60,7 @@ impl Fixture {
             nodes: store,
             gateway: Arc::new(world.gateway.clone()),
             environment,
-            work: world.work.clone(),
+            work: world.worker_notifier.clone(),
             change_notifier: notifier.clone(),
             leases: world.leases.clone(),
             organization_tags: Arc::new(PlainOrganizationTags),
@@ -86,7 +86,7 @@ impl Fixture {
     /// heartbeat if `heartbeats` is true.
     pub(crate) async fn pass(&self, seconds: u64, heartbeats: bool) {
         for _ in 0..seconds {
-            self.world.environment.pass(Duration::from_secs(1));
+            self.world.environment.advance(Duration::from_secs(1));
             if heartbeats {
                 self.heartbeat().await;
             }

@@ -23,17 +23,17 @@ async fn records_are_removed_after_their_expiry() {
         let record = IdempotencyRecord {
             key_hash: IdempotencyKeyHash(key_hash),
             request: [0; 32],
-            answer: Vec::new(),
+            response: Vec::new(),
             expires_at,
         };
-        assert_eq!(memory.keep(&scope, &record, now).await.unwrap(), Written::Done);
+        assert_eq!(memory.record(&scope, &record, now).await.unwrap(), Written::Done);
     }
     fixture.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1_100);
-    fixture.world.environment.pass(Duration::from_secs(61));
+    fixture.world.environment.advance(Duration::from_secs(61));
     fixture.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1);
-    fixture.world.environment.pass(Duration::from_secs(600));
+    fixture.world.environment.advance(Duration::from_secs(600));
     fixture.worker.round().await.unwrap();
     assert!(memory.idempotency_records().is_empty());
 }

@@ -113,7 +113,7 @@ async fn node_without_keys_of_a_linked_session_unlinks_no_device() {
     fixture.world.gateway.set_unreadable(true);
     fixture.world.gateway.restart();
     fixture.world.register("gw-test").await;
-    fixture.world.gateway.registered(2);
+    fixture.world.gateway.register(2);
     fixture.settle().await;
     let session = fixture.view(&id).await;
     assert_eq!(session.observed.status, Status::Failed);

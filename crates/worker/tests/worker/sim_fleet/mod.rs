@@ -93,7 +93,7 @@ impl SimulatedFleet {
     /// Lets seconds pass. In each second every worker performs `steps` steps.
     pub(crate) async fn pass(&mut self, seconds: u64, steps: usize) {
         for second in 0..seconds {
-            self.time.pass(Duration::from_secs(1));
+            self.time.advance(Duration::from_secs(1));
             self.tick(1, second).await;
             for _ in 0..steps {
                 for router in &mut self.routers {
@@ -130,7 +130,7 @@ impl SimulatedFleet {
         }
         // Longer than the deadline of an unlink that is never confirmed.
         for turn in 0..270 {
-            self.time.pass(Duration::from_secs(15));
+            self.time.advance(Duration::from_secs(15));
             self.tick(15, turn).await;
             for router in &mut self.routers {
                 router.step();
@@ -178,7 +178,7 @@ impl SimulatedFleet {
     /// outcome is `unconfirmed`.
     fn check_unlinked(&self, id: &SessionId, session: Option<&Session>) {
         let reported = match session {
-            Some(session) => session.is_surely_unlinked(),
+            Some(session) => session.is_certainly_unlinked(),
             None => self.events_of(id).any(|event| event.name == EventName::SessionRetired),
         };
         if reported && !self.gave_up_unlink(id) {

@@ -1,0 +1,5 @@
+//! Responses: content with headers, errors, and QR code images.
+
+pub(crate) mod problem;
+pub(crate) mod qr_image;
+pub(crate) mod reply;
