@@ -13,7 +13,7 @@ use hyper::{Method, StatusCode};
 
 use crate::{
     Config,
-    call::{Answer, Call, Line, body},
+    http::{Answer, Call, Line, body},
 };
 
 /// Speaks to gateway nodes over HTTP, each with its own bearer token.

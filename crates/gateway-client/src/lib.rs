@@ -4,9 +4,9 @@
 //! that may have reached the node is repeated by the reconciler alone, which looks at the state
 //! first.
 
-mod call;
 mod client;
 mod config;
+mod http;
 mod refusal;
 mod tls;
 

@@ -1,4 +1,5 @@
-//! What is under way for each organization: none may have so much of it that others wait.
+//! [`JobCounts`]: the number of in-flight jobs of each organization, so that one organization cannot
+//! take all job permits.
 //!
 //! Decision: ADR 0030.
 
@@ -9,35 +10,35 @@ use std::{
 
 use domain::OrganizationId;
 
-/// How many jobs of each organization are under way.
+/// The number of in-flight jobs of each organization; organizations without jobs are absent.
 #[derive(Clone, Default)]
-pub(crate) struct Shares(Arc<Mutex<BTreeMap<OrganizationId, u32>>>);
+pub(crate) struct JobCounts(Arc<Mutex<BTreeMap<OrganizationId, u32>>>);
 
-/// A job that is under way, until it is dropped.
-pub(crate) struct UnderWay {
-    shares: Shares,
+/// Counts one job as in-flight until dropped.
+pub(crate) struct JobGuard {
+    counts: JobCounts,
     organization: OrganizationId,
 }
 
-impl Shares {
-    pub(crate) fn begin(&self, organization: &OrganizationId) -> UnderWay {
-        *self.counts().entry(organization.clone()).or_default() += 1;
-        UnderWay { shares: self.clone(), organization: organization.clone() }
+impl JobCounts {
+    pub(crate) fn start(&self, organization: &OrganizationId) -> JobGuard {
+        *self.lock().entry(organization.clone()).or_default() += 1;
+        JobGuard { counts: self.clone(), organization: organization.clone() }
     }
 
-    /// What is under way now.
+    /// Returns a copy of the current counts.
     pub(crate) fn all(&self) -> BTreeMap<OrganizationId, u32> {
-        self.counts().clone()
+        self.lock().clone()
     }
 
-    fn counts(&self) -> MutexGuard<'_, BTreeMap<OrganizationId, u32>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrganizationId, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for JobGuard {
     fn drop(&mut self) {
-        let mut counts = self.shares.counts();
+        let mut counts = self.counts.lock();
         if let Some(count) = counts.get_mut(&self.organization) {
             *count -= 1;
             if *count == 0 {
@@ -52,12 +53,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ended_is_forgotten() {
-        let shares = Shares::default();
-        let acme = OrganizationId::parse("acme").expect("a name");
-        let jobs = [shares.begin(&acme), shares.begin(&acme)];
-        assert_eq!(shares.all(), BTreeMap::from([(acme, 2)]));
+    fn finished_jobs_are_not_counted() {
+        let counts = JobCounts::default();
+        let acme = OrganizationId::parse("acme").expect("a valid organization id");
+        let jobs = [counts.start(&acme), counts.start(&acme)];
+        assert_eq!(counts.all(), BTreeMap::from([(acme, 2)]));
         drop(jobs);
-        assert!(shares.all().is_empty());
+        assert!(counts.all().is_empty());
     }
 }

@@ -1,7 +1,9 @@
-//! How much room nodes have, as far as this router knows; and who waits for it.
+//! [`NodeCapacity`]: the free capacity of nodes as this router knows it, and the wake-ups of sessions
+//! that wait for capacity.
 //!
-//! A node says how many sessions it holds with its heartbeat alone. What was placed on it since is counted
-//! here, and a node that said it is full has no room before its next heartbeat.
+//! A node reports how many sessions it holds in its heartbeats only. Sessions assigned after the
+//! newest heartbeat are counted here, and a node that rejected a session as full has no free capacity
+//! until its next heartbeat.
 //!
 //! Decision: ADR 0030.
 
@@ -15,91 +17,94 @@ use domain::{GatewayId, Node, Timestamp, gateway::placement, ports::PortResult};
 
 use crate::Worker;
 
-/// How often it is looked for room when there seems to be no more of it than before.
-const EVERY: Duration = Duration::from_secs(1);
-/// How many sessions are woken at once.
-const AT_ONCE: u64 = 64;
+/// The minimum time between two wake-ups while the free capacity does not increase.
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
+/// The maximum number of sessions that one wake-up makes due.
+const MAX_WOKEN: u64 = 64;
+
+/// The free capacity of nodes.
+#[derive(Default)]
+pub(crate) struct NodeCapacity(Mutex<CapacityState>);
 
 #[derive(Default)]
-pub(crate) struct Room(Mutex<Known>);
-
-#[derive(Default)]
-struct Known {
-    /// How many sessions were placed on a node since a heartbeat, and which.
-    placed: HashMap<GatewayId, (Timestamp, u32)>,
-    /// When it was last looked for room, and how much there was.
-    looked: Option<(Timestamp, u64)>,
+struct CapacityState {
+    /// For each node: the time of a heartbeat, and the sessions assigned since that heartbeat.
+    assigned: HashMap<GatewayId, (Timestamp, u32)>,
+    /// The time of the last wake-up and the free capacity at that time; `None` when no node has free
+    /// capacity.
+    last_wake: Option<(Timestamp, u64)>,
 }
 
-impl Room {
-    /// The node for a session that has none, which counts as placed there from now on.
+impl NodeCapacity {
+    /// Chooses the node for a session without a node, and counts the session as assigned to that
+    /// node.
     pub(crate) fn choose(
         &self,
         nodes: &[Node],
         now: Timestamp,
         lease: Duration,
     ) -> Option<GatewayId> {
-        let mut known = self.known();
-        let nodes: Vec<_> = nodes.iter().map(|node| known.with_placed(node)).collect();
+        let mut state = self.lock();
+        let nodes: Vec<_> = nodes.iter().map(|node| state.with_assigned(node)).collect();
         let node = placement::choose(&nodes, now, lease)?;
-        let placed = known.placed.entry(node.id.clone()).or_insert((node.heartbeat_at, 0));
-        if placed.0 != node.heartbeat_at {
-            *placed = (node.heartbeat_at, 0);
+        let assigned = state.assigned.entry(node.id.clone()).or_insert((node.heartbeat_at, 0));
+        if assigned.0 != node.heartbeat_at {
+            *assigned = (node.heartbeat_at, 0);
         }
-        placed.1 += 1;
+        assigned.1 += 1;
         Some(node.id.clone())
     }
 
-    /// This node said that it is full.
-    pub(crate) fn is_full(&self, node: &Node) {
+    /// Records that the node rejected a session because it is full.
+    pub(crate) fn mark_full(&self, node: &Node) {
         let left = node.capacity.saturating_sub(node.held);
-        self.known().placed.insert(node.id.clone(), (node.heartbeat_at, left));
+        self.lock().assigned.insert(node.id.clone(), (node.heartbeat_at, left));
     }
 
-    /// How many sessions may be woken that wait for room: none when it was looked for them a moment ago
-    /// and there is no more room since.
-    fn to_wake(&self, nodes: &[Node], now: Timestamp, lease: Duration) -> u32 {
-        let mut known = self.known();
-        known.placed.retain(|id, _| nodes.iter().any(|node| node.id == *id));
+    /// Returns how many waiting sessions to wake. Returns 0 within [`WAKE_INTERVAL`] of the last
+    /// wake-up unless the free capacity has increased.
+    fn sessions_to_wake(&self, nodes: &[Node], now: Timestamp, lease: Duration) -> u32 {
+        let mut state = self.lock();
+        state.assigned.retain(|id, _| nodes.iter().any(|node| node.id == *id));
         let live = nodes.iter().filter(|node| node.is_live(now, lease));
-        let room = live
-            .map(|node| known.with_placed(node))
+        let free = live
+            .map(|node| state.with_assigned(node))
             .map(|node| u64::from(node.capacity.saturating_sub(node.held)));
-        let room = room.sum();
-        let quiet = known
-            .looked
-            .is_some_and(|(at, before)| room <= before && at <= now && at.until(now) < EVERY);
-        if room == 0 {
-            known.looked = None;
+        let free = free.sum();
+        let too_soon = state.last_wake.is_some_and(|(at, before)| {
+            free <= before && at <= now && at.until(now) < WAKE_INTERVAL
+        });
+        if free == 0 {
+            state.last_wake = None;
             return 0;
         }
-        if quiet {
+        if too_soon {
             return 0;
         }
-        known.looked = Some((now, room));
-        u32::try_from(room.min(AT_ONCE)).unwrap_or(u32::MAX)
+        state.last_wake = Some((now, free));
+        u32::try_from(free.min(MAX_WOKEN)).unwrap_or(u32::MAX)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, CapacityState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
-    /// The node, with what was placed on it since its heartbeat.
-    fn with_placed(&self, node: &Node) -> Node {
-        let placed =
-            self.placed.get(&node.id).filter(|(heartbeat, _)| *heartbeat == node.heartbeat_at);
-        let more = placed.map_or(0, |(_, count)| *count);
+impl CapacityState {
+    /// Returns the node with the sessions assigned since its heartbeat counted as held.
+    fn with_assigned(&self, node: &Node) -> Node {
+        let assigned =
+            self.assigned.get(&node.id).filter(|(heartbeat, _)| *heartbeat == node.heartbeat_at);
+        let more = assigned.map_or(0, |(_, count)| *count);
         Node { held: node.held.saturating_add(more), ..node.clone() }
     }
 }
 
 impl Worker {
-    /// Wakes sessions that wait for a node, if there is room: no more than there is room for.
+    /// Makes sessions that wait for a node due, at most as many as there is free capacity.
     pub(crate) async fn wake_waiting(&self, nodes: &[Node]) -> PortResult<()> {
         let now = self.ports.environment.now();
-        let count = self.room.to_wake(nodes, now, self.deadlines.lease);
+        let count = self.capacity.sessions_to_wake(nodes, now, self.deadlines.lease);
         if count > 0 {
             self.ports.worker_store.wake_waiting(now, count).await?;
         }
@@ -115,7 +120,7 @@ mod tests {
 
     fn node(held: u32, heartbeat_at: i64) -> Node {
         Node {
-            id: GatewayId::parse("gw-1").expect("a name"),
+            id: GatewayId::parse("gw-1").expect("a valid gateway id"),
             address: "http://127.0.0.1:1".into(),
             incarnation: "i".into(),
             generation: 1,
@@ -133,29 +138,37 @@ mod tests {
     }
 
     #[test]
-    fn what_was_placed_since_a_heartbeat_takes_room() {
-        let room = Room::default();
+    fn sessions_assigned_since_a_heartbeat_take_capacity() {
+        let capacity = NodeCapacity::default();
         let nodes = [node(1, 0)];
-        assert!(room.choose(&nodes, at(1), LEASE).is_some());
-        assert!(room.choose(&nodes, at(2), LEASE).is_some());
-        assert!(room.choose(&nodes, at(3), LEASE).is_none());
+        assert!(capacity.choose(&nodes, at(1), LEASE).is_some());
+        assert!(capacity.choose(&nodes, at(2), LEASE).is_some());
+        assert!(capacity.choose(&nodes, at(3), LEASE).is_none());
         assert!(
-            room.choose(&[node(2, 4)], at(5), LEASE).is_some(),
-            "a heartbeat says what is held"
+            capacity.choose(&[node(2, 4)], at(5), LEASE).is_some(),
+            "the newest heartbeat states the held sessions"
         );
-        room.is_full(&node(2, 4));
-        assert!(room.choose(&[node(2, 4)], at(6), LEASE).is_none());
+        capacity.mark_full(&node(2, 4));
+        assert!(capacity.choose(&[node(2, 4)], at(6), LEASE).is_none());
     }
 
     #[test]
-    fn who_waits_is_woken_when_there_is_room_and_not_again_and_again() {
-        let room = Room::default();
-        assert_eq!(room.to_wake(&[node(3, 0)], at(0), LEASE), 0);
-        assert_eq!(room.to_wake(&[node(2, 1)], at(1), LEASE), 1);
-        assert_eq!(room.to_wake(&[node(2, 1)], at(2), LEASE), 0);
-        assert_eq!(room.to_wake(&[node(1, 3)], at(3), LEASE), 2, "there is more room");
-        assert_eq!(room.to_wake(&[node(1, 3)], at(1_003), LEASE), 2);
-        room.is_full(&node(1, 3));
-        assert_eq!(room.to_wake(&[node(1, 3)], at(9_000), LEASE), 0, "it said so");
+    fn waiting_sessions_are_woken_once_until_capacity_increases() {
+        let capacity = NodeCapacity::default();
+        assert_eq!(capacity.sessions_to_wake(&[node(3, 0)], at(0), LEASE), 0);
+        assert_eq!(capacity.sessions_to_wake(&[node(2, 1)], at(1), LEASE), 1);
+        assert_eq!(capacity.sessions_to_wake(&[node(2, 1)], at(2), LEASE), 0);
+        assert_eq!(
+            capacity.sessions_to_wake(&[node(1, 3)], at(3), LEASE),
+            2,
+            "the free capacity has increased"
+        );
+        assert_eq!(capacity.sessions_to_wake(&[node(1, 3)], at(1_003), LEASE), 2);
+        capacity.mark_full(&node(1, 3));
+        assert_eq!(
+            capacity.sessions_to_wake(&[node(1, 3)], at(9_000), LEASE),
+            0,
+            "the node is marked as full"
+        );
     }
 }

@@ -10,7 +10,7 @@ use gateway_client::{Client, Config, NodeTokens};
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::node::{
+use crate::scripted_node::{
     PATIENCE, Script, ScriptedNode, TOKEN, client, declaration, node_at, session, snapshot,
 };
 

@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::node::{PATIENCE, TOKEN, client, node_at};
+use crate::scripted_node::{PATIENCE, TOKEN, client, node_at};
 
 const PHONE: &str = "15550001";
 

@@ -1,4 +1,4 @@
-//! A world whose worker acts whenever somebody waits, and whose node reports what it sees.
+//! A test world with a worker and one node. The worker performs a round whenever a use case waits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use domain::{
 use tokio::sync::OnceCell;
 use worker::{Ports, Worker};
 
-/// A world with a worker.
-pub(crate) struct Stage {
+/// A test world with a worker.
+pub(crate) struct Fixture {
     pub(crate) world: World,
     pub(crate) worker: Worker,
 }
 
-/// Waiting at this bell lets the worker do a round, and then the time pass.
+/// A notifier whose `wait` lets the worker perform a round and then the time pass.
 struct WorkingNotifier {
     worker: OnceCell<Worker>,
     environment: Arc<TestEnvironment>,
@@ -35,14 +35,14 @@ impl Notifier for WorkingNotifier {
     }
 }
 
-impl Stage {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
         Self::over(environment, gateway).await
     }
 
-    /// The same node, and a database that knows of no session.
+    /// Creates a fixture with the same node and an empty database.
     pub(crate) async fn with_empty_database(&self) -> Self {
         Self::over(self.world.environment.clone(), self.world.gateway.clone()).await
     }
@@ -63,14 +63,14 @@ impl Stage {
             work: world.worker_notifier.clone(),
             change_notifier: notifier.clone(),
             leases: world.leases.clone(),
-            groups: Arc::new(PlainOrganizationTags),
+            organization_tags: Arc::new(PlainOrganizationTags),
         };
         let worker = Worker::new(ports, world.deadlines.clone());
         notifier.worker.set(worker.clone()).ok().unwrap();
         Self { world, worker }
     }
 
-    /// Works, with the node reporting and beating, until nothing is due any more.
+    /// Lets the node send heartbeats and reports and the worker work, until no row is due.
     pub(crate) async fn settle(&self) {
         for _ in 0..50 {
             self.heartbeat().await;
@@ -79,21 +79,22 @@ impl Stage {
                 return;
             }
         }
-        panic!("it never settles: {}", self.world.memory.fingerprint());
+        panic!("not settled after 50 rounds: {}", self.world.memory.fingerprint());
     }
 
-    /// Lets time pass second by second, with the worker at work; the node beats if it should.
-    pub(crate) async fn pass(&self, seconds: u64, beating: bool) {
+    /// Lets time pass second by second. The worker performs a round each second, and the node sends a
+    /// heartbeat if `heartbeats` is true.
+    pub(crate) async fn pass(&self, seconds: u64, heartbeats: bool) {
         for _ in 0..seconds {
             self.world.environment.advance(Duration::from_secs(1));
-            if beating {
+            if heartbeats {
                 self.heartbeat().await;
             }
             self.worker.round().await.unwrap();
         }
     }
 
-    /// The node beats, holding what it holds; an unknown one enlists anew.
+    /// Sends a heartbeat of the node; a node that is not registered registers again.
     pub(crate) async fn heartbeat(&self) {
         let node = self.node().await;
         let held = self.world.gateway.held().into_iter();
@@ -110,7 +111,7 @@ impl Stage {
         }
     }
 
-    /// The node reports all it sees.
+    /// Reports all sessions of the node.
     pub(crate) async fn report(&self) {
         let node = self.node().await;
         let reports: Vec<(SessionId, Snapshot)> = self
@@ -128,12 +129,12 @@ impl Stage {
         NodeStore::find(&self.world.memory, &id).await.unwrap().unwrap()
     }
 
-    /// The session as its owner sees it.
+    /// Returns the session as its owner sees it.
     pub(crate) async fn view(&self, id: &SessionId) -> Session {
         self.world.sessions.view(&World::acme(), id.as_str()).await.unwrap()
     }
 
-    /// A session of acme's, paired and working.
+    /// Creates a paired, working session of acme.
     pub(crate) async fn working(&self) -> SessionId {
         let settings = Settings::default();
         let session = self.world.sessions.create(&World::acme(), settings, false).await.unwrap();
@@ -141,7 +142,7 @@ impl Stage {
         session.id
     }
 
-    /// Links a phone by QR.
+    /// Links a phone by QR code.
     pub(crate) async fn pair(&self, id: &SessionId) {
         let wait = Duration::from_secs(10);
         let qr = self.world.sessions.qr(&World::acme(), id.as_str(), wait).await.unwrap();

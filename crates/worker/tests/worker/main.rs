@@ -1,4 +1,4 @@
-//! The worker over memory stores and a gateway that remembers: sessions end where they should.
+//! Tests of the worker over memory stores and a fake gateway.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cleanups;

@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and bells that nobody hears.
+//! Router clocks with an offset, and a notifier that never wakes.
 
 use std::{
     sync::{
@@ -15,31 +15,31 @@ use domain::{
     testing::TestEnvironment,
 };
 
-/// A router's clock: ahead of the true time by what the test says, or behind.
+/// A router's clock: the true time plus an offset.
 pub(crate) struct Clock {
     time: Arc<TestEnvironment>,
-    ahead: AtomicI64,
+    offset_millis: AtomicI64,
 }
 
 impl Clock {
     pub(crate) fn new(time: Arc<TestEnvironment>) -> Arc<Self> {
-        Arc::new(Self { time, ahead: AtomicI64::new(0) })
+        Arc::new(Self { time, offset_millis: AtomicI64::new(0) })
     }
 
-    /// It is set by so many milliseconds.
+    /// Adds milliseconds to the offset.
     pub(crate) fn jump(&self, millis: i64) {
-        self.ahead.fetch_add(millis, SeqCst);
+        self.offset_millis.fetch_add(millis, SeqCst);
     }
 
-    /// It is right again.
-    pub(crate) fn mend(&self) {
-        self.ahead.store(0, SeqCst);
+    /// Sets the offset to zero.
+    pub(crate) fn reset(&self) {
+        self.offset_millis.store(0, SeqCst);
     }
 }
 
 impl Environment for Clock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.time.now().millis() + self.ahead.load(SeqCst))
+        Timestamp::from_millis(self.time.now().millis() + self.offset_millis.load(SeqCst))
     }
 
     fn ulid(&self) -> u128 {
@@ -47,7 +47,7 @@ impl Environment for Clock {
     }
 }
 
-/// Whoever waits here waits until it is given up.
+/// A notifier whose `wait` never returns.
 pub(crate) struct NoNotifier;
 
 #[async_trait]

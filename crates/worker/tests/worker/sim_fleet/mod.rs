@@ -1,4 +1,4 @@
-//! Several routers over one store, several nodes, and everything that can go wrong between them.
+//! A simulated fleet: routers over one store, nodes, and a network with faults between them.
 
 mod clock;
 mod network;
@@ -14,74 +14,83 @@ use domain::{
     testing::{FakeSessionControl, Memory, TestEnvironment, World},
 };
 
-pub(crate) use network::{Network, Weather};
+pub(crate) use network::{Network, NetworkFault};
 pub(crate) use node::NodeProcess;
 pub(crate) use router::Router;
 
-/// All of it.
-pub(crate) struct Town {
+/// Routers, nodes, store and network of one test case.
+pub(crate) struct SimulatedFleet {
     pub(crate) memory: Memory,
     pub(crate) routers: Vec<Router>,
     pub(crate) nodes: Vec<NodeProcess>,
     pub(crate) network: Network,
-    /// The sessions' names, also of those that are deleted.
+    /// The ids of all sessions, deleted sessions included.
     pub(crate) ids: Vec<SessionId>,
-    /// Every QR code that was ever shown, and for which session.
-    pub(crate) shown: Vec<(SessionId, String)>,
+    /// Every QR code that was ever shown, with its session.
+    pub(crate) shown_codes: Vec<(SessionId, String)>,
     time: Arc<TestEnvironment>,
-    /// A clock was wrong by more than the lease's margin at some time.
-    jumped: bool,
-    /// What owners want, as they left it.
-    wishes: BTreeMap<SessionId, Wish>,
+    /// Whether a clock was ever wrong by more than the margin of the lease.
+    clock_jumped: bool,
+    /// The specs after the last request of an owner.
+    owner_specs: BTreeMap<SessionId, OwnerSpec>,
 }
 
-/// What is wanted of a session: connected or not, and whether it is being paired.
+/// The part of a spec that only the owner changes: desired state and whether the session is pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wish {
+struct OwnerSpec {
     desired: Desired,
     pairing: bool,
 }
 
-impl Town {
-    /// Two routers, a node for each of these clocks (of which so many milliseconds go by in a second),
-    /// and three sessions.
+impl SimulatedFleet {
+    /// Creates two routers, three sessions, and one node for each clock rate (milliseconds of the
+    /// node's clock per second).
     pub(crate) async fn new(rates: &[i64]) -> Self {
         let (time, memory, network) = (TestEnvironment::new(), Memory::new(), Network::default());
         let routers: Vec<_> =
             (0..2).map(|_| Router::new(time.clone(), &memory, &network)).collect();
         let mut nodes = Vec::new();
-        for (assign_node, rate) in rates.iter().enumerate() {
+        for (index, rate) in rates.iter().enumerate() {
             let gateway = FakeSessionControl::new(time.clone());
-            // The first has room for one, so that one is full now and then.
-            let capacity = u32::try_from(assign_node).unwrap() + 1;
-            let node = NodeProcess::new(&format!("gw-{assign_node}"), gateway, capacity, *rate);
+            // The first node has capacity for one session, so that a node is full in some cases.
+            let capacity = u32::try_from(index).unwrap() + 1;
+            let node = NodeProcess::new(&format!("gw-{index}"), gateway, capacity, *rate);
             network.connect(&node.id, node.gateway.clone());
             nodes.push(node);
         }
-        let (ids, shown, wishes) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut town =
-            Self { memory, routers, nodes, network, ids, shown, time, jumped: false, wishes };
+        let (ids, shown_codes, owner_specs) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut fleet = Self {
+            memory,
+            routers,
+            nodes,
+            network,
+            ids,
+            shown_codes,
+            time,
+            clock_jumped: false,
+            owner_specs,
+        };
         for _ in 0..3 {
-            let sessions = &town.routers[0].sessions;
+            let sessions = &fleet.routers[0].sessions;
             let made = sessions.create(&World::acme(), Settings::default(), false).await;
-            town.ids.push(made.unwrap().id);
+            fleet.ids.push(made.unwrap().id);
         }
-        town.pass(1, 0).await;
-        town
+        fleet.pass(1, 0).await;
+        fleet
     }
 
-    /// A session as it is stored; `None` when it is deleted.
+    /// Returns a session as stored; `None` if deleted.
     pub(crate) async fn session(&self, id: &SessionId) -> Option<Session> {
         WorkerStore::find(&self.memory, id).await.unwrap()
     }
 
-    /// A router's clock is set by so many seconds.
+    /// Makes the clock of a router jump by seconds.
     pub(crate) fn jump(&mut self, router: usize, seconds: i64) {
         self.routers[router].clock.jump(seconds * 1000);
-        self.jumped = true;
+        self.clock_jumped = true;
     }
 
-    /// Lets seconds pass, in each of which every worker takes so many steps.
+    /// Lets seconds pass. In each second every worker performs `steps` steps.
     pub(crate) async fn pass(&mut self, seconds: u64, steps: usize) {
         for second in 0..seconds {
             self.time.advance(Duration::from_secs(1));
@@ -96,36 +105,36 @@ impl Town {
     }
 
     async fn tick(&mut self, seconds: i64, turn: u64) {
-        for (assign_node, node) in self.nodes.iter_mut().enumerate() {
-            // Now this router hears it, now that one.
-            let router = (assign_node + usize::try_from(turn).unwrap()) % self.routers.len();
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            // Nodes alternate between routers.
+            let router = (index + usize::try_from(turn).unwrap()) % self.routers.len();
             node.tick(seconds, &self.routers[router].nodes).await;
         }
         self.check().await;
     }
 
-    /// Everything is mended, and enough time passes for whatever was put off.
-    pub(crate) async fn come_to_rest(&mut self) {
+    /// Ends all faults and lets enough time pass for all retries.
+    pub(crate) async fn settle(&mut self) {
         while self.network.deliver(0).await {
             self.check().await;
         }
         for node in &mut self.nodes {
-            (node.reaches, node.deaf) = (true, false);
+            (node.reachable, node.loses_responses) = (true, false);
             node.gateway.set_mute(false);
             node.gateway.set_slow(false);
             node.gateway.set_unreadable(false);
-            self.network.turn(&node.id, Weather::Fine);
+            self.network.set_fault(&node.id, NetworkFault::None);
         }
         for router in &mut self.routers {
-            router.clock.mend();
+            router.clock.reset();
         }
-        // Longer than an unlink may take that nobody can confirm.
+        // Longer than the deadline of an unlink that is never confirmed.
         for turn in 0..270 {
             self.time.advance(Duration::from_secs(15));
             self.tick(15, turn).await;
             for router in &mut self.routers {
                 router.step();
-                router.finish();
+                router.finish_round();
             }
             for node in &mut self.nodes {
                 node.report(&self.routers[0].nodes, true).await;
@@ -134,73 +143,76 @@ impl Town {
         }
     }
 
-    /// The owners have spoken: this is what they want.
-    pub(crate) async fn note_wishes(&mut self) {
+    /// Records the specs after a request of an owner.
+    pub(crate) async fn record_specs(&mut self) {
         for id in self.ids.clone() {
             let session = self.session(&id).await;
-            self.wishes.remove(&id);
-            self.wishes.extend(session.map(|session| (id, Wish::of(&session))));
+            self.owner_specs.remove(&id);
+            self.owner_specs.extend(session.map(|session| (id, OwnerSpec::of(&session))));
         }
     }
 
-    /// What holds at every moment.
+    /// Checks the invariants that hold after every step.
     pub(crate) async fn check(&mut self) {
         for id in self.ids.clone() {
-            for (what, places) in [
-                ("connected", self.places(&id, NodeProcess::online)),
-                ("linked", self.places(&id, NodeProcess::linked)),
+            for (property, nodes) in [
+                ("connected", self.nodes_where(&id, NodeProcess::online)),
+                ("linked", self.nodes_where(&id, NodeProcess::linked)),
             ] {
-                assert!(places.len() <= 1, "{id} is {what} on {places:?} at once");
+                assert!(nodes.len() <= 1, "{id} is {property} on several nodes: {nodes:?}");
             }
             let session = self.session(&id).await;
             self.check_unlinked(&id, session.as_ref());
             let Some(session) = session else { continue };
-            self.check_wish(&session);
+            self.check_spec(&session);
             let code = session.observed.pairing.and_then(|attempt| attempt.qr).map(|qr| qr.text);
-            let shown = code.map(|code| (id, code)).filter(|code| !self.shown.contains(code));
-            self.shown.extend(shown);
+            let new = code.map(|code| (id, code)).filter(|code| !self.shown_codes.contains(code));
+            self.shown_codes.extend(new);
         }
-        if !self.jumped {
+        if !self.clock_jumped {
             self.check_lost().await;
         }
     }
 
-    /// What is said to be unlinked is unlinked: no phone has a device of it, unless berth had to give up
-    /// and said so.
+    /// Checks that no phone has a device of a session that is reported as unlinked, unless the
+    /// outcome is `unconfirmed`.
     fn check_unlinked(&self, id: &SessionId, session: Option<&Session>) {
-        let said_so = match session {
+        let reported = match session {
             Some(session) => session.is_certainly_unlinked(),
-            None => self.outcome_reported(id).any(|event| event.name == EventName::SessionRetired),
+            None => self.events_of(id).any(|event| event.name == EventName::SessionRetired),
         };
-        if said_so && !self.gave_up(id) {
-            let places = self.places(id, |node| node.gateway.devices());
-            assert!(places.is_empty(), "{id} is told as unlinked, and linked on {places:?}");
+        if reported && !self.gave_up_unlink(id) {
+            let nodes = self.nodes_where(id, |node| node.gateway.devices());
+            assert!(nodes.is_empty(), "{id} is reported as unlinked but linked on {nodes:?}");
         }
     }
 
-    /// Whether an unlink of this session was ever given up.
-    pub(crate) fn gave_up(&self, id: &SessionId) -> bool {
+    /// Returns true if an unlink of the session ever ended as unconfirmed.
+    pub(crate) fn gave_up_unlink(&self, id: &SessionId) -> bool {
         let unconfirmed = EventValue::Text("unconfirmed".into());
-        let says_so =
+        let is_unconfirmed =
             |event: Event| event.payload.contains(&("unlink".into(), unconfirmed.clone()));
-        self.outcome_reported(id).any(says_so)
+        self.events_of(id).any(is_unconfirmed)
     }
 
-    fn outcome_reported(&self, id: &SessionId) -> impl Iterator<Item = Event> {
+    fn events_of(&self, id: &SessionId) -> impl Iterator<Item = Event> {
         self.memory.events().into_iter().filter(move |event| event.session.as_ref() == Some(id))
     }
 
-    /// Nobody but its owner changes what is wanted of a session, save that a pairing ends.
-    fn check_wish(&mut self, session: &Session) {
-        let wish = Wish::of(session);
-        let before = self.wishes.insert(session.id.clone(), wish).unwrap_or(wish);
-        let over = before.pairing && !wish.pairing;
-        assert!(wish.desired == before.desired || over, "{before:?} became {wish:?}: {session:?}");
-        assert!(before.pairing || !wish.pairing, "nobody asked for a pairing: {session:?}");
+    /// Checks that only owners change specs, except that a pairing ends.
+    fn check_spec(&mut self, session: &Session) {
+        let spec = OwnerSpec::of(session);
+        let before = self.owner_specs.insert(session.id.clone(), spec).unwrap_or(spec);
+        let pairing_ended = before.pairing && !spec.pairing;
+        assert!(
+            spec.desired == before.desired || pairing_ended,
+            "{before:?} became {spec:?}: {session:?}"
+        );
+        assert!(before.pairing || !spec.pairing, "no owner asked for a pairing: {session:?}");
     }
 
-    /// What is believed closed is closed: as long as clocks are right, the lease of a node that was
-    /// given up has run out by its own.
+    /// Checks that a lost node has no open connection: while clocks are right, its lease has ended by
+    /// its own clock.
     async fn check_lost(&self) {
         for known in NodeStore::list(&self.memory).await.unwrap() {
             let node = self.nodes.iter().find(|node| node.id == known.id).unwrap();
@@ -209,14 +221,18 @@ impl Town {
         }
     }
 
-    /// The nodes on which a session is so.
-    fn places(&self, id: &SessionId, what: impl Fn(&NodeProcess) -> Vec<SessionId>) -> Vec<&str> {
-        let nodes = self.nodes.iter().filter(|node| what(node).contains(id));
+    /// Returns the nodes on which a session has a property.
+    fn nodes_where(
+        &self,
+        id: &SessionId,
+        property: impl Fn(&NodeProcess) -> Vec<SessionId>,
+    ) -> Vec<&str> {
+        let nodes = self.nodes.iter().filter(|node| property(node).contains(id));
         nodes.map(|node| node.id.as_str()).collect()
     }
 }
 
-impl Wish {
+impl OwnerSpec {
     fn of(session: &Session) -> Self {
         let pairing = session.spec.pairing.is_some();
         Self { desired: session.spec.desired, pairing }

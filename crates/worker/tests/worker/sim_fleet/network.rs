@@ -1,4 +1,4 @@
-//! What lies between routers and nodes: it loses commands, loses answers, and brings some later.
+//! The network between routers and nodes: it loses or delays commands and loses responses.
 
 use std::{
     collections::BTreeMap,
@@ -13,23 +13,23 @@ use domain::{
     testing::FakeSessionControl,
 };
 
-use super::stepped_store::turnstile;
+use super::stepped_store::wait_for_step;
 
-/// What becomes of a command to a node.
+/// What happens to a command to a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Weather {
-    /// It arrives, and so does the answer.
+pub(crate) enum NetworkFault {
+    /// Command and response arrive.
     #[default]
-    Fine,
-    /// It never arrives.
-    Lost,
-    /// It arrives, and nobody hears of it.
-    Unheard,
-    /// It arrives when nobody waits for it any more.
-    Late,
+    None,
+    /// The command is lost.
+    RequestLost,
+    /// The command arrives and its response is lost.
+    ResponseLost,
+    /// The command arrives after its sender has given up.
+    Delayed,
 }
 
-/// A command on its way.
+/// A delayed command.
 #[derive(Clone, Debug)]
 enum Command {
     Declare(Declaration),
@@ -37,38 +37,38 @@ enum Command {
     Forget(u64, bool),
 }
 
-/// The wires to all nodes.
+/// The network to all nodes.
 #[derive(Clone, Default)]
-pub(crate) struct Network(Arc<Mutex<Wires>>);
+pub(crate) struct Network(Arc<Mutex<Links>>);
 
 #[derive(Default)]
-struct Wires {
-    nodes: BTreeMap<GatewayId, (FakeSessionControl, Weather)>,
-    late: Vec<(Node, SessionId, Command)>,
+struct Links {
+    nodes: BTreeMap<GatewayId, (FakeSessionControl, NetworkFault)>,
+    delayed: Vec<(Node, SessionId, Command)>,
 }
 
 impl Network {
     pub(crate) fn connect(&self, id: &GatewayId, node: FakeSessionControl) {
-        self.wires().nodes.insert(id.clone(), (node, Weather::Fine));
+        self.links().nodes.insert(id.clone(), (node, NetworkFault::None));
     }
 
-    /// From now on, commands to this node fare so.
-    pub(crate) fn turn(&self, id: &GatewayId, weather: Weather) {
-        if let Some((_, here)) = self.wires().nodes.get_mut(id) {
-            *here = weather;
+    /// Sets the fault for commands to a node.
+    pub(crate) fn set_fault(&self, id: &GatewayId, fault: NetworkFault) {
+        if let Some((_, current)) = self.links().nodes.get_mut(id) {
+            *current = fault;
         }
     }
 
-    /// One of the commands that are late arrives, if there is one; nobody hears the answer.
+    /// Delivers one delayed command, if any, and drops its response. Returns false if there is none.
     pub(crate) async fn deliver(&self, which: usize) -> bool {
         let (node, session, command, gateway) = {
-            let mut wires = self.wires();
-            if wires.late.is_empty() {
+            let mut links = self.links();
+            if links.delayed.is_empty() {
                 return false;
             }
-            let which = which % wires.late.len();
-            let (node, session, command) = wires.late.remove(which);
-            let gateway = wires.nodes[&node.id].0.clone();
+            let which = which % links.delayed.len();
+            let (node, session, command) = links.delayed.remove(which);
+            let gateway = links.nodes[&node.id].0.clone();
             (node, session, command, gateway)
         };
         match command {
@@ -85,40 +85,40 @@ impl Network {
         true
     }
 
-    fn wires(&self) -> MutexGuard<'_, Wires> {
+    fn links(&self) -> MutexGuard<'_, Links> {
         self.0.lock().unwrap()
     }
 
-    /// The node, if the command gets there now; and whether its answer gets back.
-    async fn reach(
+    /// Returns the node if the command arrives now, and whether its response arrives.
+    async fn send(
         &self,
         node: &Node,
         session: &SessionId,
         command: Command,
     ) -> Result<(FakeSessionControl, bool), GatewayError> {
-        turnstile().await;
-        let mut wires = self.wires();
-        let (gateway, weather) = wires.nodes[&node.id].clone();
-        match weather {
-            Weather::Fine => Ok((gateway, true)),
-            Weather::Unheard => Ok((gateway, false)),
-            Weather::Lost => Err(silence()),
-            Weather::Late => {
-                wires.late.push((node.clone(), session.clone(), command));
-                Err(silence())
+        wait_for_step().await;
+        let mut links = self.links();
+        let (gateway, fault) = links.nodes[&node.id].clone();
+        match fault {
+            NetworkFault::None => Ok((gateway, true)),
+            NetworkFault::ResponseLost => Ok((gateway, false)),
+            NetworkFault::RequestLost => Err(no_response()),
+            NetworkFault::Delayed => {
+                links.delayed.push((node.clone(), session.clone(), command));
+                Err(no_response())
             }
         }
     }
 }
 
-fn silence() -> GatewayError {
-    GatewayError::Unavailable("no answer came".into())
+fn no_response() -> GatewayError {
+    GatewayError::Unavailable("no response".into())
 }
 
-/// What comes back, a moment after the node has done it.
-async fn heard<T>(answer: Result<T, GatewayError>, comes_back: bool) -> Result<T, GatewayError> {
-    turnstile().await;
-    if comes_back { answer } else { Err(silence()) }
+/// Returns the response one step after the node has performed the command.
+async fn respond<T>(response: Result<T, GatewayError>, arrives: bool) -> Result<T, GatewayError> {
+    wait_for_step().await;
+    if arrives { response } else { Err(no_response()) }
 }
 
 #[async_trait]
@@ -130,8 +130,8 @@ impl SessionControl for Network {
         declaration: &Declaration,
     ) -> Result<Snapshot, GatewayError> {
         let command = Command::Declare(declaration.clone());
-        let (there, back) = self.reach(node, session, command).await?;
-        heard(there.declare(node, session, declaration).await, back).await
+        let (target, arrives) = self.send(node, session, command).await?;
+        respond(target.declare(node, session, declaration).await, arrives).await
     }
 
     async fn logout(
@@ -142,8 +142,8 @@ impl SessionControl for Network {
         linked: bool,
         deadline: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
-        let (there, back) = self.reach(node, session, Command::Logout(epoch, linked)).await?;
-        heard(there.logout(node, session, epoch, linked, deadline).await, back).await
+        let (target, arrives) = self.send(node, session, Command::Logout(epoch, linked)).await?;
+        respond(target.logout(node, session, epoch, linked, deadline).await, arrives).await
     }
 
     async fn forget(
@@ -153,8 +153,8 @@ impl SessionControl for Network {
         epoch: u64,
         linked: bool,
     ) -> Result<(), GatewayError> {
-        let (there, back) = self.reach(node, session, Command::Forget(epoch, linked)).await?;
-        heard(there.forget(node, session, epoch, linked).await, back).await
+        let (target, arrives) = self.send(node, session, Command::Forget(epoch, linked)).await?;
+        respond(target.forget(node, session, epoch, linked).await, arrives).await
     }
 
     async fn identity(
@@ -162,7 +162,7 @@ impl SessionControl for Network {
         node: &Node,
         session: &SessionId,
     ) -> Result<LiveIdentity, GatewayError> {
-        let there = self.wires().nodes[&node.id].0.clone();
-        there.identity(node, session).await
+        let target = self.links().nodes[&node.id].0.clone();
+        target.identity(node, session).await
     }
 }

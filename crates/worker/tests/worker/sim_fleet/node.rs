@@ -1,5 +1,5 @@
-//! A node's process: it enlists, beats, reports, and closes everything when its lease runs out by a
-//! clock of its own, as `berth-gateway` does.
+//! The process of a node: it registers, sends heartbeats and reports, and closes all connections when
+//! its lease ends by its own clock, as `berth-gateway` does.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,34 +8,34 @@ use domain::{
     Snapshot, Status, testing::FakeSessionControl,
 };
 
-/// Something a node once said.
+/// A report that a node has sent.
 #[derive(Clone)]
-pub(crate) struct Word {
+pub(crate) struct SentReport {
     incarnation: String,
     session: SessionId,
     snapshot: Snapshot,
 }
 
-/// One node.
+/// A simulated node.
 pub(crate) struct NodeProcess {
     pub(crate) id: GatewayId,
     pub(crate) gateway: FakeSessionControl,
-    /// Whether its calls reach a router.
-    pub(crate) reaches: bool,
-    /// Whether the answers to its calls are lost.
-    pub(crate) deaf: bool,
-    /// By its clock, when it sent the newest call whose answer it heard.
-    heard_at: Option<i64>,
+    /// Whether calls of the node reach a router.
+    pub(crate) reachable: bool,
+    /// Whether responses to calls of the node are lost.
+    pub(crate) loses_responses: bool,
+    /// When the node sent the newest call that got a response, by the node's clock.
+    response_at: Option<i64>,
     capacity: u32,
     starts: u32,
-    /// How many of its clock's milliseconds go by in a second.
+    /// Milliseconds of the node's clock per second of true time.
     rate: i64,
     now: i64,
-    beats_at: i64,
+    next_heartbeat_at: i64,
     lease_ends: Option<i64>,
     registered: bool,
     acknowledged: BTreeMap<SessionId, Snapshot>,
-    words: Vec<Word>,
+    sent_reports: Vec<SentReport>,
 }
 
 impl NodeProcess {
@@ -44,63 +44,63 @@ impl NodeProcess {
         let mut node = Self {
             id: GatewayId::parse(name).unwrap(),
             gateway,
-            reaches: true,
-            deaf: false,
-            heard_at: None,
+            reachable: true,
+            loses_responses: false,
+            response_at: None,
             capacity,
             starts: 0,
             rate,
             now: 0,
-            beats_at: 0,
+            next_heartbeat_at: 0,
             lease_ends: None,
             registered: false,
             acknowledged: BTreeMap::new(),
-            words: Vec::new(),
+            sent_reports: Vec::new(),
         };
         node.restart();
         node
     }
 
-    /// Its process dies and starts again.
+    /// Stops the process and starts a new one.
     pub(crate) fn restart(&mut self) {
         self.gateway.restart();
         self.starts += 1;
         (self.registered, self.lease_ends) = (false, None);
         self.acknowledged.clear();
-        self.beats_at = self.now;
+        self.next_heartbeat_at = self.now;
     }
 
-    /// The sessions that are logged in here.
+    /// Returns the sessions that are logged in on this node.
     pub(crate) fn online(&self) -> Vec<SessionId> {
-        self.with(|snapshot| snapshot.status == Status::Working)
+        self.sessions_where(|snapshot| snapshot.status == Status::Working)
     }
 
-    /// The sessions whose device is linked by keys that lie here.
+    /// Returns the sessions whose device is linked by keys on this node.
     pub(crate) fn linked(&self) -> Vec<SessionId> {
-        self.with(|snapshot| snapshot.identity.is_some())
+        self.sessions_where(|snapshot| snapshot.identity.is_some())
     }
 
-    fn with(&self, is_so: impl Fn(&Snapshot) -> bool) -> Vec<SessionId> {
+    fn sessions_where(&self, predicate: impl Fn(&Snapshot) -> bool) -> Vec<SessionId> {
         let held = self.gateway.held().into_iter();
-        held.filter(|id| self.gateway.snapshot(id).is_some_and(|s| is_so(&s))).collect()
+        held.filter(|id| self.gateway.snapshot(id).is_some_and(|s| predicate(&s))).collect()
     }
 
-    /// Lets time pass by its clock.
+    /// Lets time pass by the node's clock.
     pub(crate) async fn tick(&mut self, seconds: i64, router: &Nodes) {
         self.now += seconds * self.rate;
         if self.lease_ends.is_some_and(|ends| ends <= self.now) {
             self.gateway.expire_lease();
             (self.registered, self.lease_ends) = (false, None);
         }
-        self.listen();
-        if self.reaches && self.beats_at <= self.now {
+        self.record_reports();
+        if self.reachable && self.next_heartbeat_at <= self.now {
             self.heartbeat(router).await;
         }
     }
 
-    /// Renews its lease, or asks for one.
+    /// Renews the lease, or registers.
     async fn heartbeat(&mut self, router: &Nodes) {
-        self.beats_at = self.now + 5_000;
+        self.next_heartbeat_at = self.now + 5_000;
         if self.registered {
             let held = self.gateway.held().into_iter();
             let held: Vec<_> = held
@@ -109,15 +109,15 @@ impl NodeProcess {
                     Some(HeldSession { session, epoch })
                 })
                 .collect();
-            let heard = self.heard_at.map_or(0, |heard| self.now - heard);
-            let heard = Some(Duration::from_millis(u64::try_from(heard).unwrap()));
-            let answer =
-                router.heartbeat(&self.id, &self.incarnation(), &held, heard).await.unwrap();
-            if self.deaf {
+            let response_age = self.response_at.map_or(0, |sent| self.now - sent);
+            let response_age = Some(Duration::from_millis(u64::try_from(response_age).unwrap()));
+            let outcome =
+                router.heartbeat(&self.id, &self.incarnation(), &held, response_age).await.unwrap();
+            if self.loses_responses {
                 return;
             }
-            self.heard_at = Some(self.now);
-            match answer {
+            self.response_at = Some(self.now);
+            match outcome {
                 HeartbeatOutcome::Renewed { length, lost, .. } => {
                     self.lease_ends = Some(self.now + millis(length));
                     for session in &lost {
@@ -128,71 +128,75 @@ impl NodeProcess {
                 HeartbeatOutcome::NotRegistered => self.registered = false,
             }
         }
-        let lease = router.register(self.enlistment()).await.unwrap();
-        if self.deaf {
+        let lease = router.register(self.registration()).await.unwrap();
+        if self.loses_responses {
             return;
         }
-        self.heard_at = Some(self.now);
+        self.response_at = Some(self.now);
         (self.registered, self.lease_ends) = (true, Some(self.now + millis(lease.length)));
         self.gateway.register(lease.generation);
         self.acknowledged.clear();
     }
 
-    /// Tells what is new; the answer may get lost, and all is told again.
+    /// Reports changed snapshots. Without an acknowledgement the next report repeats them.
     pub(crate) async fn report(&mut self, router: &Nodes, acknowledged: bool) {
-        self.listen();
-        if !self.reaches || !self.registered {
+        self.record_reports();
+        if !self.reachable || !self.registered {
             return;
         }
         let events: Vec<_> = self
-            .shown()
+            .snapshots()
             .into_iter()
             .filter(|(id, snapshot)| self.acknowledged.get(id) != Some(snapshot))
             .collect();
-        let outcome_reported =
-            router.report(&self.id, &self.incarnation(), events.clone()).await.unwrap();
-        match outcome_reported {
-            _ if self.deaf => {}
-            ReportOutcome::NotRegistered => (self.registered, self.beats_at) = (false, self.now),
+        let outcome = router.report(&self.id, &self.incarnation(), events.clone()).await.unwrap();
+        match outcome {
+            _ if self.loses_responses => {}
+            ReportOutcome::NotRegistered => {
+                (self.registered, self.next_heartbeat_at) = (false, self.now);
+            }
             ReportOutcome::Accepted { .. } if acknowledged => self.acknowledged.extend(events),
             ReportOutcome::Accepted { .. } => {}
         }
     }
 
-    /// Something it once said arrives again, in its own name or another's.
-    pub(crate) async fn repeat(&self, which: usize, router: &Nodes, by: &Self) {
-        if self.words.is_empty() {
+    /// Sends an earlier report again, under this node's or another node's id.
+    pub(crate) async fn replay(&self, which: usize, router: &Nodes, by: &Self) {
+        if self.sent_reports.is_empty() {
             return;
         }
-        let Word { incarnation, session, snapshot } = self.words[which % self.words.len()].clone();
-        // In another's name it is heard as that one's newest word.
+        let SentReport { incarnation, session, snapshot } =
+            self.sent_reports[which % self.sent_reports.len()].clone();
+        // Under another id, the report has that node's current incarnation.
         let incarnation = if by.id == self.id { incarnation } else { by.incarnation() };
         drop(router.report(&by.id, &incarnation, vec![(session, snapshot)]).await.unwrap());
     }
 
-    /// Remembers what it shows now.
-    fn listen(&mut self) {
-        for (session, snapshot) in self.shown() {
-            let known = |word: &Word| word.session == session && word.snapshot == snapshot;
-            if !self.words.iter().any(known) {
+    /// Remembers the current snapshots for later replays.
+    fn record_reports(&mut self) {
+        for (session, snapshot) in self.snapshots() {
+            let is_recorded =
+                |word: &SentReport| word.session == session && word.snapshot == snapshot;
+            if !self.sent_reports.iter().any(is_recorded) {
                 let incarnation = self.incarnation();
-                self.words.push(Word { incarnation, session, snapshot });
+                self.sent_reports.push(SentReport { incarnation, session, snapshot });
             }
         }
     }
 
-    /// Every session that a router has spoken of since this start.
-    fn shown(&self) -> Vec<(SessionId, Snapshot)> {
+    /// Returns the snapshots of all sessions that a router has declared since the start.
+    fn snapshots(&self) -> Vec<(SessionId, Snapshot)> {
         let held = self.gateway.held().into_iter();
-        let shown = held.filter_map(|id| self.gateway.snapshot(&id).map(|snapshot| (id, snapshot)));
-        shown.filter(|(_, snapshot)| snapshot.epoch > 0).collect()
+        let snapshots =
+            held.filter_map(|id| self.gateway.snapshot(&id).map(|snapshot| (id, snapshot)));
+        snapshots.filter(|(_, snapshot)| snapshot.epoch > 0).collect()
     }
 
     fn incarnation(&self) -> String {
         format!("{}-{}", self.id, self.starts)
     }
 
-    fn enlistment(&self) -> Registration {
+    fn registration(&self) -> Registration {
         Registration {
             id: self.id.clone(),
             address: "http://127.0.0.1:1".to_owned(),

@@ -1,5 +1,4 @@
-//! One of several routers over one store: its worker goes on step by step, as the test says, and may
-//! die at any of them.
+//! A simulated router: the test runs its worker step by step and can stop it between any two steps.
 
 use std::{
     pin::Pin,
@@ -16,18 +15,18 @@ use worker::{Ports, Worker};
 use super::{
     clock::{Clock, NoNotifier},
     network::Network,
-    stepped_store::Slow,
+    stepped_store::SteppedStore,
 };
 
-/// How many steps a round takes at most before it is called endless.
-const ENDLESS: usize = 5_000;
+/// The maximum number of steps in a round. More steps mean that the round never ends.
+const MAX_STEPS: usize = 5_000;
 
-/// A router.
+/// A simulated router.
 pub(crate) struct Router {
     pub(crate) clock: Arc<Clock>,
-    /// What owners ask of it.
+    /// The use cases of owners.
     pub(crate) sessions: Sessions,
-    /// What nodes tell it.
+    /// The use cases of nodes.
     pub(crate) nodes: Nodes,
     worker: Worker,
     round: Option<Pin<Box<dyn Future<Output = usize>>>>,
@@ -38,7 +37,7 @@ impl Router {
         let (clock, notifier, deadlines) =
             (Clock::new(time), Arc::new(NoNotifier), Deadlines::default());
         let leases = Arc::<Leases>::default();
-        let (store, slow) = (Arc::new(memory.clone()), Arc::new(Slow(memory.clone())));
+        let (store, stepped) = (Arc::new(memory.clone()), Arc::new(SteppedStore(memory.clone())));
         let sessions = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
@@ -49,14 +48,14 @@ impl Router {
             leases: leases.clone(),
         };
         let ports = Ports {
-            worker_store: slow.clone(),
-            nodes: slow,
+            worker_store: stepped.clone(),
+            nodes: stepped,
             gateway: Arc::new(network.clone()),
             environment: clock.clone(),
             work: notifier.clone(),
             change_notifier: notifier.clone(),
             leases,
-            groups: Arc::new(PlainOrganizationTags),
+            organization_tags: Arc::new(PlainOrganizationTags),
         };
         Self {
             sessions: Sessions::new(sessions, deadlines.clone()),
@@ -74,25 +73,25 @@ impl Router {
         }
     }
 
-    /// Goes on by one step, beginning a round when none is under way. How much the round found to do,
-    /// when it ends by that.
+    /// Performs one step of the current round, or starts a round. Returns the number of jobs when the
+    /// round ends.
     pub(crate) fn step(&mut self) -> Option<usize> {
         let worker = self.worker.clone();
         let round = self
             .round
             .get_or_insert_with(|| Box::pin(async move { worker.round().await.unwrap() }));
         match round.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            std::task::Poll::Ready(found) => {
+            std::task::Poll::Ready(jobs) => {
                 self.round = None;
-                Some(found)
+                Some(jobs)
             }
             std::task::Poll::Pending => None,
         }
     }
 
-    /// Ends the round that is under way, and begins none.
-    pub(crate) fn finish(&mut self) {
-        for _ in 0..ENDLESS {
+    /// Completes the current round, if any.
+    pub(crate) fn finish_round(&mut self) {
+        for _ in 0..MAX_STEPS {
             if self.round.is_none() || self.step().is_some() {
                 return;
             }
@@ -100,7 +99,7 @@ impl Router {
         panic!("a round never ends");
     }
 
-    /// Dies, wherever it is; another process takes its place.
+    /// Stops the current round at its current step, as a new process would find it.
     pub(crate) fn crash(&mut self) {
         self.round = None;
     }

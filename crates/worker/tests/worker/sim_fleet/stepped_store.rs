@@ -1,4 +1,4 @@
-//! The store as a worker meets it that can die, or be overtaken, before every single call.
+//! A store that pauses before every call, so that a test can stop or overtake the worker there.
 
 use std::{
     future::poll_fn,
@@ -13,11 +13,11 @@ use domain::{
     testing::Memory,
 };
 
-/// Lets whoever polls decide when it goes on, and whether.
-pub(crate) async fn turnstile() {
-    let mut passed = false;
+/// Returns at the second poll, so that the poller decides when to continue.
+pub(crate) async fn wait_for_step() {
+    let mut polled = false;
     poll_fn(|context| {
-        if std::mem::replace(&mut passed, true) {
+        if std::mem::replace(&mut polled, true) {
             return Ready(());
         }
         context.waker().wake_by_ref();
@@ -26,28 +26,28 @@ pub(crate) async fn turnstile() {
     .await;
 }
 
-/// The memory store, with a turnstile before everything.
-pub(crate) struct Slow(pub(super) Memory);
+/// The memory store with one pause before every call.
+pub(crate) struct SteppedStore(pub(super) Memory);
 
 #[async_trait]
-impl WorkerStore for Slow {
+impl WorkerStore for SteppedStore {
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.claim_sessions(claim).await
     }
 
     async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.claim_cleanups(claim).await
     }
 
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.next_due().await
     }
 
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
-        turnstile().await;
+        wait_for_step().await;
         WorkerStore::find(&self.0, id).await
     }
 
@@ -57,7 +57,7 @@ impl WorkerStore for Slow {
         expected: ExpectedVersion,
         events: &[Event],
     ) -> PortResult<Written> {
-        turnstile().await;
+        wait_for_step().await;
         WorkerStore::update(&self.0, session, expected, events).await
     }
 
@@ -68,88 +68,88 @@ impl WorkerStore for Slow {
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.reschedule(id, expected, due, failures).await
     }
 
     async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.postpone(cleanup, events).await
     }
 
     async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.finish(cleanup, events).await
     }
 
     async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.wake_node(gateway, now).await
     }
 
     async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.wake_sessions(sessions, now).await
     }
 
     async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.assigned_sessions(gateway).await
     }
 
     async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.pending_cleanups(gateway).await
     }
 
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.wake_waiting(now, limit).await
     }
 
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.sweep_keys(ended_before, limit).await
     }
 
     async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.blank_codes(died_before, limit).await
     }
 
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.sweep_idempotency_records(now, limit).await
     }
 
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.sweep_link_attempts(before, limit).await
     }
 }
 
 #[async_trait]
-impl OrphanStore for Slow {
+impl OrphanStore for SteppedStore {
     async fn note_orphans(
         &self,
         gateway: &GatewayId,
         held: &[HeldSession],
         now: Timestamp,
     ) -> PortResult<Vec<SessionId>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.note_orphans(gateway, held, now).await
     }
 
     async fn orphans(&self) -> PortResult<Vec<Orphan>> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.orphans().await
     }
 }
 
 #[async_trait]
-impl NodeStore for Slow {
+impl NodeStore for SteppedStore {
     async fn register(&self, node: &Node) -> PortResult<u64> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.register(node).await
     }
 
@@ -160,17 +160,17 @@ impl NodeStore for Slow {
         held: u32,
         now: Timestamp,
     ) -> PortResult<bool> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.heartbeat(id, incarnation, held, now).await
     }
 
     async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
-        turnstile().await;
+        wait_for_step().await;
         NodeStore::find(&self.0, id).await
     }
 
     async fn list(&self) -> PortResult<Vec<Node>> {
-        turnstile().await;
+        wait_for_step().await;
         NodeStore::list(&self.0).await
     }
 
@@ -181,7 +181,7 @@ impl NodeStore for Slow {
         silent_since: Timestamp,
         now: Timestamp,
     ) -> PortResult<bool> {
-        turnstile().await;
+        wait_for_step().await;
         self.0.mark_lost(id, incarnation, silent_since, now).await
     }
 }

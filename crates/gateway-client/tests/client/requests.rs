@@ -6,7 +6,7 @@ use domain::{Declaration, LogoutOutcome, PairingSpec, Status, ports::SessionCont
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::node::{
+use crate::scripted_node::{
     Heard, PATIENCE, Script, ScriptedNode, TOKEN, client, declaration, session, snapshot,
 };
 

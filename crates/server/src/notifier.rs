@@ -1,4 +1,4 @@
-//! What the reconciler waits at.
+//! [`TokioNotifier`]: wakes the worker.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::ports::Notifier;
 use tokio::sync::Notify;
 
-/// One waits here. A ring while it does not is kept for when it will.
+/// A notifier for one waiter. A notification without a waiter wakes the next wait.
 #[derive(Debug, Default)]
 pub(crate) struct TokioNotifier(Notify);
 
@@ -17,7 +17,7 @@ impl Notifier for TokioNotifier {
     }
 
     async fn wait(&self, at_most: Duration) {
-        // Which of the two it was does not matter.
+        // A timeout and a notification are handled alike.
         let _ = tokio::time::timeout(at_most, self.0.notified()).await;
     }
 }
@@ -27,14 +27,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_ring_while_its_waiter_looks_elsewhere_is_kept() {
+    async fn notification_before_the_wait_is_not_lost() {
         let notifier = TokioNotifier::default();
         for _ in 0..3 {
             notifier.notify();
             notifier.notify();
-            let patience = Duration::from_secs(20);
-            let heard = tokio::time::timeout(patience, notifier.wait(Duration::from_secs(3600)));
-            heard.await.expect("the ring was lost");
+            let limit = Duration::from_secs(20);
+            let woken = tokio::time::timeout(limit, notifier.wait(Duration::from_secs(3600)));
+            woken.await.expect("the notification was lost");
         }
         notifier.wait(Duration::from_millis(5)).await;
     }
