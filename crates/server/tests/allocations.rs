@@ -1,5 +1,5 @@
 //! What a request costs, counted and not timed: allocations on the way from the socket through the
-//! door, the store and back. They are the same on every machine, so more of them are a change somebody
+//! API, the store and back. They are the same on every machine, so more of them are a change somebody
 //! made. A new figure goes here together with its reason.
 #![allow(clippy::expect_used, reason = "what is not as expected fails the test")]
 
@@ -99,8 +99,8 @@ impl Served {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let door = api.public(Limits::default());
-        tokio::spawn(serve(listener, door, CancellationToken::new()));
+        let service = api.public(Limits::default());
+        tokio::spawn(serve(listener, service, CancellationToken::new()));
         let session = session.expect("a session").id.to_string();
         Self { address, session, key: key.text, _folder: folder }
     }
