@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request_is_work_until_the_response_is_ready_and_in_flight_until_it_is_written() {
+    fn request_is_at_work_until_the_response_is_ready_and_open_until_it_is_written() {
         let activity = ConnectionActivity::for_test();
         assert!(!activity.had_request());
         let mut request = activity.begin();

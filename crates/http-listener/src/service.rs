@@ -190,11 +190,11 @@ fn finished(mut response: Response<Bytes>, id: &RequestId, head_only: bool) -> R
 fn host_fault(head: &Parts) -> Option<&'static str> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) if head.version == Version::HTTP_11 => Some("must be there"),
+        (None, _) if head.version == Version::HTTP_11 => Some("is required"),
         (None, _) => None,
-        (Some(_), Some(_)) => Some("must be there once"),
+        (Some(_), Some(_)) => Some("must be given once"),
         (Some(host), None) if host.as_bytes().iter().copied().all(is_host_byte) => None,
-        (Some(_), None) => Some("must name a host and nothing else"),
+        (Some(_), None) => Some("must be a host with an optional port"),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A group gets one more permit while it holds fewer than are free, and a member of it while it
 //! holds fewer than its group could still get. A single group can therefore hold half of all
-//! permits, and a single member of it a third. `n` groups that all want more end at one part in `n
-//! + 1` each, and one such part stays free for the next group.
+//! permits, and a single member of it a third. `n` groups that all want more end at one part in
+//! `n + 1` each, and one such part stays free for the next group.
 //!
 //! Decision: ADR 0027.
 

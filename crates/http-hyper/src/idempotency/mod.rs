@@ -117,11 +117,11 @@ impl IdempotencyLayer {
 
     /// Marks the key as in flight on this router. Requests on two routers conflict when both
     /// commit.
-    fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<InFlightGuard<'a>> {
+    fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<ActiveKeyGuard<'a>> {
         let name = (request.organization().clone(), request.key_hash());
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if in_flight.insert(name.clone()) {
-            return Ok(InFlightGuard { layer: self, name });
+            return Ok(ActiveKeyGuard { layer: self, name });
         }
         Err(Problem::Domain(Error::Conflict {
             message: "a request with this idempotency key is under way",
@@ -210,12 +210,12 @@ fn is_final(reply: &Reply) -> bool {
 }
 
 /// Marks an idempotency key as in flight until dropped.
-struct InFlightGuard<'a> {
+struct ActiveKeyGuard<'a> {
     layer: &'a IdempotencyLayer,
     name: (OrganizationId, IdempotencyKeyHash),
 }
 
-impl Drop for InFlightGuard<'_> {
+impl Drop for ActiveKeyGuard<'_> {
     fn drop(&mut self) {
         self.layer.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }

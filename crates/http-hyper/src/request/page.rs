@@ -25,7 +25,7 @@ impl Page {
         let after = query.text("cursor").and_then(|text| {
             let position = cursor::decode(&list, &text);
             if position.is_none() {
-                query.fault("cursor", "is none that this list gave out");
+                query.fault("cursor", "was not issued by this list");
             }
             position
         });

@@ -164,7 +164,7 @@ fn capabilities(fields: &mut Fields) -> Capabilities {
         match Capability::parse(&name) {
             Some(capability) => found.push(capability),
             None => {
-                fields.add_faults([Violation::new(pointer, "is none of read, send and manage")]);
+                fields.add_faults([Violation::new(pointer, "must be read, send or manage")]);
             }
         }
     }

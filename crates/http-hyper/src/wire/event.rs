@@ -143,7 +143,7 @@ impl AuditPageSpec {
             let known = EventName::parse(name);
             if known.is_none() {
                 let known = EventName::ALL.map(EventName::as_str).join(", ");
-                query.fault("event", &format!("is none of {known}"));
+                query.fault("event", &format!("must be one of {known}"));
             }
             known
         });

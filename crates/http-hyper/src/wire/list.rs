@@ -129,7 +129,7 @@ fn statuses(query: &mut Query) -> Vec<Status> {
             spec.push(status);
         } else {
             let known = Status::ALL.map(Status::as_str).join(", ");
-            query.fault("status", &format!("is none of {known}"));
+            query.fault("status", &format!("must be one of {known}"));
         }
     }
     Status::ALL.into_iter().filter(|status| spec.contains(status)).collect()

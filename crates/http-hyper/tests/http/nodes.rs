@@ -29,7 +29,7 @@ async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) ->
     send(to, Version::One, request, serde_json::to_vec(body).unwrap()).await
 }
 
-fn enlist(address: &str) -> Enlist {
+fn register_node(address: &str) -> Enlist {
     Enlist {
         incarnation: "first".to_owned(),
         address: address.to_owned(),
@@ -48,7 +48,7 @@ fn refusal(answer: &ReceivedResponse) -> (u16, RefusalCode) {
 async fn node_registers_sends_heartbeats_and_reports() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
+    let answer = call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
     let enlisted: Enlisted = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status.as_u16(), enlisted.boot, enlisted.beat_ms), (200, 2, 5000));
 
@@ -95,7 +95,7 @@ async fn node_token_is_valid_for_its_own_name_only() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let before = server.fingerprint();
-    let body = enlist("http://127.0.0.1:1");
+    let body = register_node("http://127.0.0.1:1");
     let mut answers = Vec::new();
     for (token, name) in
         [("two", "gw-test"), ("one", "gw-2"), ("", "gw-2"), ("one", "gw-9"), ("x", "%ff")]
@@ -132,7 +132,7 @@ async fn invalid_message_of_a_node_is_refused_by_the_protocol() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     for address in ["", "gw:1", "http://h/path", "http://u:p@h:1", "file:///x", "http://h:1?x"] {
-        let answer = call(to, "one", "gw-test:enlist", &enlist(address)).await;
+        let answer = call(to, "one", "gw-test:enlist", &register_node(address)).await;
         assert_eq!(refusal(&answer), (400, RefusalCode::Malformed), "{address}");
     }
     let answer = call(to, "one", "gw-test:beat", &"nonsense").await;
@@ -150,7 +150,7 @@ async fn invalid_message_of_a_node_is_refused_by_the_protocol() {
         }
     }
     server.world.memory.set_down(true);
-    let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:1")).await;
+    let answer = call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:1")).await;
     assert_eq!(refusal(&answer), (503, RefusalCode::Unavailable));
     assert_eq!(answer.header("retry-after"), "2");
 }
@@ -159,7 +159,7 @@ async fn invalid_message_of_a_node_is_refused_by_the_protocol() {
 async fn report_of_thousands_of_sessions_is_accepted() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
+    call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
     let held = (0..50_000).map(|n| Held { session: format!("sess_{n:026}"), epoch: 1 }).collect();
     let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };
     let answer = call(to, "one", "gw-test:beat", &beat).await;

@@ -18,7 +18,7 @@ use crate::{
 
 /// Faults that need a lookup, which no schema can state.
 const OF_THE_MOMENT: [&str; 3] =
-    ["must be in the future", "no such session", "is none that this list gave out"];
+    ["must be in the future", "no such session", "was not issued by this list"];
 
 /// Checks that the reader accepts a value iff the schema allows the value, whatever the use case
 /// answers.
