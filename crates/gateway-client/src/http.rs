@@ -1,4 +1,4 @@
-//! One HTTP call to a node: a deadline over all of it, a limit on the answer, no second try.
+//! HTTP requests to nodes, each with a deadline and a limit on the response. Requests are not retried.
 
 use std::time::Duration;
 
@@ -19,79 +19,90 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{refusal, tls};
 
-/// How long a connection that nobody uses is kept.
-const IDLE: Duration = Duration::from_secs(20);
-/// How many of them are kept per node.
-const IDLE_CONNECTIONS: usize = 16;
+/// The time that an unused connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The maximum number of unused connections to one node.
+const MAX_IDLE_PER_NODE: usize = 16;
 
-/// Makes calls over kept connections.
+/// Sends requests over reused connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct HttpCaller {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    answer_limit: usize,
+    max_response_bytes: usize,
 }
 
-/// What to ask of whom.
-pub(crate) struct Call<'a> {
+/// A request to a node.
+pub(crate) struct NodeRequest<'a> {
     pub(crate) method: Method,
-    /// The node's address and the path, as one.
+    /// The address of the node with the path.
     pub(crate) url: String,
     pub(crate) token: &'a SecretString,
     pub(crate) body: Bytes,
     pub(crate) deadline: Duration,
 }
 
-/// A successful answer.
+/// A successful response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct NodeResponse {
     pub(crate) status: StatusCode,
     body: Bytes,
 }
 
-impl Line {
-    pub(crate) fn new(connect: Duration, answer_limit: usize) -> Result<Self, rustls::Error> {
+impl HttpCaller {
+    pub(crate) fn new(connect: Duration, max_response_bytes: usize) -> Result<Self, rustls::Error> {
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            // A request that a dying connection never began to send may go out on another one;
-            // hyper gives back no request of which a byte may have left.
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_PER_NODE)
+            // Sends a request on another connection if its connection closed before the first byte.
+            // hyper returns no request of which a byte may have been sent.
             .retry_canceled_requests(true)
             .build(tls::connector(connect)?);
-        Ok(Self { http, answer_limit })
+        Ok(Self { http, max_response_bytes })
     }
 
-    /// The node's answer, if it is a success that came whole and in time.
-    pub(crate) async fn make(&self, call: Call<'_>) -> Result<Answer, GatewayError> {
+    /// Sends a request and returns a successful, complete response.
+    ///
+    /// # Errors
+    /// *Unavailable* if the node does not respond in time; *broken* if the response is too long; else
+    /// the error for the status and body of the response.
+    pub(crate) async fn send(&self, call: NodeRequest<'_>) -> Result<NodeResponse, GatewayError> {
         let deadline = call.deadline;
         let request = call.request()?;
-        match tokio::time::timeout(deadline, self.exchange(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(GatewayError::Unavailable(format!("no answer in {deadline:?}").into())),
+        match tokio::time::timeout(deadline, self.send_unbounded(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                Err(GatewayError::Unavailable(format!("no response within {deadline:?}").into()))
+            }
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, GatewayError> {
+    async fn send_unbounded(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<NodeResponse, GatewayError> {
         let unavailable = |error| GatewayError::Unavailable(Box::new(error));
         let (head, body) = self.http.request(request).await.map_err(unavailable)?.into_parts();
-        let body = match Limited::new(body, self.answer_limit).collect().await {
+        let body = match Limited::new(body, self.max_response_bytes).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                let limit = self.answer_limit;
-                return Err(GatewayError::Broken(format!("an answer over {limit} bytes").into()));
+                let limit = self.max_response_bytes;
+                return Err(GatewayError::Broken(
+                    format!("a response of more than {limit} bytes").into(),
+                ));
             }
             Err(error) => return Err(GatewayError::Unavailable(error)),
         };
         if head.status.is_success() {
-            Ok(Answer { status: head.status, body })
+            Ok(NodeResponse { status: head.status, body })
         } else {
             Err(refusal::error(head.status, &body))
         }
     }
 }
 
-impl Call<'_> {
+impl NodeRequest<'_> {
     fn request(self) -> Result<Request<Full<Bytes>>, GatewayError> {
         let broken = |error: hyper::http::Error| GatewayError::Broken(Box::new(error));
         let bearer = format!("Bearer {}", self.token.expose_secret());
@@ -109,14 +120,14 @@ impl Call<'_> {
     }
 }
 
-impl Answer {
-    /// What it says.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, GatewayError> {
+impl NodeResponse {
+    /// Parses the body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, GatewayError> {
         serde_json::from_slice(&self.body).map_err(|error| GatewayError::Broken(Box::new(error)))
     }
 }
 
-/// A command, as it is sent.
+/// Returns the JSON body of a command.
 pub(crate) fn body(command: &impl Serialize) -> Result<Bytes, GatewayError> {
     match serde_json::to_vec(command) {
         Ok(body) => Ok(body.into()),

@@ -1,4 +1,5 @@
-//! The gateway client against a scripted node, and the domain's contract against a real one.
+//! Tests of the gateway client against a scripted node, and of the domain's contract against a real
+//! node.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod contract;

@@ -1,4 +1,4 @@
-//! A node that says what a test scripted, and remembers what it was asked.
+//! A node that responds as a test says and records its requests.
 
 use std::{
     convert::Infallible,
@@ -21,35 +21,35 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 pub(crate) const TOKEN: &str = "a-token-of-the-test";
-/// Long past any deadline a test sets, short enough to fail in.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any deadline of a test.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the node does with a request.
+/// The reaction of the node to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Script {
-    /// Answers.
-    Says(StatusCode, String),
-    /// Reads the request and never answers.
-    Silence,
-    /// Sends a head and the beginning of a body, then nothing more.
-    Dribble,
+    /// Responds with a status and a body.
+    Respond(StatusCode, String),
+    /// Reads the request and never responds.
+    NoResponse,
+    /// Sends a head and the first byte of a body, and never the rest.
+    IncompleteBody,
     /// Reads the request and closes the connection.
-    HangUp,
+    CloseConnection,
 }
 
-/// A request as the node got it.
+/// A request as received.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Heard {
-    pub(crate) line: String,
+pub(crate) struct ReceivedRequest {
+    pub(crate) request_line: String,
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Option<Value>,
 }
 
-/// The node.
+/// A running node.
 pub(crate) struct ScriptedNode {
     address: SocketAddr,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -58,17 +58,17 @@ impl ScriptedNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let node = Self {
             address: listener.local_addr().unwrap(),
-            heard: Arc::default(),
+            received: Arc::default(),
             connections: Arc::default(),
         };
-        let (heard, connections) = (node.heard.clone(), node.connections.clone());
+        let (received, connections) = (node.received.clone(), node.connections.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (heard, script) = (heard.clone(), script.clone());
+                let (received, script) = (received.clone(), script.clone());
                 let service = service_fn(move |request| {
-                    let (heard, script) = (heard.clone(), script.clone());
-                    async move { play(script, request, &heard).await }
+                    let (received, script) = (received.clone(), script.clone());
+                    async move { play(script, request, &received).await }
                 });
                 let connection = hyper::server::conn::http1::Builder::new();
                 tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
@@ -77,21 +77,21 @@ impl ScriptedNode {
         node
     }
 
-    pub(crate) fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap().clone()
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// As the router knows it.
-    pub(crate) fn enlisted(&self) -> Node {
+    /// Returns the node as the router knows it.
+    pub(crate) fn registered(&self) -> Node {
         node_at(format!("http://{}", self.address))
     }
 
-    /// As the router would know it if it spoke TLS.
-    pub(crate) fn enlisted_as_https(&self) -> Node {
+    /// Returns the node with an `https` address.
+    pub(crate) fn registered_with_https(&self) -> Node {
         node_at(format!("https://{}", self.address))
     }
 }
@@ -101,28 +101,30 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 async fn play(
     script: Script,
     request: Request<Incoming>,
-    heard: &Mutex<Vec<Heard>>,
+    received: &Mutex<Vec<ReceivedRequest>>,
 ) -> Result<Response<Body>, &'static str> {
     let (parts, body) = request.into_parts();
     let text = |name| parts.headers.get(name).map(|v| String::from(v.to_str().unwrap()));
     let body = body.collect().await.unwrap().to_bytes();
-    let line = format!("{} {}", parts.method, parts.uri);
-    heard.lock().unwrap().push(Heard {
-        line,
+    let request_line = format!("{} {}", parts.method, parts.uri);
+    received.lock().unwrap().push(ReceivedRequest {
+        request_line,
         authorization: text("authorization"),
         content_type: text("content-type"),
         body: (!body.is_empty()).then(|| serde_json::from_slice(&body).unwrap()),
     });
     let answer = |status, body| Ok(Response::builder().status(status).body(body).unwrap());
     match script {
-        Script::Says(status, text) => answer(status, Full::new(Bytes::from(text)).boxed_unsync()),
-        Script::Silence => std::future::pending().await,
-        Script::Dribble => {
+        Script::Respond(status, text) => {
+            answer(status, Full::new(Bytes::from(text)).boxed_unsync())
+        }
+        Script::NoResponse => std::future::pending().await,
+        Script::IncompleteBody => {
             let some = stream::once(async { Ok(Frame::data(Bytes::from_static(b"{"))) });
             let body = StreamBody::new(futures_util::StreamExt::chain(some, stream::pending()));
             answer(StatusCode::OK, body.boxed_unsync())
         }
-        Script::HangUp => Err("hanging up"),
+        Script::CloseConnection => Err("hanging up"),
     }
 }
 
@@ -141,15 +143,15 @@ pub(crate) fn node_at(address: String) -> Node {
     }
 }
 
-/// A client with the node's token and this much patience.
-pub(crate) fn client(patience: Duration) -> Client {
+/// Returns a client with the node's token and `timeout` as all deadlines.
+pub(crate) fn client(timeout: Duration) -> Client {
     let tokens = [(GatewayId::parse("gw-test").unwrap(), TOKEN.into())];
     let mut config = Config::new(NodeTokens::from_iter(tokens));
-    config.declare = patience;
-    config.forget = patience;
-    config.identity = patience;
-    config.logout_margin = patience;
-    config.answer_limit = 4096;
+    config.declare = timeout;
+    config.forget = timeout;
+    config.identity = timeout;
+    config.logout_margin = timeout;
+    config.max_response_bytes = 4096;
     Client::new(config).unwrap()
 }
 
