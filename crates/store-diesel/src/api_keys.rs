@@ -15,22 +15,22 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    column::{actor, actor_columns, moment, optional, read, written},
-    events::{EventRow, write_events},
-    look::look_up,
+    column::{actor, actor_columns, from_json, parse_optional, timestamp, to_json},
+    events::{EventRow, insert_events},
+    look::point_lookup,
     pool::{with_conn, with_transaction},
-    receipts::{NewReceipt, keep_receipt},
+    receipts::{NewIdempotencyRecord, insert_idempotency_record},
     rows::fill_page,
     schema::{api_keys, sessions},
-    scope::{self, Owner, Place, counts},
-    sessions::{STRAY, is_home},
-    usage::{Growth, admit, unless_refused},
+    scope::{self, KeysetPosition, ScopeParams, counts},
+    sessions::{CROSS_ORGANIZATION_WRITE, belongs_to_scope},
+    usage::{ResourceGrowth, admit, refusal_as_written},
 };
 
 /// A key as a row.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = api_keys, treat_none_as_default_value = false)]
-struct KeyRow {
+struct ApiKeyRow {
     id: String,
     organization: String,
     name: String,
@@ -45,7 +45,7 @@ struct KeyRow {
     revoked_at: Option<i64>,
 }
 
-impl KeyRow {
+impl ApiKeyRow {
     fn new(key: &ApiKey) -> Result<Self, StoreError> {
         let (kind, name) = actor_columns(&key.created_by);
         let capabilities: Vec<_> = key.capabilities.iter().map(Capability::as_str).collect();
@@ -55,8 +55,8 @@ impl KeyRow {
             id: key.id.to_string(),
             organization: key.organization.to_string(),
             name: key.name.clone(),
-            capabilities: written("api_keys.capabilities", &capabilities)?,
-            sessions: sessions.map(|ids| written("api_keys.sessions", &ids)).transpose()?,
+            capabilities: to_json("api_keys.capabilities", &capabilities)?,
+            sessions: sessions.map(|ids| to_json("api_keys.sessions", &ids)).transpose()?,
             digest: key.digest.to_vec(),
             created_by_kind: kind.to_owned(),
             created_by_name: name,
@@ -74,32 +74,33 @@ impl KeyRow {
                 .ok_or("api_keys.organization")?,
             name: self.name.clone(),
             capabilities: capabilities(&self.capabilities).ok_or("api_keys.capabilities")?,
-            sessions: optional(self.sessions.as_deref(), session_ids).ok_or("api_keys.sessions")?,
+            sessions: parse_optional(self.sessions.as_deref(), session_ids)
+                .ok_or("api_keys.sessions")?,
             digest: self.digest.as_slice().try_into().map_err(|_| "api_keys.digest")?,
             created_by: actor(&self.created_by_kind, self.created_by_name.as_deref())
                 .ok_or("api_keys.created_by_kind")?,
             created_at: Timestamp::from_millis(self.created_at),
-            expires_at: moment(self.expires_at),
-            last_used_at: moment(self.last_used_at),
-            revoked_at: moment(self.revoked_at),
+            expires_at: timestamp(self.expires_at),
+            last_used_at: timestamp(self.last_used_at),
+            revoked_at: timestamp(self.revoked_at),
         })
     }
 }
 
 fn capabilities(text: &str) -> Option<Capabilities> {
-    let names: Vec<String> = read(text)?;
+    let names: Vec<String> = from_json(text)?;
     names.iter().map(|name| Capability::parse(name)).collect()
 }
 
 fn session_ids(text: &str) -> Option<BTreeSet<SessionId>> {
-    let ids: Vec<String> = read(text)?;
+    let ids: Vec<String> = from_json(text)?;
     ids.iter().map(|id| SessionId::parse(id)).collect()
 }
 
-impl TryFrom<KeyRow> for ApiKey {
+impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
-    fn try_from(row: KeyRow) -> Result<Self, StoreError> {
+    fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
         row.key().map_err(|column| StoreError::corrupt(column, &row.id))
     }
 }
@@ -111,11 +112,11 @@ impl ApiKeyStore for Database {
         scope: &Scope,
         sessions: &BTreeSet<SessionId>,
     ) -> PortResult<BTreeSet<SessionId>> {
-        let owner = Owner::of(scope);
+        let params = ScopeParams::of(scope);
         let ids: Vec<_> = sessions.iter().map(ToString::to_string).collect();
         self.run(|database| async move {
             let found: Vec<String> = with_conn!(database, read, |conn| {
-                counts::sessions_among(&owner, &ids).select(sessions::id).load(conn).await
+                counts::sessions_among(&params, &ids).select(sessions::id).load(conn).await
             })?;
             let parse = |id: &String| {
                 SessionId::parse(id).ok_or_else(|| StoreError::corrupt("sessions.id", id))
@@ -130,52 +131,55 @@ impl ApiKeyStore for Database {
         scope: &Scope,
         key: &ApiKey,
         events: &[Event],
-        receipt: Option<&IdempotencyRecord>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
-        if !is_home(scope, &key.organization, events) {
-            return Err(STRAY.into());
+        if !belongs_to_scope(scope, &key.organization, events) {
+            return Err(CROSS_ORGANIZATION_WRITE.into());
         }
-        let (row, events) = (KeyRow::new(key)?, EventRow::all(events)?);
-        let receipt = receipt.map(|receipt| NewReceipt::new(scope, receipt, key.created_at));
-        let (owner, limits) = (Owner::of(scope), self.limits(scope));
-        let mut grown = Growth::default();
-        grown.add(Resource::ApiKeys, 1);
-        grown.add(Resource::IdempotencyRecords, receipt.as_ref().map_or(0, NewReceipt::bytes));
-        let turn = self.turn(&owner.organization).await?;
+        let (row, events) = (ApiKeyRow::new(key)?, EventRow::all(events)?);
+        let record = record.map(|record| NewIdempotencyRecord::new(scope, record, key.created_at));
+        let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
+        let mut growth = ResourceGrowth::default();
+        growth.add(Resource::ApiKeys, 1);
+        growth.add(
+            Resource::IdempotencyRecords,
+            record.as_ref().map_or(0, NewIdempotencyRecord::bytes),
+        );
+        let transaction_permit = self.transaction_permit(&params.organization).await?;
         self.run(|database| async move {
             let written = with_transaction!(database, |conn| {
-                if !keep_receipt!(conn, receipt) {
+                if !insert_idempotency_record!(conn, record) {
                     return Ok(Written::Repeated);
                 }
                 diesel::insert_into(api_keys::table).values(&row).execute(conn).await?;
-                write_events!(conn, events);
-                admit!(conn, owner, limits, grown);
+                insert_events!(conn, events);
+                admit!(conn, params, limits, growth);
                 Ok(Written::Done)
             });
-            drop(turn);
-            unless_refused(written)
+            drop(transaction_permit);
+            refusal_as_written(written)
         })
         .await
     }
 
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
-        let (owner, limit) = (Owner::of(scope), page.limit);
-        let after = Place::of(page.after.as_ref());
+        let (params, limit) = (ScopeParams::of(scope), page.limit);
+        let after = KeysetPosition::of(page.after.as_ref());
         self.run(|database| async move {
             let page = fill_page!(
                 limit,
                 after,
-                |after, many| {
-                    let rows: Vec<KeyRow> = with_conn!(database, read, |conn| {
-                        scope::key_page(&owner, &after)
-                            .select(KeyRow::as_select())
-                            .limit(many)
+                |after, row_limit| {
+                    let rows: Vec<ApiKeyRow> = with_conn!(database, read, |conn| {
+                        scope::key_page(&params, &after)
+                            .select(ApiKeyRow::as_select())
+                            .limit(row_limit)
                             .load(conn)
                             .await
                     })?;
                     rows
                 },
-                |row: &KeyRow| Place::at(row.created_at, &row.id)
+                |row: &ApiKeyRow| KeysetPosition::at(row.created_at, &row.id)
             );
             Ok(page)
         })
@@ -183,8 +187,8 @@ impl ApiKeyStore for Database {
     }
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
-        let (owner, id) = (Owner::of(scope), id.to_string());
-        let row = look_up!(self, KeyRow, scope::live_key(&owner, &id))?;
+        let (params, id) = (ScopeParams::of(scope), id.to_string());
+        let row = point_lookup!(self, ApiKeyRow, scope::live_key(&params, &id))?;
         Ok(row.map(ApiKey::try_from).transpose()?)
     }
 
@@ -195,22 +199,22 @@ impl ApiKeyStore for Database {
         now: Timestamp,
         events: &[Event],
     ) -> PortResult<Written> {
-        let home = is_home(scope, scope.organization(), events);
-        let (owner, id) = (Owner::of(scope), id.to_string());
+        let in_scope = belongs_to_scope(scope, scope.organization(), events);
+        let (params, id) = (ScopeParams::of(scope), id.to_string());
         let events = EventRow::all(events)?;
         self.run(|database| async move {
             with_transaction!(database, |conn| {
-                let changed = diesel::update(scope::live_key(&owner, &id))
+                let changed = diesel::update(scope::live_key(&params, &id))
                     .set(api_keys::revoked_at.eq(now.millis()))
                     .execute(conn)
                     .await?;
                 if changed == 0 {
                     return Ok(Written::Raced);
                 }
-                if !home {
-                    return Err(STRAY);
+                if !in_scope {
+                    return Err(CROSS_ORGANIZATION_WRITE);
                 }
-                write_events!(conn, events);
+                insert_events!(conn, events);
                 Ok(Written::Done)
             })
         })
@@ -220,15 +224,16 @@ impl ApiKeyStore for Database {
 
 #[async_trait]
 impl KeyDirectory for Database {
-    async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
-        let moment = self.moment();
-        if moment.as_ref().is_some_and(|moment| moment.is_strange(shown)) {
+    async fn find(&self, presented: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let epoch = self.epoch();
+        if epoch.as_ref().is_some_and(|epoch| epoch.is_unknown_key(presented)) {
             return Ok(None);
         }
-        let row = look_up!(self, KeyRow, scope::good_key(&shown.digest, now.millis()))?;
-        let key = row.map(ApiKey::try_from).transpose()?.filter(|key| key.id == shown.id);
-        if let (Some(moment), None) = (moment, &key) {
-            moment.strange(shown.clone());
+        let row =
+            point_lookup!(self, ApiKeyRow, scope::valid_key(&presented.digest, now.millis()))?;
+        let key = row.map(ApiKey::try_from).transpose()?.filter(|key| key.id == presented.id);
+        if let (Some(epoch), None) = (epoch, &key) {
+            epoch.insert_unknown_key(presented.clone());
         }
         Ok(key)
     }
@@ -237,7 +242,7 @@ impl KeyDirectory for Database {
         let (id, at) = (id.to_string(), at.millis());
         self.run(|database| async move {
             with_conn!(database, write, |conn| {
-                diesel::update(scope::key_unused_since(&id, at))
+                diesel::update(scope::key_last_used_before(&id, at))
                     .set(api_keys::last_used_at.eq(at))
                     .execute(conn)
                     .await

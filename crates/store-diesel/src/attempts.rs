@@ -7,12 +7,12 @@ use diesel::prelude::*;
 use domain::{LinkAttempt, Phone, RateQuota, Scope, Timestamp, ports::Refusal};
 use sha2::{Digest, Sha256};
 
-use crate::{StoreError, column::counted, schema::link_attempts};
+use crate::{StoreError, column::to_bigint, schema::link_attempts};
 
 /// An attempt as a row.
 #[derive(Insertable)]
 #[diesel(table_name = link_attempts, treat_none_as_default_value = false)]
-pub(crate) struct AttemptRow {
+pub(crate) struct LinkAttemptRow {
     organization: String,
     pub(crate) session: String,
     epoch: i64,
@@ -21,20 +21,20 @@ pub(crate) struct AttemptRow {
 }
 
 /// An attempt that begins, and how many there may be.
-pub(crate) struct NewAttempt {
-    pub(crate) row: AttemptRow,
+pub(crate) struct NewLinkAttempt {
+    pub(crate) row: LinkAttemptRow,
     pub(crate) quota: RateQuota,
     pub(crate) organization_quota: RateQuota,
 }
 
-impl NewAttempt {
+impl NewLinkAttempt {
     pub(crate) fn new(scope: &Scope, attempt: &LinkAttempt) -> Result<Self, StoreError> {
         let organization = scope.organization().to_string();
         let phone = attempt.phone.as_ref().map(|phone| digest(&organization, phone));
-        let row = AttemptRow {
+        let row = LinkAttemptRow {
             organization,
             session: attempt.session.to_string(),
-            epoch: counted("link_attempts.epoch", attempt.epoch)?,
+            epoch: to_bigint("link_attempts.epoch", attempt.epoch)?,
             phone,
             at: attempt.at.millis(),
         };
@@ -73,9 +73,9 @@ fn digest(organization: &str, phone: &Phone) -> Vec<u8> {
 /// Counts an attempt, in the transaction that the connection is in, or undoes it by an error when it is one
 /// too many. It is written first: of two that would be the last, the second waits for the first to end, by
 /// the row of the organization's count, and sees it then.
-macro_rules! count_attempt {
-    ($conn:expr, $owner:expr, $attempt:expr) => {{
-        let attempt: &$crate::attempts::NewAttempt = $attempt;
+macro_rules! count_link_attempt {
+    ($conn:expr, $params:expr, $attempt:expr) => {{
+        let attempt: &$crate::attempts::NewLinkAttempt = $attempt;
         diesel::insert_into($crate::schema::link_attempts::table)
             .values(&attempt.row)
             .execute($conn)
@@ -96,19 +96,19 @@ macro_rules! count_attempt {
         let session = attempt.row.session.as_str();
         admit_one!(
             attempt.quota,
-            $crate::scope::counts::attempts_of_session(&$owner, session, since, until)
+            $crate::scope::counts::attempts_of_session(&$params, session, since, until)
         );
         if let Some(phone) = &attempt.row.phone {
             admit_one!(
                 attempt.quota,
-                $crate::scope::counts::attempts_of_phone(&$owner, phone, since, until)
+                $crate::scope::counts::attempts_of_phone(&$params, phone, since, until)
             );
         }
         let (since, until) = attempt.window(attempt.organization_quota);
         admit_one!(
             attempt.organization_quota,
-            $crate::scope::counts::attempts_of_organization(&$owner, since, until)
+            $crate::scope::counts::attempts_of_organization(&$params, since, until)
         );
     }};
 }
-pub(crate) use count_attempt;
+pub(crate) use count_link_attempt;

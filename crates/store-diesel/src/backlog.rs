@@ -13,24 +13,24 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    change::Deed,
-    column::counter,
+    change::Mutation,
+    column::from_bigint,
     events::EventRow,
     pool::{with_conn, with_transaction},
-    retirements::{Postponement, RetirementRow},
-    rows::{readable, unless_skipped},
+    retirements::{CleanupPostponement, CleanupRow},
+    rows::{readable, skip_unreadable},
     schema::{link_attempts, retirements, sessions},
-    scope::{self, Owned, Standing, counts, fair::Queue},
-    session_row::{SessionRow, State},
+    scope::{self, ExpectedRowVersion, ScopedSessionId, counts, fair::DueQueue},
+    session_row::{MutableColumns, SessionRow},
     sessions::done_or_raced,
 };
 
 /// How many names go into one statement; databases have a limit.
-const AT_ONCE: usize = 1_000;
+const MAX_IDS: usize = 1_000;
 
 /// These names, as many at a time as go into one statement.
-pub(crate) fn portions(ids: &[SessionId]) -> impl Iterator<Item = Vec<String>> {
-    ids.chunks(AT_ONCE).map(|some| some.iter().map(ToString::to_string).collect())
+pub(crate) fn id_chunks(ids: &[SessionId]) -> impl Iterator<Item = Vec<String>> {
+    ids.chunks(MAX_IDS).map(|some| some.iter().map(ToString::to_string).collect())
 }
 
 #[async_trait]
@@ -38,12 +38,12 @@ impl WorkerStore for Database {
     async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
         let claim = claim.clone();
         self.run(|database| async move {
-            let ids = database.due(Queue::Sessions, &claim).await?;
+            let ids = database.due(DueQueue::Sessions, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
             let (now, until) = (claim.now.millis(), claim.until.millis());
-            let order = ranks(&ids);
+            let order = positions(&ids);
             // What another taker was quicker to take is no longer due, also when this one waited
             // for its lock: the database looks again.
             let rows: Vec<SessionRow> = with_conn!(database, write, |conn| {
@@ -63,16 +63,16 @@ impl WorkerStore for Database {
     async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
         let claim = claim.clone();
         self.run(|database| async move {
-            let ids = database.due(Queue::Retirements, &claim).await?;
+            let ids = database.due(DueQueue::Retirements, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
             let (now, until) = (claim.now.millis(), claim.until.millis());
-            let order = ranks(&ids);
-            let rows: Vec<RetirementRow> = with_conn!(database, write, |conn| {
-                diesel::update(scope::still_due_retirements(&ids, now))
+            let order = positions(&ids);
+            let rows: Vec<CleanupRow> = with_conn!(database, write, |conn| {
+                diesel::update(scope::still_due_cleanups(&ids, now))
                     .set(retirements::due.eq(until))
-                    .returning(RetirementRow::as_returning())
+                    .returning(CleanupRow::as_returning())
                     .get_results(conn)
                     .await
             })?;
@@ -86,10 +86,10 @@ impl WorkerStore for Database {
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
         self.run(|database| async move {
             let session: Option<i64> = with_conn!(database, read, |conn| {
-                scope::awaited_sessions().select(min(sessions::due)).get_result(conn).await
+                scope::sessions_with_due_time().select(min(sessions::due)).get_result(conn).await
             })?;
             let rest: Option<i64> = with_conn!(database, read, |conn| {
-                scope::all_retirements().select(min(retirements::due)).get_result(conn).await
+                scope::all_cleanups().select(min(retirements::due)).get_result(conn).await
             })?;
             Ok(session.into_iter().chain(rest).min().map(Timestamp::from_millis))
         })
@@ -117,12 +117,12 @@ impl WorkerStore for Database {
         expected: ExpectedVersion,
         events: &[Event],
     ) -> PortResult<Written> {
-        let owned = Owned::found(session.organization.as_str(), session.id.as_str());
-        let expected = Standing::of(expected)?;
-        let (state, events) = (State::new(session)?, EventRow::all(events)?);
+        let scoped_id = ScopedSessionId::found(session.organization.as_str(), session.id.as_str());
+        let expected = ExpectedRowVersion::of(expected)?;
+        let (state, events) = (MutableColumns::new(session)?, EventRow::all(events)?);
         // No work of berth's own changes what its owner has set.
-        let update = Deed::Update(owned, expected, Box::new(state), None);
-        self.change(update, events).await.map(done_or_raced)
+        let update = Mutation::Update(scoped_id, expected, Box::new(state), None);
+        self.commit(update, events).await.map(done_or_raced)
     }
 
     async fn reschedule(
@@ -133,14 +133,14 @@ impl WorkerStore for Database {
         failures: u32,
     ) -> PortResult<Written> {
         let id = id.to_string();
-        let expected = Standing::of(expected)?;
+        let expected = ExpectedRowVersion::of(expected)?;
         let plan = (
             sessions::due.eq(due.map(Timestamp::millis)),
             sessions::failures.eq(i64::from(failures)),
         );
         self.run(|database| async move {
             let changed = with_conn!(database, write, |conn| {
-                let row = scope::any_session_still(&id, expected);
+                let row = scope::any_session_at(&id, expected);
                 diesel::update(row).set(plan).execute(conn).await
             })?;
             Ok(done_or_raced(changed > 0))
@@ -148,27 +148,27 @@ impl WorkerStore for Database {
         .await
     }
 
-    async fn postpone(&self, retirement: &Cleanup, events: &[Event]) -> PortResult<()> {
-        let id = retirement.session.to_string();
-        let (change, events) = (Postponement::new(retirement)?, EventRow::all(events)?);
-        self.change(Deed::Postpone(id, change), events).await.map(drop)
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
+        let id = cleanup.session.to_string();
+        let (change, events) = (CleanupPostponement::new(cleanup)?, EventRow::all(events)?);
+        self.commit(Mutation::Postpone(id, change), events).await.map(drop)
     }
 
-    async fn finish(&self, retirement: &Cleanup, events: &[Event]) -> PortResult<()> {
-        let id = retirement.session.to_string();
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
+        let id = cleanup.session.to_string();
         let events = EventRow::all(events)?;
-        self.change(Deed::Finish(id), events).await.map(drop)
+        self.commit(Mutation::Finish(id), events).await.map(drop)
     }
 
     async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
         let (gateway, now) = (gateway.to_string(), now.millis());
         self.run(|database| async move {
             with_transaction!(database, |conn| {
-                diesel::update(scope::resting_sessions_of(&gateway, now))
+                diesel::update(scope::idle_sessions_of_node(&gateway, now))
                     .set(sessions::due.eq(now))
                     .execute(conn)
                     .await?;
-                diesel::update(scope::resting_retirements_of(&gateway, now))
+                diesel::update(scope::idle_cleanups_of_node(&gateway, now))
                     .set(retirements::due.eq(now))
                     .execute(conn)
                     .await?;
@@ -180,10 +180,10 @@ impl WorkerStore for Database {
 
     async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
         let now = now.millis();
-        for ids in portions(sessions) {
+        for ids in id_chunks(sessions) {
             self.run(|database| async move {
                 with_conn!(database, write, |conn| {
-                    diesel::update(scope::resting_sessions(&ids, now))
+                    diesel::update(scope::idle_sessions(&ids, now))
                         .set(sessions::due.eq(now))
                         .execute(conn)
                         .await
@@ -199,15 +199,15 @@ impl WorkerStore for Database {
         let gateway = gateway.to_string();
         self.run(|database| async move {
             let rows: Vec<(String, i64, String, String)> = with_conn!(database, read, |conn| {
-                scope::sessions_of(&gateway)
+                scope::sessions_of_node(&gateway)
                     .select((sessions::id, sessions::epoch, sessions::desired, sessions::status))
                     .load(conn)
                     .await
             })?;
-            let held = |(id, epoch, desired, status): (String, i64, String, String)| {
-                held(&id, epoch, &desired, &status)
+            let held_session = |(id, epoch, desired, status): (String, i64, String, String)| {
+                held_session(&id, epoch, &desired, &status)
             };
-            Ok(rows.into_iter().filter_map(held).collect())
+            Ok(rows.into_iter().filter_map(held_session).collect())
         })
         .await
     }
@@ -216,25 +216,26 @@ impl WorkerStore for Database {
         let gateway = gateway.to_string();
         self.run(|database| async move {
             let rows: Vec<String> = with_conn!(database, read, |conn| {
-                scope::retirements_of(&gateway).select(retirements::session).load(conn).await
+                scope::cleanups_of_node(&gateway).select(retirements::session).load(conn).await
             })?;
             let parse = |id: String| {
                 SessionId::parse(&id).ok_or_else(|| StoreError::corrupt("retirements.session", &id))
             };
-            Ok(rows.into_iter().filter_map(|id| unless_skipped(parse(id))).collect())
+            Ok(rows.into_iter().filter_map(|id| skip_unreadable(parse(id))).collect())
         })
         .await
     }
 
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move {
-            let ids = database.by_turns(Queue::Waiting, &Claim::new(now, now, limit)).await?;
+            let ids =
+                database.due_round_robin(DueQueue::Unplaced, &Claim::new(now, now, limit)).await?;
             if ids.is_empty() {
                 return Ok(0);
             }
             let now = now.millis();
             let woken = with_conn!(database, write, |conn| {
-                diesel::update(scope::resting_sessions(&ids, now))
+                diesel::update(scope::idle_sessions(&ids, now))
                     .set(sessions::due.eq(now))
                     .execute(conn)
                     .await
@@ -245,7 +246,10 @@ impl WorkerStore for Database {
     }
 
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
-        self.run(move |database| async move { database.remove_receipts(now, limit).await }).await
+        self.run(
+            move |database| async move { database.remove_idempotency_records(now, limit).await },
+        )
+        .await
     }
 
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
@@ -276,31 +280,31 @@ impl WorkerStore for Database {
     }
 
     async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
-        self.run(move |database| async move { database.remove_codes(died_before, limit).await })
+        self.run(move |database| async move { database.blank_dead_codes(died_before, limit).await })
             .await
     }
 }
 
 /// A statement gives changed rows back in any order; this is the one they were picked in.
-fn ranks(ids: &[String]) -> HashMap<String, usize> {
+fn positions(ids: &[String]) -> HashMap<String, usize> {
     ids.iter().cloned().enumerate().map(|(rank, id)| (id, rank)).collect()
 }
 
 /// A session of a node, and whether anything is wanted of the node for it. A session whose row cannot be
 /// read is the node's all the same, or the node would be told to close it; the worker cannot read it
 /// either, so nothing is wanted of the node for it.
-fn held(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(HeldSession, bool)> {
+fn held_session(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(HeldSession, bool)> {
     let corrupt = |column| StoreError::corrupt(column, id);
-    let session = unless_skipped(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;
-    let epoch = unless_skipped(counter(epoch).ok_or_else(|| corrupt("sessions.epoch")));
+    let session = skip_unreadable(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;
+    let epoch = skip_unreadable(from_bigint(epoch).ok_or_else(|| corrupt("sessions.epoch")));
     let desired =
-        unless_skipped(Desired::parse(desired).ok_or_else(|| corrupt("sessions.desired")));
-    let status = unless_skipped(Status::parse(status).ok_or_else(|| corrupt("sessions.status")));
-    let wanted = match (epoch, desired, status) {
+        skip_unreadable(Desired::parse(desired).ok_or_else(|| corrupt("sessions.desired")));
+    let status = skip_unreadable(Status::parse(status).ok_or_else(|| corrupt("sessions.status")));
+    let needs_node = match (epoch, desired, status) {
         (Some(_), Some(desired), Some(status)) => {
             desired == Desired::Running || status != Status::Stopped
         }
         _ => false,
     };
-    Some((HeldSession { session, epoch: epoch.unwrap_or_default() }, wanted))
+    Some((HeldSession { session, epoch: epoch.unwrap_or_default() }, needs_node))
 }

@@ -2,7 +2,7 @@
 //!
 //! On PostgreSQL it is one statement, which is a transaction by itself: with a transaction of several
 //! statements, most of what a write cost was the turns that the connection took. Those of sessions that
-//! come at once share it: see [`commits`](crate::commits).
+//! come at once share it: see [`group_commit`](crate::commits).
 //!
 //! Decision: ADR 0021.
 
@@ -18,30 +18,30 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Database, StoreError,
-    events::{EventRow, write_events},
+    events::{EventRow, insert_events},
     pool::Pools,
-    retirements::{Postponement, RetirementRow},
+    retirements::{CleanupPostponement, CleanupRow},
     schema::{retirements, sessions},
-    scope::{self, Owned, Standing, counts},
-    session_row::State,
+    scope::{self, ExpectedRowVersion, ScopedSessionId, counts},
+    session_row::MutableColumns,
     writer::WriterConnection,
 };
 
 /// What happens to a row, and what tells of it. Nothing is written where there is no such row.
-pub(crate) struct Change {
-    pub(crate) deed: Deed,
+pub(crate) struct SessionCommit {
+    pub(crate) mutation: Mutation,
     pub(crate) events: Vec<EventRow>,
 }
 
 /// What happens to a row of a session, or of what remains of one.
-pub(crate) enum Deed {
+pub(crate) enum Mutation {
     /// It is this from now on, if nobody has written or woken it, and its metadata has so many bytes at
     /// least, if that matters.
-    Update(Owned, Standing, Box<State>, Option<i32>),
+    Update(ScopedSessionId, ExpectedRowVersion, Box<MutableColumns>, Option<i32>),
     /// It of this version is gone; this remains.
-    Retire(Owned, i64, Option<Box<RetirementRow>>),
+    Delete(ScopedSessionId, i64, Option<Box<CleanupRow>>),
     /// What remains of it waits.
-    Postpone(String, Postponement),
+    Postpone(String, CleanupPostponement),
     /// Nothing remains of it.
     Finish(String),
 }
@@ -49,13 +49,17 @@ pub(crate) enum Deed {
 impl Database {
     /// Changes a row; says whether there was one to change. No task of its own is needed: what was
     /// asked for is carried out whoever loses interest.
-    pub(crate) async fn change(&self, deed: Deed, events: Vec<EventRow>) -> PortResult<bool> {
-        let change = Change { deed, events };
+    pub(crate) async fn commit(
+        &self,
+        mutation: Mutation,
+        events: Vec<EventRow>,
+    ) -> PortResult<bool> {
+        let commit = SessionCommit { mutation, events };
         match &self.pools {
-            Pools::Postgres(pool) => self.in_time(pool.commits.change(change)).await,
+            Pools::Postgres(pool) => self.within_deadline(pool.group_commit.commit(commit)).await,
             Pools::Sqlite(pools) => {
-                let work = async move |conn: &mut WriterConnection| change.write(conn).await;
-                self.in_time(pools.writer.write(work)).await
+                let work = async move |conn: &mut WriterConnection| commit.write(conn).await;
+                self.within_deadline(pools.writer.write(work)).await
             }
         }
     }
@@ -63,105 +67,105 @@ impl Database {
 
 /// Does this with the statement of a deed.
 macro_rules! with_statement {
-    ($deed:expr, |$statement:ident| $body:expr) => {
-        match $deed {
-            Deed::Update(owned, standing, state, metadata) => {
-                let row = counts::session_still_with(owned, *standing, *metadata);
+    ($mutation:expr, |$statement:ident| $body:expr) => {
+        match $mutation {
+            Mutation::Update(scoped_id, expected, state, metadata) => {
+                let row = counts::session_at_with_metadata(scoped_id, *expected, *metadata);
                 let $statement = diesel::update(row).set(&**state);
                 $body
             }
-            Deed::Retire(owned, version, _) => {
-                let row = scope::session(owned).filter(sessions::version.eq(version));
+            Mutation::Delete(scoped_id, version, _) => {
+                let row = scope::session(scoped_id).filter(sessions::version.eq(version));
                 let $statement = diesel::delete(row);
                 $body
             }
-            Deed::Postpone(session, postponement) => {
-                let $statement = diesel::update(scope::retirement(session)).set(postponement);
+            Mutation::Postpone(session, postponement) => {
+                let $statement = diesel::update(scope::cleanup(session)).set(postponement);
                 $body
             }
-            Deed::Finish(session) => {
-                let $statement = diesel::delete(scope::retirement(session));
+            Mutation::Finish(session) => {
+                let $statement = diesel::delete(scope::cleanup(session));
                 $body
             }
         }
     };
 }
 
-impl Change {
+impl SessionCommit {
     /// The session whose row it changes.
     pub(crate) fn session(&self) -> &str {
-        match &self.deed {
-            Deed::Update(owned, ..) | Deed::Retire(owned, ..) => owned.id(),
-            Deed::Postpone(session, _) | Deed::Finish(session) => session,
+        match &self.mutation {
+            Mutation::Update(scoped_id, ..) | Mutation::Delete(scoped_id, ..) => scoped_id.id(),
+            Mutation::Postpone(session, _) | Mutation::Finish(session) => session,
         }
     }
 
     /// Whether it is written together with others. What remains of sessions is changed rarely; and an event
     /// that tells of no session could not be told to belong to this change.
-    pub(crate) fn is_gathered(&self) -> bool {
-        !matches!(self.deed, Deed::Postpone(..) | Deed::Finish(_))
+    pub(crate) fn is_batched(&self) -> bool {
+        !matches!(self.mutation, Mutation::Postpone(..) | Mutation::Finish(_))
             && self.events.iter().all(|event| event.tells_of(self.session()))
     }
 
     /// What remains of the session.
-    fn rest(&self) -> Option<&RetirementRow> {
-        match &self.deed {
-            Deed::Retire(_, _, rest) => rest.as_deref(),
+    fn cleanup(&self) -> Option<&CleanupRow> {
+        match &self.mutation {
+            Mutation::Delete(_, _, cleanup) => cleanup.as_deref(),
             _ => None,
         }
     }
 
     /// Does it by itself on PostgreSQL; answers how many rows there were to change.
-    pub(crate) fn send<'c>(
+    pub(crate) fn execute<'c>(
         &self,
         mut conn: &'c AsyncPgConnection,
     ) -> BoxFuture<'c, QueryResult<usize>> {
-        let (rest, events) = (self.rest(), &self.events[..]);
-        with_statement!(&self.deed, |change| {
-            RunQueryDsl::execute(AtOnce { change, rest, events }, &mut conn)
+        let (cleanup, events) = (self.cleanup(), &self.events[..]);
+        with_statement!(&self.mutation, |mutation| {
+            RunQueryDsl::execute(CommitStatement { mutation, cleanup, events }, &mut conn)
         })
     }
 
     /// Does it on SQLite, in the transaction that the connection is in.
     async fn write(&self, conn: &mut WriterConnection) -> Result<bool, StoreError> {
-        let changed = with_statement!(&self.deed, |change| change.execute(conn).await?);
+        let changed = with_statement!(&self.mutation, |mutation| mutation.execute(conn).await?);
         if changed == 0 {
             return Ok(false);
         }
-        if let Some(rest) = self.rest() {
-            diesel::insert_into(retirements::table).values(rest).execute(conn).await?;
+        if let Some(cleanup) = self.cleanup() {
+            diesel::insert_into(retirements::table).values(cleanup).execute(conn).await?;
         }
-        write_events!(conn, self.events);
+        insert_events!(conn, self.events);
         Ok(true)
     }
 }
 
 /// An `UPDATE` or `DELETE` of at most one row, and the rows that are written if there is one.
 /// Gives a row back for each that was changed.
-struct AtOnce<'a, C> {
-    change: C,
-    rest: Option<&'a RetirementRow>,
+struct CommitStatement<'a, M> {
+    mutation: M,
+    cleanup: Option<&'a CleanupRow>,
     events: &'a [EventRow],
 }
 
-impl<C> QueryId for AtOnce<'_, C> {
+impl<M> QueryId for CommitStatement<'_, M> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<C: QueryFragment<Pg>> QueryFragment<Pg> for AtOnce<'_, C> {
+impl<M: QueryFragment<Pg>> QueryFragment<Pg> for CommitStatement<'_, M> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH changed AS (");
-        self.change.walk_ast(out.reborrow())?;
+        self.mutation.walk_ast(out.reborrow())?;
         out.push_sql(" RETURNING 1)");
-        if let Some(rest) = self.rest {
+        if let Some(cleanup) = self.cleanup {
             out.push_sql(", rest AS (");
-            rest.write_where_changed(out.reborrow())?;
+            cleanup.insert_where_changed(out.reborrow())?;
             out.push_sql(")");
         }
         for (number, event) in self.events.iter().enumerate() {
             out.push_sql(&format!(", event_{number} AS ("));
-            event.write_where_changed(out.reborrow())?;
+            event.insert_where_changed(out.reborrow())?;
             out.push_sql(")");
         }
         // What is named with WITH and changes something is carried out, read or not.

@@ -17,7 +17,8 @@ use crate::{
     scope::{
         self,
         fair::{
-            Name, ORGANIZATIONS, Queue, QueuedOrganization, asked, by_turns, of_organization, turns,
+            DueQueue, MAX_ORGANIZATIONS, QueuedOrganization, RowId, bound_query, interleave,
+            organizations_statement, rows_statement,
         },
     },
 };
@@ -27,91 +28,100 @@ use crate::{
 pub(crate) struct Rotation(Arc<Mutex<[String; 3]>>);
 
 impl Rotation {
-    fn after(&self, queue: Queue) -> String {
+    fn last_served(&self, queue: DueQueue) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)[queue as usize].clone()
     }
 
-    fn go_on_after(&self, queue: Queue, organization: String) {
+    fn set_last_served(&self, queue: DueQueue, organization: String) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)[queue as usize] = organization;
     }
 }
 
 impl Database {
     /// The names of the rows that a claim takes, in the order in which they are worked on.
-    pub(crate) async fn due(&self, queue: Queue, claim: &Claim) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn due(
+        &self,
+        queue: DueQueue,
+        claim: &Claim,
+    ) -> Result<Vec<String>, StoreError> {
         let limit = usize::try_from(claim.limit).unwrap_or(usize::MAX);
-        let earliest = self.earliest(queue, claim.now.millis(), i64::from(claim.limit) + 1).await?;
-        if earliest.len() > limit {
-            return self.by_turns(queue, claim).await;
+        let earliest_due =
+            self.earliest_due(queue, claim.now.millis(), i64::from(claim.limit) + 1).await?;
+        if earliest_due.len() > limit {
+            return self.due_round_robin(queue, claim).await;
         }
-        let mut shares = Shares::of(claim);
-        let fits = |(organization, _): &(String, String)| shares.take(organization);
-        Ok(earliest.into_iter().filter(fits).map(|(_, id)| id).collect())
+        let mut shares = OrganizationShares::of(claim);
+        let fits = |(organization, _): &(String, String)| shares.try_take(organization);
+        Ok(earliest_due.into_iter().filter(fits).map(|(_, id)| id).collect())
     }
 
     /// Some of each organization, when there is more than one claim can take.
-    pub(crate) async fn by_turns(
+    pub(crate) async fn due_round_robin(
         &self,
-        queue: Queue,
+        queue: DueQueue,
         claim: &Claim,
     ) -> Result<Vec<String>, StoreError> {
-        let (now, after) = (claim.now.millis(), self.rotation.after(queue));
-        let mut found = self.organizations(queue, after.clone(), now).await?;
-        if found.len() < usize::try_from(ORGANIZATIONS).unwrap_or(usize::MAX) && !after.is_empty() {
+        let (now, last_served) = (claim.now.millis(), self.rotation.last_served(queue));
+        let mut found = self.next_organizations(queue, last_served.clone(), now).await?;
+        if found.len() < usize::try_from(MAX_ORGANIZATIONS).unwrap_or(usize::MAX)
+            && !last_served.is_empty()
+        {
             // Once round: those up to where this turn began.
-            let rest = self.organizations(queue, String::new(), now).await?;
-            found.extend(rest.into_iter().take_while(|turn| turn.organization <= after));
+            let rest = self.next_organizations(queue, String::new(), now).await?;
+            found.extend(rest.into_iter().take_while(|found| found.organization <= last_served));
         }
-        let mut served = found.last().map(|turn| turn.organization.clone());
-        let shares = Shares::of(claim);
+        let mut served = found.last().map(|found| found.organization.clone());
+        let shares = OrganizationShares::of(claim);
         let limit = usize::try_from(claim.limit).unwrap_or(usize::MAX);
         let ready: Vec<_> = found
             .into_iter()
-            .filter(|turn| turn.first.is_some())
-            .map(|turn| (shares.left(&turn.organization), turn.organization))
-            .filter(|(left, _)| *left > 0)
+            .filter(|found| found.first.is_some())
+            .map(|found| (shares.remaining(&found.organization), found.organization))
+            .filter(|(remaining, _)| *remaining > 0)
             .take(limit)
             .collect();
         let full = ready.len() == limit;
         let mut queues = Vec::new();
-        for (left, organization) in ready {
+        for (remaining, organization) in ready {
             // Where there are few organizations each may take what others leave.
-            let many = if full { 1 } else { limit }.min(left);
-            let many = i64::try_from(many).unwrap_or(i64::MAX);
-            queues.push(self.first_of(queue, organization.clone(), now, many).await?.into_iter());
+            let row_limit = if full { 1 } else { limit }.min(remaining);
+            let row_limit = i64::try_from(row_limit).unwrap_or(i64::MAX);
+            queues.push(
+                self.first_ids(queue, organization.clone(), now, row_limit).await?.into_iter(),
+            );
             if full {
                 served = Some(organization);
             }
         }
         if let Some(organization) = served {
-            self.rotation.go_on_after(queue, organization);
+            self.rotation.set_last_served(queue, organization);
         }
-        Ok(by_turns(queues, limit))
+        Ok(interleave(queues, limit))
     }
 
     // Boxed, each of these: the compiler proves once that they can be sent, and not for each caller.
 
     /// The rows that are due the longest, with their organizations: mostly there are none, and looking takes
     /// no lock.
-    fn earliest(
+    fn earliest_due(
         &self,
-        queue: Queue,
+        queue: DueQueue,
         now: i64,
-        many: i64,
+        row_limit: i64,
     ) -> BoxFuture<'_, Result<Vec<(String, String)>, StoreError>> {
         Box::pin(async move {
             match queue {
-                Queue::Retirements => with_conn!(self, read, |conn| {
-                    scope::due_retirements(now)
+                DueQueue::Retirements => with_conn!(self, read, |conn| {
+                    scope::due_cleanups(now)
                         .select((retirements::organization, retirements::session))
-                        .limit(many)
+                        .limit(row_limit)
                         .load(conn)
                         .await
                 }),
-                Queue::Sessions | Queue::Waiting => with_conn!(self, read, |conn| {
+                DueQueue::Sessions | DueQueue::Unplaced => with_conn!(self, read, |conn| {
                     scope::due_sessions(now)
                         .select((sessions::organization, sessions::id))
-                        .limit(many)
+                        .limit(row_limit)
                         .load(conn)
                         .await
                 }),
@@ -119,31 +129,33 @@ impl Database {
         })
     }
 
-    fn organizations(
+    fn next_organizations(
         &self,
-        queue: Queue,
-        after: String,
+        queue: DueQueue,
+        last_served: String,
         now: i64,
     ) -> BoxFuture<'_, Result<Vec<QueuedOrganization>, StoreError>> {
         Box::pin(async move {
-            let statement = turns(queue);
+            let statement = organizations_statement(queue);
             with_conn!(self, read, |conn| {
-                asked!(&statement, Text: &after, BigInt: now).load(conn).await
+                bound_query!(&statement, Text: &last_served, BigInt: now).load(conn).await
             })
         })
     }
 
-    fn first_of(
+    fn first_ids(
         &self,
-        queue: Queue,
+        queue: DueQueue,
         organization: String,
         now: i64,
-        many: i64,
+        row_limit: i64,
     ) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
         Box::pin(async move {
-            let statement = of_organization(queue);
-            let names: Vec<Name> = with_conn!(self, read, |conn| {
-                asked!(&statement, Text: &organization, BigInt: now, BigInt: many).load(conn).await
+            let statement = rows_statement(queue);
+            let names: Vec<RowId> = with_conn!(self, read, |conn| {
+                bound_query!(&statement, Text: &organization, BigInt: now, BigInt: row_limit)
+                    .load(conn)
+                    .await
             })?;
             Ok(names.into_iter().map(|name| name.id).collect())
         })
@@ -151,18 +163,18 @@ impl Database {
 }
 
 /// How much more of each organization a claim may take.
-struct Shares<'a> {
+struct OrganizationShares<'a> {
     claim: &'a Claim,
     taken: std::collections::HashMap<String, u32>,
 }
 
-impl<'a> Shares<'a> {
+impl<'a> OrganizationShares<'a> {
     fn of(claim: &'a Claim) -> Self {
         Self { claim, taken: std::collections::HashMap::new() }
     }
 
     /// How many more of this organization.
-    fn left(&self, organization: &str) -> usize {
+    fn remaining(&self, organization: &str) -> usize {
         let taken = self.taken.get(organization).copied().unwrap_or_default();
         // What has an impossible name is read nowhere; it is taken, skipped and counted.
         let allowance = OrganizationId::parse(organization)
@@ -171,8 +183,8 @@ impl<'a> Shares<'a> {
     }
 
     /// Takes one of this organization, if there is one left.
-    fn take(&mut self, organization: &str) -> bool {
-        let may = self.left(organization) > 0;
+    fn try_take(&mut self, organization: &str) -> bool {
+        let may = self.remaining(organization) > 0;
         if may {
             *self.taken.entry(organization.to_owned()).or_default() += 1;
         }

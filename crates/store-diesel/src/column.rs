@@ -6,28 +6,28 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::StoreError;
 
 /// A counter as the databases' signed 64 bits.
-pub(crate) fn counted(column: &'static str, value: u64) -> Result<i64, StoreError> {
+pub(crate) fn to_bigint(column: &'static str, value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::Unfit { column })
 }
 
 /// A counter back, of whatever width the domain has it.
-pub(crate) fn counter<T: TryFrom<i64>>(value: i64) -> Option<T> {
+pub(crate) fn from_bigint<T: TryFrom<i64>>(value: i64) -> Option<T> {
     T::try_from(value).ok()
 }
 
 /// JSON text, for what is read only as a whole.
-pub(crate) fn written<T: Serialize>(column: &'static str, value: &T) -> Result<String, StoreError> {
+pub(crate) fn to_json<T: Serialize>(column: &'static str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::Unfit { column })
 }
 
 /// That JSON text back.
-pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
 /// An optional column back: `None` inside when it is empty, outside when it cannot be.
 #[expect(clippy::option_option, reason = "empty and impossible are two things")]
-pub(crate) fn optional<S, T>(
+pub(crate) fn parse_optional<S, T>(
     value: Option<S>,
     parse: impl FnOnce(S) -> Option<T>,
 ) -> Option<Option<T>> {
@@ -35,7 +35,7 @@ pub(crate) fn optional<S, T>(
 }
 
 /// A moment, if there is one.
-pub(crate) fn moment(at: Option<i64>) -> Option<Timestamp> {
+pub(crate) fn timestamp(at: Option<i64>) -> Option<Timestamp> {
     at.map(Timestamp::from_millis)
 }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_actor_comes_back() {
+    fn every_actor_round_trips() {
         let actors = [
             Actor::User(None),
             Actor::User(UserId::parse("u-1")),
@@ -86,9 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_beyond_the_column_is_refused_rather_than_wrapped() {
-        assert!(counted("sessions.epoch", u64::MAX).is_err());
-        assert_eq!(counter::<u64>(-1), None);
-        assert_eq!(counter::<u32>(i64::MAX), None);
+    fn counter_beyond_the_column_is_rejected() {
+        assert!(to_bigint("sessions.epoch", u64::MAX).is_err());
+        assert_eq!(from_bigint::<u64>(-1), None);
+        assert_eq!(from_bigint::<u32>(i64::MAX), None);
     }
 }

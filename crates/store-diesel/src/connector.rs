@@ -17,7 +17,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::sqlstate::Annotated;
+use crate::sqlstate::SqlstateStream;
 
 /// `SSLRequest`: its length and its code.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -47,7 +47,7 @@ impl<S> MakeTlsConnect<S> for Connector
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    type Stream = Annotated<Link<S>>;
+    type Stream = SqlstateStream<MaybeTlsStream<S>>;
     type TlsConnect = Negotiation<S>;
     type Error = <MakeRustlsConnect as MakeTlsConnect<S>>::Error;
 
@@ -61,12 +61,12 @@ impl<S> TlsConnect<S> for Negotiation<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    type Stream = Annotated<Link<S>>;
+    type Stream = SqlstateStream<MaybeTlsStream<S>>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Stream>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { self.negotiate(stream).await.map(Annotated::new) })
+        Box::pin(async move { self.negotiate(stream).await.map(SqlstateStream::new) })
     }
 }
 
@@ -74,25 +74,25 @@ impl<S> Negotiation<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    async fn negotiate(self, mut stream: S) -> io::Result<Link<S>> {
+    async fn negotiate(self, mut stream: S) -> io::Result<MaybeTlsStream<S>> {
         if self.mode == SslMode::Disable {
-            return Ok(Link::Plain(stream));
+            return Ok(MaybeTlsStream::Plain(stream));
         }
         if self.scheme != SslNegotiation::Direct {
             stream.write_all(&SSL_REQUEST).await?;
             stream.flush().await?;
             match stream.read_u8().await? {
                 b'S' => {}
-                _ if self.mode == SslMode::Prefer => return Ok(Link::Plain(stream)),
+                _ if self.mode == SslMode::Prefer => return Ok(MaybeTlsStream::Plain(stream)),
                 _ => return Err(io::Error::other("the server does not support TLS")),
             }
         }
-        Ok(Link::Tls(self.tls.connect(stream).await?))
+        Ok(MaybeTlsStream::Tls(self.tls.connect(stream).await?))
     }
 }
 
 /// A connection, encrypted or not.
-pub(crate) enum Link<S>
+pub(crate) enum MaybeTlsStream<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -104,11 +104,11 @@ where
 macro_rules! either {
     ($link:expr, |$stream:ident| $body:expr) => {
         match $link.get_mut() {
-            Link::Plain(stream) => {
+            MaybeTlsStream::Plain(stream) => {
                 let $stream = Pin::new(stream);
                 $body
             }
-            Link::Tls(stream) => {
+            MaybeTlsStream::Tls(stream) => {
                 let $stream = Pin::new(stream);
                 $body
             }
@@ -116,7 +116,7 @@ macro_rules! either {
     };
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for MaybeTlsStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Link<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for MaybeTlsStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,11 +144,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Link<S> 
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsStream for Annotated<Link<S>> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsStream
+    for SqlstateStream<MaybeTlsStream<S>>
+{
     fn channel_binding(&self) -> ChannelBinding {
         match self.inner() {
-            Link::Plain(_) => ChannelBinding::none(),
-            Link::Tls(stream) => stream.channel_binding(),
+            MaybeTlsStream::Plain(_) => ChannelBinding::none(),
+            MaybeTlsStream::Tls(stream) => stream.channel_binding(),
         }
     }
 }

@@ -16,95 +16,99 @@ use tracing::Instrument as _;
 
 /// A flight that takes longer than this no longer keeps others from taking off: a row that somebody has
 /// locked, or a connection that has gone silent, must not hold up everybody.
-const OVERDUE: Duration = Duration::from_millis(100);
+const OVERDUE_AFTER: Duration = Duration::from_millis(100);
 
 /// Gathers what is wanted, for so many flights at once with so many aboard at most.
-pub(crate) struct Desk<A> {
-    waiting: Arc<Mutex<Waiting<A>>>,
-    flights: usize,
-    most: usize,
+pub(crate) struct Batcher<R> {
+    pending: Arc<Mutex<Pending<R>>>,
+    in_flight: usize,
+    max_batch: usize,
 }
 
-struct Waiting<A> {
-    asks: Vec<A>,
-    flights: usize,
+struct Pending<R> {
+    requests: Vec<R>,
+    in_flight: usize,
 }
 
-impl<A: Send + 'static> Desk<A> {
-    pub(crate) fn new(flights: usize, most: usize) -> Self {
-        let waiting = Waiting { asks: Vec::new(), flights: 0 };
-        Self { waiting: Arc::new(Mutex::new(waiting)), flights, most }
+impl<R: Send + 'static> Batcher<R> {
+    pub(crate) fn new(in_flight: usize, max_batch: usize) -> Self {
+        let pending = Pending { requests: Vec::new(), in_flight: 0 };
+        Self { pending: Arc::new(Mutex::new(pending)), in_flight, max_batch }
     }
 
     /// Leaves this here. `serve` is what is done with those who fly together; it goes on to its end
     /// whoever loses interest.
-    pub(crate) fn leave<S, F>(&self, ask: A, serve: impl FnOnce() -> S)
+    pub(crate) fn submit<S, F>(&self, request: R, serve: impl FnOnce() -> S)
     where
-        S: Fn(Vec<A>) -> F + Send + 'static,
+        S: Fn(Vec<R>) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let takes_off = {
-            let mut waiting = lock(&self.waiting);
-            waiting.asks.push(ask);
-            let takes_off = waiting.flights < self.flights;
-            waiting.flights += usize::from(takes_off);
-            takes_off
+        let starts = {
+            let mut pending = lock(&self.pending);
+            pending.requests.push(request);
+            let starts = pending.in_flight < self.in_flight;
+            pending.in_flight += usize::from(starts);
+            starts
         };
-        if takes_off {
-            let flight = Flight { waiting: self.waiting.clone(), most: self.most, landed: false };
+        if starts {
+            let runner = BatchRunner {
+                pending: self.pending.clone(),
+                max_batch: self.max_batch,
+                ended: false,
+            };
             // In a task of its own: it serves others than the one who began it.
-            tokio::spawn(flight.fly(serve()).in_current_span());
+            tokio::spawn(runner.run(serve()).in_current_span());
         }
     }
 }
 
 /// One of those under way.
-struct Flight<A> {
-    waiting: Arc<Mutex<Waiting<A>>>,
-    most: usize,
-    landed: bool,
+struct BatchRunner<R> {
+    pending: Arc<Mutex<Pending<R>>>,
+    max_batch: usize,
+    ended: bool,
 }
 
-impl<A> Flight<A> {
+impl<R> BatchRunner<R> {
     /// Serves those who wait, then those who came meanwhile, until there are none.
-    async fn fly<F>(mut self, serve: impl Fn(Vec<A>) -> F)
+    async fn run<F>(mut self, serve: impl Fn(Vec<R>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         // Whoever is about to ask does so first: requests often come several at a time.
         tokio::task::yield_now().await;
-        while let Some(asks) = self.board() {
-            let mut served = Box::pin(serve(asks));
-            if timeout(OVERDUE, &mut served).await.is_err() {
+        while let Some(requests) = self.next_batch() {
+            let mut served = Box::pin(serve(requests));
+            if timeout(OVERDUE_AFTER, &mut served).await.is_err() {
                 tokio::spawn(served.in_current_span());
             }
         }
     }
 
     /// Those who wait, as many as fit; else the end of the flight.
-    fn board(&mut self) -> Option<Vec<A>> {
-        let mut waiting = lock(&self.waiting);
-        let rest = waiting.asks.len().min(self.most);
-        let rest = waiting.asks.split_off(rest);
-        let asks = mem::replace(&mut waiting.asks, rest);
-        if asks.is_empty() {
-            waiting.flights -= 1;
-            self.landed = true;
+    fn next_batch(&mut self) -> Option<Vec<R>> {
+        let mut pending = lock(&self.pending);
+        let rest = pending.requests.len().min(self.max_batch);
+        let rest = pending.requests.split_off(rest);
+        let requests = mem::replace(&mut pending.requests, rest);
+        if requests.is_empty() {
+            pending.in_flight -= 1;
+            self.ended = true;
             return None;
         }
-        Some(asks)
+        Some(requests)
     }
 }
 
-impl<A> Drop for Flight<A> {
+impl<R> Drop for BatchRunner<R> {
     /// One that was cut off makes room for another all the same.
     fn drop(&mut self) {
-        if !self.landed {
-            lock(&self.waiting).flights -= 1;
+        if !self.ended {
+            lock(&self.pending).in_flight -= 1;
         }
     }
 }
 
-fn lock<A>(waiting: &Mutex<Waiting<A>>) -> MutexGuard<'_, Waiting<A>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<R>(pending: &Mutex<Pending<R>>) -> MutexGuard<'_, Pending<R>> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,35 +10,36 @@ use serde::{Deserialize, Serialize};
 
 /// What is wanted besides `desired` and `epoch`, which have columns.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct WantedDocument {
-    pub(crate) pairing: Option<PairingWantedDocument>,
+pub(crate) struct SpecDocument {
+    pub(crate) pairing: Option<PairingSpecDocument>,
     pub(crate) unlink: Option<UnlinkDocument>,
     pub(crate) restarts: u64,
 }
 
 /// Which report of the node was believed last.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct HeardDocument {
+pub(crate) struct LastReportDocument {
     pub(crate) epoch: u64,
-    pub(crate) boot: u64,
+    #[serde(rename = "boot")]
+    pub(crate) generation: u64,
     pub(crate) seq: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(crate) struct PairingWantedDocument {
+pub(crate) struct PairingSpecDocument {
     attempt: u64,
     phone: Option<String>,
     request: u64,
 }
 
-impl From<&PairingWanted> for PairingWantedDocument {
-    fn from(wanted: &PairingWanted) -> Self {
-        Self { attempt: wanted.attempt, phone: wanted.phone.clone(), request: wanted.request }
+impl From<&PairingWanted> for PairingSpecDocument {
+    fn from(spec: &PairingWanted) -> Self {
+        Self { attempt: spec.attempt, phone: spec.phone.clone(), request: spec.request }
     }
 }
 
-impl From<PairingWantedDocument> for PairingWanted {
-    fn from(document: PairingWantedDocument) -> Self {
+impl From<PairingSpecDocument> for PairingWanted {
+    fn from(document: PairingSpecDocument) -> Self {
         Self { attempt: document.attempt, phone: document.phone, request: document.request }
     }
 }

@@ -92,7 +92,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// One failure, as each of several is told it.
-    pub(crate) fn told(self: Arc<Self>) -> PortError {
+    pub(crate) fn as_port_error(self: Arc<Self>) -> PortError {
         match *self {
             Self::Unavailable(_) | Self::Gone(_) => PortError::Unavailable(self.into()),
             _ => PortError::Broken(self.into()),
@@ -110,9 +110,9 @@ impl StoreError {
 }
 
 /// What a failed statement means for whoever asked.
-enum Trouble {
+enum StatementFailure {
     /// It passes: worth asking again in a moment.
-    Passing,
+    Transient,
     /// It is about the server, whose connections are all of no use any more.
     Gone,
     /// It is about the statement.
@@ -122,16 +122,16 @@ enum Trouble {
 impl From<QueryError> for StoreError {
     fn from(error: QueryError) -> Self {
         let trouble = match &error {
-            QueryError::DatabaseError(kind, info) => Trouble::of(*kind, info.as_ref()),
+            QueryError::DatabaseError(kind, info) => StatementFailure::of(*kind, info.as_ref()),
             QueryError::BrokenTransactionManager | QueryError::RollbackErrorOnCommit { .. } => {
-                Trouble::Passing
+                StatementFailure::Transient
             }
-            _ => Trouble::Statement,
+            _ => StatementFailure::Statement,
         };
         match trouble {
-            Trouble::Passing => Self::Unavailable(error.into()),
-            Trouble::Gone => Self::Gone(error.into()),
-            Trouble::Statement => Self::Query(error),
+            StatementFailure::Transient => Self::Unavailable(error.into()),
+            StatementFailure::Gone => Self::Gone(error.into()),
+            StatementFailure::Statement => Self::Query(error),
         }
     }
 }
@@ -150,18 +150,18 @@ impl StoreError {
     }
 }
 
-impl Trouble {
+impl StatementFailure {
     fn of(kind: DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> Self {
         use DatabaseErrorKind as Kind;
         match kind {
             Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => {
-                Self::Passing
+                Self::Transient
             }
             // A primary that has become a standby.
             Kind::ReadOnlyTransaction => Self::Gone,
             _ => match sqlstate::of(info) {
                 Some(code) => Self::of_sqlstate(code),
-                None if is_passing_in_sqlite(info.message()) => Self::Passing,
+                None if is_transient_in_sqlite(info.message()) => Self::Transient,
                 None => Self::Statement,
             },
         }
@@ -173,12 +173,12 @@ impl Trouble {
             // Shut down by an administrator, crashed, starting, the database dropped.
             "57P01" | "57P02" | "57P03" | "57P04" | "25006" => Self::Gone,
             // A lock not free in time, two statements in each other's way.
-            "55P03" | "40001" | "40P01" => Self::Passing,
+            "55P03" | "40001" | "40P01" => Self::Transient,
             _ => match &code[..2] {
                 // The connection.
                 "08" => Self::Gone,
                 // Resources, an operator's intervention, the system below.
-                "53" | "57" | "58" => Self::Passing,
+                "53" | "57" | "58" => Self::Transient,
                 _ => Self::Statement,
             },
         }
@@ -187,7 +187,7 @@ impl Trouble {
 
 /// Whether another process holds SQLite's lock, or the disk is full or failing. Diesel gives SQLite's
 /// result code no other form than SQLite's text for it (`sqlite3_errstr`), which is in no other language.
-fn is_passing_in_sqlite(message: &str) -> bool {
+fn is_transient_in_sqlite(message: &str) -> bool {
     [
         "database is locked",
         "database table is locked",
@@ -213,9 +213,9 @@ mod tests {
     use super::*;
 
     /// What a server said, in a language of its own.
-    struct Said(&'static str);
+    struct ServerMessage(&'static str);
 
-    impl DatabaseErrorInformation for Said {
+    impl DatabaseErrorInformation for ServerMessage {
         fn message(&self) -> &'static str {
             "breche Anfrage ab"
         }
@@ -239,23 +239,23 @@ mod tests {
         }
     }
 
-    fn judged(hint: &'static str) -> StoreError {
-        QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(Said(hint))).into()
+    fn classified(hint: &'static str) -> StoreError {
+        QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(ServerMessage(hint))).into()
     }
 
     #[test]
-    fn trouble_is_told_by_sqlstate_in_every_language() {
+    fn failures_are_classified_by_sqlstate_in_every_language() {
         for code in ["53100", "53300", "57014", "57014 a hint", "58030", "55P03", "40001", "40P01"]
         {
-            let error = judged(code);
+            let error = classified(code);
             assert!(matches!(error, StoreError::Unavailable(_)), "{code}");
             assert!(error.is_refusal(), "{code}");
         }
         for code in ["57P01", "57P02", "57P03", "08006", "25006"] {
-            assert!(matches!(judged(code), StoreError::Gone(_)), "{code}");
+            assert!(matches!(classified(code), StoreError::Gone(_)), "{code}");
         }
         for code in ["22021", "42P01", "54000", "23505", "no code"] {
-            assert!(matches!(judged(code), StoreError::Query(_)), "{code}");
+            assert!(matches!(classified(code), StoreError::Query(_)), "{code}");
         }
     }
 }

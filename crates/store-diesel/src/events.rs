@@ -20,11 +20,11 @@ use serde_json::Value;
 use crate::{
     Database, StoreError,
     change::bind_all,
-    column::{actor, actor_columns, counted, counter, optional, read, written},
+    column::{actor, actor_columns, from_bigint, from_json, parse_optional, to_bigint, to_json},
     pool::with_conn,
     rows::fill_page,
     schema::events,
-    scope::{self, Owner},
+    scope::{self, ScopeParams},
 };
 
 /// An event as a row.
@@ -49,7 +49,7 @@ impl EventRow {
             id: event.id.to_string(),
             organization: event.organization.to_string(),
             session: event.session.as_ref().map(ToString::to_string),
-            sequence: counted("events.sequence", event.sequence)?,
+            sequence: to_bigint("events.sequence", event.sequence)?,
             name: event.name.as_str().to_owned(),
             at: event.at.millis(),
             actor_kind: kind.to_owned(),
@@ -59,7 +59,7 @@ impl EventRow {
     }
 
     /// Writes it once for each row of `changed`, which is a part of the statement.
-    pub(crate) fn write_where_changed<'b>(
+    pub(crate) fn insert_where_changed<'b>(
         &'b self,
         mut out: AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
@@ -98,8 +98,9 @@ impl EventRow {
             id: EventId::parse(&self.id).ok_or("events.id")?,
             name: EventName::parse(&self.name).ok_or("events.name")?,
             organization: OrganizationId::parse(&self.organization).ok_or("events.organization")?,
-            session: optional(self.session.as_deref(), SessionId::parse).ok_or("events.session")?,
-            sequence: counter(self.sequence).ok_or("events.sequence")?,
+            session: parse_optional(self.session.as_deref(), SessionId::parse)
+                .ok_or("events.session")?,
+            sequence: from_bigint(self.sequence).ok_or("events.sequence")?,
             at: Timestamp::from_millis(self.at),
             actor: actor(&self.actor_kind, self.actor_name.as_deref())
                 .ok_or("events.actor_kind")?,
@@ -117,17 +118,17 @@ impl TryFrom<EventRow> for Event {
 }
 
 /// Writes events, in the transaction that the connection is in.
-macro_rules! write_events {
+macro_rules! insert_events {
     ($conn:expr, $rows:expr) => {
         for row in &$rows {
             diesel::insert_into($crate::schema::events::table).values(row).execute($conn).await?;
         }
     };
 }
-pub(crate) use write_events;
+pub(crate) use insert_events;
 
-fn fact_value(fact: &EventValue) -> Value {
-    match fact {
+fn value_to_json(value: &EventValue) -> Value {
+    match value {
         EventValue::Text(text) => Value::from(text.as_str()),
         EventValue::Number(number) => Value::from(*number),
         EventValue::Flag(flag) => Value::from(*flag),
@@ -138,17 +139,17 @@ fn fact_value(fact: &EventValue) -> Value {
 /// An event's particulars as text.
 pub(crate) fn payload_text(payload: &EventPayload) -> Result<String, StoreError> {
     // Pairs in a list: an object would be free to forget their order.
-    let pairs: Vec<_> = payload.iter().map(|(key, fact)| (key, fact_value(fact))).collect();
-    written("events.payload", &pairs)
+    let pairs: Vec<_> = payload.iter().map(|(key, value)| (key, value_to_json(value))).collect();
+    to_json("events.payload", &pairs)
 }
 
 /// That text back.
 pub(crate) fn payload_of(text: &str) -> Option<EventPayload> {
-    let pairs: Vec<(String, Value)> = read(text)?;
-    pairs.into_iter().map(|(key, value)| Some((key.into(), fact(value)?))).collect()
+    let pairs: Vec<(String, Value)> = from_json(text)?;
+    pairs.into_iter().map(|(key, value)| Some((key.into(), value_from_json(value)?))).collect()
 }
 
-fn fact(value: Value) -> Option<EventValue> {
+fn value_from_json(value: Value) -> Option<EventValue> {
     match value {
         Value::String(text) => Some(EventValue::Text(text)),
         Value::Number(number) => number.as_i64().map(EventValue::Number),
@@ -166,17 +167,17 @@ impl EventLog for Database {
         after: Option<&EventId>,
         limit: u32,
     ) -> PortResult<Vec<Event>> {
-        let owner = Owner::of(scope);
+        let params = ScopeParams::of(scope);
         let after = after.map(ToString::to_string).unwrap_or_default();
         self.run(|database| async move {
             let page = fill_page!(
                 limit,
                 after,
-                |after, many| {
+                |after, row_limit| {
                     let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
-                        let rows: QueryResult<_> = scope::events_after(&owner, &after)
+                        let rows: QueryResult<_> = scope::events_after(&params, &after)
                             .select(EventRow::as_select())
-                            .limit(many)
+                            .limit(row_limit)
                             .load(conn)
                             .await;
                         rows
@@ -191,7 +192,7 @@ impl EventLog for Database {
     }
 
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
-        let owner = Owner::of(scope);
+        let params = ScopeParams::of(scope);
         let before = page.before.as_ref().map_or_else(|| LAST.to_owned(), ToString::to_string);
         let limit = page.limit;
         let session = page.filter.session.as_ref().map(ToString::to_string);
@@ -203,12 +204,12 @@ impl EventLog for Database {
                     fill_page!(
                         limit,
                         before,
-                        |before, many| with_conn!(database, read, |conn| {
+                        |before, row_limit| with_conn!(database, read, |conn| {
                             let rows: QueryResult<Vec<EventRow>> =
-                                scope::event_page(&owner, &before)
+                                scope::event_page(&params, &before)
                                     $($narrowed)*
                                     .select(EventRow::as_select())
-                                    .limit(many)
+                                    .limit(row_limit)
                                     .load(conn)
                                     .await;
                             rows

@@ -10,45 +10,45 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     StoreError,
-    desk::Desk,
-    look::{Shared, ask},
-    scope::{self, Owned, several::Several},
+    desk::Batcher,
+    look::{PipelinedPool, pipelined},
+    scope::{self, ScopedSessionId, several::SessionKeys},
     session_row::SessionRow,
 };
 
 /// Statements under way at once: one that is being answered and one that is on its way.
-const FLIGHTS: usize = 2;
+const MAX_IN_FLIGHT: usize = 2;
 /// Look-ups in one statement at most.
-const MOST: usize = 256;
+const MAX_BATCH: usize = 256;
 
 /// What a look-up found. A failure is told to all who asked together.
-type Answer = Result<Option<Session>, Arc<StoreError>>;
+type LookupResult = Result<Option<Session>, Arc<StoreError>>;
 
 /// Gathers look-ups.
-pub(crate) struct Gathered {
-    look: Arc<Shared>,
+pub(crate) struct BatchedLookup {
+    pool: Arc<PipelinedPool>,
     deadline: Duration,
-    desk: Desk<Ask>,
+    batcher: Batcher<PendingLookup>,
 }
 
-struct Ask {
-    owned: Owned,
-    tell: oneshot::Sender<Answer>,
+struct PendingLookup {
+    scoped_id: ScopedSessionId,
+    sender: oneshot::Sender<LookupResult>,
 }
 
-impl Gathered {
-    pub(crate) fn new(look: Arc<Shared>, deadline: Duration) -> Self {
-        Self { look, deadline, desk: Desk::new(FLIGHTS, MOST) }
+impl BatchedLookup {
+    pub(crate) fn new(pool: Arc<PipelinedPool>, deadline: Duration) -> Self {
+        Self { pool, deadline, batcher: Batcher::new(MAX_IN_FLIGHT, MAX_BATCH) }
     }
 
     /// The session, asked for together with others if there are any.
-    pub(crate) async fn session(&self, owned: Owned) -> Answer {
-        let (tell, told) = oneshot::channel();
-        self.desk.leave(Ask { owned, tell }, || {
-            let look = self.look.clone();
-            move |asks| answer(look.clone(), asks)
+    pub(crate) async fn session(&self, scoped_id: ScopedSessionId) -> LookupResult {
+        let (sender, receiver) = oneshot::channel();
+        self.batcher.submit(PendingLookup { scoped_id, sender }, || {
+            let pool = self.pool.clone();
+            move |lookups| answer(pool.clone(), lookups)
         });
-        match timeout(self.deadline, told).await {
+        match timeout(self.deadline, receiver).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => unavailable("the look-up died"),
             Err(_) => unavailable("the database did not answer in time"),
@@ -56,39 +56,42 @@ impl Gathered {
     }
 }
 
-fn unavailable(why: &'static str) -> Answer {
+fn unavailable(why: &'static str) -> LookupResult {
     Err(Arc::new(StoreError::Unavailable(why.into())))
 }
 
-async fn answer(look: Arc<Shared>, asks: Vec<Ask>) {
-    let found = load(&look, &asks).await;
-    tell(asks, found);
+async fn answer(pool: Arc<PipelinedPool>, lookups: Vec<PendingLookup>) {
+    let found = load(&pool, &lookups).await;
+    sender(lookups, found);
 }
 
-async fn load(look: &Shared, asks: &[Ask]) -> Result<Vec<SessionRow>, StoreError> {
-    let several: Several<'_> = asks.iter().map(|ask| &ask.owned).collect();
-    ask!(look, |conn| {
+async fn load(
+    pool: &PipelinedPool,
+    lookups: &[PendingLookup],
+) -> Result<Vec<SessionRow>, StoreError> {
+    let several: SessionKeys<'_> = lookups.iter().map(|pipelined| &pipelined.scoped_id).collect();
+    pipelined!(pool, |conn| {
         use diesel::{QueryDsl as _, SelectableHelper as _};
-        let query = scope::several_sessions(&several).select(SessionRow::as_select());
+        let query = scope::sessions_by_keys(&several).select(SessionRow::as_select());
         diesel_async::RunQueryDsl::load::<SessionRow>(query, conn).await
     })
 }
 
 /// Tells everybody what was found for them and nothing else.
-fn tell(asks: Vec<Ask>, found: Result<Vec<SessionRow>, StoreError>) {
+fn sender(lookups: Vec<PendingLookup>, found: Result<Vec<SessionRow>, StoreError>) {
     let found = found.map_err(Arc::new).map(|rows| {
         let known = |row: SessionRow| {
-            let owned = row.owned();
-            (owned, Session::try_from(row).map_err(Arc::new))
+            let scoped_id = row.scoped_id();
+            (scoped_id, Session::try_from(row).map_err(Arc::new))
         };
         rows.into_iter().map(known).collect::<HashMap<_, _>>()
     });
-    for Ask { owned, tell } in asks {
+    for PendingLookup { scoped_id, sender } in lookups {
         let answer = match &found {
-            Ok(known) => known.get(&owned).cloned().transpose(),
+            Ok(known) => known.get(&scoped_id).cloned().transpose(),
             Err(error) => Err(error.clone()),
         };
         // Whoever no longer waits is not told.
-        drop(tell.send(answer));
+        drop(sender.send(answer));
     }
 }

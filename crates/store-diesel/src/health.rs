@@ -17,48 +17,49 @@ use crate::StoreError;
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 /// How long a connection may take to show that it is alive.
-pub(crate) const PING: Duration = Duration::from_secs(1);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection that a pool has lent.
-pub(crate) type Lent = deadpool::managed::Object<AsyncDieselConnectionManager<AsyncPgConnection>>;
+pub(crate) type PooledConnection =
+    deadpool::managed::Object<AsyncDieselConnectionManager<AsyncPgConnection>>;
 
 /// What is known of a server, shared by all its pools.
 #[derive(Default)]
-pub(crate) struct Health(Mutex<Known>);
+pub(crate) struct Health(Mutex<HealthState>);
 
 #[derive(Clone, Copy, Default)]
-struct Known {
+struct HealthState {
     /// When a connection was last found dead.
-    found_dead: Option<Instant>,
+    connection_dead_at: Option<Instant>,
     /// Connections that were opened before this are of no use: the server they lead to has gone out of
     /// service, or is a standby now.
-    condemned: Option<Instant>,
+    server_gone_at: Option<Instant>,
 }
 
 impl Health {
     /// A connection was found dead just now; others may have died with it.
-    pub(crate) fn doubt(&self) {
-        self.known().found_dead = Some(Instant::now());
+    pub(crate) fn mark_connection_dead(&self) {
+        self.state().connection_dead_at = Some(Instant::now());
     }
 
     /// A connection that was opened at this time leads to a server that no longer serves, and so do all
     /// that are open now, of every pool. News from a connection that is condemned already is no news.
-    pub(crate) fn condemn(&self, opened: Instant) {
-        if self.serves(opened) {
-            self.known().condemned = Some(Instant::now());
+    pub(crate) fn mark_server_gone(&self, opened: Instant) {
+        if self.is_in_service(opened) {
+            self.state().server_gone_at = Some(Instant::now());
             tracing::warn!("database server no longer serves; all connections to it are replaced");
         }
     }
 
     /// Whether a connection that was opened at this time may lead to a server that serves.
-    pub(crate) fn serves(&self, opened: Instant) -> bool {
-        self.known().condemned.is_none_or(|at| opened > at)
+    pub(crate) fn is_in_service(&self, opened: Instant) -> bool {
+        self.state().server_gone_at.is_none_or(|at| opened > at)
     }
 
     /// Whether a connection that was last used so long ago can be taken to be alive.
-    pub(crate) fn trusts(&self, last_used: Duration) -> bool {
-        let found_dead = self.known().found_dead;
-        last_used < TRUSTED_FOR && found_dead.is_none_or(|at| last_used < at.elapsed())
+    pub(crate) fn is_trusted(&self, last_used: Duration) -> bool {
+        let connection_dead_at = self.state().connection_dead_at;
+        last_used < TRUSTED_FOR && connection_dead_at.is_none_or(|at| last_used < at.elapsed())
     }
 
     /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
@@ -66,41 +67,41 @@ impl Health {
     ///
     /// Not every error after which a connection is dead says so: a connection that waited too long in a
     /// transaction is ended with an error about transactions.
-    pub(crate) async fn judged<T, E: Into<StoreError>>(
+    pub(crate) async fn check_result<T, E: Into<StoreError>>(
         &self,
         result: Result<T, E>,
-        conn: &mut Lent,
+        conn: &mut PooledConnection,
     ) -> (Result<T, StoreError>, bool) {
         let result = match result.map_err(Into::into) {
-            Err(StoreError::Query(error)) if is_unknown(&error) && !is_alive(conn).await => {
+            Err(StoreError::Query(error)) if is_unclassified(&error) && !is_alive(conn).await => {
                 Err(StoreError::Unavailable(error.into()))
             }
             result => result,
         };
         match &result {
             Err(StoreError::Gone(_)) => {
-                self.condemn(Lent::metrics(conn).created);
+                self.mark_server_gone(PooledConnection::metrics(conn).created);
                 (result, false)
             }
             Err(StoreError::Unavailable(_)) if conn.is_broken() => {
-                self.doubt();
+                self.mark_connection_dead();
                 (result, false)
             }
             _ => (result, true),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 pub(crate) async fn is_alive(mut conn: &AsyncPgConnection) -> bool {
     let ping = diesel::sql_query("SELECT 1").execute(&mut conn);
-    matches!(tokio::time::timeout(PING, ping).await, Ok(Ok(_)))
+    matches!(tokio::time::timeout(PING_TIMEOUT, ping).await, Ok(Ok(_)))
 }
 
-pub(crate) fn is_unknown(error: &QueryError) -> bool {
+pub(crate) fn is_unclassified(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
 }
 
@@ -109,16 +110,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_went_out_of_service_takes_its_connections_along_and_no_later_ones() {
+    fn server_out_of_service_ends_only_earlier_connections() {
         let health = Health::default();
         let opened = Instant::now();
-        let earlier = opened.checked_sub(PING).expect("a moment");
-        assert!(health.serves(opened));
-        health.condemn(opened);
-        assert!(!health.serves(opened) && !health.serves(earlier));
-        let later = opened + PING;
-        assert!(health.serves(later));
-        health.condemn(opened);
-        assert!(health.serves(later), "what is known already condemns nothing anew");
+        let earlier = opened.checked_sub(PING_TIMEOUT).expect("a moment");
+        assert!(health.is_in_service(opened));
+        health.mark_server_gone(opened);
+        assert!(!health.is_in_service(opened) && !health.is_in_service(earlier));
+        let later = opened + PING_TIMEOUT;
+        assert!(health.is_in_service(later));
+        health.mark_server_gone(opened);
+        assert!(health.is_in_service(later), "what is known already condemns nothing anew");
     }
 }

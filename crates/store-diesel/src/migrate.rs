@@ -6,21 +6,22 @@ use diesel::{ConnectionResult, QueryableByName, backend::Backend, migration::Mig
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::{StoreError, pooler, postgres::Server, sqlite::SqliteConnection};
+use crate::{StoreError, pooler, postgres::PostgresServer, sqlite::SqliteConnection};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// On a connection of their own, which holds an advisory lock meanwhile.
-pub(crate) async fn postgres(server: &Server, patience: Duration) -> Result<(), StoreError> {
-    let mut conn = in_time(patience, server.open_patient()).await?;
-    let mut other = in_time(patience, server.open()).await?;
-    pooler::refuse(&mut conn, &mut other).await?;
+pub(crate) async fn postgres(server: &PostgresServer, timeout: Duration) -> Result<(), StoreError> {
+    let mut conn = within_deadline(timeout, server.open_for_migrations()).await?;
+    let mut other = within_deadline(timeout, server.open()).await?;
+    pooler::reject_transaction_pooling(&mut conn, &mut other).await?;
     drop(other);
-    let encoding: Text = diesel::sql_query("SELECT current_setting('server_encoding') AS text")
-        .get_result(&mut conn)
-        .await?;
-    refuse_unless("UTF8", encoding)?;
+    let encoding: TextColumn =
+        diesel::sql_query("SELECT current_setting('server_encoding') AS text")
+            .get_result(&mut conn)
+            .await?;
+    check_encoding("UTF8", encoding)?;
     // The number means nothing but "the migrations of berth".
     lock(&mut conn, "SELECT pg_advisory_lock(5283061749)").await?;
     let mut harness = AsyncMigrationHarness::new(conn);
@@ -30,23 +31,23 @@ pub(crate) async fn postgres(server: &Server, patience: Duration) -> Result<(), 
     outcome
 }
 
-async fn in_time(
-    patience: Duration,
+async fn within_deadline(
+    timeout: Duration,
     opening: impl Future<Output = ConnectionResult<AsyncPgConnection>>,
 ) -> Result<AsyncPgConnection, StoreError> {
-    tokio::time::timeout(patience, opening)
+    tokio::time::timeout(timeout, opening)
         .await
         .map_err(|late| StoreError::Unavailable(late.into()))?
         .map_err(|error| StoreError::Unavailable(error.into()))
 }
 
 #[derive(QueryableByName)]
-struct Text {
+struct TextColumn {
     #[diesel(sql_type = diesel::sql_types::Text)]
     text: String,
 }
 
-fn refuse_unless(encoding: &str, found: Text) -> Result<(), StoreError> {
+fn check_encoding(encoding: &str, found: TextColumn) -> Result<(), StoreError> {
     if found.text == encoding { Ok(()) } else { Err(StoreError::Encoding { found: found.text }) }
 }
 
@@ -59,8 +60,8 @@ async fn lock(conn: &mut AsyncPgConnection, statement: &str) -> Result<(), Store
 pub(crate) async fn sqlite(mut conn: SqliteConnection) -> Result<(), StoreError> {
     conn.spawn_blocking(|conn| {
         let encoding = diesel::sql_query("SELECT encoding AS text FROM pragma_encoding");
-        let encoding = diesel::RunQueryDsl::get_result::<Text>(encoding, conn)?;
-        let outcome = refuse_unless("UTF-8", encoding)
+        let encoding = diesel::RunQueryDsl::get_result::<TextColumn>(encoding, conn)?;
+        let outcome = check_encoding("UTF-8", encoding)
             .and_then(|()| conn.immediate_transaction(|conn| bring_up_to_date(conn, SQLITE)));
         Ok(outcome)
     })

@@ -10,7 +10,7 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    column::{counter, moment, read, written},
+    column::{from_bigint, from_json, timestamp, to_json},
     pool::with_conn,
     rows::readable,
     schema::gateways,
@@ -41,7 +41,7 @@ impl NodeRow {
             incarnation: node.incarnation.clone(),
             boot: 1,
             version: node.version.clone(),
-            features: written("gateways.features", &node.features)?,
+            features: to_json("gateways.features", &node.features)?,
             capacity: i64::from(node.capacity),
             held: i64::from(node.held),
             beat_at: node.heartbeat_at.millis(),
@@ -54,13 +54,13 @@ impl NodeRow {
             id: GatewayId::parse(&self.id).ok_or("gateways.id")?,
             address: self.address.clone(),
             incarnation: self.incarnation.clone(),
-            generation: counter(self.boot).ok_or("gateways.boot")?,
+            generation: from_bigint(self.boot).ok_or("gateways.boot")?,
             version: self.version.clone(),
-            features: read(&self.features).ok_or("gateways.features")?,
-            capacity: counter(self.capacity).ok_or("gateways.capacity")?,
-            held: counter(self.held).ok_or("gateways.held")?,
+            features: from_json(&self.features).ok_or("gateways.features")?,
+            capacity: from_bigint(self.capacity).ok_or("gateways.capacity")?,
+            held: from_bigint(self.held).ok_or("gateways.held")?,
             heartbeat_at: Timestamp::from_millis(self.beat_at),
-            lost_at: moment(self.lost_at),
+            lost_at: timestamp(self.lost_at),
         })
     }
 }
@@ -74,7 +74,7 @@ impl TryFrom<NodeRow> for Node {
 }
 
 /// Whether the node that says hello is the one that is stored, and was not given up.
-macro_rules! known {
+macro_rules! is_same_process {
     () => {
         gateways::incarnation.eq(excluded(gateways::incarnation)).and(gateways::lost_at.is_null())
     };
@@ -92,9 +92,9 @@ impl NodeStore for Database {
                     .on_conflict(gateways::id)
                     .do_update()
                     .set((
-                        gateways::boot
-                            .eq(case_when(known!(), gateways::boot).otherwise(gateways::boot + 1)),
-                        gateways::beat_at.eq(case_when(known!(), gateways::beat_at)
+                        gateways::boot.eq(case_when(is_same_process!(), gateways::boot)
+                            .otherwise(gateways::boot + 1)),
+                        gateways::beat_at.eq(case_when(is_same_process!(), gateways::beat_at)
                             .otherwise(excluded(gateways::beat_at))),
                         gateways::incarnation.eq(excluded(gateways::incarnation)),
                         gateways::address.eq(excluded(gateways::address)),
@@ -108,7 +108,7 @@ impl NodeStore for Database {
                     .get_result(conn)
                     .await
             })?;
-            counter(boot).ok_or_else(|| StoreError::corrupt("gateways.boot", &id))
+            from_bigint(boot).ok_or_else(|| StoreError::corrupt("gateways.boot", &id))
         })
         .await
     }

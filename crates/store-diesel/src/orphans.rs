@@ -14,7 +14,7 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    column::{counted, counter},
+    column::{from_bigint, to_bigint},
     pool::{with_conn, with_transaction},
     schema::orphans,
 };
@@ -31,39 +31,39 @@ struct OrphanRow {
 }
 
 /// What changes of a node's rows.
-struct Difference {
+struct OrphanChanges {
     gateway: String,
     gone: Vec<String>,
-    fresh: Vec<OrphanRow>,
-    again: Vec<SessionId>,
+    new: Vec<OrphanRow>,
+    confirmed: Vec<SessionId>,
 }
 
-impl Difference {
+impl OrphanChanges {
     fn of(
         gateway: &GatewayId,
-        known: Vec<(String, bool)>,
+        stored: Vec<(String, bool)>,
         held: &[HeldSession],
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let gateway = gateway.to_string();
         let is_held: HashSet<_> = held.iter().map(|held| held.session.as_str()).collect();
         let (stays, gone): (Vec<_>, Vec<_>) =
-            known.into_iter().partition(|(session, _)| is_held.contains(session.as_str()));
+            stored.into_iter().partition(|(session, _)| is_held.contains(session.as_str()));
         let stays: HashMap<_, _> = stays.into_iter().collect();
         let mut difference = Self {
             gateway,
             gone: gone.into_iter().map(|(session, _)| session).collect(),
-            fresh: Vec::new(),
-            again: Vec::new(),
+            new: Vec::new(),
+            confirmed: Vec::new(),
         };
         for HeldSession { session, epoch } in held {
             match stays.get(session.as_str()) {
                 Some(true) => {}
-                Some(false) => difference.again.push(session.clone()),
-                None => difference.fresh.push(OrphanRow {
+                Some(false) => difference.confirmed.push(session.clone()),
+                None => difference.new.push(OrphanRow {
                     gateway: difference.gateway.clone(),
                     session: session.to_string(),
-                    epoch: counted("orphans.epoch", *epoch)?,
+                    epoch: to_bigint("orphans.epoch", *epoch)?,
                     since: now.millis(),
                     told: false,
                 }),
@@ -73,7 +73,7 @@ impl Difference {
     }
 
     fn is_empty(&self) -> bool {
-        self.gone.is_empty() && self.fresh.is_empty() && self.again.is_empty()
+        self.gone.is_empty() && self.new.is_empty() && self.confirmed.is_empty()
     }
 }
 
@@ -88,11 +88,11 @@ impl OrphanStore for Database {
         let (gateway, held) = (gateway.clone(), held.to_vec());
         self.run(move |database| async move {
             let name = gateway.to_string();
-            let known: Vec<(String, bool)> = with_conn!(database, read, |conn| {
+            let stored: Vec<(String, bool)> = with_conn!(database, read, |conn| {
                 let rows = orphans::table.filter(orphans::gateway.eq(&name));
                 rows.select((orphans::session, orphans::told)).load(conn).await
             })?;
-            let difference = Difference::of(&gateway, known, &held, now)?;
+            let difference = OrphanChanges::of(&gateway, stored, &held, now)?;
             // Nearly always: a node holds what it was told to hold.
             if difference.is_empty() {
                 return Ok(Vec::new());
@@ -103,15 +103,15 @@ impl OrphanStore for Database {
                     let row = of_node().filter(orphans::session.eq(session));
                     diesel::delete(row).execute(conn).await?;
                 }
-                for row in &difference.fresh {
+                for row in &difference.new {
                     let insert = diesel::insert_into(orphans::table).values(row);
                     insert.on_conflict_do_nothing().execute(conn).await?;
                 }
-                for session in &difference.again {
+                for session in &difference.confirmed {
                     let row = of_node().filter(orphans::session.eq(session.as_str()));
                     diesel::update(row).set(orphans::told.eq(true)).execute(conn).await?;
                 }
-                Ok(difference.again)
+                Ok(difference.confirmed)
             })
         })
         .await
@@ -136,7 +136,7 @@ impl OrphanRow {
         Some(Orphan {
             session: SessionId::parse(&self.session)?,
             gateway: GatewayId::parse(&self.gateway)?,
-            epoch: counter(self.epoch)?,
+            epoch: from_bigint(self.epoch)?,
             since: Timestamp::from_millis(self.since),
         })
     }

@@ -20,13 +20,13 @@ use tracing::Instrument;
 use crate::{
     Config, StoreError,
     claims::Rotation,
-    look::Prompt,
+    look::InlineReader,
     migrate,
-    postgres::{self, PostgresPool, Server},
-    recent::{Moment, Recent},
+    postgres::{self, PostgresPool, PostgresServer},
+    recent::{CacheEpoch, ReadCache},
     schema::marks,
     sqlite::{self, SqliteConnection},
-    target::Target,
+    target::DatabaseUrl,
     writer::Writer,
 };
 
@@ -69,16 +69,16 @@ pub(crate) struct SqlitePools {
     pub(crate) writer: Writer,
     pub(crate) read: Pool<SqliteConnection>,
     /// For one row by its key.
-    pub(crate) look: Arc<Prompt>,
+    pub(crate) inline_reader: Arc<InlineReader>,
     /// What that found lately.
-    pub(crate) recent: Arc<Recent>,
+    pub(crate) read_cache: Arc<ReadCache>,
 }
 
 /// Runs a query with a connection of whichever database there is; the body is compiled once for
 /// each. `read` and `write` say what for: on SQLite one thread does what is written, so that the body
 /// takes along what it needs, and what PostgreSQL could not be asked because the connection was dead is
 /// read again by another one. Of a write nobody could say whether it happened. For one row by its key
-/// there is [`look_up`](crate::look).
+/// there is [`point_lookup`](crate::look).
 macro_rules! with_conn {
     ($database:expr, read, |$conn:ident| $body:expr) => {
         match &$database.pools {
@@ -90,7 +90,7 @@ macro_rules! with_conn {
                         let $conn = &mut *object;
                         $body
                     };
-                    let (result, lives) = pool.health.judged(result, &mut object).await;
+                    let (result, lives) = pool.health.check_result(result, &mut object).await;
                     if lives || !std::mem::take(&mut repeatable) {
                         break result;
                     }
@@ -111,7 +111,7 @@ macro_rules! with_conn {
                     let $conn = &mut *object;
                     $body
                 };
-                pool.health.judged(result, &mut object).await.0
+                pool.health.check_result(result, &mut object).await.0
             }
             $crate::pool::Pools::Sqlite(pools) => {
                 let work = async move |$conn: &mut $crate::writer::WriterConnection| {
@@ -132,7 +132,7 @@ macro_rules! with_transaction {
                 let result: Result<_, $crate::StoreError> =
                     diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| $body)
                         .await;
-                pool.health.judged(result, &mut object).await.0
+                pool.health.check_result(result, &mut object).await.0
             }
             $crate::pool::Pools::Sqlite(pools) => {
                 let work = async move |$conn: &mut $crate::writer::WriterConnection| $body;
@@ -164,13 +164,13 @@ impl Database {
     /// Opens the database and brings its tables up to date. Two processes may do so at once. Needs
     /// tokio's multi-thread runtime: the migrations block a thread.
     pub async fn connect(config: &Config) -> Result<Self, StoreError> {
-        let pools = match Target::parse(config.url.expose_secret())? {
-            Target::Postgres(target) => {
-                let server = Server::new(&target, config)?;
+        let pools = match DatabaseUrl::parse(config.url.expose_secret())? {
+            DatabaseUrl::Postgres(target) => {
+                let server = PostgresServer::new(&target, config)?;
                 migrate::postgres(&server, config.connect_timeout).await?;
                 Pools::Postgres(postgres::pool(&server, config)?)
             }
-            Target::Sqlite(file) => {
+            DatabaseUrl::Sqlite(file) => {
                 migrate::sqlite(sqlite::create(&file).await?).await?;
                 Pools::Sqlite(sqlite::pools(&file, config)?)
             }
@@ -201,9 +201,9 @@ impl Database {
     }
 
     /// What is known at this moment without looking, which is nothing but on SQLite.
-    pub(crate) fn moment(&self) -> Option<Moment<'_>> {
+    pub(crate) fn epoch(&self) -> Option<CacheEpoch<'_>> {
         match &self.pools {
-            Pools::Sqlite(pools) => pools.recent.moment(),
+            Pools::Sqlite(pools) => pools.read_cache.epoch(),
             Pools::Postgres(_) => None,
         }
     }
@@ -224,13 +224,13 @@ impl Database {
         W: FnOnce(Self) -> F,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let task = tokio::spawn(self.abandoned_in_time(work(self.clone())).in_current_span());
+        let task = tokio::spawn(self.within_abandon_limit(work(self.clone())).in_current_span());
         let ended = async { task.await.unwrap_or_else(|panic| Err(StoreError::Died(panic))) };
-        self.in_time(ended).await
+        self.within_deadline(ended).await
     }
 
     /// Waits until the deadline for what somebody else does to its end.
-    pub(crate) async fn in_time<T>(
+    pub(crate) async fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> PortResult<T> {
@@ -241,7 +241,7 @@ impl Database {
 
     /// A server that stays silent must not keep its connections for good; the pool discards them
     /// then. SQLite's waits are bounded by its own lock time-out.
-    fn abandoned_in_time<T, F>(
+    fn within_abandon_limit<T, F>(
         &self,
         work: F,
     ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>

@@ -7,43 +7,43 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use crate::{StoreError, sqlstate};
 
 /// The error that says so: a class that PostgreSQL leaves to others.
-const SQLSTATE: &str = "BR001";
+const MARK_LOST: &str = "BR001";
 
 /// Refuses two connections that are not to a server, each for itself.
 ///
 /// Each sets a setting of its own and looks whether it is still there. Connections that a pooler hands out
 /// by turns are met again after an odd number of statements.
-pub(crate) async fn refuse(
+pub(crate) async fn reject_transaction_pooling(
     first: &mut AsyncPgConnection,
     second: &mut AsyncPgConnection,
 ) -> Result<(), StoreError> {
-    let looked = async {
-        mark(first, "first").await?;
-        mark(second, "second").await?;
-        look(second, "second").await?;
-        look(first, "first").await?;
-        look(first, "first").await?;
-        look(second, "second").await
+    let query = async {
+        set_mark(first, "first").await?;
+        set_mark(second, "second").await?;
+        check_mark(second, "second").await?;
+        check_mark(first, "first").await?;
+        check_mark(first, "first").await?;
+        check_mark(second, "second").await
     };
-    match looked.await {
+    match query.await {
         Err(QueryError::DatabaseError(_, info))
-            if sqlstate::of(info.as_ref()) == Some(SQLSTATE) =>
+            if sqlstate::of(info.as_ref()) == Some(MARK_LOST) =>
         {
             Err(StoreError::Pooled)
         }
-        looked => Ok(looked?),
+        query => Ok(query?),
     }
 }
 
-async fn mark(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
+async fn set_mark(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
     conn.batch_execute(&format!("SET berth.connection = '{name}'")).await
 }
 
-async fn look(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
+async fn check_mark(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
     // Not prepared: that is one of the things that do not last.
     let statement = format!(
         "DO $$ BEGIN IF current_setting('berth.connection', true) IS DISTINCT FROM '{name}' THEN
-            RAISE EXCEPTION 'not the same connection' USING ERRCODE = '{SQLSTATE}';
+            RAISE EXCEPTION 'not the same connection' USING ERRCODE = '{MARK_LOST}';
         END IF; END $$"
     );
     conn.batch_execute(&statement).await

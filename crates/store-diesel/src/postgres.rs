@@ -22,19 +22,19 @@ use tokio_postgres::{
 
 use crate::{
     Config, StoreError,
-    commits::{self, Commits, Lines},
+    commits::{self, GroupCommit, WritePools},
     connector::Connector,
-    gathered::Gathered,
-    health::{Health, PING, is_alive},
-    look::Shared,
-    target::PostgresTarget,
+    gathered::BatchedLookup,
+    health::{Health, PING_TIMEOUT, is_alive},
+    look::PipelinedPool,
+    target::PostgresUrl,
     tls,
-    turns::Turns,
+    turns::OrganizationPermits,
 };
 
 /// How statements that find rows by their keys, and do nothing else, are planned: once, and not by how many rows the table
 /// happened to have then.
-const LOOKER: [(&str, &str); 4] = [
+const LOOKUP_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -42,19 +42,19 @@ const LOOKER: [(&str, &str); 4] = [
 ];
 
 /// How long changes that are written together wait for a row that somebody else has locked.
-const IMPATIENT: [(&str, &str); 1] = [("lock_timeout", "50")];
+const BATCH_SETTINGS: [(&str, &str); 1] = [("lock_timeout", "50")];
 
 /// A server and how to connect to it.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct PostgresServer {
     config: tokio_postgres::Config,
     connector: Connector,
     /// What is set on each connection, by statements: poolers refuse to be told at the start of one.
     settings: Vec<(&'static str, String)>,
 }
 
-impl Server {
-    pub(crate) fn new(target: &PostgresTarget, config: &Config) -> Result<Self, StoreError> {
+impl PostgresServer {
+    pub(crate) fn new(target: &PostgresUrl, config: &Config) -> Result<Self, StoreError> {
         let mut server = target.config.clone();
         let connector = Connector {
             tls: tls::connector(target.mode, &target.trust)?,
@@ -82,11 +82,11 @@ impl Server {
     }
 
     /// A connection whose statements may take long: for migrations.
-    pub(crate) async fn open_patient(&self) -> ConnectionResult<AsyncPgConnection> {
-        let mut patient = self.clone();
+    pub(crate) async fn open_for_migrations(&self) -> ConnectionResult<AsyncPgConnection> {
+        let mut server = self.clone();
         let long = [("statement_timeout", "0".to_owned()), ("lock_timeout", "60000".to_owned())];
-        patient.settings.extend(long);
-        patient.open().await
+        server.settings.extend(long);
+        server.open().await
     }
 
     /// The same with these settings, but for those that the operator's URL has options for.
@@ -105,7 +105,7 @@ impl Server {
             [Host::Unix(_), ..] => self.open_socket().await?,
             _ => {
                 let opened = self.config.connect(self.connector.clone()).await;
-                let (client, connection) = opened.map_err(|error| bad(&error))?;
+                let (client, connection) = opened.map_err(|error| bad_connection(&error))?;
                 AsyncPgConnection::try_from_client_and_connection(client, connection).await?
             }
         };
@@ -134,15 +134,15 @@ impl Server {
     #[cfg(unix)]
     async fn open_socket_at(&self, path: &Path) -> ConnectionResult<AsyncPgConnection> {
         let plain = Connector { mode: SslMode::Disable, ..self.connector.clone() };
-        let stream = UnixStream::connect(path).await.map_err(|error| bad(&error))?;
+        let stream = UnixStream::connect(path).await.map_err(|error| bad_connection(&error))?;
         let negotiation = MakeTlsConnect::<UnixStream>::make_tls_connect(&mut plain.clone(), "")
-            .map_err(|error| bad(&error))?;
+            .map_err(|error| bad_connection(&error))?;
         let opened = self.config.connect_raw(stream, negotiation).await;
-        let (client, connection) = opened.map_err(|error| bad(&error))?;
+        let (client, connection) = opened.map_err(|error| bad_connection(&error))?;
         tokio::spawn(connection);
         if self.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
             let row = client.query_one("SHOW transaction_read_only", &[]).await;
-            let read_only: &str = &row.map_err(|error| bad(&error))?.get::<_, String>(0);
+            let read_only: &str = &row.map_err(|error| bad_connection(&error))?.get::<_, String>(0);
             if read_only == "on" {
                 return Err(ConnectionError::BadConnection(
                     "database does not allow writes".to_owned(),
@@ -153,12 +153,12 @@ impl Server {
     }
 }
 
-fn bad(error: &dyn std::error::Error) -> ConnectionError {
-    ConnectionError::BadConnection(chain(error))
+fn bad_connection(error: &dyn std::error::Error) -> ConnectionError {
+    ConnectionError::BadConnection(error_chain(error))
 }
 
 /// An error with its causes, which the driver's own text leaves out.
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -176,37 +176,37 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
     /// For one row by its key.
-    pub(crate) look: Arc<Shared>,
+    pub(crate) lookups: Arc<PipelinedPool>,
     /// For sessions among those.
-    pub(crate) gathered: Arc<Gathered>,
+    pub(crate) batched_lookup: Arc<BatchedLookup>,
     /// For changes.
-    pub(crate) commits: Arc<Commits>,
+    pub(crate) group_commit: Arc<GroupCommit>,
     pub(crate) health: Arc<Health>,
     /// For transactions that count something of an organization.
-    pub(crate) turns: Arc<Turns>,
+    pub(crate) permits: Arc<OrganizationPermits>,
 }
 
-pub(crate) fn pool(server: &Server, config: &Config) -> Result<PostgresPool, StoreError> {
+pub(crate) fn pool(server: &PostgresServer, config: &Config) -> Result<PostgresPool, StoreError> {
     let health = Arc::<Health>::default();
-    let alone = connections(server.clone(), config.max_connections, config, health.clone())?;
-    let by_keys = server.with(LOOKER);
-    let together = by_keys.with(IMPATIENT);
-    let together = connections(together, commits::CONNECTIONS, config, health.clone())?;
-    let look = Arc::new(Shared::new(by_keys, config, health.clone()));
-    let gathered = Arc::new(Gathered::new(look.clone(), config.deadline));
-    let commits = Arc::new(Commits::new(Lines {
-        alone: alone.clone(),
-        together,
+    let single = connections(server.clone(), config.max_connections, config, health.clone())?;
+    let by_keys = server.with(LOOKUP_SETTINGS);
+    let batched = by_keys.with(BATCH_SETTINGS);
+    let batched = connections(batched, commits::BATCH_CONNECTIONS, config, health.clone())?;
+    let lookups = Arc::new(PipelinedPool::new(by_keys, config, health.clone()));
+    let batched_lookup = Arc::new(BatchedLookup::new(lookups.clone(), config.deadline));
+    let group_commit = Arc::new(GroupCommit::new(WritePools {
+        single: single.clone(),
+        batched,
         health: health.clone(),
-        patience: config.deadline.saturating_mul(3),
+        silence_limit: config.deadline.saturating_mul(3),
     }));
-    let turns = Arc::default();
-    Ok(PostgresPool { connections: alone, look, gathered, commits, health, turns })
+    let permits = Arc::default();
+    Ok(PostgresPool { connections: single, lookups, batched_lookup, group_commit, health, permits })
 }
 
 /// Up to so many connections to this server.
 fn connections(
-    server: Server,
+    server: PostgresServer,
     size: u32,
     config: &Config,
     health: Arc<Health>,
@@ -223,14 +223,14 @@ fn connections(
         .timeouts(Timeouts {
             wait: Some(config.acquire_timeout),
             create: Some(config.connect_timeout),
-            recycle: Some(PING),
+            recycle: Some(PING_TIMEOUT),
         })
         // After the server was away, connections that died meanwhile must not cost anybody a
         // request: one that has rested, or was last used before another was found dead, is asked
         // first, and replaced when it does not answer.
         .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
-            let in_service = health.serves(metrics.created);
-            let trusted = health.trusts(metrics.last_used());
+            let in_service = health.is_in_service(metrics.created);
+            let trusted = health.is_trusted(metrics.last_used());
             Box::pin(async move {
                 if in_service && (trusted || is_alive(conn).await) {
                     Ok(())

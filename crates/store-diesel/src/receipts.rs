@@ -12,17 +12,17 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    look::look_up,
+    look::point_lookup,
     pool::{with_conn, with_transaction},
     schema::{receipts, usage},
-    scope::{self, Owner, counts},
-    usage::{Growth, admit, unless_refused},
+    scope::{self, ScopeParams, counts},
+    usage::{ResourceGrowth, admit, refusal_as_written},
 };
 
 /// A receipt as a row.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = receipts)]
-pub(crate) struct ReceiptRow {
+pub(crate) struct IdempotencyRow {
     organization: String,
     slot: Vec<u8>,
     request: Vec<u8>,
@@ -38,22 +38,22 @@ struct UsageRow {
 }
 
 /// A receipt that is to be kept from now on.
-pub(crate) struct NewReceipt {
-    pub(crate) owner: Owner,
-    pub(crate) row: ReceiptRow,
+pub(crate) struct NewIdempotencyRecord {
+    pub(crate) params: ScopeParams,
+    pub(crate) row: IdempotencyRow,
     pub(crate) now: i64,
 }
 
-impl NewReceipt {
-    pub(crate) fn new(scope: &Scope, receipt: &IdempotencyRecord, now: Timestamp) -> Self {
-        let row = ReceiptRow {
+impl NewIdempotencyRecord {
+    pub(crate) fn new(scope: &Scope, record: &IdempotencyRecord, now: Timestamp) -> Self {
+        let row = IdempotencyRow {
             organization: scope.organization().to_string(),
-            slot: receipt.key_hash.0.to_vec(),
-            request: receipt.request.to_vec(),
-            answer: receipt.answer.clone(),
-            expires_at: receipt.expires_at.millis(),
+            slot: record.key_hash.0.to_vec(),
+            request: record.request.to_vec(),
+            answer: record.answer.clone(),
+            expires_at: record.expires_at.millis(),
         };
-        Self { owner: Owner::of(scope), row, now: now.millis() }
+        Self { params: ScopeParams::of(scope), row, now: now.millis() }
     }
 
     /// How much it takes of the organization's records.
@@ -61,23 +61,26 @@ impl NewReceipt {
         self.row.answer.len()
     }
 
-    pub(crate) fn slot(&self) -> &[u8] {
+    pub(crate) fn key_hash(&self) -> &[u8] {
         &self.row.slot
     }
 }
 
 /// Keeps a receipt, in the transaction that the connection is in; `false` when its slot is taken.
 /// Of two transactions that take one slot, the second waits for the first to end.
-macro_rules! keep_receipt {
-    ($conn:expr, $receipt:expr) => {
-        match &$receipt {
+macro_rules! insert_idempotency_record {
+    ($conn:expr, $record:expr) => {
+        match &$record {
             None => true,
-            Some(receipt) => {
-                let expired =
-                    $crate::scope::expired_receipt(&receipt.owner, receipt.slot(), receipt.now);
+            Some(record) => {
+                let expired = $crate::scope::expired_idempotency_record(
+                    &record.params,
+                    record.key_hash(),
+                    record.now,
+                );
                 diesel::delete(expired).execute($conn).await?;
                 diesel::insert_into($crate::schema::receipts::table)
-                    .values(&receipt.row)
+                    .values(&record.row)
                     .on_conflict_do_nothing()
                     .execute($conn)
                     .await?
@@ -86,12 +89,12 @@ macro_rules! keep_receipt {
         }
     };
 }
-pub(crate) use keep_receipt;
+pub(crate) use insert_idempotency_record;
 
-impl TryFrom<ReceiptRow> for IdempotencyRecord {
+impl TryFrom<IdempotencyRow> for IdempotencyRecord {
     type Error = StoreError;
 
-    fn try_from(row: ReceiptRow) -> Result<Self, StoreError> {
+    fn try_from(row: IdempotencyRow) -> Result<Self, StoreError> {
         let digest = |column, bytes: &[u8]| {
             bytes.try_into().map_err(|_| StoreError::corrupt(column, &row.organization))
         };
@@ -109,56 +112,61 @@ impl IdempotencyStore for Database {
     async fn find(
         &self,
         scope: &Scope,
-        slot: &IdempotencyKeyHash,
+        key_hash: &IdempotencyKeyHash,
         now: Timestamp,
     ) -> PortResult<Option<IdempotencyRecord>> {
-        let (owner, slot, now) = (Owner::of(scope), slot.0, now.millis());
-        let row = look_up!(self, ReceiptRow, scope::receipt(&owner, &slot, now))?;
+        let (params, key_hash, now) = (ScopeParams::of(scope), key_hash.0, now.millis());
+        let row = point_lookup!(
+            self,
+            IdempotencyRow,
+            scope::idempotency_record(&params, &key_hash, now)
+        )?;
         Ok(row.map(IdempotencyRecord::try_from).transpose()?)
     }
 
     async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
-        let (limits, stock) = (self.limits(scope), Resource::IdempotencyRecords);
-        if limits.of(stock).is_none() {
+        let (limits, resource) = (self.limits(scope), Resource::IdempotencyRecords);
+        if limits.of(resource).is_none() {
             return Ok(None);
         }
-        let owner = Owner::of(scope);
-        let row = look_up!(self, UsageRow, counts::usage_of_one(&owner, stock.as_str()))?;
+        let params = ScopeParams::of(scope);
+        let row = point_lookup!(self, UsageRow, counts::usage_of_one(&params, resource.as_str()))?;
         let used = row.map_or(0, |row| u64::try_from(row.used).unwrap_or(0));
-        Ok(limits.admit(stock, used.saturating_add(1), 1).err())
+        Ok(limits.admit(resource, used.saturating_add(1), 1).err())
     }
 
     async fn keep(
         &self,
         scope: &Scope,
-        receipt: &IdempotencyRecord,
+        record: &IdempotencyRecord,
         now: Timestamp,
     ) -> PortResult<Written> {
-        let (owner, limits) = (Owner::of(scope), self.limits(scope));
-        let mut grown = Growth::default();
-        grown.add(Resource::IdempotencyRecords, receipt.answer.len());
-        let receipt = Some(NewReceipt::new(scope, receipt, now));
-        let turn = self.turn(&owner.organization).await?;
+        let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
+        let mut growth = ResourceGrowth::default();
+        growth.add(Resource::IdempotencyRecords, record.answer.len());
+        let record = Some(NewIdempotencyRecord::new(scope, record, now));
+        let transaction_permit = self.transaction_permit(&params.organization).await?;
         self.run(|database| async move {
-            let kept = with_transaction!(database, |conn| {
-                if !keep_receipt!(conn, receipt) {
+            let written = with_transaction!(database, |conn| {
+                if !insert_idempotency_record!(conn, record) {
                     return Ok(Written::Repeated);
                 }
-                admit!(conn, owner, limits, grown);
+                admit!(conn, params, limits, growth);
                 Ok(Written::Done)
             });
-            drop(turn);
-            unless_refused(kept)
+            drop(transaction_permit);
+            refusal_as_written(written)
         })
         .await
     }
 
-    async fn amend(&self, scope: &Scope, receipt: &IdempotencyRecord) -> PortResult<()> {
-        let (owner, slot, request) = (Owner::of(scope), receipt.key_hash.0, receipt.request);
-        let answer = receipt.answer.clone();
+    async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {
+        let (params, key_hash, request) =
+            (ScopeParams::of(scope), record.key_hash.0, record.request);
+        let answer = record.answer.clone();
         self.run(|database| async move {
             with_conn!(database, write, |conn| {
-                diesel::update(scope::receipt_of(&owner, &slot, &request))
+                diesel::update(scope::idempotency_record_of_request(&params, &key_hash, &request))
                     .set(receipts::answer.eq(&answer))
                     .execute(conn)
                     .await

@@ -21,119 +21,119 @@ use std::{
 use diesel::{RunQueryDsl, SqliteConnection};
 use domain::{Session, ports::PresentedKey};
 
-use crate::{scope::Owned, sqlite};
+use crate::{scope::ScopedSessionId, sqlite};
 
 /// So many answers of a kind are kept at most, which is some megabytes of sessions. One more, and all
 /// are forgotten.
-const MOST: usize = 4096;
+const MAX_ENTRIES: usize = 4096;
 
 /// The two copies of the head of the WAL index. They differ while a commit is being published.
-const HEAD: usize = 2 * COPY;
-const COPY: usize = 48;
+const HEAD_COPIES: usize = 2 * HEAD_SIZE;
+const HEAD_SIZE: usize = 48;
 
 /// How the file stands. Every commit changes it.
-type Standing = [u8; COPY];
+type WalHead = [u8; HEAD_SIZE];
 
 /// What was found lately.
-pub(crate) struct Recent {
+pub(crate) struct ReadCache {
     index: Option<WalIndex>,
-    sessions: Shelf<Owned, Option<Arc<Session>>>,
-    strangers: Shelf<PresentedKey, ()>,
+    sessions: Entries<ScopedSessionId, Option<Arc<Session>>>,
+    unknown_keys: Entries<PresentedKey, ()>,
 }
 
-impl Recent {
+impl ReadCache {
     /// In this file, which exists. Keeps nothing where there is no WAL index to go by.
-    pub(crate) fn of(file: &Path) -> Self {
+    pub(crate) fn open(file: &Path) -> Self {
         let index = WalIndex::open(file);
         if let Err(error) = &index {
             tracing::debug!(%error, "what is looked up is read from the file every time");
         }
-        Self { index: index.ok(), sessions: Shelf::default(), strangers: Shelf::default() }
+        Self { index: index.ok(), sessions: Entries::default(), unknown_keys: Entries::default() }
     }
 
     /// This moment. `None` when there is nothing to tell it from others by.
-    pub(crate) fn moment(&self) -> Option<Moment<'_>> {
-        Some(Moment { recent: self, standing: self.standing()? })
+    pub(crate) fn epoch(&self) -> Option<CacheEpoch<'_>> {
+        Some(CacheEpoch { cache: self, head: self.head()? })
     }
 
-    fn standing(&self) -> Option<Standing> {
-        self.index.as_ref()?.standing()
+    fn head(&self) -> Option<WalHead> {
+        self.index.as_ref()?.head()
     }
 }
 
 /// A moment at which what was found at the same standing can be believed.
-pub(crate) struct Moment<'a> {
-    recent: &'a Recent,
-    standing: Standing,
+pub(crate) struct CacheEpoch<'a> {
+    cache: &'a ReadCache,
+    head: WalHead,
 }
 
 /// It must be looked up.
-pub(crate) struct Unknown;
+pub(crate) struct Miss;
 
-impl Moment<'_> {
+impl CacheEpoch<'_> {
     /// What is there for this caller by this name, if that is known: nothing may be.
-    pub(crate) fn session(&self, owned: &Owned) -> Result<Option<Session>, Unknown> {
+    pub(crate) fn session(&self, scoped_id: &ScopedSessionId) -> Result<Option<Session>, Miss> {
         // Copied when the shelf is free again.
-        let known = self.recent.sessions.get(&self.standing, owned).ok_or(Unknown)?;
-        Ok(known.as_deref().cloned())
+        let session = self.cache.sessions.get(&self.head, scoped_id).ok_or(Miss)?;
+        Ok(session.as_deref().cloned())
     }
 
     /// A look-up that began after this moment found this.
-    pub(crate) fn found(self, owned: Owned, session: Option<&Session>) {
-        if self.lasts() {
-            self.recent.sessions.put(self.standing, owned, session.cloned().map(Arc::new));
+    pub(crate) fn insert_session(self, scoped_id: ScopedSessionId, session: Option<&Session>) {
+        if self.is_current() {
+            self.cache.sessions.put(self.head, scoped_id, session.cloned().map(Arc::new));
         }
     }
 
     /// Whether no good key is known to be shown like this. What is not good at one time is not at any
     /// later one; of good ones that cannot be said, so they are not kept here.
-    pub(crate) fn is_strange(&self, shown: &PresentedKey) -> bool {
-        self.recent.strangers.get(&self.standing, shown).is_some()
+    pub(crate) fn is_unknown_key(&self, presented: &PresentedKey) -> bool {
+        self.cache.unknown_keys.get(&self.head, presented).is_some()
     }
 
     /// A look-up that began after this moment found no good key.
-    pub(crate) fn strange(self, shown: PresentedKey) {
-        if self.lasts() {
-            self.recent.strangers.put(self.standing, shown, ());
+    pub(crate) fn insert_unknown_key(self, presented: PresentedKey) {
+        if self.is_current() {
+            self.cache.unknown_keys.put(self.head, presented, ());
         }
     }
 
     /// Nothing was committed since: what was read in between was read at this standing.
-    fn lasts(&self) -> bool {
-        self.recent.standing() == Some(self.standing)
+    fn is_current(&self) -> bool {
+        self.cache.head() == Some(self.head)
     }
 }
 
 /// Answers of one kind, all of them found at one standing.
-struct Shelf<K, V>(Mutex<Answers<K, V>>);
+struct Entries<K, V>(Mutex<EpochEntries<K, V>>);
 
-struct Answers<K, V> {
-    standing: Standing,
-    known: HashMap<K, V>,
+struct EpochEntries<K, V> {
+    head: WalHead,
+    entries: HashMap<K, V>,
 }
 
-impl<K, V> Default for Shelf<K, V> {
+impl<K, V> Default for Entries<K, V> {
     fn default() -> Self {
-        Self(Mutex::new(Answers { standing: [0; COPY], known: HashMap::new() }))
+        Self(Mutex::new(EpochEntries { head: [0; HEAD_SIZE], entries: HashMap::new() }))
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Shelf<K, V> {
-    fn get(&self, standing: &Standing, key: &K) -> Option<V> {
-        let answers = self.answers();
-        if answers.standing == *standing { answers.known.get(key).cloned() } else { None }
+impl<K: Eq + Hash, V: Clone> Entries<K, V> {
+    fn get(&self, head: &WalHead, key: &K) -> Option<V> {
+        let locked = self.locked();
+        if locked.head == *head { locked.entries.get(key).cloned() } else { None }
     }
 
-    fn put(&self, standing: Standing, key: K, value: V) {
-        let mut answers = self.answers();
-        if answers.standing != standing || answers.known.len() >= MOST {
-            answers.standing = standing;
-            answers.known.clear();
+    fn put(&self, head: WalHead, key: K, value: V) {
+        let mut locked = self.locked();
+        if locked.head != head || locked.entries.len() >= MAX_ENTRIES {
+            locked.head = head;
+            locked.entries.clear();
         }
-        answers.known.insert(key, value);
+        locked.entries.insert(key, value);
     }
 
-    fn answers(&self) -> MutexGuard<'_, Answers<K, V>> {
+    fn locked(&self) -> MutexGuard<'_, EpochEntries<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,7 +149,7 @@ struct WalIndex {
 
 impl WalIndex {
     fn open(database: &Path) -> Result<Self, Box<dyn std::error::Error>> {
-        let mut anchor = sqlite::looker(database)?;
+        let mut anchor = sqlite::open_inline_reader(database)?;
         // Only what reads opens the index.
         diesel::sql_query("SELECT 1 FROM sqlite_schema").execute(&mut anchor)?;
         let mut path = database.as_os_str().to_owned();
@@ -160,16 +160,16 @@ impl WalIndex {
 
     /// `None` while it changes.
     #[cfg(unix)]
-    fn standing(&self) -> Option<Standing> {
-        let mut head = [0; HEAD];
+    fn head(&self) -> Option<WalHead> {
+        let mut head = [0; HEAD_COPIES];
         std::os::unix::fs::FileExt::read_exact_at(&*self.file, &mut head, 0).ok()?;
-        let (first, second) = head.split_at(COPY);
+        let (first, second) = head.split_at(HEAD_SIZE);
         if first == second { first.try_into().ok() } else { None }
     }
 
     /// Nowhere else is a mapped file known to be read as it was written.
     #[cfg(not(unix))]
-    fn standing(&self) -> Option<Standing> {
+    fn head(&self) -> Option<WalHead> {
         None
     }
 }
@@ -180,44 +180,44 @@ mod tests {
 
     use super::*;
 
-    fn shown(n: u8) -> PresentedKey {
+    fn presented(n: u8) -> PresentedKey {
         PresentedKey { id: domain::KeyId::from_bits(n.into()), digest: [n; 32] }
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_found_is_known_until_somebody_commits() {
+    async fn entries_are_valid_until_a_commit() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("berth.db");
         drop(sqlite::create(&file).await.expect("it is made"));
-        let recent = Recent::of(&file);
-        let moment = || recent.moment().expect("there is an index");
+        let cache = ReadCache::open(&file);
+        let epoch = || cache.epoch().expect("there is an index");
         let mut other = SqliteConnection::establish(&file.to_string_lossy()).expect("opened");
         other.batch_execute("CREATE TABLE t (x)").expect("committed");
-        moment().strange(shown(1));
-        assert!(moment().is_strange(&shown(1)));
-        assert!(!moment().is_strange(&shown(2)));
+        epoch().insert_unknown_key(presented(1));
+        assert!(epoch().is_unknown_key(&presented(1)));
+        assert!(!epoch().is_unknown_key(&presented(2)));
         other.batch_execute("BEGIN; INSERT INTO t VALUES (1); ROLLBACK").expect("taken back");
-        assert!(moment().is_strange(&shown(1)));
+        assert!(epoch().is_unknown_key(&presented(1)));
         other.batch_execute("INSERT INTO t VALUES (1)").expect("committed");
-        assert!(!moment().is_strange(&shown(1)));
-        let before = moment();
+        assert!(!epoch().is_unknown_key(&presented(1)));
+        let before = epoch();
         other.batch_execute("INSERT INTO t VALUES (2)").expect("committed");
-        before.strange(shown(1));
-        assert!(!moment().is_strange(&shown(1)), "it may have been read before the commit");
+        before.insert_unknown_key(presented(1));
+        assert!(!epoch().is_unknown_key(&presented(1)), "it may have been read before the commit");
         other.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").expect("checkpointed");
         other.batch_execute("INSERT INTO t VALUES (3)").expect("committed");
-        moment().strange(shown(1));
+        epoch().insert_unknown_key(presented(1));
         drop(other);
-        assert!(moment().is_strange(&shown(1)));
+        assert!(epoch().is_unknown_key(&presented(1)));
     }
 
     #[test]
-    fn memory_stays_bounded() {
-        let shelf = Shelf::default();
-        for n in 0..MOST * 2 + 5 {
-            shelf.put([0; COPY], n, ());
-            assert!(shelf.get(&[0; COPY], &n).is_some());
-            assert!(shelf.answers().known.len() <= MOST);
+    fn cache_size_is_bounded() {
+        let entries = Entries::default();
+        for n in 0..MAX_ENTRIES * 2 + 5 {
+            entries.put([0; HEAD_SIZE], n, ());
+            assert!(entries.get(&[0; HEAD_SIZE], &n).is_some());
+            assert!(entries.locked().entries.len() <= MAX_ENTRIES);
         }
     }
 }

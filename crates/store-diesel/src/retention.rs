@@ -13,17 +13,17 @@ use crate::{
     Database, StoreError,
     events::{payload_of, payload_text},
     pool::{with_conn, with_transaction},
-    rows::unless_skipped,
+    rows::skip_unreadable,
     schema::{api_keys, events, marks, receipts},
-    scope::{self, EVENTS_WITH_CODES, fair::asked},
+    scope::{self, EVENTS_WITH_CODES, fair::bound_query},
 };
 
 /// The mark of how far codes were blanked.
-const CODES: &str = "codes";
+const CODES_MARK: &str = "codes";
 
 /// An event with a code.
 #[derive(QueryableByName)]
-struct WithCode {
+struct EventWithCode {
     #[diesel(sql_type = Text)]
     organization: String,
     #[diesel(sql_type = Text)]
@@ -36,7 +36,7 @@ struct WithCode {
 
 impl Database {
     /// Removes receipts that have expired; answers how many.
-    pub(crate) async fn remove_receipts(
+    pub(crate) async fn remove_idempotency_records(
         &self,
         now: Timestamp,
         limit: u32,
@@ -44,7 +44,7 @@ impl Database {
         let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
         // Neither database can limit a deletion by itself.
         let until: Option<i64> = with_conn!(self, read, |conn| {
-            scope::expired_receipts(now)
+            scope::expired_idempotency_records(now)
                 .select(receipts::expires_at)
                 .order(receipts::expires_at.asc())
                 .offset(last)
@@ -55,7 +55,7 @@ impl Database {
         })?;
         let until = until.unwrap_or(now);
         let swept = with_conn!(self, write, |conn| {
-            diesel::delete(scope::expired_receipts(until)).execute(conn).await
+            diesel::delete(scope::expired_idempotency_records(until)).execute(conn).await
         })?;
         Ok(u32::try_from(swept).unwrap_or(u32::MAX))
     }
@@ -85,42 +85,42 @@ impl Database {
     }
 
     /// Blanks codes in events that died before this; answers how many events were looked at.
-    pub(crate) async fn remove_codes(
+    pub(crate) async fn blank_dead_codes(
         &self,
         before: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
         let (before, limit) = (before.millis(), i64::from(limit));
-        let (mut blanked, mut last, mut looked) = (Vec::new(), None, 0);
-        for row in self.with_codes(before, limit).await? {
+        let (mut blanked, mut last, mut examined) = (Vec::new(), None, 0);
+        for row in self.events_with_codes(before, limit).await? {
             let payload = payload_of(&row.payload)
                 .ok_or_else(|| StoreError::corrupt("events.payload", &row.id));
-            let payload = unless_skipped(payload);
+            let payload = skip_unreadable(payload);
             // In the order of their birth, which is that of their deaths but for a few minutes.
-            if payload.as_ref().is_some_and(|payload| dies_after(payload, before)) {
+            if payload.as_ref().is_some_and(|payload| expires_after(payload, before)) {
                 break;
             }
-            (last, looked) = (Some((row.at, row.id.clone())), looked + 1);
+            (last, examined) = (Some((row.at, row.id.clone())), examined + 1);
             if let Some(payload) = payload.and_then(without_code) {
                 blanked.push((row.organization, row.id, payload_text(&payload)?));
             }
         }
         if let Some((at, id)) = last {
-            self.write_blanked(blanked, at, id).await?;
+            self.write_blanked_events(blanked, at, id).await?;
         }
-        Ok(looked)
+        Ok(examined)
     }
 
     /// The events with codes that were not looked at, the oldest first.
-    fn with_codes(
+    fn events_with_codes(
         &self,
         before: i64,
         limit: i64,
-    ) -> BoxFuture<'_, Result<Vec<WithCode>, StoreError>> {
+    ) -> BoxFuture<'_, Result<Vec<EventWithCode>, StoreError>> {
         Box::pin(async move {
             let mark: Option<(i64, String)> = with_conn!(self, read, |conn| {
                 marks::table
-                    .find(CODES)
+                    .find(CODES_MARK)
                     .select((marks::at, marks::id))
                     .get_result(conn)
                     .await
@@ -128,7 +128,7 @@ impl Database {
             })?;
             let (at, id) = mark.unwrap_or((i64::MIN, String::new()));
             with_conn!(self, read, |conn| {
-                asked!(EVENTS_WITH_CODES, BigInt: at, Text: &id, BigInt: before, BigInt: limit)
+                bound_query!(EVENTS_WITH_CODES, BigInt: at, Text: &id, BigInt: before, BigInt: limit)
                     .load(conn)
                     .await
             })
@@ -136,7 +136,7 @@ impl Database {
     }
 
     /// Writes these, by organization and name, and how far it has come.
-    fn write_blanked(
+    fn write_blanked_events(
         &self,
         blanked: Vec<(String, String, String)>,
         at: i64,
@@ -150,7 +150,7 @@ impl Database {
                         .execute(conn)
                         .await?;
                 }
-                let mark = (marks::name.eq(CODES), marks::at.eq(at), marks::id.eq(&id));
+                let mark = (marks::name.eq(CODES_MARK), marks::at.eq(at), marks::id.eq(&id));
                 diesel::insert_into(marks::table)
                     .values(mark)
                     .on_conflict(marks::name)
@@ -165,7 +165,7 @@ impl Database {
 }
 
 /// Whether what an event tells of ends after this.
-fn dies_after(payload: &EventPayload, before: i64) -> bool {
+fn expires_after(payload: &EventPayload, before: i64) -> bool {
     payload.iter().any(|(name, fact)| {
         name == "expiresAt" && matches!(fact, EventValue::Number(at) if *at > before)
     })

@@ -12,14 +12,14 @@ use serde::Serialize;
 use crate::{
     StoreError,
     change::bind_all,
-    column::{actor, actor_columns, counted, counter, optional},
+    column::{actor, actor_columns, from_bigint, parse_optional, to_bigint},
     schema::retirements,
 };
 
 /// A retirement as a row.
 #[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = retirements, treat_none_as_default_value = false)]
-pub(crate) struct RetirementRow {
+pub(crate) struct CleanupRow {
     session: String,
     organization: String,
     gateway: Option<String>,
@@ -38,7 +38,7 @@ pub(crate) struct RetirementRow {
 /// What putting one off changes.
 #[derive(AsChangeset)]
 #[diesel(table_name = retirements)]
-pub(crate) struct Postponement {
+pub(crate) struct CleanupPostponement {
     epoch: i64,
     due: i64,
     attempts: i64,
@@ -47,41 +47,41 @@ pub(crate) struct Postponement {
     linked: bool,
 }
 
-impl Postponement {
-    pub(crate) fn new(retirement: &Cleanup) -> Result<Self, StoreError> {
+impl CleanupPostponement {
+    pub(crate) fn new(cleanup: &Cleanup) -> Result<Self, StoreError> {
         Ok(Self {
-            epoch: counted("retirements.epoch", retirement.epoch)?,
-            due: retirement.due.millis(),
-            attempts: i64::from(retirement.attempts),
-            sequence: counted("retirements.sequence", retirement.sequence)?,
-            told: retirement.outcome_reported,
-            linked: retirement.linked,
+            epoch: to_bigint("retirements.epoch", cleanup.epoch)?,
+            due: cleanup.due.millis(),
+            attempts: i64::from(cleanup.attempts),
+            sequence: to_bigint("retirements.sequence", cleanup.sequence)?,
+            told: cleanup.outcome_reported,
+            linked: cleanup.linked,
         })
     }
 }
 
-impl RetirementRow {
-    pub(crate) fn new(retirement: &Cleanup) -> Result<Self, StoreError> {
-        let (kind, name) = actor_columns(&retirement.requested_by);
+impl CleanupRow {
+    pub(crate) fn new(cleanup: &Cleanup) -> Result<Self, StoreError> {
+        let (kind, name) = actor_columns(&cleanup.requested_by);
         Ok(Self {
-            session: retirement.session.to_string(),
-            organization: retirement.organization.to_string(),
-            gateway: retirement.gateway.as_ref().map(ToString::to_string),
-            epoch: counted("retirements.epoch", retirement.epoch)?,
+            session: cleanup.session.to_string(),
+            organization: cleanup.organization.to_string(),
+            gateway: cleanup.gateway.as_ref().map(ToString::to_string),
+            epoch: to_bigint("retirements.epoch", cleanup.epoch)?,
             requested_by_kind: kind.to_owned(),
             requested_by_name: name,
-            requested_at: retirement.requested_at.millis(),
-            deadline: retirement.deadline.millis(),
-            due: retirement.due.millis(),
-            attempts: i64::from(retirement.attempts),
-            sequence: counted("retirements.sequence", retirement.sequence)?,
-            told: retirement.outcome_reported,
-            linked: retirement.linked,
+            requested_at: cleanup.requested_at.millis(),
+            deadline: cleanup.deadline.millis(),
+            due: cleanup.due.millis(),
+            attempts: i64::from(cleanup.attempts),
+            sequence: to_bigint("retirements.sequence", cleanup.sequence)?,
+            told: cleanup.outcome_reported,
+            linked: cleanup.linked,
         })
     }
 
     /// Writes it once for each row of `changed`, which is a part of the statement.
-    pub(crate) fn write_where_changed<'b>(
+    pub(crate) fn insert_where_changed<'b>(
         &'b self,
         mut out: AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
@@ -110,31 +110,31 @@ impl RetirementRow {
         Ok(())
     }
 
-    fn retirement(&self) -> Result<Cleanup, &'static str> {
+    fn cleanup(&self) -> Result<Cleanup, &'static str> {
         Ok(Cleanup {
             session: SessionId::parse(&self.session).ok_or("retirements.session")?,
             organization: OrganizationId::parse(&self.organization)
                 .ok_or("retirements.organization")?,
-            gateway: optional(self.gateway.as_deref(), GatewayId::parse)
+            gateway: parse_optional(self.gateway.as_deref(), GatewayId::parse)
                 .ok_or("retirements.gateway")?,
-            epoch: counter(self.epoch).ok_or("retirements.epoch")?,
+            epoch: from_bigint(self.epoch).ok_or("retirements.epoch")?,
             requested_by: actor(&self.requested_by_kind, self.requested_by_name.as_deref())
                 .ok_or("retirements.requested_by_kind")?,
             requested_at: Timestamp::from_millis(self.requested_at),
             deadline: Timestamp::from_millis(self.deadline),
             due: Timestamp::from_millis(self.due),
-            attempts: counter(self.attempts).ok_or("retirements.attempts")?,
-            sequence: counter(self.sequence).ok_or("retirements.sequence")?,
+            attempts: from_bigint(self.attempts).ok_or("retirements.attempts")?,
+            sequence: from_bigint(self.sequence).ok_or("retirements.sequence")?,
             outcome_reported: self.told,
             linked: self.linked,
         })
     }
 }
 
-impl TryFrom<RetirementRow> for Cleanup {
+impl TryFrom<CleanupRow> for Cleanup {
     type Error = StoreError;
 
-    fn try_from(row: RetirementRow) -> Result<Self, StoreError> {
-        row.retirement().map_err(|column| StoreError::corrupt(column, &row.session))
+    fn try_from(row: CleanupRow) -> Result<Self, StoreError> {
+        row.cleanup().map_err(|column| StoreError::corrupt(column, &row.session))
     }
 }

@@ -1,7 +1,7 @@
 //! Which rows a statement can touch: only this file and its parts name an organization-owned table in a
 //! filter.
 //!
-//! The first half serves callers. Every fragment there takes an [`Owner`], made of a scope and of
+//! The first half serves callers. Every fragment there takes an [`ScopeParams`], made of a scope and of
 //! nothing else, and puts its organization and its reach into the `WHERE`; so a foreign row, a hidden
 //! one and a missing one are the same miss. The second half serves berth's own work, across
 //! organizations, and no caller-facing store uses it.
@@ -15,8 +15,8 @@ use diesel::{
 };
 
 use self::{
-    place::Precedes,
-    several::{OneOf, Several},
+    place::KeysetBefore,
+    several::{InSessionKeys, SessionKeys},
 };
 use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
@@ -31,8 +31,8 @@ pub(crate) mod several;
 pub(crate) mod together;
 
 pub(crate) use self::{
-    parameters::{Owned, Owner, Standing},
-    place::Place,
+    parameters::{ExpectedRowVersion, ScopeParams, ScopedSessionId},
+    place::KeysetPosition,
 };
 
 /// A yes or no that is decided before the statement, and is a part of it all the same.
@@ -46,60 +46,60 @@ fn flag(yes: bool) -> Flag {
 
 /// One session. Out of reach, the statement runs all the same and finds nothing.
 #[auto_type(no_type_alias)]
-pub(crate) fn session<'a>(owned: &'a Owned) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
+pub(crate) fn session<'a>(scoped_id: &'a ScopedSessionId) -> _ {
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
-        .filter(within)
+        .filter(in_reach)
 }
 
 /// The sessions that several look-ups ask for, each within its own scope.
 #[auto_type(no_type_alias)]
-pub(crate) fn several_sessions<'a>(asked: &'a Several<'a>) -> _ {
-    let one_of: OneOf<'a> = OneOf(asked);
+pub(crate) fn sessions_by_keys<'a>(bound_query: &'a SessionKeys<'a>) -> _ {
+    let one_of: InSessionKeys<'a> = InSessionKeys(bound_query);
     sessions::table.filter(one_of)
 }
 
 /// One session, if nobody has written or woken it.
 #[auto_type(no_type_alias)]
-pub(crate) fn session_still<'a>(owned: &'a Owned, standing: Standing) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
-    let version: i64 = standing.version;
-    let due: Option<i64> = standing.due;
+pub(crate) fn session_at<'a>(scoped_id: &'a ScopedSessionId, expected: ExpectedRowVersion) -> _ {
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
+    let version: i64 = expected.version;
+    let due: Option<i64> = expected.due;
     // Nothing equals nothing here, which in SQL it does not.
-    let never: Flag = flag(standing.due.is_none());
+    let never: Flag = flag(expected.due.is_none());
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
-        .filter(within)
+        .filter(in_reach)
         .filter(sessions::version.eq(version))
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
 /// The events of one session. Out of reach, the statement runs all the same and finds nothing.
 #[auto_type(no_type_alias)]
-pub(crate) fn events_of_session<'a>(owned: &'a Owned) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
+pub(crate) fn events_of_session<'a>(scoped_id: &'a ScopedSessionId) -> _ {
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
     events::table
         .filter(events::organization.eq(organization))
         .filter(events::session.eq(id))
-        .filter(within)
+        .filter(in_reach)
 }
 
 /// The events after one, oldest first: ids sort by birth. A reach is about sessions and hides no
 /// event that tells of none.
 #[auto_type(no_type_alias)]
-pub(crate) fn events_after<'a>(owner: &'a Owner, id: &'a str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
+pub(crate) fn events_after<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let only: &'a [String] = scope.only.as_slice();
+    let everything: Flag = flag(scope.everything);
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
@@ -109,10 +109,10 @@ pub(crate) fn events_after<'a>(owner: &'a Owner, id: &'a str) -> _ {
 
 /// The events before one, newest first. As above, a reach hides no event that tells of no session.
 #[auto_type(no_type_alias)]
-pub(crate) fn event_page<'a>(owner: &'a Owner, before: &'a str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
+pub(crate) fn event_page<'a>(scope: &'a ScopeParams, before: &'a str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let only: &'a [String] = scope.only.as_slice();
+    let everything: Flag = flag(scope.everything);
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
@@ -123,10 +123,10 @@ pub(crate) fn event_page<'a>(owner: &'a Owner, before: &'a str) -> _ {
 /// The organization's keys that were not revoked, after a place in the list, newest first. A reach is
 /// about sessions and hides no key.
 #[auto_type(no_type_alias)]
-pub(crate) fn key_page<'a>(owner: &'a Owner, after: &'a Place) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let follows: Precedes<'a, api_keys::created_at, api_keys::id> =
-        after.precedes(api_keys::created_at, api_keys::id);
+pub(crate) fn key_page<'a>(scope: &'a ScopeParams, after: &'a KeysetPosition) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let follows: KeysetBefore<'a, api_keys::created_at, api_keys::id> =
+        after.before(api_keys::created_at, api_keys::id);
     api_keys::table
         .filter(api_keys::organization.eq(organization))
         .filter(api_keys::revoked_at.is_null())
@@ -136,8 +136,8 @@ pub(crate) fn key_page<'a>(owner: &'a Owner, after: &'a Place) -> _ {
 
 /// One of the organization's keys, if it was not revoked.
 #[auto_type(no_type_alias)]
-pub(crate) fn live_key<'a>(owner: &'a Owner, id: &'a str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn live_key<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     api_keys::table
         .filter(api_keys::organization.eq(organization))
         .filter(api_keys::id.eq(id))
@@ -147,31 +147,39 @@ pub(crate) fn live_key<'a>(owner: &'a Owner, id: &'a str) -> _ {
 /// What is kept in a slot, unless it has expired. A reach is about sessions; slots are told apart by
 /// credential.
 #[auto_type(no_type_alias)]
-pub(crate) fn receipt<'a>(owner: &'a Owner, slot: &'a [u8], now: i64) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn idempotency_record<'a>(scope: &'a ScopeParams, key_hash: &'a [u8], now: i64) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     receipts::table
         .filter(receipts::organization.eq(organization))
-        .filter(receipts::slot.eq(slot))
+        .filter(receipts::slot.eq(key_hash))
         .filter(receipts::expires_at.gt(now))
 }
 
 /// What was kept in a slot, and has expired.
 #[auto_type(no_type_alias)]
-pub(crate) fn expired_receipt<'a>(owner: &'a Owner, slot: &'a [u8], now: i64) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn expired_idempotency_record<'a>(
+    scope: &'a ScopeParams,
+    key_hash: &'a [u8],
+    now: i64,
+) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     receipts::table
         .filter(receipts::organization.eq(organization))
-        .filter(receipts::slot.eq(slot))
+        .filter(receipts::slot.eq(key_hash))
         .filter(receipts::expires_at.le(now))
 }
 
 /// What is kept in a slot of just this request.
 #[auto_type(no_type_alias)]
-pub(crate) fn receipt_of<'a>(owner: &'a Owner, slot: &'a [u8], request: &'a [u8]) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn idempotency_record_of_request<'a>(
+    scope: &'a ScopeParams,
+    key_hash: &'a [u8],
+    request: &'a [u8],
+) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     receipts::table
         .filter(receipts::organization.eq(organization))
-        .filter(receipts::slot.eq(slot))
+        .filter(receipts::slot.eq(key_hash))
         .filter(receipts::request.eq(request))
 }
 
@@ -191,10 +199,10 @@ pub(crate) fn any_of_sessions<'a>(ids: &'a [String]) -> _ {
 
 /// A session, whosever it is, if nobody has written or woken it.
 #[auto_type(no_type_alias)]
-pub(crate) fn any_session_still<'a>(id: &'a str, standing: Standing) -> _ {
-    let version: i64 = standing.version;
-    let due: Option<i64> = standing.due;
-    let never: Flag = flag(standing.due.is_none());
+pub(crate) fn any_session_at<'a>(id: &'a str, expected: ExpectedRowVersion) -> _ {
+    let version: i64 = expected.version;
+    let due: Option<i64> = expected.due;
+    let never: Flag = flag(expected.due.is_none());
     sessions::table
         .filter(sessions::id.eq(id))
         .filter(sessions::version.eq(version))
@@ -215,7 +223,7 @@ pub(crate) fn still_due_sessions<'a>(ids: &'a [String], now: i64) -> _ {
 
 /// Those of these sessions whose time has not come.
 #[auto_type(no_type_alias)]
-pub(crate) fn resting_sessions<'a>(ids: &'a [String], now: i64) -> _ {
+pub(crate) fn idle_sessions<'a>(ids: &'a [String], now: i64) -> _ {
     sessions::table
         .filter(sessions::id.eq_any(ids))
         .filter(sessions::due.is_null().or(sessions::due.gt(now)))
@@ -223,7 +231,7 @@ pub(crate) fn resting_sessions<'a>(ids: &'a [String], now: i64) -> _ {
 
 /// The node's sessions whose time has not come.
 #[auto_type(no_type_alias)]
-pub(crate) fn resting_sessions_of<'a>(gateway: &'a str, now: i64) -> _ {
+pub(crate) fn idle_sessions_of_node<'a>(gateway: &'a str, now: i64) -> _ {
     sessions::table
         .filter(sessions::gateway.eq(gateway))
         .filter(sessions::due.is_null().or(sessions::due.gt(now)))
@@ -231,30 +239,30 @@ pub(crate) fn resting_sessions_of<'a>(gateway: &'a str, now: i64) -> _ {
 
 /// The node's sessions.
 #[auto_type(no_type_alias)]
-pub(crate) fn sessions_of<'a>(gateway: &'a str) -> _ {
+pub(crate) fn sessions_of_node<'a>(gateway: &'a str) -> _ {
     sessions::table.filter(sessions::gateway.eq(gateway)).order(sessions::id.asc())
 }
 
 /// The sessions that will want to be looked at.
 #[auto_type(no_type_alias)]
-pub(crate) fn awaited_sessions() -> _ {
+pub(crate) fn sessions_with_due_time() -> _ {
     sessions::table.filter(sessions::due.is_not_null())
 }
 
 /// All retirements.
-pub(crate) fn all_retirements() -> retirements::table {
+pub(crate) fn all_cleanups() -> retirements::table {
     retirements::table
 }
 
 /// A retirement.
 #[auto_type(no_type_alias)]
-pub(crate) fn retirement<'a>(session: &'a str) -> _ {
+pub(crate) fn cleanup<'a>(session: &'a str) -> _ {
     retirements::table.filter(retirements::session.eq(session))
 }
 
 /// The retirements whose time has come, earliest first.
 #[auto_type(no_type_alias)]
-pub(crate) fn due_retirements(now: i64) -> _ {
+pub(crate) fn due_cleanups(now: i64) -> _ {
     retirements::table
         .filter(retirements::due.le(now))
         .order((retirements::due.asc(), retirements::session.asc()))
@@ -262,7 +270,7 @@ pub(crate) fn due_retirements(now: i64) -> _ {
 
 /// Those of these retirements whose time has come, still.
 #[auto_type(no_type_alias)]
-pub(crate) fn still_due_retirements<'a>(sessions: &'a [String], now: i64) -> _ {
+pub(crate) fn still_due_cleanups<'a>(sessions: &'a [String], now: i64) -> _ {
     retirements::table
         .filter(retirements::session.eq_any(sessions))
         .filter(retirements::due.le(now))
@@ -270,19 +278,19 @@ pub(crate) fn still_due_retirements<'a>(sessions: &'a [String], now: i64) -> _ {
 
 /// The node's retirements whose time has not come.
 #[auto_type(no_type_alias)]
-pub(crate) fn resting_retirements_of<'a>(gateway: &'a str, now: i64) -> _ {
+pub(crate) fn idle_cleanups_of_node<'a>(gateway: &'a str, now: i64) -> _ {
     retirements::table.filter(retirements::gateway.eq(gateway)).filter(retirements::due.gt(now))
 }
 
 /// The node's retirements.
 #[auto_type(no_type_alias)]
-pub(crate) fn retirements_of<'a>(gateway: &'a str) -> _ {
+pub(crate) fn cleanups_of_node<'a>(gateway: &'a str) -> _ {
     retirements::table.filter(retirements::gateway.eq(gateway)).order(retirements::session.asc())
 }
 
 /// The receipts that have expired.
 #[auto_type(no_type_alias)]
-pub(crate) fn expired_receipts(now: i64) -> _ {
+pub(crate) fn expired_idempotency_records(now: i64) -> _ {
     receipts::table.filter(receipts::expires_at.le(now))
 }
 
@@ -321,13 +329,13 @@ pub(crate) const EVENTS_WITH_CODES: &str = "SELECT organization, id, at, payload
 /// A good key by its digest, before it is known who is asking. Its name is not part of the question,
 /// for by that a key would be found that is not good.
 #[auto_type(no_type_alias)]
-pub(crate) fn good_key<'a>(digest: &'a [u8], now: i64) -> _ {
+pub(crate) fn valid_key<'a>(digest: &'a [u8], now: i64) -> _ {
     api_keys::table.filter(api_keys::digest.eq(digest)).filter(api_keys::good_until.gt(now))
 }
 
 /// A key that was last used before this.
 #[auto_type(no_type_alias)]
-pub(crate) fn key_unused_since<'a>(id: &'a str, at: i64) -> _ {
+pub(crate) fn key_last_used_before<'a>(id: &'a str, at: i64) -> _ {
     api_keys::table
         .filter(api_keys::id.eq(id))
         .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)))
@@ -340,7 +348,7 @@ mod tests {
     /// Elsewhere, owned tables are only inserted into, and every other statement starts from a
     /// fragment of this file.
     #[test]
-    fn no_other_file_picks_rows_of_an_owned_table() {
+    fn filters_on_owned_tables_stand_only_in_scope() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = 0;
         for entry in fs::read_dir(folder).expect("the sources").flatten() {

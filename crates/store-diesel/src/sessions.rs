@@ -11,21 +11,21 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    change::Deed,
-    column::{counted, counter},
+    change::Mutation,
+    column::{from_bigint, to_bigint},
     commits::NewSession,
     events::EventRow,
-    look::look_up_here,
+    look::inline_lookup,
     pool::{Pools, with_conn},
-    retirements::RetirementRow,
+    retirements::CleanupRow,
     rows::fill_page,
     schema::{events, sessions},
     scope::{
-        self, Owned, Place, Standing,
-        lists::{Looked, load_page},
+        self, ExpectedRowVersion, KeysetPosition, ScopedSessionId,
+        lists::{SessionQuery, load_page},
     },
-    session_row::{SessionRow, State},
-    whole::{Row, Whole},
+    session_row::{MutableColumns, SessionRow},
+    whole::{RowChange, SessionTransaction},
 };
 
 #[async_trait]
@@ -35,36 +35,40 @@ impl SessionStore for Database {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&IdempotencyRecord>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
-        if !is_home(scope, &session.organization, events) {
-            return Err(STRAY.into());
+        if !belongs_to_scope(scope, &session.organization, events) {
+            return Err(CROSS_ORGANIZATION_WRITE.into());
         }
-        self.insert_with(scope, session, events, receipt, None).await
+        self.insert_with(scope, session, events, record, None).await
     }
 
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
-        let owned = Owned::session(scope, id);
+        let scoped_id = ScopedSessionId::session(scope, id);
         let pools = match &self.pools {
             Pools::Sqlite(pools) => pools,
             Pools::Postgres(pool) => {
-                return pool.gathered.session(owned).await.map_err(StoreError::told);
+                return pool
+                    .batched_lookup
+                    .session(scoped_id)
+                    .await
+                    .map_err(StoreError::as_port_error);
             }
         };
-        let moment = pools.recent.moment();
-        if let Some(Ok(session)) = moment.as_ref().map(|moment| moment.session(&owned)) {
+        let epoch = pools.read_cache.epoch();
+        if let Some(Ok(session)) = epoch.as_ref().map(|epoch| epoch.session(&scoped_id)) {
             return Ok(session);
         }
-        let row = look_up_here!(pools.look, SessionRow, scope::session(&owned))?;
+        let row = inline_lookup!(pools.inline_reader, SessionRow, scope::session(&scoped_id))?;
         let session = row.map(Session::try_from).transpose()?;
-        if let Some(moment) = moment {
-            moment.found(owned, session.as_ref());
+        if let Some(epoch) = epoch {
+            epoch.insert_session(scoped_id, session.as_ref());
         }
         Ok(session)
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
-        self.page(Looked::for_caller(scope, page)).await
+        self.page(SessionQuery::for_caller(scope, page)).await
     }
 
     async fn update(
@@ -73,9 +77,9 @@ impl SessionStore for Database {
         session: &Session,
         expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&IdempotencyRecord>,
+        record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
-        self.update_with(scope, session, expected, events, receipt, None).await
+        self.update_with(scope, session, expected, events, record, None).await
     }
 
     async fn write_with_link_attempt(
@@ -84,17 +88,17 @@ impl SessionStore for Database {
         session: &Session,
         expected: Option<ExpectedVersion>,
         events: &[Event],
-        receipt: Option<&IdempotencyRecord>,
+        record: Option<&IdempotencyRecord>,
         attempt: &LinkAttempt,
     ) -> PortResult<Written> {
         if let Some(expected) = expected {
             let attempt = Some(attempt);
-            return self.update_with(scope, session, expected, events, receipt, attempt).await;
+            return self.update_with(scope, session, expected, events, record, attempt).await;
         }
-        if !is_home(scope, &session.organization, events) {
-            return Err(STRAY.into());
+        if !belongs_to_scope(scope, &session.organization, events) {
+            return Err(CROSS_ORGANIZATION_WRITE.into());
         }
-        self.insert_with(scope, session, events, receipt, Some(attempt)).await
+        self.insert_with(scope, session, events, record, Some(attempt)).await
     }
 
     async fn partial_session(
@@ -102,11 +106,11 @@ impl SessionStore for Database {
         scope: &Scope,
         id: &SessionId,
     ) -> PortResult<Option<PartialSession>> {
-        let (owned, id) = (Owned::session(scope, id), id.clone());
+        let (scoped_id, id) = (ScopedSessionId::session(scope, id), id.clone());
         self.run(|database| async move {
             let row: Option<(Option<String>, i64, Option<String>, i64, i64)> =
                 with_conn!(database, read, |conn| {
-                    scope::session(&owned)
+                    scope::session(&scoped_id)
                         .select((
                             sessions::gateway,
                             sessions::epoch,
@@ -119,8 +123,8 @@ impl SessionStore for Database {
                         .optional()
                 })?;
             let Some((gateway, epoch, identity, sequence, mark)) = row else { return Ok(None) };
-            let told: Option<i64> = with_conn!(database, read, |conn| {
-                scope::events_of_session(&owned)
+            let last_event: Option<i64> = with_conn!(database, read, |conn| {
+                scope::events_of_session(&scoped_id)
                     .select(max(events::sequence))
                     .get_result(conn)
                     .await
@@ -130,9 +134,14 @@ impl SessionStore for Database {
                 id,
                 is_on_unknown_node: gateway.is_some() && known.is_none(),
                 gateway: known,
-                epoch: counter(epoch),
+                epoch: from_bigint(epoch),
                 linked: identity.is_some(),
-                sequence: told.into_iter().chain([sequence]).filter_map(counter).max().unwrap_or(0),
+                sequence: last_event
+                    .into_iter()
+                    .chain([sequence])
+                    .filter_map(from_bigint)
+                    .max()
+                    .unwrap_or(0),
                 mark,
             }))
         })
@@ -143,42 +152,42 @@ impl SessionStore for Database {
         &self,
         scope: &Scope,
         mark: i64,
-        retirement: &Cleanup,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
-        self.retire_at(scope, mark, retirement, events).await
+        self.delete_at_version(scope, mark, cleanup, events).await
     }
 
     async fn delete(
         &self,
         scope: &Scope,
         expected: Version,
-        retirement: &Cleanup,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
-        let expected = counted("sessions.version", expected.0)?;
-        self.retire_at(scope, expected, retirement, events).await
+        let expected = to_bigint("sessions.version", expected.0)?;
+        self.delete_at_version(scope, expected, cleanup, events).await
     }
 }
 
 impl Database {
     /// Deletes a session whose version column holds this, whatever else its row holds.
-    async fn retire_at(
+    async fn delete_at_version(
         &self,
         scope: &Scope,
         version: i64,
-        retirement: &Cleanup,
+        cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
-        let home = is_home(scope, &retirement.organization, events);
-        let owned = Owned::session(scope, &retirement.session);
-        let rest = if retirement.is_over() { None } else { Some(RetirementRow::new(retirement)?) };
+        let in_scope = belongs_to_scope(scope, &cleanup.organization, events);
+        let scoped_id = ScopedSessionId::session(scope, &cleanup.session);
+        let row = if cleanup.is_over() { None } else { Some(CleanupRow::new(cleanup)?) };
         let events = EventRow::all(events)?;
-        if !home {
-            return self.stray(scope, &retirement.session).await;
+        if !in_scope {
+            return self.reject_cross_organization(scope, &cleanup.session).await;
         }
-        let delete = Deed::Retire(owned, version, rest.map(Box::new));
-        self.change(delete, events).await.map(done_or_raced)
+        let delete = Mutation::Delete(scoped_id, version, row.map(Box::new));
+        self.commit(delete, events).await.map(done_or_raced)
     }
 }
 
@@ -189,7 +198,7 @@ impl OperatorStore for Database {
         organization: Option<&OrganizationId>,
         page: &SessionPage,
     ) -> PortResult<Vec<Session>> {
-        self.page(Looked::for_operators(organization, page)).await
+        self.page(SessionQuery::for_operators(organization, page)).await
     }
 }
 
@@ -200,22 +209,28 @@ impl Database {
         scope: &Scope,
         session: &Session,
         events: &[Event],
-        receipt: Option<&IdempotencyRecord>,
+        record: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
         let limits = self.limits(scope);
         let row = || SessionRow::new(session).map(Box::new);
         let its_own = events.iter().all(|event| event.session.as_ref() == Some(&session.id));
-        if let (Pools::Postgres(pool), None, None, true) = (&self.pools, receipt, attempt, its_own)
-        {
+        if let (Pools::Postgres(pool), None, None, true) = (&self.pools, record, attempt, its_own) {
             let new = NewSession::new(*row()?, EventRow::all(events)?, &limits);
-            if self.in_time(pool.commits.insert(new)).await? {
+            if self.within_deadline(pool.group_commit.insert(new)).await? {
                 return Ok(Written::Done);
             }
         }
-        let receipt = receipt.map(|receipt| (receipt, session.created_at));
-        let whole = Whole::new(scope, limits, Row::New(row()?), events, receipt, attempt)?;
-        self.write_whole(whole).await
+        let record = record.map(|record| (record, session.created_at));
+        let transaction = SessionTransaction::new(
+            scope,
+            limits,
+            RowChange::Insert(row()?),
+            events,
+            record,
+            attempt,
+        )?;
+        self.run_session_transaction(transaction).await
     }
 
     /// The same for a session that is there. One whose metadata grows is written by itself.
@@ -225,56 +240,63 @@ impl Database {
         session: &Session,
         expected: ExpectedVersion,
         events: &[Event],
-        receipt: Option<&IdempotencyRecord>,
+        record: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
-        let home = is_home(scope, scope.organization(), events);
-        let owned = || Owned::session(scope, &session.id);
-        let (expected, state) = (Standing::of(expected)?, State::new(session)?);
-        if !home {
-            return self.stray(scope, &session.id).await;
+        let in_scope = belongs_to_scope(scope, scope.organization(), events);
+        let scoped_id = || ScopedSessionId::session(scope, &session.id);
+        let (expected, state) = (ExpectedRowVersion::of(expected)?, MutableColumns::new(session)?);
+        if !in_scope {
+            return self.reject_cross_organization(scope, &session.id).await;
         }
         let limits = self.limits(scope);
-        if receipt.is_none() && attempt.is_none() {
+        if record.is_none() && attempt.is_none() {
             let limited = limits.metadata.is_some() && state.metadata_bytes() > 0;
             let metadata = limited.then(|| state.metadata_length());
-            let update = Deed::Update(owned(), expected, Box::new(state), metadata);
-            if self.change(update, EventRow::all(events)?).await? {
+            let update = Mutation::Update(scoped_id(), expected, Box::new(state), metadata);
+            if self.commit(update, EventRow::all(events)?).await? {
                 return Ok(Written::Done);
             }
             if !limited {
                 return Ok(Written::Raced);
             }
         }
-        let row = Row::Next(owned(), expected, Box::new(State::new(session)?));
-        let receipt = receipt.map(|receipt| (receipt, session.updated_at));
-        self.write_whole(Whole::new(scope, limits, row, events, receipt, attempt)?).await
+        let row = RowChange::Update(scoped_id(), expected, Box::new(MutableColumns::new(session)?));
+        let record = record.map(|record| (record, session.updated_at));
+        self.run_session_transaction(SessionTransaction::new(
+            scope, limits, row, events, record, attempt,
+        )?)
+        .await
     }
 
     /// What becomes of a change that is not the scope's own: it is wrong where there is something to
     /// change.
-    async fn stray(&self, scope: &Scope, id: &SessionId) -> PortResult<Written> {
+    async fn reject_cross_organization(
+        &self,
+        scope: &Scope,
+        id: &SessionId,
+    ) -> PortResult<Written> {
         match SessionStore::find(self, scope, id).await? {
-            Some(_) => Err(STRAY.into()),
+            Some(_) => Err(CROSS_ORGANIZATION_WRITE.into()),
             None => Ok(Written::Raced),
         }
     }
 
-    async fn page(&self, mut looked: Looked) -> PortResult<Vec<Session>> {
+    async fn page(&self, mut query: SessionQuery) -> PortResult<Vec<Session>> {
         self.run(|database| async move {
             let page = fill_page!(
-                looked.limit(),
-                looked.after(),
-                |after, many| {
-                    looked.going_on(after, many);
+                query.limit(),
+                query.after(),
+                |after, row_limit| {
+                    query.set_window(after, row_limit);
                     let mut rows: Vec<SessionRow> =
-                        with_conn!(database, read, |conn| load_page!(conn, &looked))?;
+                        with_conn!(database, read, |conn| load_page!(conn, &query))?;
                     // Of several statuses each has a page.
-                    rows.sort_by(|a, b| b.place().cmp(&a.place()));
-                    rows.truncate(usize::try_from(many).unwrap_or(usize::MAX));
+                    rows.sort_by(|a, b| b.position().cmp(&a.position()));
+                    rows.truncate(usize::try_from(row_limit).unwrap_or(usize::MAX));
                     rows
                 },
-                |row: &SessionRow| Place::at(row.place().0, row.place().1)
+                |row: &SessionRow| KeysetPosition::at(row.position().0, row.position().1)
             );
             Ok(page)
         })
@@ -287,10 +309,15 @@ pub(crate) fn done_or_raced(done: bool) -> Written {
 }
 
 /// What is written must belong to the scope's organization: an insert has no `WHERE` that says so.
-pub(crate) fn is_home(scope: &Scope, organization: &OrganizationId, events: &[Event]) -> bool {
-    let home = scope.organization();
-    organization == home && events.iter().all(|event| event.organization == *home)
+pub(crate) fn belongs_to_scope(
+    scope: &Scope,
+    organization: &OrganizationId,
+    events: &[Event],
+) -> bool {
+    let in_scope = scope.organization();
+    organization == in_scope && events.iter().all(|event| event.organization == *in_scope)
 }
 
 /// Something of another organization than the scope's.
-pub(crate) const STRAY: StoreError = StoreError::Unfit { column: "organization" };
+pub(crate) const CROSS_ORGANIZATION_WRITE: StoreError =
+    StoreError::Unfit { column: "organization" };

@@ -12,23 +12,25 @@ use diesel_async::{
     sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
 };
 
-use crate::{Config, StoreError, look::Prompt, pool::SqlitePools, recent::Recent, writer::Writer};
+use crate::{
+    Config, StoreError, look::InlineReader, pool::SqlitePools, recent::ReadCache, writer::Writer,
+};
 
 pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
 
 /// How long to wait for another process's lock. First of all: what follows it may need the lock.
-pub(crate) const PATIENCE: &str = "PRAGMA busy_timeout = 2000;";
+pub(crate) const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 2000;";
 
 /// An answer that was given must survive a power cut, hence FULL.
 /// After a burst the log beside the file is cut to 16 MB; it would keep its greatest length for good.
-pub(crate) const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+pub(crate) const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA journal_size_limit = 16777216;";
 
-const READER: &str = "PRAGMA query_only = ON;";
+const READER_PRAGMAS: &str = "PRAGMA query_only = ON;";
 
 /// Of a connection that is used where others have to wait for it. Readers wait for a writer only while
 /// another process opens the file.
-const LOOKER: &str = "PRAGMA busy_timeout = 200; PRAGMA query_only = ON;";
+const INLINE_READER_PRAGMAS: &str = "PRAGMA busy_timeout = 200; PRAGMA query_only = ON;";
 
 /// How often switching the journal is tried: while two processes do it at once, SQLite refuses one
 /// of them without waiting.
@@ -42,7 +44,7 @@ pub(crate) async fn create(file: &Path) -> Result<SqliteConnection, StoreError> 
     }
     create_file(file).map_err(|error| StoreError::Unavailable(error.into()))?;
     let mut conn =
-        open(file.to_string_lossy().into_owned(), "PRAGMA busy_timeout = 30000;", WRITER)
+        open(file.to_string_lossy().into_owned(), "PRAGMA busy_timeout = 30000;", WRITER_PRAGMAS)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
     for attempt in 1.. {
@@ -82,15 +84,16 @@ pub(crate) fn pools(file: &Path, config: &Config) -> Result<SqlitePools, StoreEr
     Ok(SqlitePools {
         writer,
         read: readers(file, config)?,
-        look: Arc::new(Prompt::new(file.to_owned())),
-        recent: Arc::new(Recent::of(file)),
+        inline_reader: Arc::new(InlineReader::new(file.to_owned())),
+        read_cache: Arc::new(ReadCache::open(file)),
     })
 }
 
 fn readers(file: &Path, config: &Config) -> Result<Pool<SqliteConnection>, StoreError> {
     let mut manager = ManagerConfig::default();
     manager.recycling_method = RecyclingMethod::Fast;
-    manager.custom_setup = Box::new(|file| Box::pin(open(file.to_owned(), PATIENCE, READER)));
+    manager.custom_setup =
+        Box::new(|file| Box::pin(open(file.to_owned(), BUSY_TIMEOUT, READER_PRAGMAS)));
     let manager = AsyncDieselConnectionManager::new_with_config(file.to_string_lossy(), manager);
     Pool::builder(manager)
         .max_size(config.max_connections.saturating_sub(1).max(1) as usize)
@@ -105,20 +108,21 @@ fn readers(file: &Path, config: &Config) -> Result<Pool<SqliteConnection>, Store
 }
 
 /// A connection that looks up where it is asked.
-pub(crate) fn looker(file: &Path) -> ConnectionResult<diesel::SqliteConnection> {
+pub(crate) fn open_inline_reader(file: &Path) -> ConnectionResult<diesel::SqliteConnection> {
     use diesel::{Connection as _, connection::SimpleConnection as _};
     let mut conn = diesel::SqliteConnection::establish(&file.to_string_lossy())?;
-    conn.batch_execute(LOOKER).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    conn.batch_execute(INLINE_READER_PRAGMAS)
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
 pub(crate) async fn open<S: SpawnBlocking + Send>(
     file: String,
-    patience: &'static str,
+    busy_timeout: &'static str,
     pragmas: &'static str,
 ) -> ConnectionResult<SyncConnectionWrapper<diesel::SqliteConnection, S>> {
     let mut conn = SyncConnectionWrapper::establish(&file).await?;
-    conn.batch_execute(&format!("{patience} {pragmas}"))
+    conn.batch_execute(&format!("{busy_timeout} {pragmas}"))
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
@@ -146,21 +150,21 @@ mod tests {
         }};
     }
 
-    async fn of_the_writer(pools: &SqlitePools, name: &'static str) -> i64 {
-        let asked = pools.writer.write(async move |conn| Ok(setting!(conn, name)));
-        asked.await.expect("an answer")
+    async fn writer_setting(pools: &SqlitePools, name: &'static str) -> i64 {
+        let answer = pools.writer.write(async move |conn| Ok(setting!(conn, name)));
+        answer.await.expect("an answer")
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_write_is_on_the_disk_before_it_is_answered_and_a_reader_writes_nothing() {
+    async fn writer_syncs_before_it_answers_and_readers_cannot_write() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("berth.db");
         create(&file).await.expect("it is made");
         let pools = pools(&file, &Config::new("")).expect("pools");
-        assert_eq!(of_the_writer(&pools, "synchronous").await, 2, "FULL");
-        assert_eq!(of_the_writer(&pools, "foreign_keys").await, 1);
-        assert_eq!(of_the_writer(&pools, "journal_size_limit").await, 16 << 20);
-        assert_eq!(of_the_writer(&pools, "query_only").await, 0);
+        assert_eq!(writer_setting(&pools, "synchronous").await, 2, "FULL");
+        assert_eq!(writer_setting(&pools, "foreign_keys").await, 1);
+        assert_eq!(writer_setting(&pools, "journal_size_limit").await, 16 << 20);
+        assert_eq!(writer_setting(&pools, "query_only").await, 0);
         let mut conn = pools.read.get().await.expect("a connection");
         assert_eq!(setting!(&mut conn, "query_only"), 1);
         conn.batch_execute("CREATE TABLE x (y)").await.expect_err("a reader writes nothing");

@@ -19,9 +19,9 @@ use diesel::result::DatabaseErrorInformation;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The type and the length of a message.
-const HEAD: usize = 5;
+const HEADER: usize = 5;
 /// An error that is longer is passed on as it is.
-const MOST: usize = 64 * 1024;
+const MAX_ANNOTATED: usize = 64 * 1024;
 
 /// The SQLSTATE of an error, if the server gave one.
 pub(crate) fn of(error: &dyn DatabaseErrorInformation) -> Option<&str> {
@@ -30,14 +30,14 @@ pub(crate) fn of(error: &dyn DatabaseErrorInformation) -> Option<&str> {
 }
 
 /// A connection whose errors carry their SQLSTATE.
-pub(crate) struct Annotated<S> {
+pub(crate) struct SqlstateStream<S> {
     inner: S,
-    annotator: Annotator,
+    annotator: ErrorAnnotator,
 }
 
-impl<S> Annotated<S> {
+impl<S> SqlstateStream<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner, annotator: Annotator::default() }
+        Self { inner, annotator: ErrorAnnotator::default() }
     }
 
     pub(crate) fn inner(&self) -> &S {
@@ -47,68 +47,68 @@ impl<S> Annotated<S> {
 
 /// Where in the server's words a connection is.
 #[derive(Default)]
-struct Annotator {
+struct ErrorAnnotator {
     /// The head of a message that has not come whole, or an error that has not.
-    held: Vec<u8>,
+    partial: Vec<u8>,
     /// How much of a message is still to be passed on.
-    passing: usize,
+    unchanged: usize,
     /// What is to be read before anything else.
-    ready: Vec<u8>,
+    output: Vec<u8>,
 }
 
-impl Annotator {
-    /// Takes in what came, and adds to `ready` what of it can be passed on.
-    fn take_in(&mut self, mut bytes: &[u8]) {
+impl ErrorAnnotator {
+    /// Takes in what came, and adds to `output` what of it can be passed on.
+    fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if self.passing > 0 {
-                let (now, later) = bytes.split_at(self.passing.min(bytes.len()));
-                self.ready.extend_from_slice(now);
-                self.passing -= now.len();
+            if self.unchanged > 0 {
+                let (now, later) = bytes.split_at(self.unchanged.min(bytes.len()));
+                self.output.extend_from_slice(now);
+                self.unchanged -= now.len();
                 bytes = later;
                 continue;
             }
             let missing = self.missing();
             let (now, later) = bytes.split_at(missing.min(bytes.len()));
-            self.held.extend_from_slice(now);
+            self.partial.extend_from_slice(now);
             bytes = later;
             if self.missing() == 0 {
-                self.let_go();
+                self.finish_message();
             }
         }
     }
 
     /// How much more must come before it is known what becomes of a message.
     fn missing(&self) -> usize {
-        if self.held.len() < HEAD {
-            return HEAD - self.held.len();
+        if self.partial.len() < HEADER {
+            return HEADER - self.partial.len();
         }
-        let whole = if self.is_annotated() { 1 + self.length() } else { HEAD };
-        whole.saturating_sub(self.held.len())
+        let whole = if self.is_annotated() { 1 + self.length() } else { HEADER };
+        whole.saturating_sub(self.partial.len())
     }
 
     fn is_annotated(&self) -> bool {
-        self.held.first() == Some(&b'E') && self.length() <= MOST
+        self.partial.first() == Some(&b'E') && self.length() <= MAX_ANNOTATED
     }
 
     /// What a message says its length is, but for its type.
     fn length(&self) -> usize {
-        let length = self.held.get(1..HEAD).and_then(|bytes| bytes.try_into().ok());
+        let length = self.partial.get(1..HEADER).and_then(|bytes| bytes.try_into().ok());
         length.map_or(0, u32::from_be_bytes) as usize
     }
 
-    fn let_go(&mut self) {
+    fn finish_message(&mut self) {
         if self.is_annotated() {
-            annotate(&mut self.held);
+            annotate(&mut self.partial);
         } else {
-            self.passing = (1 + self.length()).saturating_sub(HEAD);
+            self.unchanged = (1 + self.length()).saturating_sub(HEADER);
         }
-        self.ready.append(&mut self.held);
+        self.output.append(&mut self.partial);
     }
 }
 
 /// Gives an error its SQLSTATE as its hint; the server's own hint follows it.
 fn annotate(error: &mut Vec<u8>) {
-    let Some(body) = error.get(HEAD..) else { return };
+    let Some(body) = error.get(HEADER..) else { return };
     let (mut code, mut hint) = (None, None);
     for field in body.split(|byte| *byte == 0) {
         match field.split_first() {
@@ -128,11 +128,11 @@ fn annotate(error: &mut Vec<u8>) {
     }
     error.extend_from_slice(&[0, 0]);
     if let Ok(length) = u32::try_from(error.len() - 1) {
-        error[1..HEAD].copy_from_slice(&length.to_be_bytes());
+        error[1..HEADER].copy_from_slice(&length.to_be_bytes());
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Annotated<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SqlstateStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -140,11 +140,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Annotated<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            let ready = &mut this.annotator.ready;
-            if !ready.is_empty() {
-                let count = ready.len().min(buf.remaining());
-                buf.put_slice(&ready[..count]);
-                ready.drain(..count);
+            let output = &mut this.annotator.output;
+            if !output.is_empty() {
+                let count = output.len().min(buf.remaining());
+                buf.put_slice(&output[..count]);
+                output.drain(..count);
                 return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
@@ -153,13 +153,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Annotated<S> {
             if came.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            this.annotator.take_in(came);
+            this.annotator.push(came);
             buf.set_filled(before);
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Annotated<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SqlstateStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -190,7 +190,7 @@ mod tests {
         message
     }
 
-    fn words() -> Vec<u8> {
+    fn server_bytes() -> Vec<u8> {
         let long = vec![b'E'; 3_000];
         [
             message(b'D', &long),
@@ -203,7 +203,7 @@ mod tests {
         .concat()
     }
 
-    fn annotated() -> Vec<u8> {
+    fn annotated_bytes() -> Vec<u8> {
         let long = vec![b'E'; 3_000];
         [
             message(b'D', &long),
@@ -217,22 +217,22 @@ mod tests {
     }
 
     #[test]
-    fn an_error_carries_its_sqlstate_however_its_bytes_come() {
+    fn errors_carry_their_sqlstate_at_any_read_size() {
         for size in [1, 2, 3, 7, 64, 5_000] {
-            let mut annotator = Annotator::default();
-            for bytes in words().chunks(size) {
-                annotator.take_in(bytes);
+            let mut annotator = ErrorAnnotator::default();
+            for bytes in server_bytes().chunks(size) {
+                annotator.push(bytes);
             }
-            assert!(annotator.ready == annotated(), "{size} bytes at a time");
-            assert!(annotator.held.is_empty() && annotator.passing == 0);
+            assert!(annotator.output == annotated_bytes(), "{size} bytes at a time");
+            assert!(annotator.partial.is_empty() && annotator.unchanged == 0);
         }
     }
 
     #[tokio::test]
-    async fn a_reader_reads_every_byte_in_whatever_portions() {
+    async fn reader_gets_every_byte_at_any_buffer_size() {
         for size in [1, 3, 4_096] {
-            let words = words();
-            let mut annotated_words = Annotated::new(&words[..]);
+            let server_bytes = server_bytes();
+            let mut annotated_words = SqlstateStream::new(&server_bytes[..]);
             let (mut read, mut portion) = (Vec::new(), vec![0; size]);
             loop {
                 let count = annotated_words.read(&mut portion).await.expect("read");
@@ -241,7 +241,7 @@ mod tests {
                 }
                 read.extend_from_slice(&portion[..count]);
             }
-            assert!(read == annotated(), "{size} bytes at a time");
+            assert!(read == annotated_bytes(), "{size} bytes at a time");
         }
     }
 }

@@ -63,9 +63,9 @@ pub(crate) fn connector(mode: SslMode, trust: &Trust) -> Result<MakeRustlsConnec
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
         SslMode::Disable | SslMode::Prefer | SslMode::Require => {
-            Arc::new(Anyone { provider: provider.clone() })
+            Arc::new(NoVerification { provider: provider.clone() })
         }
-        SslMode::VerifyCa => Arc::new(AnyName { inner: webpki(trust, &provider)? }),
+        SslMode::VerifyCa => Arc::new(ChainOnlyVerifier { inner: webpki(trust, &provider)? }),
         SslMode::VerifyFull => webpki(trust, &provider)?,
     };
     let config = ClientConfig::builder_with_provider(provider)
@@ -114,11 +114,11 @@ fn webpki(
 
 /// `require`: against listeners, not against impostors, as the operator chose.
 #[derive(Debug)]
-struct Anyone {
+struct NoVerification {
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -157,11 +157,11 @@ impl ServerCertVerifier for Anyone {
 
 /// `verify-ca`: the chain must hold, the name need not.
 #[derive(Debug)]
-struct AnyName {
+struct ChainOnlyVerifier {
     inner: Arc<WebPkiServerVerifier>,
 }
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for ChainOnlyVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

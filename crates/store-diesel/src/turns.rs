@@ -14,31 +14,33 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Transactions of one organization at once: one that is carried out, and one that is about to be.
-const AT_ONCE: usize = 2;
+const MAX_TRANSACTIONS: usize = 2;
 
 /// The right to one of them, until it is dropped. `None` when there is nothing to wait for any more.
-pub(crate) struct Turn(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(crate) struct TransactionPermit(
+    #[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit,
+);
 
 /// Who has a turn.
 #[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<String, Weak<Semaphore>>>);
+pub(crate) struct OrganizationPermits(Mutex<HashMap<String, Weak<Semaphore>>>);
 
-impl Turns {
+impl OrganizationPermits {
     /// Waits for a turn of this organization.
-    pub(crate) async fn of(&self, organization: &str) -> Option<Turn> {
-        self.line(organization).acquire_owned().await.ok().map(Turn)
+    pub(crate) async fn acquire(&self, organization: &str) -> Option<TransactionPermit> {
+        self.semaphore(organization).acquire_owned().await.ok().map(TransactionPermit)
     }
 
     /// Where the organization's transactions wait. Kept for as long as there are any.
-    fn line(&self, organization: &str) -> Arc<Semaphore> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get(organization).and_then(Weak::upgrade) {
-            return line;
+    fn semaphore(&self, organization: &str) -> Arc<Semaphore> {
+        let mut semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(semaphore) = semaphores.get(organization).and_then(Weak::upgrade) {
+            return semaphore;
         }
-        lines.retain(|_, line| line.strong_count() > 0);
-        let line = Arc::new(Semaphore::new(AT_ONCE));
-        lines.insert(organization.to_owned(), Arc::downgrade(&line));
-        line
+        semaphores.retain(|_, semaphore| semaphore.strong_count() > 0);
+        let semaphore = Arc::new(Semaphore::new(MAX_TRANSACTIONS));
+        semaphores.insert(organization.to_owned(), Arc::downgrade(&semaphore));
+        semaphore
     }
 }
 
@@ -49,18 +51,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_organization_waits_for_itself_alone_and_leaves_nothing_behind() {
-        let turns = Turns::default();
-        let first = turns.of("acme").now_or_never();
-        let second = turns.of("acme").now_or_never();
+    fn organization_waits_only_for_itself_and_its_entry_is_removed() {
+        let permits = OrganizationPermits::default();
+        let first = permits.acquire("acme").now_or_never();
+        let second = permits.acquire("acme").now_or_never();
         assert!(first.is_some() && second.is_some());
-        assert!(turns.of("acme").now_or_never().is_none(), "it waits");
-        let other = turns.of("zeta").now_or_never();
+        assert!(permits.acquire("acme").now_or_never().is_none(), "it waits");
+        let other = permits.acquire("zeta").now_or_never();
         assert!(other.is_some(), "others do not");
         drop(first);
-        assert!(turns.of("acme").now_or_never().is_some());
+        assert!(permits.acquire("acme").now_or_never().is_some());
         drop((second, other));
-        drop(turns.of("beta").now_or_never());
-        assert_eq!(turns.0.lock().expect("not poisoned").len(), 1, "the last alone");
+        drop(permits.acquire("beta").now_or_never());
+        assert_eq!(permits.0.lock().expect("not poisoned").len(), 1, "the last alone");
     }
 }

@@ -12,31 +12,36 @@ use domain::{
 };
 use serde::Serialize;
 
-use crate::{Database, StoreError, pool::Pools, turns::Turn};
+use crate::{Database, StoreError, pool::Pools, turns::TransactionPermit};
 
 /// What a change adds to an organization's stocks.
 #[derive(Default)]
-pub(crate) struct Growth(Vec<(Resource, u64)>);
+pub(crate) struct ResourceGrowth(Vec<(Resource, u64)>);
 
-impl Growth {
-    pub(crate) fn add(&mut self, stock: Resource, amount: usize) {
+impl ResourceGrowth {
+    pub(crate) fn add(&mut self, resource: Resource, amount: usize) {
         if amount > 0 {
-            self.0.push((stock, u64::try_from(amount).unwrap_or(u64::MAX)));
+            self.0.push((resource, u64::try_from(amount).unwrap_or(u64::MAX)));
         }
     }
 
     /// The stocks that grow and are limited.
     pub(crate) fn limited(&self, limits: &ResourceLimits) -> Vec<&'static str> {
-        let limited = self.0.iter().filter(|(stock, _)| limits.of(*stock).is_some());
-        limited.map(|(stock, _)| stock.as_str()).collect()
+        let limited = self.0.iter().filter(|(resource, _)| limits.of(*resource).is_some());
+        limited.map(|(resource, _)| resource.as_str()).collect()
     }
 
     /// The places it takes, for a statement that writes only where there is room.
-    pub(crate) fn needs(&self, organization: &str, limits: &ResourceLimits) -> Vec<Need> {
-        let need = |(stock, grows): &(Resource, u64)| {
-            let most = i64::try_from(limits.of(*stock)?).unwrap_or(i64::MAX);
-            let grows = i64::try_from(*grows).unwrap_or(i64::MAX);
-            Some(Need { organization: organization.to_owned(), stock: stock.as_str(), grows, most })
+    pub(crate) fn needs(&self, organization: &str, limits: &ResourceLimits) -> Vec<ResourceNeed> {
+        let need = |(resource, growth): &(Resource, u64)| {
+            let limit = i64::try_from(limits.of(*resource)?).unwrap_or(i64::MAX);
+            let growth = i64::try_from(*growth).unwrap_or(i64::MAX);
+            Some(ResourceNeed {
+                organization: organization.to_owned(),
+                resource: resource.as_str(),
+                growth,
+                limit,
+            })
         };
         self.0.iter().filter_map(need).collect()
     }
@@ -50,11 +55,11 @@ impl Growth {
         limits: &ResourceLimits,
         used: &[(String, i64)],
     ) -> Result<(), StoreError> {
-        for (stock, grown) in &self.0 {
-            let row = used.iter().find(|(name, _)| name == stock.as_str());
+        for (resource, growth) in &self.0 {
+            let row = used.iter().find(|(name, _)| name == resource.as_str());
             let used = row.map_or(0, |(_, used)| u64::try_from(*used).unwrap_or(0));
             let full = |full| StoreError::Refused(Refusal::Full(full));
-            limits.admit(*stock, used, *grown).map_err(full)?;
+            limits.admit(*resource, used, *growth).map_err(full)?;
         }
         Ok(())
     }
@@ -62,42 +67,47 @@ impl Growth {
 
 /// How much a change of a session adds to its organization's stock, and how much there may be.
 #[derive(Serialize)]
-pub(crate) struct Need {
+pub(crate) struct ResourceNeed {
     organization: String,
-    stock: &'static str,
-    grows: i64,
-    most: i64,
+    #[serde(rename = "stock")]
+    resource: &'static str,
+    #[serde(rename = "grows")]
+    growth: i64,
+    #[serde(rename = "most")]
+    limit: i64,
 }
 
-impl Need {
+impl ResourceNeed {
     /// Nothing but the counts that sessions are part of, which are about to change.
     pub(crate) fn counts(organization: &str) -> [Self; 2] {
-        [Resource::Metadata, Resource::Sessions].map(|stock| Self {
+        [Resource::Metadata, Resource::Sessions].map(|resource| Self {
             organization: organization.to_owned(),
-            stock: stock.as_str(),
-            grows: 0,
-            most: i64::MAX,
+            resource: resource.as_str(),
+            growth: 0,
+            limit: i64::MAX,
         })
     }
 }
 
 /// Undoes the transaction that the connection is in, by an error, when what it added does not fit.
 macro_rules! admit {
-    ($conn:expr, $owner:expr, $limits:expr, $grown:expr) => {{
-        let stocks = $grown.limited(&$limits);
-        if !stocks.is_empty() {
-            let used: Vec<(String, i64)> = $crate::scope::counts::usage_of(&$owner, &stocks)
+    ($conn:expr, $params:expr, $limits:expr, $growth:expr) => {{
+        let resources = $growth.limited(&$limits);
+        if !resources.is_empty() {
+            let used: Vec<(String, i64)> = $crate::scope::counts::usage_of(&$params, &resources)
                 .select(($crate::schema::usage::stock, $crate::schema::usage::used))
                 .load($conn)
                 .await?;
-            $grown.admit(&$limits, &used)?;
+            $growth.admit(&$limits, &used)?;
         }
     }};
 }
 pub(crate) use admit;
 
 /// What a change comes to that was undone because it was not to be written.
-pub(crate) fn unless_refused(written: Result<Written, StoreError>) -> Result<Written, StoreError> {
+pub(crate) fn refusal_as_written(
+    written: Result<Written, StoreError>,
+) -> Result<Written, StoreError> {
     match written {
         Err(StoreError::Repeated) => Ok(Written::Repeated),
         Err(StoreError::Refused(refusal)) => Ok(Written::Refused(refusal)),
@@ -119,11 +129,14 @@ impl Database {
     }
 
     /// Waits until a transaction that may wait for the organization's others may take a connection.
-    pub(crate) async fn turn(&self, organization: &str) -> PortResult<Option<Turn>> {
+    pub(crate) async fn transaction_permit(
+        &self,
+        organization: &str,
+    ) -> PortResult<Option<TransactionPermit>> {
         match &self.pools {
             Pools::Postgres(pool) => {
-                let turn = async { Ok(pool.turns.of(organization).await) };
-                self.in_time(turn).await
+                let acquired = async { Ok(pool.permits.acquire(organization).await) };
+                self.within_deadline(acquired).await
             }
             // There, everything waits for everything anyhow.
             Pools::Sqlite(_) => Ok(None),

@@ -12,14 +12,14 @@ use domain::{
 };
 
 use crate::{
-    Database, backlog::portions, column::counter, pool::with_conn, schema::sessions, scope,
+    Database, backlog::id_chunks, column::from_bigint, pool::with_conn, schema::sessions, scope,
 };
 
 #[async_trait]
 impl VersionLookup for Database {
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>> {
         let mut versions = HashMap::with_capacity(ids.len());
-        for ids in portions(ids) {
+        for ids in id_chunks(ids) {
             let rows: Vec<(String, i64)> = self
                 .run(|database| async move {
                     with_conn!(database, read, |conn| {
@@ -30,13 +30,13 @@ impl VersionLookup for Database {
                     })
                 })
                 .await?;
-            versions.extend(rows.into_iter().filter_map(stands));
+            versions.extend(rows.into_iter().filter_map(id_and_version));
         }
         Ok(versions)
     }
 }
 
 /// A session and its version. One that cannot be is as good as gone: who looks for it hears of that.
-fn stands((id, version): (String, i64)) -> Option<(SessionId, Version)> {
-    Some((SessionId::parse(&id)?, Version(counter(version)?)))
+fn id_and_version((id, version): (String, i64)) -> Option<(SessionId, Version)> {
+    Some((SessionId::parse(&id)?, Version(from_bigint(version)?)))
 }

@@ -10,67 +10,70 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    attempts::{NewAttempt, count_attempt},
-    events::{EventRow, write_events},
+    attempts::{NewLinkAttempt, count_link_attempt},
+    events::{EventRow, insert_events},
     pool::with_transaction,
-    receipts::{NewReceipt, keep_receipt},
+    receipts::{NewIdempotencyRecord, insert_idempotency_record},
     schema::sessions,
-    scope::{self, Owned, Owner, Standing, counts::octet_length},
-    session_row::{SessionRow, State},
-    usage::{Growth, admit, unless_refused},
+    scope::{self, ExpectedRowVersion, ScopeParams, ScopedSessionId, counts::octet_length},
+    session_row::{MutableColumns, SessionRow},
+    usage::{ResourceGrowth, admit, refusal_as_written},
 };
 
 /// A change with all that is written with it.
-pub(crate) struct Whole {
-    row: Row,
-    owner: Owner,
+pub(crate) struct SessionTransaction {
+    row: RowChange,
+    params: ScopeParams,
     limits: ResourceLimits,
     events: Vec<EventRow>,
-    receipt: Option<NewReceipt>,
-    attempt: Option<NewAttempt>,
+    record: Option<NewIdempotencyRecord>,
+    attempt: Option<NewLinkAttempt>,
 }
 
 /// What becomes of the session's row.
-pub(crate) enum Row {
+pub(crate) enum RowChange {
     /// It is new.
-    New(Box<SessionRow>),
+    Insert(Box<SessionRow>),
     /// It is this from now on, if nobody has written or woken it.
-    Next(Owned, Standing, Box<State>),
+    Update(ScopedSessionId, ExpectedRowVersion, Box<MutableColumns>),
 }
 
-impl Whole {
+impl SessionTransaction {
     pub(crate) fn new(
         scope: &Scope,
         limits: ResourceLimits,
-        row: Row,
+        row: RowChange,
         events: &[Event],
-        receipt: Option<(&IdempotencyRecord, Timestamp)>,
+        record: Option<(&IdempotencyRecord, Timestamp)>,
         attempt: Option<&LinkAttempt>,
     ) -> Result<Self, StoreError> {
-        let receipt = receipt.map(|(receipt, now)| NewReceipt::new(scope, receipt, now));
-        let attempt = attempt.map(|attempt| NewAttempt::new(scope, attempt)).transpose()?;
+        let record = record.map(|(record, now)| NewIdempotencyRecord::new(scope, record, now));
+        let attempt = attempt.map(|attempt| NewLinkAttempt::new(scope, attempt)).transpose()?;
         let events = EventRow::all(events)?;
-        Ok(Self { row, owner: Owner::of(scope), limits, events, receipt, attempt })
+        Ok(Self { row, params: ScopeParams::of(scope), limits, events, record, attempt })
     }
 }
 
 impl Database {
     /// Writes all of it, or nothing.
-    pub(crate) async fn write_whole(&self, whole: Whole) -> PortResult<Written> {
-        let turn = self.turn(&whole.owner.organization).await?;
+    pub(crate) async fn run_session_transaction(
+        &self,
+        transaction: SessionTransaction,
+    ) -> PortResult<Written> {
+        let transaction_permit = self.transaction_permit(&transaction.params.organization).await?;
         self.run(|database| async move {
-            let Whole { row, owner, limits, events, receipt, attempt } = whole;
+            let SessionTransaction { row, params, limits, events, record, attempt } = transaction;
             let written = with_transaction!(database, |conn| {
-                let mut grown = Growth::default();
+                let mut growth = ResourceGrowth::default();
                 match &row {
-                    Row::New(row) => {
+                    RowChange::Insert(row) => {
                         diesel::insert_into(sessions::table).values(&**row).execute(conn).await?;
-                        grown.add(Resource::Sessions, 1);
-                        grown.add(Resource::Metadata, row.metadata_bytes());
+                        growth.add(Resource::Sessions, 1);
+                        growth.add(Resource::Metadata, row.metadata_bytes());
                     }
-                    Row::Next(owned, standing, state) => {
+                    RowChange::Update(scoped_id, expected, state) => {
                         if state.metadata_bytes() > 0 {
-                            let before: Option<i32> = scope::session_still(owned, *standing)
+                            let before: Option<i32> = scope::session_at(scoped_id, *expected)
                                 .select(octet_length(sessions::metadata))
                                 .get_result(conn)
                                 .await
@@ -78,29 +81,29 @@ impl Database {
                             let before = before.and_then(|bytes| usize::try_from(bytes - 2).ok());
                             let before = before.unwrap_or_default();
                             let more = state.metadata_bytes().saturating_sub(before);
-                            grown.add(Resource::Metadata, more);
+                            growth.add(Resource::Metadata, more);
                         }
-                        let still = scope::session_still(owned, *standing);
-                        if diesel::update(still).set(&**state).execute(conn).await? == 0 {
+                        let row = scope::session_at(scoped_id, *expected);
+                        if diesel::update(row).set(&**state).execute(conn).await? == 0 {
                             return Ok(Written::Raced);
                         }
                     }
                 }
-                write_events!(conn, events);
-                if !keep_receipt!(conn, receipt) {
+                insert_events!(conn, events);
+                if !insert_idempotency_record!(conn, record) {
                     return Err(StoreError::Repeated);
                 }
-                if let Some(receipt) = &receipt {
-                    grown.add(Resource::IdempotencyRecords, receipt.bytes());
+                if let Some(record) = &record {
+                    growth.add(Resource::IdempotencyRecords, record.bytes());
                 }
-                admit!(conn, owner, limits, grown);
+                admit!(conn, params, limits, growth);
                 if let Some(attempt) = &attempt {
-                    count_attempt!(conn, owner, attempt);
+                    count_link_attempt!(conn, params, attempt);
                 }
                 Ok(Written::Done)
             });
-            drop(turn);
-            unless_refused(written)
+            drop(transaction_permit);
+            refusal_as_written(written)
         })
         .await
     }

@@ -33,15 +33,15 @@ use tokio::sync::oneshot;
 use crate::{StoreError, sqlite};
 
 /// A connection whose work is done where it is awaited: nothing of it is ever pending.
-pub(crate) type WriterConnection = SyncConnectionWrapper<diesel::SqliteConnection, Here>;
+pub(crate) type WriterConnection = SyncConnectionWrapper<diesel::SqliteConnection, OnWriterThread>;
 
 /// How much is written together at most. Others who have the file open get a turn in between.
-const TOGETHER: usize = 128;
+const MAX_BATCH: usize = 128;
 
 /// Where blocking work is done on a thread that is there for nothing else.
-pub(crate) struct Here;
+pub(crate) struct OnWriterThread;
 
-impl SpawnBlocking for Here {
+impl SpawnBlocking for OnWriterThread {
     fn spawn_blocking<'a, R: Send + 'static>(
         &mut self,
         task: impl FnOnce() -> R + Send + 'static,
@@ -57,14 +57,14 @@ impl SpawnBlocking for Here {
 /// Whoever wants to write asks here. The last of these waits for the thread to end, so that the file
 /// is closed then.
 #[derive(Clone)]
-pub(crate) struct Writer(Arc<Asked>);
+pub(crate) struct Writer(Arc<WriterHandle>);
 
-struct Asked {
+struct WriterHandle {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for Asked {
+impl Drop for WriterHandle {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
@@ -75,10 +75,10 @@ impl Drop for Asked {
 }
 
 /// Work, which is done on a connection or learns why it is not.
-type Work = Box<dyn FnOnce(Result<&mut WriterConnection, StoreError>) -> Done + Send>;
+type Work = Box<dyn FnOnce(Result<&mut WriterConnection, StoreError>) -> Executed + Send>;
 
 /// Work that was done.
-struct Done {
+struct Executed {
     /// Gives the answer, once it is known whether what it tells of is on the disk.
     answer: Box<dyn FnOnce(Result<(), StoreError>)>,
     /// Whether the transaction it was part of is as it was left.
@@ -86,18 +86,18 @@ struct Done {
 }
 
 struct Job {
-    asked: Instant,
+    queued_at: Instant,
     work: Work,
 }
 
 impl Writer {
-    /// The thread that writes to this file. Work that waited longer than `patience` is refused.
-    pub(crate) fn start(file: PathBuf, patience: Duration) -> std::io::Result<Self> {
-        let (jobs, asked) = channel();
-        let desk = Desk { file, patience, conn: None };
+    /// The thread that writes to this file. Work that waited longer than `max_wait` is refused.
+    pub(crate) fn start(file: PathBuf, max_wait: Duration) -> std::io::Result<Self> {
+        let (jobs, queue) = channel();
+        let writer = WriterThread { file, max_wait, conn: None };
         let thread = thread::Builder::new().name("sqlite-writer".into());
-        let thread = thread.spawn(move || desk.serve(&asked))?;
-        Ok(Self(Arc::new(Asked { jobs: Some(jobs), thread: Some(thread) })))
+        let thread = thread.spawn(move || writer.serve(&queue))?;
+        Ok(Self(Arc::new(WriterHandle { jobs: Some(jobs), thread: Some(thread) })))
     }
 
     /// Does this in a transaction, and answers when that is committed. What `work` awaits is done on
@@ -117,42 +117,42 @@ impl Writer {
                 // Nobody may wait for it any more.
                 let _ = answer.send(committed.and(result));
             };
-            Done { answer: Box::new(answer), sound }
+            Executed { answer: Box::new(answer), sound }
         };
-        let job = Job { asked: Instant::now(), work: Box::new(work) };
-        let jobs = self.0.jobs.as_ref().ok_or_else(lost)?;
-        jobs.send(job).map_err(|_| lost())?;
-        answered.await.map_err(|_| lost())?
+        let job = Job { queued_at: Instant::now(), work: Box::new(work) };
+        let jobs = self.0.jobs.as_ref().ok_or_else(writer_ended)?;
+        jobs.send(job).map_err(|_| writer_ended())?;
+        answered.await.map_err(|_| writer_ended())?
     }
 }
 
 /// The thread's own.
-struct Desk {
+struct WriterThread {
     file: PathBuf,
-    patience: Duration,
+    max_wait: Duration,
     conn: Option<WriterConnection>,
 }
 
-impl Desk {
+impl WriterThread {
     fn serve(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
-            let mut together = Vec::new();
+            let mut batch = Vec::new();
             for job in std::iter::once(first).chain(jobs.try_iter()) {
-                if job.asked.elapsed() > self.patience {
-                    refuse(
+                if job.queued_at.elapsed() > self.max_wait {
+                    reject(
                         [job],
                         &StoreError::Unavailable("the writer was not free in time".into()).into(),
                     );
                     continue;
                 }
-                together.push(job);
-                if together.len() == TOGETHER {
+                batch.push(job);
+                if batch.len() == MAX_BATCH {
                     break;
                 }
             }
             // Whom a panic leaves without an answer hears that the writer lost it, and what was done
             // is undone with the connection.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.write(together)));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.write(batch)));
         }
     }
 
@@ -160,7 +160,7 @@ impl Desk {
     fn write(&mut self, jobs: Vec<Job>) {
         let mut conn = match self.begin() {
             Ok(conn) => conn,
-            Err(error) => return refuse(jobs, &Arc::new(error)),
+            Err(error) => return reject(jobs, &Arc::new(error)),
         };
         let (mut answers, mut failure) = (Vec::new(), None);
         for job in jobs {
@@ -173,11 +173,11 @@ impl Desk {
                         failure = Some(Arc::new(StoreError::Unavailable(why)));
                     }
                 }
-                Some(failure) => refuse([job], failure),
+                Some(failure) => reject([job], failure),
             }
         }
         if failure.is_none() {
-            match here(&mut conn, AnsiTransactionManager::commit_transaction) {
+            match on_connection(&mut conn, AnsiTransactionManager::commit_transaction) {
                 Ok(()) => {
                     self.conn = Some(conn);
                     self.measure_log();
@@ -198,7 +198,7 @@ impl Desk {
             Some(conn) => conn,
             None => self.open().map_err(|error| StoreError::Unavailable(error.into()))?,
         };
-        here(&mut conn, |conn| {
+        on_connection(&mut conn, |conn| {
             AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
         })?;
         Ok(conn)
@@ -215,10 +215,10 @@ impl Desk {
     }
 
     fn open(&self) -> ConnectionResult<WriterConnection> {
-        without_waiting(sqlite::open(
+        poll_once(sqlite::open(
             self.file.to_string_lossy().into_owned(),
-            sqlite::PATIENCE,
-            sqlite::WRITER,
+            sqlite::BUSY_TIMEOUT,
+            sqlite::WRITER_PRAGMAS,
         ))
     }
 }
@@ -229,40 +229,40 @@ fn in_savepoint<T, W>(conn: &mut WriterConnection, work: W) -> (Result<T, StoreE
 where
     W: AsyncFnOnce(&mut WriterConnection) -> Result<T, StoreError>,
 {
-    if let Err(error) = here(conn, AnsiTransactionManager::begin_transaction) {
+    if let Err(error) = on_connection(conn, AnsiTransactionManager::begin_transaction) {
         return (Err(error.into()), false);
     }
-    let result = without_waiting(work(conn));
+    let result = poll_once(work(conn));
     let end = match result {
         Ok(_) => AnsiTransactionManager::commit_transaction,
         Err(_) => AnsiTransactionManager::rollback_transaction,
     };
-    let ended = here(conn, end);
+    let ended = on_connection(conn, end);
     let sound = ended.is_ok();
     (result.and_then(|value| Ok(ended.map(|()| value)?)), sound)
 }
 
 /// Does this with the connection itself.
-fn here(
+fn on_connection(
     conn: &mut WriterConnection,
     task: impl FnOnce(&mut diesel::SqliteConnection) -> QueryResult<()> + Send + 'static,
 ) -> QueryResult<()> {
-    without_waiting(conn.spawn_blocking(task))
+    poll_once(conn.spawn_blocking(task))
 }
 
 /// What this answers, which it does without waiting for anything.
 #[expect(clippy::expect_used, reason = "caught where the thread writes, and its work undone")]
-fn without_waiting<T>(work: impl Future<Output = T>) -> T {
+fn poll_once<T>(work: impl Future<Output = T>) -> T {
     work.now_or_never().expect("work on the writer's connection waits for nothing")
 }
 
-fn refuse(jobs: impl IntoIterator<Item = Job>, error: &Arc<StoreError>) {
+fn reject(jobs: impl IntoIterator<Item = Job>, error: &Arc<StoreError>) {
     for job in jobs {
         ((job.work)(Err(error.shared())).answer)(Ok(()));
     }
 }
 
-fn lost() -> StoreError {
+fn writer_ended() -> StoreError {
     StoreError::Unavailable("the writer is gone".into())
 }
 

@@ -117,7 +117,7 @@ const FIELDS: [(&str, Option<Kind>); 5] = [
     ("organization", Some(Kind::Organization)),
     ("everything", Some(Kind::Reach)),
     ("only", Some(Kind::Reach)),
-    ("within", Some(Kind::Reach)),
+    ("in_reach", Some(Kind::Reach)),
     ("id", None),
 ];
 
@@ -128,7 +128,10 @@ fn filters(tokens: &Tokens) -> Result<Vec<Change>> {
     for (function, head, body) in tokens.functions() {
         let head: Vec<_> = head.iter().flat_map(words).collect();
         let (mut owed, conditions) = taken(&body);
-        if !head.iter().any(|word| ["Owner", "Owned", "Looked"].contains(&word.as_str())) {
+        if !head
+            .iter()
+            .any(|word| ["ScopeParams", "ScopedSessionId", "SessionQuery"].contains(&word.as_str()))
+        {
             // Not a caller's statement; but what it narrows, it has to narrow.
             owed.clear();
             let narrowed = conditions.iter().find(|condition| condition.mentions("organization"));
@@ -173,8 +176,8 @@ impl Condition {
 fn taken(body: &Group) -> (BTreeMap<String, usize>, Vec<Condition>) {
     let (mut owed, mut conditions) = (BTreeMap::new(), Vec::new());
     Tokens::of(body).each(|place| {
-        let owner = place.ident(0).is_some_and(|word| word == "owner" || word == "owned");
-        if let Some(field) = place.ident(2).filter(|_| owner && place.is(1, '.')) {
+        let of_scope = place.ident(0).is_some_and(|word| word == "scope" || word == "scoped_id");
+        if let Some(field) = place.ident(2).filter(|_| of_scope && place.is(1, '.')) {
             owed.insert(field, place.line());
         }
         let filters = place.is(0, '.') && place.ident(1).as_deref() == Some("filter");
@@ -187,9 +190,9 @@ fn taken(body: &Group) -> (BTreeMap<String, usize>, Vec<Condition>) {
     (owed, conditions)
 }
 
-/// `is_home(…)`, taken to be so.
+/// `belongs_to_scope(…)`, taken to be so.
 fn home(place: Place<'_>) -> Option<Change> {
-    let called = place.ident(0)? == "is_home" && place.parentheses(1).is_some();
+    let called = place.ident(0)? == "belongs_to_scope" && place.parentheses(1).is_some();
     let defined = place.at > 0 && ident(&place.siblings[place.at - 1]).as_deref() == Some("fn");
     (called && !defined).then_some(())?;
     Some(change(place, Kind::Home, place.range(1)?, "true"))
@@ -304,8 +307,8 @@ mod tests {
 
     #[test]
     fn each_condition_of_a_scope_is_dropped_and_no_other() {
-        let text = "fn page<'a>(owner: &'a Owner, id: &str) -> _ { \
-             let organization = owner.organization.as_str(); let everything = flag(owner.everything); \
+        let text = "fn page<'a>(scope: &'a ScopeParams, id: &str) -> _ { \
+             let organization = scope.organization.as_str(); let everything = flag(scope.everything); \
              t::table.filter(t::organization.eq(organization)).filter(everything.or(x)).filter(t::id.eq(id)) } \
              fn any(id: &str) -> _ { t::table.filter(t::id.eq(id)) } \
              fn all(organization: &str) -> _ { any().filter(belongs_to(organization)) }";
@@ -328,10 +331,10 @@ mod tests {
     #[test]
     fn a_scope_that_goes_where_the_rules_cannot_see_is_an_error() {
         for body in [
-            "{ let organization = owner.organization.as_str(); t::table.find(organization) }",
-            "{ let tenant = owner.tenant.as_str(); t::table.filter(t::tenant.eq(tenant)) }",
+            "{ let organization = scope.organization.as_str(); t::table.find(organization) }",
+            "{ let tenant = scope.tenant.as_str(); t::table.filter(t::tenant.eq(tenant)) }",
         ] {
-            let text = format!("fn f(owner: &Owner) -> _ {body}");
+            let text = format!("fn f(scope: &ScopeParams) -> _ {body}");
             assert!(
                 changes(Path::new("crates/store-diesel/src/scope.rs"), &text).is_err(),
                 "{text}"
@@ -373,9 +376,9 @@ mod tests {
         assert!(found[1].2.contains("fn b(c: C) { c.unbounded().may_grant(&k)?; maybe(c); }"));
         let found = changed(
             "crates/store-diesel/src/x.rs",
-            "fn f() { if !is_home(a, (b)) {} } fn is_home(a: A) -> bool { true }",
+            "fn f() { if !belongs_to_scope(a, (b)) {} } fn belongs_to_scope(a: A) -> bool { true }",
         );
-        let holed = "fn f() { if !true {} } fn is_home(a: A) -> bool { true }";
+        let holed = "fn f() { if !true {} } fn belongs_to_scope(a: A) -> bool { true }";
         assert_eq!(found, [one(Kind::Home, "f", holed)]);
     }
 

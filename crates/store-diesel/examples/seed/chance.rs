@@ -1,9 +1,9 @@
 //! The same chance in every run, so that two databases hold the same.
 
 /// A source of numbers that look thrown (`SplitMix64`).
-pub(crate) struct Chance(pub(crate) u64);
+pub(crate) struct SeededRandom(pub(crate) u64);
 
-impl Chance {
+impl SeededRandom {
     /// The next.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -17,12 +17,12 @@ use std::io::{Write as _, stdout};
 use serde_json::json;
 use store_diesel::{Config, Database};
 
-use crate::{rows::Rows, target::Target};
+use crate::{rows::Rows, target::SeedDatabase};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// How many sessions go into a statement.
-const AT_ONCE: usize = 4_000;
+const ROWS_PER_STATEMENT: usize = 4_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -34,18 +34,18 @@ async fn main() -> Result<()> {
     let rows = Rows::new(sessions, organizations, largest.parse()?)?;
     // Its tables are made when it has none.
     let store = Database::connect(&Config::new(url.clone())).await?;
-    let mut target = Target::open(url).await?;
-    target.must_be_empty().await?;
+    let mut database = SeedDatabase::open(url).await?;
+    database.must_be_empty().await?;
     templates::write(&store).await?;
     drop(store);
-    target.take_templates().await?;
+    database.take_templates().await?;
     let mut rows = rows.peekable();
     while rows.peek().is_some() {
-        let some: Vec<_> = rows.by_ref().take(AT_ONCE).collect();
-        target.execute(&rows::sessions(&some)).await?;
-        target.execute(&rows::events(&some)).await?;
+        let some: Vec<_> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
+        database.execute(&rows::sessions(&some)).await?;
+        database.execute(&rows::events(&some)).await?;
     }
-    target.settle().await?;
+    database.checkpoint_or_vacuum().await?;
     let found = json!({
         "organization": rows::organization(0),
         "usual": { "status": "working", "label": rows::USUAL, "phoneNumber": rows::SHARED },

@@ -10,7 +10,7 @@ use domain::{EventId, SessionId};
 
 use crate::{
     Result,
-    chance::Chance,
+    chance::SeededRandom,
     templates::{self, PHONE},
 };
 
@@ -23,10 +23,10 @@ pub(crate) const SHARED: &str = "4900000000002";
 /// The number of its oldest session alone.
 pub(crate) const OLDEST: &str = "4900000000001";
 
-const BEGIN: u64 = 1_700_000_000_000;
+const FIRST_CREATED_AT: u64 = 1_700_000_000_000;
 const NODES: u64 = 20;
 /// How many of the oldest have what is rare.
-const FEW: usize = 3;
+const OLDEST_WITH_RARE_VALUES: usize = 3;
 
 /// A session to be.
 pub(crate) struct Row {
@@ -37,17 +37,17 @@ pub(crate) struct Row {
     label: Option<String>,
     phone: String,
     node: u64,
-    made: u64,
+    created_at: u64,
 }
 
 /// All of them, oldest first.
 pub(crate) struct Rows {
-    chance: Chance,
+    random: SeededRandom,
     left: usize,
     organizations: usize,
     largest_left: usize,
-    largest_made: usize,
-    made: u64,
+    largest_created: usize,
+    created_at: u64,
     number: u64,
 }
 
@@ -62,34 +62,34 @@ impl Rows {
             return Err("so many sessions cannot be divided so".into());
         }
         Ok(Self {
-            chance: Chance(7),
+            random: SeededRandom(7),
             left: sessions,
             organizations,
             largest_left: largest,
-            largest_made: 0,
-            made: BEGIN,
+            largest_created: 0,
+            created_at: FIRST_CREATED_AT,
             number: 0,
         })
     }
 
     fn organization(&mut self) -> usize {
         let left = self.left as u64;
-        if self.chance.below(left) < self.largest_left as u64 {
+        if self.random.below(left) < self.largest_left as u64 {
             self.largest_left -= 1;
-            self.largest_made += 1;
+            self.largest_created += 1;
             return 0;
         }
         let others = self.organizations as u64 - 1;
-        1 + usize::try_from(self.chance.below(others)).unwrap_or_default()
+        1 + usize::try_from(self.random.below(others)).unwrap_or_default()
     }
 
-    fn minted(&mut self) -> u128 {
-        let random = u128::from(self.chance.next()) << 16 | u128::from(self.chance.below(1 << 16));
-        u128::from(self.made) << 80 | random
+    fn ulid_bits(&mut self) -> u128 {
+        let random = u128::from(self.random.next()) << 16 | u128::from(self.random.below(1 << 16));
+        u128::from(self.created_at) << 80 | random
     }
 
     fn status(&mut self, largest: bool) -> &'static str {
-        match self.chance.below(100) {
+        match self.random.below(100) {
             0..=1 => templates::SCANNING,
             2..=14 => templates::STOPPED,
             15..=29 if !largest => templates::FAILED,
@@ -98,10 +98,10 @@ impl Rows {
     }
 
     fn label(&mut self, largest: bool) -> Option<String> {
-        match self.chance.below(100) {
+        match self.random.below(100) {
             0..=29 => Some(USUAL.to_owned()),
             30..=59 if !largest => Some(RARE.to_owned()),
-            60..=84 => Some(format!("shop {}", self.chance.below(5_000))),
+            60..=84 => Some(format!("shop {}", self.random.below(5_000))),
             _ => None,
         }
     }
@@ -118,23 +118,23 @@ impl Iterator for Rows {
         self.left -= 1;
         self.number += 1;
         // About one in ten shares its moment with the one before.
-        self.made += self.chance.below(10) * 50;
+        self.created_at += self.random.below(10) * 50;
         let largest = organization == 0;
-        let oldest = largest && self.largest_made <= FEW;
+        let oldest = largest && self.largest_created <= OLDEST_WITH_RARE_VALUES;
         let (mut status, mut label) = (self.status(largest), self.label(largest));
         let mut phone = format!("49151{:08}", self.number);
         if oldest {
             (status, label) = (templates::FAILED, Some(RARE.to_owned()));
-        } else if largest && self.chance.percent(20) {
+        } else if largest && self.random.percent(20) {
             SHARED.clone_into(&mut phone);
         }
-        if oldest && self.largest_made == 1 {
+        if oldest && self.largest_created == 1 {
             OLDEST.clone_into(&mut phone);
         }
-        let id = SessionId::from_bits(self.minted());
-        let events = std::array::from_fn(|_| EventId::from_bits(self.minted()));
-        let (node, made) = (self.chance.below(NODES), self.made);
-        Some(Row { id, events, organization, status, label, phone, node, made })
+        let id = SessionId::from_bits(self.ulid_bits());
+        let events = std::array::from_fn(|_| EventId::from_bits(self.ulid_bits()));
+        let (node, created_at) = (self.random.below(NODES), self.created_at);
+        Some(Row { id, events, organization, status, label, phone, node, created_at })
     }
 }
 
@@ -142,12 +142,12 @@ impl Iterator for Rows {
 pub(crate) fn sessions(rows: &[Row]) -> String {
     let mut values = String::new();
     for row in rows {
-        let Row { id, status, phone, node, made, .. } = row;
+        let Row { id, status, phone, node, created_at, .. } = row;
         let organization = organization(row.organization);
         let label = row.label.as_ref().map_or("NULL".to_owned(), |label| format!("'{label}'"));
         let _ = write!(
             values,
-            ",('{id}','{organization}','{status}',{label},'{phone}','gw-{node}',{made})"
+            ",('{id}','{organization}','{status}',{label},'{phone}','gw-{node}',{created_at})"
         );
     }
     // Each as the one of its status, but for what is its own.
@@ -169,12 +169,12 @@ pub(crate) fn sessions(rows: &[Row]) -> String {
 /// The statement that makes their events.
 pub(crate) fn events(rows: &[Row]) -> String {
     let mut values = String::new();
-    for Row { id, events, organization, made, .. } in rows {
+    for Row { id, events, organization, created_at, .. } in rows {
         let organization = self::organization(*organization);
         for (sequence, (event, name)) in (1..).zip(events.iter().zip(templates::EVENTS)) {
             let _ = write!(
                 values,
-                ",('{event}','{organization}','{id}',{sequence},'{}',{made})",
+                ",('{event}','{organization}','{id}',{sequence},'{}',{created_at})",
                 name.as_str()
             );
         }

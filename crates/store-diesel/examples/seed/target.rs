@@ -11,7 +11,7 @@ use crate::Result;
 /// Everything that berth writes somebody's data into. What it makes for itself (secrets) is none.
 const TABLES: [&str; 6] = ["sessions", "retirements", "events", "api_keys", "receipts", "gateways"];
 
-pub(crate) enum Target {
+pub(crate) enum SeedDatabase {
     Sqlite(Box<SqliteConnection>),
     Postgres(tokio_postgres::Client),
 }
@@ -22,7 +22,7 @@ struct Count {
     count: i64,
 }
 
-impl Target {
+impl SeedDatabase {
     pub(crate) async fn open(url: &str) -> Result<Self> {
         if let Some(file) = url.strip_prefix("sqlite:") {
             let mut conn = SqliteConnection::establish(file)?;
@@ -75,7 +75,7 @@ impl Target {
     }
 
     /// What a database does by itself sooner or later. Nobody analyses an SQLite file of berth's.
-    pub(crate) async fn settle(&mut self) -> Result<()> {
+    pub(crate) async fn checkpoint_or_vacuum(&mut self) -> Result<()> {
         let statement = match self {
             Self::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
             Self::Postgres(_) => "VACUUM (ANALYZE)",

@@ -25,7 +25,7 @@ pub(crate) const EVENTS: [EventName; 3] =
     [EventName::SessionCreated, EventName::AuthPaired, EventName::SessionStatus];
 
 /// Long after anybody measures anything: the worker counts such rows, and leaves them alone.
-const FAR: Timestamp = Timestamp::from_millis(4_102_444_800_000);
+const FAR_FUTURE: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
 /// Writes them.
 pub(crate) async fn write(store: &Database) -> Result<()> {
@@ -70,9 +70,9 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
         session.spec.desired = Desired::Running;
         session.spec.pairing = Some(PairingWanted { attempt: 1, phone: None, request: 0 });
         let text = "2@".to_owned() + &"ABCDEFGH".repeat(28);
-        let qr = QrCode { text, expires_at: FAR, number: 1, of: 6 };
+        let qr = QrCode { text, expires_at: FAR_FUTURE, number: 1, of: 6 };
         session.observed.pairing = Some(Attempt { attempt: 1, qr: Some(qr), code: None });
-        (session.observed.deadline, session.due) = (Some(FAR), Some(FAR));
+        (session.observed.deadline, session.due) = (Some(FAR_FUTURE), Some(FAR_FUTURE));
         return session;
     }
     if status != Status::Stopped {
@@ -90,8 +90,8 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
         let message = "WhatsApp cannot be reached".to_owned();
         let code = ReasonCode::ConnectFailed;
         session.observed.reason =
-            Some(StatusReason { code, message, since: now, retry_at: Some(FAR) });
-        session.due = Some(FAR);
+            Some(StatusReason { code, message, since: now, retry_at: Some(FAR_FUTURE) });
+        session.due = Some(FAR_FUTURE);
     }
     session
 }

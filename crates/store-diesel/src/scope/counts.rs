@@ -7,7 +7,7 @@ use diesel::{
     sql_types::Bool,
 };
 
-use super::{Flag, Owned, Owner, Standing, flag};
+use super::{ExpectedRowVersion, Flag, ScopeParams, ScopedSessionId, flag};
 use crate::schema::{link_attempts, sessions, usage};
 
 diesel::define_sql_function! {
@@ -20,24 +20,24 @@ diesel::define_sql_function! {
 /// How much the organization has of these stocks. A reach is about sessions; what may be kept is counted
 /// over all of them.
 #[auto_type(no_type_alias)]
-pub(crate) fn usage_of<'a>(owner: &'a Owner, stocks: &'a [&'static str]) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn usage_of<'a>(scope: &'a ScopeParams, stocks: &'a [&'static str]) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq_any(stocks))
 }
 
 /// How much the organization has of one stock.
 #[auto_type(no_type_alias)]
-pub(crate) fn usage_of_one<'a>(owner: &'a Owner, stock: &'static str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn usage_of_one<'a>(scope: &'a ScopeParams, stock: &'static str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq(stock))
 }
 
 /// Those of these sessions that are the caller's.
 #[auto_type(no_type_alias)]
-pub(crate) fn sessions_among<'a>(owner: &'a Owner, ids: &'a [String]) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
+pub(crate) fn sessions_among<'a>(scope: &'a ScopeParams, ids: &'a [String]) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let only: &'a [String] = scope.only.as_slice();
+    let everything: Flag = flag(scope.everything);
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq_any(ids))
@@ -47,24 +47,24 @@ pub(crate) fn sessions_among<'a>(owner: &'a Owner, ids: &'a [String]) -> _ {
 /// One session, if nobody has written or woken it, and its metadata has no fewer bytes than this; without
 /// a number, however many it has.
 #[auto_type(no_type_alias)]
-pub(crate) fn session_still_with<'a>(
-    owned: &'a Owned,
-    standing: Standing,
+pub(crate) fn session_at_with_metadata<'a>(
+    scoped_id: &'a ScopedSessionId,
+    expected: ExpectedRowVersion,
     metadata: Option<i32>,
 ) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
-    let version: i64 = standing.version;
-    let due: Option<i64> = standing.due;
-    let never: Flag = flag(standing.due.is_none());
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
+    let version: i64 = expected.version;
+    let due: Option<i64> = expected.due;
+    let never: Flag = flag(expected.due.is_none());
     let any: Flag = flag(metadata.is_none());
     let least: i32 = metadata.unwrap_or_default();
     let length: octet_length<sessions::metadata> = octet_length(sessions::metadata);
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
-        .filter(within)
+        .filter(in_reach)
         .filter(sessions::version.eq(version))
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
         .filter(any.or(length.ge(least)))
@@ -73,12 +73,12 @@ pub(crate) fn session_still_with<'a>(
 /// When attempts at linking a session were begun, of those that count, newest first.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_session<'a>(
-    owner: &'a Owner,
+    scope: &'a ScopeParams,
     session: &'a str,
     since: i64,
     until: i64,
 ) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+    let organization: &'a str = scope.organization.as_str();
     link_attempts::table
         .filter(link_attempts::organization.eq(organization))
         .filter(link_attempts::session.eq(session))
@@ -90,12 +90,12 @@ pub(crate) fn attempts_of_session<'a>(
 /// The same of a phone, whatever the session. A phone is known by its digest.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_phone<'a>(
-    owner: &'a Owner,
+    scope: &'a ScopeParams,
     phone: &'a [u8],
     since: i64,
     until: i64,
 ) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+    let organization: &'a str = scope.organization.as_str();
     link_attempts::table
         .filter(link_attempts::organization.eq(organization))
         .filter(link_attempts::phone.eq(phone))
@@ -106,8 +106,8 @@ pub(crate) fn attempts_of_phone<'a>(
 
 /// The same of the whole organization.
 #[auto_type(no_type_alias)]
-pub(crate) fn attempts_of_organization<'a>(owner: &'a Owner, since: i64, until: i64) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn attempts_of_organization<'a>(scope: &'a ScopeParams, since: i64, until: i64) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     link_attempts::table
         .filter(link_attempts::organization.eq(organization))
         .filter(link_attempts::at.gt(since))
@@ -118,11 +118,11 @@ pub(crate) fn attempts_of_organization<'a>(owner: &'a Owner, since: i64, until: 
 // For berth's own work.
 
 /// What opens the index over all organizations' attempts; it is true of each.
-const ANYBODY_S: &str = "epoch >= 0";
+const ALL_LINK_ATTEMPTS: &str = "epoch >= 0";
 
 /// The attempts at linking that were begun no later than this.
 #[auto_type(no_type_alias)]
 pub(crate) fn old_attempts(at: i64) -> _ {
-    let all: SqlLiteral<Bool> = sql::<Bool>(ANYBODY_S);
+    let all: SqlLiteral<Bool> = sql::<Bool>(ALL_LINK_ATTEMPTS);
     link_attempts::table.filter(link_attempts::at.le(at)).filter(all)
 }

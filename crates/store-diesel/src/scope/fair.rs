@@ -11,30 +11,30 @@ use diesel::{
 };
 
 /// How many organizations are looked at for one claim; those behind them are looked at next time.
-pub(crate) const ORGANIZATIONS: i64 = 1_000;
+pub(crate) const MAX_ORGANIZATIONS: i64 = 1_000;
 
 /// Rows that wait for their turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
+pub(crate) enum DueQueue {
     /// Sessions whose time has come.
     Sessions,
     /// Retirements whose time has come.
     Retirements,
     /// Sessions that rest until there is a node with room.
-    Waiting,
+    Unplaced,
 }
 
-impl Queue {
+impl DueQueue {
     const fn table(self) -> &'static str {
         match self {
-            Self::Sessions | Self::Waiting => "sessions",
+            Self::Sessions | Self::Unplaced => "sessions",
             Self::Retirements => "retirements",
         }
     }
 
     const fn id(self) -> &'static str {
         match self {
-            Self::Sessions | Self::Waiting => "id",
+            Self::Sessions | Self::Unplaced => "id",
             Self::Retirements => "session",
         }
     }
@@ -43,7 +43,7 @@ impl Queue {
     const fn rows(self) -> &'static str {
         match self {
             Self::Sessions | Self::Retirements => "due IS NOT NULL",
-            Self::Waiting => "gateway IS NULL AND desired = 'running'",
+            Self::Unplaced => "gateway IS NULL AND desired = 'running'",
         }
     }
 
@@ -51,16 +51,16 @@ impl Queue {
     const fn order(self) -> &'static str {
         match self {
             Self::Sessions | Self::Retirements => "due",
-            Self::Waiting => "updated_at",
+            Self::Unplaced => "updated_at",
         }
     }
 
     /// Which of its rows are taken at `$2`. A session that waits has no time, or its deadline; one that was
     /// claimed a moment ago has another.
-    const fn taken(self) -> &'static str {
+    const fn due_condition(self) -> &'static str {
         match self {
             Self::Sessions | Self::Retirements => "due <= $2",
-            Self::Waiting => "(due IS NULL OR due = deadline) AND updated_at <= $2",
+            Self::Unplaced => "(due IS NULL OR due = deadline) AND updated_at <= $2",
         }
     }
 }
@@ -76,15 +76,16 @@ pub(crate) struct QueuedOrganization {
 
 /// A row's name.
 #[derive(QueryableByName)]
-pub(crate) struct Name {
+pub(crate) struct RowId {
     #[diesel(sql_type = Text)]
     pub(crate) id: String,
 }
 
 /// The organizations after one that have rows in a queue, in the order of their names. Parameters: after
 /// which, the time, how many.
-pub(crate) fn turns(queue: Queue) -> String {
-    let (table, rows, order, taken) = (queue.table(), queue.rows(), queue.order(), queue.taken());
+pub(crate) fn organizations_statement(queue: DueQueue) -> String {
+    let (table, rows, order, is_due) =
+        (queue.table(), queue.rows(), queue.order(), queue.due_condition());
     let next = |after: &str| {
         format!(
             "(SELECT organization || '' FROM {table} WHERE {rows} AND organization || '' > {after}
@@ -97,36 +98,36 @@ pub(crate) fn turns(queue: Queue) -> String {
             SELECT {first}, 1
             UNION ALL
             SELECT {next}, number + 1 FROM turn
-                WHERE turn.organization IS NOT NULL AND number < {ORGANIZATIONS}
+                WHERE turn.organization IS NOT NULL AND number < {MAX_ORGANIZATIONS}
         )
         SELECT turn.organization AS organization,
             (SELECT {order} FROM {table} WHERE {rows} AND organization || '' = turn.organization
-                AND {taken} ORDER BY {order}, {id} LIMIT 1) AS first
+                AND {is_due} ORDER BY {order}, {id} LIMIT 1) AS first
         FROM turn WHERE turn.organization IS NOT NULL",
         id = queue.id(),
     )
 }
 
 /// The first rows of an organization in a queue. Parameters: the organization, the time, how many.
-pub(crate) fn of_organization(queue: Queue) -> String {
+pub(crate) fn rows_statement(queue: DueQueue) -> String {
     let (table, id, order) = (queue.table(), queue.id(), queue.order());
-    let (rows, taken) = (queue.rows(), queue.taken());
+    let (rows, is_due) = (queue.rows(), queue.due_condition());
     format!(
-        "SELECT {id} AS id FROM {table} WHERE {rows} AND organization || '' = $1 AND {taken}
+        "SELECT {id} AS id FROM {table} WHERE {rows} AND organization || '' = $1 AND {is_due}
             ORDER BY {order}, {id} LIMIT $3"
     )
 }
 
 /// A statement with these parameters.
-macro_rules! asked {
+macro_rules! bound_query {
     ($statement:expr, $($kind:ty: $value:expr),+) => {
         diesel::sql_query($statement)$(.bind::<$kind, _>($value))+
     };
 }
-pub(crate) use asked;
+pub(crate) use bound_query;
 
 /// One of each organization, then a second of each, and so on: up to `limit` in all.
-pub(crate) fn by_turns(mut queues: Vec<std::vec::IntoIter<String>>, limit: usize) -> Vec<String> {
+pub(crate) fn interleave(mut queues: Vec<std::vec::IntoIter<String>>, limit: usize) -> Vec<String> {
     let mut taken = Vec::new();
     while !queues.is_empty() && taken.len() < limit {
         queues.retain_mut(|queue| match queue.next() {
@@ -146,12 +147,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_go_round() {
+    fn rows_are_interleaved() {
         let queue =
             |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter();
         let queues = || vec![queue(&["a1", "a2", "a3"]), queue(&["b1"]), queue(&["c1", "c2"])];
-        assert_eq!(by_turns(queues(), 5), ["a1", "b1", "c1", "a2", "c2"]);
-        assert_eq!(by_turns(queues(), 2), ["a1", "b1"]);
-        assert_eq!(by_turns(queues(), 9).len(), 6);
+        assert_eq!(interleave(queues(), 5), ["a1", "b1", "c1", "a2", "c2"]);
+        assert_eq!(interleave(queues(), 2), ["a1", "b1"]);
+        assert_eq!(interleave(queues(), 9).len(), 6);
     }
 }

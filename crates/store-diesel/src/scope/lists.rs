@@ -17,59 +17,60 @@ use diesel::{
 use diesel_async::AsyncPgConnection;
 use domain::{OrganizationId, Scope, Status, ports::SessionPage};
 
-use super::{Owner, Place, place::Moment};
+use super::{KeysetPosition, ScopeParams, place::CreatedAtUnindexed};
 use crate::{schema::sessions, session_row::SessionRow, sqlite::SqliteConnection};
 
 /// Which page of which sessions, as parameters of a statement.
-pub(crate) struct Looked {
-    whose: Whose,
+pub(crate) struct SessionQuery {
+    query_scope: QueryScope,
     /// Any of these; none when it does not matter.
     statuses: Vec<&'static str>,
     label: Option<String>,
     gateway: Option<String>,
     phone: Option<String>,
     /// Strictly after this place.
-    after: Place,
+    after: KeysetPosition,
     limit: i64,
 }
 
 /// How many statuses can be looked for and still leave one out.
-pub(crate) const MOST: usize = Status::ALL.len() - 1;
+pub(crate) const MAX_STATUSES: usize = Status::ALL.len() - 1;
 
 /// Whose sessions.
-enum Whose {
+enum QueryScope {
     /// What a caller's scope holds.
-    Caller(Owner),
+    Caller(ScopeParams),
     /// An organization's, as operators ask.
     Organization(String),
     /// All there are, as operators ask.
-    Everybody,
+    AllOrganizations,
 }
 
-impl Looked {
+impl SessionQuery {
     pub(crate) fn for_caller(scope: &Scope, page: &SessionPage) -> Self {
-        Self::new(Whose::Caller(Owner::of(scope)), page)
+        Self::new(QueryScope::Caller(ScopeParams::of(scope)), page)
     }
 
-    pub(crate) fn for_operators(whose: Option<&OrganizationId>, page: &SessionPage) -> Self {
-        let whose = whose.map(|organization| Whose::Organization(organization.to_string()));
-        Self::new(whose.unwrap_or(Whose::Everybody), page)
+    pub(crate) fn for_operators(organization: Option<&OrganizationId>, page: &SessionPage) -> Self {
+        let query_scope =
+            organization.map(|organization| QueryScope::Organization(organization.to_string()));
+        Self::new(query_scope.unwrap_or(QueryScope::AllOrganizations), page)
     }
 
-    fn new(whose: Whose, page: &SessionPage) -> Self {
+    fn new(query_scope: QueryScope, page: &SessionPage) -> Self {
         let filter = &page.filter;
-        let wanted = |status: &Status| filter.statuses.contains(status);
-        let mut statuses: Vec<_> = Status::ALL.into_iter().filter(wanted).collect();
-        if statuses.len() > MOST {
+        let is_requested = |status: &Status| filter.statuses.contains(status);
+        let mut statuses: Vec<_> = Status::ALL.into_iter().filter(is_requested).collect();
+        if statuses.len() > MAX_STATUSES {
             statuses.clear();
         }
         Self {
-            whose,
+            query_scope,
             statuses: statuses.into_iter().map(Status::as_str).collect(),
             label: filter.label.clone(),
             gateway: filter.gateway.as_ref().map(ToString::to_string),
             phone: filter.phone.clone(),
-            after: Place::of(page.after.as_ref()),
+            after: KeysetPosition::of(page.after.as_ref()),
             limit: i64::from(page.limit),
         }
     }
@@ -80,12 +81,12 @@ impl Looked {
     }
 
     /// The same, after this place and up to so many.
-    pub(crate) fn going_on(&mut self, after: Place, limit: i64) {
+    pub(crate) fn set_window(&mut self, after: KeysetPosition, limit: i64) {
         (self.after, self.limit) = (after, limit);
     }
 
     /// After which place.
-    pub(crate) fn after(&self) -> Place {
+    pub(crate) fn after(&self) -> KeysetPosition {
         self.after.clone()
     }
 
@@ -95,85 +96,89 @@ impl Looked {
     }
 
     /// Whether each status is a page of its own.
-    pub(crate) fn has_several(&self) -> bool {
+    pub(crate) fn has_multiple_statuses(&self) -> bool {
         self.statuses.len() > 1
     }
 
     /// The status of this number; beyond the last, one that nothing has.
-    pub(crate) fn status_number(&self, number: usize) -> &str {
+    pub(crate) fn status_at(&self, number: usize) -> &str {
         self.statuses.get(number).copied().unwrap_or_default()
     }
 
     /// Whether there is an index for what is looked for. There is none over all organizations.
-    fn is_narrowed(&self) -> bool {
+    fn is_filtered(&self) -> bool {
         let named = [&self.label, &self.gateway, &self.phone];
         let any = !self.statuses.is_empty() || named.iter().any(|it| it.is_some());
-        any && !matches!(self.whose, Whose::Everybody)
+        any && !matches!(self.query_scope, QueryScope::AllOrganizations)
     }
 }
 
 /// A connection to a database for which pages can be put together.
-pub(crate) trait Lists {
+pub(crate) trait SessionPages {
     /// The page of those looked for that have this status, newest first.
-    fn session_page<'a>(&self, looked: &'a Looked, status: Option<&'a str>) -> Self::Page<'a>;
+    fn session_page<'a>(
+        &self,
+        query: &'a SessionQuery,
+        status: Option<&'a str>,
+    ) -> Self::PageStatement<'a>;
 
     /// One page, as a statement.
-    type Page<'a>;
+    type PageStatement<'a>;
 }
 
 /// True of every session, whatever is wrong with its row. PostgreSQL's indexes for an organization's
 /// lists are on this condition: to a statement that does not state it, a look-up by name, they are
 /// closed.
-const A_LIST: &str = "sequence > -9223372036854775807";
+const ORGANIZATION_LIST: &str = "sequence > -9223372036854775807";
 /// The same of the index for everybody's list. No caller's statement states it.
-const EVERYBODY_S_LIST: &str = "epoch >= 0";
+const ALL_ORGANIZATIONS_LIST: &str = "epoch >= 0";
 
 /// The text is one; what it is compiled for is two.
 macro_rules! lists {
     ($($connection:ty, $database:ty);+) => {
-        $(impl Lists for $connection {
-            type Page<'a> =
+        $(impl SessionPages for $connection {
+            type PageStatement<'a> =
                 IntoBoxed<'a, Select<sessions::table, AsSelect<SessionRow, $database>>, $database>;
 
             fn session_page<'a>(
                 &self,
-                looked: &'a Looked,
+                query: &'a SessionQuery,
                 status: Option<&'a str>,
-            ) -> Self::Page<'a> {
+            ) -> Self::PageStatement<'a> {
                 let page = sessions::table.select(SessionRow::as_select()).into_boxed();
-                let mut page = match &looked.whose {
-                    Whose::Caller(owner) if owner.everything => page
-                        .filter(sessions::organization.eq(owner.organization.as_str()))
-                        .filter(sql::<Bool>(A_LIST)),
+                let mut page = match &query.query_scope {
+                    QueryScope::Caller(scope) if scope.everything => page
+                        .filter(sessions::organization.eq(scope.organization.as_str()))
+                        .filter(sql::<Bool>(ORGANIZATION_LIST)),
                     // By these names, whatever the organization's size is: as an expression the
                     // organization is no reason to go through all it has in the order of the list.
-                    Whose::Caller(owner) => page
-                        .filter(sessions::organization.concat("").eq(owner.organization.as_str()))
-                        .filter(sessions::id.eq_any(owner.only.as_slice())),
-                    Whose::Organization(organization) => page
+                    QueryScope::Caller(scope) => page
+                        .filter(sessions::organization.concat("").eq(scope.organization.as_str()))
+                        .filter(sessions::id.eq_any(scope.only.as_slice())),
+                    QueryScope::Organization(organization) => page
                         .filter(sessions::organization.eq(organization.as_str()))
-                        .filter(sql::<Bool>(A_LIST)),
-                    Whose::Everybody => page.filter(sql::<Bool>(EVERYBODY_S_LIST)),
+                        .filter(sql::<Bool>(ORGANIZATION_LIST)),
+                    QueryScope::AllOrganizations => page.filter(sql::<Bool>(ALL_ORGANIZATIONS_LIST)),
                 };
                 if let Some(status) = status {
                     page = page.filter(sessions::status.eq(status));
                 }
-                if let Some(label) = &looked.label {
+                if let Some(label) = &query.label {
                     page = page.filter(sessions::label.eq(label.as_str()));
                 }
-                if let Some(gateway) = &looked.gateway {
+                if let Some(gateway) = &query.gateway {
                     page = page.filter(sessions::gateway.eq(gateway.as_str()));
                 }
-                if let Some(phone) = &looked.phone {
+                if let Some(phone) = &query.phone {
                     page = page.filter(sessions::phone_number.eq(phone.as_str()));
                 }
-                let (id, made) = (sessions::id, sessions::created_at);
-                let page = if looked.is_narrowed() {
-                    page.filter(looked.after.precedes(Moment, id)).order((Moment.desc(), id.desc()))
+                let (id, created_at) = (sessions::id, sessions::created_at);
+                let page = if query.is_filtered() {
+                    page.filter(query.after.before(CreatedAtUnindexed, id)).order((CreatedAtUnindexed.desc(), id.desc()))
                 } else {
-                    page.filter(looked.after.precedes(made, id)).order((made.desc(), id.desc()))
+                    page.filter(query.after.before(created_at, id)).order((created_at.desc(), id.desc()))
                 };
-                page.limit(looked.limit)
+                page.limit(query.limit)
             }
         })+
     };
@@ -183,13 +188,13 @@ lists!(AsyncPgConnection, Pg; SqliteConnection, Sqlite);
 
 /// The pages of several statuses, each read in its own order, by one statement: a session whose status
 /// changes meanwhile is still in one of them. The caller puts them in order.
-macro_rules! pages_of_several {
-    ($conn:expr, $looked:expr) => {{
+macro_rules! pages_by_status {
+    ($conn:expr, $query:expr) => {{
         use diesel::CombineDsl;
-        const { assert!($crate::scope::lists::MOST == 4, "as many as there are pages") };
+        const { assert!($crate::scope::lists::MAX_STATUSES == 4, "as many as there are pages") };
         let [first, second, third, last] = std::array::from_fn(|number| {
-            let status = $looked.status_number(number);
-            $crate::scope::lists::Lists::session_page($conn, $looked, Some(status))
+            let status = $query.status_at(number);
+            $crate::scope::lists::SessionPages::session_page($conn, $query, Some(status))
         });
         first.union_all(second).union_all(third).union_all(last)
     }};
@@ -197,14 +202,16 @@ macro_rules! pages_of_several {
 
 /// Loads what is looked for from wherever a connection leads to.
 macro_rules! load_page {
-    ($conn:expr, $looked:expr) => {
-        if $looked.has_several() {
-            $crate::scope::lists::pages_of_several!(&*$conn, $looked).load($conn).await
+    ($conn:expr, $query:expr) => {
+        if $query.has_multiple_statuses() {
+            $crate::scope::lists::pages_by_status!(&*$conn, $query).load($conn).await
         } else {
-            let status = $looked.status();
-            $crate::scope::lists::Lists::session_page(&*$conn, $looked, status).load($conn).await
+            let status = $query.status();
+            $crate::scope::lists::SessionPages::session_page(&*$conn, $query, status)
+                .load($conn)
+                .await
         }
     };
 }
 
-pub(crate) use {load_page, pages_of_several};
+pub(crate) use {load_page, pages_by_status};

@@ -2,10 +2,10 @@
 
 use domain::{ExpectedVersion, Reach, Scope, SessionId, Timestamp};
 
-use crate::{StoreError, column::counted};
+use crate::{StoreError, column::to_bigint};
 
 /// A scope, as parameters of a statement.
-pub(crate) struct Owner {
+pub(crate) struct ScopeParams {
     /// The organization.
     pub(crate) organization: String,
     /// Whether all its sessions are in reach, also those still to come.
@@ -14,7 +14,7 @@ pub(crate) struct Owner {
     pub(crate) only: Vec<String>,
 }
 
-impl Owner {
+impl ScopeParams {
     pub(crate) fn of(scope: &Scope) -> Self {
         let (everything, only) = match scope.reach() {
             Reach::Everything => (true, Vec::new()),
@@ -26,19 +26,19 @@ impl Owner {
 
 /// One session of a caller, as parameters of a statement.
 #[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Owned {
+pub(crate) struct ScopedSessionId {
     pub(super) organization: String,
     pub(super) id: String,
-    pub(super) within: bool,
+    pub(super) in_reach: bool,
 }
 
-impl Owned {
+impl ScopedSessionId {
     /// This session, if the scope has it.
     pub(crate) fn session(scope: &Scope, id: &SessionId) -> Self {
         Self {
             organization: scope.organization().to_string(),
             id: id.to_string(),
-            within: scope.reach().covers(id),
+            in_reach: scope.reach().covers(id),
         }
     }
 
@@ -49,20 +49,20 @@ impl Owned {
 
     /// By what a row is found that is there.
     pub(crate) fn found(organization: &str, id: &str) -> Self {
-        Self { organization: organization.to_owned(), id: id.to_owned(), within: true }
+        Self { organization: organization.to_owned(), id: id.to_owned(), in_reach: true }
     }
 }
 
 /// How a session must still stand to be written, as parameters of a statement.
 #[derive(Clone, Copy)]
-pub(crate) struct Standing {
+pub(crate) struct ExpectedRowVersion {
     pub(super) version: i64,
     pub(super) due: Option<i64>,
 }
 
-impl Standing {
+impl ExpectedRowVersion {
     pub(crate) fn of(expected_version: ExpectedVersion) -> Result<Self, StoreError> {
-        let version = counted("sessions.version", expected_version.version.0)?;
+        let version = to_bigint("sessions.version", expected_version.version.0)?;
         Ok(Self { version, due: expected_version.due.map(Timestamp::millis) })
     }
 }

@@ -21,12 +21,12 @@ use crate::schema::sessions;
 
 /// A place. No place is a place before everything, so that there is one statement.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct KeysetPosition {
     created_at: i64,
     id: String,
 }
 
-impl Place {
+impl KeysetPosition {
     pub(crate) fn of<Id: ToString>(position: Option<&Position<Id>>) -> Self {
         position.map_or_else(
             || Self { created_at: i64::MAX, id: String::new() },
@@ -43,34 +43,34 @@ impl Place {
     }
 
     /// Whether what was made at this moment and has this name comes after it.
-    pub(crate) fn precedes<M, N>(&self, moment: M, name: N) -> Precedes<'_, M, N> {
-        Precedes { place: self, moment, name }
+    pub(crate) fn before<C, I>(&self, created_at: C, id: I) -> KeysetBefore<'_, C, I> {
+        KeysetBefore { position: self, created_at, id }
     }
 }
 
 /// Whether something comes after a place, as an expression.
-pub(crate) struct Precedes<'a, M, N> {
-    place: &'a Place,
-    moment: M,
-    name: N,
+pub(crate) struct KeysetBefore<'a, C, I> {
+    position: &'a KeysetPosition,
+    created_at: C,
+    id: I,
 }
 
-impl<M, N> Expression for Precedes<'_, M, N> {
+impl<C, I> Expression for KeysetBefore<'_, C, I> {
     type SqlType = Bool;
 }
 
-impl<M, N> ValidGrouping<()> for Precedes<'_, M, N> {
+impl<C, I> ValidGrouping<()> for KeysetBefore<'_, C, I> {
     type IsAggregate = is_aggregate::No;
 }
 
-impl<T, M: AppearsOnTable<T>, N: AppearsOnTable<T>> AppearsOnTable<T> for Precedes<'_, M, N> {}
+impl<T, C: AppearsOnTable<T>, I: AppearsOnTable<T>> AppearsOnTable<T> for KeysetBefore<'_, C, I> {}
 
-impl<M: QueryId, N: QueryId> QueryId for Precedes<'_, M, N> {
-    type QueryId = Precedes<'static, M::QueryId, N::QueryId>;
-    const HAS_STATIC_QUERY_ID: bool = M::HAS_STATIC_QUERY_ID && N::HAS_STATIC_QUERY_ID;
+impl<C: QueryId, I: QueryId> QueryId for KeysetBefore<'_, C, I> {
+    type QueryId = KeysetBefore<'static, C::QueryId, I::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = C::HAS_STATIC_QUERY_ID && I::HAS_STATIC_QUERY_ID;
 }
 
-impl<DB, M: QueryFragment<DB>, N: QueryFragment<DB>> QueryFragment<DB> for Precedes<'_, M, N>
+impl<DB, C: QueryFragment<DB>, I: QueryFragment<DB>> QueryFragment<DB> for KeysetBefore<'_, C, I>
 where
     DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
     i64: ToSql<BigInt, DB>,
@@ -78,13 +78,13 @@ where
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("(");
-        self.moment.walk_ast(out.reborrow())?;
+        self.created_at.walk_ast(out.reborrow())?;
         out.push_sql(", ");
-        self.name.walk_ast(out.reborrow())?;
+        self.id.walk_ast(out.reborrow())?;
         out.push_sql(") < (");
-        out.push_bind_param::<BigInt, _>(&self.place.created_at)?;
+        out.push_bind_param::<BigInt, _>(&self.position.created_at)?;
         out.push_sql(", ");
-        out.push_bind_param::<Text, _>(&self.place.id)?;
+        out.push_bind_param::<Text, _>(&self.position.id)?;
         out.push_sql(")");
         Ok(())
     }
@@ -97,21 +97,21 @@ where
 /// In an order that is another expression a narrowed list can be read from its own index alone.
 /// SQLite takes the index of which the most is bound.
 #[derive(Clone, Copy, QueryId)]
-pub(crate) struct Moment;
+pub(crate) struct CreatedAtUnindexed;
 
-impl Expression for Moment {
+impl Expression for CreatedAtUnindexed {
     type SqlType = BigInt;
 }
 
-impl ValidGrouping<()> for Moment {
+impl ValidGrouping<()> for CreatedAtUnindexed {
     type IsAggregate = is_aggregate::No;
 }
 
-impl AppearsOnTable<sessions::table> for Moment {}
+impl AppearsOnTable<sessions::table> for CreatedAtUnindexed {}
 
-impl SelectableExpression<sessions::table> for Moment {}
+impl SelectableExpression<sessions::table> for CreatedAtUnindexed {}
 
-impl QueryFragment<Pg> for Moment {
+impl QueryFragment<Pg> for CreatedAtUnindexed {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(");
         sessions::created_at.walk_ast(out.reborrow())?;
@@ -120,7 +120,7 @@ impl QueryFragment<Pg> for Moment {
     }
 }
 
-impl QueryFragment<Sqlite> for Moment {
+impl QueryFragment<Sqlite> for CreatedAtUnindexed {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         sessions::created_at.walk_ast(out)
     }

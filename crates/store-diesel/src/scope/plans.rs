@@ -18,22 +18,23 @@ use domain::{
 };
 
 use super::{
-    Owned, Owner, Standing, all_retirements, any_of_sessions, api_keys, awaited_sessions,
+    ExpectedRowVersion, ScopeParams, ScopedSessionId, all_cleanups, any_of_sessions, api_keys,
     counts::{
         attempts_of_organization, attempts_of_phone, attempts_of_session, old_attempts,
-        session_still_with, sessions_among, usage_of_one,
+        session_at_with_metadata, sessions_among, usage_of_one,
     },
-    due_retirements, due_sessions, event_page, events, events_after, good_key, key_page,
-    lists::{Lists, Looked, pages_of_several},
-    live_key, retirements, session, session_still, sessions, several_sessions,
-    together::Together,
+    due_cleanups, due_sessions, event_page, events, events_after, key_page,
+    lists::{SessionPages, SessionQuery, pages_by_status},
+    live_key, retirements, session, session_at, sessions, sessions_by_keys, sessions_with_due_time,
+    together::SessionWrites,
+    valid_key,
 };
 use crate::{
     Database,
     pool::{Pools, checkout},
     schema::{link_attempts, usage},
     session_row::SessionRow,
-    test_place::Place,
+    test_place::TestDatabase,
 };
 
 /// `EXPLAIN` in front of a query, as one database spells it and answers it.
@@ -98,11 +99,11 @@ mod rotation;
 const ROWS: &str = include_str!("plans.sql");
 
 /// The rows, with or without what the database can learn of them.
-async fn filled(place: &Place, digest: &str, analysed: bool) -> Database {
-    let database = place.open().await;
-    place.execute(&ROWS.replace("DIGEST", digest)).await;
+async fn filled_database(test_db: &TestDatabase, digest: &str, analysed: bool) -> Database {
+    let database = test_db.open().await;
+    test_db.execute(&ROWS.replace("DIGEST", digest)).await;
     if analysed {
-        place.execute("ANALYZE").await;
+        test_db.execute("ANALYZE").await;
     }
     database
 }
@@ -112,8 +113,8 @@ fn scope() -> Scope {
     Caller::operator(organization).may(Capability::Manage).expect("may manage")
 }
 
-fn looked(filter: SessionFilter, after: Option<Position>) -> Looked {
-    Looked::for_caller(&scope(), &SessionPage { filter, after, limit: 50 })
+fn query(filter: SessionFilter, after: Option<Position>) -> SessionQuery {
+    SessionQuery::for_caller(&scope(), &SessionPage { filter, after, limit: 50 })
 }
 
 fn at(millis: i64) -> Timestamp {
@@ -134,7 +135,7 @@ struct Expected {
 }
 
 /// Pages of lists of sessions: what is looked for, and by which index.
-async fn lists(database: &Database) -> Vec<Expected> {
+async fn list_plans(database: &Database) -> Vec<Expected> {
     let place = Position { created_at: at(6_000), id: SessionId::from_bits(5) };
     let label = |label: &str| SessionFilter { label: Some(label.to_owned()), ..everything() };
     let status = |status| SessionFilter { statuses: vec![status], ..everything() };
@@ -152,8 +153,8 @@ async fn lists(database: &Database) -> Vec<Expected> {
         (node, "sessions_by_node", Some("gateway"), false),
     ] {
         for after in [None, Some(place.clone())] {
-            let looked = looked(filter.clone(), after);
-            let plan = plan!(database, |conn| conn.session_page(&looked, looked.status()));
+            let query = query(filter.clone(), after);
+            let plan = plan!(database, |conn| conn.session_page(&query, query.status()));
             let bounds = ["organization", "created_at"].into_iter().chain(column).collect();
             expected.push(Expected { plan, index, bounds, rare });
         }
@@ -163,14 +164,16 @@ async fn lists(database: &Database) -> Vec<Expected> {
 
 /// Everything else on a request's path, and what the worker asks again and again.
 #[expect(clippy::too_many_lines, reason = "a list of statements, each with its index")]
-async fn look_ups(database: &Database) -> Vec<Expected> {
-    let owner = Owner::of(&scope());
+async fn lookup_plans(database: &Database) -> Vec<Expected> {
+    let params = ScopeParams::of(&scope());
     let after = EventId::from_bits(1).to_string();
-    let place =
-        super::Place::of(Some(&Position { created_at: at(6_000), id: KeyId::from_bits(5) }));
+    let place = super::KeysetPosition::of(Some(&Position {
+        created_at: at(6_000),
+        id: KeyId::from_bits(5),
+    }));
     let page = SessionPage { filter: everything(), after: None, limit: 50 };
     let ids = ["sess_1", "sess_2"].map(str::to_owned);
-    let everybody = Looked::for_operators(None, &page);
+    let everybody = SessionQuery::for_operators(None, &page);
     let expect = |plan, index, bounds: &[&'static str]| Expected {
         plan,
         index,
@@ -184,7 +187,7 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
             &["due"],
         ),
         expect(
-            plan!(database, |_conn| due_retirements(300).select(retirements::session).limit(10)),
+            plan!(database, |_conn| due_cleanups(300).select(retirements::session).limit(10)),
             "retirements_due",
             &["due"],
         ),
@@ -196,17 +199,17 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
         ),
         // The earliest is the first of the index.
         expect(
-            plan!(database, |_conn| awaited_sessions().select(min(sessions::due))),
+            plan!(database, |_conn| sessions_with_due_time().select(min(sessions::due))),
             "sessions_due",
             &[],
         ),
         expect(
-            plan!(database, |_conn| all_retirements().select(min(retirements::due))),
+            plan!(database, |_conn| all_cleanups().select(min(retirements::due))),
             "retirements_due",
             &[],
         ),
         expect(
-            plan!(database, |_conn| events_after(&owner, &after).select(events::id).limit(50)),
+            plan!(database, |_conn| events_after(&params, &after).select(events::id).limit(50)),
             "events_primary_key",
             &["organization", "id"],
         ),
@@ -216,12 +219,12 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
             &["created_at", "id"],
         ),
         expect(
-            plan!(database, |_conn| event_page(&owner, "evt_~").select(events::id).limit(50)),
+            plan!(database, |_conn| event_page(&params, "evt_~").select(events::id).limit(50)),
             "events_primary_key",
             &["organization", "id"],
         ),
         expect(
-            plan!(database, |_conn| event_page(&owner, "evt_~")
+            plan!(database, |_conn| event_page(&params, "evt_~")
                 .filter(events::name.eq("api_key.created"))
                 .select(events::id)
                 .limit(50)),
@@ -229,31 +232,31 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
             &["organization", "name", "id"],
         ),
         expect(
-            plan!(database, |_conn| good_key(&[7; 32], 300).select(api_keys::id)),
+            plan!(database, |_conn| valid_key(&[7; 32], 300).select(api_keys::id)),
             "api_keys_at_the_door",
             &["digest", "good_until"],
         ),
         expect(
-            plan!(database, |_conn| key_page(&owner, &place).select(api_keys::id).limit(50)),
+            plan!(database, |_conn| key_page(&params, &place).select(api_keys::id).limit(50)),
             "api_keys_newest_first",
             &["organization", "created_at"],
         ),
         expect(
-            plan!(database, |_conn| attempts_of_session(&owner, "sess_1", 5, 300)
+            plan!(database, |_conn| attempts_of_session(&params, "sess_1", 5, 300)
                 .select(link_attempts::at)
                 .limit(1)),
             "link_attempts_primary_key",
             &["organization", "session"],
         ),
         expect(
-            plan!(database, |_conn| attempts_of_phone(&owner, &[7; 16], 5, 300)
+            plan!(database, |_conn| attempts_of_phone(&params, &[7; 16], 5, 300)
                 .select(link_attempts::at)
                 .limit(1)),
             "link_attempts_by_phone",
             &["organization", "phone", "at"],
         ),
         expect(
-            plan!(database, |_conn| attempts_of_organization(&owner, 5, 300)
+            plan!(database, |_conn| attempts_of_organization(&params, 5, 300)
                 .select(link_attempts::at)
                 .limit(1)),
             "link_attempts_by_organization",
@@ -265,7 +268,7 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
             &["at"],
         ),
         expect(
-            plan!(database, |_conn| usage_of_one(&owner, "sessions").select(usage::used)),
+            plan!(database, |_conn| usage_of_one(&params, "sessions").select(usage::used)),
             "usage_primary_key",
             &["organization", "stock"],
         ),
@@ -274,60 +277,62 @@ async fn look_ups(database: &Database) -> Vec<Expected> {
 
 /// What finds one thing by organization and name. On PostgreSQL two indexes hold both, and either will
 /// do: a foreign thing must not be found at all, rather than found and then filtered away.
-async fn by_name(database: &Database) -> Vec<String> {
-    let one = Owned::session(&scope(), &SessionId::from_bits(1));
-    let owner = Owner::of(&scope());
-    let standing =
-        Standing::of(ExpectedVersion { version: Version(1), due: None }).expect("a guard");
+async fn by_id_plans(database: &Database) -> Vec<String> {
+    let one = ScopedSessionId::session(&scope(), &SessionId::from_bits(1));
+    let params = ScopeParams::of(&scope());
+    let expected = ExpectedRowVersion::of(ExpectedVersion { version: Version(1), due: None })
+        .expect("a guard");
     let ids = [one.id.clone()];
     vec![
         plan!(database, |_conn| session(&one).select(SessionRow::as_select())),
         plan!(database, |_conn| diesel::delete(session(&one).filter(sessions::version.eq(1)))),
-        plan!(database, |_conn| diesel::update(session_still(&one, standing))
+        plan!(database, |_conn| diesel::update(session_at(&one, expected))
             .set(sessions::version.eq(2))),
-        plan!(database, |_conn| diesel::update(session_still_with(&one, standing, Some(9)))
+        plan!(database, |_conn| diesel::update(session_at_with_metadata(&one, expected, Some(9)))
             .set(sessions::version.eq(2))),
-        plan!(database, |_conn| sessions_among(&owner, &ids).select(sessions::id)),
-        plan!(database, |_conn| live_key(&owner, "key_1").select(api_keys::name)),
+        plan!(database, |_conn| sessions_among(&params, &ids).select(sessions::id)),
+        plan!(database, |_conn| live_key(&params, "key_1").select(api_keys::name)),
     ]
 }
 
 /// A page of what has one of two statuses, and a page for somebody who is confined to a few sessions.
-async fn merged_and_confined(database: &Database) -> [String; 2] {
+async fn merged_and_confined_plans(database: &Database) -> [String; 2] {
     let statuses = vec![Status::Failed, Status::ScanQrCode];
-    let both = looked(SessionFilter { statuses, ..everything() }, None);
-    let merged = plan!(database, |conn| pages_of_several!(conn, &both));
+    let both = query(SessionFilter { statuses, ..everything() }, None);
+    let merged = plan!(database, |conn| pages_by_status!(conn, &both));
     let mut confined = Caller::operator(OrganizationId::parse("org-1").expect("a name"));
     confined.reach = Reach::Only((1..5).map(SessionId::from_bits).collect());
     let scope = confined.may(Capability::Manage).expect("may manage");
-    let few =
-        Looked::for_caller(&scope, &SessionPage { filter: everything(), after: None, limit: 50 });
+    let few = SessionQuery::for_caller(
+        &scope,
+        &SessionPage { filter: everything(), after: None, limit: 50 },
+    );
     [merged, plan!(database, |conn| conn.session_page(&few, None))]
 }
 
 /// Several sessions at once, on a connection that looks up.
-async fn several(database: &Database) -> String {
+async fn batched_lookup(database: &Database) -> String {
     let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
-    let asked: Vec<_> =
-        (1..30).map(|n| Owned::session(&scope(), &SessionId::from_bits(n))).collect();
-    let asked = asked.iter().collect();
-    let query = PostgresPlan(several_sessions(&asked).select(SessionRow::as_select()));
-    let conn = pool.look.connection().await.expect("a connection");
+    let bound_query: Vec<_> =
+        (1..30).map(|n| ScopedSessionId::session(&scope(), &SessionId::from_bits(n))).collect();
+    let bound_query = bound_query.iter().collect();
+    let query = PostgresPlan(sessions_by_keys(&bound_query).select(SessionRow::as_select()));
+    let conn = pool.lookups.connection().await.expect("a connection");
     let lines: Vec<String> = query.load(&mut &*conn).await.expect("a plan");
     lines.join("\n")
 }
 
 /// Changes of several sessions, on such a connection too.
-async fn together(database: &Database) -> String {
+async fn batched_write(database: &Database) -> String {
     let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
-    let query = PostgresPlan(Together::default().statement().expect("a statement"));
-    let conn = pool.look.connection().await.expect("a connection");
+    let query = PostgresPlan(SessionWrites::default().statement().expect("a statement"));
+    let conn = pool.lookups.connection().await.expect("a connection");
     let lines: Vec<String> = query.load(&mut &*conn).await.expect("a plan");
     lines.join("\n")
 }
 
 /// Whether PostgreSQL finds a thing, and nothing else, by its organization and its name.
-fn assert_found_by_name(plan: &str) {
+fn assert_found_by_id(plan: &str) {
     assert!(!plan.contains("Seq Scan"), "{plan}");
     let bounds = plan.lines().find(|line| line.contains("Index Cond")).expect("bounds");
     assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{plan}");
@@ -338,25 +343,25 @@ fn assert_found_by_name(plan: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_finds_rows_by_index() {
-    let place = Place::postgres().await;
-    let database = filled(&place, "decode(md5(i::text), 'hex')", true).await;
-    for plan in by_name(&database).await.into_iter().chain([several(&database).await]) {
-        assert_found_by_name(&plan);
+    let test_db = TestDatabase::postgres().await;
+    let database = filled_database(&test_db, "decode(md5(i::text), 'hex')", true).await;
+    for plan in by_id_plans(&database).await.into_iter().chain([batched_lookup(&database).await]) {
+        assert_found_by_id(&plan);
     }
-    let together = together(&database).await;
-    let found = together.lines().filter(|line| line.contains("Index Cond"));
+    let batched_write = batched_write(&database).await;
+    let found = batched_write.lines().filter(|line| line.contains("Index Cond"));
     for (name, times) in [("(id = ", 2), ("(stock = ", 1)] {
         let by = |bounds: &&str| bounds.contains(name) && bounds.contains("(organization = ");
-        assert_eq!(found.clone().filter(by).count(), times, "{together}");
+        assert_eq!(found.clone().filter(by).count(), times, "{batched_write}");
     }
-    assert_eq!(found.count(), 3, "{together}");
-    assert!(!together.contains("Seq Scan"), "{together}");
-    let [merged, confined] = merged_and_confined(&database).await;
+    assert_eq!(found.count(), 3, "{batched_write}");
+    assert!(!batched_write.contains("Seq Scan"), "{batched_write}");
+    let [merged, confined] = merged_and_confined_plans(&database).await;
     assert_eq!(merged.matches("sessions_by_status").count(), 4, "{merged}");
     assert!(!merged.contains("Seq Scan"), "{merged}");
     let bounds = confined.lines().find(|line| line.contains("Index Cond")).expect("bounds");
     assert!(bounds.contains("(id = ANY") && confined.contains("sessions_by_id"), "{confined}");
-    let all = lists(&database).await.into_iter().chain(look_ups(&database).await);
+    let all = list_plans(&database).await.into_iter().chain(lookup_plans(&database).await);
     for Expected { plan, index, bounds, rare } in all {
         let index = index.replace("_primary_key", "_pkey");
         assert!(plan.contains(&index) && !plan.contains("Seq Scan"), "{index}:\n{plan}");
@@ -372,17 +377,17 @@ async fn postgres_finds_rows_by_index() {
 async fn sqlite_finds_rows_by_index() {
     // berth never analyses an SQLite file; somebody else may.
     for analysed in [false, true] {
-        let place = Place::sqlite();
-        let database = filled(&place, "randomblob(32)", analysed).await;
-        for plan in by_name(&database).await {
+        let test_db = TestDatabase::sqlite();
+        let database = filled_database(&test_db, "randomblob(32)", analysed).await;
+        for plan in by_id_plans(&database).await {
             assert!(plan.contains("_1 (organization=? AND id=?)"), "{plan}");
         }
-        let [merged, confined] = merged_and_confined(&database).await;
+        let [merged, confined] = merged_and_confined_plans(&database).await;
         let each = "SEARCH sessions USING INDEX sessions_by_status (organization=? AND status=?";
         assert_eq!(merged.matches(each).count(), 4, "{merged}");
         assert!(!merged.contains("SCAN sessions") && !merged.contains("B-TREE"), "{merged}");
         assert!(confined.contains("sessions_by_id (id=?"), "{confined}");
-        let all = lists(&database).await.into_iter().chain(look_ups(&database).await);
+        let all = list_plans(&database).await.into_iter().chain(lookup_plans(&database).await);
         for Expected { plan, index, bounds, .. } in all {
             let index = match index {
                 "events_primary_key" => "sqlite_autoindex_events_1",

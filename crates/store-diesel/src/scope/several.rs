@@ -8,51 +8,51 @@ use diesel::{
     sql_types::{Array, Bool, Text},
 };
 
-use super::Owned;
+use super::ScopedSessionId;
 use crate::schema::sessions;
 
 /// What several look-ups ask for. Each keeps its organization, its session and its reach together: a
 /// session that one asks for is not found by the organization of another.
 #[derive(Default)]
-pub(crate) struct Several<'a> {
+pub(crate) struct SessionKeys<'a> {
     organizations: Vec<&'a str>,
     ids: Vec<&'a str>,
-    within: Vec<bool>,
+    in_reach: Vec<bool>,
 }
 
-impl<'a> FromIterator<&'a Owned> for Several<'a> {
-    fn from_iter<T: IntoIterator<Item = &'a Owned>>(asked: T) -> Self {
+impl<'a> FromIterator<&'a ScopedSessionId> for SessionKeys<'a> {
+    fn from_iter<T: IntoIterator<Item = &'a ScopedSessionId>>(bound_query: T) -> Self {
         let mut several = Self::default();
-        for one in asked {
+        for one in bound_query {
             several.organizations.push(&one.organization);
             several.ids.push(&one.id);
-            several.within.push(one.within);
+            several.in_reach.push(one.in_reach);
         }
         several
     }
 }
 
 /// Whether a session is one of those that are asked for, as an expression.
-pub(crate) struct OneOf<'a>(pub(super) &'a Several<'a>);
+pub(crate) struct InSessionKeys<'a>(pub(super) &'a SessionKeys<'a>);
 
-impl Expression for OneOf<'_> {
+impl Expression for InSessionKeys<'_> {
     type SqlType = Bool;
 }
 
-impl ValidGrouping<()> for OneOf<'_> {
+impl ValidGrouping<()> for InSessionKeys<'_> {
     type IsAggregate = is_aggregate::No;
 }
 
-impl AppearsOnTable<sessions::table> for OneOf<'_> {}
+impl AppearsOnTable<sessions::table> for InSessionKeys<'_> {}
 
-impl QueryId for OneOf<'_> {
-    type QueryId = OneOf<'static>;
+impl QueryId for InSessionKeys<'_> {
+    type QueryId = InSessionKeys<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl QueryFragment<Pg> for OneOf<'_> {
+impl QueryFragment<Pg> for InSessionKeys<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Several { organizations, ids, within } = self.0;
+        let SessionKeys { organizations, ids, in_reach } = self.0;
         out.push_sql(
             "(sessions.organization, sessions.id) IN (SELECT a.organization, a.id FROM unnest(",
         );
@@ -60,7 +60,7 @@ impl QueryFragment<Pg> for OneOf<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(ids)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Bool>, _>(within)?;
+        out.push_bind_param::<Array<Bool>, _>(in_reach)?;
         out.push_sql(") AS a (organization, id, within) WHERE a.within)");
         Ok(())
     }
@@ -72,7 +72,7 @@ mod tests {
     use domain::{Caller, Capability, OrganizationId, Reach, Scope, SessionId};
 
     use super::*;
-    use crate::{Database, pool::Pools, scope::several_sessions, test_place::Place};
+    use crate::{Database, pool::Pools, scope::sessions_by_keys, test_place::TestDatabase};
 
     fn scope(organization: &str, reach: Reach) -> Scope {
         let organization = OrganizationId::parse(organization).expect("a name");
@@ -81,11 +81,11 @@ mod tests {
     }
 
     /// The ids of what PostgreSQL finds for these.
-    async fn found(database: &Database, asked: &[Owned]) -> Vec<String> {
+    async fn found(database: &Database, bound_query: &[ScopedSessionId]) -> Vec<String> {
         let Pools::Postgres(pool) = &database.pools else { panic!("PostgreSQL is asked") };
-        let asked = asked.iter().collect();
-        let conn = pool.look.connection().await.expect("a connection");
-        let query = several_sessions(&asked).select(sessions::id);
+        let bound_query = bound_query.iter().collect();
+        let conn = pool.lookups.connection().await.expect("a connection");
+        let query = sessions_by_keys(&bound_query).select(sessions::id);
         let found = diesel_async::RunQueryDsl::load(query, &mut &*conn).await;
         let mut found: Vec<String> = found.expect("an answer");
         found.sort();
@@ -93,25 +93,26 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn each_finds_its_own_and_nobody_finds_what_another_asks_for() {
-        let place = Place::postgres().await;
-        let database = place.open().await;
+    async fn batched_lookup_finds_each_row_only_in_its_own_scope() {
+        let test_db = TestDatabase::postgres().await;
+        let database = test_db.open().await;
         let [mine, theirs, hidden, missing] = [1, 2, 3, 4].map(SessionId::from_bits);
         for (id, organization) in [(&mine, "acme"), (&theirs, "zeta"), (&hidden, "acme")] {
-            place.execute(&row(id, organization)).await;
+            test_db.execute(&row(id, organization)).await;
         }
         let everything = || Reach::Everything;
-        let ask = |organization, reach, id| Owned::session(&scope(organization, reach), id);
+        let ask =
+            |organization, reach, id| ScopedSessionId::session(&scope(organization, reach), id);
         let only_mine = || Reach::Only([mine.clone()].into());
-        let asked = [
+        let bound_query = [
             ask("acme", everything(), &mine),
             ask("acme", everything(), &theirs),
             ask("acme", everything(), &missing),
             ask("acme", only_mine(), &hidden),
             ask("zeta", everything(), &mine),
         ];
-        assert_eq!(found(&database, &asked).await, [mine.to_string()]);
-        assert_eq!(found(&database, &asked[1..]).await, Vec::<String>::new());
+        assert_eq!(found(&database, &bound_query).await, [mine.to_string()]);
+        assert_eq!(found(&database, &bound_query[1..]).await, Vec::<String>::new());
         let both = [ask("zeta", everything(), &theirs), ask("acme", only_mine(), &mine)];
         assert_eq!(found(&database, &both).await, [mine.to_string(), theirs.to_string()]);
         let twice = [ask("acme", everything(), &mine), ask("acme", everything(), &mine)];

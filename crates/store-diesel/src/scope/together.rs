@@ -14,142 +14,156 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 
-use super::{Owned, Standing};
+use super::{ExpectedRowVersion, ScopedSessionId};
 use crate::{
     StoreError,
-    column::written,
+    column::to_json,
     events::EventRow,
-    retirements::RetirementRow,
-    session_row::{SessionRow, State},
-    usage::Need,
+    retirements::CleanupRow,
+    session_row::{MutableColumns, SessionRow},
+    usage::ResourceNeed,
 };
 
 /// The columns of a session that never change.
-const BIRTH: &str = "id, organization, created_by, created_at";
+const IMMUTABLE: &str = "id, organization, created_by, created_at";
 /// The columns that an update replaces.
-const STATE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_hour, metadata, \
+const MUTABLE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_hour, metadata, \
     is_admin_session, gateway, desired, epoch, wanted, status, reason, identity, phone_number, pairing, \
     deadline, heard, last_connected_at, updated_at, version, sequence, due, failures";
-const RETIREMENT: &str = "session, organization, gateway, epoch, requested_by_kind, requested_by_name, \
+const CLEANUP: &str = "session, organization, gateway, epoch, requested_by_kind, requested_by_name, \
     requested_at, deadline, due, attempts, sequence, told, linked";
 const EVENT: &str =
     "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
 
 /// Changes of sessions, no two of the same one.
 #[derive(Default)]
-pub(crate) struct Together<'a> {
+pub(crate) struct SessionWrites<'a> {
     inserts: Vec<&'a SessionRow>,
-    needs: Vec<&'a Need>,
-    counts: Vec<Need>,
-    updates: Vec<Asked<'a>>,
-    deletions: Vec<Asked<'a>>,
-    retirements: Vec<&'a RetirementRow>,
+    needs: Vec<&'a ResourceNeed>,
+    counts: Vec<ResourceNeed>,
+    updates: Vec<GuardedRow<'a>>,
+    deletions: Vec<GuardedRow<'a>>,
+    cleanups: Vec<&'a CleanupRow>,
     events: Vec<&'a EventRow>,
 }
 
 /// A row that may be there to be changed.
 #[derive(Serialize)]
-struct Asked<'a> {
+struct GuardedRow<'a> {
     organization: &'a str,
     id: &'a str,
-    within: bool,
+    #[serde(rename = "within")]
+    in_reach: bool,
     version: i64,
     due: Option<i64>,
     metadata: Option<i32>,
-    state: Option<&'a State>,
+    state: Option<&'a MutableColumns>,
 }
 
-impl<'a> Together<'a> {
+impl<'a> SessionWrites<'a> {
     /// A session that is to be if its organization has room for all its sessions in this statement.
-    pub(crate) fn insert(&mut self, row: &'a SessionRow, needs: &'a [Need]) {
+    pub(crate) fn insert(&mut self, row: &'a SessionRow, needs: &'a [ResourceNeed]) {
         self.inserts.push(row);
         self.needs.extend(needs);
-        self.counts.extend(Need::counts(row.organization()));
+        self.counts.extend(ResourceNeed::counts(row.organization()));
     }
 
-    /// As [`session_still_with`](super::counts::session_still_with).
+    /// As [`session_at_with_metadata`](super::counts::session_still_with).
     pub(crate) fn update(
         &mut self,
-        owned: &'a Owned,
-        standing: Standing,
-        state: &'a State,
+        scoped_id: &'a ScopedSessionId,
+        expected: ExpectedRowVersion,
+        state: &'a MutableColumns,
         metadata: Option<i32>,
     ) {
-        let Standing { version, due } = standing;
+        let ExpectedRowVersion { version, due } = expected;
         let state = Some(state);
-        self.updates.push(Asked { due, metadata, state, ..Asked::new(owned, version) });
+        self.updates.push(GuardedRow {
+            due,
+            metadata,
+            state,
+            ..GuardedRow::new(scoped_id, version)
+        });
     }
 
     /// It of this version is gone; this remains.
     pub(crate) fn delete(
         &mut self,
-        owned: &'a Owned,
+        scoped_id: &'a ScopedSessionId,
         version: i64,
-        rest: Option<&'a RetirementRow>,
+        cleanup: Option<&'a CleanupRow>,
     ) {
-        self.deletions.push(Asked::new(owned, version));
-        let Owned { organization, .. } = owned;
-        self.counts.extend(Need::counts(organization));
-        self.retirements.extend(rest);
+        self.deletions.push(GuardedRow::new(scoped_id, version));
+        let ScopedSessionId { organization, .. } = scoped_id;
+        self.counts.extend(ResourceNeed::counts(organization));
+        self.cleanups.extend(cleanup);
     }
 
     /// What tells of them.
-    pub(crate) fn tell(&mut self, events: &'a [EventRow]) {
+    pub(crate) fn add_events(&mut self, events: &'a [EventRow]) {
         self.events.extend(events);
     }
 
     /// Carries them out, all or none; answers whose session was there to be changed.
-    pub(crate) async fn send(
+    pub(crate) async fn execute(
         self,
         mut conn: &AsyncPgConnection,
     ) -> Result<Vec<String>, StoreError> {
         Ok(self.statement()?.load(&mut conn).await?)
     }
 
-    pub(super) fn statement(&self) -> Result<Statement, StoreError> {
-        Ok(Statement {
-            inserts: written("sessions", &self.inserts)?,
-            needs: written(
+    pub(super) fn statement(&self) -> Result<SessionWritesStatement, StoreError> {
+        Ok(SessionWritesStatement {
+            inserts: to_json("sessions", &self.inserts)?,
+            needs: to_json(
                 "usage",
                 &self.needs.iter().copied().chain(&self.counts).collect::<Vec<_>>(),
             )?,
-            updates: written("sessions", &self.updates)?,
-            deletions: written("sessions", &self.deletions)?,
-            retirements: written("retirements", &self.retirements)?,
-            events: written("events", &self.events)?,
+            updates: to_json("sessions", &self.updates)?,
+            deletions: to_json("sessions", &self.deletions)?,
+            cleanups: to_json("retirements", &self.cleanups)?,
+            events: to_json("events", &self.events)?,
         })
     }
 }
 
-impl<'a> Asked<'a> {
-    fn new(owned: &'a Owned, version: i64) -> Self {
-        let Owned { organization, id, within } = owned;
-        Self { organization, id, within: *within, version, due: None, metadata: None, state: None }
+impl<'a> GuardedRow<'a> {
+    fn new(scoped_id: &'a ScopedSessionId, version: i64) -> Self {
+        let ScopedSessionId { organization, id, in_reach } = scoped_id;
+        Self {
+            organization,
+            id,
+            in_reach: *in_reach,
+            version,
+            due: None,
+            metadata: None,
+            state: None,
+        }
     }
 }
 
 /// The lists, each as one text.
-pub(super) struct Statement {
+pub(super) struct SessionWritesStatement {
     inserts: String,
     needs: String,
     updates: String,
     deletions: String,
-    retirements: String,
+    cleanups: String,
     events: String,
 }
 
-impl Query for Statement {
+impl Query for SessionWritesStatement {
     type SqlType = Text;
 }
 
-impl QueryId for Statement {
+impl QueryId for SessionWritesStatement {
     type QueryId = Self;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl QueryFragment<Pg> for Statement {
+impl QueryFragment<Pg> for SessionWritesStatement {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let session = format!("{BIRTH}, {STATE}");
+        let session = format!("{IMMUTABLE}, {MUTABLE}");
         out.push_sql(
             "WITH needed AS (SELECT organization, stock, sum(grows) AS grows, min(most) AS most \
             FROM json_to_recordset(",
@@ -181,8 +195,8 @@ impl QueryFragment<Pg> for Statement {
         );
 
         out.push_sql(&format!(
-            ", updated AS (UPDATE sessions SET ({STATE}) = (
-                SELECT {STATE} FROM json_populate_record(NULL::sessions, asked.state))"
+            ", updated AS (UPDATE sessions SET ({MUTABLE}) = (
+                SELECT {MUTABLE} FROM json_populate_record(NULL::sessions, asked.state))"
         ));
         out.push_sql(" FROM json_to_recordset(");
         out.push_bind_param::<Text, _>(&self.updates)?;
@@ -210,7 +224,7 @@ impl QueryFragment<Pg> for Statement {
             UNION ALL SELECT id FROM deleted)",
         );
         for (name, table, columns, rows) in [
-            ("rest", "retirements", RETIREMENT, &self.retirements),
+            ("rest", "retirements", CLEANUP, &self.cleanups),
             ("told", "events", EVENT, &self.events),
         ] {
             out.push_sql(&format!(
@@ -235,7 +249,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Database, pool::Pools, test_place::Place};
+    use crate::{Database, pool::Pools, test_place::TestDatabase};
 
     fn scope(organization: &str, reach: Reach) -> Scope {
         let organization = domain::OrganizationId::parse(organization).expect("a name");
@@ -244,8 +258,8 @@ mod tests {
     }
 
     fn session(organization: &str, environment: &TestEnvironment) -> Session {
-        let owner = scope(organization, Reach::Everything).organization().clone();
-        let new = Session::new(owner, None, Settings::default(), environment);
+        let params = scope(organization, Reach::Everything).organization().clone();
+        let new = Session::new(params, None, Settings::default(), environment);
         filled(new, environment)
     }
 
@@ -255,12 +269,12 @@ mod tests {
         EventRow::all(&events).expect("rows")
     }
 
-    fn retirement(session: &Session, environment: &TestEnvironment) -> RetirementRow {
+    fn retirement(session: &Session, environment: &TestEnvironment) -> CleanupRow {
         let operator = scope(session.organization.as_str(), Reach::Everything);
         let deadlines = domain::Deadlines::default();
-        let (_, rest): (_, Cleanup) =
+        let (_, cleanup): (_, Cleanup) =
             session.clone().delete(operator.actor(), environment.now(), &deadlines);
-        RetirementRow::new(&rest).expect("a row")
+        CleanupRow::new(&cleanup).expect("a row")
     }
 
     fn keys(row: &impl Serialize) -> Vec<String> {
@@ -278,90 +292,91 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_have_every_column() {
+    fn column_lists_are_complete() {
         let environment = TestEnvironment::new();
         let session = session("acme", &environment);
-        assert_eq!(keys(&SessionRow::new(&session).expect("a row")), named(&[BIRTH, STATE]));
-        assert_eq!(keys(&State::new(&session).expect("a state")), named(&[STATE]));
-        assert_eq!(keys(&retirement(&session, &environment)), named(&[RETIREMENT]));
+        assert_eq!(keys(&SessionRow::new(&session).expect("a row")), named(&[IMMUTABLE, MUTABLE]));
+        assert_eq!(keys(&MutableColumns::new(&session).expect("a state")), named(&[MUTABLE]));
+        assert_eq!(keys(&retirement(&session, &environment)), named(&[CLEANUP]));
         assert_eq!(keys(&events(&session, &environment)[0]), named(&[EVENT]));
     }
 
-    async fn sent(database: &Database, together: Together<'_>) -> Vec<String> {
+    async fn execute(database: &Database, together: SessionWrites<'_>) -> Vec<String> {
         let Pools::Postgres(pool) = &database.pools else { panic!("PostgreSQL is asked") };
-        let conn = pool.look.connection().await.expect("a connection");
-        let mut changed = together.send(&conn).await.expect("an answer");
+        let conn = pool.lookups.connection().await.expect("a connection");
+        let mut changed = together.execute(&conn).await.expect("an answer");
         changed.sort();
         changed
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn each_changes_its_own_as_it_stands_and_nothing_else_is_written() {
-        let place = Place::postgres().await;
-        let database = place.open().await;
+    async fn batched_write_changes_only_matching_rows_of_each_scope() {
+        let test_db = TestDatabase::postgres().await;
+        let database = test_db.open().await;
         let environment = TestEnvironment::new();
         let [mine, theirs, hidden, stale, woken, gone, kept, veiled] =
             ["acme", "zeta", "acme", "acme", "acme", "acme", "zeta", "acme"]
                 .map(|organization| session(organization, &environment));
         let everybody = [&mine, &theirs, &hidden, &stale, &woken, &gone, &kept, &veiled];
         let rows = everybody.map(|session| SessionRow::new(session).expect("a row"));
-        let mut together = Together::default();
+        let mut together = SessionWrites::default();
         for row in &rows {
             together.insert(row, &[]);
         }
-        assert_eq!(sent(&database, together).await.len(), everybody.len());
+        assert_eq!(execute(&database, together).await.len(), everybody.len());
         for session in everybody {
-            let owner = scope(session.organization.as_str(), Reach::Everything);
-            let found = database.find(&owner, &session.id).await.expect("an answer");
+            let params = scope(session.organization.as_str(), Reach::Everything);
+            let found = database.find(&params, &session.id).await.expect("an answer");
             assert_eq!(found.as_ref(), Some(session), "read as it was written");
         }
 
         let acme = scope("acme", Reach::Everything);
         let only_mine = scope("acme", Reach::Only([mine.id.clone()].into()));
-        let row_of = |scope, session: &Session| Owned::session(scope, &session.id);
+        let row_of = |scope, session: &Session| ScopedSessionId::session(scope, &session.id);
         let expected_version =
             |session: &Session| ExpectedVersion { version: session.version, due: session.due };
-        let standing =
-            |session: &Session| Standing::of(expected_version(session)).expect("it stands");
+        let expected = |session: &Session| {
+            ExpectedRowVersion::of(expected_version(session)).expect("it stands")
+        };
         let older =
             ExpectedVersion { version: Version(mine.version.0 + 1), ..expected_version(&stale) };
         let slept = ExpectedVersion { due: None, ..expected_version(&woken) };
         let missing = Session { id: SessionId::from_bits(7), ..mine.clone() };
         let bare =
             Session::new(mine.organization.clone(), None, Settings::default(), &*environment);
-        let bare = State::new(&bare).expect("a state");
+        let bare = MutableColumns::new(&bare).expect("a state");
         let updates = [
-            (row_of(&acme, &mine), standing(&mine)),
-            (row_of(&acme, &theirs), standing(&theirs)),
-            (row_of(&only_mine, &hidden), standing(&hidden)),
-            (row_of(&acme, &stale), Standing::of(older).expect("it stands")),
-            (row_of(&acme, &woken), Standing::of(slept).expect("it stands")),
-            (row_of(&acme, &missing), standing(&missing)),
+            (row_of(&acme, &mine), expected(&mine)),
+            (row_of(&acme, &theirs), expected(&theirs)),
+            (row_of(&only_mine, &hidden), expected(&hidden)),
+            (row_of(&acme, &stale), ExpectedRowVersion::of(older).expect("it stands")),
+            (row_of(&acme, &woken), ExpectedRowVersion::of(slept).expect("it stands")),
+            (row_of(&acme, &missing), expected(&missing)),
         ];
         let deletions = [row_of(&acme, &gone), row_of(&acme, &kept), row_of(&only_mine, &veiled)];
         let rests = [&gone, &kept, &veiled].map(|session| retirement(session, &environment));
         let told = everybody.map(|session| events(session, &environment));
-        let mut together = Together::default();
-        for (owned, standing) in &updates {
-            together.update(owned, *standing, &bare, None);
+        let mut together = SessionWrites::default();
+        for (scoped_id, expected) in &updates {
+            together.update(scoped_id, *expected, &bare, None);
         }
-        for (owned, rest) in deletions.iter().zip(&rests) {
-            together.delete(owned, 0, Some(rest));
+        for (scoped_id, cleanup) in deletions.iter().zip(&rests) {
+            together.delete(scoped_id, 0, Some(cleanup));
         }
         for events in &told {
-            together.tell(events);
+            together.add_events(events);
         }
         let mut expected = [mine.id.to_string(), gone.id.to_string()];
         expected.sort();
-        assert_eq!(sent(&database, together).await, expected);
+        assert_eq!(execute(&database, together).await, expected);
 
         let changed =
             database.find(&acme, &mine.id).await.expect("an answer").expect("it is there");
         assert_eq!((changed.settings, changed.due), (Settings::default(), None::<Timestamp>));
         assert_eq!(database.find(&acme, &gone.id).await.expect("an answer"), None);
         for session in [&theirs, &hidden, &stale, &woken, &kept, &veiled] {
-            let owner = scope(session.organization.as_str(), Reach::Everything);
-            let found = database.find(&owner, &session.id).await.expect("an answer");
+            let params = scope(session.organization.as_str(), Reach::Everything);
+            let found = database.find(&params, &session.id).await.expect("an answer");
             assert_eq!(found.as_ref(), Some(session), "left as it was");
         }
         let log = database.after(&acme, None, 100).await.expect("events");
@@ -370,7 +385,7 @@ mod tests {
         assert_eq!(of.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
         let zeta = scope("zeta", Reach::Everything);
         assert_eq!(database.after(&zeta, None, 100).await.expect("events"), []);
-        let resting = place.client().await.query("SELECT session FROM retirements", &[]).await;
+        let resting = test_db.client().await.query("SELECT session FROM retirements", &[]).await;
         let resting = resting.expect("an answer");
         assert_eq!(
             resting.iter().map(|row| row.get(0)).collect::<Vec<String>>(),

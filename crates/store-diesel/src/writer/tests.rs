@@ -10,26 +10,26 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
-struct Place {
+struct TestWriter {
     _folder: tempfile::TempDir,
     file: PathBuf,
     writer: Writer,
 }
 
-impl Place {
+impl TestWriter {
     async fn new() -> Self {
-        Self::patient(LONG).await
+        Self::with_max_wait(LONG).await
     }
 
-    async fn patient(patience: Duration) -> Self {
+    async fn with_max_wait(max_wait: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("berth.db");
         let mut conn = sqlite::create(&file).await.expect("it is made");
         let tables = "CREATE TABLE mother (id integer PRIMARY KEY);
             CREATE TABLE number (id integer PRIMARY KEY REFERENCES mother (id));
             INSERT INTO mother (id) ";
-        conn.batch_execute(&format!("{tables}{}", hundred())).await.expect("tables");
-        let writer = Writer::start(file.clone(), patience).expect("a thread");
+        conn.batch_execute(&format!("{tables}{}", hundred_rows())).await.expect("tables");
+        let writer = Writer::start(file.clone(), max_wait).expect("a thread");
         Self { _folder: folder, file, writer }
     }
 
@@ -58,14 +58,14 @@ impl Place {
     async fn numbers(&self) -> Vec<i64> {
         let file = self.file.to_string_lossy().into_owned();
         let mut conn: crate::sqlite::SqliteConnection =
-            sqlite::open(file, sqlite::PATIENCE, "").await.expect("a connection");
+            sqlite::open(file, sqlite::BUSY_TIMEOUT, "").await.expect("a connection");
         let rows: Vec<Number> =
             sql_query("SELECT id FROM number ORDER BY id").load(&mut conn).await.expect("rows");
         rows.into_iter().map(|row| row.id).collect()
     }
 }
 
-fn hundred() -> String {
+fn hundred_rows() -> String {
     let values: Vec<_> = (0..100).map(|number| format!("({number})")).collect();
     format!("VALUES {}", values.join(", "))
 }
@@ -82,14 +82,14 @@ async fn insert(conn: &mut WriterConnection, number: i64) -> Result<(), StoreErr
 }
 
 /// Has this ask for all it will ask for. The writer is busy, so that it cannot be answered.
-async fn asked(asking: impl Future + Unpin) {
+async fn bound_query(asking: impl Future + Unpin) {
     let answered = tokio::time::timeout(Duration::ZERO, asking).await;
     assert!(answered.is_err(), "answered by a busy writer");
 }
 
 /// How many commits the log of the file holds: frames that say how large the file is after them
 /// (SQLite's file format, 4.1).
-fn commits(file: &Path) -> usize {
+fn group_commit(file: &Path) -> usize {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     let log = std::fs::read(log).expect("the log");
@@ -99,64 +99,68 @@ fn commits(file: &Path) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_asked_for_meanwhile_is_one_commit() {
-    let place = Place::new().await;
-    place.write(0).await.expect("written");
-    let before = commits(&place.file);
-    let busy = place.keep_busy().await;
-    let mut writes = Box::pin(join_all((1..51).map(|number| place.write(number))));
-    asked(&mut writes).await;
+async fn concurrent_writes_share_one_commit() {
+    let test = TestWriter::new().await;
+    test.write(0).await.expect("written");
+    let before = group_commit(&test.file);
+    let busy = test.keep_busy().await;
+    let mut writes = Box::pin(join_all((1..51).map(|number| test.write(number))));
+    bound_query(&mut writes).await;
     drop(busy);
     assert!(writes.await.iter().all(Result::is_ok));
-    assert_eq!(place.numbers().await, (0..51).collect::<Vec<_>>());
-    assert_eq!(commits(&place.file) - before, 1, "fifty in one; what kept it busy wrote nothing");
+    assert_eq!(test.numbers().await, (0..51).collect::<Vec<_>>());
+    assert_eq!(
+        group_commit(&test.file) - before,
+        1,
+        "fifty in one; what kept it busy wrote nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_fails_undoes_all_of_itself_and_nothing_of_others() {
-    let place = Place::new().await;
-    let busy = place.keep_busy().await;
-    let fails = place.writer.write(async |conn| {
+async fn failed_write_rolls_back_only_itself() {
+    let test = TestWriter::new().await;
+    let busy = test.keep_busy().await;
+    let fails = test.writer.write(async |conn| {
         insert(conn, 2).await?;
         insert(conn, 2).await
     });
-    let regrets = place.writer.write(async |conn| {
+    let regrets = test.writer.write(async |conn| {
         insert(conn, 3).await?;
         Err::<(), _>(StoreError::Repeated)
     });
-    let mut all = Box::pin(async { tokio::join!(place.write(1), fails, regrets, place.write(4)) });
-    asked(&mut all).await;
+    let mut all = Box::pin(async { tokio::join!(test.write(1), fails, regrets, test.write(4)) });
+    bound_query(&mut all).await;
     drop(busy);
     let (first, fails, regrets, last) = all.await;
     assert!(matches!(fails, Err(StoreError::Query(_))), "{fails:?}");
     assert!(matches!(regrets, Err(StoreError::Repeated)), "{regrets:?}");
     assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
-    assert_eq!(place.numbers().await, [1, 4]);
+    assert_eq!(test.numbers().await, [1, 4]);
 }
 
 /// Has this written between two others, and none of the three is, and each is told so; then the writer
 /// goes on.
-async fn takes_its_neighbours_along(
+async fn assert_fails_its_batch(
     work: impl AsyncFnOnce(&mut WriterConnection) -> Result<(), StoreError> + Send + 'static,
 ) {
-    let place = Place::new().await;
-    let busy = place.keep_busy().await;
-    let writes = async { tokio::join!(place.write(1), place.writer.write(work), place.write(2)) };
+    let test = TestWriter::new().await;
+    let busy = test.keep_busy().await;
+    let writes = async { tokio::join!(test.write(1), test.writer.write(work), test.write(2)) };
     let mut all = Box::pin(writes);
-    asked(&mut all).await;
+    bound_query(&mut all).await;
     drop(busy);
     let (first, own, last) = all.await;
     for told in [first, own, last] {
         assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
     }
-    assert_eq!(place.numbers().await, Vec::<i64>::new());
-    place.write(3).await.expect("it goes on");
-    assert_eq!(place.numbers().await, [3]);
+    assert_eq!(test.numbers().await, Vec::<i64>::new());
+    test.write(3).await.expect("it goes on");
+    assert_eq!(test.numbers().await, [3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_told_of_what_was_not_committed() {
-    takes_its_neighbours_along(async |conn| {
+async fn failed_commit_fails_every_write_in_it() {
+    assert_fails_its_batch(async |conn| {
         conn.batch_execute("PRAGMA defer_foreign_keys = ON").await?;
         insert(conn, 1000).await
     })
@@ -164,14 +168,14 @@ async fn nobody_is_told_of_what_was_not_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_takes_its_neighbours_along_but_not_the_writer() {
-    takes_its_neighbours_along(async |_| panic!("on purpose")).await;
+async fn panic_fails_its_batch_and_the_writer_continues() {
+    assert_fails_its_batch(async |_| panic!("on purpose")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waited_too_long_is_refused_and_not_written() {
-    let place = Place::patient(Duration::ZERO).await;
-    let told = place.write(1).await;
+async fn write_that_waited_too_long_is_rejected() {
+    let test = TestWriter::with_max_wait(Duration::ZERO).await;
+    let told = test.write(1).await;
     assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
-    assert_eq!(place.numbers().await, Vec::<i64>::new());
+    assert_eq!(test.numbers().await, Vec::<i64>::new());
 }

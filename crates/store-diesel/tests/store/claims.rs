@@ -1,13 +1,13 @@
 //! Makes each claim a test on SQLite and a test on PostgreSQL, and claims that a write happened.
 
-/// Each of these functions takes a `Place` and is a test on either database.
+/// Each of these functions takes a `TestDatabase` and is a test on either database.
 macro_rules! on_both {
     ($($claim:ident),+ $(,)?) => {
         mod on_sqlite {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $claim() {
-                    super::$claim(crate::place::Place::sqlite()).await;
+                    super::$claim(crate::place::TestDatabase::sqlite()).await;
                 }
             )+
         }
@@ -15,7 +15,7 @@ macro_rules! on_both {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $claim() {
-                    super::$claim(crate::place::Place::postgres().await).await;
+                    super::$claim(crate::place::TestDatabase::postgres().await).await;
                 }
             )+
         }

@@ -2,13 +2,13 @@
 
 use domain::testing::{TestEnvironment, contract};
 
-use crate::{claims::on_both, place::Place};
+use crate::{claims::on_both, place::TestDatabase};
 
 macro_rules! suites {
     ($($suite:ident),+ $(,)?) => {
         $(
-            async fn $suite(place: Place) {
-                contract::$suite(&place.open().await, &*TestEnvironment::new()).await;
+            async fn $suite(test_db: TestDatabase) {
+                contract::$suite(&test_db.open().await, &*TestEnvironment::new()).await;
             }
         )+
     };
@@ -49,8 +49,8 @@ suites!(
 macro_rules! suites_with_quotas {
     ($($suite:ident),+ $(,)?) => {
         $(
-            async fn $suite(place: Place) {
-                let store = place.open().await.with_quotas(contract::small_quotas());
+            async fn $suite(test_db: TestDatabase) {
+                let store = test_db.open().await.with_quotas(contract::small_quotas());
                 contract::$suite(&store, &*TestEnvironment::new()).await;
             }
         )+
@@ -64,12 +64,12 @@ suites_with_quotas!(
     receipts_fill_their_quota,
 );
 
-async fn a_list_walks_every_session_once(place: Place) {
-    contract::a_list_walks_every_session_once(&place.open().await).await;
+async fn a_list_walks_every_session_once(test_db: TestDatabase) {
+    contract::a_list_walks_every_session_once(&test_db.open().await).await;
 }
 
-async fn a_list_of_keys_walks_every_key_once(place: Place) {
-    contract::a_list_of_keys_walks_every_key_once(&place.open().await).await;
+async fn a_list_of_keys_walks_every_key_once(test_db: TestDatabase) {
+    contract::a_list_of_keys_walks_every_key_once(&test_db.open().await).await;
 }
 
 on_both!(

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use tokio_postgres::{NoTls, config::Host};
 
 /// A fresh, empty database.
-pub(crate) enum Place {
+pub(crate) enum TestDatabase {
     Sqlite { folder: TempDir },
     Postgres { server: Box<tokio_postgres::Config>, name: String },
 }
 
-impl Place {
+impl TestDatabase {
     /// A file in a folder of its own.
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite { folder: tempfile::tempdir().expect("a temporary folder") }
@@ -34,10 +34,10 @@ impl Place {
         let server: tokio_postgres::Config = url.parse().expect("a PostgreSQL URL");
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("berth_store_{}_{count}", process::id());
-        let place = Self::Postgres { server: Box::new(server), name };
-        place.administer("DROP DATABASE IF EXISTS {} WITH (FORCE)").await;
-        place.administer("CREATE DATABASE {}").await;
-        place
+        let test_db = Self::Postgres { server: Box::new(server), name };
+        test_db.administer("DROP DATABASE IF EXISTS {} WITH (FORCE)").await;
+        test_db.administer("CREATE DATABASE {}").await;
+        test_db
     }
 
     /// Where it is.
@@ -121,7 +121,7 @@ async fn client(server: &tokio_postgres::Config) -> tokio_postgres::Client {
     client
 }
 
-impl Drop for Place {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Self::Postgres { server, name } = self else { return };
         let (server, name) = (server.clone(), name.clone());

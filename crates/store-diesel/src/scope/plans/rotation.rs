@@ -3,28 +3,30 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-use super::{PostgresPlan, SqlitePlan, filled};
+use super::{PostgresPlan, SqlitePlan, filled_database};
 use crate::{
     Database,
     pool::{Pools, checkout},
     scope::{
         EVENTS_WITH_CODES, api_keys,
-        fair::{Queue, of_organization, turns},
+        fair::{DueQueue, organizations_statement, rows_statement},
         keys_expired_before, keys_revoked_before,
     },
-    test_place::Place,
+    test_place::TestDatabase,
 };
 
 /// What is taken by turns, and what is removed in the course of time: all of it by indexes of its own.
-async fn by_turns(database: &Database) -> Vec<(&'static str, String)> {
+async fn round_robin_plans(database: &Database) -> Vec<(&'static str, String)> {
     let indexes = [
-        (Queue::Sessions, "sessions_due_by_organization"),
-        (Queue::Retirements, "retirements_due_by_organization"),
-        (Queue::Waiting, "sessions_without_a_node"),
+        (DueQueue::Sessions, "sessions_due_by_organization"),
+        (DueQueue::Retirements, "retirements_due_by_organization"),
+        (DueQueue::Unplaced, "sessions_without_a_node"),
     ];
     let mut plans = Vec::new();
     for (queue, index) in indexes {
-        for (statement, of_one) in [(turns(queue), false), (of_organization(queue), true)] {
+        for (statement, of_one) in
+            [(organizations_statement(queue), false), (rows_statement(queue), true)]
+        {
             // Which is the same for every value.
             let statement = statement
                 .replace("$1", "'org-1'")
@@ -45,13 +47,13 @@ async fn by_turns(database: &Database) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn turns_and_removals_are_found_by_indexes_of_their_own() {
-    for (place, digest) in [
-        (Place::postgres().await, "decode(md5(i::text), 'hex')"),
-        (Place::sqlite(), "randomblob(32)"),
+async fn round_robin_and_retention_use_their_own_indexes() {
+    for (test_db, digest) in [
+        (TestDatabase::postgres().await, "decode(md5(i::text), 'hex')"),
+        (TestDatabase::sqlite(), "randomblob(32)"),
     ] {
-        let database = filled(&place, digest, true).await;
-        for (index, plan) in by_turns(&database).await {
+        let database = filled_database(&test_db, digest, true).await;
+        for (index, plan) in round_robin_plans(&database).await {
             assert!(plan.contains(index), "{index}:\n{plan}");
             let scans = plan
                 .lines()
