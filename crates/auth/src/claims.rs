@@ -237,5 +237,5 @@ fn strongest(roles: &[&str]) -> Capabilities {
     roles
         .iter()
         .map(|role| Capabilities::of_role(role))
-        .fold(Capabilities::default(), |best, next| if next.cover(&best) { next } else { best })
+        .fold(Capabilities::default(), |best, next| if next.contains_all(&best) { next } else { best })
 }

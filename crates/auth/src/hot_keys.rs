@@ -118,13 +118,13 @@ impl KeyDirectory for HotKeys {
         }
     }
 
-    fn forget(&self, id: &KeyId) {
+    fn invalidate(&self, id: &KeyId) {
         self.inner.shelf().forget(id.bits());
-        self.inner.directory.forget(id);
+        self.inner.directory.invalidate(id);
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        self.inner.directory.used(id, at).await
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        self.inner.directory.record_use(id, at).await
     }
 }
 

@@ -41,7 +41,7 @@ impl Usage {
         }
         let (directory, id) = (Arc::clone(&self.directory), key.id.clone());
         tokio::spawn(async move {
-            if let Err(error) = directory.used(&id, now).await {
+            if let Err(error) = directory.record_use(&id, now).await {
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::warn!(key = %id, error, "the use of an API key was not noted");
             }

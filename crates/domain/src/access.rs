@@ -61,7 +61,7 @@ impl Caller {
     /// or when the key would be able to do more than the caller.
     pub fn may_grant(&self, capabilities: &Capabilities) -> Result<Scope> {
         let scope = self.may_throughout(Capability::Manage)?;
-        if self.capabilities.cover(capabilities) { Ok(scope) } else { Err(Error::Forbidden) }
+        if self.capabilities.contains_all(capabilities) { Ok(scope) } else { Err(Error::Forbidden) }
     }
 }
 
@@ -117,7 +117,7 @@ impl Scope {
 ///
 /// # Errors
 /// [`Error::NotFound`] when it found nothing; `noun` is what the message calls the thing.
-pub fn found<T>(noun: &'static str, thing: Option<T>) -> Result<T> {
+pub fn or_not_found<T>(noun: &'static str, thing: Option<T>) -> Result<T> {
     thing.ok_or(Error::NotFound { noun })
 }
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_takes_a_capability_and_an_organization() {
+    fn scope_requires_capability_and_organization() {
         assert!(caller(Some("acme"), "admin").may(Capability::Manage).is_ok());
         assert!(caller(Some("acme"), "owner").may(Capability::Manage).is_ok());
         for (organization, role) in
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_admin_gets_no_scope_from_that() {
+    fn platform_role_grants_no_scope() {
         let mut admin = caller(Some("acme"), "none");
         admin.platform_admin = true;
         assert!(matches!(admin.may(Capability::Read), Err(Error::Forbidden)));
     }
 
     #[test]
-    fn only_a_person_with_the_platforms_role_looks_across_organizations() {
+    fn cross_organization_reads_require_user_with_platform_role() {
         let mut admin = caller(None, "none");
         assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         admin.platform_admin = true;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confined_caller_reaches_its_own_list_and_makes_nothing() {
+    fn confined_scope_covers_named_sessions_and_creates_nothing() {
         let (mine, other) = (SessionId::from_bits(1), SessionId::from_bits(2));
         let mut confined = caller(Some("acme"), "admin");
         confined.reach = Reach::Only([mine.clone()].into());

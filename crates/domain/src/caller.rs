@@ -55,7 +55,7 @@ impl Capabilities {
     }
 
     /// Whether all of `others` are among them.
-    pub fn cover(&self, others: &Self) -> bool {
+    pub fn contains_all(&self, others: &Self) -> bool {
         others.0.is_subset(&self.0)
     }
 

@@ -38,12 +38,16 @@ pub struct Cleanup {
 
 impl Cleanup {
     /// Whether nothing is left to do: no node ever held it, and that is told.
-    pub fn is_over(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.outcome_reported && self.gateway.is_none()
     }
 
     /// Tells how the unlink ended; nothing when that was told before.
-    pub fn tell(&mut self, outcome: LogoutOutcome, environment: &dyn Environment) -> Vec<Event> {
+    pub fn report_outcome(
+        &mut self,
+        outcome: LogoutOutcome,
+        environment: &dyn Environment,
+    ) -> Vec<Event> {
         if std::mem::replace(&mut self.outcome_reported, true) {
             return Vec::new();
         }

@@ -22,14 +22,14 @@ pub struct Deadlines {
     /// under way.
     pub lease_margin: Duration,
     /// How often a node beats.
-    pub heartbeat: Duration,
+    pub heartbeat_interval: Duration,
     /// How long an API key is kept after it was revoked or expired.
     pub key_retention: Duration,
     /// How long a code to scan or type is kept in the event log after it died.
     pub code_retention: Duration,
     /// How many attempts at linking may be begun of one session, and of one phone; `None` for any number,
     /// also of an organization. WhatsApp bans numbers that try too often.
-    pub pairings: Option<RateQuota>,
+    pub pairing_quota: Option<RateQuota>,
 }
 
 impl Default for Deadlines {
@@ -41,17 +41,17 @@ impl Default for Deadlines {
             cleanup: Duration::from_secs(3600),
             lease: Duration::from_secs(30),
             lease_margin: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(5),
+            heartbeat_interval: Duration::from_secs(5),
             key_retention: Duration::from_secs(30 * 86_400),
             code_retention: Duration::from_secs(3600),
-            pairings: Self::pairings_an_hour(10),
+            pairing_quota: Self::pairing_quota_per_hour(10),
         }
     }
 }
 
 impl Deadlines {
     /// So many attempts at linking in an hour; any number when it is 0.
-    pub const fn pairings_an_hour(count: u32) -> Option<RateQuota> {
+    pub const fn pairing_quota_per_hour(count: u32) -> Option<RateQuota> {
         match count {
             0 => None,
             count => Some(RateQuota { name: "pairing", count, window: Duration::from_secs(3600) }),

@@ -63,7 +63,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The organization has as much of something as it may have.
-    #[error("{}", .0.resource.full())]
+    #[error("{}", .0.resource.limit_message())]
     Full(ResourceLimitReached),
     /// The thing is not at the version the caller expects.
     #[error("the resource has changed")]

@@ -14,7 +14,7 @@ pub enum EventValue {
     /// Yes or no.
     Flag(bool),
     /// Known to be nothing.
-    Nothing,
+    Null,
 }
 
 impl From<&str> for EventValue {
@@ -43,7 +43,7 @@ impl From<u32> for EventValue {
 
 impl<T: Into<EventValue>> From<Option<T>> for EventValue {
     fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Nothing, Into::into)
+        value.map_or(Self::Null, Into::into)
     }
 }
 
@@ -156,7 +156,7 @@ impl NewEvent {
         name: EventName,
         payload: impl IntoIterator<Item = (&'static str, EventValue)>,
     ) -> Self {
-        let payload = payload.into_iter().map(|(key, fact)| (Cow::Borrowed(key), fact)).collect();
+        let payload = payload.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect();
         Self { name, payload }
     }
 

@@ -90,14 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minted_name_parses_back() {
+    fn generated_id_parses_back() {
         let id = SessionId::from_bits(7 << 80 | 0x2a);
         assert_eq!(SessionId::parse(id.as_str()), Some(id.clone()));
         assert_eq!(id.bits(), 7 << 80 | 0x2a);
     }
 
     #[test]
-    fn what_cannot_be_a_name_is_no_name() {
+    fn malformed_ids_do_not_parse() {
         let lower = SessionId::from_bits(1 << 100 | 0x00ab_cdef).as_str().to_lowercase();
         for text in [
             "",

@@ -24,7 +24,7 @@ pub struct IdempotencyRecord {
     /// A digest of everything that was asked: the same slot with another request is a mistake.
     pub request: [u8; 32],
     /// The answer, as its maker wants it back; opaque here.
-    pub answer: Vec<u8>,
+    pub response: Vec<u8>,
     /// From when on it counts as never made.
     pub expires_at: Timestamp,
 }
@@ -38,13 +38,13 @@ pub trait RecordResponse<T: ?Sized>: Send + Sync {
     fn record(&self, thing: &T) -> Result<IdempotencyRecord>;
 
     /// It was written, and the receipt with it.
-    fn written(&self);
+    fn committed(&self);
 }
 
 /// Another request was quicker to write its receipt into the slot: it is answered in a moment.
-pub(crate) fn repeated() -> Error {
+pub(crate) fn duplicate_request() -> Error {
     Error::Conflict {
-        message: "a request with this record key is under way",
+        message: "a request with this idempotency key is under way",
         retry_after: Some(Duration::from_secs(1)),
     }
 }
@@ -61,7 +61,7 @@ impl fmt::Debug for IdempotencyRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
             .field("slot", &self.key_hash)
-            .field("bytes", &self.answer.len())
+            .field("bytes", &self.response.len())
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }

@@ -68,7 +68,7 @@ mod session;
 pub mod testing;
 mod time;
 
-pub use access::{Scope, found};
+pub use access::{Scope, or_not_found};
 pub use api_key::{ApiKey, ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey};
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
@@ -77,15 +77,16 @@ pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result, Violation};
 pub use event::{Event, EventName, EventPayload, EventValue, NewEvent};
 pub use gateway::{
-    Declaration, HeartbeatOutcome, HeldSession, Lease, Leases, Link, LiveIdentity, LogoutOutcome,
-    Node, Nodes, RefusedReport, Registration, ReportOutcome, Snapshot, SnapshotReason,
+    Declaration, HeartbeatOutcome, HeldSession, Lease, Leases, LinkState, LiveIdentity,
+    LogoutOutcome, Node, Nodes, RefusedReport, Registration, ReportOutcome, Snapshot,
+    SnapshotReason,
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse};
-pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS};
+pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;
 pub use orphan::{Orphan, Orphans};
-pub use pairing::{Attempt, Identity, PairingCode, PairingWanted, Phone, QrCode};
+pub use pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{

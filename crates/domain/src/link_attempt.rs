@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{Phone, RateQuota, SessionId, Timestamp};
 
 /// How many attempts an organization may begin in an hour, over all its sessions and phones.
-pub const MAX_LINK_ATTEMPTS: u32 = 1_000;
+pub const MAX_LINK_ATTEMPTS_PER_HOUR: u32 = 1_000;
 
 /// An attempt that is about to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +32,12 @@ pub struct LinkAttempt {
 
 impl LinkAttempt {
     /// How many attempts an organization may begin.
-    pub const ORGANIZATION: RateQuota = RateQuota {
+    pub const ORGANIZATION_QUOTA: RateQuota = RateQuota {
         name: "organization-pairing",
-        count: MAX_LINK_ATTEMPTS,
+        count: MAX_LINK_ATTEMPTS_PER_HOUR,
         window: Duration::from_secs(3600),
     };
 
     /// For how long an attempt counts: after this nothing of it needs to be known any more.
-    pub const COUNTS_FOR: Duration = Self::ORGANIZATION.window;
+    pub const RETENTION: Duration = Self::ORGANIZATION_QUOTA.window;
 }

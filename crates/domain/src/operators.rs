@@ -12,7 +12,7 @@ use crate::{
 /// The use cases of operators.
 #[derive(Clone)]
 pub struct Operators {
-    registry: Arc<dyn OperatorStore>,
+    store: Arc<dyn OperatorStore>,
     environment: Arc<dyn Environment>,
     leases: Arc<Leases>,
 }
@@ -20,11 +20,11 @@ pub struct Operators {
 impl Operators {
     /// Over this registry; `leases` are those that the worker refreshes.
     pub fn new(
-        registry: Arc<dyn OperatorStore>,
+        store: Arc<dyn OperatorStore>,
         environment: Arc<dyn Environment>,
         leases: Arc<Leases>,
     ) -> Self {
-        Self { registry, environment, leases }
+        Self { store, environment, leases }
     }
 
     /// Sessions of every organization, or of one, newest first.
@@ -35,8 +35,8 @@ impl Operators {
         page: &SessionPage,
     ) -> Result<Vec<Session>> {
         caller.may_operate()?;
-        let sessions = self.registry.sessions(organization, page).await?;
+        let sessions = self.store.sessions(organization, page).await?;
         let now = self.environment.now();
-        Ok(sessions.into_iter().map(|session| self.leases.shown(session, now)).collect())
+        Ok(sessions.into_iter().map(|session| self.leases.apply(session, now)).collect())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     Caller, Capability, Deadlines, Error, GatewayId, Result, Session, SessionId, Settings,
-    Timestamp, found,
+    Timestamp, or_not_found,
     ports::{Environment, NodeStore, SessionStore, WorkerStore, Written},
 };
 
@@ -109,6 +109,6 @@ impl Orphans {
         if of_this_name.len() > 1 {
             return Err(Error::conflict("keys of this session are on several nodes"));
         }
-        found("orphan", of_this_name.pop())
+        or_not_found("orphan", of_this_name.pop())
     }
 }

@@ -7,7 +7,7 @@ use crate::Timestamp;
 /// A pairing attempt the owner asked for. QR codes are always offered, a code for typing only when
 /// a phone is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairingWanted {
+pub struct PairingSpec {
     /// The epoch at which it began: names the attempt.
     pub attempt: u64,
     /// The phone to make a pairing code for: 7–15 digits.
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phone_number_is_international_and_nothing_else() {
+    fn phone_accepts_international_numbers_only() {
         for good in ["1555123", "15551234567", "999999999999999"] {
             assert_eq!(Phone::parse(good).as_ref().map(Phone::as_str), Some(good));
         }

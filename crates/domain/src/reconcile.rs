@@ -42,7 +42,7 @@ pub enum Step {
     /// Tell its node what is wanted.
     Declare,
     /// Have its node unlink the device.
-    UnlinkRequest,
+    Unlink,
     /// The time for WhatsApp's word is up: have its node wipe the keys.
     GiveUpUnlink,
     /// There is nothing to unlink, and no node to ask.
@@ -58,7 +58,7 @@ pub enum Step {
 }
 
 /// When to look again at a session whose node may be gone.
-const DOUBT: Duration = Duration::from_secs(5);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What to do next.
 pub fn plan(session: &Session, liveness: NodeLiveness, now: Timestamp) -> Step {
@@ -66,10 +66,10 @@ pub fn plan(session: &Session, liveness: NodeLiveness, now: Timestamp) -> Step {
         return match liveness {
             NodeLiveness::Unassigned => Step::NothingToUnlink,
             NodeLiveness::Live if now >= unlink.deadline => Step::GiveUpUnlink,
-            NodeLiveness::Live => Step::UnlinkRequest,
+            NodeLiveness::Live => Step::Unlink,
             NodeLiveness::Lost if session.observed.status != Status::Stopped => Step::MarkNodeLost,
             NodeLiveness::Lost => Step::Rest(None),
-            NodeLiveness::Uncertain => Step::Rest(Some(now.plus(DOUBT))),
+            NodeLiveness::Uncertain => Step::Rest(Some(now.plus(RECHECK_INTERVAL))),
         };
     }
     if session.observed.deadline.is_some_and(|deadline| deadline <= now) {
@@ -79,10 +79,10 @@ pub fn plan(session: &Session, liveness: NodeLiveness, now: Timestamp) -> Step {
     match liveness {
         NodeLiveness::Unassigned if running && session.spec.pairing.is_some() => Step::AssignNode,
         NodeLiveness::Unassigned => Step::Rest(session.rest_until()),
-        NodeLiveness::Uncertain => Step::Rest(Some(now.plus(DOUBT))),
+        NodeLiveness::Uncertain => Step::Rest(Some(now.plus(RECHECK_INTERVAL))),
         NodeLiveness::Lost if is_lost(session) => Step::Rest(None),
         NodeLiveness::Lost => Step::MarkNodeLost,
-        NodeLiveness::Live if running && retry_has_come(session, now) => Step::Retry,
+        NodeLiveness::Live if running && is_retry_due(session, now) => Step::Retry,
         NodeLiveness::Live if !running && is_settled(session) => Step::Rest(None),
         NodeLiveness::Live => Step::Declare,
     }
@@ -103,7 +103,7 @@ fn is_lost(session: &Session) -> bool {
     }
 }
 
-fn retry_has_come(session: &Session, now: Timestamp) -> bool {
+fn is_retry_due(session: &Session, now: Timestamp) -> bool {
     session.observed.status == Status::Failed
         && session.observed.epoch == session.spec.epoch
         && session.observed.reason.as_ref().and_then(|r| r.retry_at).is_some_and(|at| at <= now)

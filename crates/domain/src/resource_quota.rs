@@ -43,7 +43,7 @@ impl Resource {
     }
 
     /// What an organization hears that has no room for more.
-    pub const fn full(self) -> &'static str {
+    pub const fn limit_message(self) -> &'static str {
         match self {
             Self::Sessions => {
                 "the organization has as many sessions as it may have; delete some of them first"
@@ -91,7 +91,7 @@ const MIB: u64 = 1024 * 1024;
 
 impl ResourceLimits {
     /// What an organization may have when the operator says nothing.
-    pub const USUAL: Self = Self {
+    pub const DEFAULT: Self = Self {
         sessions: Some(20_000),
         api_keys: Some(1_000),
         idempotency_records: Some(256 * MIB),
@@ -99,7 +99,7 @@ impl ResourceLimits {
     };
 
     /// How much there may be of this stock.
-    pub const fn of(&self, resource: Resource) -> Option<u64> {
+    pub const fn get(&self, resource: Resource) -> Option<u64> {
         match resource {
             Resource::Sessions => self.sessions,
             Resource::ApiKeys => self.api_keys,
@@ -121,7 +121,7 @@ impl ResourceLimits {
         used: u64,
         grown: u64,
     ) -> Result<(), ResourceLimitReached> {
-        match self.of(resource) {
+        match self.get(resource) {
             Some(limit) if grown > 0 && used > limit => {
                 Err(ResourceLimitReached { resource, limit, used: used.saturating_sub(grown) })
             }
@@ -134,15 +134,15 @@ impl ResourceLimits {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
     /// What holds for every organization that is not named.
-    pub usual: ResourceLimits,
+    pub default: ResourceLimits,
     /// What holds for these.
-    pub own: BTreeMap<OrganizationId, ResourceLimits>,
+    pub overrides: BTreeMap<OrganizationId, ResourceLimits>,
 }
 
 impl Quotas {
     /// What holds for an organization.
-    pub fn of(&self, organization: &OrganizationId) -> ResourceLimits {
-        self.own.get(organization).copied().unwrap_or(self.usual)
+    pub fn limits_of(&self, organization: &OrganizationId) -> ResourceLimits {
+        self.overrides.get(organization).copied().unwrap_or(self.default)
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_must_fit_and_nothing_else_is_refused() {
+    fn growth_beyond_the_limit_is_rejected() {
         let limits = ResourceLimits { sessions: Some(3), ..ResourceLimits::default() };
         assert_eq!(limits.admit(Resource::Sessions, 3, 1), Ok(()));
         let full = ResourceLimitReached { resource: Resource::Sessions, limit: 3, used: 3 };
@@ -161,16 +161,19 @@ mod tests {
     }
 
     #[test]
-    fn an_organization_that_is_named_has_its_own_limits() {
+    fn override_replaces_default_limits() {
         let [acme, zeta] = ["acme", "zeta"].map(|name| OrganizationId::parse(name).unwrap());
-        let own = ResourceLimits { sessions: Some(1), ..ResourceLimits::USUAL };
-        let quotas = Quotas { usual: ResourceLimits::USUAL, own: [(acme.clone(), own)].into() };
-        assert_eq!(quotas.of(&acme), own);
-        assert_eq!(quotas.of(&zeta), ResourceLimits::USUAL);
+        let overrides = ResourceLimits { sessions: Some(1), ..ResourceLimits::DEFAULT };
+        let quotas = Quotas {
+            default: ResourceLimits::DEFAULT,
+            overrides: [(acme.clone(), overrides)].into(),
+        };
+        assert_eq!(quotas.limits_of(&acme), overrides);
+        assert_eq!(quotas.limits_of(&zeta), ResourceLimits::DEFAULT);
     }
 
     #[test]
-    fn every_stock_has_a_name_of_its_own() {
+    fn resource_names_round_trip() {
         for resource in Resource::ALL {
             assert_eq!(Resource::parse(resource.as_str()), Some(resource));
         }

@@ -1,66 +1,67 @@
-//! What the router asks of a node about one session, and how the node refuses.
+//! Commands of the router about one session, their answers, and the errors of a node.
 
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::{Identity, Snapshot};
 
-/// What is wanted of a session from now on; declaring the same again changes nothing.
+/// The spec of a session. A second declaration with the same values changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Declaration {
-    /// Grows with every change of what is wanted; older ones are refused.
+    /// Number of the spec; grows with every change. A node refuses older epochs.
     pub epoch: u64,
-    /// Connected (or, when unlinked and `pairing` is given, pairing), as opposed to closed.
+    /// `true`: the session is connected, or pairing when it is not linked and `pairing` is present.
+    /// `false`: the session is closed.
     pub running: bool,
-    /// How often a reconnect was asked for. A number higher than the one the live connection was
-    /// made under closes that connection and makes a new one, keeping the keys.
+    /// Number of requested reconnects. A number higher than that of the open connection makes the node
+    /// close the connection and open a new one with the same keys.
     pub restarts: u64,
-    /// Wanted while the session is not linked; ignored once it is.
+    /// The pairing attempt. A node ignores the field when the session is linked.
     pub pairing: Option<PairingWanted>,
-    /// Whether a device is linked as far as the router knows. A node that has no keys of such a session
-    /// says `keys_unavailable` instead of that nothing is linked.
+    /// Whether the router knows of a linked device. A node without keys of such a session reports
+    /// `keys_unavailable`, not that no device is linked. Absent in messages of older routers.
     #[serde(default)]
     pub linked: bool,
-    /// An opaque tag of at most 64 characters that the sessions of one organization share. Turns at
-    /// linking and connecting go round over groups.
+    /// An opaque tag of at most 64 characters, the same for all sessions of one organization. A node
+    /// grants permits to link and to connect by turns over the tags.
     #[serde(default)]
     pub group: Option<String>,
 }
 
-/// One attempt at linking a device. QR codes are always offered; a code only when a phone is named.
+/// A pairing attempt. The node always offers QR codes, and a pairing code when `phone` is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PairingWanted {
-    /// Names the attempt; a number higher than the running attempt's starts afresh.
+    /// Number of the attempt. A higher number than that of the running attempt starts a new attempt.
     pub attempt: u64,
-    /// The phone to make a pairing code for, digits only.
+    /// Phone number for the pairing code, digits only.
     pub phone: Option<String>,
-    /// Names the request for a code within the attempt; a higher number asks for a fresh code.
+    /// Number of the code request within the attempt. A higher number requests a new code.
     pub request: u64,
 }
 
-/// Asks the node to unlink the device on WhatsApp. The keys stay until the session is forgotten.
+/// Unlinks the device on WhatsApp. The node keeps the keys until the router forgets the session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Logout {
-    /// As in [`Declaration::epoch`].
+    /// See [`Declaration::epoch`].
     pub epoch: u64,
-    /// As in [`Declaration::linked`].
+    /// See [`Declaration::linked`].
     #[serde(default)]
     pub linked: bool,
-    /// How long the node may take, milliseconds; it connects first when it has to.
+    /// Time limit in milliseconds. The time to connect, when the session is closed, counts.
     pub deadline_ms: u64,
 }
 
-/// How an unlink ended.
+/// Outcome of an unlink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogoutOutcome {
-    /// WhatsApp said the device is gone.
+    /// WhatsApp confirmed that the device is unlinked.
     Confirmed,
-    /// Not known: no answer in time. Worth repeating.
+    /// No answer within the time limit; the device may still be linked. The router repeats the command.
     Unconfirmed,
-    /// No device is linked, and nothing is open any more that could link one.
+    /// No device is linked, and no connection is open that could link one.
     NotLinked,
 }
 
@@ -68,57 +69,59 @@ pub enum LogoutOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedOut {
-    /// How it ended.
+    /// Outcome of the unlink.
     pub outcome: LogoutOutcome,
-    /// The session afterwards.
+    /// The session after the command.
     pub snapshot: Snapshot,
 }
 
-/// Who is attached right now, asked live.
+/// The linked account, as the node knows it at the time of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveIdentity {
-    /// Logged in to WhatsApp at this moment.
+    /// Whether the connection is logged in to WhatsApp.
     pub connected: bool,
     /// `None` when no device is linked.
     pub identity: Option<Identity>,
-    /// The session as the node sees it at this moment; absent in a node's answer of an older version.
+    /// The current state of the session. Absent in answers of older nodes.
     #[serde(default)]
     pub snapshot: Option<Snapshot>,
 }
 
-/// Why a call was not carried out.
+/// The body of every 4xx and 5xx answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
-    /// For programs.
+    /// Machine-readable cause.
     pub code: RefusalCode,
-    /// For people; no secrets.
+    /// Text for the log; contains no secrets.
     pub message: String,
 }
 
-/// The causes of a [`Refusal`], each with its HTTP status.
+/// Cause of a [`Refusal`], each with its HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
-    /// 409: a newer epoch was already declared.
+    /// 409: the node knows a newer epoch.
     StaleEpoch,
-    /// 404: the node holds nothing under this id.
+    /// 404: the node holds no session with this id.
     UnknownSession,
-    /// 409, to a forget: a device is linked after all, and must be unlinked before its keys are wiped.
+    /// 409, answer to a forget: a device is linked. The router must unlink the device before the node
+    /// wipes its keys.
     StillLinked,
-    /// 503: no room for another session.
+    /// 503: the node holds its maximum number of sessions.
     AtCapacity,
-    /// 409, to a beat or report: enlist first (the router does not know this incarnation).
+    /// 409, answer to a heartbeat or report: the router does not know this incarnation; the node must
+    /// register first.
     NotEnlisted,
-    /// 401: the bearer token is not the one agreed on.
+    /// 401: the bearer token is missing or wrong.
     Unauthorized,
-    /// 400: the request is wrong by itself.
+    /// 400: the request is not valid.
     Malformed,
-    /// 404 or 405: no such call.
+    /// 404 or 405: no operation has this path and method.
     UnknownCall,
-    /// 503: cannot be done now; try again.
+    /// 503: temporary failure; the caller may repeat the request.
     Unavailable,
-    /// 500: the fault is here.
+    /// 500: fault of the program that answers.
     Internal,
 }

@@ -1,28 +1,28 @@
-//! Between the treaty's types and the domain's, for the router's side. The node's word is not
-//! trusted to be well-formed: what cannot be is [`Nonsense`].
+//! Conversions between the types of the protocol and of the domain, for the router. Messages of nodes
+//! are untrusted input: a message with an impossible value is [`Nonsense`].
 
 use domain::{GatewayId, ReasonCode, SessionId, SnapshotReason, Timestamp};
 
 use crate as wire;
 
-/// How many characters a person's name or a program's version may have.
+/// Maximum length of a WhatsApp display name or of a program version, in characters.
 const MAX_NAME: usize = 200;
-/// How many characters the message of a reason may have.
+/// Maximum length of the message of a reason, in characters.
 const MAX_MESSAGE: usize = 500;
-/// How many characters a phone number, a WhatsApp name, a code or a feature may have.
+/// Maximum length of a phone number, a JID, a pairing code or a feature name, in characters.
 const MAX_JID: usize = 100;
-/// How many characters a QR code may have; WhatsApp's have some 250.
+/// Maximum length of the text of a QR code, in characters. Codes of WhatsApp have about 250.
 const MAX_QR: usize = 2_000;
-/// How many features a node may have.
+/// Maximum number of features of a node.
 const MAX_FEATURES: usize = 32;
 
-/// A text that databases store and terminals show: without control characters, and cut to a length. What
-/// people call themselves comes from outside, and nodes pass it on.
+/// Removes control characters and truncates to `most` characters. Nodes pass on texts of strangers, such
+/// as display names, which databases store and terminals print.
 fn bounded(text: &str, most: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
-/// The other side said something that cannot be.
+/// A message with a value that no node of any version sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nonsense(pub &'static str);
 
@@ -56,11 +56,11 @@ impl TryFrom<wire::Snapshot> for (SessionId, domain::Snapshot) {
     type Error = Nonsense;
 
     fn try_from(snapshot: wire::Snapshot) -> Result<Self, Nonsense> {
-        let session = SessionId::parse(&snapshot.session).ok_or(Nonsense("no session id"))?;
-        // Databases count in signed 64 bits.
+        let session = SessionId::parse(&snapshot.session).ok_or(Nonsense("invalid session id"))?;
+        // Both databases store signed 64-bit integers.
         if [snapshot.epoch, snapshot.boot, snapshot.seq].iter().any(|n| i64::try_from(*n).is_err())
         {
-            return Err(Nonsense("a number out of range"));
+            return Err(Nonsense("number exceeds 63 bits"));
         }
         let told = domain::Snapshot {
             epoch: snapshot.epoch,
@@ -89,7 +89,7 @@ impl From<wire::Status> for domain::Status {
 
 impl From<wire::Reason> for SnapshotReason {
     fn from(reason: wire::Reason) -> Self {
-        // A newer node may know reasons this router does not; its message still says which.
+        // A newer node may send codes that this router does not know; the message still names the cause.
         let code = ReasonCode::parse(&reason.code).unwrap_or(ReasonCode::ConnectFailed);
         Self {
             code,
@@ -131,7 +131,7 @@ impl From<wire::Attempt> for domain::Attempt {
 
 impl From<wire::LiveIdentity> for domain::LiveIdentity {
     fn from(live: wire::LiveIdentity) -> Self {
-        // A snapshot that cannot be is as good as none.
+        // An invalid snapshot counts as absent.
         let snapshot = live.snapshot.and_then(|snapshot| snapshot.try_into().ok());
         let snapshot = snapshot.map(|(_, snapshot): (SessionId, domain::Snapshot)| snapshot);
         Self { connected: live.connected, identity: live.identity.map(Into::into), snapshot }
@@ -149,7 +149,7 @@ impl From<wire::LogoutOutcome> for domain::LogoutOutcome {
 }
 
 impl wire::Enlist {
-    /// The enlistment of the node this token belongs to.
+    /// Converts to the domain's registration; `id` comes from the token of the node.
     pub fn of(self, id: GatewayId) -> domain::Registration {
         domain::Registration {
             id,
@@ -172,21 +172,21 @@ impl From<domain::Lease> for wire::Enlisted {
         Self {
             boot: lease.generation,
             lease_ms: millis(lease.length),
-            beat_ms: millis(lease.heartbeat),
+            beat_ms: millis(lease.heartbeat_interval),
         }
     }
 }
 
 impl wire::Beaten {
-    /// The lease is renewed for `length`; these sessions are lost.
+    /// Creates the answer that renews the lease for `length`; the node must close the `lost` sessions.
     pub fn renewed(length: std::time::Duration, lost: Vec<SessionId>) -> Self {
         let lost = lost.into_iter().map(|session| session.as_str().to_owned()).collect();
         Self { lease_ms: millis(length), lost }
     }
 }
 
-/// What a node says it holds. A name that cannot be a session's names nothing of ours: such keys
-/// are left alone.
+/// Converts the held sessions of a heartbeat. Entries with an invalid session id are skipped, so that the
+/// node keeps those keys.
 pub fn held(held: &[wire::Held]) -> Vec<domain::HeldSession> {
     held.iter()
         .filter_map(|held| {
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_nodes_are_bounded_and_hold_no_control_characters() {
+    fn node_texts_are_truncated_and_stripped_of_control_characters() {
         let name = format!("a\0b\n\u{9b}{}", "\u{1f372}".repeat(9_000));
         let identity = domain::Identity::from(wire::Identity {
             phone: "4915112345678\0".to_owned(),

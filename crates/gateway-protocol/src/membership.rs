@@ -1,4 +1,4 @@
-//! How a node joins the router, shows that it lives, and tells what it sees.
+//! Registration, heartbeats and reports of a node.
 //!
 //! Decision: ADR 0025.
 
@@ -6,107 +6,108 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Snapshot;
 
-/// The feature of a node that can answer `GET …/identity`.
+/// Feature of a node that implements `GET …/identity`.
 pub const FEATURE_IDENTITY: &str = "identity";
 
-/// A node's first word after it starts.
+/// First message of a node's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Enlist {
-    /// Made anew at every start of the process, so that a restart is noticed.
+    /// Random text, new at every start of the process; the router detects restarts by it.
     pub incarnation: String,
-    /// Where the router reaches this node: `http://host:port`.
+    /// Address at which the router reaches this node: `http://host:port`.
     pub address: String,
-    /// The program and its version.
+    /// Program name and version.
     pub version: String,
-    /// What it can do: [`FEATURE_IDENTITY`].
+    /// Optional features, such as [`FEATURE_IDENTITY`].
     pub features: Vec<String>,
-    /// How many sessions it takes.
+    /// Maximum number of sessions.
     pub capacity: u32,
 }
 
-/// The router's answer.
+/// Answer to [`Enlist`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Enlisted {
-    /// Grows with every new incarnation of this node, and when one that was given up enlists again;
-    /// snapshots carry it.
+    /// Generation of the node: grows with every new incarnation, and when a lost node registers again.
+    /// Snapshots carry the number.
     pub boot: u64,
-    /// Without a successful beat for this long, milliseconds, the node closes every connection.
+    /// Lease in milliseconds. A node closes every connection when no heartbeat succeeds for this long.
     pub lease_ms: u64,
-    /// How often to beat, milliseconds.
+    /// Interval of heartbeats in milliseconds.
     pub beat_ms: u64,
 }
 
-/// A session a node holds.
+/// A session of which a node has keys or a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
-    /// The session.
+    /// Session id.
     pub session: String,
-    /// The epoch it was last told.
+    /// Newest epoch that the node received.
     pub epoch: u64,
 }
 
-/// "I live, and hold these": renews the leases.
+/// Heartbeat: renews the lease of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Beat {
-    /// As enlisted.
+    /// See [`Enlist::incarnation`].
     pub incarnation: String,
-    /// Every session the node has keys or a connection of.
+    /// Every session of which the node has keys or a connection.
     pub held: Vec<Held>,
-    /// How long ago, milliseconds, the node sent the newest enlistment or beat whose answer reached it.
-    /// Both sides count the lease from then, so that a node whose answers are lost does not seem alive.
+    /// Age in milliseconds of the newest registration or heartbeat whose answer reached the node. Both
+    /// sides count the lease from that time, so that a node that receives no answers loses its lease.
+    /// Absent in messages of older nodes.
     #[serde(default)]
     pub heard_ago_ms: Option<u64>,
 }
 
-/// The answer to a beat.
+/// Answer to [`Beat`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Beaten {
-    /// As in [`Enlisted`].
+    /// See [`Enlisted::lease_ms`].
     pub lease_ms: u64,
-    /// Sessions that are no longer this node's: it closes them at once, and wipes those that were
-    /// never linked. Keys of a linked device stay until the router says forget.
+    /// Sessions that belong to this node no longer. The node closes them at once and wipes the keys of
+    /// those that were never linked; keys of a linked device stay until the router sends a forget.
     pub lost: Vec<String>,
 }
 
-/// Snapshots that changed, oldest first per session.
+/// Changed snapshots, oldest first per session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reports {
-    /// As enlisted.
+    /// See [`Enlist::incarnation`].
     pub incarnation: String,
-    /// Kept on the node until this call succeeds.
+    /// The node keeps a snapshot until this request succeeds or a newer snapshot replaces it.
     pub reports: Vec<Snapshot>,
 }
 
-/// The answer to [`Reports`] of which some cannot be stored; 204 when all are.
+/// Answer to [`Reports`] when the router cannot store some of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reported {
-    /// The sessions whose reports are not taken. Sending the same again changes nothing.
+    /// Sessions whose reports are not stored. Sending the same report again has the same result.
     pub refused: Vec<String>,
 }
 
-/// How a node fares.
+/// Health of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// The node's name.
+    /// Name of the node.
     pub gateway: String,
-    /// The program and its version.
+    /// Program name and version.
     pub version: String,
-    /// As enlisted.
+    /// See [`Enlist::features`].
     pub features: Vec<String>,
-    /// How many sessions it takes.
+    /// Maximum number of sessions.
     pub capacity: u32,
-    /// How many it holds.
+    /// Number of held sessions.
     pub sessions: u32,
-    /// How many of them are logged in.
+    /// Number of sessions that are logged in to WhatsApp.
     pub working: u32,
-    /// Resident memory, bytes.
+    /// Resident memory in bytes.
     pub resident_bytes: u64,
 }

@@ -1,150 +1,151 @@
-//! What a node sees of one session: always the whole state, so that a lost report costs nothing.
+//! The complete state of a session as its node reports it. A lost report costs nothing, because the next
+//! one repeats the whole state.
 
 use serde::{Deserialize, Serialize};
 
-/// One session as its node sees it.
+/// The state of one session.
 ///
-/// Of two snapshots of a session at one node the one with the greater `(boot, seq)` is newer.
+/// Of two snapshots of a session by one node, the one with the greater `(boot, seq)` is newer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
-    /// The session.
+    /// Session id.
     pub session: String,
-    /// The newest epoch the node was told for it.
+    /// Newest epoch that the node received for the session.
     pub epoch: u64,
-    /// The node's boot number, which the router gave it at enlistment.
+    /// Generation of the node, as the router assigned it at registration.
     pub boot: u64,
-    /// Grows with every change of this session's snapshot since that boot.
+    /// Grows with every change of the snapshot within the generation.
     pub seq: u64,
-    /// When it became so, by the node's clock.
+    /// Time of the change by the clock of the node, Unix milliseconds.
     pub at: i64,
-    /// What the connection does.
+    /// State of the connection.
     pub status: Status,
-    /// Why, when the status is not simply what was asked for.
+    /// Cause of a status that the spec does not explain.
     pub reason: Option<Reason>,
-    /// Who is linked; `None` when nobody is, or when the reason is `keys_unavailable`, with which it is
-    /// not known.
+    /// The linked account. `None`: no device is linked, or, with the reason `keys_unavailable`, the node
+    /// cannot tell.
     pub identity: Option<Identity>,
-    /// The pairing attempt under way.
+    /// The running pairing attempt.
     pub pairing: Option<Attempt>,
 }
 
-/// Snapshots of every session a node holds.
+/// Snapshots of every session that a node holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshots {
-    /// In no order.
+    /// In no particular order.
     pub sessions: Vec<Snapshot>,
 }
 
-/// What a session's connection does.
+/// State of a session's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Closed, on purpose.
+    /// Closed, as the spec asks.
     Stopped,
-    /// On its way: connecting, reconnecting, or waiting for a first QR code.
+    /// Connecting, reconnecting, or waiting for the first QR code.
     Starting,
-    /// Waiting for a phone to scan the QR code or to be given the pairing code.
+    /// Waiting for a phone to scan the QR code or for a person to type the pairing code.
     ScanQrCode,
-    /// Logged in.
+    /// Logged in to WhatsApp.
     Working,
-    /// Closed, or retrying, against the wish; see the reason.
+    /// Closed or retrying although the spec asks for a connection; the reason names the cause.
     Failed,
 }
 
-/// Why a status is what it is.
+/// Cause of a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// One of [`reason`]'s constants.
+    /// One of the constants of [`reason`].
     pub code: String,
-    /// For people.
+    /// Text for people.
     pub message: String,
-    /// When trying again makes sense, if it ever does by itself.
+    /// Time of the next attempt, Unix milliseconds. `None`: no automatic attempt follows.
     pub retry_at: Option<i64>,
 }
 
-/// The codes a node may give.
+/// Codes of [`Reason`].
 pub mod reason {
-    /// Nobody scanned or typed in time.
+    /// No phone used the codes within the time of the attempt.
     pub const PAIRING_EXPIRED: &str = "pairing_expired";
-    /// WhatsApp refused the link, or the engine could not carry it out (HOSTED accounts).
+    /// WhatsApp refused the link, or the engine does not support the account (HOSTED accounts).
     pub const PAIRING_FAILED: &str = "pairing_failed";
-    /// WhatsApp asks this account for a passkey during linking.
+    /// WhatsApp requires a passkey to link this account.
     pub const PASSKEY_REQUIRED: &str = "passkey_required";
     /// The owner logged the session out.
     pub const LOGGED_OUT_BY_USER: &str = "logged_out_by_user";
     /// The device was unlinked on the phone, or WhatsApp locked the account out.
     pub const LOGGED_OUT_BY_PHONE: &str = "logged_out_by_phone";
-    /// The same keys connected elsewhere.
+    /// The same device connected from another place.
     pub const REPLACED: &str = "replaced";
-    /// WhatsApp banned the number for a while.
+    /// WhatsApp banned the number temporarily.
     pub const BANNED: &str = "banned";
-    /// WhatsApp wants a newer client.
+    /// WhatsApp requires a newer client version.
     pub const CLIENT_OUTDATED: &str = "client_outdated";
-    /// WhatsApp cannot be reached, or refused for now; the node goes on trying.
+    /// WhatsApp is unreachable or refuses connections for now; the node retries.
     pub const CONNECT_FAILED: &str = "connect_failed";
-    /// The session's keys cannot be read, or are missing although a device was linked by them.
+    /// The device keys cannot be read, or are missing although a device was linked.
     pub const KEYS_UNAVAILABLE: &str = "keys_unavailable";
-    /// Others have their turn at linking; the session's comes by itself.
+    /// The node links its maximum number of devices; the session is in the queue.
     pub const WAITING_TO_LINK: &str = "waiting_to_link";
-    /// The session's own task died in the node.
+    /// The task of the session on the node panicked.
     pub const CRASHED: &str = "crashed";
 }
 
-/// A linked device.
+/// A linked account with its device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// Digits only.
+    /// Phone number, digits only.
     pub phone: String,
-    /// `number:device@s.whatsapp.net`
+    /// Phone-number JID of the device: `number:device@s.whatsapp.net`.
     pub jid: String,
-    /// `lid:device@lid`
+    /// LID (private address) of the device: `lid:device@lid`.
     pub lid: Option<String>,
-    /// The device's number on the account.
+    /// Number of the device on the account.
     pub device: u32,
-    /// The name the account shows.
+    /// Display name of the account.
     pub push_name: Option<String>,
 }
 
-/// A pairing attempt under way.
+/// A running pairing attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// As declared.
+    /// Number of the attempt, see [`PairingWanted::attempt`](crate::PairingWanted::attempt).
     pub attempt: u64,
-    /// The QR code of the moment.
+    /// The current QR code.
     pub qr: Option<QrCode>,
-    /// The pairing code of the moment.
+    /// The current pairing code.
     pub code: Option<PairingCode>,
 }
 
-/// A QR code's text.
+/// A QR code to scan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QrCode {
-    /// What the picture says.
+    /// Text of the QR code.
     pub text: String,
-    /// When the next one replaces it.
+    /// Time at which the next code replaces this one, Unix milliseconds.
     pub expires_at: i64,
-    /// Which one of `of` this is, from 1.
+    /// Number of the code within the attempt, from 1 to `of`.
     pub number: u32,
-    /// How many there are before the attempt ends.
+    /// Number of codes in the attempt.
     pub of: u32,
 }
 
-/// A code to type on the phone.
+/// A pairing code to type on the phone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PairingCode {
-    /// Eight characters, as the engine gives them; a dash is for the reader.
+    /// Eight characters without a dash.
     pub code: String,
-    /// As declared.
+    /// Number of the request, see [`PairingWanted::request`](crate::PairingWanted::request).
     pub request: u64,
-    /// As declared.
+    /// Phone number of the request, digits only.
     pub phone: String,
-    /// When it stops working.
+    /// Expiry, Unix milliseconds.
     pub expires_at: i64,
 }

@@ -187,8 +187,8 @@ impl NodeSite {
             }
         }
         match self.nodes.report(node, &reports.incarnation, told).await? {
-            ReportOutcome::Taken { refused } if refused.is_empty() => Ok(Reply::no_content()),
-            ReportOutcome::Taken { refused } => Reply::ok(&untaken(node, refused)),
+            ReportOutcome::Accepted { refused } if refused.is_empty() => Ok(Reply::no_content()),
+            ReportOutcome::Accepted { refused } => Reply::ok(&untaken(node, refused)),
             ReportOutcome::NotRegistered => not_enlisted(),
         }
     }

@@ -120,9 +120,9 @@ impl Adapters {
         let ports = SessionPorts {
             store: self.store.clone(),
             nodes: self.store.clone(),
-            gateway: self.gateway.clone(),
+            session_control: self.gateway.clone(),
             environment: self.machine.clone(),
-            work: self.work.clone(),
+            worker_notifier: self.work.clone(),
             change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
         };

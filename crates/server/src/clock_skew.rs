@@ -114,7 +114,7 @@ mod tests {
             })
         };
         assert_eq!(compare(database), None);
-        ours.pass(Duration::from_secs(5));
+        ours.advance(Duration::from_secs(5));
         assert_eq!(compare(database), Some(Verdict::Apart));
         assert_eq!(compare(database), None, "told once");
         let shown = recorder.handle().render();

@@ -240,7 +240,7 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
 }
 
 /// An organization may begin no more.
-const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS;
+const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS_PER_HOUR;
 
 /// A request as a whole takes little longer.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
@@ -267,7 +267,7 @@ fn deadlines(
         return Err(Invalid::setting("pairing_rate", reason));
     }
     let lease = of("lease", &settings.lease, usual.lease)?;
-    let heartbeat = of("heartbeat", &settings.heartbeat, usual.heartbeat.min(lease / 3))?;
+    let heartbeat = of("heartbeat", &settings.heartbeat, usual.heartbeat_interval.min(lease / 3))?;
     if heartbeat.is_zero() || heartbeat > lease / 3 {
         let reason =
             "a lease must outlast three heartbeats, and a heartbeat takes a second or more";
@@ -278,9 +278,9 @@ fn deadlines(
         lease,
         // For clocks that drift, and for heartbeats under way.
         lease_margin: lease / 3,
-        heartbeat,
+        heartbeat_interval: heartbeat,
         start: of("start_deadline", &settings.start_deadline, usual.start)?,
-        pairings: domain::Deadlines::pairings_an_hour(pairings),
+        pairing_quota: domain::Deadlines::pairing_quota_per_hour(pairings),
         cleanup: of("retirement_deadline", &settings.retirement_deadline, usual.cleanup)?,
         key_retention: of("key_retention", &settings.key_retention, usual.key_retention)?,
         ..usual

@@ -76,7 +76,7 @@ impl SessionWatches {
                 HashMap::new()
             });
             for session in &sessions {
-                self.tell(session, versions.get(session).copied());
+                self.publish(session, versions.get(session).copied());
             }
         }
     }
@@ -93,13 +93,13 @@ impl SessionWatches {
 }
 
 impl ChangeNotifier for SessionWatches {
-    fn tell(&self, session: &SessionId, version: Option<Version>) {
+    fn publish(&self, session: &SessionId, version: Option<Version>) {
         if let Some(news) = self.held().sessions.get(session) {
             news.send_if_modified(|news| news.hear(version));
         }
     }
 
-    fn watch(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
+    fn subscribe(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
         let mut held = self.held();
         let news = held.sessions.entry(session.clone()).or_default().subscribe();
         // One that is finished without having been taken away has panicked.
@@ -124,7 +124,7 @@ struct SessionWatch {
 
 #[async_trait]
 impl Subscription for SessionWatch {
-    async fn past(&mut self, version: Version, at_most: Duration) {
+    async fn changed_since(&mut self, version: Version, at_most: Duration) {
         let heard = self.heard;
         let further = |news: &NewEvent| {
             news.alarms != heard.alarms

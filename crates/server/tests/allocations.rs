@@ -72,9 +72,9 @@ impl Served {
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
-            gateway: Arc::new(FakeSessionControl::new(environment.clone())),
+            session_control: Arc::new(FakeSessionControl::new(environment.clone())),
             environment: environment.clone(),
-            work: notifier(),
+            worker_notifier: notifier(),
             change_notifier: notifier(),
             leases: leases.clone(),
         };

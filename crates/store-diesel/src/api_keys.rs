@@ -238,7 +238,7 @@ impl KeyDirectory for Database {
         Ok(key)
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
         let (id, at) = (id.to_string(), at.millis());
         self.run(|database| async move {
             with_conn!(database, write, |conn| {

@@ -160,7 +160,7 @@ impl WorkerStore for Database {
         self.commit(Mutation::Finish(id), events).await.map(drop)
     }
 
-    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
         let (gateway, now) = (gateway.to_string(), now.millis());
         self.run(|database| async move {
             with_transaction!(database, |conn| {
@@ -195,7 +195,7 @@ impl WorkerStore for Database {
         Ok(())
     }
 
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
         let gateway = gateway.to_string();
         self.run(|database| async move {
             let rows: Vec<(String, i64, String, String)> = with_conn!(database, read, |conn| {
@@ -212,7 +212,7 @@ impl WorkerStore for Database {
         .await
     }
 
-    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         let gateway = gateway.to_string();
         self.run(|database| async move {
             let rows: Vec<String> = with_conn!(database, read, |conn| {

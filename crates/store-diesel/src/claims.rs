@@ -178,7 +178,9 @@ impl<'a> OrganizationShares<'a> {
         let taken = self.taken.get(organization).copied().unwrap_or_default();
         // What has an impossible name is read nowhere; it is taken, skipped and counted.
         let allowance = OrganizationId::parse(organization)
-            .map_or(self.claim.share, |organization| self.claim.allowance(&organization));
+            .map_or(self.claim.organization_limit, |organization| {
+                self.claim.allowance(&organization)
+            });
         usize::try_from(allowance.saturating_sub(taken)).unwrap_or(usize::MAX)
     }
 

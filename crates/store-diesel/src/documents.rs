@@ -3,7 +3,7 @@
 //! These shapes are what is on disk: a field that is renamed here is a migration.
 
 use domain::{
-    Attempt, Identity, PairingCode, PairingWanted, QrCode, ReasonCode, StatusReason, Timestamp,
+    Attempt, Identity, PairingCode, PairingSpec, QrCode, ReasonCode, StatusReason, Timestamp,
     UnlinkRequest,
 };
 use serde::{Deserialize, Serialize};
@@ -32,13 +32,13 @@ pub(crate) struct PairingSpecDocument {
     request: u64,
 }
 
-impl From<&PairingWanted> for PairingSpecDocument {
-    fn from(spec: &PairingWanted) -> Self {
+impl From<&PairingSpec> for PairingSpecDocument {
+    fn from(spec: &PairingSpec) -> Self {
         Self { attempt: spec.attempt, phone: spec.phone.clone(), request: spec.request }
     }
 }
 
-impl From<PairingSpecDocument> for PairingWanted {
+impl From<PairingSpecDocument> for PairingSpec {
     fn from(document: PairingSpecDocument) -> Self {
         Self { attempt: document.attempt, phone: document.phone, request: document.request }
     }

@@ -132,7 +132,7 @@ fn value_to_json(value: &EventValue) -> Value {
         EventValue::Text(text) => Value::from(text.as_str()),
         EventValue::Number(number) => Value::from(*number),
         EventValue::Flag(flag) => Value::from(*flag),
-        EventValue::Nothing => Value::Null,
+        EventValue::Null => Value::Null,
     }
 }
 
@@ -154,7 +154,7 @@ fn value_from_json(value: Value) -> Option<EventValue> {
         Value::String(text) => Some(EventValue::Text(text)),
         Value::Number(number) => number.as_i64().map(EventValue::Number),
         Value::Bool(flag) => Some(EventValue::Flag(flag)),
-        Value::Null => Some(EventValue::Nothing),
+        Value::Null => Some(EventValue::Null),
         Value::Array(_) | Value::Object(_) => None,
     }
 }

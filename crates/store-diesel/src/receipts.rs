@@ -50,7 +50,7 @@ impl NewIdempotencyRecord {
             organization: scope.organization().to_string(),
             slot: record.key_hash.0.to_vec(),
             request: record.request.to_vec(),
-            answer: record.answer.clone(),
+            answer: record.response.clone(),
             expires_at: record.expires_at.millis(),
         };
         Self { params: ScopeParams::of(scope), row, now: now.millis() }
@@ -101,7 +101,7 @@ impl TryFrom<IdempotencyRow> for IdempotencyRecord {
         Ok(Self {
             key_hash: IdempotencyKeyHash(digest("receipts.slot", &row.slot)?),
             request: digest("receipts.request", &row.request)?,
-            answer: row.answer,
+            response: row.answer,
             expires_at: Timestamp::from_millis(row.expires_at),
         })
     }
@@ -124,9 +124,9 @@ impl IdempotencyStore for Database {
         Ok(row.map(IdempotencyRecord::try_from).transpose()?)
     }
 
-    async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
+    async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
         let (limits, resource) = (self.limits(scope), Resource::IdempotencyRecords);
-        if limits.of(resource).is_none() {
+        if limits.get(resource).is_none() {
             return Ok(None);
         }
         let params = ScopeParams::of(scope);
@@ -135,7 +135,7 @@ impl IdempotencyStore for Database {
         Ok(limits.admit(resource, used.saturating_add(1), 1).err())
     }
 
-    async fn keep(
+    async fn record(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
@@ -143,7 +143,7 @@ impl IdempotencyStore for Database {
     ) -> PortResult<Written> {
         let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
         let mut growth = ResourceGrowth::default();
-        growth.add(Resource::IdempotencyRecords, record.answer.len());
+        growth.add(Resource::IdempotencyRecords, record.response.len());
         let record = Some(NewIdempotencyRecord::new(scope, record, now));
         let transaction_permit = self.transaction_permit(&params.organization).await?;
         self.run(|database| async move {
@@ -163,7 +163,7 @@ impl IdempotencyStore for Database {
     async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {
         let (params, key_hash, request) =
             (ScopeParams::of(scope), record.key_hash.0, record.request);
-        let answer = record.answer.clone();
+        let answer = record.response.clone();
         self.run(|database| async move {
             with_conn!(database, write, |conn| {
                 diesel::update(scope::idempotency_record_of_request(&params, &key_hash, &request))

@@ -174,6 +174,6 @@ fn expires_after(payload: &EventPayload, before: i64) -> bool {
 /// The same without its code; `None` when it has none.
 fn without_code(mut payload: EventPayload) -> Option<EventPayload> {
     let (_, code) = payload.iter_mut().find(|(name, _)| name == "code")?;
-    let was = std::mem::replace(code, EventValue::Nothing);
-    (was != EventValue::Nothing).then_some(payload)
+    let was = std::mem::replace(code, EventValue::Null);
+    (was != EventValue::Null).then_some(payload)
 }

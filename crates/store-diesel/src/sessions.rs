@@ -142,7 +142,7 @@ impl SessionStore for Database {
                     .filter_map(from_bigint)
                     .max()
                     .unwrap_or(0),
-                mark,
+                stored_version: mark,
             }))
         })
         .await
@@ -181,7 +181,7 @@ impl Database {
     ) -> PortResult<Written> {
         let in_scope = belongs_to_scope(scope, &cleanup.organization, events);
         let scoped_id = ScopedSessionId::session(scope, &cleanup.session);
-        let row = if cleanup.is_over() { None } else { Some(CleanupRow::new(cleanup)?) };
+        let row = if cleanup.is_complete() { None } else { Some(CleanupRow::new(cleanup)?) };
         let events = EventRow::all(events)?;
         if !in_scope {
             return self.reject_cross_organization(scope, &cleanup.session).await;

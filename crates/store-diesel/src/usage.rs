@@ -27,14 +27,14 @@ impl ResourceGrowth {
 
     /// The stocks that grow and are limited.
     pub(crate) fn limited(&self, limits: &ResourceLimits) -> Vec<&'static str> {
-        let limited = self.0.iter().filter(|(resource, _)| limits.of(*resource).is_some());
+        let limited = self.0.iter().filter(|(resource, _)| limits.get(*resource).is_some());
         limited.map(|(resource, _)| resource.as_str()).collect()
     }
 
     /// The places it takes, for a statement that writes only where there is room.
     pub(crate) fn needs(&self, organization: &str, limits: &ResourceLimits) -> Vec<ResourceNeed> {
         let need = |(resource, growth): &(Resource, u64)| {
-            let limit = i64::try_from(limits.of(*resource)?).unwrap_or(i64::MAX);
+            let limit = i64::try_from(limits.get(*resource)?).unwrap_or(i64::MAX);
             let growth = i64::try_from(*growth).unwrap_or(i64::MAX);
             Some(ResourceNeed {
                 organization: organization.to_owned(),
@@ -125,7 +125,7 @@ impl Database {
 
     /// How much the scope's organization may keep.
     pub(crate) fn limits(&self, scope: &Scope) -> ResourceLimits {
-        self.quotas.of(scope.organization())
+        self.quotas.limits_of(scope.organization())
     }
 
     /// Waits until a transaction that may wait for the organization's others may take a connection.

@@ -72,7 +72,7 @@ impl Worker {
                     LogoutOutcome::Unconfirmed => Vec::new(),
                     outcome_reported => {
                         cleanup.linked = false;
-                        cleanup.tell(outcome_reported, &*self.ports.environment)
+                        cleanup.report_outcome(outcome_reported, &*self.ports.environment)
                     }
                 };
                 self.postpone(cleanup, events).await
@@ -81,7 +81,7 @@ impl Worker {
     }
 
     async fn finish(&self, mut cleanup: Cleanup, outcome: LogoutOutcome) -> PortResult<()> {
-        let events = cleanup.tell(outcome, &*self.ports.environment);
+        let events = cleanup.report_outcome(outcome, &*self.ports.environment);
         self.ports.worker_store.finish(&cleanup, &events).await?;
         let unlink = outcome.as_str();
         tracing::info!(session = %cleanup.session, unlink, "retired: nothing of it is left");
@@ -92,7 +92,7 @@ impl Worker {
     async fn retire_later(&self, mut cleanup: Cleanup) -> PortResult<()> {
         let environment = &*self.ports.environment;
         let events = if environment.now() >= cleanup.deadline {
-            cleanup.tell(LogoutOutcome::Unconfirmed, environment)
+            cleanup.report_outcome(LogoutOutcome::Unconfirmed, environment)
         } else {
             Vec::new()
         };

@@ -182,18 +182,25 @@ impl Worker {
         if room == 0 {
             return Ok(Vec::new());
         }
-        let share_of_sessions =
-            Claim { share: SESSIONS, busy: self.shares.all(), ..Claim::new(now, until, half) };
+        let share_of_sessions = Claim {
+            organization_limit: SESSIONS,
+            in_flight: self.shares.all(),
+            ..Claim::new(now, until, half)
+        };
         let sessions = self.ports.worker_store.claim_sessions(&share_of_sessions).await?;
         let left = u32::try_from(room.saturating_sub(sessions.len())).unwrap_or(u32::MAX);
         let cleanups = if left == 0 {
             Vec::new()
         } else {
-            let mut busy = self.shares.all();
+            let mut in_flight = self.shares.all();
             for session in &sessions {
-                *busy.entry(session.organization.clone()).or_default() += 1;
+                *in_flight.entry(session.organization.clone()).or_default() += 1;
             }
-            let claim = Claim { share: SHARE, busy, ..Claim::new(now, until, left.min(half)) };
+            let claim = Claim {
+                organization_limit: SHARE,
+                in_flight,
+                ..Claim::new(now, until, left.min(half))
+            };
             self.ports.worker_store.claim_cleanups(&claim).await?
         };
         let sessions = sessions.into_iter().map(|session| Job::Session(Box::new(session)));

@@ -24,10 +24,10 @@ impl Worker {
             }
             let silent_since = node.heartbeat_at.plus(Duration::from_millis(1));
             let (id, incarnation) = (&node.id, &node.incarnation);
-            self.ports.worker_store.wake(id, now).await?;
+            self.ports.worker_store.wake_node(id, now).await?;
             if self.ports.nodes.mark_lost(id, incarnation, silent_since, now).await? {
                 tracing::warn!(gateway = %id, "gateway not heard of; its sessions count as closed");
-                self.ports.worker_store.wake(id, now).await?;
+                self.ports.worker_store.wake_node(id, now).await?;
             }
         }
         Ok(())

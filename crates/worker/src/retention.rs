@@ -36,7 +36,7 @@ impl Worker {
     /// Whether nothing of it is left.
     async fn sweep_all(&self, now: Timestamp) -> PortResult<bool> {
         let worker_store = &self.ports.worker_store;
-        let uncounted = now.minus(LinkAttempt::COUNTS_FOR + CLOCK_SKEW);
+        let uncounted = now.minus(LinkAttempt::RETENTION + CLOCK_SKEW);
         let keys_before = now.minus(self.deadlines.key_retention);
         let codes_before = now.minus(self.deadlines.code_retention);
         let mut left = [AT_ONCE; 4];

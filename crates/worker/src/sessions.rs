@@ -66,10 +66,10 @@ impl Worker {
             (Step::Expire, _) => self.write(session.expire(now)).await,
             (Step::Retry, _) => self.write(session.retry(now, &self.deadlines)).await,
             (Step::Declare, Some(node)) => self.declare(session, &node).await,
-            (Step::UnlinkRequest, Some(node)) => self.unlink(session, &node).await,
+            (Step::Unlink, Some(node)) => self.unlink(session, &node).await,
             (Step::GiveUpUnlink, Some(node)) => self.give_up_unlink(session, &node).await,
             // The plan asks a node only when there is one.
-            (Step::Declare | Step::UnlinkRequest | Step::GiveUpUnlink, None) => {
+            (Step::Declare | Step::Unlink | Step::GiveUpUnlink, None) => {
                 self.put_off(session).await
             }
         }
@@ -96,7 +96,8 @@ impl Worker {
         let due = now.plus(back_off(session.failures));
         match answer {
             Ok(snapshot) => {
-                if let Some(change) = session.clone().answered(snapshot, now, &self.deadlines) {
+                if let Some(change) = session.clone().observe_answer(snapshot, now, &self.deadlines)
+                {
                     return self.write(change).await.map(over_when_settled);
                 }
                 let (id, rest) = (&session.id, session.rest_until());
@@ -176,13 +177,13 @@ impl Worker {
                 return Ok(Turn::Over);
             };
             let now = self.ports.environment.now();
-            let Some(change) = session.unlinked(outcome, last.as_ref(), now) else {
+            let Some(change) = session.complete_unlink(outcome, last.as_ref(), now) else {
                 return self.again(id).await;
             };
             let (next, expected, events) =
                 change.into_commit(&Actor::System, &*self.ports.environment);
             if self.ports.worker_store.update(&next, expected, &events).await? == Written::Done {
-                self.ports.change_notifier.tell(&next.id, Some(next.version));
+                self.ports.change_notifier.publish(&next.id, Some(next.version));
                 return Ok(Turn::On(Box::new(next)));
             }
         }
@@ -206,7 +207,7 @@ impl Worker {
         let (next, expected, events) = change.into_commit(&Actor::System, &*self.ports.environment);
         match self.ports.worker_store.update(&next, expected, &events).await? {
             Written::Done => {
-                self.ports.change_notifier.tell(&next.id, Some(next.version));
+                self.ports.change_notifier.publish(&next.id, Some(next.version));
                 Ok(Turn::On(Box::new(next)))
             }
             Written::Raced | Written::Repeated | Written::Refused(_) => self.again(&next.id).await,

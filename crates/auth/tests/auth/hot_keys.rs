@@ -67,8 +67,8 @@ impl KeyDirectory for Slow {
         read
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        self.memory.used(id, at).await
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+        self.memory.record_use(id, at).await
     }
 }
 

@@ -61,7 +61,7 @@ async fn five_hundred_unknown_keys_cause_one_fetch() {
     }
     assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
 
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     join_all(tokens.iter().map(|token| world.bearer(token))).await;
     assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
 }
@@ -107,7 +107,7 @@ async fn five_hundred_forged_signatures_cause_one_fetch_and_keep_nobody_waiting(
         denied(world.bearer(token).await);
     }
     assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     denied(world.bearer(&tokens[0]).await);
     assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
 }
@@ -147,9 +147,9 @@ async fn a_key_that_comes_during_the_cool_down_is_known_after_it() {
     let world = loaded(issuer.config()).await;
     denied(world.bearer(&new.token(&claims())).await);
     issuer.publish(&[old.jwk(), new.jwk()]);
-    world.clock.pass(Duration::from_millis(29_999));
+    world.clock.advance(Duration::from_millis(29_999));
     assert_eq!(denied(world.bearer(&new.token(&claims())).await), UNKNOWN);
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     assert!(world.bearer(&new.token(&claims())).await.is_ok());
     assert_eq!(issuer.fetches(), 3);
 }
@@ -203,21 +203,21 @@ async fn the_last_good_set_serves_while_the_issuer_is_down_until_it_is_too_old()
         ("200 OK", &" ".repeat(600 * 1024)),
     ] {
         issuer.answer(status, body);
-        world.clock.pass(COOL_DOWN);
+        world.clock.advance(COOL_DOWN);
         let before = issuer.fetches();
         denied(world.bearer(&signer("unknown").token(&claims())).await);
         assert_eq!(issuer.fetches(), before + 1, "{status}");
         assert!(world.bearer(&ever).await.is_ok(), "{status}");
     }
     issuer.answer("503 Service Unavailable", "");
-    world.clock.pass(Duration::from_secs(24 * 3600 - 5 * 30));
+    world.clock.advance(Duration::from_secs(24 * 3600 - 5 * 30));
     assert!(world.bearer(&ever).await.is_ok());
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     unavailable(world.bearer(&ever).await);
     assert!(!world.jwt.as_ref().unwrap().is_ready());
 
     issuer.publish(&[known.jwk()]);
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     assert!(world.bearer(&ever).await.is_ok(), "it recovers by itself");
 }
 
@@ -239,7 +239,7 @@ async fn without_ever_a_key_set_a_login_token_is_unavailable_not_wrong() {
     unavailable(world.bearer(&known.token(&claims())).await);
     assert!(!world.jwt.as_ref().unwrap().is_ready(), "a set without a usable key is none");
     issuer.publish(&[known.jwk()]);
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     assert!(world.bearer(&known.token(&claims())).await.is_ok());
 }
 
@@ -298,7 +298,7 @@ async fn a_file_is_read_again_when_it_changed_and_a_broken_one_is_not_believed()
     assert!(world.bearer(&old.token(&claims())).await.is_ok(), "there from the first moment");
 
     std::fs::write(&path, "{\"keys\":").unwrap();
-    world.clock.pass(COOL_DOWN);
+    world.clock.advance(COOL_DOWN);
     denied(world.bearer(&new.token(&claims())).await);
     assert!(world.bearer(&old.token(&claims())).await.is_ok());
 

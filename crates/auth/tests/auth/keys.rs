@@ -94,9 +94,9 @@ async fn a_key_works_until_it_expires() {
     let world = world().await;
     let (_, short) =
         add(&world, |key| key.expires_at = Some(Timestamp::from_millis((NOW + 60) * 1000))).await;
-    world.clock.pass(Duration::from_millis(59_999));
+    world.clock.advance(Duration::from_millis(59_999));
     assert!(world.api_key(&short).await.is_ok());
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     assert_eq!(denied(world.api_key(&short).await), NOT_GOOD);
 }
 
@@ -109,7 +109,7 @@ impl KeyDirectory for Careless {
         Ok(Some(self.0.clone()))
     }
 
-    async fn used(&self, _: &KeyId, _: Timestamp) -> PortResult<()> {
+    async fn record_use(&self, _: &KeyId, _: Timestamp) -> PortResult<()> {
         Ok(())
     }
 }
@@ -161,7 +161,7 @@ async fn use_is_noted_once_a_minute_and_only_of_keys_that_were_good() {
     let directory = Arc::clone(&world.directory);
     let noted = || directory.used.lock().unwrap().clone();
     until("noted", || async { !noted().is_empty() }).await;
-    world.clock.pass(Duration::from_secs(61));
+    world.clock.advance(Duration::from_secs(61));
     for _ in 0..100 {
         world.api_key(&text).await.unwrap();
     }

@@ -60,15 +60,15 @@ async fn time_is_read_from_the_environment_with_a_leeway_of_thirty_seconds() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let world = World::with_keys(&[signer.jwk()]).await;
     let token = signer.token(&claims());
-    world.clock.pass(Duration::from_millis(329_999));
+    world.clock.advance(Duration::from_millis(329_999));
     assert!(world.bearer(&token).await.is_ok());
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     assert_eq!(denied(world.bearer(&token).await), "the token has expired");
 
     let world = World::with_keys(&[signer.jwk()]).await;
     let token = signer.with_claims(json!({ "nbf": NOW + 31 }));
     assert_eq!(denied(world.bearer(&token).await), "the token is not valid yet");
-    world.clock.pass(Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(1));
     assert!(world.bearer(&token).await.is_ok());
 }
 
@@ -88,11 +88,11 @@ async fn times_with_fractions_are_numbers_and_null_is_absent() {
         let token = raw(format!(r#"{{"exp":{good}}}"#));
         assert!(world.bearer(&token).await.is_ok(), "{good}");
     }
-    world.clock.pass(Duration::from_millis(30_249));
+    world.clock.advance(Duration::from_millis(30_249));
     for token in &tokens {
         assert!(world.bearer(token).await.is_ok(), "{token}");
     }
-    world.clock.pass(Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(1));
     for token in &tokens {
         assert_eq!(denied(world.bearer(token).await), "the token has expired");
     }

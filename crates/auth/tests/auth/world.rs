@@ -33,9 +33,9 @@ impl KeyDirectory for Directory {
         KeyDirectory::find(&self.memory, shown, now).await
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
         self.used.lock().unwrap().push((id.clone(), at));
-        self.memory.used(id, at).await
+        self.memory.record_use(id, at).await
     }
 }
 

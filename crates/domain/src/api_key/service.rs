@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::ApiKey;
 use crate::{
     Caller, Capabilities, Capability, Error, EventName, KeyId, NewEvent, RecordResponse, Result,
-    SessionId, Timestamp, Violation, found, idempotency,
+    SessionId, Timestamp, Violation, idempotency, or_not_found,
     ports::{ApiKeyStore, Environment, KeyDirectory, KeyGenerator, KeyPage, Written},
 };
 
@@ -83,7 +83,7 @@ impl ApiKeys {
         let known = ids.iter().flatten().cloned().collect();
         let known = self.store.sessions_within(&scope, &known).await?;
         let unknown = |id: &Option<SessionId>| id.as_ref().is_none_or(|id| !known.contains(id));
-        Ok(ids.iter().enumerate().filter(|(_, id)| unknown(id)).map(|(place, _)| place).collect())
+        Ok(ids.iter().enumerate().filter(|(_, id)| unknown(id)).map(|(index, _)| index).collect())
     }
 
     /// A new key. One that is confined to sessions names only sessions that exist for the caller.
@@ -115,20 +115,19 @@ impl ApiKeys {
             last_used_at: None,
             revoked_at: None,
         };
-        let new_events = NewEvent::new(
+        let event = NewEvent::new(
             EventName::ApiKeyCreated,
             vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
         );
-        let event =
-            new_events.of_organization(&key.organization, scope.actor(), &*self.environment);
+        let event = event.of_organization(&key.organization, scope.actor(), &*self.environment);
         let new = NewApiKey { key, text: secret.key };
         let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
         match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
-            Written::Repeated => Err(idempotency::repeated()),
+            Written::Repeated => Err(idempotency::duplicate_request()),
             Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
                 if let Some(recorder) = &self.recorder {
-                    recorder.written();
+                    recorder.committed();
                 }
                 Ok(new)
             }
@@ -148,7 +147,7 @@ impl ApiKeys {
             Some(id) => self.store.find(&scope, &id).await?,
             None => None,
         };
-        found("API key", key)
+        or_not_found("API key", key)
     }
 
     /// How a key's text begins, for people to recognise it by.
@@ -159,13 +158,12 @@ impl ApiKeys {
     /// Ends a key for good: here at once, at other routers within what they remember keys for.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may_throughout(Capability::Manage)?;
-        let id = found("API key", KeyId::parse(id))?;
-        let new_events = NewEvent::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
-        let event =
-            new_events.of_organization(scope.organization(), scope.actor(), &*self.environment);
+        let id = or_not_found("API key", KeyId::parse(id))?;
+        let event = NewEvent::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
+        let event = event.of_organization(scope.organization(), scope.actor(), &*self.environment);
         let written = self.store.revoke(&scope, &id, self.environment.now(), &[event]).await?;
-        self.directory.forget(&id);
-        found("API key", (written == Written::Done).then_some(()))
+        self.directory.invalidate(&id);
+        or_not_found("API key", (written == Written::Done).then_some(()))
     }
 }
 

@@ -25,24 +25,24 @@ impl Leases {
     }
 
     /// When the lease of this node ended; `None` while it runs, and for a node that is not known here.
-    fn ended(&self, gateway: &GatewayId, now: Timestamp) -> Option<Timestamp> {
+    fn ended_lease(&self, gateway: &GatewayId, now: Timestamp) -> Option<Timestamp> {
         let ends = self.0.read().unwrap_or_else(PoisonError::into_inner).get(gateway).copied();
         ends.filter(|ends| *ends < now)
     }
 
     /// The session as a read shows it: when the lease of its node is over, the node has closed the
     /// connection by itself, whatever is stored.
-    pub fn shown(&self, session: Session, now: Timestamp) -> Session {
+    pub fn apply(&self, session: Session, now: Timestamp) -> Session {
         let open = match session.spec.desired {
             Desired::Running => session.observed.status != Status::Failed,
             Desired::Stopped => session.observed.status != Status::Stopped,
         };
-        let ended = session.gateway.as_ref().filter(|_| open);
-        match ended.and_then(|gateway| self.ended(gateway, now)) {
-            Some(ended) if session.spec.unlink.is_none() => {
-                let mut shown = session.mark_node_lost(ended).session;
-                shown.lease_over = true;
-                shown
+        let node = session.gateway.as_ref().filter(|_| open);
+        match node.and_then(|gateway| self.ended_lease(gateway, now)) {
+            Some(end) if session.spec.unlink.is_none() => {
+                let mut lost = session.mark_node_lost(end).session;
+                lost.lease_over = true;
+                lost
             }
             _ => session,
         }
@@ -57,7 +57,7 @@ mod tests {
     };
 
     #[test]
-    fn a_session_is_shown_as_lost_only_after_the_lease_of_its_node() {
+    fn session_is_lost_after_its_node_lease_ends() {
         let environment = TestEnvironment::new();
         let now = environment.now();
         let acme = OrganizationId::parse("acme").unwrap();
@@ -80,17 +80,17 @@ mod tests {
         };
         let leases = Leases::default();
         let late = now.plus(Duration::from_secs(31));
-        assert_eq!(leases.shown(session.clone(), late), session, "an unknown node says nothing");
+        assert_eq!(leases.apply(session.clone(), late), session, "an unknown node says nothing");
         leases.refresh(&[node], Duration::from_secs(30));
         let end = now.plus(Duration::from_secs(30));
-        assert_eq!(leases.shown(session.clone(), end), session);
-        let shown = leases.shown(session.clone(), late);
-        assert!(shown.lease_over);
-        assert_eq!(shown.observed.status, Status::Failed);
-        let reason = shown.observed.reason.unwrap();
+        assert_eq!(leases.apply(session.clone(), end), session);
+        let applied = leases.apply(session.clone(), late);
+        assert!(applied.lease_over);
+        assert_eq!(applied.observed.status, Status::Failed);
+        let reason = applied.observed.reason.unwrap();
         assert_eq!((reason.code, reason.since), (ReasonCode::GatewayLost, end));
         session.spec.desired = Desired::Stopped;
-        let shown = leases.shown(session, late);
-        assert_eq!((shown.observed.status, shown.observed.reason), (Status::Stopped, None));
+        let applied = leases.apply(session, late);
+        assert_eq!((applied.observed.status, applied.observed.reason), (Status::Stopped, None));
     }
 }

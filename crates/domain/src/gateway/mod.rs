@@ -9,9 +9,7 @@ use std::time::Duration;
 pub use leases::Leases;
 pub use service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome};
 
-use crate::{
-    Attempt, GatewayId, Identity, PairingWanted, ReasonCode, SessionId, Status, Timestamp,
-};
+use crate::{Attempt, GatewayId, Identity, PairingSpec, ReasonCode, SessionId, Status, Timestamp};
 
 /// A gateway node that has enlisted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +38,7 @@ pub struct Node {
 
 impl Node {
     /// Whether it can say who is attached when asked.
-    pub fn has_identity(&self) -> bool {
+    pub fn supports_identity(&self) -> bool {
         self.features.iter().any(|feature| feature == "identity")
     }
 
@@ -60,7 +58,7 @@ pub struct Declaration {
     /// How often a reconnect was asked for.
     pub restarts: u64,
     /// The pairing attempt wanted while unlinked.
-    pub pairing: Option<PairingWanted>,
+    pub pairing: Option<PairingSpec>,
     /// Whether a device is linked as far as the router knows: a node that has no keys of such a
     /// session has lost them, and must not say that nothing is linked.
     pub linked: bool,
@@ -90,7 +88,7 @@ pub struct Snapshot {
 
 /// Whether a device is linked by the keys of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum LinkState {
     /// A device is linked.
     Linked,
     /// No device is linked, and nothing is open that could link one.
@@ -103,16 +101,16 @@ pub enum Link {
 
 impl Snapshot {
     /// Whether a device is linked, by this snapshot.
-    pub fn link(&self) -> Link {
+    pub fn link_state(&self) -> LinkState {
         let unknown = |reason: &SnapshotReason| reason.code == ReasonCode::KeysUnavailable;
         if self.identity.is_some() {
-            Link::Linked
+            LinkState::Linked
         } else if self.reason.as_ref().is_some_and(unknown) {
-            Link::Unknown
+            LinkState::Unknown
         } else if matches!(self.status, Status::Stopped | Status::Failed) {
-            Link::NotLinked
+            LinkState::NotLinked
         } else {
-            Link::Linking
+            LinkState::Linking
         }
     }
 }

@@ -48,20 +48,20 @@ mod tests {
     }
 
     #[test]
-    fn the_emptiest_living_node_is_chosen() {
+    fn least_filled_live_node_is_chosen() {
         let nodes =
             [node("a", 50, 100, 99_000), node("b", 60, 200, 99_000), node("c", 0, 10, 1_000)];
         assert_eq!(chosen(&nodes), Some("b"));
     }
 
     #[test]
-    fn no_room_is_no_node() {
+    fn full_nodes_are_not_chosen() {
         assert_eq!(chosen(&[node("a", 10, 10, 99_000), node("b", 0, 0, 99_000)]), None);
         assert_eq!(chosen(&[]), None);
     }
 
     #[test]
-    fn a_node_given_up_is_not_chosen_before_it_enlists_again() {
+    fn lost_node_is_not_chosen_before_registration() {
         let mut lost = node("a", 0, 10, 99_000);
         lost.lost_at = Some(Timestamp::from_millis(98_000));
         assert_eq!(chosen(&[lost]), None);

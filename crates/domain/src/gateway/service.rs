@@ -37,7 +37,7 @@ pub struct Lease {
     /// Silent for longer, it must close its connections.
     pub length: Duration,
     /// How often to beat.
-    pub heartbeat: Duration,
+    pub heartbeat_interval: Duration,
 }
 
 /// The answer to a beat.
@@ -60,7 +60,7 @@ pub enum HeartbeatOutcome {
 #[derive(Debug)]
 pub enum ReportOutcome {
     /// All of it is durable or was old news, but for these.
-    Taken {
+    Accepted {
         /// Reports that cannot be stored.
         refused: Vec<RefusedReport>,
     },
@@ -83,15 +83,15 @@ pub struct Nodes {
     store: Arc<dyn NodeStore>,
     worker_store: Arc<dyn WorkerStore>,
     environment: Arc<dyn Environment>,
-    work: Arc<dyn Notifier>,
+    worker_notifier: Arc<dyn Notifier>,
     change_notifier: Arc<dyn ChangeNotifier>,
     deadlines: Deadlines,
 }
 
 /// So many orphans of a node are noted, whatever it says that it holds.
-const MOST_ORPHANS: usize = 1_000;
+const MAX_ORPHANS_PER_HEARTBEAT: usize = 1_000;
 /// How often a report is applied again when somebody else wrote in between.
-const TRIES: u32 = 16;
+const MAX_WRITE_ATTEMPTS: u32 = 16;
 
 impl Nodes {
     /// The nodes' side over these ports.
@@ -99,11 +99,11 @@ impl Nodes {
         store: Arc<dyn NodeStore>,
         worker_store: Arc<dyn WorkerStore>,
         environment: Arc<dyn Environment>,
-        work: Arc<dyn Notifier>,
+        worker_notifier: Arc<dyn Notifier>,
         change_notifier: Arc<dyn ChangeNotifier>,
         deadlines: Deadlines,
     ) -> Self {
-        Self { store, worker_store, environment, work, change_notifier, deadlines }
+        Self { store, worker_store, environment, worker_notifier, change_notifier, deadlines }
     }
 
     /// A node is here. Everything that is placed on it is looked at again.
@@ -122,14 +122,18 @@ impl Nodes {
             lost_at: None,
         };
         let generation = self.store.register(&node).await?;
-        self.worker_store.wake(&node.id, now).await?;
-        self.work.notify();
-        Ok(Lease { generation, length: self.deadlines.lease, heartbeat: self.deadlines.heartbeat })
+        self.worker_store.wake_node(&node.id, now).await?;
+        self.worker_notifier.notify();
+        Ok(Lease {
+            generation,
+            length: self.deadlines.lease,
+            heartbeat_interval: self.deadlines.heartbeat_interval,
+        })
     }
 
     /// A node lives, and holds these. What it should hold and does not is looked at again.
     ///
-    /// `heard` is how long ago the node sent the newest request whose answer reached it. The lease is
+    /// `last_answered` is how long ago the node sent the newest request whose answer reached it. The lease is
     /// counted from then, by both sides: a node that nobody's answers reach closes its connections, and
     /// its heartbeats, which still arrive here, must not keep its sessions shown as connected. A node
     /// of an older version does not say; its lease counts from now.
@@ -140,27 +144,27 @@ impl Nodes {
         id: &GatewayId,
         incarnation: &str,
         held: &[HeldSession],
-        heard: Option<Duration>,
+        last_answered: Option<Duration>,
     ) -> Result<HeartbeatOutcome> {
         let now = self.environment.now();
         let node = self.store.find(id).await?;
-        let registered = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
-        let Some(node) = node.filter(registered) else {
+        let is_current = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
+        let Some(node) = node.filter(is_current) else {
             return Ok(HeartbeatOutcome::NotRegistered);
         };
-        let lost = self.compare(id, held, now).await?;
-        let since = heard.map_or(now, |heard| now.minus(heard));
+        let lost = self.reconcile_held_sessions(id, held, now).await?;
+        let since = last_answered.map_or(now, |last_answered| now.minus(last_answered));
         let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
         if !self.store.heartbeat(id, incarnation, count, since).await? {
             return Ok(HeartbeatOutcome::NotRegistered);
         }
         if !node.is_live(now, self.deadlines.lease) {
             // It had closed everything, and may have said hello before its lease was proven.
-            self.worker_store.wake(id, now).await?;
-            self.work.notify();
+            self.worker_store.wake_node(id, now).await?;
+            self.worker_notifier.notify();
         }
         // What cannot be noted must not cost the node its lease: it is noted at a later heartbeat.
-        let noted = &lost[..lost.len().min(MOST_ORPHANS)];
+        let noted = &lost[..lost.len().min(MAX_ORPHANS_PER_HEARTBEAT)];
         let orphans = self.store.note_orphans(id, noted, now).await.unwrap_or_default();
         let lost = lost.into_iter().map(|held| held.session).collect();
         Ok(HeartbeatOutcome::Renewed { length: self.deadlines.lease, lost, orphans })
@@ -168,7 +172,7 @@ impl Nodes {
 
     /// Which of the sessions that a node holds are no longer its own. Those that it should hold and
     /// does not are woken.
-    async fn compare(
+    async fn reconcile_held_sessions(
         &self,
         id: &GatewayId,
         held: &[HeldSession],
@@ -176,13 +180,13 @@ impl Nodes {
     ) -> Result<Vec<HeldSession>> {
         let placed: HashMap<_, _> = self
             .worker_store
-            .placed(id)
+            .assigned_sessions(id)
             .await?
             .into_iter()
             .map(|(placed, spec)| (placed.session, (placed.epoch, spec)))
             .collect();
         let cleaning_up: HashSet<_> =
-            self.worker_store.cleaning_up(id).await?.into_iter().collect();
+            self.worker_store.pending_cleanups(id).await?.into_iter().collect();
         let holds: HashSet<_> = held.iter().map(|held| &held.session).collect();
         let is_ours = |id: &SessionId| placed.contains_key(id) || cleaning_up.contains(id);
         let lost: Vec<_> = held.iter().filter(|held| !is_ours(&held.session)).cloned().collect();
@@ -193,7 +197,7 @@ impl Nodes {
             .collect();
         if !missing.is_empty() {
             self.worker_store.wake_sessions(&missing, now).await?;
-            self.work.notify();
+            self.worker_notifier.notify();
         }
         Ok(lost)
     }
@@ -212,18 +216,23 @@ impl Nodes {
         }
         let mut refused = Vec::new();
         for (session, snapshot) in reports {
-            match self.take_in(id, &session, &snapshot).await {
+            match self.apply_report(id, &session, &snapshot).await {
                 Ok(()) => {}
                 // It is the same whenever it is tried again.
                 Err(Error::Internal(cause)) => refused.push(RefusedReport { session, cause }),
                 Err(error) => return Err(error),
             }
         }
-        Ok(ReportOutcome::Taken { refused })
+        Ok(ReportOutcome::Accepted { refused })
     }
 
-    async fn take_in(&self, node: &GatewayId, id: &SessionId, snapshot: &Snapshot) -> Result<()> {
-        for _ in 0..TRIES {
+    async fn apply_report(
+        &self,
+        node: &GatewayId,
+        id: &SessionId,
+        snapshot: &Snapshot,
+    ) -> Result<()> {
+        for _ in 0..MAX_WRITE_ATTEMPTS {
             let Some(session) = self.worker_store.find(id).await? else { return Ok(()) };
             if session.gateway.as_ref() != Some(node) {
                 return Ok(());
@@ -235,9 +244,9 @@ impl Nodes {
             let (next, expected, events) = change.into_commit(&Actor::System, &*self.environment);
             match self.worker_store.update(&next, expected, &events).await? {
                 Written::Done => {
-                    self.change_notifier.tell(&next.id, Some(next.version));
+                    self.change_notifier.publish(&next.id, Some(next.version));
                     if next.due.is_some() {
-                        self.work.notify();
+                        self.worker_notifier.notify();
                     }
                     return Ok(());
                 }

@@ -13,10 +13,10 @@ use crate::{SessionId, Version};
 /// looks at the store, by its own scope. A change that is missed costs a moment, never an event.
 pub trait ChangeNotifier: Send + Sync {
     /// This session was written here and stands at this version; at none when it is gone.
-    fn tell(&self, session: &SessionId, version: Option<Version>);
+    fn publish(&self, session: &SessionId, version: Option<Version>);
 
     /// For one who has seen this session: hears of its changes from now on.
-    fn watch(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription>;
+    fn subscribe(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription>;
 }
 
 /// What one who waits for a session has of it.
@@ -25,7 +25,7 @@ pub trait Subscription: Send {
     /// Returns when the session was written past `version` or is gone: at once when that was done by
     /// this process, a moment later when by another router; after `at_most` in any case. May return
     /// for nothing.
-    async fn past(&mut self, version: Version, at_most: Duration);
+    async fn changed_since(&mut self, version: Version, at_most: Duration);
 }
 
 /// How far sessions of all organizations were written, by whatever router. Only to wake those who wait

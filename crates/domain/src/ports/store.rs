@@ -66,7 +66,7 @@ pub struct SessionFilter {
 
 impl SessionFilter {
     /// Whether a session is looked for.
-    pub fn admits(&self, session: &Session) -> bool {
+    pub fn matches(&self, session: &Session) -> bool {
         let phone = session.observed.identity.as_ref().map(|identity| &identity.phone);
         (self.statuses.is_empty() || self.statuses.contains(&session.observed.status))
             && self
@@ -147,7 +147,7 @@ pub trait SessionStore: Send + Sync {
     async fn delete_partial(
         &self,
         scope: &Scope,
-        mark: i64,
+        stored_version: i64,
         cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written>;
@@ -175,11 +175,11 @@ pub trait IdempotencyStore: Send + Sync {
     ) -> PortResult<Option<IdempotencyRecord>>;
 
     /// [`ResourceLimitReached`] when the organization has no room for one more receipt.
-    async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>>;
+    async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>>;
 
     /// Keeps a receipt of something that changed nothing. [`Written::Repeated`] when one is kept
     /// there already that has not expired by `now`; [`Written::Refused`] when there is no room for it.
-    async fn keep(
+    async fn record(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
@@ -288,10 +288,10 @@ pub trait KeyDirectory: Send + Sync {
 
     /// Whatever was remembered of the key is not to be trusted any more. Nothing to do for a directory
     /// that remembers nothing.
-    fn forget(&self, _: &KeyId) {}
+    fn invalidate(&self, _: &KeyId) {}
 
     /// Notes that the key was used. Not on a request's path, and at most once a minute a key.
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()>;
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()>;
 }
 
 /// Sessions of all organizations, for the platform's own people alone.
@@ -316,7 +316,7 @@ pub struct EventFilter {
 
 impl EventFilter {
     /// Whether an event is looked for.
-    pub fn admits(&self, event: &Event) -> bool {
+    pub fn matches(&self, event: &Event) -> bool {
         self.session.as_ref().is_none_or(|session| event.session.as_ref() == Some(session))
             && self.name.is_none_or(|name| event.name == name)
     }

@@ -20,20 +20,21 @@ pub struct Claim {
     /// At most so many.
     pub limit: u32,
     /// At most so many of one organization are under way.
-    pub share: u32,
+    pub organization_limit: u32,
     /// How many of each organization are under way already.
-    pub busy: BTreeMap<OrganizationId, u32>,
+    pub in_flight: BTreeMap<OrganizationId, u32>,
 }
 
 impl Claim {
     /// Up to `limit` of whatever organization.
     pub fn new(now: Timestamp, until: Timestamp, limit: u32) -> Self {
-        Self { now, until, limit, share: limit, busy: BTreeMap::new() }
+        Self { now, until, limit, organization_limit: limit, in_flight: BTreeMap::new() }
     }
 
     /// How many of this organization may be taken.
     pub fn allowance(&self, organization: &OrganizationId) -> u32 {
-        self.share.saturating_sub(self.busy.get(organization).copied().unwrap_or_default())
+        self.organization_limit
+            .saturating_sub(self.in_flight.get(organization).copied().unwrap_or_default())
     }
 }
 
@@ -81,17 +82,17 @@ pub trait WorkerStore: Send + Sync {
     async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
 
     /// Makes every session and retirement of this node due now.
-    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
 
     /// Makes these sessions due now, those that exist and have no earlier due.
     async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()>;
 
     /// The sessions placed on this node, with their epoch and whether anything is wanted of the
     /// node for them (desired running, or a status other than stopped).
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>>;
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>>;
 
     /// The retirements whose node this is.
-    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
 
     /// Makes sessions due now that wait for a node: wanted running, placed on none, and resting with no
     /// `due` or their deadline's. Up to `limit`, some of each organization, by turns, the longest waiting

@@ -56,8 +56,8 @@ impl Change {
     }
 
     /// Adds news.
-    pub(crate) fn tell(&mut self, new_events: NewEvent) {
-        self.new_events.push(new_events);
+    pub(crate) fn add_event(&mut self, event: NewEvent) {
+        self.new_events.push(event);
     }
 
     /// Numbers, dates and signs it: the state as it is to be stored, how the stored row must still
@@ -74,17 +74,17 @@ impl Change {
         session.updated_at = now;
         let events = new_events
             .into_iter()
-            .map(|new_events| {
+            .map(|event| {
                 session.sequence += 1;
                 Event {
                     id: EventId::from_bits(environment.ulid()),
-                    name: new_events.name,
+                    name: event.name,
                     organization: session.organization.clone(),
                     session: Some(session.id.clone()),
                     sequence: session.sequence,
                     at: now,
                     actor: actor.clone(),
-                    payload: new_events.payload,
+                    payload: event.payload,
                 }
             })
             .collect();

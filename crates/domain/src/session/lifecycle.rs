@@ -18,8 +18,8 @@ use super::{
     UnlinkRequest,
 };
 use crate::{
-    Actor, Cleanup, Deadlines, Error, EventName, LinkAttempt, NewEvent, PairingWanted, Phone,
-    Result, Timestamp,
+    Actor, Cleanup, Deadlines, Error, EventName, LinkAttempt, NewEvent, PairingSpec, Phone, Result,
+    Timestamp,
 };
 
 impl Session {
@@ -27,7 +27,7 @@ impl Session {
     pub fn created(self) -> Change {
         let label = self.settings.label.as_deref().into();
         let mut change = Change::of(self);
-        change.tell(NewEvent::new(EventName::SessionCreated, vec![("label", label)]));
+        change.add_event(NewEvent::new(EventName::SessionCreated, vec![("label", label)]));
         change
     }
 
@@ -48,7 +48,7 @@ impl Session {
         }
         let mut change = Change::of(self);
         let fields = vec![("fields", changed.as_str().into())];
-        change.tell(NewEvent::new(EventName::SessionUpdated, fields));
+        change.add_event(NewEvent::new(EventName::SessionUpdated, fields));
         Ok(Some(change))
     }
 
@@ -63,7 +63,7 @@ impl Session {
         now: Timestamp,
         deadlines: &Deadlines,
     ) -> Result<Option<Change>> {
-        self.refuse_while_unlinking()?;
+        self.require_no_unlink()?;
         if self.is_paired() {
             return Err(Error::conflict("the session is paired; log it out to pair it again"));
         }
@@ -87,19 +87,19 @@ impl Session {
             }
             (none @ None, phone) => {
                 let phone = phone.map(|p| p.as_str().to_owned());
-                *none = Some(PairingWanted { attempt: epoch, phone, request: epoch });
+                *none = Some(PairingSpec { attempt: epoch, phone, request: epoch });
                 self.observed.pairing = None;
                 self.observed.begin_starting(now, deadlines);
             }
         }
         self.spec.desired = Desired::Running;
-        let attempt = deadlines.pairings.map(|rate_quota| LinkAttempt {
+        let attempt = deadlines.pairing_quota.map(|rate_quota| LinkAttempt {
             session: self.id.clone(),
             epoch,
             phone: phone.cloned(),
             at: now,
             rate_quota,
-            organization_quota: LinkAttempt::ORGANIZATION,
+            organization_quota: LinkAttempt::ORGANIZATION_QUOTA,
         });
         Ok(Some(Change { attempt, ..self.requested("pair", now) }))
     }
@@ -109,7 +109,7 @@ impl Session {
     /// # Errors
     /// A conflict when no device is linked, or one is still being unlinked.
     pub fn start(mut self, now: Timestamp, deadlines: &Deadlines) -> Result<Option<Change>> {
-        self.refuse_unless_paired()?;
+        self.require_paired()?;
         let failed = self.observed.status == Status::Failed;
         if self.spec.desired == Desired::Running && !failed {
             return Ok(None);
@@ -142,7 +142,7 @@ impl Session {
     /// # Errors
     /// A conflict when no device is linked, or one is still being unlinked.
     pub fn restart(mut self, now: Timestamp, deadlines: &Deadlines) -> Result<Change> {
-        self.refuse_unless_paired()?;
+        self.require_paired()?;
         self.spec.desired = Desired::Running;
         self.spec.restarts += 1;
         self.observed.begin_starting(now, deadlines);
@@ -152,7 +152,7 @@ impl Session {
     /// Has the device unlinked; `None` when it is certain that there is none, or it is being unlinked
     /// already.
     pub fn logout(mut self, now: Timestamp, deadlines: &Deadlines) -> Option<Change> {
-        if self.is_surely_unlinked() || self.spec.unlink.is_some() {
+        if self.is_certainly_unlinked() || self.spec.unlink.is_some() {
             return None;
         }
         self.spec.desired = Desired::Stopped;
@@ -179,7 +179,7 @@ impl Session {
             outcome_reported: false,
         };
         let mut change = Change::of(self);
-        change.tell(NewEvent::new(EventName::SessionDeleted, Vec::new()));
+        change.add_event(NewEvent::new(EventName::SessionDeleted, Vec::new()));
         cleanup.sequence += 1;
         (change, cleanup)
     }
@@ -191,15 +191,15 @@ impl Session {
         self.failures = 0;
         let desired = self.spec.desired.as_str().into();
         let mut change = Change::of(self);
-        change.tell(NewEvent::new(
+        change.add_event(NewEvent::new(
             EventName::SessionRequested,
             vec![("action", action.into()), ("desired", desired)],
         ));
         change
     }
 
-    fn refuse_unless_paired(&self) -> Result<()> {
-        self.refuse_while_unlinking()?;
+    fn require_paired(&self) -> Result<()> {
+        self.require_no_unlink()?;
         if self.is_paired() {
             return Ok(());
         }
@@ -208,7 +208,7 @@ impl Session {
         ))
     }
 
-    fn refuse_while_unlinking(&self) -> Result<()> {
+    fn require_no_unlink(&self) -> Result<()> {
         match self.spec.unlink {
             None => Ok(()),
             Some(_) => Err(Error::Conflict {

@@ -23,7 +23,7 @@ pub use settings::{
 };
 
 use crate::{
-    Attempt, Declaration, GatewayId, Identity, OrganizationId, PairingWanted, SessionId, Timestamp,
+    Attempt, Declaration, GatewayId, Identity, OrganizationId, PairingSpec, SessionId, Timestamp,
     UserId, ports::Environment,
 };
 
@@ -105,7 +105,7 @@ pub struct Spec {
     /// Connected or not.
     pub desired: Desired,
     /// The pairing attempt the owner asked for, until it links or ends.
-    pub pairing: Option<PairingWanted>,
+    pub pairing: Option<PairingSpec>,
     /// An unlink that WhatsApp has not confirmed yet.
     pub unlink: Option<UnlinkRequest>,
     /// How often a reconnect was asked for.
@@ -329,15 +329,16 @@ impl Session {
 
     /// Whether it is certain that no device is linked and that nothing is open which could link one:
     /// no node holds the session, or its node has closed it under the newest epoch and said so.
-    pub fn is_surely_unlinked(&self) -> bool {
+    pub fn is_certainly_unlinked(&self) -> bool {
         let closed = matches!(self.observed.status, Status::Stopped | Status::Failed);
-        let heard =
-            self.observed.epoch == self.spec.epoch && closed && !self.keys_are_unavailable();
-        !self.is_paired() && (self.gateway.is_none() || (heard && self.spec.pairing.is_none()))
+        let is_confirmed_closed =
+            self.observed.epoch == self.spec.epoch && closed && !self.has_unavailable_keys();
+        !self.is_paired()
+            && (self.gateway.is_none() || (is_confirmed_closed && self.spec.pairing.is_none()))
     }
 
     /// Whether its node cannot tell if a device is linked.
-    pub fn keys_are_unavailable(&self) -> bool {
+    pub fn has_unavailable_keys(&self) -> bool {
         let code = self.observed.reason.as_ref().map(|reason| reason.code);
         code == Some(ReasonCode::KeysUnavailable)
     }

@@ -4,7 +4,7 @@
 //! Decision: ADR 0004.
 
 use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
-use crate::{Deadlines, EventName, Link, NewEvent, Snapshot, SnapshotReason, Timestamp};
+use crate::{Deadlines, EventName, LinkState, NewEvent, Snapshot, SnapshotReason, Timestamp};
 
 impl Session {
     /// Takes in what the session's node reports; `None` when it tells nothing new: it is older than
@@ -16,34 +16,34 @@ impl Session {
         deadlines: &Deadlines,
     ) -> Option<Change> {
         // Whoever wants it looked at now knows more than the node that reports: it may have to be told.
-        let awaited = self.due.filter(|due| *due <= now);
-        let mut change = self.take_in(snapshot, now, deadlines)?;
-        change.session.due = awaited.or(change.session.due);
+        let wake = self.due.filter(|due| *due <= now);
+        let mut change = self.apply_report(snapshot, now, deadlines)?;
+        change.session.due = wake.or(change.session.due);
         Some(change)
     }
 
     /// The same for the node's answer to having been told what is wanted: there is nothing more to do.
-    pub fn answered(
+    pub fn observe_answer(
         self,
         snapshot: Snapshot,
         now: Timestamp,
         deadlines: &Deadlines,
     ) -> Option<Change> {
-        self.take_in(snapshot, now, deadlines)
+        self.apply_report(snapshot, now, deadlines)
     }
 
-    fn take_in(
+    fn apply_report(
         mut self,
         snapshot: Snapshot,
         now: Timestamp,
         deadlines: &Deadlines,
     ) -> Option<Change> {
         let known = (self.observed.epoch, self.observed.generation, self.observed.seq);
-        let outcome_reported = (snapshot.epoch, snapshot.generation, snapshot.seq);
-        if snapshot.epoch != self.spec.epoch || outcome_reported <= known {
+        let reported = (snapshot.epoch, snapshot.generation, snapshot.seq);
+        if snapshot.epoch != self.spec.epoch || reported <= known {
             return None;
         }
-        (self.observed.epoch, self.observed.generation, self.observed.seq) = outcome_reported;
+        (self.observed.epoch, self.observed.generation, self.observed.seq) = reported;
         self.failures = 0;
         if let Some(reason) = self.end_of_pairing(&snapshot) {
             let mut change = self.end_pairing(reason.code, &reason.message, now);
@@ -52,7 +52,7 @@ impl Session {
             return Some(change);
         }
         let before = self.clone();
-        self.take(snapshot, now, deadlines);
+        self.apply_snapshot(snapshot, now, deadlines);
         if self.spec.unlink.is_none() {
             self.due = self.rest_until();
         }
@@ -72,24 +72,26 @@ impl Session {
         snapshot.reason.as_ref().filter(|reason| over && ends(reason.code))
     }
 
-    fn take(&mut self, mut snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
-        let link = snapshot.link();
+    fn apply_snapshot(&mut self, mut snapshot: Snapshot, now: Timestamp, deadlines: &Deadlines) {
+        let link = snapshot.link_state();
         if snapshot.identity.is_some() {
             self.spec.pairing = None;
         }
-        if self.has_lost_its_link(&snapshot) {
-            (snapshot.status, snapshot.reason) = (Status::Failed, Some(self.why_unlinked()));
+        if self.has_lost_link(&snapshot) {
+            (snapshot.status, snapshot.reason) = (Status::Failed, Some(self.unlinked_reason()));
         }
         let observed = &mut self.observed;
         if snapshot.status == Status::Working && observed.status != Status::Working {
             observed.last_connected_at = Some(now);
         }
-        let waits = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
-        let waited = waits(observed.reason.as_ref().map(|reason| reason.code));
+        let is_waiting = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
+        let was_waiting = is_waiting(observed.reason.as_ref().map(|reason| reason.code));
         observed.deadline = match snapshot.status {
             // No deadline runs while others have their turn, and it starts anew afterwards.
-            Status::Starting if waits(snapshot.reason.as_ref().map(|reason| reason.code)) => None,
-            Status::Starting if waited => Some(now.plus(deadlines.start)),
+            Status::Starting if is_waiting(snapshot.reason.as_ref().map(|reason| reason.code)) => {
+                None
+            }
+            Status::Starting if was_waiting => Some(now.plus(deadlines.start)),
             status if status == observed.status && observed.deadline.is_some() => observed.deadline,
             Status::Starting => Some(now.plus(deadlines.start)),
             Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
@@ -99,10 +101,10 @@ impl Session {
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
         if !(merely_closed && self.spec.desired == Desired::Stopped) {
             observed.reason =
-                snapshot.reason.map(|reason| since(reason, observed.reason.as_ref(), now));
+                snapshot.reason.map(|reason| status_reason(reason, observed.reason.as_ref(), now));
         }
         observed.status = snapshot.status;
-        if link == Link::Unknown {
+        if link == LinkState::Unknown {
             // Nobody knows whether the device is still linked: what was known of it is kept.
             observed.pairing = None;
             return;
@@ -118,14 +120,14 @@ impl Session {
 
     /// Closed for want of a link, with nothing said about it: a node that started anew since the device
     /// was unlinked knows nothing of that any more.
-    fn has_lost_its_link(&self, snapshot: &Snapshot) -> bool {
+    fn has_lost_link(&self, snapshot: &Snapshot) -> bool {
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
         let running = self.spec.desired == Desired::Running && self.spec.pairing.is_none();
         merely_closed && running && snapshot.identity.is_none()
     }
 
     /// As it was said before, or else what must have happened.
-    fn why_unlinked(&self) -> SnapshotReason {
+    fn unlinked_reason(&self) -> SnapshotReason {
         match &self.observed.reason {
             Some(StatusReason { code, message, retry_at, .. }) if !self.is_paired() => {
                 SnapshotReason { code: *code, message: message.clone(), retry_at: *retry_at }
@@ -140,7 +142,11 @@ impl Session {
 }
 
 /// A reason that stays the same keeps the moment it began.
-fn since(reason: SnapshotReason, before: Option<&StatusReason>, now: Timestamp) -> StatusReason {
+fn status_reason(
+    reason: SnapshotReason,
+    before: Option<&StatusReason>,
+    now: Timestamp,
+) -> StatusReason {
     let since = before.filter(|before| before.code == reason.code).map_or(now, |b| b.since);
     StatusReason { code: reason.code, message: reason.message, since, retry_at: reason.retry_at }
 }
@@ -153,11 +159,11 @@ fn change_between(before: &Session, after: Session) -> Change {
     let paired = if before.is_paired() { None } else { after.observed.identity.clone() };
     let codes = code_events(before, &after);
     let mut change = if status_changed { after.status_event() } else { Change::of(after) };
-    for new_events in codes {
-        change.tell(new_events);
+    for event in codes {
+        change.add_event(event);
     }
     if let Some(identity) = paired {
-        change.tell(NewEvent::new(
+        change.add_event(NewEvent::new(
             EventName::AuthPaired,
             vec![
                 ("phoneNumber", identity.phone.as_str().into()),

@@ -21,12 +21,12 @@ pub struct PartialSession {
     /// The highest sequence number of its events.
     pub sequence: u64,
     /// The version as the store has it, readable or not: guards the deletion.
-    pub mark: i64,
+    pub stored_version: i64,
 }
 
 /// The epoch of a retirement whose session's epoch cannot be read: newer than a node can have been told.
 /// A node that was told a newer one is outrun like any other.
-const NEWER_THAN_ANY: u64 = 1 << 40;
+const FALLBACK_EPOCH: u64 = 1 << 40;
 
 impl PartialSession {
     /// The retirement that is left of the session, and the events that tell of the deletion.
@@ -41,7 +41,7 @@ impl PartialSession {
             session: self.id,
             organization: scope.organization().clone(),
             gateway: self.gateway,
-            epoch: self.epoch.map_or(NEWER_THAN_ANY, |epoch| epoch + 1),
+            epoch: self.epoch.map_or(FALLBACK_EPOCH, |epoch| epoch + 1),
             linked: self.linked,
             requested_by: scope.actor().clone(),
             requested_at: now,
@@ -51,7 +51,7 @@ impl PartialSession {
             sequence: self.sequence + 1,
             outcome_reported: false,
         };
-        let mut events = vec![deleted(&cleanup, scope.actor(), now, environment)];
+        let mut events = vec![deletion_event(&cleanup, scope.actor(), now, environment)];
         if cleanup.gateway.is_none() {
             // Which node would have to be asked is not known: nobody can say that nothing is linked.
             let outcome = if self.is_on_unknown_node {
@@ -59,20 +59,20 @@ impl PartialSession {
             } else {
                 LogoutOutcome::NotLinked
             };
-            events.extend(cleanup.tell(outcome, environment));
+            events.extend(cleanup.report_outcome(outcome, environment));
         }
         (cleanup, events)
     }
 }
 
-fn deleted(
+fn deletion_event(
     cleanup: &Cleanup,
     actor: &Actor,
     now: Timestamp,
     environment: &dyn Environment,
 ) -> Event {
-    let new_events = NewEvent::new(EventName::SessionDeleted, Vec::new());
-    let event = new_events.of_organization(&cleanup.organization, actor, environment);
+    let event = NewEvent::new(EventName::SessionDeleted, Vec::new());
+    let event = event.of_organization(&cleanup.organization, actor, environment);
     let session = Some(cleanup.session.clone());
     Event { session, sequence: cleanup.sequence, at: now, ..event }
 }

@@ -6,7 +6,7 @@ use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
     Caller, Capability, Deadlines, Error, IdempotencyRecord, Identity, Leases, LiveIdentity,
     PairingCode, Phone, QrCode, RecordResponse, Result, Scope, SessionId, Timestamp, Violation,
-    found, idempotency,
+    idempotency, or_not_found,
     ports::{
         ChangeNotifier, Environment, NodeStore, Notifier, SessionControl, SessionPage,
         SessionStore, Written,
@@ -21,11 +21,11 @@ pub struct SessionPorts {
     /// Where nodes are remembered.
     pub nodes: Arc<dyn NodeStore>,
     /// How nodes are asked.
-    pub gateway: Arc<dyn SessionControl>,
+    pub session_control: Arc<dyn SessionControl>,
     /// Time and new names.
     pub environment: Arc<dyn Environment>,
     /// Wakes the reconciler.
-    pub work: Arc<dyn Notifier>,
+    pub worker_notifier: Arc<dyn Notifier>,
     /// Wakes whoever waits for a session to change.
     pub change_notifier: Arc<dyn ChangeNotifier>,
     /// Until when the nodes' leases run.
@@ -52,12 +52,12 @@ pub struct SessionIdentity {
 }
 
 /// How often a write is tried again when others change the same session meanwhile.
-pub(super) const TRIES: u32 = 16;
+pub(super) const MAX_WRITE_ATTEMPTS: u32 = 16;
 /// How long a request for a pairing code waits for it.
-const CODE_WAIT: Duration = Duration::from_secs(20);
+const PAIRING_CODE_WAIT: Duration = Duration::from_secs(20);
 
 /// What the owner hears when WhatsApp makes no pairing code.
-const NO_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason says why";
+const NO_PAIRING_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason says why";
 
 impl Sessions {
     /// The use cases over these ports.
@@ -77,7 +77,7 @@ impl Sessions {
     pub async fn list(&self, caller: &Caller, page: &SessionPage) -> Result<Vec<Session>> {
         let scope = caller.may(Capability::Manage)?;
         let (sessions, now) = (self.ports.store.list(&scope, page).await?, self.now());
-        Ok(sessions.into_iter().map(|session| self.ports.leases.shown(session, now)).collect())
+        Ok(sessions.into_iter().map(|session| self.ports.leases.apply(session, now)).collect())
     }
 
     /// A new session; with `start`, pairing begins at once.
@@ -117,10 +117,10 @@ impl Sessions {
             }
         };
         match written {
-            Written::Repeated => Err(idempotency::repeated()),
+            Written::Repeated => Err(idempotency::duplicate_request()),
             Written::Refused(refusal) => Err(refusal.into()),
             Written::Done | Written::Raced => {
-                self.written(&session);
+                self.after_commit(&session);
                 Ok(session)
             }
         }
@@ -130,7 +130,7 @@ impl Sessions {
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
-        Ok(self.ports.leases.shown(session, self.now()))
+        Ok(self.ports.leases.apply(session, self.now()))
     }
 
     /// Changes settings.
@@ -142,32 +142,33 @@ impl Sessions {
         patch: SettingsPatch,
     ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.change(&scope, id, |session| session.at(expected)?.edit(patch.clone())).await
+        self.change(&scope, id, |session| session.require_version(expected)?.edit(patch.clone()))
+            .await
     }
 
     /// Who is attached: from the node when it answers in time, else as last reported.
     pub async fn identity(&self, caller: &Caller, id: &str) -> Result<SessionIdentity> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
-        let known = found("identity", session.observed.identity.clone())?;
-        let live = self.ask(&session).await?;
-        let mut session = self.ports.leases.shown(session, self.now());
+        let stored = or_not_found("identity", session.observed.identity.clone())?;
+        let live = self.live_identity(&session).await?;
+        let mut session = self.ports.leases.apply(session, self.now());
         let Some(live) = live else {
-            return Ok(SessionIdentity { session, identity: known, connected: false });
+            return Ok(SessionIdentity { session, identity: stored, connected: false });
         };
         if let Some(snapshot) = live.snapshot {
             // What the node sees now is newer than what it last reported, and both are shown together.
             session.observed.status = snapshot.status;
         }
         let connected = live.connected && session.observed.status == Status::Working;
-        Ok(SessionIdentity { session, identity: live.identity.unwrap_or(known), connected })
+        Ok(SessionIdentity { session, identity: live.identity.unwrap_or(stored), connected })
     }
 
     /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
     pub async fn qr(&self, caller: &Caller, id: &str, wait: Duration) -> Result<QrCode> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.pair(&scope, id, None).await?;
-        let code = self.await_in(&scope, session, wait, Session::live_qr).await?;
+        let code = self.wait_for(&scope, session, wait, Session::live_qr).await?;
         let retry_after = Duration::from_secs(2);
         code.ok_or(Error::NotYet { noun: "QR code", retry_after })
     }
@@ -186,10 +187,10 @@ impl Sessions {
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
         let answer = |session: &Session, now| match session.live_code(now) {
-            None if session.observed.code_refused() => Some(Err(Error::conflict(NO_CODE))),
+            None if session.observed.code_refused() => Some(Err(Error::conflict(NO_PAIRING_CODE))),
             code => code.map(Ok),
         };
-        let answer = self.await_in(&scope, session, CODE_WAIT, answer).await?;
+        let answer = self.wait_for(&scope, session, PAIRING_CODE_WAIT, answer).await?;
         answer.unwrap_or_else(|| Err(Error::unavailable("no pairing code came in time")))
     }
 
@@ -219,9 +220,9 @@ impl Sessions {
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
-        let mut watch = self.ports.change_notifier.clone().watch(&session.id);
-        while session.spec.unlink.is_some() && !session.unlink_is_stuck() && self.now() < until {
-            watch.past(session.version, self.now().until(until)).await;
+        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
+        while session.spec.unlink.is_some() && !session.is_unlink_blocked() && self.now() < until {
+            subscription.changed_since(session.version, self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
         Ok(session)
@@ -232,41 +233,41 @@ impl Sessions {
     }
 
     /// Waits until the session has what `spec` looks for, its pairing is over, or the time is up.
-    async fn await_in<T>(
+    async fn wait_for<T>(
         &self,
         scope: &Scope,
         mut session: Session,
         wait: Duration,
-        spec: impl Fn(&Session, Timestamp) -> Option<T>,
+        answer: impl Fn(&Session, Timestamp) -> Option<T>,
     ) -> Result<Option<T>> {
         let until = self.now().plus(wait);
-        let mut watch = self.ports.change_notifier.clone().watch(&session.id);
+        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
         loop {
-            if let Some(thing) = spec(&session, self.now()) {
-                return Ok(Some(thing));
+            if let Some(answer) = answer(&session, self.now()) {
+                return Ok(Some(answer));
             }
             if session.spec.pairing.is_none() {
-                return Err(over(&session));
+                return Err(pairing_ended(&session));
             }
             if self.now() >= until {
                 return Ok(None);
             }
-            watch.past(session.version, self.now().until(until)).await;
+            subscription.changed_since(session.version, self.now().until(until)).await;
             session = self.find(scope, session.id.as_str()).await?;
         }
     }
 
     /// What the node says, or `None` when it cannot be asked.
-    async fn ask(&self, session: &Session) -> Result<Option<LiveIdentity>> {
+    async fn live_identity(&self, session: &Session) -> Result<Option<LiveIdentity>> {
         let Some(gateway) = &session.gateway else { return Ok(None) };
         let Some(node) = self.ports.nodes.find(gateway).await? else { return Ok(None) };
-        if !node.has_identity() {
+        if !node.supports_identity() {
             return Err(Error::NotImplemented);
         }
         if !node.is_live(self.now(), self.deadlines.lease) {
             return Ok(None);
         }
-        Ok(self.ports.gateway.identity(&node, &session.id).await.ok())
+        Ok(self.ports.session_control.identity(&node, &session.id).await.ok())
     }
 
     /// Finds, decides and writes, again when somebody else wrote in between. `None` from `decide`
@@ -277,7 +278,7 @@ impl Sessions {
         id: &str,
         decide: impl Fn(Session) -> Result<Option<Change>>,
     ) -> Result<Session> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_WRITE_ATTEMPTS {
             let session = self.find(scope, id).await?;
             let Some(mut change) = decide(session.clone())? else { return Ok(session) };
             let attempt = change.attempt.take();
@@ -296,30 +297,30 @@ impl Sessions {
             };
             match written {
                 Written::Done => {
-                    self.written(&next);
+                    self.after_commit(&next);
                     return Ok(next);
                 }
                 Written::Raced => {}
-                Written::Repeated => return Err(idempotency::repeated()),
+                Written::Repeated => return Err(idempotency::duplicate_request()),
                 Written::Refused(refusal) => return Err(refusal.into()),
             }
         }
-        Err(contended())
+        Err(write_contention())
     }
 
     fn record(&self, next: &Session) -> Result<Option<IdempotencyRecord>> {
         self.recorder.as_ref().map(|recorder| recorder.record(next)).transpose()
     }
 
-    fn written(&self, session: &Session) {
+    fn after_commit(&self, session: &Session) {
         if let Some(recorder) = &self.recorder {
-            recorder.written();
+            recorder.committed();
         }
         // The reconciler takes up what is due and nothing else.
         if session.due.is_some() {
-            self.ports.work.notify();
+            self.ports.worker_notifier.notify();
         }
-        self.ports.change_notifier.tell(&session.id, Some(session.version));
+        self.ports.change_notifier.publish(&session.id, Some(session.version));
     }
 
     pub(super) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
@@ -327,7 +328,7 @@ impl Sessions {
             Some(id) => self.ports.store.find(scope, &id).await?,
             None => None,
         };
-        found("session", session)
+        or_not_found("session", session)
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -338,12 +339,12 @@ impl Sessions {
 impl Session {
     /// Whether its node has said, since the unlink was asked for, that it cannot read the keys: waiting
     /// would change nothing, and the unlink goes on by itself.
-    fn unlink_is_stuck(&self) -> bool {
-        self.keys_are_unavailable() && self.observed.epoch == self.spec.epoch
+    fn is_unlink_blocked(&self) -> bool {
+        self.has_unavailable_keys() && self.observed.epoch == self.spec.epoch
     }
 
     /// Itself, if it is at the version the caller expects.
-    pub(super) fn at(self, expected: Option<Version>) -> Result<Self> {
+    pub(super) fn require_version(self, expected: Option<Version>) -> Result<Self> {
         match expected {
             Some(version) if version != self.version => Err(Error::PreconditionFailed),
             _ => Ok(self),
@@ -367,13 +368,13 @@ impl Session {
 }
 
 /// The pairing that was waited for is over.
-fn over(session: &Session) -> Error {
+fn pairing_ended(session: &Session) -> Error {
     if session.is_paired() {
         return Error::conflict("the session is paired; log it out to pair it again");
     }
     Error::conflict("the pairing ended without a link; the session's statusReason says why")
 }
 
-pub(super) fn contended() -> Error {
+pub(super) fn write_contention() -> Error {
     Error::unavailable("the session was changed by others again and again")
 }

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_named_at_once() {
+    fn violations_are_reported_together() {
         let settings = Settings {
             label: Some("x".repeat(101)),
             rate_per_min: Some(0),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_changes_what_it_names_and_nothing_else() {
+    fn patch_changes_named_settings_only() {
         let before = Settings {
             label: Some("old".to_owned()),
             auto_read: true,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_count_characters_not_bytes() {
+    fn length_limits_count_characters() {
         let settings = Settings { label: Some("ü".repeat(100)), ..Settings::default() };
         assert!(settings.violations().is_empty());
     }

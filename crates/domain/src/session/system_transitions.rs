@@ -11,7 +11,7 @@ use crate::{
 impl Session {
     /// The device is unlinked, or given up; `last` is the node's word on it. `None` when no unlink was
     /// under way.
-    pub fn unlinked(
+    pub fn complete_unlink(
         mut self,
         outcome: LogoutOutcome,
         last: Option<&Snapshot>,
@@ -80,7 +80,10 @@ impl Session {
         let reason = StatusReason { code, message: message.to_owned(), since: now, retry_at: None };
         self.observed.settle(status, Some(reason));
         let mut change = self.status_event();
-        change.tell(NewEvent::new(EventName::AuthExpired, vec![("reason", code.as_str().into())]));
+        change.add_event(NewEvent::new(
+            EventName::AuthExpired,
+            vec![("reason", code.as_str().into())],
+        ));
         change
     }
 
@@ -139,7 +142,7 @@ impl Session {
     /// is for others. The node wipes what it has when its next heartbeat is answered.
     pub(super) fn leave_node_when_unlinked(&mut self) {
         let idle = self.spec.desired == Desired::Stopped && self.spec.unlink.is_none();
-        if idle && self.is_surely_unlinked() {
+        if idle && self.is_certainly_unlinked() {
             self.gateway = None;
         }
     }
@@ -160,15 +163,12 @@ impl Session {
             ("status", self.observed.status.as_str().into()),
             (
                 "reason",
-                self.observed
-                    .reason
-                    .as_ref()
-                    .map_or(EventValue::Nothing, |r| r.code.as_str().into()),
+                self.observed.reason.as_ref().map_or(EventValue::Null, |r| r.code.as_str().into()),
             ),
             ("message", self.observed.reason.as_ref().map(|r| r.message.as_str()).into()),
         ];
         let mut change = Change::of(self);
-        change.tell(NewEvent::new(EventName::SessionStatus, payload));
+        change.add_event(NewEvent::new(EventName::SessionStatus, payload));
         change
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// As long as a change by another router takes to be noticed.
-const MOMENT: Duration = Duration::from_millis(250);
+const MAX_WAIT: Duration = Duration::from_millis(250);
 
 /// A clock that moves when told, and names that count up.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl TestEnvironment {
     }
 
     /// Lets time pass.
-    pub fn pass(&self, duration: Duration) {
+    pub fn advance(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         self.millis.fetch_add(millis, Ordering::SeqCst);
     }
@@ -75,17 +75,17 @@ impl Notifier for TestNotifier {
     }
 
     async fn wait(&self, at_most: Duration) {
-        self.environment.pass(at_most);
+        self.environment.advance(at_most);
     }
 }
 
 /// One bell for all sessions: every change wakes everybody, and nobody sleeps longer than a moment.
 impl<B: Notifier + 'static> ChangeNotifier for B {
-    fn tell(&self, _: &SessionId, _: Option<Version>) {
+    fn publish(&self, _: &SessionId, _: Option<Version>) {
         self.notify();
     }
 
-    fn watch(self: Arc<Self>, _: &SessionId) -> Box<dyn Subscription> {
+    fn subscribe(self: Arc<Self>, _: &SessionId) -> Box<dyn Subscription> {
         Box::new(SubscriptionOnNotify(self))
     }
 }
@@ -94,7 +94,7 @@ struct SubscriptionOnNotify<B>(Arc<B>);
 
 #[async_trait]
 impl<B: Notifier> Subscription for SubscriptionOnNotify<B> {
-    async fn past(&mut self, _: Version, at_most: Duration) {
-        self.0.wait(at_most.min(MOMENT)).await;
+    async fn changed_since(&mut self, _: Version, at_most: Duration) {
+        self.0.wait(at_most.min(MAX_WAIT)).await;
     }
 }

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use crate::{
-    Attempt, Declaration, Identity, Link, LogoutOutcome, PairingCode, PairingWanted, QrCode,
+    Attempt, Declaration, Identity, LinkState, LogoutOutcome, PairingCode, PairingSpec, QrCode,
     ReasonCode, SessionId, Snapshot, SnapshotReason, Status, Timestamp,
 };
 
 /// For how long a QR code of this gateway can be scanned.
-const QR_LIFE: Duration = Duration::from_secs(60);
+const QR_VALIDITY: Duration = Duration::from_secs(60);
 /// For how long a pairing code of this gateway can be typed.
-const CODE_LIFE: Duration = Duration::from_secs(160);
+const CODE_VALIDITY: Duration = Duration::from_secs(160);
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct FakeSession {
     pub(super) declaration: Declaration,
     pub(super) snapshot: Snapshot,
     /// Whether there are keys, of a linked device or of none.
@@ -21,12 +21,12 @@ pub(super) struct Entry {
     /// Who is linked by the keys, which the snapshot may not show yet.
     pub(super) linked: Option<Identity>,
     /// The epoch of the unlink that was confirmed last.
-    unlinked: Option<u64>,
+    confirmed_unlink_epoch: Option<u64>,
     /// Closed with the lease, until told again.
     suspended: bool,
 }
 
-impl Entry {
+impl FakeSession {
     /// Nothing was said of it since this boot; what it shows is numbered from here on.
     pub(super) fn new(generation: u64, seq: u64) -> Self {
         let declaration = Declaration {
@@ -51,7 +51,7 @@ impl Entry {
             snapshot,
             has_keys: false,
             linked: None,
-            unlinked: None,
+            confirmed_unlink_epoch: None,
             suspended: false,
         }
     }
@@ -77,10 +77,10 @@ impl Entry {
         let lost = !self.has_keys && self.declaration.linked;
         if lost || (self.has_keys && !readable) {
             self.snapshot.status = Status::Failed;
-            self.snapshot.reason = Some(because(ReasonCode::KeysUnavailable));
+            self.snapshot.reason = Some(reason_for(ReasonCode::KeysUnavailable));
             (self.snapshot.identity, self.snapshot.pairing) = (None, None);
         } else {
-            if self.snapshot.link() == Link::Unknown {
+            if self.snapshot.link_state() == LinkState::Unknown {
                 (self.snapshot.status, self.snapshot.reason) = (Status::Stopped, None);
             }
             self.snapshot.identity = self.linked.clone();
@@ -91,11 +91,11 @@ impl Entry {
     pub(super) fn read_again(&mut self, session: &SessionId, now: Timestamp) {
         self.close(true);
         let Declaration { running, pairing, .. } = self.declaration.clone();
-        match (running, self.snapshot.link(), pairing) {
-            (true, Link::Linked, _) => self.change(|snapshot| {
+        match (running, self.snapshot.link_state(), pairing) {
+            (true, LinkState::Linked, _) => self.change(|snapshot| {
                 (snapshot.status, snapshot.reason) = (Status::Working, None);
             }),
-            (true, Link::NotLinked, Some(pairing)) => self.change(|snapshot| {
+            (true, LinkState::NotLinked, Some(pairing)) => self.change(|snapshot| {
                 snapshot.status = Status::ScanQrCode;
                 snapshot.pairing = Some(attempt(session, snapshot.epoch, &pairing, now));
             }),
@@ -104,8 +104,8 @@ impl Entry {
     }
 
     /// What the connection saw is shown: a phone that linked.
-    pub(super) fn notice(&mut self) {
-        if self.linked.is_some() && self.snapshot.link() == Link::Linking {
+    pub(super) fn show_link(&mut self) {
+        if self.linked.is_some() && self.snapshot.link_state() == LinkState::Linking {
             let identity = self.linked.clone();
             self.change(|snapshot| {
                 (snapshot.status, snapshot.reason) = (Status::Working, None);
@@ -123,7 +123,7 @@ impl Entry {
     pub(super) fn report_status(&mut self, status: Status, code: ReasonCode) {
         self.change(|snapshot| {
             snapshot.status = status;
-            snapshot.reason = Some(because(code));
+            snapshot.reason = Some(reason_for(code));
             snapshot.pairing = None;
             if code == ReasonCode::LoggedOutByPhone {
                 snapshot.identity = None;
@@ -141,7 +141,7 @@ impl Entry {
             self.suspended = true;
             self.change(|snapshot| {
                 snapshot.status = Status::Starting;
-                snapshot.reason = Some(because(ReasonCode::ConnectFailed));
+                snapshot.reason = Some(reason_for(ReasonCode::ConnectFailed));
                 snapshot.pairing = None;
             });
         }
@@ -170,12 +170,12 @@ impl Entry {
         let epoch = declaration.epoch;
         self.declaration = declaration.clone();
         self.close(readable);
-        let link = self.snapshot.link();
-        let linked = link == Link::Linked;
-        self.has_keys |= declaration.running && link != Link::Unknown;
+        let link = self.snapshot.link_state();
+        let linked = link == LinkState::Linked;
+        self.has_keys |= declaration.running && link != LinkState::Unknown;
         self.change(|snapshot| {
             snapshot.epoch = epoch;
-            if link == Link::Unknown {
+            if link == LinkState::Unknown {
                 return;
             }
             match (&declaration.pairing, declaration.running) {
@@ -204,14 +204,16 @@ impl Entry {
             (snapshot.status, snapshot.pairing) = (Status::Stopped, None);
         });
         self.close(readable);
-        match self.snapshot.link() {
-            Link::Unknown => return LogoutOutcome::Unconfirmed,
-            Link::NotLinked if self.unlinked == Some(epoch) => return LogoutOutcome::Confirmed,
-            Link::NotLinked | Link::Linking => return LogoutOutcome::NotLinked,
-            Link::Linked if mute => return LogoutOutcome::Unconfirmed,
-            Link::Linked => {}
+        match self.snapshot.link_state() {
+            LinkState::Unknown => return LogoutOutcome::Unconfirmed,
+            LinkState::NotLinked if self.confirmed_unlink_epoch == Some(epoch) => {
+                return LogoutOutcome::Confirmed;
+            }
+            LinkState::NotLinked | LinkState::Linking => return LogoutOutcome::NotLinked,
+            LinkState::Linked if mute => return LogoutOutcome::Unconfirmed,
+            LinkState::Linked => {}
         }
-        (self.linked, self.unlinked) = (None, Some(epoch));
+        (self.linked, self.confirmed_unlink_epoch) = (None, Some(epoch));
         self.change(|snapshot| snapshot.identity = None);
         LogoutOutcome::Confirmed
     }
@@ -223,10 +225,10 @@ impl Entry {
 }
 
 /// The codes of an attempt, made now.
-fn attempt(session: &SessionId, epoch: u64, spec: &PairingWanted, now: Timestamp) -> Attempt {
+fn attempt(session: &SessionId, epoch: u64, spec: &PairingSpec, now: Timestamp) -> Attempt {
     let qr = QrCode {
         text: format!("qr-{session}-{epoch}-{}", now.millis()),
-        expires_at: now.plus(QR_LIFE),
+        expires_at: now.plus(QR_VALIDITY),
         number: 1,
         of: 6,
     };
@@ -234,12 +236,12 @@ fn attempt(session: &SessionId, epoch: u64, spec: &PairingWanted, now: Timestamp
         code: format!("C0DE{:04}", spec.request),
         request: spec.request,
         phone,
-        expires_at: now.plus(CODE_LIFE),
+        expires_at: now.plus(CODE_VALIDITY),
     });
     Attempt { attempt: spec.attempt, qr: Some(qr), code }
 }
 
-fn because(code: ReasonCode) -> SnapshotReason {
+fn reason_for(code: ReasonCode) -> SnapshotReason {
     SnapshotReason { code, message: "as the test wants it".to_owned(), retry_at: None }
 }
 

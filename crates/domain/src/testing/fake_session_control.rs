@@ -8,16 +8,17 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::fake_session::Entry;
+use super::fake_session::FakeSession;
 use crate::{
-    Declaration, Link, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot, Status,
+    Declaration, LinkState, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot,
+    Status,
     ports::{Environment, GatewayError, SessionControl},
 };
 
 /// One node that keeps what it was told and plays WhatsApp's part as the test says.
 #[derive(Clone)]
 pub struct FakeSessionControl {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<FakeGatewayState>>,
     environment: Arc<dyn Environment>,
 }
 
@@ -26,8 +27,8 @@ pub struct FakeSessionControl {
     clippy::struct_excessive_bools,
     reason = "each is a fault of its own, and tests combine them"
 )]
-struct State {
-    sessions: BTreeMap<SessionId, Entry>,
+struct FakeGatewayState {
+    sessions: BTreeMap<SessionId, FakeSession>,
     /// The epoch that everything which is gone left with, and whether it was forgotten.
     gone: BTreeMap<SessionId, (u64, bool)>,
     /// What is taken in anew is numbered from here on: never below what was shown of it before.
@@ -49,7 +50,7 @@ struct State {
 impl FakeSessionControl {
     /// Holding nothing, and told that this is its first boot.
     pub fn new(environment: Arc<dyn Environment>) -> Self {
-        let state = State {
+        let state = FakeGatewayState {
             sessions: BTreeMap::new(),
             gone: BTreeMap::new(),
             seq: 0,
@@ -82,19 +83,19 @@ impl FakeSessionControl {
         let mut state = self.lock();
         state.phones += 1;
         let phone = state.phones;
-        let shows = |entry: &Entry| {
+        let shows = |entry: &FakeSession| {
             let attempt = entry.snapshot.pairing.as_ref();
             attempt.and_then(|a| a.qr.as_ref()).is_some_and(|q| q.text == qr && q.expires_at > now)
         };
         let slow = state.slow;
-        let State { sessions, devices, .. } = &mut *state;
+        let FakeGatewayState { sessions, devices, .. } = &mut *state;
         let Some((id, entry)) = sessions.iter_mut().find(|(_, entry)| shows(entry)) else {
             return false;
         };
         entry.link(phone);
         devices.insert(id.clone());
         if !slow {
-            entry.notice();
+            entry.show_link();
         }
         true
     }
@@ -105,7 +106,7 @@ impl FakeSessionControl {
         let mut state = self.lock();
         state.slow = slow;
         if !slow {
-            state.sessions.values_mut().for_each(Entry::notice);
+            state.sessions.values_mut().for_each(FakeSession::show_link);
         }
     }
 
@@ -116,7 +117,7 @@ impl FakeSessionControl {
         if !unreadable {
             // A node reads again what it could not read.
             for (id, entry) in &mut state.sessions {
-                if entry.snapshot.link() == Link::Unknown {
+                if entry.snapshot.link_state() == LinkState::Unknown {
                     entry.read_again(id, now);
                 }
             }
@@ -161,7 +162,7 @@ impl FakeSessionControl {
     }
 
     /// A router took it in: from now on it obeys, and reports under this boot.
-    pub fn registered(&self, generation: u64) {
+    pub fn register(&self, generation: u64) {
         let mut state = self.lock();
         state.generation = generation;
         for entry in state.sessions.values_mut() {
@@ -170,10 +171,10 @@ impl FakeSessionControl {
     }
 
     /// Its lease ran out: everything closes, and nothing is obeyed until it is enlisted again.
-    pub fn lapse(&self) {
+    pub fn expire_lease(&self) {
         let mut state = self.lock();
         state.generation = 0;
-        state.sessions.values_mut().for_each(Entry::suspend);
+        state.sessions.values_mut().for_each(FakeSession::suspend);
     }
 
     /// Its process died and started again: keys of linked devices are all that is left, and nothing is
@@ -195,18 +196,18 @@ impl FakeSessionControl {
         let Some(entry) = state.sessions.get_mut(session) else { return };
         entry.release();
         entry.close(readable);
-        if entry.snapshot.link() == Link::NotLinked {
+        if entry.snapshot.link_state() == LinkState::NotLinked {
             let epoch = entry.declaration.epoch;
             state.remove(session, epoch, false);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FakeGatewayState> {
         self.state.lock().expect("no test panics while it holds the gateway")
     }
 
     /// Notes a call, if it can be heard and is obeyed.
-    fn called(&self, what: String) -> Result<MutexGuard<'_, State>, GatewayError> {
+    fn record_call(&self, what: String) -> Result<MutexGuard<'_, FakeGatewayState>, GatewayError> {
         let mut state = self.lock();
         if state.down {
             return Err(GatewayError::Unavailable("down, as the test wants it".into()));
@@ -219,13 +220,13 @@ impl FakeSessionControl {
     }
 }
 
-impl State {
+impl FakeGatewayState {
     /// A session that is to be taken in, or is known.
     fn entry(
         &mut self,
         session: &SessionId,
         declaration: &Declaration,
-    ) -> Result<&mut Entry, GatewayError> {
+    ) -> Result<&mut FakeSession, GatewayError> {
         if !self.sessions.contains_key(session) {
             let (epoch, _) = self.gone.get(session).copied().unwrap_or_default();
             let revives = declaration.epoch == epoch && declaration.running;
@@ -239,7 +240,10 @@ impl State {
             }
         }
         let (generation, seq) = (self.generation, self.seq);
-        Ok(self.sessions.entry(session.clone()).or_insert_with(|| Entry::new(generation, seq)))
+        Ok(self
+            .sessions
+            .entry(session.clone())
+            .or_insert_with(|| FakeSession::new(generation, seq)))
     }
 
     fn remove(&mut self, session: &SessionId, epoch: u64, forgotten: bool) {
@@ -259,7 +263,7 @@ impl SessionControl for FakeSessionControl {
         declaration: &Declaration,
     ) -> Result<Snapshot, GatewayError> {
         let now = self.environment.now();
-        let mut state = self.called(format!("declare {session} {}", declaration.epoch))?;
+        let mut state = self.record_call(format!("declare {session} {}", declaration.epoch))?;
         let readable = !state.unreadable;
         let entry = state.entry(session, declaration)?;
         if declaration.epoch < entry.declaration.epoch {
@@ -277,16 +281,16 @@ impl SessionControl for FakeSessionControl {
         linked: bool,
         _: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
-        let mut state = self.called(format!("logout {session} {epoch}"))?;
+        let mut state = self.record_call(format!("logout {session} {epoch}"))?;
         let (mute, generation, seq) = (state.mute, state.generation, state.seq);
         let readable = !state.unreadable;
         let (_, forgotten) = state.gone.get(session).copied().unwrap_or_default();
-        let State { sessions, devices, .. } = &mut *state;
+        let FakeGatewayState { sessions, devices, .. } = &mut *state;
         let Some(entry) = sessions.get_mut(session) else {
-            let mut blank = Entry::new(generation, seq);
+            let mut blank = FakeSession::new(generation, seq);
             (blank.snapshot.epoch, blank.declaration.linked) = (epoch, linked && !forgotten);
             blank.close(readable);
-            let unknown = blank.snapshot.link() == Link::Unknown;
+            let unknown = blank.snapshot.link_state() == LinkState::Unknown;
             let outcome =
                 if unknown { LogoutOutcome::Unconfirmed } else { LogoutOutcome::NotLinked };
             return Ok((outcome, blank.snapshot));
@@ -309,7 +313,7 @@ impl SessionControl for FakeSessionControl {
         epoch: u64,
         linked: bool,
     ) -> Result<(), GatewayError> {
-        let mut state = self.called(format!("forget {session} {epoch}"))?;
+        let mut state = self.record_call(format!("forget {session} {epoch}"))?;
         let known = state.sessions.get(session).map(|entry| entry.declaration.epoch);
         let gone = state.gone.get(session).map(|(epoch, _)| *epoch);
         if known.or(gone).is_some_and(|newest| newest > epoch) {
@@ -321,10 +325,10 @@ impl SessionControl for FakeSessionControl {
             (entry.declaration.running, entry.declaration.pairing) = (false, None);
             (entry.snapshot.status, entry.snapshot.pairing) = (Status::Stopped, None);
             entry.close(readable);
-            match entry.snapshot.link() {
-                Link::Linked => return Err(GatewayError::Linked),
-                Link::Unknown => return Err(GatewayError::Unavailable("keys".into())),
-                Link::NotLinked | Link::Linking => {}
+            match entry.snapshot.link_state() {
+                LinkState::Linked => return Err(GatewayError::Linked),
+                LinkState::Unknown => return Err(GatewayError::Unavailable("keys".into())),
+                LinkState::NotLinked | LinkState::Linking => {}
             }
         }
         state.remove(session, epoch, true);
@@ -332,7 +336,7 @@ impl SessionControl for FakeSessionControl {
     }
 
     async fn identity(&self, _: &Node, session: &SessionId) -> Result<LiveIdentity, GatewayError> {
-        let state = self.called(format!("identity {session}"))?;
+        let state = self.record_call(format!("identity {session}"))?;
         let snapshot = &state.sessions.get(session).ok_or(GatewayError::Unknown)?.snapshot;
         let connected = snapshot.status == Status::Working;
         let (identity, snapshot) = (snapshot.identity.clone(), Some(snapshot.clone()));

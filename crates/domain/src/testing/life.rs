@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::TestEnvironment;
 use crate::{
-    Actor, Attempt, Change, Deadlines, Desired, GatewayId, Identity, Link, LogoutOutcome,
+    Actor, Attempt, Change, Deadlines, Desired, GatewayId, Identity, LinkState, LogoutOutcome,
     OrganizationId, Phone, QrCode, ReasonCode, Session, Settings, Snapshot, SnapshotReason, Status,
     Timestamp, Version,
     ports::Environment,
@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Bytes that decide what happens; nothing more when they have run out.
-struct Dice<'a>(&'a [u8]);
+struct Choices<'a>(&'a [u8]);
 
-impl Dice<'_> {
+impl Choices<'_> {
     fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
@@ -45,38 +45,38 @@ impl Dice<'_> {
 ///
 /// # Panics
 /// When a rule is broken.
-pub fn live(bytes: &[u8]) {
+pub fn check_lifecycle(bytes: &[u8]) {
     let (environment, deadlines) = (TestEnvironment::new(), Deadlines::default());
     let acme = OrganizationId::parse("acme").expect("a name");
     let mut session = Session::new(acme, None, Settings::default(), &*environment);
-    let mut dice = Dice(bytes);
-    while !dice.0.is_empty() {
+    let mut choices = Choices(bytes);
+    while !choices.0.is_empty() {
         let now = environment.now();
         let before = session.clone();
-        let change = if dice.below(2) == 0 {
-            by_owner(&mut dice, before.clone(), now, &deadlines)
+        let change = if choices.below(2) == 0 {
+            owner_change(&mut choices, before.clone(), now, &deadlines)
         } else {
-            by_others(&mut dice, before.clone(), now, &deadlines)
+            system_change(&mut choices, before.clone(), now, &deadlines)
         };
         if let Some(change) = change {
-            session = written(&before, change, &environment);
+            session = check_commit(&before, change, &environment);
         }
         check_plan(&session, environment.now());
-        environment.pass(Duration::from_secs(u64::from(dice.byte())));
+        environment.advance(Duration::from_secs(u64::from(choices.byte())));
     }
 }
 
 /// What its owner asks; `None` when that is refused, or changes nothing.
-fn by_owner(
-    dice: &mut Dice<'_>,
+fn owner_change(
+    choices: &mut Choices<'_>,
     session: Session,
     now: Timestamp,
     deadlines: &Deadlines,
 ) -> Option<Change> {
     let before = session.clone();
-    let change = match dice.below(6) {
+    let change = match choices.below(6) {
         0 => {
-            let phone = if dice.below(2) == 0 { None } else { Phone::parse("15550000001") };
+            let phone = if choices.below(2) == 0 { None } else { Phone::parse("15550000001") };
             session.pair(phone.as_ref(), now, deadlines).ok().flatten()
         }
         1 => session.start(now, deadlines).ok().flatten(),
@@ -96,33 +96,33 @@ fn by_owner(
 }
 
 /// What time, the reconciler and its node bring.
-fn by_others(
-    dice: &mut Dice<'_>,
+fn system_change(
+    choices: &mut Choices<'_>,
     session: Session,
     now: Timestamp,
     deadlines: &Deadlines,
 ) -> Option<Change> {
     let liveness = [NodeLiveness::Live, NodeLiveness::Lost, NodeLiveness::Uncertain]
-        [usize::from(dice.below(3))];
+        [usize::from(choices.below(3))];
     let liveness = if session.gateway.is_some() { liveness } else { NodeLiveness::Unassigned };
-    if dice.below(2) == 0 && session.gateway.is_some() {
-        let (outcome_reported, answers) = (snapshot(dice, &session), dice.below(2) == 0);
-        return heard(session, &outcome_reported, answers, now, deadlines);
+    if choices.below(2) == 0 && session.gateway.is_some() {
+        let (report, answers) = (snapshot(choices, &session), choices.below(2) == 0);
+        return check_report(session, &report, answers, now, deadlines);
     }
     match plan(&session, liveness, now) {
         Step::AssignNode => GatewayId::parse("gw").map(|gateway| session.assign_node(gateway, now)),
         Step::MarkNodeLost => Some(session.mark_node_lost(now)),
         Step::Expire => Some(session.expire(now)),
         Step::Retry => Some(session.retry(now, deadlines)),
-        Step::NothingToUnlink => session.unlinked(LogoutOutcome::NotLinked, None, now),
-        Step::GiveUpUnlink => session.unlinked(LogoutOutcome::Unconfirmed, None, now),
-        Step::UnlinkRequest => {
+        Step::NothingToUnlink => session.complete_unlink(LogoutOutcome::NotLinked, None, now),
+        Step::GiveUpUnlink => session.complete_unlink(LogoutOutcome::Unconfirmed, None, now),
+        Step::Unlink => {
             let epoch = session.spec.epoch;
-            let last = Snapshot { epoch, identity: None, ..snapshot(dice, &session) };
-            session.unlinked(LogoutOutcome::Confirmed, Some(&last), now)
+            let last = Snapshot { epoch, identity: None, ..snapshot(choices, &session) };
+            session.complete_unlink(LogoutOutcome::Confirmed, Some(&last), now)
         }
-        Step::Declare if dice.below(4) == 0 => Some(session.advance_epoch(now)),
-        Step::Declare if session.observed.epoch == 0 && dice.below(4) == 0 => {
+        Step::Declare if choices.below(4) == 0 => Some(session.advance_epoch(now)),
+        Step::Declare if session.observed.epoch == 0 && choices.below(4) == 0 => {
             Some(session.unassign_node())
         }
         Step::Declare | Step::Rest(_) => None,
@@ -131,65 +131,61 @@ fn by_others(
 
 /// The node's word: it changes what was seen and never what is wanted, save that a pairing ends; heard
 /// again it changes nothing.
-fn heard(
+fn check_report(
     session: Session,
-    outcome_reported: &Snapshot,
+    report: &Snapshot,
     answers: bool,
     now: Timestamp,
     deadlines: &Deadlines,
 ) -> Option<Change> {
     let before = session.clone();
     let change = if answers {
-        session.answered(outcome_reported.clone(), now, deadlines)
+        session.observe_answer(report.clone(), now, deadlines)
     } else {
-        session.observe(outcome_reported.clone(), now, deadlines)
+        session.observe(report.clone(), now, deadlines)
     };
-    let numbers = |observed: &crate::Observed| (observed.epoch, observed.generation, observed.seq);
+    let position = |observed: &crate::Observed| (observed.epoch, observed.generation, observed.seq);
     let Some(change) = change else {
-        let newer = (outcome_reported.epoch, outcome_reported.generation, outcome_reported.seq)
-            > numbers(&before.observed);
-        assert!(
-            !newer || outcome_reported.epoch != before.spec.epoch,
-            "news is news: {outcome_reported:?} {before:?}"
-        );
+        let newer = (report.epoch, report.generation, report.seq) > position(&before.observed);
+        assert!(!newer || report.epoch != before.spec.epoch, "news is news: {report:?} {before:?}");
         return None;
     };
     let after = &change.session;
-    assert_eq!(outcome_reported.epoch, before.spec.epoch, "only under the newest epoch");
-    assert!(numbers(&after.observed) > numbers(&before.observed), "never backwards");
+    assert_eq!(report.epoch, before.spec.epoch, "only under the newest epoch");
+    assert!(position(&after.observed) > position(&before.observed), "never backwards");
     assert_eq!(after.spec.epoch, before.spec.epoch);
-    let over = before.spec.pairing.is_some() && after.spec.pairing.is_none();
-    assert!(over || after.spec == before.spec, "{before:?} {after:?}");
+    let pairing_ended = before.spec.pairing.is_some() && after.spec.pairing.is_none();
+    assert!(pairing_ended || after.spec == before.spec, "{before:?} {after:?}");
     // A node that cannot read the keys says nothing about the link: what was known stays.
-    let linked = match outcome_reported.link() {
-        Link::Unknown => before.is_paired(),
-        _ => outcome_reported.identity.is_some(),
+    let linked = match report.link_state() {
+        LinkState::Unknown => before.is_paired(),
+        _ => report.identity.is_some(),
     };
-    assert_eq!(after.is_paired(), linked, "{outcome_reported:?} {before:?}");
+    assert_eq!(after.is_paired(), linked, "{report:?} {before:?}");
     let woken = before.due.is_some_and(|due| due <= now);
     assert!(answers || !woken || after.due == before.due, "a wake is not put off by a report");
-    let again = after.clone().observe(outcome_reported.clone(), now, deadlines);
+    let again = after.clone().observe(report.clone(), now, deadlines);
     assert!(again.is_none(), "heard again it says nothing");
     Some(change)
 }
 
-fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
-    let identity = (dice.below(2) == 0).then(|| Identity {
+fn snapshot(choices: &mut Choices<'_>, session: &Session) -> Snapshot {
+    let identity = (choices.below(2) == 0).then(|| Identity {
         phone: "15550000001".to_owned(),
         jid: "15550000001:1@s.whatsapp.net".to_owned(),
         lid: None,
         device: 1,
         push_name: None,
     });
-    let reason = dice.one_of(&ReasonCode::ALL).map(|code| SnapshotReason {
+    let reason = choices.one_of(&ReasonCode::ALL).map(|code| SnapshotReason {
         code,
         message: "said so".to_owned(),
-        retry_at: (dice.below(2) == 0).then(|| session.updated_at.plus(Duration::from_secs(90))),
+        retry_at: (choices.below(2) == 0).then(|| session.updated_at.plus(Duration::from_secs(90))),
     });
-    let pairing = (identity.is_none() && dice.below(2) == 0).then(|| Attempt {
-        attempt: dice.near(session.spec.epoch),
+    let pairing = (identity.is_none() && choices.below(2) == 0).then(|| Attempt {
+        attempt: choices.near(session.spec.epoch),
         qr: Some(QrCode {
-            text: dice.byte().to_string(),
+            text: choices.byte().to_string(),
             expires_at: session.updated_at.plus(Duration::from_secs(20)),
             number: 1,
             of: 6,
@@ -197,10 +193,10 @@ fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
         code: None,
     });
     Snapshot {
-        epoch: dice.near(session.spec.epoch),
-        generation: dice.near(session.observed.generation),
-        seq: dice.near(session.observed.seq.saturating_add(1)),
-        status: dice.one_of(&Status::ALL).unwrap_or(Status::Working),
+        epoch: choices.near(session.spec.epoch),
+        generation: choices.near(session.observed.generation),
+        seq: choices.near(session.observed.seq.saturating_add(1)),
+        status: choices.one_of(&Status::ALL).unwrap_or(Status::Working),
         reason,
         identity,
         pairing,
@@ -208,7 +204,7 @@ fn snapshot(dice: &mut Dice<'_>, session: &Session) -> Snapshot {
 }
 
 /// What every change keeps to; the session as it is then stored.
-fn written(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
+fn check_commit(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
     let new_events = change.new_events.len();
     let (after, expected_version, events) = change.into_commit(&Actor::System, environment);
     assert_eq!(
@@ -219,10 +215,10 @@ fn written(before: &Session, change: Change, environment: &TestEnvironment) -> S
     assert_eq!(after.version, Version(before.version.0 + 1));
     assert_eq!((&after.id, &after.organization), (&before.id, &before.organization));
     assert!(after.spec.epoch >= before.spec.epoch, "epochs grow");
-    let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
-    assert_eq!(numbers.len(), new_events);
-    assert!(numbers.iter().zip(before.sequence + 1..).all(|(number, next)| *number == next));
-    assert_eq!(after.sequence, before.sequence + numbers.len() as u64, "without a gap");
+    let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences.len(), new_events);
+    assert!(sequences.iter().zip(before.sequence + 1..).all(|(number, next)| *number == next));
+    assert_eq!(after.sequence, before.sequence + sequences.len() as u64, "without a gap");
     let spec = &after.spec;
     assert!(!(after.is_paired() && spec.pairing.is_some()), "linked and pairing: {after:?}");
     let idle = spec.desired == Desired::Stopped && spec.pairing.is_none();

@@ -17,20 +17,20 @@ use crate::{
 
 /// Everything that is remembered, in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<State>>);
+pub struct Memory(Arc<Mutex<MemoryState>>);
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct MemoryState {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) cleanups: BTreeMap<SessionId, Cleanup>,
     pub(super) nodes: BTreeMap<GatewayId, Node>,
-    pub(super) orphans: super::memory_orphans::Noted,
+    pub(super) orphans: super::memory_orphans::OrphanRows,
     pub(super) keys: BTreeMap<KeyId, ApiKey>,
     pub(super) events: Vec<Event>,
     pub(super) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
     /// Sessions whose rows cannot be read.
-    pub(super) spoilt: BTreeSet<SessionId>,
+    pub(super) corrupted: BTreeSet<SessionId>,
     pub(super) attempts: Vec<(OrganizationId, LinkAttempt)>,
     pub(super) quotas: Quotas,
     down: bool,
@@ -54,18 +54,19 @@ impl Memory {
 
     /// All retirements.
     pub fn cleanups(&self) -> Vec<Cleanup> {
-        let all = |state: MutexGuard<'_, State>| state.cleanups.values().cloned().collect();
+        let all = |state: MutexGuard<'_, MemoryState>| state.cleanups.values().cloned().collect();
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
     /// All receipts and whose they are.
     pub fn idempotency_records(&self) -> Vec<(OrganizationId, IdempotencyRecord)> {
-        let kept =
-            |(place, record): (&(OrganizationId, IdempotencyKeyHash), &IdempotencyRecord)| {
-                (place.0.clone(), record.clone())
+        let stored =
+            |(key, record): (&(OrganizationId, IdempotencyKeyHash), &IdempotencyRecord)| {
+                (key.0.clone(), record.clone())
             };
-        let all =
-            |state: MutexGuard<'_, State>| state.idempotency_records.iter().map(kept).collect();
+        let all = |state: MutexGuard<'_, MemoryState>| {
+            state.idempotency_records.iter().map(stored).collect()
+        };
         self.0.lock().map_or_else(|_| Vec::new(), all)
     }
 
@@ -77,9 +78,9 @@ impl Memory {
     }
 
     /// From now on this session's row cannot be read.
-    pub fn spoil(&self, id: &SessionId) {
+    pub fn corrupt(&self, id: &SessionId) {
         if let Ok(mut state) = self.0.lock() {
-            state.spoilt.insert(id.clone());
+            state.corrupted.insert(id.clone());
         }
     }
 
@@ -95,7 +96,7 @@ impl Memory {
         self.0.lock().map_or_else(|_| Vec::new(), |state| state.attempts.clone())
     }
 
-    pub(super) fn state(&self) -> PortResult<MutexGuard<'_, State>> {
+    pub(super) fn state(&self) -> PortResult<MutexGuard<'_, MemoryState>> {
         let state = self.0.lock().map_err(|_| PortError::Broken("poisoned".into()))?;
         if state.down {
             return Err(PortError::Unavailable("down, as the test wants it".into()));
@@ -110,25 +111,25 @@ pub(super) fn read(known: &Session) -> Session {
 }
 
 /// What is written belongs to the scope's organization.
-pub(super) fn at_home(
+pub(super) fn require_own_organization(
     scope: &Scope,
     organization: &OrganizationId,
     events: &[Event],
 ) -> PortResult<()> {
-    let home = scope.organization();
-    let foreign_writes = events.iter().any(|event| event.organization != *home);
-    if organization == home && !foreign_writes {
+    let own = scope.organization();
+    let foreign_writes = events.iter().any(|event| event.organization != *own);
+    if organization == own && !foreign_writes {
         return Ok(());
     }
     Err(PortError::Broken("something of another organization".into()))
 }
 
 /// Whether nobody has written or woken it.
-pub(super) fn stands(known: &Session, expected: ExpectedVersion) -> bool {
+pub(super) fn is_unchanged(known: &Session, expected: ExpectedVersion) -> bool {
     known.version == expected.version && known.due == expected.due
 }
 
-impl State {
+impl MemoryState {
     /// Replaces a session if it still stands as `expected`.
     pub(super) fn replace(
         &mut self,
@@ -137,7 +138,7 @@ impl State {
         events: &[Event],
     ) -> Written {
         match self.sessions.get_mut(&session.id) {
-            Some(known) if stands(known, expected) => {
+            Some(known) if is_unchanged(known, expected) => {
                 let (id, organization) = (known.id.clone(), known.organization.clone());
                 let (created_by, created_at) = (known.created_by.clone(), known.created_at);
                 *known = Session { id, organization, created_by, created_at, ..session.clone() };
@@ -150,7 +151,7 @@ impl State {
 
     /// A session as a reader gets it, if its row can be read.
     pub(super) fn readable(&self, session: &Session) -> PortResult<Session> {
-        if self.spoilt.contains(&session.id) {
+        if self.corrupted.contains(&session.id) {
             return Err(PortError::Broken(
                 "a row that cannot be read, as the test wants it".into(),
             ));
@@ -170,10 +171,10 @@ impl State {
             return Err(PortError::Broken("the session exists".into()));
         }
         let grown = [(Resource::Sessions, 1), (Resource::Metadata, metadata_bytes(session))];
-        if let Some(refused) = self.refused(scope, &grown, record, session.created_at, attempt) {
-            return Ok(refused);
+        if let Some(refusal) = self.refusal(scope, &grown, record, session.created_at, attempt) {
+            return Ok(refusal);
         }
-        self.file(scope, record, attempt);
+        self.insert_records(scope, record, attempt);
         self.sessions.insert(session.id.clone(), session.clone());
         self.events.extend_from_slice(events);
         Ok(Written::Done)
@@ -188,15 +189,15 @@ impl State {
         record: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) -> PortResult<Written> {
-        let known = self.visible(scope, &session.id).filter(|known| stands(known, expected));
+        let known = self.visible(scope, &session.id).filter(|known| is_unchanged(known, expected));
         let Some(known) = known else { return Ok(Written::Raced) };
-        at_home(scope, scope.organization(), events)?;
+        require_own_organization(scope, scope.organization(), events)?;
         let grown = metadata_bytes(session).saturating_sub(metadata_bytes(known));
         let grown = [(Resource::Metadata, grown)];
-        if let Some(refused) = self.refused(scope, &grown, record, session.updated_at, attempt) {
-            return Ok(refused);
+        if let Some(refusal) = self.refusal(scope, &grown, record, session.updated_at, attempt) {
+            return Ok(refusal);
         }
-        self.file(scope, record, attempt);
+        self.insert_records(scope, record, attempt);
         Ok(self.replace(session, expected, events))
     }
 
@@ -215,7 +216,7 @@ impl SessionStore for Memory {
         record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        at_home(scope, &session.organization, events)?;
+        require_own_organization(scope, &session.organization, events)?;
         state.insert(scope, session, events, record, None)
     }
 
@@ -227,8 +228,8 @@ impl SessionStore for Memory {
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {
         let state = self.state()?;
         let visible =
-            |s: &&Session| scope.covers(&s.organization, &s.id) && !state.spoilt.contains(&s.id);
-        Ok(cut(state.sessions.values().filter(visible), page))
+            |s: &&Session| scope.covers(&s.organization, &s.id) && !state.corrupted.contains(&s.id);
+        Ok(page_of(state.sessions.values().filter(visible), page))
     }
 
     async fn update(
@@ -255,7 +256,7 @@ impl SessionStore for Memory {
         if let Some(expected) = expected {
             return state.update(scope, session, expected, events, record, Some(attempt));
         }
-        at_home(scope, &session.organization, events)?;
+        require_own_organization(scope, &session.organization, events)?;
         state.insert(scope, session, events, record, Some(attempt))
     }
 
@@ -272,7 +273,7 @@ impl SessionStore for Memory {
             epoch: Some(session.spec.epoch),
             linked: session.is_paired(),
             sequence: session.sequence,
-            mark: i64::try_from(session.version.0).unwrap_or(i64::MAX),
+            stored_version: i64::try_from(session.version.0).unwrap_or(i64::MAX),
         };
         Ok(state.visible(scope, id).map(partial_session))
     }
@@ -280,11 +281,11 @@ impl SessionStore for Memory {
     async fn delete_partial(
         &self,
         scope: &Scope,
-        mark: i64,
+        stored_version: i64,
         cleanup: &Cleanup,
         events: &[Event],
     ) -> PortResult<Written> {
-        let Ok(version) = u64::try_from(mark) else { return Ok(Written::Raced) };
+        let Ok(version) = u64::try_from(stored_version) else { return Ok(Written::Raced) };
         self.delete(scope, Version(version), cleanup, events).await
     }
 
@@ -300,9 +301,9 @@ impl SessionStore for Memory {
         if known.is_none_or(|session| session.version != expected) {
             return Ok(Written::Raced);
         }
-        at_home(scope, &cleanup.organization, events)?;
+        require_own_organization(scope, &cleanup.organization, events)?;
         state.sessions.remove(&cleanup.session);
-        if !cleanup.is_over() {
+        if !cleanup.is_complete() {
             state.cleanups.insert(cleanup.session.clone(), cleanup.clone());
         }
         state.events.extend_from_slice(events);
@@ -311,7 +312,7 @@ impl SessionStore for Memory {
 }
 
 /// The page of these sessions.
-pub(super) fn cut<'a>(
+pub(super) fn page_of<'a>(
     sessions: impl Iterator<Item = &'a Session>,
     page: &SessionPage,
 ) -> Vec<Session> {
@@ -319,7 +320,7 @@ pub(super) fn cut<'a>(
         let key = (s.created_at, &s.id);
         page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
     };
-    let mut found: Vec<_> = sessions.filter(|s| page.filter.admits(s)).filter(after).collect();
+    let mut found: Vec<_> = sessions.filter(|s| page.filter.matches(s)).filter(after).collect();
     found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     found.into_iter().take(usize::try_from(page.limit).unwrap_or(usize::MAX)).map(read).collect()
 }

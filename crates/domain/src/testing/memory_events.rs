@@ -37,7 +37,7 @@ impl EventLog for Memory {
             .iter()
             .filter(|event| event.organization == *scope.organization())
             .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
-            .filter(|event| page.filter.admits(event))
+            .filter(|event| page.filter.matches(event))
             .filter(|event| page.before.as_ref().is_none_or(|before| event.id < *before))
             .cloned()
             .collect();

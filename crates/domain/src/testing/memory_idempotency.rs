@@ -2,35 +2,35 @@
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::State};
+use super::{Memory, memory::MemoryState};
 use crate::{
     IdempotencyKeyHash, IdempotencyRecord, LinkAttempt, Resource, ResourceLimitReached, Scope,
     Timestamp,
     ports::{IdempotencyStore, PortResult, Written},
 };
 
-impl State {
+impl MemoryState {
     /// Whether a receipt is kept in the slot of this one.
-    pub(super) fn is_taken(
+    pub(super) fn is_recorded(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
         now: Timestamp,
     ) -> bool {
-        let place = (scope.organization().clone(), record.key_hash);
-        self.idempotency_records.get(&place).is_some_and(|kept| kept.expires_at > now)
+        let key = (scope.organization().clone(), record.key_hash);
+        self.idempotency_records.get(&key).is_some_and(|stored| stored.expires_at > now)
     }
 
     /// Keeps the receipt and the attempt, those that there are.
-    pub(super) fn file(
+    pub(super) fn insert_records(
         &mut self,
         scope: &Scope,
         record: Option<&IdempotencyRecord>,
         attempt: Option<&LinkAttempt>,
     ) {
         if let Some(record) = record {
-            let place = (scope.organization().clone(), record.key_hash);
-            self.idempotency_records.insert(place, record.clone());
+            let key = (scope.organization().clone(), record.key_hash);
+            self.idempotency_records.insert(key, record.clone());
         }
         let attempt = attempt.map(|attempt| (scope.organization().clone(), attempt.clone()));
         self.attempts.extend(attempt);
@@ -46,37 +46,37 @@ impl IdempotencyStore for Memory {
         now: Timestamp,
     ) -> PortResult<Option<IdempotencyRecord>> {
         let state = self.state()?;
-        let kept = state.idempotency_records.get(&(scope.organization().clone(), *key_hash));
-        Ok(kept.filter(|kept| kept.expires_at > now).cloned())
+        let stored = state.idempotency_records.get(&(scope.organization().clone(), *key_hash));
+        Ok(stored.filter(|stored| stored.expires_at > now).cloned())
     }
 
-    async fn full(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
+    async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
         let (state, resource) = (self.state()?, Resource::IdempotencyRecords);
         let used = state.used(scope.organization(), resource);
-        let limits = state.quotas.of(scope.organization());
+        let limits = state.quotas.limits_of(scope.organization());
         Ok(limits.admit(resource, used.saturating_add(1), 1).err())
     }
 
-    async fn keep(
+    async fn record(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
         now: Timestamp,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        if let Some(refused) = state.refused(scope, &[], Some(record), now, None) {
-            return Ok(refused);
+        if let Some(refusal) = state.refusal(scope, &[], Some(record), now, None) {
+            return Ok(refusal);
         }
-        state.file(scope, Some(record), None);
+        state.insert_records(scope, Some(record), None);
         Ok(Written::Done)
     }
 
     async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {
         let mut state = self.state()?;
-        let kept =
+        let stored =
             state.idempotency_records.get_mut(&(scope.organization().clone(), record.key_hash));
-        if let Some(kept) = kept.filter(|kept| kept.request == record.request) {
-            kept.answer.clone_from(&record.answer);
+        if let Some(stored) = stored.filter(|stored| stored.request == record.request) {
+            stored.response.clone_from(&record.response);
         }
         Ok(())
     }

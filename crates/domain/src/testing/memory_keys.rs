@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::at_home};
+use super::{Memory, memory::require_own_organization};
 use crate::{
     ApiKey, Event, IdempotencyRecord, KeyId, Resource, Scope, SessionId, Timestamp,
     ports::{ApiKeyStore, KeyDirectory, KeyPage, PortResult, PresentedKey, Written},
 };
 
 /// The scope's own, and not revoked.
-fn lives(key: &ApiKey, scope: &Scope) -> bool {
+fn is_active(key: &ApiKey, scope: &Scope) -> bool {
     key.organization == *scope.organization() && key.revoked_at.is_none()
 }
 
@@ -34,12 +34,12 @@ impl ApiKeyStore for Memory {
         record: Option<&IdempotencyRecord>,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        at_home(scope, &key.organization, events)?;
+        require_own_organization(scope, &key.organization, events)?;
         let grown = [(Resource::ApiKeys, 1)];
-        if let Some(refused) = state.refused(scope, &grown, record, key.created_at, None) {
-            return Ok(refused);
+        if let Some(refusal) = state.refusal(scope, &grown, record, key.created_at, None) {
+            return Ok(refusal);
         }
-        state.file(scope, record, None);
+        state.insert_records(scope, record, None);
         state.keys.insert(key.id.clone(), key.clone());
         state.events.extend_from_slice(events);
         Ok(Written::Done)
@@ -47,7 +47,7 @@ impl ApiKeyStore for Memory {
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
         let state = self.state()?;
-        Ok(state.keys.get(id).filter(|key| lives(key, scope)).cloned())
+        Ok(state.keys.get(id).filter(|key| is_active(key, scope)).cloned())
     }
 
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
@@ -55,7 +55,7 @@ impl ApiKeyStore for Memory {
         let mut keys: Vec<_> = state
             .keys
             .values()
-            .filter(|key| lives(key, scope))
+            .filter(|key| is_active(key, scope))
             .filter(|k| {
                 let key = (k.created_at, &k.id);
                 page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
@@ -75,9 +75,9 @@ impl ApiKeyStore for Memory {
         events: &[Event],
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        let known = state.keys.get_mut(id).filter(|key| lives(key, scope));
+        let known = state.keys.get_mut(id).filter(|key| is_active(key, scope));
         let Some(key) = known else { return Ok(Written::Raced) };
-        at_home(scope, scope.organization(), events)?;
+        require_own_organization(scope, scope.organization(), events)?;
         key.revoked_at = Some(now);
         state.events.extend_from_slice(events);
         Ok(Written::Done)
@@ -92,7 +92,7 @@ impl KeyDirectory for Memory {
         Ok(known.filter(|key| key.digest == shown.digest && key.is_valid(now)).cloned())
     }
 
-    async fn used(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
+    async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
         if let Some(key) = self.state()?.keys.get_mut(id) {
             key.last_used_at = key.last_used_at.max(Some(at));
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Memory, memory::cut};
+use super::{Memory, memory::page_of};
 use crate::{
     OrganizationId, Session,
     ports::{OperatorStore, PortResult, SessionPage},
@@ -16,10 +16,10 @@ impl OperatorStore for Memory {
         page: &SessionPage,
     ) -> PortResult<Vec<Session>> {
         let state = self.state()?;
-        let spec = |s: &&Session| {
+        let is_listed = |s: &&Session| {
             organization.is_none_or(|organization| s.organization == *organization)
-                && !state.spoilt.contains(&s.id)
+                && !state.corrupted.contains(&s.id)
         };
-        Ok(cut(state.sessions.values().filter(spec), page))
+        Ok(page_of(state.sessions.values().filter(is_listed), page))
     }
 }

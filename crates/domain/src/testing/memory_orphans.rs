@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Each with whether it was told of.
-pub(super) type Noted = BTreeMap<(GatewayId, SessionId), (Orphan, bool)>;
+pub(super) type OrphanRows = BTreeMap<(GatewayId, SessionId), (Orphan, bool)>;
 
 #[async_trait]
 impl OrphanStore for Memory {
@@ -24,25 +24,24 @@ impl OrphanStore for Memory {
         let mut state = self.state()?;
         let is_held = |session: &SessionId| held.iter().any(|held| held.session == *session);
         state.orphans.retain(|(node, session), _| node != gateway || is_held(session));
-        let mut told_now = Vec::new();
+        let mut confirmed = Vec::new();
         for HeldSession { session, epoch } in held.iter().cloned() {
-            let place = (gateway.clone(), session.clone());
-            if let Some((_, outcome_reported)) = state.orphans.get_mut(&place) {
-                if !std::mem::replace(outcome_reported, true) {
-                    told_now.push(session);
+            let key = (gateway.clone(), session.clone());
+            if let Some((_, is_confirmed)) = state.orphans.get_mut(&key) {
+                if !std::mem::replace(is_confirmed, true) {
+                    confirmed.push(session);
                 }
                 continue;
             }
             let orphan = Orphan { session, gateway: gateway.clone(), epoch, since: now };
-            state.orphans.insert(place, (orphan, false));
+            state.orphans.insert(key, (orphan, false));
         }
-        Ok(told_now)
+        Ok(confirmed)
     }
 
     async fn orphans(&self) -> PortResult<Vec<Orphan>> {
         let state = self.state()?;
-        let outcome_reported =
-            state.orphans.values().filter(|(_, outcome_reported)| *outcome_reported);
-        Ok(outcome_reported.map(|(orphan, _)| orphan.clone()).collect())
+        let is_confirmed = state.orphans.values().filter(|(_, is_confirmed)| *is_confirmed);
+        Ok(is_confirmed.map(|(orphan, _)| orphan.clone()).collect())
     }
 }

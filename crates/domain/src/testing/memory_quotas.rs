@@ -1,6 +1,6 @@
 //! How much an organization may keep and do, in the memory store.
 
-use super::memory::State;
+use super::memory::MemoryState;
 use crate::{
     IdempotencyRecord, LinkAttempt, OrganizationId, RateQuota, Resource, Scope, Session, Timestamp,
     ports::{Refusal, Written},
@@ -21,9 +21,9 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-impl State {
+impl MemoryState {
     /// Why this is not to be written; `None` when it is.
-    pub(super) fn refused(
+    pub(super) fn refusal(
         &self,
         scope: &Scope,
         grown: &[(Resource, u64)],
@@ -31,13 +31,13 @@ impl State {
         now: Timestamp,
         attempt: Option<&LinkAttempt>,
     ) -> Option<Written> {
-        if record.is_some_and(|record| self.is_taken(scope, record, now)) {
+        if record.is_some_and(|record| self.is_recorded(scope, record, now)) {
             return Some(Written::Repeated);
         }
-        let recorded = record.map(|record| count(record.answer.len()));
+        let recorded = record.map(|record| count(record.response.len()));
         let recorded = recorded.map(|bytes| (Resource::IdempotencyRecords, bytes));
         let organization = scope.organization();
-        let limits = self.quotas.of(organization);
+        let limits = self.quotas.limits_of(organization);
         for (resource, grown) in grown.iter().copied().chain(recorded) {
             let used = self.used(organization, resource).saturating_add(grown);
             if let Err(full) = limits.admit(resource, used, grown) {
@@ -63,7 +63,7 @@ impl State {
             Resource::IdempotencyRecords => {
                 let own =
                     self.idempotency_records.iter().filter(|((owner, _), _)| owner == organization);
-                own.map(|(_, record)| count(record.answer.len())).sum()
+                own.map(|(_, record)| count(record.response.len())).sum()
             }
         }
     }
@@ -71,17 +71,17 @@ impl State {
     fn limited(&self, organization: &OrganizationId, attempt: &LinkAttempt) -> Option<Refusal> {
         let own = |(owner, _): &&(OrganizationId, LinkAttempt)| owner == organization;
         let own: Vec<_> = self.attempts.iter().filter(own).map(|(_, earlier)| earlier).collect();
-        let refused = |rate_quota: RateQuota, counts: &dyn Fn(&LinkAttempt) -> bool| {
+        let refusal = |rate_quota: RateQuota, counts: &dyn Fn(&LinkAttempt) -> bool| {
             let counted = own.iter().filter(|earlier| counts(earlier));
             let moments: Vec<_> = counted.map(|earlier| earlier.at).collect();
-            let refused = rate_quota.admit(&moments, attempt.at).err();
-            refused.map(|retry_after| Refusal::Limited { rate_quota, retry_after })
+            let refusal = rate_quota.admit(&moments, attempt.at).err();
+            refusal.map(|retry_after| Refusal::Limited { rate_quota, retry_after })
         };
-        refused(attempt.rate_quota, &|earlier| earlier.session == attempt.session)
+        refusal(attempt.rate_quota, &|earlier| earlier.session == attempt.session)
             .or_else(|| {
                 attempt.phone.as_ref()?;
-                refused(attempt.rate_quota, &|earlier| earlier.phone == attempt.phone)
+                refusal(attempt.rate_quota, &|earlier| earlier.phone == attempt.phone)
             })
-            .or_else(|| refused(attempt.organization_quota, &|_| true))
+            .or_else(|| refusal(attempt.organization_quota, &|_| true))
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::{
     Memory,
-    memory::{read, stands},
+    memory::{is_unchanged, read},
 };
 use crate::{
     ApiKey, Cleanup, Desired, Event, EventName, EventValue, ExpectedVersion, GatewayId,
@@ -24,27 +24,27 @@ impl WorkerStore for Memory {
         let due = |session: &&Session| session.due.is_some_and(|due| due <= claim.now);
         let due = state.sessions.values().filter(due);
         let due = due.map(|s| (s.due, s.organization.clone(), s.id.clone())).collect();
-        let mut taken = Vec::new();
-        for id in chosen(due, claim) {
+        let mut claimed = Vec::new();
+        for id in select_due(due, claim) {
             let Some(session) = state.sessions.get_mut(&id) else { continue };
             session.due = Some(claim.until);
-            taken.push(read(session));
+            claimed.push(read(session));
         }
-        taken.retain(|session| !state.spoilt.contains(&session.id));
-        Ok(taken)
+        claimed.retain(|session| !state.corrupted.contains(&session.id));
+        Ok(claimed)
     }
 
     async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
         let mut state = self.state()?;
         let due = state.cleanups.values().filter(|cleanup| cleanup.due <= claim.now);
         let due = due.map(|r| (r.due, r.organization.clone(), r.session.clone())).collect();
-        let mut taken = Vec::new();
-        for id in chosen(due, claim) {
+        let mut claimed = Vec::new();
+        for id in select_due(due, claim) {
             let Some(cleanup) = state.cleanups.get_mut(&id) else { continue };
             cleanup.due = claim.until;
-            taken.push(cleanup.clone());
+            claimed.push(cleanup.clone());
         }
-        Ok(taken)
+        Ok(claimed)
     }
 
     async fn next_due(&self) -> PortResult<Option<Timestamp>> {
@@ -75,7 +75,7 @@ impl WorkerStore for Memory {
         failures: u32,
     ) -> PortResult<Written> {
         let mut state = self.state()?;
-        let known = state.sessions.get_mut(id).filter(|session| stands(session, expected));
+        let known = state.sessions.get_mut(id).filter(|session| is_unchanged(session, expected));
         let Some(session) = known else { return Ok(Written::Raced) };
         (session.due, session.failures) = (due, failures);
         Ok(Written::Done)
@@ -100,13 +100,13 @@ impl WorkerStore for Memory {
         Ok(())
     }
 
-    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
         let mut state = self.state()?;
-        let ours = |placed: &Option<GatewayId>| placed.as_ref() == Some(gateway);
-        for session in state.sessions.values_mut().filter(|session| ours(&session.gateway)) {
+        let is_on_node = |placed: &Option<GatewayId>| placed.as_ref() == Some(gateway);
+        for session in state.sessions.values_mut().filter(|session| is_on_node(&session.gateway)) {
             session.due = Some(now);
         }
-        for cleanup in state.cleanups.values_mut().filter(|r| ours(&r.gateway)) {
+        for cleanup in state.cleanups.values_mut().filter(|r| is_on_node(&r.gateway)) {
             cleanup.due = now;
         }
         Ok(())
@@ -122,13 +122,13 @@ impl WorkerStore for Memory {
         Ok(())
     }
 
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
         let state = self.state()?;
         let placed = state.sessions.values().filter(|s| s.gateway.as_ref() == Some(gateway));
         Ok(placed
             .map(|session| {
                 let held = HeldSession { session: session.id.clone(), epoch: session.spec.epoch };
-                if state.spoilt.contains(&session.id) {
+                if state.corrupted.contains(&session.id) {
                     return (HeldSession { epoch: 0, ..held }, false);
                 }
                 let running = session.spec.desired == Desired::Running;
@@ -137,10 +137,10 @@ impl WorkerStore for Memory {
             .collect())
     }
 
-    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         let state = self.state()?;
-        let ours = state.cleanups.values().filter(|r| r.gateway.as_ref() == Some(gateway));
-        Ok(ours.map(|cleanup| cleanup.session.clone()).collect())
+        let is_on_node = state.cleanups.values().filter(|r| r.gateway.as_ref() == Some(gateway));
+        Ok(is_on_node.map(|cleanup| cleanup.session.clone()).collect())
     }
 
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
@@ -153,7 +153,7 @@ impl WorkerStore for Memory {
         let waiting = state.sessions.values().filter(waits);
         let waiting =
             waiting.map(|s| (s.updated_at, s.organization.clone(), s.id.clone())).collect();
-        let woken = by_turns(waiting, &Claim::new(now, now, limit));
+        let woken = round_robin(waiting, &Claim::new(now, now, limit));
         for id in &woken {
             if let Some(session) = state.sessions.get_mut(id) {
                 session.due = Some(now);
@@ -178,24 +178,24 @@ impl WorkerStore for Memory {
 
     async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
         let mut state = self.state()?;
-        let mut looked = 0;
+        let mut blanked = 0;
         for event in &mut state.events {
-            let tells = matches!(event.name, EventName::AuthQr | EventName::AuthCode);
-            let dead = |(name, fact): &(Cow<'_, str>, EventValue)| {
+            let has_code = matches!(event.name, EventName::AuthQr | EventName::AuthCode);
+            let dead = |(name, value): &(Cow<'_, str>, EventValue)| {
                 name == "expiresAt"
-                    && matches!(fact, EventValue::Number(at) if *at <= died_before.millis())
+                    && matches!(value, EventValue::Number(at) if *at <= died_before.millis())
             };
-            if looked == limit || !tells || !event.payload.iter().any(dead) {
+            if blanked == limit || !has_code || !event.payload.iter().any(dead) {
                 continue;
             }
-            for (name, fact) in &mut event.payload {
-                if name == "code" && *fact != EventValue::Nothing {
-                    *fact = EventValue::Nothing;
-                    looked += 1;
+            for (name, value) in &mut event.payload {
+                if name == "code" && *value != EventValue::Null {
+                    *value = EventValue::Null;
+                    blanked += 1;
                 }
             }
         }
-        Ok(looked)
+        Ok(blanked)
     }
 
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
@@ -204,11 +204,11 @@ impl WorkerStore for Memory {
             .idempotency_records
             .iter()
             .filter(|(_, record)| record.expires_at <= now)
-            .map(|(place, _)| place.clone())
+            .map(|(key, _)| key.clone())
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .collect();
-        for place in &expired {
-            state.idempotency_records.remove(place);
+        for key in &expired {
+            state.idempotency_records.remove(key);
         }
         Ok(u32::try_from(expired.len()).unwrap_or(u32::MAX))
     }
@@ -217,9 +217,9 @@ impl WorkerStore for Memory {
         let mut state = self.state()?;
         let mut left = limit;
         state.attempts.retain(|(_, attempt)| {
-            let goes = left > 0 && attempt.at < before;
-            left -= u32::from(goes);
-            !goes
+            let is_swept = left > 0 && attempt.at < before;
+            left -= u32::from(is_swept);
+            !is_swept
         });
         Ok(limit - left)
     }
@@ -235,14 +235,17 @@ impl VersionLookup for Memory {
 }
 
 /// What a claim takes of what is due.
-fn chosen<T: Ord>(mut due: Vec<(T, OrganizationId, SessionId)>, claim: &Claim) -> Vec<SessionId> {
+fn select_due<T: Ord>(
+    mut due: Vec<(T, OrganizationId, SessionId)>,
+    claim: &Claim,
+) -> Vec<SessionId> {
     if due.len() > usize::try_from(claim.limit).unwrap_or(usize::MAX) {
-        return by_turns(due, claim);
+        return round_robin(due, claim);
     }
     due.sort();
-    let mut taken = BTreeMap::<_, u32>::new();
+    let mut claimed = BTreeMap::<_, u32>::new();
     due.retain(|(_, organization, _)| {
-        let count = taken.entry(organization.clone()).or_default();
+        let count = claimed.entry(organization.clone()).or_default();
         *count += 1;
         *count <= claim.allowance(organization)
     });
@@ -250,15 +253,15 @@ fn chosen<T: Ord>(mut due: Vec<(T, OrganizationId, SessionId)>, claim: &Claim) -
 }
 
 /// The first of each organization, then the second of each, and so on.
-fn by_turns<T: Ord>(
+fn round_robin<T: Ord>(
     mut rows: Vec<(T, OrganizationId, SessionId)>,
     claim: &Claim,
 ) -> Vec<SessionId> {
     rows.sort();
-    let mut taken = BTreeMap::<_, u32>::new();
+    let mut claimed = BTreeMap::<_, u32>::new();
     let mut turns = Vec::new();
     for (_, organization, id) in rows {
-        let count = taken.entry(organization.clone()).or_default();
+        let count = claimed.entry(organization.clone()).or_default();
         if *count < claim.allowance(&organization) {
             turns.push((*count, organization, id));
             *count += 1;

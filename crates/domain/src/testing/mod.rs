@@ -27,6 +27,6 @@ mod world;
 pub use environment::{TestEnvironment, TestNotifier};
 pub use fake_session_control::FakeSessionControl;
 pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
-pub use life::live;
+pub use life::check_lifecycle;
 pub use memory::Memory;
 pub use world::{CANARY, World};

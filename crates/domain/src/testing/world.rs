@@ -23,7 +23,7 @@ pub struct World {
     /// The clock.
     pub environment: Arc<TestEnvironment>,
     /// The reconciler's bell.
-    pub work: Arc<TestNotifier>,
+    pub worker_notifier: Arc<TestNotifier>,
     /// The bell of whoever waits.
     pub change_notifier: Arc<TestNotifier>,
     /// The deadlines in force.
@@ -75,13 +75,14 @@ impl World {
         change_notifier: Arc<dyn ChangeNotifier>,
     ) -> Self {
         let (store, deadlines) = (Arc::new(memory.clone()), Deadlines::default());
-        let (work, leases) = (TestNotifier::new(environment.clone()), Arc::<Leases>::default());
+        let (worker_notifier, leases) =
+            (TestNotifier::new(environment.clone()), Arc::<Leases>::default());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
-            gateway: Arc::new(gateway.clone()),
+            session_control: Arc::new(gateway.clone()),
             environment: environment.clone(),
-            work: work.clone(),
+            worker_notifier: worker_notifier.clone(),
             change_notifier: change_notifier.clone(),
             leases: leases.clone(),
         };
@@ -89,7 +90,7 @@ impl World {
             store.clone(),
             store.clone(),
             environment.clone(),
-            work.clone(),
+            worker_notifier.clone(),
             change_notifier,
             deadlines.clone(),
         );
@@ -105,7 +106,7 @@ impl World {
             memory,
             gateway,
             environment,
-            work,
+            worker_notifier,
             change_notifier: notifier,
             deadlines,
             leases,

@@ -20,35 +20,35 @@ macro_rules! memory_passes {
 }
 
 memory_passes!(
-    a_session_round_trips_whole,
-    a_guarded_write_happens_once,
-    nothing_is_visible_out_of_scope,
-    nothing_is_written_into_another_organization,
-    a_filter_finds_what_meets_all_of_it,
-    retiring_leaves_a_retirement_in_its_place,
-    a_retirement_that_is_over_leaves_only_its_events,
-    a_claim_takes_what_is_due_and_puts_it_off,
-    a_claim_takes_by_turns_from_each_organization,
-    retirements_are_claimed_by_turns,
-    sessions_that_wait_for_a_node_are_woken_by_turns,
-    keys_that_ended_long_ago_are_removed,
-    codes_that_died_long_ago_are_blanked,
-    the_backlog_finds_wakes_and_reschedules,
-    a_wake_is_not_written_over,
-    versions_tell_how_far_sessions_were_written,
-    a_retirement_lives_until_it_is_finished,
-    a_node_enlists_beats_and_is_lost,
-    an_orphan_is_told_once_and_listed_while_it_is_held,
-    a_key_belongs_to_its_organization,
-    the_door_finds_good_keys_alone,
+    session_round_trips_in_every_field,
+    guarded_write_happens_once,
+    out_of_scope_session_is_invisible,
+    cross_organization_writes_are_rejected,
+    filter_conditions_are_combined_with_and,
+    delete_replaces_session_with_cleanup,
+    complete_cleanup_leaves_events_only,
+    claim_takes_due_sessions_and_postpones_them,
+    claims_rotate_among_organizations,
+    cleanup_claims_rotate_among_organizations,
+    waiting_sessions_are_woken_in_rotation,
+    expired_and_revoked_keys_are_removed,
+    expired_codes_are_blanked,
+    worker_store_finds_wakes_and_reschedules,
+    wake_is_not_overwritten,
+    version_lookup_returns_stored_versions,
+    cleanup_lives_until_finished,
+    node_registers_renews_its_lease_and_is_lost,
+    orphan_is_returned_once_and_listed_while_held,
+    key_is_visible_to_its_organization_only,
+    key_directory_finds_valid_keys_only,
     events_are_read_in_order_and_in_scope,
-    events_are_shown_newest_first_and_in_scope,
+    event_pages_are_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
-    a_receipt_is_kept_once_and_for_a_while,
-    a_receipt_stands_and_falls_with_its_change,
-    a_receipt_says_nothing_to_another_organization,
-    attempts_at_linking_are_counted,
-    sessions_are_told_apart_by_scope_all_at_once,
+    idempotency_record_is_stored_once_until_it_expires,
+    idempotency_record_is_atomic_with_its_change,
+    idempotency_record_is_invisible_to_other_organizations,
+    link_attempts_are_counted,
+    batch_session_lookup_respects_scope,
 );
 
 macro_rules! memory_with_quotas_passes {
@@ -69,17 +69,17 @@ memory_with_quotas_passes!(
     sessions_fill_their_quota,
     metadata_fills_its_quota,
     api_keys_fill_their_quota,
-    receipts_fill_their_quota,
+    idempotency_records_fill_their_quota,
 );
 
 #[tokio::test]
-async fn a_list_walks_every_session_once() {
-    contract::a_list_walks_every_session_once(&Memory::new()).await;
+async fn session_pages_cover_every_session_once() {
+    contract::session_pages_cover_every_session_once(&Memory::new()).await;
 }
 
 #[tokio::test]
-async fn a_list_of_keys_walks_every_key_once() {
-    contract::a_list_of_keys_walks_every_key_once(&Memory::new()).await;
+async fn key_pages_cover_every_key_once() {
+    contract::key_pages_cover_every_key_once(&Memory::new()).await;
 }
 
 struct Fake {
@@ -96,8 +96,8 @@ impl Fake {
 }
 
 #[async_trait]
-impl contract::Link for Fake {
-    fn gateway(&self) -> &dyn SessionControl {
+impl contract::GatewayUnderTest for Fake {
+    fn control(&self) -> &dyn SessionControl {
         &self.world.gateway
     }
 
@@ -117,7 +117,7 @@ impl contract::Link for Fake {
         assert!(self.world.gateway.scan(qr));
     }
 
-    async fn linked(&self) -> usize {
+    async fn linked_devices(&self) -> usize {
         let held = self.world.gateway.held();
         let linked = |id: &&domain::SessionId| {
             self.world.gateway.snapshot(id).is_some_and(|s| s.identity.is_some())
@@ -127,17 +127,17 @@ impl contract::Link for Fake {
 }
 
 #[tokio::test]
-async fn the_fake_gateway_lives_a_session_s_life() {
+async fn fake_gateway_passes_session_lifecycle() {
     let fake = Fake::new().await;
-    contract::a_declared_session_pairs_works_stops_and_is_unlinked(&fake).await;
+    contract::declared_session_pairs_connects_stops_and_unlinks(&fake).await;
 }
 
 #[tokio::test]
-async fn the_fake_gateway_refuses_older_epochs() {
-    contract::an_older_epoch_is_refused(&Fake::new().await).await;
+async fn fake_gateway_rejects_older_epochs() {
+    contract::older_epoch_is_rejected(&Fake::new().await).await;
 }
 
 #[tokio::test]
-async fn the_fake_gateway_does_not_bring_back_what_it_forgot() {
-    contract::a_forgotten_session_stays_forgotten(&Fake::new().await).await;
+async fn fake_gateway_keeps_sessions_forgotten() {
+    contract::forgotten_session_stays_forgotten(&Fake::new().await).await;
 }

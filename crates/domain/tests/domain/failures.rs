@@ -42,10 +42,10 @@ async fn node(world: &World) -> Node {
 }
 
 #[tokio::test]
-async fn a_session_that_cannot_be_read_is_in_no_list_and_can_be_deleted() {
+async fn unreadable_session_is_unlisted_and_deletable() {
     let world = World::new().await;
     let (bad, good) = (on_its_node(&world).await, world.acme_session().await);
-    world.memory.spoil(&bad.id);
+    world.memory.corrupt(&bad.id);
     let (caller, id) = (World::acme(), bad.id.as_str());
     assert_eq!(world.sessions.list(&caller, &PAGE).await.unwrap(), [good]);
     let viewed = world.sessions.view(&caller, id).await;
@@ -67,24 +67,24 @@ async fn a_session_that_cannot_be_read_is_in_no_list_and_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_stored_holds_up_no_other() {
+async fn rejected_report_does_not_block_others() {
     let world = World::new().await;
     let (bad, good) = (on_its_node(&world).await, on_its_node(&world).await);
-    world.memory.spoil(&bad.id);
+    world.memory.corrupt(&bad.id);
     let node = node(&world).await;
     let reports = vec![(bad.id.clone(), working(&bad)), (good.id.clone(), working(&good))];
     let reported = world.nodes.report(&node.id, &node.incarnation, reports).await.unwrap();
-    let ReportOutcome::Taken { refused } = reported else { panic!("{reported:?}") };
+    let ReportOutcome::Accepted { refused } = reported else { panic!("{reported:?}") };
     assert_eq!(refused.iter().map(|report| &report.session).collect::<Vec<_>>(), [&bad.id]);
     let observed = world.sessions.view(&World::acme(), good.id.as_str()).await.unwrap().observed;
     assert_eq!((observed.epoch, observed.generation, observed.seq), (good.spec.epoch, 1, 1));
 }
 
 #[tokio::test]
-async fn a_session_that_cannot_be_read_is_not_taken_from_its_node() {
+async fn unreadable_session_stays_on_its_node() {
     let world = World::new().await;
     let bad = on_its_node(&world).await;
-    world.memory.spoil(&bad.id);
+    world.memory.corrupt(&bad.id);
     let node = node(&world).await;
     let held = [HeldSession { session: bad.id, epoch: bad.spec.epoch }];
     let heartbeat = world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();

@@ -52,11 +52,12 @@ fn confined(to: &SessionId) -> Caller {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_tell_hidden_from_missing() {
+async fn hidden_session_equals_missing_session() {
     let world = World::new().await;
     let hidden = world.acme_session().await.id;
     let missing = SessionId::from_bits(42);
-    let before = (world.memory.fingerprint(), world.gateway.calls(), world.work.notifications());
+    let before =
+        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
     for stranger in [World::zeta(), confined(&SessionId::from_bits(43))] {
         let of_hidden = answers(&world, &stranger, hidden.as_str()).await;
         let of_missing = answers(&world, &stranger, missing.as_str()).await;
@@ -70,12 +71,13 @@ async fn a_stranger_cannot_tell_hidden_from_missing() {
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
         assert_eq!(world.sessions.list(&stranger, &page).await.unwrap(), []);
     }
-    let after = (world.memory.fingerprint(), world.gateway.calls(), world.work.notifications());
+    let after =
+        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
     assert_eq!(before, after, "a refusal changes nothing");
 }
 
 #[tokio::test]
-async fn without_the_capability_nothing_is_looked_up() {
+async fn missing_capability_is_rejected_before_lookup() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
     // Any look-up would fail otherwise.
@@ -97,7 +99,7 @@ async fn without_the_capability_nothing_is_looked_up() {
 /// What belongs to a whole organization is for those who are not confined to a part of it, and what
 /// belongs to all of them for the platform's own people.
 #[tokio::test]
-async fn trails_and_lists_of_all_are_not_even_looked_up_for_others() {
+async fn audit_log_and_operator_list_reject_other_callers_before_lookup() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
     let store = Arc::new(world.memory.clone());
@@ -122,7 +124,7 @@ async fn trails_and_lists_of_all_are_not_even_looked_up_for_others() {
 }
 
 #[tokio::test]
-async fn a_confined_caller_works_within_its_list_and_makes_nothing() {
+async fn confined_caller_uses_named_sessions_and_creates_nothing() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
     let caller = confined(&id);
@@ -132,7 +134,7 @@ async fn a_confined_caller_works_within_its_list_and_makes_nothing() {
 }
 
 #[tokio::test]
-async fn no_error_carries_what_belongs_to_somebody_else() {
+async fn errors_contain_no_foreign_data() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
     for answer in answers(&world, &World::zeta(), id.as_str()).await {
@@ -142,7 +144,7 @@ async fn no_error_carries_what_belongs_to_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_is_unavailable_not_empty() {
+async fn unreachable_store_is_unavailable_not_empty() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
     world.memory.set_down(true);
@@ -151,7 +153,7 @@ async fn a_store_that_is_down_is_unavailable_not_empty() {
 }
 
 #[tokio::test]
-async fn a_stale_expectation_deletes_nothing() {
+async fn delete_at_stale_version_is_rejected() {
     let world = World::new().await;
     let session = world.acme_session().await;
     let (id, acme) = (session.id.as_str(), World::acme());

@@ -17,7 +17,7 @@ fn spec(name: &str, capabilities: &[Capability]) -> KeySpec {
 }
 
 #[tokio::test]
-async fn nobody_grants_more_than_they_hold() {
+async fn key_capabilities_are_limited_to_creator_capabilities() {
     let world = World::new().await;
     let only_manage: Capabilities = [Capability::Manage].into_iter().collect();
     let manager = Caller { capabilities: only_manage, ..World::acme() };
@@ -30,7 +30,7 @@ async fn nobody_grants_more_than_they_hold() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_key_is_named() {
+async fn key_violations_are_reported_together() {
     let world = World::new().await;
     let bad = KeySpec { expires_at: Some(Timestamp::from_millis(1)), ..spec("", &[]) };
     let Err(Error::Validation(faults)) = world.keys.create(&World::acme(), bad).await else {
@@ -41,7 +41,7 @@ async fn every_fault_of_a_key_is_named() {
 }
 
 #[tokio::test]
-async fn a_key_is_confined_to_sessions_of_its_own_organization() {
+async fn key_sessions_belong_to_its_organization() {
     let world = World::new().await;
     let (caller, settings) = (World::zeta(), domain::Settings::default);
     let mine = world.sessions.create(&caller, settings(), false).await.unwrap().id;
@@ -75,7 +75,7 @@ async fn a_key_is_confined_to_sessions_of_its_own_organization() {
 }
 
 #[tokio::test]
-async fn keys_are_listed_and_revoked_by_their_own_organization() {
+async fn keys_are_listed_and_revoked_within_their_organization() {
     let world = World::new().await;
     let NewApiKey { key, text } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();
@@ -90,7 +90,7 @@ async fn keys_are_listed_and_revoked_by_their_own_organization() {
 }
 
 #[tokio::test]
-async fn a_caller_confined_to_sessions_sees_and_ends_no_key() {
+async fn confined_caller_cannot_read_or_revoke_keys() {
     let world = World::new().await;
     let NewApiKey { key, .. } =
         world.keys.create(&World::acme(), spec("ci", &[Capability::Manage])).await.unwrap();

@@ -6,6 +6,6 @@ mod contract;
 mod failures;
 mod isolation;
 mod keys;
-mod laws;
+mod notifications;
+mod properties;
 mod quotas;
-mod work;

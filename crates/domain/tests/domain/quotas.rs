@@ -10,7 +10,7 @@ use domain::{
 async fn limited(limits: ResourceLimits) -> World {
     let world = World::new().await;
     let own = [(World::acme().organization.unwrap(), limits)].into();
-    world.memory.set_quotas(Quotas { usual: ResourceLimits::default(), own });
+    world.memory.set_quotas(Quotas { default: ResourceLimits::default(), overrides: own });
     world
 }
 
@@ -23,7 +23,7 @@ fn noted(note: &str) -> Settings {
 }
 
 #[tokio::test]
-async fn a_full_quota_is_a_conflict_for_its_organization_alone() {
+async fn full_quota_rejects_its_organization_only() {
     let world = limited(ResourceLimits { sessions: Some(2), ..ResourceLimits::default() }).await;
     let first = create(&world, &World::acme(), Settings::default()).await.unwrap();
     create(&world, &World::acme(), Settings::default()).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_full_quota_is_a_conflict_for_its_organization_alone() {
 }
 
 #[tokio::test]
-async fn metadata_can_shrink_where_it_cannot_grow() {
+async fn metadata_over_quota_can_shrink() {
     let world = limited(ResourceLimits { metadata: Some(20), ..ResourceLimits::default() }).await;
     let session = create(&world, &World::acme(), noted("0123456789")).await.unwrap();
     let set = async |note: &str| {
@@ -54,8 +54,8 @@ async fn metadata_can_shrink_where_it_cannot_grow() {
     assert_eq!((full.resource, full.limit, full.used), (Resource::Metadata, 20, 16));
     assert!(set("0123456789abcd").await.is_ok());
     world.memory.set_quotas(Quotas {
-        usual: ResourceLimits { metadata: Some(5), ..ResourceLimits::default() },
-        own: [].into(),
+        default: ResourceLimits { metadata: Some(5), ..ResourceLimits::default() },
+        overrides: [].into(),
     });
     assert!(set("0123456789ab").await.is_ok(), "beyond a limit that was lowered, it shrinks");
     assert!(matches!(set("0123456789abc").await, Err(Error::Full(_))));
@@ -92,7 +92,7 @@ async fn ask(world: &World, caller: &Caller, id: &SessionId, phone: &str) -> Res
 }
 
 #[tokio::test]
-async fn thirty_sessions_begin_ten_attempts_at_one_phone() {
+async fn attempts_per_phone_are_limited_across_sessions() {
     let world = World::new().await;
     let mut begun = 0;
     for _ in 0..30 {
@@ -107,12 +107,12 @@ async fn thirty_sessions_begin_ten_attempts_at_one_phone() {
     let session = world.acme_session().await;
     assert_eq!(ask(&world, &World::acme(), &session.id, "15557654321").await, Ok(()));
     let wait = ask(&world, &World::acme(), &session.id, "15551234567").await.unwrap_err();
-    world.environment.pass(wait);
+    world.environment.advance(wait);
     assert_eq!(ask(&world, &World::acme(), &session.id, "15551234567").await, Ok(()));
 }
 
 #[tokio::test]
-async fn an_organization_begins_a_thousand_attempts_in_an_hour() {
+async fn attempts_per_organization_are_limited_per_hour() {
     let world = World::new().await;
     let start = async |caller: &Caller| {
         world.sessions.create(caller, Settings::default(), true).await.map(drop)
@@ -125,6 +125,6 @@ async fn an_organization_begins_a_thousand_attempts_in_an_hour() {
     };
     assert_eq!((rate_quota.name, rate_quota.count), ("organization-pairing", 1_000));
     start(&World::zeta()).await.unwrap();
-    world.environment.pass(Duration::from_secs(3600));
+    world.environment.advance(Duration::from_secs(3600));
     start(&World::acme()).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Declaration, LogoutOutcome, PairingWanted, Status, ports::SessionControl};
+use domain::{Declaration, LogoutOutcome, PairingSpec, Status, ports::SessionControl};
 use hyper::StatusCode;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn ok(body: &serde_json::Value) -> Script {
 #[tokio::test]
 async fn a_declaration_says_what_is_wanted_and_brings_back_what_is_seen() {
     let node = ScriptedNode::start(ok(&snapshot(&session()))).await;
-    let pairing = PairingWanted { attempt: 7, phone: Some("15550001".into()), request: 8 };
+    let pairing = PairingSpec { attempt: 7, phone: Some("15550001".into()), request: 8 };
     let spec = Declaration { pairing: Some(pairing), ..declaration() };
     let observed = client(PATIENCE).declare(&node.enlisted(), &session(), &spec).await.unwrap();
     assert_eq!(

@@ -16,7 +16,7 @@ macro_rules! passes {
 }
 
 passes! {
-    a_declared_session_pairs_works_stops_and_is_unlinked
-    an_older_epoch_is_refused
-    a_forgotten_session_stays_forgotten
+    declared_session_pairs_connects_stops_and_unlinks
+    older_epoch_is_rejected
+    forgotten_session_stays_forgotten
 }

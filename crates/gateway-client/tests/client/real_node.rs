@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::{
     Node,
     ports::{Environment, Notifier, SessionControl},
-    testing::{TestEnvironment, contract::Link},
+    testing::{TestEnvironment, contract::GatewayUnderTest},
 };
 use gateway_client::Client;
 use http_body_util::{BodyExt, Full};
@@ -88,8 +88,8 @@ impl RealNode {
 }
 
 #[async_trait]
-impl Link for RealNode {
-    fn gateway(&self) -> &dyn SessionControl {
+impl GatewayUnderTest for RealNode {
+    fn control(&self) -> &dyn SessionControl {
         &self.client
     }
 
@@ -109,7 +109,7 @@ impl Link for RealNode {
         self.ask(Method::POST, &format!("/phones/{PHONE}:scan"), &json!({ "qr": qr })).await;
     }
 
-    async fn linked(&self) -> usize {
+    async fn linked_devices(&self) -> usize {
         let phone = self.ask(Method::GET, &format!("/phones/{PHONE}"), &Value::Null).await;
         phone["devices"].as_array().unwrap().len()
     }

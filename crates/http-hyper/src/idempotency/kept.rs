@@ -31,7 +31,7 @@ impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> RecordResponse<T> for Kept<S> 
         self.once.record(&reply)
     }
 
-    fn written(&self) {
+    fn committed(&self) {
         self.once.written();
     }
 }

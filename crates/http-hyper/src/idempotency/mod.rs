@@ -106,7 +106,7 @@ impl Desk {
         if let Some(reply) = self.look(once).await? {
             return Ok(reply);
         }
-        if let Some(full) = self.store.full(once.scope()).await.map_err(Error::from)? {
+        if let Some(full) = self.store.limit_reached(once.scope()).await.map_err(Error::from)? {
             return Err(Error::Full(full).into());
         }
         let outcome = work.await;
@@ -152,12 +152,12 @@ impl Desk {
         if is_for_good(&reply) && !full {
             let (mut record, now) = (once.record(&reply)?, self.environment.now());
             if reply.status.is_client_error() {
-                if record.answer.len() > LARGEST_REFUSAL {
+                if record.response.len() > LARGEST_REFUSAL {
                     return outcome;
                 }
                 record.expires_at = now.plus(REFUSAL_KEPT_FOR);
             }
-            match self.store.keep(once.scope(), &record, now).await.map_err(Error::from)? {
+            match self.store.record(once.scope(), &record, now).await.map_err(Error::from)? {
                 // There was room a moment ago. What was done may be done again: it changes nothing.
                 Written::Done | Written::Refused(_) => return outcome,
                 Written::Raced | Written::Repeated => {}

@@ -107,7 +107,7 @@ impl Once {
         answer.append(&mut sealed);
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).0 = text;
         let Self { key_hash, request, expires_at, .. } = *self;
-        Ok(IdempotencyRecord { key_hash, request, answer, expires_at })
+        Ok(IdempotencyRecord { key_hash, request, response: answer, expires_at })
     }
 
     /// The answer behind a receipt of this slot.
@@ -118,7 +118,7 @@ impl Once {
         if record.request != self.request {
             return Err(Error::conflict("this idempotency key was used for another request").into());
         }
-        let (nonce, sealed) = record.answer.split_at_checked(NONCE).ok_or_else(|| broken(()))?;
+        let (nonce, sealed) = record.response.split_at_checked(NONCE).ok_or_else(|| broken(()))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(broken)?;
         let mut text = sealed.to_vec();
         let text = self.key.open_in_place(nonce, Aad::from(self.key_hash.0), &mut text);
@@ -233,14 +233,14 @@ mod tests {
     #[test]
     fn what_is_kept_tells_nothing_without_the_callers_word() {
         let record = once("acme", "k", b"{}").record(&reply()).unwrap();
-        let text = String::from_utf8_lossy(&record.answer);
+        let text = String::from_utf8_lossy(&record.response);
         assert!(!text.contains("secret") && !text.contains("key"), "{text}");
         for stranger in [once("acme", "other", b"{}"), once("zeta", "k", b"{}")] {
             assert_ne!(stranger.key_hash(), record.key_hash);
             assert!(stranger.open(&record).is_err());
         }
         let again = once("acme", "k", b"{}").record(&reply()).unwrap();
-        assert_ne!(again.answer, record.answer, "two seals of one answer");
+        assert_ne!(again.response, record.response, "two seals of one answer");
     }
 
     #[test]
@@ -258,12 +258,12 @@ mod tests {
     fn a_receipt_that_was_tampered_with_is_not_opened() {
         let mine = once("acme", "k", b"{}");
         let record = mine.record(&reply()).unwrap();
-        for at in 0..record.answer.len() {
+        for at in 0..record.response.len() {
             let mut bad = record.clone();
-            bad.answer[at] ^= 1;
+            bad.response[at] ^= 1;
             assert!(mine.open(&bad).is_err(), "{at}");
         }
-        let short = IdempotencyRecord { answer: vec![0; 5], ..record };
+        let short = IdempotencyRecord { response: vec![0; 5], ..record };
         assert!(mine.open(&short).is_err());
     }
 }

@@ -124,7 +124,7 @@ fn value(fact: &EventValue) -> Value {
         EventValue::Text(text) => text.as_str().into(),
         EventValue::Number(number) => (*number).into(),
         EventValue::Flag(flag) => (*flag).into(),
-        EventValue::Nothing => Value::Null,
+        EventValue::Null => Value::Null,
     }
 }
 

@@ -23,7 +23,7 @@ impl Notifier for Hand {
     fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
-        self.environment.pass(at_most);
+        self.environment.advance(at_most);
         self.round().await;
     }
 }
@@ -52,7 +52,7 @@ impl Hand {
         }
         let Some(gateway) = &session.gateway else {
             // Says `None` when no unlink is wanted.
-            if let Some(change) = session.unlinked(LogoutOutcome::NotLinked, None, now) {
+            if let Some(change) = session.complete_unlink(LogoutOutcome::NotLinked, None, now) {
                 self.write(change).await;
             }
             return;
@@ -67,7 +67,7 @@ impl Hand {
                 Duration::from_secs(10),
             );
             if let Ok((outcome, snapshot)) = asked.await
-                && let Some(change) = session.unlinked(outcome, Some(&snapshot), now)
+                && let Some(change) = session.complete_unlink(outcome, Some(&snapshot), now)
             {
                 self.write(change).await;
             }

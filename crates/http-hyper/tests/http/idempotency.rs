@@ -176,7 +176,7 @@ async fn a_new_key_is_shown_again_to_whoever_asked_for_it_and_kept_where_nobody_
     let secret = text.rsplit('_').next().unwrap().as_bytes();
     for (organization, receipt) in kept {
         assert_eq!(&organization, scope.organization());
-        assert!(!receipt.answer.windows(secret.len()).any(|part| part == secret));
+        assert!(!receipt.response.windows(secret.len()).any(|part| part == secret));
     }
 }
 
@@ -184,9 +184,9 @@ async fn a_new_key_is_shown_again_to_whoever_asked_for_it_and_kept_where_nobody_
 async fn a_day_later_it_is_a_new_request() {
     let house = House::open().await;
     let first = post(&house, "acme", "k", SESSIONS, None).await;
-    house.world.environment.pass(Duration::from_secs(24 * 60 * 60 - 1));
+    house.world.environment.advance(Duration::from_secs(24 * 60 * 60 - 1));
     assert_replayed(&post(&house, "acme", "k", SESSIONS, None).await, &first);
-    house.world.environment.pass(Duration::from_secs(2));
+    house.world.environment.advance(Duration::from_secs(2));
     let later = post(&house, "acme", "k", SESSIONS, None).await;
     assert_eq!((later.status.as_u16(), later.header("idempotency-replayed")), (201, ""));
     assert_ne!(later.json()["id"], first.json()["id"]);

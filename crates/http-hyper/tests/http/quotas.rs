@@ -16,7 +16,7 @@ const KEYS: &str = "/api/v1/api-keys";
 
 /// What every organization may keep from now on.
 fn limit(house: &House, usual: ResourceLimits) {
-    house.world.memory.set_quotas(Quotas { usual, own: [].into() });
+    house.world.memory.set_quotas(Quotas { default: usual, overrides: [].into() });
 }
 
 #[track_caller]
@@ -87,7 +87,7 @@ async fn where_no_answer_can_be_recorded_nothing_is_done_and_what_was_done_is_an
     let first = named(&house, "first", SESSIONS, &json!({})).await;
     assert_eq!(first.status, 201);
     let kept = house.world.memory.idempotency_records();
-    let used = u64::try_from(kept[0].1.answer.len()).unwrap();
+    let used = u64::try_from(kept[0].1.response.len()).unwrap();
     limit(&house, ResourceLimits { idempotency_records: Some(used), ..ResourceLimits::default() });
     let before = house.fingerprint();
     for (path, body) in
@@ -133,9 +133,9 @@ async fn refusals_are_recorded_for_minutes_and_large_ones_not_at_all() {
         answer.header("idempotency-replayed") == "true"
     };
     assert!(!replayed(&bad, "small").await);
-    house.world.environment.pass(Duration::from_secs(10 * 60 - 1));
+    house.world.environment.advance(Duration::from_secs(10 * 60 - 1));
     assert!(replayed(&bad, "small").await);
-    house.world.environment.pass(Duration::from_secs(1));
+    house.world.environment.advance(Duration::from_secs(1));
     assert!(!replayed(&bad, "small").await);
     let records = house.world.memory.idempotency_records().len();
     let large = json!({ "x".repeat(60_000): 1 });

@@ -18,7 +18,7 @@ pub(super) fn check(
         idempotency_quota: limits.idempotency_quota.clone(),
         metadata_quota: limits.metadata_quota.clone(),
     };
-    let usual = of(&common, ResourceLimits::USUAL, &|name| name.to_owned())?;
+    let usual = of(&common, ResourceLimits::DEFAULT, &|name| name.to_owned())?;
     let mut own = BTreeMap::new();
     for (name, table) in organizations {
         let id = OrganizationId::parse(name).ok_or_else(|| {
@@ -28,7 +28,7 @@ pub(super) fn check(
         let limits = of(table, usual, &|setting| format!("{setting} of organization {name:?}"))?;
         own.insert(id, limits);
     }
-    Ok(Quotas { usual, own })
+    Ok(Quotas { default: usual, overrides: own })
 }
 
 /// What is given here, and of the rest what is `usual`.

@@ -20,8 +20,8 @@ fn nothing_set_is_a_laptop() {
     assert_eq!([public.port(), nodes.port(), ops.port()], [8080, 8081, 9090]);
     assert!(config.login.jwks.is_none());
     assert_eq!(config.deadlines, domain::Deadlines::default());
-    assert_eq!(config.quotas.usual, domain::ResourceLimits::USUAL);
-    assert!(config.quotas.own.is_empty());
+    assert_eq!(config.quotas.default, domain::ResourceLimits::DEFAULT);
+    assert!(config.quotas.overrides.is_empty());
     let Gateways::Local(local) = config.gateways else { panic!("remote gateways") };
     assert_eq!((local.program, local.data), (None, "data/gateway".into()));
     assert_eq!((config.log.filter, config.log.format), (None, LogFormat::Text));
@@ -117,11 +117,11 @@ fn an_organizations_quotas_are_those_of_all_but_for_what_its_table_says() {
         sessions: Some(5),
         metadata: Some(2048),
         idempotency_records: None,
-        ..domain::ResourceLimits::USUAL
+        ..domain::ResourceLimits::DEFAULT
     };
     let own =
         domain::ResourceLimits { sessions: None, idempotency_records: Some(1 << 20), ..usual };
-    let of = |name| quotas.of(&domain::OrganizationId::parse(name).unwrap());
+    let of = |name| quotas.limits_of(&domain::OrganizationId::parse(name).unwrap());
     assert_eq!((of("org:1"), of("org:2")), (own, usual));
 }
 

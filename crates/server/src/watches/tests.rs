@@ -30,11 +30,13 @@ async fn rename(world: &World, session: &Session, label: &str) -> Session {
 }
 
 async fn hears(watch: &mut Box<dyn Subscription>, version: Version) {
-    tokio::time::timeout(PATIENCE, watch.past(version, FOREVER)).await.expect("heard nothing");
+    tokio::time::timeout(PATIENCE, watch.changed_since(version, FOREVER))
+        .await
+        .expect("heard nothing");
 }
 
 async fn hears_nothing(watch: &mut Box<dyn Subscription>, version: Version, meanwhile: Duration) {
-    let heard = tokio::time::timeout(meanwhile, watch.past(version, FOREVER)).await;
+    let heard = tokio::time::timeout(meanwhile, watch.changed_since(version, FOREVER)).await;
     assert!(heard.is_err(), "woken for nothing");
 }
 
@@ -42,16 +44,16 @@ async fn hears_nothing(watch: &mut Box<dyn Subscription>, version: Version, mean
 async fn all_who_wait_for_a_session_are_told_at_once_and_nobody_else() {
     let (world, session, watches) = watched().await;
     let other = world.acme_session().await;
-    let mut another = watches.clone().watch(&other.id);
+    let mut another = watches.clone().subscribe(&other.id);
     let waiting: Vec<_> = (0..5)
         .map(|_| {
-            let mut watch = watches.clone().watch(&session.id);
+            let mut watch = watches.clone().subscribe(&session.id);
             tokio::spawn(async move { hears(&mut watch, session.version).await })
         })
         .collect();
     tokio::task::yield_now().await;
     // The store stays as it is, so that no look at it wakes them.
-    watches.tell(&session.id, Some(Version(session.version.0 + 1)));
+    watches.publish(&session.id, Some(Version(session.version.0 + 1)));
     for told in waiting {
         told.await.expect("told");
     }
@@ -63,9 +65,9 @@ async fn what_was_told_before_the_wait_is_not_missed_and_wakes_once() {
     let (_world, session, watches) = watched().await;
     let observed = session.version;
     let newer = Version(observed.0 + 1);
-    let mut early = watches.clone().watch(&session.id);
-    watches.tell(&session.id, Some(newer));
-    let mut late = watches.clone().watch(&session.id);
+    let mut early = watches.clone().subscribe(&session.id);
+    watches.publish(&session.id, Some(newer));
+    let mut late = watches.clone().subscribe(&session.id);
     for watch in [&mut early, &mut late] {
         hears(watch, observed).await;
         hears_nothing(watch, newer, SOON).await;
@@ -73,16 +75,16 @@ async fn what_was_told_before_the_wait_is_not_missed_and_wakes_once() {
         hears_nothing(watch, observed, SOON).await;
     }
     // Told in another order than written: nobody goes back.
-    watches.tell(&session.id, Some(observed));
+    watches.publish(&session.id, Some(observed));
     hears_nothing(&mut early, newer, SOON).await;
-    watches.tell(&session.id, Some(Version(newer.0 + 1)));
+    watches.publish(&session.id, Some(Version(newer.0 + 1)));
     hears(&mut early, newer).await;
 }
 
 #[tokio::test]
 async fn what_another_router_does_is_noticed() {
     let (world, session, watches) = watched().await;
-    let mut watch = watches.clone().watch(&session.id);
+    let mut watch = watches.clone().subscribe(&session.id);
     hears_nothing(&mut watch, session.version, LOOK_AGAIN * 3).await;
     let once = rename(&world, &session, "once").await;
     hears(&mut watch, session.version).await;
@@ -96,27 +98,29 @@ async fn what_another_router_does_is_noticed() {
 #[tokio::test]
 async fn a_store_that_cannot_be_seen_has_all_look_for_themselves() {
     let (world, session, watches) = watched().await;
-    let mut watch = watches.clone().watch(&session.id);
+    let mut watch = watches.clone().subscribe(&session.id);
     world.memory.set_down(true);
     hears(&mut watch, session.version).await;
     world.memory.set_down(false);
     // One more may be on its way.
-    watch.past(session.version, LOOK_AGAIN * 3).await;
+    watch.changed_since(session.version, LOOK_AGAIN * 3).await;
     hears_nothing(&mut watch, session.version, LOOK_AGAIN * 3).await;
 }
 
 #[tokio::test]
 async fn a_wait_ends_by_itself() {
     let (_world, session, watches) = watched().await;
-    let mut watch = watches.clone().watch(&session.id);
-    tokio::time::timeout(PATIENCE, watch.past(session.version, SOON)).await.expect("no end");
+    let mut watch = watches.clone().subscribe(&session.id);
+    tokio::time::timeout(PATIENCE, watch.changed_since(session.version, SOON))
+        .await
+        .expect("no end");
 }
 
 #[tokio::test]
 async fn nothing_is_left_when_nobody_waits_and_the_next_is_looked_out_for() {
     let (world, session, watches) = watched().await;
     for label in ["once", "twice"] {
-        let [mut first, second] = [0; 2].map(|_| watches.clone().watch(&session.id));
+        let [mut first, second] = [0; 2].map(|_| watches.clone().subscribe(&session.id));
         drop(second);
         assert_eq!(watches.held().sessions.len(), 1, "one still waits");
         let before = rename(&world, &session, &format!("not yet {label}")).await;
@@ -125,7 +129,7 @@ async fn nothing_is_left_when_nobody_waits_and_the_next_is_looked_out_for() {
         hears(&mut first, before.version).await;
         drop(first);
         assert!(watches.held().sessions.is_empty());
-        watches.tell(&session.id, Some(before.version));
+        watches.publish(&session.id, Some(before.version));
         assert!(watches.held().sessions.is_empty(), "a change nobody waits for leaves nothing");
         let over = async {
             while watches.held().lookout.is_some() {
@@ -155,8 +159,8 @@ async fn one_look_is_for_all_who_wait() {
     let began = Instant::now();
     let waiting: Vec<_> = (0..500)
         .map(|waiter| {
-            let mut watch = watches.clone().watch(&SessionId::from_bits(waiter % 10));
-            tokio::spawn(async move { watch.past(Version(1), LOOK_AGAIN * 4).await })
+            let mut watch = watches.clone().subscribe(&SessionId::from_bits(waiter % 10));
+            tokio::spawn(async move { watch.changed_since(Version(1), LOOK_AGAIN * 4).await })
         })
         .collect();
     for waited in waiting {

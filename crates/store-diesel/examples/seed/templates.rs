@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, NewEvent,
-    OrganizationId, PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status,
+    OrganizationId, PairingSpec, QrCode, ReasonCode, Scope, Session, Settings, Status,
     StatusReason, Timestamp, UserId,
     ports::{Environment, SessionStore, Written},
     testing::TestEnvironment,
@@ -68,7 +68,7 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
     ) = (status, 4, 2, 31);
     if status == Status::ScanQrCode {
         session.spec.desired = Desired::Running;
-        session.spec.pairing = Some(PairingWanted { attempt: 1, phone: None, request: 0 });
+        session.spec.pairing = Some(PairingSpec { attempt: 1, phone: None, request: 0 });
         let text = "2@".to_owned() + &"ABCDEFGH".repeat(28);
         let qr = QrCode { text, expires_at: FAR_FUTURE, number: 1, of: 6 };
         session.observed.pairing = Some(Attempt { attempt: 1, qr: Some(qr), code: None });

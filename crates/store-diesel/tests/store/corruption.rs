@@ -216,7 +216,7 @@ async fn insert_sessions_with_unreadable_thirds(
                 .await;
         }
         sessions.push(session);
-        environment.pass(std::time::Duration::from_millis(1));
+        environment.advance(std::time::Duration::from_millis(1));
     }
     sessions
 }
@@ -249,7 +249,7 @@ async fn unreadable_session_stays_on_its_node(test_db: TestDatabase) {
         .execute(&format!("UPDATE sessions SET epoch = -1 WHERE id = '{}'", sessions[1].id))
         .await;
     let node = domain::GatewayId::parse("gw-1").expect("a name");
-    let placed = store.placed(&node).await.expect("what is placed");
+    let placed = store.assigned_sessions(&node).await.expect("what is placed");
     let mut ids: Vec<_> = placed.into_iter().map(|(held, _)| held.session).collect();
     ids.sort();
     assert_eq!(ids, sessions.iter().map(|session| session.id.clone()).collect::<Vec<_>>());
@@ -291,13 +291,13 @@ async fn unreadable_session_can_be_deleted(test_db: TestDatabase) {
         assert_eq!(partial_session.sequence, 1, "{why}");
         let (_, retirement) =
             session.clone().delete(scope().actor(), environment.now(), &Deadlines::default());
-        let mark = partial_session.mark;
+        let mark = partial_session.stored_version;
         let raced = store.delete_partial(&scope(), mark + 1, &retirement, &[]).await;
         assert_eq!(raced.expect("an answer"), Written::Raced, "{why}");
         done(store.delete_partial(&scope(), mark, &retirement, &[]).await);
         assert_eq!(SessionStore::find(&store, &scope(), id).await.expect("gone"), None, "{why}");
         let cleaning_up =
-            store.cleaning_up(node.as_ref().expect("a name")).await.expect("retiring");
+            store.pending_cleanups(node.as_ref().expect("a name")).await.expect("retiring");
         assert!(cleaning_up.contains(id), "{why}");
     }
 }

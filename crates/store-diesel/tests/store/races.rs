@@ -182,7 +182,7 @@ async fn wake_of_more_sessions_than_one_statement_takes_wakes_all(test_db: TestD
 async fn concurrent_inserts_stay_within_the_quota(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     let limits = ResourceLimits { sessions: Some(7), ..ResourceLimits::default() };
-    let quotas = Quotas { usual: limits, own: [].into() };
+    let quotas = Quotas { default: limits, overrides: [].into() };
     let stores =
         [test_db.open().await, test_db.open().await].map(|s| s.with_quotas(quotas.clone()));
     let (first, _, events) =
@@ -210,7 +210,7 @@ async fn concurrent_inserts_stay_within_the_quota(test_db: TestDatabase) {
         assert_eq!(made, left, "of {there}");
     }
     assert_eq!(stores[0].after(&scope(), None, 100).await.expect("events").len(), 7);
-    let full = stores[0].full(&scope()).await.expect("an answer");
+    let full = stores[0].limit_reached(&scope()).await.expect("an answer");
     assert_eq!(full, None, "of records any number");
 }
 

@@ -21,10 +21,10 @@ async fn what_cannot_be_placed_waits_for_room_and_is_placed_by_turns() {
     for _ in 0..40 {
         greedy
             .push(world.sessions.create(&World::acme(), Settings::default(), true).await.unwrap());
-        world.environment.pass(std::time::Duration::from_millis(1));
+        world.environment.advance(std::time::Duration::from_millis(1));
     }
     stage.settle().await;
-    let placed = world.memory.placed(&id).await.unwrap().len();
+    let placed = world.memory.assigned_sessions(&id).await.unwrap().len();
     assert_eq!(placed, 3, "as many as there is room for");
 
     let modest = world.sessions.create(&World::zeta(), Settings::default(), true).await.unwrap();
@@ -36,15 +36,15 @@ async fn what_cannot_be_placed_waits_for_room_and_is_placed_by_turns() {
     assert!(next.is_none_or(|due| due > soon), "{next:?}");
 
     // Two places become free: one organization does not take both.
-    for (held, _) in world.memory.placed(&id).await.unwrap().into_iter().take(2) {
+    for (held, _) in world.memory.assigned_sessions(&id).await.unwrap().into_iter().take(2) {
         world.sessions.delete(&World::acme(), held.session.as_str(), None).await.unwrap();
     }
     for _ in 0..3 {
-        world.environment.pass(std::time::Duration::from_secs(1));
+        world.environment.advance(std::time::Duration::from_secs(1));
         stage.settle().await;
     }
     let zeta = World::zeta();
     let modest = world.sessions.view(&zeta, modest.id.as_str()).await.unwrap();
     assert_eq!(modest.observed.status, Status::ScanQrCode);
-    assert_eq!(world.memory.placed(&id).await.unwrap().len(), 3);
+    assert_eq!(world.memory.assigned_sessions(&id).await.unwrap().len(), 3);
 }

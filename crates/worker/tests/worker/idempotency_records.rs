@@ -23,17 +23,17 @@ async fn receipts_go_when_they_have_expired() {
         let receipt = IdempotencyRecord {
             key_hash: IdempotencyKeyHash(key_hash),
             request: [0; 32],
-            answer: Vec::new(),
+            response: Vec::new(),
             expires_at,
         };
-        assert_eq!(memory.keep(&scope, &receipt, now).await.unwrap(), Written::Done);
+        assert_eq!(memory.record(&scope, &receipt, now).await.unwrap(), Written::Done);
     }
     stage.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1_100);
-    stage.world.environment.pass(Duration::from_secs(61));
+    stage.world.environment.advance(Duration::from_secs(61));
     stage.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1);
-    stage.world.environment.pass(Duration::from_secs(600));
+    stage.world.environment.advance(Duration::from_secs(600));
     stage.worker.round().await.unwrap();
     assert!(memory.idempotency_records().is_empty());
 }

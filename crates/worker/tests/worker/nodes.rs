@@ -108,7 +108,7 @@ async fn a_node_without_keys_of_a_linked_session_unlinks_nothing() {
     stage.world.gateway.set_unreadable(true);
     stage.world.gateway.restart();
     stage.world.register("gw-test").await;
-    stage.world.gateway.registered(2);
+    stage.world.gateway.register(2);
     stage.settle().await;
     let session = stage.view(&id).await;
     assert_eq!(session.observed.status, Status::Failed);

@@ -31,7 +31,7 @@ impl Notifier for WorkingNotifier {
         if let Some(worker) = self.worker.get() {
             worker.round().await.unwrap();
         }
-        self.environment.pass(at_most);
+        self.environment.advance(at_most);
     }
 }
 
@@ -60,7 +60,7 @@ impl Stage {
             nodes: store,
             gateway: Arc::new(world.gateway.clone()),
             environment,
-            work: world.work.clone(),
+            work: world.worker_notifier.clone(),
             change_notifier: notifier.clone(),
             leases: world.leases.clone(),
             groups: Arc::new(PlainOrganizationTags),
@@ -85,7 +85,7 @@ impl Stage {
     /// Lets time pass second by second, with the worker at work; the node beats if it should.
     pub(crate) async fn pass(&self, seconds: u64, beating: bool) {
         for _ in 0..seconds {
-            self.world.environment.pass(Duration::from_secs(1));
+            self.world.environment.advance(Duration::from_secs(1));
             if beating {
                 self.heartbeat().await;
             }

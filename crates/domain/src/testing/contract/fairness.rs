@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{fresh_scope, fresh_session, inserted};
+use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
     Deadlines, Desired, OrganizationId, Scope, Session, Timestamp,
     ports::{Claim, Environment, SessionStore, WorkerStore, Written},
@@ -12,7 +12,7 @@ use crate::{
 const LONG_AGO: Timestamp = Timestamp::from_millis(1_000_000);
 
 /// Sessions of an organization, each due a moment after the one before it.
-async fn due(
+async fn insert_due(
     store: &impl SessionStore,
     environment: &dyn Environment,
     scope: &Scope,
@@ -23,17 +23,17 @@ async fn due(
     for number in 0..count {
         let (mut session, events) = fresh_session(scope, environment);
         session.due = Some(since.plus(Duration::from_millis(number)));
-        inserted(store.insert(scope, &session, &events, None).await);
+        assert_inserted(store.insert(scope, &session, &events, None).await);
         sessions.push(session);
     }
     sessions
 }
 
-fn of<'a>(sessions: &'a [Session], scope: &'a Scope) -> impl Iterator<Item = &'a Session> {
+fn sessions_of<'a>(sessions: &'a [Session], scope: &'a Scope) -> impl Iterator<Item = &'a Session> {
     sessions.iter().filter(|session| session.organization == *scope.organization())
 }
 
-async fn settled(store: &impl WorkerStore, sessions: &[Session]) {
+async fn clear_due(store: &impl WorkerStore, sessions: &[Session]) {
     for session in sessions {
         let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
         let written = store.reschedule(&session.id, read.expected_version(), None, 0).await;
@@ -43,43 +43,48 @@ async fn settled(store: &impl WorkerStore, sessions: &[Session]) {
 
 /// An organization with much to do keeps another waiting for one claim at most, and one that has its share
 /// under way is passed over.
-pub async fn a_claim_takes_by_turns_from_each_organization(
+pub async fn claims_rotate_among_organizations(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let [greedy, modest, third] = [(); 3].map(|()| fresh_scope(environment));
-    let many = due(store, environment, &greedy, LONG_AGO, 60).await;
+    let many = insert_due(store, environment, &greedy, LONG_AGO, 60).await;
     let later = LONG_AGO.plus(Duration::from_secs(1));
-    let few = due(store, environment, &modest, later, 2).await;
-    let one = due(store, environment, &third, later, 1).await;
+    let few = insert_due(store, environment, &modest, later, 2).await;
+    let one = insert_due(store, environment, &third, later, 1).await;
     let (now, until) = (later.plus(Duration::from_secs(1)), later.plus(Duration::from_secs(60)));
-    let claim = |limit, share, busy: &[(&OrganizationId, u32)]| {
-        let busy = busy.iter().map(|(organization, count)| ((*organization).clone(), *count));
-        Claim { share, busy: busy.collect::<BTreeMap<_, _>>(), ..Claim::new(now, until, limit) }
+    let claim = |limit, organization_limit, in_flight: &[(&OrganizationId, u32)]| {
+        let in_flight =
+            in_flight.iter().map(|(organization, count)| ((*organization).clone(), *count));
+        Claim {
+            organization_limit,
+            in_flight: in_flight.collect::<BTreeMap<_, _>>(),
+            ..Claim::new(now, until, limit)
+        }
     };
 
     let full = (greedy.organization(), 5);
-    let taken = store.claim_sessions(&claim(2, 5, &[full])).await.expect("claim");
-    assert_eq!(of(&taken, &greedy).count(), 0, "it has its share");
-    assert_eq!(taken.len(), 2, "others take what it may not");
+    let claimed = store.claim_sessions(&claim(2, 5, &[full])).await.expect("claim");
+    assert_eq!(sessions_of(&claimed, &greedy).count(), 0, "it has its share");
+    assert_eq!(claimed.len(), 2, "others take what it may not");
 
-    let taken = store.claim_sessions(&claim(16, 16, &[])).await.expect("claim");
-    assert_eq!(taken.len(), 16);
-    let others = of(&taken, &modest).count() + of(&taken, &third).count();
+    let claimed = store.claim_sessions(&claim(16, 16, &[])).await.expect("claim");
+    assert_eq!(claimed.len(), 16);
+    let others = sessions_of(&claimed, &modest).count() + sessions_of(&claimed, &third).count();
     assert_eq!(others, 1, "what was left of the others is among the first");
-    let firsts: Vec<_> = of(&taken, &greedy).map(|session| &session.id).collect();
+    let firsts: Vec<_> = sessions_of(&claimed, &greedy).map(|session| &session.id).collect();
     let expected: Vec<_> = many[..15].iter().map(|session| &session.id).collect();
     assert_eq!(firsts, expected, "earliest first within one");
 
-    let taken = store.claim_sessions(&claim(16, 20, &[(greedy.organization(), 15)])).await;
-    assert_eq!(taken.expect("claim").len(), 5, "up to its share");
-    let taken = store.claim_sessions(&claim(100, 7, &[])).await.expect("claim");
-    assert_eq!(taken.len(), 7, "also when there is room for all");
-    settled(store, &[many, few, one].concat()).await;
+    let claimed = store.claim_sessions(&claim(16, 20, &[(greedy.organization(), 15)])).await;
+    assert_eq!(claimed.expect("claim").len(), 5, "up to its share");
+    let claimed = store.claim_sessions(&claim(100, 7, &[])).await.expect("claim");
+    assert_eq!(claimed.len(), 7, "also when there is room for all");
+    clear_due(store, &[many, few, one].concat()).await;
 }
 
 /// The same for what is left of deleted sessions.
-pub async fn retirements_are_claimed_by_turns(
+pub async fn cleanup_claims_rotate_among_organizations(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -89,7 +94,7 @@ pub async fn retirements_are_claimed_by_turns(
         for number in 0..count {
             let (mut session, events) = fresh_session(scope, environment);
             session.gateway = crate::GatewayId::parse("gw-contract");
-            inserted(store.insert(scope, &session, &events, None).await);
+            assert_inserted(store.insert(scope, &session, &events, None).await);
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
             let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
             let retired = store.delete(scope, session.version, &cleanup, &[]).await;
@@ -99,9 +104,9 @@ pub async fn retirements_are_claimed_by_turns(
     }
     let now = LONG_AGO.plus(Duration::from_secs(2));
     let claim = Claim::new(now, now.plus(Duration::from_secs(60)), 8);
-    let taken = store.claim_cleanups(&claim).await.expect("claim");
-    let modest = taken.iter().filter(|it| it.organization == *modest.organization()).count();
-    assert_eq!((taken.len(), modest), (8, 1));
+    let claimed = store.claim_cleanups(&claim).await.expect("claim");
+    let modest = claimed.iter().filter(|it| it.organization == *modest.organization()).count();
+    assert_eq!((claimed.len(), modest), (8, 1));
     for cleanup in left {
         store.finish(&cleanup, &[]).await.expect("finish");
     }
@@ -109,7 +114,7 @@ pub async fn retirements_are_claimed_by_turns(
 
 /// Sessions that wait for a node are woken by turns from each organization, the longest waiting first; what
 /// is placed, not wanted, or at work already is left alone.
-pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
+pub async fn waiting_sessions_are_woken_in_rotation(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -123,7 +128,7 @@ pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
         if number % 2 == 0 {
             (session.observed.deadline, session.due) = (Some(far), Some(far));
         }
-        inserted(store.insert(scope, &session, &events, None).await);
+        assert_inserted(store.insert(scope, &session, &events, None).await);
         waiting.push(session);
     }
     let mut others = Vec::new();
@@ -133,7 +138,7 @@ pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
         session.spec.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
         session.gateway = crate::GatewayId::parse("gw-contract").filter(|_| kind == 1);
         session.due = Some(far).filter(|_| kind == 2);
-        inserted(store.insert(&greedy, &session, &events, None).await);
+        assert_inserted(store.insert(&greedy, &session, &events, None).await);
         others.push(session);
     }
     let now = LONG_AGO.plus(Duration::from_secs(1));
@@ -147,5 +152,5 @@ pub async fn sessions_that_wait_for_a_node_are_woken_by_turns(
     assert_eq!(woken, expected);
     assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 4, "the rest, and none twice");
     assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 0);
-    settled(store, &[waiting, others].concat()).await;
+    clear_due(store, &[waiting, others].concat()).await;
 }

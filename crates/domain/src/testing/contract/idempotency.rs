@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session, inserted};
+use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
     ApiKey, Capabilities, IdempotencyKeyHash, IdempotencyRecord, KeyId, Scope, Session, Timestamp,
     ports::{
@@ -14,75 +14,83 @@ use crate::{
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The first receipt in a slot stays until it expires; then the slot is free again.
-pub async fn a_receipt_is_kept_once_and_for_a_while(
+pub async fn idempotency_record_is_stored_once_until_it_expires(
     store: &(impl IdempotencyStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let (scope, now) = (fresh_scope(environment), environment.now());
-    let key_hash = fresh_slot(environment);
+    let key_hash = fresh_key_hash(environment);
     assert_eq!(IdempotencyStore::find(store, &scope, &key_hash, now).await.expect("find"), None);
     let first = record(key_hash, b"first", now.plus(DAY));
-    assert_eq!(store.keep(&scope, &first, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("keep"), Written::Done);
     let second = record(key_hash, b"second", now.plus(DAY));
-    assert_eq!(store.keep(&scope, &second, now).await.expect("keep"), Written::Repeated);
-    assert_eq!(kept(store, &scope, &key_hash, now).await, Some(first.clone()));
+    assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
+    assert_eq!(find_record(store, &scope, &key_hash, now).await, Some(first.clone()));
 
-    let amended = IdempotencyRecord { answer: b"first, later".to_vec(), ..first.clone() };
+    let amended = IdempotencyRecord { response: b"first, later".to_vec(), ..first.clone() };
     store.amend(&scope, &amended).await.expect("amend");
-    assert_eq!(kept(store, &scope, &key_hash, now).await, Some(amended.clone()));
+    assert_eq!(find_record(store, &scope, &key_hash, now).await, Some(amended.clone()));
     let other =
-        IdempotencyRecord { request: [9; 32], answer: b"another".to_vec(), ..first.clone() };
+        IdempotencyRecord { request: [9; 32], response: b"another".to_vec(), ..first.clone() };
     store.amend(&scope, &other).await.expect("amend");
-    assert_eq!(kept(store, &scope, &key_hash, now).await, Some(amended), "another request's");
-    let nowhere = record(fresh_slot(environment), b"nowhere", now.plus(DAY));
+    assert_eq!(
+        find_record(store, &scope, &key_hash, now).await,
+        Some(amended),
+        "another request's"
+    );
+    let nowhere = record(fresh_key_hash(environment), b"nowhere", now.plus(DAY));
     store.amend(&scope, &nowhere).await.expect("amend");
-    assert_eq!(kept(store, &scope, &nowhere.key_hash, now).await, None);
+    assert_eq!(find_record(store, &scope, &nowhere.key_hash, now).await, None);
 
     let last = now.plus(Duration::from_secs(24 * 60 * 60 - 1));
-    assert!(kept(store, &scope, &key_hash, last).await.is_some());
-    assert_eq!(store.keep(&scope, &second, last).await.expect("keep"), Written::Repeated);
+    assert!(find_record(store, &scope, &key_hash, last).await.is_some());
+    assert_eq!(store.record(&scope, &second, last).await.expect("keep"), Written::Repeated);
     let over = now.plus(DAY);
-    assert_eq!(kept(store, &scope, &key_hash, over).await, None);
+    assert_eq!(find_record(store, &scope, &key_hash, over).await, None);
     let third = record(key_hash, b"third", over.plus(DAY));
-    assert_eq!(store.keep(&scope, &third, over).await.expect("keep"), Written::Done);
-    assert_eq!(kept(store, &scope, &key_hash, over).await, Some(third.clone()));
+    assert_eq!(store.record(&scope, &third, over).await.expect("keep"), Written::Done);
+    assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third.clone()));
 
-    let stale = record(fresh_slot(environment), b"stale", now);
-    assert_eq!(store.keep(&scope, &stale, now).await.expect("keep"), Written::Done);
+    let stale = record(fresh_key_hash(environment), b"stale", now);
+    assert_eq!(store.record(&scope, &stale, now).await.expect("keep"), Written::Done);
     while store.sweep_idempotency_records(over, 2).await.expect("sweep") > 0 {}
-    assert_eq!(kept(store, &scope, &key_hash, over).await, Some(third), "not yet over");
+    assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third), "not yet over");
     let before = Timestamp::from_millis(now.millis() - 1);
-    assert_eq!(kept(store, &scope, &stale.key_hash, before).await, None, "swept");
+    assert_eq!(find_record(store, &scope, &stale.key_hash, before).await, None, "swept");
 }
 
 /// A change and its receipt are written together or not at all.
-pub async fn a_receipt_stands_and_falls_with_its_change(
+pub async fn idempotency_record_is_atomic_with_its_change(
     store: &(impl SessionStore + ApiKeyStore + IdempotencyStore + EventLog),
     environment: &dyn Environment,
 ) {
     let (scope, now) = (fresh_scope(environment), environment.now());
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
-    let created = record(fresh_slot(environment), b"created", now.plus(DAY));
+    let created = record(fresh_key_hash(environment), b"created", now.plus(DAY));
     let (session, events) = fresh_session(&scope, environment);
-    inserted(SessionStore::insert(store, &scope, &session, &events, Some(&created)).await);
-    assert_eq!(kept(store, &scope, &created.key_hash, now).await.as_ref(), Some(&created));
+    assert_inserted(SessionStore::insert(store, &scope, &session, &events, Some(&created)).await);
+    assert_eq!(find_record(store, &scope, &created.key_hash, now).await.as_ref(), Some(&created));
     let (twin, new_events) = fresh_session(&scope, environment);
     let written = SessionStore::insert(store, &scope, &twin, &new_events, Some(&created)).await;
     assert_eq!(written.expect("insert"), Written::Repeated);
     let listed = SessionStore::list(store, &scope, &everything).await.expect("list");
     assert_eq!(listed, std::slice::from_ref(&session), "no second session");
 
-    let renamed = record(fresh_slot(environment), b"renamed", now.plus(DAY));
+    let renamed = record(fresh_key_hash(environment), b"renamed", now.plus(DAY));
     let (next, expected, new_events) =
         rename(&session, "once").into_commit(scope.actor(), environment);
     let version = crate::Version(expected.version.0 + 7);
     let stale = crate::ExpectedVersion { version, ..expected };
     let written = store.update(&scope, &next, stale, &new_events, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Raced);
-    assert_eq!(kept(store, &scope, &renamed.key_hash, now).await, None, "no receipt of nothing");
+    assert_eq!(
+        find_record(store, &scope, &renamed.key_hash, now).await,
+        None,
+        "no receipt of nothing"
+    );
     let written = store.update(&scope, &next, expected, &new_events, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Done);
-    assert_eq!(kept(store, &scope, &renamed.key_hash, now).await.as_ref(), Some(&renamed));
+    assert_eq!(find_record(store, &scope, &renamed.key_hash, now).await.as_ref(), Some(&renamed));
     let (twice, expected, new_events) =
         rename(&next, "twice").into_commit(scope.actor(), environment);
     let written = store.update(&scope, &twice, expected, &new_events, Some(&renamed)).await;
@@ -90,9 +98,9 @@ pub async fn a_receipt_stands_and_falls_with_its_change(
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(next), "not changed again");
 
-    let made = record(fresh_slot(environment), b"made", now.plus(DAY));
+    let made = record(fresh_key_hash(environment), b"made", now.plus(DAY));
     let (first, second) = (key(&scope, environment), key(&scope, environment));
-    inserted(ApiKeyStore::insert(store, &scope, &first, &[], Some(&made)).await);
+    assert_inserted(ApiKeyStore::insert(store, &scope, &first, &[], Some(&made)).await);
     let written = ApiKeyStore::insert(store, &scope, &second, &[], Some(&made)).await;
     assert_eq!(written.expect("insert"), Written::Repeated);
     assert_eq!(ApiKeyStore::find(store, &scope, &second.id).await.expect("find"), None);
@@ -101,30 +109,34 @@ pub async fn a_receipt_stands_and_falls_with_its_change(
 }
 
 /// One slot is another one in another organization.
-pub async fn a_receipt_says_nothing_to_another_organization(
+pub async fn idempotency_record_is_invisible_to_other_organizations(
     store: &(impl SessionStore + IdempotencyStore),
     environment: &dyn Environment,
 ) {
     let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
     let now = environment.now();
-    let mine = record(fresh_slot(environment), b"mine", now.plus(DAY));
-    assert_eq!(store.keep(&scope, &mine, now).await.expect("keep"), Written::Done);
-    assert_eq!(kept(store, &stranger, &mine.key_hash, now).await, None);
-    let foreign = IdempotencyRecord { answer: b"foreign".to_vec(), ..mine.clone() };
+    let mine = record(fresh_key_hash(environment), b"mine", now.plus(DAY));
+    assert_eq!(store.record(&scope, &mine, now).await.expect("keep"), Written::Done);
+    assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, None);
+    let foreign = IdempotencyRecord { response: b"foreign".to_vec(), ..mine.clone() };
     store.amend(&stranger, &foreign).await.expect("amend");
-    assert_eq!(kept(store, &scope, &mine.key_hash, now).await, Some(mine.clone()), "not replaced");
+    assert_eq!(
+        find_record(store, &scope, &mine.key_hash, now).await,
+        Some(mine.clone()),
+        "not replaced"
+    );
     let (session, events) = fresh_session(&stranger, environment);
-    inserted(store.insert(&stranger, &session, &events, Some(&foreign)).await);
-    assert_eq!(kept(store, &stranger, &mine.key_hash, now).await, Some(foreign));
-    assert_eq!(kept(store, &scope, &mine.key_hash, now).await, Some(mine.clone()));
+    assert_inserted(store.insert(&stranger, &session, &events, Some(&foreign)).await);
+    assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, Some(foreign));
+    assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine.clone()));
     // Making room for one's own takes nothing of another's, also when that is over.
     let over = now.plus(DAY);
     let later = record(mine.key_hash, b"later", over.plus(DAY));
-    assert_eq!(store.keep(&stranger, &later, over).await.expect("keep"), Written::Done);
-    assert_eq!(kept(store, &scope, &mine.key_hash, now).await, Some(mine), "not removed");
+    assert_eq!(store.record(&stranger, &later, over).await.expect("keep"), Written::Done);
+    assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine), "not removed");
 }
 
-async fn kept(
+async fn find_record(
     store: &impl IdempotencyStore,
     scope: &Scope,
     key_hash: &IdempotencyKeyHash,
@@ -139,7 +151,7 @@ fn rename(session: &Session, label: &str) -> crate::Change {
     renamed.created()
 }
 
-pub(super) fn fresh_slot(environment: &dyn Environment) -> IdempotencyKeyHash {
+pub(super) fn fresh_key_hash(environment: &dyn Environment) -> IdempotencyKeyHash {
     let mut key_hash = [0; 32];
     key_hash[..16].copy_from_slice(&environment.ulid().to_be_bytes());
     key_hash[16..].copy_from_slice(&u128::from(std::process::id()).to_be_bytes());
@@ -148,10 +160,10 @@ pub(super) fn fresh_slot(environment: &dyn Environment) -> IdempotencyKeyHash {
 
 pub(super) fn record(
     key_hash: IdempotencyKeyHash,
-    answer: &[u8],
+    response: &[u8],
     expires_at: Timestamp,
 ) -> IdempotencyRecord {
-    IdempotencyRecord { key_hash, request: [7; 32], answer: answer.to_vec(), expires_at }
+    IdempotencyRecord { key_hash, request: [7; 32], response: response.to_vec(), expires_at }
 }
 
 fn key(scope: &Scope, environment: &dyn Environment) -> ApiKey {

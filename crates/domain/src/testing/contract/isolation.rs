@@ -1,7 +1,7 @@
 //! The suite of writes that would reach into another organization: an insert has no condition that a
 //! foreign row could fail to meet, so it is refused for what it says.
 
-use super::{fresh_scope, fresh_session, inserted};
+use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
     ApiKey, Capabilities, Event, EventName, KeyId, NewEvent, Scope, Session, Version,
     ports::{
@@ -12,24 +12,24 @@ use crate::{
 
 /// What belongs to another organization than the scope's is not written, by no method, whatever else is
 /// right about it; nothing of the rest is written either.
-pub async fn nothing_is_written_into_another_organization(
+pub async fn cross_organization_writes_are_rejected(
     store: &(impl SessionStore + ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
 ) {
     let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (session, events) = fresh_session(&scope, environment);
-    inserted(SessionStore::insert(store, &scope, &session, &events, None).await);
+    assert_inserted(SessionStore::insert(store, &scope, &session, &events, None).await);
     let key = key(&scope, environment);
-    inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
+    assert_inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
     let foreign_events = [foreign_event(&other_scope, environment)];
 
     let (foreign, theirs) = fresh_session(&other_scope, environment);
-    refused(&SessionStore::insert(store, &scope, &foreign, &theirs, None).await);
+    assert_rejected(&SessionStore::insert(store, &scope, &foreign, &theirs, None).await);
     let (mine, _) = fresh_session(&scope, environment);
-    refused(&SessionStore::insert(store, &scope, &mine, &foreign_events, None).await);
+    assert_rejected(&SessionStore::insert(store, &scope, &mine, &foreign_events, None).await);
     let mut next = session.clone();
     next.version = Version(session.version.0 + 1);
-    refused(
+    assert_rejected(
         &SessionStore::update(
             store,
             &scope,
@@ -40,15 +40,17 @@ pub async fn nothing_is_written_into_another_organization(
         )
         .await,
     );
-    cleaning_up(store, &scope, &other_scope, &session, environment).await;
+    reject_foreign_cleanup(store, &scope, &other_scope, &session, environment).await;
 
     let foreign = self::key(&other_scope, environment);
-    refused(&ApiKeyStore::insert(store, &scope, &foreign, &[], None).await);
-    refused(
+    assert_rejected(&ApiKeyStore::insert(store, &scope, &foreign, &[], None).await);
+    assert_rejected(
         &ApiKeyStore::insert(store, &scope, &self::key(&scope, environment), &foreign_events, None)
             .await,
     );
-    refused(&ApiKeyStore::revoke(store, &scope, &key.id, environment.now(), &foreign_events).await);
+    assert_rejected(
+        &ApiKeyStore::revoke(store, &scope, &key.id, environment.now(), &foreign_events).await,
+    );
 
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session), "as it was");
@@ -62,7 +64,7 @@ pub async fn nothing_is_written_into_another_organization(
 }
 
 /// Neither a retirement nor an event may be another's.
-async fn cleaning_up(
+async fn reject_foreign_cleanup(
     store: &impl SessionStore,
     scope: &Scope,
     other_scope: &Scope,
@@ -72,14 +74,14 @@ async fn cleaning_up(
     let (now, deadlines) = (environment.now(), crate::Deadlines::default());
     let (_, cleanup) = session.clone().delete(scope.actor(), now, &deadlines);
     let foreign_events = [foreign_event(other_scope, environment)];
-    refused(&store.delete(scope, session.version, &cleanup, &foreign_events).await);
+    assert_rejected(&store.delete(scope, session.version, &cleanup, &foreign_events).await);
     let mut foreign = cleanup;
     foreign.organization = other_scope.organization().clone();
-    refused(&store.delete(scope, session.version, &foreign, &[]).await);
+    assert_rejected(&store.delete(scope, session.version, &foreign, &[]).await);
 }
 
-fn refused<T: std::fmt::Debug>(answer: &PortResult<T>) {
-    assert!(matches!(answer, Err(PortError::Broken(_))), "{answer:?}");
+fn assert_rejected<T: std::fmt::Debug>(response: &PortResult<T>) {
+    assert!(matches!(response, Err(PortError::Broken(_))), "{response:?}");
 }
 
 fn foreign_event(scope: &Scope, environment: &dyn Environment) -> Event {

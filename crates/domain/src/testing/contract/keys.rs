@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session, inserted};
+use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
     ApiKey, Caller, Capability, EventName, KeyId, NewEvent, Reach, Scope, SessionId, Timestamp,
     ports::{
@@ -16,7 +16,7 @@ use crate::{
 const ALL: KeyPage = KeyPage { after: None, limit: 200 };
 
 /// A key round-trips whole, and is seen, listed and revoked by its own organization alone.
-pub async fn a_key_belongs_to_its_organization(
+pub async fn key_is_visible_to_its_organization_only(
     store: &(impl ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
 ) {
@@ -24,8 +24,8 @@ pub async fn a_key_belongs_to_its_organization(
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
     let made = NewEvent::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
     let made = made.of_organization(scope.organization(), scope.actor(), environment);
-    inserted(store.insert(&scope, &plain, std::slice::from_ref(&made), None).await);
-    inserted(store.insert(&scope, &full, &[], None).await);
+    assert_inserted(store.insert(&scope, &plain, std::slice::from_ref(&made), None).await);
+    assert_inserted(store.insert(&scope, &full, &[], None).await);
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
     let listed = store.list(&scope, &ALL).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
@@ -48,14 +48,14 @@ pub async fn a_key_belongs_to_its_organization(
     assert_eq!(ApiKeyStore::find(store, &scope, &plain.id).await.expect("find"), None);
 
     let later = now.plus(Duration::from_secs(7200));
-    store.used(&full.id, later).await.expect("used");
-    store.used(&full.id, now).await.expect("used");
+    store.record_use(&full.id, later).await.expect("used");
+    store.record_use(&full.id, now).await.expect("used");
     let used = ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("there");
     assert_eq!(used.last_used_at, Some(later), "never backwards");
 }
 
 /// Of several sessions those are found that are within the scope, and nothing is said of the others.
-pub async fn sessions_are_told_apart_by_scope_all_at_once(
+pub async fn batch_session_lookup_respects_scope(
     store: &(impl ApiKeyStore + SessionStore),
     environment: &dyn Environment,
 ) {
@@ -63,7 +63,7 @@ pub async fn sessions_are_told_apart_by_scope_all_at_once(
     let mut ids = Vec::new();
     for owner in [&scope, &scope, &stranger] {
         let (session, events) = fresh_session(owner, environment);
-        inserted(SessionStore::insert(store, owner, &session, &events, None).await);
+        assert_inserted(SessionStore::insert(store, owner, &session, &events, None).await);
         ids.push(session.id);
     }
     let named = ids.iter().cloned().chain([SessionId::from_bits(environment.ulid())]).collect();
@@ -79,14 +79,14 @@ pub async fn sessions_are_told_apart_by_scope_all_at_once(
 
 /// The door finds a key by its name and digest together, while it is good, and at no other time and by
 /// nothing else. That it was revoked counts whatever the time is.
-pub async fn the_door_finds_good_keys_alone(
+pub async fn key_directory_finds_valid_keys_only(
     store: &(impl ApiKeyStore + KeyDirectory),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
     for key in [&plain, &full] {
-        inserted(store.insert(&scope, key, &[], None).await);
+        assert_inserted(store.insert(&scope, key, &[], None).await);
     }
     let now = environment.now();
     let find = async |id: &KeyId, digest: [u8; 32], now: Timestamp| {
@@ -122,16 +122,16 @@ pub async fn the_door_finds_good_keys_alone(
 
 /// Pages of keys follow each other without a gap or an overlap, newest first, also among equal
 /// moments and past keys that were revoked meanwhile.
-pub async fn a_list_of_keys_walks_every_key_once(store: &impl ApiKeyStore) {
+pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
     let environment = TestEnvironment::new();
-    environment.pass(Duration::from_millis(std::process::id().into()));
+    environment.advance(Duration::from_millis(std::process::id().into()));
     let scope = fresh_scope(&*environment);
     let mut all = Vec::new();
     for n in 0..17 {
         // Every third shares its moment with the one before.
-        environment.pass(Duration::from_millis(u64::from(n % 3 != 0)));
+        environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let key = key(&scope, &*environment, false);
-        inserted(store.insert(&scope, &key, &[], None).await);
+        assert_inserted(store.insert(&scope, &key, &[], None).await);
         if n % 5 == 2 {
             let revoked = store.revoke(&scope, &key.id, environment.now(), &[]).await;
             assert_eq!(revoked.expect("revoke"), Written::Done);
@@ -162,7 +162,7 @@ pub async fn events_are_read_in_order_and_in_scope(
     let mut all = Vec::new();
     for _ in 0..5 {
         let (session, events) = fresh_session(&scope, environment);
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         all.extend(events);
     }
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), all);
@@ -173,7 +173,7 @@ pub async fn events_are_read_in_order_and_in_scope(
 }
 
 /// The log is shown newest first, page by page, narrowed, and never from outside the scope.
-pub async fn events_are_shown_newest_first_and_in_scope(
+pub async fn event_pages_are_newest_first_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
 ) {
@@ -189,7 +189,7 @@ pub async fn events_are_shown_newest_first_and_in_scope(
                 environment,
             ));
         }
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         all.extend(events);
         sessions.push(session.id);
     }
@@ -203,7 +203,7 @@ pub async fn events_are_shown_newest_first_and_in_scope(
         EventFilter { session: Some(SessionId::from_bits(environment.ulid())), name: None },
     ];
     for filter in filters {
-        let expected: Vec<_> = all.iter().filter(|event| filter.admits(event)).cloned().collect();
+        let expected: Vec<_> = all.iter().filter(|event| filter.matches(event)).cloned().collect();
         let mut observed: Vec<crate::Event> = Vec::new();
         loop {
             let before = observed.last().map(|last| last.id.clone());

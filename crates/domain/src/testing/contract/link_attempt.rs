@@ -44,7 +44,7 @@ fn again(
 }
 
 /// One too many; there is room after so many minutes.
-fn limited(written: PortResult<Written>, rate_quota: RateQuota, minutes: u64) {
+fn assert_rate_limited(written: PortResult<Written>, rate_quota: RateQuota, minutes: u64) {
     let retry_after = Duration::from_secs(60 * minutes);
     let refusal = Refusal::Limited { rate_quota, retry_after };
     assert_eq!(written.expect("an answer"), Written::Refused(refusal));
@@ -52,7 +52,7 @@ fn limited(written: PortResult<Written>, rate_quota: RateQuota, minutes: u64) {
 
 /// Attempts are counted of a session, also when that is deleted, of a phone whatever the session, and of
 /// the organization; never across organizations; and for as long as their window.
-pub async fn attempts_at_linking_are_counted(
+pub async fn link_attempts_are_counted(
     store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
@@ -89,7 +89,7 @@ pub async fn attempts_at_linking_are_counted(
     let refused = store
         .write_with_link_attempt(&scope, &third, Some(expected_version), &new_events, None, &begun)
         .await;
-    limited(refused, TWO, 58);
+    assert_rate_limited(refused, TWO, 58);
     let found = SessionStore::find(store, &scope, &first.id).await.expect("find");
     assert_eq!(found, Some(next.clone()), "nothing is changed");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2);
@@ -110,15 +110,15 @@ pub async fn attempts_at_linking_are_counted(
         written
     };
     assert_eq!(link(&scope, phone, minute(3)).await.expect("begun"), Written::Done);
-    limited(link(&scope, phone, minute(4)).await, TWO, 57);
+    assert_rate_limited(link(&scope, phone, minute(4)).await, TWO, 57);
     assert_eq!(link(&stranger, phone, minute(4)).await.expect("begun"), Written::Done);
     assert_eq!(link(&scope, None, minute(4)).await.expect("begun"), Written::Done);
     let other = Some("15557654321");
     assert_eq!(link(&scope, other, minute(5)).await.expect("begun"), Written::Done);
-    limited(link(&scope, other, minute(6)).await, FIVE, 54);
+    assert_rate_limited(link(&scope, other, minute(6)).await, FIVE, 54);
     // The first no longer counts for the organization, the second not for its phone.
     assert_eq!(link(&scope, None, minute(60)).await.expect("begun"), Written::Done);
-    limited(link(&scope, None, minute(60)).await, FIVE, 1);
+    assert_rate_limited(link(&scope, None, minute(60)).await, FIVE, 1);
     assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
 
     // What is swept counts no more, and nothing else is.
@@ -126,7 +126,7 @@ pub async fn attempts_at_linking_are_counted(
     for _ in 0..2 {
         assert_eq!(link(&scope, None, minute(61)).await.expect("begun"), Written::Done);
     }
-    limited(link(&scope, None, minute(61)).await, FIVE, 4);
+    assert_rate_limited(link(&scope, None, minute(61)).await, FIVE, 4);
     while store.sweep_link_attempts(minute(62), 100).await.expect("sweep") > 0 {}
     assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
 }

@@ -17,52 +17,53 @@ mod sessions;
 mod worker_store;
 
 pub use fairness::{
-    a_claim_takes_by_turns_from_each_organization, retirements_are_claimed_by_turns,
-    sessions_that_wait_for_a_node_are_woken_by_turns,
+    claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
+    waiting_sessions_are_woken_in_rotation,
 };
 pub use idempotency::{
-    a_receipt_is_kept_once_and_for_a_while, a_receipt_says_nothing_to_another_organization,
-    a_receipt_stands_and_falls_with_its_change,
+    idempotency_record_is_atomic_with_its_change,
+    idempotency_record_is_invisible_to_other_organizations,
+    idempotency_record_is_stored_once_until_it_expires,
 };
-pub use isolation::nothing_is_written_into_another_organization;
+pub use isolation::cross_organization_writes_are_rejected;
 pub use keys::{
-    a_key_belongs_to_its_organization, a_list_of_keys_walks_every_key_once,
-    events_are_read_in_order_and_in_scope, events_are_shown_newest_first_and_in_scope,
-    sessions_are_told_apart_by_scope_all_at_once, the_door_finds_good_keys_alone,
+    batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
+    events_are_read_in_order_and_in_scope, key_directory_finds_valid_keys_only,
+    key_is_visible_to_its_organization_only, key_pages_cover_every_key_once,
 };
-pub use link_attempt::{attempt, attempts_at_linking_are_counted};
-pub use nodes::a_node_enlists_beats_and_is_lost;
-pub use orphans::an_orphan_is_told_once_and_listed_while_it_is_held;
+pub use link_attempt::{attempt, link_attempts_are_counted};
+pub use nodes::node_registers_renews_its_lease_and_is_lost;
+pub use orphans::orphan_is_returned_once_and_listed_while_held;
 pub use quotas::{
-    api_keys_fill_their_quota, metadata_fills_its_quota, receipts_fill_their_quota,
+    api_keys_fill_their_quota, idempotency_records_fill_their_quota, metadata_fills_its_quota,
     sessions_fill_their_quota, small_quotas,
 };
-pub use retention::{codes_that_died_long_ago_are_blanked, keys_that_ended_long_ago_are_removed};
+pub use retention::{expired_and_revoked_keys_are_removed, expired_codes_are_blanked};
 pub use session_control::{
-    Link, a_declared_session_pairs_works_stops_and_is_unlinked,
-    a_forgotten_session_stays_forgotten, an_older_epoch_is_refused,
+    GatewayUnderTest, declared_session_pairs_connects_stops_and_unlinks,
+    forgotten_session_stays_forgotten, older_epoch_is_rejected,
 };
 pub use sessions::{
-    a_filter_finds_what_meets_all_of_it, a_guarded_write_happens_once,
-    a_list_walks_every_session_once, a_retirement_that_is_over_leaves_only_its_events,
-    a_session_round_trips_whole, nothing_is_visible_out_of_scope,
-    operators_see_sessions_of_every_organization, retiring_leaves_a_retirement_in_its_place,
+    complete_cleanup_leaves_events_only, delete_replaces_session_with_cleanup,
+    filter_conditions_are_combined_with_and, guarded_write_happens_once,
+    operators_see_sessions_of_every_organization, out_of_scope_session_is_invisible,
+    session_pages_cover_every_session_once, session_round_trips_in_every_field,
 };
 pub use worker_store::{
-    a_claim_takes_what_is_due_and_puts_it_off, a_retirement_lives_until_it_is_finished,
-    a_wake_is_not_written_over, the_backlog_finds_wakes_and_reschedules,
-    versions_tell_how_far_sessions_were_written,
+    claim_takes_due_sessions_and_postpones_them, cleanup_lives_until_finished,
+    version_lookup_returns_stored_versions, wake_is_not_overwritten,
+    worker_store_finds_wakes_and_reschedules,
 };
 
 use crate::{
     Actor, Attempt, Caller, Capability, Desired, Event, Identity, OrganizationId, PairingCode,
-    PairingWanted, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason,
-    UnlinkRequest, UserId,
+    PairingSpec, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason, UnlinkRequest,
+    UserId,
     ports::{Environment, PortResult, Written},
 };
 
 /// It was inserted.
-fn inserted(written: PortResult<Written>) {
+fn assert_inserted(written: PortResult<Written>) {
     assert_eq!(written.expect("insert"), Written::Done);
 }
 
@@ -99,7 +100,7 @@ pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
     session.gateway = crate::GatewayId::parse("gw-contract");
     session.spec.desired = Desired::Running;
     session.spec.pairing =
-        Some(PairingWanted { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
+        Some(PairingSpec { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
     session.spec.unlink = Some(UnlinkRequest { since: now, deadline: now });
     (session.spec.restarts, session.spec.epoch) = (5, 6);
     let observed = &mut session.observed;

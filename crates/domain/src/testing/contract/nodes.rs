@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A node is known by its newest incarnation, counts its boots, and is given up once.
-pub async fn a_node_enlists_beats_and_is_lost(
+pub async fn node_registers_renews_its_lease_and_is_lost(
     store: &impl NodeStore,
     environment: &dyn Environment,
 ) {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// An orphan is told once, when a node holds it for the second time, and is listed until it is gone.
-pub async fn an_orphan_is_told_once_and_listed_while_it_is_held(
+pub async fn orphan_is_returned_once_and_listed_while_held(
     store: &impl OrphanStore,
     environment: &dyn Environment,
 ) {

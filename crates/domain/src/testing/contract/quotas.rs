@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    fresh_scope, fresh_session,
-    idempotency::{fresh_slot, record},
-    inserted,
+    assert_inserted, fresh_scope, fresh_session,
+    idempotency::{fresh_key_hash, record},
     keys::key,
 };
 use crate::{
@@ -24,25 +23,34 @@ const ALL: SessionPage = SessionPage {
 
 /// So few that a test fills them.
 pub fn small_quotas() -> Quotas {
-    let usual = ResourceLimits {
+    let default = ResourceLimits {
         sessions: Some(3),
         api_keys: Some(2),
         idempotency_records: Some(100),
         metadata: Some(30),
     };
-    Quotas { usual, own: [].into() }
+    Quotas { default, overrides: [].into() }
 }
 
-fn full(resource: Resource, limit: u64, used: u64) -> Written {
+fn limit_reached(resource: Resource, limit: u64, used: u64) -> Written {
     Written::Refused(Refusal::Full(ResourceLimitReached { resource, limit, used }))
 }
 
-fn refused(written: PortResult<Written>, resource: Resource, limit: u64, used: u64) {
-    assert_eq!(written.expect("an answer"), full(resource, limit, used));
+fn assert_resource_limited(
+    written: PortResult<Written>,
+    resource: Resource,
+    limit: u64,
+    used: u64,
+) {
+    assert_eq!(written.expect("an answer"), limit_reached(resource, limit, used));
 }
 
 /// A new session whose metadata takes ten bytes and these.
-fn noted(scope: &Scope, note: &str, environment: &dyn Environment) -> (Session, Vec<Event>) {
+fn session_with_note(
+    scope: &Scope,
+    note: &str,
+    environment: &dyn Environment,
+) -> (Session, Vec<Event>) {
     let (mut session, events) = fresh_session(scope, environment);
     if !note.is_empty() {
         session.settings.metadata = [("note".to_owned(), note.to_owned())].into();
@@ -73,30 +81,35 @@ pub async fn sessions_fill_their_quota(
     let mut made = Vec::new();
     for _ in 0..3 {
         let (session, events) = fresh_session(&scope, environment);
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         made.push(session);
     }
     let (fourth, events) = fresh_session(&scope, environment);
-    let kept = record(fresh_slot(environment), b"made", environment.now().plus(DAY));
-    for record in [None, Some(&kept)] {
+    let record = record(fresh_key_hash(environment), b"made", environment.now().plus(DAY));
+    for record in [None, Some(&record)] {
         let written = store.insert(&scope, &fourth, &events, record).await;
-        refused(written, Resource::Sessions, 3, 3);
+        assert_resource_limited(written, Resource::Sessions, 3, 3);
     }
     let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
     assert_eq!(found, None, "nothing of it");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 3);
     let now = environment.now();
-    let found = IdempotencyStore::find(store, &scope, &kept.key_hash, now).await.expect("find");
+    let found = IdempotencyStore::find(store, &scope, &record.key_hash, now).await.expect("find");
     assert_eq!(found, None);
 
     let (other, events) = fresh_session(&stranger, environment);
-    inserted(store.insert(&stranger, &other, &events, None).await);
+    assert_inserted(store.insert(&stranger, &other, &events, None).await);
     delete(store, &scope, &made[0], environment).await;
     let (fourth, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &fourth, &events, Some(&kept)).await);
+    assert_inserted(store.insert(&scope, &fourth, &events, Some(&record)).await);
     assert_eq!(store.list(&scope, &ALL).await.expect("list").len(), 3);
     let (fifth, events) = fresh_session(&scope, environment);
-    refused(store.insert(&scope, &fifth, &events, None).await, Resource::Sessions, 3, 3);
+    assert_resource_limited(
+        store.insert(&scope, &fifth, &events, None).await,
+        Resource::Sessions,
+        3,
+        3,
+    );
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -104,12 +117,17 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Metadata that grows must fit; whatever else changes is never refused for it.
 pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &dyn Environment) {
     let scope = fresh_scope(environment);
-    let (first, events) = noted(&scope, "0123456789", environment);
-    inserted(store.insert(&scope, &first, &events, None).await);
-    let (second, events) = noted(&scope, "x23", environment);
-    refused(store.insert(&scope, &second, &events, None).await, Resource::Metadata, 30, 19);
-    let (second, events) = noted(&scope, "", environment);
-    inserted(store.insert(&scope, &second, &events, None).await);
+    let (first, events) = session_with_note(&scope, "0123456789", environment);
+    assert_inserted(store.insert(&scope, &first, &events, None).await);
+    let (second, events) = session_with_note(&scope, "x23", environment);
+    assert_resource_limited(
+        store.insert(&scope, &second, &events, None).await,
+        Resource::Metadata,
+        30,
+        19,
+    );
+    let (second, events) = session_with_note(&scope, "", environment);
+    assert_inserted(store.insert(&scope, &second, &events, None).await);
 
     let set = async |session: &Session, note: &str, label: &str| {
         let mut next = session.clone();
@@ -128,7 +146,7 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
         (written, found)
     };
     let (written, _) = set(&second, "too much", "a").await;
-    assert_eq!(written, full(Resource::Metadata, 30, 19), "it grows beyond");
+    assert_eq!(written, limit_reached(Resource::Metadata, 30, 19), "it grows beyond");
     let (written, second) = set(&second, "ok", "b").await;
     assert_eq!(written, Written::Done, "it fills the quota exactly");
     let (written, first) = set(&first, "0123456789", "c").await;
@@ -136,7 +154,7 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
     let (written, first) = set(&first, "012345678", "c").await;
     assert_eq!(written, Written::Done, "it may shrink");
     let (written, _) = set(&second, "okay", "b").await;
-    assert_eq!(written, full(Resource::Metadata, 30, 29), "by one only");
+    assert_eq!(written, limit_reached(Resource::Metadata, 30, 29), "by one only");
     delete(store, &scope, &first, environment).await;
     let (written, second) = set(&second, "room for more", "b").await;
     assert_eq!(written, Written::Done, "a deletion makes room");
@@ -152,52 +170,57 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
 pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &dyn Environment) {
     let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
     let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
-    inserted(store.insert(&scope, &first, &[], None).await);
-    inserted(store.insert(&scope, &second, &[], None).await);
-    refused(store.insert(&scope, &third, &[], None).await, Resource::ApiKeys, 2, 2);
+    assert_inserted(store.insert(&scope, &first, &[], None).await);
+    assert_inserted(store.insert(&scope, &second, &[], None).await);
+    assert_resource_limited(store.insert(&scope, &third, &[], None).await, Resource::ApiKeys, 2, 2);
     assert_eq!(store.find(&scope, &third.id).await.expect("find"), None);
     let other = key(&stranger, environment, false);
-    inserted(store.insert(&stranger, &other, &[], None).await);
+    assert_inserted(store.insert(&stranger, &other, &[], None).await);
     let now = environment.now();
     for (id, done) in [(&first.id, Written::Done), (&first.id, Written::Raced)] {
         assert_eq!(store.revoke(&scope, id, now, &[]).await.expect("revoke"), done);
     }
-    inserted(store.insert(&scope, &third, &[], None).await);
+    assert_inserted(store.insert(&scope, &third, &[], None).await);
     let fourth = key(&scope, environment, false);
-    refused(store.insert(&scope, &fourth, &[], None).await, Resource::ApiKeys, 2, 2);
+    assert_resource_limited(
+        store.insert(&scope, &fourth, &[], None).await,
+        Resource::ApiKeys,
+        2,
+        2,
+    );
 }
 
 /// Recorded responses fill their quota, with a change and without one; when they have expired and are
 /// removed there is room again.
-pub async fn receipts_fill_their_quota(
+pub async fn idempotency_records_fill_their_quota(
     store: &(impl SessionStore + IdempotencyStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let (scope, now) = (fresh_scope(environment), environment.now());
     let expires_at = now.plus(DAY);
-    let of = |bytes: usize| record(fresh_slot(environment), &vec![7; bytes], expires_at);
+    let of = |bytes: usize| record(fresh_key_hash(environment), &vec![7; bytes], expires_at);
     let (first, second) = (of(60), of(30));
-    assert_eq!(store.keep(&scope, &first, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("keep"), Written::Done);
     let (session, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &session, &events, Some(&second)).await);
-    assert_eq!(store.full(&scope).await.expect("an answer"), None);
+    assert_inserted(store.insert(&scope, &session, &events, Some(&second)).await);
+    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), None);
 
     let resource = Resource::IdempotencyRecords;
-    refused(store.keep(&scope, &of(11), now).await, resource, 100, 90);
+    assert_resource_limited(store.record(&scope, &of(11), now).await, resource, 100, 90);
     let (session, events) = fresh_session(&scope, environment);
     let written = store.insert(&scope, &session, &events, Some(&of(11))).await;
-    refused(written, resource, 100, 90);
+    assert_resource_limited(written, resource, 100, 90);
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, None, "nothing is changed");
-    assert_eq!(store.keep(&scope, &second, now).await.expect("keep"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
 
-    let amended = crate::IdempotencyRecord { answer: vec![8; 70], ..first };
+    let amended = crate::IdempotencyRecord { response: vec![8; 70], ..first };
     store.amend(&scope, &amended).await.expect("amend");
     let full = ResourceLimitReached { resource, limit: 100, used: 100 };
-    assert_eq!(store.full(&scope).await.expect("an answer"), Some(full));
-    assert_eq!(store.full(&fresh_scope(environment)).await.expect("an answer"), None);
-    refused(store.keep(&scope, &of(1), now).await, resource, 100, 100);
+    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), Some(full));
+    assert_eq!(store.limit_reached(&fresh_scope(environment)).await.expect("an answer"), None);
+    assert_resource_limited(store.record(&scope, &of(1), now).await, resource, 100, 100);
     while store.sweep_idempotency_records(expires_at, 100).await.expect("sweep") > 0 {}
-    assert_eq!(store.full(&scope).await.expect("an answer"), None);
-    assert_eq!(store.keep(&scope, &of(100), now).await.expect("keep"), Written::Done);
+    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), None);
+    assert_eq!(store.record(&scope, &of(100), now).await.expect("keep"), Written::Done);
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, inserted};
+use super::{assert_inserted, fresh_scope};
 use crate::{
     ApiKey, Capability, Event, EventName, EventValue, KeyId, NewEvent, SessionId, Timestamp,
     ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, PresentedKey, WorkerStore, Written},
 };
 
 /// Keys go some time after they were revoked or expired; others stay.
-pub async fn keys_that_ended_long_ago_are_removed(
+pub async fn expired_and_revoked_keys_are_removed(
     store: &(impl ApiKeyStore + KeyDirectory + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -41,7 +41,7 @@ pub async fn keys_that_ended_long_ago_are_removed(
             last_used_at: None,
             revoked_at,
         };
-        inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
+        assert_inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
         keys.push(key);
     }
     let before = long_ago.plus(Duration::from_secs(5));
@@ -60,7 +60,7 @@ pub async fn keys_that_ended_long_ago_are_removed(
 }
 
 /// Codes in the event log are blanked some time after they died, with nothing else of their events.
-pub async fn codes_that_died_long_ago_are_blanked(
+pub async fn expired_codes_are_blanked(
     store: &(impl crate::ports::SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -93,7 +93,7 @@ pub async fn codes_that_died_long_ago_are_blanked(
     let created =
         created.into_iter().map(|event| Event { session: Some(session.clone()), ..event });
     let all: Vec<_> = created.chain(events.clone()).collect();
-    inserted(crate::ports::SessionStore::insert(store, &scope, &made, &all, None).await);
+    assert_inserted(crate::ports::SessionStore::insert(store, &scope, &made, &all, None).await);
 
     let died_before = long_ago.plus(Duration::from_secs(1_000));
     let mut looked = 0;
@@ -109,7 +109,7 @@ pub async fn codes_that_died_long_ago_are_blanked(
     log.sort_by_key(|event| event.sequence);
     let codes: Vec<_> = log.iter().skip(1).map(|event| event.payload[0].1.clone()).collect();
     let code = || EventValue::Text("ABCD".to_owned());
-    assert_eq!(codes, [EventValue::Nothing, EventValue::Nothing, code(), code()]);
+    assert_eq!(codes, [EventValue::Null, EventValue::Null, code(), code()]);
     for (read, written) in log.iter().skip(1).zip(&events) {
         let blanked = Event { payload: read.payload.clone(), ..written.clone() };
         assert_eq!((read, &read.payload[1]), (&blanked, &written.payload[1]), "nothing else");

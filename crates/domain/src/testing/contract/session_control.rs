@@ -5,15 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Declaration, LogoutOutcome, Node, PairingWanted, SessionId, Snapshot, Status,
+    Declaration, LogoutOutcome, Node, PairingSpec, SessionId, Snapshot, Status,
     ports::{Environment, GatewayError, Notifier, SessionControl},
 };
 
 /// The gateway under test, a node of it, and WhatsApp's other side.
 #[async_trait]
-pub trait Link: Send + Sync {
+pub trait GatewayUnderTest: Send + Sync {
     /// The gateway.
-    fn gateway(&self) -> &dyn SessionControl;
+    fn control(&self) -> &dyn SessionControl;
     /// The node to speak to.
     fn node(&self) -> &Node;
     /// New names.
@@ -23,115 +23,125 @@ pub trait Link: Send + Sync {
     /// A phone scans this code.
     async fn scan(&self, qr: &str);
     /// How many devices the phones show as linked.
-    async fn linked(&self) -> usize;
+    async fn linked_devices(&self) -> usize;
 }
 
 /// How often a state is looked for, and how long in between.
-const LOOKS: u32 = 600;
-const MOMENT: Duration = Duration::from_millis(50);
+const MAX_POLLS: u32 = 600;
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Pairing by QR, who is attached, stop and start with the link kept, unlink, and nothing left to
 /// unlink.
-pub async fn a_declared_session_pairs_works_stops_and_is_unlinked(link: &dyn Link) {
-    let session = SessionId::from_bits(link.environment().ulid());
-    let before = link.linked().await;
-    pair(link, &session, 1).await;
-    assert_eq!(link.linked().await, before + 1);
+pub async fn declared_session_pairs_connects_stops_and_unlinks(gateway: &dyn GatewayUnderTest) {
+    let session = SessionId::from_bits(gateway.environment().ulid());
+    let before = gateway.linked_devices().await;
+    pair(gateway, &session, 1).await;
+    assert_eq!(gateway.linked_devices().await, before + 1);
 
-    let live = link.gateway().identity(link.node(), &session).await.expect("identity");
+    let live = gateway.control().identity(gateway.node(), &session).await.expect("identity");
     assert!(live.connected);
     assert!(live.identity.is_some());
 
-    let stopped = until(link, &session, &plain(2, false), Status::Stopped).await;
+    let stopped = until(gateway, &session, &plain(2, false), Status::Stopped).await;
     assert!(stopped.identity.is_some(), "a stopped session stays linked");
-    let started = until(link, &session, &plain(3, true), Status::Working).await;
+    let started = until(gateway, &session, &plain(3, true), Status::Working).await;
     assert!((started.generation, started.seq) > (stopped.generation, stopped.seq));
     let restarted = Declaration { restarts: 1, ..plain(4, true) };
-    until(link, &session, &restarted, Status::Working).await;
+    until(gateway, &session, &restarted, Status::Working).await;
 
-    let (outcome, after) =
-        link.gateway().logout(link.node(), &session, 5, true, DEADLINE).await.expect("logout");
+    let (outcome, after) = gateway
+        .control()
+        .logout(gateway.node(), &session, 5, true, DEADLINE)
+        .await
+        .expect("logout");
     assert_eq!(outcome, LogoutOutcome::Confirmed);
     assert_eq!((after.status, after.identity, after.epoch), (Status::Stopped, None, 5));
-    assert_eq!(link.linked().await, before);
-    let (again, _) =
-        link.gateway().logout(link.node(), &session, 5, true, DEADLINE).await.expect("logout");
+    assert_eq!(gateway.linked_devices().await, before);
+    let (again, _) = gateway
+        .control()
+        .logout(gateway.node(), &session, 5, true, DEADLINE)
+        .await
+        .expect("logout");
     assert_eq!(again, LogoutOutcome::Confirmed, "the same request, whose answer was lost");
-    let (later, _) =
-        link.gateway().logout(link.node(), &session, 6, true, DEADLINE).await.expect("logout");
+    let (later, _) = gateway
+        .control()
+        .logout(gateway.node(), &session, 6, true, DEADLINE)
+        .await
+        .expect("logout");
     assert_eq!(later, LogoutOutcome::NotLinked);
-    pair(link, &session, 7).await;
-    assert_eq!(link.linked().await, before + 1, "it can be paired again");
-    link.gateway().logout(link.node(), &session, 8, true, DEADLINE).await.expect("logout");
-    link.gateway().forget(link.node(), &session, 9, false).await.expect("forget");
+    pair(gateway, &session, 7).await;
+    assert_eq!(gateway.linked_devices().await, before + 1, "it can be paired again");
+    gateway.control().logout(gateway.node(), &session, 8, true, DEADLINE).await.expect("logout");
+    gateway.control().forget(gateway.node(), &session, 9, false).await.expect("forget");
 }
 
 /// A command that was delayed cannot undo a newer one; the same one again is fine.
-pub async fn an_older_epoch_is_refused(link: &dyn Link) {
-    let session = SessionId::from_bits(link.environment().ulid());
-    let gateway = link.gateway();
-    let newest = gateway.declare(link.node(), &session, &plain(5, false)).await.expect("declare");
+pub async fn older_epoch_is_rejected(gateway: &dyn GatewayUnderTest) {
+    let session = SessionId::from_bits(gateway.environment().ulid());
+    let control = gateway.control();
+    let newest =
+        control.declare(gateway.node(), &session, &plain(5, false)).await.expect("declare");
     assert_eq!(newest.epoch, 5);
-    let older = gateway.declare(link.node(), &session, &plain(4, true)).await;
+    let older = control.declare(gateway.node(), &session, &plain(4, true)).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
-    let older = gateway.logout(link.node(), &session, 4, false, DEADLINE).await;
+    let older = control.logout(gateway.node(), &session, 4, false, DEADLINE).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
-    let older = gateway.forget(link.node(), &session, 4, false).await;
+    let older = control.forget(gateway.node(), &session, 4, false).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
-    let again = gateway.declare(link.node(), &session, &plain(5, false)).await.expect("declare");
+    let again = control.declare(gateway.node(), &session, &plain(5, false)).await.expect("declare");
     assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "nothing changed");
-    gateway.forget(link.node(), &session, 6, false).await.expect("forget");
+    control.forget(gateway.node(), &session, 6, false).await.expect("forget");
 }
 
 /// Forgetting succeeds whether or not there was anything, and a delayed declaration does not undo it.
-pub async fn a_forgotten_session_stays_forgotten(link: &dyn Link) {
-    let session = SessionId::from_bits(link.environment().ulid());
-    let gateway = link.gateway();
-    gateway.declare(link.node(), &session, &pairing(3)).await.expect("declare");
-    gateway.forget(link.node(), &session, 4, false).await.expect("forget");
-    gateway.forget(link.node(), &session, 4, false).await.expect("forget again");
-    let late = gateway.declare(link.node(), &session, &pairing(3)).await;
+pub async fn forgotten_session_stays_forgotten(gateway: &dyn GatewayUnderTest) {
+    let session = SessionId::from_bits(gateway.environment().ulid());
+    let control = gateway.control();
+    control.declare(gateway.node(), &session, &pairing(3)).await.expect("declare");
+    control.forget(gateway.node(), &session, 4, false).await.expect("forget");
+    control.forget(gateway.node(), &session, 4, false).await.expect("forget again");
+    let late = control.declare(gateway.node(), &session, &pairing(3)).await;
     assert!(matches!(late, Err(GatewayError::Stale)), "{late:?}");
-    let unknown = gateway.identity(link.node(), &session).await;
+    let unknown = control.identity(gateway.node(), &session).await;
     assert!(matches!(unknown, Err(GatewayError::Unknown)), "{unknown:?}");
-    let never = SessionId::from_bits(link.environment().ulid());
-    gateway.forget(link.node(), &never, 1, false).await.expect("forget what never was");
+    let never = SessionId::from_bits(gateway.environment().ulid());
+    control.forget(gateway.node(), &never, 1, false).await.expect("forget what never was");
 }
 
-async fn pair(link: &dyn Link, session: &SessionId, epoch: u64) {
+async fn pair(gateway: &dyn GatewayUnderTest, session: &SessionId, epoch: u64) {
     let spec = pairing(epoch);
     let mut qr = None;
-    for _ in 0..LOOKS {
-        let snapshot = link.gateway().declare(link.node(), session, &spec).await;
+    for _ in 0..MAX_POLLS {
+        let snapshot = gateway.control().declare(gateway.node(), session, &spec).await;
         qr = snapshot.expect("declare").pairing.and_then(|attempt| attempt.qr);
         if qr.is_some() {
             break;
         }
-        link.pause().wait(MOMENT).await;
+        gateway.pause().wait(POLL_INTERVAL).await;
     }
-    link.scan(&qr.expect("a QR code comes").text).await;
-    let working = until(link, session, &spec, Status::Working).await;
+    gateway.scan(&qr.expect("a QR code comes").text).await;
+    let working = until(gateway, session, &spec, Status::Working).await;
     let identity = working.identity.expect("a working session is linked");
     assert!(identity.jid.contains(&identity.phone), "{identity:?}");
 }
 
 async fn until(
-    link: &dyn Link,
+    gateway: &dyn GatewayUnderTest,
     session: &SessionId,
     spec: &Declaration,
     status: Status,
 ) -> Snapshot {
     let mut last = None;
-    for _ in 0..LOOKS {
-        let snapshot = link.gateway().declare(link.node(), session, spec).await;
+    for _ in 0..MAX_POLLS {
+        let snapshot = gateway.control().declare(gateway.node(), session, spec).await;
         let snapshot = snapshot.expect("declare");
         assert_eq!(snapshot.epoch, spec.epoch);
         if snapshot.status == status {
             return snapshot;
         }
         last = Some(snapshot);
-        link.pause().wait(MOMENT).await;
+        gateway.pause().wait(POLL_INTERVAL).await;
     }
     panic!("it never became {status:?}: {last:?}");
 }
@@ -141,6 +151,6 @@ fn plain(epoch: u64, running: bool) -> Declaration {
 }
 
 fn pairing(epoch: u64) -> Declaration {
-    let pairing = PairingWanted { attempt: epoch, phone: None, request: epoch };
+    let pairing = PairingSpec { attempt: epoch, phone: None, request: epoch };
     Declaration { pairing: Some(pairing), ..plain(epoch, true) }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session, inserted};
+use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
     Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
     ports::{
@@ -13,10 +13,13 @@ use crate::{
 };
 
 /// What was written is what is read, in every field; what never changes is not overwritten.
-pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment: &dyn Environment) {
+pub async fn session_round_trips_in_every_field(
+    store: &impl SessionStore,
+    environment: &dyn Environment,
+) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&session), "as inserted");
 
@@ -43,13 +46,13 @@ pub async fn a_session_round_trips_whole(store: &impl SessionStore, environment:
 }
 
 /// Of two writes from the same version one happens; the other writes neither state nor events.
-pub async fn a_guarded_write_happens_once(
+pub async fn guarded_write_happens_once(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
     let rename = |label: &str| {
         let mut renamed = session.clone();
         renamed.settings = Settings { label: Some(label.to_owned()), ..Settings::default() };
@@ -70,13 +73,13 @@ pub async fn a_guarded_write_happens_once(
 }
 
 /// Another organization, and a caller confined to other sessions, meet nothing by any method.
-pub async fn nothing_is_visible_out_of_scope(
+pub async fn out_of_scope_session_is_invisible(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
     let confined = |scope: &Scope, session| {
         let mut caller = Caller::operator(scope.organization().clone());
         caller.reach = Reach::Only([session].into());
@@ -100,7 +103,7 @@ pub async fn nothing_is_visible_out_of_scope(
         let written =
             SessionStore::update(store, &outside, &next, expected, &new_events, None).await;
         assert_eq!(written.expect("update"), Written::Raced);
-        let (_, cleanup) = retired(&session, &outside, environment);
+        let (_, cleanup) = delete_session(&session, &outside, environment);
         let written = store.delete(&outside, session.version, &cleanup, &[]).await;
         assert_eq!(written.expect("retire"), Written::Raced);
     }
@@ -111,16 +114,16 @@ pub async fn nothing_is_visible_out_of_scope(
 
 /// Pages follow each other without a gap or an overlap, newest first, also among equal moments and
 /// while others are written; a confined caller's pages hold what it reaches.
-pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
+pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
     let environment = TestEnvironment::new();
-    environment.pass(Duration::from_millis(std::process::id().into()));
+    environment.advance(Duration::from_millis(std::process::id().into()));
     let scope = fresh_scope(&*environment);
     let mut all = Vec::new();
     for n in 0..25 {
         // Every third shares its moment with the one before.
-        environment.pass(Duration::from_millis(u64::from(n % 3 != 0)));
+        environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let (session, events) = fresh_session(&scope, &*environment);
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         all.push(session);
     }
     all.reverse();
@@ -139,9 +142,9 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
         }
         observed.extend(page);
         // One made meanwhile is newer than every page still to come.
-        environment.pass(Duration::from_secs(1));
+        environment.advance(Duration::from_secs(1));
         let (late, events) = fresh_session(&scope, &*environment);
-        inserted(store.insert(&scope, &late, &events, None).await);
+        assert_inserted(store.insert(&scope, &late, &events, None).await);
     }
     assert_eq!(observed, all);
 
@@ -156,7 +159,7 @@ pub async fn a_list_walks_every_session_once(store: &impl SessionStore) {
 }
 
 /// A filter lets through what meets all of it, in whatever combination.
-pub async fn a_filter_finds_what_meets_all_of_it(
+pub async fn filter_conditions_are_combined_with_and(
     store: &impl SessionStore,
     environment: &dyn Environment,
 ) {
@@ -164,7 +167,7 @@ pub async fn a_filter_finds_what_meets_all_of_it(
     let mut all = Vec::new();
     for n in 0..6 {
         let (session, events) = fresh_session(&scope, environment);
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         let mut next = session.clone();
         if n % 2 == 0 {
             next = super::filled(session.clone(), environment);
@@ -192,7 +195,7 @@ pub async fn a_filter_finds_what_meets_all_of_it(
                 gateway: gateway.clone(),
                 phone: phone.clone(),
             };
-            let expected: Vec<_> = all.iter().filter(|s| filter.admits(s)).cloned().collect();
+            let expected: Vec<_> = all.iter().filter(|s| filter.matches(s)).cloned().collect();
             let page = SessionPage { filter: filter.clone(), after: None, limit: 10 };
             assert_eq!(store.list(&scope, &page).await.expect("list"), expected, "{filter:?}");
         }
@@ -209,7 +212,7 @@ pub async fn operators_see_sessions_of_every_organization(
     for n in 0..6 {
         let scope = &scopes[n % 2];
         let (session, events) = fresh_session(scope, environment);
-        inserted(store.insert(scope, &session, &events, None).await);
+        assert_inserted(store.insert(scope, &session, &events, None).await);
         all.insert(0, session);
     }
     let page = |after: Option<&Session>, limit| SessionPage {
@@ -245,21 +248,21 @@ pub async fn operators_see_sessions_of_every_organization(
 
 /// Deleting leaves the retirement and the event in the session's place; a second time there is
 /// nothing to delete.
-pub async fn retiring_leaves_a_retirement_in_its_place(
+pub async fn delete_replaces_session_with_cleanup(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
-    inserted(store.insert(&scope, &session, &events, None).await);
-    let (new_events, cleanup) = retired(&session, &scope, environment);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    let (new_events, cleanup) = delete_session(&session, &scope, environment);
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(written.expect("retire"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     assert_eq!(WorkerStore::find(store, &session.id).await.expect("find"), None);
     let gateway = session.gateway.clone().expect("placed");
-    let cleaning_up = store.cleaning_up(&gateway).await.expect("retiring");
+    let cleaning_up = store.pending_cleanups(&gateway).await.expect("retiring");
     assert_eq!(cleaning_up, std::slice::from_ref(&session.id));
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events.clone()].concat());
@@ -269,25 +272,25 @@ pub async fn retiring_leaves_a_retirement_in_its_place(
 }
 
 /// What no node ever held leaves nothing but its events.
-pub async fn a_retirement_that_is_over_leaves_only_its_events(
+pub async fn complete_cleanup_leaves_events_only(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &session, &events, None).await);
-    let (mut new_events, mut cleanup) = retired(&session, &scope, environment);
-    new_events.extend(cleanup.tell(crate::LogoutOutcome::NotLinked, environment));
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    let (mut new_events, mut cleanup) = delete_session(&session, &scope, environment);
+    new_events.extend(cleanup.report_outcome(crate::LogoutOutcome::NotLinked, environment));
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
     assert_eq!(written.expect("retire"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     // Of one that is not there, no end is told.
-    store.finish(&cleanup, &retired(&session, &scope, environment).0).await.expect("finish");
+    store.finish(&cleanup, &delete_session(&session, &scope, environment).0).await.expect("finish");
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events].concat());
 }
 
-fn retired(
+fn delete_session(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,

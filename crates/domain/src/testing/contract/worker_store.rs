@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{fresh_scope, fresh_session, inserted};
+use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
     Actor, Deadlines, EventName, ExpectedVersion, HeldSession, NewEvent, SessionId, Version,
     ports::{Claim, Environment, EventLog, SessionStore, VersionLookup, WorkerStore, Written},
@@ -10,7 +10,7 @@ use crate::{
 
 /// What is due is taken once, earliest first, and comes back when its taker's time is up; the
 /// version stays.
-pub async fn a_claim_takes_what_is_due_and_puts_it_off(
+pub async fn claim_takes_due_sessions_and_postpones_them(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -21,7 +21,7 @@ pub async fn a_claim_takes_what_is_due_and_puts_it_off(
     for age in [2_u64, 0, 1] {
         let (mut session, events) = fresh_session(&scope, environment);
         session.due = Some(long_ago.plus(Duration::from_millis(age)));
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         ours.push(session);
     }
     let until = long_ago.plus(Duration::from_secs(10));
@@ -48,7 +48,7 @@ pub async fn a_claim_takes_what_is_due_and_puts_it_off(
 }
 
 /// Finding by name alone, waking by node and by name, and rescheduling under the version's guard.
-pub async fn the_backlog_finds_wakes_and_reschedules(
+pub async fn worker_store_finds_wakes_and_reschedules(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -56,16 +56,16 @@ pub async fn the_backlog_finds_wakes_and_reschedules(
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
-    inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
     let found = WorkerStore::find(store, &session.id).await.expect("find");
     assert_eq!(found.as_ref(), Some(&session));
     let missing = SessionId::from_bits(environment.ulid());
     assert_eq!(WorkerStore::find(store, &missing).await.expect("find"), None);
     let held = HeldSession { session: session.id.clone(), epoch: session.spec.epoch };
-    assert_eq!(store.placed(&gateway).await.expect("placed"), [(held, false)]);
+    assert_eq!(store.assigned_sessions(&gateway).await.expect("placed"), [(held, false)]);
 
     let far = crate::Timestamp::from_millis(9_000_000_000_000);
-    store.wake(&gateway, far).await.expect("wake");
+    store.wake_node(&gateway, far).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(far));
     let sooner = crate::Timestamp::from_millis(8_000_000_000_000);
     let both = [session.id.clone(), missing];
@@ -90,7 +90,7 @@ pub async fn the_backlog_finds_wakes_and_reschedules(
 }
 
 /// Whoever writes what it read before somebody woke the session writes nothing: the wake is not lost.
-pub async fn a_wake_is_not_written_over(
+pub async fn wake_is_not_overwritten(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
@@ -98,13 +98,13 @@ pub async fn a_wake_is_not_written_over(
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
-    inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
     let far = crate::Timestamp::from_millis(9_000_000_000_000);
     for round in 0..2 {
         let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
         let now = crate::Timestamp::from_millis(far.millis() - round);
         if round == 0 {
-            store.wake(&gateway, now).await.expect("wake");
+            store.wake_node(&gateway, now).await.expect("wake");
         } else {
             let one = std::slice::from_ref(&session.id);
             store.wake_sessions(one, now).await.expect("wake");
@@ -128,14 +128,14 @@ pub async fn a_wake_is_not_written_over(
 }
 
 /// A retirement is claimed, put off with what was learnt, and gone with its last event when finished.
-pub async fn a_retirement_lives_until_it_is_finished(
+pub async fn cleanup_lives_until_finished(
     store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
-    inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(store.insert(&scope, &session, &events, None).await);
     let long_ago = crate::Timestamp::from_millis(500_000);
     let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
     let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("retire");
@@ -173,7 +173,7 @@ pub async fn a_retirement_lives_until_it_is_finished(
     store.finish(&cleanup, &[event(4)]).await.expect("finish");
     store.finish(&cleanup, &[event(5)]).await.expect("finish again");
     let gateway = session.gateway.expect("placed");
-    assert!(store.cleaning_up(&gateway).await.expect("retiring").is_empty());
+    assert!(store.pending_cleanups(&gateway).await.expect("retiring").is_empty());
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
@@ -194,7 +194,7 @@ async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::Timestam
 
 /// How far each session was written, whosever it is; those that are gone and those that never were are
 /// missing.
-pub async fn versions_tell_how_far_sessions_were_written(
+pub async fn version_lookup_returns_stored_versions(
     store: &(impl SessionStore + VersionLookup),
     environment: &dyn Environment,
 ) {
@@ -203,7 +203,7 @@ pub async fn versions_tell_how_far_sessions_were_written(
     for written in [1, 1, 2] {
         let scope = fresh_scope(environment);
         let (mut session, events) = fresh_session(&scope, environment);
-        inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(store.insert(&scope, &session, &events, None).await);
         for _ in 1..written {
             let change = session.created();
             let (next, expected, _) = change.into_commit(scope.actor(), environment);
@@ -216,7 +216,7 @@ pub async fn versions_tell_how_far_sessions_were_written(
     }
     let scope = fresh_scope(environment);
     let (gone, events) = fresh_session(&scope, environment);
-    inserted(store.insert(&scope, &gone, &events, None).await);
+    assert_inserted(store.insert(&scope, &gone, &events, None).await);
     let (_, cleanup) = gone.clone().delete(scope.actor(), environment.now(), &Deadlines::default());
     let retired = store.delete(&scope, gone.version, &cleanup, &[]).await;
     assert_eq!(retired.expect("retire"), Written::Done);

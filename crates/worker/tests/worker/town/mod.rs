@@ -84,7 +84,7 @@ impl Town {
     /// Lets seconds pass, in each of which every worker takes so many steps.
     pub(crate) async fn pass(&mut self, seconds: u64, steps: usize) {
         for second in 0..seconds {
-            self.time.pass(Duration::from_secs(1));
+            self.time.advance(Duration::from_secs(1));
             self.tick(1, second).await;
             for _ in 0..steps {
                 for router in &mut self.routers {
@@ -121,7 +121,7 @@ impl Town {
         }
         // Longer than an unlink may take that nobody can confirm.
         for turn in 0..270 {
-            self.time.pass(Duration::from_secs(15));
+            self.time.advance(Duration::from_secs(15));
             self.tick(15, turn).await;
             for router in &mut self.routers {
                 router.step();
@@ -169,7 +169,7 @@ impl Town {
     /// and said so.
     fn check_unlinked(&self, id: &SessionId, session: Option<&Session>) {
         let said_so = match session {
-            Some(session) => session.is_surely_unlinked(),
+            Some(session) => session.is_certainly_unlinked(),
             None => self.outcome_reported(id).any(|event| event.name == EventName::SessionRetired),
         };
         if said_so && !self.gave_up(id) {

@@ -89,7 +89,7 @@ impl NodeProcess {
     pub(crate) async fn tick(&mut self, seconds: i64, router: &Nodes) {
         self.now += seconds * self.rate;
         if self.lease_ends.is_some_and(|ends| ends <= self.now) {
-            self.gateway.lapse();
+            self.gateway.expire_lease();
             (self.registered, self.lease_ends) = (false, None);
         }
         self.listen();
@@ -134,7 +134,7 @@ impl NodeProcess {
         }
         self.heard_at = Some(self.now);
         (self.registered, self.lease_ends) = (true, Some(self.now + millis(lease.length)));
-        self.gateway.registered(lease.generation);
+        self.gateway.register(lease.generation);
         self.acknowledged.clear();
     }
 
@@ -154,8 +154,8 @@ impl NodeProcess {
         match outcome_reported {
             _ if self.deaf => {}
             ReportOutcome::NotRegistered => (self.registered, self.beats_at) = (false, self.now),
-            ReportOutcome::Taken { .. } if acknowledged => self.acknowledged.extend(events),
-            ReportOutcome::Taken { .. } => {}
+            ReportOutcome::Accepted { .. } if acknowledged => self.acknowledged.extend(events),
+            ReportOutcome::Accepted { .. } => {}
         }
     }
 

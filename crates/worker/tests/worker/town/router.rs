@@ -42,9 +42,9 @@ impl Router {
         let sessions = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
-            gateway: Arc::new(network.clone()),
+            session_control: Arc::new(network.clone()),
             environment: clock.clone(),
-            work: notifier.clone(),
+            worker_notifier: notifier.clone(),
             change_notifier: notifier.clone(),
             leases: leases.clone(),
         };

@@ -82,9 +82,9 @@ impl WorkerStore for Slow {
         self.0.finish(cleanup, events).await
     }
 
-    async fn wake(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
         turnstile().await;
-        self.0.wake(gateway, now).await
+        self.0.wake_node(gateway, now).await
     }
 
     async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
@@ -92,14 +92,14 @@ impl WorkerStore for Slow {
         self.0.wake_sessions(sessions, now).await
     }
 
-    async fn placed(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
         turnstile().await;
-        self.0.placed(gateway).await
+        self.0.assigned_sessions(gateway).await
     }
 
-    async fn cleaning_up(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
         turnstile().await;
-        self.0.cleaning_up(gateway).await
+        self.0.pending_cleanups(gateway).await
     }
 
     async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {

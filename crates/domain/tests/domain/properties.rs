@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{GatewayId, Node, Timestamp, gateway::placement::choose, testing::live};
+use domain::{GatewayId, Node, Timestamp, gateway::placement::choose, testing::check_lifecycle};
 use proptest::{collection::vec, prelude::*};
 
 /// As many cases as `PROPTEST_CASES` says; few when it says nothing.
@@ -38,12 +38,12 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_session_s_rules_hold_whatever_comes(bytes in vec(any::<u8>(), 0..600)) {
-        live(&bytes);
+    fn lifecycle_rules_hold_for_random_input(bytes in vec(any::<u8>(), 0..600)) {
+        check_lifecycle(&bytes);
     }
 
     #[test]
-    fn a_session_goes_where_there_is_room_and_most_of_it(nodes in vec(node(), 0..6)) {
+    fn placement_chooses_least_filled_node(nodes in vec(node(), 0..6)) {
         let fits = |node: &&Node| node.is_live(NOW, LEASE) && node.held < node.capacity;
         let chosen = choose(&nodes, NOW, LEASE);
         prop_assert_eq!(chosen.is_some(), nodes.iter().any(|node| fits(&node)));

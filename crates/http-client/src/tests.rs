@@ -1,0 +1,115 @@
+//! Deadlines, limits and certificate checks against servers on loopback.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use crate::{ClientError, HttpClient, Limits, system_roots};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn client(roots: RootCertStore) -> HttpClient {
+    let limits = Limits { connect: DEADLINE, idle: DEADLINE, idle_per_host: 0, response_bytes: 8 };
+    HttpClient::new(roots, limits).unwrap()
+}
+
+fn get(url: &str) -> Request<Full<Bytes>> {
+    Request::get(url).body(Full::default()).unwrap()
+}
+
+/// Starts a TLS server for `localhost` that answers every request with the body `keys`; returns its port
+/// and its certificate.
+async fn tls_server() -> (u16, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkeys").await;
+        }
+    });
+    (port, certificate)
+}
+
+/// Starts a plain server that answers one request with `response`; returns its URL.
+async fn plain_server(response: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(response.as_bytes()).await;
+    });
+    url
+}
+
+#[tokio::test]
+async fn tls_certificate_must_name_the_host() {
+    let (port, certificate) = tls_server().await;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let client = client(roots);
+    let named = get(&format!("https://localhost:{port}/"));
+    assert_eq!(client.send(named, DEADLINE).await.unwrap().body(), "keys");
+    let other = get(&format!("https://127.0.0.1:{port}/"));
+    assert!(matches!(client.send(other, DEADLINE).await, Err(ClientError::Transport(_))));
+}
+
+#[tokio::test]
+async fn tls_certificate_of_an_unknown_authority_is_rejected() {
+    let (port, _) = tls_server().await;
+    for roots in [RootCertStore::empty(), system_roots()] {
+        let request = get(&format!("https://localhost:{port}/"));
+        let answer = client(roots).send(request, DEADLINE).await;
+        assert!(matches!(answer, Err(ClientError::Transport(_))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn deadline_ends_an_exchange_with_a_silent_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let request = get(&format!("http://{}/", listener.local_addr().unwrap()));
+    let answer = client(RootCertStore::empty()).send(request, Duration::from_millis(20)).await;
+    assert!(matches!(answer, Err(ClientError::DeadlineExceeded(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn response_body_over_the_limit_is_rejected() {
+    let client = client(RootCertStore::empty());
+    let fits = plain_server("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n12345678").await;
+    assert_eq!(client.send(get(&fits), DEADLINE).await.unwrap().body(), "12345678");
+    let long = plain_server("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789").await;
+    let answer = client.send(get(&long), DEADLINE).await;
+    assert!(matches!(answer, Err(ClientError::ResponseTooLong(8))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn redirect_is_returned_and_not_followed() {
+    let client = client(RootCertStore::empty());
+    let response =
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    let url = plain_server(response).await;
+    assert_eq!(client.send(get(&url), DEADLINE).await.unwrap().status(), 302);
+}
