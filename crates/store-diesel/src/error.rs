@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use domain::ports::{BoxError, PortError, Refusal};
 
-use crate::sqlstate;
+use crate::engine::postgres::sqlstate;
 
 /// How opening or using the database fails. Never names the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]

@@ -14,25 +14,26 @@ use diesel::{
     sql_types::Bool,
 };
 
-use self::{
-    place::KeysetBefore,
-    several::{InSessionKeys, SessionKeys},
+use crate::{
+    schema::{api_keys, events, receipts, retirements, sessions},
+    scope::{
+        keyset::KeysetBefore,
+        session_keys::{InSessionKeys, SessionKeys},
+    },
 };
-use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
 pub(crate) mod counts;
-pub(crate) mod fair;
-pub(crate) mod lists;
-mod parameters;
-mod place;
+pub(crate) mod keyset;
+pub(crate) mod parameters;
 #[cfg(test)]
-mod plans;
-pub(crate) mod several;
-pub(crate) mod together;
+mod plan_tests;
+pub(crate) mod round_robin;
+pub(crate) mod session_keys;
+pub(crate) mod session_lists;
 
 pub(crate) use self::{
+    keyset::KeysetPosition,
     parameters::{ExpectedRowVersion, ScopeParams, ScopedSessionId},
-    place::KeysetPosition,
 };
 
 /// A yes or no that is decided before the statement, and is a part of it all the same.
@@ -58,8 +59,8 @@ pub(crate) fn session<'a>(scoped_id: &'a ScopedSessionId) -> _ {
 
 /// The sessions that several look-ups ask for, each within its own scope.
 #[auto_type(no_type_alias)]
-pub(crate) fn sessions_by_keys<'a>(bound_query: &'a SessionKeys<'a>) -> _ {
-    let one_of: InSessionKeys<'a> = InSessionKeys(bound_query);
+pub(crate) fn sessions_by_keys<'a>(keys: &'a SessionKeys<'a>) -> _ {
+    let one_of: InSessionKeys<'a> = InSessionKeys(keys);
     sessions::table.filter(one_of)
 }
 

@@ -7,8 +7,10 @@ use diesel::{
     sql_types::Bool,
 };
 
-use super::{ExpectedRowVersion, Flag, ScopeParams, ScopedSessionId, flag};
-use crate::schema::{link_attempts, sessions, usage};
+use crate::{
+    schema::{link_attempts, sessions, usage},
+    scope::{ExpectedRowVersion, Flag, ScopeParams, ScopedSessionId, flag},
+};
 
 diesel::define_sql_function! {
     /// How many bytes a text has.

@@ -2,7 +2,7 @@
 
 use domain::{ExpectedVersion, Reach, Scope, SessionId, Timestamp};
 
-use crate::{StoreError, column::to_bigint};
+use crate::{StoreError, rows::column::to_bigint};
 
 /// A scope, as parameters of a statement.
 pub(crate) struct ScopeParams {
@@ -27,14 +27,14 @@ impl ScopeParams {
 /// One session of a caller, as parameters of a statement.
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct ScopedSessionId {
-    pub(super) organization: String,
-    pub(super) id: String,
-    pub(super) in_reach: bool,
+    pub(crate) organization: String,
+    pub(crate) id: String,
+    pub(crate) in_reach: bool,
 }
 
 impl ScopedSessionId {
     /// This session, if the scope has it.
-    pub(crate) fn session(scope: &Scope, id: &SessionId) -> Self {
+    pub(crate) fn new(scope: &Scope, id: &SessionId) -> Self {
         Self {
             organization: scope.organization().to_string(),
             id: id.to_string(),
@@ -48,7 +48,7 @@ impl ScopedSessionId {
     }
 
     /// By what a row is found that is there.
-    pub(crate) fn found(organization: &str, id: &str) -> Self {
+    pub(crate) fn of_row(organization: &str, id: &str) -> Self {
         Self { organization: organization.to_owned(), id: id.to_owned(), in_reach: true }
     }
 }
@@ -56,8 +56,8 @@ impl ScopedSessionId {
 /// How a session must still stand to be written, as parameters of a statement.
 #[derive(Clone, Copy)]
 pub(crate) struct ExpectedRowVersion {
-    pub(super) version: i64,
-    pub(super) due: Option<i64>,
+    pub(crate) version: i64,
+    pub(crate) due: Option<i64>,
 }
 
 impl ExpectedRowVersion {

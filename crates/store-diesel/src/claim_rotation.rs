@@ -1,0 +1,19 @@
+//! The organization that each queue served last.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::scope::round_robin::DueQueue;
+
+/// After which organization each queue goes on.
+#[derive(Clone, Default)]
+pub(crate) struct Rotation(Arc<Mutex<[String; 3]>>);
+
+impl Rotation {
+    pub(crate) fn last_served(&self, queue: DueQueue) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[queue as usize].clone()
+    }
+
+    pub(crate) fn set_last_served(&self, queue: DueQueue, organization: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[queue as usize] = organization;
+    }
+}

@@ -1,0 +1,14 @@
+//! Pushes several bind parameters into a statement.
+
+/// Pushes values with their types, between commas.
+macro_rules! bind_all {
+    ($out:expr, $first_type:ty: $first:expr $(, $type:ty: $value:expr)* $(,)?) => {{
+        $out.push_bind_param::<$first_type, _>($first)?;
+        $(
+            $out.push_sql(", ");
+            $out.push_bind_param::<$type, _>($value)?;
+        )*
+    }};
+}
+
+pub(crate) use bind_all;
