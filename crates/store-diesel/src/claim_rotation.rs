@@ -1,10 +1,10 @@
-//! The organization that each queue served last.
+//! Remembers for each queue the organization that was served last.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::scope::round_robin::DueQueue;
 
-/// After which organization each queue goes on.
+/// The last served organization of each queue. Clones share the state.
 #[derive(Clone, Default)]
 pub(crate) struct Rotation(Arc<Mutex<[String; 3]>>);
 

@@ -1,9 +1,9 @@
-//! The database: two kinds of pool behind one type, and the macros that run one body on either.
+//! The database: opens either engine, and runs work with a deadline.
 //!
-//! Work runs in a task of its own and callers only wait for it. A caller that goes away (a dropped
-//! request) must not take a running statement with it: on SQLite that would block the thread it ran
-//! on until the statement ends, on PostgreSQL the next user of the connection would wait for the
-//! abandoned answer. One row by its key is looked up otherwise: see [`statements`].
+//! Work runs in a task of its own and callers wait for the task. A caller that goes away (a dropped
+//! request) must not cancel a running statement: on SQLite, a cancelled statement would block its
+//! thread until the statement ends; on PostgreSQL, the next user of the connection would wait for
+//! the abandoned answer. Point lookups need no task: see [`statements`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) mod pools;
 pub(crate) mod statements;
 
-/// The domain's stores, on SQLite or PostgreSQL. Cheap to clone.
+/// The domain's stores on SQLite or PostgreSQL. Clones share the connections.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pools: Pools,
@@ -38,7 +38,7 @@ pub struct Database {
     deadline: Duration,
 }
 
-/// Which database it is.
+/// The engine of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseKind {
     /// A PostgreSQL server.
@@ -48,7 +48,7 @@ pub enum DatabaseKind {
 }
 
 impl DatabaseKind {
-    /// Its name, for logs.
+    /// Returns the engine's name for log fields: `postgres` or `sqlite`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -58,8 +58,13 @@ impl DatabaseKind {
 }
 
 impl Database {
-    /// Opens the database and brings its tables up to date. Two processes may do so at once. Needs
-    /// tokio's multi-thread runtime: the migrations block a thread.
+    /// Opens the database and runs the pending migrations. Several processes may start at once.
+    /// Needs tokio's multi-thread runtime, because the migrations block a thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] and [`StoreError::Tls`] for an unusable configuration,
+    /// [`StoreError::Unavailable`] for a database that does not answer, [`StoreError::Newer`],
+    /// [`StoreError::Encoding`] and [`StoreError::Pooled`] for a database that berth cannot use.
     pub async fn connect(config: &Config) -> Result<Self, StoreError> {
         let pools = match DatabaseUrl::parse(config.url.expose_secret())? {
             DatabaseUrl::Postgres(target) => {
@@ -76,10 +81,10 @@ impl Database {
         Ok(Self { pools, rotation, quotas, deadline: config.deadline })
     }
 
-    /// Whether it can be reached now and takes writes: one row is written, at this time.
+    /// Checks that the database answers and accepts writes, by writing `now` to one row.
     ///
     /// # Errors
-    /// *Unavailable* when it is away, read-only, or its disk is full.
+    /// *Unavailable* when the database does not answer, is read-only, or has a full disk.
     pub async fn ping(&self, now: Timestamp) -> PortResult<()> {
         self.run(move |database| async move {
             let mark = (marks::name.eq("ping"), marks::at.eq(now.millis()), marks::id.eq(""));
@@ -97,7 +102,8 @@ impl Database {
         .await
     }
 
-    /// What is known at this moment without looking, which is nothing but on SQLite.
+    /// Returns the current epoch of the read cache; `None` on PostgreSQL, and on SQLite without a
+    /// readable WAL index.
     pub(crate) fn epoch(&self) -> Option<CacheEpoch<'_>> {
         match &self.pools {
             Pools::Sqlite(pools) => pools.read_cache.epoch(),
@@ -105,7 +111,7 @@ impl Database {
         }
     }
 
-    /// Which database it is.
+    /// Returns the engine of the database.
     pub fn kind(&self) -> DatabaseKind {
         match self.pools {
             Pools::Postgres(_) => DatabaseKind::Postgres,
@@ -113,8 +119,8 @@ impl Database {
         }
     }
 
-    /// Runs `work` to its end in a task of its own, and waits for it until the deadline. What is
-    /// still under way then goes on, and may yet happen.
+    /// Runs `work` to its end in a task of its own, and waits for the task until the deadline. Work
+    /// that is in flight at the deadline continues and may still be committed.
     pub(crate) async fn run<T, W, F>(&self, work: W) -> PortResult<T>
     where
         T: Send + 'static,
@@ -126,7 +132,7 @@ impl Database {
         self.within_deadline(ended).await
     }
 
-    /// Waits until the deadline for what somebody else does to its end.
+    /// Waits until the deadline for work that another task runs to its end.
     pub(crate) async fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -136,8 +142,9 @@ impl Database {
         Ok(ended.unwrap_or_else(|_| Err(late()))?)
     }
 
-    /// A server that stays silent must not keep its connections for good; the pool discards them
-    /// then. SQLite's waits are bounded by its own lock time-out.
+    /// Ends work on PostgreSQL at three deadlines, so that a silent server does not hold
+    /// connections forever; the pool then discards them. The lock time-out of SQLite already bounds
+    /// its waits.
     fn within_abandon_limit<T, F>(
         &self,
         work: F,

@@ -1,4 +1,4 @@
-//! Reads the database URL, and never repeats it: it may hold a password.
+//! Parses the database URL. No error repeats the URL, which may contain a password.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -10,7 +10,7 @@ use crate::{
     engine::postgres::tls::{SslMode, Trust},
 };
 
-/// A database, as its URL names it.
+/// The database that a URL names.
 pub(crate) enum DatabaseUrl {
     /// A server.
     Postgres(Box<PostgresUrl>),
@@ -18,7 +18,7 @@ pub(crate) enum DatabaseUrl {
     Sqlite(PathBuf),
 }
 
-/// A PostgreSQL server and how to speak to it.
+/// A PostgreSQL server with its TLS settings.
 pub(crate) struct PostgresUrl {
     pub(crate) config: tokio_postgres::Config,
     pub(crate) mode: SslMode,
@@ -54,7 +54,7 @@ fn sqlite(path: &str) -> Result<PathBuf, StoreError> {
     if path.contains('?') {
         return Err(invalid("takes no parameters for SQLite"));
     }
-    // SQLite reads a leading `file:` as a URI of its own; a path with a leading dot it does not.
+    // SQLite reads a leading `file:` as a URI; a leading dot prevents that.
     let path = PathBuf::from(path);
     Ok(if path.is_absolute() { path } else { PathBuf::from(".").join(path) })
 }
@@ -77,7 +77,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
         }
     }
     let bare = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-    // The parser's own message may quote a piece of the password.
+    // The message of the parser may quote a part of the password.
     let mut config: tokio_postgres::Config = bare.parse().map_err(|_| {
         invalid("cannot be read: is every special character of the password percent-encoded?")
     })?;
@@ -93,7 +93,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
     if has_sockets_and_hosts(&config) {
         return Err(invalid("names Unix sockets and hosts together"));
     }
-    // After a switchover the old primary is a standby, and still answers.
+    // After a switchover the old primary is a standby and still answers.
     if !rest.iter().any(|pair| pair.starts_with("target_session_attrs=")) {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
@@ -104,7 +104,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
     let mode = match (mode, &trust) {
         (None, Trust::System) if is_local(&config) => SslMode::Prefer,
         (None, _) => SslMode::VerifyFull,
-        // As libpq has it: who names an authority wants it asked.
+        // As in libpq: a named authority means that the certificate is verified.
         (Some(SslMode::Require), Trust::File(_)) => SslMode::VerifyCa,
         (Some(mode), _) => mode,
     };
@@ -122,7 +122,7 @@ fn has_sockets_and_hosts(config: &tokio_postgres::Config) -> bool {
     sockets > 0 && sockets < config.get_hosts().len()
 }
 
-/// Whether nothing sent to this server leaves the machine.
+/// Whether all traffic to the server stays on this machine.
 fn is_local(config: &tokio_postgres::Config) -> bool {
     let hosts = config.get_hosts().iter().all(|host| match host {
         Host::Tcp(name) => {

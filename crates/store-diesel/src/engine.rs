@@ -1,4 +1,4 @@
-//! Connections to the two databases. No file here knows a table.
+//! Connections to the two engines. No file here knows a table.
 
 use std::thread;
 
@@ -7,8 +7,7 @@ pub(crate) mod migrations;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
-/// How many connections look-ups have: as many as can be busy at once, and no more than a server
-/// notices.
+/// Returns the number of connections for point lookups: one per processor core, at most 4.
 pub(crate) fn lookup_connections() -> usize {
     thread::available_parallelism().map_or(1, usize::from).clamp(1, 4)
 }

@@ -1,8 +1,17 @@
-//! The domain's stores on SQLite and PostgreSQL.
+//! Implements the domain's store ports on SQLite and PostgreSQL.
 //!
-//! One adapter, [`Database`], implements every trait of [`domain::ports`] that remembers something.
-//! Each statement is written once and compiled for both databases; which rows a caller can touch is
-//! decided in one file, `scope.rs`. The migrations run when the database is opened.
+//! One adapter, [`Database`], implements every store trait of [`domain::ports`]. Each statement is
+//! written once and compiled for both databases. `scope.rs` and its submodules decide which rows a
+//! caller can reach. Opening the database runs the migrations.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | `database` | [`Database`]: connect, ping, and the macros that run one statement on either engine |
+//! | `engine` | connections to PostgreSQL and SQLite; knows no table |
+//! | `rows` | one file per table: columns to domain values and back; knows no connection |
+//! | `scope` | the `WHERE` fragments |
+//! | `tables` | the port implementations |
+//! | `batch`, `cache` | writes and lookups that share statements, and the read cache: speed only |
 
 mod batch;
 mod cache;
@@ -24,7 +33,8 @@ pub use config::Config;
 pub use database::{Database, DatabaseKind};
 pub use error::StoreError;
 
-// Only here so that SQLite is compiled in rather than looked for on the machine.
+// The crate name is used only here: the dependency makes the build compile SQLite in instead of
+// linking the system's library.
 use libsqlite3_sys as _;
 
 #[cfg(test)]

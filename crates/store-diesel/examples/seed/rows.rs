@@ -1,8 +1,8 @@
-//! What the rows are: whose, when made, and what they can be found by.
+//! The values of the rows: organization, creation time, and the columns of the filters.
 //!
-//! The largest organization is the one that is asked about. What is rare in it is usual in the others,
-//! and is only in its oldest three: whoever goes through its list for that, newest first, goes through
-//! all of it, and what a database knows of all organizations together tells it the wrong thing.
+//! The benchmark queries the largest organization. A value that is rare there is frequent in the
+//! others, and occurs only in its three oldest sessions. So a scan of its list, newest first, reads
+//! the whole list, and statistics over all organizations mislead the planner.
 
 use std::fmt::Write as _;
 
@@ -16,19 +16,19 @@ use crate::{
 
 /// A label of many sessions of the largest organization.
 pub(crate) const USUAL: &str = "sales";
-/// A label of three of its sessions, and of many of the others'.
+/// A label of its three oldest sessions, and of many sessions of other organizations.
 pub(crate) const RARE: &str = "elsewhere";
-/// A number that a fifth of its sessions are linked to.
+/// A phone number to which a fifth of its sessions are linked.
 pub(crate) const SHARED: &str = "4900000000002";
-/// The number of its oldest session alone.
+/// The phone number of its oldest session only.
 pub(crate) const OLDEST: &str = "4900000000001";
 
 const FIRST_CREATED_AT: u64 = 1_700_000_000_000;
 const NODES: u64 = 20;
-/// How many of the oldest have what is rare.
+/// Number of the oldest sessions with the rare values.
 const OLDEST_WITH_RARE_VALUES: usize = 3;
 
-/// A session to be.
+/// The values of one session.
 pub(crate) struct Row {
     id: SessionId,
     events: [EventId; 3],
@@ -40,7 +40,7 @@ pub(crate) struct Row {
     created_at: u64,
 }
 
-/// All of them, oldest first.
+/// Generates all rows, oldest first.
 pub(crate) struct Rows {
     random: SeededRandom,
     left: usize,
@@ -51,7 +51,7 @@ pub(crate) struct Rows {
     number: u64,
 }
 
-/// What an organization is called.
+/// Returns the id of an organization.
 pub(crate) fn organization(number: usize) -> String {
     format!("org-{number:04}")
 }
@@ -117,7 +117,7 @@ impl Iterator for Rows {
         let organization = self.organization();
         self.left -= 1;
         self.number += 1;
-        // About one in ten shares its moment with the one before.
+        // About one session in ten has the creation time of the previous one.
         self.created_at += self.random.below(10) * 50;
         let largest = organization == 0;
         let oldest = largest && self.largest_created <= OLDEST_WITH_RARE_VALUES;
@@ -138,7 +138,7 @@ impl Iterator for Rows {
     }
 }
 
-/// The statement that makes these sessions.
+/// Returns the statement that inserts the sessions.
 pub(crate) fn sessions(rows: &[Row]) -> String {
     let mut values = String::new();
     for row in rows {
@@ -150,7 +150,7 @@ pub(crate) fn sessions(rows: &[Row]) -> String {
             ",('{id}','{organization}','{status}',{label},'{phone}','gw-{node}',{created_at})"
         );
     }
-    // Each as the one of its status, but for what is its own.
+    // Copies the template of the same status, except for the generated values.
     format!(
         "INSERT INTO sessions (id, organization, created_by, label, auto_read, presence_typing,
             rate_per_min, rate_per_hour, metadata, is_admin_session, gateway, desired, epoch, wanted,
@@ -166,7 +166,7 @@ pub(crate) fn sessions(rows: &[Row]) -> String {
     )
 }
 
-/// The statement that makes their events.
+/// Returns the statement that inserts the events.
 pub(crate) fn events(rows: &[Row]) -> String {
     let mut values = String::new();
     for Row { id, events, organization, created_at, .. } in rows {

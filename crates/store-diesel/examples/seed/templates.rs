@@ -1,4 +1,5 @@
-//! One session of each status, and one event of each kind that a linked session has, as the store writes them.
+//! Writes one session of each status, and one event of each kind of a linked session, through the
+//! store.
 
 use std::sync::Arc;
 
@@ -13,21 +14,22 @@ use store_diesel::Database;
 
 use crate::Result;
 
-/// The number in every template; each session has its own instead.
+/// The phone number in every template, which each session replaces.
 pub(crate) const PHONE: &str = "15550000000";
-/// The statuses there are templates of.
+/// The statuses of the templates.
 pub(crate) const WORKING: &str = Status::Working.as_str();
 pub(crate) const STOPPED: &str = Status::Stopped.as_str();
 pub(crate) const FAILED: &str = Status::Failed.as_str();
 pub(crate) const SCANNING: &str = Status::ScanQrCode.as_str();
-/// The events of every session, in their order.
+/// The events of every session, in order.
 pub(crate) const EVENTS: [EventName; 3] =
     [EventName::SessionCreated, EventName::AuthPaired, EventName::SessionStatus];
 
-/// Long after anybody measures anything: the worker counts such rows, and leaves them alone.
+/// A due time long after every benchmark, so that the worker counts the rows and does not process
+/// them.
 const FAR_FUTURE: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
-/// Writes them.
+/// Writes the templates.
 pub(crate) async fn write(store: &Database) -> Result<()> {
     let environment = TestEnvironment::new();
     let organization = OrganizationId::parse("template").ok_or("a name")?;

@@ -1,5 +1,4 @@
-//! Look-ups of sessions on PostgreSQL: those that are asked for while others are under way are asked
-//! together, in one statement.
+//! Batches concurrent lookups of sessions on PostgreSQL into one statement.
 //!
 //! Decision: ADR 0020.
 
@@ -16,16 +15,16 @@ use crate::{
     scope::{self, ScopedSessionId, session_keys::SessionKeys},
 };
 
-/// Statements under way at once: one that is being answered and one that is on its way.
+/// Statements in flight: one that is being answered, and one on its way to the server.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// Look-ups in one statement at most.
+/// Maximum number of lookups in one statement.
 const MAX_BATCH: usize = 256;
 
-/// What a look-up found. A failure is told to all who asked together.
+/// The result of a lookup. All lookups of a failed batch share its error.
 type LookupResult = Result<Option<Session>, Arc<StoreError>>;
 
-/// Gathers look-ups.
+/// Batches lookups of sessions.
 pub(crate) struct BatchedLookup {
     pool: Arc<PipelinedPool>,
     deadline: Duration,
@@ -42,7 +41,10 @@ impl BatchedLookup {
         Self { pool, deadline, batcher: Batcher::new(MAX_IN_FLIGHT, MAX_BATCH) }
     }
 
-    /// The session, asked for together with others if there are any.
+    /// Returns the session, from a batch that other lookups may share.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the batch does not answer by the deadline.
     pub(crate) async fn session(&self, scoped_id: ScopedSessionId) -> LookupResult {
         let (sender, receiver) = oneshot::channel();
         self.batcher.submit(PendingLookup { scoped_id, sender }, || {
@@ -78,7 +80,7 @@ async fn load(
     })
 }
 
-/// Tells everybody what was found for them and nothing else.
+/// Sends each lookup the row that its own scope and id found.
 fn send_results(lookups: Vec<PendingLookup>, found: Result<Vec<SessionRow>, StoreError>) {
     let found = found.map_err(Arc::new).map(|rows| {
         let known = |row: SessionRow| {
@@ -92,7 +94,7 @@ fn send_results(lookups: Vec<PendingLookup>, found: Result<Vec<SessionRow>, Stor
             Ok(known) => known.get(&scoped_id).cloned().transpose(),
             Err(error) => Err(error.clone()),
         };
-        // Whoever no longer waits is not told.
+        // The caller may have stopped waiting.
         drop(sender.send(answer));
     }
 }

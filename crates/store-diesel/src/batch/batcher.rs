@@ -1,9 +1,9 @@
-//! Where whoever wants something of PostgreSQL leaves it, to be carried there together with what others
-//! want.
+//! Collects requests to PostgreSQL into batches.
 //!
-//! Most of what one row costs a server is not the row but the message, the wake-up, the snapshot, the
-//! flush: thirty that come together cost little more than a few. Nobody waits to be joined: whoever comes
-//! while fewer flights are under way than there may be goes at once.
+//! Most of the cost of one row is not the row but the message, the wake-up, the snapshot and the
+//! flush: thirty rows in one statement cost little more than a few. A request never waits for
+//! others to join: while fewer batches are in flight than the limit allows, a request starts a
+//! batch at once.
 
 use std::{
     mem,
@@ -14,11 +14,11 @@ use std::{
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-/// A flight that takes longer than this no longer keeps others from taking off: a row that somebody has
-/// locked, or a connection that has gone silent, must not hold up everybody.
+/// A batch in flight for longer than this no longer counts towards the limit, so that a locked row
+/// or a silent connection does not delay other requests.
 const OVERDUE_AFTER: Duration = Duration::from_millis(100);
 
-/// Gathers what is wanted, for so many flights at once with so many aboard at most.
+/// Batches requests, with a maximum number of batches in flight and of requests in a batch.
 pub(crate) struct Batcher<R> {
     pending: Arc<Mutex<Pending<R>>>,
     in_flight: usize,
@@ -36,8 +36,8 @@ impl<R: Send + 'static> Batcher<R> {
         Self { pending: Arc::new(Mutex::new(pending)), in_flight, max_batch }
     }
 
-    /// Leaves this here. `serve` is what is done with those who fly together; it goes on to its end
-    /// whoever loses interest.
+    /// Enqueues a request. `serve` processes one batch, and runs to completion even if the callers
+    /// are dropped.
     pub(crate) fn submit<S, F>(&self, request: R, serve: impl FnOnce() -> S)
     where
         S: Fn(Vec<R>) -> F + Send + 'static,
@@ -56,13 +56,13 @@ impl<R: Send + 'static> Batcher<R> {
                 max_batch: self.max_batch,
                 ended: false,
             };
-            // In a task of its own: it serves others than the one who began it.
+            // A separate task, because the batch serves other callers too.
             tokio::spawn(runner.run(serve()).in_current_span());
         }
     }
 }
 
-/// One of those under way.
+/// Runs batches one after another; counts as one batch in flight.
 struct BatchRunner<R> {
     pending: Arc<Mutex<Pending<R>>>,
     max_batch: usize,
@@ -70,12 +70,12 @@ struct BatchRunner<R> {
 }
 
 impl<R> BatchRunner<R> {
-    /// Serves those who wait, then those who came meanwhile, until there are none.
+    /// Serves the waiting requests, and then the ones that arrived meanwhile, until none wait.
     async fn run<F>(mut self, serve: impl Fn(Vec<R>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // Whoever is about to ask does so first: requests often come several at a time.
+        // Requests often arrive in groups: tasks that are ready submit their requests first.
         tokio::task::yield_now().await;
         while let Some(requests) = self.next_batch() {
             let mut served = Box::pin(serve(requests));
@@ -85,7 +85,7 @@ impl<R> BatchRunner<R> {
         }
     }
 
-    /// Those who wait, as many as fit; else the end of the flight.
+    /// Takes the next batch; without waiting requests, ends the runner.
     fn next_batch(&mut self) -> Option<Vec<R>> {
         let mut pending = lock(&self.pending);
         let rest = pending.requests.len().min(self.max_batch);
@@ -101,7 +101,7 @@ impl<R> BatchRunner<R> {
 }
 
 impl<R> Drop for BatchRunner<R> {
-    /// One that was cut off makes room for another all the same.
+    /// Releases the slot of a runner whose task was cancelled or panicked.
     fn drop(&mut self) {
         if !self.ended {
             lock(&self.pending).in_flight -= 1;

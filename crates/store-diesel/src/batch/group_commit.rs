@@ -1,9 +1,8 @@
-//! Changes of sessions on PostgreSQL: those that are asked for while others are under way are written
-//! together, by one statement, and share its commit.
+//! Commits concurrent changes of sessions on PostgreSQL in one statement.
 //!
-//! Everybody is answered when that is on the disk. When the server refuses the statement, or it waits for
-//! a row that somebody else has locked, nothing of it was written, and each is done by itself: no one's
-//! failure is another's.
+//! Callers are answered after the commit. When the server rejects the statement, or the statement
+//! waits too long for a row lock, nothing was written and each change is executed alone, so that a
+//! failure of one change is not a failure of another.
 //!
 //! Decision: ADR 0022.
 
@@ -30,36 +29,37 @@ use crate::{
     },
 };
 
-/// Statements under way at once. With more, each had fewer changes, and fewer were committed.
+/// Statements in flight. Measured: with more than one, batches get smaller and fewer changes are
+/// committed.
 const MAX_IN_FLIGHT: usize = 1;
 
-/// Connections for them: one that is overdue keeps its own.
+/// Connections for batches: an overdue batch keeps its connection.
 pub(crate) const BATCH_CONNECTIONS: u32 = 4;
 
-/// Changes in one statement at most.
+/// Maximum number of changes in one statement.
 const MAX_BATCH: usize = 64;
 
-/// Gathers changes.
+/// Batches changes of sessions.
 pub(crate) struct GroupCommit {
     pools: WritePools,
     batcher: Batcher<WriteRequest>,
 }
 
-/// A change, and who is to be told whether it was made.
+/// A write, and the channel for its answer: whether a row was written.
 struct WriteRequest {
     write: SessionWrite,
     sender: oneshot::Sender<Result<bool, StoreError>>,
 }
 
-/// What is asked for.
+/// A write that a batch can contain.
 enum SessionWrite {
-    /// A session that is to be.
+    /// Inserts a session.
     New(Box<NewSession>),
-    /// A change of one that may be there.
+    /// Changes or deletes a session.
     Commit(SessionCommit),
 }
 
-/// A session that is to be where there is known to be room.
+/// A new session whose organization has limits that the statement checks.
 pub(crate) struct NewSession {
     row: SessionRow,
     events: Vec<EventRow>,
@@ -77,7 +77,7 @@ impl NewSession {
 }
 
 impl SessionWrite {
-    /// The session whose row it changes.
+    /// Returns the id of the session whose row the write changes.
     fn session(&self) -> &str {
         match self {
             Self::New(new) => new.row.id(),
@@ -86,15 +86,15 @@ impl SessionWrite {
     }
 }
 
-/// The connections.
+/// The connection pools for writes.
 #[derive(Clone)]
 pub(crate) struct WritePools {
-    /// For a change by itself.
+    /// For a write on its own.
     pub(crate) single: Pool<AsyncPgConnection>,
-    /// For several together.
+    /// For batches.
     pub(crate) batched: Pool<AsyncPgConnection>,
     pub(crate) health: Arc<Health>,
-    /// For how long a server may stay silent.
+    /// Maximum time for which a server may stay silent.
     pub(crate) silence_limit: Duration,
 }
 
@@ -103,8 +103,8 @@ impl GroupCommit {
         Self { pools, batcher: Batcher::new(MAX_IN_FLIGHT, MAX_BATCH) }
     }
 
-    /// Changes a row, together with what others change if there are any; says whether there was one to
-    /// change. Answers when that is on the disk.
+    /// Commits a mutation, in a batch if possible. Returns after the commit whether a row was
+    /// changed.
     pub(crate) async fn commit(&self, commit: SessionCommit) -> Result<bool, StoreError> {
         if !commit.is_batched() {
             let pools = self.pools.clone();
@@ -115,8 +115,9 @@ impl GroupCommit {
         self.submit(SessionWrite::Commit(commit)).await
     }
 
-    /// Makes a session, together with what others change if there is anything. `false` when it was not made:
-    /// there is no room, nobody knows whether there is, or it has to be made by itself.
+    /// Inserts a session in a batch. Returns `false` without an insert when a quota has no room,
+    /// when the organization has no usage row yet, or when the batch was rejected; the caller then
+    /// inserts the session in a transaction of its own.
     pub(crate) async fn insert(&self, new: NewSession) -> Result<bool, StoreError> {
         self.submit(SessionWrite::New(Box::new(new))).await
     }
@@ -133,7 +134,7 @@ impl GroupCommit {
 
 impl WritePools {
     async fn execute(self, mut requests: Vec<WriteRequest>) {
-        // In the order of their sessions, so that two statements do not wait for each other.
+        // Ordered by session, so that two statements do not deadlock.
         requests.sort_by(|a, b| a.write.session().cmp(b.write.session()));
         while !requests.is_empty() {
             let (batch, later) = split_by_session(mem::take(&mut requests));
@@ -173,8 +174,8 @@ impl WritePools {
         }
     }
 
-    /// Does all of these by one statement and answers whose sessions were there; nothing where each is to
-    /// be done by itself, for then none of them was.
+    /// Executes the writes in one statement and returns the ids of the changed sessions; `None`
+    /// when each must be executed alone, because none was written.
     async fn write_batch(
         &self,
         requests: &[WriteRequest],
@@ -204,7 +205,8 @@ impl WritePools {
         let mut object = checkout(&self.batched).await?;
         let changed = writes.execute(&object).await;
         match self.health.check_result(changed, &mut object).await {
-            // The server's own word that it was not done. Of anything else nobody can say so.
+            // The server's answer proves that nothing was written. After other errors the outcome
+            // is unknown.
             (Err(error), true) if error.is_refusal() => Ok(None),
             (changed, _) => changed.map(|ids| Some(ids.into_iter().collect())),
         }
@@ -219,7 +221,7 @@ impl WritePools {
         self.within_deadline(sent).await.map(|count| count > 0)
     }
 
-    /// A server that stays silent must not keep its connections for good; the pool discards them then.
+    /// Bounds the wait for a silent server; the pool then discards the connection.
     async fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -229,8 +231,8 @@ impl WritePools {
     }
 }
 
-/// Those that one statement can carry out, and the rest: of each session it has but one, for it would see
-/// nothing of what it does itself.
+/// Splits off the writes that one statement can contain: one per session, because a statement does
+/// not see its own changes.
 fn split_by_session(requests: Vec<WriteRequest>) -> (Vec<WriteRequest>, Vec<WriteRequest>) {
     let (mut batch, mut later) = (Vec::<WriteRequest>::new(), Vec::new());
     for request in requests {
@@ -242,7 +244,7 @@ fn split_by_session(requests: Vec<WriteRequest>) -> (Vec<WriteRequest>, Vec<Writ
 
 impl WriteRequest {
     fn respond(self, result: Result<bool, StoreError>) {
-        // Whoever no longer waits is not told.
+        // The caller may have stopped waiting.
         drop(self.sender.send(result));
     }
 }

@@ -1,8 +1,8 @@
-//! A change of one row and all that is written with it, in one go.
+//! A mutation of one row with its events and its cleanup, committed as a unit.
 //!
-//! On PostgreSQL it is one statement, which is a transaction by itself: with a transaction of several
-//! statements, most of what a write cost was the turns that the connection took. Those of sessions that
-//! come at once share it: see [`group_commit`](crate::batch::group_commit).
+//! On PostgreSQL a mutation is one statement, and so a transaction by itself: in a transaction of
+//! several statements, the round trips cost more than the rest of the write. Concurrent mutations
+//! of sessions share a statement: see [`group_commit`](crate::batch::group_commit).
 //!
 //! Decision: ADR 0021.
 
@@ -27,26 +27,27 @@ use crate::{
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts},
 };
 
-/// What happens to a row, and what tells of it. Nothing is written where there is no such row.
+/// A mutation with its events. Nothing is written if the mutation finds no row.
 pub(crate) struct SessionCommit {
     pub(crate) mutation: Mutation,
     pub(crate) events: Vec<EventRow>,
 }
 
-/// What happens to a row of a session, or of what remains of one.
+/// A guarded change of a session or of a cleanup.
 pub(crate) enum Mutation {
-    /// It is this from now on, if nobody has written or woken it, and its metadata has so many bytes at
-    /// least, if that matters.
+    /// Replaces the mutable columns if version and due time are as expected. With a number, only if
+    /// the stored metadata has at least that many bytes.
     Update(ScopedSessionId, ExpectedRowVersion, Box<MutableColumns>, Option<i32>),
-    /// It of this version is gone; this remains.
+    /// Deletes the session of this version and inserts its cleanup; without a cleanup when there is
+    /// nothing to unlink.
     Delete(ScopedSessionId, i64, Option<Box<CleanupRow>>),
-    /// What remains of it waits.
+    /// Reschedules the cleanup of a session.
     Postpone(String, CleanupPostponement),
-    /// Nothing remains of it.
+    /// Deletes the cleanup of a session.
     Finish(String),
 }
 
-/// Does this with the statement of a deed.
+/// Binds the statement of a mutation and evaluates the body.
 macro_rules! with_statement {
     ($mutation:expr, |$statement:ident| $body:expr) => {
         match $mutation {
@@ -73,7 +74,7 @@ macro_rules! with_statement {
 }
 
 impl SessionCommit {
-    /// The session whose row it changes.
+    /// Returns the id of the session that the mutation changes.
     pub(crate) fn session(&self) -> &str {
         match &self.mutation {
             Mutation::Update(scoped_id, ..) | Mutation::Delete(scoped_id, ..) => scoped_id.id(),
@@ -81,14 +82,13 @@ impl SessionCommit {
         }
     }
 
-    /// Whether it is written together with others. What remains of sessions is changed rarely; and an event
-    /// that tells of no session could not be told to belong to this change.
+    /// Whether the mutation can share a statement. Changes of cleanups are rare and do not; and an
+    /// event without a session could not be matched to its mutation.
     pub(crate) fn is_batched(&self) -> bool {
         !matches!(self.mutation, Mutation::Postpone(..) | Mutation::Finish(_))
             && self.events.iter().all(|event| event.tells_of(self.session()))
     }
 
-    /// What remains of the session.
     fn cleanup(&self) -> Option<&CleanupRow> {
         match &self.mutation {
             Mutation::Delete(_, _, cleanup) => cleanup.as_deref(),
@@ -96,7 +96,7 @@ impl SessionCommit {
         }
     }
 
-    /// Does it by itself on PostgreSQL; answers how many rows there were to change.
+    /// Executes the commit as one statement on PostgreSQL; returns the number of changed rows.
     pub(crate) fn execute<'c>(
         &self,
         mut conn: &'c AsyncPgConnection,
@@ -107,7 +107,8 @@ impl SessionCommit {
         })
     }
 
-    /// Does it on SQLite, in the transaction that the connection is in.
+    /// Executes the commit on SQLite, in the current transaction; returns whether a row was
+    /// changed.
     pub(crate) async fn write(&self, conn: &mut WriterConnection) -> Result<bool, StoreError> {
         let changed = with_statement!(&self.mutation, |mutation| mutation.execute(conn).await?);
         if changed == 0 {
@@ -121,8 +122,8 @@ impl SessionCommit {
     }
 }
 
-/// An `UPDATE` or `DELETE` of at most one row, and the rows that are written if there is one.
-/// Gives a row back for each that was changed.
+/// An `UPDATE` or `DELETE` of at most one row, and the inserts that depend on that row. Returns one
+/// row for each changed row.
 struct CommitStatement<'a, M> {
     mutation: M,
     cleanup: Option<&'a CleanupRow>,
@@ -149,13 +150,13 @@ impl<M: QueryFragment<Pg>> QueryFragment<Pg> for CommitStatement<'_, M> {
             event.insert_where_changed(out.reborrow())?;
             out.push_sql(")");
         }
-        // What is named with WITH and changes something is carried out, read or not.
+        // PostgreSQL executes a data-modifying `WITH` part even if no part reads its result.
         out.push_sql(" SELECT 1 FROM changed");
         Ok(())
     }
 }
 
-/// Writes events, in the transaction that the connection is in.
+/// Inserts events in the current transaction.
 macro_rules! insert_events {
     ($conn:expr, $rows:expr) => {
         for row in &$rows {

@@ -1,7 +1,7 @@
-//! Changes of several sessions as one statement, for PostgreSQL.
+//! Inserts, updates and deletes of several sessions as one statement, for PostgreSQL.
 //!
-//! Its text is always the same, whatever changes and however many: what it is told are lists, as JSON.
-//! Each change keeps its organization, its session, its reach and how the row must stand together.
+//! The text of the statement is constant; its parameters are lists as JSON. Each list entry keeps
+//! organization, session, reach and expected version of one write together.
 //!
 //! Decision: ADR 0022.
 
@@ -26,10 +26,10 @@ use crate::{
     scope::{ExpectedRowVersion, ScopedSessionId},
 };
 
-/// The columns of a session that never change.
+/// Columns of a session that never change.
 const IMMUTABLE: &str = "id, organization, created_by, created_at";
 
-/// The columns that an update replaces.
+/// Columns that an update replaces.
 const MUTABLE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_hour, metadata, \
     is_admin_session, gateway, desired, epoch, wanted, status, reason, identity, phone_number, pairing, \
     deadline, heard, last_connected_at, updated_at, version, sequence, due, failures";
@@ -40,7 +40,7 @@ const CLEANUP: &str = "session, organization, gateway, epoch, requested_by_kind,
 const EVENT: &str =
     "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
 
-/// Changes of sessions, no two of the same one.
+/// Writes of sessions, at most one per session.
 #[derive(Default)]
 pub(crate) struct SessionWrites<'a> {
     inserts: Vec<&'a SessionRow>,
@@ -52,7 +52,8 @@ pub(crate) struct SessionWrites<'a> {
     events: Vec<&'a EventRow>,
 }
 
-/// A row that may be there to be changed.
+/// An update or delete with the guard of its row. The names of the fields are the column names that
+/// the statement reads.
 #[derive(Serialize)]
 struct GuardedRow<'a> {
     organization: &'a str,
@@ -66,14 +67,15 @@ struct GuardedRow<'a> {
 }
 
 impl<'a> SessionWrites<'a> {
-    /// A session that is to be if its organization has room for all its sessions in this statement.
+    /// Inserts a session if its organization has room for all its new sessions in this statement.
     pub(crate) fn insert(&mut self, row: &'a SessionRow, needs: &'a [ResourceNeed]) {
         self.inserts.push(row);
         self.needs.extend(needs);
         self.counts.extend(ResourceNeed::counts(row.organization()));
     }
 
-    /// As [`session_at_with_metadata`](crate::scope::counts::session_at_with_metadata).
+    /// Updates a session under the guard of
+    /// [`session_at_with_metadata`](crate::scope::counts::session_at_with_metadata).
     pub(crate) fn update(
         &mut self,
         scoped_id: &'a ScopedSessionId,
@@ -91,7 +93,7 @@ impl<'a> SessionWrites<'a> {
         });
     }
 
-    /// It of this version is gone; this remains.
+    /// Deletes the session of this version, and inserts its cleanup.
     pub(crate) fn delete(
         &mut self,
         scoped_id: &'a ScopedSessionId,
@@ -104,12 +106,12 @@ impl<'a> SessionWrites<'a> {
         self.cleanups.extend(cleanup);
     }
 
-    /// What tells of them.
+    /// Inserts the events whose session is changed.
     pub(crate) fn add_events(&mut self, events: &'a [EventRow]) {
         self.events.extend(events);
     }
 
-    /// Carries them out, all or none; answers whose session was there to be changed.
+    /// Executes all writes or none; returns the ids of the changed sessions.
     pub(crate) async fn execute(
         self,
         mut conn: &AsyncPgConnection,
@@ -147,7 +149,7 @@ impl<'a> GuardedRow<'a> {
     }
 }
 
-/// The lists, each as one text.
+/// The parameters: each list as JSON text.
 pub(crate) struct SessionWritesStatement {
     inserts: String,
     needs: String,
@@ -174,9 +176,10 @@ impl QueryFragment<Pg> for SessionWritesStatement {
             FROM json_to_recordset(",
         );
         out.push_bind_param::<Text, _>(&self.needs)?;
-        // Locked, so that of two statements for the last place the second sees what the first has taken;
-        // all at the beginning and in one order, so that two statements do not wait for each other. An
-        // organization that never had anything has no row yet, and its session is made by itself.
+        // Locks the usage rows, so that of two statements for the last free place the second sees
+        // the first. All rows are locked first and in one order, so that two statements do not
+        // deadlock. An organization without a usage row gets its first session in a transaction of
+        // its own.
         out.push_sql(
             "::json) AS need (organization text, stock text, grows bigint, most bigint) \
             GROUP BY organization, stock), room AS MATERIALIZED (\

@@ -1,11 +1,9 @@
-//! What look-ups in an SQLite file found, believed for as long as nothing was committed to it.
+//! Caches results of point lookups in an SQLite file until the next commit.
 //!
-//! Whether something was is in the head of the WAL index, the file beside the database that ends in
-//! `-shm`: SQLite writes it anew with every commit, by whichever process, before the commit returns, and
-//! every reader goes by it (SQLite's "WAL-mode File Format", the section on the WAL-index header). To
-//! read those bytes costs one system call; to begin a read transaction, find a row and parse it costs
-//! many times as much. Nothing is believed that a reader who asked SQLite in the same moment would not
-//! be told.
+//! An entry is valid while the head of the WAL index is unchanged: see
+//! [`wal_index`](crate::engine::sqlite::wal_index). Checking the head costs one system call; a read
+//! transaction with an indexed lookup and the parsing of the row costs many times as much. A hit
+//! equals what a reader of the same moment would read.
 //!
 //! Decision: ADR 0020.
 
@@ -23,11 +21,11 @@ use crate::{
     scope::ScopedSessionId,
 };
 
-/// So many answers of a kind are kept at most, which is some megabytes of sessions. One more, and all
-/// are forgotten.
+/// Maximum number of entries of a kind: some megabytes of sessions. A further entry clears the
+/// kind.
 const MAX_ENTRIES: usize = 4096;
 
-/// What was found lately.
+/// Results of point lookups in one SQLite file.
 pub(crate) struct ReadCache {
     index: Option<WalIndex>,
     sessions: Entries<ScopedSessionId, Option<Arc<Session>>>,
@@ -35,7 +33,7 @@ pub(crate) struct ReadCache {
 }
 
 impl ReadCache {
-    /// In this file, which exists. Keeps nothing where there is no WAL index to go by.
+    /// Opens the cache of an existing file. Without a readable WAL index the cache stays empty.
     pub(crate) fn open(file: &Path) -> Self {
         let index = WalIndex::open(file);
         if let Err(error) = &index {
@@ -44,7 +42,8 @@ impl ReadCache {
         Self { index: index.ok(), sessions: Entries::default(), unknown_keys: Entries::default() }
     }
 
-    /// This moment. `None` when there is nothing to tell it from others by.
+    /// Returns the current epoch; `None` without a readable WAL index, or while a commit is being
+    /// published.
     pub(crate) fn epoch(&self) -> Option<CacheEpoch<'_>> {
         Some(CacheEpoch { cache: self, head: self.head()? })
     }
@@ -54,50 +53,50 @@ impl ReadCache {
     }
 }
 
-/// A moment at which what was found at the same standing can be believed.
+/// The span between two commits, during which entries stay valid.
 pub(crate) struct CacheEpoch<'a> {
     cache: &'a ReadCache,
     head: WalHead,
 }
 
-/// It must be looked up.
+/// The cache has no entry: the row must be read.
 pub(crate) struct Miss;
 
 impl CacheEpoch<'_> {
-    /// What is there for this caller by this name, if that is known: nothing may be.
+    /// Returns the session that a scoped id finds; `Ok(None)` if the scope has no such session.
     pub(crate) fn session(&self, scoped_id: &ScopedSessionId) -> Result<Option<Session>, Miss> {
-        // Copied when the shelf is free again.
+        // The session is copied after the lock is released.
         let session = self.cache.sessions.get(&self.head, scoped_id).ok_or(Miss)?;
         Ok(session.as_deref().cloned())
     }
 
-    /// A look-up that began after this moment found this.
+    /// Inserts the result of a lookup that began in this epoch.
     pub(crate) fn insert_session(self, scoped_id: ScopedSessionId, session: Option<&Session>) {
         if self.is_current() {
             self.cache.sessions.put(self.head, scoped_id, session.cloned().map(Arc::new));
         }
     }
 
-    /// Whether no good key is known to be shown like this. What is not good at one time is not at any
-    /// later one; of good ones that cannot be said, so they are not kept here.
+    /// Whether the key is known to be invalid. An invalid key never becomes valid without a commit.
+    /// Valid keys are not cached, because their validity also depends on the time.
     pub(crate) fn is_unknown_key(&self, presented: &PresentedKey) -> bool {
         self.cache.unknown_keys.get(&self.head, presented).is_some()
     }
 
-    /// A look-up that began after this moment found no good key.
+    /// Inserts an invalid key whose lookup began in this epoch.
     pub(crate) fn insert_unknown_key(self, presented: PresentedKey) {
         if self.is_current() {
             self.cache.unknown_keys.put(self.head, presented, ());
         }
     }
 
-    /// Nothing was committed since: what was read in between was read at this standing.
+    /// Whether no commit happened since the epoch began.
     fn is_current(&self) -> bool {
         self.cache.head() == Some(self.head)
     }
 }
 
-/// Answers of one kind, all of them found at one standing.
+/// Entries of one kind, all of one epoch.
 struct Entries<K, V>(Mutex<EpochEntries<K, V>>);
 
 struct EpochEntries<K, V> {

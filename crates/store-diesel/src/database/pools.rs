@@ -1,4 +1,4 @@
-//! The connections of a database: pools, batchers and caches of either engine.
+//! The connections of each engine, with the batchers and caches that use them.
 
 use std::{path::Path, sync::Arc};
 
@@ -27,18 +27,18 @@ use crate::{
     },
 };
 
-/// The connections to a server, and what is known of its health.
+/// Connections to a PostgreSQL server, and the health of the server.
 #[derive(Clone)]
 pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
-    /// For one row by its key.
+    /// For point lookups.
     pub(crate) lookups: Arc<PipelinedPool>,
-    /// For sessions among those.
+    /// For point lookups of sessions.
     pub(crate) batched_lookup: Arc<BatchedLookup>,
-    /// For changes.
+    /// For single-row writes.
     pub(crate) group_commit: Arc<GroupCommit>,
     pub(crate) health: Arc<Health>,
-    /// For transactions that count something of an organization.
+    /// Limits the transactions that count resources of one organization.
     pub(crate) permits: Arc<OrganizationPermits>,
 }
 
@@ -129,8 +129,8 @@ pub(crate) enum Pools {
 pub(crate) struct SqlitePools {
     pub(crate) writer: Writer,
     pub(crate) read: Pool<SqliteConnection>,
-    /// For one row by its key.
+    /// For point lookups.
     pub(crate) inline_reader: Arc<InlineReader>,
-    /// What that found lately.
+    /// Results of point lookups.
     pub(crate) read_cache: Arc<ReadCache>,
 }

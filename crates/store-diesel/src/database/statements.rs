@@ -1,6 +1,6 @@
-//! Macros that compile one statement for both databases and run it on the one that is open.
+//! Macros that compile one statement for both engines and run it on the open database.
 
-/// Looks up the row of this type that a query finds.
+/// Returns the one row of this type that the query finds, or `None`. See ADR 0018.
 macro_rules! point_lookup {
     ($database:expr, $row:ty, $query:expr) => {{
         use diesel::{OptionalExtension, QueryDsl, SelectableHelper};
@@ -22,11 +22,12 @@ macro_rules! point_lookup {
     }};
 }
 
-/// Runs a query with a connection of whichever database there is; the body is compiled once for
-/// each. `read` and `write` say what for: on SQLite one thread does what is written, so that the body
-/// takes along what it needs, and what PostgreSQL could not be asked because the connection was dead is
-/// read again by another one. Of a write nobody could say whether it happened. For one row by its key
-/// there is [`point_lookup`](crate::engine::postgres::pipelined_pool).
+/// Runs a query on a pooled connection; the body is compiled once for each engine.
+///
+/// `read` or `write` states the purpose. On SQLite, one thread executes all writes, so the body
+/// moves its values to the thread. On PostgreSQL, a read that failed because its connection was
+/// dead is repeated once on another connection; a write is never repeated, because its outcome is
+/// unknown. For one row by its key use [`point_lookup`].
 macro_rules! with_conn {
     ($database:expr, read, |$conn:ident| $body:expr) => {
         match &$database.pools {
@@ -72,7 +73,7 @@ macro_rules! with_conn {
     };
 }
 
-/// The same in a transaction.
+/// Runs the body in a transaction.
 macro_rules! with_transaction {
     ($database:expr, |$conn:ident| $body:expr) => {
         match &$database.pools {

@@ -1,4 +1,4 @@
-//! Takes a connection out of a pool, for at most the time that the pool waits.
+//! Takes a connection out of a pool and maps the pool's errors.
 
 use deadpool::managed::{Object, PoolError, TimeoutType};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool};

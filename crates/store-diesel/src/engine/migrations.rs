@@ -1,4 +1,5 @@
-//! Brings the tables up to date at start, one process at a time: the migration runner takes no lock.
+//! Runs pending migrations. The callers ensure that one process at a time does so, because the
+//! migration runner takes no lock.
 
 use diesel::{QueryableByName, backend::Backend, migration::MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
@@ -15,7 +16,10 @@ pub(crate) fn check_encoding(encoding: &str, found: TextColumn) -> Result<(), St
     if found.text == encoding { Ok(()) } else { Err(StoreError::Encoding { found: found.text }) }
 }
 
-/// Runs the migrations that have not run, unless there are some that this program does not know.
+/// Runs the pending migrations.
+///
+/// # Errors
+/// [`StoreError::Newer`] when the database has a migration that this program does not know.
 pub(crate) fn bring_up_to_date<DB: Backend>(
     harness: &mut impl MigrationHarness<DB>,
     source: EmbeddedMigrations,

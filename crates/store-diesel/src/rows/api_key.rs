@@ -1,4 +1,4 @@
-//! API keys: as their owners see them, and as the door looks them up.
+//! The table `api_keys`.
 //!
 //! Decision: ADR 0013.
 
@@ -13,7 +13,7 @@ use crate::{
     schema::api_keys,
 };
 
-/// A key as a row.
+/// A row of `api_keys`.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = api_keys, treat_none_as_default_value = false)]
 pub(crate) struct ApiKeyRow {

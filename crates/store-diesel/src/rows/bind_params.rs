@@ -1,6 +1,6 @@
-//! Pushes several bind parameters into a statement.
+//! Binds several values in a hand-written statement.
 
-/// Pushes values with their types, between commas.
+/// Pushes values with their SQL types, separated by commas.
 macro_rules! bind_all {
     ($out:expr, $first_type:ty: $first:expr $(, $type:ty: $value:expr)* $(,)?) => {{
         $out.push_bind_param::<$first_type, _>($first)?;

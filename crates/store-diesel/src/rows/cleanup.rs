@@ -1,4 +1,4 @@
-//! What remains of deleted sessions, as rows.
+//! The table `retirements`, which holds the cleanups of deleted sessions.
 
 use diesel::{
     pg::Pg,
@@ -18,7 +18,7 @@ use crate::{
     schema::retirements,
 };
 
-/// A retirement as a row.
+/// A row of `retirements`. Column `told` is [`Cleanup::outcome_reported`].
 #[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = retirements, treat_none_as_default_value = false)]
 pub(crate) struct CleanupRow {
@@ -37,7 +37,7 @@ pub(crate) struct CleanupRow {
     linked: bool,
 }
 
-/// What putting one off changes.
+/// The columns that a postponement changes.
 #[derive(AsChangeset)]
 #[diesel(table_name = retirements)]
 pub(crate) struct CleanupPostponement {
@@ -82,7 +82,7 @@ impl CleanupRow {
         })
     }
 
-    /// Writes it once for each row of `changed`, which is a part of the statement.
+    /// Pushes an insert of the row for each row of the statement part `changed`.
     pub(crate) fn insert_where_changed<'b>(
         &'b self,
         mut out: AstPass<'_, 'b, Pg>,

@@ -1,31 +1,34 @@
-//! How single values of the domain sit in columns, and come back only if they can be.
+//! Conversions between single domain values and columns.
 
 use domain::{Actor, KeyId, Timestamp, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::StoreError;
 
-/// A counter as the databases' signed 64 bits.
+/// Converts a counter to a signed column of 64 bits.
+///
+/// # Errors
+/// [`StoreError::Unfit`] above `i64::MAX`.
 pub(crate) fn to_bigint(column: &'static str, value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::Unfit { column })
 }
 
-/// A counter back, of whatever width the domain has it.
+/// Converts a column to a counter of the domain's width; `None` when out of range.
 pub(crate) fn from_bigint<T: TryFrom<i64>>(value: i64) -> Option<T> {
     T::try_from(value).ok()
 }
 
-/// JSON text, for what is read only as a whole.
+/// Serializes a value that no statement reads inside.
 pub(crate) fn to_json<T: Serialize>(column: &'static str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::Unfit { column })
 }
 
-/// That JSON text back.
+/// Parses JSON text; `None` when the text is invalid.
 pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
-/// An optional column back: `None` inside when it is empty, outside when it cannot be.
+/// Parses an optional column: `Some(None)` for NULL, `None` for an invalid value.
 #[expect(clippy::option_option, reason = "empty and impossible are two things")]
 pub(crate) fn parse_optional<S, T>(
     value: Option<S>,
@@ -34,12 +37,12 @@ pub(crate) fn parse_optional<S, T>(
     value.map_or(Some(None), |value| parse(value).map(Some))
 }
 
-/// A moment, if there is one.
+/// Converts an optional column to a time.
 pub(crate) fn timestamp(at: Option<i64>) -> Option<Timestamp> {
     at.map(Timestamp::from_millis)
 }
 
-/// Who did something: its kind and, if it has one, its name.
+/// Returns the kind and the name of an actor, for two columns.
 pub(crate) fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
     match actor {
         Actor::User(user) => ("user", user.as_ref().map(ToString::to_string)),
@@ -49,7 +52,7 @@ pub(crate) fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
     }
 }
 
-/// Who did something, back.
+/// Parses the two columns of an actor; `None` when they do not match.
 pub(crate) fn actor(kind: &str, name: Option<&str>) -> Option<Actor> {
     match (kind, name) {
         ("user", None) => Some(Actor::User(None)),

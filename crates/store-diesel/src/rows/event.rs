@@ -1,4 +1,4 @@
-//! The event log: written in the transaction of the change an event tells of, read in order.
+//! The table `events`: rows and payloads.
 
 use diesel::{
     pg::Pg,
@@ -24,7 +24,7 @@ use crate::{
     schema::events,
 };
 
-/// An event as a row.
+/// A row of `events`.
 #[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = events, treat_none_as_default_value = false)]
 pub(crate) struct EventRow {
@@ -55,7 +55,7 @@ impl EventRow {
         })
     }
 
-    /// Writes it once for each row of `changed`, which is a part of the statement.
+    /// Pushes an insert of the row for each row of the statement part `changed`.
     pub(crate) fn insert_where_changed<'b>(
         &'b self,
         mut out: AstPass<'_, 'b, Pg>,
@@ -80,12 +80,12 @@ impl EventRow {
         Ok(())
     }
 
-    /// Whether it tells of this session.
+    /// Whether the event belongs to the session.
     pub(crate) fn tells_of(&self, session: &str) -> bool {
         self.session.as_deref() == Some(session)
     }
 
-    /// All of them.
+    /// Converts events to rows.
     pub(crate) fn all(events: &[Event]) -> Result<Vec<Self>, StoreError> {
         events.iter().map(Self::new).collect()
     }
@@ -123,14 +123,14 @@ fn value_to_json(value: &EventValue) -> Value {
     }
 }
 
-/// An event's particulars as text.
+/// Serializes a payload.
 pub(crate) fn payload_text(payload: &EventPayload) -> Result<String, StoreError> {
-    // Pairs in a list: an object would be free to forget their order.
+    // A list of pairs, because a JSON object does not keep the order of its members.
     let pairs: Vec<_> = payload.iter().map(|(key, value)| (key, value_to_json(value))).collect();
     to_json("events.payload", &pairs)
 }
 
-/// That text back.
+/// Parses a payload; `None` when the text is invalid.
 pub(crate) fn payload_of(text: &str) -> Option<EventPayload> {
     let pairs: Vec<(String, Value)> = from_json(text)?;
     pairs.into_iter().map(|(key, value)| Some((key.into(), value_from_json(value)?))).collect()

@@ -1,4 +1,4 @@
-//! Receipts: kept in the transaction of the change they tell of, or by themselves.
+//! The table `receipts`, which holds idempotency records.
 //!
 //! Decision: ADR 0014.
 
@@ -7,7 +7,7 @@ use domain::{IdempotencyKeyHash, IdempotencyRecord, Timestamp};
 
 use crate::{StoreError, schema::receipts};
 
-/// A receipt as a row.
+/// A row of `receipts`. Column `slot` is the idempotency key hash, `answer` the recorded response.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = receipts)]
 pub(crate) struct IdempotencyRow {

@@ -1,5 +1,5 @@
-//! Attempts at linking: counted in the transaction of the change that begins one, and remembered for as
-//! long as they count, also when their session is gone.
+//! The table `link_attempts`. Rows stay while they count towards a quota, also after their session
+//! is deleted.
 //!
 //! Decision: ADR 0032.
 
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{StoreError, rows::column::to_bigint, schema::link_attempts};
 
-/// An attempt as a row.
+/// A row of `link_attempts`.
 #[derive(Insertable)]
 #[diesel(table_name = link_attempts, treat_none_as_default_value = false)]
 pub(crate) struct LinkAttemptRow {
@@ -20,7 +20,7 @@ pub(crate) struct LinkAttemptRow {
     at: i64,
 }
 
-/// An attempt that begins, and how many there may be.
+/// A new link attempt with the quotas that it must meet.
 pub(crate) struct NewLinkAttempt {
     pub(crate) row: LinkAttemptRow,
     pub(crate) quota: RateQuota,
@@ -42,17 +42,18 @@ impl NewLinkAttempt {
         Ok(Self { row, quota, organization_quota })
     }
 
-    /// Between which moments attempts count for this quota.
+    /// Returns the times between which earlier attempts count for the quota, in milliseconds; the
+    /// first is excluded.
     pub(crate) fn window(&self, quota: RateQuota) -> (i64, i64) {
         let now = Timestamp::from_millis(self.row.at);
         (quota.since(now).millis(), RateQuota::until(now).millis())
     }
 
-    /// Whether it may begin: not when as many as may were begun before. `earliest` was begun first of
-    /// those, and the attempt itself comes after them.
+    /// Checks the quota. `earliest` is the time of the oldest attempt that must leave the window
+    /// before this attempt may begin; `None` when the quota has room.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when it may not.
+    /// [`StoreError::Refused`] when the quota is used up.
     pub(crate) fn admit(&self, quota: RateQuota, earliest: Option<i64>) -> Result<(), StoreError> {
         let Some(earliest) = earliest else { return Ok(()) };
         let now = Timestamp::from_millis(self.row.at);
@@ -61,8 +62,8 @@ impl NewLinkAttempt {
     }
 }
 
-/// A phone is told from others by this. Numbers are few enough to be tried out; but what is left in a copy
-/// of the database is not the number itself.
+/// Returns the digest that identifies a phone within an organization. Phone numbers are few enough
+/// to be guessed, but a copy of the database does not contain the number itself.
 fn digest(organization: &str, phone: &Phone) -> Vec<u8> {
     let mut digest = Sha256::new_with_prefix(organization);
     digest.update([0]);

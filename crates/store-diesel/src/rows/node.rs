@@ -1,4 +1,4 @@
-//! The gateway nodes.
+//! The table `gateways`, which holds the nodes.
 
 use diesel::prelude::*;
 use domain::{GatewayId, Node, Timestamp};
@@ -9,7 +9,7 @@ use crate::{
     schema::gateways,
 };
 
-/// A node as a row.
+/// A row of `gateways`. Column `boot` is the generation, `beat_at` the time of the last heartbeat.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = gateways, treat_none_as_default_value = false)]
 pub(crate) struct NodeRow {
@@ -26,7 +26,7 @@ pub(crate) struct NodeRow {
 }
 
 impl NodeRow {
-    /// As it enlists for the first time.
+    /// Returns the row of a node's first registration, with generation 1.
     pub(crate) fn first(node: &Node) -> Result<Self, StoreError> {
         Ok(Self {
             id: node.id.to_string(),

@@ -1,11 +1,14 @@
-//! Orphans as rows.
+//! The table `orphans`.
+//!
+//! Decision: ADR 0035.
 
 use diesel::prelude::*;
 use domain::{GatewayId, Orphan, SessionId, Timestamp};
 
 use crate::{rows::column::from_bigint, schema::orphans};
 
-/// An orphan as a row.
+/// A row of `orphans`. Column `told`: the orphan was held at two consecutive checks and is
+/// reported.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = orphans)]
 pub(crate) struct OrphanRow {

@@ -1,6 +1,7 @@
-//! Rows that are read together are judged one by one: a row that cannot be read is skipped, counted and
-//! logged, and fails nothing for the others
-//! ([ADR 0029](../../../docs/adr/0029-isolate-failures-to-one-row-or-report.md)).
+//! Skips unreadable rows of a list: such a row is counted and logged, and does not affect other
+//! rows.
+//!
+//! Decision: ADR 0029.
 
 use std::{
     collections::HashMap,
@@ -10,32 +11,32 @@ use std::{
 
 use crate::StoreError;
 
-/// How long a row that was logged is not logged again.
+/// Minimum time between two log lines about one row.
 const LOG_INTERVAL: Duration = Duration::from_secs(600);
 
-/// How many rows are known as logged at most; one more, and all are forgotten.
+/// Maximum number of remembered log lines. A further entry clears the map.
 const MAX_LOGGED: usize = 1_000;
 
-/// Rows that were logged, by column and name, and when.
+/// Logged rows by column and id, with the time of the log line.
 static LOGGED: Mutex<Option<HashMap<(&'static str, String), Instant>>> = Mutex::new(None);
 
-/// The values of the rows that can be read, in their order.
+/// Returns the values of the readable rows, in their order.
 pub(crate) fn readable<R, T: TryFrom<R, Error = StoreError>>(
     rows: impl IntoIterator<Item = R>,
 ) -> Vec<T> {
     rows.into_iter().filter_map(|row| skip_unreadable(T::try_from(row))).collect()
 }
 
-/// The value of a row; `None` for a row that cannot be read, which is counted and logged.
+/// Returns the value of a row; counts and logs an unreadable row and returns `None`.
 pub(crate) fn skip_unreadable<T>(row: Result<T, StoreError>) -> Option<T> {
     row.inspect_err(log_skipped).ok()
 }
 
-/// How many rows are read at once where those before could not be read.
+/// Rows per statement after a statement that returned unreadable rows.
 pub(crate) const FURTHER_ROWS: u32 = 1_000;
 
-/// A page of readable rows, newest or oldest first: what is skipped makes room for the rows behind it, so
-/// that a page that is not full is the last one. `$load` reads up to `$row_limit` rows after `$after`.
+/// Returns a page of readable rows. Further rows replace skipped ones, so that a short page is
+/// always the last one. `$load` reads up to `$row_limit` rows after `$after`.
 macro_rules! fill_page {
     ($limit:expr, $first:expr, |$after:ident, $row_limit:ident| $load:expr, $position:expr) => {{
         let limit = usize::try_from($limit).unwrap_or(usize::MAX);
@@ -69,7 +70,7 @@ fn log_skipped(error: &StoreError) {
     }
 }
 
-/// Whether this row was not logged within [`LOG_INTERVAL`].
+/// Whether the row was not logged within [`LOG_INTERVAL`].
 fn is_first_in_interval(column: &'static str, row: &str, now: Instant) -> bool {
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     let logged = logged.get_or_insert_default();

@@ -1,4 +1,4 @@
-//! A session as a row: what never changes apart from what an update writes.
+//! The table `sessions`: immutable columns, and the columns that an update replaces.
 
 use diesel::prelude::*;
 use domain::{
@@ -18,7 +18,7 @@ use crate::{
     schema::sessions,
 };
 
-/// The whole row.
+/// A row of `sessions`.
 #[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = sessions)]
 pub(crate) struct SessionRow {
@@ -30,7 +30,7 @@ pub(crate) struct SessionRow {
     mutable: MutableColumns,
 }
 
-/// What is written once.
+/// The columns that never change.
 #[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
 pub(crate) struct ImmutableColumns {
@@ -40,7 +40,8 @@ pub(crate) struct ImmutableColumns {
     created_at: i64,
 }
 
-/// What an update replaces.
+/// The columns that an update replaces. Column `wanted` is the JSON part of the spec, `heard` the
+/// position of the last accepted report.
 #[derive(Queryable, Selectable, Insertable, AsChangeset, Serialize)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct MutableColumns {
@@ -87,30 +88,30 @@ impl SessionRow {
         })
     }
 
-    /// Its name.
+    /// Returns the id of the session.
     pub(crate) fn id(&self) -> &str {
         &self.immutable.id
     }
 
-    /// Whose it is.
+    /// Returns the organization of the session.
     pub(crate) fn organization(&self) -> &str {
         &self.immutable.organization
     }
 
-    /// As [`MutableColumns::metadata_bytes`].
+    /// See [`MutableColumns::metadata_bytes`].
     pub(crate) fn metadata_bytes(&self) -> usize {
         self.mutable.metadata_bytes()
     }
 }
 
 impl MutableColumns {
-    /// How much the metadata takes of the organization's stock: the braces around it do not count, so that
-    /// a session without any takes nothing.
+    /// Returns the amount of resource `metadata` that the session uses, in bytes. The outer braces
+    /// are not counted, so that empty metadata uses 0.
     pub(crate) fn metadata_bytes(&self) -> usize {
         self.metadata.len().saturating_sub(2)
     }
 
-    /// How many bytes the column has.
+    /// Returns the length of the column `metadata` in bytes.
     pub(crate) fn metadata_length(&self) -> i32 {
         i32::try_from(self.metadata.len()).unwrap_or(i32::MAX)
     }
@@ -207,7 +208,7 @@ fn spec_document(spec: &Spec) -> SpecDocument {
 }
 
 impl SessionRow {
-    /// Where it is in lists.
+    /// Returns the position in lists: creation time and id.
     pub(crate) fn position(&self) -> (i64, &str) {
         (self.immutable.created_at, &self.immutable.id)
     }

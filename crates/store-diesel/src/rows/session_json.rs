@@ -1,6 +1,6 @@
-//! The parts of a session that are stored as JSON text, because nothing looks inside them by SQL.
+//! The parts of a session that are stored as JSON text, because no statement reads inside them.
 //!
-//! These shapes are what is on disk: a field that is renamed here is a migration.
+//! The serialized names are stored data: a renamed field needs `serde(rename)` or a migration.
 
 use domain::{
     Attempt, Identity, PairingCode, PairingSpec, QrCode, ReasonCode, StatusReason, Timestamp,
@@ -8,7 +8,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What is wanted besides `desired` and `epoch`, which have columns.
+/// The spec without `desired` and `epoch`, which have their own columns.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SpecDocument {
     pub(crate) pairing: Option<PairingSpecDocument>,
@@ -16,7 +16,7 @@ pub(crate) struct SpecDocument {
     pub(crate) restarts: u64,
 }
 
-/// Which report of the node was believed last.
+/// The position of the last report that was accepted from a node.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LastReportDocument {
     pub(crate) epoch: u64,
@@ -85,7 +85,7 @@ impl From<&StatusReason> for ReasonDocument {
 }
 
 impl ReasonDocument {
-    /// `None` when the code is not one of ours.
+    /// Returns `None` for an unknown code.
     pub(crate) fn into_reason(self) -> Option<StatusReason> {
         Some(StatusReason {
             code: ReasonCode::parse(&self.code)?,

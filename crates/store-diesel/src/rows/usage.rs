@@ -1,8 +1,9 @@
-//! How much an organization keeps, and whether there is room for more.
+//! The table `usage`: stored amounts of resources, and the growth that a change causes.
 //!
-//! The database itself counts, by triggers (migration 0011): nothing that writes can forget to. Whoever
-//! makes a count grow holds its row until the end of the transaction, so that the number that is read
-//! after the change is exact, and a change that does not fit is undone with its transaction.
+//! Triggers of the database maintain the counts (migration 0011), so no write can omit them. A
+//! change that increases a count locks its row until the end of the transaction. So the value read
+//! after the change is exact, and a change that exceeds its limit is rolled back with its
+//! transaction.
 //!
 //! Decision: ADR 0031.
 
@@ -12,14 +13,14 @@ use serde::Serialize;
 
 use crate::{StoreError, schema::usage};
 
-/// How much the organization has of a stock.
+/// The stored amount of one resource.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = usage)]
 pub(crate) struct UsageRow {
     pub(crate) used: i64,
 }
 
-/// What a change adds to an organization's stocks.
+/// The amounts that a change adds to the resources of an organization.
 #[derive(Default)]
 pub(crate) struct ResourceGrowth(Vec<(Resource, u64)>);
 
@@ -30,13 +31,13 @@ impl ResourceGrowth {
         }
     }
 
-    /// The stocks that grow and are limited.
+    /// Returns the names of the resources that grow and have a limit.
     pub(crate) fn limited(&self, limits: &ResourceLimits) -> Vec<&'static str> {
         let limited = self.0.iter().filter(|(resource, _)| limits.get(*resource).is_some());
         limited.map(|(resource, _)| resource.as_str()).collect()
     }
 
-    /// The places it takes, for a statement that writes only where there is room.
+    /// Returns the growth of each limited resource, for a statement that checks the limits.
     pub(crate) fn needs(&self, organization: &str, limits: &ResourceLimits) -> Vec<ResourceNeed> {
         let need = |(resource, growth): &(Resource, u64)| {
             let limit = i64::try_from(limits.get(*resource)?).unwrap_or(i64::MAX);
@@ -51,10 +52,10 @@ impl ResourceGrowth {
         self.0.iter().filter_map(need).collect()
     }
 
-    /// Whether it fits, by what the stocks are with it.
+    /// Checks the limits, with the stored amounts after the change.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when it does not.
+    /// [`StoreError::Refused`] when a limit is exceeded.
     pub(crate) fn admit(
         &self,
         limits: &ResourceLimits,
@@ -70,7 +71,8 @@ impl ResourceGrowth {
     }
 }
 
-/// How much a change of a session adds to its organization's stock, and how much there may be.
+/// The growth of one resource and its limit. The serialized names are the column names of the
+/// statement in [`session_writes`](crate::batch::session_writes).
 #[derive(Serialize)]
 pub(crate) struct ResourceNeed {
     organization: String,
@@ -83,7 +85,8 @@ pub(crate) struct ResourceNeed {
 }
 
 impl ResourceNeed {
-    /// Nothing but the counts that sessions are part of, which are about to change.
+    /// Returns entries without growth for the resources that a change of a session may affect, so
+    /// that the statement locks their rows.
     pub(crate) fn counts(organization: &str) -> [Self; 2] {
         [Resource::Metadata, Resource::Sessions].map(|resource| Self {
             organization: organization.to_owned(),

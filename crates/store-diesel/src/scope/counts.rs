@@ -1,4 +1,4 @@
-//! How much an organization has and has begun: a caller learns of its own organization alone.
+//! Fragments for quotas: stored amounts, metadata size and link attempts of an organization.
 
 use diesel::{
     dsl::{auto_type, sql},
@@ -13,28 +13,28 @@ use crate::{
 };
 
 diesel::define_sql_function! {
-    /// How many bytes a text has.
+    /// Returns the number of bytes of a text.
     fn octet_length(text: diesel::sql_types::Text) -> diesel::sql_types::Integer;
 }
 
-// For callers.
+// Fragments for callers.
 
-/// How much the organization has of these stocks. A reach is about sessions; what may be kept is counted
-/// over all of them.
+/// Selects the stored amounts of several resources. A reach restricts sessions; quotas count all
+/// sessions of the organization.
 #[auto_type(no_type_alias)]
 pub(crate) fn usage_of<'a>(scope: &'a ScopeParams, stocks: &'a [&'static str]) -> _ {
     let organization: &'a str = scope.organization.as_str();
     usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq_any(stocks))
 }
 
-/// How much the organization has of one stock.
+/// Selects the stored amount of one resource.
 #[auto_type(no_type_alias)]
 pub(crate) fn usage_of_one<'a>(scope: &'a ScopeParams, stock: &'static str) -> _ {
     let organization: &'a str = scope.organization.as_str();
     usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq(stock))
 }
 
-/// Those of these sessions that are the caller's.
+/// Selects those of the sessions that are in the caller's scope.
 #[auto_type(no_type_alias)]
 pub(crate) fn sessions_among<'a>(scope: &'a ScopeParams, ids: &'a [String]) -> _ {
     let organization: &'a str = scope.organization.as_str();
@@ -46,8 +46,8 @@ pub(crate) fn sessions_among<'a>(scope: &'a ScopeParams, ids: &'a [String]) -> _
         .filter(everything.or(sessions::id.eq_any(only)))
 }
 
-/// One session, if nobody has written or woken it, and its metadata has no fewer bytes than this; without
-/// a number, however many it has.
+/// Selects one session if its version and its due time are as expected, and its metadata has at
+/// least the given number of bytes; without a number, of any size.
 #[auto_type(no_type_alias)]
 pub(crate) fn session_at_with_metadata<'a>(
     scoped_id: &'a ScopedSessionId,
@@ -72,7 +72,8 @@ pub(crate) fn session_at_with_metadata<'a>(
         .filter(any.or(length.ge(least)))
 }
 
-/// When attempts at linking a session were begun, of those that count, newest first.
+/// Selects the counted link attempts of a session, newest first. `since` is excluded, `until`
+/// included.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_session<'a>(
     scope: &'a ScopeParams,
@@ -89,7 +90,8 @@ pub(crate) fn attempts_of_session<'a>(
         .order(link_attempts::at.desc())
 }
 
-/// The same of a phone, whatever the session. A phone is known by its digest.
+/// Selects the counted link attempts of a phone over all sessions of the organization. The digest
+/// identifies the phone.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_phone<'a>(
     scope: &'a ScopeParams,
@@ -106,7 +108,7 @@ pub(crate) fn attempts_of_phone<'a>(
         .order(link_attempts::at.desc())
 }
 
-/// The same of the whole organization.
+/// Selects the counted link attempts of the organization.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_organization<'a>(scope: &'a ScopeParams, since: i64, until: i64) -> _ {
     let organization: &'a str = scope.organization.as_str();
@@ -117,12 +119,12 @@ pub(crate) fn attempts_of_organization<'a>(scope: &'a ScopeParams, since: i64, u
         .order(link_attempts::at.desc())
 }
 
-// For berth's own work.
+// Fragments for the worker, across organizations.
 
-/// What opens the index over all organizations' attempts; it is true of each.
+/// The condition of the index over the attempts of all organizations; true for every row.
 const ALL_LINK_ATTEMPTS: &str = "epoch >= 0";
 
-/// The attempts at linking that were begun no later than this.
+/// Selects the link attempts up to a time.
 #[auto_type(no_type_alias)]
 pub(crate) fn old_attempts(at: i64) -> _ {
     let all: SqlLiteral<Bool> = sql::<Bool>(ALL_LINK_ATTEMPTS);

@@ -1,9 +1,9 @@
-//! Where a list goes on: what comes after a place in a list that runs from the newest to the oldest.
+//! Keyset pagination: positions in lists that run from the newest to the oldest row.
 //!
-//! `(created_at, id) < (?, ?)` as a whole: both databases take that for a bound in an index, and
-//! PostgreSQL knows how much lies beyond it. Spelt out (`a < ? OR a = ? AND b < ?`) it is a filter on
-//! what was read, and PostgreSQL, which guesses too little of that, gathers and sorts the whole rest of
-//! a list for a deep page.
+//! `(created_at, id) < (?, ?)` as a row comparison: both engines use it as a bound of an index, and
+//! PostgreSQL estimates the number of rows beyond. Spelt out (`a < ? OR a = ? AND b < ?`) the
+//! condition is a filter on the read rows; PostgreSQL estimates too few rows, and collects and
+//! sorts the rest of the list for a deep page.
 
 use diesel::{
     backend::Backend,
@@ -19,7 +19,8 @@ use domain::ports::Position;
 
 use crate::schema::sessions;
 
-/// A place. No place is a place before everything, so that there is one statement.
+/// A position in a list. The start of the list is the position before every row, so that one
+/// statement serves all pages.
 #[derive(Clone)]
 pub(crate) struct KeysetPosition {
     created_at: i64,
@@ -37,18 +38,18 @@ impl KeysetPosition {
         )
     }
 
-    /// The place of a row.
+    /// Returns the position of a row.
     pub(crate) fn at(created_at: i64, id: &str) -> Self {
         Self { created_at, id: id.to_owned() }
     }
 
-    /// Whether what was made at this moment and has this name comes after it.
+    /// Compares columns with the position: true for rows that follow in the list.
     pub(crate) fn before<C, I>(&self, created_at: C, id: I) -> KeysetBefore<'_, C, I> {
         KeysetBefore { position: self, created_at, id }
     }
 }
 
-/// Whether something comes after a place, as an expression.
+/// The expression that is true for rows that follow a position.
 pub(crate) struct KeysetBefore<'a, C, I> {
     position: &'a KeysetPosition,
     created_at: C,
@@ -90,12 +91,13 @@ where
     }
 }
 
-/// When a session was made, in lists that are narrowed by something.
+/// The creation time of a session as an expression that the index of the unfiltered list does not
+/// match; for filtered lists.
 ///
-/// PostgreSQL knows how usual a value is, but not in which organization. So it would look for what is
-/// usual elsewhere in an organization's list of everything, go through all of that, and find nothing.
-/// In an order that is another expression a narrowed list can be read from its own index alone.
-/// SQLite takes the index of which the most is bound.
+/// PostgreSQL knows the frequency of a value, but not its frequency in one organization. So
+/// PostgreSQL would search an organization's unfiltered list for a value that is frequent
+/// elsewhere, and read the whole list for nothing. With this sort expression, only the index of the
+/// filtered list provides the order. SQLite takes the index with the most bound columns.
 #[derive(Clone, Copy, QueryId)]
 pub(crate) struct CreatedAtUnindexed;
 

@@ -1,16 +1,16 @@
-//! What statements are told: whose rows, which of them, and how they must stand.
+//! Parameters of the fragments: scope, session and expected version.
 
 use domain::{ExpectedVersion, Reach, Scope, SessionId, Timestamp};
 
 use crate::{StoreError, rows::column::to_bigint};
 
-/// A scope, as parameters of a statement.
+/// A scope as parameters of a statement.
 pub(crate) struct ScopeParams {
-    /// The organization.
+    /// The organization of the scope.
     pub(crate) organization: String,
-    /// Whether all its sessions are in reach, also those still to come.
+    /// Whether the reach includes all sessions of the organization, also future ones.
     pub(crate) everything: bool,
-    /// Those in reach otherwise.
+    /// The sessions in reach; empty if `everything`.
     pub(crate) only: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl ScopeParams {
     }
 }
 
-/// One session of a caller, as parameters of a statement.
+/// A session id with the scope of its lookup, as parameters of a statement.
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct ScopedSessionId {
     pub(crate) organization: String,
@@ -33,7 +33,7 @@ pub(crate) struct ScopedSessionId {
 }
 
 impl ScopedSessionId {
-    /// This session, if the scope has it.
+    /// Combines an id with a scope, and computes whether the id is in reach.
     pub(crate) fn new(scope: &Scope, id: &SessionId) -> Self {
         Self {
             organization: scope.organization().to_string(),
@@ -42,18 +42,18 @@ impl ScopedSessionId {
         }
     }
 
-    /// Its session.
+    /// Returns the session id.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// By what a row is found that is there.
+    /// Returns the parameters that find an existing row.
     pub(crate) fn of_row(organization: &str, id: &str) -> Self {
         Self { organization: organization.to_owned(), id: id.to_owned(), in_reach: true }
     }
 }
 
-/// How a session must still stand to be written, as parameters of a statement.
+/// The version and the due time that a row must still have for a write.
 #[derive(Clone, Copy)]
 pub(crate) struct ExpectedRowVersion {
     pub(crate) version: i64,

@@ -1,6 +1,6 @@
-//! The statements of a request's path, and the worker's, find their rows by an index, on either database.
+//! Tests: the statements of requests and of the worker find their rows by an index on both engines.
 //!
-//! In the crate, because it asks the databases about the very fragments the stores use.
+//! The tests are in the crate because they explain the fragments that the stores use.
 
 use diesel::{
     QueryResult,
@@ -38,7 +38,7 @@ use crate::{
     test_place::TestDatabase,
 };
 
-/// `EXPLAIN` in front of a query, as one database spells it and answers it.
+/// Defines `EXPLAIN` in front of a query, in the syntax of one engine.
 macro_rules! explain {
     ($name:ident, $words:literal, $answer:ty) => {
         struct $name<Q>(Q);
@@ -65,7 +65,7 @@ macro_rules! explain {
 explain!(PostgresPlan, "EXPLAIN ", Text);
 explain!(SqlitePlan, "EXPLAIN QUERY PLAN ", (Integer, Integer, Integer, Text));
 
-/// How the database would find the rows of this query, made for a connection.
+/// Returns the plan of a query that is built for a connection.
 macro_rules! plan {
     ($database:expr, |$conn:ident| $query:expr) => {
         match &$database.pools {
@@ -96,11 +96,11 @@ mod emptied;
 
 mod rotation;
 
-/// Enough rows of enough organizations that an index is worth it. Of organization 1 nothing has the
-/// label and the status that are the most usual elsewhere.
+/// Enough rows of enough organizations to make an index worthwhile. No row of organization 1 has
+/// the label and the status that are the most frequent elsewhere.
 const ROWS: &str = include_str!("plan_tests.sql");
 
-/// The rows, with or without what the database can learn of them.
+/// Inserts the rows, with or without statistics.
 async fn filled_database(test_db: &TestDatabase, digest: &str, analysed: bool) -> Database {
     let database = test_db.open().await;
     test_db.execute(&ROWS.replace("DIGEST", digest)).await;
@@ -127,16 +127,17 @@ fn everything() -> SessionFilter {
     SessionFilter::default()
 }
 
-/// A plan, the index it must name, and what must be bounds in that index on PostgreSQL.
+/// A plan, the index that it must name, and the columns that must be bounds of that index on
+/// PostgreSQL.
 struct Expected {
     plan: String,
     index: &'static str,
     bounds: Vec<&'static str>,
-    /// Whether there is little of what is looked for.
+    /// Whether few rows match.
     rare: bool,
 }
 
-/// Pages of lists of sessions: what is looked for, and by which index.
+/// Returns the plans of pages of sessions, with their indexes.
 async fn list_plans(database: &Database) -> Vec<Expected> {
     let place = Position { created_at: at(6_000), id: SessionId::from_bits(5) };
     let label = |label: &str| SessionFilter { label: Some(label.to_owned()), ..everything() };
@@ -164,7 +165,7 @@ async fn list_plans(database: &Database) -> Vec<Expected> {
     expected
 }
 
-/// Everything else on a request's path, and what the worker asks again and again.
+/// Returns the plans of the other statements of requests, and of frequent statements of the worker.
 #[expect(clippy::too_many_lines, reason = "a list of statements, each with its index")]
 async fn lookup_plans(database: &Database) -> Vec<Expected> {
     let params = ScopeParams::of(&scope());
@@ -199,7 +200,7 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
             "sessions_by_id",
             &["id"],
         ),
-        // The earliest is the first of the index.
+        // The first entry of the index is the earliest.
         expect(
             plan!(database, |_conn| sessions_with_due_time().select(min(sessions::due))),
             "sessions_due",
@@ -277,8 +278,9 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
     ]
 }
 
-/// What finds one thing by organization and name. On PostgreSQL two indexes hold both, and either will
-/// do: a foreign thing must not be found at all, rather than found and then filtered away.
+/// Returns the plans of statements that find one row by organization and id. Two indexes of
+/// PostgreSQL contain both columns and either is correct: a foreign row must not be found and then
+/// filtered.
 async fn by_id_plans(database: &Database) -> Vec<String> {
     let one = ScopedSessionId::new(&scope(), &SessionId::from_bits(1));
     let params = ScopeParams::of(&scope());
@@ -297,7 +299,8 @@ async fn by_id_plans(database: &Database) -> Vec<String> {
     ]
 }
 
-/// A page of what has one of two statuses, and a page for somebody who is confined to a few sessions.
+/// Returns the plans of a page with one of two statuses, and of a page for a caller that is
+/// confined to a few sessions.
 async fn merged_and_confined_plans(database: &Database) -> [String; 2] {
     let statuses = vec![Status::Failed, Status::ScanQrCode];
     let both = query(SessionFilter { statuses, ..everything() }, None);
@@ -312,7 +315,7 @@ async fn merged_and_confined_plans(database: &Database) -> [String; 2] {
     [merged, plan!(database, |conn| conn.session_page(&few, None))]
 }
 
-/// Several sessions at once, on a connection that looks up.
+/// Returns the plan of a batched lookup on a lookup connection.
 async fn batched_lookup(database: &Database) -> String {
     let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
     let lookups: Vec<_> =
@@ -324,7 +327,7 @@ async fn batched_lookup(database: &Database) -> String {
     lines.join("\n")
 }
 
-/// Changes of several sessions, on such a connection too.
+/// Returns the plan of a batched write on a lookup connection.
 async fn batched_write(database: &Database) -> String {
     let Pools::Postgres(pool) = &database.pools else { panic!("only PostgreSQL is asked so") };
     let query = PostgresPlan(SessionWrites::default().statement().expect("a statement"));
@@ -333,12 +336,12 @@ async fn batched_write(database: &Database) -> String {
     lines.join("\n")
 }
 
-/// Whether PostgreSQL finds a thing, and nothing else, by its organization and its name.
+/// Asserts that PostgreSQL finds one row by organization and id.
 fn assert_found_by_id(plan: &str) {
     assert!(!plan.contains("Seq Scan"), "{plan}");
     let bounds = plan.lines().find(|line| line.contains("Index Cond")).expect("bounds");
     assert!(bounds.contains("(id = ") && bounds.contains("(organization = "), "{plan}");
-    // Between the two, other indexes have what is different of every session.
+    // Other indexes have further columns between the two.
     let direct = ["sessions_pkey", "sessions_by_id", "api_keys_pkey", "api_keys_by_id"];
     assert!(direct.iter().any(|index| plan.contains(index)), "{plan}");
 }
@@ -367,9 +370,9 @@ async fn postgres_finds_rows_by_index() {
     for Expected { plan, index, bounds, rare } in all {
         let index = index.replace("_primary_key", "_pkey");
         assert!(plan.contains(&index) && !plan.contains("Seq Scan"), "{index}:\n{plan}");
-        // What is rare it may also gather and sort, for then it is little.
+        // PostgreSQL may collect and sort few rows.
         assert!(rare || !plan.contains("Sort"), "{index}:\n{plan}");
-        // What bounds a page is found in the index rather than filtered.
+        // The bounds of a page are conditions of the index, not filters.
         let line = plan.lines().find(|line| line.contains("Index Cond")).unwrap_or_default();
         assert!(bounds.iter().all(|bound| line.contains(bound)), "{bounds:?}:\n{plan}");
     }
@@ -377,7 +380,7 @@ async fn postgres_finds_rows_by_index() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_finds_rows_by_index() {
-    // berth never analyses an SQLite file; somebody else may.
+    // berth never analyses an SQLite file; an operator may.
     for analysed in [false, true] {
         let test_db = TestDatabase::sqlite();
         let database = filled_database(&test_db, "randomblob(32)", analysed).await;

@@ -1,26 +1,29 @@
-//! What is taken by turns from each organization, so that one with much to do keeps no other waiting
-//! ([ADR 0030](../../../docs/adr/0030-claim-due-work-round-robin.md)).
+//! Takes due rows in rounds from each organization, so that an organization with much work does not
+//! delay others.
 //!
-//! Each statement names the organization as an expression, by which the indexes of migration 0010 are
-//! ordered: no other index can be taken for these, and these for no look-up of a caller. From one
-//! organization to the next is one step in such an index, however many rows an organization has.
+//! Each statement compares the organization as an expression, `organization || ''`, the first
+//! column of the indexes of migration 0010. So no other index serves these statements, and these
+//! indexes serve no lookup of a caller. The step from one organization to the next is one index
+//! step, however many rows an organization has.
+//!
+//! Decision: ADR 0030.
 
 use diesel::{
     QueryableByName,
     sql_types::{BigInt, Nullable, Text},
 };
 
-/// How many organizations are looked at for one claim; those behind them are looked at next time.
+/// Maximum number of organizations that one claim considers; the next claim continues after them.
 pub(crate) const MAX_ORGANIZATIONS: i64 = 1_000;
 
-/// Rows that wait for their turn.
+/// A kind of rows that wait for the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DueQueue {
-    /// Sessions whose time has come.
+    /// Due sessions.
     Sessions,
-    /// Retirements whose time has come.
+    /// Due cleanups.
     Retirements,
-    /// Sessions that rest until there is a node with room.
+    /// Sessions that wait for a node with free capacity.
     Unplaced,
 }
 
@@ -39,7 +42,7 @@ impl DueQueue {
         }
     }
 
-    /// What its index holds.
+    /// The condition of the queue's index.
     const fn rows(self) -> &'static str {
         match self {
             Self::Sessions | Self::Retirements => "due IS NOT NULL",
@@ -55,8 +58,8 @@ impl DueQueue {
         }
     }
 
-    /// Which of its rows are taken at `$2`. A session that waits has no time, or its deadline; one that was
-    /// claimed a moment ago has another.
+    /// The condition for rows that are due at `$2`. An unplaced session has no due time, or its
+    /// deadline as due time; a session that was just claimed has another one.
     const fn due_condition(self) -> &'static str {
         match self {
             Self::Sessions | Self::Retirements => "due <= $2",
@@ -65,7 +68,8 @@ impl DueQueue {
     }
 }
 
-/// An organization that has rows in a queue, and when the first of them is due or has been waiting since.
+/// An organization with rows in a queue, and the time of its first due row; `None` when no row is
+/// due.
 #[derive(QueryableByName)]
 pub(crate) struct QueuedOrganization {
     #[diesel(sql_type = Text)]
@@ -74,15 +78,15 @@ pub(crate) struct QueuedOrganization {
     pub(crate) first: Option<i64>,
 }
 
-/// A row's name.
+/// The id of a row.
 #[derive(QueryableByName)]
 pub(crate) struct RowId {
     #[diesel(sql_type = Text)]
     pub(crate) id: String,
 }
 
-/// The organizations after one that have rows in a queue, in the order of their names. Parameters: after
-/// which, the time, how many.
+/// Returns the statement for the organizations in a queue after a given one, in the order of their
+/// ids. Parameters: the organization, the time, the number of organizations.
 pub(crate) fn organizations_statement(queue: DueQueue) -> String {
     let (table, rows, order, is_due) =
         (queue.table(), queue.rows(), queue.order(), queue.due_condition());
@@ -108,7 +112,8 @@ pub(crate) fn organizations_statement(queue: DueQueue) -> String {
     )
 }
 
-/// The first rows of an organization in a queue. Parameters: the organization, the time, how many.
+/// Returns the statement for the first rows of an organization in a queue. Parameters: the
+/// organization, the time, the number of rows.
 pub(crate) fn rows_statement(queue: DueQueue) -> String {
     let (table, id, order) = (queue.table(), queue.id(), queue.order());
     let (rows, is_due) = (queue.rows(), queue.due_condition());
@@ -118,14 +123,14 @@ pub(crate) fn rows_statement(queue: DueQueue) -> String {
     )
 }
 
-/// A statement with these parameters.
+/// Binds the parameters of a statement.
 macro_rules! bound_query {
     ($statement:expr, $($kind:ty: $value:expr),+) => {
         diesel::sql_query($statement)$(.bind::<$kind, _>($value))+
     };
 }
 
-/// One of each organization, then a second of each, and so on: up to `limit` in all.
+/// Takes one id of each organization, then a second of each, and so on, up to `limit` ids.
 pub(crate) fn interleave(mut queues: Vec<std::vec::IntoIter<String>>, limit: usize) -> Vec<String> {
     let mut taken = Vec::new();
     while !queues.is_empty() && taken.len() < limit {

@@ -1,4 +1,4 @@
-//! Several look-ups of callers as one condition, for PostgreSQL.
+//! The condition of several session lookups in one statement, for PostgreSQL.
 
 use diesel::{
     expression::{AppearsOnTable, Expression, ValidGrouping, is_aggregate},
@@ -10,8 +10,8 @@ use diesel::{
 
 use crate::{schema::sessions, scope::ScopedSessionId};
 
-/// What several look-ups ask for. Each keeps its organization, its session and its reach together: a
-/// session that one asks for is not found by the organization of another.
+/// The parameters of several lookups. Organization, session and reach of one lookup stay together,
+/// so that a lookup never finds a session through the organization of another lookup.
 #[derive(Default)]
 pub(crate) struct SessionKeys<'a> {
     organizations: Vec<&'a str>,
@@ -31,7 +31,7 @@ impl<'a> FromIterator<&'a ScopedSessionId> for SessionKeys<'a> {
     }
 }
 
-/// Whether a session is one of those that are asked for, as an expression.
+/// The expression that is true for the sessions of the lookups.
 pub(crate) struct InSessionKeys<'a>(pub(super) &'a SessionKeys<'a>);
 
 impl Expression for InSessionKeys<'_> {
@@ -82,7 +82,7 @@ mod tests {
         caller.may(Capability::Manage).expect("may manage")
     }
 
-    /// The ids of what PostgreSQL finds for these.
+    /// Returns the ids that PostgreSQL finds for the lookups.
     async fn found(database: &Database, lookups: &[ScopedSessionId]) -> Vec<String> {
         let Pools::Postgres(pool) = &database.pools else { panic!("PostgreSQL is asked") };
         let lookups = lookups.iter().collect();

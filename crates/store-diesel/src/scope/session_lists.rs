@@ -1,9 +1,9 @@
-//! Pages of sessions, for their owners and for operators: statements with the conditions that were asked for, and no others.
+//! Pages of sessions for callers and operators: each statement contains only the requested
+//! conditions.
 //!
-//! A condition that is in a statement and switched off (`? OR label = ?`) keeps both databases from
-//! narrowing by an index. So a statement is put together of what is looked for; for each of that there
-//! is an index in the order of the list, from which a page is read without sorting, and without going
-//! through what is not looked for.
+//! A disabled condition (`? OR label = ?`) keeps both engines from using an index. So the statement
+//! is assembled from the requested filters. For each filter an index in the order of the list
+//! exists, from which a page is read without a sort and without rows that do not match.
 //!
 //! Decision: ADR 0017.
 
@@ -24,29 +24,29 @@ use crate::{
     scope::{KeysetPosition, ScopeParams, keyset::CreatedAtUnindexed},
 };
 
-/// Which page of which sessions, as parameters of a statement.
+/// The filters, the position and the size of a page, as parameters of a statement.
 pub(crate) struct SessionQuery {
     query_scope: QueryScope,
-    /// Any of these; none when it does not matter.
+    /// The requested statuses; empty for any status.
     statuses: Vec<&'static str>,
     label: Option<String>,
     gateway: Option<String>,
     phone: Option<String>,
-    /// Strictly after this place.
+    /// The page starts after this position.
     after: KeysetPosition,
     limit: i64,
 }
 
-/// How many statuses can be looked for and still leave one out.
+/// Maximum number of requested statuses; all statuses are no filter.
 pub(crate) const MAX_STATUSES: usize = Status::ALL.len() - 1;
 
-/// Whose sessions.
+/// The organizations of a query.
 enum QueryScope {
-    /// What a caller's scope holds.
+    /// The scope of a caller.
     Caller(ScopeParams),
-    /// An organization's, as operators ask.
+    /// One organization, for operators.
     Organization(String),
-    /// All there are, as operators ask.
+    /// All organizations, for operators.
     AllOrganizations,
 }
 
@@ -79,37 +79,37 @@ impl SessionQuery {
         }
     }
 
-    /// At most so many.
+    /// Returns the maximum number of rows.
     pub(crate) fn limit(&self) -> u32 {
         u32::try_from(self.limit).unwrap_or(u32::MAX)
     }
 
-    /// The same, after this place and up to so many.
+    /// Sets the position and the number of rows of the next statement.
     pub(crate) fn set_window(&mut self, after: KeysetPosition, limit: i64) {
         (self.after, self.limit) = (after, limit);
     }
 
-    /// After which place.
+    /// Returns the position after which the page starts.
     pub(crate) fn after(&self) -> KeysetPosition {
         self.after.clone()
     }
 
-    /// The status there is, if there is one to look for.
+    /// Returns the first requested status.
     pub(crate) fn status(&self) -> Option<&str> {
         self.statuses.first().copied()
     }
 
-    /// Whether each status is a page of its own.
+    /// Whether the query needs one page per status.
     pub(crate) fn has_multiple_statuses(&self) -> bool {
         self.statuses.len() > 1
     }
 
-    /// The status of this number; beyond the last, one that nothing has.
+    /// Returns a requested status by number; beyond the last, a text that no row has.
     pub(crate) fn status_at(&self, number: usize) -> &str {
         self.statuses.get(number).copied().unwrap_or_default()
     }
 
-    /// Whether there is an index for what is looked for. There is none over all organizations.
+    /// Whether an index for the filters exists. No index filters over all organizations.
     fn is_filtered(&self) -> bool {
         let named = [&self.label, &self.gateway, &self.phone];
         let any = !self.statuses.is_empty() || named.iter().any(|it| it.is_some());
@@ -117,28 +117,29 @@ impl SessionQuery {
     }
 }
 
-/// A connection to a database for which pages can be put together.
+/// A connection for which the statement of a page can be assembled.
 pub(crate) trait SessionPages {
-    /// The page of those looked for that have this status, newest first.
+    /// Returns the statement for a page of the sessions with this status, newest first.
     fn session_page<'a>(
         &self,
         query: &'a SessionQuery,
         status: Option<&'a str>,
     ) -> Self::PageStatement<'a>;
 
-    /// One page, as a statement.
+    /// The statement of one page.
     type PageStatement<'a>;
 }
 
-/// True of every session, whatever is wrong with its row. PostgreSQL's indexes for an organization's
-/// lists are on this condition: to a statement that does not state it, a look-up by name, they are
-/// closed.
+/// True for every session, even for a corrupt row. The condition of PostgreSQL's indexes for the
+/// lists of an organization: a statement without the condition, such as a lookup by id, cannot use
+/// them.
 const ORGANIZATION_LIST: &str = "sequence > -9223372036854775807";
 
-/// The same of the index for everybody's list. No caller's statement states it.
+/// The condition of the index for the list over all organizations. No statement for callers
+/// contains the condition.
 const ALL_ORGANIZATIONS_LIST: &str = "epoch >= 0";
 
-/// The text is one; what it is compiled for is two.
+/// Implements the statement once for each engine.
 macro_rules! lists {
     ($($connection:ty, $database:ty);+) => {
         $(impl SessionPages for $connection {
@@ -155,8 +156,8 @@ macro_rules! lists {
                     QueryScope::Caller(scope) if scope.everything => page
                         .filter(sessions::organization.eq(scope.organization.as_str()))
                         .filter(sql::<Bool>(ORGANIZATION_LIST)),
-                    // By these names, whatever the organization's size is: as an expression the
-                    // organization is no reason to go through all it has in the order of the list.
+                    // Finds the rows by id, whatever the size of the organization: as an
+                    // expression, the organization cannot select the index of the list.
                     QueryScope::Caller(scope) => page
                         .filter(sessions::organization.concat("").eq(scope.organization.as_str()))
                         .filter(sessions::id.eq_any(scope.only.as_slice())),
@@ -191,8 +192,8 @@ macro_rules! lists {
 
 lists!(AsyncPgConnection, Pg; SqliteConnection, Sqlite);
 
-/// The pages of several statuses, each read in its own order, by one statement: a session whose status
-/// changes meanwhile is still in one of them. The caller puts them in order.
+/// Combines one page per status in one statement, so that a session whose status changes meanwhile
+/// is in one of the pages. The caller merges the pages.
 macro_rules! pages_by_status {
     ($conn:expr, $query:expr) => {{
         use diesel::CombineDsl;
@@ -205,7 +206,7 @@ macro_rules! pages_by_status {
     }};
 }
 
-/// Loads what is looked for from wherever a connection leads to.
+/// Loads the page of a query on any connection.
 macro_rules! load_page {
     ($conn:expr, $query:expr) => {
         if $query.has_multiple_statuses() {

@@ -1,4 +1,7 @@
-//! Which rows a claim takes: all that are due when there is room for all, else some of each organization.
+//! Selects the rows of a claim: all due rows if the claim has room for them, otherwise some of each
+//! organization.
+//!
+//! Decision: ADR 0030.
 
 use diesel::{
     prelude::*,
@@ -22,7 +25,7 @@ use crate::{
 };
 
 impl Database {
-    /// The names of the rows that a claim takes, in the order in which they are worked on.
+    /// Returns the ids of the rows that a claim takes, in the order of processing.
     pub(crate) async fn due(
         &self,
         queue: DueQueue,
@@ -39,7 +42,7 @@ impl Database {
         Ok(earliest_due.into_iter().filter(fits).map(|(_, id)| id).collect())
     }
 
-    /// Some of each organization, when there is more than one claim can take.
+    /// Returns ids of each organization in turn, for more due rows than one claim takes.
     pub(crate) async fn due_round_robin(
         &self,
         queue: DueQueue,
@@ -50,7 +53,7 @@ impl Database {
         if found.len() < usize::try_from(MAX_ORGANIZATIONS).unwrap_or(usize::MAX)
             && !last_served.is_empty()
         {
-            // Once round: those up to where this turn began.
+            // Wraps around to the organizations up to the start of this round.
             let rest = self.next_organizations(queue, String::new(), now).await?;
             found.extend(rest.into_iter().take_while(|found| found.organization <= last_served));
         }
@@ -67,7 +70,7 @@ impl Database {
         let full = ready.len() == limit;
         let mut queues = Vec::new();
         for (remaining, organization) in ready {
-            // Where there are few organizations each may take what others leave.
+            // With few organizations, each may take the share that others leave.
             let row_limit = if full { 1 } else { limit }.min(remaining);
             let row_limit = i64::try_from(row_limit).unwrap_or(i64::MAX);
             queues.push(
@@ -83,10 +86,10 @@ impl Database {
         Ok(interleave(queues, limit))
     }
 
-    // Boxed, each of these: the compiler proves once that they can be sent, and not for each caller.
+    // Boxed futures: the compiler proves once that they are `Send`, not once per caller.
 
-    /// The rows that are due the longest, with their organizations: mostly there are none, and looking takes
-    /// no lock.
+    /// Returns the earliest due rows with their organizations. Usually there are none, and the read
+    /// takes no lock.
     fn earliest_due(
         &self,
         queue: DueQueue,
@@ -146,7 +149,7 @@ impl Database {
     }
 }
 
-/// How much more of each organization a claim may take.
+/// The remaining share of each organization in a claim.
 struct OrganizationShares<'a> {
     claim: &'a Claim,
     taken: std::collections::HashMap<String, u32>,
@@ -157,10 +160,10 @@ impl<'a> OrganizationShares<'a> {
         Self { claim, taken: std::collections::HashMap::new() }
     }
 
-    /// How many more of this organization.
+    /// Returns the remaining share of an organization.
     fn remaining(&self, organization: &str) -> usize {
         let taken = self.taken.get(organization).copied().unwrap_or_default();
-        // What has an impossible name is read nowhere; it is taken, skipped and counted.
+        // A row with an invalid organization is claimed, skipped as unreadable and counted.
         let allowance = OrganizationId::parse(organization)
             .map_or(self.claim.organization_limit, |organization| {
                 self.claim.allowance(&organization)
@@ -168,7 +171,7 @@ impl<'a> OrganizationShares<'a> {
         usize::try_from(allowance.saturating_sub(taken)).unwrap_or(usize::MAX)
     }
 
-    /// Takes one of this organization, if there is one left.
+    /// Takes one row of an organization from its share, if possible.
     fn try_take(&mut self, organization: &str) -> bool {
         let may = self.remaining(organization) > 0;
         if may {

@@ -1,4 +1,4 @@
-//! The database server's clock, for routers that compare theirs with it.
+//! Reads the clock of the database server, for routers that compare their own with it.
 
 use diesel::{dsl::sql, sql_types::BigInt};
 use diesel_async::RunQueryDsl;
@@ -7,10 +7,11 @@ use domain::{Timestamp, ports::PortResult};
 use crate::{Database, DatabaseKind, database::statements::with_conn};
 
 impl Database {
-    /// Returns the server's time now; `None` on SQLite, which has no clock but this machine's.
+    /// Returns the current time of the server; `None` on SQLite, which uses the clock of this
+    /// machine.
     ///
     /// # Errors
-    /// When the server does not answer in time.
+    /// *Unavailable* when the server does not answer in time.
     pub async fn clock(&self) -> PortResult<Option<Timestamp>> {
         if self.kind() == DatabaseKind::Sqlite {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Commits one mutation with its events.
+//! Commits one mutation with its events on either engine.
 
 use domain::ports::{PortResult, Written};
 
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Database {
-    /// Changes a row; says whether there was one to change. No task of its own is needed: what was
-    /// asked for is carried out whoever loses interest.
+    /// Commits a mutation and returns whether a row was changed. The commit completes even if the
+    /// caller is dropped, without a task of its own.
     pub(crate) async fn commit(
         &self,
         mutation: Mutation,

@@ -1,4 +1,4 @@
-//! The event log, read in order.
+//! Implements the event log: pages in either order.
 
 use async_trait::async_trait;
 use diesel::{prelude::*, result::QueryResult};
@@ -55,7 +55,7 @@ impl EventLog for Database {
         let session = page.filter.session.as_ref().map(ToString::to_string);
         let name = page.filter.name.map(EventName::as_str);
         self.run(|database| async move {
-            // Four statements rather than one with holes: each has its index.
+            // Four statements instead of one with optional conditions, because each has its index.
             macro_rules! load {
                 ($($narrowed:tt)*) => {
                     fill_page!(
@@ -89,5 +89,5 @@ impl EventLog for Database {
     }
 }
 
-/// After every event's name.
+/// Sorts after the id of every event.
 const LAST: &str = "evt_~";

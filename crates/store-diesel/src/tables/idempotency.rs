@@ -1,4 +1,7 @@
-//! Idempotency records: written in the transaction of their change, or alone.
+//! Implements the store of idempotency records, which are written in the transaction of their
+//! change or alone.
+//!
+//! Decision: ADR 0014.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -20,7 +23,7 @@ use crate::{
     tables::quotas::{admit, refusal_as_written},
 };
 
-/// A receipt that is to be kept from now on.
+/// An idempotency record to insert.
 pub(crate) struct NewIdempotencyRecord {
     pub(crate) params: ScopeParams,
     pub(crate) row: IdempotencyRow,
@@ -39,7 +42,7 @@ impl NewIdempotencyRecord {
         Self { params: ScopeParams::of(scope), row, now: now.millis() }
     }
 
-    /// How much it takes of the organization's records.
+    /// Returns the amount of resource `idempotency_records` that the record uses, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.row.answer.len()
     }
@@ -49,8 +52,8 @@ impl NewIdempotencyRecord {
     }
 }
 
-/// Keeps a receipt, in the transaction that the connection is in; `false` when its slot is taken.
-/// Of two transactions that take one slot, the second waits for the first to end.
+/// Inserts an idempotency record in the current transaction; `false` when the key hash is in use.
+/// Of two transactions with one key hash, the second waits for the first to end.
 macro_rules! insert_idempotency_record {
     ($conn:expr, $record:expr) => {
         match &$record {

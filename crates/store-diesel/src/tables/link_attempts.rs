@@ -1,8 +1,10 @@
-//! Counts attempts at linking in the transaction of the change that begins one.
+//! Counts a link attempt in the transaction of the change that begins the attempt.
+//!
+//! Decision: ADR 0032.
 
-/// Counts an attempt, in the transaction that the connection is in, or undoes it by an error when it is one
-/// too many. It is written first: of two that would be the last, the second waits for the first to end, by
-/// the row of the organization's count, and sees it then.
+/// Inserts a link attempt in the current transaction, and fails when a quota is exceeded. The
+/// insert comes first: of two transactions for the last free attempt, the second waits at the
+/// organization's usage row for the first to end, and then sees its attempt.
 macro_rules! count_link_attempt {
     ($conn:expr, $params:expr, $attempt:expr) => {{
         let attempt: &$crate::rows::link_attempt::NewLinkAttempt = $attempt;

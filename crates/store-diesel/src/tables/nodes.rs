@@ -1,4 +1,4 @@
-//! The gateway nodes.
+//! Implements the node store.
 
 use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::case_when, prelude::*, upsert::excluded};
@@ -15,7 +15,7 @@ use crate::{
     schema::gateways,
 };
 
-/// Whether the node that says hello is the one that is stored, and was not given up.
+/// Whether the registering process is the stored one and not marked as lost.
 macro_rules! is_same_process {
     () => {
         gateways::incarnation.eq(excluded(gateways::incarnation)).and(gateways::lost_at.is_null())
@@ -27,7 +27,7 @@ impl NodeStore for Database {
     async fn register(&self, node: &Node) -> PortResult<u64> {
         let (row, id) = (NodeRow::first(node)?, node.id.to_string());
         self.run(|database| async move {
-            // One statement, so that two processes of one name cannot get the same boot number.
+            // One statement, so that two processes with one id cannot get the same generation.
             let boot: i64 = with_conn!(database, write, |conn| {
                 diesel::insert_into(gateways::table)
                     .values(&row)
@@ -70,7 +70,7 @@ impl NodeStore for Database {
                     .filter(gateways::incarnation.eq(&incarnation))
                     .filter(gateways::lost_at.is_null());
                 let since = since.millis();
-                // A lease is never shortened, whatever order heartbeats arrive in.
+                // A heartbeat never shortens a lease, in whatever order heartbeats arrive.
                 let later =
                     case_when(gateways::beat_at.gt(since), gateways::beat_at).otherwise(since);
                 diesel::update(row)

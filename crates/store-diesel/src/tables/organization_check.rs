@@ -1,10 +1,11 @@
-//! Rejects writes whose values belong to another organization than the caller's.
+//! Rejects writes of values that belong to another organization than the scope.
 
 use domain::{Event, OrganizationId, Scope};
 
 use crate::StoreError;
 
-/// What is written must belong to the scope's organization: an insert has no `WHERE` that says so.
+/// Whether the values belong to the organization of the scope. An insert has no `WHERE` that could
+/// check this.
 pub(crate) fn belongs_to_scope(
     scope: &Scope,
     organization: &OrganizationId,
@@ -14,6 +15,6 @@ pub(crate) fn belongs_to_scope(
     organization == in_scope && events.iter().all(|event| event.organization == *in_scope)
 }
 
-/// Something of another organization than the scope's.
+/// A write of values that belong to another organization.
 pub(crate) const CROSS_ORGANIZATION_WRITE: StoreError =
     StoreError::Unfit { column: "organization" };

@@ -1,4 +1,5 @@
-//! Sessions that nodes hold and nobody accounts for, as rows.
+//! Implements the store of orphans: sessions that a node holds and that have neither a row nor a
+//! cleanup.
 //!
 //! Decision: ADR 0035.
 
@@ -19,7 +20,7 @@ use crate::{
     schema::orphans,
 };
 
-/// What changes of a node's rows.
+/// The difference between the stored orphans of a node and the current ones.
 struct OrphanChanges {
     gateway: String,
     gone: Vec<String>,
@@ -82,7 +83,7 @@ impl OrphanStore for Database {
                 rows.select((orphans::session, orphans::told)).load(conn).await
             })?;
             let difference = OrphanChanges::of(&gateway, stored, &held, now)?;
-            // Nearly always: a node holds what it was told to hold.
+            // The usual case: a node holds only sessions that it was told to hold.
             if difference.is_empty() {
                 return Ok(Vec::new());
             }
@@ -113,7 +114,7 @@ impl OrphanStore for Database {
                 let sorted = told.order((orphans::gateway.asc(), orphans::session.asc()));
                 sorted.select(OrphanRow::as_select()).load(conn).await
             })?;
-            // A row that cannot be read is left out of the list, and hides no other.
+            // An unreadable row is left out of the list and hides no other row.
             Ok(rows.iter().filter_map(OrphanRow::orphan).collect())
         })
         .await

@@ -1,4 +1,6 @@
-//! Checks the quotas of an organization, within the transaction of the change.
+//! Checks the quotas of an organization in the transaction of the change.
+//!
+//! Decision: ADR 0031.
 
 use domain::{
     Quotas, ResourceLimits, Scope,
@@ -10,7 +12,7 @@ use crate::{
     engine::postgres::organization_permits::TransactionPermit,
 };
 
-/// Undoes the transaction that the connection is in, by an error, when what it added does not fit.
+/// Fails the current transaction when the growth exceeds a limit.
 macro_rules! admit {
     ($conn:expr, $params:expr, $limits:expr, $growth:expr) => {{
         let resources = $growth.limited(&$limits);
@@ -24,7 +26,7 @@ macro_rules! admit {
     }};
 }
 
-/// What a change comes to that was undone because it was not to be written.
+/// Turns errors that rolled back a transaction on purpose into their result.
 pub(crate) fn refusal_as_written(
     written: Result<Written, StoreError>,
 ) -> Result<Written, StoreError> {
@@ -36,19 +38,20 @@ pub(crate) fn refusal_as_written(
 }
 
 impl Database {
-    /// The same database, which keeps no more than this for an organization. Without it, any amount.
+    /// Returns the database with limits on the resources of each organization. Without quotas there
+    /// is no limit.
     #[must_use]
     pub fn with_quotas(mut self, quotas: Quotas) -> Self {
         self.quotas = quotas.into();
         self
     }
 
-    /// How much the scope's organization may keep.
+    /// Returns the limits of the scope's organization.
     pub(crate) fn limits(&self, scope: &Scope) -> ResourceLimits {
         self.quotas.limits_of(scope.organization())
     }
 
-    /// Waits until a transaction that may wait for the organization's others may take a connection.
+    /// Waits for the permission to start a transaction that counts resources; `None` on SQLite.
     pub(crate) async fn transaction_permit(
         &self,
         organization: &str,
@@ -58,7 +61,7 @@ impl Database {
                 let acquired = async { Ok(pool.permits.acquire(organization).await) };
                 self.within_deadline(acquired).await
             }
-            // There, everything waits for everything anyhow.
+            // On SQLite all writes already wait for each other.
             Pools::Sqlite(_) => Ok(None),
         }
     }

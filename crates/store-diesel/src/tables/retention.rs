@@ -1,4 +1,4 @@
-//! What is removed some time after it ended, in statements that change a bounded number of rows.
+//! Removes expired rows and codes, in statements that change a bounded number of rows.
 
 use diesel::{
     OptionalExtension, QueryableByName,
@@ -20,10 +20,10 @@ use crate::{
     scope::{self, EVENTS_WITH_CODES, round_robin::bound_query},
 };
 
-/// The mark of how far codes were blanked.
+/// Name of the mark that stores the position up to which codes are blanked.
 const CODES_MARK: &str = "codes";
 
-/// An event with a code.
+/// An event whose payload contains a code.
 #[derive(QueryableByName)]
 struct EventWithCode {
     #[diesel(sql_type = Text)]
@@ -37,14 +37,14 @@ struct EventWithCode {
 }
 
 impl Database {
-    /// Removes receipts that have expired; answers how many.
+    /// Removes expired idempotency records; returns the number of removed rows.
     pub(crate) async fn remove_idempotency_records(
         &self,
         now: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
         let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
-        // Neither database can limit a deletion by itself.
+        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
         let until: Option<i64> = with_conn!(self, read, |conn| {
             scope::expired_idempotency_records(now)
                 .select(receipts::expires_at)
@@ -62,7 +62,7 @@ impl Database {
         Ok(u32::try_from(swept).unwrap_or(u32::MAX))
     }
 
-    /// Removes keys that were revoked or expired before this; answers how many.
+    /// Removes keys that were revoked or expired before a time; returns the number of removed rows.
     pub(crate) async fn remove_keys(
         &self,
         before: Timestamp,
@@ -86,7 +86,7 @@ impl Database {
         Ok(u32::try_from(removed).unwrap_or(u32::MAX))
     }
 
-    /// Blanks codes in events that died before this; answers how many events were looked at.
+    /// Blanks codes that expired before a time; returns the number of examined events.
     pub(crate) async fn blank_dead_codes(
         &self,
         before: Timestamp,
@@ -98,7 +98,8 @@ impl Database {
             let payload = payload_of(&row.payload)
                 .ok_or_else(|| StoreError::corrupt("events.payload", &row.id));
             let payload = skip_unreadable(payload);
-            // In the order of their birth, which is that of their deaths but for a few minutes.
+            // Events are in the order of creation, which differs from the order of expiry by a few
+            // minutes at most.
             if payload.as_ref().is_some_and(|payload| expires_after(payload, before)) {
                 break;
             }
@@ -113,7 +114,7 @@ impl Database {
         Ok(examined)
     }
 
-    /// The events with codes that were not looked at, the oldest first.
+    /// Returns the next events with codes, oldest first.
     fn events_with_codes(
         &self,
         before: i64,
@@ -137,7 +138,7 @@ impl Database {
         })
     }
 
-    /// Writes these, by organization and name, and how far it has come.
+    /// Writes the blanked payloads, and the position up to which codes are blanked.
     fn write_blanked_events(
         &self,
         blanked: Vec<(String, String, String)>,
@@ -166,14 +167,14 @@ impl Database {
     }
 }
 
-/// Whether what an event tells of ends after this.
+/// Whether the code of an event expires after a time.
 fn expires_after(payload: &EventPayload, before: i64) -> bool {
     payload.iter().any(|(name, fact)| {
         name == "expiresAt" && matches!(fact, EventValue::Number(at) if *at > before)
     })
 }
 
-/// The same without its code; `None` when it has none.
+/// Returns the payload without its code; `None` when the payload has none.
 fn without_code(mut payload: EventPayload) -> Option<EventPayload> {
     let (_, code) = payload.iter_mut().find(|(name, _)| name == "code")?;
     let was = std::mem::replace(code, EventValue::Null);

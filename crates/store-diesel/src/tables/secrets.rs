@@ -1,4 +1,4 @@
-//! Secrets that all routers over one database share.
+//! Stores secrets that all routers of one database share.
 
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -11,11 +11,15 @@ use crate::{
 };
 
 impl Database {
-    /// The secret of this name. The first who asks for it gives it its value, `fresh`; everybody after
-    /// that gets the same.
+    /// Returns the secret of this name. The first caller determines its value, `fresh`; every later
+    /// call returns the same value.
+    ///
+    /// # Errors
+    /// *Unavailable* when the database does not answer in time; *broken* when the stored value does
+    /// not have 32 bytes.
     pub async fn secret(&self, name: &'static str, fresh: [u8; 32]) -> PortResult<[u8; 32]> {
         self.run(move |database| async move {
-            // At every start but the first it is there.
+            // After the first start the secret exists.
             let known: Option<Vec<u8>> = with_conn!(database, read, |conn| {
                 secrets::table.find(name).select(secrets::value).get_result(conn).await.optional()
             })?;

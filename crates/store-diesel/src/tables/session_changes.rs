@@ -1,4 +1,4 @@
-//! Inserts, updates and deletes of sessions by callers, alone or with what must be written with them.
+//! Inserts, updates and deletes of sessions for callers.
 
 use domain::{
     Cleanup, Event, ExpectedVersion, IdempotencyRecord, LinkAttempt, Scope, Session, SessionId,
@@ -14,7 +14,7 @@ use crate::{
         event::EventRow,
         session::{MutableColumns, SessionRow},
     },
-    scope::{ExpectedRowVersion, KeysetPosition, ScopedSessionId},
+    scope::{ExpectedRowVersion, ScopedSessionId},
     tables::{
         commit::done_or_raced,
         organization_check::{CROSS_ORGANIZATION_WRITE, belongs_to_scope},
@@ -23,7 +23,8 @@ use crate::{
 };
 
 impl Database {
-    /// Together with others where nothing else goes with it and there is known to be room; else by itself.
+    /// Inserts a session. The insert is batched if nothing else is written with it; otherwise, and
+    /// when the batch did not insert the row, the insert runs in a transaction.
     pub(crate) async fn insert_with(
         &self,
         scope: &Scope,
@@ -53,7 +54,7 @@ impl Database {
         self.run_session_transaction(transaction).await
     }
 
-    /// The same for a session that is there. One whose metadata grows is written by itself.
+    /// Updates a session. An update that may increase limited metadata runs in a transaction.
     pub(crate) async fn update_with(
         &self,
         scope: &Scope,
@@ -89,8 +90,8 @@ impl Database {
         .await
     }
 
-    /// What becomes of a change that is not the scope's own: it is wrong where there is something to
-    /// change.
+    /// Returns the result of a write for another organization: an error if the session exists in
+    /// the scope, otherwise *raced*.
     pub(crate) async fn reject_cross_organization(
         &self,
         scope: &Scope,
@@ -102,7 +103,8 @@ impl Database {
         }
     }
 
-    /// Deletes a session whose version column holds this, whatever else its row holds.
+    /// Deletes a session by the value of its version column, even if the rest of the row is
+    /// unreadable.
     pub(crate) async fn delete_at_version(
         &self,
         scope: &Scope,

@@ -1,4 +1,4 @@
-//! Pages of sessions for callers and operators.
+//! Implements lists of sessions for callers and operators.
 
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
@@ -38,7 +38,7 @@ impl Database {
                     query.set_window(after, row_limit);
                     let mut rows: Vec<SessionRow> =
                         with_conn!(database, read, |conn| load_page!(conn, &query))?;
-                    // Of several statuses each has a page.
+                    // A query with several statuses returns one page per status.
                     rows.sort_by(|a, b| b.position().cmp(&a.position()));
                     rows.truncate(usize::try_from(row_limit).unwrap_or(usize::MAX));
                     rows

@@ -1,5 +1,5 @@
-//! A change of a session in a transaction of several statements: where a receipt or an attempt at linking is
-//! written with it, and where it must be seen whether there is room for what it adds.
+//! Writes a session in a transaction of several statements: with an idempotency record, with a link
+//! attempt, or with a check of quotas.
 
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// A change with all that is written with it.
+/// A write of a session with everything that is written in its transaction.
 pub(crate) struct SessionTransaction {
     row: RowChange,
     params: ScopeParams,
@@ -37,11 +37,11 @@ pub(crate) struct SessionTransaction {
     attempt: Option<NewLinkAttempt>,
 }
 
-/// What becomes of the session's row.
+/// The change of the session's row.
 pub(crate) enum RowChange {
-    /// It is new.
+    /// Inserts the row.
     Insert(Box<SessionRow>),
-    /// It is this from now on, if nobody has written or woken it.
+    /// Replaces the mutable columns if version and due time are as expected.
     Update(ScopedSessionId, ExpectedRowVersion, Box<MutableColumns>),
 }
 
@@ -62,7 +62,7 @@ impl SessionTransaction {
 }
 
 impl Database {
-    /// Writes all of it, or nothing.
+    /// Runs the transaction: writes everything or nothing.
     pub(crate) async fn run_session_transaction(
         &self,
         transaction: SessionTransaction,

@@ -1,5 +1,5 @@
-//! How far sessions of all organizations were written: for those who wait for them, and are told no more
-//! than that there is something to look for.
+//! Implements the lookup of session versions for waiting requests. A waiter learns only that a
+//! session changed, and then reads the session in its own scope.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,8 @@ impl VersionLookup for Database {
     }
 }
 
-/// A session and its version. One that cannot be is as good as gone: who looks for it hears of that.
+/// Returns `None` for an unreadable row, which counts as deleted; the waiter's own read reports the
+/// error.
 fn id_and_version((id, version): (String, i64)) -> Option<(SessionId, Version)> {
     Some((SessionId::parse(&id)?, Version(from_bigint(version)?)))
 }

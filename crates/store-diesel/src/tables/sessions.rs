@@ -1,4 +1,4 @@
-//! Sessions as their owners see them: every statement here has the caller's scope in it.
+//! Implements the session store for callers: every statement contains the caller's scope.
 
 use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::max, prelude::*};
@@ -18,7 +18,7 @@ use crate::{
         session::SessionRow,
     },
     schema::{events, sessions},
-    scope::{self, KeysetPosition, ScopedSessionId, session_lists::SessionQuery},
+    scope::{self, ScopedSessionId, session_lists::SessionQuery},
     tables::organization_check::{CROSS_ORGANIZATION_WRITE, belongs_to_scope},
 };
 

@@ -1,4 +1,5 @@
-//! What is to be done, in all organizations: for the reconciler and the nodes' reports alone.
+//! Implements the worker's store: due work of all organizations. Only the reconciler and the
+//! reports of nodes use it.
 
 use std::collections::HashMap;
 
@@ -38,8 +39,8 @@ impl WorkerStore for Database {
             }
             let (now, until) = (claim.now.millis(), claim.until.millis());
             let order = positions(&ids);
-            // What another taker was quicker to take is no longer due, also when this one waited
-            // for its lock: the database looks again.
+            // A row that another worker claimed first is no longer due: after waiting for its lock,
+            // the database evaluates the condition again.
             let rows: Vec<SessionRow> = with_conn!(database, write, |conn| {
                 diesel::update(scope::still_due_sessions(&ids, now))
                     .set(sessions::due.eq(until))
@@ -114,7 +115,7 @@ impl WorkerStore for Database {
         let scoped_id = ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str());
         let expected = ExpectedRowVersion::of(expected)?;
         let (state, events) = (MutableColumns::new(session)?, EventRow::all(events)?);
-        // No work of berth's own changes what its owner has set.
+        // The worker never changes settings, so the size of the metadata stays.
         let update = Mutation::Update(scoped_id, expected, Box::new(state), None);
         self.commit(update, events).await.map(done_or_raced)
     }
@@ -279,14 +280,15 @@ impl WorkerStore for Database {
     }
 }
 
-/// A statement gives changed rows back in any order; this is the one they were picked in.
+/// Returns the position of each id: an update returns its rows in any order, and a claim keeps the
+/// order of selection.
 fn positions(ids: &[String]) -> HashMap<String, usize> {
     ids.iter().cloned().enumerate().map(|(rank, id)| (id, rank)).collect()
 }
 
-/// A session of a node, and whether anything is wanted of the node for it. A session whose row cannot be
-/// read is the node's all the same, or the node would be told to close it; the worker cannot read it
-/// either, so nothing is wanted of the node for it.
+/// Returns a session that a node holds, and whether the node must do work for it. A session with an
+/// unreadable row still belongs to the node, which would otherwise be told to close it; the worker
+/// cannot read the row, so the node has no work for it.
 fn held_session(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(HeldSession, bool)> {
     let corrupt = |column| StoreError::corrupt(column, id);
     let session = skip_unreadable(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;

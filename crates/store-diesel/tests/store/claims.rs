@@ -1,6 +1,6 @@
-//! Makes each claim a test on SQLite and a test on PostgreSQL, and claims that a write happened.
+//! Makes each claim a test on SQLite and a test on PostgreSQL.
 
-/// Each of these functions takes a `TestDatabase` and is a test on either database.
+/// Makes each function, which takes a `TestDatabase`, a test on either engine.
 macro_rules! on_both {
     ($($claim:ident),+ $(,)?) => {
         mod on_sqlite {
@@ -24,7 +24,7 @@ macro_rules! on_both {
 
 pub(crate) use on_both;
 
-/// It was written.
+/// Asserts that a write happened.
 pub(crate) fn done(written: domain::ports::PortResult<domain::ports::Written>) {
     assert_eq!(written.expect("the store is there"), domain::ports::Written::Done);
 }

@@ -1,4 +1,4 @@
-//! The server's clock. The tests' server is on this machine, so that both clocks are one.
+//! Tests of the server's clock. The test server is on this machine, so both clocks are the same.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ async fn clock_of_a_server_is_its_time_now_and_a_file_has_none() {
     for _ in 0..2 {
         let before = here();
         let now = store.clock().await.unwrap().expect("a server has a clock");
-        // Both are cut to milliseconds, the server's by rounding.
+        // Both times are in milliseconds; the server rounds.
         let (earliest, latest) = (before, here().plus(Duration::from_millis(1)));
         assert!((earliest..=latest).contains(&now), "{earliest:?} {now:?} {latest:?}");
     }

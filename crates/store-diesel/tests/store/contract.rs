@@ -1,4 +1,4 @@
-//! The suites that every store must pass, as the memory store does.
+//! Runs the contract suites that every store must pass.
 
 use domain::testing::{TestEnvironment, contract};
 

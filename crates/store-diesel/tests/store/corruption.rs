@@ -1,5 +1,4 @@
-//! What berth never writes is reported as broken when it is read alone, left out when it is read with
-//! others, and nothing panics.
+//! Tests: a corrupt row is an error when read alone, absent from lists, and never causes a panic.
 
 use domain::{
     ApiKey, Caller, Capability, Deadlines, KeyId, Node, OrganizationId, Reach, Session, SessionId,
@@ -32,7 +31,7 @@ fn assert_broken<T: std::fmt::Debug>(answer: &PortResult<T>, why: &str) {
     assert!(matches!(answer, Err(PortError::Broken(_))), "{why}: {answer:?}");
 }
 
-/// A key of the organization that the tests are about.
+/// Returns a key of organization `acme`.
 pub(crate) fn api_key(number: u8, expires_at: Option<Timestamp>) -> ApiKey {
     ApiKey {
         id: KeyId::from_bits(number.into()),
@@ -49,7 +48,7 @@ pub(crate) fn api_key(number: u8, expires_at: Option<Timestamp>) -> ApiKey {
     }
 }
 
-/// A store that holds one of everything.
+/// Opens a store with one session, one key and one node.
 async fn filled(test_db: &TestDatabase) -> (Database, Session, ApiKey, Node) {
     let environment = TestEnvironment::new();
     let store = test_db.open().await;
@@ -194,7 +193,7 @@ async fn unreadable_row_does_not_block_claims_of_others(test_db: TestDatabase) {
     assert_broken(&WorkerStore::find(&store, &ids[1]).await, "asked for by name");
 }
 
-/// Sessions of which every third cannot be read, oldest first.
+/// Inserts 30 sessions, oldest first, and makes every third unreadable.
 async fn insert_sessions_with_unreadable_thirds(
     test_db: &TestDatabase,
     store: &Database,

@@ -1,4 +1,4 @@
-//! The SQLite file: made with its folder, kept from others, and refused with a reason.
+//! Tests of the SQLite file: creation, permissions and errors.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,5 @@
-//! What is read is what was committed last, by whomever: a store may remember what it read, but never
-//! longer than it is true, and never for somebody else.
+//! Tests: a read returns the last committed state, and a cached result neither outlives a commit
+//! nor reaches another scope.
 
 use std::sync::{
     Arc,
@@ -19,7 +19,7 @@ use crate::{
     place::TestDatabase,
 };
 
-/// Written once, and read often enough for anything that remembers to remember it.
+/// Inserts a session and reads it often enough for any cache to hold it.
 async fn insert_and_read_twice(store: &Database) -> Session {
     let environment = TestEnvironment::new();
     let session =
@@ -41,7 +41,7 @@ fn confined(organization: &str, reach: Reach) -> Scope {
     caller.may(Capability::Manage).expect("may manage")
 }
 
-/// Scopes in which no session of these tests is: of another organization, and out of reach.
+/// Returns scopes that do not contain the session: another organization, and another reach.
 fn scopes_without_the_session() -> [Scope; 2] {
     let elsewhere = Reach::Only([SessionId::from_bits(1)].into());
     [confined("zeta", Reach::Everything), confined(scope().organization().as_str(), elsewhere)]
@@ -98,7 +98,7 @@ async fn concurrent_lookups_keep_their_scopes(test_db: TestDatabase) {
 
 async fn acknowledged_write_is_visible_to_every_read(test_db: TestDatabase) {
     const WRITES: u64 = 100;
-    // Two stores, as two processes have them.
+    // Two stores, like two processes.
     let (store, writer) = (test_db.open().await, test_db.open().await);
     let mut session = insert_and_read_twice(&store).await;
     let (id, answered) = (session.id.clone(), Arc::new(AtomicU64::new(0)));

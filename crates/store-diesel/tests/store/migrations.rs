@@ -1,4 +1,4 @@
-//! The tables come up at start, also when several start at once, and can be taken down again.
+//! Tests: migrations run at start, also at concurrent starts, and can be reverted.
 
 use std::path::Path;
 
@@ -136,7 +136,7 @@ async fn revert_all(test_db: &TestDatabase) {
     }
 }
 
-/// Takes migrations back, from the newest to this one.
+/// Reverts migrations, from the newest to this one.
 async fn revert_to(test_db: &TestDatabase, version: &str) {
     match test_db {
         TestDatabase::Sqlite { .. } => {
@@ -159,7 +159,7 @@ fn sqlite(test_db: &TestDatabase) -> diesel::SqliteConnection {
     diesel::SqliteConnection::establish(&test_db.file().display().to_string()).expect("it opens")
 }
 
-/// Which migrations ran when.
+/// Returns the executed migrations with their times.
 async fn history(test_db: &TestDatabase) -> Vec<String> {
     texts(
         test_db,

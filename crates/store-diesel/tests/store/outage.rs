@@ -1,4 +1,4 @@
-//! A database that is away: the answer is "unavailable", in time, and it passes by itself.
+//! Tests: an unavailable database is reported in time, and its return fails no request.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     proxy::{Mode, Proxy},
 };
 
-/// What a caller is promised.
+/// Maximum time until a caller gets an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn scope() -> Scope {
@@ -29,7 +29,7 @@ async fn assert_unavailable<T: std::fmt::Debug>(answer: impl Future<Output = Por
     assert!(matches!(answer, Err(PortError::Unavailable(_))), "{answer:?}");
 }
 
-/// Ten requests at once, each of which must succeed.
+/// Asserts that ten concurrent requests succeed.
 async fn assert_all_served(store: &Database) {
     let requests = (0..10).map(|_| {
         let store = store.clone();
@@ -65,7 +65,7 @@ async fn silent_server_is_unavailable_in_time_and_its_return_fails_no_request() 
     let (proxy, store) = behind(&test_db).await;
     assert_all_served(&store).await;
     proxy.set(Mode::Silent);
-    // More than there are connections: those that wait for one give up in time as well.
+    // More requests than connections: waiting requests also give up in time.
     let waiting = (0..15).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -92,7 +92,7 @@ async fn connections_ended_by_the_server_fail_no_request() {
     assert_all_served(&store).await;
 }
 
-/// A session of the organization that the tests are about, in the store.
+/// Inserts a session of organization `acme`.
 async fn stored(store: &Database) -> Session {
     let acme = scope().organization().clone();
     let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
@@ -105,7 +105,7 @@ async fn cancelled_and_lock_blocked_statements_are_unavailable() {
     let test_db = TestDatabase::postgres().await;
     drop(test_db.open().await);
     for limit in ["lock_timeout", "statement_timeout"] {
-        // Not by the URL: by what an operator set at the server.
+        // Set at the server, not by the URL, as an operator would.
         test_db.administer(&format!("ALTER DATABASE {{}} SET {limit} = '200ms'")).await;
         let own = format!("options=-c%20{limit}%3D200");
         let config = Config::new(test_db.url_at("127.0.0.1", test_db.port(), &own));
@@ -135,8 +135,8 @@ async fn connections_to_a_read_only_server_are_replaced() {
     let test_db = TestDatabase::postgres().await;
     let any = test_db.url_at("127.0.0.1", test_db.port(), "target_session_attrs=any");
     let store = Database::connect(&Config::new(any)).await.expect("it opens");
-    // As after a switchover: whoever is connected now is connected to a standby, and who connects later
-    // to the new primary.
+    // As after a switchover: existing connections lead to a standby, and new ones to the new
+    // primary.
     test_db.administer("ALTER DATABASE {} SET default_transaction_read_only = on").await;
     let refused = Database::connect(&Config::new(test_db.url())).await.expect_err("no writes");
     let StoreError::Unavailable(cause) = refused else { panic!("{refused:?}") };
@@ -147,7 +147,7 @@ async fn connections_to_a_read_only_server_are_replaced() {
         )
         .await;
     assert_all_served(&store).await;
-    // By one of those that change things, too.
+    // Uses a pooled connection too.
     let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     store.list(&scope(), &page).await.expect("read");
     test_db.administer("ALTER DATABASE {} RESET default_transaction_read_only").await;
@@ -158,7 +158,7 @@ async fn connections_to_a_read_only_server_are_replaced() {
     let reset = test_db.client().await.query_one(now, &[]).await.expect("a time");
     stored(&store).await;
     assert_all_served(&store).await;
-    // Look-ups write nothing and so hear of nothing: their connections are replaced all the same.
+    // Lookups write nothing and get no such error; their connections are replaced all the same.
     let read_only = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND backend_start < $1 AND query_start > $1";
     let since: std::time::SystemTime = reset.get(0);

@@ -1,4 +1,5 @@
-//! PgBouncer in between, where it is installed: session mode works, transaction mode is refused with words.
+//! Tests with PgBouncer, where PgBouncer is installed: session mode works, transaction mode is
+//! rejected.
 
 use std::{
     net::TcpListener,
@@ -10,7 +11,7 @@ use store_diesel::{Config, Database, StoreError};
 
 use crate::place::TestDatabase;
 
-/// PgBouncer in a folder of its own; it ends with this.
+/// A running PgBouncer in a folder of its own; stopped on drop.
 struct PgBouncer {
     process: Child,
     port: u16,
@@ -24,7 +25,7 @@ impl Drop for PgBouncer {
     }
 }
 
-/// In front of a database; `None` where PgBouncer is not installed.
+/// Starts PgBouncer in front of a database; `None` where PgBouncer is not installed.
 async fn pgbouncer(test_db: &TestDatabase, mode: &str) -> Option<PgBouncer> {
     let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
     let program = program.into_iter().find(|path| std::path::Path::new(path).exists())?;
@@ -49,7 +50,7 @@ async fn pgbouncer(test_db: &TestDatabase, mode: &str) -> Option<PgBouncer> {
     std::fs::write(&file, settings).expect("written");
     let mut command = Command::new(program);
     command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-    // It refuses to run as root, which tests may be.
+    // PgBouncer refuses to run as root.
     if std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
     {
         let lent = 65_534;

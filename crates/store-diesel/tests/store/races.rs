@@ -1,4 +1,5 @@
-//! Many at once: nobody gets what another has, and nobody's departure leaves anything half done.
+//! Tests of concurrent callers: no two claim the same row, and a dropped caller leaves no partial
+//! write.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,7 +25,7 @@ fn session(environment: &dyn Environment) -> Session {
 async fn concurrent_claims_never_share_a_session(test_db: TestDatabase) {
     const ALL: usize = 60;
     let environment = TestEnvironment::new();
-    // Two stores, as two processes have them.
+    // Two stores, like two processes.
     let stores = [test_db.open().await, test_db.open().await];
     for _ in 0..ALL {
         let mut session = session(&*environment);
@@ -37,7 +38,7 @@ async fn concurrent_claims_never_share_a_session(test_db: TestDatabase) {
         let store = stores[n % 2].clone();
         tokio::spawn(async move {
             let mut mine: Vec<SessionId> = Vec::new();
-            // Losing a race can mean an empty hand while there is still something to take.
+            // A claim that lost a race may be empty while due rows remain.
             while store.next_due().await.expect("next") == Some(now) {
                 let taken = store.claim_sessions(&Claim::new(now, until, 7)).await.expect("claim");
                 assert!(taken.len() <= 7);
@@ -178,7 +179,7 @@ async fn wake_of_more_sessions_than_one_statement_takes_wakes_all(test_db: TestD
     assert_eq!((woken.due, woken.version), (Some(now), made.version));
 }
 
-/// As two routers make sessions for one organization, at once and one at a time.
+/// Two routers insert sessions for one organization, concurrently and one at a time.
 async fn concurrent_inserts_stay_within_the_quota(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     let limits = ResourceLimits { sessions: Some(7), ..ResourceLimits::default() };

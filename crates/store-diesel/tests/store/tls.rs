@@ -1,4 +1,4 @@
-//! What `sslmode` promises, against a server that offers TLS and one that does not.
+//! Tests of each `sslmode` with a server that offers TLS and one that does not.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{place::TestDatabase, proxy::Proxy};
 
-/// An authority of the test's own, its certificate in a file.
+/// A certificate authority with its certificate in a file.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -32,7 +32,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// A server that shows a certificate for this name.
+    /// Returns a TLS server whose certificate names this host.
     fn acceptor(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([name.to_owned()]).expect("a name");
@@ -56,7 +56,7 @@ enum Outcome {
     Refused,
 }
 
-/// How opening the database ends, and what a listener on the line would have got.
+/// Opens the database and returns the result together with the observed encryption.
 async fn outcome(test_db: &TestDatabase, tls: Option<TlsAcceptor>, parameters: &str) -> Outcome {
     let proxy = Proxy::new(test_db.port(), tls).await;
     let url = test_db.url_at("localhost", proxy.port, &format!("hostaddr=127.0.0.1&{parameters}"));

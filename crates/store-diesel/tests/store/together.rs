@@ -1,4 +1,4 @@
-//! Changes that come at once may be written together, and each is what it would be alone.
+//! Tests: concurrent writes may share a batch, and each has the result of a write on its own.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn new(environment: &TestEnvironment) -> Session {
     Session::new(scope().organization().clone(), None, Settings::default(), environment)
 }
 
-/// Inserts it with the event that tells of it.
+/// Inserts a session with its event.
 fn insert(
     store: &Database,
     environment: &TestEnvironment,
@@ -37,7 +37,7 @@ fn insert(
     tokio::spawn(async move { store.insert(&scope(), &made, &events, None).await })
 }
 
-/// Moves its due, as the reconciler does.
+/// Moves the due time, as the reconciler does.
 fn update(store: &Database, session: &Session) -> JoinHandle<PortResult<Written>> {
     let next = Session { due: Some(Timestamp::from_millis(7)), ..session.clone() };
     let (store, expected_version) = (store.clone(), session.expected_version());
@@ -86,7 +86,7 @@ async fn batches_of_two_stores_do_not_deadlock(test_db: TestDatabase) {
     let stores = [test_db.open().await, test_db.open().await];
     let sessions = insert_many(&stores[0], &environment).await;
     let there: Vec<_> = sessions.iter().map(|session| update(&stores[0], session)).collect();
-    // The other way round.
+    // In reverse order.
     let back = sessions.iter().rev().map(|session| update(&stores[1], session));
     let mut back: Vec<_> = back.collect();
     back.reverse();
@@ -150,7 +150,7 @@ on_both!(
 async fn concurrent_inserts_share_transactions() {
     let test_db = TestDatabase::postgres().await;
     let (store, environment) = (test_db.open().await, TestEnvironment::new());
-    // What comes first opens a connection, and the others come meanwhile.
+    // The first insert opens a connection, and the others arrive meanwhile.
     let inserted = (0..ALL).map(|_| insert(&store, &environment, new(&environment)));
     for task in inserted.collect::<Vec<_>>() {
         done(answer(task).await);

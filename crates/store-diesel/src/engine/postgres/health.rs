@@ -1,4 +1,4 @@
-//! What is known of a PostgreSQL server's health, and which of its connections can be used.
+//! The health of a PostgreSQL server and of the connections to it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,37 +13,37 @@ use diesel_async::{
 
 use crate::StoreError;
 
-/// A connection that was used within this time is taken to be alive.
+/// Age of the last use up to which a connection counts as alive.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
-/// How long a connection may take to show that it is alive.
+/// Maximum time of a liveness check.
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection that a pool has lent.
+/// A connection that a pool has handed out.
 pub(crate) type PooledConnection =
     deadpool::managed::Object<AsyncDieselConnectionManager<AsyncPgConnection>>;
 
-/// What is known of a server, shared by all its pools.
+/// The health of a server, shared by all pools of the server.
 #[derive(Default)]
 pub(crate) struct Health(Mutex<HealthState>);
 
 #[derive(Clone, Copy, Default)]
 struct HealthState {
-    /// When a connection was last found dead.
+    /// Time of the last discovery of a dead connection.
     connection_dead_at: Option<Instant>,
-    /// Connections that were opened before this are of no use: the server they lead to has gone out of
-    /// service, or is a standby now.
+    /// Connections opened before this time are unusable: their server is out of service or has
+    /// become a standby.
     server_gone_at: Option<Instant>,
 }
 
 impl Health {
-    /// A connection was found dead just now; others may have died with it.
+    /// Records that a connection was found dead; other connections may have died at the same time.
     pub(crate) fn mark_connection_dead(&self) {
         self.state().connection_dead_at = Some(Instant::now());
     }
 
-    /// A connection that was opened at this time leads to a server that no longer serves, and so do all
-    /// that are open now, of every pool. News from a connection that is condemned already is no news.
+    /// Records that the server of a connection is out of service, and with it all connections of
+    /// every pool. Reports from connections that are already unusable are ignored.
     pub(crate) fn mark_server_gone(&self, opened: Instant) {
         if self.is_in_service(opened) {
             self.state().server_gone_at = Some(Instant::now());
@@ -51,22 +51,22 @@ impl Health {
         }
     }
 
-    /// Whether a connection that was opened at this time may lead to a server that serves.
+    /// Whether the server of a connection opened at this time may be in service.
     pub(crate) fn is_in_service(&self, opened: Instant) -> bool {
         self.state().server_gone_at.is_none_or(|at| opened > at)
     }
 
-    /// Whether a connection that was last used so long ago can be taken to be alive.
+    /// Whether a connection with this time since its last use counts as alive.
     pub(crate) fn is_trusted(&self, last_used: Duration) -> bool {
         let connection_dead_at = self.state().connection_dead_at;
         last_used < TRUSTED_FOR && connection_dead_at.is_none_or(|at| last_used < at.elapsed())
     }
 
-    /// Tells a statement that PostgreSQL refused from one that it could not answer any more, and
-    /// whether the connection can still be used.
+    /// Distinguishes a statement that PostgreSQL rejected from one that PostgreSQL could not
+    /// answer, and returns whether the connection is usable.
     ///
-    /// Not every error after which a connection is dead says so: a connection that waited too long in a
-    /// transaction is ended with an error about transactions.
+    /// Not every error of a dead connection says so: PostgreSQL ends a connection that idles too
+    /// long in a transaction with an error about transactions.
     pub(crate) async fn check_result<T, E: Into<StoreError>>(
         &self,
         result: Result<T, E>,

@@ -16,7 +16,7 @@ use crate::{
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// On a connection of their own, which holds an advisory lock meanwhile.
+/// Runs the migrations on a separate connection that holds an advisory lock.
 pub(crate) async fn run(server: &PostgresServer, timeout: Duration) -> Result<(), StoreError> {
     let mut conn = within_deadline(timeout, server.open_for_migrations()).await?;
     let mut other = within_deadline(timeout, server.open()).await?;
@@ -27,11 +27,11 @@ pub(crate) async fn run(server: &PostgresServer, timeout: Duration) -> Result<()
             .get_result(&mut conn)
             .await?;
     check_encoding("UTF8", encoding)?;
-    // The number means nothing but "the migrations of berth".
+    // An arbitrary number that identifies berth's migrations.
     lock(&mut conn, "SELECT pg_advisory_lock(5283061749)").await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let outcome = bring_up_to_date(&mut harness, POSTGRES);
-    // The lock ends with the connection in any case.
+    // The lock also ends with the connection.
     lock(&mut harness.into_inner(), "SELECT pg_advisory_unlock(5283061749)").await?;
     outcome
 }

@@ -1,7 +1,8 @@
-//! How a connection to PostgreSQL is made: with or without TLS, and so that errors keep their SQLSTATE.
+//! Negotiates TLS with PostgreSQL and adds the SQLSTATE to errors.
 //!
-//! The driver takes a connector for TLS and none for plain connections. This one negotiates by itself (as the
-//! protocol's section on SSL session encryption has it), so that it is asked for either.
+//! The driver calls a connector only for TLS connections. This connector negotiates TLS itself (the
+//! protocol's section on SSL session encryption), so that the driver calls it for plain connections
+//! too.
 
 use std::{
     io,
@@ -19,10 +20,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::engine::postgres::sqlstate::SqlstateStream;
 
-/// `SSLRequest`: its length and its code.
+/// `SSLRequest`: length and code.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// What a server is asked for before anything else.
+/// The TLS settings of a server.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) tls: MakeRustlsConnect,
@@ -30,10 +31,10 @@ pub(crate) struct Connector {
     pub(crate) scheme: SslNegotiation,
 }
 
-/// TLS over a connection of this kind.
+/// The TLS stream over a stream of type `S`.
 type Tls<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
 
-/// A connector for one server.
+/// A connector for one host.
 pub(crate) struct Negotiation<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -91,7 +92,7 @@ where
     }
 }
 
-/// A connection, encrypted or not.
+/// A connection with or without TLS.
 pub(crate) enum MaybeTlsStream<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -100,7 +101,7 @@ where
     Tls(Tls<S>),
 }
 
-/// Does this with either.
+/// Runs the expression on either kind of stream.
 macro_rules! either {
     ($link:expr, |$stream:ident| $body:expr) => {
         match $link.get_mut() {

@@ -1,8 +1,8 @@
-//! Turns of organizations at PostgreSQL's connections.
+//! Limits the concurrent transactions of one organization on PostgreSQL.
 //!
-//! Transactions that count something of one organization wait for each other, by the row of the count. Did
-//! each of them wait with a connection in its hand, one organization's would hold all connections, and
-//! others would wait for those. So each organization has only a few of them under way.
+//! Transactions that count resources of one organization wait for each other at the row of the
+//! count. If each held a connection while waiting, one organization could hold all connections. So
+//! each organization has at most [`MAX_TRANSACTIONS`] in flight.
 //!
 //! Decision: ADR 0031.
 
@@ -13,25 +13,26 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Transactions of one organization at once: one that is carried out, and one that is about to be.
+/// Concurrent transactions of one organization: one that executes, and one that is about to.
 const MAX_TRANSACTIONS: usize = 2;
 
-/// The right to one of them, until it is dropped. `None` when there is nothing to wait for any more.
+/// The permission for one transaction; dropping the value returns the permission.
 pub(crate) struct TransactionPermit(
     #[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit,
 );
 
-/// Who has a turn.
+/// A semaphore for each organization that has transactions.
 #[derive(Default)]
 pub(crate) struct OrganizationPermits(Mutex<HashMap<String, Weak<Semaphore>>>);
 
 impl OrganizationPermits {
-    /// Waits for a turn of this organization.
+    /// Waits for a permit of the organization.
     pub(crate) async fn acquire(&self, organization: &str) -> Option<TransactionPermit> {
         self.semaphore(organization).acquire_owned().await.ok().map(TransactionPermit)
     }
 
-    /// Where the organization's transactions wait. Kept for as long as there are any.
+    /// Returns the semaphore of the organization, which exists while transactions hold or await
+    /// permits.
     fn semaphore(&self, organization: &str) -> Arc<Semaphore> {
         let mut semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(semaphore) = semaphores.get(organization).and_then(Weak::upgrade) {

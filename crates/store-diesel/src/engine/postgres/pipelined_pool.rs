@@ -1,13 +1,10 @@
-//! Looking up one row by its key, which is most of what a database is asked, without a task, a thread
-//! or a turn at a connection.
+//! Point lookups on PostgreSQL: a few connections that any number of lookups share.
 //!
-//! On SQLite it takes some microseconds, so it is done where it is asked for: to hand it to a thread
-//! for blocking work and to wait for that cost ten times as much. On PostgreSQL look-ups share a few
-//! connections and are sent without waiting for the answers to those before (pipelining, as the
-//! protocol's section on it calls this): the server answers several in one turn of its process. One
-//! that is abandoned leaves nothing behind there, for the connection reads its answer all the same.
-//! What is known without looking is in [`read_cache`](crate::cache::read_cache), and how look-ups of sessions become
-//! one statement in [`batched_lookup`](crate::batch::batched_lookup).
+//! Lookups are sent without waiting for earlier answers (the protocol's section on pipelining), and
+//! the server answers several in one turn of its process. An abandoned lookup leaves nothing
+//! behind, because the connection reads its answer anyway. So a lookup needs no task and no pooled
+//! connection of its own. Lookups of sessions share statements besides: see
+//! [`batched_lookup`](crate::batch::batched_lookup).
 //!
 //! Decision: ADR 0018.
 
@@ -33,8 +30,8 @@ use crate::{
     },
 };
 
-/// Asks PostgreSQL a question over one of the shared connections. What could not be asked because the
-/// connection was dead is asked again on another one.
+/// Sends a query over a shared connection. A query that failed because its connection was dead is
+/// repeated once on another connection.
 macro_rules! pipelined {
     ($shared:expr, |$conn:ident| $question:expr) => {{
         let asking = async {
@@ -55,7 +52,7 @@ macro_rules! pipelined {
     }};
 }
 
-/// Connections to PostgreSQL that any number of look-ups use at once.
+/// Connections to PostgreSQL that concurrent lookups share.
 pub(crate) struct PipelinedPool {
     server: PostgresServer,
     connect_timeout: Duration,
@@ -68,11 +65,11 @@ pub(crate) struct PipelinedPool {
 #[derive(Default)]
 struct SharedConnection {
     current: Mutex<Option<OpenedConnection>>,
-    /// Held by whoever opens a connection, so that one is opened and not a hundred.
+    /// Held while a connection is being opened, so that concurrent lookups open one connection.
     opening: tokio::sync::Mutex<()>,
 }
 
-/// A connection and when it was opened.
+/// A connection and the time at which it was opened.
 struct OpenedConnection {
     at: Instant,
     conn: Arc<AsyncPgConnection>,
@@ -90,7 +87,10 @@ impl PipelinedPool {
         }
     }
 
-    /// The connection whose turn it is, opened if need be.
+    /// Returns the next connection in rotation, and opens the connection if necessary.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no connection opens in time.
     pub(crate) async fn connection(&self) -> Result<Arc<AsyncPgConnection>, StoreError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let slot = &self.connections[turn % self.connections.len()];
@@ -110,8 +110,8 @@ impl PipelinedPool {
         Ok(conn)
     }
 
-    /// Tells a look-up that was refused from one that could not be answered any more, and whether the
-    /// connection still lives. One that does not is not used again.
+    /// Distinguishes a lookup that PostgreSQL rejected from one that PostgreSQL could not answer,
+    /// and returns whether the connection is alive. A dead connection is discarded.
     pub(crate) async fn check_result<T>(
         &self,
         answer: QueryResult<T>,
@@ -140,8 +140,8 @@ impl PipelinedPool {
             return (Err(error), true);
         }
         self.health.mark_connection_dead();
-        // Others may have died with it, and the next try must not meet those. Whoever comes later with
-        // the same news has them stay that were opened since.
+        // The other connections may have died at the same time, and the retry must not use them.
+        // Later reports of the same failure leave the new connections alone.
         if self.connections.iter().any(|slot| slot.locked().as_ref().is_some_and(is_same)) {
             self.discard_all();
         }
@@ -152,7 +152,8 @@ impl PipelinedPool {
         (Err(error), false)
     }
 
-    /// What a look-up ends with, by the deadline. Connections that stay silent are not used again.
+    /// Returns the result of a lookup, or an error at the deadline. Connections that stay silent
+    /// until the deadline are discarded.
     pub(crate) async fn within_deadline<T>(
         &self,
         asking: impl Future<Output = Result<T, StoreError>>,
@@ -163,14 +164,14 @@ impl PipelinedPool {
         })
     }
 
-    /// No connection is used by anybody new; look-ups under way keep theirs.
+    /// Discards all connections for new lookups. Lookups in flight keep their connection.
     fn discard_all(&self) {
         self.connections.iter().for_each(|slot| drop(slot.locked().take()));
     }
 }
 
 impl SharedConnection {
-    /// The connection, unless it leads to a server that no longer serves.
+    /// Returns the connection, unless its server is out of service.
     fn current(&self, health: &Health) -> Option<Arc<AsyncPgConnection>> {
         let mut locked = self.locked();
         if locked.as_ref().is_some_and(|opened| !health.is_in_service(opened.at)) {

@@ -1,4 +1,4 @@
-//! Pools of connections to PostgreSQL, whose connections are checked before they are used again.
+//! Creates pools of PostgreSQL connections that check a connection before its reuse.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Up to so many connections to this server.
+/// Creates a pool of at most `size` connections to the server.
 pub(crate) fn connections(
     server: PostgresServer,
     size: u32,
@@ -42,9 +42,9 @@ pub(crate) fn connections(
             create: Some(config.connect_timeout),
             recycle: Some(PING_TIMEOUT),
         })
-        // After the server was away, connections that died meanwhile must not cost anybody a
-        // request: one that has rested, or was last used before another was found dead, is asked
-        // first, and replaced when it does not answer.
+        // After an outage of the server, dead connections must not fail a request. A connection
+        // that was idle for long, or was last used before another connection was found dead, is
+        // pinged first and replaced if it does not answer.
         .pre_recycle(Hook::async_fn(move |conn: &mut AsyncPgConnection, metrics| {
             let in_service = health.is_in_service(metrics.created);
             let trusted = health.is_trusted(metrics.last_used());

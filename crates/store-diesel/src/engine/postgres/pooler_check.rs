@@ -1,18 +1,21 @@
-//! Notices a pooler that gives every transaction another connection to PostgreSQL, as PgBouncer does in
-//! transaction mode: what is set for a session would be set for somebody else.
+//! Detects a pooler that assigns connections per transaction, as PgBouncer does in transaction
+//! mode. Settings of a session would then apply to other sessions.
 
 use diesel::{QueryResult, result::Error as QueryError};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
 use crate::{StoreError, engine::postgres::sqlstate};
 
-/// The error that says so: a class that PostgreSQL leaves to others.
+/// SQLSTATE of a lost mark; the class is unused by PostgreSQL.
 const MARK_LOST: &str = "BR001";
 
-/// Refuses two connections that are not to a server, each for itself.
+/// Rejects two connections that are not each bound to one server connection.
 ///
-/// Each sets a setting of its own and looks whether it is still there. Connections that a pooler hands out
-/// by turns are met again after an odd number of statements.
+/// Each connection sets its own value of a setting and reads the value back. With a pooler that
+/// alternates between connections, the order of the statements leads to a foreign value.
+///
+/// # Errors
+/// [`StoreError::Pooled`] when a connection does not find its own value.
 pub(crate) async fn reject_transaction_pooling(
     first: &mut AsyncPgConnection,
     second: &mut AsyncPgConnection,
@@ -40,7 +43,7 @@ async fn set_mark(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
 }
 
 async fn check_mark(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
-    // Not prepared: that is one of the things that do not last.
+    // A simple query: prepared statements do not survive such a pooler.
     let statement = format!(
         "DO $$ BEGIN IF current_setting('berth.connection', true) IS DISTINCT FROM '{name}' THEN
             RAISE EXCEPTION 'not the same connection' USING ERRCODE = '{MARK_LOST}';

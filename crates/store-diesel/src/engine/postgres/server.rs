@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL: opened with TLS and time limits, checked before they are trusted again.
+//! Opens connections to a PostgreSQL server, with TLS and time limits.
 
 use std::{path::Path, time::Duration};
 
@@ -17,8 +17,8 @@ use crate::{
     engine::postgres::{negotiation::Connector, tls},
 };
 
-/// How statements that find rows by their keys, and do nothing else, are planned: once, and not by how many rows the table
-/// happened to have then.
+/// Settings of connections that only find rows by their keys: plans are made once, and do not
+/// depend on the number of rows at that time.
 pub(crate) const LOOKUP_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -26,15 +26,16 @@ pub(crate) const LOOKUP_SETTINGS: [(&str, &str); 4] = [
     ("enable_mergejoin", "off"),
 ];
 
-/// How long changes that are written together wait for a row that somebody else has locked.
+/// Maximum wait of a batched write for a row lock, in milliseconds.
 pub(crate) const BATCH_SETTINGS: [(&str, &str); 1] = [("lock_timeout", "50")];
 
-/// A server and how to connect to it.
+/// A server and the parameters for connecting to it.
 #[derive(Clone)]
 pub(crate) struct PostgresServer {
     config: tokio_postgres::Config,
     connector: Connector,
-    /// What is set on each connection, by statements: poolers refuse to be told at the start of one.
+    /// Set by a statement on each new connection, because poolers reject unknown start-up
+    /// parameters.
     settings: Vec<(&'static str, String)>,
 }
 
@@ -46,27 +47,28 @@ impl PostgresServer {
             mode: target.mode.wire(),
             scheme: server.get_ssl_negotiation(),
         };
-        // The connector is to be asked for each connection, also for one without TLS.
+        // Makes the driver call the connector for every connection, including those without TLS.
         server.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         if server.get_connect_timeout().is_none() {
             server.connect_timeout(config.connect_timeout);
         }
         if server.get_tcp_user_timeout().is_none() {
-            // A peer that vanished without a word is noticed by then.
+            // Detects a peer that disappeared without closing the connection.
             server.tcp_user_timeout(Duration::from_secs(10));
         }
         if server.get_application_name().is_none() {
             server.application_name("berth");
         }
         let server = Self { config: server, connector, settings: Vec::new() };
-        // The server gives up no later than the one who asked.
+        // The server cancels a statement no later than the caller stops waiting.
         let timeout = config.deadline.as_millis().to_string();
         let timeouts =
             [("statement_timeout", &*timeout), ("idle_in_transaction_session_timeout", "15000")];
         Ok(server.with(timeouts))
     }
 
-    /// A connection whose statements may take long: for migrations.
+    /// Opens a connection without a statement time-out and with a lock time-out of 60 s, for
+    /// migrations.
     pub(crate) async fn open_for_migrations(&self) -> ConnectionResult<AsyncPgConnection> {
         let mut server = self.clone();
         let long = [("statement_timeout", "0".to_owned()), ("lock_timeout", "60000".to_owned())];
@@ -74,7 +76,7 @@ impl PostgresServer {
         server.open().await
     }
 
-    /// The same with these settings, but for those that the operator's URL has options for.
+    /// Returns the server with additional settings, except those that `options` in the URL sets.
     pub(crate) fn with<const N: usize>(&self, settings: [(&'static str, &str); N]) -> Self {
         let own = self.config.get_options().unwrap_or_default();
         let ours = settings.into_iter().filter(|(name, _)| !own.contains(name));
@@ -100,7 +102,7 @@ impl PostgresServer {
         Ok(conn)
     }
 
-    /// A connection by a Unix socket, which the driver makes without asking the connector.
+    /// Opens a connection through a Unix socket; the driver would not call the connector there.
     #[cfg(unix)]
     async fn open_socket(&self) -> ConnectionResult<AsyncPgConnection> {
         let mut last = ConnectionError::BadConnection("no host is named".to_owned());
@@ -142,7 +144,7 @@ fn bad_connection(error: &dyn std::error::Error) -> ConnectionError {
     ConnectionError::BadConnection(error_chain(error))
 }
 
-/// An error with its causes, which the driver's own text leaves out.
+/// Returns the error with its causes, which the driver's own text omits.
 fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,11 +1,12 @@
-//! The SQLSTATE of what PostgreSQL refuses.
+//! Passes on the SQLSTATE of PostgreSQL's errors.
 //!
-//! diesel-async passes on the server's words (message, detail, hint) and drops the SQLSTATE, which alone is
-//! the same in every language of a server. So each connection's bytes pass through here, and an
-//! `ErrorResponse` gets its SQLSTATE as its hint, where [`of`] finds it. All other bytes are passed on as
-//! they are. The format is that of the protocol's section on messages: a type byte, a length of four bytes
-//! that counts itself, the body; an `ErrorResponse` (`E`) is a list of fields, each a byte and a text that
-//! ends in zero, and a last zero.
+//! diesel-async passes on message, detail and hint of an error and drops the SQLSTATE, the only
+//! part that does not depend on the server's language. So the bytes of each connection pass through
+//! [`SqlstateStream`], which writes the SQLSTATE into the hint of each `ErrorResponse`, where
+//! [`of`] reads it. All other bytes pass unchanged. Format (the protocol's section on messages): a
+//! type byte, a length of four bytes that includes itself, and the body. The body of an
+//! `ErrorResponse` (`E`) is a list of fields, each a byte and a zero-terminated text, and a final
+//! zero.
 //!
 //! Decision: ADR 0029.
 
@@ -18,19 +19,19 @@ use std::{
 use diesel::result::DatabaseErrorInformation;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The type and the length of a message.
+/// Bytes of the type and the length of a message.
 const HEADER: usize = 5;
 
-/// An error that is longer is passed on as it is.
+/// Errors longer than 64 KiB pass unchanged.
 const MAX_ANNOTATED: usize = 64 * 1024;
 
-/// The SQLSTATE of an error, if the server gave one.
+/// Returns the SQLSTATE of an error, if the server sent one.
 pub(crate) fn of(error: &dyn DatabaseErrorInformation) -> Option<&str> {
     let code = error.hint()?.split(' ').next()?;
     (code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
 }
 
-/// A connection whose errors carry their SQLSTATE.
+/// A stream that adds the SQLSTATE to errors.
 pub(crate) struct SqlstateStream<S> {
     inner: S,
     annotator: ErrorAnnotator,
@@ -46,19 +47,19 @@ impl<S> SqlstateStream<S> {
     }
 }
 
-/// Where in the server's words a connection is.
+/// The position in the byte stream of the server.
 #[derive(Default)]
 struct ErrorAnnotator {
-    /// The head of a message that has not come whole, or an error that has not.
+    /// An incomplete header, or an incomplete error message.
     partial: Vec<u8>,
-    /// How much of a message is still to be passed on.
+    /// Number of bytes of the current message that still pass unchanged.
     unchanged: usize,
-    /// What is to be read before anything else.
+    /// Bytes for the next read.
     output: Vec<u8>,
 }
 
 impl ErrorAnnotator {
-    /// Takes in what came, and adds to `output` what of it can be passed on.
+    /// Processes received bytes, and appends the bytes that can be passed on to `output`.
     fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.unchanged > 0 {
@@ -78,7 +79,7 @@ impl ErrorAnnotator {
         }
     }
 
-    /// How much more must come before it is known what becomes of a message.
+    /// Returns the number of bytes until the message can be classified or is complete.
     fn missing(&self) -> usize {
         if self.partial.len() < HEADER {
             return HEADER - self.partial.len();
@@ -91,7 +92,7 @@ impl ErrorAnnotator {
         self.partial.first() == Some(&b'E') && self.length() <= MAX_ANNOTATED
     }
 
-    /// What a message says its length is, but for its type.
+    /// Returns the length field of the message, which excludes the type byte.
     fn length(&self) -> usize {
         let length = self.partial.get(1..HEADER).and_then(|bytes| bytes.try_into().ok());
         length.map_or(0, u32::from_be_bytes) as usize
@@ -107,7 +108,7 @@ impl ErrorAnnotator {
     }
 }
 
-/// Gives an error its SQLSTATE as its hint; the server's own hint follows it.
+/// Replaces the hint of an error by the SQLSTATE and the original hint.
 fn annotate(error: &mut Vec<u8>) {
     let Some(body) = error.get(HEADER..) else { return };
     let (mut code, mut hint) = (None, None);
@@ -120,7 +121,7 @@ fn annotate(error: &mut Vec<u8>) {
     }
     let (Some(code), Some(0)) = (code, error.last()) else { return };
     error.pop();
-    // Of two fields of one kind the driver takes the last.
+    // The driver uses the last of several fields of one kind.
     error.push(b'H');
     error.extend_from_slice(&code);
     if let Some(hint) = hint {

@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL: how much of the server's word is checked.
+//! TLS to PostgreSQL: the verification of the server's certificate for each `sslmode`.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::StoreError;
 
-/// How much protection is asked for: see [`Config`](crate::Config).
+/// The level of protection; see [`Config`](crate::Config).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
@@ -37,7 +37,7 @@ impl SslMode {
         })
     }
 
-    /// What the driver is told: beyond "never", "if offered" and "always" all is in the verifier.
+    /// Returns the driver's mode: never, if offered, or always. The verifier implements the rest.
     pub(crate) fn wire(self) -> tokio_postgres::config::SslMode {
         match self {
             Self::Disable => tokio_postgres::config::SslMode::Disable,
@@ -49,16 +49,16 @@ impl SslMode {
     }
 }
 
-/// Whose certificates are believed.
+/// The trusted certificate authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// The authorities this machine trusts.
+    /// The authorities of this machine.
     System,
-    /// Those in a PEM file.
+    /// The authorities in a PEM file.
     File(PathBuf),
 }
 
-/// What opens TLS connections of this mode.
+/// Creates the TLS connector for a mode.
 pub(crate) fn connector(mode: SslMode, trust: &Trust) -> Result<MakeRustlsConnect, StoreError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
@@ -112,7 +112,7 @@ fn webpki(
         .map_err(|error| StoreError::Tls(error.to_string()))
 }
 
-/// `require`: against listeners, not against impostors, as the operator chose.
+/// Verifier for `prefer` and `require`: encryption without a check of the certificate.
 #[derive(Debug)]
 struct NoVerification {
     provider: Arc<CryptoProvider>,
@@ -155,7 +155,7 @@ impl ServerCertVerifier for NoVerification {
     }
 }
 
-/// `verify-ca`: the chain must hold, the name need not.
+/// Verifier for `verify-ca`: checks the chain and ignores the name.
 #[derive(Debug)]
 struct ChainOnlyVerifier {
     inner: Arc<WebPkiServerVerifier>,
@@ -170,7 +170,8 @@ impl ServerCertVerifier for ChainOnlyVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // The name is looked at last: when it is all there is to object to, the chain holds.
+        // The inner verifier checks the name last, so an error about the name means that the chain
+        // is valid.
         match self.inner.verify_server_cert(
             end_entity,
             intermediates,

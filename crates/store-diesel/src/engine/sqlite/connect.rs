@@ -1,4 +1,4 @@
-//! Connections to SQLite: one that writes, several that read, and the file they share.
+//! Creates the SQLite file and opens connections: one that writes and several that read.
 
 use std::{path::Path, time::Duration};
 
@@ -16,25 +16,27 @@ use crate::{Config, StoreError};
 
 pub(crate) type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
 
-/// How long to wait for another process's lock. First of all: what follows it may need the lock.
+/// Maximum wait for another process's lock: 2 s. Must be the first pragma, because the following
+/// ones may need the lock.
 pub(crate) const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 2000;";
 
-/// An answer that was given must survive a power cut, hence FULL.
-/// After a burst the log beside the file is cut to 16 MB; it would keep its greatest length for good.
+/// `FULL`, because an acknowledged write must survive a power failure. The write-ahead log is
+/// truncated to 16 MiB after a burst; by default the log keeps its maximum size.
 pub(crate) const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA journal_size_limit = 16777216;";
 
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON;";
 
-/// Of a connection that is used where others have to wait for it. Readers wait for a writer only while
-/// another process opens the file.
+/// For connections that block the thread of a request. Readers wait for a writer only while another
+/// process opens the file, hence 200 ms.
 const INLINE_READER_PRAGMAS: &str = "PRAGMA busy_timeout = 200; PRAGMA query_only = ON;";
 
-/// How often switching the journal is tried: while two processes do it at once, SQLite refuses one
-/// of them without waiting.
+/// Number of attempts to set the journal mode, 20 ms apart: while two processes do so at once,
+/// SQLite rejects one of them without waiting.
 const JOURNAL_TRIES: u32 = 100;
 
-/// Makes the file, its folder and its journal, and opens it for whatever may take long.
+/// Creates the file, its folder and its journal, and returns a connection with a lock time-out of
+/// 30 s for migrations.
 pub(crate) async fn create(file: &Path) -> Result<SqliteConnection, StoreError> {
     if let Some(folder) = file.parent() {
         create_folder(folder)
@@ -57,7 +59,7 @@ pub(crate) async fn create(file: &Path) -> Result<SqliteConnection, StoreError> 
     Ok(conn)
 }
 
-/// Nobody else on the machine needs to look into it.
+/// Creates the folder with access for its owner only.
 fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -66,8 +68,8 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Nor into the file, should it be in a folder that others can read. SQLite gives the files it makes
-/// beside it the same permissions.
+/// Creates the file with access for its owner only, in case the folder is readable for others.
+/// SQLite gives the files beside the database the same permissions.
 fn create_file(file: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
@@ -94,7 +96,7 @@ pub(crate) fn readers(file: &Path, config: &Config) -> Result<Pool<SqliteConnect
         .map_err(|error| StoreError::Unavailable(error.into()))
 }
 
-/// A connection that looks up where it is asked.
+/// Opens a blocking, read-only connection.
 pub(crate) fn open_inline_reader(file: &Path) -> ConnectionResult<diesel::SqliteConnection> {
     use diesel::{Connection as _, connection::SimpleConnection as _};
     let mut conn = diesel::SqliteConnection::establish(&file.to_string_lossy())?;

@@ -1,4 +1,9 @@
-//! Point lookups in an SQLite file on the thread that asks.
+//! Point lookups in an SQLite file on the thread of the request.
+//!
+//! A lookup takes some microseconds. Handing a lookup to a thread for blocking work and waiting for
+//! that thread cost ten times as much.
+//!
+//! Decision: ADR 0018.
 
 use std::{
     path::PathBuf,
@@ -12,8 +17,8 @@ use crate::{
     engine::{lookup_connections, sqlite::connect},
 };
 
-/// Looks up the row of this type that a query finds in an SQLite file, by `get_result` and not by `first`:
-/// that binds a `LIMIT`, and SQLite plans a statement with a bound limit anew at every run.
+/// Returns the row that a query finds in an SQLite file. `get_result` instead of `first`: `first`
+/// binds a `LIMIT`, and SQLite plans a statement with a bound limit again at every execution.
 macro_rules! inline_lookup {
     ($prompt:expr, $row:ty, $query:expr) => {
         $prompt.run(|conn| {
@@ -24,7 +29,7 @@ macro_rules! inline_lookup {
     };
 }
 
-/// Connections to an SQLite file that are used where one is.
+/// Blocking connections to an SQLite file, one more than [`lookup_connections`].
 pub(crate) struct InlineReader {
     file: PathBuf,
     connections: Box<[Mutex<Option<SqliteConnection>>]>,
@@ -36,7 +41,7 @@ impl InlineReader {
         Self { file, connections }
     }
 
-    /// Runs a look-up here and now. After a failure the connection is not used again.
+    /// Runs a lookup on the calling thread. A connection is not used again after an error.
     pub(crate) fn run<T>(
         &self,
         lookup: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
@@ -52,7 +57,8 @@ impl InlineReader {
         Ok(found)
     }
 
-    /// One that nobody uses; else the first, for which to wait takes no longer than a look-up.
+    /// Locks an unused connection; if all are in use, waits for the first, which takes no longer
+    /// than a lookup.
     fn free_connection(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
         let free = self.connections.iter().find_map(|connection| match connection.try_lock() {
             Ok(locked) => Some(locked),

@@ -12,7 +12,7 @@ use crate::{
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// In one transaction that holds the write lock from its start.
+/// Runs the migrations in one transaction that holds the write lock from its start.
 pub(crate) async fn run(mut conn: SqliteConnection) -> Result<(), StoreError> {
     conn.spawn_blocking(|conn| {
         let encoding = diesel::sql_query("SELECT encoding AS text FROM pragma_encoding");

@@ -1,4 +1,10 @@
-//! The head of the WAL index of an SQLite file, which changes at every commit.
+//! Reads the head of the WAL index of an SQLite file.
+//!
+//! SQLite rewrites the head with every commit of any process, before the commit returns, and every
+//! reader relies on the head (SQLite's "WAL-mode File Format", the section on the WAL-index
+//! header). Reading these bytes costs one system call.
+//!
+//! Decision: ADR 0020.
 
 use std::{fs::File, mem::ManuallyDrop, path::Path, sync::Mutex};
 
@@ -6,27 +12,27 @@ use diesel::{RunQueryDsl, SqliteConnection};
 
 use crate::engine::sqlite::connect;
 
-/// The two copies of the head of the WAL index. They differ while a commit is being published.
+/// Bytes of the two copies of the head. The copies differ while a commit is being published.
 const HEAD_COPIES: usize = 2 * HEAD_SIZE;
 
 pub(crate) const HEAD_SIZE: usize = 48;
 
-/// How the file stands. Every commit changes it.
+/// One copy of the head. Every commit changes the head.
 pub(crate) type WalHead = [u8; HEAD_SIZE];
 
-/// The WAL index of a database.
+/// The open WAL index (the file `-shm`) of a database.
 pub(crate) struct WalIndex {
-    /// Never closed: closing any handle of a file gives up all the locks that the process has on it
-    /// (fcntl(2), "advisory record locking"), and SQLite's are on this one.
+    /// Never closed: closing any handle of a file releases all locks of the process on the file
+    /// (fcntl(2), "advisory record locking"), including those of SQLite.
     file: ManuallyDrop<File>,
-    /// While a connection is open nobody takes the file away.
+    /// SQLite keeps the file while a connection is open.
     _anchor: Mutex<SqliteConnection>,
 }
 
 impl WalIndex {
     pub(crate) fn open(database: &Path) -> Result<Self, Box<dyn std::error::Error>> {
         let mut anchor = connect::open_inline_reader(database)?;
-        // Only what reads opens the index.
+        // A connection opens the index at its first read.
         diesel::sql_query("SELECT 1 FROM sqlite_schema").execute(&mut anchor)?;
         let mut path = database.as_os_str().to_owned();
         path.push("-shm");
@@ -34,7 +40,7 @@ impl WalIndex {
         Ok(Self { file, _anchor: Mutex::new(anchor) })
     }
 
-    /// `None` while it changes.
+    /// Returns the head; `None` while a commit is being published or when the file cannot be read.
     #[cfg(unix)]
     pub(crate) fn head(&self) -> Option<WalHead> {
         let mut head = [0; HEAD_COPIES];
@@ -43,7 +49,8 @@ impl WalIndex {
         if first == second { first.try_into().ok() } else { None }
     }
 
-    /// Nowhere else is a mapped file known to be read as it was written.
+    /// Always `None`: on other systems no rule states that reads of a mapped file return the mapped
+    /// content.
     #[cfg(not(unix))]
     pub(crate) fn head(&self) -> Option<WalHead> {
         None

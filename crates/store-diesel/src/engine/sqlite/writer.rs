@@ -1,9 +1,8 @@
-//! Writing to an SQLite file: one thread does it, for whoever asks.
+//! Writes to an SQLite file on one thread that serves all callers.
 //!
-//! SQLite has one writer at a time, and what a commit costs is the wait for the disk. So what is asked
-//! for while the disk is waited for is written together, in one transaction, and everybody is answered
-//! when that is on the disk. Each piece of work has a savepoint of its own: one that fails undoes
-//! nothing of the others. Readers never wait for any of it.
+//! SQLite has one writer at a time, and a commit costs the wait for the disk. Jobs that arrive
+//! during that wait share the next transaction and are answered after its commit. Each job has its
+//! own savepoint, so a failed job undoes no other job. Readers never wait for the writer.
 //!
 //! Decision: ADR 0021.
 
@@ -32,13 +31,14 @@ use tokio::sync::oneshot;
 
 use crate::{StoreError, engine::sqlite::connect};
 
-/// A connection whose work is done where it is awaited: nothing of it is ever pending.
+/// A connection whose futures complete at the first poll.
 pub(crate) type WriterConnection = SyncConnectionWrapper<diesel::SqliteConnection, OnWriterThread>;
 
-/// How much is written together at most. Others who have the file open get a turn in between.
+/// Maximum number of jobs in one transaction, so that other processes get the write lock in
+/// between.
 const MAX_BATCH: usize = 128;
 
-/// Where blocking work is done on a thread that is there for nothing else.
+/// Runs blocking work on the calling thread, which is the writer thread.
 pub(crate) struct OnWriterThread;
 
 impl SpawnBlocking for OnWriterThread {
@@ -54,8 +54,8 @@ impl SpawnBlocking for OnWriterThread {
     }
 }
 
-/// Whoever wants to write asks here. The last of these waits for the thread to end, so that the file
-/// is closed then.
+/// Sends jobs to the writer thread. Dropping the last clone waits for the thread to end, so that
+/// the file is closed.
 #[derive(Clone)]
 pub(crate) struct Writer(Arc<WriterHandle>);
 
@@ -68,20 +68,20 @@ impl Drop for WriterHandle {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of its own was told where it happened.
+            // The panic was already reported on the thread.
             let _ = thread.join();
         }
     }
 }
 
-/// Work, which is done on a connection or learns why it is not.
+/// A job's work: gets the connection, or the error that prevents the work.
 type Work = Box<dyn FnOnce(Result<&mut WriterConnection, StoreError>) -> Executed + Send>;
 
-/// Work that was done.
+/// The outcome of a job's work before the commit.
 struct Executed {
-    /// Gives the answer, once it is known whether what it tells of is on the disk.
+    /// Answers the caller with the result of the commit.
     answer: Box<dyn FnOnce(Result<(), StoreError>)>,
-    /// Whether the transaction it was part of is as it was left.
+    /// Whether the surrounding transaction is still intact.
     sound: bool,
 }
 
@@ -91,7 +91,8 @@ struct Job {
 }
 
 impl Writer {
-    /// The thread that writes to this file. Work that waited longer than `max_wait` is refused.
+    /// Starts the thread that writes to the file. The thread rejects jobs that waited longer than
+    /// `max_wait`.
     pub(crate) fn start(file: PathBuf, max_wait: Duration) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
         let writer = WriterThread { file, max_wait, conn: None };
@@ -100,8 +101,8 @@ impl Writer {
         Ok(Self(Arc::new(WriterHandle { jobs: Some(jobs), thread: Some(thread) })))
     }
 
-    /// Does this in a transaction, and answers when that is committed. What `work` awaits is done on
-    /// the connection and nowhere else. An error undoes all of it.
+    /// Runs `work` in a transaction, and returns after the commit. `work` may await only operations
+    /// of the connection. An error rolls back all of the work.
     pub(crate) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -114,7 +115,7 @@ impl Writer {
                 Err(error) => (Err(error), true),
             };
             let answer = move |committed: Result<(), StoreError>| {
-                // Nobody may wait for it any more.
+                // The caller may have stopped waiting.
                 let _ = answer.send(committed.and(result));
             };
             Executed { answer: Box::new(answer), sound }
@@ -126,7 +127,7 @@ impl Writer {
     }
 }
 
-/// The thread's own.
+/// The state of the writer thread.
 struct WriterThread {
     file: PathBuf,
     max_wait: Duration,
@@ -150,13 +151,13 @@ impl WriterThread {
                     break;
                 }
             }
-            // Whom a panic leaves without an answer hears that the writer lost it, and what was done
-            // is undone with the connection.
+            // After a panic, callers without an answer get "the writer is gone", and the work is
+            // undone with the connection.
             let _ = catch_unwind(AssertUnwindSafe(|| self.write(batch)));
         }
     }
 
-    /// Does all of these in one transaction, and answers.
+    /// Runs the jobs in one transaction, and answers the callers.
     fn write(&mut self, jobs: Vec<Job>) {
         let mut conn = match self.begin() {
             Ok(conn) => conn,
@@ -182,7 +183,7 @@ impl WriterThread {
                     self.conn = Some(conn);
                     self.measure_log();
                 }
-                // What there may be left of it is undone with the connection.
+                // Dropping the connection rolls back the transaction.
                 Err(error) => failure = Some(Arc::new(error.into())),
             }
         }
@@ -191,8 +192,8 @@ impl WriterThread {
         }
     }
 
-    /// The connection, in a transaction that may write: one that begins by reading cannot be sure to be
-    /// let write later.
+    /// Returns the connection in a write transaction: a transaction that starts with a read may
+    /// fail to become a writer.
     fn begin(&mut self) -> Result<WriterConnection, StoreError> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
@@ -204,7 +205,8 @@ impl WriterThread {
         Ok(conn)
     }
 
-    /// Shows how long the log beside the file is: it grows while somebody reads what is old.
+    /// Reports the size of the write-ahead log, which grows while another process reads an old
+    /// snapshot.
     fn measure_log(&self) {
         let mut log = self.file.clone().into_os_string();
         log.push("-wal");
@@ -223,8 +225,8 @@ impl WriterThread {
     }
 }
 
-/// Runs work whose failure undoes nothing but itself, and says whether that is so: when the disk is
-/// full, SQLite may undo the whole transaction.
+/// Runs the work in a savepoint, and returns whether the transaction is still intact: SQLite may
+/// roll back the whole transaction when the disk is full.
 fn in_savepoint<T, W>(conn: &mut WriterConnection, work: W) -> (Result<T, StoreError>, bool)
 where
     W: AsyncFnOnce(&mut WriterConnection) -> Result<T, StoreError>,
@@ -242,7 +244,7 @@ where
     (result.and_then(|value| Ok(ended.map(|()| value)?)), sound)
 }
 
-/// Does this with the connection itself.
+/// Runs a task on the connection itself.
 fn on_connection(
     conn: &mut WriterConnection,
     task: impl FnOnce(&mut diesel::SqliteConnection) -> QueryResult<()> + Send + 'static,
@@ -250,7 +252,7 @@ fn on_connection(
     poll_once(conn.spawn_blocking(task))
 }
 
-/// What this answers, which it does without waiting for anything.
+/// Polls a future that completes at once.
 #[expect(clippy::expect_used, reason = "caught where the thread writes, and its work undone")]
 fn poll_once<T>(work: impl Future<Output = T>) -> T {
     work.now_or_never().expect("work on the writer's connection waits for nothing")

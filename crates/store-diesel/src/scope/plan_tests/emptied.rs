@@ -1,4 +1,4 @@
-//! Look-ups by name in tables from which everything was deleted.
+//! Test: lookups by id use the same indexes in a table whose rows were deleted.
 
 use crate::{
     scope::plan_tests::{assert_found_by_id, by_id_plans, filled_database},
@@ -9,7 +9,7 @@ use crate::{
 async fn emptied_table_is_searched_by_id() {
     let test_db = TestDatabase::postgres().await;
     let database = filled_database(&test_db, "decode(md5(i::text), 'hex')", true).await;
-    // Whatever it is looked up by costs the same, and what was deleted is still in the indexes.
+    // All access paths cost the same then, and the indexes still contain the deleted rows.
     TestDatabase::execute(&test_db, "DELETE FROM sessions; ANALYZE sessions").await;
     for plan in by_id_plans(&database).await.iter().filter(|plan| plan.contains("sessions")) {
         assert_found_by_id(plan);

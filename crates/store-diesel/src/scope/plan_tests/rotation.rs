@@ -1,4 +1,4 @@
-//! What is taken by turns, and what is removed in the course of time, is found by indexes of its own.
+//! Test: round-robin claims and retention use their own indexes.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -16,7 +16,7 @@ use crate::{
     test_place::TestDatabase,
 };
 
-/// What is taken by turns, and what is removed in the course of time: all of it by indexes of its own.
+/// Returns the plans of round-robin claims and of retention, with their indexes.
 async fn round_robin_plans(database: &Database) -> Vec<(&'static str, String)> {
     let indexes = [
         (DueQueue::Sessions, "sessions_due_by_organization"),
@@ -28,7 +28,7 @@ async fn round_robin_plans(database: &Database) -> Vec<(&'static str, String)> {
         for (statement, of_one) in
             [(organizations_statement(queue), false), (rows_statement(queue), true)]
         {
-            // Which is the same for every value.
+            // The plan is the same for every value.
             let statement = statement
                 .replace("$1", "'org-1'")
                 .replace("$2", "300")
@@ -59,7 +59,7 @@ async fn round_robin_and_retention_use_their_own_indexes() {
             let scans = plan
                 .lines()
                 .filter(|line| line.contains("Seq Scan on ") || line.starts_with("SCAN "));
-            // What is made by the statement itself is no table.
+            // The results of the statement's own parts are not tables.
             let made = |line: &&str| line.contains("turn") || line.contains("CONSTANT ROW");
             let of_tables = scans.filter(|line| !made(line) && !line.contains(index));
             assert_eq!(of_tables.count(), 0, "{index}:\n{plan}");

@@ -1,4 +1,4 @@
-//! Who writes together is answered together, and undoes nothing of the others.
+//! Tests: concurrent writes share a commit, and a failed write undoes no other.
 
 use std::{path::Path, sync::mpsc};
 
@@ -37,7 +37,7 @@ impl TestWriter {
         self.writer.write(async move |conn| insert(conn, number).await).await
     }
 
-    /// Keeps the writer busy until this is dropped.
+    /// Blocks the writer until the returned sender is dropped.
     async fn keep_busy(&self) -> mpsc::Sender<()> {
         let (release, released) = mpsc::channel();
         let (busy, is_busy) = oneshot::channel();
@@ -54,7 +54,7 @@ impl TestWriter {
         release
     }
 
-    /// What is in the file, as another connection sees it.
+    /// Returns the numbers in the file as another connection reads them.
     async fn numbers(&self) -> Vec<i64> {
         let file = self.file.to_string_lossy().into_owned();
         let mut conn: crate::engine::sqlite::connect::SqliteConnection =
@@ -81,14 +81,14 @@ async fn insert(conn: &mut WriterConnection, number: i64) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Has this ask for all it will ask for. The writer is busy, so that it cannot be answered.
+/// Queues all jobs of a future while the writer is blocked.
 async fn queue_all(asking: impl Future + Unpin) {
     let answered = tokio::time::timeout(Duration::ZERO, asking).await;
     assert!(answered.is_err(), "answered by a busy writer");
 }
 
-/// How many commits the log of the file holds: frames that say how large the file is after them
-/// (SQLite's file format, 4.1).
+/// Returns the number of commits in the write-ahead log: frames with the size of the file after the
+/// commit (SQLite's file format, 4.1).
 fn count_commits(file: &Path) -> usize {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
@@ -138,8 +138,7 @@ async fn failed_write_rolls_back_only_itself() {
     assert_eq!(test.numbers().await, [1, 4]);
 }
 
-/// Has this written between two others, and none of the three is, and each is told so; then the writer
-/// goes on.
+/// Asserts that a write fails together with both of its neighbours, and that the writer continues.
 async fn assert_fails_its_batch(
     work: impl AsyncFnOnce(&mut WriterConnection) -> Result<(), StoreError> + Send + 'static,
 ) {
