@@ -71,7 +71,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
             "sslmode" => mode = Some(SslMode::parse(&value).ok_or_else(unknown_mode)?),
             "sslrootcert" => root = Some(value.into_owned()),
             "sslcert" | "sslkey" | "sslcrl" | "sslcrldir" | "sslpassword" => {
-                return Err(invalid(format!("asks for {key}, which is not supported")));
+                return Err(invalid(format!("contains {key}, which is not supported")));
             }
             _ => rest.push(pair),
         }
@@ -112,7 +112,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
 }
 
 fn unknown_mode() -> StoreError {
-    invalid("asks for an unknown sslmode: it is disable, prefer, require, verify-ca or verify-full")
+    invalid("contains an unknown sslmode; use disable, prefer, require, verify-ca or verify-full")
 }
 
 #[cfg(unix)]

@@ -8,17 +8,17 @@
     reason = "a test fails by panicking, in its helping functions too"
 )]
 
-mod claims;
+mod both_databases;
 mod clock;
+mod concurrency;
 mod contract;
 mod corruption;
-mod file;
 mod freshness;
+mod group_commit;
 mod migrations;
 mod outage;
-mod place;
 mod pooler;
 mod proxy;
-mod races;
+mod sqlite_file;
+mod test_database;
 mod tls;
-mod together;

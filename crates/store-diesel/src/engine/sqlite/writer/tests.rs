@@ -149,8 +149,8 @@ async fn assert_fails_its_batch(
     queue_all(&mut all).await;
     drop(busy);
     let (first, own, last) = all.await;
-    for told in [first, own, last] {
-        assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    for result in [first, own, last] {
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
     }
     assert_eq!(test.numbers().await, Vec::<i64>::new());
     test.write(3).await.expect("it goes on");
@@ -174,7 +174,7 @@ async fn panic_fails_its_batch_and_the_writer_continues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn write_that_waited_too_long_is_rejected() {
     let test = TestWriter::with_max_wait(Duration::ZERO).await;
-    let told = test.write(1).await;
-    assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    let result = test.write(1).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
     assert_eq!(test.numbers().await, Vec::<i64>::new());
 }

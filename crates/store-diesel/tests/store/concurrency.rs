@@ -13,9 +13,9 @@ use domain::{
 };
 
 use crate::{
-    claims::{done, on_both},
+    both_databases::{done, on_both},
     outage::scope,
-    place::TestDatabase,
+    test_database::TestDatabase,
 };
 
 fn session(environment: &dyn Environment) -> Session {
