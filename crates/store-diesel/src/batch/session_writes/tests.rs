@@ -28,7 +28,7 @@ fn events(session: &Session, environment: &TestEnvironment) -> Vec<EventRow> {
     EventRow::all(&events).expect("rows")
 }
 
-fn retirement(session: &Session, environment: &TestEnvironment) -> CleanupRow {
+fn cleanup_row(session: &Session, environment: &TestEnvironment) -> CleanupRow {
     let operator = scope(session.organization.as_str(), Reach::Everything);
     let deadlines = domain::Deadlines::default();
     let (_, cleanup): (_, Cleanup) =
@@ -56,7 +56,7 @@ fn column_lists_are_complete() {
     let session = session("acme", &environment);
     assert_eq!(keys(&SessionRow::new(&session).expect("a row")), named(&[IMMUTABLE, MUTABLE]));
     assert_eq!(keys(&MutableColumns::new(&session).expect("a state")), named(&[MUTABLE]));
-    assert_eq!(keys(&retirement(&session, &environment)), named(&[CLEANUP]));
+    assert_eq!(keys(&cleanup_row(&session, &environment)), named(&[CLEANUP]));
     assert_eq!(keys(&events(&session, &environment)[0]), named(&[EVENT]));
 }
 
@@ -111,13 +111,13 @@ async fn batched_write_changes_only_matching_rows_of_each_scope() {
         (row_of(&acme, &missing), expected(&missing)),
     ];
     let deletions = [row_of(&acme, &gone), row_of(&acme, &kept), row_of(&only_mine, &veiled)];
-    let rests = [&gone, &kept, &veiled].map(|session| retirement(session, &environment));
+    let cleanups = [&gone, &kept, &veiled].map(|session| cleanup_row(session, &environment));
     let told = everybody.map(|session| events(session, &environment));
     let mut together = SessionWrites::default();
     for (scoped_id, expected) in &updates {
         together.update(scoped_id, *expected, &bare, None);
     }
-    for (scoped_id, cleanup) in deletions.iter().zip(&rests) {
+    for (scoped_id, cleanup) in deletions.iter().zip(&cleanups) {
         together.delete(scoped_id, 0, Some(cleanup));
     }
     for events in &told {
