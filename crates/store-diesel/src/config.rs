@@ -18,8 +18,8 @@ use secrecy::SecretString;
 /// | --- | --- |
 /// | `disable` | never encrypted |
 /// | `prefer` | encrypted if the server offers TLS; the certificate is not verified |
-/// | `require` | always encrypted; the certificate is not verified, unless `sslrootcert` is given: then as `verify-ca` |
-/// | `verify-ca` | always encrypted; a trusted authority must have signed the server's certificate |
+/// | `require` | always encrypted; with `sslrootcert` as `verify-ca`, otherwise not verified |
+/// | `verify-ca` | always encrypted; a trusted authority signed the certificate |
 /// | `verify-full` | as `verify-ca`, and the certificate must name the host |
 ///
 /// Without `sslmode`, a server on this machine (a loopback address, `localhost`, a Unix socket)

@@ -152,13 +152,13 @@ impl Database {
     where
         F: Future<Output = Result<T, StoreError>> + Send,
     {
-        let most = match self.kind() {
+        let limit = match self.kind() {
             DatabaseKind::Postgres => self.deadline.saturating_mul(3),
             DatabaseKind::Sqlite => Duration::MAX,
         };
         async move {
-            tokio::time::timeout(most, work).await.unwrap_or_else(|_| {
-                Err(StoreError::Unavailable("the database stayed silent".into()))
+            tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable("the database did not answer".into()))
             })
         }
     }

@@ -61,7 +61,7 @@ fn sqlite(path: &str) -> Result<PathBuf, StoreError> {
 
 fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let (mut mode, mut root, mut rest) = (None, None, Vec::new());
+    let (mut mode, mut root, mut others) = (None, None, Vec::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_decode_str(value)
@@ -71,14 +71,15 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
             "sslmode" => mode = Some(SslMode::parse(&value).ok_or_else(unknown_mode)?),
             "sslrootcert" => root = Some(value.into_owned()),
             "sslcert" | "sslkey" | "sslcrl" | "sslcrldir" | "sslpassword" => {
-                return Err(invalid(format!("asks for {key}, which is not supported")));
+                return Err(invalid(format!("contains {key}, which is not supported")));
             }
-            _ => rest.push(pair),
+            _ => others.push(pair),
         }
     }
-    let bare = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    let stripped =
+        if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
     // The message of the parser may quote a part of the password.
-    let mut config: tokio_postgres::Config = bare.parse().map_err(|_| {
+    let mut config: tokio_postgres::Config = stripped.parse().map_err(|_| {
         invalid("cannot be read: is every special character of the password percent-encoded?")
     })?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -94,7 +95,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
         return Err(invalid("names Unix sockets and hosts together"));
     }
     // After a switchover the old primary is a standby and still answers.
-    if !rest.iter().any(|pair| pair.starts_with("target_session_attrs=")) {
+    if !others.iter().any(|pair| pair.starts_with("target_session_attrs=")) {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     let trust = match root.as_deref() {
@@ -112,7 +113,7 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreError> {
 }
 
 fn unknown_mode() -> StoreError {
-    invalid("asks for an unknown sslmode: it is disable, prefer, require, verify-ca or verify-full")
+    invalid("contains an unknown sslmode; use disable, prefer, require, verify-ca or verify-full")
 }
 
 #[cfg(unix)]

@@ -15,7 +15,7 @@ pub enum StoreError {
     #[error("the database URL {0}")]
     Url(String),
     /// The folder of the SQLite file is missing and cannot be created.
-    #[error("the folder {folder} for the database cannot be made")]
+    #[error("the database folder {folder} cannot be created")]
     Folder {
         /// Path of the folder.
         folder: PathBuf,
@@ -45,27 +45,25 @@ pub enum StoreError {
         known: String,
     },
     /// The encoding of the database cannot store every text.
-    #[error(
-        "the database's encoding is {found}; berth needs one that is made with the encoding UTF8"
-    )]
+    #[error("the database's encoding is {found}; create the database with encoding UTF8")]
     Encoding {
         /// Encoding of the database.
         found: String,
     },
     /// A pooler between berth and the server assigns connections per transaction.
     #[error(
-        "the database is behind a pooler in transaction or statement mode, where a session's settings \
+        "the database is behind a pooler in transaction or statement mode, in which session settings \
          and prepared statements do not last; use session mode, or connect to the server itself"
     )]
     Pooled,
     /// A migration failed.
-    #[error("the database cannot be brought up to date")]
+    #[error("the database migration failed")]
     Migration(#[source] BoxError),
     /// The database rejected a statement.
-    #[error("the database refused a statement")]
+    #[error("the database rejected a statement")]
     Query(#[source] QueryError),
     /// A row holds a value that berth never writes.
-    #[error("the database holds a {column} that cannot be, in the row {row}")]
+    #[error("invalid value in column {column} of row {row}")]
     Corrupt {
         /// Table and column, as `table.column`.
         column: &'static str,
@@ -73,18 +71,18 @@ pub enum StoreError {
         row: String,
     },
     /// The task that used the database panicked.
-    #[error("the work with the database died")]
+    #[error("the database task panicked")]
     Died(#[source] tokio::task::JoinError),
     /// Another request holds the idempotency key, so the transaction was rolled back. The error
     /// never leaves this crate.
-    #[error("a receipt is kept there already")]
+    #[error("the idempotency key is in use")]
     Repeated,
     /// The write exceeds a quota of the organization, so the transaction was rolled back. The error
     /// never leaves this crate.
-    #[error("there is no room for it")]
+    #[error("a quota is exceeded")]
     Refused(Refusal),
     /// A value does not fit its column.
-    #[error("this {column} cannot be stored")]
+    #[error("a value does not fit column {column}")]
     Unfit {
         /// Table and column, as `table.column`.
         column: &'static str,

@@ -6,7 +6,7 @@
 //!
 //! | module | content |
 //! | --- | --- |
-//! | `database` | [`Database`]: connect, ping, and the macros that run one statement on either engine |
+//! | `database` | [`Database`]: connect, ping, and macros for statements on either engine |
 //! | `engine` | connections to PostgreSQL and SQLite; knows no table |
 //! | `rows` | one file per table: columns to domain values and back; knows no connection |
 //! | `scope` | the `WHERE` fragments |
@@ -26,8 +26,7 @@ mod schema;
 mod scope;
 mod tables;
 #[cfg(test)]
-#[path = "../tests/store/place.rs"]
-mod test_place;
+mod test_database;
 
 pub use config::Config;
 pub use database::{Database, DatabaseKind};
@@ -36,6 +35,3 @@ pub use error::StoreError;
 // The crate name is used only here: the dependency makes the build compile SQLite in instead of
 // linking the system's library.
 use libsqlite3_sys as _;
-
-#[cfg(test)]
-extern crate self as store_diesel;

@@ -1,4 +1,5 @@
-//! One file per table: values of the domain as columns, and columns as values. No file here knows a connection.
+//! Conversions between domain values and columns, one file per table. No file here knows a
+//! connection.
 
 pub(crate) mod api_key;
 pub(crate) mod bind_params;

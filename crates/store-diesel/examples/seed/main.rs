@@ -8,9 +8,9 @@
 //! one row of each kind as a template, so that all rows have the stored form. SQL statements copy
 //! the templates, some thousand rows per statement.
 
-mod chance;
+mod database;
+mod random;
 mod rows;
-mod target;
 mod templates;
 
 use std::io::{Write as _, stdout};
@@ -18,7 +18,7 @@ use std::io::{Write as _, stdout};
 use serde_json::json;
 use store_diesel::{Config, Database};
 
-use crate::{rows::Rows, target::SeedDatabase};
+use crate::{database::SeedDatabase, rows::Rows};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -10,7 +10,7 @@ use domain::{EventId, SessionId};
 
 use crate::{
     Result,
-    chance::SeededRandom,
+    random::SeededRandom,
     templates::{self, PHONE},
 };
 

@@ -53,7 +53,7 @@ impl BatchedLookup {
         });
         match timeout(self.deadline, receiver).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => unavailable("the look-up died"),
+            Ok(Err(_)) => unavailable("the lookup task ended without an answer"),
             Err(_) => unavailable("the database did not answer in time"),
         }
     }

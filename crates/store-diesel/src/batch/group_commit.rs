@@ -128,7 +128,9 @@ impl GroupCommit {
             let pools = self.pools.clone();
             move |requests| pools.clone().execute(requests)
         });
-        receiver.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the write died".into())))
+        receiver.await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable("the write task ended without an answer".into()))
+        })
     }
 }
 
@@ -226,7 +228,7 @@ impl WritePools {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let silent = || Err(StoreError::Unavailable("the database stayed silent".into()));
+        let silent = || Err(StoreError::Unavailable("the database did not answer".into()));
         timeout(self.silence_limit, work).await.unwrap_or_else(|_| silent())
     }
 }

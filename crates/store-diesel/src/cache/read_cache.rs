@@ -37,7 +37,7 @@ impl ReadCache {
     pub(crate) fn open(file: &Path) -> Self {
         let index = WalIndex::open(file);
         if let Err(error) = &index {
-            tracing::debug!(%error, "what is looked up is read from the file every time");
+            tracing::debug!(%error, "WAL index not readable; lookups are not cached");
         }
         Self { index: index.ok(), sessions: Entries::default(), unknown_keys: Entries::default() }
     }

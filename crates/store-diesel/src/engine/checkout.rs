@@ -14,7 +14,7 @@ where
 {
     pool.get().await.map_err(|error| {
         StoreError::Unavailable(match error {
-            PoolError::Timeout(TimeoutType::Wait) => "no connection became free in time".into(),
+            PoolError::Timeout(TimeoutType::Wait) => "no connection was free in time".into(),
             PoolError::Timeout(_) => "no connection could be opened in time".into(),
             error => error.into(),
         })

@@ -34,7 +34,7 @@ pub(crate) fn bring_up_to_date<DB: Backend>(
         return Err(StoreError::Newer { found, known });
     }
     for version in harness.run_pending_migrations(source).map_err(StoreError::Migration)? {
-        tracing::info!(%version, "the database was migrated");
+        tracing::info!(%version, "migration executed");
     }
     Ok(())
 }

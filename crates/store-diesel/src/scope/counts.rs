@@ -22,16 +22,16 @@ diesel::define_sql_function! {
 /// Selects the stored amounts of several resources. A reach restricts sessions; quotas count all
 /// sessions of the organization.
 #[auto_type(no_type_alias)]
-pub(crate) fn usage_of<'a>(scope: &'a ScopeParams, stocks: &'a [&'static str]) -> _ {
+pub(crate) fn usage_of<'a>(scope: &'a ScopeParams, resources: &'a [&'static str]) -> _ {
     let organization: &'a str = scope.organization.as_str();
-    usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq_any(stocks))
+    usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq_any(resources))
 }
 
 /// Selects the stored amount of one resource.
 #[auto_type(no_type_alias)]
-pub(crate) fn usage_of_one<'a>(scope: &'a ScopeParams, stock: &'static str) -> _ {
+pub(crate) fn usage_of_one<'a>(scope: &'a ScopeParams, resource: &'static str) -> _ {
     let organization: &'a str = scope.organization.as_str();
-    usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq(stock))
+    usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq(resource))
 }
 
 /// Selects those of the sessions that are in the caller's scope.

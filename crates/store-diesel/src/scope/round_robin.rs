@@ -22,7 +22,7 @@ pub(crate) enum DueQueue {
     /// Due sessions.
     Sessions,
     /// Due cleanups.
-    Retirements,
+    Cleanups,
     /// Sessions that wait for a node with free capacity.
     Unplaced,
 }
@@ -31,21 +31,21 @@ impl DueQueue {
     const fn table(self) -> &'static str {
         match self {
             Self::Sessions | Self::Unplaced => "sessions",
-            Self::Retirements => "retirements",
+            Self::Cleanups => "retirements",
         }
     }
 
     const fn id(self) -> &'static str {
         match self {
             Self::Sessions | Self::Unplaced => "id",
-            Self::Retirements => "session",
+            Self::Cleanups => "session",
         }
     }
 
     /// The condition of the queue's index.
     const fn rows(self) -> &'static str {
         match self {
-            Self::Sessions | Self::Retirements => "due IS NOT NULL",
+            Self::Sessions | Self::Cleanups => "due IS NOT NULL",
             Self::Unplaced => "gateway IS NULL AND desired = 'running'",
         }
     }
@@ -53,7 +53,7 @@ impl DueQueue {
     /// The order within an organization.
     const fn order(self) -> &'static str {
         match self {
-            Self::Sessions | Self::Retirements => "due",
+            Self::Sessions | Self::Cleanups => "due",
             Self::Unplaced => "updated_at",
         }
     }
@@ -62,7 +62,7 @@ impl DueQueue {
     /// deadline as due time; a session that was just claimed has another one.
     const fn due_condition(self) -> &'static str {
         match self {
-            Self::Sessions | Self::Retirements => "due <= $2",
+            Self::Sessions | Self::Cleanups => "due <= $2",
             Self::Unplaced => "(due IS NULL OR due = deadline) AND updated_at <= $2",
         }
     }

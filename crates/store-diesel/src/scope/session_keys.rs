@@ -21,13 +21,13 @@ pub(crate) struct SessionKeys<'a> {
 
 impl<'a> FromIterator<&'a ScopedSessionId> for SessionKeys<'a> {
     fn from_iter<T: IntoIterator<Item = &'a ScopedSessionId>>(lookups: T) -> Self {
-        let mut several = Self::default();
+        let mut keys = Self::default();
         for one in lookups {
-            several.organizations.push(&one.organization);
-            several.ids.push(&one.id);
-            several.in_reach.push(one.in_reach);
+            keys.organizations.push(&one.organization);
+            keys.ids.push(&one.id);
+            keys.in_reach.push(one.in_reach);
         }
-        several
+        keys
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Database, database::pools::Pools, scope::sessions_by_keys, test_place::TestDatabase,
+        Database, database::pools::Pools, scope::sessions_by_keys, test_database::TestDatabase,
     };
 
     fn scope(organization: &str, reach: Reach) -> Scope {
@@ -96,7 +96,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn batched_lookup_finds_each_row_only_in_its_own_scope() {
-        let test_db = TestDatabase::postgres().await;
+        let Some(test_db) = TestDatabase::postgres().await else { return };
         let database = test_db.open().await;
         let [mine, theirs, hidden, missing] = [1, 2, 3, 4].map(SessionId::from_bits);
         for (id, organization) in [(&mine, "acme"), (&theirs, "zeta"), (&hidden, "acme")] {

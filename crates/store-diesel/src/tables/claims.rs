@@ -98,7 +98,7 @@ impl Database {
     ) -> BoxFuture<'_, Result<Vec<(String, String)>, StoreError>> {
         Box::pin(async move {
             match queue {
-                DueQueue::Retirements => with_conn!(self, read, |conn| {
+                DueQueue::Cleanups => with_conn!(self, read, |conn| {
                     scope::due_cleanups(now)
                         .select((retirements::organization, retirements::session))
                         .limit(row_limit)

@@ -28,7 +28,7 @@ impl NodeStore for Database {
         let (row, id) = (NodeRow::first(node)?, node.id.to_string());
         self.run(|database| async move {
             // One statement, so that two processes with one id cannot get the same generation.
-            let boot: i64 = with_conn!(database, write, |conn| {
+            let generation: i64 = with_conn!(database, write, |conn| {
                 diesel::insert_into(gateways::table)
                     .values(&row)
                     .on_conflict(gateways::id)
@@ -50,7 +50,7 @@ impl NodeStore for Database {
                     .get_result(conn)
                     .await
             })?;
-            from_bigint(boot).ok_or_else(|| StoreError::corrupt("gateways.boot", &id))
+            from_bigint(generation).ok_or_else(|| StoreError::corrupt("gateways.boot", &id))
         })
         .await
     }

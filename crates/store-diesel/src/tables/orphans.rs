@@ -20,7 +20,7 @@ use crate::{
     schema::orphans,
 };
 
-/// The difference between the stored orphans of a node and the current ones.
+/// The changes between the stored orphans of a node and the current ones.
 struct OrphanChanges {
     gateway: String,
     gone: Vec<String>,
@@ -40,7 +40,7 @@ impl OrphanChanges {
         let (stays, gone): (Vec<_>, Vec<_>) =
             stored.into_iter().partition(|(session, _)| is_held.contains(session.as_str()));
         let stays: HashMap<_, _> = stays.into_iter().collect();
-        let mut difference = Self {
+        let mut changes = Self {
             gateway,
             gone: gone.into_iter().map(|(session, _)| session).collect(),
             new: Vec::new(),
@@ -49,9 +49,9 @@ impl OrphanChanges {
         for HeldSession { session, epoch } in held {
             match stays.get(session.as_str()) {
                 Some(true) => {}
-                Some(false) => difference.confirmed.push(session.clone()),
-                None => difference.new.push(OrphanRow {
-                    gateway: difference.gateway.clone(),
+                Some(false) => changes.confirmed.push(session.clone()),
+                None => changes.new.push(OrphanRow {
+                    gateway: changes.gateway.clone(),
                     session: session.to_string(),
                     epoch: to_bigint("orphans.epoch", *epoch)?,
                     since: now.millis(),
@@ -59,7 +59,7 @@ impl OrphanChanges {
                 }),
             }
         }
-        Ok(difference)
+        Ok(changes)
     }
 
     fn is_empty(&self) -> bool {
@@ -82,26 +82,26 @@ impl OrphanStore for Database {
                 let rows = orphans::table.filter(orphans::gateway.eq(&name));
                 rows.select((orphans::session, orphans::told)).load(conn).await
             })?;
-            let difference = OrphanChanges::of(&gateway, stored, &held, now)?;
+            let changes = OrphanChanges::of(&gateway, stored, &held, now)?;
             // The usual case: a node holds only sessions that it was told to hold.
-            if difference.is_empty() {
+            if changes.is_empty() {
                 return Ok(Vec::new());
             }
             with_transaction!(database, |conn| {
-                let of_node = || orphans::table.filter(orphans::gateway.eq(&difference.gateway));
-                for session in &difference.gone {
+                let of_node = || orphans::table.filter(orphans::gateway.eq(&changes.gateway));
+                for session in &changes.gone {
                     let row = of_node().filter(orphans::session.eq(session));
                     diesel::delete(row).execute(conn).await?;
                 }
-                for row in &difference.new {
+                for row in &changes.new {
                     let insert = diesel::insert_into(orphans::table).values(row);
                     insert.on_conflict_do_nothing().execute(conn).await?;
                 }
-                for session in &difference.confirmed {
+                for session in &changes.confirmed {
                     let row = of_node().filter(orphans::session.eq(session.as_str()));
                     diesel::update(row).set(orphans::told.eq(true)).execute(conn).await?;
                 }
-                Ok(difference.confirmed)
+                Ok(changes.confirmed)
             })
         })
         .await
@@ -110,8 +110,8 @@ impl OrphanStore for Database {
     async fn orphans(&self) -> PortResult<Vec<Orphan>> {
         self.run(|database| async move {
             let rows: Vec<OrphanRow> = with_conn!(database, read, |conn| {
-                let told = orphans::table.filter(orphans::told.eq(true));
-                let sorted = told.order((orphans::gateway.asc(), orphans::session.asc()));
+                let reported = orphans::table.filter(orphans::told.eq(true));
+                let sorted = reported.order((orphans::gateway.asc(), orphans::session.asc()));
                 sorted.select(OrphanRow::as_select()).load(conn).await
             })?;
             // An unreadable row is left out of the list and hides no other row.

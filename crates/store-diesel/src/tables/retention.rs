@@ -72,9 +72,13 @@ impl Database {
         let mut ids: Vec<String> = with_conn!(self, read, |conn| {
             scope::keys_revoked_before(before).select(api_keys::id).limit(limit).load(conn).await
         })?;
-        let rest = limit - i64::try_from(ids.len()).unwrap_or(limit);
+        let remaining = limit - i64::try_from(ids.len()).unwrap_or(limit);
         let expired: Vec<String> = with_conn!(self, read, |conn| {
-            scope::keys_expired_before(before).select(api_keys::id).limit(rest).load(conn).await
+            scope::keys_expired_before(before)
+                .select(api_keys::id)
+                .limit(remaining)
+                .load(conn)
+                .await
         })?;
         ids.extend(expired);
         if ids.is_empty() {
@@ -169,8 +173,8 @@ impl Database {
 
 /// Whether the code of an event expires after a time.
 fn expires_after(payload: &EventPayload, before: i64) -> bool {
-    payload.iter().any(|(name, fact)| {
-        name == "expiresAt" && matches!(fact, EventValue::Number(at) if *at > before)
+    payload.iter().any(|(name, value)| {
+        name == "expiresAt" && matches!(value, EventValue::Number(at) if *at > before)
     })
 }
 

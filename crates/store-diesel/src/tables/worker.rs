@@ -48,9 +48,9 @@ impl WorkerStore for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Session> = readable(rows);
-            taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
-            Ok(taken)
+            let mut claimed: Vec<Session> = readable(rows);
+            claimed.sort_by_key(|session| order.get(session.id.as_str()).copied());
+            Ok(claimed)
         })
         .await
     }
@@ -58,7 +58,7 @@ impl WorkerStore for Database {
     async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
         let claim = claim.clone();
         self.run(|database| async move {
-            let ids = database.due(DueQueue::Retirements, &claim).await?;
+            let ids = database.due(DueQueue::Cleanups, &claim).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
@@ -71,9 +71,9 @@ impl WorkerStore for Database {
                     .get_results(conn)
                     .await
             })?;
-            let mut taken: Vec<Cleanup> = readable(rows);
-            taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
-            Ok(taken)
+            let mut claimed: Vec<Cleanup> = readable(rows);
+            claimed.sort_by_key(|cleanup| order.get(cleanup.session.as_str()).copied());
+            Ok(claimed)
         })
         .await
     }
@@ -83,10 +83,10 @@ impl WorkerStore for Database {
             let session: Option<i64> = with_conn!(database, read, |conn| {
                 scope::sessions_with_due_time().select(min(sessions::due)).get_result(conn).await
             })?;
-            let rest: Option<i64> = with_conn!(database, read, |conn| {
+            let cleanup: Option<i64> = with_conn!(database, read, |conn| {
                 scope::all_cleanups().select(min(retirements::due)).get_result(conn).await
             })?;
-            Ok(session.into_iter().chain(rest).min().map(Timestamp::from_millis))
+            Ok(session.into_iter().chain(cleanup).min().map(Timestamp::from_millis))
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use domain::testing::{TestEnvironment, contract};
 
-use crate::{claims::on_both, place::TestDatabase};
+use crate::{both_databases::on_both, test_database::TestDatabase};
 
 macro_rules! suites {
     ($($suite:ident),+ $(,)?) => {

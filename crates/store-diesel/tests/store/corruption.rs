@@ -13,9 +13,9 @@ use domain::{
 use store_diesel::Database;
 
 use crate::{
-    claims::{done, on_both},
+    both_databases::{done, on_both},
     outage::scope,
-    place::TestDatabase,
+    test_database::TestDatabase,
 };
 
 /// The first page of sessions.
@@ -288,12 +288,12 @@ async fn unreadable_session_can_be_deleted(test_db: TestDatabase) {
         assert_eq!(partial_session.is_on_unknown_node, column == "gateway", "{why}");
         assert_eq!(partial_session.epoch, (column != "epoch").then_some(3), "{why}");
         assert_eq!(partial_session.sequence, 1, "{why}");
-        let (_, retirement) =
+        let (_, cleanup) =
             session.clone().delete(scope().actor(), environment.now(), &Deadlines::default());
         let mark = partial_session.stored_version;
-        let raced = store.delete_partial(&scope(), mark + 1, &retirement, &[]).await;
+        let raced = store.delete_partial(&scope(), mark + 1, &cleanup, &[]).await;
         assert_eq!(raced.expect("an answer"), Written::Raced, "{why}");
-        done(store.delete_partial(&scope(), mark, &retirement, &[]).await);
+        done(store.delete_partial(&scope(), mark, &cleanup, &[]).await);
         assert_eq!(SessionStore::find(&store, &scope(), id).await.expect("gone"), None, "{why}");
         let cleaning_up =
             store.pending_cleanups(node.as_ref().expect("a name")).await.expect("retiring");

@@ -14,9 +14,9 @@ use domain::{
 use store_diesel::Database;
 
 use crate::{
-    claims::{done, on_both},
+    both_databases::{done, on_both},
     outage::scope,
-    place::TestDatabase,
+    test_database::TestDatabase,
 };
 
 /// Inserts a session and reads it often enough for any cache to hold it.

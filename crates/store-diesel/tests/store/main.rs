@@ -1,5 +1,5 @@
 //! Tests of the store on a real SQLite file and a real PostgreSQL server. Without
-//! BERTH_TEST_POSTGRES_URL, which `cargo xtask test` sets, the tests on PostgreSQL are skipped with
+//! `BERTH_TEST_POSTGRES_URL`, which `cargo xtask test` sets, the tests on PostgreSQL are skipped with
 //! a message.
 #![allow(
     clippy::expect_used,
@@ -8,17 +8,17 @@
     reason = "a test fails by panicking, in its helping functions too"
 )]
 
-mod claims;
+mod both_databases;
 mod clock;
+mod concurrency;
 mod contract;
 mod corruption;
-mod file;
 mod freshness;
+mod group_commit;
 mod migrations;
 mod outage;
-mod place;
 mod pooler;
 mod proxy;
-mod races;
+mod sqlite_file;
+mod test_database;
 mod tls;
-mod together;

@@ -11,9 +11,9 @@ use domain::{
 use store_diesel::{Config, Database, StoreError};
 
 use crate::{
-    claims::done,
-    place::TestDatabase,
+    both_databases::done,
     proxy::{Mode, Proxy},
+    test_database::TestDatabase,
 };
 
 /// Maximum time until a caller gets an answer.
@@ -49,7 +49,7 @@ async fn behind(test_db: &TestDatabase) -> (Proxy, Database) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_server_is_unavailable_in_time_and_its_return_fails_no_request() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let (proxy, store) = behind(&test_db).await;
     assert_all_served(&store).await;
     proxy.set(Mode::Down);
@@ -61,7 +61,7 @@ async fn stopped_server_is_unavailable_in_time_and_its_return_fails_no_request()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_server_is_unavailable_in_time_and_its_return_fails_no_request() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let (proxy, store) = behind(&test_db).await;
     assert_all_served(&store).await;
     proxy.set(Mode::Silent);
@@ -81,7 +81,7 @@ async fn silent_server_is_unavailable_in_time_and_its_return_fails_no_request() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_ended_by_the_server_fail_no_request() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let store = test_db.open().await;
     assert_all_served(&store).await;
     test_db
@@ -102,7 +102,7 @@ async fn stored(store: &Database) -> Session {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_and_lock_blocked_statements_are_unavailable() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     drop(test_db.open().await);
     for limit in ["lock_timeout", "statement_timeout"] {
         // Set at the server, not by the URL, as an operator would.
@@ -132,7 +132,7 @@ async fn cancelled_and_lock_blocked_statements_are_unavailable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_to_a_read_only_server_are_replaced() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let any = test_db.url_at("127.0.0.1", test_db.port(), "target_session_attrs=any");
     let store = Database::connect(&Config::new(any)).await.expect("it opens");
     // As after a switchover: existing connections lead to a standby, and new ones to the new

@@ -9,7 +9,7 @@ use std::{
 
 use store_diesel::{Config, Database, StoreError};
 
-use crate::place::TestDatabase;
+use crate::test_database::TestDatabase;
 
 /// A running PgBouncer in a folder of its own; stopped on drop.
 struct PgBouncer {
@@ -71,7 +71,7 @@ async fn pgbouncer(test_db: &TestDatabase, mode: &str) -> Option<PgBouncer> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pooler_in_session_mode_works() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let Some(pgbouncer_process) = pgbouncer(&test_db, "session").await else { return };
     let url = test_db.url_at("127.0.0.1", pgbouncer_process.port, "sslmode=disable");
     let store = Database::connect(&Config::new(url)).await.expect("it opens");
@@ -84,7 +84,7 @@ async fn pooler_in_session_mode_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pooler_in_transaction_mode_is_rejected() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let Some(pgbouncer_process) = pgbouncer(&test_db, "transaction").await else { return };
     let url = test_db.url_at("127.0.0.1", pgbouncer_process.port, "sslmode=disable");
     let refused = Database::connect(&Config::new(url)).await.expect_err("it is refused");

@@ -59,7 +59,7 @@ pub(crate) struct PipelinedPool {
     deadline: Duration,
     health: Arc<Health>,
     connections: Box<[SharedConnection]>,
-    turn: AtomicUsize,
+    next: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl PipelinedPool {
             deadline: config.deadline,
             health,
             connections: (0..lookup_connections()).map(|_| SharedConnection::default()).collect(),
-            turn: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
         }
     }
 
@@ -92,13 +92,13 @@ impl PipelinedPool {
     /// # Errors
     /// [`StoreError::Unavailable`] when no connection opens in time.
     pub(crate) async fn connection(&self) -> Result<Arc<AsyncPgConnection>, StoreError> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let slot = &self.connections[turn % self.connections.len()];
-        if let Some(conn) = slot.current(&self.health) {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let shared = &self.connections[next % self.connections.len()];
+        if let Some(conn) = shared.current(&self.health) {
             return Ok(conn);
         }
-        let _opening = slot.opening.lock().await;
-        if let Some(conn) = slot.current(&self.health) {
+        let _opening = shared.opening.lock().await;
+        if let Some(conn) = shared.current(&self.health) {
             return Ok(conn);
         }
         let at = Instant::now();
@@ -106,7 +106,7 @@ impl PipelinedPool {
         let opened = opened
             .map_err(|_| StoreError::Unavailable("no connection could be opened in time".into()))?;
         let conn = Arc::new(opened.map_err(|error| StoreError::Unavailable(error.into()))?);
-        *slot.locked() = Some(OpenedConnection { at, conn: conn.clone() });
+        *shared.locked() = Some(OpenedConnection { at, conn: conn.clone() });
         Ok(conn)
     }
 
@@ -124,8 +124,8 @@ impl PipelinedPool {
         let is_same = |opened: &OpenedConnection| Arc::ptr_eq(&opened.conn, conn);
         let doubtful = match &error {
             StoreError::Gone(_) => {
-                let opened_at = |slot: &SharedConnection| {
-                    slot.locked().as_ref().filter(|it| is_same(it)).map(|it| it.at)
+                let opened_at = |shared: &SharedConnection| {
+                    shared.locked().as_ref().filter(|it| is_same(it)).map(|it| it.at)
                 };
                 if let Some(at) = self.connections.iter().find_map(opened_at) {
                     self.health.mark_server_gone(at);
@@ -142,7 +142,7 @@ impl PipelinedPool {
         self.health.mark_connection_dead();
         // The other connections may have died at the same time, and the retry must not use them.
         // Later reports of the same failure leave the new connections alone.
-        if self.connections.iter().any(|slot| slot.locked().as_ref().is_some_and(is_same)) {
+        if self.connections.iter().any(|shared| shared.locked().as_ref().is_some_and(is_same)) {
             self.discard_all();
         }
         let error = match error {
@@ -166,7 +166,7 @@ impl PipelinedPool {
 
     /// Discards all connections for new lookups. Lookups in flight keep their connection.
     fn discard_all(&self) {
-        self.connections.iter().for_each(|slot| drop(slot.locked().take()));
+        self.connections.iter().for_each(|shared| drop(shared.locked().take()));
     }
 }
 

@@ -88,7 +88,7 @@ fn webpki(
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
                 return Err(StoreError::Tls(
-                    "this machine trusts no authority; name one by sslrootcert".into(),
+                    "this machine has no trusted authorities; set sslrootcert".into(),
                 ));
             }
         }
@@ -103,7 +103,7 @@ fn webpki(
                 roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
             }
             if roots.is_empty() {
-                return Err(unusable("it holds no certificate".into()));
+                return Err(unusable("the file contains no certificate".into()));
             }
         }
     }

@@ -151,7 +151,7 @@ impl WriterThread {
                     break;
                 }
             }
-            // After a panic, callers without an answer get "the writer is gone", and the work is
+            // After a panic, callers without an answer get "the writer ended", and the work is
             // undone with the connection.
             let _ = catch_unwind(AssertUnwindSafe(|| self.write(batch)));
         }
@@ -170,7 +170,7 @@ impl WriterThread {
                     let done = (job.work)(Ok(&mut conn));
                     answers.push(done.answer);
                     if !done.sound {
-                        let why = "the transaction that this was part of was undone".into();
+                        let why = "the surrounding transaction was rolled back".into();
                         failure = Some(Arc::new(StoreError::Unavailable(why)));
                     }
                 }
@@ -253,9 +253,9 @@ fn on_connection(
 }
 
 /// Polls a future that completes at once.
-#[expect(clippy::expect_used, reason = "caught where the thread writes, and its work undone")]
+#[expect(clippy::expect_used, reason = "the thread catches the panic and rolls back")]
 fn poll_once<T>(work: impl Future<Output = T>) -> T {
-    work.now_or_never().expect("work on the writer's connection waits for nothing")
+    work.now_or_never().expect("work on the writer's connection is never pending")
 }
 
 fn reject(jobs: impl IntoIterator<Item = Job>, error: &Arc<StoreError>) {
@@ -265,7 +265,7 @@ fn reject(jobs: impl IntoIterator<Item = Job>, error: &Arc<StoreError>) {
 }
 
 fn writer_ended() -> StoreError {
-    StoreError::Unavailable("the writer is gone".into())
+    StoreError::Unavailable("the writer ended".into())
 }
 
 #[cfg(test)]

@@ -38,19 +38,19 @@ impl TestWriter {
     }
 
     /// Blocks the writer until the returned sender is dropped.
-    async fn keep_busy(&self) -> mpsc::Sender<()> {
+    async fn block(&self) -> mpsc::Sender<()> {
         let (release, released) = mpsc::channel();
-        let (busy, is_busy) = oneshot::channel();
+        let (blocked, is_blocked) = oneshot::channel();
         let writer = self.writer.clone();
         tokio::spawn(async move {
             let work = async move |_: &mut WriterConnection| {
-                let _ = busy.send(());
+                let _ = blocked.send(());
                 let _: Result<(), _> = released.recv();
                 Ok(())
             };
             writer.write(work).await
         });
-        is_busy.await.expect("it is being written");
+        is_blocked.await.expect("it is being written");
         release
     }
 
@@ -103,10 +103,10 @@ async fn concurrent_writes_share_one_commit() {
     let test = TestWriter::new().await;
     test.write(0).await.expect("written");
     let before = count_commits(&test.file);
-    let busy = test.keep_busy().await;
+    let blocked = test.block().await;
     let mut writes = Box::pin(join_all((1..51).map(|number| test.write(number))));
     queue_all(&mut writes).await;
-    drop(busy);
+    drop(blocked);
     assert!(writes.await.iter().all(Result::is_ok));
     assert_eq!(test.numbers().await, (0..51).collect::<Vec<_>>());
     assert_eq!(
@@ -119,7 +119,7 @@ async fn concurrent_writes_share_one_commit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_write_rolls_back_only_itself() {
     let test = TestWriter::new().await;
-    let busy = test.keep_busy().await;
+    let blocked = test.block().await;
     let fails = test.writer.write(async |conn| {
         insert(conn, 2).await?;
         insert(conn, 2).await
@@ -130,7 +130,7 @@ async fn failed_write_rolls_back_only_itself() {
     });
     let mut all = Box::pin(async { tokio::join!(test.write(1), fails, regrets, test.write(4)) });
     queue_all(&mut all).await;
-    drop(busy);
+    drop(blocked);
     let (first, fails, regrets, last) = all.await;
     assert!(matches!(fails, Err(StoreError::Query(_))), "{fails:?}");
     assert!(matches!(regrets, Err(StoreError::Repeated)), "{regrets:?}");
@@ -143,14 +143,14 @@ async fn assert_fails_its_batch(
     work: impl AsyncFnOnce(&mut WriterConnection) -> Result<(), StoreError> + Send + 'static,
 ) {
     let test = TestWriter::new().await;
-    let busy = test.keep_busy().await;
+    let blocked = test.block().await;
     let writes = async { tokio::join!(test.write(1), test.writer.write(work), test.write(2)) };
     let mut all = Box::pin(writes);
     queue_all(&mut all).await;
-    drop(busy);
+    drop(blocked);
     let (first, own, last) = all.await;
-    for told in [first, own, last] {
-        assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    for result in [first, own, last] {
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
     }
     assert_eq!(test.numbers().await, Vec::<i64>::new());
     test.write(3).await.expect("it goes on");
@@ -174,7 +174,7 @@ async fn panic_fails_its_batch_and_the_writer_continues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn write_that_waited_too_long_is_rejected() {
     let test = TestWriter::with_max_wait(Duration::ZERO).await;
-    let told = test.write(1).await;
-    assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    let result = test.write(1).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
     assert_eq!(test.numbers().await, Vec::<i64>::new());
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use diesel::{Connection, RunQueryDsl};
 use store_diesel::{Config, Database, DatabaseKind, StoreError};
 
-use crate::{claims::done, place::TestDatabase};
+use crate::{both_databases::done, test_database::TestDatabase};
 
 #[derive(diesel::QueryableByName)]
 struct Journal {

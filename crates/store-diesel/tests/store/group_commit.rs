@@ -14,9 +14,9 @@ use store_diesel::Database;
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
-    claims::{done, on_both},
+    both_databases::{done, on_both},
     outage::scope,
-    place::TestDatabase,
+    test_database::TestDatabase,
 };
 
 const ALL: usize = 60;
@@ -116,9 +116,9 @@ async fn batched_sessions_round_trip(test_db: TestDatabase) {
     }
     let deletions = found.iter().map(|session| {
         let deadlines = Deadlines::default();
-        let (_, rest) = session.clone().delete(scope().actor(), environment.now(), &deadlines);
+        let (_, cleanup) = session.clone().delete(scope().actor(), environment.now(), &deadlines);
         let (store, version) = (store.clone(), session.version);
-        tokio::spawn(async move { store.delete(&scope(), version, &rest, &[]).await })
+        tokio::spawn(async move { store.delete(&scope(), version, &cleanup, &[]).await })
     });
     for task in deletions.collect::<Vec<_>>() {
         done(answer(task).await);
@@ -148,7 +148,7 @@ on_both!(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_inserts_share_transactions() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let (store, environment) = (test_db.open().await, TestEnvironment::new());
     // The first insert opens a connection, and the others arrive meanwhile.
     let inserted = (0..ALL).map(|_| insert(&store, &environment, new(&environment)));
@@ -165,7 +165,7 @@ async fn concurrent_inserts_share_transactions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn locked_row_does_not_delay_other_writes() {
-    let test_db = TestDatabase::postgres().await;
+    let Some(test_db) = TestDatabase::postgres().await else { return };
     let (store, environment) = (test_db.open().await, TestEnvironment::new());
     let sessions = insert_many(&store, &environment).await;
     let client = test_db.client().await;

@@ -13,9 +13,9 @@ use domain::{
 };
 
 use crate::{
-    claims::{done, on_both},
+    both_databases::{done, on_both},
     outage::scope,
-    place::TestDatabase,
+    test_database::TestDatabase,
 };
 
 fn session(environment: &dyn Environment) -> Session {
@@ -235,7 +235,7 @@ async fn concurrent_link_attempts_of_one_phone_stay_within_the_quota(test_db: Te
         match attempt.await.expect("no panic") {
             Written::Done => begun += 1,
             Written::Refused(Refusal::Limited { rate_quota, .. }) => {
-                assert_eq!(rate_quota.name, "pairing")
+                assert_eq!(rate_quota.name, "pairing");
             }
             other => panic!("{other:?}"),
         }
