@@ -1,22 +1,23 @@
-//! Files that are generated from the programs themselves, so that they cannot tell of others.
+//! Generated files: their content comes from the programs, so that it cannot differ from the
+//! programs.
 //!
-//! Two more are written by tests, which know the API's table: the document of the API, and what every
-//! kind of caller is told. Those tests also hold them to be current.
+//! Tests of http-hyper write two more files, the OpenAPI document and the authorization matrix, and
+//! check that both are current.
 
 use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-
-use crate::{
-    commands::Prebuilt,
-    fuzz,
+use testbed::{
+    checks::Checks,
+    options::Prebuilt,
     process::Process,
     programs::{self, Programs},
-    tally::Tally,
     workspace::{self, Workspace},
 };
 
-/// A generated file and what makes it.
+use crate::fuzz;
+
+/// A generated file with its generator.
 struct Blessed {
     path: &'static str,
     make: fn(&Programs) -> Result<String>,
@@ -24,7 +25,7 @@ struct Blessed {
 
 const BLESSED: [Blessed; 1] = [Blessed { path: "docs/command-line.md", make: command_line }];
 
-/// The programs and subcommands whose help is a page of the documentation.
+/// The programs and subcommands whose help is on the page.
 const PROGRAMS: [(&str, &[&str]); 11] = [
     ("berth", &["serve"]),
     ("berth", &["key"]),
@@ -39,7 +40,7 @@ const PROGRAMS: [(&str, &[&str]); 11] = [
     ("whatsapp-sim", &[]),
 ];
 
-/// Writes them all anew.
+/// Writes every generated file.
 pub(crate) fn run(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<()> {
     fuzz::lock(workspace)?;
     by_tests(workspace)?;
@@ -51,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<()> {
     Ok(())
 }
 
-/// `docs/openapi.json` and `crates/http-hyper/tests/http/authorization.txt`.
+/// Writes `docs/openapi.json` and `crates/http-hyper/tests/http/authorization.txt`.
 fn by_tests(workspace: &Workspace) -> Result<()> {
     let mut tests = workspace.cargo();
     tests.args(["test", "--quiet", "--workspace", "--features", programs::SIM]);
@@ -62,13 +63,16 @@ fn by_tests(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Whether they are what they would be if they were written now.
-pub(crate) fn check(workspace: &Workspace, programs: &Programs, tally: &mut Tally) {
+/// Checks that the generated files are current.
+pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) {
     for blessed in BLESSED {
-        tally.check(&format!("tidy: {} is current", blessed.path), || {
-            let there = fs::read_to_string(workspace.root.join(blessed.path));
+        checks.check(&format!("tidy: {} is current", blessed.path), || {
+            let present = fs::read_to_string(workspace.root.join(blessed.path));
             let now = (blessed.make)(programs)?;
-            ensure!(there.is_ok_and(|there| there == now), "`cargo xtask bless` writes it anew");
+            ensure!(
+                present.is_ok_and(|present| present == now),
+                "`cargo xtask bless` updates the file"
+            );
             Ok(())
         });
     }

@@ -1,102 +1,80 @@
-//! What the API promises, tried from the outside: on a stack of our own, or on somebody's deployment.
+//! Builds the programs and runs the acceptance tests: on deployments of its own, or on the deployment
+//! of another operator.
 //!
 //! Decision: ADR 0011.
 
-use std::{process::ExitCode, thread};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use testbed::{checks::Checks, options::DatabaseKind, programs::Programs, workspace::Workspace};
 
-use crate::{
-    client::{Api, Credential},
-    commands::{Contract, DatabaseKind},
-    issuer::Issuer,
-    postgres::Cluster,
-    programs::{self, Programs},
-    scenarios::{self, Pair},
-    stack::Stack,
-    suite::Suite,
-    tally::Tally,
-    workspace::Workspace,
-};
+use crate::{commands::Contract, rings};
 
-/// As it was asked for.
+/// The number of tests that run at the same time. Most of a test is waiting, but a test of an outage
+/// measures answers.
+const THREADS: &str = "--test-threads=6";
+
+/// Runs the selected tests.
 pub(crate) fn run(workspace: &Workspace, asked: &Contract) -> Result<ExitCode> {
-    let mut tally = Tally::default();
+    let mut checks = Checks::default();
     if let Some(url) = &asked.url {
-        if url.starts_with("https:") && !cfg!(feature = "https") {
-            return again_with_https(workspace);
-        }
-        let key = |key: &Option<String>| key.clone().map(Credential::Key).context("two keys");
-        let pair = Pair {
-            a: Api::new(url, Some(key(&asked.key_a)?)),
-            b: Api::new(url, Some(key(&asked.key_b)?)),
-        };
-        let token = asked.jwt_a.clone().map(Credential::Token);
-        let mut suite = Suite::new(&mut tally, url, &asked.only);
-        scenarios::run_remote(&mut suite, workspace, &pair, token);
-        return Ok(tally.close());
+        remote(workspace, asked, url, &mut checks)?;
+    } else {
+        let programs = Programs::find(workspace, &asked.prebuilt)?;
+        local(workspace, &programs, &asked.database, &asked.only, &mut checks);
     }
-    let programs = Programs::find(workspace, &asked.prebuilt)?;
-    let everything = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
-    let chosen = if asked.database.is_empty() { &everything[..] } else { &asked.database };
-    on_each_database(workspace, &programs, chosen, &asked.only, &mut tally);
-    Ok(tally.close())
+    Ok(checks.close())
 }
 
-/// Everything, on each of these databases, side by side: most of it is waiting.
-pub(crate) fn on_each_database(
+/// Runs the tests on deployments of these programs.
+pub(crate) fn local(
     workspace: &Workspace,
     programs: &Programs,
     databases: &[DatabaseKind],
     only: &[String],
-    tally: &mut Tally,
+    checks: &mut Checks,
 ) {
-    let on_one = |database: DatabaseKind| {
-        let mut tally = Tally::default();
-        let name = format!("the contract on {database:?}");
-        if let Err(error) = on_database(workspace, programs, database, only, &mut tally) {
-            println!("  FAILED  {name}\n{error:#}");
-            tally.fail(&name);
-        }
-        tally
-    };
-    thread::scope(|scope| {
-        let runs: Vec<_> =
-            databases.iter().map(|database| scope.spawn(move || on_one(*database))).collect();
-        for run in runs {
-            match run.join() {
-                Ok(counted) => tally.merge(counted),
-                Err(_) => tally.fail("the contract panicked"),
-            }
-        }
-    });
+    println!("\ncontract");
+    let variables = [
+        ("BERTH_ACCEPTANCE_BIN", programs.folder().display().to_string()),
+        // An error of a test has a log; a backtrace of the harness says nothing.
+        ("RUST_BACKTRACE", "0".to_owned()),
+    ];
+    let skipped = [DatabaseKind::Sqlite, DatabaseKind::Postgres]
+        .into_iter()
+        .filter(|database| !databases.is_empty() && !databases.contains(database))
+        .map(|database| format!("::{}", database.name()))
+        .chain(["remote::".to_owned()]);
+    let skipped: Vec<_> = skipped.flat_map(|name| ["--skip".to_owned(), name]).collect();
+    let names = only.iter().map(|text| text.replace([' ', '-'], "_"));
+    let filters: Vec<_> = names.chain(skipped).collect();
+    let mut arguments = vec!["test", "--package", "acceptance", "--lib", "--test", "contract"];
+    arguments.extend(["--no-fail-fast", "--", THREADS]);
+    arguments.extend(filters.iter().map(String::as_str));
+    rings::run_tests(workspace, &arguments, &variables, checks);
 }
 
-fn on_database(
-    workspace: &Workspace,
-    programs: &Programs,
-    database: DatabaseKind,
-    only: &[String],
-    tally: &mut Tally,
-) -> Result<()> {
-    let (name, mut cluster) = match database {
-        DatabaseKind::Sqlite => ("sqlite", None),
-        DatabaseKind::Postgres => ("postgres", Some(Cluster::start()?)),
-    };
-    let url = cluster.as_ref().map(|cluster| cluster.create_database("contract")).transpose()?;
-    let issuer = Issuer::start()?;
-    let settings = scenarios::issuer_settings(&issuer);
-    let logs = workspace.scratch("logs")?;
-    let mut stack = Stack::start(programs, name, &logs, url, &settings)?;
-    let mut suite = Suite::new(tally, name, only);
-    scenarios::run_local(&mut suite, workspace, &mut stack, cluster.as_mut(), &issuer)
-}
-
-/// TLS is not built by default: it would make every other command wait for it.
-fn again_with_https(workspace: &Workspace) -> Result<ExitCode> {
-    let own: Vec<String> = std::env::args().skip(1).collect();
-    let mut arguments = vec!["run", "--quiet", "--package", "xtask", "--features", "https", "--"];
-    arguments.extend(own.iter().map(String::as_str));
-    programs::cargo(workspace, &arguments)?;
-    Ok(ExitCode::SUCCESS)
+/// Runs the tests that are safe on the deployment of another operator.
+fn remote(workspace: &Workspace, asked: &Contract, url: &str, checks: &mut Checks) -> Result<()> {
+    println!("\ncontract on {url}");
+    let key = |key: &Option<String>| key.clone().context("two keys are necessary");
+    let mut variables = vec![
+        ("BERTH_CONTRACT_URL", url.to_owned()),
+        ("BERTH_CONTRACT_KEY_A", key(&asked.key_a)?),
+        ("BERTH_CONTRACT_KEY_B", key(&asked.key_b)?),
+    ];
+    variables.extend(asked.jwt_a.clone().map(|token| ("BERTH_CONTRACT_JWT_A", token)));
+    let mut arguments = vec!["test", "--package", "acceptance", "--test", "contract"];
+    if url.starts_with("https:") {
+        arguments.extend(["--features", "https"]);
+    }
+    // Filters of the harness match any of several texts, so `--only` selects among all names.
+    let remote = ["remote::".to_owned()];
+    let only = asked.only.iter().map(|text| format!("remote::{}", text.replace([' ', '-'], "_")));
+    let only: Vec<_> = only.collect();
+    let names = if only.is_empty() { &remote[..] } else { &only };
+    arguments.extend(["--", THREADS]);
+    arguments.extend(names.iter().map(String::as_str));
+    rings::run_tests(workspace, &arguments, &variables, checks);
+    Ok(())
 }

@@ -1,14 +1,12 @@
-//! A session's whole life on a simulated WhatsApp, each request shown as the `curl` that makes it.
+//! The life of a session on a simulated WhatsApp; each request is printed as a `curl` command.
 
 use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-
-use crate::{
+use testbed::{
     client::{Api, Credential},
-    commands::Demo,
-    exchange::Reply,
+    http::Reply,
     phones::Phone,
     programs::Programs,
     sessions::{PATIENCE, SESSIONS, path, path_of},
@@ -17,93 +15,99 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How often the phone looks for a QR code to scan while everything stays.
-const GLANCE: Duration = Duration::from_secs(1);
+use crate::commands::Demo;
 
-/// Starts everything, walks through, stops everything; or stays.
+/// Interval in which the phone looks for QR codes with `--stay`.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Starts the programs, walks through the life of a session, and stops or stays.
 pub(crate) fn run(workspace: &Workspace, asked: &Demo) -> Result<()> {
     let programs = Programs::find(workspace, &asked.prebuilt)?;
     let stack = Stack::start(&programs, "demo", &workspace.scratch("logs")?, None, &[])?;
     println!(
         "\nberth, a gateway and a simulated WhatsApp run in a temporary folder.\n\
-         berth listens on {}; nothing here meets the real WhatsApp.",
+         berth listens on {}; no program connects to the real WhatsApp.",
         stack.api.base()
     );
     let key = stack.key("acme", &["manage"])?;
-    let show = Narrator { api: stack.api.asked_by(Some(key.clone())), variable: "KEY" };
+    let show = Narrator { api: stack.api.with_credential(Some(key.clone())), variable: "KEY" };
     println!("\n$ KEY=$(berth key create --org acme --name demo --capability manage)");
     let other = stack.key("zeta", &["manage"])?;
-    let stranger = Narrator { api: stack.api.asked_by(Some(other)), variable: "OTHER_KEY" };
+    let other_organization =
+        Narrator { api: stack.api.with_credential(Some(other)), variable: "OTHER_KEY" };
     println!("$ OTHER_KEY=$(berth key create --org zeta --name demo --capability manage)");
     let phone = stack.phones.new_phone("Ada")?;
-    walk(&show, &stranger, &phone)?;
+    walk(&show, &other_organization, &phone)?;
     if asked.stay { stay(&show.api, &key, &phone) } else { Ok(()) }
 }
 
-/// Makes requests where everybody can see them.
+/// Sends requests and prints them.
 struct Narrator {
     api: Api,
     variable: &'static str,
 }
 
-fn walk(show: &Narrator, stranger: &Narrator, phone: &Phone) -> Result<()> {
+fn walk(show: &Narrator, other_organization: &Narrator, phone: &Phone) -> Result<()> {
     let id = attach(show, phone)?;
-    tell("Another organization cannot learn that any of it exists.");
-    stranger.get(&path(&id))?.expect(404)?;
-    stranger.get(SESSIONS)?.expect(200)?;
-    come_and_go(show, &id, phone)?;
+    explain("For another organization the session does not exist.");
+    other_organization.get(&path(&id))?.expect(404)?;
+    other_organization.get(SESSIONS)?.expect(200)?;
+    stop_start_unlink(show, &id, phone)?;
     leave(show, &id, phone)
 }
 
-/// Makes a session and links it by QR.
+/// Creates a session and links it by QR code.
 fn attach(show: &Narrator, phone: &Phone) -> Result<String> {
-    tell("A session: one WhatsApp number, to be attached.");
+    explain("Create a session: one WhatsApp number, not yet linked.");
     let made = show.post(SESSIONS, Some(&json!({ "label": "Support" })))?.expect(201)?.json();
     let id = made["id"].as_str().context("a session has an id")?.to_owned();
-    tell("Its QR code (as a picture with `Accept: image/png` or `image/svg+xml`).");
+    explain("Get its QR code (as a picture with `Accept: image/png` or `image/svg+xml`).");
     let shown = show.get(&path_of(&id, "/qr"))?.expect(200)?.json();
-    tell(&format!("The phone +{} scans it. From now on they speak WhatsApp's wire.", phone.number));
+    explain(&format!(
+        "The phone +{} scans it. From now on they speak WhatsApp's wire.",
+        phone.number
+    ));
     phone.scan(shown["code"].as_str().unwrap_or_default())?;
     show.until(&id, "status", &json!("working"))?;
     show.get(&path_of(&id, "/me"))?.expect(200)?;
     Ok(id)
 }
 
-/// Stops, starts, restarts; is unlinked and linked again.
-fn come_and_go(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
-    tell("Stop and start: the device stays linked.");
+/// Stops, starts and restarts the session; unlinks it on the phone and links it again.
+fn stop_start_unlink(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
+    explain("Stop and start: the device stays linked.");
     show.post(&path_of(id, ":stop"), None)?.expect(200)?;
     show.until(id, "status", &json!("stopped"))?;
     show.post(&path_of(id, ":start"), None)?.expect(200)?;
     show.until(id, "status", &json!("working"))?;
-    tell("Restart: a new connection, the same device.");
+    explain("Restart: a new connection, the same device.");
     show.post(&path_of(id, ":restart"), None)?.expect(200)?;
     show.until(id, "status", &json!("working"))?;
-    tell("Unlinked on the phone: the session says so.");
+    explain("Unlink on the phone: the session shows the reason.");
     phone.unlink(phone.devices()?.first().context("the phone shows a device")?.id)?;
     show.until(id, "deviceId", &Value::Null)?;
-    tell("Linked again.");
+    explain("Link again.");
     let shown = show.get(&path_of(id, "/qr"))?.expect(200)?.json();
     phone.scan(shown["code"].as_str().unwrap_or_default())?;
     show.until(id, "status", &json!("working"))?;
     Ok(())
 }
 
-/// Logs out, is linked by a code, and is deleted.
+/// Logs out, links by a pairing code, and deletes the session.
 fn leave(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
-    tell("Log out: the device is unlinked on the phone.");
+    explain("Log out: the device is unlinked on the phone.");
     show.post(&path_of(id, ":logout"), None)?.expect(200)?;
     show.until(id, "deviceId", &Value::Null)?;
     println!("  (the phone shows {} devices)", phone.devices()?.len());
-    tell("Linked once more, this time by a code typed on the phone.");
+    explain("Link once more, by a pairing code that is typed on the phone.");
     let ask = json!({ "phone": phone.number });
     let shown = show.post(&path_of(id, "/pairing-code"), Some(&ask))?.expect(200)?.json();
     phone.enter_code(shown["code"].as_str().unwrap_or_default())?;
     show.until(id, "status", &json!("working"))?;
-    tell("Deleted: gone for its owner at once, unlinked and wiped before long.");
+    explain("Delete: gone for the owner at once; unlinked and wiped afterwards.");
     show.delete(&path(id))?.expect(204)?;
     show.get(&path(id))?.expect(404)?;
-    wait::until_so("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
+    wait::until_true("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
     println!("  (the phone shows 0 devices)");
     Ok(())
 }
@@ -121,10 +125,10 @@ impl Narrator {
         self.show("DELETE", path, None)
     }
 
-    /// Asks until the session has this, and shows the last time.
+    /// Polls until the field has this value, and prints the last request.
     fn until(&self, id: &str, field: &str, value: &Value) -> Result<()> {
         println!("  (until {field} is {value})");
-        wait::until_so(&format!("{field} is {value}"), PATIENCE, || {
+        wait::until_true(&format!("{field} is {value}"), PATIENCE, || {
             Ok(self.api.get(&path(id))?.expect(200)?.json()[field] == *value)
         })?;
         self.get(&path(id)).map(drop)
@@ -148,10 +152,10 @@ impl Narrator {
     }
 }
 
-/// Everything keeps running; whoever shows a QR code is linked by the phone.
+/// Keeps everything running; the phone links every session that shows a QR code.
 fn stay(api: &Api, key: &Credential, phone: &Phone) -> Result<()> {
     println!(
-        "\nEverything stays until Ctrl-C. The phone +{} links whatever session shows a QR code.\n\n  \
+        "\nEverything runs until Ctrl-C. The phone +{} links every session that shows a QR code.\n\n  \
          KEY={}\n  curl -X POST {base}{SESSIONS} -H \"X-Api-Key: $KEY\" \
          -H 'Content-Type: application/json' -d '{{\"start\":true}}'\n  \
          curl {base}{SESSIONS} -H \"X-Api-Key: $KEY\"\n",
@@ -160,8 +164,8 @@ fn stay(api: &Api, key: &Credential, phone: &Phone) -> Result<()> {
         base = api.base(),
     );
     loop {
-        thread::sleep(GLANCE);
-        let waiting = crate::sessions::list(api)?;
+        thread::sleep(POLL);
+        let waiting = testbed::sessions::list(api)?;
         for session in waiting.iter().filter(|session| session["status"] == "scan_qr_code") {
             let Some(id) = session["id"].as_str() else { bail!("a session without an id") };
             let shown = api.get(&path_of(id, "/qr?wait=0"))?;
@@ -173,6 +177,6 @@ fn stay(api: &Api, key: &Credential, phone: &Phone) -> Result<()> {
     }
 }
 
-fn tell(text: &str) {
+fn explain(text: &str) {
     println!("\n# {text}");
 }

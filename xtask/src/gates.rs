@@ -1,20 +1,18 @@
-//! What is refused before anything is run: sources that are not formatted, or that the lints know
-//! something against.
+//! Formatting and lints, which run before the tests.
 
 use anyhow::Result;
+use testbed::{checks::Checks, programs, workspace::Workspace};
 
-use crate::{programs, tally::Tally, workspace::Workspace};
-
-/// Formatting and lints of everything, with the features all other builds have.
-pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) {
+/// Checks all sources with the features of all other builds.
+pub(crate) fn run(workspace: &Workspace, checks: &mut Checks) {
     println!("\ngates");
     let cargo = |arguments: &[&str]| -> Result<()> { programs::cargo(workspace, arguments) };
-    tally.check("cargo fmt", || cargo(&["fmt", "--all", "--check"]));
+    checks.check("cargo fmt", || cargo(&["fmt", "--all", "--check"]));
     let targets = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--", "--check"];
-    tally.check("cargo fmt (fuzz targets)", || cargo(&targets));
+    checks.check("cargo fmt (fuzz targets)", || cargo(&targets));
     let clippy = [
         &["clippy", "--workspace", "--all-targets", "--features", programs::SIM][..],
         &["--", "-D", "warnings"],
     ];
-    tally.check("cargo clippy", || cargo(&clippy.concat()));
+    checks.check("cargo clippy", || cargo(&clippy.concat()));
 }

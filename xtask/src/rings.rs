@@ -1,6 +1,7 @@
-//! The crates' own tests, run by cargo, counted from what it prints.
+//! The tests of the crates: runs cargo and reads the counts from its output.
 
 use std::{
+    ffi::OsString,
     io::{BufRead as _, BufReader, Read},
     process::Stdio,
     sync::mpsc,
@@ -8,26 +9,30 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use testbed::{checks::Checks, process::Process, programs, workspace::Workspace};
 
-use crate::{process::Process, programs, tally::Tally, workspace::Workspace};
+use crate::tool::Tool;
 
-/// Who runs the tests, and so how the counts are told.
+/// The program that runs the tests; defines the form of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Runner {
     Nextest,
     Cargo,
+    /// A program of `tools/`; its last line has the counts.
+    Tool,
 }
 
-/// How many tests passed and failed.
+/// Counts of passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: usize,
     failed: usize,
 }
 
-/// Every test but those in the documentation; side by side by nextest where it is installed.
-pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &mut Tally) {
-    let features = ["--workspace", "--features", programs::SIM, "--no-fail-fast"];
+/// Runs every test except those in the documentation, with nextest where it is installed.
+pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], checks: &mut Checks) {
+    // The acceptance tests are a part of their own.
+    let features = ["--workspace", "--exclude", "acceptance", "--features", programs::SIM];
     let (runner, command) = if has_nextest(workspace) {
         println!("\ntests (nextest)");
         (Runner::Nextest, vec!["nextest", "run"])
@@ -35,14 +40,39 @@ pub(crate) fn run(workspace: &Workspace, variables: &[(&str, String)], tally: &m
         println!("\ntests (cargo test: nextest is not installed)");
         (Runner::Cargo, vec!["test", "--lib", "--bins", "--tests"])
     };
-    count(workspace, runner, &[&command[..], &features].concat(), variables, tally);
+    let arguments = [&command[..], &features, &["--no-fail-fast"]].concat();
+    count(workspace, runner, &arguments, variables, checks);
 }
 
-/// The examples in the documentation.
-pub(crate) fn run_examples(workspace: &Workspace, tally: &mut Tally) {
+/// Runs tests by `cargo test` with these arguments and counts them.
+pub(crate) fn run_tests(
+    workspace: &Workspace,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+    checks: &mut Checks,
+) {
+    count(workspace, Runner::Cargo, arguments, variables, checks);
+}
+
+/// Runs the examples in the documentation.
+pub(crate) fn run_examples(workspace: &Workspace, checks: &mut Checks) {
     println!("\nexamples in the documentation");
     let arguments = ["test", "--doc", "--workspace", "--features", programs::SIM, "--no-fail-fast"];
-    count(workspace, Runner::Cargo, &arguments, &[], tally);
+    count(workspace, Runner::Cargo, &arguments, &[], checks);
+}
+
+/// Runs a program of `tools/` with these arguments and counts its checks.
+pub(crate) fn run_tool(
+    workspace: &Workspace,
+    tool: Tool,
+    arguments: &[OsString],
+    checks: &mut Checks,
+) {
+    let arguments: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let arguments = arguments.iter().map(|word| &**word);
+    let command: Vec<_> =
+        tool.cargo_arguments().into_iter().chain(["--"]).chain(arguments).collect();
+    count(workspace, Runner::Tool, &command, &[], checks);
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {
@@ -56,25 +86,25 @@ fn count(
     runner: Runner,
     arguments: &[&str],
     variables: &[(&str, String)],
-    tally: &mut Tally,
+    checks: &mut Checks,
 ) {
-    let outcome = watched(workspace, runner, arguments, variables);
+    let outcome = run_and_count(workspace, runner, arguments, variables);
     match outcome {
         Ok((counts, succeeded)) => {
-            tally.add(counts.passed, counts.failed);
+            checks.add(counts.passed, counts.failed);
             if !succeeded && counts.failed == 0 {
-                tally.fail(&format!("`cargo {}`", arguments.join(" ")));
+                checks.fail(&format!("`cargo {}`", arguments.join(" ")));
             }
         }
         Err(error) => {
             println!("{error:#}");
-            tally.fail(&format!("`cargo {}`", arguments.join(" ")));
+            checks.fail(&format!("`cargo {}`", arguments.join(" ")));
         }
     }
 }
 
-/// Runs it, shows what it prints, and counts from that.
-fn watched(
+/// Runs cargo, prints its output and reads the counts.
+fn run_and_count(
     workspace: &Workspace,
     runner: Runner,
     arguments: &[&str],
@@ -83,8 +113,9 @@ fn watched(
     let mut command = workspace.cargo();
     command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut cargo = Process::spawn("cargo", &mut command, None)?;
-    let (out, err) = cargo.outputs().context("cargo's outputs are ours")?;
+    // cargo does not forward signals, and tests that start programs must end them.
+    let mut cargo = Process::spawn("cargo", &mut command, None)?.signalled_as_group();
+    let (out, err) = cargo.outputs().context("the outputs of cargo are piped")?;
     let (sender, lines) = mpsc::channel();
     let readers = [
         thread::spawn({
@@ -112,9 +143,13 @@ fn send_lines(output: impl Read, lines: &mpsc::Sender<String>) {
 
 impl Counts {
     fn read(&mut self, runner: Runner, line: &str) {
+        if runner == Runner::Tool {
+            return self.read_tool(line);
+        }
         let summary = match runner {
             Runner::Nextest => line.trim_start().strip_prefix("Summary ["),
             Runner::Cargo => line.trim_start().strip_prefix("test result: "),
+            Runner::Tool => None,
         };
         let Some(summary) = summary else { return };
         let words: Vec<_> = summary.split([' ', ',', ';', '.']).filter(|w| !w.is_empty()).collect();
@@ -125,6 +160,18 @@ impl Counts {
                 "failed" | "timed" | "exec" => self.failed += count,
                 _ => {}
             }
+        }
+    }
+}
+
+impl Counts {
+    /// Reads `12 passed, 1 failed`, possibly after other words.
+    fn read_tool(&mut self, line: &str) {
+        let words: Vec<_> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        if let [.., passed, "passed", failed, "failed"] = words[..]
+            && let (Ok(passed), Ok(failed)) = (passed.parse(), failed.parse())
+        {
+            *self = Self { passed, failed };
         }
     }
 }
@@ -142,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nextest_tells_its_counts_in_one_line() {
+    fn nextest_counts_are_read_from_the_summary() {
         for (line, counts) in [
             ("     Summary [   0.102s] 12 tests run: 12 passed, 0 skipped", (12, 0)),
             (
@@ -157,7 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn cargo_tells_them_for_each_binary() {
+    fn last_line_of_a_tool_has_the_counts() {
+        let lines =
+            ["  ok      a (1.0 s)", "soak x: 7 of 9; 3 passed, 0 failed", "5 passed, 1 failed"];
+        assert_eq!(counted(Runner::Tool, &lines), (5, 1));
+    }
+
+    #[test]
+    fn cargo_counts_of_all_binaries_are_added() {
         let lines = [
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
             "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",

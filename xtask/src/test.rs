@@ -1,4 +1,4 @@
-//! Every test there is, in one command that closes with one line of counts.
+//! All tests in one command, which ends with one line of counts.
 
 use std::{
     process::{Command, ExitCode},
@@ -6,90 +6,90 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-
-use crate::{
-    bless,
-    commands::{DatabaseKind, Part, Prebuilt, Test},
-    contract, faults, fuzz, gates,
+use testbed::{
+    checks::Checks,
+    options::Prebuilt,
     postgres::Cluster,
     programs::{self, Programs},
-    rings,
-    tally::Tally,
-    tidy,
     workspace::{self, Workspace},
 };
 
-/// The parts that were asked for, or all.
+use crate::{
+    bless,
+    commands::{Part, Test},
+    contract, fuzz, gates, rings, tidy, tool,
+};
+
+/// Runs the selected parts, or all.
 pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     let wants = |part| asked.only.is_empty() || asked.only.contains(&part);
     let began = Instant::now();
-    let mut tally = Tally::default();
+    let mut checks = Checks::default();
     if wants(Part::Gates) {
-        gates::run(workspace, &mut tally);
+        gates::run(workspace, &mut checks);
     }
     if wants(Part::Tidy) {
-        tidy::check(workspace, &mut tally);
+        tidy::check(workspace, &mut checks);
     }
     if [Part::Ring, Part::Tidy, Part::Contract, Part::Faults].into_iter().any(wants) {
-        run_built(workspace, wants, &mut tally);
+        run_built(workspace, wants, &mut checks);
     }
     if wants(Part::Fuzz) {
-        fuzz::check(workspace, &mut tally);
+        fuzz::check(workspace, &mut checks);
     }
     if wants(Part::Docs) {
-        rings::run_examples(workspace, &mut tally);
+        rings::run_examples(workspace, &mut checks);
     }
-    println!("\n{} s in all", began.elapsed().as_secs());
-    tally.close()
+    println!("\n{} s in total", began.elapsed().as_secs());
+    checks.close()
 }
 
-/// The parts that need the programs.
-fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, tally: &mut Tally) {
+/// Runs the parts that need the programs.
+fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, checks: &mut Checks) {
     println!();
     let programs = match Programs::find(workspace, &Prebuilt::default()) {
         Ok(programs) => programs,
         Err(error) => {
             println!("{error:#}");
-            return tally.fail("the programs cannot be built, so nothing that needs them was run");
+            return checks
+                .fail("the programs cannot be built; the parts that need them did not run");
         }
     };
     if wants(Part::Tidy) {
-        bless::check(workspace, &programs, tally);
+        bless::check(workspace, &programs, checks);
     }
     if wants(Part::Ring)
-        && let Err(error) = run_ring(workspace, &programs, tally)
+        && let Err(error) = run_ring(workspace, &programs, checks)
     {
         println!("{error:#}");
-        tally.fail("the crates' tests");
+        checks.fail("the crates' tests");
     }
     if wants(Part::Contract) {
-        let both = [DatabaseKind::Sqlite, DatabaseKind::Postgres];
-        contract::on_each_database(workspace, &programs, &both, &[], tally);
+        contract::local(workspace, &programs, &[], &[], checks);
     }
-    if wants(Part::Faults)
-        && let Err(error) = faults::check(workspace, &programs, tally)
-    {
-        println!("{error:#}");
-        tally.fail("the fault suites");
+    if wants(Part::Faults) {
+        println!("\nfault suites");
+        let folder = programs.folder().as_os_str().to_owned();
+        let check = ["--check".into(), "--programs".into(), folder];
+        rings::run_tool(workspace, tool::SOAK, &check, checks);
     }
 }
 
-/// The crates' own tests, with a PostgreSQL to use and the programs to start.
-fn run_ring(workspace: &Workspace, programs: &Programs, tally: &mut Tally) -> Result<()> {
+/// Runs the tests of the crates with a PostgreSQL server and the programs.
+fn run_ring(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Result<()> {
     let cluster = Cluster::start()?;
     let variables = [
         ("BERTH_TEST_POSTGRES_URL", cluster.url("postgres")),
         ("BERTH_TEST_BIN", programs.folder().display().to_string()),
     ];
-    rings::run(workspace, &variables, tally);
+    rings::run(workspace, &variables, checks);
     Ok(())
 }
 
-/// All of it, on exactly what is locked: a run that has to change the lock file or leaves anything
-/// else behind fails.
+/// Runs all parts on the locked state; fails when the lock file or another file changes.
 pub(crate) fn run_as_ci(workspace: &Workspace) -> Result<ExitCode> {
     programs::cargo(workspace, &["metadata", "--locked", "--format-version", "1", "--quiet"])
-        .map_err(|error| error.context("Cargo.lock is not what the manifests ask for"))?;
+        .map_err(|error| error.context("Cargo.lock does not match the manifests"))?;
     let before = changes(workspace)?;
     let code = run(workspace, &Test { only: Vec::new() });
     ensure!(changes(workspace)? == before, "the tests changed files of the checkout");

@@ -1,4 +1,4 @@
-//! berth with its gateway, on SQLite under ./data, until Ctrl-C.
+//! Runs berth with its gateway on SQLite under ./data until Ctrl-C.
 
 use std::{
     path::PathBuf,
@@ -8,16 +8,15 @@ use std::{
 };
 
 use anyhow::Result;
+use testbed::{client::Api, interrupt, process::Process, programs, wait, workspace::Workspace};
 
-use crate::{
-    client::Api, commands::Up, interrupt, process::Process, programs, wait, workspace::Workspace,
-};
+use crate::commands::Up;
 
 const DATABASE: &str = "sqlite:data/berth.db";
 const LISTEN: &str = "127.0.0.1:8080";
 const READY: Duration = Duration::from_secs(60);
 
-/// Builds, starts, tells how to go on, and ends when berth does.
+/// Builds and starts berth, prints the next steps, and ends with berth.
 pub(crate) fn run(workspace: &Workspace, asked: &Up) -> Result<ExitCode> {
     let program = build(workspace, asked.dev)?;
     let settings = Settings::read(&asked.berth);
@@ -32,7 +31,7 @@ pub(crate) fn run(workspace: &Workspace, asked: &Up) -> Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Both programs, side by side, as berth looks for its gateway.
+/// Builds both programs into one folder, where berth finds its gateway.
 fn build(workspace: &Workspace, dev: bool) -> Result<PathBuf> {
     println!("building berth and berth-gateway (the first time takes some minutes)");
     let mut arguments = vec!["build", "--package", "server", "--package", "gateway"];
@@ -43,12 +42,12 @@ fn build(workspace: &Workspace, dev: bool) -> Result<PathBuf> {
     Ok(workspace.target.join(if dev { "debug" } else { "release" }).join("berth"))
 }
 
-/// What of berth's settings matters for the introduction.
+/// The settings of berth that the introduction prints.
 #[derive(Debug, PartialEq, Eq)]
 struct Settings {
     listen: String,
     database: String,
-    /// A configuration file may say otherwise, and has the last word here.
+    /// Whether a configuration file may override the settings.
     has_file: bool,
 }
 
@@ -67,16 +66,16 @@ impl Settings {
         }
     }
 
-    /// Once berth answers: where it listens, and how to make a first key and use it.
+    /// Waits until berth answers, and prints the address and how to create and use a first key.
     fn introduce(&self, program: &str) {
         let api = Api::new(&format!("http://{}", self.listen), None);
         if self.has_file {
-            println!("\nberth runs as its configuration file says.\n");
+            println!("\nberth runs with the settings of its configuration file.\n");
             return;
         }
         let lives = || Ok(api.get("/livez")?.status == 200);
-        if wait::until_so("berth answers", READY, lives).is_err() {
-            return; // its own words say why
+        if wait::until_true("berth answers", READY, lives).is_err() {
+            return; // berth prints the reason
         }
         let config = if self.database == DATABASE {
             String::new()
@@ -89,14 +88,14 @@ impl Settings {
              Make a first key (it is shown once), from this folder, and use it:\n\n  \
              KEY=$({config}{program} key create --org acme --name first --capability manage)\n  \
              curl -X POST {base}/api/v1/sessions -H \"X-Api-Key: $KEY\"\n  \
-             SESSION=   # the id it answers\n  \
+             SESSION=   # the id in the answer\n  \
              curl {base}/api/v1/sessions/$SESSION/qr -H \"X-Api-Key: $KEY\" \
              -H 'Accept: image/png' -o qr.png   # scan it with WhatsApp, Linked devices\n"
         );
     }
 }
 
-/// The value of a flag, given as `--flag value` or `--flag=value`.
+/// Returns the value of a flag, given as `--flag value` or `--flag=value`.
 fn value_of(flags: &[String], flag: &str) -> Option<String> {
     let mut rest = flags.iter();
     while let Some(word) = rest.next() {
@@ -115,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_win_over_the_environment_and_that_over_defaults() {
+    fn flags_precede_the_environment_and_defaults() {
         let flags = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let variable = |name: &str| (name == "BERTH_LISTEN").then(|| "127.0.0.1:1".to_owned());
         let read = |words: &[&str]| Settings::read_with(&flags(words), variable);

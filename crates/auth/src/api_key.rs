@@ -1,8 +1,15 @@
-//! API keys at the door: one look-up, one refusal, and one miss for every cause of it.
+//! Authentication by API key: one lookup, and one answer for all causes of a refusal.
 //!
-//! The directory is asked for a good key of just this name and digest. An unknown name, a wrong
-//! secret, a revoked and an expired key are all found by no index, so that nothing is done for the
-//! one that is not done for the others.
+//! The directory is asked for a valid key with the presented id and secret digest. An unknown id, a
+//! wrong secret, a revoked key and an expired key are the same index miss, so no cause does work
+//! that the other causes skip.
+//!
+//! Decision: ADR 0013.
+
+mod base62;
+pub(crate) mod cache;
+pub(crate) mod text;
+mod usage;
 
 use std::sync::Arc;
 
@@ -12,50 +19,49 @@ use domain::{
 };
 use subtle::ConstantTimeEq;
 
-use crate::{key_text, usage::Usage};
+use self::usage::UsageRecorder;
 
-/// Said of every key that is not good, in the log too: another line would take another time.
-const NOT_GOOD: &str = "unknown, wrong, revoked or expired API key";
+/// The logged cause for every key that is not valid. One text for all causes: different texts would
+/// take different times to write.
+const NOT_VALID: &str = "unknown, wrong, revoked or expired API key";
 
-/// Says whose an API key is.
-pub(crate) struct ApiKeyDoor {
+/// Authenticates callers by API key.
+pub(crate) struct ApiKeyAuthenticator {
     directory: Arc<dyn KeyDirectory>,
     environment: Arc<dyn Environment>,
-    usage: Usage,
+    usage: UsageRecorder,
 }
 
-impl ApiKeyDoor {
+impl ApiKeyAuthenticator {
     pub(crate) fn new(directory: Arc<dyn KeyDirectory>, environment: Arc<dyn Environment>) -> Self {
-        Self { usage: Usage::new(Arc::clone(&directory)), directory, environment }
+        Self { usage: UsageRecorder::new(Arc::clone(&directory)), directory, environment }
     }
 
-    /// The caller behind the text of a key.
-    pub(crate) async fn admit(&self, text: &str) -> Result<Caller, Refused> {
-        let shown = key_text::parse(text).ok_or(Refused::Denied("malformed API key"))?;
+    /// Returns the caller that the key belongs to.
+    pub(crate) async fn authenticate(&self, text: &str) -> Result<Caller, Refused> {
+        let presented = text::parse(text).ok_or(Refused::Denied("malformed API key"))?;
         let now = self.environment.now();
-        let found = self.look_up(&shown, now).await?;
-        // The directory's word is not the only one: whatever it finds must be what was asked for.
-        let key = found.filter(|key| is_shown(key, &shown) && key.is_valid(now));
-        let key = key.ok_or(Refused::Denied(NOT_GOOD))?;
-        self.usage.note(&key, now);
+        let found = self.find(&presented, now).await?;
+        // Checked again here: a directory that returns another key must not authenticate a caller.
+        let key = found.filter(|key| matches(key, &presented) && key.is_valid(now));
+        let key = key.ok_or(Refused::Denied(NOT_VALID))?;
+        self.usage.record(&key, now);
         Ok(caller(key))
     }
 
-    /// The only place that asks the directory.
-    async fn look_up(
+    async fn find(
         &self,
-        shown: &PresentedKey,
+        presented: &PresentedKey,
         now: Timestamp,
     ) -> Result<Option<ApiKey>, Refused> {
-        // A broken answer is not a stranger's fault: it must not read as "wrong key".
-        let found = self.directory.find(shown, now).await;
+        // A failed lookup is the server's fault and must not read as "wrong key".
+        let found = self.directory.find(presented, now).await;
         found.map_err(|error| Refused::Unavailable(error.into()))
     }
 }
 
-/// Whether this is the key that is shown.
-fn is_shown(key: &ApiKey, shown: &PresentedKey) -> bool {
-    key.id == shown.id && bool::from(key.digest.ct_eq(&shown.digest))
+fn matches(key: &ApiKey, presented: &PresentedKey) -> bool {
+    key.id == presented.id && bool::from(key.digest.ct_eq(&presented.digest))
 }
 
 fn caller(key: ApiKey) -> Caller {
@@ -64,7 +70,7 @@ fn caller(key: ApiKey) -> Caller {
         actor: Actor::Key(key.id),
         organization: Some(key.organization),
         capabilities: key.capabilities,
-        // Whatever a key carries, it never opens the operator's endpoints.
+        // An API key never gives access to the operator's endpoints.
         platform_admin: false,
     }
 }

@@ -1,38 +1,42 @@
-//! Laws of whatever this crate reads, for any bytes at all: the fuzz targets in `fuzz/` call them with
-//! millions, this crate's tests with a few. A law that does not hold panics.
+//! Properties of the parsers of this crate, for arbitrary bytes. The fuzz targets in `fuzz/` call
+//! them with millions of inputs, the tests of this crate with a few. A violated property panics.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::KeyId;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use crate::{json, key_set::KeySet, key_text, token::Token};
+use crate::{
+    api_key::text as key_text,
+    jwt::{json, key_set::KeySet, token::Token},
+};
 
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
-/// What reads as an API key is spelt as we would spell it, and what we spell reads as it was.
+/// A text that parses as an API key is formatted to the same text, and a formatted key parses to the
+/// same id.
 pub fn api_key(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
-        let read = key_text::parse(text).is_some();
+        let parses = key_text::parse(text).is_some();
         assert_eq!(
-            key_text::respelt(text).as_deref(),
-            read.then_some(text),
-            "one key, one spelling"
+            key_text::reformat(text).as_deref(),
+            parses.then_some(text),
+            "a key has exactly one text"
         );
-        assert!(!read || key_text::is_claimed_by(text));
+        assert!(!parses || key_text::has_prefix(text));
     }
     let mut bytes = [0; 48];
     bytes.iter_mut().zip(data).for_each(|(byte, given)| *byte = *given);
     let (id, secret) = bytes.split_at(16);
     let id = KeyId::from_bits(id.try_into().map_or(0, u128::from_be_bytes));
     let secret: [u8; 32] = secret.try_into().unwrap_or_default();
-    let text = key_text::spell(&id, &secret);
-    assert!(key_text::parse(&text).is_some_and(|read| read.id == id), "{text}");
+    let text = key_text::format_key(&id, &secret);
+    assert!(key_text::parse(&text).is_some_and(|parsed| parsed.id == id), "{text}");
 }
 
-/// A token that is taken apart is put together again from its parts, and says nothing that another
-/// reader of JSON does not read in it.
+/// A parsed token can be put together again from its parts, and `serde_json` reads the same values
+/// from it.
 pub fn token(data: &[u8]) {
     if let Some(strict) = json::object(data) {
         assert_eq!(serde_json::from_slice::<Value>(data).ok(), Some(strict));
@@ -42,19 +46,19 @@ pub fn token(data: &[u8]) {
     assert_eq!(format!("{}.{}", token.message, token.signature), text);
     let parts: Vec<_> = text.split('.').collect();
     assert_eq!(parts.len(), 3);
-    assert_eq!(URL_SAFE_NO_PAD.encode(&token.payload), parts[1], "one token, one spelling");
+    assert_eq!(URL_SAFE_NO_PAD.encode(&token.payload), parts[1], "a token has exactly one text");
     let header = URL_SAFE_NO_PAD.decode(parts[0]).ok();
     let header = header.and_then(|header| serde_json::from_slice::<Value>(&header).ok());
     let header = header.unwrap_or_default();
     assert_eq!(header["alg"].as_str(), Some(format!("{:?}", token.algorithm).as_str()));
     assert_eq!(header["kid"].as_str(), token.key_id.as_deref());
-    for meaning in ["crit", "cty", "enc", "zip", "b64"] {
-        assert!(header.get(meaning).is_none(), "{header}");
+    for member in ["crit", "cty", "enc", "zip", "b64"] {
+        assert!(header.get(member).is_none(), "{header}");
     }
 }
 
-/// A key set is read or refused; whatever keys are in it, asking them for a signature is safe, and none
-/// is asked for an algorithm that is not its own.
+/// A key set is parsed or rejected. Verification with any parsed key does not panic, and no key is a
+/// candidate for an algorithm that it does not support.
 pub fn key_set(data: &[u8]) {
     let Ok(set) = KeySet::parse(data) else { return };
     assert!(set.len() + set.ignored().len() <= 100);
@@ -66,16 +70,16 @@ pub fn key_set(data: &[u8]) {
             let signature = URL_SAFE_NO_PAD.encode([7; 64]);
             let mut tried = 0;
             for key in set.candidates(name, algorithm) {
-                let _ = key.verifies("what nobody signed", &signature, algorithm);
+                let _ = key.verifies("a message without signature", &signature, algorithm);
                 tried += 1;
             }
-            assert!(tried <= 16, "what a token costs is bounded");
+            assert!(tried <= 16, "the cost of a token is bounded");
         }
         for other in [Algorithm::HS256, Algorithm::RS512, Algorithm::PS384] {
             assert_eq!(set.candidates(name, other).count(), 0, "{other:?} verifies nothing");
         }
     }
-    assert_eq!(set.len() > 0, set.if_usable().is_ok());
+    assert_eq!(set.len() > 0, set.require_usable().is_ok());
 }
 
 #[cfg(test)]
@@ -84,8 +88,8 @@ mod tests {
 
     use super::*;
 
-    /// Something close to what each law is about, so that random bytes get somewhere.
-    fn close() -> impl Strategy<Value = Vec<u8>> {
+    /// Inputs in forms that the parsers partly accept, so that random bytes reach deep code.
+    fn inputs() -> impl Strategy<Value = Vec<u8>> {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","kid":"k"}"#);
         prop_oneof![
             vec(any::<u8>(), 0..200),
@@ -100,9 +104,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn the_laws_hold_near_what_they_are_about(data in close()) {
-            for law in [api_key, token, key_set] {
-                law(&data);
+        fn properties_hold_for_nearly_valid_inputs(data in inputs()) {
+            for property in [api_key, token, key_set] {
+                property(&data);
             }
         }
     }

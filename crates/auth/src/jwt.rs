@@ -1,9 +1,23 @@
-//! Login tokens: signed by a key of the issuer's set, meant for us, and in force now.
+//! Verifies login tokens: signed by a key of the issuer's set, for this service, and valid now.
 //!
-//! An ECDSA signature (r, s) has a twin, (r, n − s), that anybody can write and that is as good. JWS knows no
-//! rule against it, and half of all honest tokens have the higher s, so none is refused for it. That is
-//! harmless as long as what is remembered by a token's text is only what that very text says: the twin is
-//! verified and read for itself. Nothing may ever be forbidden by it.
+//! An ECDSA signature (r, s) has a twin, (r, n − s), that any third party can compute and that is
+//! valid as well. JWS has no rule against the twin, and half of all honest tokens have the higher s,
+//! so both are accepted. The token cache is keyed by the text of a token, so the twin is verified
+//! and read separately. A deny list by token text would be ineffective for the same reason.
+
+mod claims;
+mod config;
+mod fetch;
+pub(crate) mod json;
+mod jwks;
+pub(crate) mod key_set;
+mod pointer;
+mod refresher;
+mod shared_key_set;
+mod source;
+pub(crate) mod token;
+mod token_cache;
+mod validity;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,16 +27,23 @@ use domain::{
 };
 use serde_json::Value;
 
-use crate::{
-    claims::{self, ClaimPaths, Times},
+pub use self::{
+    claims::ClaimPaths,
     config::{Config, ConfigError},
-    json,
-    jwks::Jwks,
-    logins::{self, Digest, Login},
-    token::Token,
+    fetch::FetchError,
+    key_set::KeySetError,
+    pointer::{Pointer, PointerError},
+    source::{Source, SourceError},
 };
 
-/// Verifies login tokens.
+use self::{
+    jwks::Jwks,
+    token::Token,
+    token_cache::{TokenDigest, VerifiedToken},
+    validity::Validity,
+};
+
+/// Verifies login tokens against the issuer's key set.
 pub struct JwtVerifier {
     keys: Jwks,
     issuer: Option<String>,
@@ -33,10 +54,10 @@ pub struct JwtVerifier {
 }
 
 impl JwtVerifier {
-    /// Begins to keep the key set; `None` when none is configured.
+    /// Loads the key set and starts its refresh. Returns `None` when no key set is configured.
     ///
     /// # Errors
-    /// Says what to mend in the configuration.
+    /// If the configuration cannot be used; the message tells the operator how to correct it.
     pub async fn start(
         config: Config,
         environment: Arc<dyn Environment>,
@@ -51,7 +72,7 @@ impl JwtVerifier {
             tracing::warn!(
                 issuer = config.issuer.is_some(),
                 audience = config.audience.is_some(),
-                "login tokens are accepted whatever issuer or audience they name"
+                "login tokens of any issuer or audience are accepted"
             );
         }
         let keys = Jwks::start(source, &config, Arc::clone(&environment)).await?;
@@ -59,39 +80,43 @@ impl JwtVerifier {
         Ok(Some(Arc::new(Self { keys, issuer, audience, claims, leeway, environment })))
     }
 
-    /// Whether there is a key set to verify with.
+    /// Returns true if there is a current key set.
     pub fn is_ready(&self) -> bool {
         self.keys.is_loaded()
     }
 
-    /// The caller behind a token.
+    /// Returns the caller of a token.
     pub(crate) async fn verify(&self, text: &str) -> Result<Caller, Refused> {
-        let token = Token::bounded(text).map_err(Refused::Denied)?;
-        let digest = logins::digest(token);
-        let known = self.keys.set().and_then(|set| set.logins.known(&digest));
-        let login = match known {
-            Some(login) => login,
-            None => self.read(token, digest).await?,
+        let text = Token::check_length(text).map_err(Refused::Denied)?;
+        let digest = token_cache::digest(text);
+        let cached = self.keys.current().and_then(|set| set.tokens.get(&digest));
+        let token = match cached {
+            Some(token) => token,
+            None => self.verify_uncached(text, digest).await?,
         };
-        login.caller(self.environment.now(), self.leeway).map_err(Refused::Denied)
+        token.caller(self.environment.now(), self.leeway).map_err(Refused::Denied)
     }
 
-    /// Verifies a token, reads it, and remembers what it says with the set that has its key.
-    async fn read(&self, text: &str, digest: Digest) -> Result<Arc<Login>, Refused> {
+    /// Verifies and reads a token, and caches the result with the key set that verified the token.
+    async fn verify_uncached(
+        &self,
+        text: &str,
+        digest: TokenDigest,
+    ) -> Result<Arc<VerifiedToken>, Refused> {
         let token = Token::parse(text).map_err(Refused::Denied)?;
         let set = self.keys.verify(&token).await?;
         let claims = json::object(&token.payload).ok_or("the claims are not a JSON object");
         let claims = claims.map_err(Refused::Denied)?;
-        let login = Arc::new(self.login(&claims));
-        set.logins.remember(digest, login.clone());
-        Ok(login)
+        let verified = Arc::new(self.read_claims(&claims));
+        set.tokens.insert(digest, verified.clone());
+        Ok(verified)
     }
 
-    /// What the claims say, now that they are known to be the issuer's.
-    fn login(&self, claims: &Value) -> Login {
+    /// Reads the claims of a token whose signature is verified.
+    fn read_claims(&self, claims: &Value) -> VerifiedToken {
         let (issuer, audience) = (self.issuer.as_deref(), self.audience.as_deref());
-        let meant = claims::check_origin(claims, issuer, audience);
-        let caller = meant.and_then(|()| self.claims.caller(claims));
-        Login { times: Times::read(claims), caller }
+        let origin = claims::check_origin(claims, issuer, audience);
+        let caller = origin.and_then(|()| self.claims.caller(claims));
+        VerifiedToken { validity: Validity::read(claims), caller }
     }
 }

@@ -1,35 +1,21 @@
-//! Who is asking: login tokens verified against the issuer's key set, and API keys, behind the
-//! domain's [`Authenticator`] port.
+//! Authentication of callers by login token or API key, behind the domain's [`Authenticator`] port.
 //!
-//! [`Chain`] tries the two kinds in turn. What begins like one of our API keys is one and nothing
-//! else; any other bearer token is taken for a JWT. Every cause of refusal is the same refusal to
-//! the caller, and a different word in the log. *Unavailable* is said only when a proper JWT came
-//! and there is no key set to verify it with, or when the database of the keys is down.
+//! [`Chain`] selects the credential's kind. A bearer token with the prefix of an API key is an API
+//! key; every other bearer token is a JWT. All causes of a refusal give the caller the same answer;
+//! the log has the cause. *Unavailable* is returned only for a well-formed JWT without a key set to
+//! verify it, and when the key directory is down.
 //!
-//! [`HotKeys`] stands before the database's directory: keys in use cost no look-up each time, and
-//! nothing is trusted for longer than a second.
+//! [`KeyCache`] stands in front of the database's key directory: keys in use cost no lookup for each
+//! request, and entries are served for less than one second.
 //!
-//! Time comes from [`Environment`], so that tests and the service agree on what has expired.
-//! Nothing here writes a credential, or a part of one, to a log.
+//! Time comes from [`Environment`], so that tests control what has expired. No log line contains a
+//! credential or a part of one.
 
 mod api_key;
-mod base62;
-mod claims;
-mod config;
-mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hot_keys;
-mod json;
-mod jwks;
 mod jwt;
-mod key_set;
-mod key_text;
-mod logins;
-mod refresher;
-mod token;
-mod usage;
 
 use std::sync::Arc;
 
@@ -39,30 +25,29 @@ use domain::{
     ports::{Authenticator, Credential, Environment, KeyDirectory, Refused},
 };
 
-pub use claims::ClaimPaths;
-pub use config::{Config, ConfigError, Pointer, Source};
-pub use fetch::FetchError;
-pub use hot_keys::HotKeys;
-pub use jwt::JwtVerifier;
-pub use key_set::KeySetError;
-pub use key_text::KeyForge;
+pub use api_key::{cache::KeyCache, text::RandomKeyGenerator};
+pub use jwt::{
+    ClaimPaths, Config, ConfigError, FetchError, JwtVerifier, KeySetError, Pointer, PointerError,
+    Source, SourceError,
+};
 
-use api_key::ApiKeyDoor;
+use api_key::ApiKeyAuthenticator;
 
-/// The two kinds of credential, tried in turn.
+/// An authenticator of login tokens and API keys.
 pub struct Chain {
     jwt: Option<Arc<JwtVerifier>>,
-    keys: ApiKeyDoor,
+    keys: ApiKeyAuthenticator,
 }
 
 impl Chain {
-    /// Login tokens if `jwt` is there, API keys by the directory.
+    /// Creates an authenticator that finds API keys in `directory`. With `jwt: None` login tokens
+    /// are denied.
     pub fn new(
         jwt: Option<Arc<JwtVerifier>>,
         directory: Arc<dyn KeyDirectory>,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { jwt, keys: ApiKeyDoor::new(directory, environment) }
+        Self { jwt, keys: ApiKeyAuthenticator::new(directory, environment) }
     }
 }
 
@@ -70,9 +55,9 @@ impl Chain {
 impl Authenticator for Chain {
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         match (credential, &self.jwt) {
-            (Credential::ApiKey(text), _) => self.keys.admit(text).await,
-            (Credential::Bearer(text), _) if key_text::is_claimed_by(text) => {
-                self.keys.admit(text).await
+            (Credential::ApiKey(text), _) => self.keys.authenticate(text).await,
+            (Credential::Bearer(text), _) if api_key::text::has_prefix(text) => {
+                self.keys.authenticate(text).await
             }
             (Credential::Bearer(text), Some(jwt)) => jwt.verify(text).await,
             (Credential::Bearer(_), None) => {

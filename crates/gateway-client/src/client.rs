@@ -1,4 +1,4 @@
-//! The port: each of its four calls as the treaty has it.
+//! [`Client`]: the four calls of the port as requests of the protocol.
 
 use std::time::Duration;
 
@@ -8,52 +8,52 @@ use domain::{
     Declaration, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot,
     ports::{GatewayError, SessionControl},
 };
-use gateway_protocol::{self as treaty, convert::Nonsense};
+use gateway_protocol::{self as protocol, convert::Nonsense};
 use hyper::{Method, StatusCode};
 
 use crate::{
     Config,
-    call::{Answer, Call, Line, body},
+    http::{HttpCaller, NodeRequest, NodeResponse, body},
 };
 
-/// Speaks to gateway nodes over HTTP, each with its own bearer token.
+/// Sends commands to gateway nodes over HTTP, with a bearer token for each node.
 #[derive(Clone, Debug)]
 pub struct Client {
-    line: Line,
+    http: HttpCaller,
     config: Config,
 }
 
 impl Client {
-    /// A client for these nodes.
+    /// Creates a client.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub fn new(config: Config) -> Result<Self, rustls::Error> {
-        Ok(Self { line: Line::new(config.connect, config.answer_limit)?, config })
+        Ok(Self { http: HttpCaller::new(config.connect, config.max_response_bytes)?, config })
     }
 
-    async fn ask(
+    async fn send(
         &self,
         node: &Node,
         method: Method,
         path: &str,
         body: Bytes,
         deadline: Duration,
-    ) -> Result<Answer, GatewayError> {
+    ) -> Result<NodeResponse, GatewayError> {
         let Some(token) = self.config.tokens.of(&node.id) else {
             return Err(GatewayError::Unavailable(
                 format!("no token is configured for gateway {}", node.id).into(),
             ));
         };
-        // A session's name is letters, digits and one underscore: nothing in it needs escaping.
+        // A session id has letters, digits and one underscore, so it needs no escaping.
         let url = format!("{}/node/v1/sessions/{path}", node.address.trim_end_matches('/'));
-        let what = format!("{method} {path}");
-        let answer = self.line.make(Call { method, url, token, body, deadline }).await;
-        if let Err(error) = &answer {
+        let call = format!("{method} {path}");
+        let response = self.http.send(NodeRequest { method, url, token, body, deadline }).await;
+        if let Err(error) = &response {
             let causes = causes(error);
-            tracing::debug!(gateway = %node.id, call = what, %error, causes, "call to a node failed");
+            tracing::debug!(gateway = %node.id, call, %error, causes, "call to a node failed");
         }
-        answer
+        response
     }
 }
 
@@ -65,10 +65,10 @@ impl SessionControl for Client {
         session: &SessionId,
         declaration: &Declaration,
     ) -> Result<Snapshot, GatewayError> {
-        let body = body(&treaty::Declaration::from(declaration))?;
+        let body = body(&protocol::Declaration::from(declaration))?;
         let deadline = self.config.declare;
-        let answer = self.ask(node, Method::PUT, session.as_str(), body, deadline).await?;
-        snapshot(session, answer.read()?)
+        let response = self.send(node, Method::PUT, session.as_str(), body, deadline).await?;
+        snapshot(session, response.json()?)
     }
 
     async fn logout(
@@ -80,11 +80,11 @@ impl SessionControl for Client {
         deadline: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError> {
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let body = body(&treaty::Logout { epoch, linked, deadline_ms })?;
+        let body = body(&protocol::Logout { epoch, linked, deadline_ms })?;
         let deadline = deadline.saturating_add(self.config.logout_margin);
         let path = format!("{session}:logout");
-        let answer = self.ask(node, Method::POST, &path, body, deadline).await?;
-        let treaty::LoggedOut { outcome, snapshot: after } = answer.read()?;
+        let response = self.send(node, Method::POST, &path, body, deadline).await?;
+        let protocol::LoggedOut { outcome, snapshot: after } = response.json()?;
         Ok((outcome.into(), snapshot(session, after)?))
     }
 
@@ -97,12 +97,12 @@ impl SessionControl for Client {
     ) -> Result<(), GatewayError> {
         let path = format!("{session}?epoch={epoch}&linked={linked}");
         let deadline = self.config.forget;
-        let answer = self.ask(node, Method::DELETE, &path, Bytes::new(), deadline).await?;
-        // Keys count as wiped on the node's exact word only, not on any success whatever.
-        if answer.status == StatusCode::NO_CONTENT {
+        let response = self.send(node, Method::DELETE, &path, Bytes::new(), deadline).await?;
+        // Only 204 confirms that the node has wiped the keys; other success codes do not.
+        if response.status == StatusCode::NO_CONTENT {
             Ok(())
         } else {
-            Err(GatewayError::Broken(format!("{} instead of 204", answer.status).into()))
+            Err(GatewayError::Broken(format!("{} instead of 204", response.status).into()))
         }
     }
 
@@ -113,23 +113,24 @@ impl SessionControl for Client {
     ) -> Result<LiveIdentity, GatewayError> {
         let path = format!("{session}/identity");
         let deadline = self.config.identity;
-        let answer = self.ask(node, Method::GET, &path, Bytes::new(), deadline).await?;
-        Ok(answer.read::<treaty::LiveIdentity>()?.into())
+        let response = self.send(node, Method::GET, &path, Bytes::new(), deadline).await?;
+        Ok(response.json::<protocol::LiveIdentity>()?.into())
     }
 }
 
-/// The snapshot, if it is one, and of the session that was asked about.
-fn snapshot(asked: &SessionId, answer: treaty::Snapshot) -> Result<Snapshot, GatewayError> {
+/// Converts a snapshot and checks that it belongs to the requested session.
+fn snapshot(expected: &SessionId, response: protocol::Snapshot) -> Result<Snapshot, GatewayError> {
     let broken = |error: Box<dyn std::error::Error + Send + Sync>| GatewayError::Broken(error);
-    let (session, snapshot) = answer.try_into().map_err(|error: Nonsense| broken(error.into()))?;
-    if session == *asked {
+    let (session, snapshot) =
+        response.try_into().map_err(|error: Nonsense| broken(error.into()))?;
+    if session == *expected {
         Ok(snapshot)
     } else {
         Err(broken("a snapshot of another session".into()))
     }
 }
 
-/// What is behind an error, outermost first.
+/// Returns the causes of an error, outermost first.
 fn causes(error: &GatewayError) -> String {
     let first = std::error::Error::source(error);
     let chain = std::iter::successors(first, |cause| cause.source());

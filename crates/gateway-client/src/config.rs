@@ -1,16 +1,16 @@
-//! Which secret belongs to which node, and how long a node may take.
+//! The configuration of the client: tokens of nodes, deadlines and limits.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use domain::GatewayId;
 use secrecy::SecretString;
 
-/// The secrets shared with the nodes, each good for both directions. `Debug` shows none.
+/// The tokens of nodes. A token authenticates both directions. `Debug` shows no token.
 #[derive(Clone, Debug, Default)]
 pub struct NodeTokens(Arc<HashMap<GatewayId, SecretString>>);
 
 impl NodeTokens {
-    /// The secret of one node.
+    /// Returns the token of a node; `None` for an unknown node.
     pub fn of(&self, node: &GatewayId) -> Option<&SecretString> {
         self.0.get(node)
     }
@@ -22,27 +22,27 @@ impl FromIterator<(GatewayId, SecretString)> for NodeTokens {
     }
 }
 
-/// How nodes are spoken to.
+/// The configuration of [`Client`](crate::Client).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who may be spoken to, and with which secret.
+    /// The tokens of the nodes. The client sends no request to a node without a token.
     pub tokens: NodeTokens,
-    /// How long a connection may take to come about; part of every deadline below.
+    /// The maximum time to connect; part of every deadline below.
     pub connect: Duration,
-    /// How long a declaration may take.
+    /// The deadline of a declaration.
     pub declare: Duration,
-    /// How much longer than its own deadline an unlink may take.
+    /// The time that an unlink may take beyond its own deadline.
     pub logout_margin: Duration,
-    /// How long forgetting may take.
+    /// The deadline of the command to wipe keys.
     pub forget: Duration,
-    /// How long a caller waits for a live identity.
+    /// The deadline of a request for the live identity.
     pub identity: Duration,
-    /// The longest answer that is read, in bytes.
-    pub answer_limit: usize,
+    /// The maximum length of a response in bytes.
+    pub max_response_bytes: usize,
 }
 
 impl Config {
-    /// The usual patience, for the nodes these tokens name.
+    /// Creates a configuration with the default deadlines and limits.
     pub fn new(tokens: NodeTokens) -> Self {
         Self {
             tokens,
@@ -51,7 +51,7 @@ impl Config {
             logout_margin: Duration::from_secs(2),
             forget: Duration::from_secs(5),
             identity: Duration::from_secs(1),
-            answer_limit: 64 * 1024,
+            max_response_bytes: 64 * 1024,
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The domain's [`SessionControl`](domain::ports::Gateway) port over the treaty's HTTP calls.
+//! The domain's [`SessionControl`](domain::ports::SessionControl) port over the HTTP calls of the
+//! protocol.
 //!
-//! Every call has a deadline, its answer a size limit, and no call is ever made twice: a command
-//! that may have reached the node is repeated by the reconciler alone, which looks at the state
-//! first.
+//! Every call has a deadline and a limit on its response, and the client never retries a call. Only
+//! the reconciler repeats a command that may have reached the node, after it has read the state.
 
-mod call;
 mod client;
 mod config;
+mod http;
 mod refusal;
 mod tls;
 

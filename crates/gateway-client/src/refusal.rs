@@ -1,18 +1,18 @@
-//! What a node's refusal means for the one who asked.
+//! Converts error responses of nodes to errors of the port.
 
 use domain::ports::GatewayError;
 use gateway_protocol::{Refusal, RefusalCode};
 use hyper::StatusCode;
 
-/// An answer that is not a success, as the port has it.
+/// Returns the error for the status and body of a response that is not a success.
 pub(crate) fn error(status: StatusCode, body: &[u8]) -> GatewayError {
     match serde_json::from_slice::<Refusal>(body) {
         Ok(refusal) => refused(refusal),
-        // Not a node's word: something between, or a node that is not one.
+        // Not a refusal of the protocol: the response of a proxy, or of another program.
         Err(_) if status.is_server_error() => {
-            GatewayError::Unavailable(format!("a bare {status}").into())
+            GatewayError::Unavailable(format!("status {status} without a refusal").into())
         }
-        Err(_) => GatewayError::Broken(format!("a bare {status}").into()),
+        Err(_) => GatewayError::Broken(format!("status {status} without a refusal").into()),
     }
 }
 
@@ -23,15 +23,15 @@ fn refused(refusal: Refusal) -> GatewayError {
         RefusalCode::UnknownSession => GatewayError::Unknown,
         RefusalCode::StillLinked => GatewayError::Linked,
         RefusalCode::AtCapacity => GatewayError::Full,
-        // An operator can put a wrong token right, a node can recover: worth trying again.
+        // An operator can correct a token, and a node can recover, so a retry can succeed.
         RefusalCode::Unauthorized => {
-            GatewayError::Unavailable(format!("the node does not take our token: {message}").into())
+            GatewayError::Unavailable(format!("the node rejects the token: {message}").into())
         }
         RefusalCode::Unavailable => GatewayError::Unavailable(message.into()),
         RefusalCode::Internal => {
             GatewayError::Unavailable(format!("the node failed: {message}").into())
         }
-        // One side does not speak the treaty as the other does.
+        // The two sides use different versions of the protocol.
         RefusalCode::NotEnlisted | RefusalCode::Malformed | RefusalCode::UnknownCall => {
             GatewayError::Broken(format!("{code:?}: {message}").into())
         }

@@ -1,4 +1,4 @@
-//! The way to a node: plain HTTP, or TLS verified against the machine's trusted authorities.
+//! Connections to nodes: plain HTTP, or TLS verified against the machine's certificate authorities.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,16 +23,16 @@ pub(crate) fn connector(connect: Duration) -> Result<HttpsConnector<HttpConnecto
 fn tls() -> Result<ClientConfig, rustls::Error> {
     let builder = match verified()?.with_native_roots() {
         Ok(builder) => builder,
-        // Loopback nodes need none, so their absence must not keep the service from starting.
+        // Nodes on plain HTTP need no authorities, so their absence must not prevent the start.
         Err(error) => {
-            tracing::warn!(%error, "no trusted authorities on this machine: no node can be reached by https");
+            tracing::warn!(%error, "no certificate authorities on this machine: nodes cannot be reached by https");
             verified()?.with_root_certificates(RootCertStore::empty())
         }
     };
     Ok(builder.with_no_client_auth())
 }
 
-/// The provider is named, because several in one program would make rustls panic.
+/// The provider is explicit, because rustls panics if a program has several default providers.
 fn verified() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! What the operator sets, checked once: everything behind this file may trust it.
+//! The settings of the node, validated once; all other code relies on valid settings.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,70 +12,72 @@ use program_settings::{Variables, parse};
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-/// The variable of the secret, which has no flag: a flag would show it in the list of processes.
-const TOKEN: &str = "BERTH_NODE_TOKEN";
+/// The variable of the shared secret. A flag would show the secret in the process list.
+const TOKEN_VARIABLE: &str = "BERTH_NODE_TOKEN";
 
-/// A node of berth: holds WhatsApp connections, obeys its router, reports what it sees.
+/// A berth node: holds WhatsApp connections, executes the commands of its router, and reports their
+/// state.
 ///
-/// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given as
-/// `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with the router,
-/// is a variable alone.
+/// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given
+/// as `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with
+/// the router, is a variable only.
 #[derive(Debug, Parser)]
-#[command(name = "berth-gateway", version = crate::VERSION)]
+#[command(name = "berth-gateway", version = crate::version::VERSION)]
 pub struct Args {
-    /// The name the router knows this node by.
+    /// The name of this node at the router.
     #[arg(long, env = "BERTH_GATEWAY_ID", default_value = "gw-local", value_parser = parse::<String>)]
     pub id: String,
-    /// Where to listen for the router.
+    /// The address on which the node listens for the router.
     #[arg(long, env = "BERTH_GATEWAY_LISTEN", default_value = "127.0.0.1:0",
         value_parser = parse::<SocketAddr>)]
     pub listen: SocketAddr,
-    /// Where the router reaches this node, when that is not where it listens: `http://host:port`.
+    /// The base URL at which the router reaches this node, if it differs from `--listen`:
+    /// `http://host:port`.
     #[arg(long, env = "BERTH_GATEWAY_ADVERTISE", value_parser = parse::<String>)]
     pub advertise: Option<String>,
-    /// The folder of the device keys; one node at a time.
+    /// The folder of the device keys; for one node at a time.
     #[arg(long, env = "BERTH_GATEWAY_DATA", default_value = "data/gateway",
         value_parser = parse::<PathBuf>)]
     pub data: PathBuf,
     /// The router's listener for nodes: `http://127.0.0.1:8081`.
     #[arg(long, env = "BERTH_GATEWAY_ROUTER", value_parser = parse::<String>)]
     pub router: String,
-    /// How many sessions this node takes.
+    /// The maximum number of sessions on this node.
     #[arg(long, env = "BERTH_GATEWAY_CAPACITY", default_value_t = 500, value_parser = parse::<u32>)]
     pub capacity: u32,
-    /// How many sessions may be pairing at the same time; the others wait, one organization's behind
-    /// another's in turn. An organization that pairs none gets one all the same, up to twice as many.
+    /// The maximum number of sessions that pair at the same time. Waiting sessions are served round
+    /// robin over organizations. An organization without a pairing session gets a reserved place,
+    /// up to twice the maximum in total.
     #[arg(long, env = "BERTH_GATEWAY_MAX_LINKING", default_value_t = 32, value_parser = parse::<u16>)]
     pub max_linking: u16,
     /// A simulated WhatsApp, `ws://127.0.0.1:PORT/…`; only in a build with feature `sim`.
     #[arg(long, env = "BERTH_WHATSAPP_URL", value_parser = parse::<String>)]
     pub whatsapp_url: Option<String>,
-    /// Keep device keys in memory only, which is what measurements are compared with; only in a build
-    /// with feature `sim`.
+    /// Keeps device keys in memory only, as the reference of measurements; only in a build with
+    /// feature `sim`.
     #[arg(long, env = "BERTH_GATEWAY_KEYS_IN_MEMORY", hide = true, value_parser = parse::<bool>)]
     pub keys_in_memory: bool,
-    /// End when standard input closes: how a local node ends with its router, however that ends.
+    /// Stops the node when standard input closes. A local node stops with its router in this way.
     #[arg(long)]
     pub end_with_stdin: bool,
-    /// How far the node stands back when others on its machine want the processor: added to its nice
-    /// value, 0 to 19. berth gives the node beside it 10, so that a crowd of phones that link at once
-    /// does not keep callers waiting.
-    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0, value_parser = nice)]
+    /// The increment of the node's nice value, 0 to 19. berth starts its local node with 10, so
+    /// that API requests take priority while many phones link at once.
+    #[arg(long, env = "BERTH_GATEWAY_NICE", default_value_t = 0, value_parser = parse_nice)]
     pub nice: i32,
-    /// What to log, as an env-filter; the default is `info`, and `warn` for the engine.
-    #[arg(long, env = "BERTH_LOG", value_parser = filter)]
+    /// The log filter, in env-filter syntax; the default is `info`, and `warn` for the engine.
+    #[arg(long, env = "BERTH_LOG", value_parser = parse_filter)]
     pub log: Option<String>,
-    /// How to log: `text` or `json`.
+    /// The log format: `text` or `json`.
     #[arg(long, env = "BERTH_LOG_FORMAT", default_value = "text", value_parser = parse::<LogFormat>)]
     pub log_format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// One JSON object for each line.
     Json,
 }
 
@@ -86,72 +88,72 @@ impl FromStr for LogFormat {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err("it is neither text nor json"),
+            _ => Err("must be text or json"),
         }
     }
 }
 
-fn nice(text: &str) -> Result<i32, String> {
+fn parse_nice(text: &str) -> Result<i32, String> {
     let nice = parse(text)?;
-    if (0..=19).contains(&nice) { Ok(nice) } else { Err("it is not 0 to 19".to_owned()) }
+    if (0..=19).contains(&nice) { Ok(nice) } else { Err("must be 0 to 19".to_owned()) }
 }
 
-fn filter(text: &str) -> Result<String, String> {
+fn parse_filter(text: &str) -> Result<String, String> {
     let text: String = parse(text)?;
     EnvFilter::try_new(&text).map_err(|error| error.to_string())?;
     Ok(text)
 }
 
-/// Everything a [`Node`](crate::Node) is made from.
+/// The validated settings of a [`Node`](crate::Node).
 #[derive(Debug)]
 pub struct Settings {
-    /// See [`Args::id`].
+    /// The name of the node; see [`Args::id`].
     pub id: String,
-    /// See [`Args::listen`].
+    /// The address to listen on; see [`Args::listen`].
     pub listen: SocketAddr,
-    /// See [`Args::advertise`].
+    /// The base URL for the router; see [`Args::advertise`]. `None`: the address to listen on.
     pub advertise: Option<String>,
-    /// See [`Args::data`].
+    /// The folder of the device keys; see [`Args::data`].
     pub data: PathBuf,
-    /// See [`Args::router`]; without a trailing slash.
+    /// The base URL of the router, without a trailing slash; see [`Args::router`].
     pub router: String,
-    /// The secret shared with the router, for both directions.
+    /// The secret shared with the router, for calls in both directions.
     pub token: SecretString,
-    /// See [`Args::capacity`].
+    /// The maximum number of sessions, at least 1; see [`Args::capacity`].
     pub capacity: u32,
-    /// See [`Args::max_linking`].
+    /// The maximum number of pairing sessions, at least 1; see [`Args::max_linking`].
     pub max_linking: u16,
-    /// See [`Args::keys_in_memory`].
+    /// Whether keys are kept in memory only; see [`Args::keys_in_memory`].
     pub keys_in_memory: bool,
-    /// Where WhatsApp is; `None` is the real one.
+    /// The URL of a simulated WhatsApp. `None` is WhatsApp itself.
     pub whatsapp: Option<String>,
 }
 
-/// A setting that cannot be.
+/// A setting is invalid; the message names its flag or variable.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(String);
+pub struct InvalidSetting(String);
 
 impl Args {
-    /// Reads the process's own command line and environment. Ends the process as `clap` does: with
-    /// help, or for a value that cannot be.
+    /// Reads the command line and the environment of the process. Ends the process as `clap` does,
+    /// for help and for invalid values.
     ///
     /// # Errors
-    /// When a variable, or the file that it names, cannot be taken.
-    pub fn read() -> Result<Self, program_settings::Invalid> {
+    /// Fails when a variable, or the file that a variable names, cannot be used.
+    pub fn read() -> Result<Self, program_settings::InvalidVariable> {
         let matches = Variables::of_process().fill(Self::command())?.get_matches();
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
 
-    /// The secret in `BERTH_NODE_TOKEN`, or in the file that `BERTH_NODE_TOKEN_FILE` names.
+    /// Returns the secret of `BERTH_NODE_TOKEN`, or of the file that `BERTH_NODE_TOKEN_FILE` names.
     ///
     /// # Errors
-    /// When the variable, or the file, cannot be taken.
-    pub fn token() -> Result<Option<String>, program_settings::Invalid> {
-        Variables::of_process().value(TOKEN)
+    /// Fails when the variable or the file cannot be used.
+    pub fn token() -> Result<Option<String>, program_settings::InvalidVariable> {
+        Variables::of_process().value(TOKEN_VARIABLE)
     }
 
-    /// Logs a warning that names the `BERTH_*` variables that nobody reads.
+    /// Logs a warning with the names of the `BERTH_*` variables that neither program reads.
     pub fn warn_of_unknown_variables() {
         let unknown = Variables::of_process().unknown();
         if !unknown.is_empty() {
@@ -160,52 +162,52 @@ impl Args {
         }
     }
 
-    /// Checks what was given. The token comes apart from the flags, because a flag would show it
-    /// in the list of processes.
-    pub fn settings(self, token: Option<String>) -> Result<Settings, Invalid> {
+    /// Validates the settings. The token is a separate argument, because a flag would show it in
+    /// the process list.
+    pub fn settings(self, token: Option<String>) -> Result<Settings, InvalidSetting> {
         let token = SecretString::from(token.unwrap_or_default().trim());
         let length = token.expose_secret().len();
-        check(
+        require(
             (16..=512).contains(&length)
                 && token.expose_secret().bytes().all(|b| b.is_ascii_graphic()),
             "BERTH_NODE_TOKEN must be set: 16 to 512 visible characters, the same as the router's",
         )?;
-        check(
+        require(
             (1..=64).contains(&self.id.len())
                 && self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
             "--id must be 1 to 64 letters, digits, dots, dashes and underscores",
         )?;
-        check(self.capacity > 0, "--capacity must be at least 1")?;
-        check(self.max_linking > 0, "--max-linking must be at least 1")?;
-        check(
+        require(self.capacity > 0, "--capacity must be at least 1")?;
+        require(self.max_linking > 0, "--max-linking must be at least 1")?;
+        require(
             cfg!(feature = "sim") || !self.keys_in_memory,
-            "--keys-in-memory is only for a build with feature `sim`: a linked device must stay known",
+            "--keys-in-memory is only for a build with feature `sim`: device keys must survive a restart",
         )?;
-        check(
+        require(
             self.advertise.is_some() || !self.listen.ip().is_unspecified(),
-            "--advertise must be given when --listen is no address that the router can call",
+            "--advertise must be given when the router cannot call the address in --listen",
         )?;
         Ok(Settings {
             id: self.id,
             listen: self.listen,
-            advertise: self.advertise.map(|url| base("--advertise", &url)).transpose()?,
+            advertise: self.advertise.map(|url| parse_base_url("--advertise", &url)).transpose()?,
             data: self.data,
-            router: base("--router", &self.router)?,
+            router: parse_base_url("--router", &self.router)?,
             token,
             capacity: self.capacity,
             max_linking: self.max_linking,
             keys_in_memory: self.keys_in_memory,
-            whatsapp: whatsapp(self.whatsapp_url)?,
+            whatsapp: parse_whatsapp_url(self.whatsapp_url)?,
         })
     }
 }
 
-fn check(holds: bool, otherwise: &str) -> Result<(), Invalid> {
-    if holds { Ok(()) } else { Err(Invalid(otherwise.to_owned())) }
+fn require(holds: bool, otherwise: &str) -> Result<(), InvalidSetting> {
+    if holds { Ok(()) } else { Err(InvalidSetting(otherwise.to_owned())) }
 }
 
-fn base(flag: &str, text: &str) -> Result<String, Invalid> {
-    let invalid = || Invalid(format!("{flag} must look like http://host:port"));
+fn parse_base_url(flag: &str, text: &str) -> Result<String, InvalidSetting> {
+    let invalid = || InvalidSetting(format!("{flag} must look like http://host:port"));
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let plain = uri.query().is_none() && uri.path().trim_matches('/').is_empty();
     match uri.scheme_str() {
@@ -216,24 +218,24 @@ fn base(flag: &str, text: &str) -> Result<String, Invalid> {
     }
 }
 
-/// A build that skips WhatsApp's certificate must never meet WhatsApp, and a build that meets
-/// WhatsApp must not be led elsewhere.
-fn whatsapp(url: Option<String>) -> Result<Option<String>, Invalid> {
+/// Returns the URL of the simulated WhatsApp. A build that skips WhatsApp's certificate check must
+/// never connect to WhatsApp, and a build for WhatsApp must not be redirected.
+fn parse_whatsapp_url(url: Option<String>) -> Result<Option<String>, InvalidSetting> {
     if !cfg!(feature = "sim") {
         return match url {
             None => Ok(None),
-            Some(_) => Err(Invalid(
-                "BERTH_WHATSAPP_URL is only for a build with feature `sim`; this one meets the \
-                 real WhatsApp"
+            Some(_) => Err(InvalidSetting(
+                "BERTH_WHATSAPP_URL is only for a build with feature `sim`; this build connects to \
+                 WhatsApp itself"
                     .into(),
             )),
         };
     }
     match url {
         Some(url) if is_loopback(&url) => Ok(Some(url)),
-        _ => Err(Invalid(
-            "this build only meets a simulated WhatsApp: BERTH_WHATSAPP_URL must be a ws:// address \
-             with a loopback IP, such as ws://127.0.0.1:9500/ws/chat"
+        _ => Err(InvalidSetting(
+            "this build connects to a simulated WhatsApp only: BERTH_WHATSAPP_URL must be a ws:// \
+             address with a loopback IP, such as ws://127.0.0.1:9500/ws/chat"
                 .into(),
         )),
     }
@@ -253,14 +255,14 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    fn settings(flags: &[&str]) -> Result<Settings, Invalid> {
+    fn settings(flags: &[&str]) -> Result<Settings, InvalidSetting> {
         let base = ["berth-gateway", "--router", "http://127.0.0.1:8081"];
         let args = Args::parse_from(base.iter().chain(flags));
         args.settings(Some(TOKEN.into()))
     }
 
     #[test]
-    fn a_node_without_a_token_does_not_start() {
+    fn settings_without_a_valid_token_are_rejected() {
         let args = || Args::parse_from(["berth-gateway", "--router", "http://127.0.0.1:8081"]);
         for token in [None, Some(String::new()), Some("short".into()), Some("a b".repeat(9))] {
             assert!(args().settings(token).unwrap_err().to_string().contains("BERTH_NODE_TOKEN"));
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_trimmed_or_refused_by_name() {
+    fn texts_are_trimmed_or_rejected_by_name() {
         let parse = |flags: &[&str]| {
             let base = ["berth-gateway", "--router", " http://127.0.0.1:8081\n"];
             Args::try_parse_from(base.iter().chain(flags)).map_err(|error| error.to_string())
@@ -317,12 +319,12 @@ mod tests {
     fn variables_of_the_program_are_known_by_name() {
         let command = Args::command();
         let read = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-        let read: BTreeSet<_> = read.chain([super::TOKEN]).collect();
-        assert_eq!(read, program_settings::NODE.iter().copied().collect());
+        let read: BTreeSet<_> = read.chain([super::TOKEN_VARIABLE]).collect();
+        assert_eq!(read, program_settings::NODE_VARIABLES.iter().copied().collect());
     }
 
     #[test]
-    fn only_a_simulator_build_takes_a_whatsapp_address_and_only_loopback() {
+    fn whatsapp_address_needs_a_simulator_build_and_loopback() {
         for url in
             ["ws://10.0.0.1/ws", "wss://127.0.0.1/ws", "ws://example.org", "ws://127.0.0.1.x/", "x"]
         {
@@ -335,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_simulator_build_forgets_keys() {
+    fn keys_in_memory_needs_a_simulator_build() {
         let url = ["--whatsapp-url", "ws://127.0.0.1:9500/ws/chat"];
         let flags: &[_] = if cfg!(feature = "sim") { &url } else { &[] };
         assert!(!settings(flags).unwrap().keys_in_memory);
@@ -344,10 +346,10 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_bases() {
-        assert_eq!(base("--router", "http://h:1/").unwrap(), "http://h:1");
+    fn base_url_has_no_path_and_no_query() {
+        assert_eq!(parse_base_url("--router", "http://h:1/").unwrap(), "http://h:1");
         for url in ["h:1", "ftp://h", "http://h/path", "http://h?x=1", ""] {
-            assert!(base("--router", url).is_err(), "{url}");
+            assert!(parse_base_url("--router", url).is_err(), "{url}");
         }
     }
 }

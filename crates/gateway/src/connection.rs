@@ -1,5 +1,5 @@
-//! One life of the engine over one session's keys: opened, watched, closed, and gone before the
-//! keys are opened or wiped again.
+//! One run of the engine with the keys of one session. The keys are opened or wiped again only
+//! after the run has ended.
 
 use std::{
     sync::{
@@ -26,166 +26,188 @@ use whatsapp_rust::{
 };
 
 use crate::{
-    board::Cell,
-    cage::Cage,
-    context::Context,
-    translate::{self, End, Sight},
-    turns::{Group, Turn},
-    wire::{KeptSockets, Promise},
+    context::NodeContext,
+    engine_events::{self, ConnectionEvent, EngineExit},
+    engine_runtime::EngineRuntime,
+    fair_permits::{FairPermit, Group},
+    session_state::StateCell,
+    whatsapp_transport::{PersistBeforeSend, PersistingTransportFactory},
 };
 
-/// More than one connection ever has under way; beyond it something is badly wrong.
-const SIGHTS: usize = 256;
-/// How long a connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(3);
-/// How long stragglers may hold the keys after that.
-const STRAGGLERS: Duration = Duration::from_secs(3);
-/// A connection that is neither up nor refused after this no longer holds up others.
-const TURN: Duration = Duration::from_secs(20);
+/// Queued events of one connection; far above the number that occurs. An overflow marks the engine
+/// as crashed.
+const MAX_QUEUED_EVENTS: usize = 256;
+/// Time for an orderly disconnect from WhatsApp.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for remaining engine tasks to end and to release the keys, after the disconnect.
+const TASK_END_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time after which a connection that is neither up nor refused gives its connect permit back.
+const MAX_CONNECT_PERMIT_TIME: Duration = Duration::from_secs(20);
 
-/// An engine at work. Dropping it closes the connection in the background.
+/// A running engine. Dropping the value closes the connection in the background.
 pub(crate) struct Connection {
-    sights: mpsc::Receiver<Sight>,
-    sender: mpsc::WeakSender<Sight>,
+    events: mpsc::Receiver<ConnectionEvent>,
+    sender: mpsc::WeakSender<ConnectionEvent>,
     _open: DropGuard,
-    life: JoinHandle<()>,
-    cage: Cage,
-    /// Whether the keys can be of a linked device: they were, or WhatsApp may have been told so.
+    task: JoinHandle<()>,
+    runtime: EngineRuntime,
+    /// Whether the keys can belong to a linked device: they were opened as linked, or WhatsApp may
+    /// have received the confirmation of a link.
     may_be_linked: Arc<AtomicBool>,
-    over: bool,
+    ended: bool,
 }
 
 impl Connection {
-    /// Begins to open the session's keys and to connect by them; `linking` when they are new.
-    pub(crate) fn open(context: &Arc<Context>, cell: &Arc<Cell>, linking: bool) -> Self {
-        let (sender, sights) = mpsc::channel(SIGHTS);
+    /// Starts a task that opens the keys of the session and connects. `linking` says that the keys
+    /// link no device yet.
+    pub(crate) fn open(
+        context: &Arc<NodeContext>,
+        state_cell: &Arc<StateCell>,
+        linking: bool,
+    ) -> Self {
+        let (sender, events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let open = CancellationToken::new();
         let may_be_linked = Arc::new(AtomicBool::new(!linking));
-        let life = Life {
-            told: may_be_linked.clone(),
+        let task = ConnectionTask {
+            may_be_linked: may_be_linked.clone(),
             context: context.clone(),
-            cell: cell.clone(),
-            sights: sender.clone(),
+            state_cell: state_cell.clone(),
+            events: sender.clone(),
             closed: open.clone(),
-            cage: Cage::new(context.computing.clone(), cell.session.as_str()),
+            runtime: EngineRuntime::new(
+                context.compute_permits.clone(),
+                state_cell.session.as_str(),
+            ),
             linking,
         };
-        let (sender, cage) = (sender.downgrade(), life.cage.clone());
-        let life = tokio::spawn(life.live());
-        let over = false;
-        Self { sights, sender, _open: open.drop_guard(), life, cage, may_be_linked, over }
+        let (sender, runtime) = (sender.downgrade(), task.runtime.clone());
+        let task = tokio::spawn(task.run());
+        let ended = false;
+        Self { events, sender, _open: open.drop_guard(), task, runtime, may_be_linked, ended }
     }
 
-    /// What is seen next; [`Sight::Ended`] is the last.
-    pub(crate) async fn sight(&mut self) -> Sight {
+    /// Returns the next event. The last one is [`ConnectionEvent::EngineStopped`].
+    pub(crate) async fn next_event(&mut self) -> ConnectionEvent {
         tokio::select! {
             biased;
-            Some(sight) = self.sights.recv() => sight,
-            // Its task is gone without having said so: it died.
-            _ = &mut self.life, if !self.over => {
-                self.over = true;
-                Sight::Ended(End::Crashed)
+            Some(event) = self.events.recv() => event,
+            // The task ended without a final event: it panicked.
+            _ = &mut self.task, if !self.ended => {
+                self.ended = true;
+                ConnectionEvent::EngineStopped(EngineExit::Crashed)
             }
         }
     }
 
-    /// Where work done on behalf of this connection says how it went.
-    pub(crate) fn sender(&self) -> mpsc::WeakSender<Sight> {
+    /// Returns a sender for the results of requests that run on behalf of this connection.
+    pub(crate) fn sender(&self) -> mpsc::WeakSender<ConnectionEvent> {
         self.sender.clone()
     }
 
-    /// Closes it and waits until the engine is gone, however long that takes: before, it may still
-    /// complete a link and write its keys. Whether a link that the keys then hold can be one: WhatsApp
-    /// may have heard of it.
+    /// Closes the connection and waits until the engine has ended, without a limit, because until
+    /// then the engine may complete a link and write keys. Returns whether a link in the keys can
+    /// be valid: whether WhatsApp may have received its confirmation.
     pub(crate) async fn close(self) -> bool {
-        let Self { sights, _open: open, life, cage, may_be_linked, over, .. } = self;
-        drop((open, sights)); // what was seen but not read may hold the engine
-        if !over {
-            let abort = life.abort_handle();
-            if tokio::time::timeout(GOODBYE * 3 + STRAGGLERS, life).await.is_err() {
+        let Self { events, _open: open, task, runtime, may_be_linked, ended, .. } = self;
+        drop((open, events)); // unread events may hold the engine
+        if !ended {
+            let abort = task.abort_handle();
+            if tokio::time::timeout(DISCONNECT_TIMEOUT * 3 + TASK_END_TIMEOUT, task).await.is_err()
+            {
                 abort.abort();
             }
         }
-        while !cage.close(STRAGGLERS).await {}
+        while !runtime.shut_down(TASK_END_TIMEOUT).await {}
         may_be_linked.load(Ordering::Acquire)
     }
 }
 
-struct Life {
-    context: Arc<Context>,
-    cell: Arc<Cell>,
-    sights: mpsc::Sender<Sight>,
+struct ConnectionTask {
+    context: Arc<NodeContext>,
+    state_cell: Arc<StateCell>,
+    events: mpsc::Sender<ConnectionEvent>,
     closed: CancellationToken,
-    cage: Cage,
+    runtime: EngineRuntime,
     linking: bool,
-    told: Arc<AtomicBool>,
+    may_be_linked: Arc<AtomicBool>,
 }
 
-/// What is held while others must wait.
+/// The permits and leases that a connection holds while it starts.
 #[derive(Default)]
-struct Held {
-    connecting: Option<Turn>,
-    #[expect(dead_code, reason = "held, and given back when dropped")]
-    linking: Option<Turn>,
-    /// Shows stanzas as they come: how many QR codes there are is only in the one that brings them.
-    offers: Option<RawNodeLease>,
+struct HeldPermits {
+    connecting: Option<FairPermit>,
+    #[expect(dead_code, reason = "held until dropped")]
+    linking: Option<FairPermit>,
+    /// Forwards raw stanzas as events; only the stanza that offers the QR codes tells their number.
+    raw_nodes: Option<RawNodeLease>,
 }
 
-type Turns = Arc<Mutex<Held>>;
+type SharedPermits = Arc<Mutex<HeldPermits>>;
 
-impl Life {
-    async fn live(self) {
+impl ConnectionTask {
+    async fn run(self) {
         let closed = self.closed.clone();
-        let Some((_keys, turns)) = closed.run_until_cancelled(self.wait()).await else {
+        let Some((_keys, permits)) =
+            closed.run_until_cancelled(self.wait_for_keys_and_permits()).await
+        else {
             return;
         };
-        let store = match self.context.vault.keys(&self.cell.session).await {
+        let store = match self.context.key_store.keys(&self.state_cell.session).await {
             Ok(store) => store,
-            Err(error) => return self.tell(End::Stopped(format!("cannot open the keys: {error}"))),
+            Err(error) => {
+                return self
+                    .send_stopped(EngineExit::Stopped(format!("cannot open the keys: {error}")));
+            }
         };
         let held = Arc::downgrade(&store);
-        let end = match self.client(store, &turns).await {
-            Ok(client) => self.run(client, &turns).await,
-            Err(error) => Some(End::Stopped(format!("the engine does not start: {error}"))),
+        let end = match self.client(store, &permits).await {
+            Ok(client) => self.run_client(client, &permits).await,
+            Err(error) => Some(EngineExit::Stopped(format!("cannot start the engine: {error}"))),
         };
         if let Some(end) = end {
-            self.tell(end);
+            self.send_stopped(end);
         }
-        let _ended = self.cage.close(STRAGGLERS).await; // whoever closes it waits for the rest
-        released(&held).await;
+        // `Connection::close` waits for the rest
+        let _ended = self.runtime.shut_down(TASK_END_TIMEOUT).await;
+        wait_for_store_release(&held).await;
     }
 
-    /// For the keys, which an earlier connection may still hold, and for a turn.
-    async fn wait(&self) -> (OwnedMutexGuard<()>, Turns) {
-        let keys = self.cell.keys.clone().lock_owned().await;
-        let group = self.cell.group();
-        let linking = if self.linking { Some(self.turn_at_linking(&group).await) } else { None };
-        let connecting = Some(self.context.connects.take(&group).await);
-        self.see(Sight::Begins);
-        (keys, Arc::new(Mutex::new(Held { connecting, linking, offers: None })))
+    /// Waits for the key lock, which an earlier connection may still hold, and for the permits.
+    async fn wait_for_keys_and_permits(&self) -> (OwnedMutexGuard<()>, SharedPermits) {
+        let keys = self.state_cell.key_lock.clone().lock_owned().await;
+        let group = self.state_cell.group();
+        let linking =
+            if self.linking { Some(self.acquire_link_permit(&group).await) } else { None };
+        let connecting = Some(self.context.connect_permits.acquire(&group).await);
+        self.send_event(ConnectionEvent::Connecting);
+        (keys, Arc::new(Mutex::new(HeldPermits { connecting, linking, raw_nodes: None })))
     }
 
-    async fn turn_at_linking(&self, group: &Group) -> Turn {
-        if let Some(turn) = self.context.links.try_take(group) {
-            return turn;
+    async fn acquire_link_permit(&self, group: &Group) -> FairPermit {
+        if let Some(held) = self.context.link_permits.try_acquire(group) {
+            return held;
         }
-        self.see(Sight::Waits);
-        self.context.links.take(group).await
+        self.send_event(ConnectionEvent::LinkQueued);
+        self.context.link_permits.acquire(group).await
     }
 
-    async fn client(&self, store: Arc<dyn Backend>, turns: &Turns) -> anyhow::Result<Arc<Client>> {
+    async fn client(
+        &self,
+        store: Arc<dyn Backend>,
+        permits: &SharedPermits,
+    ) -> anyhow::Result<Arc<Client>> {
         let device = Arc::new(PersistenceManager::new(store).await?);
-        device.process_command(DeviceCommand::SetDeviceProps(companion())).await;
-        let sockets = KeptSockets {
-            inner: self.context.wire.sockets(self.cell.session.as_str()),
-            promise: Promise::new(device.clone(), self.told.clone()),
-            cage: self.cage.clone(),
+        device.process_command(DeviceCommand::SetDeviceProps(device_props())).await;
+        let transports = PersistingTransportFactory {
+            inner: self.context.transports.transport_factory(self.state_cell.session.as_str()),
+            persistence: PersistBeforeSend::new(device.clone(), self.may_be_linked.clone()),
+            runtime: self.runtime.clone(),
         };
         let http: Arc<dyn HttpClient> = self.context.http.clone();
         let mut builder = Client::builder()
-            .with_runtime(self.cage.clone())
+            .with_runtime(self.runtime.clone())
             .with_persistence_manager(device)
-            .with_transport_factory(sockets)
+            .with_transport_factory(transports)
             .with_http_client_arc(http)
             .with_skip_history_sync(true)
             .with_background_saver_interval(Duration::from_secs(30));
@@ -193,100 +215,111 @@ impl Life {
             builder = builder.with_version_override(version);
         }
         let client = builder.build().await?.into_client();
-        let watcher = Watcher {
-            sights: self.sights.clone(),
-            cage: self.cage.clone(),
-            turns: Arc::downgrade(turns),
+        let handler = EngineEventHandler {
+            events: self.events.clone(),
+            runtime: self.runtime.clone(),
+            permits: Arc::downgrade(permits),
         };
-        client.subscribe_handler(Arc::new(watcher)).detach();
+        client.subscribe_handler(Arc::new(handler)).detach();
         Ok(client)
     }
 
-    /// Until it is closed (`None`) or ends by itself.
-    async fn run(&self, client: Arc<Client>, turns: &Turns) -> Option<End> {
-        self.see(Sight::Opened(client.clone()));
+    /// Runs the client until the connection is closed (returns `None`) or ends on its own.
+    async fn run_client(&self, client: Arc<Client>, permits: &SharedPermits) -> Option<EngineExit> {
+        self.send_event(ConnectionEvent::EngineStarted(client.clone()));
         if self.linking {
-            lock(turns).offers = Some(client.acquire_raw_node_forwarding());
+            lock(permits).raw_nodes = Some(client.acquire_raw_node_forwarding());
         }
         let running = client.clone();
-        let engine = self.cage.run(async move { running.run().await });
-        let slow = turns.clone();
-        self.cage.run(async move {
-            tokio::time::sleep(TURN).await;
+        let engine = self.runtime.spawn_cancellable(async move { running.run().await });
+        let slow = permits.clone();
+        self.runtime.spawn_cancellable(async move {
+            tokio::time::sleep(MAX_CONNECT_PERMIT_TIME).await;
             lock(&slow).connecting = None;
         });
         let end = tokio::select! {
             () = self.closed.cancelled() => None,
-            () = self.cage.broke() => Some(End::Crashed),
-            _ = engine => Some(End::Stopped("WhatsApp closed the connection".into())),
+            () = self.runtime.wait_failed() => Some(EngineExit::Crashed),
+            _ = engine => Some(EngineExit::Stopped("WhatsApp closed the connection".into())),
         };
-        if tokio::time::timeout(GOODBYE, client.disconnect()).await.is_err() {
-            tracing::warn!(session = self.cell.session.as_str(), "no orderly goodbye in time");
+        if tokio::time::timeout(DISCONNECT_TIMEOUT, client.disconnect()).await.is_err() {
+            tracing::warn!(
+                session = self.state_cell.session.as_str(),
+                "disconnect from WhatsApp timed out"
+            );
         }
-        lock(turns).offers = None;
-        if self.cage.is_broken() && end.is_some() { Some(End::Crashed) } else { end }
+        lock(permits).raw_nodes = None;
+        if self.runtime.has_failed() && end.is_some() { Some(EngineExit::Crashed) } else { end }
     }
 
-    fn see(&self, sight: Sight) {
-        // Full only when nobody reads, which is when nobody is there to tell.
-        let _ = self.sights.try_send(sight);
+    fn send_event(&self, event: ConnectionEvent) {
+        // The queue is full only if the actor no longer reads.
+        let _ = self.events.try_send(event);
     }
 
-    fn tell(&self, end: End) {
-        self.see(Sight::Ended(end));
+    fn send_stopped(&self, end: EngineExit) {
+        self.send_event(ConnectionEvent::EngineStopped(end));
     }
 }
 
-/// Who this device says it is, on the phone's list of linked devices.
-fn companion() -> DevicePropsOverride {
+/// The name and platform that the phone shows in its list of linked devices.
+fn device_props() -> DevicePropsOverride {
     DevicePropsOverride::new().with_os("berth").with_platform_type(PlatformType::CHROME)
 }
 
-/// Waits, for a while, until nothing holds the store any more.
-async fn released(held: &Weak<dyn Backend>) {
+/// Waits up to [`TASK_END_TIMEOUT`] until the engine has released the store.
+async fn wait_for_store_release(held: &Weak<dyn Backend>) {
     let free = async {
         while held.strong_count() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    if tokio::time::timeout(STRAGGLERS, free).await.is_err() {
-        tracing::warn!("the engine goes on holding the keys of a closed connection");
+    if tokio::time::timeout(TASK_END_TIMEOUT, free).await.is_err() {
+        tracing::warn!("engine still holds the keys of a closed connection");
     }
 }
 
-fn lock(turns: &Mutex<Held>) -> std::sync::MutexGuard<'_, Held> {
-    turns.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(permits: &Mutex<HeldPermits>) -> std::sync::MutexGuard<'_, HeldPermits> {
+    permits.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Watcher {
-    sights: mpsc::Sender<Sight>,
-    cage: Cage,
-    turns: Weak<Mutex<Held>>,
+struct EngineEventHandler {
+    events: mpsc::Sender<ConnectionEvent>,
+    runtime: EngineRuntime,
+    permits: Weak<Mutex<HeldPermits>>,
 }
 
-impl Watcher {
-    /// Lets the next ones try, once it is known how this one fares.
-    fn pass_on(&self, sight: &Sight) {
-        let Some(turns) = self.turns.upgrade() else { return };
-        let mut turn = lock(&turns);
-        match sight {
-            Sight::Offered(_) | Sight::Renamed | Sight::Waits | Sight::Begins => {}
-            Sight::Qr(..) | Sight::Dropped(_) | Sight::Linked => turn.connecting = None,
-            _ => *turn = Held::default(),
+impl EngineEventHandler {
+    /// Gives permits back as soon as the outcome of this connection attempt is known.
+    fn release_permits(&self, event: &ConnectionEvent) {
+        let Some(permits) = self.permits.upgrade() else { return };
+        let mut held = lock(&permits);
+        match event {
+            ConnectionEvent::QrCodesOffered(_)
+            | ConnectionEvent::PushNameChanged
+            | ConnectionEvent::LinkQueued
+            | ConnectionEvent::Connecting => {}
+            ConnectionEvent::QrCode(..)
+            | ConnectionEvent::Disconnected(_)
+            | ConnectionEvent::Linked => held.connecting = None,
+            _ => *held = HeldPermits::default(),
         }
     }
 }
 
-impl EventHandler for Watcher {
+impl EventHandler for EngineEventHandler {
     fn handle_event(&self, event: Arc<Event>) {
-        let Some(sight) = translate::sight(&event, wacore::time::now_millis()) else { return };
-        self.pass_on(&sight);
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.sights.try_send(sight) {
-            self.cage.breaks();
+        let Some(event) = engine_events::connection_event(&event, wacore::time::now_millis())
+        else {
+            return;
+        };
+        self.release_permits(&event);
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            self.runtime.mark_failed();
         }
     }
 
     fn interest(&self) -> EventInterest {
-        translate::interest()
+        engine_events::event_interest()
     }
 }

@@ -1,4 +1,4 @@
-//! What all sessions of a node share.
+//! The resources that all sessions of a node share.
 
 use std::sync::{
     Arc,
@@ -8,41 +8,44 @@ use std::sync::{
 use tokio::sync::{Semaphore, watch};
 use wacore::net::HttpClient;
 
-use crate::{keys::Vault, outbox::Outbox, turns::Turns, wire::Wire};
+use crate::{
+    fair_permits::FairPermits, keys::KeyStore, outbox::Outbox,
+    whatsapp_transport::TransportProvider,
+};
 
-/// Shared by every session of a node.
-pub(crate) struct Context {
-    /// Where keys are.
-    pub(crate) vault: Vault,
-    /// Where snapshots go.
+/// The resources that all sessions of a node share.
+pub(crate) struct NodeContext {
+    /// The device keys of all sessions.
+    pub(crate) key_store: KeyStore,
+    /// The snapshots that wait for the router.
     pub(crate) outbox: Outbox,
-    /// How WhatsApp is reached.
-    pub(crate) wire: Arc<dyn Wire>,
-    /// What the engine fetches with.
+    /// Creates the connections to WhatsApp.
+    pub(crate) transports: Arc<dyn TransportProvider>,
+    /// The HTTP client of the engine.
     pub(crate) http: Arc<dyn HttpClient>,
-    /// WhatsApp Web's version, when it is not to be asked for.
+    /// The version of WhatsApp Web to claim. `None`: the engine fetches the current version.
     pub(crate) version: Option<(u32, u32, u32)>,
-    /// Turns at connecting.
-    pub(crate) connects: Turns,
-    /// How many compute at once.
-    pub(crate) computing: Arc<Semaphore>,
-    /// Turns at linking.
-    pub(crate) links: Turns,
-    /// The number the router gave this node; 0 before.
-    pub(crate) boot: watch::Sender<u64>,
-    /// The last number given to a snapshot of any session.
+    /// Limits the sessions that connect at the same time.
+    pub(crate) connect_permits: FairPermits,
+    /// Limits the concurrent computations of all engines.
+    pub(crate) compute_permits: Arc<Semaphore>,
+    /// Limits the sessions that link a device at the same time.
+    pub(crate) link_permits: FairPermits,
+    /// The generation that the router assigned to this node; 0 without a lease.
+    pub(crate) generation: watch::Sender<u64>,
+    /// The sequence number of the newest snapshot of all sessions.
     pub(crate) seq: AtomicU64,
 }
 
-impl Context {
-    /// Numbers grow over all sessions, so that a session that was forgotten and came back never
-    /// reuses one.
+impl NodeContext {
+    /// Returns the next sequence number. All sessions share one sequence, so that a session that is
+    /// forgotten and declared again never reuses a number.
     pub(crate) fn next_seq(&self) -> u64 {
         self.seq.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// 0 before the router knows this node.
-    pub(crate) fn boot(&self) -> u64 {
-        *self.boot.borrow()
+    /// Returns the generation of this node; 0 without a lease.
+    pub(crate) fn generation(&self) -> u64 {
+        *self.generation.borrow()
     }
 }

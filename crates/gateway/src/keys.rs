@@ -1,16 +1,18 @@
-//! Where device keys live: one SQLite file for all sessions of a node (ADR 0019).
+//! The device keys of all sessions of a node, in one SQLite file.
+//!
+//! Decision: ADR 0019.
 
 mod app_sync;
 mod database;
 mod device;
 #[cfg(test)]
-mod laws;
+mod model_test;
+#[cfg(test)]
+mod operations;
 mod protocol;
 mod rows;
-mod session;
+mod session_keys;
 mod signal;
-#[cfg(test)]
-mod steps;
 mod writer;
 
 use std::{fs, io, path::Path, sync::Arc};
@@ -20,67 +22,54 @@ use gateway_protocol::Identity;
 use wacore::store::{InMemoryBackend, error::StoreError, traits::Backend};
 use whatsapp_rust::store::Device;
 
-use self::{database::Database, session::SessionKeys};
+use self::{database::Database, session_keys::SessionKeys};
+use crate::{data_folder::create_private_folder, session_name::SessionName};
 
-/// The file, in the data folder.
-const FILE: &str = "keys.db";
+/// The name of the file in the data folder.
+const FILE_NAME: &str = "keys.db";
 
-/// A session's name, safe as a file name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SessionName(Arc<str>);
-
-impl SessionName {
-    /// `None` unless it is 1 to 64 letters, digits and underscores.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        fits.then(|| Self(text.into()))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// All sessions' keys, in one file of the data folder.
-pub(crate) struct Vault {
+/// The device keys of all sessions.
+pub(crate) struct KeyStore {
     storage: Storage,
 }
 
 enum Storage {
     File(Arc<Database>),
-    /// Keeps keys as long as their connection lives: what measurements are compared with.
+    /// Keeps keys for the time of their connection: the reference of measurements.
     Memory,
-    /// The file cannot be read, for this reason: every session is told so, and nothing is begun anew.
+    /// The file cannot be read, for this reason. The reason is reported for every session, and no
+    /// new file is created.
     Unreadable(String),
 }
 
-/// What the keys of a session say of its link.
+/// The link state that follows from the keys of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeysState {
-    /// This device is linked.
+    /// The keys link a device.
     Linked(Identity),
-    /// There are keys, by which no device is linked.
+    /// The keys link no device.
     NotLinked,
-    /// There are no keys: none were ever made here, or they are lost.
+    /// The file has no entry for the session: it was never created here, or it is lost.
     Missing,
 }
 
-impl Vault {
-    /// Opens the file, made if there is none. Blocks.
+impl KeyStore {
+    /// Opens the file, and creates it if it does not exist. Blocks.
     ///
-    /// Fails when a newer program wrote it, and when the folder has keys the way they were kept once:
-    /// passing them over would leave devices linked that nobody knows of. A file that is damaged or
-    /// cannot be read does not fail here: a node that runs can say so for each of its sessions.
+    /// # Errors
+    /// Fails when a newer program wrote the file, and when the folder has keys in the old layout:
+    /// ignoring them would leave linked devices that berth does not know. A damaged or unreadable
+    /// file is not an error here, because a running node can report the fault for each of its
+    /// sessions.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
-        make_private(data)?;
-        refuse_old(&data.join("sessions"))?;
-        let file = data.join(FILE);
+        create_private_folder(data)?;
+        reject_old_layout(&data.join("sessions"))?;
+        let file = data.join(FILE_NAME);
         let storage = match Database::open(&file) {
             Ok(database) => Storage::File(Arc::new(database)),
-            Err(error) if is_of_the_file(&error) => {
+            Err(error) if is_file_error(&error) => {
                 let (file, error) = (file.display(), format!("{error:#}"));
-                tracing::error!(%file, error, "the device keys cannot be read");
+                tracing::error!(%file, error, "cannot read the device keys");
                 Storage::Unreadable(error)
             }
             Err(error) => return Err(error.context(format!("the keys in {}", file.display()))),
@@ -88,17 +77,17 @@ impl Vault {
         Ok(Self { storage })
     }
 
-    /// Keeps nothing.
+    /// Creates a store that keeps no keys.
     pub(crate) fn in_memory() -> Self {
         Self { storage: Storage::Memory }
     }
 
-    /// Whether keys can be read at all.
+    /// Returns whether keys can be read.
     pub(crate) fn is_readable(&self) -> bool {
         !matches!(self.storage, Storage::Unreadable(_))
     }
 
-    /// The file; `None` when keys are kept in memory.
+    /// Returns the database; `None` when keys are kept in memory.
     fn file(&self) -> Result<Option<&Arc<Database>>, StoreError> {
         match &self.storage {
             Storage::File(database) => Ok(Some(database)),
@@ -107,14 +96,14 @@ impl Vault {
         }
     }
 
-    /// Every session with keys here, linked or not.
+    /// Returns every session with an entry in the file, linked or not.
     pub(crate) async fn sessions(&self) -> Result<Vec<SessionName>, StoreError> {
         let Some(database) = self.file()? else { return Ok(Vec::new()) };
-        let names = database.read(session::names).await?;
+        let names = database.read(session_keys::names).await?;
         Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
     }
 
-    /// The session's keys, which are new when there were none.
+    /// Returns the keys of a session, and creates an entry if there is none.
     pub(crate) async fn keys(&self, session: &SessionName) -> Result<Arc<dyn Backend>, StoreError> {
         Ok(match self.file()? {
             Some(database) => Arc::new(SessionKeys::open(database.clone(), session).await?),
@@ -122,15 +111,18 @@ impl Vault {
         })
     }
 
-    /// What the session's keys say, after everything that was to be written before.
+    /// Returns the state of a session's keys after all earlier writes.
     ///
-    /// Read where writes are done, in their order: an engine that has just ended may have left a write
-    /// under way, and a reader might miss it.
+    /// Runs on the writer thread: an engine that has just ended may have left a queued write, which
+    /// a reader would miss.
     pub(crate) async fn state(&self, session: &SessionName) -> Result<KeysState, StoreError> {
         let Some(database) = self.file()? else { return Ok(KeysState::NotLinked) };
-        let name = session.0.clone();
+        let name = session.as_str().to_owned();
         let read = move |connection: &rusqlite::Connection| {
-            Ok((session::is_known(connection, &name)?, session::device(connection, &name)?))
+            Ok((
+                session_keys::is_known(connection, &name)?,
+                session_keys::device(connection, &name)?,
+            ))
         };
         let (known, device) = database.write(read).await?;
         if !known {
@@ -140,33 +132,34 @@ impl Vault {
         Ok(linked.map_or(KeysState::NotLinked, KeysState::Linked))
     }
 
-    /// Removes the keys, which link no device any more, and keeps in mind that there were some: a
-    /// session of which nothing is left has lost its keys.
-    pub(crate) async fn void(&self, session: &SessionName) -> Result<(), StoreError> {
+    /// Removes the keys, which link no device, and keeps the entry: a session without an entry
+    /// counts as a session that lost its keys.
+    pub(crate) async fn discard(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
-        let name = session.0.clone();
-        let void = move |connection: &rusqlite::Connection| {
-            session::delete(connection, &name)?;
-            session::insert(connection, &name).map(drop)
+        let name = session.as_str().to_owned();
+        let discard = move |connection: &rusqlite::Connection| {
+            session_keys::delete(connection, &name)?;
+            session_keys::insert(connection, &name).map(drop)
         };
-        database.erase(void).await
+        database.erase(discard).await
     }
 
-    /// Removes everything the session has, all at once; when this returns it is in no file here.
+    /// Removes the keys and the entry of a session in one transaction. On return, no file in the
+    /// folder contains them.
     pub(crate) async fn wipe(&self, session: &SessionName) -> Result<(), StoreError> {
         let Some(database) = self.file()? else { return Ok(()) };
-        let name = session.0.clone();
-        database.erase(move |connection| session::delete(connection, &name)).await
+        let name = session.as_str().to_owned();
+        database.erase(move |connection| session_keys::delete(connection, &name)).await
     }
 }
 
-/// Whether the file itself is at fault, and not who wrote it.
-fn is_of_the_file(error: &anyhow::Error) -> bool {
+/// Returns whether the file itself is at fault, in contrast to its layout.
+fn is_file_error(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<rusqlite::Error>() || cause.is::<io::Error>())
 }
 
-/// Keys were once kept in a file a session, which nothing reads any more.
-fn refuse_old(folder: &Path) -> anyhow::Result<()> {
+/// Rejects a folder with the old layout of one file for each session.
+fn reject_old_layout(folder: &Path) -> anyhow::Result<()> {
     let files = match fs::read_dir(folder) {
         Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -176,9 +169,9 @@ fn refuse_old(folder: &Path) -> anyhow::Result<()> {
         let path = file?.path();
         if path.extension().is_some_and(|end| end == "db") {
             bail!(
-                "{} holds device keys as an earlier berth-gateway kept them, a file a session; this one \
-                 cannot read them. Remove these devices on their phones, delete the folder {}, and link \
-                 the sessions anew",
+                "{} holds device keys in the layout of an earlier berth-gateway, one file for each \
+                 session, which this version cannot read. Remove these devices on their phones, \
+                 delete the folder {}, and link the sessions again",
                 path.display(),
                 folder.display(),
             );
@@ -187,7 +180,8 @@ fn refuse_old(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who a linked device is, in the treaty's words.
+/// Returns the identity of a linked device as the protocol represents it; `None` without a phone
+/// number.
 pub(crate) fn identity(
     pn: &whatsapp_rust::Jid,
     lid: Option<&whatsapp_rust::Jid>,
@@ -202,75 +196,23 @@ pub(crate) fn identity(
     })
 }
 
-/// Who is linked, as the engine has it in memory.
-pub(crate) fn identity_of(device: &Device) -> Option<Identity> {
+/// Returns the identity of the device that the engine has in memory.
+pub(crate) fn device_identity(device: &Device) -> Option<Identity> {
     identity(device.pn.as_ref()?, device.lid.as_ref(), &device.push_name)
-}
-
-/// The lock that keeps two nodes from ever opening the same keys; held until dropped.
-#[derive(Debug)]
-pub(crate) struct FolderLock {
-    _file: fs::File,
-}
-
-impl FolderLock {
-    /// Fails with [`io::ErrorKind::WouldBlock`] when another node has the folder.
-    pub(crate) fn take(data: &Path) -> io::Result<Self> {
-        make_private(data)?;
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(data.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                format!("another node is running on the data folder {}", data.display()),
-            )),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
-    }
-}
-
-fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_name_that_could_leave_the_folder_is_no_name() {
-        for name in ["", "..", "a/b", "a.db", "a-b", "ä", "a\0", &"a".repeat(65)] {
-            assert_eq!(SessionName::parse(name), None, "{name:?}");
-        }
-        assert!(SessionName::parse("sess_01JAbc").is_some());
-    }
-
     #[tokio::test]
-    async fn keys_that_are_kept_as_they_once_were_are_not_passed_over() {
+    async fn folder_of_the_old_key_layout_is_rejected() {
         let data = tempfile::tempdir().unwrap();
         let old = data.path().join("sessions");
         fs::create_dir_all(&old).unwrap();
-        Vault::open(data.path()).unwrap();
+        KeyStore::open(data.path()).unwrap();
         fs::write(old.join("sess_1.db"), b"x").unwrap();
-        let refused = Vault::open(data.path()).err().unwrap().to_string();
+        let refused = KeyStore::open(data.path()).err().unwrap().to_string();
         assert!(refused.contains("sess_1.db") && refused.contains("link"), "{refused}");
-    }
-
-    #[test]
-    fn a_folder_has_one_node() {
-        let data = tempfile::tempdir().unwrap();
-        let first = FolderLock::take(data.path()).unwrap();
-        let refused = FolderLock::take(data.path()).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
-        drop(first);
-        FolderLock::take(data.path()).unwrap();
     }
 }

@@ -1,53 +1,49 @@
-//! A node of berth: the program that holds WhatsApp connections.
+//! A berth node: the program that holds WhatsApp connections.
 //!
-//! It obeys the newest epoch, reports what it sees, and knows nothing of organizations, keys or
-//! people: those are its router's. The two speak the treaty in `gateway-protocol`.
+//! A node executes the commands with the newest epoch and reports the state of its sessions.
+//! Organizations, API keys and people are known to the router only. Router and node speak the
+//! protocol of the crate `gateway-protocol`.
 //!
-//! One session, from a command to WhatsApp and back: [`api`] reads the call, [`fleet`] finds the
-//! session's actor, [`session`] decides, [`connection`] runs the engine, [`translate`] puts what the
-//! engine says in our words, [`board`] shows it, [`outbox`] keeps it until [`reporter`] has told the
-//! router.
+//! The path of one session, from a command to WhatsApp and back: [`api`] parses the call, [`fleet`]
+//! finds the actor of the session, [`session`] decides, [`connection`] runs the engine,
+//! [`engine_events`] translates the events of the engine, [`session_state`] publishes the state,
+//! [`outbox`] keeps the snapshot until [`reporter`] has sent it to the router.
 //!
 //! # Licence
 //!
-//! AGPL-3.0-only, unlike the rest of berth: it links the WhatsApp engine, whose Signal part
-//! (`wacore-libsignal`) is derived from sources under AGPL-3.0-only, whatever its manifest declares.
-//! That is why it is a program of its own and nothing else of berth links it, save the simulator.
+//! AGPL-3.0-only, unlike the rest of berth: this crate links the WhatsApp engine, whose Signal part
+//! (`wacore-libsignal`) is derived from sources under AGPL-3.0-only, whatever its manifest
+//! declares. For this reason the node is a separate program, and no other part of berth except the
+//! simulator links the engine.
 
 mod api;
-mod board;
-mod cage;
 mod config;
 mod connection;
 mod context;
+mod data_folder;
+mod engine_events;
+mod engine_runtime;
+mod fair_permits;
 mod fleet;
+mod forgotten_sessions;
+mod http_client;
 mod keys;
 mod node;
 mod outbox;
-mod pairing;
+mod pairing_attempt;
+mod reasons;
 mod refusal;
 mod reporter;
-mod router;
+mod router_client;
 mod server;
 mod session;
+mod session_name;
+mod session_state;
 pub mod telemetry;
-mod translate;
-mod turns;
-mod web;
-mod wire;
+mod version;
+mod whatsapp_transport;
 
-pub use config::{Args, Invalid, LogFormat, Settings};
+pub use config::{Args, InvalidSetting, LogFormat, Settings};
 pub use node::Node;
-pub use wire::{WebSockets, Wire};
-
-/// This build's version; one that only meets a simulated WhatsApp says so.
-pub const VERSION: &str = if cfg!(feature = "sim") {
-    concat!(env!("CARGO_PKG_VERSION"), "+sim")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
-
-/// The program and its version.
-pub(crate) fn program() -> String {
-    format!("berth-gateway {VERSION}")
-}
+pub use version::VERSION;
+pub use whatsapp_transport::{TransportProvider, WebSocketProvider};

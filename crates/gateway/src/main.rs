@@ -1,4 +1,4 @@
-//! `berth-gateway`: starts a node and stops it when asked, or when its router is gone.
+//! `berth-gateway`: starts a node, and stops it on a signal or when standard input closes.
 
 use std::{io::Read as _, process::ExitCode};
 
@@ -14,21 +14,21 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             eprintln!("berth-gateway: {error}");
-            return ExitCode::from(2); // as for a flag that does not exist
+            return ExitCode::from(2); // the exit code of clap for an unknown flag
         }
     };
-    // Before there is any other thread, for each has its own.
-    let stands_back = nice(args.nice);
+    // Linux keeps a nice value for each thread; new threads inherit it, so this call precedes them.
+    let nice_result = nice(args.nice);
     let _log = match telemetry::start(args.log.as_deref(), args.log_format) {
         Ok(log) => log,
         Err(error) => {
-            tracing::error!(%error, "BERTH_LOG cannot be read");
+            tracing::error!(%error, "cannot parse BERTH_LOG");
             return ExitCode::FAILURE;
         }
     };
     Args::warn_of_unknown_variables();
-    if let Err(error) = stands_back {
-        tracing::warn!(%error, "the node stands back for nobody");
+    if let Err(error) = nice_result {
+        tracing::warn!(%error, "cannot set the nice value");
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -36,13 +36,14 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             let outcome = runtime.block_on(run(args));
-            runtime.shutdown_background(); // what does not end by itself ends with the process
+            // tasks that do not end on their own end with the process
+            runtime.shutdown_background();
             outcome
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the node cannot run");
+            tracing::error!(error = format!("{error:#}"), "node failed");
             ExitCode::FAILURE
         }
     }
@@ -52,39 +53,41 @@ async fn run(args: Args) -> anyhow::Result<()> {
     raise_open_files();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let orphaned = args.end_with_stdin.then(end_of_stdin);
+    let stdin_closed = args.end_with_stdin.then(end_of_stdin);
     let node = Node::start(args.settings(Args::token()?)?).await?;
-    let orphaned = async {
-        match orphaned {
+    let stdin_closed = async {
+        match stdin_closed {
             Some(end) => drop(end.await),
             None => std::future::pending().await,
         }
     };
-    let why = tokio::select! {
+    let cause = tokio::select! {
         _ = interrupt.recv() => "interrupted",
         _ = terminate.recv() => "terminated",
-        () = orphaned => "standard input closed",
+        () = stdin_closed => "standard input closed",
     };
-    tracing::info!(why, "stopping");
+    tracing::info!(cause, "stopping");
     node.stop().await;
     Ok(())
 }
 
-/// A socket a session: what a shell allows by default is too little for a few thousand.
+/// Raises the soft limit of open files to the hard limit. Each session needs a socket; the default
+/// limit of a shell is too low for a few thousand sessions.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
-/// Fires when standard input ends. On a thread of its own: a read cannot be called off.
+/// Fires when standard input ends. The read runs on a thread of its own, because it cannot be
+/// cancelled.
 fn end_of_stdin() -> oneshot::Receiver<()> {
-    let (over, end) = oneshot::channel();
+    let (closed, end) = oneshot::channel();
     std::thread::spawn(move || {
-        let mut void = [0; 1024];
-        while std::io::stdin().read(&mut void).is_ok_and(|read| read > 0) {}
-        let _ = over.send(());
+        let mut discarded = [0; 1024];
+        while std::io::stdin().read(&mut discarded).is_ok_and(|read| read > 0) {}
+        let _ = closed.send(());
     });
     end
 }

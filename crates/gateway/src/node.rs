@@ -1,4 +1,4 @@
-//! A running node, put together and taken apart.
+//! Assembles, starts and stops a node.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,26 +13,29 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, Api},
     config::Settings,
-    context::Context,
+    context::NodeContext,
+    data_folder::FolderLock,
+    fair_permits::FairPermits,
     fleet::Fleet,
-    keys::{FolderLock, Vault},
+    http_client::{EngineHttpClient, HttpsClient},
+    keys::KeyStore,
     outbox::Outbox,
     reporter::Reporter,
-    router::Router,
+    router_client::RouterClient,
     server,
-    turns::Turns,
-    web::{Fetcher, Web},
-    wire::{WebSockets, Wire},
+    version::program_version,
+    whatsapp_transport::{TransportProvider, WebSocketProvider},
 };
 
-/// How many sessions connect at once; the rest wait their turn.
-const CONNECTING: usize = 32;
-/// How long sessions may take to close at the end.
-const CLOSING: Duration = Duration::from_secs(5);
-/// The version told to a simulated WhatsApp, which does not care.
+/// Sessions that connect at the same time; other sessions wait for a permit.
+const MAX_CONNECTING: usize = 32;
+/// Time limit for closing all sessions when the node stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The version of WhatsApp Web that the node claims to a simulated WhatsApp, which accepts any
+/// version.
 const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_023_223_821);
 
-/// A node at work. Stop it with [`Node::stop`]; dropping it leaves its tasks running.
+/// A running node. [`Node::stop`] stops the node; dropping the value leaves its tasks running.
 pub struct Node {
     address: SocketAddr,
     fleet: Arc<Fleet>,
@@ -42,27 +45,31 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node: locks its folder, listens, and begins to enlist.
+    /// Starts a node: locks its data folder, listens, and starts to register with the router.
     ///
     /// # Errors
-    /// When another node has the folder, the address is taken, or the folder cannot be used.
+    /// Fails when another node has the folder, when the address is in use, or when the folder
+    /// cannot be used.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        let wire = Arc::new(WebSockets(settings.whatsapp.clone()));
-        Self::start_over(settings, wire).await
+        let transports = Arc::new(WebSocketProvider(settings.whatsapp.clone()));
+        Self::start_with_transports(settings, transports).await
     }
 
-    /// The same, reaching WhatsApp some other way.
+    /// Starts a node that connects to WhatsApp through `transports`.
     ///
     /// # Errors
-    /// As [`Self::start`].
-    pub async fn start_over(settings: Settings, wire: Arc<dyn Wire>) -> anyhow::Result<Self> {
+    /// Fails like [`Self::start`].
+    pub async fn start_with_transports(
+        settings: Settings,
+        transports: Arc<dyn TransportProvider>,
+    ) -> anyhow::Result<Self> {
         let lock = FolderLock::take(&settings.data)?;
-        let vault = vault(&settings).context("the data folder cannot be used")?;
-        let (listener, address) = server::listen(settings.listen)
+        let key_store = open_key_store(&settings).context("the data folder cannot be used")?;
+        let (listener, address) = server::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
-        let web = Web::new()?;
-        let context = Arc::new(context(&settings, vault, wire, web.clone()));
+        let https = HttpsClient::new()?;
+        let context = Arc::new(node_context(&settings, key_store, transports, https.clone()));
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
@@ -72,74 +79,86 @@ impl Node {
             fleet: fleet.clone(),
             routes: Api::routes()?,
         });
-        let router = Router::new(web, &settings.router, &settings.id, &settings.token)?;
-        let enlist = enlist(&settings, address, context.vault.is_readable());
-        tracing::info!(version = crate::program(), %address, advertised = enlist.address, "listening");
+        let router = RouterClient::new(https, &settings.router, &settings.id, &settings.token)?;
+        let registration = registration(&settings, address, context.key_store.is_readable());
+        let advertised = &registration.address;
+        tracing::info!(version = program_version(), %address, advertised, "listening");
         if cfg!(feature = "sim") {
             tracing::warn!(
                 whatsapp = settings.whatsapp,
-                "this build meets a simulated WhatsApp only and does not check who it speaks to"
+                "this build connects to a simulated WhatsApp only and does not verify its certificate"
             );
         }
-        let (unknown, beat_soon) = (Notify::new(), Notify::new());
-        let reporter =
-            Reporter { context, fleet: fleet.clone(), router, enlist, unknown, beat_soon };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(belong(reporter)));
+        let (unregistered, early_heartbeat) = (Notify::new(), Notify::new());
+        let reporter = Reporter {
+            context,
+            fleet: fleet.clone(),
+            router,
+            registration,
+            unregistered,
+            early_heartbeat,
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(run_membership(reporter)));
         let server = tokio::spawn(server::serve(listener, api, stop.clone()));
         Ok(Self { address, fleet, stop, server, _lock: lock })
     }
 
-    /// Where it listens.
+    /// Returns the address of the node's listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Takes no more calls, closes every session, and ends. Takes some seconds at most.
+    /// Accepts no more calls, closes every session, and ends. Takes a few seconds at most.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.fleet.close(CLOSING).await;
+        self.fleet.close(CLOSE_TIMEOUT).await;
         let _ = self.server.await;
         tracing::info!("stopped");
     }
 }
 
-async fn belong(reporter: Reporter) {
-    tokio::join!(reporter.belong(), reporter.report());
+async fn run_membership(reporter: Reporter) {
+    tokio::join!(reporter.maintain_membership(), reporter.send_reports());
 }
 
-fn vault(settings: &Settings) -> anyhow::Result<Vault> {
-    if settings.keys_in_memory { Ok(Vault::in_memory()) } else { Vault::open(&settings.data) }
+fn open_key_store(settings: &Settings) -> anyhow::Result<KeyStore> {
+    if settings.keys_in_memory { Ok(KeyStore::in_memory()) } else { KeyStore::open(&settings.data) }
 }
 
-fn context(settings: &Settings, vault: Vault, wire: Arc<dyn Wire>, web: Web) -> Context {
+fn node_context(
+    settings: &Settings,
+    key_store: KeyStore,
+    transports: Arc<dyn TransportProvider>,
+    https: HttpsClient,
+) -> NodeContext {
     let simulated = settings.whatsapp.is_some();
     let linking = usize::from(settings.max_linking);
-    Context {
-        vault,
+    NodeContext {
+        key_store,
         outbox: Outbox::default(),
-        wire,
-        http: Arc::new(Fetcher::new((!simulated).then_some(web))),
+        transports,
+        http: Arc::new(EngineHttpClient::new((!simulated).then_some(https))),
         version: simulated.then_some(SIMULATED_VERSION),
-        computing: Arc::new(Semaphore::new(spare_cores())),
-        connects: Turns::new(CONNECTING, 0),
-        links: Turns::new(linking, linking),
-        boot: watch::Sender::new(0),
+        compute_permits: Arc::new(Semaphore::new(compute_permit_count())),
+        connect_permits: FairPermits::new(MAX_CONNECTING, 0),
+        link_permits: FairPermits::new(linking, linking),
+        generation: watch::Sender::new(0),
         seq: 0.into(),
     }
 }
 
-/// All cores but one, which is for everybody else.
-fn spare_cores() -> usize {
+/// All processors but one, so that the engines leave one to all other work.
+fn compute_permit_count() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-fn enlist(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Enlist {
+fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Enlist {
     Enlist {
         incarnation: format!("{:032x}", rand::random::<u128>()),
         address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
-        version: crate::program(),
+        version: program_version(),
         features: api::features(),
-        // A node that can keep no keys takes no new sessions.
+        // A node that cannot store keys takes no new sessions.
         capacity: if keys_are_readable { settings.capacity } else { 0 },
     }
 }

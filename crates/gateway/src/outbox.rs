@@ -1,8 +1,8 @@
-//! Snapshots on their way to the router: in order for each session, kept until acknowledged,
-//! bounded by leaving out the middle.
+//! Snapshots on their way to the router: in order for each session and kept until acknowledged. A
+//! full queue drops a snapshot from the middle.
 //!
-//! A snapshot is always the whole state, so one that is overtaken while the router is away tells
-//! nothing that the newest does not.
+//! A snapshot is the complete state of a session, so that the newest one makes the dropped ones
+//! unnecessary.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -12,29 +12,29 @@ use std::{
 use gateway_protocol::Snapshot;
 use tokio::sync::Notify;
 
-/// How many changes of one session are kept apart while the router is away.
-const PER_SESSION: usize = 16;
+/// Queued snapshots of one session while the router is unreachable.
+const MAX_PER_SESSION: usize = 16;
 
-/// Everything not yet acknowledged.
+/// The snapshots that the router has not acknowledged.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    queues: Mutex<Queues>,
-    news: Notify,
+    queues: Mutex<SnapshotQueues>,
+    pushed: Notify,
 }
 
 #[derive(Default)]
-struct Queues {
+struct SnapshotQueues {
     by_session: HashMap<String, VecDeque<Snapshot>>,
-    /// Every kept snapshot by its number: oldest first over all sessions.
+    /// The session of every queued snapshot by sequence number: oldest first over all sessions.
     order: BTreeMap<u64, String>,
 }
 
 impl Outbox {
-    /// Adds the newest snapshot of a session.
+    /// Queues the newest snapshot of a session.
     pub(crate) fn push(&self, snapshot: Snapshot) {
         let mut queues = self.lock();
         let queue = queues.by_session.entry(snapshot.session.clone()).or_default();
-        let dropped = if queue.len() >= PER_SESSION { queue.pop_back() } else { None };
+        let dropped = if queue.len() >= MAX_PER_SESSION { queue.pop_back() } else { None };
         let (seq, session) = (snapshot.seq, snapshot.session.clone());
         queue.push_back(snapshot);
         if let Some(dropped) = dropped {
@@ -42,27 +42,27 @@ impl Outbox {
         }
         queues.order.insert(seq, session);
         drop(queues);
-        self.news.notify_one();
+        self.pushed.notify_one();
     }
 
-    /// Adds what was told before, unless there is something newer to tell anyway.
-    pub(crate) fn remind(&self, snapshot: Snapshot) {
+    /// Queues a snapshot again, unless the queue holds snapshots of the session.
+    pub(crate) fn push_unless_queued(&self, snapshot: Snapshot) {
         let waiting = self.lock().by_session.contains_key(&snapshot.session);
         if !waiting {
             self.push(snapshot);
         }
     }
 
-    /// The oldest ones, at most so many, in an order that keeps each session's.
-    pub(crate) fn batch(&self, most: usize) -> Vec<Snapshot> {
+    /// Returns the oldest snapshots, at most `limit`, in sequence order.
+    pub(crate) fn batch(&self, limit: usize) -> Vec<Snapshot> {
         let queues = self.lock();
         let kept = |(seq, session): (&u64, &String)| {
             queues.by_session.get(session)?.iter().find(|s| s.seq == *seq).cloned()
         };
-        queues.order.iter().filter_map(kept).take(most).collect()
+        queues.order.iter().filter_map(kept).take(limit).collect()
     }
 
-    /// The router has these for good.
+    /// Removes snapshots that the router has stored.
     pub(crate) fn acknowledge(&self, batch: &[Snapshot]) {
         let mut queues = self.lock();
         for sent in batch {
@@ -76,7 +76,7 @@ impl Outbox {
         }
     }
 
-    /// Drops what is left to say of a session that is forgotten: the router asked for that.
+    /// Removes the snapshots of a session that the router had removed from this node.
     pub(crate) fn forget(&self, session: &str) {
         let mut queues = self.lock();
         for gone in queues.by_session.remove(session).into_iter().flatten() {
@@ -84,12 +84,12 @@ impl Outbox {
         }
     }
 
-    /// Waits until something is added.
-    pub(crate) async fn news(&self) {
-        self.news.notified().await;
+    /// Waits until a snapshot is queued.
+    pub(crate) async fn wait_for_push(&self) {
+        self.pushed.notified().await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queues> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SnapshotQueues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_acknowledged_is_sent_again_in_order() {
+    fn unacknowledged_snapshots_are_sent_again_in_order() {
         let outbox = Outbox::default();
         for seq in 1..=6 {
             outbox.push(snapshot(if seq % 2 == 0 { "even" } else { "odd" }, seq));
@@ -131,26 +131,26 @@ mod tests {
     }
 
     #[test]
-    fn while_the_router_is_away_the_middle_gives_way_and_the_newest_never() {
+    fn full_queue_drops_the_middle_and_keeps_the_newest() {
         let outbox = Outbox::default();
         for seq in 1..=100 {
             outbox.push(snapshot("a", seq));
         }
         outbox.push(snapshot("b", 101));
         let batch = seqs(&outbox.batch(1000));
-        assert_eq!(batch.len(), PER_SESSION + 1);
+        assert_eq!(batch.len(), MAX_PER_SESSION + 1);
         assert!(batch.is_sorted());
-        assert_eq!(batch[PER_SESSION - 1..], [100, 101]);
+        assert_eq!(batch[MAX_PER_SESSION - 1..], [100, 101]);
     }
 
     #[test]
-    fn a_snapshot_added_while_a_batch_is_under_way_stays() {
+    fn snapshot_added_during_a_send_stays_queued() {
         let outbox = Outbox::default();
-        for seq in 1..=PER_SESSION as u64 {
+        for seq in 1..=MAX_PER_SESSION as u64 {
             outbox.push(snapshot("a", seq));
         }
         let batch = outbox.batch(1000);
-        outbox.push(snapshot("a", 99)); // replaces the newest of the batch
+        outbox.push(snapshot("a", 99)); // replaces the newest snapshot of the batch
         outbox.acknowledge(&batch);
         assert_eq!(seqs(&outbox.batch(10)), [99]);
         outbox.forget("a");

@@ -1,30 +1,30 @@
-//! How this node says no.
+//! Refusals of calls, with their messages and HTTP statuses.
 
 use gateway_protocol::{Refusal, RefusalCode};
 use hyper::StatusCode;
 
-/// A refusal with its message for people.
+/// Returns a refusal with a message for people.
 pub(crate) fn refusal(code: RefusalCode, message: impl Into<String>) -> Refusal {
     Refusal { code, message: message.into() }
 }
 
-/// Something newer was heard.
-pub(crate) fn stale(newest: u64) -> Refusal {
+/// Refuses a command whose epoch is older than `newest`.
+pub(crate) fn stale_epoch(newest: u64) -> Refusal {
     refusal(RefusalCode::StaleEpoch, format!("this node knows epoch {newest}"))
 }
 
-/// Not now.
+/// Refuses a call that may succeed later.
 pub(crate) fn unavailable(message: impl Into<String>) -> Refusal {
     refusal(RefusalCode::Unavailable, message)
 }
 
-/// Wrong by itself.
+/// Refuses a call that is invalid in itself.
 pub(crate) fn malformed(message: impl Into<String>) -> Refusal {
     refusal(RefusalCode::Malformed, message)
 }
 
-/// The status each refusal travels with.
-pub(crate) fn status(code: RefusalCode) -> StatusCode {
+/// Returns the HTTP status of a refusal.
+pub(crate) fn http_status(code: RefusalCode) -> StatusCode {
     match code {
         RefusalCode::StaleEpoch | RefusalCode::NotEnlisted | RefusalCode::StillLinked => {
             StatusCode::CONFLICT

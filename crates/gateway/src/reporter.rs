@@ -1,8 +1,8 @@
-//! How a node belongs to its router: it enlists, beats to keep its leases, and reports what it sees,
-//! in order and at least once.
+//! The membership of a node: registers with its router, sends heartbeats to keep the lease, and
+//! reports snapshots in order and at least once.
 //!
-//! A node that cannot beat for as long as its leases last closes everything, because by then the
-//! router may have given its sessions to another.
+//! A node without an answered heartbeat for the length of its lease closes all connections, because
+//! the router may then assign the sessions to another node.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,44 +11,45 @@ use gateway_protocol::{Beat, Enlist, Reason, Reports, Snapshot, Status, reason};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    context::Context,
+    context::NodeContext,
     fleet::Fleet,
-    keys::SessionName,
-    router::{Failure, Router},
+    router_client::{RouterClient, RouterError},
+    session_name::SessionName,
 };
 
-/// How many snapshots travel together.
-const BATCH: usize = 64;
-/// Between tries, at least and at most.
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
-/// How soon a beat follows another at the earliest when sessions may leave.
-const SOON: Duration = Duration::from_secs(1);
-/// No router may ask for a beat more often than this.
-const FASTEST: Duration = Duration::from_millis(20);
+/// Snapshots in one report.
+const MAX_BATCH: usize = 64;
+/// Bounds of the interval between attempts of a call.
+const MIN_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval of heartbeats while sessions can be released.
+const MIN_EARLY_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Lower bound of the heartbeat interval that a router may set.
+const MIN_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The node's membership.
+/// Keeps the membership of a node and sends its reports.
 pub(crate) struct Reporter {
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<NodeContext>,
     pub(crate) fleet: Arc<Fleet>,
-    pub(crate) router: Router,
-    pub(crate) enlist: Enlist,
-    /// Rung when the router says that it does not know this node.
-    pub(crate) unknown: Notify,
-    /// Rung when the router may have room here to give to others.
-    pub(crate) beat_soon: Notify,
+    pub(crate) router: RouterClient,
+    pub(crate) registration: Enlist,
+    /// Notified when the router does not know this node.
+    pub(crate) unregistered: Notify,
+    /// Notified when a session of this node may free capacity.
+    pub(crate) early_heartbeat: Notify,
 }
 
-/// What the node's connections hang on.
+/// The lease that permits the connections of the node.
 struct Lease {
     ends: Option<Instant>,
-    /// When the newest call was sent whose answer came: from then on the lease counts.
-    heard: Option<Instant>,
+    /// The send time of the newest call that was answered; the lease runs from this time.
+    answered: Option<Instant>,
     length: Duration,
-    beat: Duration,
+    heartbeat_interval: Duration,
 }
 
-/// Whether a session is closed without a link, so that the router may take it off this node.
+/// Returns whether a session is closed and not linked, so that the router may remove the session
+/// from this node.
 fn is_idle(snapshot: &Snapshot) -> bool {
     let closed = matches!(snapshot.status, Status::Stopped | Status::Failed);
     let unknown = |reason: &Reason| reason.code == reason::KEYS_UNAVAILABLE;
@@ -57,174 +58,192 @@ fn is_idle(snapshot: &Snapshot) -> bool {
 }
 
 impl Lease {
-    /// The answer to a call came that was sent then.
-    fn renew(&mut self, asked: Instant) {
-        (self.heard, self.ends) = (Some(asked), Some(asked + self.length));
+    /// Renews the lease by an answer to a call sent at `sent_at`.
+    fn renew(&mut self, sent_at: Instant) {
+        (self.answered, self.ends) = (Some(sent_at), Some(sent_at + self.length));
     }
 }
 
 impl Reporter {
-    /// Enlists, beats, and enlists again whenever the router asks for it. Never returns.
-    pub(crate) async fn belong(&self) {
-        let mut lease = Lease { ends: None, heard: None, length: Duration::ZERO, beat: LONGEST };
+    /// Registers, sends heartbeats, and registers again whenever the router requires it. Never
+    /// returns.
+    pub(crate) async fn maintain_membership(&self) {
+        let mut lease = Lease {
+            ends: None,
+            answered: None,
+            length: Duration::ZERO,
+            heartbeat_interval: MAX_RETRY_INTERVAL,
+        };
         loop {
-            self.join(&mut lease).await;
+            self.register_until_accepted(&mut lease).await;
             tokio::select! {
-                () = self.keep(&mut lease) => {}
-                () = self.unknown.notified() => {}
+                () = self.send_heartbeats(&mut lease) => {}
+                () = self.unregistered.notified() => {}
             }
         }
     }
 
-    /// Tries to enlist until it works.
-    async fn join(&self, lease: &mut Lease) {
-        let mut wait = SHORTEST;
+    /// Registers, and retries until the router accepts.
+    async fn register_until_accepted(&self, lease: &mut Lease) {
+        let mut wait = MIN_RETRY_INTERVAL;
         loop {
-            let asked = Instant::now();
-            match self.while_leased(lease, self.router.enlist(&self.enlist)).await {
-                Ok(enlisted) => {
-                    lease.length = Duration::from_millis(enlisted.lease_ms);
-                    lease.beat = Duration::from_millis(enlisted.beat_ms).max(FASTEST);
-                    lease.renew(asked);
-                    tracing::info!(boot = enlisted.boot, "enlisted");
-                    self.context.boot.send_replace(enlisted.boot);
-                    // Said of the time before, if it was.
-                    let _ = self.unknown.notified().now_or_never();
+            let sent_at = Instant::now();
+            match self.while_leased(lease, self.router.register(&self.registration)).await {
+                Ok(registered) => {
+                    lease.length = Duration::from_millis(registered.lease_ms);
+                    lease.heartbeat_interval =
+                        Duration::from_millis(registered.beat_ms).max(MIN_HEARTBEAT_INTERVAL);
+                    lease.renew(sent_at);
+                    tracing::info!(boot = registered.boot, "enlisted");
+                    self.context.generation.send_replace(registered.boot);
+                    // A pending notification concerns the time before this registration.
+                    let _ = self.unregistered.notified().now_or_never();
                     self.fleet.report_all();
                     return;
                 }
-                Err(error) => tracing::warn!(%error, "cannot enlist; trying again"),
+                Err(error) => tracing::warn!(%error, "registration failed; retrying"),
             }
             self.while_leased(lease, tokio::time::sleep(wait)).await;
-            wait = (wait * 2).min(LONGEST);
+            wait = (wait * 2).min(MAX_RETRY_INTERVAL);
         }
     }
 
-    /// Beats until the router does not know this node any more, or the leases ran out.
-    async fn keep(&self, lease: &mut Lease) {
-        let mut named = HashMap::new();
+    /// Sends heartbeats until the router does not know this node, or the lease has ended.
+    async fn send_heartbeats(&self, lease: &mut Lease) {
+        let mut times_named = HashMap::new();
         loop {
-            let asked = Instant::now();
-            let incarnation = self.enlist.incarnation.clone();
-            let heard_ago = lease.heard.map(|heard| heard.elapsed().as_millis());
-            let heard_ago_ms = heard_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
-            let beat = Beat { incarnation, held: self.fleet.held(), heard_ago_ms };
-            match self.while_leased(lease, self.router.beat(&beat)).await {
-                // Everything was closed meanwhile: only at an enlistment does the router look at all
-                // of it again.
+            let sent_at = Instant::now();
+            let incarnation = self.registration.incarnation.clone();
+            let answered_ago = lease.answered.map(|heard| heard.elapsed().as_millis());
+            let heard_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
+            let beat = Beat { incarnation, held: self.fleet.held_sessions(), heard_ago_ms };
+            match self.while_leased(lease, self.router.heartbeat(&beat)).await {
+                // The lease ended meanwhile and all connections are closed. The router examines all
+                // sessions only at a registration.
                 Ok(_) if lease.ends.is_none() => return,
-                Ok(beaten) => {
-                    lease.length = Duration::from_millis(beaten.lease_ms);
-                    lease.renew(asked);
-                    self.let_go(&beat, &beaten.lost).await;
-                    named = tell_orphans(&named, &beaten.lost);
+                Ok(renewed) => {
+                    lease.length = Duration::from_millis(renewed.lease_ms);
+                    lease.renew(sent_at);
+                    self.release_lost(&beat, &renewed.lost).await;
+                    times_named = log_orphans(&times_named, &renewed.lost);
                 }
-                Err(Failure::NotEnlisted) => return,
-                Err(error) => tracing::warn!(%error, "cannot beat; trying again"),
+                Err(RouterError::NotRegistered) => return,
+                Err(error) => tracing::warn!(%error, "heartbeat failed; retrying"),
             }
-            let next = self.next_beat(asked, lease.beat);
+            let next = self.wait_for_next_heartbeat(sent_at, lease.heartbeat_interval);
             self.while_leased(lease, next).await;
         }
     }
 
-    /// Waits for the time of the next beat, which comes sooner when sessions may leave: their room is
-    /// waited for.
-    async fn next_beat(&self, asked: Instant, every: Duration) {
+    /// Waits for the time of the next heartbeat, which is earlier when sessions can be released,
+    /// because other sessions wait for their capacity.
+    async fn wait_for_next_heartbeat(&self, sent_at: Instant, every: Duration) {
         let soon = async {
-            self.beat_soon.notified().await;
-            tokio::time::sleep_until(asked + SOON.min(every)).await;
+            self.early_heartbeat.notified().await;
+            tokio::time::sleep_until(sent_at + MIN_EARLY_HEARTBEAT_INTERVAL.min(every)).await;
         };
         tokio::select! {
-            () = tokio::time::sleep_until(asked + every) => {}
+            () = tokio::time::sleep_until(sent_at + every) => {}
             () = soon => {}
         }
     }
 
-    /// Lets go of sessions that are no longer this node's. What was told of one since the beat was sent
-    /// is newer than the router's word on it.
-    async fn let_go(&self, beat: &Beat, lost: &[String]) {
+    /// Releases sessions that are no longer assigned to this node. A declaration that arrived after
+    /// the heartbeat was sent is newer than the router's answer.
+    async fn release_lost(&self, beat: &Beat, lost: &[String]) {
         for held in beat.held.iter().filter(|held| lost.contains(&held.session)) {
             if let Some(session) = SessionName::parse(&held.session) {
-                tracing::debug!(session = held.session, "no longer this node's");
+                tracing::debug!(
+                    session = held.session,
+                    "session is no longer assigned to this node"
+                );
                 if self.fleet.snapshot(&session).is_ok_and(|snapshot| is_idle(&snapshot)) {
-                    self.beat_soon.notify_one(); // to tell that it is gone
+                    self.early_heartbeat.notify_one(); // the next heartbeat then lacks this session
                 }
                 self.fleet.release(&session, held.epoch).await;
             }
         }
     }
 
-    /// Waits for something, closing everything when the leases run out meanwhile.
+    /// Awaits a task; suspends all sessions if the lease ends meanwhile.
     async fn while_leased<T>(&self, lease: &mut Lease, task: impl Future<Output = T>) -> T {
         tokio::pin!(task);
         if let Some(ends) = lease.ends {
             if let Ok(done) = tokio::time::timeout_at(ends, &mut task).await {
                 return done;
             }
-            tracing::error!("no word from the router for the length of a lease: closing all");
+            tracing::error!(
+                "lease ended without an answer from the router; closing all connections"
+            );
             lease.ends = None;
             self.fleet.suspend().await;
         }
         task.await
     }
 
-    /// Sends what there is to say, for ever.
-    pub(crate) async fn report(&self) {
-        let mut boot = self.context.boot.subscribe();
-        let mut wait = SHORTEST;
+    /// Sends queued snapshots. Never returns.
+    pub(crate) async fn send_reports(&self) {
+        let mut generation = self.context.generation.subscribe();
+        let mut wait = MIN_RETRY_INTERVAL;
         loop {
-            let batch = self.context.outbox.batch(BATCH);
+            let batch = self.context.outbox.batch(MAX_BATCH);
             if batch.is_empty() {
-                self.context.outbox.news().await;
+                self.context.outbox.wait_for_push().await;
                 continue;
             }
-            let present = *boot.borrow_and_update();
+            let present = *generation.borrow_and_update();
             let sent = match present {
-                0 => Err(Failure::NotEnlisted),
-                _ => self.router.report(&self.batch(&batch, present)).await,
+                0 => Err(RouterError::NotRegistered),
+                _ => self.router.report(&self.reports(&batch, present)).await,
             };
             match sent {
                 Ok(()) => {
                     if batch.iter().any(is_idle) {
-                        self.beat_soon.notify_one();
+                        self.early_heartbeat.notify_one();
                     }
                     self.context.outbox.acknowledge(&batch);
-                    wait = SHORTEST;
+                    wait = MIN_RETRY_INTERVAL;
                 }
-                Err(Failure::NotEnlisted) => {
+                Err(RouterError::NotRegistered) => {
                     if present > 0 {
-                        self.unknown.notify_one();
+                        self.unregistered.notify_one();
                     }
-                    // Its sender lives as long as the context.
-                    let _ = boot.changed().await;
+                    // The sender lives as long as the context.
+                    let _ = generation.changed().await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot report; trying again");
+                    tracing::warn!(%error, "report failed; retrying");
                     tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST);
+                    wait = (wait * 2).min(MAX_RETRY_INTERVAL);
                 }
             }
         }
     }
 
-    fn batch(&self, batch: &[gateway_protocol::Snapshot], boot: u64) -> Reports {
+    fn reports(&self, batch: &[gateway_protocol::Snapshot], generation: u64) -> Reports {
         let reports = batch.iter().cloned().map(|mut snapshot| {
-            snapshot.boot = boot;
+            snapshot.boot = generation;
             snapshot
         });
-        Reports { incarnation: self.enlist.incarnation.clone(), reports: reports.collect() }
+        Reports { incarnation: self.registration.incarnation.clone(), reports: reports.collect() }
     }
 }
 
-/// Logs the sessions that the router does not know and whose keys stay, for a device is linked by them:
-/// those that it names for the second time. Answers how often it has named each.
-fn tell_orphans(named: &HashMap<String, u32>, lost: &[String]) -> HashMap<String, u32> {
-    let again = |session: &String| named.get(session).map_or(1, |times| times.saturating_add(1));
-    let named: HashMap<_, _> = lost.iter().map(|name| (name.clone(), again(name))).collect();
-    for (session, _) in named.iter().filter(|(_, times)| **times == 2) {
-        tracing::warn!(session, "keys of a session that the router does not know stay here");
+/// Logs sessions without a record at the router whose keys stay because they link a device. A
+/// session is logged when it is named for the second time in succession. Returns how often each
+/// session was named.
+fn log_orphans(times_named: &HashMap<String, u32>, lost: &[String]) -> HashMap<String, u32> {
+    let next_count =
+        |session: &String| times_named.get(session).map_or(1, |times| times.saturating_add(1));
+    let times_named: HashMap<_, _> =
+        lost.iter().map(|name| (name.clone(), next_count(name))).collect();
+    for (session, _) in times_named.iter().filter(|(_, times)| **times == 2) {
+        tracing::warn!(
+            session,
+            "keys of a session that the router does not know stay on this node"
+        );
     }
-    named
+    times_named
 }
 
 #[cfg(test)]
@@ -232,16 +251,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orphan_is_told_when_it_is_named_again_and_once() {
+    fn orphan_is_logged_once_when_it_is_named_again() {
         let lost = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let mut named = HashMap::new();
-        let mut told = Vec::new();
+        let mut times_named = HashMap::new();
+        let mut logged = Vec::new();
         for names in [&["a"][..], &["a", "b"], &["a"], &["a", "b"], &["b"], &["a"]] {
-            named = tell_orphans(&named, &lost(names));
-            let mut now: Vec<_> = named.iter().filter(|(_, times)| **times == 2).collect();
+            times_named = log_orphans(&times_named, &lost(names));
+            let mut now: Vec<_> = times_named.iter().filter(|(_, times)| **times == 2).collect();
             now.sort();
-            told.push(now.into_iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+            logged.push(now.into_iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
         }
-        assert_eq!(told, [lost(&[]), lost(&["a"]), lost(&[]), lost(&[]), lost(&["b"]), lost(&[])]);
+        assert_eq!(
+            logged,
+            [lost(&[]), lost(&["a"]), lost(&[]), lost(&[]), lost(&["b"]), lost(&[])]
+        );
     }
 }

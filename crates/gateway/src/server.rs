@@ -1,4 +1,5 @@
-//! The listener: reads requests within limits, has them answered, and stops in order.
+//! The listener of the node: reads requests within limits, passes them to the API, and stops
+//! gracefully.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,40 +23,40 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Answer, Api, Asked, refused},
+    api::{Api, ApiRequest, ApiResponse, refusal_response},
     refusal::{malformed, refusal},
 };
 
-const LONGEST_BODY: usize = 64 << 10;
-const LONGEST_HEAD: usize = 16 << 10;
-const CONNECTIONS: usize = 256;
-/// From the connection to its first byte.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
-/// From there to the end of the head; also how long an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(30);
-const BODY: Duration = Duration::from_secs(10);
-/// For requests under way when the node stops.
-const DRAIN: Duration = Duration::from_secs(3);
+const MAX_BODY_BYTES: usize = 64 << 10;
+const MAX_HEAD_BYTES: usize = 16 << 10;
+const MAX_CONNECTIONS: usize = 256;
+/// Time limit from the connection to its first byte.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit from the first byte to the end of the head; also the idle limit of a connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for requests in progress when the node stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Serves until told to stop.
+/// Serves until `stop` is cancelled.
 pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { break };
+        let Ok(permit) = permits.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let Ok((socket, _)) = accepted else {
-            // Out of file handles, most likely: others must end first.
+            // Most likely the process is out of file descriptors; other connections must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         let (api, watcher, stopping) = (api.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            if stopping.run_until_cancelled(is_alive(&socket)).await == Some(true) {
+            if stopping.run_until_cancelled(has_first_byte(&socket)).await == Some(true) {
                 let service = service_fn(move |request| {
                     let api = api.clone();
                     async move { Ok::<_, Infallible>(respond(&api, request).await) }
@@ -67,7 +68,7 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: Cancellati
             }
         });
     }
-    let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
@@ -75,41 +76,46 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(LONGEST_HEAD)
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(HEAD));
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(HEAD_TIMEOUT));
     builder
 }
 
-/// hyper itself waits for ever for the first byte.
-async fn is_alive(socket: &TcpStream) -> bool {
+/// Waits up to [`FIRST_BYTE_TIMEOUT`] for data. hyper has no time limit for the first byte.
+async fn has_first_byte(socket: &TcpStream) -> bool {
     let _ = socket.set_nodelay(true);
-    matches!(tokio::time::timeout(FIRST_BYTE, socket.peek(&mut [0])).await, Ok(Ok(1)))
+    matches!(tokio::time::timeout(FIRST_BYTE_TIMEOUT, socket.peek(&mut [0])).await, Ok(Ok(1)))
 }
 
 async fn respond(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY, Limited::new(body, LONGEST_BODY).collect()).await;
+    let body =
+        tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let Ok(Ok(body)) = body else {
-        return write(refused(&malformed("the body is too long, or did not come")));
+        return to_http_response(refusal_response(&malformed(
+            "the body is too long or was not received in time",
+        )));
     };
-    let asked = Asked {
+    let request = ApiRequest {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         headers: head.headers,
         body: body.to_bytes(),
     };
-    // Apart from the connection: a caller that hangs up does not undo half a command.
+    // In a task of its own, so that a caller that disconnects does not interrupt a command.
     let api = api.clone();
-    let answered = tokio::spawn(async move { api.answer(asked).await }).await;
-    write(answered.unwrap_or_else(|_| refused(&refusal(RefusalCode::Internal, "internal"))))
+    let answered = tokio::spawn(async move { api.handle(request).await }).await;
+    to_http_response(
+        answered.unwrap_or_else(|_| refusal_response(&refusal(RefusalCode::Internal, "internal"))),
+    )
 }
 
-fn write(answer: Answer) -> Response<Full<Bytes>> {
+fn to_http_response(answer: ApiResponse) -> Response<Full<Bytes>> {
     let has_body = !answer.body.is_empty();
     let mut response = Response::new(Full::new(answer.body.into()));
     *response.status_mut() = answer.status;
@@ -126,8 +132,8 @@ fn write(answer: Answer) -> Response<Full<Bytes>> {
     response
 }
 
-/// Listens, and says where.
-pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+/// Listens on an address and returns the bound address, which differs for port 0.
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))

@@ -1,7 +1,7 @@
-//! What the node says of itself, on standard error: its own lines, the engine's, and panics.
+//! The log of the node on standard error: its own lines, the lines of the engine, and panics.
 //!
-//! Lines are written by a thread of their own. When standard error is not read, nothing waits for it: lines beyond
-//! [`WAITING`] are dropped.
+//! A thread writes the lines. When standard error is not read, no other thread blocks: lines beyond
+//! [`MAX_QUEUED_LINES`] are dropped.
 
 use std::{
     io::{IsTerminal as _, Write},
@@ -14,31 +14,31 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::LogFormat;
 
-/// The engine tells much of numbers and names at `info`; only its warnings are worth keeping.
-const USUAL: &str = "warn,gateway=info,berth_gateway=info";
-/// Lines that wait to be written.
-const WAITING: usize = 4096;
-/// How long the end of the process waits for somebody to read what is left.
-const PARTING: Duration = Duration::from_secs(2);
+/// At `info`, the engine logs phone numbers and names; only its warnings are logged.
+const DEFAULT_FILTER: &str = "warn,gateway=info,berth_gateway=info";
+/// Lines that wait for the writer thread.
+const MAX_QUEUED_LINES: usize = 4096;
+/// Time limit for writing the remaining lines when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The log; dropped when the process ends, for then what is left is written.
+/// Writes the remaining lines when dropped, at the end of the process.
 #[derive(Debug)]
 #[must_use]
-pub struct Log(Option<WorkerGuard>);
+pub struct LogGuard(Option<WorkerGuard>);
 
 /// Sends log lines, the engine's `log` records and panics to standard error.
 ///
 /// # Errors
-/// When the filter cannot be read.
-pub fn start(filter: Option<&str>, format: LogFormat) -> Result<Log, ParseError> {
-    let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(USUAL);
+/// Fails when the filter cannot be parsed.
+pub fn start(filter: Option<&str>, format: LogFormat) -> Result<LogGuard, ParseError> {
+    let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT_FILTER);
     let filter = EnvFilter::try_new(filter)?;
     let (writer, log) = writer(std::io::stderr());
     let lines = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter);
-    // Fails only when somebody else was first, as tests are.
+    // Fails only if a subscriber is already set, as in tests.
     let _ = match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),
@@ -51,22 +51,23 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<Log, ParseError>
     Ok(log)
 }
 
-fn writer(to: impl Write + Send + 'static) -> (NonBlocking, Log) {
-    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING);
+fn writer(to: impl Write + Send + 'static) -> (NonBlocking, LogGuard) {
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_QUEUED_LINES);
     let (writer, guard) = writer.thread_name("log").finish(to);
-    (writer, Log(Some(guard)))
+    (writer, LogGuard(Some(guard)))
 }
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         let (done, wait) = mpsc::sync_channel(1);
         let guard = self.0.take();
-        // It says on standard output that it cannot, which may be read as little.
+        // The guard reports a failed flush on standard output, which may be unread as well and
+        // block.
         std::thread::spawn(move || {
             drop(guard);
-            let _ = done.send(()); // nobody waits any more
+            let _ = done.send(()); // the receiver may have timed out
         });
-        let _ = wait.recv_timeout(PARTING);
+        let _ = wait.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -76,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes when nobody holds it back any more.
+    /// A writer that blocks until the channel closes.
     struct Stalled(mpsc::Receiver<()>);
 
     impl Write for Stalled {
@@ -91,10 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn log_that_is_not_read_holds_up_neither_its_writers_nor_the_end() {
+    fn unread_log_blocks_neither_writers_nor_exit() {
         let (release, stalled) = mpsc::channel();
         let (mut lines, log) = writer(Stalled(stalled));
-        for _ in 0..2 * WAITING {
+        for _ in 0..2 * MAX_QUEUED_LINES {
             lines.write_all(b"line\n").unwrap();
         }
         assert!(lines.error_counter().dropped_lines() > 0);

@@ -1,5 +1,5 @@
-//! Laws of whatever this crate reads, for any bytes at all: the fuzz targets in `fuzz/` call them with
-//! millions, this crate's tests with a few. A law that does not hold panics.
+//! Properties of the readers of this crate for arbitrary bytes. The fuzz targets in `fuzz/` check
+//! them with millions of inputs, the tests of this crate with a few. A violated property panics.
 
 use std::collections::BTreeMap;
 
@@ -11,50 +11,53 @@ use hyper::{
 use serde_json::Value;
 
 use crate::{
-    conditions::{Expected, Known, tag},
-    cursor::{self, Place, Sealer},
-    fields::Fields,
-    idempotency::{IDEMPOTENCY_KEY, Named},
-    negotiate,
-    query::Query,
-    reply::Reply,
-    wire::{ApiKeySpec, PageSpec, PairingCodeSpec, SessionPatch, SessionSpec},
+    idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
+    request::{
+        conditions::{IfMatch, IfNoneMatch},
+        cursor::{self, CursorPosition, CursorSigner},
+        fields::Fields,
+        negotiate,
+        query::Query,
+    },
+    response::{etag::entity_tag, reply::Reply},
+    wire::{ApiKeySpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
 };
 
-/// What a list is narrowed by.
+/// The parameters of a list.
 const PARAMETERS: [&str; 6] = ["limit", "cursor", "status", "label", "gatewayId", "phoneNumber"];
 const OFFERS: [&str; 3] = ["application/json", "image/svg+xml", "image/png"];
 
-/// A cursor that is read is one that we wrote, letter for letter, and of that list alone.
+/// A cursor that decodes was issued by the program, in this spelling, and for this list only.
 pub fn cursor(data: &[u8]) {
     let acme = OrganizationId::parse("acme");
-    let sealer = Sealer::new(&[7; 32]);
+    let cursor_signer = CursorSigner::new(&[7; 32]);
     let (mine, other) =
-        (sealer.list("sessions", acme.as_ref()), sealer.list("keys", acme.as_ref()));
+        (cursor_signer.list("sessions", acme.as_ref()), cursor_signer.list("keys", acme.as_ref()));
     if let Ok(text) = std::str::from_utf8(data)
-        && let Some(place) = cursor::read(&mine, text)
+        && let Some(place) = cursor::decode(&mine, text)
     {
-        assert_eq!(cursor::write(&mine, place), text, "one cursor, one spelling");
+        assert_eq!(cursor::encode(&mine, place), text, "one cursor, one spelling");
     }
     let mut bytes = [0; 24];
     bytes.iter_mut().zip(data).for_each(|(byte, given)| *byte = *given);
     let (first, rest) = bytes.split_at(8);
     let created_at = first.try_into().map_or(0, i64::from_be_bytes);
     let bits = rest.try_into().map_or(0, u128::from_be_bytes);
-    let place = Place { created_at: Timestamp::from_millis(created_at), bits };
-    let text = cursor::write(&mine, place);
-    assert_eq!(cursor::read(&mine, &text), Some(place), "what we wrote is read");
-    assert_eq!(cursor::read(&other, &text), None, "and by no other list");
+    let place = CursorPosition { created_at: Timestamp::from_millis(created_at), bits };
+    let text = cursor::encode(&mine, place);
+    assert_eq!(cursor::decode(&mine, &text), Some(place), "what we wrote is read");
+    assert_eq!(cursor::decode(&other, &text), None, "and by no other list");
 }
 
-/// A query is read or has faults, each of which names a parameter; the spelling of a space does not
-/// matter.
+/// A query is read or has faults, each of which names a parameter; both encodings of a space are
+/// equal.
 pub fn query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let read = |text: &str| {
         let mut query = Query::parse(text, &PARAMETERS);
-        let list = Sealer::new(&[7; 32]).list("sessions", OrganizationId::parse("acme").as_ref());
-        let page = PageSpec::read(&mut query, list).spec();
+        let list =
+            CursorSigner::new(&[7; 32]).list("sessions", OrganizationId::parse("acme").as_ref());
+        let page = SessionPageSpec::read(&mut query, list).spec();
         (page, query.finish())
     };
     let (page, faults) = read(text);
@@ -68,7 +71,8 @@ pub fn query(data: &[u8]) {
     assert_eq!((page, faults.len()), (same, others.len()), "a space is a space");
 }
 
-/// A body is read or has faults, each of which points into it; what is read is what it says.
+/// A body is read or has faults, each of which points into the body; the values read equal the
+/// body.
 pub fn body(data: &[u8]) {
     let document = document(data);
     let mut fields = Fields::parse(data);
@@ -98,7 +102,7 @@ pub fn body(data: &[u8]) {
     checked(fields, document.as_ref());
 }
 
-/// A patch does what RFC 7396 says it does, and done twice what it does done once.
+/// A patch has the result of RFC 7396 and is idempotent.
 pub fn patch(data: &[u8]) {
     let document = document(data);
     let mut fields = Fields::parse(data);
@@ -114,88 +118,99 @@ pub fn patch(data: &[u8]) {
         metadata: [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         ..Settings::default()
     };
-    let once = before.clone().patched(patch.clone());
-    assert_eq!(once.clone().patched(patch), once, "twice is once");
-    let mut expected = shown(&before);
-    merge(&mut expected, &document);
-    // What is not there is what it is when nobody says anything.
-    let there = |name: &str| expected.get(name).filter(|value| !value.is_null());
-    assert_eq!(once.label.as_deref(), there("label").and_then(Value::as_str));
-    assert_eq!(Some(once.auto_read), there("autoRead").and_then(Value::as_bool));
-    assert_eq!(Some(once.presence_typing), there("presenceTyping").and_then(Value::as_bool));
-    assert_eq!(once.rate_per_min.map(f64::from), there("ratePerMin").and_then(Value::as_f64));
-    assert_eq!(once.rate_per_hour.map(f64::from), there("ratePerHour").and_then(Value::as_f64));
-    let expected = there("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
-    assert_eq!(metadata(&once), expected);
+    let idempotent_request = before.clone().patched(patch.clone());
+    assert_eq!(idempotent_request.clone().patched(patch), idempotent_request, "twice is once");
+    let mut if_match = settings_json(&before);
+    merge(&mut if_match, &document);
+    // Absent settings have their default.
+    let there = |name: &str| if_match.get(name).filter(|value| !value.is_null());
+    assert_eq!(idempotent_request.label.as_deref(), there("label").and_then(Value::as_str));
+    assert_eq!(Some(idempotent_request.auto_read), there("autoRead").and_then(Value::as_bool));
+    assert_eq!(
+        Some(idempotent_request.presence_typing),
+        there("presenceTyping").and_then(Value::as_bool)
+    );
+    assert_eq!(
+        idempotent_request.rate_per_min.map(f64::from),
+        there("ratePerMin").and_then(Value::as_f64)
+    );
+    assert_eq!(
+        idempotent_request.rate_per_hour.map(f64::from),
+        there("ratePerHour").and_then(Value::as_f64)
+    );
+    let if_match = there("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+    assert_eq!(metadata(&idempotent_request), if_match);
 }
 
-/// A list of tags means the versions it names and no other, and what is spared was named.
+/// A list of tags yields exactly the versions in it, and 304 needs a listed version.
 pub fn conditions(data: &[u8]) {
-    let expected = Expected::read(&headers(&header::IF_MATCH, data));
-    if let Some(Expected::OneOf(versions)) = &expected {
+    let if_match = IfMatch::read(&headers(&header::IF_MATCH, data));
+    if let Some(IfMatch::OneOf(versions)) = &if_match {
         for version in versions {
             let quoted = format!("\"{version}\"");
-            let named = data.windows(quoted.len()).any(|window| window == quoted.as_bytes());
-            assert!(named, "{version} is not in there");
+            let idempotency_key =
+                data.windows(quoted.len()).any(|window| window == quoted.as_bytes());
+            assert!(idempotency_key, "{version} is not in there");
         }
         let list: Vec<_> = versions.iter().map(|version| format!("\"{version}\"")).collect();
-        let again = Expected::read(&headers(&header::IF_MATCH, list.join(", ").as_bytes()));
-        assert!(versions.is_empty() || again == expected, "what it means is read alike");
+        let again = IfMatch::read(&headers(&header::IF_MATCH, list.join(", ").as_bytes()));
+        assert!(versions.is_empty() || again == if_match, "what it means is read alike");
     }
-    let known = Known::read(&headers(&header::IF_NONE_MATCH, data));
-    let versions = match &expected {
-        Some(Expected::OneOf(versions)) => versions.clone(),
+    let known = IfNoneMatch::read(&headers(&header::IF_NONE_MATCH, data));
+    let versions = match &if_match {
+        Some(IfMatch::OneOf(versions)) => versions.clone(),
         _ => Vec::new(),
     };
     for version in versions.into_iter().chain([Version(7)]) {
         let reply = Reply::of(StatusCode::OK, "application/json", "{}");
-        let reply = known.spare(reply.with(header::ETAG, tag(version)));
+        let reply = known.apply(reply.with(header::ETAG, entity_tag(version)));
         let spared = reply.status == StatusCode::NOT_MODIFIED;
         assert_eq!(reply.body.is_empty(), spared);
-        match &expected {
+        match &if_match {
             None => assert!(!spared, "what is malformed says nothing"),
-            Some(Expected::OneOf(versions)) if versions.contains(&version) => assert!(spared),
+            Some(IfMatch::OneOf(versions)) if versions.contains(&version) => assert!(spared),
             _ => {}
         }
     }
 }
 
-/// Whatever a caller likes, it gets something that there is; saying it twice, or louder, is no more.
+/// The chosen type is an offered one; repetition and upper case of `Accept` change nothing.
 pub fn accept(data: &[u8]) {
-    let once = headers(&header::ACCEPT, data);
-    let chosen = negotiate::choose(&once, &OFFERS);
+    let idempotent_request = headers(&header::ACCEPT, data);
+    let chosen = negotiate::choose(&idempotent_request, &OFFERS);
     assert!(OFFERS.contains(&chosen));
-    let mut twice = once.clone();
-    twice.extend(once.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let mut twice = idempotent_request.clone();
+    twice.extend(idempotent_request.iter().map(|(name, value)| (name.clone(), value.clone())));
     assert_eq!(negotiate::choose(&twice, &OFFERS), chosen, "twice is once");
     let louder = headers(&header::ACCEPT, &data.to_ascii_uppercase());
     assert_eq!(negotiate::choose(&louder, &OFFERS), chosen, "capitals are letters");
 }
 
-/// A request's name is visible and short, and read alike when it is sent again as it was read.
+/// An idempotency key is visible and short, and reading is idempotent.
 pub fn idempotency_key(data: &[u8]) {
-    if let Named::As(name) = Named::read(&headers(&IDEMPOTENCY_KEY, data)) {
+    if let IdempotencyKey::Given(name) = IdempotencyKey::read(&headers(&IDEMPOTENCY_KEY, data)) {
         assert!(
             (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
         );
-        let again = Named::read(&headers(&IDEMPOTENCY_KEY, name.as_bytes()));
-        assert_eq!(again, Named::As(name));
+        let again = IdempotencyKey::read(&headers(&IDEMPOTENCY_KEY, name.as_bytes()));
+        assert_eq!(again, IdempotencyKey::Given(name));
     }
 }
 
-/// Headers of one name, one a line.
+/// Returns headers of one name, one for each line.
 fn headers(name: &HeaderName, data: &[u8]) -> HeaderMap {
     let values = data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let values = values.filter_map(|line| HeaderValue::from_bytes(line).ok());
     values.map(|value| (name.clone(), value)).collect()
 }
 
-/// What another reader of JSON makes of it, without what two readers may understand differently.
+/// Returns the value by another JSON reader.
 fn document(data: &[u8]) -> Option<Value> {
     serde_json::from_slice(data).ok()
 }
 
-/// How many faults there are; each points at something that is there, or at what is missing within it.
+/// Returns the number of faults; checks that each points at an existing value, or at a missing
+/// member of one.
 fn checked(fields: Fields, document: Option<&Value>) -> usize {
     let faults = fields.finish();
     let repeated = faults.iter().any(|fault| fault.reason == "given more than once");
@@ -203,7 +218,7 @@ fn checked(fields: Fields, document: Option<&Value>) -> usize {
         let pointer = fault.field.as_str();
         let escapes = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         assert!(pointer.is_empty() || (pointer.starts_with('/') && escapes), "{fault:?}");
-        // Of two equal keys another reader sees the last.
+        // The other reader keeps the last of two equal keys.
         if let (Some(document), Some((parent, _)), false) =
             (document, pointer.rsplit_once('/'), repeated)
         {
@@ -218,7 +233,7 @@ fn metadata(settings: &Settings) -> serde_json::Map<String, Value> {
     metadata.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
 }
 
-fn shown(settings: &Settings) -> Value {
+fn settings_json(settings: &Settings) -> Value {
     serde_json::json!({
         "label": settings.label, "autoRead": settings.auto_read,
         "presenceTyping": settings.presence_typing, "ratePerMin": settings.rate_per_min,
@@ -226,7 +241,7 @@ fn shown(settings: &Settings) -> Value {
     })
 }
 
-/// RFC 7396, section 2, to the letter.
+/// Applies a patch as in RFC 7396, section 2.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
@@ -251,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    /// Something close to what each law is about, so that random bytes get somewhere.
+    /// Generates input close to what each property reads.
     fn close() -> impl Strategy<Value = Vec<u8>> {
         let text = |pattern: &'static str| pattern.prop_map(String::into_bytes);
         prop_oneof![
@@ -270,9 +285,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn the_laws_hold_near_what_they_are_about(data in close()) {
-            for law in [cursor, query, body, patch, conditions, accept, idempotency_key] {
-                law(&data);
+        fn properties_hold_for_plausible_input(data in close()) {
+            for property in [cursor, query, body, patch, conditions, accept, idempotency_key] {
+                property(&data);
             }
         }
     }

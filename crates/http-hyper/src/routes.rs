@@ -1,68 +1,68 @@
-//! From method and path to a row of a table, and what to answer when there is none.
+//! Routes from method and path to a row of a table.
 //!
-//! `{session}:logout` beside `{session}` works because the longest suffix wins. A segment whose
-//! colon no row asks for is no endpoint of ours, so an unknown verb is *not found* for everybody;
-//! `%3A` is not the colon of a verb but a letter of an id, and no id has it.
+//! `{session}:logout` and `{session}` may coexist because the longest suffix wins. A segment with a
+//! colon that no row has is no route, so that an unknown verb is *not found* for every caller.
+//! `%3A` is not the colon of a verb but a character of an id, and no id contains it.
 
 use hyper::{Method, header::HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use crate::problem::{Problem, Result};
+use crate::response::problem::{Problem, Result};
 
-/// The way to a table's rows.
+/// The routes to the rows of a table.
 pub(crate) struct Routes<T> {
     tree: matchit::Router<usize>,
-    places: Vec<Place<T>>,
+    entries: Vec<RouteEntry<T>>,
 }
 
-struct Place<T> {
+struct RouteEntry<T> {
     template: &'static str,
     methods: Vec<(Method, T)>,
     allow: HeaderValue,
 }
 
-/// Where a request goes.
+/// The result of a lookup.
 #[derive(Debug)]
-pub(crate) enum Hit<T> {
-    /// To this row, with these path parameters.
-    Row(T, Parameters),
-    /// It asks what may be asked: `Allow`.
+pub(crate) enum RouteMatch<T> {
+    /// A row, with the path parameters.
+    Row(T, PathParameters),
+    /// An OPTIONS request, with the value of `Allow`.
     Options(HeaderValue),
 }
 
-/// What stands in the variable segments of a path, decoded.
+/// The decoded values of the variable segments of a path, by name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Parameters(Vec<(String, String)>);
+pub(crate) struct PathParameters(Vec<(String, String)>);
 
-impl Parameters {
-    /// Empty when the segment is not UTF-8 once decoded: there is no such thing.
+impl PathParameters {
+    /// Returns a parameter. A value that is not UTF-8 after decoding is empty, which no id matches.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 }
 
 impl<T: Copy> Routes<T> {
-    /// The routes of a table that is part of the program.
+    /// Creates the routes of a table that is a constant of the program.
     pub(crate) fn of(rows: impl IntoIterator<Item = (Method, &'static str, T)>) -> Self {
         #[expect(
             clippy::expect_used,
-            reason = "such tables are constant, and every test opens them"
+            reason = "such tables are constant, and every test creates their routes"
         )]
-        Self::new(rows).expect("two templates of a table cannot be told apart")
+        Self::new(rows).expect("the templates of a table are distinct")
     }
 
-    /// The routes of any table: each row's method, template and self.
+    /// Creates the routes of a table of methods, templates and rows.
     ///
     /// # Errors
-    /// When two templates cannot be told apart.
+    /// Two templates match the same paths.
     fn new(
         rows: impl IntoIterator<Item = (Method, &'static str, T)>,
     ) -> Result<Self, matchit::InsertError> {
-        let mut places: Vec<Place<T>> = Vec::new();
+        let mut entries: Vec<RouteEntry<T>> = Vec::new();
         for (method, template, row) in rows {
-            match places.iter_mut().find(|place| place.template == template) {
-                Some(place) => place.methods.push((method, row)),
-                None => places.push(Place {
+            match entries.iter_mut().find(|entry| entry.template == template) {
+                Some(entry) => entry.methods.push((method, row)),
+                None => entries.push(RouteEntry {
                     template,
                     methods: vec![(method, row)],
                     allow: HeaderValue::from_static(""),
@@ -70,35 +70,35 @@ impl<T: Copy> Routes<T> {
             }
         }
         let mut tree = matchit::Router::new();
-        for (index, place) in places.iter_mut().enumerate() {
-            tree.insert(place.template, index)?;
-            place.allow = allow(&place.methods);
+        for (index, entry) in entries.iter_mut().enumerate() {
+            tree.insert(entry.template, index)?;
+            entry.allow = allow(&entry.methods);
         }
-        Ok(Self { tree, places })
+        Ok(Self { tree, entries })
     }
 
-    /// Where this request goes.
+    /// Returns the row of a request. HEAD uses the row of GET.
     ///
     /// # Errors
     /// [`Problem::NoRoute`], or [`Problem::MethodNotAllowed`] when the path has other methods.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Hit<T>> {
-        let found = self.tree.at(path).map_err(|_| Problem::NoRoute)?;
-        if found.params.iter().any(|(_, value)| value.contains(':')) {
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<RouteMatch<T>> {
+        let matched = self.tree.at(path).map_err(|_| Problem::NoRoute)?;
+        if matched.params.iter().any(|(_, value)| value.contains(':')) {
             return Err(Problem::NoRoute);
         }
-        let place = self.places.get(*found.value).ok_or(Problem::NoRoute)?;
+        let entry = self.entries.get(*matched.value).ok_or(Problem::NoRoute)?;
         let spec = if method == Method::HEAD { &Method::GET } else { method };
-        if let Some((_, row)) = place.methods.iter().find(|(known, _)| known == spec) {
-            let decoded = found.params.iter().map(|(name, value)| {
+        if let Some((_, row)) = entry.methods.iter().find(|(known, _)| known == spec) {
+            let decoded = matched.params.iter().map(|(name, value)| {
                 let value = percent_decode_str(value).decode_utf8();
                 (name.to_owned(), value.map_or_else(|_| String::new(), Into::into))
             });
-            return Ok(Hit::Row(*row, Parameters(decoded.collect())));
+            return Ok(RouteMatch::Row(*row, PathParameters(decoded.collect())));
         }
         if method == Method::OPTIONS {
-            return Ok(Hit::Options(place.allow.clone()));
+            return Ok(RouteMatch::Options(entry.allow.clone()));
         }
-        Err(Problem::MethodNotAllowed { allow: place.allow.clone() })
+        Err(Problem::MethodNotAllowed { allow: entry.allow.clone() })
     }
 }
 
@@ -128,13 +128,15 @@ mod tests {
 
     fn row(method: &Method, path: &str) -> Option<(&'static str, String)> {
         match routes().find(method, path) {
-            Ok(Hit::Row(row, parameters)) => Some((row, parameters.get("session").to_owned())),
+            Ok(RouteMatch::Row(row, parameters)) => {
+                Some((row, parameters.get("session").to_owned()))
+            }
             _ => None,
         }
     }
 
     #[test]
-    fn a_verb_is_told_from_an_id() {
+    fn verb_is_distinct_from_id() {
         assert_eq!(row(&Method::POST, "/s/x:logout"), Some(("logout", "x".to_owned())));
         assert_eq!(row(&Method::HEAD, "/s/x"), Some(("view", "x".to_owned())));
         assert_eq!(row(&Method::GET, "/s/x%3Alogout"), Some(("view", "x:logout".to_owned())));
@@ -142,27 +144,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_does_not_say_is_no_route() {
+    fn path_outside_the_table_has_no_route() {
         for path in ["/s", "/s/", "/s/x/", "/s/x:bogus", "/s/:logout", "/s//qr", "/s/x:a:logout"] {
-            let found = routes().find(&Method::POST, path);
-            assert!(matches!(found, Err(Problem::NoRoute)), "{path} {found:?}");
+            let matched = routes().find(&Method::POST, path);
+            assert!(matches!(matched, Err(Problem::NoRoute)), "{path} {matched:?}");
         }
     }
 
     #[test]
-    fn a_parameter_that_is_not_text_is_empty() {
+    fn parameter_that_is_not_utf8_is_empty() {
         assert_eq!(row(&Method::GET, "/s/%ff%fe"), Some(("view", String::new())));
         assert_eq!(row(&Method::GET, "/s/%zz"), Some(("view", "%zz".to_owned())));
     }
 
     #[test]
-    fn other_methods_hear_which_ones_there_are() {
+    fn other_methods_are_rejected_with_allow() {
         let Err(Problem::MethodNotAllowed { allow }) = routes().find(&Method::PUT, "/s/x") else {
-            panic!("PUT is no method of it");
+            panic!("PUT is allowed");
         };
         assert_eq!(allow, "DELETE, GET, HEAD, OPTIONS");
-        let Ok(Hit::Options(allow)) = routes().find(&Method::OPTIONS, "/s/x:logout") else {
-            panic!("OPTIONS is answered everywhere");
+        let Ok(RouteMatch::Options(allow)) = routes().find(&Method::OPTIONS, "/s/x:logout") else {
+            panic!("OPTIONS is not answered");
         };
         assert_eq!(allow, "OPTIONS, POST");
     }

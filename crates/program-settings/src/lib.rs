@@ -1,15 +1,15 @@
-//! What the settings of `berth` and `berth-gateway` have in common
-//! ([ADR 0033](../../../docs/adr/0033-trim-or-reject-text-settings.md)).
+//! The common rules for the settings of `berth` and `berth-gateway` ([ADR
+//! 0033](../../../docs/adr/0033-trim-or-reject-text-settings.md)).
 //!
-//! - [`clean`] is the one rule for texts: surrounding white space is dropped, and a character that
-//!   nobody sees is refused.
-//! - [`Variables`] reads `NAME_FILE` for every setting `NAME`, and tells which `BERTH_*` variables
-//!   neither program reads.
+//! - [`clean`] is the rule for texts: surrounding white space is removed, and a text with an
+//!   invisible character is rejected.
+//! - [`Variables`] reads `NAME_FILE` for every setting `NAME`, and lists the `BERTH_*` variables
+//!   that neither program reads.
 
 mod names;
 mod text;
 mod variables;
 
-pub use names::{NODE, ROUTER};
-pub use text::{Unclean, clean, clean_lines, parse};
-pub use variables::{Invalid, Variables};
+pub use names::{NODE_VARIABLES, ROUTER_VARIABLES};
+pub use text::{InvisibleCharacter, clean, clean_lines, parse};
+pub use variables::{InvalidVariable, Variables};

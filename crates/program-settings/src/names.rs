@@ -1,8 +1,8 @@
-//! The variables of both programs. Tests of `server` and `gateway` compare the lists with what the
-//! programs read.
+//! The names of the variables of both programs. Tests of `server` and `gateway` compare the lists
+//! with the arguments of the programs.
 
 /// The variables that `berth` reads.
-pub const ROUTER: &[&str] = &[
+pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_API_KEY_QUOTA",
     "BERTH_CONFIG",
     "BERTH_CREDENTIAL_RATE",
@@ -40,7 +40,7 @@ pub const ROUTER: &[&str] = &[
 ];
 
 /// The variables that `berth-gateway` reads.
-pub const NODE: &[&str] = &[
+pub const NODE_VARIABLES: &[&str] = &[
     "BERTH_GATEWAY_ADVERTISE",
     "BERTH_GATEWAY_CAPACITY",
     "BERTH_GATEWAY_DATA",
@@ -57,10 +57,12 @@ pub const NODE: &[&str] = &[
 ];
 
 /// The suffix of the variable that names a file with a setting's value.
-pub(crate) const FILE: &str = "_FILE";
+pub(crate) const FILE_SUFFIX: &str = "_FILE";
 
 /// Returns whether one of the programs reads the variable.
 pub(crate) fn is_known(variable: &str) -> bool {
-    let setting = variable.strip_suffix(FILE).unwrap_or(variable);
-    [ROUTER, NODE].iter().any(|names| names.contains(&variable) || names.contains(&setting))
+    let setting = variable.strip_suffix(FILE_SUFFIX).unwrap_or(variable);
+    [ROUTER_VARIABLES, NODE_VARIABLES]
+        .iter()
+        .any(|names| names.contains(&variable) || names.contains(&setting))
 }

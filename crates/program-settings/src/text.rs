@@ -1,48 +1,52 @@
 //! The rule for texts.
 //!
-//! Secret files end in a newline, and copied texts carry characters that no editor shows. Taken as
-//! they are, such values make another file, another folder or a name that matches nothing.
+//! Secret files end in a newline, and copied texts contain characters that no editor shows. Such
+//! characters would change the name of a file or a folder, or make a name that matches nothing.
 
 use std::{fmt::Display, str::FromStr};
 
-/// A text holds a character that nobody sees.
+/// A text contains an invisible character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it holds the invisible character U+{:04X}", u32::from(*.0))]
-pub struct Unclean(char);
+#[error("must not contain the invisible character U+{:04X}", u32::from(*.0))]
+pub struct InvisibleCharacter(char);
 
-/// Returns the text without the white space around it; `None` when nothing is left, which counts as
-/// not given.
+/// Returns the text without surrounding white space; `None` if no other character remains, which
+/// counts as not given.
 ///
 /// # Errors
-/// When an invisible character is within: a control character, a byte-order mark, a zero-width or
-/// bidirectional mark.
-pub fn clean(text: &str) -> Result<Option<&str>, Unclean> {
-    clean_but(text, |_| false)
+/// Fails when the text contains an invisible character: a control character, a byte-order mark, a
+/// zero-width or bidirectional mark.
+pub fn clean(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
+    clean_allowing(text, |_| false)
 }
 
-/// Like [`clean`], for a text whose own syntax gives line breaks and tabs no meaning, as JSON does.
+/// Cleans like [`clean`], and permits line breaks and tabs, for a syntax that ignores them, such as
+/// JSON.
 ///
 /// # Errors
-/// When another invisible character is within.
-pub fn clean_lines(text: &str) -> Result<Option<&str>, Unclean> {
-    clean_but(text, |symbol| matches!(symbol, '\n' | '\r' | '\t'))
+/// Fails when the text contains another invisible character.
+pub fn clean_lines(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
+    clean_allowing(text, |symbol| matches!(symbol, '\n' | '\r' | '\t'))
 }
 
-fn clean_but(text: &str, allowed: impl Fn(char) -> bool) -> Result<Option<&str>, Unclean> {
+fn clean_allowing(
+    text: &str,
+    allowed: impl Fn(char) -> bool,
+) -> Result<Option<&str>, InvisibleCharacter> {
     let text = text.trim();
     match text.chars().find(|symbol| is_invisible(*symbol) && !allowed(*symbol)) {
-        Some(symbol) => Err(Unclean(symbol)),
+        Some(symbol) => Err(InvisibleCharacter(symbol)),
         None => Ok(Some(text).filter(|text| !text.is_empty())),
     }
 }
 
-/// Parses a cleaned text: a value parser for `clap`.
+/// Parses a cleaned text; serves as a value parser of `clap`.
 ///
 /// # Errors
-/// When the text is blank, unclean, or no `T`.
+/// Fails when the text is blank, contains an invisible character, or is no valid `T`.
 pub fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    let text = clean(text).map_err(|unclean| unclean.to_string())?;
-    text.ok_or("it is empty")?.parse().map_err(|error: T::Err| error.to_string())
+    let text = clean(text).map_err(|invisible| invisible.to_string())?;
+    text.ok_or("must not be empty")?.parse().map_err(|error: T::Err| error.to_string())
 }
 
 fn is_invisible(symbol: char) -> bool {
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn surrounding_white_space_is_dropped_and_a_blank_text_is_none() {
+    fn surrounding_white_space_is_removed_and_blank_text_is_none() {
         for text in ["a b", "a b\n", "\r\na b\r\n", "\t a b ", "\u{a0}a b\u{2003}", "a b\n\n"] {
             assert_eq!(clean(text), Ok(Some("a b")), "{text:?}");
         }
@@ -72,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn invisible_characters_are_refused_with_their_number_and_without_the_text() {
+    fn invisible_characters_are_rejected_without_showing_the_text() {
         for symbol in [
             '\0', '\n', '\r', '\t', '\x1b', '\x7f', '\u{85}', '\u{ad}', '\u{200b}', '\u{202e}',
             '\u{2066}', '\u{feff}',
@@ -81,7 +85,7 @@ mod tests {
             let number = format!("U+{:04X}", u32::from(symbol));
             assert!(error.contains(&number) && !error.contains("canary"), "{error}");
         }
-        // White space neither, and so not dropped either.
+        // These characters are not white space and are therefore not removed at the ends.
         for text in ["\u{feff}a", "a\0", "\x1ba"] {
             assert!(clean(text).is_err(), "{text:?}");
         }
@@ -91,16 +95,16 @@ mod tests {
     }
 
     #[test]
-    fn line_breaks_are_allowed_only_where_the_syntax_ignores_them() {
+    fn line_breaks_are_permitted_where_the_syntax_ignores_them() {
         let json = "{\r\n\t\"keys\": []\n}";
         assert_eq!(clean_lines(&format!("{json}\n")), Ok(Some(json)));
-        assert_eq!(clean_lines("{\0}"), Err(Unclean('\0')));
+        assert_eq!(clean_lines("{\0}"), Err(InvisibleCharacter('\0')));
     }
 
     #[test]
-    fn a_parsed_value_is_cleaned_first() {
+    fn parsed_value_is_cleaned_first() {
         assert_eq!(parse::<u16>(" 7\n"), Ok(7));
-        assert_eq!(parse::<u16>("\n"), Err("it is empty".to_owned()));
+        assert_eq!(parse::<u16>("\n"), Err("must not be empty".to_owned()));
         assert!(parse::<String>("a\nb").unwrap_err().contains("U+000A"));
         assert!(parse::<u16>("x").is_err());
     }

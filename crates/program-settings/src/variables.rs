@@ -11,21 +11,21 @@ use std::{
 use clap::Command;
 
 use crate::{
-    names::{FILE, is_known},
+    names::{FILE_SUFFIX, is_known},
     text::clean,
 };
 
-/// What both programs' variables begin with.
+/// The prefix of both programs' variables.
 const PREFIX: &str = "BERTH_";
-/// No value is longer; a key set takes some kilobytes.
-const LONGEST: u64 = 1024 * 1024;
+/// The maximum length of a value; a key set has some kilobytes.
+const MAX_VALUE_BYTES: u64 = 1024 * 1024;
 
-/// A variable that cannot be taken, in one line and without its value.
+/// A variable cannot be used. The message has one line and never contains the value.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(String);
+pub struct InvalidVariable(String);
 
-/// The `BERTH_*` variables, as they were when the program started.
+/// The `BERTH_*` variables at the start of the program.
 pub struct Variables(BTreeMap<OsString, OsString>);
 
 impl FromIterator<(OsString, OsString)> for Variables {
@@ -36,45 +36,49 @@ impl FromIterator<(OsString, OsString)> for Variables {
 }
 
 impl Variables {
-    /// The variables of this process.
+    /// Returns the variables of this process.
     pub fn of_process() -> Self {
         std::env::vars_os().collect()
     }
 
-    /// Returns the value of a setting: the variable's, or the content of the file that `NAME_FILE`
-    /// names without one final newline. `None` when neither says anything.
+    /// Returns the value of a setting: the value of the variable, or the content of the file that
+    /// `NAME_FILE` names, without one final newline. `None` if neither is given.
     ///
     /// # Errors
-    /// When both are given, when the value is not UTF-8, and when the file is blank or cannot be read.
-    pub fn value(&self, name: &str) -> Result<Option<String>, Invalid> {
-        let (given, file) = (self.text(name)?, format!("{name}{FILE}"));
+    /// Fails when both are given, when the value is not UTF-8, and when the file is blank or cannot
+    /// be read.
+    pub fn value(&self, name: &str) -> Result<Option<String>, InvalidVariable> {
+        let (given, file) = (self.text(name)?, format!("{name}{FILE_SUFFIX}"));
         let Some(path) = self.text(&file)? else { return Ok(given.map(str::to_owned)) };
         if given.is_some() {
-            return Err(Invalid(format!("{name} and {file} are both given: unset one of them")));
+            return Err(InvalidVariable(format!(
+                "{name} and {file} are both given; unset one of them"
+            )));
         }
-        let path = clean(path).map_err(|unclean| Invalid(format!("{file} is wrong: {unclean}")))?;
+        let path = clean(path)
+            .map_err(|invisible| InvalidVariable(format!("{file} is wrong: {invisible}")))?;
         let path = path.unwrap_or_default();
         match read(Path::new(path)) {
             Ok(text) if text.trim().is_empty() => {
-                Err(Invalid(format!("{file} names {path:?}, which is empty")))
+                Err(InvalidVariable(format!("{file} names the empty file {path:?}")))
             }
             Ok(text) => Ok(Some(text)),
-            Err(error) => {
-                Err(Invalid(format!("{file} names {path:?}, which cannot be read: {error}")))
-            }
+            Err(error) => Err(InvalidVariable(format!(
+                "{file} names {path:?}, which cannot be read: {error}"
+            ))),
         }
     }
 
-    /// Gives the command the values of `NAME_FILE` for every argument that can be given as `NAME`.
+    /// Sets the values of `NAME_FILE` as defaults of every argument that can be given as `NAME`.
     /// Flags win over both. A blank variable counts as not given.
     ///
     /// # Errors
-    /// As [`value`](Self::value), of any argument of the command and of its subcommands.
-    pub fn fill(&self, command: Command) -> Result<Command, Invalid> {
+    /// Fails like [`value`](Self::value), for any argument of the command and of its subcommands.
+    pub fn fill(&self, command: Command) -> Result<Command, InvalidVariable> {
         let mut names = BTreeSet::new();
-        collect(&command, &mut names);
+        collect_variables(&command, &mut names);
         let mut others = BTreeMap::new();
-        // Each is read once: a pipe has nothing more to say, and subcommands share settings.
+        // Each variable is read once: a pipe can be read only once, and subcommands share settings.
         for name in names {
             let value = self.value(&name)?;
             let is_there = self.0.contains_key(OsStr::new(&name));
@@ -82,29 +86,29 @@ impl Variables {
                 others.insert(name, value);
             }
         }
-        Ok(filled(command, &others))
+        Ok(fill_arguments(command, &others))
     }
 
-    /// Returns the names that neither program reads, escaped for a log.
+    /// Returns the names of the variables that neither program reads, escaped for a log.
     pub fn unknown(&self) -> Vec<String> {
         let known = |name: &OsStr| name.to_str().is_some_and(is_known);
         let unknown = self.0.keys().filter(|name| !known(name));
         unknown.map(|name| name.to_string_lossy().escape_debug().to_string()).collect()
     }
 
-    /// The variable's text; `None` when it is blank.
-    fn text(&self, name: &str) -> Result<Option<&str>, Invalid> {
+    /// Returns the text of a variable; `None` if the text is blank.
+    fn text(&self, name: &str) -> Result<Option<&str>, InvalidVariable> {
         let Some(value) = self.0.get(OsStr::new(name)) else { return Ok(None) };
-        let text = value.to_str().ok_or_else(|| Invalid(format!("{name} is not UTF-8")))?;
+        let text = value.to_str().ok_or_else(|| InvalidVariable(format!("{name} is not UTF-8")))?;
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 }
 
 fn read(path: &Path) -> IoResult<String> {
     let mut text = String::new();
-    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
-        return Err(Error::new(ErrorKind::FileTooLarge, "it is longer than any setting"));
+    File::open(path)?.take(MAX_VALUE_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_VALUE_BYTES) {
+        return Err(Error::new(ErrorKind::FileTooLarge, "the file is longer than 1 MiB"));
     }
     if text.ends_with('\n') {
         text.pop();
@@ -112,18 +116,18 @@ fn read(path: &Path) -> IoResult<String> {
     Ok(text)
 }
 
-fn collect(command: &Command, names: &mut BTreeSet<String>) {
+fn collect_variables(command: &Command, names: &mut BTreeSet<String>) {
     let variables = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
     names.extend(variables.map(str::to_owned));
-    command.get_subcommands().for_each(|command| collect(command, names));
+    command.get_subcommands().for_each(|command| collect_variables(command, names));
 }
 
-/// The command, with these values for arguments whose variable is unset or blank.
-fn filled(command: Command, values: &BTreeMap<String, Option<String>>) -> Command {
+/// Sets defaults for arguments whose variable is unset or blank.
+fn fill_arguments(command: Command, values: &BTreeMap<String, Option<String>>) -> Command {
     let command = command.mut_args(|argument| {
         let name = argument.get_env().and_then(OsStr::to_str);
         let Some(value) = name.and_then(|name| values.get(name)) else { return argument };
-        // To `clap` a blank variable is a value.
+        // `clap` takes a blank variable as a value.
         let argument = argument.env(None::<&'static str>);
         match value {
             Some(text) => {
@@ -132,7 +136,7 @@ fn filled(command: Command, values: &BTreeMap<String, Option<String>>) -> Comman
             None => argument,
         }
     });
-    command.mut_subcommands(|command| filled(command, values))
+    command.mut_subcommands(|command| fill_arguments(command, values))
 }
 
 #[cfg(test)]
@@ -145,7 +149,7 @@ mod tests {
         given.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     }
 
-    /// A file with this content, which lives as long as its folder.
+    /// Creates a file with this content; the file lives as long as its folder.
     fn file(content: &[u8]) -> (tempfile::TempDir, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
@@ -159,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn value_comes_from_the_variable_or_from_the_file_less_one_newline() {
+    fn value_is_read_from_the_variable_or_from_the_file_without_one_newline() {
         assert_eq!(value(&[]), Ok(None));
         assert_eq!(value(&[("BERTH_LOG", "\n")]), Ok(None));
         assert_eq!(value(&[("BERTH_LOG", "info")]), Ok(Some("info".into())));
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn value_that_cannot_be_taken_is_refused_by_name_and_never_shown() {
+    fn unusable_value_is_rejected_by_name_and_never_shown() {
         let (_folder, path) = file(b"canary");
         let both = value(&[("BERTH_LOG", "canary"), ("BERTH_LOG_FILE", &path)]).unwrap_err();
         assert!(both.contains("BERTH_LOG and BERTH_LOG_FILE"), "{both}");
@@ -197,7 +201,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn value_that_is_not_utf_8_is_refused_by_name() {
+    fn value_that_is_not_utf_8_is_rejected_by_name() {
         use std::os::unix::ffi::OsStringExt as _;
         let odd = OsString::from_vec(b"canary\xff".to_vec());
         let variables = Variables::from_iter([("BERTH_LOG".into(), odd)]);
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn file_fills_the_argument_of_every_subcommand_and_a_flag_wins() {
+    fn file_sets_the_argument_of_every_subcommand_and_a_flag_wins() {
         let (_folder, path) = file(b"info\n");
         let (_other, port) = file(b"7\n");
         let given = [("BERTH_LOG_FILE", path.as_str()), ("BERTH_PORT_FILE", &port)];
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_neither_program_are_named_without_their_values() {
+    fn unknown_variables_are_listed_without_their_values() {
         let given = [
             ("BERTH_LOG", "x"),
             ("BERTH_LOG_FILE", "x"),

@@ -1,127 +1,130 @@
-//! Puts the parts together: the only file that knows which adapter is behind which port.
+//! Connects the parts of the router. Only this file knows which adapter implements which port.
 
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
-use auth::{Chain, HotKeys, JwtVerifier, KeyForge};
+use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
 };
 use gateway_client::Client;
-use http_hyper::{Api, Backing, NodeApi, Rates};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::Database;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    bells::TokioNotifier, environment::Machine, groups::HmacTags, metrics::Metrics,
-    readiness::Needs, watches::SessionWatches,
+    environment::SystemEnvironment, metrics::Metrics, notifier::TokioNotifier,
+    organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
+    session_watcher::SessionWatcher,
 };
 
-/// What the world has given so far.
-pub(crate) struct Found {
+/// The configured and opened resources from which [`assemble`] builds the router.
+pub(crate) struct Dependencies {
     pub(crate) database: Database,
-    pub(crate) machine: Arc<Machine>,
+    pub(crate) environment: Arc<SystemEnvironment>,
     /// `None` when no key set is configured.
     pub(crate) login: Option<Arc<JwtVerifier>>,
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
     pub(crate) rates: Rates,
-    /// Shared by all routers over the database.
+    /// Signs cursors; shared by all routers over the database.
     pub(crate) cursor_secret: [u8; 32],
-    /// Likewise; tags organizations to nodes.
-    pub(crate) group_secret: [u8; 32],
+    /// Creates organization tags; shared by all routers over the database.
+    pub(crate) tag_secret: [u8; 32],
     pub(crate) metrics: Arc<Metrics>,
-    /// Cancelled when the process is told to end.
-    pub(crate) ending: CancellationToken,
+    /// Cancelled when the process is told to stop.
+    pub(crate) shutting_down: CancellationToken,
 }
 
-/// The router's parts, ready to run.
+/// The parts of the router, ready to run.
 pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
 }
 
-/// The parts over what was found.
-pub(crate) fn assemble(found: Found) -> Result<Parts> {
-    let Found {
+/// Builds the parts of the router.
+pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
+    let Dependencies {
         database,
-        machine,
+        environment,
         login,
         tokens,
         deadlines,
         rates,
         cursor_secret,
-        group_secret,
+        tag_secret,
         metrics,
-        ending,
-    } = found;
-    let words = tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
-    let words = http_hyper::NodeTokens::new(words);
+        shutting_down,
+    } = dependencies;
+    let node_tokens =
+        tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
+    let node_tokens = http_hyper::NodeTokens::new(node_tokens);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
     let store = Arc::new(database.clone());
     let adapters = Adapters {
-        hot_keys: Arc::new(HotKeys::new(store.clone(), machine.clone())),
-        change_notifier: Arc::new(SessionWatches::new(store.clone())),
+        key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
+        change_notifier: Arc::new(SessionWatcher::new(store.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
-        machine: machine.clone(),
+        environment: environment.clone(),
         work: Arc::new(TokioNotifier::default()),
         leases: Arc::default(),
-        groups: Arc::new(HmacTags::new(&group_secret)),
+        organization_tags: Arc::new(HmacOrganizationTags::new(&tag_secret)),
         deadlines,
     };
-    let door = Arc::new(Chain::new(login.clone(), adapters.hot_keys.clone(), machine.clone()));
-    let needs = Arc::new(Needs {
+    let authenticator =
+        Arc::new(Chain::new(login.clone(), adapters.key_cache.clone(), environment.clone()));
+    let readiness = Arc::new(RouterReadiness {
         database,
         login,
-        ending,
-        environment: machine.clone(),
-        looked: tokio::sync::Mutex::default(),
+        shutting_down,
+        environment: environment.clone(),
+        last_write: tokio::sync::Mutex::default(),
     });
     Ok(Parts {
-        api: Api::new(Backing {
+        api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
             audit: Audit::new(adapters.store.clone()),
             operators: adapters.operators(),
-            authenticator: door,
+            authenticator,
             idempotency_records: adapters.store.clone(),
-            environment: machine.clone(),
-            readiness: needs,
+            environment: environment.clone(),
+            readiness,
             metrics,
             cursor_secret,
             rates,
         }),
-        nodes: NodeApi::new(adapters.nodes(), words, machine),
+        nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
         worker: adapters.worker(),
     })
 }
 
-/// What is behind the domain's ports.
+/// The adapters that implement the domain's ports.
 struct Adapters {
     store: Arc<Database>,
-    /// By which callers are let in, and where a revoked key is forgotten.
-    hot_keys: Arc<HotKeys>,
+    /// Authenticates callers; a revocation invalidates the entry of a key.
+    key_cache: Arc<KeyCache>,
     gateway: Arc<Client>,
-    machine: Arc<Machine>,
+    environment: Arc<SystemEnvironment>,
     work: Arc<TokioNotifier>,
-    change_notifier: Arc<SessionWatches>,
+    change_notifier: Arc<SessionWatcher>,
     leases: Arc<Leases>,
-    groups: Arc<HmacTags>,
+    organization_tags: Arc<HmacOrganizationTags>,
     deadlines: Deadlines,
 }
 
 impl Adapters {
-    /// The callers' use cases.
+    /// Returns the use cases of sessions.
     fn sessions(&self) -> Sessions {
         let ports = SessionPorts {
             store: self.store.clone(),
             nodes: self.store.clone(),
             session_control: self.gateway.clone(),
-            environment: self.machine.clone(),
+            environment: self.environment.clone(),
             worker_notifier: self.work.clone(),
             change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
@@ -129,40 +132,45 @@ impl Adapters {
         Sessions::new(ports, self.deadlines.clone())
     }
 
-    /// The use cases of operators.
+    /// Returns the use cases of operators.
     fn operators(&self) -> Operators {
-        Operators::new(self.store.clone(), self.machine.clone(), self.leases.clone())
+        Operators::new(self.store.clone(), self.environment.clone(), self.leases.clone())
     }
 
-    /// The use cases of keys.
+    /// Returns the use cases of API keys.
     fn keys(&self) -> ApiKeys {
-        let (store, directory) = (self.store.clone(), self.hot_keys.clone());
-        ApiKeys::new(store, directory, Arc::new(KeyForge::default()), self.machine.clone())
+        let (store, directory) = (self.store.clone(), self.key_cache.clone());
+        ApiKeys::new(
+            store,
+            directory,
+            Arc::new(RandomKeyGenerator::default()),
+            self.environment.clone(),
+        )
     }
 
-    /// The gateways' use cases.
+    /// Returns the use cases of nodes.
     fn nodes(&self) -> Nodes {
         Nodes::new(
             self.store.clone(),
             self.store.clone(),
-            self.machine.clone(),
+            self.environment.clone(),
             self.work.clone(),
             self.change_notifier.clone(),
             self.deadlines.clone(),
         )
     }
 
-    /// What time and wishes ask for.
+    /// Returns the background worker.
     fn worker(&self) -> Worker {
         let ports = worker::Ports {
             worker_store: self.store.clone(),
             nodes: self.store.clone(),
             gateway: self.gateway.clone(),
-            environment: self.machine.clone(),
+            environment: self.environment.clone(),
             work: self.work.clone(),
             change_notifier: self.change_notifier.clone(),
             leases: self.leases.clone(),
-            groups: self.groups.clone(),
+            organization_tags: self.organization_tags.clone(),
         };
         Worker::new(ports, self.deadlines.clone())
     }

@@ -4,14 +4,14 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use program_settings::Variables;
 
 use crate::{
-    config::Invalid,
+    invalid::Invalid,
     settings::{Database, Flags, Logging, Settings},
 };
 
-/// WhatsApp sessions of many organizations behind one HTTP API.
+/// Manages WhatsApp sessions of many organizations behind one HTTP API.
 ///
-/// Every setting can be given as a flag, as a variable and in a TOML file. Flags win, then
-/// variables, then the file. A variable NAME can be given as `NAME_FILE`, the path of a file with the
+/// Every setting is a flag, an environment variable and an entry of a TOML file. Flags win, then
+/// variables, then the file. `NAME_FILE` in place of a variable `NAME` is the path of a file with the
 /// value.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, args_conflicts_with_subcommands = true)]
@@ -23,40 +23,40 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads the process's own command line and environment. Ends the process as `clap` does: with
-    /// help, or for a flag that does not exist.
+    /// Reads the command line and the environment of the process. Exits the process as `clap` does, with
+    /// the help text or for an unknown flag.
     pub(crate) fn read() -> Result<Self, Invalid> {
         let matches = Variables::of_process().fill(Self::command())?.get_matches();
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API; also what happens without a command
+    /// Serve the API; the default without a command
     Serve(Box<Flags>),
-    /// Make, list and revoke API keys; works while berth serves
+    /// Create, list and revoke API keys; works while berth serves
     #[command(subcommand)]
     Key(KeyCommand),
-    /// List, adopt and unlink keys on nodes whose sessions the database does not know
+    /// List, adopt and unlink orphans: device keys on nodes without a session in the database
     #[command(subcommand)]
     Orphan(OrphanCommand),
 }
 
-/// What to do with API keys.
+/// The subcommands of `berth key`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a key and print it, once: it cannot be shown again
+    /// Create a key and print it once; the key cannot be shown again
     Create(CreateKey),
     /// List the keys that are not revoked, newest first
     List(ListKeys),
-    /// End a key for good, at once
+    /// Revoke a key permanently, with immediate effect
     Revoke(RevokeKey),
 }
 
-/// What to do with orphans: keys on nodes whose sessions the database does not know. They are left when
-/// an old copy of the database, or of a node's folder, is restored.
+/// The subcommands of `berth orphan`. Orphans are left when an old copy of the database, or of a node's
+/// folder, is restored.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrphanCommand {
     /// List the orphans, by node and session
@@ -70,78 +70,78 @@ pub(crate) enum OrphanCommand {
 /// `berth orphan list`
 #[derive(Debug, Args)]
 pub(crate) struct ListOrphans {
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) database_location: DatabaseLocation,
 }
 
 /// `berth orphan adopt` and `berth orphan unlink`
 #[derive(Debug, Args)]
 pub(crate) struct OneOrphan {
-    /// The organization that gets it, or in whose events its end is told
+    /// Organization that gets the session, or whose events record the unlink
     #[arg(long, value_name = "ORG")]
     pub(crate) org: String,
-    /// The session's id on the node, `sess_…`
+    /// Id of the session on the node, `sess_…`
     #[arg(value_name = "SESSION")]
     pub(crate) id: String,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) database_location: DatabaseLocation,
 }
 
 /// `berth key create`
 #[derive(Debug, Args)]
 pub(crate) struct CreateKey {
-    /// The organization it belongs to
+    /// Organization of the key
     #[arg(long, value_name = "ORG")]
     pub(crate) org: String,
-    /// What people call it
+    /// Display name of the key
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
-    /// What it can do: read, send or manage; repeatable
+    /// Capability of the key: read, send or manage; repeatable
     #[arg(long = "capability", value_name = "CAPABILITY", required = true)]
     pub(crate) capabilities: Vec<String>,
-    /// When it stops working: `90d`, `12h`, `30m`, or a moment such as 2027-01-31T00:00:00Z [default: never]
+    /// Expiry of the key: `90d`, `12h`, `30m`, or a time such as 2027-01-31T00:00:00Z [default: never]
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<String>,
-    /// A session it is confined to; repeatable [default: all, also those to come]
+    /// Session that the key is confined to; repeatable [default: all sessions, future ones included]
     #[arg(long = "session", value_name = "SESSION")]
     pub(crate) sessions: Vec<String>,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) database_location: DatabaseLocation,
 }
 
 /// `berth key list`
 #[derive(Debug, Args)]
 pub(crate) struct ListKeys {
-    /// The organization
+    /// Organization whose keys are listed
     #[arg(long, value_name = "ORG")]
     pub(crate) org: String,
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) database_location: DatabaseLocation,
 }
 
 /// `berth key revoke`
 #[derive(Debug, Args)]
 pub(crate) struct RevokeKey {
-    /// The organization it belongs to
+    /// Organization of the key
     #[arg(long, value_name = "ORG")]
     pub(crate) org: String,
-    /// Its public name, `key_…`
+    /// Id of the key, `key_…`
     #[arg(value_name = "KEY_ID")]
     pub(crate) id: String,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) database_location: DatabaseLocation,
 }
 
-/// Where the keys are; the same settings as for `serve`.
+/// The settings of `berth serve` that locate the database and configure the log.
 #[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// A TOML file with berth's settings
+pub(crate) struct DatabaseLocation {
+    /// Path of a TOML file with berth's settings
     #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
     config: Option<String>,
     #[command(flatten)]
@@ -150,9 +150,9 @@ pub(crate) struct Place {
     log: Logging,
 }
 
-impl From<Place> for Flags {
-    fn from(place: Place) -> Self {
-        let Place { config, database, log } = place;
+impl From<DatabaseLocation> for Flags {
+    fn from(database_location: DatabaseLocation) -> Self {
+        let DatabaseLocation { config, database, log } = database_location;
         Self { config, settings: Settings { database, log, ..Settings::default() } }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -176,15 +176,15 @@ mod tests {
         let all = all.chain(command.get_arguments()).filter_map(|argument| argument.get_env());
         let read: std::collections::BTreeSet<_> = all.filter_map(|name| name.to_str()).collect();
         let known: std::collections::BTreeSet<_> =
-            program_settings::ROUTER.iter().copied().collect();
+            program_settings::ROUTER_VARIABLES.iter().copied().collect();
         assert_eq!(read, known);
     }
 
     #[test]
-    fn serve_is_what_happens_without_a_command() {
-        let plain = Cli::parse_from(["berth", "--listen", "127.0.0.1:1"]);
-        assert!(plain.command.is_none());
-        assert_eq!(plain.serve.settings.listeners.listen.as_deref(), Some("127.0.0.1:1"));
+    fn serve_is_the_default_command() {
+        let plain_error = Cli::parse_from(["berth", "--listen", "127.0.0.1:1"]);
+        assert!(plain_error.command.is_none());
+        assert_eq!(plain_error.serve.settings.listeners.listen.as_deref(), Some("127.0.0.1:1"));
         let named = Cli::parse_from(["berth", "serve", "--listen", "127.0.0.1:1"]);
         let Some(Command::Serve(flags)) = named.command else { panic!("not serve") };
         assert_eq!(flags.settings.listeners.listen.as_deref(), Some("127.0.0.1:1"));

@@ -1,5 +1,5 @@
-//! Compares this router's clock with the database's. Deadlines are moments in rows that all routers
-//! read: one whose clock is fast gives up nodes that live, and ends attempts at linking before their time.
+//! Compares the clock of this router with the clock of the database. All routers read deadlines from
+//! rows: a router with a fast clock marks live nodes as lost and ends pairing attempts too early.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,53 +11,59 @@ use store_diesel::{Database, DatabaseKind};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::environment::Machine;
+use crate::environment::SystemEnvironment;
 
-/// How often the clocks are compared.
-const EVERY: Duration = Duration::from_secs(30);
-/// From here on the clocks are said to be apart. A node that is heard of is given up after 40 s without
-/// a heartbeat, and sends one every few seconds.
-const APART: i64 = 2_000;
-/// The clocks agree again below this, so that a skew at the limit is not told again and again.
-const AGREE: i64 = 1_000;
-/// Positive when the router's clock is ahead.
+/// The time between two comparisons.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
+/// A skew of this size or more is logged. For comparison: a node is marked as lost 40 s after its last
+/// heartbeat and sends a heartbeat every few seconds.
+const SKEW_LIMIT_MILLIS: i64 = 2_000;
+/// Below this skew the clocks agree again. Lower than the limit, so that a skew near the limit is not
+/// logged repeatedly.
+const AGREE_LIMIT_MILLIS: i64 = 1_000;
+/// Positive when the clock of the router is ahead.
 const GAUGE: &str = "berth_clock_skew_seconds";
 
-/// Tells when the clocks are apart: once, until they agree again.
+/// Logs once when the clocks differ, and once when they agree again.
 #[derive(Default)]
 pub(crate) struct ClockSkew {
     apart: bool,
 }
 
-/// What is new about the clocks.
+/// A change of the state of the clocks.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Apart,
     AgreeAgain,
 }
 
-/// Compares the clocks until told to stop; at once when the database has no clock of its own.
-pub(crate) async fn run(database: Database, machine: Arc<Machine>, stop: CancellationToken) {
+/// Compares the clocks until `stop` is cancelled. Returns at once for SQLite, which has no clock of its
+/// own.
+pub(crate) async fn run(
+    database: Database,
+    environment: Arc<SystemEnvironment>,
+    stop: CancellationToken,
+) {
     if database.kind() == DatabaseKind::Sqlite {
         return;
     }
-    metrics::describe_gauge!(GAUGE, "this router's clock less the database's, in seconds");
-    let (mut skew, mut due) = (ClockSkew::default(), interval(EVERY));
+    metrics::describe_gauge!(GAUGE, "clock of this router minus clock of the database, in seconds");
+    let (mut skew, mut due) = (ClockSkew::default(), interval(COMPARE_INTERVAL));
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(due.tick()).await.is_some() {
-        skew.compare(&*machine, database.clock()).await;
+        skew.compare(&*environment, database.clock()).await;
     }
 }
 
 impl ClockSkew {
-    /// Compares the clocks once, and says what is new.
+    /// Compares the clocks once, and logs and returns a change.
     async fn compare(
         &mut self,
         ours: &dyn Environment,
         theirs: impl Future<Output = PortResult<Option<Timestamp>>>,
     ) -> Option<Verdict> {
         let (began, asked) = (ours.now(), Instant::now());
-        // A database that is away is told of by everything else.
+        // Other parts log an unreachable database.
         let theirs = theirs.await.ok()??;
         let half = asked.elapsed() / 2;
         let millis = began.plus(half).millis().saturating_sub(theirs.millis());
@@ -68,7 +74,7 @@ impl ClockSkew {
         match verdict {
             Verdict::Apart => tracing::warn!(
                 skew_seconds = seconds,
-                "the clocks of this router and of the database are apart: deadlines come early or \
+                "the clocks of this router and of the database differ: deadlines come early or \
                  late; synchronize the clocks of both machines"
             ),
             Verdict::AgreeAgain => tracing::info!(
@@ -79,14 +85,14 @@ impl ClockSkew {
         Some(verdict)
     }
 
-    /// What is new when the clocks are so far apart, give or take half of the time the answer took.
+    /// Returns the change for a skew of `millis`. `uncertain` is half of the time that the answer took.
     fn judge(&mut self, millis: i64, uncertain: i64) -> Option<Verdict> {
         let apart = millis.saturating_abs();
-        if !self.apart && apart.saturating_sub(uncertain) >= APART {
+        if !self.apart && apart.saturating_sub(uncertain) >= SKEW_LIMIT_MILLIS {
             self.apart = true;
             return Some(Verdict::Apart);
         }
-        if self.apart && apart.saturating_add(uncertain) < AGREE {
+        if self.apart && apart.saturating_add(uncertain) < AGREE_LIMIT_MILLIS {
             self.apart = false;
             return Some(Verdict::AgreeAgain);
         }
@@ -102,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skew_is_told_once_an_episode_and_shown_all_the_time() {
+    fn skew_is_logged_once_and_always_shown_in_the_metric() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (ours, mut skew) = (TestEnvironment::new(), ClockSkew::default());
@@ -116,7 +122,7 @@ mod tests {
         assert_eq!(compare(database), None);
         ours.advance(Duration::from_secs(5));
         assert_eq!(compare(database), Some(Verdict::Apart));
-        assert_eq!(compare(database), None, "told once");
+        assert_eq!(compare(database), None, "logged once");
         let shown = recorder.handle().render();
         assert!(shown.contains("berth_clock_skew_seconds 5"), "{shown}");
         assert_eq!(compare(database.plus(Duration::from_millis(3_500))), None, "not yet over");
@@ -127,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_answer_is_no_skew() {
+    fn slow_answer_is_not_a_skew() {
         let mut skew = ClockSkew::default();
         assert_eq!(skew.judge(3_000, 2_000), None);
         assert_eq!(skew.judge(-4_000, 2_000), Some(Verdict::Apart));

@@ -1,51 +1,19 @@
-//! What the operator's settings come to, checked: everything behind this file may trust it.
+//! The checked configuration of `berth serve`. Other parts rely on its validity.
 
 use std::{
     collections::HashMap, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf,
     time::Duration,
 };
 
-use auth::{ClaimPaths, ConfigError, Pointer, Source};
+use auth::{ClaimPaths, Pointer, Source};
 use domain::GatewayId;
 use http_hyper::Network;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-use crate::{settings, settings::Settings, span};
+use crate::{duration, invalid::Invalid, settings, settings::Settings};
 
-/// A setting that cannot be, in one line.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Invalid(String);
-
-/// A variable cannot be taken.
-impl From<program_settings::Invalid> for Invalid {
-    fn from(error: program_settings::Invalid) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// Login tokens cannot be verified as set.
-impl From<ConfigError> for Invalid {
-    fn from(error: ConfigError) -> Self {
-        // `anyhow` knows how to show what is behind an error.
-        let reason = format!("{:#}", anyhow::Error::new(error));
-        Self::setting("jwks", reason)
-    }
-}
-
-impl Invalid {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-
-    /// This setting is wrong for this reason.
-    pub(crate) fn setting(name: &str, reason: impl std::fmt::Display) -> Self {
-        Self(format!("the setting {name} is wrong: {reason}"))
-    }
-}
-
-/// Everything `berth serve` is made from.
+/// The configuration of `berth serve`.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) database: store_diesel::Config,
@@ -59,7 +27,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
 }
 
-/// Where to listen.
+/// The addresses of the listeners.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listeners {
     pub(crate) public: SocketAddr,
@@ -67,41 +35,41 @@ pub(crate) struct Listeners {
     pub(crate) ops: SocketAddr,
 }
 
-/// What is settable of connections to berth.
+/// Settings for connections of clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
-    /// How long one stays open without a request.
+    /// The time that a connection stays open without a request.
     pub(crate) keep_alive: Duration,
     pub(crate) trusted_proxies: Vec<Network>,
 }
 
-/// Which gateways there are.
+/// The gateways that may register.
 #[derive(Debug)]
 pub(crate) enum Gateways {
-    /// One beside berth, started and ended by it.
+    /// One gateway on this machine, started and stopped by berth.
     Local(LocalGateway),
-    /// These, wherever they run, each with the secret shared with it.
+    /// Remote gateways by id, each with its token.
     Remote(HashMap<GatewayId, SecretString>),
 }
 
-/// The gateway beside berth.
+/// The settings of the local gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalGateway {
-    /// `None` looks next to berth itself.
+    /// `None` means `berth-gateway` in the folder of the `berth` program.
     pub(crate) program: Option<PathBuf>,
     pub(crate) data: PathBuf,
     pub(crate) whatsapp_url: Option<String>,
 }
 
-/// What to log and how.
+/// The settings of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
-    /// `None` leaves it to each program.
+    /// `None` means the default filter of each program.
     pub(crate) filter: Option<String>,
     pub(crate) format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     Text,
@@ -118,7 +86,7 @@ impl LogFormat {
 }
 
 impl Config {
-    /// Checks everything that can be checked without touching the world.
+    /// Checks all settings, without access to files, network or database.
     pub(crate) fn check(settings: Settings) -> Result<Self, Invalid> {
         let listeners = settings.listeners;
         Ok(Self {
@@ -145,7 +113,7 @@ impl Config {
     }
 }
 
-/// The database; whether it is a good URL the store itself says.
+/// Returns the configuration of the database. The store checks the URL.
 pub(crate) fn database(settings: settings::Database) -> store_diesel::Config {
     store_diesel::Config::new(
         settings.database_url.unwrap_or_else(|| "sqlite:data/berth.db".into()),
@@ -153,7 +121,7 @@ pub(crate) fn database(settings: settings::Database) -> store_diesel::Config {
 }
 
 impl Log {
-    /// The log, as far as it is set.
+    /// Checks the settings of the log.
     pub(crate) fn check(settings: settings::Logging) -> Result<Self, Invalid> {
         let filter = settings.log;
         if let Some(filter) = &filter {
@@ -181,12 +149,14 @@ fn address(name: &str, given: Option<&str>, default: &str) -> Result<SocketAddr,
     })
 }
 
-/// Clients of berth come back within this, and proxies do not keep connections for longer.
-const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+/// The accepted values of `keep_alive`. Clients reuse connections within this time, and proxies do not
+/// keep connections for longer.
+const KEEP_ALIVE_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(5)..=Duration::from_secs(3600);
 
 fn keep_alive(given: Option<String>) -> Result<Duration, Invalid> {
     let Some(text) = given else { return Ok(http_hyper::Limits::default().idle) };
-    let time = span::duration(&text).filter(|time| KEEP_ALIVE.contains(time));
+    let time = duration::parse(&text).filter(|time| KEEP_ALIVE_RANGE.contains(time));
     time.ok_or_else(|| {
         let reason = format!("{text:?} is not a time from 5s to 1h, such as 130s");
         Invalid::setting("keep_alive", reason)
@@ -221,13 +191,13 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
             Invalid::setting("jwt_preset", format!("{name:?} is none of {known}"))
         })?,
     };
-    for (name, given, place) in [
+    for (name, given, pointer) in [
         ("jwt_org_claim", settings.jwt_org_claim, &mut claims.organization),
         ("jwt_role_claim", settings.jwt_role_claim, &mut claims.role),
         ("jwt_platform_role_claim", settings.jwt_platform_role_claim, &mut claims.platform_role),
     ] {
         if let Some(text) = given {
-            *place = Pointer::parse(&text).map_err(|error| Invalid::setting(name, error))?;
+            *pointer = Pointer::parse(&text).map_err(|error| Invalid::setting(name, error))?;
         }
     }
     Ok(auth::Config {
@@ -239,11 +209,11 @@ fn login(settings: settings::Login) -> Result<auth::Config, Invalid> {
     })
 }
 
-/// An organization may begin no more.
-const MOST_PAIRINGS: u32 = domain::MAX_LINK_ATTEMPTS_PER_HOUR;
+/// The maximum of `pairing_rate`: the limit on the pairing attempts of one organization in an hour.
+const MAX_PAIRING_RATE: u32 = domain::MAX_LINK_ATTEMPTS_PER_HOUR;
 
-/// A request as a whole takes little longer.
-const LONGEST_LOGOUT: Duration = Duration::from_secs(30);
+/// The maximum of `logout_deadline`; a request may take little longer as a whole.
+const MAX_LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
 
 fn deadlines(
     settings: &settings::Deadlines,
@@ -251,19 +221,20 @@ fn deadlines(
 ) -> Result<domain::Deadlines, Invalid> {
     let of = |name, given: &Option<String>, default: Duration| match given {
         None => Ok(default),
-        Some(text) => span::duration(text).ok_or_else(|| {
+        Some(text) => duration::parse(text).ok_or_else(|| {
             Invalid::setting(name, format!("{text:?} is not a time such as 30s, 5m, 1h or 7d"))
         }),
     };
     let usual = domain::Deadlines::default();
     let logout = of("logout_deadline", &settings.logout_deadline, usual.logout)?;
-    if logout > LONGEST_LOGOUT {
-        let reason = format!("no request waits longer than {} s", LONGEST_LOGOUT.as_secs());
+    if logout > MAX_LOGOUT_DEADLINE {
+        let reason = format!("no request waits longer than {} s", MAX_LOGOUT_DEADLINE.as_secs());
         return Err(Invalid::setting("logout_deadline", reason));
     }
     let pairings = rate("pairing_rate", pairings, 10)?.map_or(0, NonZeroU32::get);
-    if pairings > MOST_PAIRINGS {
-        let reason = format!("an organization begins at most {MOST_PAIRINGS} attempts in an hour");
+    if pairings > MAX_PAIRING_RATE {
+        let reason =
+            format!("an organization begins at most {MAX_PAIRING_RATE} attempts in an hour");
         return Err(Invalid::setting("pairing_rate", reason));
     }
     let lease = of("lease", &settings.lease, usual.lease)?;
@@ -276,7 +247,7 @@ fn deadlines(
     Ok(domain::Deadlines {
         logout,
         lease,
-        // For clocks that drift, and for heartbeats under way.
+        // For clock drift and heartbeats in flight.
         lease_margin: lease / 3,
         heartbeat_interval: heartbeat,
         start: of("start_deadline", &settings.start_deadline, usual.start)?,
@@ -287,7 +258,7 @@ fn deadlines(
     })
 }
 
-/// A number of things in a while; `None` is any number.
+/// Checks a limit. Returns `None` for 0, which means no limit.
 fn rate(
     name: &str,
     given: Option<settings::Count>,
@@ -303,8 +274,8 @@ fn rate(
     Ok(NonZeroU32::new(count))
 }
 
-/// The variable wins over the file's tables as a whole, for a mixture of both would be nobody's
-/// intention. Without either there is the local one.
+/// Returns the gateways of the variable, or else of the file's tables, or else the local gateway. The
+/// variable replaces all tables, because a mixture of both is most likely a mistake.
 fn gateways(
     listed: settings::RemoteGateways,
     tables: Vec<settings::RemoteGateway>,
@@ -334,7 +305,7 @@ fn gateways(
             return Err(reason("needs a token of 16 to 512 visible ASCII characters"));
         }
         if tokens.insert(id, token).is_some() {
-            return Err(reason("is there twice"));
+            return Err(reason("occurs twice"));
         }
     }
     Ok(Gateways::Remote(tokens))
@@ -344,7 +315,7 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let read = |(number, entry): (usize, &str)| {
         let (id, token) = entry.split_once('=').ok_or_else(|| {
-            // Without the entry's text, which may be a token.
+            // The message omits the entry, which may contain a token.
             let reason = format!("entry {} is not of the form ID=TOKEN", number + 1);
             Invalid::setting("node_tokens", reason)
         })?;

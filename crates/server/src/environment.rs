@@ -1,4 +1,4 @@
-//! The world as the domain sees it: the real clock and real randomness.
+//! [`SystemEnvironment`]: the real clock and real random numbers for the domain.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,14 +8,14 @@ use std::{
 use domain::{Timestamp, ports::Environment};
 use ulid::Ulid;
 
-/// The machine's clock and random source.
+/// The clock and the random source of the operating system.
 #[derive(Debug, Default)]
-pub(crate) struct Machine {
-    /// The newest name given out.
+pub(crate) struct SystemEnvironment {
+    /// The newest generated id.
     newest: Mutex<u128>,
 }
 
-impl Environment for Machine {
+impl Environment for SystemEnvironment {
     #[expect(clippy::disallowed_methods, reason = "this is the port's one real clock")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -23,7 +23,8 @@ impl Environment for Machine {
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 
-    /// A clock that is set back, or two names in a millisecond, count on from the newest name.
+    /// Returns an id that is greater than all earlier ones, even in the same millisecond or after the
+    /// clock was set back.
     fn ulid(&self) -> u128 {
         let millis = u64::try_from(self.now().millis()).unwrap_or(0);
         let fresh = Ulid::from_parts(millis, rand::random()).0;
@@ -38,20 +39,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_grow_whatever_the_clock_does() {
-        let machine = Machine::default();
-        let first = machine.ulid();
-        // As if the clock had been a century ahead and was set back.
+    fn ids_increase_when_the_clock_is_set_back() {
+        let environment = SystemEnvironment::default();
+        let first = environment.ulid();
+        // The state after a clock that was a century ahead was set back.
         let ahead = first + (3_000_000_000_000_u128 << 80);
-        *machine.newest.lock().unwrap() = ahead;
-        let names: Vec<_> = (0..1000).map(|_| machine.ulid()).collect();
-        assert!(names[0] > ahead && names.is_sorted_by(|a, b| a < b));
+        *environment.newest.lock().unwrap() = ahead;
+        let ids: Vec<_> = (0..1000).map(|_| environment.ulid()).collect();
+        assert!(ids[0] > ahead && ids.is_sorted_by(|a, b| a < b));
     }
 
     #[test]
-    fn a_name_tells_when_it_was_made() {
-        let machine = Machine::default();
-        let (before, ulid, after) = (machine.now(), Ulid(machine.ulid()), machine.now());
+    fn id_contains_its_creation_time() {
+        let environment = SystemEnvironment::default();
+        let (before, ulid, after) =
+            (environment.now(), Ulid(environment.ulid()), environment.now());
         let at = i64::try_from(ulid.timestamp_ms()).unwrap();
         assert!((before.millis()..=after.millis()).contains(&at));
     }

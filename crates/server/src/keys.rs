@@ -1,7 +1,7 @@
-//! API keys from the operator's command line.
+//! The command `berth key`.
 //!
-//! A key is printed on standard output, alone, so that a script can catch it; everything for people
-//! goes to standard error.
+//! Standard output has the key only, so that a script can capture it. Messages for people go to
+//! standard error.
 
 use std::{
     io::{Write, stderr, stdout},
@@ -9,24 +9,26 @@ use std::{
 };
 
 use anyhow::Result;
-use auth::KeyForge;
+use auth::RandomKeyGenerator;
 use domain::{
-    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, OrganizationId,
-    SessionId, Timestamp,
+    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, FieldPath, KeySpec, NewApiKey,
+    OrganizationId, SessionId, Timestamp,
     ports::{Environment, KeyPage, Position},
 };
 use serde_json::json;
 use store_diesel::Database;
 
 use crate::{
-    cli::{CreateKey, KeyCommand, ListKeys, Place, RevokeKey},
-    config::{self, Invalid, Log},
-    environment::Machine,
+    cli::{CreateKey, DatabaseLocation, KeyCommand, ListKeys, RevokeKey},
+    config::{self, Log},
+    duration,
+    environment::SystemEnvironment,
+    invalid::Invalid,
     settings::{Flags, warn_of_unknown_variables},
-    span, store, telemetry,
+    store, telemetry,
 };
 
-/// Does it, and says how it went.
+/// Runs a subcommand of `berth key`.
 pub(crate) async fn run(command: KeyCommand) -> Result<()> {
     match command {
         KeyCommand::Create(command) => create(command).await,
@@ -36,21 +38,22 @@ pub(crate) async fn run(command: KeyCommand) -> Result<()> {
 }
 
 async fn create(command: CreateKey) -> Result<()> {
-    let CreateKey { org, name, capabilities, expires, sessions, place } = command;
+    let CreateKey { org, name, capabilities, expires, sessions, database_location } = command;
     let caller = operator_of(&org)?;
-    let machine = Arc::new(Machine::default());
+    let environment = Arc::new(SystemEnvironment::default());
     let spec = KeySpec {
         name,
         capabilities: capabilities_of(&capabilities)?,
-        expires_at: expires.map(|when| expiry(&when, machine.now())).transpose()?,
+        expires_at: expires.map(|when| expiry(&when, environment.now())).transpose()?,
         sessions: (!sessions.is_empty()).then(|| sessions.clone()),
     };
-    let made = open(place, machine).await?.create(&caller, spec).await;
-    let new = made.map_err(|error| told(error, &sessions))?;
+    let made = open(database_location, environment).await?.create(&caller, spec).await;
+    let new = made.map_err(|error| cli_error(error, &sessions))?;
     let NewApiKey { key, text } = new;
     writeln!(stdout(), "{text}")?;
-    let until =
-        key.expires_at.map_or("never expires".into(), |at| format!("expires {}", span::shown(at)));
+    let until = key
+        .expires_at
+        .map_or("never expires".into(), |at| format!("expires {}", duration::format_time(at)));
     let can = capabilities.join(", ");
     writeln!(stderr(), "{} of {org}: can {can}; {until}. Keep it: it is not shown again.", key.id)?;
     Ok(())
@@ -58,20 +61,21 @@ async fn create(command: CreateKey) -> Result<()> {
 
 async fn list(command: ListKeys) -> Result<()> {
     let caller = operator_of(&command.org)?;
-    let keys = all_of(&open(command.place, Arc::default()).await?, &caller, PAGE).await?;
+    let keys =
+        all_of(&open(command.database_location, Arc::default()).await?, &caller, PAGE).await?;
     let text = if command.json { as_json(&keys) } else { as_table(&keys) };
     write!(stdout(), "{text}")?;
     Ok(())
 }
 
-/// Keys a page, of a list that is shown whole.
+/// The number of keys that one query reads.
 const PAGE: u32 = 500;
 
-/// Every key of an organization, newest first, looked up in pages of so many.
+/// Returns every key of an organization, newest first, read in pages of `limit` keys.
 async fn all_of(keys: &ApiKeys, caller: &Caller, limit: u32) -> Result<Vec<ApiKey>> {
     let (mut all, mut page) = (Vec::new(), KeyPage { after: None, limit });
     loop {
-        let some = keys.list(caller, &page).await.map_err(plain)?;
+        let some = keys.list(caller, &page).await.map_err(plain_error)?;
         let Some(last) = some.last() else { return Ok(all) };
         page.after = Some(Position { created_at: last.created_at, id: last.id.clone() });
         all.extend(some);
@@ -80,24 +84,36 @@ async fn all_of(keys: &ApiKeys, caller: &Caller, limit: u32) -> Result<Vec<ApiKe
 
 async fn revoke(command: RevokeKey) -> Result<()> {
     let caller = operator_of(&command.org)?;
-    open(command.place, Arc::default()).await?.revoke(&caller, &command.id).await.map_err(plain)?;
+    open(command.database_location, Arc::default())
+        .await?
+        .revoke(&caller, &command.id)
+        .await
+        .map_err(plain_error)?;
     writeln!(stderr(), "{} is revoked.", command.id)?;
     Ok(())
 }
 
-/// The configured database, whose migrations run here too: the first key may be made before berth ever
-/// served.
-pub(crate) async fn database(place: Place) -> Result<Arc<Database>> {
-    let settings = Flags::from(place).gather()?;
+/// Opens the configured database and runs its migrations, because the first key may be created before
+/// berth has ever served.
+pub(crate) async fn database(database_location: DatabaseLocation) -> Result<Arc<Database>> {
+    let settings = Flags::from(database_location).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
     warn_of_unknown_variables();
     Ok(Arc::new(store::open(&config::database(settings.database)).await?))
 }
 
-/// The use cases over it.
-async fn open(place: Place, machine: Arc<Machine>) -> Result<ApiKeys> {
-    let database = database(place).await?;
-    Ok(ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine))
+/// Opens the database and returns the use cases of API keys.
+async fn open(
+    database_location: DatabaseLocation,
+    environment: Arc<SystemEnvironment>,
+) -> Result<ApiKeys> {
+    let database = database(database_location).await?;
+    Ok(ApiKeys::new(
+        database.clone(),
+        database,
+        Arc::new(RandomKeyGenerator::default()),
+        environment,
+    ))
 }
 
 pub(crate) fn operator_of(organization: &str) -> Result<Caller, Invalid> {
@@ -116,26 +132,28 @@ fn capabilities_of(names: &[String]) -> Result<Capabilities, Invalid> {
 }
 
 fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
-    span::moment(when, now).ok_or_else(|| {
-        Invalid::new(format!("--expires {when:?} is neither a time from now, such as 90d or 12h, nor a moment such as 2027-01-31T00:00:00Z"))
+    duration::parse_time(when, now).ok_or_else(|| {
+        Invalid::new(format!("--expires {when:?} is neither a time from now, such as 90d or 12h, nor a time such as 2027-01-31T00:00:00Z"))
     })
 }
 
-/// What the use case says, for somebody at a terminal who named these sessions.
-fn told(error: Error, sessions: &[String]) -> anyhow::Error {
+/// Converts an error of a use case for the command line: fields become flags. `sessions` are the values
+/// of `--session`.
+fn cli_error(error: Error, sessions: &[String]) -> anyhow::Error {
     match error {
         Error::Validation(violations) => {
-            let session = |field: &str| {
-                let place: usize = field.strip_prefix("/sessions/")?.parse().ok()?;
-                Some(format!("--session {:?}", sessions.get(place)?))
+            let session = |index: usize| match sessions.get(index) {
+                Some(id) => format!("--session {id:?}"),
+                None => "--session".to_owned(),
             };
             let tell = |v: &domain::Violation| {
-                let flag = match v.field.as_str() {
-                    "/expiresAt" => "--expires".to_owned(),
-                    "/capabilities" => "--capability".to_owned(),
-                    "/name" => "--name".to_owned(),
-                    "/sessions" => "--session".to_owned(),
-                    other => session(other).unwrap_or_else(|| other.to_owned()),
+                let flag = match &v.field {
+                    FieldPath::KeyExpiry => "--expires".to_owned(),
+                    FieldPath::KeyCapabilities => "--capability".to_owned(),
+                    FieldPath::KeyName => "--name".to_owned(),
+                    FieldPath::KeySessions => "--session".to_owned(),
+                    FieldPath::KeySession(index) => session(*index),
+                    other => format!("{other:?}"),
                 };
                 format!("{flag}: {}", v.reason)
             };
@@ -145,9 +163,9 @@ fn told(error: Error, sessions: &[String]) -> anyhow::Error {
     }
 }
 
-/// The same, where none was named.
-fn plain(error: Error) -> anyhow::Error {
-    told(error, &[])
+/// Converts an error of a use case that has no `--session`.
+fn plain_error(error: Error) -> anyhow::Error {
+    cli_error(error, &[])
 }
 
 fn as_json(keys: &[ApiKey]) -> String {
@@ -170,10 +188,10 @@ fn as_json(keys: &[ApiKey]) -> String {
 const TITLES: [&str; 6] = ["ID", "CAPABILITIES", "CREATED", "EXPIRES", "LAST USED", "NAME"];
 
 fn as_table(keys: &[ApiKey]) -> String {
-    let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), span::shown);
+    let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), duration::format_time);
     let row = |key: &ApiKey| {
         let can = key.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>().join(",");
-        let (created, expires) = (span::shown(key.created_at), moment(key.expires_at));
+        let (created, expires) = (duration::format_time(key.created_at), moment(key.expires_at));
         [key.id.to_string(), can, created, expires, moment(key.last_used_at), key.name.clone()]
     };
     let rows: Vec<_> =
@@ -210,12 +228,17 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_key_is_listed_however_many_pages_they_fill() {
+    async fn all_pages_of_keys_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("berth.db").display());
         let database = Arc::new(store::open(&store_diesel::Config::new(url)).await.unwrap());
-        let machine = Arc::new(Machine::default());
-        let keys = ApiKeys::new(database.clone(), database, Arc::new(KeyForge::default()), machine);
+        let environment = Arc::new(SystemEnvironment::default());
+        let keys = ApiKeys::new(
+            database.clone(),
+            database,
+            Arc::new(RandomKeyGenerator::default()),
+            environment,
+        );
         let caller = operator_of("acme").unwrap();
         let mut made = Vec::new();
         for n in 0..5 {
@@ -233,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_a_table() {
+    fn list_is_a_table() {
         let table = as_table(&[key()]);
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines.len(), 2);
@@ -248,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_for_programs_has_no_digest() {
+    fn json_list_has_no_digest() {
         let text = as_json(&[key()]);
         let list: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(list[0]["expiresAt"], 86_400_000);
@@ -257,16 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_explained() {
+    fn errors_name_the_flag() {
         let now = Timestamp::from_millis(0);
         let text = |result: Result<(), Invalid>| result.unwrap_err().to_string();
         assert!(text(operator_of("").map(drop)).contains("--org"));
         assert!(text(capabilities_of(&["fly".into()]).map(drop)).contains("fly"));
         assert!(text(expiry("soon", now).map(drop)).contains("90d"));
-        let violation = domain::Violation::new("/name", "too long");
-        assert_eq!(plain(Error::Validation(vec![violation])).to_string(), "--name: too long");
-        let violation = domain::Violation::new("/sessions/1", "no such session");
-        let told = told(Error::Validation(vec![violation]), &["a".into(), "b".into()]);
-        assert_eq!(told.to_string(), "--session \"b\": no such session");
+        let violation = domain::Violation::new(FieldPath::KeyName, "too long");
+        assert_eq!(plain_error(Error::Validation(vec![violation])).to_string(), "--name: too long");
+        let violation = domain::Violation::new(FieldPath::KeySession(1), "no such session");
+        let cli_error = cli_error(Error::Validation(vec![violation]), &["a".into(), "b".into()]);
+        assert_eq!(cli_error.to_string(), "--session \"b\": no such session");
     }
 }

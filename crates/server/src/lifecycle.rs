@@ -1,4 +1,4 @@
-//! How the process is told to end: the first signal asks, the second does not.
+//! Signals: the first one stops the process in order, the second one stops it at once.
 
 use std::io;
 
@@ -6,17 +6,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::telemetry;
 
-/// What a shell reports for a process that ended on an interrupt.
-const INTERRUPTED: i32 = 130;
+/// The exit code that a shell reports for a process that an interrupt ended.
+const EXIT_INTERRUPTED: i32 = 130;
 
-/// The signals that end the process: SIGTERM and SIGINT.
+/// The signals that stop the process: SIGTERM and SIGINT.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// From here on the signals no longer end the process by themselves.
+    /// Starts to handle the signals. From now on they no longer end the process by default.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -24,20 +24,20 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal.
-    pub(crate) async fn asked_to_end(&mut self) {
+    /// Waits for the first signal.
+    pub(crate) async fn stop_requested(&mut self) {
         let name = self.next().await;
         tracing::info!(signal = name, "ending; a second signal ends at once");
     }
 
-    /// From here on a signal ends the process where it stands. A local gateway then ends by itself,
-    /// for the pipe that holds it breaks.
-    pub(crate) fn end_at_once_when_asked_again(mut self) {
+    /// Lets the next signal exit the process at once. A local gateway then ends by itself, because its
+    /// standard input closes.
+    pub(crate) fn exit_on_next_signal(mut self) {
         tokio::spawn(async move {
             let name = self.next().await;
             tracing::warn!(signal = name, "ending at once");
             telemetry::end();
-            std::process::exit(INTERRUPTED);
+            std::process::exit(EXIT_INTERRUPTED);
         });
     }
 

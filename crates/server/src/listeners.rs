@@ -1,4 +1,4 @@
-//! The three places berth listens at, taken before anything else begins.
+//! The three listeners of the router. They are bound before any other part starts.
 
 use std::net::SocketAddr;
 
@@ -7,40 +7,43 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::Listeners;
 
-/// All three, bound.
-pub(crate) struct Bound {
+/// The bound listeners.
+pub(crate) struct BoundListeners {
     pub(crate) public: TcpListener,
     pub(crate) nodes: TcpListener,
     pub(crate) ops: TcpListener,
 }
 
-/// Binds all three, or says which one is not to be had.
-pub(crate) fn bind(listeners: Listeners) -> Result<Bound> {
-    Ok(Bound {
-        public: one("listen", listeners.public)?,
-        nodes: one("node_listen", listeners.nodes)?,
-        ops: one("ops_listen", listeners.ops)?,
+/// Binds all three listeners.
+///
+/// # Errors
+/// Names the address and the setting that cannot be bound.
+pub(crate) fn bind(listeners: Listeners) -> Result<BoundListeners> {
+    Ok(BoundListeners {
+        public: bind_one("listen", listeners.public)?,
+        nodes: bind_one("node_listen", listeners.nodes)?,
+        ops: bind_one("ops_listen", listeners.ops)?,
     })
 }
 
-/// So many connections may wait to be accepted, if the system allows it: who finds no room there tries again a
-/// second later at the earliest.
-const BACKLOG: u32 = 4096;
+/// The number of connections that may wait to be accepted, if the system permits it. A client that
+/// finds no room retries after at least one second.
+const ACCEPT_BACKLOG: u32 = 4096;
 
-fn one(setting: &str, address: SocketAddr) -> Result<TcpListener> {
+fn bind_one(setting: &str, address: SocketAddr) -> Result<TcpListener> {
     listen(address).with_context(|| format!("cannot listen at {address} (the setting {setting})"))
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // As a program that is started anew needs it.
+    // Permits a restart while old connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(ACCEPT_BACKLOG)
 }
 
-impl Bound {
-    /// Where they really are, port 0 resolved.
+impl BoundListeners {
+    /// Returns the bound addresses, with port 0 resolved.
     pub(crate) fn addresses(&self) -> std::io::Result<Listeners> {
         Ok(Listeners {
             public: self.public.local_addr()?,

@@ -1,8 +1,8 @@
-//! The gateway beside berth: started with it, started again when it dies, ended last.
+//! The local gateway: a child process that starts with berth, restarts when it ends, and stops last.
 //!
-//! It holds the reading end of a pipe as its standard input and ends when that closes, so it
-//! outlives its berth in no way, a kill included. Two of them never share keys, whatever happens
-//! here: the node itself locks its data folder.
+//! The standard input of the gateway is a pipe from berth. The gateway ends when the pipe closes, so
+//! that it never outlives berth, not even after `kill -9`. Two gateways never share keys, because a
+//! gateway locks its data folder.
 //!
 //! Decision: ADR 0001.
 
@@ -24,22 +24,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{LocalGateway, Log};
 
-/// What the router calls it.
-const NAME: &str = "gw-local";
-/// The program's name, where it is looked for next to our own.
-const PROGRAM: &str = "berth-gateway";
-/// How long to wait before it is started again: doubled from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
-/// Having lived for so long, it starts again as if it had never died.
-const STEADY: Duration = Duration::from_secs(60);
-/// Its nice value: who asks is answered before phones are worked for.
-const STANDS_BACK: &str = "10";
-/// How long it may take to close its connections.
-const GRACE: Duration = Duration::from_secs(10);
+/// The id of the local gateway.
+const GATEWAY_ID: &str = "gw-local";
+/// The file name of the program, in the folder of the `berth` program.
+const PROGRAM_NAME: &str = "berth-gateway";
+/// The first delay before a restart; doubles up to the maximum.
+const FIRST_RESTART_DELAY: Duration = Duration::from_millis(200);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(10);
+/// A gateway that ran for this time restarts with the first delay.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// The nice level of the gateway: API requests get priority over work for phones.
+const NICE_LEVEL: &str = "10";
+/// The time that the gateway gets to close its connections.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The node's own variables that it is told by flags, or not at all.
-const TOLD_OTHERWISE: [&str; 6] = [
+/// Variables of the node that berth passes as flags or not at all.
+const REMOVED_VARIABLES: [&str; 6] = [
     "BERTH_GATEWAY_ADVERTISE",
     "BERTH_GATEWAY_ID",
     "BERTH_GATEWAY_LISTEN",
@@ -48,7 +48,7 @@ const TOLD_OTHERWISE: [&str; 6] = [
     "BERTH_NODE_TOKEN",
 ];
 
-/// How the gateway is started.
+/// Starts and restarts the local gateway.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     program: PathBuf,
@@ -58,73 +58,76 @@ pub(crate) struct Supervisor {
     router: String,
 }
 
-/// The name and the secret of a local gateway, made for the occasion.
+/// Returns the id of the local gateway and a new random token.
 pub(crate) fn credentials() -> Result<(GatewayId, SecretString)> {
-    let id = GatewayId::parse(NAME).context("the local gateway's name")?;
+    let id = GatewayId::parse(GATEWAY_ID).context("the local gateway's name")?;
     let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
     Ok((id, token.into()))
 }
 
 impl Supervisor {
-    /// A supervisor of the gateway program, if there is one.
+    /// Creates a supervisor.
+    ///
+    /// # Errors
+    /// If the program does not exist.
     pub(crate) fn new(
         settings: LocalGateway,
         log: Log,
         token: SecretString,
         node_listener: SocketAddr,
     ) -> Result<Self> {
-        let program = program(settings.program.as_deref())?;
-        let router = format!("http://{}", reachable(node_listener));
+        let program = find_program(settings.program.as_deref())?;
+        let router = format!("http://{}", loopback_address(node_listener));
         Ok(Self { program, settings, log, token, router })
     }
 
-    /// Keeps the gateway running until told to stop; returns when it has ended.
+    /// Keeps the gateway running until `stop` is cancelled, and waits for its end.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut pause = FIRST_PAUSE;
+        let mut delay = FIRST_RESTART_DELAY;
         while !stop.is_cancelled() {
-            let began = Instant::now();
-            if let Err(error) = self.live_once(&stop).await {
+            let started_at = Instant::now();
+            if let Err(error) = self.run_once(&stop).await {
                 tracing::error!(%error, program = %self.program.display(), "the local gateway cannot be started");
             }
-            if began.elapsed() >= STEADY {
-                pause = FIRST_PAUSE;
+            if started_at.elapsed() >= STABLE_AFTER {
+                delay = FIRST_RESTART_DELAY;
             }
-            if stop.run_until_cancelled(sleep(pause)).await.is_some() {
-                pause = (pause * 2).min(LAST_PAUSE);
+            if stop.run_until_cancelled(sleep(delay)).await.is_some() {
+                delay = (delay * 2).min(MAX_RESTART_DELAY);
             }
         }
     }
 
-    /// One life of the gateway.
-    async fn live_once(&self, stop: &CancellationToken) -> std::io::Result<()> {
+    /// Runs the gateway until it ends or `stop` is cancelled.
+    async fn run_once(&self, stop: &CancellationToken) -> std::io::Result<()> {
         let mut child = self.command().spawn()?;
-        // Taken, because waiting for a child closes its standard input first.
-        let Some(leash) = child.stdin.take() else {
-            return Err(std::io::Error::other("it was given no standard input"));
+        // Taken out, because `Child::wait` closes the standard input first.
+        let Some(stdin) = child.stdin.take() else {
+            return Err(std::io::Error::other("the child has no standard input"));
         };
-        tracing::info!(gateway = NAME, pid = child.id(), "the local gateway was started");
+        tracing::info!(gateway = GATEWAY_ID, pid = child.id(), "the local gateway was started");
         match stop.run_until_cancelled(child.wait()).await {
             Some(status) => {
                 let status = status?;
-                tracing::warn!(gateway = NAME, %status, "the local gateway died");
+                tracing::warn!(gateway = GATEWAY_ID, %status, "the local gateway ended unexpectedly");
                 Ok(())
             }
-            None => end(child, leash, GRACE).await,
+            None => stop_child(child, stdin, STOP_TIMEOUT).await,
         }
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .args(["--id", NAME, "--listen", "127.0.0.1:0", "--end-with-stdin"])
-            .args(["--nice", STANDS_BACK])
+            .args(["--id", GATEWAY_ID, "--listen", "127.0.0.1:0", "--end-with-stdin"])
+            .args(["--nice", NICE_LEVEL])
             .args(["--router", &self.router])
             .arg("--data")
             .arg(&self.settings.data);
         if let Some(url) = &self.settings.whatsapp_url {
             command.args(["--whatsapp-url", url]);
         }
-        for variable in program_settings::ROUTER.iter().chain(&TOLD_OTHERWISE) {
+        for variable in program_settings::ROUTER_VARIABLES.iter().chain(&REMOVED_VARIABLES) {
             command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
         if let Some(filter) = &self.log.filter {
@@ -136,27 +139,29 @@ impl Supervisor {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .kill_on_drop(true)
-            // A Ctrl-C in the terminal is for us: the gateway ends last.
+            // A Ctrl-C in the terminal must reach berth only, because the gateway stops last.
             .process_group(0);
         command
     }
 }
 
-/// Lets go of the leash and waits, but not for ever.
-async fn end(mut child: Child, leash: ChildStdin, grace: Duration) -> std::io::Result<()> {
-    drop(leash);
+/// Closes the standard input of the gateway and waits for its end; kills it after `grace`.
+async fn stop_child(mut child: Child, stdin: ChildStdin, grace: Duration) -> std::io::Result<()> {
+    drop(stdin);
     let Ok(status) = timeout(grace, child.wait()).await else {
-        tracing::warn!(gateway = NAME, "the local gateway did not end in time and is killed");
+        tracing::warn!(gateway = GATEWAY_ID, "the local gateway did not end in time and is killed");
         return child.kill().await;
     };
-    tracing::info!(gateway = NAME, status = %status?, "the local gateway has ended");
+    tracing::info!(gateway = GATEWAY_ID, status = %status?, "the local gateway has ended");
     Ok(())
 }
 
-fn program(set: Option<&Path>) -> Result<PathBuf> {
+fn find_program(set: Option<&Path>) -> Result<PathBuf> {
     let program = match set {
         Some(path) => path.to_owned(),
-        None => std::env::current_exe().context("berth's own place")?.with_file_name(PROGRAM),
+        None => std::env::current_exe()
+            .context("the path of the berth program")?
+            .with_file_name(PROGRAM_NAME),
     };
     if !program.is_file() {
         bail!("there is no gateway program at {}", program.display());
@@ -164,8 +169,8 @@ fn program(set: Option<&Path>) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Where a process on this machine reaches a listener.
-fn reachable(listener: SocketAddr) -> SocketAddr {
+/// Returns the address at which a process on this machine reaches a listener.
+fn loopback_address(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -179,36 +184,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_on_every_address_is_reached_on_loopback() {
+    fn unspecified_address_becomes_loopback() {
         for (listener, reached) in [
             ("0.0.0.0:8081", "127.0.0.1:8081"),
             ("[::]:8081", "[::1]:8081"),
             ("127.0.0.1:1", "127.0.0.1:1"),
             ("10.0.0.5:8081", "10.0.0.5:8081"),
         ] {
-            assert_eq!(reachable(listener.parse().unwrap()), reached.parse().unwrap());
+            assert_eq!(loopback_address(listener.parse().unwrap()), reached.parse().unwrap());
         }
     }
 
     #[tokio::test]
-    async fn one_that_does_not_end_is_killed() {
+    async fn gateway_that_does_not_end_is_killed() {
         let mut command = Command::new("sleep");
-        let mut deaf = command.arg("600").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let leash = deaf.stdin.take().unwrap();
-        let ending = end(deaf, leash, Duration::from_millis(50));
+        let mut child =
+            command.arg("600").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let ending = stop_child(child, stdin, Duration::from_millis(50));
         timeout(Duration::from_secs(20), ending).await.expect("still running").unwrap();
     }
 
     #[test]
-    fn no_two_occasions_share_a_secret() {
+    fn credentials_are_random() {
         let ((_, a), (_, b)) = (credentials().unwrap(), credentials().unwrap());
         assert_eq!(a.expose_secret().len(), 64);
         assert_ne!(a.expose_secret(), b.expose_secret());
     }
 
     #[test]
-    fn a_missing_program_is_named() {
-        let error = program(Some(Path::new("nowhere/berth-gateway"))).unwrap_err().to_string();
+    fn missing_program_is_named() {
+        let error = find_program(Some(Path::new("nowhere/berth-gateway"))).unwrap_err().to_string();
         assert!(error.contains("nowhere/berth-gateway"), "{error}");
     }
 }

@@ -1,27 +1,28 @@
-//! berth, the router: it authenticates, isolates, remembers and decides. Gateways hold the
-//! connections.
+//! berth, the router: authenticates callers, isolates organizations, and stores and controls sessions.
+//! Gateways hold the connections to WhatsApp.
 
 mod assemble;
-mod bells;
 mod cli;
 mod clock_skew;
 mod config;
+mod duration;
 mod environment;
-mod groups;
+mod invalid;
 mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
 mod log_fields;
 mod metrics;
+mod notifier;
+mod organization_tags;
 mod orphans;
 mod readiness;
 mod router;
+mod session_watcher;
 mod settings;
-mod span;
 mod store;
 mod telemetry;
-mod watches;
 
 use std::process::ExitCode;
 
@@ -30,7 +31,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cli::{Cli, Command},
-    config::{Config, Invalid},
+    config::Config,
+    invalid::Invalid,
     lifecycle::Signals,
     router::Router,
     settings::Flags,
@@ -46,14 +48,14 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            telemetry::last_words(format!("berth: {error:#}"));
-            // As for a flag that does not exist.
+            telemetry::print_error(format!("berth: {error:#}"));
+            // The exit code of an unknown flag.
             if error.is::<Invalid>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
-/// Does what the command line says.
+/// Runs the command of the command line.
 async fn run() -> Result<()> {
     let Cli { command, serve: flags } = Cli::read()?;
     match command {
@@ -64,7 +66,7 @@ async fn run() -> Result<()> {
     }
 }
 
-/// From the settings to the end: start, say where, wait for a signal, stop.
+/// Runs `berth serve`: starts the router, logs its addresses, waits for a signal, and stops.
 async fn serve(flags: Flags) -> Result<()> {
     let config = Config::check(flags.gather()?)?;
     telemetry::start(&config.log, "info")?;
@@ -74,26 +76,26 @@ async fn serve(flags: Flags) -> Result<()> {
 
     let mut router = tokio::select! {
         router = Router::start(config) => router?,
-        () = signals.asked_to_end() => return Ok(()),
+        () = signals.stop_requested() => return Ok(()),
     };
     let at = router.addresses;
     tracing::info!(listen = %at.public, node_listen = %at.nodes, ops_listen = %at.ops, "berth is ready");
 
     tokio::select! {
-        () = signals.asked_to_end() => {}
+        () = signals.stop_requested() => {}
         () = router.failed() => bail!("a part of the router ended by itself"),
     }
-    signals.end_at_once_when_asked_again();
+    signals.exit_on_next_signal();
     router.stop().await?;
     tracing::info!("berth has ended");
     Ok(())
 }
 
-/// What a shell allows by default is less than the connections that the listeners take, and then the database
-/// would have none.
+/// Raises the limit of open files. The default of a shell is lower than the connections that the
+/// listeners accept, and the database would get no file.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }

@@ -14,10 +14,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::telemetry;
 
 /// From half a millisecond to the longest a request may take.
-const SECONDS: [f64; 12] =
+const DURATION_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 35.0];
 /// Samples are kept one by one until somebody looks, or until this has passed.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The metrics of this process.
 pub(crate) struct Metrics {
@@ -30,7 +30,7 @@ impl Metrics {
     /// From here on everything is counted.
     pub(crate) fn start() -> Result<Self> {
         let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
             .context("the metrics' buckets")?
             .build_recorder();
         let handle = recorder.handle();
@@ -41,7 +41,7 @@ impl Metrics {
         process.describe();
         let upkeep = handle.clone();
         let upkeep = tokio::spawn(async move {
-            let mut due = tokio::time::interval(UPKEEP);
+            let mut due = tokio::time::interval(UPKEEP_INTERVAL);
             loop {
                 due.tick().await;
                 upkeep.run_upkeep();
@@ -60,33 +60,50 @@ impl Exposition for Metrics {
 }
 
 fn describe() {
-    describe_gauge!("berth_build_info", "1, with berth's version");
+    describe_gauge!("berth_build_info", "always 1; the label has the version of berth");
+    describe_requests();
+    describe_gateways();
+    describe_counter!(
+        "berth_log_lines_dropped_total",
+        "log lines dropped because standard error was not read in time"
+    );
+    describe_counter!(
+        "berth_store_rows_skipped_total",
+        "rows that bulk reads skipped because they are unreadable, by table"
+    );
+    describe_gauge!("berth_sqlite_wal_bytes", "length of SQLite's write-ahead log in bytes");
+}
+
+fn describe_requests() {
     describe_counter!(
         "berth_http_requests_total",
-        "requests by operation and status; no operation is a path that does not exist, no status one \
-         that nobody waited for"
+        "requests by operation and status; the operation is empty for an unknown path, the status \
+         for a client that left before the answer"
     );
     describe_histogram!(
         "berth_http_request_duration_seconds",
-        "from the request's head to its answer, by operation"
+        "time from the head of a request to its answer, by operation"
     );
     describe_counter!(
         "berth_connections_evicted_total",
-        "connections that ended for want of room (connections, answers), or whose peer took no answer \
-         (stalled), by reason"
+        "connections closed for lack of room (connections, answers) or because the peer did not read \
+         its answer (stalled), by reason"
     );
-    describe_counter!(
-        "berth_log_lines_dropped_total",
-        "log lines that were dropped because standard error was not read in time"
-    );
-    describe_gauge!("berth_gateway_up", "1 while the gateway is heard of");
+}
+
+fn describe_gateways() {
+    describe_gauge!("berth_gateway_up", "1 while the gateway sends heartbeats, else 0");
     describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
     describe_gauge!(
         "berth_gateway_orphans",
-        "sessions that the gateway holds keys of and that the database does not know"
+        "sessions that the gateway holds keys of and that are not in the database"
+    );
+    describe_counter!(
+        "berth_node_reports_refused_total",
+        "reports of nodes that the store cannot store, by gateway"
     );
     describe_counter!(
         "berth_worker_jobs_total",
-        "sessions and retirements the worker took up, by kind and outcome"
+        "jobs of the worker by kind (session, retirement) and outcome (done, failed)"
     );
 }

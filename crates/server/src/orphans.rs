@@ -1,7 +1,7 @@
-//! Keys on nodes whose sessions the database does not know, from the operator's command line.
+//! The command `berth orphan`, for device keys on nodes without a session in the database.
 //!
-//! Nothing here speaks to a node: what is to be done is written into the database, and the berth that
-//! serves does it, again and again until it is done.
+//! The command does not call nodes. It writes the order to the database, and the worker of a serving
+//! router retries the order until it is done.
 //!
 //! Decision: ADR 0035.
 
@@ -15,38 +15,39 @@ use domain::{Deadlines, Orphan, Orphans};
 use serde_json::json;
 
 use crate::{
-    cli::{ListOrphans, OneOrphan, OrphanCommand, Place},
-    environment::Machine,
+    cli::{DatabaseLocation, ListOrphans, OneOrphan, OrphanCommand},
+    duration,
+    environment::SystemEnvironment,
     keys::{database, operator_of},
-    span,
 };
 
-/// Does it, and says how it went.
+/// Runs a subcommand of `berth orphan`.
 pub(crate) async fn run(command: OrphanCommand) -> Result<()> {
     match command {
-        OrphanCommand::List(ListOrphans { json, place }) => {
-            let orphans = open(place).await?.list().await?;
+        OrphanCommand::List(ListOrphans { json, database_location }) => {
+            let orphans = open(database_location).await?.list().await?;
             let text = if json { as_json(&orphans) } else { as_lines(&orphans) };
             write!(stdout(), "{text}")?;
         }
-        OrphanCommand::Adopt(OneOrphan { org, id, place }) => {
+        OrphanCommand::Adopt(OneOrphan { org, id, database_location }) => {
             let caller = operator_of(&org)?;
-            let session = open(place).await?.adopt(&caller, &id).await?;
+            let session = open(database_location).await?.adopt(&caller, &id).await?;
             writeln!(stderr(), "{} is a session of {org} now, stopped.", session.id)?;
         }
-        OrphanCommand::Unlink(OneOrphan { org, id, place }) => {
+        OrphanCommand::Unlink(OneOrphan { org, id, database_location }) => {
             let caller = operator_of(&org)?;
-            open(place).await?.unlink(&caller, &id).await?;
+            open(database_location).await?.unlink(&caller, &id).await?;
             writeln!(stderr(), "{id} is being unlinked; the events of {org} tell how it ends.")?;
         }
     }
     Ok(())
 }
 
-async fn open(place: Place) -> Result<Orphans> {
-    let database = database(place).await?;
-    let (nodes, sessions, machine) = (database.clone(), database.clone(), Machine::default());
-    Ok(Orphans::new(nodes, sessions, database, Arc::new(machine), Deadlines::default()))
+async fn open(database_location: DatabaseLocation) -> Result<Orphans> {
+    let database = database(database_location).await?;
+    let (nodes, sessions, environment) =
+        (database.clone(), database.clone(), SystemEnvironment::default());
+    Ok(Orphans::new(nodes, sessions, database, Arc::new(environment), Deadlines::default()))
 }
 
 fn as_json(orphans: &[Orphan]) -> String {
@@ -60,10 +61,10 @@ fn as_json(orphans: &[Orphan]) -> String {
     format!("{:#}\n", serde_json::Value::Array(orphans.collect()))
 }
 
-/// One a line: node, session, since when.
+/// Formats one line for each orphan: node, session, time of detection.
 fn as_lines(orphans: &[Orphan]) -> String {
     let line = |orphan: &Orphan| {
-        format!("{}  {}  {}\n", orphan.gateway, orphan.session, span::shown(orphan.since))
+        format!("{}  {}  {}\n", orphan.gateway, orphan.session, duration::format_time(orphan.since))
     };
     orphans.iter().map(line).collect()
 }

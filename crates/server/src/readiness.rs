@@ -1,9 +1,8 @@
-//! When to send requests here: the database answers and takes writes.
+//! Readiness: the database answers and accepts writes.
 //!
-//! Whether login tokens can be verified is shown and does not count: API keys work without the issuer,
-//! and a router that is taken out of service for it serves neither. Gateways do not count. A router
-//! whose gateways are away still answers most of the API, and one taken out of service for it would
-//! leave nobody to take the gateways back in.
+//! The key set is shown and does not count: API keys work without the issuer, and a router out of
+//! service could serve neither API keys nor login tokens. Gateways do not count: a router without
+//! gateways answers most of the API, and a router out of service could not register them again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,47 +17,50 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long the database may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The maximum time for an answer of the database.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// For how long a write is believed: however often it is asked, little is written. Whether the database
-/// answers at all is asked each time.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// The time in which a check reuses the result of the last test write, so that frequent checks write
+/// rarely. Every check reads from the database.
+const WRITE_TTL: Duration = Duration::from_secs(1);
 
-/// What the router needs to do its work.
-pub(crate) struct Needs {
+/// The parts of the router that readiness depends on.
+pub(crate) struct RouterReadiness {
     pub(crate) database: Database,
-    /// `None` when login tokens are not taken at all.
+    /// `None` when no key set is configured.
     pub(crate) login: Option<Arc<JwtVerifier>>,
-    /// Told to end.
-    pub(crate) ending: CancellationToken,
+    /// Cancelled when the process is told to stop.
+    pub(crate) shutting_down: CancellationToken,
     pub(crate) environment: Arc<dyn Environment>,
-    /// Whether the database took a write, and when. Held by whoever looks: others wait for the outcome.
-    pub(crate) looked: Mutex<Option<(Instant, bool)>>,
+    /// The time and result of the last test write. Locked during a test write, so that concurrent
+    /// checks share its result.
+    pub(crate) last_write: Mutex<Option<(Instant, bool)>>,
 }
 
-impl Needs {
-    /// A database that answers and takes no writes (its disk is full, it is a standby) is of no use.
-    async fn takes_writes(&self) -> bool {
-        let mut looked = self.looked.lock().await;
-        if let Some((at, ready)) = *looked
-            && at.elapsed() < BELIEVED
+impl RouterReadiness {
+    /// Returns true if the database accepts writes. A database that only answers reads (full disk,
+    /// standby) is not ready.
+    async fn accepts_writes(&self) -> bool {
+        let mut last_write = self.last_write.lock().await;
+        if let Some((at, ready)) = *last_write
+            && at.elapsed() < WRITE_TTL
         {
-            return ready && matches!(timeout(PATIENCE, self.database.clock()).await, Ok(Ok(_)));
+            return ready
+                && matches!(timeout(DATABASE_TIMEOUT, self.database.clock()).await, Ok(Ok(_)));
         }
-        let answered = timeout(PATIENCE, self.database.ping(self.environment.now())).await;
+        let answered = timeout(DATABASE_TIMEOUT, self.database.ping(self.environment.now())).await;
         let ready = matches!(answered, Ok(Ok(())));
-        *looked = Some((Instant::now(), ready));
+        *last_write = Some((Instant::now(), ready));
         ready
     }
 }
 
 #[async_trait]
-impl Readiness for Needs {
+impl Readiness for RouterReadiness {
     async fn checks(&self) -> Vec<Check> {
         vec![
-            Check { name: "serving", ready: !self.ending.is_cancelled() },
-            Check { name: "database", ready: self.takes_writes().await },
+            Check { name: "serving", ready: !self.shutting_down.is_cancelled() },
+            Check { name: "database", ready: self.accepts_writes().await },
         ]
     }
 

@@ -1,33 +1,34 @@
-//! The router, running: what begins in which order, and ends in which.
+//! The running router: the order in which its parts start and stop.
 //!
-//! To end, callers' requests are finished first, then the worker's; the local gateway ends last but
-//! for the two listeners it and its operator still speak to.
+//! At a stop, the requests of callers end first, then the jobs of the worker, then the local gateway.
+//! The listeners for nodes and operators end last, because both still use them.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_hyper::{Drained, Limits};
+use http_hyper::{Drained, Limits, NodeApi};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    assemble::{Found, Parts, assemble},
+    assemble::{Dependencies, Parts, assemble},
     clock_skew,
-    config::{Config, Connections, Gateways, Invalid, Listeners, LocalGateway, Log},
-    environment::Machine,
-    listeners::{self, Bound},
+    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log},
+    environment::SystemEnvironment,
+    invalid::Invalid,
+    listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     metrics::Metrics,
     store,
 };
 
-/// How long requests under way may take to finish, when the process ends.
-const DRAIN: Duration = Duration::from_secs(10);
-/// The same for nodes and operators, who come back anyway.
-const SHORT_DRAIN: Duration = Duration::from_secs(2);
+/// The time that requests of callers in flight get at a stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that requests of nodes and operators get; both retry.
+const SHORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A task and how to end it.
+/// A task with the token that stops it.
 struct Running<T> {
     stop: CancellationToken,
     task: JoinHandle<T>,
@@ -36,7 +37,7 @@ struct Running<T> {
 /// The running router.
 pub(crate) struct Router {
     pub(crate) addresses: Listeners,
-    ending: CancellationToken,
+    shutting_down: CancellationToken,
     public: Running<Drained>,
     worker: Running<()>,
     clock_skew: Running<()>,
@@ -46,12 +47,12 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// Everything in its order; when this returns, requests are answered.
+    /// Starts all parts. When the future completes, the router answers requests.
     pub(crate) async fn start(config: Config) -> Result<Self> {
         let database = store::open(&config.database).await?.with_quotas(config.quotas);
         tracing::info!(kind = database.kind().as_str(), "the database is open");
-        let machine = Arc::new(Machine::default());
-        let login = auth::JwtVerifier::start(config.login, machine.clone()).await;
+        let environment = Arc::new(SystemEnvironment::default());
+        let login = auth::JwtVerifier::start(config.login, environment.clone()).await;
         let login = login.map_err(Invalid::from)?;
         if login.is_none() {
             tracing::info!("no key set is configured: login tokens are refused, API keys work");
@@ -65,39 +66,39 @@ impl Router {
                 ([(id, token.clone())].into(), Some((settings, token)))
             }
         };
-        let ending = CancellationToken::new();
+        let shutting_down = CancellationToken::new();
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
         let cursor_secret = database.secret("cursor", rand::random()).await?;
-        let group_secret = database.secret("group", rand::random()).await?;
-        let (compared, clock) = (database.clone(), machine.clone());
-        let found = Found {
+        let tag_secret = database.secret("group", rand::random()).await?;
+        let (compared, clock) = (database.clone(), environment.clone());
+        let dependencies = Dependencies {
             database,
-            machine,
+            environment,
             login,
             tokens,
             deadlines,
             rates: config.rates,
             cursor_secret,
-            group_secret,
+            tag_secret,
             metrics,
-            ending: ending.clone(),
+            shutting_down: shutting_down.clone(),
         };
-        let parts = assemble(found)?;
+        let parts = assemble(dependencies)?;
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));
         let clock_skew = Running::start(|stop| clock_skew::run(compared, clock, stop));
         let connections = &config.connections;
-        Ok(Self::run(parts, bound, addresses, connections, supervisor, ending, clock_skew))
+        Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, clock_skew))
     }
 
     fn run(
         parts: Parts,
-        bound: Bound,
+        bound: BoundListeners,
         addresses: Listeners,
         connections: &Connections,
         supervisor: Option<Supervisor>,
-        ending: CancellationToken,
+        shutting_down: CancellationToken,
         clock_skew: Running<()>,
     ) -> Self {
         let Parts { api, nodes, worker } = parts;
@@ -107,12 +108,12 @@ impl Router {
             trusted_proxies: connections.trusted_proxies.clone(),
             ..limits
         };
-        let public = api.public(limits(DRAIN, Limits::default()));
-        let ops = api.operators(limits(SHORT_DRAIN, Limits::default()));
-        let nodes = nodes.door(limits(SHORT_DRAIN, Limits::for_nodes()));
+        let public = api.public(limits(DRAIN_TIMEOUT, Limits::default()));
+        let ops = api.operators(limits(SHORT_DRAIN_TIMEOUT, Limits::default()));
+        let nodes = nodes.service(limits(SHORT_DRAIN_TIMEOUT, NodeApi::limits()));
         Self {
             addresses,
-            ending,
+            shutting_down,
             clock_skew,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
@@ -122,7 +123,7 @@ impl Router {
         }
     }
 
-    /// Returns when a part ends that nobody told to: then the whole is no use any more.
+    /// Completes when a part ends that was not told to stop. The router cannot work without the part.
     pub(crate) async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.public.task => {}
@@ -132,9 +133,12 @@ impl Router {
         }
     }
 
-    /// Ends everything in its order.
+    /// Stops all parts in order.
+    ///
+    /// # Errors
+    /// If a part panicked, or if requests were cut off after [`DRAIN_TIMEOUT`].
     pub(crate) async fn stop(self) -> Result<()> {
-        self.ending.cancel();
+        self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
         self.worker.end().await.context("the worker")?;
         self.clock_skew.end().await.context("the comparison of clocks")?;
@@ -145,7 +149,7 @@ impl Router {
         let _ = self.ops.end().await.context("the operators' listener")?;
         match drained {
             Drained::Finished => Ok(()),
-            Drained::CutOff => bail!("some requests were cut off after {DRAIN:?}"),
+            Drained::CutOff => bail!("some requests were cut off after {DRAIN_TIMEOUT:?}"),
         }
     }
 }
@@ -166,7 +170,7 @@ impl<T: Send + 'static> Running<T> {
     }
 }
 
-/// The local gateway's supervisor, if there is a program to supervise.
+/// Returns the supervisor of the local gateway; `None`, with a logged error, if there is no program.
 fn supervisor(
     settings: LocalGateway,
     log: Log,

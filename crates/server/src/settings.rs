@@ -1,10 +1,10 @@
-//! What an operator can say, as it is written: on the command line, in the environment, in a file.
+//! The settings of an operator, unchecked: from the command line, the environment and a file.
 //!
-//! One struct is read from all three, so that they cannot know different settings. A setting's name
-//! is the variable's without `BERTH_`, in lower case; the file groups them in tables. Flags win,
-//! then the environment (`NAME`, or `NAME_FILE`), then the file. Texts are cleaned here by the one rule
-//! of ADR 0033, wherever they come from; an empty value counts as not given. Nothing else is checked
-//! here: [`crate::config`] does, with one message per mistake wherever it was made.
+//! All three sources fill the same structs, so that they have the same settings. The name of a setting
+//! is the name of its variable without `BERTH_`, in lower case; the file groups settings in tables.
+//! Flags win, then variables (`NAME`, or `NAME_FILE`), then the file. Texts from all sources are
+//! cleaned here (ADR 0033); an empty value counts as absent. [`crate::config`] performs all other
+//! checks.
 
 mod text;
 
@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub(crate) use text::{Count, Document, Switch};
 use text::{cleaned, secret};
 
-use crate::config::Invalid;
+use crate::invalid::Invalid;
 
 /// Declares a table of settings that flags, environment and file share.
 macro_rules! table {
@@ -26,18 +26,18 @@ macro_rules! table {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Args, Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        #[allow(clippy::struct_field_names, reason = "settings are called what operators call them")]
+        #[allow(clippy::struct_field_names, reason = "fields have the names of the settings")]
         pub(crate) struct $name {
             $($(#[$about])* pub(crate) $field: Option<$kind>,)*
         }
 
         impl $name {
-            /// The same with every text cleaned.
+            /// Cleans every text.
             fn cleaned(self) -> Result<Self, Invalid> {
                 Ok(Self { $($field: cleaned(stringify!($field), self.$field)?,)* })
             }
 
-            /// What is given here, and what `other` says of the rest.
+            /// Fills absent values from `other`.
             fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)* }
             }
@@ -46,7 +46,7 @@ macro_rules! table {
 }
 
 table!(
-    /// Where everything is remembered.
+    /// The database.
     Database {
         /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME?sslmode=…` [default: sqlite:data/berth.db]
         #[arg(long, env = "BERTH_DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = secret)]
@@ -55,21 +55,21 @@ table!(
 );
 
 table!(
-    /// Where berth listens. Port 0 takes a free one; the log says which.
+    /// The listeners. Port 0 selects a free port; the log states it.
     Listeners {
-        /// The public API [default: 127.0.0.1:8080]
+        /// Listener of the public API [default: 127.0.0.1:8080]
         #[arg(long, env = "BERTH_LISTEN", value_name = "ADDRESS")]
         listen: String,
-        /// For gateway nodes alone [default: 127.0.0.1:8081]
+        /// Listener for gateway nodes [default: 127.0.0.1:8081]
         #[arg(long, env = "BERTH_NODE_LISTEN", value_name = "ADDRESS")]
         node_listen: String,
-        /// For operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
+        /// Listener for operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
         #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "ADDRESS")]
         ops_listen: String,
-        /// How long a connection stays open without a request; longer than the proxy in front keeps its own [default: 130s]
+        /// Time that a connection stays open without a request; must exceed the idle timeout of the proxy in front [default: 130s]
         #[arg(long, env = "BERTH_KEEP_ALIVE", value_name = "TIME")]
         keep_alive: String,
-        /// Proxies in front, as 10.0.0.0/8,192.0.2.7: their connections are not counted by address [default: none]
+        /// Networks of proxies in front, such as 10.0.0.0/8,192.0.2.7; their connections are not counted by address [default: none]
         #[arg(long, env = "BERTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
         trusted_proxies: String,
     }
@@ -81,100 +81,100 @@ table!(
         /// The issuer's key set: a URL, the path of a file, or the JSON itself
         #[arg(long, env = "BERTH_JWKS", hide_env_values = true, value_name = "SOURCE")]
         jwks: Document,
-        /// Fetch the key set over plain http from another machine, too [default: false]
+        /// Permit plain http to another machine for the key set [default: false]
         #[arg(long, env = "BERTH_JWKS_ALLOW_HTTP", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
         jwks_allow_http: Switch,
-        /// Where a well-known issuer puts the claims: better-auth, clerk, auth0 or keycloak
+        /// Claim locations of a well-known issuer: better-auth, clerk, auth0 or keycloak
         #[arg(long, env = "BERTH_JWT_PRESET", value_name = "NAME")]
         jwt_preset: String,
-        /// What `iss` must be [default: not looked at]
+        /// Required value of `iss` [default: any]
         #[arg(long, env = "BERTH_JWT_ISSUER", value_name = "TEXT")]
         jwt_issuer: String,
-        /// What `aud` must be or contain [default: not looked at]
+        /// Value that `aud` must be or contain [default: any]
         #[arg(long, env = "BERTH_JWT_AUDIENCE", value_name = "TEXT")]
         jwt_audience: String,
-        /// Where the organization is, a JSON pointer [default: `/org_id`]
+        /// JSON pointer to the organization [default: `/org_id`]
         #[arg(long, env = "BERTH_JWT_ORG_CLAIM", value_name = "POINTER")]
         jwt_org_claim: String,
-        /// Where the role in it is, a JSON pointer [default: `/role`]
+        /// JSON pointer to the role in the organization [default: `/role`]
         #[arg(long, env = "BERTH_JWT_ROLE_CLAIM", value_name = "POINTER")]
         jwt_role_claim: String,
-        /// Where the role on the platform is, a JSON pointer [default: `/platform_role`]
+        /// JSON pointer to the role on the platform [default: `/platform_role`]
         #[arg(long, env = "BERTH_JWT_PLATFORM_ROLE_CLAIM", value_name = "POINTER")]
         jwt_platform_role_claim: String,
     }
 );
 
 table!(
-    /// The gateway that berth starts by itself when no other is configured.
+    /// The local gateway, which berth starts when no other gateway is configured.
     LocalGateway {
-        /// Its program [default: berth-gateway next to berth]
+        /// Program of the local gateway [default: berth-gateway next to berth]
         #[arg(long, env = "BERTH_GATEWAY_BIN", value_name = "PATH")]
         gateway_bin: String,
-        /// The folder of its device keys [default: data/gateway]
+        /// Folder of the local gateway's device keys [default: data/gateway]
         #[arg(long, env = "BERTH_GATEWAY_DATA", value_name = "PATH")]
         gateway_data: String,
-        /// A simulated WhatsApp, ws://127.0.0.1:PORT/…; only for a gateway built with feature `sim`
+        /// URL of a simulated WhatsApp, ws://127.0.0.1:PORT/…; only for a gateway built with feature `sim`
         #[arg(long, env = "BERTH_WHATSAPP_URL", value_name = "URL")]
         whatsapp_url: String,
     }
 );
 
 table!(
-    /// Gateways elsewhere. In the file they are `[[gateway]]` tables with `id` and `token`.
+    /// Remote gateways. The file has `[[gateway]]` tables with `id` and `token` instead.
     RemoteGateways {
-        /// `ID=TOKEN,ID=TOKEN`; better in the environment, for flags show in the list of processes
+        /// Tokens of remote gateways as `ID=TOKEN,ID=TOKEN`; prefer the variable, because the list of processes shows flags
         #[arg(long, env = "BERTH_NODE_TOKENS", hide_env_values = true, value_name = "LIST", value_parser = secret)]
         node_tokens: SecretString,
     }
 );
 
 table!(
-    /// How long WhatsApp and gateways may take, as `30s`, `5m`, `1h` or `7d`.
+    /// Deadlines, as `30s`, `5m`, `1h` or `7d`.
     Deadlines {
-        /// How long a logout request waits before it answers [default: 10s]
+        /// Time that a logout request waits for WhatsApp [default: 10s]
         #[arg(long, env = "BERTH_LOGOUT_DEADLINE", value_name = "TIME")]
         logout_deadline: String,
-        /// When the keys of a deleted session are wiped without WhatsApp's word [default: 1h]
+        /// Time after which the keys of a deleted session are wiped without WhatsApp's confirmation [default: 1h]
         #[arg(long, env = "BERTH_RETIREMENT_DEADLINE", value_name = "TIME")]
         retirement_deadline: String,
-        /// How long API keys are kept after they were revoked or expired [default: 30d]
+        /// Time for which revoked and expired API keys are kept [default: 30d]
         #[arg(long, env = "BERTH_KEY_RETENTION", value_name = "TIME")]
         key_retention: String,
-        /// When a session that does not come up counts as failed [default: 60s]
+        /// Time after which a session that does not connect is failed [default: 60s]
         #[arg(long, env = "BERTH_START_DEADLINE", value_name = "TIME")]
         start_deadline: String,
-        /// After how long without an answer of berth a gateway closes its connections [default: 30s]
+        /// Time without an answer of berth after which a gateway closes its connections [default: 30s]
         #[arg(long, env = "BERTH_LEASE", value_name = "TIME")]
         lease: String,
-        /// How often gateways say that they live; at most a third of the lease [default: 5s]
+        /// Time between two heartbeats of a gateway; at most a third of the lease [default: 5s]
         #[arg(long, env = "BERTH_HEARTBEAT", value_name = "TIME")]
         heartbeat: String,
     }
 );
 
 table!(
-    /// How much is let through; 0 for any number. Requests are counted by each berth for itself.
+    /// Rate limits and quotas; 0 means no limit. Each router counts its own requests.
     Limits {
-        /// Requests of one API key or person in a minute [default: 6000]
+        /// Maximum requests of one API key or person in a minute [default: 6000]
         #[arg(long, env = "BERTH_CREDENTIAL_RATE", value_name = "COUNT")]
         credential_rate: Count,
-        /// Requests of one organization in a minute [default: 12000]
+        /// Maximum requests of one organization in a minute [default: 12000]
         #[arg(long, env = "BERTH_ORGANIZATION_RATE", value_name = "COUNT")]
         organization_rate: Count,
-        /// Attempts at linking in an hour, of one session and of one phone [default: 10]
+        /// Maximum pairing attempts in an hour, for one session and for one phone [default: 10]
         #[arg(long, env = "BERTH_PAIRING_RATE", value_name = "COUNT")]
         pairing_rate: Count,
-        /// Sessions of one organization [default: 20000]
+        /// Maximum sessions of one organization [default: 20000]
         #[arg(long, env = "BERTH_SESSION_QUOTA", value_name = "COUNT")]
         session_quota: Count,
-        /// API keys of one organization [default: 1000]
+        /// Maximum API keys of one organization [default: 1000]
         #[arg(long, env = "BERTH_API_KEY_QUOTA", value_name = "COUNT")]
         api_key_quota: Count,
-        /// Responses recorded for one organization's requests with an `Idempotency-Key`, as bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
+        /// Maximum size of the responses recorded for one organization's requests with an `Idempotency-Key`, in bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
         #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]
         idempotency_quota: Count,
-        /// Metadata of all sessions of one organization, as bytes, `KiB`, `MiB` or `GiB` [default: 64MiB]
+        /// Maximum size of the metadata of all sessions of one organization, in bytes, `KiB`, `MiB` or `GiB` [default: 64MiB]
         #[arg(long, env = "BERTH_METADATA_QUOTA", value_name = "SIZE")]
         metadata_quota: Count,
     }
@@ -183,16 +183,16 @@ table!(
 table!(
     /// The log, on standard error.
     Logging {
-        /// What to log, as an env-filter such as `info,store_diesel=debug` [default: info]
+        /// Filter of log lines, such as `info,store_diesel=debug` [default: info]
         #[arg(long, env = "BERTH_LOG", value_name = "FILTER")]
         log: String,
-        /// `text` or `json` [default: text]
+        /// Format of log lines: `text` or `json` [default: text]
         #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
         log_format: String,
     }
 );
 
-/// Everything an operator can say.
+/// All settings of `berth serve`.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -210,13 +210,13 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     #[command(flatten)]
     pub(crate) log: Logging,
-    /// The flag and the variable; the file has [`Self::gateway`] instead.
+    /// From the flag or the variable; the file has [`Self::gateway`] instead.
     #[command(flatten)]
     #[serde(skip)]
     pub(crate) remote: RemoteGateways,
     #[arg(skip)]
     pub(crate) gateway: Vec<RemoteGateway>,
-    /// By their names.
+    /// By organization id.
     #[arg(skip)]
     pub(crate) organizations: BTreeMap<String, OrganizationQuotas>,
 }
@@ -239,10 +239,10 @@ impl RemoteGateway {
     }
 }
 
-/// An `[organizations.ID]` table: quotas of one organization, where they differ from those of all.
+/// An `[organizations.ID]` table: quotas of one organization that differ from the common quotas.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "they are named as the settings that they replace")]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the settings")]
 pub(crate) struct OrganizationQuotas {
     pub(crate) session_quota: Option<Count>,
     pub(crate) api_key_quota: Option<Count>,
@@ -262,7 +262,10 @@ impl OrganizationQuotas {
 }
 
 impl Settings {
-    /// Fills in from the file what flags and environment leave open.
+    /// Fills the values that flags and variables lack from the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or parsed, or a text cannot be cleaned.
     pub(crate) fn with_file(self, path: Option<&Path>) -> Result<Self, Invalid> {
         let own = self.cleaned()?;
         let Some(path) = path else { return Ok(own) };
@@ -273,7 +276,7 @@ impl Settings {
 
     fn from_toml(text: &str, path: &Path) -> Result<Self, Invalid> {
         toml::from_str(text).map_err(|error| {
-            // Without the offending line itself, which may hold a secret.
+            // The message omits the line, which may contain a secret.
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let what = error.message().lines().collect::<Vec<_>>().join(" ");
@@ -317,10 +320,10 @@ impl Settings {
     }
 }
 
-/// Settings and where the rest of them is.
+/// The settings on the command line, and the path of the file with further settings.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Flags {
-    /// A TOML file with the same settings; see config.example.toml
+    /// Path of a TOML file with the same settings; see config.example.toml
     #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
     pub(crate) config: Option<String>,
     #[command(flatten)]
@@ -328,15 +331,15 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// What flags, environment and file say together.
+    /// Merges flags, variables and file.
     pub(crate) fn gather(self) -> Result<Settings, Invalid> {
         let file = cleaned("config", self.config)?;
         self.settings.with_file(file.as_deref().map(Path::new))
     }
 }
 
-/// Logs a warning that names the `BERTH_*` variables that nobody reads: one of them may be a
-/// setting with a typing error, whose default is in force instead.
+/// Logs a warning with the names of unknown `BERTH_*` variables. Such a variable may be a setting with
+/// a typing error, whose default is then in force.
 pub(crate) fn warn_of_unknown_variables() {
     let unknown = Variables::of_process().unknown();
     if !unknown.is_empty() {

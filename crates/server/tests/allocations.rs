@@ -1,7 +1,7 @@
-//! What a request costs, counted and not timed: allocations on the way from the socket through the
-//! door, the store and back. They are the same on every machine, so more of them are a change somebody
-//! made. A new figure goes here together with its reason.
-#![allow(clippy::expect_used, reason = "what is not as expected fails the test")]
+//! Counts the allocations of a request from the socket through authentication and the store and back.
+//! The counts are the same on every machine, so a higher count is caused by a change of the code. A
+//! change of a limit needs a reason here.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{
     alloc::System,
@@ -11,14 +11,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use auth::{Chain, HotKeys, KeyForge};
+use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
     OrganizationId, SessionPorts, Sessions, Settings,
     ports::KeyGenerator as _,
     testing::{FakeSessionControl, TestEnvironment, TestNotifier},
 };
-use http_hyper::{Api, Backing, Check, Exposition, Limits, Rates, Readiness, serve};
+use http_hyper::{Api, ApiDependencies, Check, Exposition, Limits, Rates, Readiness, serve};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use store_diesel::{Config, Database};
 use tokio::net::TcpListener;
@@ -29,22 +29,22 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ORGANIZATION: &str = "acme";
 const REQUESTS: usize = 200;
-/// Of a session that is there, one that is not, and a key that is none.
-const MOST: [usize; 3] = [42, 40, 27];
-/// Bodies of any answer here are smaller.
-const LONGEST: usize = 4096;
+/// Maximum allocations for an existing session, a missing session, and a wrong key.
+const MAX_ALLOCATIONS: [usize; 3] = [42, 40, 27];
+/// The size of the buffer for answers; all answers are smaller.
+const MAX_ANSWER: usize = 4096;
 
-/// Nothing but the request's path is asked here.
-struct Nothing;
+/// Readiness and metrics, which this test does not request.
+struct Unused;
 
 #[async_trait]
-impl Readiness for Nothing {
+impl Readiness for Unused {
     async fn checks(&self) -> Vec<Check> {
         Vec::new()
     }
 }
 
-impl Exposition for Nothing {
+impl Exposition for Unused {
     fn text(&self) -> String {
         String::new()
     }
@@ -64,9 +64,9 @@ impl Served {
         let file = folder.path().join("berth.db");
         let config = Config::new(format!("sqlite:{}", file.display()));
         let store = Arc::new(Database::connect(&config).await.expect("a database"));
-        // Its clock stands still, so nothing is read anew in the background.
+        // The clock stands still, so no cache entry is refreshed in the background.
         let environment = TestEnvironment::new();
-        let hot_keys = Arc::new(HotKeys::new(store.clone(), environment.clone()));
+        let key_cache = Arc::new(KeyCache::new(store.clone(), environment.clone()));
         let leases = Arc::<Leases>::default();
         let notifier = || TestNotifier::new(environment.clone());
         let ports = SessionPorts {
@@ -79,28 +79,28 @@ impl Served {
             leases: leases.clone(),
         };
         let sessions = Sessions::new(ports, Deadlines::default());
-        let forge = Arc::new(KeyForge::default());
-        let keys = ApiKeys::new(store.clone(), hot_keys.clone(), forge, environment.clone());
+        let generator = Arc::new(RandomKeyGenerator::default());
+        let keys = ApiKeys::new(store.clone(), key_cache.clone(), generator, environment.clone());
         let operator = Caller::operator(OrganizationId::parse(ORGANIZATION).expect("a name"));
         let session = sessions.create(&operator, Settings::default(), false).await;
         let key = keys.create(&operator, spec()).await.expect("a key");
-        let api = Api::new(Backing {
+        let api = Api::new(ApiDependencies {
             sessions,
             keys,
             audit: Audit::new(store.clone()),
             operators: Operators::new(store.clone(), environment.clone(), leases),
-            authenticator: Arc::new(Chain::new(None, hot_keys, environment.clone())),
+            authenticator: Arc::new(Chain::new(None, key_cache, environment.clone())),
             idempotency_records: store,
             environment,
-            readiness: Arc::new(Nothing),
-            metrics: Arc::new(Nothing),
+            readiness: Arc::new(Unused),
+            metrics: Arc::new(Unused),
             cursor_secret: [7; 32],
             rates: Rates::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let door = api.public(Limits::default());
-        tokio::spawn(serve(listener, door, CancellationToken::new()));
+        let service = api.public(Limits::default());
+        tokio::spawn(serve(listener, service, CancellationToken::new()));
         let session = session.expect("a session").id.to_string();
         Self { address, session, key: key.text, _folder: folder }
     }
@@ -115,12 +115,11 @@ fn spec() -> KeySpec {
     }
 }
 
-/// Asks so often, over one connection, and says how often something was allocated for each: made or
-/// made larger.
+/// Sends requests over one connection and returns the allocations and reallocations of one request.
 fn cost(address: SocketAddr, request: &[u8], status: &str) -> usize {
     let start = format!("HTTP/1.1 {status}");
     let mut stream = TcpStream::connect(address).expect("a connection");
-    let mut answer = [0; LONGEST];
+    let mut answer = [0; MAX_ANSWER];
     let mut ask = |times| {
         for _ in 0..times {
             let length = exchange(&mut stream, request, &mut answer);
@@ -128,14 +127,14 @@ fn cost(address: SocketAddr, request: &[u8], status: &str) -> usize {
             assert!(answer.starts_with(&start), "not {status}: {answer}");
         }
     };
-    ask(20); // what is set up once is no part of it
+    ask(20); // excludes allocations that occur once
     let region = Region::new(COUNTED);
     ask(REQUESTS);
     let counted = region.change();
     (counted.allocations + counted.reallocations) / REQUESTS
 }
 
-/// Sends a request and reads its answer: an object, whose last brace is the last byte.
+/// Sends a request and reads its answer. The body is an object, so the last byte is a brace.
 fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> usize {
     stream.write_all(request).expect("sent");
     let mut length = 0;
@@ -148,22 +147,22 @@ fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> usize 
 }
 
 #[test]
-fn a_request_allocates_no_more_than_it_did() {
-    // One thread besides this one, which allocates nothing while it asks.
+fn request_allocates_at_most_its_limit() {
+    // One runtime thread besides the test's thread, which allocates nothing during requests.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
     let served = runtime.block_on(Served::start());
     let Served { address, session, key, .. } = &served;
-    let nobody = format!("{}0", &session[..session.len() - 1]);
-    let wrong = &KeyForge::default().generate(&KeyId::from_bits(1)).key;
+    let missing = format!("{}0", &session[..session.len() - 1]);
+    let wrong = &RandomKeyGenerator::default().generate(&KeyId::from_bits(1)).key;
     let costs = [
         (session, key.as_str(), "200 OK"),
-        (&nobody, key.as_str(), "404 Not Found"),
+        (&missing, key.as_str(), "404 Not Found"),
         (session, wrong, "401 Unauthorized"),
     ]
     .map(|(session, key, status)| cost(*address, &request(*address, session, key), status));
-    let within = costs.iter().zip(&MOST).all(|(cost, most)| cost <= most);
-    assert!(within, "{costs:?} allocations, where {MOST:?} were the most");
+    let within_limits = costs.iter().zip(&MAX_ALLOCATIONS).all(|(cost, most)| cost <= most);
+    assert!(within_limits, "{costs:?} allocations, where at most {MAX_ALLOCATIONS:?} are allowed");
     runtime.shutdown_background();
 }
 

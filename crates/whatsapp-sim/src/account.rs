@@ -1,11 +1,10 @@
-//! A phone as the network knows it: its account, the devices it has linked, and what waits for each
-//! of them.
+//! An account with its phone: the linked devices, and the messages queued for each.
 
 use crate::app_state::AppState;
 use crate::clock;
 use crate::keys::{self, Key};
-use crate::kick::Refusal;
-use crate::prekeys::Bundle;
+use crate::login_refusal::{LoginRefusal, Version};
+use crate::prekeys::UploadedKeys;
 use crate::signal::Signal;
 use crate::socket::Socket;
 use serde::{Deserialize, Serialize};
@@ -14,12 +13,12 @@ use wacore::libsignal::protocol::{CurveError, KeyPair};
 use wacore_binary::Node;
 use waproto::whatsapp::Message;
 
-/// One byte on the wire names the device.
+/// A device id is one byte in an address.
 const MAX_DEVICE_ID: u32 = 255;
-/// How many messages wait for a device that is away.
-const MAX_PARCELS: usize = 256;
-/// How many texts a phone keeps.
-const MAX_TEXTS: usize = 256;
+/// Messages queued for one device, delivered ones included.
+const MAX_QUEUED_MESSAGES: usize = 256;
+/// Received texts that a phone stores.
+const MAX_STORED_TEXTS: usize = 256;
 
 /// A phone and its account.
 pub(crate) struct Account {
@@ -28,7 +27,8 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) keys: KeyPair,
     pub(crate) raw_id: u32,
-    /// A business account whose messages are kept by a host: linked with another kind of signature.
+    /// Whether a host keeps the messages of this business account, which links with another kind of
+    /// signature.
     pub(crate) hosted: bool,
     pub(crate) last_device: u32,
     pub(crate) devices: BTreeMap<u32, Device>,
@@ -37,13 +37,14 @@ pub(crate) struct Account {
     pub(crate) texts: VecDeque<String>,
 }
 
-/// What a client told of itself when it asked to be linked.
+/// The description that a client sent when it asked to be linked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Description {
     pub(crate) platform: String,
     pub(crate) os: String,
-    /// It takes the first piece of history within the message that announces it.
+    /// Whether the client takes the first history chunk inline, within the message that announces
+    /// it.
     pub(crate) inline_history: bool,
 }
 
@@ -54,60 +55,58 @@ pub(crate) struct Device {
     pub(crate) identity: Key,
     pub(crate) description: Description,
     pub(crate) linked_at: u64,
-    pub(crate) bundle: Option<Bundle>,
+    pub(crate) bundle: Option<UploadedKeys>,
     pub(crate) greeted: bool,
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<LoginRefusal>,
     pub(crate) version: Version,
-    pub(crate) line: Option<Line>,
-    pub(crate) parcels: VecDeque<Parcel>,
+    pub(crate) connection: Option<DeviceConnection>,
+    pub(crate) queued_messages: VecDeque<QueuedMessage>,
 }
 
-/// A client's own version, as it gives it at login.
-pub(crate) type Version = [u32; 5];
-
-/// A device's open connection.
-pub(crate) struct Line {
+/// The open connection of a device.
+pub(crate) struct DeviceConnection {
     pub(crate) socket: Socket,
-    /// It has asked for what waits.
+    /// Whether the client has asked for queued messages.
     pub(crate) active: bool,
 }
 
-/// A message on its way to a device, kept until the device confirms it.
-pub(crate) struct Parcel {
+/// A message to a device, kept until the device confirms it.
+pub(crate) struct QueuedMessage {
     pub(crate) id: String,
     pub(crate) message: Message,
     pub(crate) category: Option<&'static str>,
-    pub(crate) sealed: Option<Node>,
+    pub(crate) encrypted: Option<Node>,
     pub(crate) attempts: u32,
-    /// It has arrived; kept for a while, for the device may yet find that it cannot read it.
-    pub(crate) arrived: bool,
+    /// Whether the device has confirmed the message. A confirmed message is kept for a while,
+    /// because the device may still ask for a retry.
+    pub(crate) delivered: bool,
 }
 
-/// A linked device, as the phone's screen shows it.
+/// A linked device as the phone lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkedDevice {
-    /// The number of the device within its account, from 1.
+    /// The number of the device within its account, from 1 to 255.
     pub id: u32,
-    /// The device's address.
+    /// The address of the device by phone number.
     pub jid: String,
-    /// The kind of client, in lower case: `chrome`, `desktop`, ….
+    /// The kind of client in lower case: `chrome`, `desktop`, ….
     pub platform: String,
-    /// What the client calls its system.
+    /// The name of the client's operating system, as the client sends it.
     pub os: String,
-    /// Whether it is logged in at this moment.
+    /// Whether the device is logged in.
     pub connected: bool,
-    /// When it was linked, in milliseconds since 1970.
+    /// The time of the link, in Unix milliseconds.
     pub linked_at: u64,
 }
 
 impl Account {
     pub(crate) fn new(number: &str, name: &str) -> Result<Self, CurveError> {
         let lid = format!("1{:014}", rand::random::<u64>() % 100_000_000_000_000);
-        Self::with(number, &lid, name, keys::generate(), rand::random())
+        Self::restore(number, &lid, name, keys::generate(), rand::random())
     }
 
-    pub(crate) fn with(
+    pub(crate) fn restore(
         number: &str,
         lid: &str,
         name: &str,
@@ -129,29 +128,29 @@ impl Account {
         })
     }
 
-    /// The next device id: never one in use, and an old one only when all have been used.
+    /// Returns the next device id: an unused one, and a former id only after all ids were used.
     pub(crate) fn next_device(&self) -> Option<u32> {
         (1..=MAX_DEVICE_ID)
             .map(|step| (self.last_device + step - 1) % MAX_DEVICE_ID + 1)
             .find(|id| !self.devices.contains_key(id))
     }
 
-    /// The address of a device by number.
+    /// Returns the address of a device by phone number.
     pub(crate) fn jid(&self, device: u32) -> String {
         format!("{}:{device}@s.whatsapp.net", self.number)
     }
 
-    /// The address of a device by hidden id.
+    /// Returns the address of a device by LID (hidden id).
     pub(crate) fn lid_jid(&self, device: u32) -> String {
         format!("{}:{device}@lid", self.lid)
     }
 
-    /// Whether this address, of either kind, is of this account.
-    pub(crate) fn is(&self, user: &str) -> bool {
+    /// Returns whether `user` is the phone number or the LID of this account.
+    pub(crate) fn has_address(&self, user: &str) -> bool {
         self.number == user || self.lid == user
     }
 
-    pub(crate) fn screen(&self) -> Vec<LinkedDevice> {
+    pub(crate) fn linked_devices(&self) -> Vec<LinkedDevice> {
         self.devices
             .values()
             .map(|device| LinkedDevice {
@@ -159,14 +158,14 @@ impl Account {
                 jid: self.jid(device.id),
                 platform: device.description.platform.clone(),
                 os: device.description.os.clone(),
-                connected: device.line.is_some(),
+                connected: device.connection.is_some(),
                 linked_at: device.linked_at,
             })
             .collect()
     }
 
-    pub(crate) fn keep_text(&mut self, text: String) {
-        if self.texts.len() == MAX_TEXTS {
+    pub(crate) fn store_text(&mut self, text: String) {
+        if self.texts.len() == MAX_STORED_TEXTS {
             self.texts.pop_front();
         }
         self.texts.push_back(text);
@@ -185,20 +184,22 @@ impl Device {
             greeted: false,
             refusal: None,
             version: Version::default(),
-            line: None,
-            parcels: VecDeque::new(),
+            connection: None,
+            queued_messages: VecDeque::new(),
         }
     }
 
-    /// Puts a message on its way. When there are too many, the oldest that has arrived goes, or
-    /// else the oldest.
-    pub(crate) fn post(&mut self, id: String, message: Message, category: Option<&'static str>) {
-        if self.parcels.len() == MAX_PARCELS {
-            let oldest = self.parcels.iter().position(|parcel| parcel.arrived).unwrap_or(0);
-            self.parcels.remove(oldest);
+    /// Queues a message. A full queue drops its oldest confirmed message, or else its oldest
+    /// message.
+    pub(crate) fn enqueue(&mut self, id: String, message: Message, category: Option<&'static str>) {
+        if self.queued_messages.len() == MAX_QUEUED_MESSAGES {
+            let oldest =
+                self.queued_messages.iter().position(|queued| queued.delivered).unwrap_or(0);
+            self.queued_messages.remove(oldest);
         }
-        let parcel = Parcel { id, message, category, sealed: None, attempts: 0, arrived: false };
-        self.parcels.push_back(parcel);
+        let queued =
+            QueuedMessage { id, message, category, encrypted: None, attempts: 0, delivered: false };
+        self.queued_messages.push_back(queued);
     }
 }
 
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn device_ids_start_at_one_stay_in_a_byte_and_are_not_reused_soon() {
+    fn device_ids_fit_in_a_byte_and_are_reused_last() {
         let mut account = Account::new("15550000001", "Ann").unwrap();
         assert_eq!((link(&mut account), link(&mut account)), (1, 2));
         account.devices.remove(&2);
@@ -227,19 +228,23 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_known_by_number_and_by_hidden_id() {
+    fn account_has_addresses_by_number_and_by_lid() {
         let account = Account::new("15550000001", "Ann").unwrap();
-        assert!(account.is("15550000001") && account.is(&account.lid) && !account.is("1555"));
+        assert!(
+            account.has_address("15550000001")
+                && account.has_address(&account.lid)
+                && !account.has_address("1555")
+        );
         assert_eq!(account.lid.len(), 15);
     }
 
     #[test]
-    fn what_waits_for_an_absent_device_is_bounded() {
+    fn message_queue_of_an_absent_device_is_bounded() {
         let mut device = Device::new(1, [0; 32], [0; 32], Description::default());
-        for n in 0..MAX_PARCELS + 5 {
-            device.post(n.to_string(), Message::default(), None);
+        for n in 0..MAX_QUEUED_MESSAGES + 5 {
+            device.enqueue(n.to_string(), Message::default(), None);
         }
-        assert_eq!(device.parcels.len(), MAX_PARCELS);
-        assert_eq!(device.parcels[0].id, "5");
+        assert_eq!(device.queued_messages.len(), MAX_QUEUED_MESSAGES);
+        assert_eq!(device.queued_messages[0].id, "5");
     }
 }

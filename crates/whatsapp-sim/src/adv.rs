@@ -1,4 +1,4 @@
-//! The signatures by which account and device vouch for each other, and the signed list of an
+//! The signatures by which account and device confirm each other, and the signed list of an
 //! account's devices.
 
 use crate::account::Account;
@@ -13,21 +13,21 @@ use waproto::whatsapp::{
     ADVSignedDeviceIdentityHMAC, ADVSignedKeyIndexList,
 };
 
-/// What each kind of signature begins with, so that none can be taken for another.
-const BY_ACCOUNT: [u8; 2] = [6, 0];
-const BY_DEVICE: [u8; 2] = [6, 1];
-const KEY_INDEXES: [u8; 2] = [6, 2];
-const BY_HOST: [u8; 2] = [6, 5];
+/// The prefix of each kind of signature, which prevents the use of one kind as another.
+const ACCOUNT_SIGNATURE_PREFIX: [u8; 2] = [6, 0];
+const DEVICE_SIGNATURE_PREFIX: [u8; 2] = [6, 1];
+const KEY_INDEX_PREFIX: [u8; 2] = [6, 2];
+const HOSTED_PREFIX: [u8; 2] = [6, 5];
 
 /// The account's approval of a device.
 pub(crate) struct Approval {
-    /// What was signed.
+    /// The signed bytes.
     pub(crate) details: Vec<u8>,
-    /// The whole, sealed with the secret that only the client and the phone know.
+    /// The encoded approval, authenticated with the secret that only client and phone know.
     pub(crate) container: Vec<u8>,
 }
 
-/// Approves a device of this identity under this id.
+/// Approves a device with this identity under this id.
 pub(crate) fn approve(
     account: &Account,
     device: u32,
@@ -42,7 +42,7 @@ pub(crate) fn approve(
         device_type: Some(ADVEncryptionType::E2EE),
     }
     .encode_to_vec();
-    let signature = keys::sign(&account.keys, &[&BY_ACCOUNT, &details, identity])?;
+    let signature = keys::sign(&account.keys, &[&ACCOUNT_SIGNATURE_PREFIX, &details, identity])?;
     let signed = ADVSignedDeviceIdentity {
         details: Some(details.clone()),
         account_signature_key: Some(keys::public(&account.keys).to_vec()),
@@ -50,24 +50,24 @@ pub(crate) fn approve(
         device_signature: None,
     }
     .encode_to_vec();
-    // A hosted account says so on the outside only; the device within stays an ordinary one.
-    let prefix: &[u8] = if account.hosted { &BY_HOST } else { &[] };
+    // A hosted account is marked in the outer message only; the device within is an ordinary one.
+    let prefix: &[u8] = if account.hosted { &HOSTED_PREFIX } else { &[] };
     let container = ADVSignedDeviceIdentityHMAC {
-        hmac: Some(seal(secret, &[prefix, &signed].concat())),
+        hmac: Some(hmac(secret, &[prefix, &signed].concat())),
         details: Some(signed),
         account_type: account.hosted.then_some(ADVEncryptionType::HOSTED),
     };
     Ok(Approval { details, container: container.encode_to_vec() })
 }
 
-fn seal(secret: &Key, bytes: &[u8]) -> Vec<u8> {
-    // HMAC takes keys of any length.
+fn hmac(secret: &Key, bytes: &[u8]) -> Vec<u8> {
+    // Cannot fail: HMAC accepts keys of any length.
     let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret) else { return Vec::new() };
     mac.update(bytes);
     mac.finalize().into_bytes().to_vec()
 }
 
-/// Whether the device has signed the approval with its identity.
+/// Returns whether the device has signed the approval with its identity key.
 pub(crate) fn is_signed_by_device(
     answer: &[u8],
     details: &[u8],
@@ -77,10 +77,10 @@ pub(crate) fn is_signed_by_device(
     let Ok(answer) = ADVSignedDeviceIdentity::decode_from_slice(answer) else { return false };
     let signature = answer.device_signature.unwrap_or_default();
     let key = keys::public(&account.keys);
-    keys::verify(identity, &[&BY_DEVICE, details, identity, &key], &signature)
+    keys::verify(identity, &[&DEVICE_SIGNATURE_PREFIX, details, identity, &key], &signature)
 }
 
-/// The account's own word on which devices are its.
+/// Returns the signed list of the account's devices.
 pub(crate) fn key_index_list(account: &Account) -> Result<Vec<u8>, CurveError> {
     let mut valid_indexes = vec![0];
     valid_indexes.extend(account.devices.keys());
@@ -92,7 +92,7 @@ pub(crate) fn key_index_list(account: &Account) -> Result<Vec<u8>, CurveError> {
         account_type: Some(ADVEncryptionType::E2EE),
     }
     .encode_to_vec();
-    let signature = keys::sign(&account.keys, &[&KEY_INDEXES, &details])?;
+    let signature = keys::sign(&account.keys, &[&KEY_INDEX_PREFIX, &details])?;
     Ok(ADVSignedKeyIndexList {
         details: Some(details),
         account_signature: Some(signature),

@@ -1,7 +1,7 @@
-//! An account's settings as the server keeps them: per collection a row of sealed patches, which it
-//! can number but not read.
+//! The app state of an account on the server: encrypted patches for each collection, which the
+//! server numbers and cannot read.
 
-use crate::encoding::Text;
+use crate::encoding::Base64Text;
 use crate::stanza::{attribute, child_bytes, content, leaf, parent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use wacore_binary::{Node, NodeRef};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::{SyncdPatch, SyncdVersion};
 
-/// How many patches one collection keeps, how large one may be, and how many collections there are:
-/// real accounts have five.
+/// Bounds: patches of one collection, bytes of one patch, and collections of an account. Real
+/// accounts have five collections.
 const MAX_PATCHES: usize = 200;
 const MAX_PATCH: usize = 64 * 1024;
 const MAX_COLLECTIONS: usize = 16;
@@ -20,24 +20,27 @@ const MAX_COLLECTIONS: usize = 16;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct AppState {
     key: Option<SharedKey>,
-    collections: BTreeMap<String, Vec<Text<Vec<u8>>>>,
+    collections: BTreeMap<String, Vec<Base64Text<Vec<u8>>>>,
 }
 
-/// The key that seals the patches; only phone and devices know it.
+/// The key that encrypts the patches; only the phone and its devices know it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SharedKey {
-    pub(crate) id: Text<Vec<u8>>,
-    pub(crate) data: Text<[u8; 32]>,
+    pub(crate) id: Base64Text<Vec<u8>>,
+    pub(crate) data: Base64Text<[u8; 32]>,
 }
 
 impl AppState {
     pub(crate) fn key(&mut self) -> SharedKey {
-        let made = || SharedKey { id: Text(vec![0, 0, 0, 0, 0, 1]), data: Text(rand::random()) };
+        let made = || SharedKey {
+            id: Base64Text(vec![0, 0, 0, 0, 0, 1]),
+            data: Base64Text(rand::random()),
+        };
         self.key.get_or_insert_with(made).clone()
     }
 
-    /// Answers a `sync`: each named collection with what the device has not seen, after taking the
-    /// patch it brings.
+    /// Answers a `sync`: applies the patch of each named collection, and returns the patches that
+    /// the device lacks.
     pub(crate) fn sync(&mut self, sync: &NodeRef<'_>) -> Node {
         let asked = sync.children().unwrap_or_default().iter();
         parent("sync", asked.map(|collection| self.collection(collection)).collect::<Vec<_>>())
@@ -45,7 +48,7 @@ impl AppState {
 
     fn collection(&mut self, asked: &NodeRef<'_>) -> Node {
         let name = attribute(asked, "name");
-        let seen: usize = attribute(asked, "version").parse().unwrap_or(0);
+        let device_version: usize = attribute(asked, "version").parse().unwrap_or(0);
         let known =
             self.collections.len() < MAX_COLLECTIONS || self.collections.contains_key(&name);
         let mut answer = NodeBuilder::new("collection").attr("name", name.as_str());
@@ -53,8 +56,8 @@ impl AppState {
         if known && let Some(patch) = patch(asked) {
             let patches = self.collections.entry(name.clone()).or_default();
             let room = patches.len() < MAX_PATCHES && patch.len() <= MAX_PATCH;
-            if seen == patches.len() && room {
-                patches.push(Text(numbered(patch, patches.len() + 1)));
+            if device_version == patches.len() && room {
+                patches.push(Base64Text(with_version(patch, patches.len() + 1)));
                 return answer.attr("version", patches.len()).build();
             }
             answer = answer.attr("type", "error");
@@ -63,7 +66,7 @@ impl AppState {
             );
         }
         let patches = self.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
-        let newer = patches.get(seen..).unwrap_or_default();
+        let newer = patches.get(device_version..).unwrap_or_default();
         if !newer.is_empty() {
             children
                 .push(parent("patches", newer.iter().map(|patch| leaf("patch", patch.0.clone()))));
@@ -73,14 +76,14 @@ impl AppState {
     }
 }
 
-/// The patch a device brings, alone or as the first of several.
+/// Returns the patch of a request, alone or as the first of several.
 fn patch(asked: &NodeRef<'_>) -> Option<Vec<u8>> {
     child_bytes(asked, "patch")
         .or_else(|| content(asked.get_optional_child("patches")?.get_optional_child("patch")?))
 }
 
-/// The server gives each patch its version.
-fn numbered(patch: Vec<u8>, version: usize) -> Vec<u8> {
+/// Adds the version that the server assigns to a patch.
+fn with_version(patch: Vec<u8>, version: usize) -> Vec<u8> {
     let Ok(mut decoded) = SyncdPatch::decode_from_slice(&patch[..]) else { return patch };
     decoded.version = MessageField::some(SyncdVersion { version: u64::try_from(version).ok() });
     decoded.encode_to_vec()
@@ -106,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unused_collection_is_at_version_zero() {
+    fn unused_collection_has_version_zero() {
         let answer = ask(&mut AppState::default(), 0, None);
         assert_eq!((version(&answer).as_str(), answer.children()), ("0", None));
     }
 
     #[test]
-    fn another_device_is_given_what_it_has_not_seen() {
+    fn device_gets_the_patches_after_its_version() {
         let mut state = AppState::default();
         assert_eq!(version(&ask(&mut state, 0, Some(b""))), "1");
         assert_eq!(version(&ask(&mut state, 1, Some(b""))), "2");
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_upon_an_old_version_is_a_conflict() {
+    fn patch_for_an_old_version_is_a_conflict() {
         let mut state = AppState::default();
         ask(&mut state, 0, Some(b""));
         let answer = ask(&mut state, 0, Some(b""));

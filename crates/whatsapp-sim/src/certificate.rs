@@ -1,9 +1,9 @@
-//! The certificate chain a client checks in the handshake, truly signed: root over intermediate,
-//! intermediate over leaf. A client that is told to trust this root verifies it as it verifies
+//! The certificate chain that a client verifies in the handshake: the root signs the intermediate,
+//! which signs the leaf. A client that trusts this root verifies the chain as it verifies
 //! WhatsApp's own.
 
 use crate::clock;
-use crate::encoding::Text;
+use crate::encoding::Base64Text;
 use crate::keys::{self, Key};
 use serde::{Deserialize, Serialize};
 use wacore::libsignal::protocol::{CurveError, KeyPair};
@@ -16,22 +16,23 @@ const INTERMEDIATE_SERIAL: u32 = 1;
 const LEAF_SERIAL: u32 = 2;
 const DAY: u64 = 86_400;
 
-/// The private keys of all three, as the state file keeps them.
+/// The private keys of the chain, as the state file stores them.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Keys {
-    root: Text<Key>,
-    intermediate: Text<Key>,
-    server: Text<Key>,
+pub(crate) struct CertificateKeys {
+    root: Base64Text<Key>,
+    intermediate: Base64Text<Key>,
+    server: Base64Text<Key>,
 }
 
-impl Keys {
-    /// New keys, or those of a seed.
+impl CertificateKeys {
+    /// Derives the keys from a seed, or generates new keys.
     pub(crate) fn make(seed: Option<&str>) -> Result<Self, CurveError> {
         let key = |purpose| match seed {
             Some(seed) => keys::seeded(seed, purpose),
             None => Ok(keys::generate()),
         };
-        let private = |purpose| Ok::<_, CurveError>(Text(*key(purpose)?.private_key.serialize()));
+        let private =
+            |purpose| Ok::<_, CurveError>(Base64Text(*key(purpose)?.private_key.serialize()));
         Ok(Self {
             root: private("root")?,
             intermediate: private("intermediate")?,
@@ -40,21 +41,21 @@ impl Keys {
     }
 }
 
-/// The server's key pair and what vouches for it.
+/// The key pair of the server with its certificate chain.
 #[derive(Clone)]
 pub(crate) struct Credentials {
-    pub(crate) keys: Keys,
-    /// The key of the handshake.
+    pub(crate) keys: CertificateKeys,
+    /// The static key of the handshake.
     pub(crate) server: KeyPair,
     /// The encoded chain.
     pub(crate) chain: Vec<u8>,
-    /// The public half of the root.
+    /// The public key of the root.
     pub(crate) anchor: Key,
 }
 
 impl Credentials {
-    /// Lets the root sign the intermediate, and that one the server's key.
-    pub(crate) fn make(keys: Keys) -> Result<Self, CurveError> {
+    /// Signs the intermediate with the root, and the server's key with the intermediate.
+    pub(crate) fn make(keys: CertificateKeys) -> Result<Self, CurveError> {
         let root = keys::pair(&keys.root.0)?;
         let intermediate = keys::pair(&keys.intermediate.0)?;
         let server = keys::pair(&keys.server.0)?;
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     fn made(seed: Option<&str>) -> Credentials {
-        Credentials::make(Keys::make(seed).unwrap()).unwrap()
+        Credentials::make(CertificateKeys::make(seed).unwrap()).unwrap()
     }
 
     fn details(certificate: &NoiseCertificate) -> Details {
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_is_signed_from_the_root_down_to_the_servers_key() {
+    fn chain_is_signed_from_the_root_to_the_server_key() {
         let made = made(None);
         let chain = CertChain::decode_from_slice(&made.chain[..]).unwrap();
         let (intermediate, leaf) =
@@ -117,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn another_root_does_not_vouch_for_the_chain() {
+    fn other_root_does_not_verify_the_chain() {
         let (ours, theirs) = (made(None), made(None));
         let chain = CertChain::decode_from_slice(&ours.chain[..]).unwrap();
         assert!(!vouches(&theirs.anchor, &chain.intermediate.into_option().unwrap()));
     }
 
     #[test]
-    fn one_seed_makes_the_same_keys_every_time() {
+    fn seed_determines_the_keys() {
         let [one, same, other] = ["seed", "seed", "another"].map(|seed| made(Some(seed)));
         assert_eq!(one.anchor, same.anchor);
         assert_eq!(keys::public(&one.server), keys::public(&same.server));

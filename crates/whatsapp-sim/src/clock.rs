@@ -1,5 +1,5 @@
-//! The world's clock. The simulator stands for the outside world, so it is the one to know the
-//! time.
+//! The clock of the simulated network. The simulator stands for the outside world, so it may read
+//! the system clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,12 +8,12 @@ fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Whole seconds since 1970, as the wire writes times.
+/// Returns Unix seconds, the unit of the protocol.
 pub(crate) fn seconds() -> u64 {
     since_epoch().as_secs()
 }
 
-/// Milliseconds since 1970, as the control interface writes times.
+/// Returns Unix milliseconds, the unit of the control interface.
 pub(crate) fn millis() -> u64 {
     u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
 }

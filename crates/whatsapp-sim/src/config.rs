@@ -1,5 +1,4 @@
-//! What a simulated network can be told at its start; every default is what WhatsApp does, where
-//! that is known.
+//! The settings of a simulated network. The defaults are WhatsApp's values, where those are known.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,45 +7,47 @@ use std::time::Duration;
 /// The settings of one simulated network.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the chat socket listens. Loopback only; port 0 picks a free one.
+    /// The address of the chat socket. Loopback only; port 0 selects a free port.
     pub listen: SocketAddr,
-    /// Derives root, intermediate and server keys from this text, so that they are the same in
-    /// every run.
+    /// The text from which the root, intermediate and server keys are derived, so that they are the
+    /// same in every run. `None`: random keys, or those of the state file.
     pub trust_anchor_seed: Option<String>,
-    /// Remembers keys, phones and linked devices in this file from one run to the next.
+    /// The file that stores keys, phones and linked devices between runs. `None`: nothing is
+    /// stored.
     pub state: Option<PathBuf>,
-    /// How many QR references an unlinked client is offered.
+    /// The number of QR references that an unlinked client gets.
     pub refs: usize,
-    /// How long the first reference can be scanned. Each further one lives as long after the one
-    /// before it as `next_ref_lifetime` says.
+    /// How long the first reference can be scanned. Each further reference expires
+    /// `next_ref_lifetime` after the one before it.
     pub first_ref_lifetime: Duration,
-    /// How long each reference after the first can be scanned once the one before it has ended.
+    /// How long each further reference can be scanned after the one before it has expired.
     pub next_ref_lifetime: Duration,
-    /// How long a pairing code can be typed after the client asked for it.
+    /// How long a pairing code can be entered after the client's request.
     pub code_lifetime: Duration,
-    /// How long a person who types a code waits for the client to have asked for one. Clients show
-    /// a code as soon as they have sent their wish, which may still be on its way.
-    pub code_patience: Duration,
-    /// How long a phone waits for the client's part of linking before it gives up.
-    pub companion_deadline: Duration,
-    /// The pause between the end of a linking and the restart that WhatsApp orders (code 515). Sent
-    /// at once it can overtake the client's own handling of the linking.
+    /// How long a phone with an entered code waits for the client's request. Clients show a code as
+    /// soon as they have sent the request, which may still be in flight.
+    pub code_request_timeout: Duration,
+    /// How long a phone waits for the client's part of linking.
+    pub companion_timeout: Duration,
+    /// The pause between the end of linking and the restart that WhatsApp orders (code 515). An
+    /// immediate restart can overtake the client's own handling of the link.
     pub restart_pause: Duration,
-    /// How long a ban lasts.
+    /// The duration of a ban.
     pub ban: Duration,
-    /// How many logins an `unavailable` kick refuses.
+    /// The number of logins that an `unavailable` kick refuses.
     pub unavailable_logins: u32,
     /// How long a client may take to finish the handshake.
     pub handshake_deadline: Duration,
     /// How long a connection may be silent before it is closed.
     pub idle_deadline: Duration,
-    /// The largest frame read, in bytes.
+    /// The largest frame that is read, in bytes.
     pub max_frame: usize,
-    /// How many sockets may be open at once.
+    /// The maximum number of open sockets.
     pub max_connections: usize,
-    /// How many phones there may be.
+    /// The maximum number of phones.
     pub max_phones: usize,
-    /// How many devices one phone may link. WhatsApp's own limit is four; device ids end at 255.
+    /// The maximum number of devices of one phone. WhatsApp's own limit is four; device ids end at
+    /// 255.
     pub max_devices: usize,
 }
 
@@ -60,8 +61,8 @@ impl Default for Config {
             first_ref_lifetime: Duration::from_secs(70),
             next_ref_lifetime: Duration::from_secs(20),
             code_lifetime: Duration::from_secs(180),
-            code_patience: Duration::from_secs(1),
-            companion_deadline: Duration::from_secs(20),
+            code_request_timeout: Duration::from_secs(1),
+            companion_timeout: Duration::from_secs(20),
             restart_pause: Duration::from_millis(50),
             ban: Duration::from_secs(3600),
             unavailable_logins: 1,

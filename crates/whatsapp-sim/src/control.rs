@@ -1,5 +1,5 @@
-//! The people behind the phones, over HTTP: for tests written in any language, for demos, and for
-//! `curl`.
+//! The control interface: the actions of people at their phones, over HTTP, for tests in any
+//! language, for demos, and for `curl`.
 
 use crate::account::LinkedDevice;
 use crate::error::{PhoneError, StartError};
@@ -30,7 +30,7 @@ const MAX_CONNECTIONS: usize = 256;
 const HEADERS_DEADLINE: Duration = Duration::from_secs(30);
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The control interface of a simulator. It stops when dropped.
+/// The control interface of a simulator. Dropping the value stops it.
 #[derive(Debug)]
 pub struct Control {
     address: SocketAddr,
@@ -38,18 +38,21 @@ pub struct Control {
 }
 
 impl Control {
-    /// Begins to listen, on loopback only.
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// Fails when the address is not on loopback or is in use.
     pub async fn start(simulator: Arc<Simulator>, listen: SocketAddr) -> Result<Self, StartError> {
         let listener = simulator::bind(listen).await?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
         let routes = routes().map_err(|e| StartError::Keys(e.to_string()))?;
         let stopping = CancellationToken::new();
-        let desk = Arc::new(Desk { simulator, routes });
-        tokio::spawn(accept(desk, listener, stopping.clone()));
+        let service = Arc::new(ControlService { simulator, routes });
+        tokio::spawn(accept(service, listener, stopping.clone()));
         Ok(Self { address, _stop: stopping.drop_guard() })
     }
 
-    /// Where it listens.
+    /// Returns the address of the control interface.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -87,13 +90,13 @@ impl Route {
     }
 }
 
-struct Desk {
+struct ControlService {
     simulator: Arc<Simulator>,
     routes: Router<Route>,
 }
 
-async fn accept(desk: Arc<Desk>, listener: TcpListener, stopping: CancellationToken) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn accept(service: Arc<ControlService>, listener: TcpListener, stopping: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -103,22 +106,26 @@ async fn accept(desk: Arc<Desk>, listener: TcpListener, stopping: CancellationTo
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let (desk, stopping) = (Arc::clone(&desk), stopping.clone());
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let (service, stopping) = (Arc::clone(&service), stopping.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = serve(desk, stream) => {}
+                () = serve(service, stream) => {}
                 () = stopping.cancelled() => {}
             }
-            drop(place);
+            drop(permit);
         });
     }
 }
 
-async fn serve(desk: Arc<Desk>, stream: TcpStream) {
+async fn serve(service: Arc<ControlService>, stream: TcpStream) {
     let service = service_fn(move |request| {
-        let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(desk.answer(request).await.unwrap_or_else(Reply::response)) }
+        let service = Arc::clone(&service);
+        async move {
+            Ok::<_, Infallible>(
+                service.handle(request).await.unwrap_or_else(ControlError::response),
+            )
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -126,24 +133,24 @@ async fn serve(desk: Arc<Desk>, stream: TcpStream) {
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        tracing::debug!(%error, "a control connection ended");
+        tracing::debug!(%error, "control connection ended");
     }
 }
 
-/// An answer that is not what was hoped for.
-enum Reply {
+/// A failed request.
+enum ControlError {
     Phone(PhoneError),
     Plain(StatusCode, &'static str, String),
     Method(Method),
 }
 
-impl From<PhoneError> for Reply {
+impl From<PhoneError> for ControlError {
     fn from(error: PhoneError) -> Self {
         Self::Phone(error)
     }
 }
 
-impl Reply {
+impl ControlError {
     fn response(self) -> Response<Full<Bytes>> {
         let (status, code, message) = match &self {
             Self::Phone(error) => {
@@ -158,7 +165,7 @@ impl Reply {
             Self::Method(method) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                format!("only {method} is understood here"),
+                format!("this path accepts {method} only"),
             ),
         };
         let body = serde_json::json!({ "error": { "code": code, "message": message } });
@@ -221,32 +228,32 @@ impl From<Phone> for PhoneView {
             number: phone.number().to_owned(),
             name: phone.name(),
             lid: phone.lid(),
-            code_awaited: phone.code_awaited(),
+            code_awaited: phone.is_code_awaited(),
             devices: phone.devices(),
         }
     }
 }
 
-type Answer = Result<Response<Full<Bytes>>, Reply>;
+type ControlResult = Result<Response<Full<Bytes>>, ControlError>;
 
-impl Desk {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+impl ControlService {
+    async fn handle(&self, request: Request<Incoming>) -> ControlResult {
         let path = request.uri().path().to_owned();
         let unknown =
-            || Reply::Plain(StatusCode::NOT_FOUND, "not_found", "there is no such path".into());
-        let found = self.routes.at(&path).map_err(|_| unknown())?;
-        let (route, params) = (*found.value, &found.params);
-        // A verb nobody knows is taken for a part of the number.
+            || ControlError::Plain(StatusCode::NOT_FOUND, "not_found", "no such path".into());
+        let matched = self.routes.at(&path).map_err(|_| unknown())?;
+        let (route, params) = (*matched.value, &matched.params);
+        // The router takes an unknown verb as part of the number.
         if params.get("number").is_some_and(|number| number.contains(':')) {
             return Err(unknown());
         }
         if *request.method() != route.method() {
-            return Err(Reply::Method(route.method()));
+            return Err(ControlError::Method(route.method()));
         }
         match route {
             Route::TrustAnchor => Ok(self.anchor()),
             Route::Phones => self.add(&read(request).await?),
-            Route::Phone => Ok(shown(self.phone(params)?)),
+            Route::Phone => Ok(phone_response(self.phone(params)?)),
             Route::Scan => {
                 let phone = self.phone(params)?;
                 let device = phone.scan(&read::<Scan>(request).await?.qr).await?;
@@ -260,13 +267,13 @@ impl Desk {
             Route::Unlink => {
                 let phone = self.phone(params)?;
                 phone.unlink(device(params)?)?;
-                Ok(shown(phone))
+                Ok(phone_response(phone))
             }
             Route::Kick => {
                 let phone = self.phone(params)?;
                 let kick = read::<KickSpec>(request).await?.kind;
                 phone.kick(device(params)?, kick)?;
-                Ok(shown(phone))
+                Ok(phone_response(phone))
             }
         }
     }
@@ -276,18 +283,18 @@ impl Desk {
         json(StatusCode::OK, &serde_json::json!({ "publicKey": hex }))
     }
 
-    fn add(&self, spec: &PhoneSpec) -> Answer {
+    fn add(&self, spec: &PhoneSpec) -> ControlResult {
         let (phone, new) = self.simulator.insert_phone(&spec.number, &spec.name)?;
         let status = if new { StatusCode::CREATED } else { StatusCode::OK };
         Ok(json(status, &PhoneView::from(phone)))
     }
 
-    fn phone(&self, params: &Params<'_, '_>) -> Result<Phone, Reply> {
+    fn phone(&self, params: &Params<'_, '_>) -> Result<Phone, ControlError> {
         Ok(self.simulator.phone(&decoded(params, "number"))?)
     }
 }
 
-fn shown(phone: Phone) -> Response<Full<Bytes>> {
+fn phone_response(phone: Phone) -> Response<Full<Bytes>> {
     json(StatusCode::OK, &PhoneView::from(phone))
 }
 
@@ -299,8 +306,8 @@ fn device(params: &Params<'_, '_>) -> Result<u32, PhoneError> {
     decoded(params, "id").parse().map_err(|_| PhoneError::NoSuchDevice)
 }
 
-async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Reply> {
-    let plain = |status, code, message: &str| Reply::Plain(status, code, message.to_owned());
+async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ControlError> {
+    let plain = |status, code, message: &str| ControlError::Plain(status, code, message.to_owned());
     let late = || plain(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long");
     let large = |_| plain(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body cannot be read");
     let body = Limited::new(request.into_body(), MAX_BODY).collect();

@@ -1,68 +1,70 @@
-//! What a person at a simulated phone can be told: one type, so that library and control interface
-//! say the same.
+//! The errors of phones, shared by the library and the control interface, and the errors of the
+//! start.
 
-/// Why a phone could not do what it was asked.
+/// Why a phone could not perform an action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PhoneError {
     /// The number is not 7 to 15 digits.
-    #[error("a phone number has 7 to 15 digits and nothing else")]
+    #[error("a phone number must have 7 to 15 digits")]
     BadNumber,
-    /// The name is longer than WhatsApp lets a push name be, or empty.
-    #[error("a name has 1 to 100 characters")]
+    /// The name is empty or longer than 100 characters, WhatsApp's limit of push names.
+    #[error("a name must have 1 to 100 characters")]
     BadName,
     /// No phone has this number.
     #[error("no phone has this number")]
     NoSuchPhone,
-    /// The phone has no linked device of this id.
+    /// The phone has no linked device with this id.
     #[error("the phone has no such linked device")]
     NoSuchDevice,
-    /// There is a phone of this number with another name.
+    /// A phone with this number has another name.
     #[error("a phone with this number and another name exists")]
     PhoneExists,
-    /// The simulator holds as many phones as it may.
-    #[error("the simulator holds as many phones as it may")]
+    /// The simulator has [`Config::max_phones`](crate::Config::max_phones) phones.
+    #[error("the simulator has its maximum number of phones")]
     TooManyPhones,
-    /// The phone has linked as many devices as it may.
-    #[error("the phone has linked as many devices as it may")]
+    /// The phone has linked [`Config::max_devices`](crate::Config::max_devices) devices.
+    #[error("the phone has its maximum number of linked devices")]
     TooManyDevices,
-    /// The text is not a linking QR.
-    #[error("not a linking QR: {0}")]
+    /// The text is not a linking QR code; carries the cause.
+    #[error("not a linking QR code: {0}")]
     BadQr(&'static str),
-    /// The QR was never shown by a client that is still there, or its time is over.
-    #[error("the QR has expired, or nobody here shows it")]
+    /// No connected client shows this QR code, or the code has expired.
+    #[error("the QR code has expired, or no connected client shows it")]
     QrExpired,
-    /// The QR carries a reference of one connection and the keys of another.
-    #[error("the QR carries another client's key")]
+    /// The QR code has the reference of one connection and the keys of another.
+    #[error("the QR code has the key of another client")]
     QrMismatch,
-    /// The client is being linked by another scan or code at this moment.
-    #[error("the client is being linked already")]
-    Busy,
+    /// Another scan or code is linking the client.
+    #[error("another scan or code is linking the client")]
+    LinkInProgress,
     /// The code is not eight letters or digits, with or without a dash.
-    #[error("a pairing code has eight letters or digits, with or without a dash in the middle")]
+    #[error(
+        "a pairing code must have eight letters or digits, with or without a dash in the middle"
+    )]
     BadCode,
-    /// No client has asked for a pairing code for this number, or its time is over.
-    #[error("no client waits for a pairing code of this number")]
+    /// No client has requested a pairing code for this number, or the request has expired.
+    #[error("no client waits for a pairing code for this number")]
     NoPendingCode,
-    /// The client that waits for a code was given another one.
-    #[error("the code is wrong")]
+    /// The waiting client shows another code.
+    #[error("the pairing code is wrong")]
     WrongCode,
-    /// The client answered the linking with an error of its own.
-    #[error("the client refused to be linked ({0})")]
+    /// The client refused the link; carries its error.
+    #[error("the client refused the link ({0})")]
     Refused(String),
-    /// The client did not answer in time, or hung up.
-    #[error("the client hung up, or did not answer in time")]
-    Silent,
-    /// The device is not connected, and the kick means nothing to one that is not.
+    /// The client did not answer in time, or disconnected.
+    #[error("the client disconnected or did not answer in time")]
+    ClientTimeout,
+    /// The device is not connected, and the kick affects connected devices only.
     #[error("the device is not connected")]
     NotConnected,
-    /// The simulator is at fault.
+    /// The simulator failed; carries the cause.
     #[error("the simulator failed: {0}")]
-    Broken(String),
+    Internal(String),
 }
 
 impl PhoneError {
-    /// A stable word for programs.
+    /// Returns a stable code for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadNumber => "bad_number",
@@ -75,18 +77,18 @@ impl PhoneError {
             Self::BadQr(_) => "bad_qr",
             Self::QrExpired => "qr_expired",
             Self::QrMismatch => "qr_mismatch",
-            Self::Busy => "busy",
+            Self::LinkInProgress => "busy",
             Self::BadCode => "bad_code",
             Self::NoPendingCode => "no_pending_code",
             Self::WrongCode => "wrong_code",
             Self::Refused(_) => "refused_by_client",
-            Self::Silent => "client_silent",
+            Self::ClientTimeout => "client_silent",
             Self::NotConnected => "not_connected",
-            Self::Broken(_) => "broken",
+            Self::Internal(_) => "broken",
         }
     }
 
-    /// The HTTP status the control interface answers with.
+    /// Returns the HTTP status of the control interface.
     pub fn status(&self) -> u16 {
         match self {
             Self::BadNumber | Self::BadName | Self::BadQr(_) | Self::BadCode => 400,
@@ -96,31 +98,31 @@ impl PhoneError {
             | Self::TooManyDevices
             | Self::QrExpired
             | Self::QrMismatch
-            | Self::Busy
+            | Self::LinkInProgress
             | Self::NoPendingCode
             | Self::WrongCode
             | Self::Refused(_)
-            | Self::Silent
+            | Self::ClientTimeout
             | Self::NotConnected => 409,
-            Self::Broken(_) => 500,
+            Self::Internal(_) => 500,
         }
     }
 }
 
-/// Why a simulator could not be started.
+/// Why a simulator could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The address is not on loopback.
-    #[error("{0} is not a loopback address: the simulator never leaves the machine")]
+    #[error("{0} is not a loopback address; the simulator listens on loopback only")]
     NotLoopback(std::net::SocketAddr),
-    /// The address cannot be listened on.
+    /// The simulator cannot listen on the address.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
     /// The state file cannot be read or written.
     #[error("cannot use the state file {0}: {1}")]
     State(std::path::PathBuf, String),
-    /// A key could not be made.
-    #[error("cannot make the keys: {0}")]
+    /// The keys cannot be generated.
+    #[error("cannot generate the keys: {0}")]
     Keys(String),
 }

@@ -1,49 +1,53 @@
-//! What a test can have go wrong: the answer to the next question of a kind is late, lost or a no.
+//! Fault injection: the answer to the next query of a kind is late, lost or an error.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What happens to one question of a client.
+/// The fault of one query of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is answered so much later.
+    /// The answer is delayed by this time.
     Delay(Duration),
-    /// It is acted upon, but the answer is lost.
+    /// The query is executed and its answer is lost.
     LoseAnswer,
-    /// It never arrives: nothing is done, nothing answered.
+    /// The query is lost: it is neither executed nor answered.
     Swallow,
-    /// It is answered with this error and nothing is done.
+    /// The query is answered with this error and not executed.
     Refuse(u16),
 }
 
-/// The faults that wait for their moment.
+/// The planned faults of a network.
 #[derive(Debug, Default)]
 pub struct Faults {
-    waiting: Mutex<VecDeque<Expected>>,
+    waiting: Mutex<VecDeque<PlannedFault>>,
 }
 
 #[derive(Debug)]
-struct Expected {
+struct PlannedFault {
     namespace: String,
     child: String,
     fault: Fault,
 }
 
-/// More faults than this do not wait.
+/// Planned faults; further ones are ignored.
 const MAX_WAITING: usize = 1000;
 
 impl Faults {
-    /// Lets the fault befall the next question of this namespace (`xmlns`) and first child, of
-    /// whichever device. Several for the same question befall one after another.
+    /// Plans a fault for the next query with this namespace (`xmlns`) and first child, from any
+    /// device. Several faults for the same query apply one after another.
     pub fn next_query(&self, namespace: &str, child: &str, fault: Fault) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {
-            waiting.push_back(Expected { namespace: namespace.into(), child: child.into(), fault });
+            waiting.push_back(PlannedFault {
+                namespace: namespace.into(),
+                child: child.into(),
+                fault,
+            });
         }
     }
 
-    /// Lets the fault befall the next log-out of a client.
+    /// Plans a fault for the next log-out of a client.
     pub fn next_logout(&self, fault: Fault) {
         self.next_query("md", "remove-companion-device", fault);
     }
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_befalls_the_question_it_waits_for_and_only_once() {
+    fn fault_applies_to_its_query_once() {
         let faults = Faults::default();
         faults.next_logout(Fault::Refuse(500));
         faults.next_logout(Fault::Swallow);

@@ -1,5 +1,5 @@
-//! Frames in a WebSocket: three bytes of length, then the payload; the client's very first bytes
-//! are a greeting. WebSocket messages and frames have nothing to do with each other's borders.
+//! Frames in a WebSocket: a length of three bytes, then the payload. The client's first bytes are a
+//! connection header. Frames are independent of the boundaries of WebSocket messages.
 
 use bytes::BytesMut;
 use futures_util::{Stream, StreamExt};
@@ -7,16 +7,16 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use wacore_binary::consts::WA_CONN_HEADER;
 use wacore_noise::framing::{FRAME_LENGTH_SIZE, FrameDecoder, encode_frame};
 
-/// What may stand before the greeting: `ED`, two version bytes, a length of three bytes, routing
-/// data.
+/// The size of the optional routing header: `ED`, two version bytes, and the length of the routing
+/// data in three bytes.
 const ROUTING_HEADER: usize = 7;
 
 /// Why no further frame can be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
-    #[error("the client hung up")]
+    #[error("the client disconnected")]
     Closed,
-    #[error("the first bytes are not WhatsApp's greeting")]
+    #[error("the first bytes are not WhatsApp's connection header")]
     Greeting,
     #[error("a frame is larger than {0} bytes")]
     TooLarge(usize),
@@ -24,7 +24,7 @@ pub(crate) enum FrameError {
     WebSocket(#[from] Box<WebSocketError>),
 }
 
-/// Cuts what a client sends into frames.
+/// Reads frames from the messages of a client.
 pub(crate) struct FrameReader<S> {
     messages: S,
     decoder: FrameDecoder,
@@ -40,7 +40,7 @@ where
         Self { messages, decoder: FrameDecoder::new(), greeting: Some(Vec::new()), max_frame }
     }
 
-    /// The next frame. May be dropped while it waits: nothing read is lost.
+    /// Returns the next frame. Cancel-safe: a dropped call loses no data.
     pub(crate) async fn next(&mut self) -> Result<BytesMut, FrameError> {
         loop {
             if let Some(frame) = self.decoder.decode_frame() {
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// How many of the bytes are greeting; `None` when more must come to tell.
+/// Returns the length of the connection header; `None` if more bytes are needed.
 fn greeting_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     let skipped = match bytes {
         [b'E', b'D', _, _, a, b, c, ..] => {
@@ -91,7 +91,7 @@ fn greeting_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     Ok((seen == WA_CONN_HEADER.len()).then_some(skipped + seen))
 }
 
-/// One payload as a WebSocket message.
+/// Encodes a payload as a WebSocket message.
 pub(crate) fn message(payload: &[u8]) -> Option<Message> {
     encode_frame(payload, None).ok().map(|frame| Message::Binary(frame.into()))
 }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn frames_do_not_care_where_messages_end() {
+    async fn frames_are_independent_of_message_boundaries() {
         let bytes = greeted(&[0, 0, 2, 7, 8, 0, 0, 1, 9]);
         let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
         for chunks in [vec![&bytes[..]], one_by_one] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn routing_data_before_the_greeting_is_skipped() {
+    async fn routing_data_before_the_header_is_skipped() {
         let bytes = [b"ED\0\x01\0\0\x03abc", &greeted(&[0, 0, 1, 5])[..]].concat();
         assert_eq!(frames(&[&bytes]).await.0, [vec![5]]);
         let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_does_not_greet_is_not_listened_to() {
+    async fn connection_without_the_header_is_rejected() {
         for bytes in [&b"GET / HTTP/1.1"[..], b"WA\x05\x03", b"W?"] {
             assert!(
                 matches!(frames(&[bytes]).await, (seen, FrameError::Greeting) if seen.is_empty())
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_that_grows_too_large_ends_the_connection() {
+    async fn oversized_frame_ends_the_connection() {
         let bytes = greeted(&[&[0xff, 0xff, 0xff][..], &[1; 1500]].concat());
         assert!(matches!(frames(&[&bytes]).await, (_, FrameError::TooLarge(1000))));
     }

@@ -1,13 +1,12 @@
-//! Curve25519 keys as the wire writes them: 32 bytes, without the type byte that libsignal puts in
-//! front.
+//! Curve25519 keys in the protocol's form: 32 bytes, without the type byte of libsignal.
 
 use sha2::{Digest, Sha256};
 use wacore::libsignal::protocol::{CurveError, KeyPair, PrivateKey, PublicKey};
 
-/// The 32 bytes of a public key.
+/// A public key.
 pub(crate) type Key = [u8; 32];
 
-/// The wire form of a pair's public half.
+/// Returns the public key of a pair in the protocol's form.
 pub(crate) fn public(pair: &KeyPair) -> Key {
     let mut key = Key::default();
     key.copy_from_slice(&pair.public_key.serialize()[1..]);
@@ -18,13 +17,13 @@ pub(crate) fn generate() -> KeyPair {
     KeyPair::generate(&mut rand::rng())
 }
 
-/// The pair of a private key.
+/// Returns the pair of a private key.
 pub(crate) fn pair(private: &[u8]) -> Result<KeyPair, CurveError> {
     let private_key = PrivateKey::deserialize(private)?;
     Ok(KeyPair::new(private_key.public_key()?, private_key))
 }
 
-/// The same pair for the same seed and purpose, always.
+/// Derives a pair from a seed and a purpose.
 pub(crate) fn seeded(seed: &str, purpose: &str) -> Result<KeyPair, CurveError> {
     pair(&Sha256::new().chain_update(purpose).chain_update([0]).chain_update(seed).finalize())
 }
@@ -33,7 +32,7 @@ pub(crate) fn curve(key: &Key) -> Result<PublicKey, CurveError> {
     PublicKey::from_djb_public_key_bytes(key)
 }
 
-/// An `XEdDSA` signature over the parts, one after another.
+/// Signs the concatenated parts with `XEdDSA`.
 pub(crate) fn sign(pair: &KeyPair, parts: &[&[u8]]) -> Result<Vec<u8>, CurveError> {
     Ok(pair.private_key.calculate_signature(&parts.concat(), &mut rand::rng())?.to_vec())
 }

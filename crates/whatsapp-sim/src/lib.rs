@@ -1,9 +1,9 @@
-//! A pretend WhatsApp network on loopback: the server side of the wire, and phones that scan QRs,
-//! take pairing codes, unlink devices and throw them out.
+//! A simulated WhatsApp network on loopback: the server side of the protocol, and phones that scan
+//! QR codes, take pairing codes, unlink devices and kick them.
 //!
-//! It exists so that a gateway can be tested, benchmarked and shown without WhatsApp. Clients need
-//! nothing of ours: whoever speaks the protocol and trusts [`Simulator::trust_anchor`] can link,
-//! log in, stay and log out.
+//! The simulator serves tests, benchmarks and demos of a gateway without WhatsApp. Clients need no
+//! code of this crate: a client that speaks the protocol and trusts [`Simulator::trust_anchor`] can
+//! link, log in, stay connected and log out.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,7 +12,7 @@
 //!
 //! let simulator = Simulator::start(Config::default()).await?;
 //! let phone = simulator.add_phone("15550000001", "Ann")?;
-//! // … a client is started against `simulator.url()` and shows a QR …
+//! // … a client connects to `simulator.url()` and shows a QR code …
 //! let device = phone.scan("2@…,…,…,…,9").await?;
 //! assert!(phone.wait_connected(1, Duration::from_secs(30)).await);
 //! phone.kick(device.id, Kick::Close)?;
@@ -20,7 +20,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The same over HTTP is [`Control`]. What can be made to go wrong is in [`Faults`].
+//! [`Control`] offers the same over HTTP. [`Faults`] injects faults.
 
 mod account;
 mod adv;
@@ -33,14 +33,15 @@ mod encoding;
 mod error;
 mod faults;
 mod frames;
-mod greeting;
+mod initial_sync;
 mod keys;
 mod kick;
-mod ledger;
 mod link_code;
 mod login;
+mod login_refusal;
 mod messages;
 mod network;
+mod network_state;
 mod noise;
 mod phone;
 mod prekeys;
@@ -53,9 +54,9 @@ mod signal_store;
 mod simulator;
 mod socket;
 mod stanza;
+mod state_file;
 mod unlink;
 mod usync;
-mod world;
 
 pub use account::LinkedDevice;
 pub use config::Config;

@@ -1,14 +1,14 @@
-//! Linking by a code that a person reads from the client and types on the phone. The code wraps two
-//! ephemeral keys; what they agree on, with both identities, makes the secret that a QR would have
-//! shown.
+//! Linking by a code that the client shows and a person enters on the phone. The code wraps two
+//! ephemeral keys; their shared secret and both identities yield the secret that a QR code would
+//! contain.
 
 use crate::error::PhoneError;
 use crate::keys::{self, Key};
 use crate::network::Network;
+use crate::network_state::{CodeFinish, CodeRequest};
 use crate::registration::{self, Outcome};
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, child_bytes, leaf};
-use crate::world::{CodeFinish, CodeRequest};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use wacore::crypto::hkdf_sha256_into;
@@ -22,14 +22,20 @@ const BUNDLE_KEY: &[u8] = b"link_code_pairing_key_bundle_encryption_key";
 const REGISTRATION: &str = "link_code_companion_reg";
 const REFERENCE: &str = "link_code_pairing_ref";
 
-/// A client's part of linking by code: its first message asks, its last one finishes.
-pub(crate) fn on_client(network: &Network, socket: &Socket, id: &str, query: &NodeRef<'_>) -> Node {
+/// Handles the client's part of linking by code: the first message requests, the last one
+/// completes.
+pub(crate) fn on_client_query(
+    network: &Network,
+    socket: &Socket,
+    id: &str,
+    query: &NodeRef<'_>,
+) -> Node {
     let Some(part) = query.get_optional_child(REGISTRATION) else {
         return stanza::refusal(id, 400, "bad-request");
     };
     let answer = match attribute(part, "stage").as_str() {
-        "companion_hello" => ask(network, socket, part),
-        "companion_finish" => finish(network, socket, part),
+        "companion_hello" => on_companion_hello(network, socket, part),
+        "companion_finish" => on_companion_finish(network, socket, part),
         _ => None,
     };
     match answer {
@@ -38,7 +44,7 @@ pub(crate) fn on_client(network: &Network, socket: &Socket, id: &str, query: &No
     }
 }
 
-fn ask(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Node>> {
+fn on_companion_hello(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Node>> {
     let number = stanza::user(&attribute(part, "jid")).to_owned();
     let wrapped = child_bytes(part, "link_code_pairing_wrapped_companion_ephemeral_pub")?;
     if number.is_empty() || wrapped.len() != 80 {
@@ -47,12 +53,12 @@ fn ask(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Nod
     let asked = Instant::now();
     let reference = rand::random::<[u8; 24]>().to_vec();
     let ends = asked + network.config.code_lifetime;
-    let mut world = network.world();
-    let candidate = world.candidates.get_mut(&socket.id)?;
+    let mut state = network.state();
+    let unlinked = state.unlinked_clients.get_mut(&socket.id)?;
     let code =
         CodeRequest { number, reference: reference.clone(), wrapped, asked, ends, finish: None };
-    candidate.code = Some(code);
-    drop(world);
+    unlinked.code = Some(code);
+    drop(state);
     network.changed();
     let answer = NodeBuilder::new(REGISTRATION)
         .attr("stage", "companion_hello")
@@ -61,23 +67,27 @@ fn ask(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Nod
     Some(vec![answer])
 }
 
-fn finish(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Node>> {
+fn on_companion_finish(
+    network: &Network,
+    socket: &Socket,
+    part: &NodeRef<'_>,
+) -> Option<Vec<Node>> {
     let bundle = child_bytes(part, "link_code_pairing_wrapped_key_bundle")?;
     let identity: Key = child_bytes(part, "companion_identity_public")?.try_into().ok()?;
-    let mut world = network.world();
-    let code = world.candidates.get_mut(&socket.id)?.code.as_mut()?;
+    let mut state = network.state();
+    let code = state.unlinked_clients.get_mut(&socket.id)?.code.as_mut()?;
     if child_bytes(part, REFERENCE)? != code.reference {
         return None;
     }
-    // Nobody waiting means that the person gave up; the client need not know.
+    // Without a waiting phone, the person gave up; the client is not told.
     if let Some(waiting) = code.finish.take() {
         let _ = waiting.send(CodeFinish { bundle, identity });
     }
     Some(Vec::new())
 }
 
-/// A code as typed, without dash and in capitals.
-pub(crate) fn normal(code: &str) -> Result<String, PhoneError> {
+/// Returns an entered code in upper case and without its dash.
+pub(crate) fn normalize(code: &str) -> Result<String, PhoneError> {
     let code = code.trim().to_uppercase();
     let code = match code.split_once('-') {
         Some((left, right)) if left.len() == 4 && right.len() == 4 => [left, right].concat(),
@@ -88,21 +98,22 @@ pub(crate) fn normal(code: &str) -> Result<String, PhoneError> {
     good.then_some(code).ok_or(PhoneError::BadCode)
 }
 
-/// A person types a code on a phone. Whether it is right shows only in what the client sends back.
+/// Handles a code that a person entered on a phone. Only the client's last message shows whether
+/// the code is right.
 pub(crate) async fn enter(
     network: &Network,
     number: &str,
     code: String,
 ) -> Result<Outcome, PhoneError> {
     let waiting = {
-        let mut world = network.world();
-        world.account(number)?;
-        let candidate = world.candidate_by_code(number).ok_or(PhoneError::NoPendingCode)?;
-        candidate.code.as_ref().map(|code| code.wrapped.clone()).unwrap_or_default()
+        let mut state = network.state();
+        state.account(number)?;
+        let unlinked = state.client_by_code(number).ok_or(PhoneError::NoPendingCode)?;
+        unlinked.code.as_ref().map(|code| code.wrapped.clone()).unwrap_or_default()
     };
     let ephemeral = keys::generate();
     let ours = keys::public(&ephemeral);
-    // Deriving a key from a code is slow on purpose.
+    // The key derivation is slow by design.
     let derived = tokio::task::spawn_blocking(move || {
         let theirs = PairCodeUtils::decrypt_primary_ephemeral_pub(&waiting, &code)?;
         Ok::<_, wacore::pair_code::PairCodeError>((
@@ -112,29 +123,34 @@ pub(crate) async fn enter(
     });
     let (theirs, wrapped) = derived
         .await
-        .map_err(|e| PhoneError::Broken(e.to_string()))?
-        .map_err(|e| PhoneError::Broken(e.to_string()))?;
-    let (client, account, finished) = greet(network, number, wrapped)?;
-    let deadline = Instant::now() + network.config.companion_deadline;
+        .map_err(|e| PhoneError::Internal(e.to_string()))?
+        .map_err(|e| PhoneError::Internal(e.to_string()))?;
+    let (client, account, finished) = send_primary_hello(network, number, wrapped)?;
+    let deadline = Instant::now() + network.config.companion_timeout;
     let finish = timeout_at(deadline, finished)
         .await
-        .map_err(|_| PhoneError::Silent)?
-        .map_err(|_| PhoneError::Silent)?;
-    let secret = secret(&ephemeral, &theirs, &account, &finish).ok_or(PhoneError::WrongCode)?;
-    let mut world = network.world();
-    registration::approve(network, &mut world, client, number, finish.identity, &secret)
+        .map_err(|_| PhoneError::ClientTimeout)?
+        .map_err(|_| PhoneError::ClientTimeout)?;
+    let secret =
+        link_secret(&ephemeral, &theirs, &account, &finish).ok_or(PhoneError::WrongCode)?;
+    let mut state = network.state();
+    registration::approve(network, &mut state, client, number, finish.identity, &secret)
 }
 
-type Greeted = (u64, KeyPair, oneshot::Receiver<CodeFinish>);
+type CodeExchange = (u64, KeyPair, oneshot::Receiver<CodeFinish>);
 
 /// Sends the phone's wrapped key to the client.
-fn greet(network: &Network, number: &str, wrapped: Vec<u8>) -> Result<Greeted, PhoneError> {
-    let mut world = network.world();
-    let account = world.account(number)?.keys.clone();
-    let candidate = world.candidate_by_code(number).ok_or(PhoneError::NoPendingCode)?;
-    let code = candidate.code.as_mut().ok_or(PhoneError::NoPendingCode)?;
+fn send_primary_hello(
+    network: &Network,
+    number: &str,
+    wrapped: Vec<u8>,
+) -> Result<CodeExchange, PhoneError> {
+    let mut state = network.state();
+    let account = state.account(number)?.keys.clone();
+    let unlinked = state.client_by_code(number).ok_or(PhoneError::NoPendingCode)?;
+    let code = unlinked.code.as_mut().ok_or(PhoneError::NoPendingCode)?;
     if code.finish.as_ref().is_some_and(|waiting| !waiting.is_closed()) {
-        return Err(PhoneError::Busy);
+        return Err(PhoneError::LinkInProgress);
     }
     let (done, finished) = oneshot::channel();
     code.finish = Some(done);
@@ -153,13 +169,13 @@ fn greet(network: &Network, number: &str, wrapped: Vec<u8>) -> Result<Greeted, P
         .attr("t", crate::clock::seconds())
         .children([hello])
         .build();
-    candidate.socket.say(notification);
-    Ok((candidate.socket.id, account, finished))
+    unlinked.socket.send(notification);
+    Ok((unlinked.socket.id, account, finished))
 }
 
-/// Opens the client's bundle and makes the secret; `None` when the code, and with it the key, was
-/// another.
-fn secret(
+/// Decrypts the client's bundle and derives the link secret; `None` if the code, and with it the
+/// key, was another.
+fn link_secret(
     ephemeral: &KeyPair,
     theirs: &Key,
     account: &KeyPair,
@@ -190,16 +206,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_may_be_typed_with_its_dash_and_in_small_letters() {
+    fn code_may_have_a_dash_and_lower_case() {
         for typed in ["ABCD1234", "abcd-1234", " ABCD-1234 "] {
-            assert_eq!(normal(typed).unwrap(), "ABCD1234");
+            assert_eq!(normalize(typed).unwrap(), "ABCD1234");
         }
     }
 
     #[test]
-    fn what_cannot_be_a_code_is_refused() {
+    fn malformed_code_is_refused() {
         for bad in ["", "ABCD123", "ABCD12345", "ABC-D1234", "ABCD-12-4", "ÄBCD1234", "ABCD 234"] {
-            assert_eq!(normal(bad), Err(PhoneError::BadCode), "{bad}");
+            assert_eq!(normalize(bad), Err(PhoneError::BadCode), "{bad}");
         }
     }
 }

@@ -1,10 +1,9 @@
-//! A device comes back with its key: let in, told why not, or taking the place of its older
-//! connection.
+//! The login of a linked device: accepted, refused, or replacing an older connection of the device.
 
-use crate::account::Line;
+use crate::account::DeviceConnection;
 use crate::clock;
 use crate::keys::Key;
-use crate::kick;
+use crate::login_refusal;
 use crate::network::Network;
 use crate::registration;
 use crate::socket::Socket;
@@ -13,50 +12,51 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
 
-/// A logged-in device, as its connection knows it.
+/// The logged-in device of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct LoggedInDevice {
     pub(crate) number: String,
     pub(crate) device: u32,
 }
 
-/// Lets a device in, or dismisses the connection.
-pub(crate) fn admit(
+/// Logs a device in, or refuses and closes the connection.
+pub(crate) fn log_in(
     network: &Network,
     socket: &Socket,
     noise: &Key,
     payload: &ClientPayload,
-) -> Option<Seat> {
-    let mut world = network.world();
-    let seat = world.device_by_noise(noise).map(|(number, device)| Seat { number, device });
-    let seat = seat.filter(|seat| {
-        payload.username.is_some_and(|user| user.to_string() == seat.number)
-            && payload.device.unwrap_or(0) == seat.device
+) -> Option<LoggedInDevice> {
+    let mut state = network.state();
+    let login =
+        state.device_by_noise(noise).map(|(number, device)| LoggedInDevice { number, device });
+    let login = login.filter(|login| {
+        payload.username.is_some_and(|user| user.to_string() == login.number)
+            && payload.device.unwrap_or(0) == login.device
     });
-    let Some(seat) = seat else {
-        socket.dismiss(unknown_device());
+    let Some(login) = login else {
+        socket.send_and_close(unknown_device());
         return None;
     };
-    let account = world.accounts.get_mut(&seat.number)?;
-    let lid = account.lid_jid(seat.device);
-    let device = account.devices.get_mut(&seat.device)?;
+    let account = state.accounts.get_mut(&login.number)?;
+    let lid = account.lid_jid(login.device);
+    let device = account.devices.get_mut(&login.device)?;
     let version = registration::version(payload);
-    if let Some(failure) = kick::judge(&mut device.refusal, version) {
-        drop(world);
+    if let Some(failure) = login_refusal::check_login(&mut device.refusal, version) {
+        drop(state);
         network.changed();
-        socket.dismiss(failure);
+        socket.send_and_close(failure);
         return None;
     }
     device.version = version;
-    let line = Line { socket: socket.clone(), active: false };
-    if let Some(old) = device.line.replace(line) {
-        old.socket.dismiss(stanza::replaced());
+    let connection = DeviceConnection { socket: socket.clone(), active: false };
+    if let Some(old) = device.connection.replace(connection) {
+        old.socket.send_and_close(stanza::replaced());
     }
-    // Under the lock: whatever else is said to this device comes after it.
-    socket.say(success(&lid));
-    drop(world);
+    // Sent under the lock, so that all other stanzas to this device follow.
+    socket.send(success(&lid));
+    drop(state);
     network.changed();
-    Some(seat)
+    Some(login)
 }
 
 fn unknown_device() -> Node {
@@ -72,15 +72,19 @@ fn success(lid: &str) -> Node {
         .build()
 }
 
-/// The connection is over: the client waits no more, the device is away.
-pub(crate) fn leave(network: &Network, socket: &Socket, seat: Option<&Seat>) {
-    let mut world = network.world();
-    world.candidates.remove(&socket.id);
-    if let Some(seat) = seat
-        && let Ok(device) = world.device(&seat.number, seat.device)
+/// Removes the unlinked client, or marks the device as disconnected.
+pub(crate) fn on_connection_closed(
+    network: &Network,
+    socket: &Socket,
+    login: Option<&LoggedInDevice>,
+) {
+    let mut state = network.state();
+    state.unlinked_clients.remove(&socket.id);
+    if let Some(login) = login
+        && let Ok(device) = state.device(&login.number, login.device)
     {
-        device.line.take_if(|line| line.socket.id == socket.id);
+        device.connection.take_if(|connection| connection.socket.id == socket.id);
     }
-    drop(world);
+    drop(state);
     network.changed();
 }

@@ -1,4 +1,4 @@
-//! The simulator as a program, for demos and for tests in other languages: a chat socket and its
+//! The simulator as a program, for demos and for tests in other languages: a chat socket and a
 //! control interface.
 
 use anyhow::Context;
@@ -12,23 +12,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use whatsapp_sim::{Config, Control, Simulator};
 
-/// A pretend WhatsApp network on this machine.
+/// A simulated WhatsApp network on this computer.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where clients connect to; loopback only.
+    /// The address for clients; loopback only.
     #[arg(long, default_value = "127.0.0.1:9500")]
     listen: SocketAddr,
-    /// Where the control interface listens; loopback only.
+    /// The address of the control interface; loopback only.
     #[arg(long, default_value = "127.0.0.1:9501")]
     control: SocketAddr,
-    /// Makes the same root of trust and server key in every run.
+    /// The text from which the root and server keys are derived, so that they are the same in every
+    /// run.
     #[arg(long)]
     trust_anchor_seed: Option<String>,
-    /// Remembers phones and linked devices in this file from one run to the next.
+    /// The file that stores phones and linked devices between runs.
     #[arg(long)]
     state: Option<PathBuf>,
-    /// What is logged: a level, or filters by module.
+    /// The log filter: a level, or filters by module.
     #[arg(long, default_value = "info")]
     log: EnvFilter,
 }
@@ -37,7 +38,7 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let Arguments { listen, control, trust_anchor_seed, state, log } = Arguments::parse();
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
-    // A socket a device: more than a shell allows by default.
+    // Each device needs a socket; the default limit of a shell is too low.
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -49,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
         "socket": simulator.url(),
         "control": format!("http://{}", control.address()),
     });
-    // For whoever started us with port 0 and must know where to go.
+    // Tells a caller that used port 0 the bound addresses.
     writeln!(std::io::stdout(), "{ready}").context("standard output")?;
     tracing::info!(url = simulator.url(), control = %control.address(), "listening");
     tokio::select! {

@@ -1,9 +1,9 @@
-//! The simulated network: its keys, its world, its faults, and who is told when something changes.
+//! The simulated network: its keys, its state, its faults, and the notification of changes.
 
 use crate::certificate::Credentials;
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::world::World;
+use crate::network_state::NetworkState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,44 +11,44 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// What all connections and phones share.
+/// The data that all connections and phones share.
 pub(crate) struct Network {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
     pub(crate) faults: Faults,
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) stopping: CancellationToken,
-    world: Mutex<World>,
+    state: Mutex<NetworkState>,
     ids: AtomicU64,
 }
 
 impl Network {
-    pub(crate) fn new(config: Config, credentials: Credentials, world: World) -> Self {
+    pub(crate) fn new(config: Config, credentials: Credentials, state: NetworkState) -> Self {
         Self {
             config,
             credentials,
             faults: Faults::default(),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
-            world: Mutex::new(world),
+            state: Mutex::new(state),
             ids: AtomicU64::new(1),
         }
     }
 
-    /// The world, for as long as the guard lives. A panic elsewhere leaves it as it was.
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the state. A panic in another thread does not block the lock.
+    pub(crate) fn state(&self) -> MutexGuard<'_, NetworkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whoever waits that the world is another.
+    /// Notifies the waiters of a change.
     pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Waits until something is so, for so long at most. Answers whether it came to be.
-    pub(crate) async fn wait_for(&self, patience: Duration, is_so: impl Fn() -> bool) -> bool {
+    /// Waits up to `limit` until `is_so` holds. Returns whether it holds.
+    pub(crate) async fn wait_for(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
         let mut changes = self.changes.subscribe();
-        let waited = timeout(patience, async {
+        let waited = timeout(limit, async {
             while !is_so() {
                 if changes.changed().await.is_err() {
                     break;
@@ -62,7 +62,7 @@ impl Network {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An id for a stanza of ours.
+    /// Returns a new id for a stanza of the server.
     pub(crate) fn next_id(&self, kind: &str) -> String {
         format!("{kind}-{}", self.next_number())
     }

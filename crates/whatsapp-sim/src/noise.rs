@@ -1,6 +1,6 @@
-//! The answering side of the handshake: XX for clients that meet us first, IK for those that know
-//! our key, and the fallback to XX for those that know an old one. No input or output here, so that
-//! it can be tested with bytes.
+//! The server side of the Noise handshake: XX for clients without a server key, IK for clients with
+//! the server's key, and the fallback to XX for clients with an old key. The module does no input
+//! or output, so that it can be tested with bytes.
 
 use crate::certificate::Credentials;
 use crate::keys::{self, Key};
@@ -13,30 +13,30 @@ use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::handshake_message::{ClientFinish, ClientHello, ServerHello};
 use waproto::whatsapp::{ClientPayload, HandshakeMessage};
 
-/// Why a handshake ended before its time.
+/// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ShakeError {
-    #[error("the client's message cannot be read: {0}")]
+pub(crate) enum NoiseError {
+    #[error("cannot decode the client's message: {0}")]
     Unreadable(String),
     #[error("the client's message lacks its {0}")]
-    Lacking(&'static str),
+    Missing(&'static str),
     #[error(transparent)]
     Noise(#[from] HandshakeError),
 }
 
-/// Which way the client came in.
+/// The handshake pattern of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
-    /// It did not know our key.
+    /// The client had no server key.
     Xx,
-    /// It knew our key.
+    /// The client had the server's key.
     Ik,
-    /// It knew a key that is ours no more.
+    /// The client had an old server key.
     XxFallback,
 }
 
-/// A finished handshake.
-pub(crate) struct Secrets {
+/// The result of a handshake: the ciphers of both directions, the client's key and its payload.
+pub(crate) struct EstablishedChannel {
     pub(crate) read: NoiseCipher,
     pub(crate) write: NoiseCipher,
     pub(crate) client: Key,
@@ -44,34 +44,34 @@ pub(crate) struct Secrets {
     pub(crate) pattern: Pattern,
 }
 
-/// What to do after the client's first message: send the bytes, then either talk or wait for its
-/// second message.
-pub(crate) enum Answer {
-    Done(Vec<u8>, Box<Secrets>),
-    Wait(Vec<u8>, Box<Waiting>),
+/// The answer to the client's first message, followed by an open channel or by the client's second
+/// message.
+pub(crate) enum HandshakeReply {
+    Finished(Vec<u8>, Box<EstablishedChannel>),
+    Pending(Vec<u8>, Box<PendingHandshake>),
 }
 
 /// Answers the client's first message.
-pub(crate) fn answer(ours: &Credentials, hello: &[u8]) -> Result<Answer, ShakeError> {
-    let hello = decode(hello)?.client_hello.into_option().ok_or(ShakeError::Lacking("hello"))?;
+pub(crate) fn answer(ours: &Credentials, hello: &[u8]) -> Result<HandshakeReply, NoiseError> {
+    let hello = decode(hello)?.client_hello.into_option().ok_or(NoiseError::Missing("hello"))?;
     let client = key(hello.ephemeral.as_deref(), "ephemeral key")?;
-    match known_server(ours, &hello, &client) {
-        Some(Ok((reply, secrets))) => Ok(Answer::Done(reply, Box::new(secrets))),
-        // The client holds a key of ours that is no more: it learns the new one by the fallback.
-        Some(Err(_)) => full(ours, &client, Pattern::XxFallback),
-        None => full(ours, &client, Pattern::Xx),
+    match try_ik(ours, &hello, &client) {
+        Some(Ok((reply, secrets))) => Ok(HandshakeReply::Finished(reply, Box::new(secrets))),
+        // The client has an old key and learns the new one by the fallback.
+        Some(Err(_)) => reply_xx(ours, &client, Pattern::XxFallback),
+        None => reply_xx(ours, &client, Pattern::Xx),
     }
 }
 
-type Known = Result<(Vec<u8>, Secrets), ShakeError>;
+type IkResult = Result<(Vec<u8>, EstablishedChannel), NoiseError>;
 
-/// IK: `-> e es s ss payload`, `<- e ee se payload`. `None` when the client did not try it.
-fn known_server(ours: &Credentials, hello: &ClientHello, client: &Key) -> Option<Known> {
+/// IK: `-> e es s ss payload`, `<- e ee se payload`. `None` if the client did not try IK.
+fn try_ik(ours: &Credentials, hello: &ClientHello, client: &Key) -> Option<IkResult> {
     let sealed = (hello.r#static.as_deref()?, hello.payload.as_deref()?);
-    Some(open_known(ours, sealed, client))
+    Some(accept_ik(ours, sealed, client))
 }
 
-fn open_known(ours: &Credentials, (sealed_key, payload): (&[u8], &[u8]), client: &Key) -> Known {
+fn accept_ik(ours: &Credentials, (sealed_key, payload): (&[u8], &[u8]), client: &Key) -> IkResult {
     let server = ours.server.private_key.serialize();
     let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, &WA_CONN_HEADER)?;
     noise.authenticate(&keys::public(&ours.server));
@@ -90,7 +90,11 @@ fn open_known(ours: &Credentials, (sealed_key, payload): (&[u8], &[u8]), client:
 }
 
 /// XX: `-> e`, `<- e ee s es payload`, `-> s se payload`.
-fn full(ours: &Credentials, client: &Key, pattern: Pattern) -> Result<Answer, ShakeError> {
+fn reply_xx(
+    ours: &Credentials,
+    client: &Key,
+    pattern: Pattern,
+) -> Result<HandshakeReply, NoiseError> {
     let name = if pattern == Pattern::Xx { NOISE_PATTERN_XX } else { NOISE_PATTERN_XXFALLBACK };
     let ephemeral = keys::generate();
     let mut noise = NoiseHandshake::new(name, &WA_CONN_HEADER)?;
@@ -100,26 +104,26 @@ fn full(ours: &Credentials, client: &Key, pattern: Pattern) -> Result<Answer, Sh
     let sealed_key = noise.encrypt(&keys::public(&ours.server))?;
     noise.mix_shared_secret(ours.server.private_key.serialize(), client)?;
     let reply = server_hello(&ephemeral, Some(sealed_key), noise.encrypt(&ours.chain)?);
-    Ok(Answer::Wait(reply, Box::new(Waiting { noise, ephemeral, pattern })))
+    Ok(HandshakeReply::Pending(reply, Box::new(PendingHandshake { noise, ephemeral, pattern })))
 }
 
-/// Between the client's two messages of the longer handshake.
-pub(crate) struct Waiting {
+/// An XX handshake that waits for the client's second message.
+pub(crate) struct PendingHandshake {
     noise: NoiseHandshake,
     ephemeral: KeyPair,
     pattern: Pattern,
 }
 
-impl Waiting {
-    /// Reads the client's second message.
-    pub(crate) fn finish(self, message: &[u8]) -> Result<Secrets, ShakeError> {
+impl PendingHandshake {
+    /// Processes the client's second message.
+    pub(crate) fn finish(self, message: &[u8]) -> Result<EstablishedChannel, NoiseError> {
         let Self { mut noise, ephemeral, pattern } = self;
         let ClientFinish { r#static: sealed_key, payload, .. } =
-            decode(message)?.client_finish.into_option().ok_or(ShakeError::Lacking("finish"))?;
-        let sealed_key = sealed_key.ok_or(ShakeError::Lacking("static key"))?;
+            decode(message)?.client_finish.into_option().ok_or(NoiseError::Missing("finish"))?;
+        let sealed_key = sealed_key.ok_or(NoiseError::Missing("static key"))?;
         let device = key(Some(&noise.decrypt(&sealed_key)?), "static key")?;
         noise.mix_shared_secret(ephemeral.private_key.serialize(), &device)?;
-        let payload = noise.decrypt(&payload.ok_or(ShakeError::Lacking("payload"))?)?;
+        let payload = noise.decrypt(&payload.ok_or(NoiseError::Missing("payload"))?)?;
         secrets(noise, device, &payload, pattern)
     }
 }
@@ -129,12 +133,12 @@ fn secrets(
     client: Key,
     payload: &[u8],
     pattern: Pattern,
-) -> Result<Secrets, ShakeError> {
+) -> Result<EstablishedChannel, NoiseError> {
     let payload = ClientPayload::decode_from_slice(payload)
-        .map_err(|e| ShakeError::Unreadable(e.to_string()))?;
-    // The initiator writes with the first key; we are the other side.
+        .map_err(|e| NoiseError::Unreadable(e.to_string()))?;
+    // The initiator writes with the first key; the server is the responder.
     let (read, write) = noise.finish()?;
-    Ok(Secrets { read, write, client, payload, pattern })
+    Ok(EstablishedChannel { read, write, client, payload, pattern })
 }
 
 fn server_hello(ephemeral: &KeyPair, sealed_key: Option<Vec<u8>>, chain: Vec<u8>) -> Vec<u8> {
@@ -150,10 +154,10 @@ fn server_hello(ephemeral: &KeyPair, sealed_key: Option<Vec<u8>>, chain: Vec<u8>
     .encode_to_vec()
 }
 
-fn decode(bytes: &[u8]) -> Result<HandshakeMessage, ShakeError> {
-    HandshakeMessage::decode_from_slice(bytes).map_err(|e| ShakeError::Unreadable(e.to_string()))
+fn decode(bytes: &[u8]) -> Result<HandshakeMessage, NoiseError> {
+    HandshakeMessage::decode_from_slice(bytes).map_err(|e| NoiseError::Unreadable(e.to_string()))
 }
 
-fn key(bytes: Option<&[u8]>, what: &'static str) -> Result<Key, ShakeError> {
-    bytes.and_then(|b| b.try_into().ok()).ok_or(ShakeError::Lacking(what))
+fn key(bytes: Option<&[u8]>, what: &'static str) -> Result<Key, NoiseError> {
+    bytes.and_then(|b| b.try_into().ok()).ok_or(NoiseError::Missing(what))
 }

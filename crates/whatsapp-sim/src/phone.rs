@@ -1,5 +1,5 @@
-//! A phone in a person's hand: it reads QRs, takes codes, shows its linked devices, removes them,
-//! and, being part of a simulation, throws them out in every way there is.
+//! A simulated phone: scans QR codes, takes pairing codes, lists and removes linked devices, and
+//! kicks devices.
 
 use crate::account::LinkedDevice;
 use crate::error::PhoneError;
@@ -32,78 +32,95 @@ impl Phone {
         Self { network, number }
     }
 
-    /// Its number, digits only.
+    /// Returns the phone number, digits only.
     pub fn number(&self) -> &str {
         &self.number
     }
 
-    /// Its hidden id, without the server.
+    /// Returns the LID (hidden id), without the server part.
     pub fn lid(&self) -> String {
-        let mut world = self.network.world();
-        world.account(&self.number).map(|account| account.lid.clone()).unwrap_or_default()
+        let mut state = self.network.state();
+        state.account(&self.number).map(|account| account.lid.clone()).unwrap_or_default()
     }
 
-    /// Its push name.
+    /// Returns the push name.
     pub fn name(&self) -> String {
-        let mut world = self.network.world();
-        world.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
+        let mut state = self.network.state();
+        state.account(&self.number).map(|account| account.name.clone()).unwrap_or_default()
     }
 
-    /// Reads a QR, bare or behind its link, and approves the client that shows it. Done when the
-    /// client has signed.
+    /// Scans a QR code, bare or in its link, and approves the client. Returns when the client has
+    /// signed.
+    ///
+    /// # Errors
+    /// Fails when the code is invalid or expired, and when the client refuses or does not answer.
     pub async fn scan(&self, qr: &str) -> Result<LinkedDevice, PhoneError> {
         let outcome = registration::scan(&self.network, &self.number, qr)?;
         self.linked(outcome).await
     }
 
-    /// Types a pairing code, with or without its dash, and approves the client that shows it.
+    /// Enters a pairing code, with or without its dash, and approves the client. Returns when the
+    /// client has signed.
+    ///
+    /// # Errors
+    /// Fails when the code is wrong or not requested, and when the client refuses or does not
+    /// answer.
     pub async fn enter_code(&self, code: &str) -> Result<LinkedDevice, PhoneError> {
-        let code = link_code::normal(code)?;
-        self.network.world().account(&self.number)?;
-        self.wait_for(self.network.config.code_patience, Self::code_awaited).await;
+        let code = link_code::normalize(code)?;
+        self.network.state().account(&self.number)?;
+        self.wait_for(self.network.config.code_request_timeout, Self::is_code_awaited).await;
         let outcome = link_code::enter(&self.network, &self.number, code).await?;
         self.linked(outcome).await
     }
 
     async fn linked(&self, outcome: Outcome) -> Result<LinkedDevice, PhoneError> {
-        let answered = timeout(self.network.config.companion_deadline, outcome).await;
-        let id = answered.map_err(|_| PhoneError::Silent)?.map_err(|_| PhoneError::Silent)??;
+        let answered = timeout(self.network.config.companion_timeout, outcome).await;
+        let id = answered
+            .map_err(|_| PhoneError::ClientTimeout)?
+            .map_err(|_| PhoneError::ClientTimeout)??;
         self.devices().into_iter().find(|device| device.id == id).ok_or(PhoneError::NoSuchDevice)
     }
 
-    /// Whether a client waits for a pairing code of this number to be typed.
-    pub fn code_awaited(&self) -> bool {
-        self.network.world().candidate_by_code(&self.number).is_some()
+    /// Returns whether a client waits for a pairing code for this number.
+    pub fn is_code_awaited(&self) -> bool {
+        self.network.state().client_by_code(&self.number).is_some()
     }
 
-    /// The linked devices, as the phone's screen lists them.
+    /// Returns the linked devices.
     pub fn devices(&self) -> Vec<LinkedDevice> {
-        let mut world = self.network.world();
-        world.account(&self.number).map(|account| account.screen()).unwrap_or_default()
+        let mut state = self.network.state();
+        state.account(&self.number).map(|account| account.linked_devices()).unwrap_or_default()
     }
 
-    /// Removes a linked device. It is told at once when it is connected, else at its next login.
+    /// Removes a linked device. A connected device is told at once, another one at its next login.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device.
     pub fn unlink(&self, id: u32) -> Result<(), PhoneError> {
         unlink::on_phone(&self.network, &self.number, id)
     }
 
-    /// Throws a device out; see [`Kick`] for what each way does at once and later.
+    /// Disconnects a device; see [`Kick`] for the immediate and the later effects.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device, or when the device is not connected and the kick
+    /// needs a connection.
     pub fn kick(&self, id: u32, kick: Kick) -> Result<(), PhoneError> {
         let config = &self.network.config;
-        let mut world = self.network.world();
-        let device = world.device(&self.number, id)?;
-        if device.line.is_none() && !kick.lasts() {
+        let mut state = self.network.state();
+        let device = state.device(&self.number, id)?;
+        if device.connection.is_none() && !kick.has_lasting_effect() {
             return Err(PhoneError::NotConnected);
         }
-        if let Some(refusal) = kick.refusal(device, config.ban, config.unavailable_logins) {
+        if let Some(refusal) = kick.login_refusal(device, config.ban, config.unavailable_logins) {
             device.refusal = Some(refusal);
         }
-        let line = device.line.take();
-        drop(world);
-        if let Some(line) = line {
-            match kick.last_word() {
-                Some(node) => line.socket.dismiss(node),
-                None => line.socket.close(),
+        let connection = device.connection.take();
+        drop(state);
+        if let Some(connection) = connection {
+            match kick.final_stanza() {
+                Some(node) => connection.socket.send_and_close(node),
+                None => connection.socket.close(),
             }
         }
         tracing::info!(number = self.number, device = id, ?kick, "kicked");
@@ -111,54 +128,61 @@ impl Phone {
         Ok(())
     }
 
-    /// Takes back what a kick left behind: the device's next login is let in.
-    pub fn pardon(&self, id: u32) -> Result<(), PhoneError> {
-        self.network.world().device(&self.number, id)?.refusal = None;
+    /// Removes the login refusal of a kick, so that the next login succeeds.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device.
+    pub fn clear_login_refusal(&self, id: u32) -> Result<(), PhoneError> {
+        self.network.state().device(&self.number, id)?.refusal = None;
         Ok(())
     }
 
-    /// Makes the account one whose messages are kept by a host (or an ordinary one again). Some
-    /// clients cannot be linked to such accounts.
+    /// Makes the account a hosted one, or an ordinary one again. Some clients cannot link to hosted
+    /// accounts.
     pub fn set_hosted(&self, hosted: bool) {
-        if let Ok(account) = self.network.world().account(&self.number) {
+        if let Ok(account) = self.network.state().account(&self.number) {
             account.hosted = hosted;
         }
     }
 
-    /// Sends a text to one of the phone's own devices, as from the person to themself. It waits
-    /// when the device is away.
+    /// Sends a text to a device of this phone, as a message to oneself. The text is queued while
+    /// the device is not connected.
+    ///
+    /// # Errors
+    /// Fails when the phone has no such device.
     pub fn send_text(&self, id: u32, text: &str) -> Result<(), PhoneError> {
         let message_id = self.network.next_id("M");
-        let mut world = self.network.world();
+        let mut state = self.network.state();
         let message = Message { conversation: Some(text.to_owned()), ..Default::default() };
-        world.device(&self.number, id)?.post(message_id, message, None);
-        messages::deliver(world.account(&self.number)?, id);
+        state.device(&self.number, id)?.enqueue(message_id, message, None);
+        messages::deliver(state.account(&self.number)?, id);
         Ok(())
     }
 
-    /// The texts devices have sent to this phone's account, oldest first.
+    /// Returns the texts that devices have sent to this account, oldest first.
     pub fn texts(&self) -> Vec<String> {
-        let mut world = self.network.world();
-        let texts = world.account(&self.number).map(|account| account.texts.clone());
+        let mut state = self.network.state();
+        let texts = state.account(&self.number).map(|account| account.texts.clone());
         texts.map(Vec::from).unwrap_or_default()
     }
 
-    /// Waits until the phone is as described, for so long at most. Answers whether it came to be.
-    pub async fn wait_for(&self, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
-        self.network.wait_for(patience, || is_so(self)).await
+    /// Waits up to `limit` until `is_so` holds. Returns whether it holds.
+    pub async fn wait_for(&self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        self.network.wait_for(limit, || is_so(self)).await
     }
 
-    /// Waits until the phone shows exactly so many devices, all of them connected.
-    pub async fn wait_connected(&self, count: usize, patience: Duration) -> bool {
-        self.wait_for(patience, |phone| {
+    /// Waits until the phone has exactly `count` devices and all are connected. Returns whether
+    /// that is so within `limit`.
+    pub async fn wait_connected(&self, count: usize, limit: Duration) -> bool {
+        self.wait_for(limit, |phone| {
             let devices = phone.devices();
             devices.len() == count && devices.iter().all(|device| device.connected)
         })
         .await
     }
 
-    /// Waits until the phone shows no device.
-    pub async fn wait_unlinked(&self, patience: Duration) -> bool {
-        self.wait_for(patience, |phone| phone.devices().is_empty()).await
+    /// Waits until the phone has no device. Returns whether that is so within `limit`.
+    pub async fn wait_unlinked(&self, limit: Duration) -> bool {
+        self.wait_for(limit, |phone| phone.devices().is_empty()).await
     }
 }

@@ -1,7 +1,7 @@
-//! The keys a device leaves with the server for those who want to write to it: kept, counted,
-//! digested, given away.
+//! The keys that a device uploads for others that write to it: stored, counted, digested and handed
+//! out.
 
-use crate::encoding::Text;
+use crate::encoding::Base64Text;
 use crate::keys::Key;
 use crate::stanza::{child_bytes, leaf, parent};
 use serde::{Deserialize, Serialize};
@@ -9,52 +9,55 @@ use std::collections::VecDeque;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// More one-time keys than any client uploads; what comes beyond is forgotten.
-const MAX_ONE_TIME: usize = 2000;
+/// One-time keys of one device, more than any client uploads; further ones are dropped.
+const MAX_ONE_TIME_KEYS: usize = 2000;
 
 /// A signed pre-key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignedKey {
     pub(crate) id: u32,
-    pub(crate) key: Text<Key>,
-    pub(crate) signature: Text<Vec<u8>>,
+    pub(crate) key: Base64Text<Key>,
+    pub(crate) signature: Base64Text<Vec<u8>>,
 }
 
-/// What a device left.
+/// The uploaded keys of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Bundle {
+pub(crate) struct UploadedKeys {
     pub(crate) registration: u32,
-    pub(crate) identity: Text<Key>,
+    pub(crate) identity: Base64Text<Key>,
     pub(crate) signed: SignedKey,
-    one_time: VecDeque<(u32, Text<Key>)>,
+    one_time: VecDeque<(u32, Base64Text<Key>)>,
 }
 
-impl Bundle {
-    /// Reads an upload.
+impl UploadedKeys {
+    /// Parses an upload; `None` if a key is missing or malformed.
     pub(crate) fn read(upload: &NodeRef<'_>) -> Option<Self> {
         let one_time = upload.get_optional_child("list").and_then(|list| list.children());
         Some(Self {
             registration: number(&child_bytes(upload, "registration")?),
-            identity: Text(key(upload, "identity")?),
+            identity: Base64Text(key(upload, "identity")?),
             signed: SignedKey::read(upload.get_optional_child("skey")?)?,
             one_time: one_time
                 .unwrap_or_default()
                 .iter()
-                .filter_map(|k| Some((number(&child_bytes(k, "id")?), Text(key(k, "value")?))))
-                .take(MAX_ONE_TIME)
+                .filter_map(|k| {
+                    Some((number(&child_bytes(k, "id")?), Base64Text(key(k, "value")?)))
+                })
+                .take(MAX_ONE_TIME_KEYS)
                 .collect(),
         })
     }
 
-    /// A further upload: new keys join those that are left, unless the device has become another.
-    pub(crate) fn renew(&mut self, newer: Self) {
+    /// Merges a further upload: new one-time keys join the old ones, unless the identity has
+    /// changed.
+    pub(crate) fn merge(&mut self, newer: Self) {
         let mut kept = std::mem::take(&mut self.one_time);
         let same = self.identity == newer.identity;
         *self = newer;
         if same {
             kept.retain(|(id, _)| !self.one_time.iter().any(|(new, _)| new == id));
             kept.extend(std::mem::take(&mut self.one_time));
-            kept.truncate(MAX_ONE_TIME);
+            kept.truncate(MAX_ONE_TIME_KEYS);
             self.one_time = kept;
         }
     }
@@ -63,13 +66,13 @@ impl Bundle {
         self.one_time.len()
     }
 
-    /// A one-time key, which nobody else will get.
+    /// Removes and returns a one-time key, so that no other sender gets it.
     pub(crate) fn take_one_time(&mut self) -> Option<(u32, Key)> {
         self.one_time.pop_front().map(|(id, key)| (id, key.0))
     }
 
-    /// The entry of an answer to a request for keys.
-    pub(crate) fn give(&mut self, jid: &str) -> Node {
+    /// Removes a one-time key and returns the device's entry for the answer to a key request.
+    pub(crate) fn take_entry(&mut self, jid: &str) -> Node {
         let mut children = vec![
             leaf("registration", self.registration.to_be_bytes()),
             leaf("type", [5]),
@@ -77,12 +80,12 @@ impl Bundle {
             self.signed.node(),
         ];
         if let Some((id, key)) = self.take_one_time() {
-            children.push(parent("key", [leaf("id", three(id)), leaf("value", key)]));
+            children.push(parent("key", [leaf("id", key_id_bytes(id)), leaf("value", key)]));
         }
         NodeBuilder::new("user").attr("jid", jid).children(children).build()
     }
 
-    /// What the server holds, with a hash over it, for a client to compare.
+    /// Returns the stored keys with a hash, which the client compares.
     pub(crate) fn digest(&self) -> Node {
         let one_time: Vec<&[u8]> = self.one_time.iter().map(|(_, key)| &key.0[..]).collect();
         let hash = wacore::prekeys::compute_key_bundle_digest(
@@ -98,7 +101,7 @@ impl Bundle {
                 leaf("type", [5]),
                 leaf("identity", self.identity.0),
                 self.signed.node(),
-                parent("list", self.one_time.iter().map(|(id, _)| leaf("id", three(*id)))),
+                parent("list", self.one_time.iter().map(|(id, _)| leaf("id", key_id_bytes(*id)))),
                 leaf("hash", hash),
             ],
         )
@@ -106,12 +109,12 @@ impl Bundle {
 }
 
 impl SignedKey {
-    /// Reads an `skey` node.
+    /// Parses an `skey` node.
     pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
         Some(Self {
             id: number(&child_bytes(node, "id")?),
-            key: Text(key(node, "value")?),
-            signature: child_bytes(node, "signature").filter(|s| s.len() == 64).map(Text)?,
+            key: Base64Text(key(node, "value")?),
+            signature: child_bytes(node, "signature").filter(|s| s.len() == 64).map(Base64Text)?,
         })
     }
 
@@ -119,7 +122,7 @@ impl SignedKey {
         parent(
             "skey",
             [
-                leaf("id", three(self.id)),
+                leaf("id", key_id_bytes(self.id)),
                 leaf("value", self.key.0),
                 leaf("signature", self.signature.0.clone()),
             ],
@@ -131,12 +134,12 @@ fn key(node: &NodeRef<'_>, tag: &str) -> Option<Key> {
     child_bytes(node, tag)?.try_into().ok()
 }
 
-/// A number as the wire writes it: big-endian, as short as it likes.
+/// Parses a big-endian number of any length.
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
-fn three(id: u32) -> Vec<u8> {
+fn key_id_bytes(id: u32) -> Vec<u8> {
     id.to_be_bytes()[1..].to_vec()
 }
 
@@ -144,10 +147,12 @@ fn three(id: u32) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn upload(ids: &[u32], identity: u8) -> Bundle {
-        let keys =
-            ids.iter().map(|id| parent("key", [leaf("id", three(*id)), leaf("value", [7; 32])]));
-        let signed = SignedKey { id: 9, key: Text([2; 32]), signature: Text(vec![3; 64]) };
+    fn upload(ids: &[u32], identity: u8) -> UploadedKeys {
+        let keys = ids
+            .iter()
+            .map(|id| parent("key", [leaf("id", key_id_bytes(*id)), leaf("value", [7; 32])]));
+        let signed =
+            SignedKey { id: 9, key: Base64Text([2; 32]), signature: Base64Text(vec![3; 64]) };
         let node = parent(
             "iq",
             [
@@ -157,11 +162,11 @@ mod tests {
                 signed.node(),
             ],
         );
-        Bundle::read(&node.as_node_ref()).unwrap()
+        UploadedKeys::read(&node.as_node_ref()).unwrap()
     }
 
     #[test]
-    fn an_upload_is_read_as_it_was_written() {
+    fn upload_is_parsed() {
         let mut bundle = upload(&[1, 300, 70_000], 1);
         assert_eq!((bundle.registration, bundle.count(), bundle.signed.id), (70_000, 3, 9));
         assert_eq!(bundle.take_one_time().unwrap().0, 1);
@@ -169,24 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_a_one_time_key_twice() {
+    fn one_time_key_is_handed_out_once() {
         let mut bundle = upload(&[1], 1);
-        assert!(bundle.give("a").get_optional_child("key").is_some());
-        assert!(bundle.give("b").get_optional_child("key").is_none());
+        assert!(bundle.take_entry("a").get_optional_child("key").is_some());
+        assert!(bundle.take_entry("b").get_optional_child("key").is_none());
     }
 
     #[test]
-    fn a_further_upload_adds_and_a_new_identity_replaces() {
+    fn further_upload_adds_keys_and_new_identity_replaces_them() {
         let mut bundle = upload(&[1, 2], 1);
-        bundle.renew(upload(&[2, 3], 1));
+        bundle.merge(upload(&[2, 3], 1));
         assert_eq!(bundle.count(), 3);
-        bundle.renew(upload(&[8], 5));
+        bundle.merge(upload(&[8], 5));
         assert_eq!(bundle.count(), 1);
     }
 
     #[test]
-    fn an_upload_without_its_signed_key_is_none() {
+    fn upload_without_a_signed_key_is_rejected() {
         let node = parent("iq", [leaf("registration", [1]), leaf("identity", [1; 32])]);
-        assert_eq!(Bundle::read(&node.as_node_ref()), None);
+        assert_eq!(UploadedKeys::read(&node.as_node_ref()), None);
     }
 }

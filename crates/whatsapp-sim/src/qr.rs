@@ -1,4 +1,4 @@
-//! The text of a linking QR, in both forms that clients show: bare, and behind a link that opens
+//! The text of a linking QR code, in both forms that clients show: bare, or in a link that opens
 //! the phone's app.
 
 use crate::error::PhoneError;
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 const LINK: &str = "https://wa.me/settings/linked_devices#";
 
-/// What a phone reads from a QR.
+/// The content of a QR code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Qr {
     pub(crate) reference: String,
@@ -18,8 +18,8 @@ pub(crate) struct Qr {
 }
 
 impl Qr {
-    /// Reads `reference,noise key,identity key,secret,kind of client`; older clients leave the last
-    /// out, and some put a link to help behind it.
+    /// Parses `reference,noise key,identity key,secret,kind of client`. Older clients omit the
+    /// kind, and some append a help link.
     pub(crate) fn read(text: &str) -> Result<Self, PhoneError> {
         let text = text.trim();
         let fields: Vec<&str> = text.strip_prefix(LINK).unwrap_or(text).split(',').collect();
@@ -27,7 +27,7 @@ impl Qr {
         | [reference, noise, identity, secret, _]
         | [reference, noise, identity, secret, _, _]) = fields[..]
         else {
-            return Err(PhoneError::BadQr("it has four to six fields between commas"));
+            return Err(PhoneError::BadQr("the text must have four to six fields between commas"));
         };
         if reference.is_empty() {
             return Err(PhoneError::BadQr("the reference is empty"));
@@ -43,7 +43,7 @@ impl Qr {
 
 fn key(text: &str) -> Result<Key, PhoneError> {
     let bytes = BASE64_STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or(PhoneError::BadQr("the keys are 32 bytes each, in base64"))
+    bytes.ok_or(PhoneError::BadQr("each key must be 32 bytes in base64"))
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_say_the_same() {
+    fn bare_qr_and_link_are_equal() {
         let bare = Qr::read(&format!("{},9", text("2@abc"))).unwrap();
         assert_eq!(bare, Qr::read(&format!("{LINK}{},1\n", text("2@abc"))).unwrap());
         assert_eq!(bare, Qr::read(&text("2@abc")).unwrap());
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_qr_is_refused_and_never_a_panic() {
+    fn malformed_qr_is_refused() {
         let long = format!("{},9,10,11", text("2@abc"));
         let wrong = text("2@abc").replace("AQEB", "!!!!");
         for bad in ["", ",", "a,b,c,d", "https://example.org/#a", &text(""), &long, &wrong] {

@@ -1,32 +1,32 @@
-//! What clients ask, and the answers: one match over namespace and first child, in the open.
+//! The queries of clients and their answers, selected by namespace and first child.
 
 use crate::faults::Fault;
-use crate::greeting;
+use crate::initial_sync;
 use crate::link_code;
-use crate::login::Seat;
+use crate::login::LoggedInDevice;
 use crate::messages;
 use crate::network::Network;
-use crate::prekeys::{Bundle, SignedKey};
+use crate::network_state::NetworkState;
+use crate::prekeys::{SignedKey, UploadedKeys};
 use crate::registration;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, parent, refusal, result};
 use crate::unlink;
 use crate::usync;
-use crate::world::World;
 use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// Handles one `iq` of a client; `seat` is who it is, when it has logged in.
+/// Handles one `iq` of a client. `login` is the logged-in device; `None` before the login.
 pub(crate) fn handle(
     network: &Arc<Network>,
     socket: &Socket,
-    seat: Option<&Seat>,
+    login: Option<&LoggedInDevice>,
     query: &NodeRef<'_>,
 ) {
     let id = attribute(query, "id");
     if matches!(attribute(query, "type").as_str(), "result" | "error") {
-        return registration::answered(network, socket, &id, query);
+        return registration::on_client_answer(network, socket, &id, query);
     }
     let namespace = attribute(query, "xmlns");
     let first = query.children().and_then(|children| children.first());
@@ -34,82 +34,89 @@ pub(crate) fn handle(
     let fault = network.faults.take(&namespace, &child);
     let answer = match fault {
         Some(Fault::Swallow) => return,
-        Some(Fault::Refuse(code)) => return socket.say(refusal(&id, code, "refused")),
-        _ => answer(network, socket, seat, (&namespace, &child, &id), query),
+        Some(Fault::Refuse(code)) => return socket.send(refusal(&id, code, "refused")),
+        _ => answer(network, socket, login, (&namespace, &child, &id), query),
     };
     let pause = match fault {
         Some(Fault::LoseAnswer) => return,
         Some(Fault::Delay(pause)) => pause,
-        _ => return speak(network, socket, seat, (&namespace, &child), answer),
+        _ => return send_answer(network, socket, login, (&namespace, &child), answer),
     };
-    let (network, socket, seat) = (Arc::clone(network), socket.clone(), seat.cloned());
+    let (network, socket, login) = (Arc::clone(network), socket.clone(), login.cloned());
     tokio::spawn(async move {
         tokio::time::sleep(pause).await;
-        speak(&network, &socket, seat.as_ref(), (&namespace, &child), answer);
+        send_answer(&network, &socket, login.as_ref(), (&namespace, &child), answer);
     });
 }
 
-/// Gives an answer, and what follows it.
-fn speak(
+/// Sends an answer and starts the actions that follow it.
+fn send_answer(
     network: &Network,
     socket: &Socket,
-    seat: Option<&Seat>,
+    login: Option<&LoggedInDevice>,
     (namespace, child): (&str, &str),
     answer: Node,
 ) {
     let granted = answer.attrs.get("type").is_some_and(|kind| kind == "result");
-    socket.say(answer);
-    if granted && let Some(seat) = seat {
-        afterwards(network, socket, seat, namespace, child);
+    socket.send(answer);
+    if granted && let Some(login) = login {
+        after_answer(network, socket, login, namespace, child);
     }
 }
 
-/// What follows an answer.
-fn afterwards(network: &Network, socket: &Socket, seat: &Seat, namespace: &str, child: &str) {
+/// Starts the actions that follow a successful answer.
+fn after_answer(
+    network: &Network,
+    socket: &Socket,
+    login: &LoggedInDevice,
+    namespace: &str,
+    child: &str,
+) {
     match (namespace, child) {
-        ("passive", "active") => messages::activate(network, socket, seat),
+        ("passive", "active") => messages::activate(network, socket, login),
         ("encrypt", "registration" | "list" | "identity" | "type" | "skey") => {
-            let mut world = network.world();
-            if let Ok(account) = world.account(&seat.number) {
-                greeting::greet(network, account, seat.device);
-                messages::deliver(account, seat.device);
+            let mut state = network.state();
+            if let Ok(account) = state.account(&login.number) {
+                initial_sync::send_initial_sync(network, account, login.device);
+                messages::deliver(account, login.device);
             }
         }
         _ => {}
     }
 }
 
-type Asked<'a> = (&'a str, &'a str, &'a str);
+type QueryNames<'a> = (&'a str, &'a str, &'a str);
 
 fn answer(
     network: &Arc<Network>,
     socket: &Socket,
-    seat: Option<&Seat>,
-    (namespace, child, id): Asked<'_>,
+    login: Option<&LoggedInDevice>,
+    (namespace, child, id): QueryNames<'_>,
     query: &NodeRef<'_>,
 ) -> Node {
     let yes = |children| result(id, children);
-    if (namespace, child) == ("md", "link_code_companion_reg") && seat.is_none() {
-        return link_code::on_client(network, socket, id, query);
+    if (namespace, child) == ("md", "link_code_companion_reg") && login.is_none() {
+        return link_code::on_client_query(network, socket, id, query);
     }
     if namespace == "w:p" {
         return yes(Vec::new());
     }
-    let Some(seat) = seat else { return refusal(id, 403, "forbidden") };
+    let Some(login) = login else { return refusal(id, 403, "forbidden") };
     match (namespace, child) {
-        ("encrypt", _) => encrypt(network, seat, (child, id), query),
-        ("md", "remove-companion-device") => unlink::asked(network, socket, seat, id, query),
+        ("encrypt", _) => encrypt(network, login, (child, id), query),
+        ("md", "remove-companion-device") => {
+            unlink::on_client_request(network, socket, login, id, query)
+        }
         ("usync", _) => match query.get_optional_child("usync") {
-            Some(usync) => yes(vec![usync::answer(&mut network.world(), usync)]),
+            Some(usync) => yes(vec![usync::answer(&mut network.state(), usync)]),
             None => refusal(id, 400, "bad-request"),
         },
         ("w:sync:app:state", _) => match query.get_optional_child("sync") {
-            Some(sync) => match network.world().account(&seat.number) {
+            Some(sync) => match network.state().account(&login.number) {
                 Ok(account) => yes(vec![account.app_state.sync(sync)]),
                 Err(_) => refusal(id, 403, "forbidden"),
             },
-            // The other thing asked here is to delete all of it; there is nothing a test could
-            // miss.
+            // The other query deletes all collections, which the simulator need not do.
             None => yes(Vec::new()),
         },
         ("abt", _) => yes(vec![NodeBuilder::new("props").attr("protocol", "1").build()]),
@@ -127,18 +134,23 @@ fn privacy() -> Node {
     parent("privacy", all.map(|name| category(name).build()))
 }
 
-/// Everything about pre-keys.
-fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &NodeRef<'_>) -> Node {
-    let mut world = network.world();
+/// Answers queries about pre-keys.
+fn encrypt(
+    network: &Network,
+    login: &LoggedInDevice,
+    (child, id): (&str, &str),
+    query: &NodeRef<'_>,
+) -> Node {
+    let mut state = network.state();
     if let Some(key) = query.get_optional_child("key") {
-        return result(id, vec![given_keys(&mut world, key)]);
+        return result(id, vec![requested_keys(&mut state, key)]);
     }
-    let Ok(device) = world.device(&seat.number, seat.device) else {
+    let Ok(device) = state.device(&login.number, login.device) else {
         return refusal(id, 403, "forbidden");
     };
     match (child, &mut device.bundle) {
         ("count", bundle) => {
-            let count = bundle.as_ref().map_or(0, Bundle::count);
+            let count = bundle.as_ref().map_or(0, UploadedKeys::count);
             result(id, vec![NodeBuilder::new("count").attr("value", count).build()])
         }
         ("digest", Some(bundle)) => result(id, vec![bundle.digest()]),
@@ -151,10 +163,10 @@ fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &No
             result(id, Vec::new())
         }
         ("digest" | "rotate", None) => refusal(id, 404, "item-not-found"),
-        (_, bundle) => match Bundle::read(query) {
+        (_, bundle) => match UploadedKeys::read(query) {
             Some(newer) => {
                 match bundle {
-                    Some(bundle) => bundle.renew(newer),
+                    Some(bundle) => bundle.merge(newer),
                     None => *bundle = Some(newer),
                 }
                 network.changed();
@@ -165,14 +177,16 @@ fn encrypt(network: &Network, seat: &Seat, (child, id): (&str, &str), query: &No
     }
 }
 
-/// One key for each device that is asked about: a phone's, or one that a linked device has left.
-fn given_keys(world: &mut World, asked: &NodeRef<'_>) -> Node {
+/// Returns one key for each requested device: of a phone, or of a linked device with uploaded keys.
+fn requested_keys(state: &mut NetworkState, asked: &NodeRef<'_>) -> Node {
     let given = asked.children().unwrap_or_default().iter().filter_map(|user| {
         let jid = attribute(user, "jid");
-        let account = world.account_of(stanza::user(&jid))?;
+        let account = state.account_of(stanza::user(&jid))?;
         match stanza::device(&jid) {
             0 => Some(account.signal.bundle(&jid)),
-            id => account.devices.get_mut(&id)?.bundle.as_mut().map(|bundle| bundle.give(&jid)),
+            id => {
+                account.devices.get_mut(&id)?.bundle.as_mut().map(|bundle| bundle.take_entry(&jid))
+            }
         }
     });
     let given: Vec<_> = given.collect();

@@ -1,15 +1,16 @@
-//! How a client becomes a device: it is offered references, a phone approves it, it signs, and must
-//! come back.
+//! Links a client: the client gets references, a phone approves, the client signs and logs in
+//! again.
 
-use crate::account::{Description, Device, Version};
+use crate::account::{Description, Device};
 use crate::adv;
 use crate::error::PhoneError;
 use crate::keys::Key;
+use crate::login_refusal::Version;
 use crate::network::Network;
+use crate::network_state::{NetworkState, PendingLink, UnlinkedClient};
 use crate::qr::Qr;
 use crate::socket::Socket;
 use crate::stanza::{self, child_bytes, leaf, parent};
-use crate::world::{Candidate, Linking, World};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use wacore_binary::{Node, NodeRef};
 use waproto::buffa::Message as _;
 use waproto::whatsapp::{ClientPayload, DeviceProps};
 
-/// Hears how a linking ended: with the new device's id, or why not.
+/// Receives the result of a link: the id of the new device, or the error.
 pub(crate) type Outcome = oneshot::Receiver<Result<u32, PhoneError>>;
 
-/// Takes an unlinked client in and offers it references to show.
+/// Registers an unlinked client and sends references for its QR codes.
 pub(crate) fn offer(network: &Network, socket: &Socket, noise: Key, payload: &ClientPayload) {
     let now = Instant::now();
     let config = &network.config;
@@ -36,7 +37,7 @@ pub(crate) fn offer(network: &Network, socket: &Socket, noise: Key, payload: &Cl
         .collect();
     let shown = refs.iter().map(|(name, _)| leaf("ref", name.as_bytes()));
     let order = stanza::order(&network.next_id("pd"), "md", parent("pair-device", shown));
-    let candidate = Candidate {
+    let unlinked = UnlinkedClient {
         socket: socket.clone(),
         noise,
         description: describe(payload),
@@ -45,9 +46,9 @@ pub(crate) fn offer(network: &Network, socket: &Socket, noise: Key, payload: &Cl
         code: None,
         linking: None,
     };
-    network.world().candidates.insert(socket.id, candidate);
+    network.state().unlinked_clients.insert(socket.id, unlinked);
     network.changed();
-    socket.say(order);
+    socket.send(order);
 }
 
 fn describe(payload: &ClientPayload) -> Description {
@@ -64,7 +65,7 @@ fn describe(payload: &ClientPayload) -> Description {
     }
 }
 
-/// The version a client gives of itself.
+/// Returns the version in a client's payload.
 pub(crate) fn version(payload: &ClientPayload) -> Version {
     let agent = payload.user_agent.as_option();
     agent.and_then(|agent| agent.app_version.as_option()).map_or(Version::default(), |v| {
@@ -72,48 +73,48 @@ pub(crate) fn version(payload: &ClientPayload) -> Version {
     })
 }
 
-/// A phone reads a QR.
+/// Handles the scan of a QR code.
 pub(crate) fn scan(network: &Network, number: &str, text: &str) -> Result<Outcome, PhoneError> {
     let qr = Qr::read(text)?;
-    let mut world = network.world();
-    world.account(number)?;
-    let candidate = world.candidate_by_ref(&qr.reference).ok_or(PhoneError::QrExpired)?;
-    if candidate.noise != qr.noise {
+    let mut state = network.state();
+    state.account(number)?;
+    let unlinked = state.client_by_ref(&qr.reference).ok_or(PhoneError::QrExpired)?;
+    if unlinked.noise != qr.noise {
         return Err(PhoneError::QrMismatch);
     }
-    let client = candidate.socket.id;
-    approve(network, &mut world, client, number, qr.identity, &qr.secret)
+    let client = unlinked.socket.id;
+    approve(network, &mut state, client, number, qr.identity, &qr.secret)
 }
 
-/// The phone says yes: the client is told, and must sign.
+/// Approves a client: sends the approval, which the client must sign.
 pub(crate) fn approve(
     network: &Network,
-    world: &mut World,
+    state: &mut NetworkState,
     client: u64,
     number: &str,
     identity: Key,
     secret: &Key,
 ) -> Result<Outcome, PhoneError> {
-    let World { accounts, candidates } = world;
+    let NetworkState { accounts, unlinked_clients } = state;
     let account = accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)?;
-    let candidate = candidates.get_mut(&client).ok_or(PhoneError::Silent)?;
-    // A linking nobody waits for any more does not stand in the way of the next.
-    if candidate.linking.as_ref().is_some_and(|linking| !linking.done.is_closed()) {
-        return Err(PhoneError::Busy);
+    let unlinked = unlinked_clients.get_mut(&client).ok_or(PhoneError::ClientTimeout)?;
+    // An abandoned link does not block the next one.
+    if unlinked.linking.as_ref().is_some_and(|linking| !linking.done.is_closed()) {
+        return Err(PhoneError::LinkInProgress);
     }
     if account.devices.len() >= network.config.max_devices {
         return Err(PhoneError::TooManyDevices);
     }
     let device = account.next_device().ok_or(PhoneError::TooManyDevices)?;
     let approval = adv::approve(account, device, &identity, secret)
-        .map_err(|e| PhoneError::Broken(e.to_string()))?;
-    // Two clients linked at the same time must not get one id.
+        .map_err(|e| PhoneError::Internal(e.to_string()))?;
+    // Two clients that link at the same time must not get the same id.
     account.last_device = device;
     let order = network.next_id("ps");
     let success = pair_success(approval.container, account, device);
-    candidate.socket.say(stanza::order(&order, "md", success));
+    unlinked.socket.send(stanza::order(&order, "md", success));
     let (done, outcome) = oneshot::channel();
-    candidate.linking = Some(Linking {
+    unlinked.linking = Some(PendingLink {
         order,
         number: number.to_owned(),
         device,
@@ -139,12 +140,17 @@ fn pair_success(container: Vec<u8>, account: &crate::account::Account, device: u
     )
 }
 
-/// The client's answer to the phone's yes.
-pub(crate) fn answered(network: &Arc<Network>, socket: &Socket, id: &str, answer: &NodeRef<'_>) {
-    let mut world = network.world();
-    let World { accounts, candidates } = &mut *world;
-    let Some(candidate) = candidates.get_mut(&socket.id) else { return };
-    let Some(linking) = candidate.linking.take_if(|linking| linking.order == id) else { return };
+/// Handles the client's answer to the approval.
+pub(crate) fn on_client_answer(
+    network: &Arc<Network>,
+    socket: &Socket,
+    id: &str,
+    answer: &NodeRef<'_>,
+) {
+    let mut state = network.state();
+    let NetworkState { accounts, unlinked_clients } = &mut *state;
+    let Some(unlinked) = unlinked_clients.get_mut(&socket.id) else { return };
+    let Some(linking) = unlinked.linking.take_if(|linking| linking.order == id) else { return };
     let Some(account) = accounts.get_mut(&linking.number) else { return };
     if stanza::attribute(answer, "type") == "error" {
         let _ = linking.done.send(Err(PhoneError::Refused(error_text(answer))));
@@ -153,22 +159,23 @@ pub(crate) fn answered(network: &Arc<Network>, socket: &Socket, id: &str, answer
     let signed = answer.get_optional_child("pair-device-sign");
     let signed = signed.and_then(|sign| child_bytes(sign, "device-identity")).unwrap_or_default();
     if !adv::is_signed_by_device(&signed, &linking.details, &linking.identity, account) {
-        let _ = linking.done.send(Err(PhoneError::Refused("its signature is wrong".into())));
-        socket.dismiss(stanza::stream_error("401"));
+        let _ = linking.done.send(Err(PhoneError::Refused("wrong signature".into())));
+        socket.send_and_close(stanza::stream_error("401"));
         return;
     }
-    let (noise, description) = (candidate.noise, candidate.description.clone());
+    let (noise, description) = (unlinked.noise, unlinked.description.clone());
     let mut device = Device::new(linking.device, noise, linking.identity, description);
-    device.version = candidate.version;
-    candidates.remove(&socket.id);
-    // One key, one device: a client that links again with its old keys is the old device no more.
+    device.version = unlinked.version;
+    unlinked_clients.remove(&socket.id);
+    // A key belongs to one device: a client that links again with its old key replaces its old
+    // device.
     for account in accounts.values_mut() {
         account.devices.retain(|_, old| old.noise != noise);
     }
     if let Some(account) = accounts.get_mut(&linking.number) {
         account.devices.insert(device.id, device);
     }
-    drop(world);
+    drop(state);
     tracing::info!(number = linking.number, device = linking.device, "linked");
     let _ = linking.done.send(Ok(linking.device));
     network.changed();
@@ -181,11 +188,11 @@ fn error_text(answer: &NodeRef<'_>) -> String {
     format!("{} {}", part("code"), part("text")).trim().to_owned()
 }
 
-/// A linked client must connect anew, as a device.
+/// Orders a linked client to log in again, as a device.
 fn order_restart(network: &Arc<Network>, socket: &Socket) {
     let (pause, socket) = (network.config.restart_pause, socket.clone());
     tokio::spawn(async move {
         tokio::time::sleep(pause).await;
-        socket.dismiss(stanza::stream_error("515"));
+        socket.send_and_close(stanza::stream_error("515"));
     });
 }

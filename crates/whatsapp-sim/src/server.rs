@@ -1,12 +1,12 @@
-//! The chat socket: takes connections, shakes hands, and turns what clients say over to those who
-//! know the answer.
+//! The chat socket: accepts connections, performs the handshake, and dispatches the stanzas of
+//! clients.
 
 use crate::frames::{self, FrameError, FrameReader};
 use crate::keys::Key;
-use crate::login::{self, Seat};
+use crate::login::{self, LoggedInDevice};
 use crate::messages;
 use crate::network::Network;
-use crate::noise::{self, Answer, Secrets, ShakeError};
+use crate::noise::{self, EstablishedChannel, HandshakeReply, NoiseError};
 use crate::queries;
 use crate::registration;
 use crate::socket::{self, Socket};
@@ -26,8 +26,8 @@ use wacore_binary::{NodeRef, OwnedNodeRef};
 use wacore_noise::NoiseCipher;
 use waproto::whatsapp::ClientPayload;
 
-/// How long a client may take to notice that we have closed.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long the client may take to close after the server has closed.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -37,27 +37,27 @@ enum ConnectionError {
     #[error(transparent)]
     WebSocket(#[from] Box<WebSocketError>),
     #[error(transparent)]
-    Shake(#[from] ShakeError),
-    #[error("the client took too long")]
-    Late,
-    #[error("a frame cannot be read: {0}")]
-    Garbled(String),
+    Handshake(#[from] NoiseError),
+    #[error("the client timed out")]
+    TimedOut,
+    #[error("cannot decrypt or decode a frame: {0}")]
+    Undecodable(String),
 }
 
-/// Takes connections until the network stops.
-pub(crate) async fn listen(network: Arc<Network>, listener: TcpListener) {
-    let room = Arc::new(Semaphore::new(network.config.max_connections));
+/// Accepts connections until the network stops.
+pub(crate) async fn accept_connections(network: Arc<Network>, listener: TcpListener) {
+    let permits = Arc::new(Semaphore::new(network.config.max_connections));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = network.stopping.cancelled() => return,
         };
         let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: others must end first.
+            // Most likely the process is out of file descriptors; other connections must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
         let network = Arc::clone(&network);
         tokio::spawn(async move {
             let served = tokio::select! {
@@ -65,9 +65,9 @@ pub(crate) async fn listen(network: Arc<Network>, listener: TcpListener) {
                 () = network.stopping.cancelled() => Ok(()),
             };
             if let Err(error) = served {
-                tracing::debug!(%error, "a connection ended");
+                tracing::debug!(%error, "connection ended");
             }
-            drop(place);
+            drop(permit);
         });
     }
 }
@@ -79,80 +79,84 @@ async fn serve(network: &Arc<Network>, stream: TcpStream) -> Result<(), Connecti
         .max_message_size(Some(largest * 2))
         .max_frame_size(Some(largest * 2));
     let patience = network.config.handshake_deadline;
-    let shaken = timeout(patience, async {
+    let handshake = timeout(patience, async {
         let ws = accept_async_with_config(stream, Some(limits)).await.map_err(Box::new)?;
-        shake(network, ws).await
+        perform_handshake(network, ws).await
     });
-    let (secrets, mut reader, sink) = shaken.await.map_err(|_| ConnectionError::Late)??;
-    let Secrets { read, write, client, payload, pattern } = secrets;
+    let (secrets, mut reader, sink) = handshake.await.map_err(|_| ConnectionError::TimedOut)??;
+    let EstablishedChannel { read, write, client, payload, pattern } = secrets;
     let (socket, queue) = Socket::new(network.next_number());
-    let writer = tokio::spawn(socket::write(queue, write, sink));
-    tracing::debug!(socket = socket.id, ?pattern, "shaken hands");
-    let seat = open(network, &socket, client, &payload);
-    let guard = Leaving { network, socket: &socket, seat: seat.as_ref() };
-    let said = tokio::select! {
-        said = converse(network, &socket, seat.as_ref(), &read, &mut reader) => said,
-        () = socket.gone() => Ok(()),
+    let writer = tokio::spawn(socket::run_writer(queue, write, sink));
+    tracing::debug!(socket = socket.id, ?pattern, "handshake completed");
+    let login = log_in_or_offer(network, &socket, client, &payload);
+    let guard = DisconnectGuard { network, socket: &socket, login: login.as_ref() };
+    let result = tokio::select! {
+        result = read_stanzas(network, &socket, login.as_ref(), &read, &mut reader) => result,
+        () = socket.wait_closed() => Ok(()),
     };
     drop(guard);
     socket.close();
-    let _ = timeout(LINGER, async { while reader.next().await.is_ok() {} }).await;
-    socket.drop_now();
+    let _ = timeout(LINGER_TIMEOUT, async { while reader.next().await.is_ok() {} }).await;
+    socket.abort();
     let _ = writer.await;
-    said
+    result
 }
 
-/// Sees to it that the world hears of a connection's end, however it ends.
-struct Leaving<'a> {
+/// Reports the end of a connection to the network state, however the connection ends.
+struct DisconnectGuard<'a> {
     network: &'a Network,
     socket: &'a Socket,
-    seat: Option<&'a Seat>,
+    login: Option<&'a LoggedInDevice>,
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for DisconnectGuard<'_> {
     fn drop(&mut self) {
-        login::leave(self.network, self.socket, self.seat);
+        login::on_connection_closed(self.network, self.socket, self.login);
     }
 }
 
 type Reader = FrameReader<futures_util::stream::SplitStream<WebSocketStream<TcpStream>>>;
 type Sink = futures_util::stream::SplitSink<WebSocketStream<TcpStream>, Message>;
 
-async fn shake(
+async fn perform_handshake(
     network: &Network,
     ws: WebSocketStream<TcpStream>,
-) -> Result<(Secrets, Reader, Sink), ConnectionError> {
+) -> Result<(EstablishedChannel, Reader, Sink), ConnectionError> {
     let (mut sink, messages) = ws.split();
     let mut reader = FrameReader::new(messages, network.config.max_frame);
     let hello = reader.next().await?;
-    let (reply, shaken) = match noise::answer(&network.credentials, &hello)? {
-        Answer::Done(reply, secrets) => (reply, Ok(secrets)),
-        Answer::Wait(reply, waiting) => (reply, Err(waiting)),
+    let (reply, handshake) = match noise::answer(&network.credentials, &hello)? {
+        HandshakeReply::Finished(reply, secrets) => (reply, Ok(secrets)),
+        HandshakeReply::Pending(reply, waiting) => (reply, Err(waiting)),
     };
-    let reply = frames::message(&reply).ok_or(ShakeError::Lacking("size"))?;
+    let reply = frames::message(&reply).ok_or(NoiseError::Missing("size"))?;
     sink.send(reply).await.map_err(Box::new)?;
-    let secrets = match shaken {
+    let secrets = match handshake {
         Ok(secrets) => *secrets,
         Err(waiting) => waiting.finish(&reader.next().await?)?,
     };
     Ok((secrets, reader, sink))
 }
 
-/// A client that brings the data of a new device wants to be linked; any other says which device it
-/// is.
-fn open(network: &Network, socket: &Socket, noise: Key, payload: &ClientPayload) -> Option<Seat> {
+/// Starts to link a client whose payload has pairing data; logs any other client in.
+fn log_in_or_offer(
+    network: &Network,
+    socket: &Socket,
+    noise: Key,
+    payload: &ClientPayload,
+) -> Option<LoggedInDevice> {
     if payload.device_pairing_data.is_set() {
         registration::offer(network, socket, noise, payload);
         return None;
     }
-    let seat = login::admit(network, socket, &noise, payload)?;
-    Some(seat)
+    let login = login::log_in(network, socket, &noise, payload)?;
+    Some(login)
 }
 
-async fn converse<S>(
+async fn read_stanzas<S>(
     network: &Arc<Network>,
     socket: &Socket,
-    seat: Option<&Seat>,
+    login: Option<&LoggedInDevice>,
     cipher: &NoiseCipher,
     reader: &mut FrameReader<S>,
 ) -> Result<(), ConnectionError>
@@ -162,43 +166,48 @@ where
     let mut counter = 0_u32;
     loop {
         let next = timeout(network.config.idle_deadline, reader.next()).await;
-        let frame = next.map_err(|_| ConnectionError::Late)??;
-        let node = open_frame(cipher, counter, frame)?;
+        let frame = next.map_err(|_| ConnectionError::TimedOut)??;
+        let node = decrypt_frame(cipher, counter, frame)?;
         counter = counter.wrapping_add(1);
-        tracing::trace!(node = %wacore::xml::DisplayableNodeRef(node.get()), "heard");
-        hear(network, socket, seat, node.get());
+        tracing::trace!(node = %wacore::xml::DisplayableNodeRef(node.get()), "received");
+        handle_stanza(network, socket, login, node.get());
     }
 }
 
-fn open_frame(
+fn decrypt_frame(
     cipher: &NoiseCipher,
     counter: u32,
     mut frame: BytesMut,
 ) -> Result<OwnedNodeRef, ConnectionError> {
-    let garbled = |error: String| ConnectionError::Garbled(error);
+    let undecodable = |error: String| ConnectionError::Undecodable(error);
     cipher
         .decrypt_in_place_with_counter(counter, &mut frame)
-        .map_err(|e| garbled(e.to_string()))?;
-    let plain = unpack_bytes(frame).map_err(|e| garbled(e.to_string()))?;
-    OwnedNodeRef::new(plain).map_err(|e| garbled(e.to_string()))
+        .map_err(|e| undecodable(e.to_string()))?;
+    let plain = unpack_bytes(frame).map_err(|e| undecodable(e.to_string()))?;
+    OwnedNodeRef::new(plain).map_err(|e| undecodable(e.to_string()))
 }
 
-fn hear(network: &Arc<Network>, socket: &Socket, seat: Option<&Seat>, node: &NodeRef<'_>) {
-    match (node.tag.as_ref(), seat) {
-        ("iq", seat) => queries::handle(network, socket, seat, node),
-        ("message", Some(seat)) => {
-            socket.say(stanza::acknowledgement(node));
-            messages::written(network, seat, node);
+fn handle_stanza(
+    network: &Arc<Network>,
+    socket: &Socket,
+    login: Option<&LoggedInDevice>,
+    node: &NodeRef<'_>,
+) {
+    match (node.tag.as_ref(), login) {
+        ("iq", login) => queries::handle(network, socket, login, node),
+        ("message", Some(login)) => {
+            socket.send(stanza::acknowledgement(node));
+            messages::on_message(network, login, node);
         }
-        ("receipt", Some(seat)) => {
-            socket.say(stanza::acknowledgement(node));
-            messages::confirmed(network, seat, node);
+        ("receipt", Some(login)) => {
+            socket.send(stanza::acknowledgement(node));
+            messages::on_receipt(network, login, node);
         }
-        ("ack", Some(seat)) if stanza::attribute(node, "class") == "message" => {
-            messages::confirmed(network, seat, node);
+        ("ack", Some(login)) if stanza::attribute(node, "class") == "message" => {
+            messages::on_receipt(network, login, node);
         }
-        ("notification" | "call", Some(_)) => socket.say(stanza::acknowledgement(node)),
-        // Presence, typing, telemetry and acknowledgements of notifications ask for no answer.
+        ("notification" | "call", Some(_)) => socket.send(stanza::acknowledgement(node)),
+        // Presence, typing, telemetry and acknowledgements of notifications need no answer.
         _ => {}
     }
 }

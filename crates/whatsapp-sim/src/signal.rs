@@ -1,9 +1,8 @@
-//! The phone's half of end-to-end encryption: enough to talk with the devices it has linked and
-//! with those of others.
+//! The phone's side of end-to-end encryption, for messages to and from linked devices.
 
 use crate::keys::{self, Key};
-use crate::prekeys::Bundle;
-use crate::signal_store::Stores;
+use crate::prekeys::UploadedKeys;
+use crate::signal_store::SignalStores;
 use crate::stanza::{leaf, parent};
 use futures_util::FutureExt;
 use wacore::libsignal::protocol::error::SignalProtocolError;
@@ -18,31 +17,31 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::buffa::Message as _;
 use waproto::whatsapp::Message;
 
-/// Why a message could not be sealed or opened.
+/// Why a message could not be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SignalError {
+pub(crate) enum PhoneSignalError {
     #[error(transparent)]
     Protocol(#[from] SignalProtocolError),
     #[error(transparent)]
     Curve(#[from] CurveError),
-    #[error("the plain text is no message: {0}")]
+    #[error("the plain text is not a message: {0}")]
     Plain(String),
-    #[error("a store in memory made us wait")]
+    #[error("a store in memory did not answer at once")]
     Stalled,
 }
 
-/// One phone's Signal state.
+/// The Signal state of one phone.
 pub(crate) struct Signal {
     account: Key,
-    stores: Stores,
+    stores: SignalStores,
 }
 
 impl Signal {
     pub(crate) fn new(account: &KeyPair) -> Result<Self, CurveError> {
-        Ok(Self { account: keys::public(account), stores: Stores::new(account)? })
+        Ok(Self { account: keys::public(account), stores: SignalStores::new(account)? })
     }
 
-    /// The phone's entry in an answer to a request for keys.
+    /// Returns the phone's entry for the answer to a key request.
     pub(crate) fn bundle(&self, jid: &str) -> Node {
         let stores = &self.stores;
         NodeBuilder::new("user")
@@ -64,19 +63,19 @@ impl Signal {
             .build()
     }
 
-    /// Forgets the conversation with a device, so that the next message opens a new one.
+    /// Forgets the session with a device, so that the next message opens a new one.
     pub(crate) fn forget(&mut self, user: &str, device: u32) {
         self.stores.sessions.0.remove(&address(user, device));
     }
 
-    /// Seals a message for a device. The first one takes a one-time key out of the bundle: two
-    /// senders with one key would make the second unreadable.
+    /// Encrypts a message for a device. The first message takes a one-time key of the upload,
+    /// because a one-time key works for one sender only.
     pub(crate) fn seal(
         &mut self,
         (user, device): (&str, u32),
-        bundle: &mut Bundle,
+        bundle: &mut UploadedKeys,
         message: &Message,
-    ) -> Result<Node, SignalError> {
+    ) -> Result<Node, PhoneSignalError> {
         let to = address(user, device);
         let stores = &mut self.stores;
         let sealed = async {
@@ -94,10 +93,10 @@ impl Signal {
             }
             let plain = MessageUtils::encode_and_pad(message);
             let (sessions, identities) = (&mut stores.sessions, &mut stores.identities);
-            Ok::<_, SignalError>(message_encrypt(&plain, &to, sessions, identities).await?)
+            Ok::<_, PhoneSignalError>(message_encrypt(&plain, &to, sessions, identities).await?)
         }
         .now_or_never()
-        .ok_or(SignalError::Stalled)??;
+        .ok_or(PhoneSignalError::Stalled)??;
         let first = matches!(sealed, CiphertextMessage::PreKeySignalMessage(_));
         Ok(NodeBuilder::new("enc")
             .attr("v", "2")
@@ -106,13 +105,13 @@ impl Signal {
             .build())
     }
 
-    /// Opens what a device sealed for this phone.
+    /// Decrypts a message of a device to this phone.
     pub(crate) fn open(
         &mut self,
         (user, device): (&str, u32),
         kind: &str,
         sealed: &[u8],
-    ) -> Result<Message, SignalError> {
+    ) -> Result<Message, PhoneSignalError> {
         let sealed = if kind == "pkmsg" {
             CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(sealed)?)
         } else {
@@ -130,12 +129,12 @@ impl Signal {
             UsePQRatchet::No,
         )
         .now_or_never()
-        .ok_or(SignalError::Stalled)??
+        .ok_or(PhoneSignalError::Stalled)??
         .plaintext;
         let length = MessageUtils::unpadded_message_len(&plain, 2)
-            .map_err(|e| SignalError::Plain(e.to_string()))?;
+            .map_err(|e| PhoneSignalError::Plain(e.to_string()))?;
         let plain = plain.get(..length).unwrap_or_default();
-        Message::decode_from_slice(plain).map_err(|e| SignalError::Plain(e.to_string()))
+        Message::decode_from_slice(plain).map_err(|e| PhoneSignalError::Plain(e.to_string()))
     }
 }
 
@@ -143,7 +142,7 @@ fn address(user: &str, device: u32) -> ProtocolAddress {
     ProtocolAddress::new(user, device.into())
 }
 
-fn prekey_bundle(device: u32, bundle: &mut Bundle) -> Result<PreKeyBundle, SignalError> {
+fn prekey_bundle(device: u32, bundle: &mut UploadedKeys) -> Result<PreKeyBundle, PhoneSignalError> {
     let one_time = match bundle.take_one_time() {
         Some((id, key)) => Some((id.into(), keys::curve(&key)?)),
         None => None,

@@ -1,5 +1,4 @@
-//! Where a phone keeps its Signal keys and sessions: in memory, with the one pre-key it hands to
-//! everyone.
+//! The Signal keys and sessions of a phone in memory, with one pre-key for all senders.
 
 use crate::keys;
 use async_trait::async_trait;
@@ -11,11 +10,11 @@ use wacore::libsignal::protocol::{
     SessionStore, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
 };
 
-/// The phone's own identity, and who it has met.
+/// The identity of the phone and the identities of its peers.
 pub(crate) struct Identities {
     own: IdentityKeyPair,
     pub(crate) registration: u32,
-    met: HashMap<ProtocolAddress, IdentityKey>,
+    peers: HashMap<ProtocolAddress, IdentityKey>,
 }
 
 #[async_trait]
@@ -31,7 +30,7 @@ impl IdentityKeyStore for Identities {
         address: &ProtocolAddress,
         identity: &IdentityKey,
     ) -> Result<IdentityChange> {
-        let before = self.met.insert(address.clone(), *identity);
+        let before = self.peers.insert(address.clone(), *identity);
         Ok(IdentityChange::from_changed(before.is_some_and(|before| before != *identity)))
     }
     async fn is_trusted_identity(
@@ -43,11 +42,11 @@ impl IdentityKeyStore for Identities {
         Ok(true)
     }
     async fn get_identity(&self, address: &ProtocolAddress) -> Result<Option<IdentityKey>> {
-        Ok(self.met.get(address).copied())
+        Ok(self.peers.get(address).copied())
     }
 }
 
-/// The running conversations.
+/// The open Signal sessions.
 #[derive(Default)]
 pub(crate) struct Sessions(pub(crate) HashMap<ProtocolAddress, SessionRecord>);
 
@@ -69,8 +68,8 @@ impl SessionStore for Sessions {
     }
 }
 
-/// The one-time key, which here is for everyone and all times: a simulated phone has nothing to
-/// lose by it.
+/// The one-time key, which the phone gives to every sender; a simulated phone needs no forward
+/// secrecy.
 pub(crate) struct OneTime(pub(crate) PreKeyRecord);
 
 #[async_trait]
@@ -86,7 +85,7 @@ impl PreKeyStore for OneTime {
     }
 }
 
-/// The signed key.
+/// The signed pre-key.
 pub(crate) struct Signed(pub(crate) SignedPreKeyRecord);
 
 #[async_trait]
@@ -103,8 +102,8 @@ impl SignedPreKeyStore for Signed {
     }
 }
 
-/// All four stores, and the public halves others are given.
-pub(crate) struct Stores {
+/// All four stores, and the public keys for other senders.
+pub(crate) struct SignalStores {
     pub(crate) identities: Identities,
     pub(crate) sessions: Sessions,
     pub(crate) one_time: OneTime,
@@ -114,7 +113,7 @@ pub(crate) struct Stores {
     pub(crate) signature: Vec<u8>,
 }
 
-impl Stores {
+impl SignalStores {
     pub(crate) fn new(account: &KeyPair) -> std::result::Result<Self, CurveError> {
         let (one_time, signed) = (keys::generate(), keys::generate());
         let signature = keys::sign(account, &[&signed.public_key.serialize()])?;
@@ -130,7 +129,7 @@ impl Stores {
             identities: Identities {
                 own,
                 registration: rand::random::<u32>() & 0x3fff,
-                met: HashMap::new(),
+                peers: HashMap::new(),
             },
             sessions: Sessions::default(),
             one_time: OneTime(PreKeyRecord::new(1_u32.into(), &one_time)),

@@ -1,15 +1,15 @@
-//! A running network: its socket, its root of trust, and its phones.
+//! A running network: its chat socket, its root of trust, and its phones.
 
 use crate::account::Account;
-use crate::certificate::{Credentials, Keys};
+use crate::certificate::{CertificateKeys, Credentials};
 use crate::config::Config;
 use crate::error::{PhoneError, StartError};
 use crate::faults::Faults;
-use crate::ledger::{self, Ledger};
 use crate::network::Network;
+use crate::network_state::NetworkState;
 use crate::phone::Phone;
 use crate::server;
-use crate::world::World;
+use crate::state_file::{self, StateFile};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 use wacore::libsignal::protocol::CurveError;
 
-/// A simulated WhatsApp network on loopback. It stops when dropped.
+/// A simulated WhatsApp network on loopback. Dropping the value stops it.
 pub struct Simulator {
     network: Arc<Network>,
     address: SocketAddr,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    saver: Mutex<Option<JoinHandle<()>>>,
     _stop: DropGuard,
 }
 
@@ -33,54 +33,66 @@ impl std::fmt::Debug for Simulator {
 }
 
 impl Simulator {
-    /// Makes the keys and begins to listen.
+    /// Generates or loads the keys and starts to listen.
+    ///
+    /// # Errors
+    /// Fails when the address is not on loopback or is in use, and when the state file cannot be
+    /// used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let listener = bind(config.listen).await?;
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let (credentials, world) = remember(&config)?;
-        let network = Arc::new(Network::new(config, credentials, world));
+        let (credentials, state) = load_state(&config)?;
+        let network = Arc::new(Network::new(config, credentials, state));
         if let Some(path) = &network.config.state {
-            let saved = ledger::save(&network, path).await;
+            let saved = state_file::save(&network, path).await;
             saved.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
         }
-        tokio::spawn(server::listen(Arc::clone(&network), listener));
-        let keeper = network.config.state.clone();
-        let keeper = keeper.map(|path| tokio::spawn(ledger::keep(Arc::clone(&network), path)));
+        tokio::spawn(server::accept_connections(Arc::clone(&network), listener));
+        let saver = network.config.state.clone();
+        let saver =
+            saver.map(|path| tokio::spawn(state_file::save_on_change(Arc::clone(&network), path)));
         let stop = network.stopping.clone().drop_guard();
-        Ok(Self { network, address, keeper: Mutex::new(keeper), _stop: stop })
+        Ok(Self { network, address, saver: Mutex::new(saver), _stop: stop })
     }
 
-    /// Closes all connections and, with a state file, waits until everything is in it.
+    /// Closes all connections. With a state file, waits until the state is saved.
     pub async fn stop(&self) {
         self.network.stopping.cancel();
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(keeper) = keeper {
-            let _ = keeper.await;
+        let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(saver) = saver {
+            let _ = saver.await;
         }
     }
 
-    /// Where clients connect to.
+    /// Returns the URL for clients.
     pub fn url(&self) -> String {
         format!("ws://{}/ws/chat", self.address)
     }
 
-    /// The socket's address.
+    /// Returns the address of the chat socket.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The public key of the root that vouches for the server.
+    /// Returns the public key of the root, which clients must trust.
     pub fn trust_anchor(&self) -> [u8; 32] {
         self.network.credentials.anchor
     }
 
-    /// Adds a phone. The same number and name again is the same phone.
+    /// Adds a phone; repeating number and name returns the same phone.
+    ///
+    /// # Errors
+    /// Fails when the number or the name is invalid, when the number has another name, and at the
+    /// maximum number of phones.
     pub fn add_phone(&self, number: &str, name: &str) -> Result<Phone, PhoneError> {
         self.insert_phone(number, name).map(|(phone, _)| phone)
     }
 
-    /// As [`add_phone`](Self::add_phone), and says whether the phone is new.
+    /// Adds a phone like [`add_phone`](Self::add_phone), and returns whether the phone is new.
+    ///
+    /// # Errors
+    /// Fails like [`add_phone`](Self::add_phone).
     pub fn insert_phone(&self, number: &str, name: &str) -> Result<(Phone, bool), PhoneError> {
         if !(7..=15).contains(&number.len()) || !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(PhoneError::BadNumber);
@@ -89,60 +101,70 @@ impl Simulator {
             return Err(PhoneError::BadName);
         }
         let phone = Phone::new(Arc::clone(&self.network), number.to_owned());
-        let mut world = self.network.world();
-        match world.accounts.get(number) {
+        let mut state = self.network.state();
+        match state.accounts.get(number) {
             Some(account) if account.name == name => return Ok((phone, false)),
             Some(_) => return Err(PhoneError::PhoneExists),
-            None if world.accounts.len() >= self.network.config.max_phones => {
+            None if state.accounts.len() >= self.network.config.max_phones => {
                 return Err(PhoneError::TooManyPhones);
             }
             None => {}
         }
-        let account = Account::new(number, name).map_err(|e| PhoneError::Broken(e.to_string()))?;
-        world.accounts.insert(number.to_owned(), account);
-        drop(world);
+        let account =
+            Account::new(number, name).map_err(|e| PhoneError::Internal(e.to_string()))?;
+        state.accounts.insert(number.to_owned(), account);
+        drop(state);
         self.network.changed();
         Ok((phone, true))
     }
 
-    /// The phone of a number.
+    /// Returns the phone with this number.
+    ///
+    /// # Errors
+    /// Fails when no phone has the number.
     pub fn phone(&self, number: &str) -> Result<Phone, PhoneError> {
-        self.network.world().account(number)?;
+        self.network.state().account(number)?;
         Ok(Phone::new(Arc::clone(&self.network), number.to_owned()))
     }
 
-    /// What can be made to go wrong.
+    /// Returns the fault injection of the network.
     pub fn faults(&self) -> &Faults {
         &self.network.faults
     }
 
-    /// Waits until the network is as described, for so long at most. Answers whether it came to be.
-    pub async fn wait_for(&self, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
-        self.network.wait_for(patience, || is_so(self)).await
+    /// Waits up to `limit` until `is_so` holds. Returns whether it holds.
+    pub async fn wait_for(&self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        self.network.wait_for(limit, || is_so(self)).await
     }
 
-    /// How many clients wait to be linked.
-    pub fn waiting_clients(&self) -> usize {
-        self.network.world().candidates.len()
+    /// Returns the number of connected clients that are not linked.
+    pub fn unlinked_client_count(&self) -> usize {
+        self.network.state().unlinked_clients.len()
     }
 }
 
-/// What the state file knows, and what the seed says; where both are silent, all is new.
-fn remember(config: &Config) -> Result<(Credentials, World), StartError> {
+/// Loads the state file and the seed; generates new keys without either.
+fn load_state(config: &Config) -> Result<(Credentials, NetworkState), StartError> {
     let failed = |error: CurveError| StartError::Keys(error.to_string());
-    let ledger = match &config.state {
-        Some(path) => Ledger::read(path).map_err(|error| StartError::State(path.clone(), error))?,
+    let state_file = match &config.state {
+        Some(path) => {
+            StateFile::read(path).map_err(|error| StartError::State(path.clone(), error))?
+        }
         None => None,
     };
-    let keys = match (&config.trust_anchor_seed, &ledger) {
-        (None, Some(ledger)) => ledger.keys.clone(),
-        (seed, _) => Keys::make(seed.as_deref()).map_err(failed)?,
+    let keys = match (&config.trust_anchor_seed, &state_file) {
+        (None, Some(state_file)) => state_file.keys.clone(),
+        (seed, _) => CertificateKeys::make(seed.as_deref()).map_err(failed)?,
     };
-    let world = ledger.map(Ledger::world).transpose().map_err(failed)?.unwrap_or_default();
-    Ok((Credentials::make(keys).map_err(failed)?, world))
+    let state = state_file
+        .map(StateFile::into_network_state)
+        .transpose()
+        .map_err(failed)?
+        .unwrap_or_default();
+    Ok((Credentials::make(keys).map_err(failed)?, state))
 }
 
-/// Listens on loopback and nowhere else.
+/// Listens on a loopback address; rejects any other.
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     if !address.ip().is_loopback() {
         return Err(StartError::NotLoopback(address));

@@ -1,5 +1,5 @@
-//! The server's end of one connection, as the rest of the network sees it: something to say stanzas
-//! to and to close. Saying never waits; who does not listen for long enough is hung up on.
+//! The server's handle to one connection, which queues stanzas and closes. Sending never waits: a
+//! connection with a full queue is closed.
 
 use crate::frames;
 use futures_util::{Sink, SinkExt};
@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use wacore_binary::{Node, marshal};
 use wacore_noise::NoiseCipher;
 
-/// How many stanzas may wait to be written.
-const QUEUE: usize = 1024;
-/// How long saying goodbye may take.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Stanzas that may wait to be written.
+const MAX_QUEUED_STANZAS: usize = 1024;
+/// Time limit of an orderly close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-enum Word {
-    Say(Box<Node>),
+enum OutboundItem {
+    Send(Box<Node>),
     Close,
 }
 
@@ -24,86 +24,87 @@ enum Word {
 #[derive(Clone)]
 pub(crate) struct Socket {
     pub(crate) id: u64,
-    words: mpsc::Sender<Word>,
-    gone: CancellationToken,
+    items: mpsc::Sender<OutboundItem>,
+    closed: CancellationToken,
 }
 
-/// What the writing half of a connection works through.
-pub(crate) struct Queue {
-    words: mpsc::Receiver<Word>,
-    gone: CancellationToken,
+/// The queue of the writer.
+pub(crate) struct OutboundQueue {
+    items: mpsc::Receiver<OutboundItem>,
+    closed: CancellationToken,
 }
 
 impl Socket {
-    pub(crate) fn new(id: u64) -> (Self, Queue) {
-        let (words, queue) = mpsc::channel(QUEUE);
-        let gone = CancellationToken::new();
-        (Self { id, words, gone: gone.clone() }, Queue { words: queue, gone })
+    pub(crate) fn new(id: u64) -> (Self, OutboundQueue) {
+        let (items, queue) = mpsc::channel(MAX_QUEUED_STANZAS);
+        let closed = CancellationToken::new();
+        (Self { id, items, closed: closed.clone() }, OutboundQueue { items: queue, closed })
     }
 
     /// Queues a stanza.
-    pub(crate) fn say(&self, node: Node) {
-        if self.words.try_send(Word::Say(Box::new(node))).is_err() {
-            self.gone.cancel();
+    pub(crate) fn send(&self, node: Node) {
+        if self.items.try_send(OutboundItem::Send(Box::new(node))).is_err() {
+            self.closed.cancel();
         }
     }
 
-    /// Closes the connection after what was said before.
+    /// Closes the connection after the queued stanzas.
     pub(crate) fn close(&self) {
-        if self.words.try_send(Word::Close).is_err() {
-            self.gone.cancel();
+        if self.items.try_send(OutboundItem::Close).is_err() {
+            self.closed.cancel();
         }
     }
 
-    /// Says a last word and closes.
-    pub(crate) fn dismiss(&self, node: Node) {
-        self.say(node);
+    /// Sends a last stanza and closes.
+    pub(crate) fn send_and_close(&self, node: Node) {
+        self.send(node);
         self.close();
     }
 
-    /// Hangs up without a word.
-    pub(crate) fn drop_now(&self) {
-        self.gone.cancel();
+    /// Closes the connection at once.
+    pub(crate) fn abort(&self) {
+        self.closed.cancel();
     }
 
-    /// When the connection is over for us, whether or not the client has noticed.
-    pub(crate) async fn gone(&self) {
-        self.gone.cancelled().await;
+    /// Waits until the connection has ended for the server, whether or not the client has noticed.
+    pub(crate) async fn wait_closed(&self) {
+        self.closed.cancelled().await;
     }
 }
 
-/// Writes what is queued until told to close, or until nobody listens.
-pub(crate) async fn write<S>(mut queue: Queue, cipher: NoiseCipher, mut sink: S)
+/// Writes queued stanzas until the connection is closed or a write fails.
+pub(crate) async fn run_writer<S>(mut queue: OutboundQueue, cipher: NoiseCipher, mut sink: S)
 where
     S: Sink<Message, Error = WebSocketError> + Unpin,
 {
     let mut counter = 0_u32;
     loop {
-        let word = tokio::select! {
-            word = queue.words.recv() => word,
-            () = queue.gone.cancelled() => break,
+        let item = tokio::select! {
+            item = queue.items.recv() => item,
+            () = queue.closed.cancelled() => break,
         };
-        let Some(Word::Say(node)) = word else {
-            // A peer that reads no more must not keep us.
-            let _ = tokio::time::timeout(FAREWELL, sink.close()).await;
+        let Some(OutboundItem::Send(node)) = item else {
+            // A client that no longer reads must not block the close.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await;
             break;
         };
-        let Some(message) = seal(&cipher, counter, &node) else { break };
+        let Some(message) = encrypt(&cipher, counter, &node) else { break };
         counter += 1;
-        tracing::trace!(node = %wacore::xml::DisplayableNode(&node), "said");
-        // A client that reads nothing must not keep us, once we have given it up.
+        tracing::trace!(node = %wacore::xml::DisplayableNode(&node), "sent");
+        // A client that no longer reads must not block the writer after the connection was given
+        // up.
         let sent = tokio::select! {
             sent = sink.send(message) => sent,
-            () = queue.gone.cancelled() => break,
+            () = queue.closed.cancelled() => break,
         };
         if sent.is_err() {
             break;
         }
     }
-    queue.gone.cancel();
+    queue.closed.cancel();
 }
 
-fn seal(cipher: &NoiseCipher, counter: u32, node: &Node) -> Option<Message> {
+fn encrypt(cipher: &NoiseCipher, counter: u32, node: &Node) -> Option<Message> {
     let plain = marshal(node).ok()?;
     frames::message(&cipher.encrypt_with_counter(counter, &plain).ok()?)
 }

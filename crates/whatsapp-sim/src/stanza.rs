@@ -1,25 +1,25 @@
-//! The stanzas the server says, and short words for reading what a client says.
+//! Builds the stanzas of the server, and reads parts of the clients' stanzas.
 
 use crate::clock;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// The address of the server itself.
+/// The address of the server.
 pub(crate) const SERVER: &str = "s.whatsapp.net";
-/// Where the server says it stands.
+/// The location that the server claims in its stanzas.
 pub(crate) const LOCATION: &str = "sim";
 
-/// An attribute as text, empty when it is not there.
+/// Returns an attribute as text; empty if the attribute is missing.
 pub(crate) fn attribute(node: &NodeRef<'_>, name: &str) -> String {
     node.get_attr(name).map(|value| value.as_str().into_owned()).unwrap_or_default()
 }
 
-/// The bytes of a child, when it has any.
+/// Returns the content of a child as bytes.
 pub(crate) fn child_bytes(node: &NodeRef<'_>, tag: &str) -> Option<Vec<u8>> {
     content(node.get_optional_child(tag)?)
 }
 
-/// A node's content as bytes, whether it came as bytes or as a word of the dictionary.
+/// Returns the content of a node as bytes; the content may be encoded as a dictionary token.
 pub(crate) fn content(node: &NodeRef<'_>) -> Option<Vec<u8>> {
     match node.content_bytes() {
         Some(bytes) => Some(bytes.to_vec()),
@@ -27,12 +27,12 @@ pub(crate) fn content(node: &NodeRef<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// The user of an address: what stands before the device and the server.
+/// Returns the user of an address: the part before the device and the server.
 pub(crate) fn user(jid: &str) -> &str {
     jid.split(['@', ':', '.']).next().unwrap_or(jid)
 }
 
-/// The device of an address, 0 being the phone itself.
+/// Returns the device of an address; 0 is the phone.
 pub(crate) fn device(jid: &str) -> u32 {
     let name = jid.split('@').next().unwrap_or_default();
     name.split_once(':').and_then(|(_, device)| device.parse().ok()).unwrap_or(0)
@@ -46,7 +46,7 @@ pub(crate) fn parent(tag: &'static str, children: impl IntoIterator<Item = Node>
     NodeBuilder::new(tag).children(children).build()
 }
 
-/// A question or order from the server.
+/// Builds a query of the server.
 pub(crate) fn order(id: &str, namespace: &'static str, child: Node) -> Node {
     NodeBuilder::new("iq")
         .attr("from", SERVER)
@@ -58,7 +58,7 @@ pub(crate) fn order(id: &str, namespace: &'static str, child: Node) -> Node {
         .build()
 }
 
-/// The server's yes, with what was asked for.
+/// Builds a successful answer.
 pub(crate) fn result(id: &str, children: Vec<Node>) -> Node {
     let node = NodeBuilder::new("iq")
         .attr("from", SERVER)
@@ -68,7 +68,7 @@ pub(crate) fn result(id: &str, children: Vec<Node>) -> Node {
     if children.is_empty() { node.build() } else { node.children(children).build() }
 }
 
-/// The server's no.
+/// Builds an error answer.
 pub(crate) fn refusal(id: &str, code: u16, text: &'static str) -> Node {
     let error = NodeBuilder::new("error").attr("code", code).attr("text", text).build();
     NodeBuilder::new("iq")
@@ -79,24 +79,25 @@ pub(crate) fn refusal(id: &str, code: u16, text: &'static str) -> Node {
         .build()
 }
 
-/// The end of a stream, by code.
+/// Builds the end of a stream with a code.
 pub(crate) fn stream_error(code: &'static str) -> Node {
     NodeBuilder::new("stream:error").attr("code", code).build()
 }
 
-/// The phone removed the device.
+/// Builds the end of a stream after the phone removed the device.
 pub(crate) fn device_removed() -> Node {
     let conflict = NodeBuilder::new("conflict").attr("type", "device_removed").build();
     NodeBuilder::new("stream:error").attr("code", "401").children([conflict]).build()
 }
 
-/// Another socket took over. Without a code: with 401 some clients would read it as a log-out.
+/// Builds the end of a stream after another login. Has no code, because some clients take 401 for a
+/// log-out.
 pub(crate) fn replaced() -> Node {
     let conflict = NodeBuilder::new("conflict").attr("type", "replaced").build();
     parent("stream:error", [conflict])
 }
 
-/// Confirms a stanza of the client.
+/// Builds the acknowledgement of a client's stanza.
 pub(crate) fn acknowledgement(node: &NodeRef<'_>) -> Node {
     let mut ack = NodeBuilder::new("ack")
         .attr("class", node.tag.to_string())
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_apart() {
+    fn addresses_are_parsed() {
         assert_eq!((user("1555:3@s.whatsapp.net"), device("1555:3@s.whatsapp.net")), ("1555", 3));
         assert_eq!((user("900@lid"), device("900@lid")), ("900", 0));
         assert_eq!((user("1555.0:7@s.whatsapp.net"), device("")), ("1555", 0));

@@ -1,8 +1,7 @@
-//! The end of a link, from either side: the client logs out, or a person removes the device on the
-//! phone.
+//! The end of a link: the client logs out, or a person removes the device on the phone.
 
 use crate::error::PhoneError;
-use crate::login::Seat;
+use crate::login::LoggedInDevice;
 use crate::network::Network;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, refusal, result};
@@ -10,58 +9,58 @@ use std::sync::Arc;
 use std::time::Duration;
 use wacore_binary::{Node, NodeRef};
 
-/// How long a client that has logged out may stay on its connection. It normally leaves by itself;
-/// being told of the removal meanwhile would only confuse it.
+/// How long a logged-out client may keep its connection. Clients normally disconnect themselves;
+/// the removal stanza would confuse them meanwhile.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A client asks for a device of its own account to be removed: itself, or another.
-pub(crate) fn asked(
+/// Handles a client's request to remove a device of its own account.
+pub(crate) fn on_client_request(
     network: &Arc<Network>,
     socket: &Socket,
-    seat: &Seat,
+    login: &LoggedInDevice,
     id: &str,
     query: &NodeRef<'_>,
 ) -> Node {
     let order = query.get_optional_child("remove-companion-device");
     let jid = order.map(|order| attribute(order, "jid")).unwrap_or_default();
-    let mut world = network.world();
-    let Ok(account) = world.account(&seat.number) else { return refusal(id, 403, "forbidden") };
+    let mut state = network.state();
+    let Ok(account) = state.account(&login.number) else { return refusal(id, 403, "forbidden") };
     let all = order.is_some_and(|order| attribute(order, "all") == "true");
-    if !all && !account.is(stanza::user(&jid)) {
+    if !all && !account.has_address(stanza::user(&jid)) {
         return refusal(id, 403, "forbidden");
     }
     let asked = stanza::device(&jid);
     let removed: Vec<_> = account
         .devices
         .extract_if(.., |id, _| all || *id == asked)
-        .filter_map(|(_, device)| device.line)
+        .filter_map(|(_, device)| device.connection)
         .collect();
-    drop(world);
-    for line in removed {
-        if line.socket.id == socket.id {
-            let socket = line.socket;
+    drop(state);
+    for connection in removed {
+        if connection.socket.id == socket.id {
+            let socket = connection.socket;
             tokio::spawn(async move {
                 tokio::time::sleep(GRACE).await;
-                socket.dismiss(stanza::device_removed());
+                socket.send_and_close(stanza::device_removed());
             });
         } else {
-            line.socket.dismiss(stanza::device_removed());
+            connection.socket.send_and_close(stanza::device_removed());
         }
     }
-    tracing::info!(number = seat.number, device = asked, "logged out");
+    tracing::info!(number = login.number, device = asked, "logged out");
     network.changed();
     result(id, Vec::new())
 }
 
-/// A person removes a device on the phone.
+/// Removes a device on the phone.
 pub(crate) fn on_phone(network: &Network, number: &str, id: u32) -> Result<(), PhoneError> {
-    let mut world = network.world();
-    let account = world.account(number)?;
+    let mut state = network.state();
+    let account = state.account(number)?;
     let device = account.devices.remove(&id).ok_or(PhoneError::NoSuchDevice)?;
     account.signal.forget(number, id);
-    drop(world);
-    if let Some(line) = device.line {
-        line.socket.dismiss(stanza::device_removed());
+    drop(state);
+    if let Some(connection) = device.connection {
+        connection.socket.send_and_close(stanza::device_removed());
     }
     tracing::info!(number, device = id, "unlinked on the phone");
     network.changed();

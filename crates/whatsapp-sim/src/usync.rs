@@ -1,15 +1,15 @@
-//! The directory: who is on the network, under which hidden id, with which devices.
+//! The directory of accounts: their LIDs and devices.
 
 use crate::account::Account;
 use crate::adv;
 use crate::clock;
+use crate::network_state::NetworkState;
 use crate::stanza::{self, attribute, content, parent};
-use crate::world::World;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-/// Answers a `usync` question about users, by address or by number.
-pub(crate) fn answer(world: &mut World, usync: &NodeRef<'_>) -> Node {
+/// Answers a `usync` query about users, by address or by phone number.
+pub(crate) fn answer(state: &mut NetworkState, usync: &NodeRef<'_>) -> Node {
     let protocols: Vec<String> = usync
         .get_optional_child("query")
         .and_then(|query| query.children())
@@ -18,7 +18,7 @@ pub(crate) fn answer(world: &mut World, usync: &NodeRef<'_>) -> Node {
         .map(|protocol| protocol.tag.to_string())
         .collect();
     let users = usync.get_optional_child("list").and_then(|list| list.children());
-    let users = users.unwrap_or_default().iter().map(|user| entry(world, user, &protocols));
+    let users = users.unwrap_or_default().iter().map(|user| entry(state, user, &protocols));
     let users = users.collect::<Vec<_>>();
     let mut answer = NodeBuilder::new("usync");
     for name in ["sid", "index", "last", "mode", "context"] {
@@ -30,19 +30,19 @@ pub(crate) fn answer(world: &mut World, usync: &NodeRef<'_>) -> Node {
     answer.children([parent("result", protocols), parent("list", users)]).build()
 }
 
-fn entry(world: &mut World, asked: &NodeRef<'_>, protocols: &[String]) -> Node {
+fn entry(state: &mut NetworkState, asked: &NodeRef<'_>, protocols: &[String]) -> Node {
     let jid = attribute(asked, "jid");
     let phone = asked.get_optional_child("contact").and_then(content);
     let phone = phone.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let phone = phone.trim_start_matches('+');
     let user = if jid.is_empty() { phone } else { stanza::user(&jid) };
-    let account = world.account_of(user);
+    let account = state.account_of(user);
     let jid = if jid.is_empty() { format!("{user}@s.whatsapp.net") } else { jid.clone() };
     let answers = protocols.iter().filter_map(|name| about(account.as_deref(), name, phone));
     NodeBuilder::new("user").attr("jid", jid).children(answers).build()
 }
 
-/// What one protocol says of an account; nothing for protocols the simulator does not speak.
+/// Returns the answer of one protocol about an account; `None` for unsupported protocols.
 fn about(account: Option<&Account>, protocol: &str, phone: &str) -> Option<Node> {
     match (protocol, account) {
         ("contact", account) => {

@@ -1,7 +1,7 @@
-//! Sees deleted sessions off: unlinks the device on WhatsApp, then has the node wipe its keys.
+//! Cleans up deleted sessions: unlinks the device on WhatsApp, then lets the node wipe its keys.
 //!
-//! Retries until WhatsApp confirms, or the retirement's deadline passes; the keys are wiped either
-//! way, and a node that is away is waited for however long it takes.
+//! The worker retries until WhatsApp confirms or the deadline of the cleanup passes; the keys are
+//! wiped in both cases. The cleanup waits for an unreachable node without limit.
 //!
 //! Decision: ADR 0006.
 
@@ -14,10 +14,11 @@ use domain::{
 use crate::Worker;
 
 impl Worker {
-    /// Takes a retirement as far as it gets now.
+    /// Performs the next step of a cleanup.
     pub(crate) async fn clean_up(&self, cleanup: Cleanup) -> PortResult<()> {
         let Some(gateway) = &cleanup.gateway else {
-            // Left by an older berth: what no node ever held leaves none today.
+            // A row of an older version. This version creates no cleanup for a session that never
+            // had a node.
             return self.finish(cleanup, LogoutOutcome::NotLinked).await;
         };
         let node = self.ports.nodes.find(gateway).await?;
@@ -27,10 +28,10 @@ impl Worker {
             Some(node)
                 if now >= cleanup.deadline || (cleanup.outcome_reported && !cleanup.linked) =>
             {
-                self.forget(cleanup, &node, LogoutOutcome::Unconfirmed).await
+                self.wipe_keys(cleanup, &node, LogoutOutcome::Unconfirmed).await
             }
             Some(node) => self.log_out(cleanup, &node).await,
-            None => self.retire_later(cleanup).await,
+            None => self.retry_later(cleanup).await,
         }
     }
 
@@ -38,41 +39,45 @@ impl Worker {
         let (epoch, linked) = (cleanup.epoch, cleanup.linked);
         let (gateway, deadline) = (&self.ports.gateway, self.deadlines.logout);
         match gateway.logout(node, &cleanup.session, epoch, linked, deadline).await {
-            Ok((LogoutOutcome::Unconfirmed, _)) => self.retire_later(cleanup).await,
-            Ok((outcome, _)) => self.forget(cleanup, node, outcome).await,
+            Ok((LogoutOutcome::Unconfirmed, _)) => self.retry_later(cleanup).await,
+            Ok((outcome, _)) => self.wipe_keys(cleanup, node, outcome).await,
             Err(error) => {
                 advance_epoch(&mut cleanup, &error);
-                tell_failure(&cleanup, node, &error);
-                self.retire_later(cleanup).await
+                log_failure(&cleanup, node, &error);
+                self.retry_later(cleanup).await
             }
         }
     }
 
-    async fn forget(
+    async fn wipe_keys(
         &self,
         mut cleanup: Cleanup,
         node: &Node,
         outcome: LogoutOutcome,
     ) -> PortResult<()> {
-        // Only once nothing more is waited for are keys wiped that may still hold a link.
+        // Before the deadline, the node must not wipe keys that may still link a device.
         let given_up = self.ports.environment.now() >= cleanup.deadline;
         let (session, epoch) = (&cleanup.session, cleanup.epoch);
         match self.ports.gateway.forget(node, session, epoch, given_up).await {
             Ok(()) => self.finish(cleanup, outcome).await,
             Err(GatewayError::Linked) => {
-                tracing::warn!(%session, gateway = %node.id, "a device is linked after all");
+                tracing::warn!(
+                    %session,
+                    gateway = %node.id,
+                    "a device is still linked; the cleanup unlinks it before it wipes the keys"
+                );
                 cleanup.linked = true;
                 self.postpone(cleanup, Vec::new()).await
             }
             Err(error) => {
                 advance_epoch(&mut cleanup, &error);
-                tell_failure(&cleanup, node, &error);
-                // What WhatsApp said would otherwise be asked again and answered "nothing linked".
+                log_failure(&cleanup, node, &error);
+                // The outcome is recorded now: the next attempt would get "not linked" instead.
                 let events = match outcome {
                     LogoutOutcome::Unconfirmed => Vec::new(),
-                    outcome_reported => {
+                    final_outcome => {
                         cleanup.linked = false;
-                        cleanup.report_outcome(outcome_reported, &*self.ports.environment)
+                        cleanup.report_outcome(final_outcome, &*self.ports.environment)
                     }
                 };
                 self.postpone(cleanup, events).await
@@ -84,12 +89,12 @@ impl Worker {
         let events = cleanup.report_outcome(outcome, &*self.ports.environment);
         self.ports.worker_store.finish(&cleanup, &events).await?;
         let unlink = outcome.as_str();
-        tracing::info!(session = %cleanup.session, unlink, "retired: nothing of it is left");
+        tracing::info!(session = %cleanup.session, unlink, "session cleanup finished");
         Ok(())
     }
 
-    /// Tries again later; past the deadline, says that WhatsApp's word never came.
-    async fn retire_later(&self, mut cleanup: Cleanup) -> PortResult<()> {
+    /// Postpones the cleanup. After the deadline, records that WhatsApp did not confirm the unlink.
+    async fn retry_later(&self, mut cleanup: Cleanup) -> PortResult<()> {
         let environment = &*self.ports.environment;
         let events = if environment.now() >= cleanup.deadline {
             cleanup.report_outcome(LogoutOutcome::Unconfirmed, environment)
@@ -107,14 +112,19 @@ impl Worker {
     }
 }
 
-/// A node that knows a newer epoch than the retirement's is got ahead of, in growing steps.
+/// Advances the epoch of a cleanup in growing steps after a node rejected it as stale.
 fn advance_epoch(cleanup: &mut Cleanup, error: &GatewayError) {
     if matches!(error, GatewayError::Stale) {
         cleanup.epoch += 1 << cleanup.attempts.min(16);
     }
 }
 
-fn tell_failure(cleanup: &Cleanup, node: &Node, error: &GatewayError) {
+fn log_failure(cleanup: &Cleanup, node: &Node, error: &GatewayError) {
     let error = error as &dyn std::error::Error;
-    tracing::info!(session = %cleanup.session, gateway = %node.id, error, "not retired yet; again later");
+    tracing::info!(
+        session = %cleanup.session,
+        gateway = %node.id,
+        error,
+        "session cleanup failed; will retry"
+    );
 }

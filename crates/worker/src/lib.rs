@@ -1,16 +1,17 @@
-//! What time and wishes ask for: sessions are reconciled, deleted ones retired, nodes watched, and
-//! what has ended is removed some time later.
+//! The background worker of a router: reconciles sessions, cleans up deleted sessions, detects lost
+//! nodes, and removes expired rows.
 //!
-//! The worker takes no input but the state: it claims what is due, carries out the one step the
-//! domain's [plan](domain::reconcile::plan) names, and looks again. A claim is a loan: whatever is not
-//! settled when the worker dies falls due again, here or at another router.
+//! The worker's only input is the stored state. It claims due rows, performs the step that the
+//! domain's [plan](domain::reconcile::plan) returns, and reads the state again. A claim is
+//! temporary: a row that is not settled when the worker stops becomes due again, on this or another
+//! router.
 
 mod cleanups;
+mod job_counts;
+mod node_capacity;
 mod nodes;
 mod retention;
-mod room;
 mod sessions;
-mod shares;
 
 use std::{
     sync::{Arc, Mutex},
@@ -28,63 +29,64 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{room::Room, shares::Shares};
+use self::{job_counts::JobCounts, node_capacity::NodeCapacity};
 
-/// What the worker needs of the world.
+/// The ports that the worker uses.
 #[derive(Clone)]
 pub struct Ports {
-    /// What is due.
+    /// Claims and writes due sessions and cleanups.
     pub worker_store: Arc<dyn WorkerStore>,
-    /// Where sessions can be.
+    /// Lists nodes and marks nodes as lost.
     pub nodes: Arc<dyn NodeStore>,
-    /// How nodes are told.
+    /// Sends commands to nodes.
     pub gateway: Arc<dyn SessionControl>,
-    /// Time and new names.
+    /// The clock and the source of new ids.
     pub environment: Arc<dyn Environment>,
-    /// Rung when there is work.
+    /// Wakes the worker when rows become due on this router.
     pub work: Arc<dyn Notifier>,
-    /// To be rung when a session changed.
+    /// Notified after each change of a session.
     pub change_notifier: Arc<dyn ChangeNotifier>,
-    /// Refreshed with every look at the nodes, for reads of sessions.
+    /// The known leases of nodes. The worker refreshes them in each round; reads of sessions use
+    /// them.
     pub leases: Arc<Leases>,
-    /// Names organizations to nodes.
-    pub groups: Arc<dyn OrganizationTags>,
+    /// Creates the tags by which nodes group sessions of one organization.
+    pub organization_tags: Arc<dyn OrganizationTags>,
 }
 
-/// Does what is due. Clones share everything.
+/// The background worker of a router. Clones share their state.
 #[derive(Clone)]
 pub struct Worker {
     ports: Ports,
     deadlines: Deadlines,
-    places: Arc<Semaphore>,
-    shares: Shares,
-    room: Arc<Room>,
-    /// When it was last looked for what has ended.
+    job_permits: Arc<Semaphore>,
+    job_counts: JobCounts,
+    capacity: Arc<NodeCapacity>,
+    /// The time of the last complete sweep of expired rows; `None` when a sweep is due.
     swept_at: Arc<Mutex<Option<Timestamp>>>,
 }
 
-/// How many jobs are under way at once.
-const AT_ONCE: usize = 80;
-/// How many jobs of one organization: enough to hide a node's latency, few enough that a thousand sessions
-/// starting together come up as a stream rather than a storm, and that others find a place at any time.
-const SHARE: u32 = 40;
-/// How many of them are sessions: deleted ones must not wait for slow ones.
-const SESSIONS: u32 = 32;
-/// For how long a claim lasts: longer than every call of one turn may take together.
+/// Maximum jobs in flight.
+const MAX_JOBS: usize = 80;
+/// Maximum jobs in flight of one organization. High enough to hide a node's latency; low enough to
+/// spread the start of a thousand sessions over time, and to leave permits for other organizations.
+const MAX_JOBS_PER_ORGANIZATION: u32 = 40;
+/// Maximum session jobs in flight of one organization, so that cleanups do not wait for slow
+/// sessions.
+const MAX_SESSION_JOBS_PER_ORGANIZATION: u32 = 32;
+/// The duration of a claim; longer than all calls of one job together.
 const CLAIM: Duration = Duration::from_secs(30);
-/// How long the worker rests at most: other routers' bells do not ring here.
-const REST: Duration = Duration::from_secs(1);
-/// How long running work may go on after the stop; what it leaves falls due again.
-const GRACE: Duration = Duration::from_secs(3);
+/// The maximum time between two rounds, because other routers do not notify this worker.
+const MAX_REST: Duration = Duration::from_secs(1);
+/// The time that jobs in flight get after a stop. Unfinished jobs become due again.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
-/// Something claimed.
+/// A claimed row.
 enum Job {
     Session(Box<Session>),
     Cleanup(Box<Cleanup>),
 }
 
 impl Job {
-    /// Whose it is.
     fn organization(&self) -> &OrganizationId {
         match self {
             Self::Session(session) => &session.organization,
@@ -94,19 +96,19 @@ impl Job {
 }
 
 impl Worker {
-    /// A worker over these ports.
+    /// Creates a worker. The worker does nothing before [`Self::run`] or [`Self::round`].
     pub fn new(ports: Ports, deadlines: Deadlines) -> Self {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let (shares, room) = (Shares::default(), Arc::default());
-        Self { ports, deadlines, places, shares, room, swept_at: Arc::default() }
+        let job_permits = Arc::new(Semaphore::new(MAX_JOBS));
+        let (job_counts, capacity) = (JobCounts::default(), Arc::default());
+        Self { ports, deadlines, job_permits, job_counts, capacity, swept_at: Arc::default() }
     }
 
-    /// Works until stopped, then lets what is under way finish for a moment.
+    /// Runs until `stop` is cancelled, then waits up to 3 s for the jobs in flight.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let mut failing = false;
         while !stop.is_cancelled() {
-            let rest = match self.begin(&tasks).await {
+            let rest = match self.start_due_jobs(&tasks).await {
                 Ok(rest) => {
                     failing = false;
                     rest
@@ -115,10 +117,10 @@ impl Worker {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
-                            "cannot see the backlog"
+                            "due work cannot be read; the worker will retry"
                         );
                     }
-                    REST
+                    MAX_REST
                 }
             };
             tokio::select! {
@@ -127,88 +129,91 @@ impl Worker {
             }
         }
         tasks.close();
-        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
-            tracing::info!(left = tasks.len(), "stopped with work under way; it falls due again");
+        if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
+            tracing::info!(
+                left = tasks.len(),
+                "worker stopped with jobs in flight; the jobs become due again"
+            );
         }
     }
 
-    /// One round, to its end: everything that is due now. Answers how much there was.
+    /// Performs one round: claims due rows and completes their jobs. Returns the number of jobs.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub async fn round(&self) -> PortResult<usize> {
-        self.watch_nodes().await?;
+        self.check_nodes().await?;
         self.sweep().await?;
-        let jobs = self.claim(AT_ONCE).await?;
+        let jobs = self.claim(MAX_JOBS).await?;
         let count = jobs.len();
-        join_all(jobs.into_iter().map(|job| self.work_on(job))).await;
+        join_all(jobs.into_iter().map(|job| self.perform(job))).await;
         Ok(count)
     }
 
-    /// Begins what is due, as far as there is room, and says how long to rest.
-    async fn begin(&self, tasks: &TaskTracker) -> PortResult<Duration> {
-        self.watch_nodes().await?;
+    /// Starts jobs for due rows while permits are left. Returns the time until the next round.
+    async fn start_due_jobs(&self, tasks: &TaskTracker) -> PortResult<Duration> {
+        self.check_nodes().await?;
         self.sweep().await?;
-        let jobs = self.claim(self.places.available_permits()).await?;
-        let took_nothing = jobs.is_empty();
+        let jobs = self.claim(self.job_permits.available_permits()).await?;
+        let claimed_none = jobs.is_empty();
         for job in jobs {
-            let Ok(permit) = Arc::clone(&self.places).acquire_owned().await else { break };
-            let under_way = self.shares.begin(job.organization());
+            let Ok(permit) = Arc::clone(&self.job_permits).acquire_owned().await else { break };
+            let counted = self.job_counts.start(job.organization());
             let this = self.clone();
             tasks.spawn(async move {
-                this.work_on(job).await;
-                drop((permit, under_way));
-                // There may be more that is due than there was room.
+                this.perform(job).await;
+                drop((permit, counted));
+                // More rows may be due than there were permits.
                 this.ports.work.notify();
             });
         }
-        if self.places.available_permits() == 0 {
-            return Ok(REST);
+        if self.job_permits.available_permits() == 0 {
+            return Ok(MAX_REST);
         }
         let next = self.ports.worker_store.next_due().await?;
         let now = self.ports.environment.now();
-        if took_nothing && next.is_some_and(|due| due <= now) {
-            // Of organizations that have all they may have: the end of a job rings.
-            return Ok(REST);
+        if claimed_none && next.is_some_and(|due| due <= now) {
+            // The due rows belong to organizations that have the maximum number of jobs. The end of
+            // a job notifies the worker.
+            return Ok(MAX_REST);
         }
-        Ok(next.map_or(REST, |due| now.until(due).clamp(Duration::from_millis(1), REST)))
+        Ok(next.map_or(MAX_REST, |due| now.until(due).clamp(Duration::from_millis(1), MAX_REST)))
     }
 
-    async fn claim(&self, room: usize) -> PortResult<Vec<Job>> {
+    /// Claims at most `limit` rows.
+    async fn claim(&self, limit: usize) -> PortResult<Vec<Job>> {
         let now = self.ports.environment.now();
         let until = now.plus(CLAIM);
-        // Half the room is for each, so that neither keeps the other waiting.
-        let half = u32::try_from(room.div_ceil(2)).unwrap_or(u32::MAX);
-        if room == 0 {
+        // Sessions and cleanups get half of the permits each, so that neither delays the other.
+        let half = u32::try_from(limit.div_ceil(2)).unwrap_or(u32::MAX);
+        if limit == 0 {
             return Ok(Vec::new());
         }
-        let share_of_sessions = Claim {
-            organization_limit: SESSIONS,
-            in_flight: self.shares.all(),
+        let claim = Claim {
+            organization_limit: MAX_SESSION_JOBS_PER_ORGANIZATION,
+            in_flight: self.job_counts.all(),
             ..Claim::new(now, until, half)
         };
-        let sessions = self.ports.worker_store.claim_sessions(&share_of_sessions).await?;
-        let left = u32::try_from(room.saturating_sub(sessions.len())).unwrap_or(u32::MAX);
+        let sessions = self.ports.worker_store.claim_sessions(&claim).await?;
+        let left = u32::try_from(limit.saturating_sub(sessions.len())).unwrap_or(u32::MAX);
         let cleanups = if left == 0 {
             Vec::new()
         } else {
-            let mut in_flight = self.shares.all();
+            let mut in_flight = self.job_counts.all();
             for session in &sessions {
                 *in_flight.entry(session.organization.clone()).or_default() += 1;
             }
-            let claim = Claim {
-                organization_limit: SHARE,
-                in_flight,
-                ..Claim::new(now, until, left.min(half))
-            };
+            let organization_limit = MAX_JOBS_PER_ORGANIZATION;
+            let claim =
+                Claim { organization_limit, in_flight, ..Claim::new(now, until, left.min(half)) };
             self.ports.worker_store.claim_cleanups(&claim).await?
         };
         let sessions = sessions.into_iter().map(|session| Job::Session(Box::new(session)));
-        let cleanups = cleanups.into_iter().map(|r| Job::Cleanup(Box::new(r)));
+        let cleanups = cleanups.into_iter().map(|cleanup| Job::Cleanup(Box::new(cleanup)));
         Ok(sessions.chain(cleanups).collect())
     }
 
-    async fn work_on(&self, job: Job) {
+    async fn perform(&self, job: Job) {
         let (kind, id, result) = match job {
             Job::Session(session) => {
                 ("session", session.id.clone(), self.reconcile(*session).await)
@@ -222,7 +227,7 @@ impl Worker {
             .increment(1);
         if let Err(error) = result {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(session = %id, error, "left undone; it falls due again");
+            tracing::warn!(session = %id, error, "job failed; the session becomes due again");
         }
     }
 }

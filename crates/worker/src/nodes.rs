@@ -1,5 +1,7 @@
-//! Watches nodes: one that is silent for longer than its lease has closed its connections by itself,
-//! and its sessions are told so. Where there is room, sessions that wait for it are woken.
+//! Detects lost nodes and wakes sessions that wait for a node.
+//!
+//! A node that is silent for longer than its lease has closed its connections. berth marks the node
+//! as lost and makes its sessions due.
 
 use std::time::Duration;
 
@@ -8,9 +10,10 @@ use domain::{Node, Timestamp, ports::PortResult};
 use crate::Worker;
 
 impl Worker {
-    /// Gives up nodes that are silent for too long. Their sessions are woken before, so that they are
-    /// looked at again also if this router dies in between, and after, so that it is at once.
-    pub(crate) async fn watch_nodes(&self) -> PortResult<()> {
+    /// Marks silent nodes as lost. The sessions of such a node become due before the mark, so that
+    /// they are reconciled even if this router stops in between, and after the mark, so that they are
+    /// reconciled at once.
+    pub(crate) async fn check_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         let orphans = self.ports.nodes.orphans().await?;
         let nodes = self.ports.nodes.list().await?;
@@ -18,7 +21,7 @@ impl Worker {
         self.wake_waiting(&nodes).await?;
         for node in nodes {
             let of_node = orphans.iter().filter(|orphan| orphan.gateway == node.id).count();
-            count(&node, of_node, now, self.deadlines.silence());
+            record_metrics(&node, of_node, now, self.deadlines.silence());
             if node.lost_at.is_some() || node.is_live(now, self.deadlines.silence()) {
                 continue;
             }
@@ -26,7 +29,10 @@ impl Worker {
             let (id, incarnation) = (&node.id, &node.incarnation);
             self.ports.worker_store.wake_node(id, now).await?;
             if self.ports.nodes.mark_lost(id, incarnation, silent_since, now).await? {
-                tracing::warn!(gateway = %id, "gateway not heard of; its sessions count as closed");
+                tracing::warn!(
+                    gateway = %id,
+                    "gateway lost: no heartbeat in time; its sessions count as disconnected"
+                );
                 self.ports.worker_store.wake_node(id, now).await?;
             }
         }
@@ -34,8 +40,8 @@ impl Worker {
     }
 }
 
-/// Nodes are named by the operator, and few.
-fn count(node: &Node, orphans: usize, now: Timestamp, silence: Duration) {
+/// Sets the gauges of a node. The label `gateway` is bounded: the operator names the nodes.
+fn record_metrics(node: &Node, orphans: usize, now: Timestamp, silence: Duration) {
     let up = node.lost_at.is_none() && node.is_live(now, silence);
     let name = node.id.to_string();
     metrics::gauge!("berth_gateway_up", "gateway" => name.clone()).set(f64::from(u8::from(up)));

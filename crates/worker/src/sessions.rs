@@ -1,4 +1,4 @@
-//! Carries out the next step of a session, until there is none.
+//! Reconciles sessions: performs the planned steps of a session until the plan says to rest.
 
 use std::error::Error;
 
@@ -10,21 +10,21 @@ use domain::{
 
 use crate::Worker;
 
-/// How many steps one turn takes at most; whoever needs more gets another turn.
-const STEPS: usize = 12;
+/// The maximum number of steps in one job. A session that needs more becomes due again.
+const MAX_STEPS: usize = 12;
 
-/// Whether a turn goes on.
-enum Turn {
-    /// With the session as it is now.
-    On(Box<Session>),
-    /// It is over: settled, put off, or deleted meanwhile.
-    Over,
+/// The result of one step.
+enum Progress {
+    /// Plan the next step for the current session.
+    Continue(Box<Session>),
+    /// The job ends: the session is settled, postponed, or deleted meanwhile.
+    Done,
 }
 
 impl Worker {
-    /// Takes a session as far as it gets now.
+    /// Performs up to [`MAX_STEPS`] steps of a session.
     pub(crate) async fn reconcile(&self, mut session: Session) -> PortResult<()> {
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS {
             let node = match &session.gateway {
                 Some(id) => self.ports.nodes.find(id).await?,
                 None => None,
@@ -35,32 +35,32 @@ impl Worker {
                 None => NodeLiveness::Unassigned,
             };
             let step = plan(&session, liveness, now);
-            tracing::debug!(session = %session.id, ?step, "next");
-            session = match self.carry_out(step, session, node).await? {
-                Turn::On(session) => *session,
-                Turn::Over => return Ok(()),
+            tracing::debug!(session = %session.id, ?step, "next step");
+            session = match self.perform_step(step, session, node).await? {
+                Progress::Continue(session) => *session,
+                Progress::Done => return Ok(()),
             };
         }
         Ok(())
     }
 
-    async fn carry_out(
+    async fn perform_step(
         &self,
         step: Step,
         session: Session,
         node: Option<Node>,
-    ) -> PortResult<Turn> {
+    ) -> PortResult<Progress> {
         let now = self.ports.environment.now();
         match (step, node) {
             (Step::Rest(until), _) => {
                 let (id, expected_version) = (&session.id, session.expected_version());
                 let written =
                     self.ports.worker_store.reschedule(id, expected_version, until, 0).await?;
-                self.unless_raced(written, id).await
+                self.done_unless_raced(written, id).await
             }
             (Step::AssignNode, _) => self.assign_node(session).await,
             (Step::NothingToUnlink, _) => {
-                self.unlinked(&session.id, LogoutOutcome::NotLinked, None).await
+                self.record_unlink(&session.id, LogoutOutcome::NotLinked, None).await
             }
             (Step::MarkNodeLost, _) => self.write(session.mark_node_lost(now)).await,
             (Step::Expire, _) => self.write(session.expire(now)).await,
@@ -68,28 +68,28 @@ impl Worker {
             (Step::Declare, Some(node)) => self.declare(session, &node).await,
             (Step::Unlink, Some(node)) => self.unlink(session, &node).await,
             (Step::GiveUpUnlink, Some(node)) => self.give_up_unlink(session, &node).await,
-            // The plan asks a node only when there is one.
+            // The plan returns these steps only for a session that has a node.
             (Step::Declare | Step::Unlink | Step::GiveUpUnlink, None) => {
-                self.put_off(session).await
+                self.postpone_session(session).await
             }
         }
     }
 
-    async fn assign_node(&self, session: Session) -> PortResult<Turn> {
+    async fn assign_node(&self, session: Session) -> PortResult<Progress> {
         let now = self.ports.environment.now();
         let nodes = self.ports.nodes.list().await?;
-        if let Some(node) = self.room.choose(&nodes, now, self.deadlines.lease) {
+        if let Some(node) = self.capacity.choose(&nodes, now, self.deadlines.lease) {
             return self.write(session.assign_node(node, now)).await;
         }
-        // It is woken when there is room; until then no timer is of any use.
+        // `wake_waiting` makes the session due when a node has capacity, so no retry is scheduled.
         let (id, expected_version, rest) =
             (&session.id, session.expected_version(), session.rest_until());
         let written = self.ports.worker_store.reschedule(id, expected_version, rest, 0).await?;
-        self.unless_raced(written, id).await
+        self.done_unless_raced(written, id).await
     }
 
-    async fn declare(&self, session: Session, node: &Node) -> PortResult<Turn> {
-        let group = Some(self.ports.groups.tag(&session.organization));
+    async fn declare(&self, session: Session, node: &Node) -> PortResult<Progress> {
+        let group = Some(self.ports.organization_tags.tag(&session.organization));
         let declaration = Declaration { group, ..session.declaration() };
         let answer = self.ports.gateway.declare(node, &session.id, &declaration).await;
         let now = self.ports.environment.now();
@@ -98,7 +98,7 @@ impl Worker {
             Ok(snapshot) => {
                 if let Some(change) = session.clone().observe_answer(snapshot, now, &self.deadlines)
                 {
-                    return self.write(change).await.map(over_when_settled);
+                    return self.write(change).await.map(done_if_settled);
                 }
                 let (id, rest) = (&session.id, session.rest_until());
                 let written = self
@@ -106,137 +106,147 @@ impl Worker {
                     .worker_store
                     .reschedule(id, session.expected_version(), rest, 0)
                     .await?;
-                self.unless_raced(written, id).await
+                self.done_unless_raced(written, id).await
             }
             Err(GatewayError::Stale) => {
-                self.write(session.advance_epoch(due)).await.map(|_| Turn::Over)
+                self.write(session.advance_epoch(due)).await.map(|_| Progress::Done)
             }
             Err(GatewayError::Full) if !session.is_paired() => {
-                self.room.is_full(node);
-                self.write(session.unassign_node()).await.map(|_| Turn::Over)
+                self.capacity.mark_full(node);
+                self.write(session.unassign_node()).await.map(|_| Progress::Done)
             }
             Err(error) => {
-                tell_failure(&session, node, &error);
-                self.put_off(session).await
+                log_failure(&session, node, &error);
+                self.postpone_session(session).await
             }
         }
     }
 
-    async fn unlink(&self, session: Session, node: &Node) -> PortResult<Turn> {
+    async fn unlink(&self, session: Session, node: &Node) -> PortResult<Progress> {
         let (epoch, deadline) = (session.spec.epoch, self.deadlines.logout);
         let linked = session.is_paired();
         match self.ports.gateway.logout(node, &session.id, epoch, linked, deadline).await {
             Ok((LogoutOutcome::Unconfirmed, observed)) => self.unconfirmed(session, observed).await,
-            Ok((outcome, last)) => self.unlinked(&session.id, outcome, Some(last)).await,
+            Ok((outcome, last)) => self.record_unlink(&session.id, outcome, Some(last)).await,
             Err(GatewayError::Stale) => {
                 let due = self.ports.environment.now().plus(back_off(session.failures));
-                self.write(session.advance_epoch(due)).await.map(|_| Turn::Over)
+                self.write(session.advance_epoch(due)).await.map(|_| Progress::Done)
             }
             Err(error) => {
-                tell_failure(&session, node, &error);
-                self.put_off(session).await
+                log_failure(&session, node, &error);
+                self.postpone_session(session).await
             }
         }
     }
 
-    /// The unlink goes on; why it takes so long is shown meanwhile.
-    async fn unconfirmed(&self, session: Session, observed: Snapshot) -> PortResult<Turn> {
+    /// Stores the observed state, which shows why the unlink takes long, and retries later.
+    async fn unconfirmed(&self, session: Session, observed: Snapshot) -> PortResult<Progress> {
         let now = self.ports.environment.now();
         let Some(change) = session.clone().observe(observed, now, &self.deadlines) else {
-            return self.put_off(session).await;
+            return self.postpone_session(session).await;
         };
         match self.write(change).await? {
-            Turn::On(session) => self.put_off(*session).await,
-            Turn::Over => Ok(Turn::Over),
+            Progress::Continue(session) => self.postpone_session(*session).await,
+            Progress::Done => Ok(Progress::Done),
         }
     }
 
-    async fn give_up_unlink(&self, session: Session, node: &Node) -> PortResult<Turn> {
+    async fn give_up_unlink(&self, session: Session, node: &Node) -> PortResult<Progress> {
         match self.ports.gateway.forget(node, &session.id, session.spec.epoch, true).await {
             Ok(()) => {
-                tracing::warn!(session = %session.id, "unlink not confirmed in time; keys wiped");
-                self.unlinked(&session.id, LogoutOutcome::Unconfirmed, None).await
+                tracing::warn!(
+                    session = %session.id,
+                    "WhatsApp did not confirm the unlink in time; the keys are wiped"
+                );
+                self.record_unlink(&session.id, LogoutOutcome::Unconfirmed, None).await
             }
             Err(error) => {
-                tell_failure(&session, node, &error);
-                self.put_off(session).await
+                log_failure(&session, node, &error);
+                self.postpone_session(session).await
             }
         }
     }
 
-    /// Writes down that a device is unlinked, whatever else was written meanwhile: the news must not be
-    /// lost to a race.
-    async fn unlinked(
+    /// Records that a device is unlinked. Retries after concurrent writes, because a lost race must
+    /// not lose the outcome.
+    async fn record_unlink(
         &self,
         id: &SessionId,
         outcome: LogoutOutcome,
         last: Option<Snapshot>,
-    ) -> PortResult<Turn> {
+    ) -> PortResult<Progress> {
         loop {
             let Some(session) = self.ports.worker_store.find(id).await? else {
-                return Ok(Turn::Over);
+                return Ok(Progress::Done);
             };
             let now = self.ports.environment.now();
             let Some(change) = session.complete_unlink(outcome, last.as_ref(), now) else {
-                return self.again(id).await;
+                return self.reload(id).await;
             };
             let (next, expected, events) =
                 change.into_commit(&Actor::System, &*self.ports.environment);
             if self.ports.worker_store.update(&next, expected, &events).await? == Written::Done {
                 self.ports.change_notifier.publish(&next.id, Some(next.version));
-                return Ok(Turn::On(Box::new(next)));
+                return Ok(Progress::Continue(Box::new(next)));
             }
         }
     }
 
-    /// Tries again later, the later the more often it failed.
-    async fn put_off(&self, session: Session) -> PortResult<Turn> {
+    /// Schedules a retry with an increasing delay.
+    async fn postpone_session(&self, session: Session) -> PortResult<Progress> {
         let now = self.ports.environment.now();
         let due = now.plus(back_off(session.failures));
-        // A deadline that comes sooner is not slept through.
-        let sooner = session.rest_until().filter(|rest| *rest > now);
-        let due = sooner.map_or(due, |rest| rest.min(due));
+        // A deadline of the session may come before the retry.
+        let deadline = session.rest_until().filter(|rest| *rest > now);
+        let due = deadline.map_or(due, |deadline| deadline.min(due));
         let (id, expected_version, failures) =
             (&session.id, session.expected_version(), session.failures + 1);
         let written =
             self.ports.worker_store.reschedule(id, expected_version, Some(due), failures).await?;
-        self.unless_raced(written, &session.id).await
+        self.done_unless_raced(written, &session.id).await
     }
 
-    async fn write(&self, change: Change) -> PortResult<Turn> {
+    async fn write(&self, change: Change) -> PortResult<Progress> {
         let (next, expected, events) = change.into_commit(&Actor::System, &*self.ports.environment);
         match self.ports.worker_store.update(&next, expected, &events).await? {
             Written::Done => {
                 self.ports.change_notifier.publish(&next.id, Some(next.version));
-                Ok(Turn::On(Box::new(next)))
+                Ok(Progress::Continue(Box::new(next)))
             }
-            Written::Raced | Written::Repeated | Written::Refused(_) => self.again(&next.id).await,
+            Written::Raced | Written::Repeated | Written::Refused(_) => self.reload(&next.id).await,
         }
     }
 
-    async fn unless_raced(&self, written: Written, id: &SessionId) -> PortResult<Turn> {
+    async fn done_unless_raced(&self, written: Written, id: &SessionId) -> PortResult<Progress> {
         match written {
-            Written::Done => Ok(Turn::Over),
-            Written::Raced | Written::Repeated | Written::Refused(_) => self.again(id).await,
+            Written::Done => Ok(Progress::Done),
+            Written::Raced | Written::Repeated | Written::Refused(_) => self.reload(id).await,
         }
     }
 
-    /// With the session as it is now, if it still is.
-    async fn again(&self, id: &SessionId) -> PortResult<Turn> {
+    /// Continues with the current session; the job is done when the session is deleted.
+    async fn reload(&self, id: &SessionId) -> PortResult<Progress> {
         let session = self.ports.worker_store.find(id).await?;
-        Ok(session.map_or(Turn::Over, |session| Turn::On(Box::new(session))))
+        Ok(session.map_or(Progress::Done, |session| Progress::Continue(Box::new(session))))
     }
 }
 
-/// After its node's answer a session rests until its `due`, unless the answer asks for more now.
-fn over_when_settled(turn: Turn) -> Turn {
+/// Ends the job when the node has observed the current spec. The session then rests until `due`.
+fn done_if_settled(turn: Progress) -> Progress {
     match turn {
-        Turn::On(session) if session.observed.epoch == session.spec.epoch => Turn::Over,
+        Progress::Continue(session) if session.observed.epoch == session.spec.epoch => {
+            Progress::Done
+        }
         other => other,
     }
 }
 
-fn tell_failure(session: &Session, node: &Node, error: &GatewayError) {
+fn log_failure(session: &Session, node: &Node, error: &GatewayError) {
     let error = error as &dyn Error;
-    tracing::info!(session = %session.id, gateway = %node.id, error, "the gateway did not do it; again later");
+    tracing::info!(
+        session = %session.id,
+        gateway = %node.id,
+        error,
+        "gateway call failed; will retry"
+    );
 }

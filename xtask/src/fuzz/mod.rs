@@ -1,5 +1,5 @@
-//! Fuzzing without `cargo fuzz` and on a stable compiler: the targets of `fuzz/`, built as it builds
-//! them, and libFuzzer run over each.
+//! Fuzzing on stable Rust without `cargo fuzz`: builds the targets of `fuzz/` with the same flags
+//! and runs libFuzzer.
 
 mod target;
 
@@ -14,19 +14,19 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-
-use self::target::{Outcome, Target};
-use crate::{
-    commands::Fuzz,
+use testbed::{
+    checks::Checks,
     folder::Folder,
     process::Process,
-    tally::Tally,
     workspace::{self, Workspace},
 };
 
-/// How long each runs where all tests are run.
-const BRIEFLY: u64 = 5;
-/// What `cargo fuzz` gives the compiler, save the sanitizers, which only a nightly one has.
+use self::target::{Outcome, Target};
+use crate::commands::Fuzz;
+
+/// Seconds for each target in `cargo xtask test`.
+const CHECK_SECONDS: u64 = 5;
+/// The compiler flags of `cargo fuzz` without the sanitizers, which need nightly Rust.
 const FLAGS: [&str; 9] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -39,7 +39,7 @@ const FLAGS: [&str; 9] = [
     "fuzzing",
 ];
 
-/// Runs what was asked for, for as long as was asked.
+/// Runs the selected targets for the selected time.
 pub(crate) fn run(workspace: &Workspace, asked: &Fuzz) -> Result<ExitCode> {
     let mut targets = targets(workspace)?;
     for name in &asked.names {
@@ -51,31 +51,31 @@ pub(crate) fn run(workspace: &Workspace, asked: &Fuzz) -> Result<ExitCode> {
         let [target] = targets.as_slice() else { bail!("an input is for one target") };
         return target.replay(input);
     }
-    // What was found stays, so that the next run begins where this one ended.
+    // The corpus stays, so that the next run continues.
     let corpus = workspace.scratch("fuzz")?.join("corpus");
-    let mut tally = Tally::default();
-    tell(&mut tally, fuzz(targets, asked.seconds, None, &corpus));
-    Ok(tally.close())
+    let mut checks = Checks::default();
+    report(&mut checks, fuzz(targets, asked.seconds, None, &corpus));
+    Ok(checks.close())
 }
 
-/// Runs every target briefly, from the seeds alone and always in the same way.
-pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
-    println!("\nfuzzing, {BRIEFLY} s each");
+/// Runs every target for a few seconds from the seeds, always with the same sequence of inputs.
+pub(crate) fn check(workspace: &Workspace, checks: &mut Checks) {
+    println!("\nfuzzing, {CHECK_SECONDS} s each");
     let outcomes = targets(workspace).and_then(|targets| {
         build(workspace)?;
         let corpus = Folder::new("corpus")?;
-        Ok(fuzz(targets, BRIEFLY, Some(1), corpus.path()))
+        Ok(fuzz(targets, CHECK_SECONDS, Some(1), corpus.path()))
     });
     match outcomes {
-        Ok(outcomes) => tell(tally, outcomes),
+        Ok(outcomes) => report(checks, outcomes),
         Err(error) => {
             println!("{error:#}");
-            tally.fail("fuzzing");
+            checks.fail("fuzzing");
         }
     }
 }
 
-/// Locks the targets to what the programs are locked to.
+/// Locks the fuzz targets to the versions of the programs.
 pub(crate) fn lock(workspace: &Workspace) -> Result<()> {
     let lock = "fuzz/Cargo.lock";
     fs::copy(workspace.root.join("Cargo.lock"), workspace.root.join(lock))?;
@@ -86,7 +86,7 @@ pub(crate) fn lock(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The targets, as cargo knows them.
+/// Returns the targets from the metadata of cargo.
 fn targets(workspace: &Workspace) -> Result<Vec<Target>> {
     let mut cargo = workspace.cargo();
     cargo.args(["metadata", "--no-deps", "--locked", "--format-version", "1"]);
@@ -105,11 +105,11 @@ fn targets(workspace: &Workspace) -> Result<Vec<Target>> {
             words: fuzz.join("words.dict"),
         })
         .collect();
-    ensure!(!targets.is_empty(), "there is nothing to fuzz");
+    ensure!(!targets.is_empty(), "no fuzz targets");
     Ok(targets)
 }
 
-/// Builds them all. For a named target, so that what runs while building has no coverage counters.
+/// Builds all targets, with `--target` so that build scripts have no coverage counters.
 fn build(workspace: &Workspace) -> Result<()> {
     println!("building the fuzz targets");
     let mut cargo = workspace.cargo();
@@ -126,15 +126,15 @@ fn manifest(workspace: &Workspace) -> PathBuf {
     workspace.root.join("fuzz/Cargo.toml")
 }
 
-/// This machine, as the compiler calls it.
+/// Returns the target triple of the host.
 fn triple(workspace: &Workspace) -> Result<String> {
     let mut cargo = workspace.cargo();
     let version = workspace::answer(cargo.args(["--version", "--verbose"]))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("cargo does not say what it builds for")
+    host.map(str::to_owned).context("cargo reports no host")
 }
 
-/// Runs them, as many side by side as there are processors; each uses one.
+/// Runs one target for each processor at the same time.
 fn fuzz(
     targets: Vec<Target>,
     seconds: u64,
@@ -160,7 +160,7 @@ fn fuzz(
     outcomes
 }
 
-fn tell(tally: &mut Tally, outcomes: Vec<(String, Result<Outcome>)>) {
+fn report(checks: &mut Checks, outcomes: Vec<(String, Result<Outcome>)>) {
     let mut total = 0;
     for (name, outcome) in outcomes {
         total += outcome.as_ref().map_or(0, |outcome| outcome.executions);
@@ -170,7 +170,7 @@ fn tell(tally: &mut Tally, outcomes: Vec<(String, Result<Outcome>)>) {
             }
             Err(_) => name,
         };
-        tally.check(&told, || outcome?.sound());
+        checks.check(&told, || outcome?.sound());
     }
-    println!("          {total} executions in all");
+    println!("          {total} executions in total");
 }

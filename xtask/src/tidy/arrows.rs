@@ -1,17 +1,24 @@
-//! Who may depend on whom, read from the manifests.
+//! Dependencies between the crates of the workspace, read from the manifests.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use testbed::workspace::Workspace;
 
-use crate::workspace::Workspace;
-
-/// The three that may speak the treaty besides `server`.
-const TREATY: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
-const DIET: [&str; 2] = ["async-trait", "thiserror"];
-/// So many small ones may join them.
-const SMALL: usize = 3;
-/// What would make `domain` know the outside.
-const NEVER: [&str; 12] = [
+/// The crates that may use the protocol, besides `server`.
+const PROTOCOL_USERS: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
+/// The crates that listen for HTTP requests, besides `server`.
+const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
+/// The crates that send HTTP requests, besides `server`.
+const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
+/// The packages that build and test the programs and link none of them.
+const TOOLS: [&str; 7] =
+    ["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
+/// Dependencies that `domain` has.
+const ALLOWED_BY_DOMAIN: [&str; 2] = ["async-trait", "thiserror"];
+/// Number of further small dependencies that `domain` may have.
+const MAX_FURTHER: usize = 3;
+/// Dependencies that would connect `domain` with the outside.
+const FORBIDDEN_IN_DOMAIN: [&str; 12] = [
     "anyhow",
     "axum",
     "chrono",
@@ -26,7 +33,7 @@ const NEVER: [&str; 12] = [
     "tracing",
 ];
 
-/// A dependency of one package on another, of a kind: `normal`, `dev` or `build`.
+/// A dependency of a package on another; the kind is `normal`, `dev` or `build`.
 struct Arrow<'a> {
     from: &'a str,
     to: &'a str,
@@ -49,10 +56,13 @@ fn arrows(workspace: &Workspace) -> Vec<Arrow<'_>> {
         .collect()
 }
 
-/// Arrows between crates of ours that the house does not know.
+/// Returns forbidden dependencies between crates of the workspace.
 pub(super) fn between_ours(workspace: &Workspace) -> Result<Vec<String>> {
     let ours: Vec<_> = workspace.packages.iter().filter_map(|p| p["name"].as_str()).collect();
-    ensure!(ours.contains(&"server") && ours.contains(&"domain"), "this is no berth: {ours:?}");
+    ensure!(
+        ours.contains(&"server") && ours.contains(&"domain"),
+        "not the workspace of berth: {ours:?}"
+    );
     let wrong = arrows(workspace).into_iter().filter(|arrow| ours.contains(&arrow.to));
     let wrong = wrong.filter(|arrow| !is_allowed(arrow));
     Ok(wrong
@@ -62,30 +72,36 @@ pub(super) fn between_ours(workspace: &Workspace) -> Result<Vec<String>> {
 
 fn is_allowed(arrow: &Arrow<'_>) -> bool {
     match (arrow.from, arrow.to) {
-        // The engine's licence ends at the network, and the tools only know programs.
-        ("server", "gateway" | "whatsapp-sim") | ("xtask", _) | (_, "xtask" | "server") => false,
+        // AGPL code stays behind the network, and the tools know only programs.
+        (from, to) if TOOLS.contains(&from) => TOOLS.contains(&to) && to != "xtask",
+        ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
+        (_, to) if TOOLS.contains(&to) => false,
+        // The HTTP crates know no crate of ours.
+        ("http-listener" | "http-client", _) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
-        (from, "gateway-protocol") => TREATY.contains(&from),
+        (from, "http-listener") => LISTENERS.contains(&from),
+        (from, "http-client") => CLIENTS.contains(&from),
+        (from, "gateway-protocol") => PROTOCOL_USERS.contains(&from),
         _ => false,
     }
 }
 
-/// What `domain` depends on that it should not.
-pub(super) fn diet(workspace: &Workspace) -> Result<Vec<String>> {
+/// Returns forbidden dependencies of `domain`.
+pub(super) fn of_domain(workspace: &Workspace) -> Result<Vec<String>> {
     let known = |package: &&Value| package["name"] == "domain";
     workspace.packages.iter().find(known).context("there is no package `domain`")?;
     let all = arrows(workspace);
-    let eaten = all.iter().filter(|arrow| arrow.from == "domain" && arrow.kind != "dev");
-    let eaten: Vec<_> = eaten.map(|arrow| arrow.to).collect();
-    let mut findings: Vec<_> = eaten
+    let declared = all.iter().filter(|arrow| arrow.from == "domain" && arrow.kind != "dev");
+    let declared: Vec<_> = declared.map(|arrow| arrow.to).collect();
+    let mut findings: Vec<_> = declared
         .iter()
-        .filter(|name| NEVER.contains(name))
-        .map(|name| format!("domain must not know {name}"))
+        .filter(|name| FORBIDDEN_IN_DOMAIN.contains(name))
+        .map(|name| format!("domain must not depend on {name}"))
         .collect();
-    let small: Vec<_> = eaten.iter().filter(|name| !DIET.contains(name)).collect();
-    if small.len() > SMALL {
-        findings.push(format!("domain depends on {small:?}; {SMALL} small crates are enough"));
+    let small: Vec<_> = declared.iter().filter(|name| !ALLOWED_BY_DOMAIN.contains(name)).collect();
+    if small.len() > MAX_FURTHER {
+        findings.push(format!("domain depends on {small:?}, more than {MAX_FURTHER}"));
     }
     Ok(findings)
 }
@@ -95,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arrows_are_those_of_the_picture() {
+    fn allowed_dependencies_follow_the_code_map() {
         let allowed = |from, to, kind| is_allowed(&Arrow { from, to, kind });
         assert!(allowed("auth", "domain", "normal"));
         assert!(allowed("domain", "domain", "dev"));
@@ -103,12 +119,19 @@ mod tests {
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(allowed("http-hyper", "http-listener", "normal"));
+        assert!(allowed("auth", "http-client", "normal"));
+        assert!(!allowed("http-listener", "domain", "normal"));
+        assert!(!allowed("http-client", "domain", "dev"));
+        assert!(!allowed("worker", "http-listener", "normal"));
         assert!(!allowed("auth", "program-settings", "normal"));
         assert!(!allowed("gateway", "whatsapp-sim", "normal"));
         assert!(!allowed("auth", "store-diesel", "dev"));
         assert!(!allowed("worker", "gateway-protocol", "normal"));
         assert!(!allowed("server", "gateway", "dev"));
         assert!(!allowed("xtask", "domain", "normal"));
+        assert!(allowed("xtask", "rust-tokens", "normal"));
+        assert!(!allowed("domain", "rust-tokens", "dev"));
         assert!(!allowed("gateway", "server", "dev"));
     }
 }

@@ -1,4 +1,4 @@
-//! What the documentation names must be there.
+//! Paths and links in the documentation lead to existing files.
 
 use std::{
     fs,
@@ -6,13 +6,12 @@ use std::{
 };
 
 use anyhow::Result;
+use testbed::workspace::Workspace;
 
-use crate::workspace::Workspace;
+/// The first folders of paths in backticks that are checked.
+const TOPS: [&str; 7] = ["crates/", "docs/", "migrations/", "tools/", "xtask/", ".ci/", ".cargo/"];
 
-/// A path in backticks begins with one of these.
-const TOPS: [&str; 6] = ["crates/", "docs/", "migrations/", "xtask/", ".ci/", ".cargo/"];
-
-/// Paths in backticks that do not exist.
+/// Returns paths in backticks that do not exist.
 pub(super) fn paths(workspace: &Workspace) -> Result<Vec<String>> {
     findings(workspace, |text, _| {
         let named = quoted(text).filter(|name| TOPS.iter().any(|top| name.starts_with(top)));
@@ -20,7 +19,7 @@ pub(super) fn paths(workspace: &Workspace) -> Result<Vec<String>> {
     })
 }
 
-/// Links to files that do not exist.
+/// Returns links to files that do not exist.
 pub(super) fn links(workspace: &Workspace) -> Result<Vec<String>> {
     findings(workspace, |text, document| {
         let folder = document.parent().unwrap_or(&workspace.root);
@@ -51,12 +50,12 @@ fn findings(
     Ok(findings)
 }
 
-/// What stands in backticks within a line.
+/// Returns the texts in backticks within a line.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
-/// `a/{b,c}.rs` is two paths.
+/// Expands `a/{b,c}.rs` to two paths.
 fn expanded(path: &str) -> Vec<String> {
     let Some((before, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
     let Some((choices, after)) = rest.split_once('}') else { return vec![path.to_owned()] };
@@ -66,7 +65,7 @@ fn expanded(path: &str) -> Vec<String> {
     choices.split(',').flat_map(|c| expanded(&format!("{before}{}{after}", c.trim()))).collect()
 }
 
-/// The part before the first folder or file that is only a pattern, or words after the path.
+/// Returns the part of a path before the first pattern, without words after the path.
 fn cut_at_pattern(path: &str) -> String {
     let path = path.split([' ', ':']).next().unwrap_or_default();
     let parts = path.split('/').take_while(|part| !part.contains(['*', '…', '<', '{']));

@@ -1,24 +1,23 @@
-//! The fuzz targets, a workspace of their own, are made of the very crates that the programs are.
+//! The fuzz targets, a workspace of their own, use the same versions of crates as the programs.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
+use testbed::workspace::Workspace;
 
-use crate::workspace::Workspace;
-
-/// Crates that the fuzz targets have in another version than the programs.
+/// Returns crates that the fuzz targets lock to another version.
 pub(super) fn agree(workspace: &Workspace) -> Result<Vec<String>> {
     let read = |path: &str| locked(&workspace.root.join(path));
     let (programs, targets) = (read("Cargo.lock")?, read("fuzz/Cargo.lock")?);
-    ensure!(targets.iter().any(|(name, _)| name == "libfuzzer-sys"), "this is no fuzz workspace");
+    ensure!(targets.iter().any(|(name, _)| name == "libfuzzer-sys"), "not a fuzz workspace");
     let names: BTreeSet<_> = programs.iter().map(|(name, _)| name).collect();
-    let strange = targets.difference(&programs).filter(|(name, _)| names.contains(name));
-    Ok(strange
+    let different = targets.difference(&programs).filter(|(name, _)| names.contains(name));
+    Ok(different
         .map(|(name, version)| format!("{name} {version}: `cargo xtask bless` locks them alike"))
         .collect())
 }
 
-/// Name and version of everything in a lock file.
+/// Returns names and versions in a lock file.
 fn locked(path: &Path) -> Result<BTreeSet<(String, String)>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let value = |package: &str, key: &str| {

@@ -1,25 +1,24 @@
-//! Migrations: the same steps for both databases, each forth and back.
+//! Migrations: the same steps for both databases, each with up and down.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-
-use crate::workspace::Workspace;
+use testbed::workspace::Workspace;
 
 const DATABASES: [&str; 2] = ["postgres", "sqlite"];
 
-/// Steps that one database lacks, lack a direction, or are out of order.
+/// Returns steps that one database lacks, that lack a direction, or that are out of order.
 pub(super) fn paired(workspace: &Workspace) -> Result<Vec<String>> {
     let folder = workspace.root.join("migrations");
     let mut findings = Vec::new();
     let [postgres, sqlite] = DATABASES.map(|database| steps(&folder.join(database)));
     let (postgres, sqlite) = (postgres?, sqlite?);
     for step in postgres.symmetric_difference(&sqlite) {
-        findings.push(format!("{step} is there for one database alone"));
+        findings.push(format!("{step} exists for one database only"));
     }
     for (number, step) in postgres.iter().enumerate() {
         if !step.starts_with(&format!("{:04}_", number + 1)) {
-            findings.push(format!("{step} is not the step number {}", number + 1));
+            findings.push(format!("{step} is not step number {}", number + 1));
         }
     }
     for (database, steps) in DATABASES.iter().zip([&postgres, &sqlite]) {
@@ -27,7 +26,7 @@ pub(super) fn paired(workspace: &Workspace) -> Result<Vec<String>> {
             for direction in ["up.sql", "down.sql"] {
                 let file = folder.join(database).join(step).join(direction);
                 if !fs::read_to_string(&file).is_ok_and(|sql| !sql.trim().is_empty()) {
-                    findings.push(format!("migrations/{database}/{step}/{direction} says nothing"));
+                    findings.push(format!("migrations/{database}/{step}/{direction} is empty"));
                 }
             }
         }

@@ -1,58 +1,92 @@
-//! The house rules, each a check that says what is wrong where.
+//! The rules of the project. Each rule returns its violations.
 
 mod arrows;
+mod cycles;
+mod dependencies;
 mod documents;
 mod licences;
 mod locks;
-mod machine;
 mod migrations;
+mod modules;
+mod names;
+mod packages;
+mod portability;
 mod quarantine;
 mod sources;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use testbed::{checks::Checks, programs::Programs, workspace::Workspace};
 
-use crate::{bless, commands::Tidy, programs::Programs, tally::Tally, workspace::Workspace};
+use self::packages::Packages;
+use crate::{bless, commands::Tidy};
 
-/// The rules, as they were asked for.
+/// Checks the selected rules.
 pub(crate) fn run(workspace: &Workspace, asked: &Tidy) -> Result<ExitCode> {
-    let mut tally = Tally::default();
-    check(workspace, &mut tally);
-    if !asked.quick {
-        bless::check(workspace, &Programs::find(workspace, &asked.prebuilt)?, &mut tally);
+    let mut checks = Checks::default();
+    check_only(workspace, &asked.only, &mut checks);
+    if !asked.quick && asked.only.is_empty() {
+        bless::check(workspace, &Programs::find(workspace, &asked.prebuilt)?, &mut checks);
     }
-    Ok(tally.close())
+    Ok(checks.close())
 }
 
-/// What a rule finds wrong.
+/// Checks every rule that needs no built program.
+pub(crate) fn check(workspace: &Workspace, checks: &mut Checks) {
+    check_only(workspace, &[], checks);
+}
+
+/// Returns a text for each violation.
 type Rule = fn(&Workspace) -> Result<Vec<String>>;
 
-/// Every rule that needs nothing built.
-pub(crate) fn check(workspace: &Workspace, tally: &mut Tally) {
+/// As [`Rule`], for these packages.
+type PackageRule = fn(&Workspace, Packages) -> Result<Vec<String>>;
+
+const RULES: [(&str, Rule); 15] = [
+    ("crates depend on `domain` only, and `server` on all", arrows::between_ours),
+    ("`domain` has few dependencies", arrows::of_domain),
+    ("`server` does not link the engine", quarantine::engine),
+    ("dangerous features are off by default", quarantine::danger),
+    ("every file starts with its purpose", sources::heads),
+    ("no file is longer than 400 lines", sources::lengths),
+    ("no file has a name like utils", sources::names),
+    ("every crate uses the lints of the workspace", sources::lints),
+    ("migrations exist for both databases, up and down", migrations::paired),
+    ("paths named in the documentation exist", documents::paths),
+    ("links in the documentation lead to files", documents::links),
+    ("licences and their texts are complete", licences::present),
+    ("fuzz targets and programs have the same locked versions", locks::agree),
+    ("no registry except crates.io is named", portability::registries),
+    ("no absolute path of a machine is named", portability::paths),
+];
+
+const PACKAGE_RULES: [(&str, PackageRule); 4] = [
+    ("no import cycles between the files of a crate", packages::cyclic),
+    ("no type name twice in a crate", packages::repeated),
+    ("no forbidden words in names", packages::worded),
+    ("no unused dependencies", packages::unused),
+];
+
+/// Checks the rules whose names contain one of these texts; all rules without a text. A selected rule
+/// checks every package.
+fn check_only(workspace: &Workspace, only: &[String], checks: &mut Checks) {
     println!("\ntidy");
-    let rules: [(&str, Rule); 15] = [
-        ("every crate depends on `domain` at most, `server` on all", arrows::between_ours),
-        ("`domain` stays small", arrows::diet),
-        ("the engine is never behind `server`", quarantine::engine),
-        ("no danger feature is on by default", quarantine::danger),
-        ("every file says what it is for", sources::heads),
-        ("no file is longer than 400 lines", sources::lengths),
-        ("no file is called utils", sources::names),
-        ("every crate takes the workspace's lints", sources::lints),
-        ("migrations come in pairs, forth and back", migrations::paired),
-        ("paths named in the documentation exist", documents::paths),
-        ("links in the documentation lead somewhere", documents::links),
-        ("licences are stated and their texts are there", licences::present),
-        ("the fuzz targets are locked to what the programs are", locks::agree),
-        ("no registry but the public one is named", machine::registries),
-        ("no path of somebody's machine is named", machine::paths),
-    ];
-    for (name, rule) in rules {
-        tally.check(&format!("tidy: {name}"), || {
-            let findings = rule(workspace)?;
-            ensure!(findings.is_empty(), "{}", findings.join("\n"));
-            Ok(())
-        });
+    let selected = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(&**part));
+    let packages = if only.is_empty() { Packages::HeldTo } else { Packages::All };
+    let mut check = |name: &str, rule: &dyn Fn() -> Result<Vec<String>>| {
+        if selected(name) {
+            checks.check(&format!("tidy: {name}"), || {
+                let findings = rule()?;
+                ensure!(findings.is_empty(), "{}", findings.join("\n"));
+                Ok(())
+            });
+        }
+    };
+    for (name, rule) in RULES {
+        check(name, &|| rule(workspace));
+    }
+    for (name, rule) in PACKAGE_RULES {
+        check(name, &|| rule(workspace, packages));
     }
 }

@@ -1,4 +1,4 @@
-//! What every source file owes its reader.
+//! Rules for every source file.
 
 use std::{
     fs,
@@ -6,26 +6,25 @@ use std::{
 };
 
 use anyhow::Result;
+use testbed::workspace::Workspace;
 
-use crate::workspace::Workspace;
-
-const LONGEST: usize = 400;
-/// Names that say nothing.
+const MAX_LINES: usize = 400;
+/// Names without a meaning.
 const VAGUE: [&str; 6] = ["common", "helper", "helpers", "manager", "misc", "utils"];
 
-/// Files that do not open with what they are for.
+/// Returns files without a `//!` sentence in the first line.
 pub(super) fn heads(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for (path, text) in sources(workspace)? {
         let words = text.lines().next().and_then(|line| line.strip_prefix("//! "));
         if words.is_none_or(|words| words.split_whitespace().count() < 3) {
-            findings.push(format!("{} does not open with `//!` and a sentence", path.display()));
+            findings.push(format!("{} does not start with `//!` and a sentence", path.display()));
         }
     }
     Ok(findings)
 }
 
-/// Files that hold more than one thing. Tells the median and the longest.
+/// Returns files that are too long. Prints the median and the longest.
 pub(super) fn lengths(workspace: &Workspace) -> Result<Vec<String>> {
     let mut lengths: Vec<_> =
         sources(workspace)?.into_iter().map(|(path, text)| (text.lines().count(), path)).collect();
@@ -40,27 +39,28 @@ pub(super) fn lengths(workspace: &Workspace) -> Result<Vec<String>> {
             longest.1.display()
         );
     }
-    let long = lengths.iter().filter(|(length, _)| *length > LONGEST);
+    let long = lengths.iter().filter(|(length, _)| *length > MAX_LINES);
     Ok(long.map(|(length, path)| format!("{} has {length} lines", path.display())).collect())
 }
 
-/// Files and folders whose names are no nouns of their own.
+/// Returns files and folders with a name without a meaning.
 pub(super) fn names(workspace: &Workspace) -> Result<Vec<String>> {
     let vague = |path: &PathBuf| {
         path.with_extension("").iter().any(|part| VAGUE.iter().any(|vague| part == *vague))
     };
     let files = rust_files(workspace)?.into_iter().filter(vague);
-    Ok(files.map(|path| format!("{} says nothing by its name", path.display())).collect())
+    Ok(files.map(|path| format!("{} has a name without a meaning", path.display())).collect())
 }
 
-/// Crates that make lints of their own.
+/// Returns crates that define lints of their own.
 pub(super) fn lints(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for package in &workspace.packages {
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
         let text = fs::read_to_string(manifest)?;
         if !text.contains("[lints]\nworkspace = true") {
-            findings.push(format!("{} does not take the workspace's lints", manifest.display()));
+            findings
+                .push(format!("{} does not use the lints of the workspace", manifest.display()));
         }
     }
     Ok(findings)

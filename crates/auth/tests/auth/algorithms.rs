@@ -1,4 +1,4 @@
-//! Algorithms that verify nothing, and those that do with keys they are not for.
+//! Cases with unsupported algorithms, and with supported algorithms and keys of another type.
 
 use base64::{
     Engine,
@@ -12,11 +12,11 @@ use crate::{
     signer::{claims, encode},
 };
 
-/// What a public key of Ed25519 begins with in ASN.1.
+/// The ASN.1 prefix of an Ed25519 public key (`SubjectPublicKeyInfo`).
 const ED25519_SPKI: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0];
 
-/// `none`, what is not accepted, and algorithms crossed with keys.
+/// Returns cases with `none`, unsupported algorithms, and keys of another type.
 pub(crate) fn algorithms(keys: &Keys) -> Vec<Case> {
     let body = encode(claims().to_string());
     let mut cases = shared_secrets(keys, &body);
@@ -24,7 +24,7 @@ pub(crate) fn algorithms(keys: &Keys) -> Vec<Case> {
         ["none", "None", "NONE", "nOnE", "none ", "", "HS256 ", "es256", "eddsa", "rs256"]
     {
         let header = encode(json!({ "alg": spelling, "typ": "JWT" }).to_string());
-        cases.push(("an algorithm spelt like none", format!("{header}.{body}.AA"), ALGORITHM));
+        cases.push(("a spelling of none", format!("{header}.{body}.AA"), ALGORITHM));
         cases.push(("the same, unsigned", format!("{header}.{body}."), UNSIGNED));
     }
     for unaccepted in [
@@ -46,7 +46,7 @@ pub(crate) fn algorithms(keys: &Keys) -> Vec<Case> {
         "R\u{405}256",
     ] {
         let token = keys.rsa.with_header(json!({ "alg": unaccepted }));
-        cases.push(("an algorithm we do not accept", token, ALGORITHM));
+        cases.push(("an unsupported algorithm", token, ALGORITHM));
     }
     for (name, alg) in [("a number", json!(1)), ("null", json!(null)), ("a list", json!(["EdDSA"]))]
     {
@@ -56,7 +56,7 @@ pub(crate) fn algorithms(keys: &Keys) -> Vec<Case> {
     cases
 }
 
-/// Algorithms that are accepted, for keys of another kind.
+/// Returns cases with supported algorithms and keys of another type.
 fn crossed(keys: &Keys) -> Vec<Case> {
     let typ_only = keys.ed.sign(r#"{"typ":"JWT","kid":"ed"}"#, &claims().to_string());
     vec![
@@ -74,12 +74,12 @@ fn crossed(keys: &Keys) -> Vec<Case> {
     ]
 }
 
-/// HMAC keyed with whatever everybody knows.
+/// Returns cases signed with HMAC, where the secret is public text.
 fn shared_secrets(keys: &Keys, body: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     let public_key = keys.rsa.bare_jwk().to_string();
     let modulus = keys.rsa.bare_jwk()["n"].as_str().unwrap().to_owned();
-    // As programs keep it that take a key from a file: in ASN.1, and that in PEM.
+    // The forms in which programs read a key from a file: ASN.1, and ASN.1 in PEM.
     let point = URL_SAFE_NO_PAD.decode(keys.ed.bare_jwk()["x"].as_str().unwrap()).unwrap();
     let der = [ED25519_SPKI.as_slice(), &point].concat();
     let pem = STANDARD.encode(&der);

@@ -1,4 +1,4 @@
-//! Signatures that are none, and the one kind that is although nobody made it.
+//! Cases with invalid signatures, and the twin of an ECDSA signature, which is valid.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
@@ -9,11 +9,12 @@ use crate::{
     world::World,
 };
 
-/// How many points the curves have, in big-endian hexadecimal.
+/// The order of P-256 in big-endian hexadecimal.
 const P256: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+/// The order of P-384 in big-endian hexadecimal.
 const P384: &str = "ffffffffffffffffffffffffffffffffffffffffffffffff\
                     c7634d81f4372ddf581a0db248b0a77aecec196accc52973";
-/// The same of Ed25519, in little-endian.
+/// The order of the Ed25519 group in little-endian hexadecimal.
 const ED25519: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
 
 fn hex(digits: &str) -> Vec<u8> {
@@ -21,7 +22,7 @@ fn hex(digits: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
-/// `most` less `part`, both big-endian and of one length.
+/// Returns `most` minus `part`, both big-endian and of one length.
 fn minus(most: &[u8], part: &[u8]) -> Vec<u8> {
     let mut borrow = 0;
     let mut digits: Vec<_> = most
@@ -38,7 +39,7 @@ fn minus(most: &[u8], part: &[u8]) -> Vec<u8> {
     digits
 }
 
-/// `one` and `other` together, both little-endian and of one length.
+/// Returns the sum of `one` and `other`, both little-endian and of one length.
 fn plus(one: &[u8], other: &[u8]) -> Vec<u8> {
     let mut carry = 0;
     one.iter()
@@ -51,25 +52,25 @@ fn plus(one: &[u8], other: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// A token's words, and its signature in bytes.
-fn taken_apart(signer: &Signer) -> (String, Vec<u8>) {
+/// Returns the signed text of a valid token and its signature in bytes.
+fn split_token(signer: &Signer) -> (String, Vec<u8>) {
     let token = signer.token(&claims());
-    let (words, signature) = token.rsplit_once('.').unwrap();
-    (words.to_owned(), URL_SAFE_NO_PAD.decode(signature).unwrap())
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    (message.to_owned(), URL_SAFE_NO_PAD.decode(signature).unwrap())
 }
 
-/// Signatures that are none.
+/// Returns cases with invalid signatures.
 pub(crate) fn signatures(keys: &Keys) -> Vec<Case> {
     let mut cases = Vec::new();
     for (signer, order) in [(&keys.ec, P256), (&keys.ec384, P384)] {
-        let (words, raw) = taken_apart(signer);
+        let (message, raw) = split_token(signer);
         let (order, half) = (hex(order), raw.len() / 2);
-        let with = |r: &[u8], s: &[u8]| format!("{words}.{}", encode([r, s].concat()));
+        let with = |r: &[u8], s: &[u8]| format!("{message}.{}", encode([r, s].concat()));
         let (r, s) = raw.split_at(half);
         let (zeros, ones) = (vec![0; half], vec![0xff; half]);
         let mut flipped = s.to_vec();
         flipped[half - 1] ^= 1;
-        // ASN.1, as other protocols encode the two numbers.
+        // ASN.1, the encoding of the two numbers in other protocols.
         let number = |number: &[u8]| [&[2, u8::try_from(half).unwrap()], number].concat();
         let numbers = [number(r), number(s)].concat();
         let der = [&[0x30, u8::try_from(numbers.len()).unwrap()], numbers.as_slice()].concat();
@@ -103,15 +104,15 @@ pub(crate) fn signatures(keys: &Keys) -> Vec<Case> {
     cases
 }
 
-/// Ed25519: two numbers as well, of which the second has one spelling.
+/// Returns cases for Ed25519. A signature has two numbers; the second has one canonical encoding.
 fn edwards(ed: &Signer) -> Vec<Case> {
-    let (words, raw) = taken_apart(ed);
-    let with = |signature: &[u8]| format!("{words}.{}", encode(signature));
+    let (message, raw) = split_token(ed);
+    let with = |signature: &[u8]| format!("{message}.{}", encode(signature));
     let (r, s) = raw.split_at(32);
     let identity = [[1].as_slice(), &[0; 63]].concat();
     vec![
         ("EdDSA of zeros", with(&[0; 64]), SIGNATURE),
-        ("EdDSA of nothing at all", with(&identity), SIGNATURE),
+        ("EdDSA of the identity", with(&identity), SIGNATURE),
         (
             "EdDSA of s and the group's order",
             with(&[r, &plus(s, &hex(ED25519))].concat()),
@@ -124,8 +125,8 @@ fn edwards(ed: &Signer) -> Vec<Case> {
 }
 
 fn rsa(rsa: &Signer) -> Vec<Case> {
-    let (words, raw) = taken_apart(rsa);
-    let with = |signature: &[u8]| format!("{words}.{}", encode(signature));
+    let (message, raw) = split_token(rsa);
+    let with = |signature: &[u8]| format!("{message}.{}", encode(signature));
     let one = [vec![0; 255], vec![1]].concat();
     vec![
         ("RSA of zeros", with(&[0; 256]), SIGNATURE),
@@ -137,19 +138,19 @@ fn rsa(rsa: &Signer) -> Vec<Case> {
     ]
 }
 
-/// Whoever sees (r, s) can write (r, n − s), and no rule of JWS says which of the two it is to be: half
-/// of all honest tokens have the higher s. So both are accepted, and both are the same person's: nothing
-/// anywhere is remembered by a token's text.
+/// A third party that has (r, s) can compute (r, n − s). JWS has no rule for the choice, and half of
+/// all honest tokens have the higher s. Both texts are accepted and give the same caller.
 #[tokio::test]
-async fn the_twin_of_an_ecdsa_signature_is_as_good_and_says_the_same() {
+async fn twin_of_an_ecdsa_signature_gives_the_same_caller() {
     for (algorithm, order) in [(Algorithm::ES256, P256), (Algorithm::ES384, P384)] {
         let signer = Signer::new(algorithm, "k1");
         let world = World::with_keys(&[signer.jwk()]).await;
         for _ in 0..8 {
-            let (words, raw) = taken_apart(&signer);
+            let (message, raw) = split_token(&signer);
             let (r, s) = raw.split_at(raw.len() / 2);
             let twin = [r, &minus(&hex(order), s)].concat();
-            let [honest, twin] = [raw.clone(), twin].map(|raw| format!("{words}.{}", encode(raw)));
+            let [honest, twin] =
+                [raw.clone(), twin].map(|raw| format!("{message}.{}", encode(raw)));
             assert_ne!(honest, twin);
             let first = world.bearer(&honest).await.unwrap();
             assert_eq!(world.bearer(&twin).await.unwrap(), first, "{algorithm:?}");

@@ -1,5 +1,5 @@
-//! Tokens that must not pass, each with the reason it is refused. Where a token could be truly
-//! signed it is: what is refused is then the one thing its name says.
+//! Tokens that must be refused, each with its cause. Every token that can have a valid signature has
+//! one, so that the named fault alone causes the refusal.
 
 use auth::Config;
 use jsonwebtoken::{Algorithm, crypto};
@@ -19,7 +19,7 @@ const PARTS: &str = "not a token of three parts";
 pub(crate) const UNSIGNED: &str = "the token is not signed";
 const HEADER: &str = "the token's header is not a JSON object";
 const UNKNOWN: &str = "the token's key is unknown";
-const KEY_ID: &str = "the token's key id cannot be one";
+const KEY_ID: &str = "the token's key id is not a text of 1 to 256 bytes";
 const TYPE: &str = "the token is of another type";
 const EXTENSIONS: &str = "the token asks for extensions";
 const TIME: &str = "a time in the token is not a number of seconds";
@@ -29,7 +29,7 @@ const AUDIENCE: &str = "the audience is not text";
 
 pub(crate) type Case = (&'static str, String, &'static str);
 
-/// How many there are. Whoever takes one away says so here.
+/// The number of tokens. Must change with every case that is added or removed.
 const CORPUS: usize = 225;
 
 /// The issuer's keys, one of each kind.
@@ -50,7 +50,7 @@ impl Keys {
         }
     }
 
-    /// Without `alg`, so that only the kind of key stands between algorithms.
+    /// Returns the public keys without `alg`, so that the key type alone restricts the algorithm.
     fn published(&self) -> Vec<Value> {
         [&self.rsa, &self.ec, &self.ec384, &self.ed]
             .map(|signer| {
@@ -63,7 +63,7 @@ impl Keys {
 }
 
 #[tokio::test]
-async fn no_hostile_token_passes_and_each_is_refused_for_its_own_reason() {
+async fn hostile_tokens_are_refused_each_for_its_own_cause() {
     let keys = Keys::new();
     let expectations = Config {
         issuer: Some("https://id.example".into()),
@@ -72,7 +72,7 @@ async fn no_hostile_token_passes_and_each_is_refused_for_its_own_reason() {
     };
     let world = World::new(expectations).await;
     for signer in [&keys.rsa, &keys.ec, &keys.ec384, &keys.ed] {
-        // Otherwise a refusal below would prove nothing.
+        // Proves that the refusals below are not caused by the keys.
         assert!(world.bearer(&signer.token(&claims())).await.is_ok(), "{}", signer.id);
     }
     let cases = [
@@ -94,17 +94,18 @@ async fn no_hostile_token_passes_and_each_is_refused_for_its_own_reason() {
     }
 }
 
-/// One token has one spelling, and three parts.
+/// Returns cases with a wrong number of parts or an encoding that is not canonical.
 fn encodings(keys: &Keys) -> Vec<Case> {
     let ed = &keys.ed;
     let token = ed.token(&claims());
     let parts: Vec<_> = token.split('.').collect();
     let (header, body, signature) = (parts[0], parts[1], parts[2]);
-    // 64 bytes end in a digit of which four bits mean nothing.
+    // The last digit of 64 encoded bytes has four unused bits.
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = alphabet.find(signature.chars().last().unwrap()).unwrap();
-    let stray = &alphabet[last + 1..last + 2];
-    let stray = format!("{header}.{body}.{}{stray}", &signature[..signature.len() - 1]);
+    let trailing_bits = &alphabet[last + 1..last + 2];
+    let trailing_bits =
+        format!("{header}.{body}.{}{trailing_bits}", &signature[..signature.len() - 1]);
     let long = ed.with_claims(json!({ "more": "x".repeat(8 * 1024) }));
     let encrypted = encode(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","kid":"rsa","cty":"JWT"}"#);
     let parts = [encrypted, encode([7; 256]), encode([7; 12]), body.to_owned(), encode([7; 16])];
@@ -123,18 +124,18 @@ fn encodings(keys: &Keys) -> Vec<Case> {
         ("no signature", format!("{header}.{body}."), UNSIGNED),
         ("empty parts", "..".to_owned(), UNSIGNED),
         ("no header", format!(".{body}.{signature}"), HEADER),
-        ("stray last bits", stray, BASE64),
+        ("unused last bits set", trailing_bits, BASE64),
         ("padding", format!("{token}=="), BASE64),
         ("a line break behind", format!("{token}\n"), BASE64),
         ("a space before", format!(" {token}"), BASE64),
         ("a zero byte behind", format!("{token}\0"), BASE64),
-        ("the other alphabet", format!("{header}.{body}.{}+/", &signature[..84]), BASE64),
+        ("another alphabet", format!("{header}.{body}.{}+/", &signature[..84]), BASE64),
         ("not ASCII", format!("{header}.{body}.é"), BASE64),
         ("more than 8 kB", long, "the token is too long"),
     ]
 }
 
-/// Headers that ask for what we do not do, or name what cannot be a key.
+/// Returns cases with unsupported or malformed headers.
 fn headers(ed: &Signer) -> Vec<Case> {
     let good = claims().to_string();
     let header = |more: Value| ed.with_header(more);
@@ -184,7 +185,7 @@ fn headers(ed: &Signer) -> Vec<Case> {
     ]
 }
 
-/// Names of keys that lead nowhere.
+/// Returns cases with unknown or malformed key ids.
 fn key_ids(ed: &Signer) -> Vec<Case> {
     let header = |more: Value| ed.with_header(more);
     vec![
@@ -205,7 +206,7 @@ fn key_ids(ed: &Signer) -> Vec<Case> {
     ]
 }
 
-/// Signed by a key that the token brings along or points to, under the issuer's key's name.
+/// Returns a token that is signed by a key in its own header, under the key id of the issuer's key.
 fn forged(ed: &Signer, place: &str) -> String {
     let forger = Signer::new(Algorithm::EdDSA, &ed.id);
     forger.with_header(match place {
@@ -215,7 +216,7 @@ fn forged(ed: &Signer, place: &str) -> String {
     })
 }
 
-/// When a token is in force is said in seconds or not at all.
+/// Returns cases with expired, future or malformed times.
 fn times(ed: &Signer) -> Vec<Case> {
     let raw = |exp: &str| ed.sign(&ed.header().to_string(), &format!(r#"{{"exp":{exp}}}"#));
     let with = |more: Value| ed.with_claims(more);
@@ -235,7 +236,7 @@ fn times(ed: &Signer) -> Vec<Case> {
         ("expiry of 2^63 - 1", raw("9223372036854775807"), TIME),
         ("expiry past all numbers", raw("1e999"), CLAIMS),
         ("expiry in milliseconds", raw("1900000000000"), TIME),
-        ("expiry of minus nothing", raw("-0"), "the token has expired"),
+        ("expiry of minus zero", raw("-0"), "the token has expired"),
         ("expiry with a zero before", raw("01900000000"), CLAIMS),
         ("expiry that is no number", raw("NaN"), CLAIMS),
         ("expiry of 2^64", raw("18446744073709551616"), TIME),
@@ -256,7 +257,7 @@ fn times(ed: &Signer) -> Vec<Case> {
     ]
 }
 
-/// Claims of the wrong type, or for somebody else.
+/// Returns cases with malformed claims.
 fn contents(ed: &Signer) -> Vec<Case> {
     let raw = |claims: &str| ed.sign(&ed.header().to_string(), claims);
     let with = |more: Value| ed.with_claims(more);
@@ -283,7 +284,7 @@ fn contents(ed: &Signer) -> Vec<Case> {
     ]
 }
 
-/// Issuers and audiences that are not ours, or no text.
+/// Returns cases with a wrong or malformed issuer or audience.
 fn origins(ed: &Signer) -> Vec<Case> {
     let with = |more: Value| ed.with_claims(more);
     let another_issuer = "the token is of another issuer";
@@ -315,7 +316,7 @@ fn origins(ed: &Signer) -> Vec<Case> {
     ]
 }
 
-/// Whatever the bytes are, properly encoded and truly signed.
+/// Encodes and signs arbitrary bytes.
 fn signed(signer: &Signer, header: &[u8], claims: &[u8]) -> String {
     let message = format!("{}.{}", encode(header), encode(claims));
     let signature = crypto::sign(message.as_bytes(), &signer.key, signer.algorithm).unwrap();

@@ -1,5 +1,5 @@
-//! An issuer on a loopback socket that counts what it is asked, and answers as told: with keys,
-//! with an error, with nonsense, or not until it is let.
+//! An issuer on a loopback socket. It counts fetches and answers as a test says: with keys, with an
+//! error, with invalid text, or only after a release.
 
 use std::{
     net::SocketAddr,
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Issuer {
-    /// Answers with these keys.
+    /// Starts an issuer that publishes `keys`.
     pub(crate) async fn new(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -56,17 +56,17 @@ impl Issuer {
         self.answer("200 OK", &json!({ "keys": keys }).to_string());
     }
 
-    /// Answers with this status (and further header lines, if any) and body.
+    /// Sets the status line, with optional header lines, and the body of all answers.
     pub(crate) fn answer(&self, status: &str, body: &str) {
         *self.state.answer.lock().unwrap() = (status.to_owned(), body.to_owned());
     }
 
-    /// Keeps whoever asks waiting, or lets them all go on.
+    /// Holds all answers back, or releases them.
     pub(crate) fn hold(&self, hold: bool) {
         self.state.open.send_replace(!hold);
     }
 
-    /// How often it was asked.
+    /// Returns the number of fetches so far.
     pub(crate) fn fetches(&self) -> usize {
         self.state.fetches.load(SeqCst)
     }
@@ -75,7 +75,7 @@ impl Issuer {
         format!("http://{}/jwks", self.address)
     }
 
-    /// Tokens are verified with this issuer's keys.
+    /// Returns a configuration that verifies tokens with the keys of this issuer.
     pub(crate) fn config(&self) -> Config {
         Config { jwks: Some(Source::parse(&self.url(), false).unwrap()), ..Config::default() }
     }

@@ -1,5 +1,5 @@
-//! The issuer's key set over time: rotation, withdrawal, outage, and strangers who would have us
-//! fetch it for them.
+//! The issuer's key set over time: rotation, withdrawal, outage, and tokens of unknown keys that
+//! cause fetches.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ fn signer(id: &str) -> Signer {
     Signer::new(Algorithm::EdDSA, id)
 }
 
-/// A door whose key set has arrived.
+/// Returns an authenticator whose key set is loaded.
 async fn loaded(config: Config) -> World {
     let world = World::new(config).await;
     let jwt = world.jwt.clone().unwrap();
@@ -30,7 +30,7 @@ async fn loaded(config: Config) -> World {
 }
 
 #[tokio::test]
-async fn a_new_key_is_fetched_when_a_token_first_names_it_and_a_withdrawn_one_is_gone() {
+async fn new_key_is_fetched_at_its_first_token_and_withdrawn_key_is_refused() {
     let (old, new) = (signer("old"), signer("new"));
     let issuer = Issuer::new(&[old.jwk()]).await;
     let world = loaded(issuer.config()).await;
@@ -38,7 +38,10 @@ async fn a_new_key_is_fetched_when_a_token_first_names_it_and_a_withdrawn_one_is
     assert_eq!(issuer.fetches(), 1);
 
     issuer.publish(&[new.jwk()]);
-    assert!(world.bearer(&old.token(&claims())).await.is_ok(), "known keys cause no fetch");
+    assert!(
+        world.bearer(&old.token(&claims())).await.is_ok(),
+        "tokens of known keys cause no fetch"
+    );
     assert_eq!(issuer.fetches(), 1);
     assert!(world.bearer(&new.token(&claims())).await.is_ok());
     assert_eq!(issuer.fetches(), 2);
@@ -46,7 +49,7 @@ async fn a_new_key_is_fetched_when_a_token_first_names_it_and_a_withdrawn_one_is
 }
 
 #[tokio::test]
-async fn five_hundred_unknown_keys_cause_one_fetch() {
+async fn five_hundred_unknown_key_ids_cause_one_fetch() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
     let world = loaded(issuer.config()).await;
@@ -59,15 +62,15 @@ async fn five_hundred_unknown_keys_cause_one_fetch() {
     for token in &tokens {
         denied(world.bearer(token).await);
     }
-    assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
+    assert_eq!(issuer.fetches(), 2, "one fetch at start, one for all tokens");
 
     world.clock.advance(COOL_DOWN);
     join_all(tokens.iter().map(|token| world.bearer(token))).await;
-    assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
+    assert_eq!(issuer.fetches(), 3, "one more fetch after the cool-down");
 }
 
 #[tokio::test]
-async fn new_key_under_the_name_of_an_old_one_is_fetched_when_it_first_signs() {
+async fn new_key_under_an_old_id_is_fetched_at_its_first_token() {
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256] {
         let (old, new) = (signer("k1"), Signer::new(algorithm, "k1"));
         let issuer = Issuer::new(&[old.jwk()]).await;
@@ -82,15 +85,15 @@ async fn new_key_under_the_name_of_an_old_one_is_fetched_when_it_first_signs() {
 }
 
 #[tokio::test]
-async fn five_hundred_forged_signatures_cause_one_fetch_and_keep_nobody_waiting() {
+async fn five_hundred_forged_signatures_cause_one_fetch_and_delay_no_valid_token() {
     let (known, forger) = (signer("known"), signer("known"));
     let issuer = Issuer::new(&[known.jwk()]).await;
-    let patience = Duration::from_mins(10);
-    let world = loaded(Config { patience, ..issuer.config() }).await;
+    let max_wait = Duration::from_mins(10);
+    let world = loaded(Config { max_wait, ..issuer.config() }).await;
     let tokens: Vec<_> =
         (0..500).map(|n| forger.with_claims(json!({ "sub": format!("{n}") }))).collect();
     issuer.hold(true);
-    let storm = join_all(tokens.iter().map(|token| world.bearer(token)));
+    let requests = join_all(tokens.iter().map(|token| world.bearer(token)));
     let meanwhile = async {
         until("the fetch is under way", || async { issuer.fetches() == 2 }).await;
         for n in 0..100 {
@@ -99,37 +102,37 @@ async fn five_hundred_forged_signatures_cause_one_fetch_and_keep_nobody_waiting(
         }
         issuer.hold(false);
     };
-    let (answers, ()) = tokio::join!(storm, meanwhile);
+    let (answers, ()) = tokio::join!(requests, meanwhile);
     for answer in answers {
         assert_eq!(denied(answer), "the token's signature is wrong");
     }
     for token in tokens.iter().chain([&forger.with_header(json!({ "kid": "unknown" }))]) {
         denied(world.bearer(token).await);
     }
-    assert_eq!(issuer.fetches(), 2, "one at start, one for all of them");
+    assert_eq!(issuer.fetches(), 2, "one fetch at start, one for all tokens");
     world.clock.advance(COOL_DOWN);
     denied(world.bearer(&tokens[0]).await);
-    assert_eq!(issuer.fetches(), 3, "one more after the cool-down");
+    assert_eq!(issuer.fetches(), 3, "one more fetch after the cool-down");
 }
 
-/// All at once, and before there is anything to verify them with: at the start, and when the key changed.
+/// The tokens arrive together, before their key is loaded: at the start, and after a rotation.
 #[tokio::test]
-async fn a_herd_causes_one_fetch_and_all_of_it_gets_in() {
+async fn concurrent_first_tokens_cause_one_fetch_and_all_are_accepted() {
     let (old, new) = (signer("old"), signer("new"));
     let issuer = Issuer::new(&[old.jwk()]).await;
     issuer.hold(true);
-    let patience = Duration::from_mins(10);
-    let world = World::new(Config { patience, ..issuer.config() }).await;
-    let herd = |signer: &Signer| -> Vec<_> {
+    let max_wait = Duration::from_mins(10);
+    let world = World::new(Config { max_wait, ..issuer.config() }).await;
+    let tokens_of = |signer: &Signer| -> Vec<_> {
         (0..300).map(|n| signer.with_claims(json!({ "sub": format!("user-{n}") }))).collect()
     };
     for (signer, fetches) in [(&old, 1), (&new, 2)] {
-        let tokens = herd(signer);
-        let opens = async {
+        let tokens = tokens_of(signer);
+        let release = async {
             until("the fetch is under way", || async { issuer.fetches() == fetches }).await;
             issuer.hold(false);
         };
-        let (answers, ()) = tokio::join!(join_all(tokens.iter().map(|t| world.bearer(t))), opens);
+        let (answers, ()) = tokio::join!(join_all(tokens.iter().map(|t| world.bearer(t))), release);
         for (answer, token) in answers.into_iter().zip(&tokens) {
             assert!(answer.is_ok(), "{token}");
         }
@@ -141,7 +144,7 @@ async fn a_herd_causes_one_fetch_and_all_of_it_gets_in() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_during_the_cool_down_is_known_after_it() {
+async fn key_published_during_the_cool_down_is_fetched_after_it() {
     let (old, new) = (signer("old"), signer("new"));
     let issuer = Issuer::new(&[old.jwk()]).await;
     let world = loaded(issuer.config()).await;
@@ -155,12 +158,12 @@ async fn a_key_that_comes_during_the_cool_down_is_known_after_it() {
 }
 
 #[tokio::test]
-async fn a_known_key_waits_for_nothing_while_the_issuer_is_slow() {
+async fn token_of_a_known_key_does_not_wait_for_a_slow_issuer() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
-    let patience = Duration::from_mins(10);
+    let max_wait = Duration::from_mins(10);
     let fetch_timeout = Duration::from_mins(10);
-    let world = Arc::new(loaded(Config { patience, fetch_timeout, ..issuer.config() }).await);
+    let world = Arc::new(loaded(Config { max_wait, fetch_timeout, ..issuer.config() }).await);
     issuer.hold(true);
     let waiting = {
         let (world, token) = (Arc::clone(&world), signer("unknown").token(&claims()));
@@ -170,19 +173,19 @@ async fn a_known_key_waits_for_nothing_while_the_issuer_is_slow() {
     for _ in 0..100 {
         assert!(world.bearer(&known.token(&claims())).await.is_ok());
     }
-    assert!(!waiting.is_finished(), "the issuer was never waited for");
+    assert!(!waiting.is_finished(), "the token of the unknown key did not wait for the issuer");
     issuer.hold(false);
     assert_eq!(denied(waiting.await.unwrap()), UNKNOWN);
 }
 
 #[tokio::test]
-async fn an_unknown_key_waits_for_a_slow_issuer_no_longer_than_its_patience() {
+async fn token_of_an_unknown_key_waits_at_most_max_wait() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
-    let (patience, fetch_timeout) = (Duration::from_millis(50), Duration::from_mins(10));
-    let world = loaded(Config { patience, fetch_timeout, ..issuer.config() }).await;
+    let (max_wait, fetch_timeout) = (Duration::from_millis(50), Duration::from_mins(10));
+    let world = loaded(Config { max_wait, fetch_timeout, ..issuer.config() }).await;
     issuer.hold(true);
-    // The issuer does not answer before this has: it ends by its patience alone.
+    // The issuer does not answer meanwhile, so `max_wait` alone ends the request.
     let token = signer("unknown").token(&claims());
     let answer = tokio::time::timeout(Duration::from_secs(20), world.bearer(&token)).await;
     assert_eq!(denied(answer.unwrap()), UNKNOWN);
@@ -190,7 +193,7 @@ async fn an_unknown_key_waits_for_a_slow_issuer_no_longer_than_its_patience() {
 }
 
 #[tokio::test]
-async fn the_last_good_set_serves_while_the_issuer_is_down_until_it_is_too_old() {
+async fn last_good_set_stays_in_use_during_an_outage_until_it_is_too_old() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
     let world = loaded(issuer.config()).await;
@@ -218,11 +221,11 @@ async fn the_last_good_set_serves_while_the_issuer_is_down_until_it_is_too_old()
 
     issuer.publish(&[known.jwk()]);
     world.clock.advance(COOL_DOWN);
-    assert!(world.bearer(&ever).await.is_ok(), "it recovers by itself");
+    assert!(world.bearer(&ever).await.is_ok(), "recovers without a restart");
 }
 
 #[tokio::test]
-async fn an_issuer_that_withdraws_every_key_is_believed() {
+async fn withdrawal_of_all_keys_takes_effect() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
     let world = loaded(issuer.config()).await;
@@ -232,24 +235,24 @@ async fn an_issuer_that_withdraws_every_key_is_believed() {
 }
 
 #[tokio::test]
-async fn without_ever_a_key_set_a_login_token_is_unavailable_not_wrong() {
+async fn login_token_is_unavailable_before_the_first_key_set() {
     let known = signer("known");
     let issuer = Issuer::new(&[]).await;
     let world = World::new(issuer.config()).await;
     unavailable(world.bearer(&known.token(&claims())).await);
-    assert!(!world.jwt.as_ref().unwrap().is_ready(), "a set without a usable key is none");
+    assert!(!world.jwt.as_ref().unwrap().is_ready(), "a set without a usable key is not loaded");
     issuer.publish(&[known.jwk()]);
     world.clock.advance(COOL_DOWN);
     assert!(world.bearer(&known.token(&claims())).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_request_that_comes_before_the_first_key_set_waits_for_it() {
+async fn request_before_the_first_key_set_waits_for_it() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
     issuer.hold(true);
-    let patience = Duration::from_mins(10);
-    let world = World::new(Config { patience, ..issuer.config() }).await;
+    let max_wait = Duration::from_mins(10);
+    let world = World::new(Config { max_wait, ..issuer.config() }).await;
     let token = known.token(&claims());
     let answer = async {
         until("the first fetch is under way", || async { issuer.fetches() == 1 }).await;
@@ -261,41 +264,42 @@ async fn a_request_that_comes_before_the_first_key_set_waits_for_it() {
 }
 
 #[tokio::test]
-async fn the_set_is_refreshed_in_the_background() {
+async fn set_is_refreshed_in_the_background() {
     let (old, new) = (signer("old"), signer("new"));
     let issuer = Issuer::new(&[old.jwk()]).await;
-    let refresh = Duration::from_millis(10);
-    let world = loaded(Config { refresh, ..issuer.config() }).await;
+    let refresh_interval = Duration::from_millis(10);
+    let world = loaded(Config { refresh_interval, ..issuer.config() }).await;
     issuer.publish(&[new.jwk()]);
-    // Nobody asks for a new key: the old one's holder alone is at the door.
+    // No token of an unknown key arrives, so the refresh interval alone causes the fetch.
     let token = old.token(&claims());
     until("the old key is gone", || async { world.bearer(&token).await.is_err() }).await;
     assert!(world.bearer(&new.token(&claims())).await.is_ok());
 }
 
 #[tokio::test]
-async fn the_refreshing_ends_with_the_door() {
+async fn refresher_ends_when_the_verifier_is_dropped() {
     let known = signer("known");
     let issuer = Issuer::new(&[known.jwk()]).await;
-    let world = loaded(Config { refresh: Duration::from_millis(1), ..issuer.config() }).await;
+    let world =
+        loaded(Config { refresh_interval: Duration::from_millis(1), ..issuer.config() }).await;
     let watched = Arc::downgrade(world.jwt.as_ref().unwrap());
     let clock = Arc::clone(&world.clock);
     drop(world);
     assert!(watched.upgrade().is_none());
-    // The refresher held the clock too.
+    // The refresher holds the clock as well.
     until("the task is gone", || async { Arc::strong_count(&clock) == 1 }).await;
 }
 
 #[tokio::test]
-async fn a_file_is_read_again_when_it_changed_and_a_broken_one_is_not_believed() {
+async fn changed_file_is_read_again_and_a_broken_file_is_ignored() {
     let (old, new) = (signer("old"), signer("new"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.json");
     std::fs::write(&path, json!({ "keys": [old.jwk()] }).to_string()).unwrap();
     let jwks = Some(auth::Source::parse(path.to_str().unwrap(), false).unwrap());
-    let refresh = Duration::from_millis(10);
-    let world = World::new(Config { jwks, refresh, ..Config::default() }).await;
-    assert!(world.bearer(&old.token(&claims())).await.is_ok(), "there from the first moment");
+    let refresh_interval = Duration::from_millis(10);
+    let world = World::new(Config { jwks, refresh_interval, ..Config::default() }).await;
+    assert!(world.bearer(&old.token(&claims())).await.is_ok(), "loaded at the start");
 
     std::fs::write(&path, "{\"keys\":").unwrap();
     world.clock.advance(COOL_DOWN);
@@ -308,9 +312,9 @@ async fn a_file_is_read_again_when_it_changed_and_a_broken_one_is_not_believed()
     assert_eq!(denied(world.bearer(&old.token(&claims())).await), UNKNOWN);
 }
 
-/// A set full of what is none of our business, with one good key in it.
+/// A set of unsupported keys with one usable key.
 #[tokio::test]
-async fn foreign_weak_and_malformed_keys_spoil_nothing_and_verify_nothing() {
+async fn unsupported_weak_and_malformed_keys_are_ignored() {
     let good = signer("good");
     let (rsa, ec) = (Signer::new(Algorithm::RS256, "rsa"), Signer::new(Algorithm::ES256, "ec"));
     let changed = |signer: &Signer, member: &str, value: Value| {
@@ -327,7 +331,7 @@ async fn foreign_weak_and_malformed_keys_spoil_nothing_and_verify_nothing() {
         json!({ "kty": "OKP", "crv": "X25519", "use": "enc", "kid": "x", "x": encode([7; 32]) }),
         json!({ "kty": "oct", "kid": "shared", "k": encode("secret"), "alg": "HS256" }),
         json!({ "kty": "RSA", "kid": "weak", "n": weak, "e": "AQAB" }),
-        json!({ "kty": "RSA", "kid": "halfless", "n": rsa.bare_jwk()["n"] }),
+        json!({ "kty": "RSA", "kid": "incomplete", "n": rsa.bare_jwk()["n"] }),
         changed(&rsa, "e", json!("AQ")),
         changed(&rsa, "e", json!("Ag")),
         changed(&rsa, "alg", json!("RS512")),
@@ -347,15 +351,16 @@ async fn foreign_weak_and_malformed_keys_spoil_nothing_and_verify_nothing() {
     for signer in [&rsa, &ec] {
         assert_eq!(denied(world.bearer(&signer.token(&claims())).await), UNKNOWN, "{}", signer.id);
     }
-    for kid in ["pq", "x", "shared", "weak", "halfless"] {
+    for kid in ["pq", "x", "shared", "weak", "incomplete"] {
         let token = good.with_header(json!({ "kid": kid }));
         assert_eq!(denied(world.bearer(&token).await), UNKNOWN, "{kid}");
     }
 }
 
-/// RFC 8725, 3.4: a point that is on no curve is the way to a private key elsewhere; here it is no key.
+/// RFC 8725, section 3.4: with a point that is not on the curve, other implementations can leak a
+/// private key. Here such a key is ignored.
 #[tokio::test]
-async fn a_key_that_is_off_its_curve_or_too_large_verifies_nothing() {
+async fn key_off_its_curve_or_too_large_verifies_no_token() {
     let (ec, rsa) = (Signer::new(Algorithm::ES256, "ec"), Signer::new(Algorithm::RS256, "rsa"));
     for (member, value) in
         [("y", encode([1; 32])), ("x", encode([0; 32])), ("x", encode([0xff; 32]))]
@@ -372,7 +377,7 @@ async fn a_key_that_is_off_its_curve_or_too_large_verifies_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_is_used_for_nothing_but_what_it_says_it_is_for() {
+async fn key_is_used_for_its_stated_algorithm_only() {
     let signer = Signer::new(Algorithm::RS256, "k1");
     let mut jwk = signer.jwk();
     jwk["alg"] = json!("PS256");
@@ -382,10 +387,10 @@ async fn a_key_is_used_for_nothing_but_what_it_says_it_is_for() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_with_a_sign_byte_in_front_is_read() {
+async fn rsa_key_with_a_leading_sign_byte_is_accepted() {
     let signer = Signer::new(Algorithm::RS256, "k1");
     let mut jwk = signer.jwk();
-    // A multiple of three bytes before, so that the text can simply be put in front.
+    // Three bytes, so that the base64 text can be prepended.
     jwk["n"] = json!(format!("AAAA{}", jwk["n"].as_str().unwrap()));
     let world = World::with_keys(&[jwk]).await;
     assert!(world.bearer(&signer.token(&claims())).await.is_ok());

@@ -1,5 +1,5 @@
-//! The door, tried from outside: real signatures, a real issuer on a loopback socket, and a corpus
-//! of tokens that must not pass.
+//! Tests of the authenticator through its public API: real signatures, an issuer on a loopback
+//! socket, and a corpus of tokens that must be refused.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,12 +7,12 @@
 )]
 
 mod algorithms;
+mod api_keys;
 mod forged;
 mod hostile;
-mod hot_keys;
 mod issuer;
+mod key_cache;
 mod key_sets;
-mod keys;
 mod presets;
 mod shapes;
 mod signer;

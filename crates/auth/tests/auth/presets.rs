@@ -1,4 +1,4 @@
-//! The tokens in `docs/login-tokens.md`, signed and read: what the page says of them is what is so.
+//! The tokens in `docs/login-tokens.md`: signed here and read as the page states.
 
 use auth::{ClaimPaths, Config};
 use domain::{Capability, OrganizationId};
@@ -12,30 +12,30 @@ use crate::{
 
 const PAGE: &str = include_str!("../../../../docs/login-tokens.md");
 
-/// A token on the page, and what is said of it.
-struct Documented {
+/// A token on the page with the caller that the page states.
+struct DocumentedToken {
     preset: &'static str,
     claims: Value,
     organization: &'static str,
-    can: &'static str,
+    rights: &'static str,
     operator: bool,
 }
 
-/// Every token on the page, under the preset that its section is called by.
-fn documented() -> Vec<Documented> {
+/// Returns every token on the page. The heading of a section is the name of the preset.
+fn documented() -> Vec<DocumentedToken> {
     let mut found = Vec::new();
     for section in PAGE.split("\n## ").skip(1) {
         let preset = section.lines().next().unwrap();
         for block in section.split("```json\n").skip(1) {
             let (json, after) = block.split_once("```").unwrap();
-            let said = after.trim_start().strip_prefix("Read as: organization ");
-            let said: Vec<_> = said.unwrap().split('`').skip(1).step_by(2).take(3).collect();
-            found.push(Documented {
+            let statement = after.trim_start().strip_prefix("Read as: organization ");
+            let values: Vec<_> = statement.unwrap().split('`').skip(1).step_by(2).take(3).collect();
+            found.push(DocumentedToken {
                 preset,
                 claims: serde_json::from_str(json).unwrap(),
-                organization: said[0].trim(),
-                can: said[1].trim(),
-                operator: said[2] == "yes",
+                organization: values[0].trim(),
+                rights: values[1].trim(),
+                operator: values[2] == "yes",
             });
         }
     }
@@ -43,24 +43,24 @@ fn documented() -> Vec<Documented> {
 }
 
 #[tokio::test]
-async fn the_documented_tokens_are_read_as_documented() {
+async fn documented_tokens_are_read_as_documented() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let all = documented();
     for preset in ClaimPaths::PRESETS {
-        let of_it = all.iter().filter(|token| token.preset == preset);
-        assert!(of_it.count() >= 2, "the page shows too little of {preset}");
+        let tokens = all.iter().filter(|token| token.preset == preset);
+        assert!(tokens.count() >= 2, "the page shows fewer than two tokens of {preset}");
     }
-    for Documented { preset, claims, organization, can, operator } in all {
+    for DocumentedToken { preset, claims, organization, rights, operator } in all {
         let paths = ClaimPaths::preset(preset).expect("a preset");
-        // The audience is checked as an operator would have it checked, where there is one.
+        // Checks issuer and audience where the token has them, as an operator would configure.
         let audience = claims.get("aud").map(|aud| aud.get(0).unwrap_or(aud));
         let audience = audience.and_then(Value::as_str).map(str::to_owned);
         let issuer = claims["iss"].as_str().map(str::to_owned);
         let config = Config { claims: paths, issuer, audience, ..inline(&[signer.jwk()]) };
         let caller = World::new(config).await.bearer(&signer.token(&claims)).await.unwrap();
         assert_eq!(caller.organization, OrganizationId::parse(organization), "{claims}");
-        let able: Vec<_> = caller.capabilities.iter().map(Capability::as_str).collect();
-        assert_eq!(able.join(" "), can, "{claims}");
+        let capabilities: Vec<_> = caller.capabilities.iter().map(Capability::as_str).collect();
+        assert_eq!(capabilities.join(" "), rights, "{claims}");
         assert_eq!(caller.platform_admin, operator, "{claims}");
         assert_eq!(caller.actor.user().map(domain::UserId::as_str), claims["sub"].as_str());
     }

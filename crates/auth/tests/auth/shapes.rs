@@ -1,4 +1,4 @@
-//! Where tokens keep organization and roles, issuer by issuer, and what is refused there.
+//! Organization and role claims: accepted forms by issuer, and rejected forms.
 
 use auth::{ClaimPaths, Config, Pointer};
 use domain::{Actor, Caller, Capability, OrganizationId, ports::Refused};
@@ -10,7 +10,7 @@ use crate::{
     world::{NOW, World, denied, inline},
 };
 
-/// What the default places, or a preset's, make of these claims.
+/// Returns the caller that the default claim paths, or those of a preset, read from the claims.
 async fn read(preset: Option<&str>, more: Value) -> Result<Caller, Refused> {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let claims = preset.map_or_else(ClaimPaths::default, |name| ClaimPaths::preset(name).unwrap());
@@ -20,12 +20,12 @@ async fn read(preset: Option<&str>, more: Value) -> Result<Caller, Refused> {
     world.bearer(&signer.token(&claims)).await
 }
 
-fn able(caller: &Caller) -> Vec<Capability> {
+fn capabilities(caller: &Caller) -> Vec<Capability> {
     caller.capabilities.iter().collect()
 }
 
 #[tokio::test]
-async fn roles_give_what_they_give_and_unknown_ones_nothing() {
+async fn known_roles_give_their_capabilities_and_unknown_roles_none() {
     let member = &Capability::ALL[..2];
     for (role, expected) in [
         (json!("owner"), &Capability::ALL[..]),
@@ -42,13 +42,13 @@ async fn roles_give_what_they_give_and_unknown_ones_nothing() {
         (json!([]), &[]),
     ] {
         let caller = read(None, json!({ "org_id": "acme", "role": role })).await.unwrap();
-        assert_eq!(able(&caller), expected, "{role}");
+        assert_eq!(capabilities(&caller), expected, "{role}");
         assert!(!caller.platform_admin, "{role}");
     }
 }
 
 #[tokio::test]
-async fn a_person_without_an_organization_is_somebody_who_can_do_nothing() {
+async fn person_without_an_organization_has_no_capabilities() {
     for organization in [json!(null), json!(""), json!([]), json!({}), json!(["a", "b"])] {
         let claims = json!({ "sub": "u", "org_id": organization, "role": "owner" });
         let caller = read(None, claims).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_person_without_an_organization_is_somebody_who_can_do_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_may_leave_its_holder_unnamed() {
+async fn token_without_a_subject_is_accepted() {
     for claims in [
         json!({ "org_id": "acme", "role": "member" }),
         json!({ "sub": null, "org_id": "acme", "role": "member" }),
@@ -70,7 +70,7 @@ async fn a_token_may_leave_its_holder_unnamed() {
 }
 
 #[tokio::test]
-async fn the_platform_role_opens_the_platform_and_no_organization() {
+async fn platform_role_gives_platform_rights_and_no_capabilities() {
     let caller =
         read(None, json!({ "platform_role": "super_admin", "org_id": "acme" })).await.unwrap();
     assert!(caller.platform_admin && caller.capabilities.is_empty());
@@ -81,33 +81,33 @@ async fn the_platform_role_opens_the_platform_and_no_organization() {
 }
 
 #[tokio::test]
-async fn claims_of_another_type_are_refused_not_guessed_at() {
-    let organization = "the organization claim has an unknown shape";
-    let role = "the role claim has an unknown shape";
+async fn claims_of_another_type_are_rejected() {
+    let organization = "the organization claim has an unknown form";
+    let role = "the role claim has an unknown form";
     for (claims, cause) in [
         (json!({ "org_id": 7 }), organization),
         (json!({ "org_id": true }), organization),
         (json!({ "org_id": [7] }), organization),
         (json!({ "org_id": { "id": "acme" } }), organization),
         (json!({ "org_id": { "acme": { "id": 7 } } }), organization),
-        (json!({ "org_id": "a\nb" }), "the organization cannot be a name"),
-        (json!({ "org_id": "a".repeat(129) }), "the organization cannot be a name"),
+        (json!({ "org_id": "a\nb" }), "the organization is not a valid organization id"),
+        (json!({ "org_id": "a".repeat(129) }), "the organization is not a valid organization id"),
         (json!({ "org_id": "acme", "role": 1 }), role),
         (json!({ "org_id": "acme", "role": { "admin": true } }), role),
         (json!({ "org_id": "acme", "role": ["admin", 1] }), role),
         (json!({ "role": true }), role),
-        (json!({ "platform_role": true }), "the platform role claim has an unknown shape"),
+        (json!({ "platform_role": true }), "the platform role claim has an unknown form"),
         (json!({ "sub": 7 }), "the subject is not text"),
-        (json!({ "sub": "" }), "the subject cannot be a name"),
-        (json!({ "sub": "u".repeat(256) }), "the subject cannot be a name"),
+        (json!({ "sub": "" }), "the subject is not a valid user id"),
+        (json!({ "sub": "u".repeat(256) }), "the subject is not a valid user id"),
     ] {
         assert_eq!(denied(read(None, claims.clone()).await), cause, "{claims}");
     }
 }
 
-/// What the page on login tokens says is tried in `presets`; this is what else such tokens may be.
+/// Tests forms that `docs/login-tokens.md` does not show; module `presets` tests the page itself.
 #[tokio::test]
-async fn presets_read_the_rarer_shapes_too() {
+async fn presets_accept_the_rarer_forms() {
     for (preset, claims, organization, manages) in [
         ("clerk", json!({ "o": { "id": "org_1", "rol": "org:owner" } }), Some("org_1"), false),
         ("clerk", json!({ "o": null }), None, false),

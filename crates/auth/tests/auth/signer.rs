@@ -1,4 +1,4 @@
-//! A pretend issuer's keys, made at run time, and tokens signed with them in any shape asked for.
+//! Private keys of a test issuer, generated at run time, and tokens signed with them.
 
 use aws_lc_rs::{
     encoding::AsDer,
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::world::NOW;
 
-/// A private key and the name it goes by.
+/// A private key with its key id.
 pub(crate) struct Signer {
     pub(crate) key: EncodingKey,
     pub(crate) algorithm: Algorithm,
@@ -35,21 +35,21 @@ impl Signer {
                 EncodingKey::from_ec_der(pkcs8.as_ref())
             }
             Algorithm::EdDSA => {
-                // The shorter form, which is the one a JWK can be made from.
+                // PKCS#8 version 1, the only form that a JWK can be made from.
                 let pair = Ed25519KeyPair::generate().unwrap();
                 EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref())
             }
             _ => {
                 let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
                 let pkcs8 = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&pair).unwrap();
-                // The RSA private key itself follows 26 bytes of wrapping.
+                // The RSA private key follows a PKCS#8 header of 26 bytes.
                 EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..])
             }
         };
         Self { key, algorithm, id: id.to_owned() }
     }
 
-    /// The public half, as an issuer publishes it.
+    /// Returns the public key as an issuer publishes it.
     pub(crate) fn jwk(&self) -> Value {
         let mut jwk = self.bare_jwk();
         jwk["kid"] = json!(self.id);
@@ -58,7 +58,7 @@ impl Signer {
         jwk
     }
 
-    /// The key and not a word on what it is called or for.
+    /// Returns the public key without key id, use and algorithm.
     pub(crate) fn bare_jwk(&self) -> Value {
         let mut jwk =
             serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap())
@@ -71,12 +71,12 @@ impl Signer {
         json!({ "alg": format!("{:?}", self.algorithm), "typ": "JWT", "kid": self.id })
     }
 
-    /// A good header, these claims.
+    /// Signs the claims with a valid header.
     pub(crate) fn token(&self, claims: &Value) -> String {
         self.sign(&self.header().to_string(), &claims.to_string())
     }
 
-    /// A good token with these members added to the header, or replaced in it.
+    /// Signs valid claims with members added to the header or replaced in it.
     pub(crate) fn with_header(&self, more: Value) -> String {
         let mut header = self.header();
         for (name, value) in members(more) {
@@ -85,7 +85,7 @@ impl Signer {
         self.sign(&header.to_string(), &claims().to_string())
     }
 
-    /// A good token with these claims added or replaced; `null` removes one.
+    /// Signs a valid token with claims added or replaced; `null` removes a claim.
     pub(crate) fn with_claims(&self, more: Value) -> String {
         let mut claims = claims();
         for (name, value) in members(more) {
@@ -98,7 +98,7 @@ impl Signer {
         self.token(&claims)
     }
 
-    /// Whatever the texts are, properly encoded and truly signed.
+    /// Encodes and signs arbitrary texts.
     pub(crate) fn sign(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = crypto::sign(message.as_bytes(), &self.key, self.algorithm).unwrap();
@@ -117,7 +117,7 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// An admin of `acme`, for five minutes.
+/// Returns the claims of an admin of `acme`, valid for five minutes.
 pub(crate) fn claims() -> Value {
     json!({
         "iss": "https://id.example", "aud": "berth", "sub": "user-1",

@@ -1,4 +1,4 @@
-//! What an operator hears at start when something is wrong with the key set.
+//! Errors at start when the key set cannot be used.
 
 use std::error::Error;
 
@@ -15,8 +15,8 @@ async fn start(source: &str) -> Result<bool, ConfigError> {
     Ok(verifier.unwrap().is_ready())
 }
 
-/// The message and its causes, as a log shows them.
-async fn complaint(source: &str) -> String {
+/// Returns the error message with its causes, as a log shows them.
+async fn error_message(source: &str) -> String {
     let error = start(source).await.err().unwrap();
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -28,7 +28,7 @@ async fn complaint(source: &str) -> String {
 }
 
 #[tokio::test]
-async fn good_inline_keys_and_files_are_ready_at_once() {
+async fn usable_inline_keys_and_files_are_ready_at_once() {
     let set = json!({ "keys": [Signer::new(Algorithm::ES384, "k1").jwk()] }).to_string();
     assert!(start(&set).await.unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -38,8 +38,8 @@ async fn good_inline_keys_and_files_are_ready_at_once() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_does_not_answer_yet_is_no_reason_to_stay_down() {
-    // Bound and closed: nobody listens there.
+async fn start_succeeds_while_the_issuer_does_not_answer() {
+    // A free port: bound and closed again.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -47,7 +47,7 @@ async fn an_issuer_that_does_not_answer_yet_is_no_reason_to_stay_down() {
 }
 
 #[tokio::test]
-async fn bad_keys_are_explained() {
+async fn error_explains_why_keys_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("nowhere.json");
     let directory = folder.path().to_str().unwrap().to_owned();
@@ -70,7 +70,7 @@ async fn bad_keys_are_explained() {
         ("gopher://id.example", &["https"]),
         ("", &["empty"]),
     ] {
-        let text = complaint(source).await;
+        let text = error_message(source).await;
         for word in words {
             assert!(text.contains(word), "{source}: {text}");
         }
@@ -78,7 +78,7 @@ async fn bad_keys_are_explained() {
 }
 
 #[tokio::test]
-async fn an_expectation_that_nothing_meets_is_refused() {
+async fn empty_issuer_or_audience_is_refused() {
     let empty = Some(String::new());
     for (config, word) in [
         (Config { issuer: empty.clone(), ..Config::default() }, "issuer"),

@@ -1,4 +1,4 @@
-//! Login tokens that are good, and what they make of their holder.
+//! Valid login tokens and the callers that they give.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn every_accepted_algorithm_lets_its_holder_in() {
+async fn every_supported_algorithm_is_accepted() {
     for algorithm in
         [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA]
     {
@@ -46,7 +46,7 @@ async fn every_algorithm_refuses_a_forged_signature() {
             "the token's signature is wrong",
             "{algorithm:?}"
         );
-        // Another's claims under a true signature.
+        // The claims of one token with the valid signature of another token.
         let token = signer.token(&claims());
         let signature = token.rsplit('.').next().unwrap();
         let other = signer.with_claims(json!({ "org_id": "zeta" }));
@@ -56,7 +56,7 @@ async fn every_algorithm_refuses_a_forged_signature() {
 }
 
 #[tokio::test]
-async fn time_is_read_from_the_environment_with_a_leeway_of_thirty_seconds() {
+async fn leeway_is_thirty_seconds_by_the_environments_clock() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let world = World::with_keys(&[signer.jwk()]).await;
     let token = signer.token(&claims());
@@ -73,7 +73,7 @@ async fn time_is_read_from_the_environment_with_a_leeway_of_thirty_seconds() {
 }
 
 #[tokio::test]
-async fn times_with_fractions_are_numbers_and_null_is_absent() {
+async fn times_may_have_fractions_and_null_counts_as_absent() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let world = World::with_keys(&[signer.jwk()]).await;
     let raw = |claims: String| signer.sign(&signer.header().to_string(), &claims);
@@ -99,10 +99,10 @@ async fn times_with_fractions_are_numbers_and_null_is_absent() {
 }
 
 #[tokio::test]
-async fn token_that_names_no_key_is_tried_with_every_key_that_fits() {
+async fn token_without_a_key_id_is_tried_with_every_key_of_its_algorithm() {
     let (one, two) = (Signer::new(Algorithm::ES256, "k1"), Signer::new(Algorithm::ES256, "k2"));
     let other = Signer::new(Algorithm::EdDSA, "k3");
-    let nameless = one.sign(r#"{"alg":"ES256"}"#, &claims().to_string());
+    let without_id = one.sign(r#"{"alg":"ES256"}"#, &claims().to_string());
     for keys in [
         vec![one.jwk(), other.jwk()],
         vec![one.bare_jwk()],
@@ -111,22 +111,22 @@ async fn token_that_names_no_key_is_tried_with_every_key_that_fits() {
         vec![two.bare_jwk(), two.jwk(), one.bare_jwk()],
     ] {
         let world = World::with_keys(&keys).await;
-        assert!(world.bearer(&nameless).await.is_ok(), "{keys:?}");
+        assert!(world.bearer(&without_id).await.is_ok(), "{keys:?}");
     }
     let world = World::with_keys(&[two.jwk()]).await;
-    assert_eq!(denied(world.bearer(&nameless).await), "the token's signature is wrong");
+    assert_eq!(denied(world.bearer(&without_id).await), "the token's signature is wrong");
     let world = World::with_keys(&[other.jwk()]).await;
-    assert_eq!(denied(world.bearer(&nameless).await), "the token's key is unknown");
+    assert_eq!(denied(world.bearer(&without_id).await), "the token's key is unknown");
 }
 
 #[tokio::test]
-async fn token_that_names_a_key_is_tried_with_all_of_that_name_and_with_the_nameless() {
+async fn token_with_a_key_id_is_tried_with_all_keys_of_that_id_and_all_without_an_id() {
     let [one, two, other] = ["k1", "k1", "k2"].map(|id| Signer::new(Algorithm::EdDSA, id));
     let world = World::with_keys(&[one.jwk(), two.jwk(), other.bare_jwk()]).await;
     for signer in [&one, &two, &other] {
         assert!(world.bearer(&signer.token(&claims())).await.is_ok());
     }
-    // Another's key is not tried, whoever signed.
+    // Keys of another id are not tried, even if one of them signed the token.
     let misnamed = one.with_header(json!({ "kid": "k2" }));
     assert_eq!(denied(world.bearer(&misnamed).await), "the token's signature is wrong");
     let world = World::with_keys(&[one.jwk(), Signer::new(Algorithm::EdDSA, "k2").jwk()]).await;
@@ -146,7 +146,7 @@ async fn token_is_tried_with_sixteen_keys_at_most() {
 }
 
 #[tokio::test]
-async fn keys_of_one_name_are_told_apart_by_what_they_are_for() {
+async fn keys_of_one_id_are_distinguished_by_algorithm() {
     let (ed, ec) = (Signer::new(Algorithm::EdDSA, "k1"), Signer::new(Algorithm::ES256, "k1"));
     let world = World::with_keys(&[ed.jwk(), ec.jwk()]).await;
     assert!(world.bearer(&ed.token(&claims())).await.is_ok());
@@ -154,7 +154,7 @@ async fn keys_of_one_name_are_told_apart_by_what_they_are_for() {
 }
 
 #[tokio::test]
-async fn issuer_and_audience_are_asked_for_only_when_configured() {
+async fn issuer_and_audience_are_checked_only_when_configured() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let strict = Config {
         issuer: Some("https://id.example".into()),
@@ -163,8 +163,8 @@ async fn issuer_and_audience_are_asked_for_only_when_configured() {
     };
     let (strict, open) = (World::new(strict).await, World::with_keys(&[signer.jwk()]).await);
     assert!(strict.bearer(&signer.token(&claims())).await.is_ok());
-    let several = signer.with_claims(json!({ "aud": ["other", "berth"] }));
-    assert!(strict.bearer(&several).await.is_ok());
+    let two_audiences = signer.with_claims(json!({ "aud": ["other", "berth"] }));
+    assert!(strict.bearer(&two_audiences).await.is_ok());
     for (more, cause) in [
         (json!({ "iss": "https://evil.example" }), "the token is of another issuer"),
         (json!({ "iss": "https://id.example/" }), "the token is of another issuer"),
@@ -181,7 +181,7 @@ async fn issuer_and_audience_are_asked_for_only_when_configured() {
 }
 
 #[tokio::test]
-async fn the_header_of_an_access_token_is_as_good_and_places_to_find_keys_are_ignored() {
+async fn access_token_headers_are_accepted_and_key_locations_are_ignored() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let world = World::with_keys(&[signer.jwk()]).await;
     for more in [
@@ -195,15 +195,15 @@ async fn the_header_of_an_access_token_is_as_good_and_places_to_find_keys_are_ig
     }
 }
 
-/// Whatever a token points at, nobody goes there: not for one that is good, nor for one that is not.
+/// Addresses in a token are never contacted, whether the token is valid or not.
 #[tokio::test]
-async fn no_address_in_a_token_is_ever_asked() {
+async fn addresses_in_a_token_are_never_contacted() {
     let (signer, forger) =
         (Signer::new(Algorithm::EdDSA, "k1"), Signer::new(Algorithm::EdDSA, "k2"));
     let bait = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = bait.local_addr().unwrap();
     let url = format!("http://{address}/jwks");
-    // With a set that is fetched, so that there is somebody who could be sent.
+    // With a fetched key set, so that a fetcher exists that could contact the address.
     let issuer = crate::issuer::Issuer::new(&[signer.jwk()]).await;
     let world = World::new(issuer.config()).await;
     for header in [
@@ -223,15 +223,15 @@ async fn no_address_in_a_token_is_ever_asked() {
         }
     }
     let known = world.bearer(&signer.with_header(json!({ "jku": url }))).await;
-    assert!(known.is_ok(), "and it does no harm to point");
-    // Connections are taken in the order they come: were there any, ours would not be the first.
-    let ours = tokio::net::TcpStream::connect(address).await.unwrap();
+    assert!(known.is_ok(), "an ignored address does not invalidate a token");
+    // The listener accepts connections in order: an earlier connection would be accepted first.
+    let own = tokio::net::TcpStream::connect(address).await.unwrap();
     let (_, first) = bait.accept().await.unwrap();
-    assert_eq!(first, ours.local_addr().unwrap(), "somebody was here before");
+    assert_eq!(first, own.local_addr().unwrap(), "the address was contacted before");
 }
 
 #[tokio::test]
-async fn without_a_key_set_configured_a_login_token_is_denied() {
+async fn login_token_is_denied_without_a_configured_key_set() {
     let world = World::new(Config::default()).await;
     assert!(world.jwt.is_none());
     let token = Signer::new(Algorithm::EdDSA, "k1").token(&claims());
@@ -240,14 +240,14 @@ async fn without_a_key_set_configured_a_login_token_is_denied() {
 }
 
 #[tokio::test]
-async fn an_api_key_header_takes_no_login_token() {
+async fn login_token_in_the_api_key_header_is_denied() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let world = World::with_keys(&[signer.jwk()]).await;
     assert_eq!(denied(world.api_key(&signer.token(&claims())).await), "malformed API key");
 }
 
 #[tokio::test]
-async fn only_what_looks_like_a_login_token_waits_for_a_key_set() {
+async fn only_well_formed_tokens_wait_for_a_key_set() {
     let signer = Signer::new(Algorithm::EdDSA, "k1");
     let issuer = crate::issuer::Issuer::new(&[]).await;
     issuer.answer("500 Internal Server Error", "");

@@ -1,5 +1,5 @@
-//! What surrounds the door: the domain's own clock and memory, and a directory that remembers what
-//! it was asked and told.
+//! The test environment: the domain's test clock and memory store, and a directory that records its
+//! calls.
 
 use std::{
     future::Future,
@@ -16,47 +16,46 @@ use domain::{
 };
 use serde_json::{Value, json};
 
-/// When the domain's clock begins, in seconds.
+/// The start time of the test clock, in seconds since the epoch.
 pub(crate) const NOW: i64 = 1_767_254_400;
 
 #[derive(Default)]
-pub(crate) struct Directory {
+pub(crate) struct RecordingDirectory {
     pub(crate) memory: Memory,
-    pub(crate) looked_up: Mutex<Vec<KeyId>>,
-    pub(crate) used: Mutex<Vec<(KeyId, Timestamp)>>,
+    pub(crate) lookups: Mutex<Vec<KeyId>>,
+    pub(crate) record_use: Mutex<Vec<(KeyId, Timestamp)>>,
 }
 
 #[async_trait]
-impl KeyDirectory for Directory {
+impl KeyDirectory for RecordingDirectory {
     async fn find(&self, shown: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
-        self.looked_up.lock().unwrap().push(shown.id.clone());
+        self.lookups.lock().unwrap().push(shown.id.clone());
         KeyDirectory::find(&self.memory, shown, now).await
     }
 
     async fn record_use(&self, id: &KeyId, at: Timestamp) -> PortResult<()> {
-        self.used.lock().unwrap().push((id.clone(), at));
+        self.record_use.lock().unwrap().push((id.clone(), at));
         self.memory.record_use(id, at).await
     }
 }
 
-/// A door, and everything around it.
+/// An authenticator with its dependencies.
 pub(crate) struct World {
     pub(crate) clock: Arc<TestEnvironment>,
-    pub(crate) directory: Arc<Directory>,
+    pub(crate) directory: Arc<RecordingDirectory>,
     pub(crate) jwt: Option<Arc<JwtVerifier>>,
     pub(crate) chain: Chain,
 }
 
 impl World {
-    /// With this configuration.
     pub(crate) async fn new(config: Config) -> Self {
-        let (clock, directory) = (TestEnvironment::new(), Arc::new(Directory::default()));
+        let (clock, directory) = (TestEnvironment::new(), Arc::new(RecordingDirectory::default()));
         let jwt = JwtVerifier::start(config, clock.clone()).await.unwrap();
         let chain = Chain::new(jwt.clone(), directory.clone(), clock.clone());
         Self { clock, directory, jwt, chain }
     }
 
-    /// With these keys, given inline.
+    /// Creates an authenticator with an inline key set.
     pub(crate) async fn with_keys(keys: &[Value]) -> Self {
         Self::new(inline(keys)).await
     }
@@ -75,7 +74,7 @@ pub(crate) fn inline(keys: &[Value]) -> Config {
     Config { jwks: Some(jwks), ..Config::default() }
 }
 
-/// The cause in the log of a refusal, which must be *denied*.
+/// Returns the logged cause of a refusal. Panics if the result is not *denied*.
 #[track_caller]
 pub(crate) fn denied(answer: Result<Caller, Refused>) -> &'static str {
     match answer {
@@ -92,12 +91,15 @@ pub(crate) fn unavailable(answer: Result<Caller, Refused>) {
     }
 }
 
-/// Waits for a state, not for a while: the deadline only ends a test that has failed.
+/// Waits until `state` returns true. The deadline only ends a test that has failed.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut state: impl FnMut() -> F) {
     let reached = async {
         while !state().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(20), reached).await.is_ok(), "never: {what}");
+    assert!(
+        tokio::time::timeout(Duration::from_secs(20), reached).await.is_ok(),
+        "not reached: {what}"
+    );
 }

@@ -1,4 +1,4 @@
-//! The suite that the domain's own fake gateway passes, passed by this client and a real node.
+//! The contract suite of the port, run against this client and a real node.
 
 use domain::testing::contract;
 

@@ -1,8 +1,9 @@
-//! The gateway client against a scripted node, and the domain's contract against a real one.
+//! Tests of the gateway client against a scripted node, and of the domain's contract against a real
+//! node.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod calls;
 mod contract;
 mod failures;
-mod node;
 mod real_node;
+mod requests;
+mod scripted_node;

@@ -1,4 +1,4 @@
-//! A real node on a real simulator, started for one test, with just enough of a router to enlist at.
+//! A real node with a real simulator for one test, and a minimal router that accepts its registration.
 
 use std::{
     convert::Infallible, net::SocketAddr, path::PathBuf, process::Stdio, sync::Arc, time::Duration,
@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::node::{PATIENCE, TOKEN, client, node_at};
+use crate::scripted_node::{TIMEOUT, TOKEN, client, node_at};
 
 const PHONE: &str = "15550001";
 
@@ -57,9 +57,9 @@ impl RealNode {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let address = timeout(PATIENCE, addresses.recv()).await.expect("the node never enlisted");
+        let address = timeout(TIMEOUT, addresses.recv()).await.expect("the node never registered");
         let this = Self {
-            client: client(PATIENCE),
+            client: client(TIMEOUT),
             node: node_at(address.unwrap()),
             environment: TestEnvironment::new(),
             control,
@@ -70,7 +70,7 @@ impl RealNode {
         this
     }
 
-    /// Asks the simulator's control.
+    /// Sends a request to the control listener of the simulator.
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
         let http = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let request = Request::builder()
@@ -102,7 +102,7 @@ impl GatewayUnderTest for RealNode {
     }
 
     fn pause(&self) -> &dyn Notifier {
-        &Moment
+        &RealTimeNotifier
     }
 
     async fn scan(&self, qr: &str) {
@@ -115,11 +115,11 @@ impl GatewayUnderTest for RealNode {
     }
 }
 
-/// Nothing rings here: between two looks at a process of its own real time must pass.
-struct Moment;
+/// A notifier that waits in real time, because the node is a process of its own.
+struct RealTimeNotifier;
 
 #[async_trait]
-impl Notifier for Moment {
+impl Notifier for RealTimeNotifier {
     fn notify(&self) {}
 
     async fn wait(&self, at_most: Duration) {
@@ -136,7 +136,7 @@ fn program(name: &str) -> PathBuf {
     PathBuf::from(folder).join(name)
 }
 
-/// The simulator, its control and the address clients connect to.
+/// Starts a simulator. Returns the process, its control address and its socket address.
 async fn simulator() -> (Child, String, String) {
     let mut child = Command::new(program("whatsapp-sim"))
         .args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"])
@@ -145,13 +145,14 @@ async fn simulator() -> (Child, String, String) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = timeout(PATIENCE, lines.next_line()).await.expect("the simulator says nothing");
-    let places: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
-    let place = |name: &str| places[name].as_str().unwrap().to_owned();
-    (child, place("control"), place("socket"))
+    let request_line =
+        timeout(TIMEOUT, lines.next_line()).await.expect("the simulator prints no addresses");
+    let addresses: Value = serde_json::from_str(&request_line.unwrap().unwrap()).unwrap();
+    let address_of = |name: &str| addresses[name].as_str().unwrap().to_owned();
+    (child, address_of("control"), address_of("socket"))
 }
 
-/// A router that takes in any node and tells where it is.
+/// Starts a router that accepts every node and sends its address to the receiver.
 async fn router() -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -159,7 +160,7 @@ async fn router() -> (SocketAddr, mpsc::Receiver<String>) {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let sender = sender.clone();
-            let service = service_fn(move |request| take_in(request, sender.clone()));
+            let service = service_fn(move |request| answer_router_call(request, sender.clone()));
             let connection = hyper::server::conn::http1::Builder::new();
             tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
         }
@@ -167,7 +168,7 @@ async fn router() -> (SocketAddr, mpsc::Receiver<String>) {
     (address, receiver)
 }
 
-async fn take_in(
+async fn answer_router_call(
     request: Request<Incoming>,
     addresses: mpsc::Sender<String>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -175,7 +176,7 @@ async fn take_in(
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let answer = if path.ends_with(":enlist") {
         let enlist: Value = serde_json::from_slice(&body).unwrap();
-        // Whoever waits for it waits once; a node that enlists again changes nothing.
+        // The test waits for the first registration only.
         let _ = addresses.try_send(enlist["address"].as_str().unwrap().to_owned());
         json!({ "boot": 1, "leaseMs": 30_000, "beatMs": 1_000 }).to_string()
     } else if path.ends_with(":beat") {

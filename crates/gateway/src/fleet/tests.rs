@@ -1,20 +1,23 @@
-//! The fleet by itself: crashes, leases, and what is remembered of forgotten sessions.
+//! Tests of the fleet: crashes, leases, and records of forgotten sessions.
 
 use super::*;
-use crate::{keys::Vault, outbox::Outbox, turns::Turns, web::Fetcher, wire::WebSockets};
+use crate::{
+    fair_permits::FairPermits, http_client::EngineHttpClient, keys::KeyStore, outbox::Outbox,
+    whatsapp_transport::WebSocketProvider,
+};
 use tokio::sync::{Semaphore, watch};
 
 async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
-    let context = Context {
-        vault: Vault::open(data).unwrap(),
+    let context = NodeContext {
+        key_store: KeyStore::open(data).unwrap(),
         outbox: Outbox::default(),
-        wire: Arc::new(WebSockets(None)),
-        http: Arc::new(Fetcher::default()),
+        transports: Arc::new(WebSocketProvider(None)),
+        http: Arc::new(EngineHttpClient::default()),
         version: None,
-        computing: Arc::new(Semaphore::new(1)),
-        connects: Turns::new(1, 0),
-        links: Turns::new(1, 0),
-        boot: watch::Sender::new(1),
+        compute_permits: Arc::new(Semaphore::new(1)),
+        connect_permits: FairPermits::new(1, 0),
+        link_permits: FairPermits::new(1, 0),
+        generation: watch::Sender::new(1),
         seq: 0.into(),
     };
     Fleet::new(Arc::new(context), 10).await
@@ -25,7 +28,7 @@ fn stopped(epoch: u64) -> Declaration {
 }
 
 #[tokio::test]
-async fn an_actor_that_panics_is_shown_as_crashed_and_goes_on_when_declared() {
+async fn panicked_actor_is_reported_as_crashed_and_restarts_when_declared() {
     let data = tempfile::tempdir().unwrap();
     let fleet = fleet(data.path()).await;
     let [one, other] = ["one", "other"].map(|name| SessionName::parse(name).unwrap());
@@ -52,15 +55,16 @@ async fn an_actor_that_panics_is_shown_as_crashed_and_goes_on_when_declared() {
 }
 
 #[tokio::test]
-async fn without_a_lease_nobody_is_obeyed_until_the_node_is_enlisted_again() {
+async fn commands_without_a_lease_are_refused_until_the_node_registers_again() {
     let data = tempfile::tempdir().unwrap();
     let fleet = fleet(data.path()).await;
     let [known, new] = ["known", "new"].map(|name| SessionName::parse(name).unwrap());
     fleet.declare(&known, stopped(1)).await.unwrap();
-    // Already in the mailbox's way when the lease runs out.
+    // The mailbox is taken before the lease ends.
     let mailbox = fleet.mailbox(&known).unwrap();
     fleet.suspend().await;
-    let late = ask(&mailbox, PATIENCE, |reply| Command::Declare(stopped(2), reply)).await;
+    let late =
+        send_command(&mailbox, COMMAND_TIMEOUT, |reply| Command::Declare(stopped(2), reply)).await;
     assert_eq!(late.unwrap_err().code, RefusalCode::Unavailable);
     for session in [&known, &new] {
         let declared = fleet.declare(session, stopped(2)).await;
@@ -71,66 +75,53 @@ async fn without_a_lease_nobody_is_obeyed_until_the_node_is_enlisted_again() {
         assert_eq!(forgotten.unwrap_err().code, RefusalCode::Unavailable);
     }
     assert_eq!(fleet.snapshot(&known).unwrap().epoch, 1);
-    fleet.context.boot.send_replace(1);
+    fleet.context.generation.send_replace(1);
     assert_eq!(fleet.declare(&known, stopped(2)).await.unwrap().epoch, 2);
     fleet.close(Duration::from_secs(20)).await;
 }
 
-#[test]
-fn only_so_many_forgotten_sessions_are_remembered_and_the_oldest_goes_first() {
-    let mut forgotten = Forgotten::default();
-    let name = |n: usize| SessionName::parse(&format!("s{n}")).unwrap();
-    for n in 0..=REMEMBERED {
-        forgotten.remember(name(n), 7, true);
-        forgotten.remember(name(n), 8, true);
-    }
-    assert_eq!(forgotten.floor(&name(0)), (0, false));
-    assert_eq!(forgotten.floor(&name(REMEMBERED)), (8, true));
-    assert_eq!((forgotten.floors.len(), forgotten.order.len()), (REMEMBERED, REMEMBERED));
-}
-
 #[tokio::test]
-async fn keys_that_a_linked_session_should_have_and_has_not_are_told_of() {
+async fn missing_keys_of_a_linked_session_are_reported() {
     let data = tempfile::tempdir().unwrap();
     let fleet = fleet(data.path()).await;
     let lost = SessionName::parse("lost").unwrap();
     let linked = Declaration { running: true, linked: true, ..stopped(3) };
-    let told = fleet.declare(&lost, linked).await.unwrap();
-    assert_eq!((told.status, told.identity), (Status::Failed, None));
-    assert_eq!(told.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
+    let reported = fleet.declare(&lost, linked).await.unwrap();
+    assert_eq!((reported.status, reported.identity), (Status::Failed, None));
+    assert_eq!(reported.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
     let out = fleet.logout(&lost, 4, true, Duration::from_secs(1)).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
-    let kept = fleet.forget(&lost, 5, false).await.unwrap_err();
-    assert_eq!(kept.code, RefusalCode::Unavailable);
+    let refused = fleet.forget(&lost, 5, false).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Unavailable);
     fleet.forget(&lost, 5, true).await.unwrap();
     let never = SessionName::parse("never").unwrap();
     let out = fleet.logout(&never, 1, true, Duration::from_secs(1)).await.unwrap();
-    assert_eq!(out.outcome, LogoutOutcome::Unconfirmed, "the router knows better");
+    assert_eq!(out.outcome, LogoutOutcome::Unconfirmed, "the router knows of a link");
     let out = fleet.logout(&never, 1, false, Duration::from_secs(1)).await.unwrap();
     assert_eq!(out.outcome, LogoutOutcome::NotLinked);
     fleet.close(Duration::from_secs(20)).await;
 }
 
 #[tokio::test]
-async fn a_damaged_key_file_is_told_for_every_session_and_not_begun_anew() {
+async fn damaged_key_file_is_reported_for_every_session_and_not_replaced() {
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("keys.db"), [7; 8192]).unwrap();
     let fleet = fleet(data.path()).await;
     let one = SessionName::parse("one").unwrap();
     for linked in [true, false] {
-        let told = fleet.declare(&one, Declaration { linked, ..stopped(1) }).await.unwrap();
-        assert_eq!(told.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
+        let reported = fleet.declare(&one, Declaration { linked, ..stopped(1) }).await.unwrap();
+        assert_eq!(reported.reason.unwrap().code, gateway_protocol::reason::KEYS_UNAVAILABLE);
         let out = fleet.logout(&one, 1, linked, Duration::from_secs(1)).await.unwrap();
         assert_eq!(out.outcome, LogoutOutcome::Unconfirmed);
     }
     assert!(fleet.forget(&one, 2, false).await.is_err());
-    assert!(fleet.forget(&one, 2, true).await.is_err(), "what cannot be wiped is not said to be");
+    assert!(fleet.forget(&one, 2, true).await.is_err(), "a failed wipe is an error");
     assert_eq!(std::fs::read(data.path().join("keys.db")).unwrap(), [7; 8192]);
     fleet.close(Duration::from_secs(20)).await;
 }
 
 #[tokio::test]
-async fn a_release_that_was_overtaken_changes_nothing() {
+async fn release_with_an_old_epoch_changes_nothing() {
     let data = tempfile::tempdir().unwrap();
     let fleet = fleet(data.path()).await;
     let one = SessionName::parse("one").unwrap();

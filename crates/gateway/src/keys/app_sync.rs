@@ -1,4 +1,5 @@
-//! What keeps the phone's settings and chats in step: keys, versions, and proofs of what was seen.
+//! Stores the app state: the sync keys, the versions of the collections, and the MACs of applied
+//! mutations.
 
 use std::collections::HashMap;
 
@@ -9,8 +10,8 @@ use wacore::{
 };
 
 use super::{
-    rows::{Kind, Marks, Result, joined, start_of},
-    session::{SessionKeys, write_json},
+    rows::{IndexColumns, Kind, Result, joined_key, key_prefix},
+    session_keys::{SessionKeys, write_json},
 };
 
 #[async_trait]
@@ -23,8 +24,8 @@ impl AppSyncStore for SessionKeys {
         let (id, value) = (key_id.to_vec(), write_json(&key)?);
         self.write(move |rows| {
             let newest = rows.highest(Kind::SyncKey)?.map_or(0, |(_, rank)| rank);
-            let marks = Marks { rank: Some(newest + 1), ..Marks::default() };
-            rows.put(Kind::SyncKey, &id, &value, marks)
+            let index = IndexColumns { rank: Some(newest + 1), ..IndexColumns::default() };
+            rows.put(Kind::SyncKey, &id, &value, index)
         })
         .await
     }
@@ -43,13 +44,13 @@ impl AppSyncStore for SessionKeys {
         _version: u64,
         mutations: &[AppStateMutationMAC],
     ) -> Result<()> {
-        let key = |mac: &AppStateMutationMAC| joined([name.as_bytes(), &mac.index_mac]);
+        let key = |mac: &AppStateMutationMAC| joined_key([name.as_bytes(), &mac.index_mac]);
         let macs = mutations.iter().map(|mac| (key(mac), mac.value_mac.clone())).collect();
         self.put_all(Kind::MutationMac, macs).await
     }
 
     async fn get_mutation_mac(&self, name: &str, index_mac: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.get(Kind::MutationMac, joined([name.as_bytes(), index_mac])).await
+        self.get(Kind::MutationMac, joined_key([name.as_bytes(), index_mac])).await
     }
 
     async fn get_mutation_macs(
@@ -61,7 +62,7 @@ impl AppSyncStore for SessionKeys {
         self.read(move |rows| {
             let mut found = HashMap::with_capacity(index_macs.len());
             for mac in index_macs {
-                let value = rows.get(Kind::MutationMac, &joined([name.as_bytes(), &mac]))?;
+                let value = rows.get(Kind::MutationMac, &joined_key([name.as_bytes(), &mac]))?;
                 found.extend(value.map(|value| (mac, value)));
             }
             Ok(found)
@@ -71,14 +72,14 @@ impl AppSyncStore for SessionKeys {
 
     async fn delete_mutation_macs(&self, name: &str, index_macs: &[Vec<u8>]) -> Result<()> {
         let keys: Vec<_> =
-            index_macs.iter().map(|mac| joined([name.as_bytes(), mac.as_slice()])).collect();
+            index_macs.iter().map(|mac| joined_key([name.as_bytes(), mac.as_slice()])).collect();
         self.write(move |rows| keys.iter().try_for_each(|key| rows.remove(Kind::MutationMac, key)))
             .await
     }
 
     async fn clear_mutation_macs(&self, name: &str) -> Result<()> {
-        let start = start_of(name.as_bytes());
-        self.write(move |rows| rows.remove_under(Kind::MutationMac, &start)).await
+        let start = key_prefix(name.as_bytes());
+        self.write(move |rows| rows.remove_by_prefix(Kind::MutationMac, &start)).await
     }
 
     async fn get_latest_sync_key_id(&self) -> Result<Option<Vec<u8>>> {

@@ -1,5 +1,5 @@
-//! The file all sessions' keys are in: one thread that writes, a few that read, whatever the number
-//! of sessions.
+//! The key file of all sessions: one writer thread and [`READER_THREADS`] reader threads, whatever
+//! the number of sessions.
 
 use std::{
     fs,
@@ -15,18 +15,17 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use wacore::store::error::StoreError;
 
 use super::{
-    rows::Result,
-    writer::{self, Order, Write},
+    rows::{Result, database_error},
+    writer::{self, WriteOperation, WriteRequest},
 };
 
-/// The layout below, in the file as its `user_version`.
-const LAYOUT: i64 = 1;
-/// Numbers are never given twice, and a row needs its session's: what still writes for a session that
-/// was wiped fails, instead of bringing rows back.
-const TABLES: &str = "
+/// The number of the layout, stored in the file as `user_version`.
+const LAYOUT_VERSION: i64 = 1;
+/// Session numbers are never reused, and each row references its session. A late write for a wiped
+/// session fails instead of restoring rows.
+const SCHEMA: &str = "
     CREATE TABLE sessions (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL UNIQUE
@@ -43,93 +42,102 @@ const TABLES: &str = "
     CREATE INDEX entries_also ON entries (session, kind, also) WHERE also IS NOT NULL;
     CREATE INDEX entries_rank ON entries (session, kind, rank) WHERE rank IS NOT NULL;
 ";
-/// Reads are short and mostly of pages in memory: a second reader goes on while one waits for the disk.
-const READERS: usize = 2;
-/// Pages held in memory, in KiB. They are for all sessions together.
-const WRITER_CACHE: i64 = 4096;
-const READER_CACHE: i64 = 2048;
-/// What the log keeps on disk after a burst, in bytes.
-const LOG: i64 = 4 << 20;
+/// Reads are short and mostly served from memory; a second reader continues while the first waits
+/// for the disk.
+const READER_THREADS: usize = 2;
+/// Page caches in KiB, shared by all sessions.
+const WRITER_CACHE_KIB: i64 = 4096;
+const READER_CACHE_KIB: i64 = 2048;
+/// Size in bytes to which the write-ahead log is cut after a burst.
+const MAX_WAL_BYTES: i64 = 4 << 20;
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
-/// Where those who want something leave it.
+/// The queues of the threads.
 #[derive(Debug)]
-struct Queues {
-    orders: Sender<Box<dyn Order>>,
-    reads: Sender<Read>,
+struct WorkQueues {
+    writes: Sender<Box<dyn WriteRequest>>,
+    reads: Sender<ReadJob>,
 }
 
-/// All sessions' keys. Dropping it waits until what was ordered is done and the file is closed.
+/// The key file of all sessions. Dropping the value waits until queued work is done and the file is
+/// closed.
 #[derive(Debug)]
 pub(super) struct Database {
-    /// `None` only while it is dropped.
-    queues: Option<Queues>,
+    /// `None` only during the drop.
+    queues: Option<WorkQueues>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Database {
-    /// Opens the file, made if there is none, for its owner's eyes only.
+    /// Opens the file, and creates it readable by its owner only if it does not exist.
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
         create(file)?;
-        let mut connection = connect(file, WRITER_CACHE)?;
-        prepare(&mut connection)?;
-        // A wipe may have been cut short, its rows gone and what they held still in the log.
-        ensure!(writer::clear_log(&connection), "the log beside it cannot be cleared");
-        let readers: Vec<_> =
-            (0..READERS).map(|_| connect(file, READER_CACHE)).collect::<rusqlite::Result<_>>()?;
-        let (orders, ordered) = channel();
+        let mut connection = connect(file, WRITER_CACHE_KIB)?;
+        prepare_file(&mut connection)?;
+        // A crash may have interrupted a wipe after its commit; the removed rows are then still in
+        // the log.
+        ensure!(writer::clear_wal(&connection), "cannot clear the write-ahead log of the file");
+        let readers: Vec<_> = (0..READER_THREADS)
+            .map(|_| connect(file, READER_CACHE_KIB))
+            .collect::<rusqlite::Result<_>>()?;
+        let (writes, write_receiver) = channel();
         let (reads, asked) = channel();
         let asked = Arc::new(Mutex::new(asked));
-        let mut threads = vec![start("keys-writer", move || writer::write(connection, &ordered))?];
+        let mut threads =
+            vec![start("keys-writer", move || writer::write(connection, &write_receiver))?];
         for reader in readers {
             let asked = asked.clone();
             threads.push(start("keys-reader", move || read(&reader, &asked))?);
         }
-        Ok(Self { queues: Some(Queues { orders, reads }), threads })
+        Ok(Self { queues: Some(WorkQueues { writes, reads }), threads })
     }
 
-    /// Reads; what was answered as written before is seen.
+    /// Runs a read. Completed writes are visible.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connection| drop(reply.send(work(connection))));
+        let read: ReadJob = Box::new(move |connection| drop(reply.send(work(connection))));
         if let Some(queues) = &self.queues {
-            let _ = queues.reads.send(read); // fails as the reply does that is dropped with it
+            let _ = queues.reads.send(read); // if the send fails, the dropped reply reports it
         }
-        answer.await.unwrap_or_else(|_| Err(broke("a read broke down")))
+        answer.await.unwrap_or_else(|_| {
+            Err(database_error("the read panicked or the reader thread has stopped"))
+        })
     }
 
-    /// Writes all of it or nothing; on disk when this returns. `work` may run twice, the first time in
-    /// vain, and it runs whether or not anybody goes on waiting.
+    /// Runs a write in a transaction, which is on disk on return. `work` may run twice, because the
+    /// first transaction may be rolled back, and it runs even if the caller is dropped.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.order(work, false).await
+        self.submit(work, false).await
     }
 
-    /// Writes likewise, and what that deleted is in no file any more when this returns.
+    /// Runs a write like [`Self::write`]. On return, no file contains the deleted data.
     pub(super) async fn erase(
         &self,
         work: impl Fn(&Connection) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        self.order(work, true).await
+        self.submit(work, true).await
     }
 
-    async fn order<T: Send + 'static>(
+    async fn submit<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
-        clears_log: bool,
+        clears_wal: bool,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let order = Box::new(Write { work, done: None, clears_log, reply });
+        let request = Box::new(WriteOperation { work, value: None, clears_wal, reply });
         if let Some(queues) = &self.queues {
-            let _ = queues.orders.send(order); // fails as the reply does that is dropped with it
+            let _ = queues.writes.send(request); // if the send fails, the dropped reply reports it
         }
-        answer.await.unwrap_or_else(|_| Err(broke("a write broke down")))
+        answer.await.unwrap_or_else(|_| {
+            Err(database_error("the write panicked or the writer thread has stopped"))
+        })
     }
 }
 
@@ -142,15 +150,11 @@ impl Drop for Database {
     }
 }
 
-pub(super) fn broke(what: &str) -> StoreError {
-    StoreError::Database(what.into())
-}
-
-fn read(connection: &Connection, asked: &Mutex<Receiver<Read>>) {
+fn read(connection: &Connection, asked: &Mutex<Receiver<ReadJob>>) {
     loop {
         let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
-        // Whoever asked hears of a fault by the reply that is dropped; the thread goes on.
+        // A panic drops the reply, which the caller sees as an error; the thread continues.
         let _ = catch_unwind(AssertUnwindSafe(|| work(connection)));
     }
 }
@@ -159,7 +163,8 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Jo
     std::thread::Builder::new().name(name.into()).spawn(work)
 }
 
-/// The file, before SQLite would make one that others may read; its log takes over its rights.
+/// Creates the file for its owner only, before SQLite would create it readable by others. The log
+/// inherits the permissions.
 fn create(file: &Path) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.create(true).truncate(false).write(true);
@@ -172,31 +177,31 @@ fn create(file: &Path) -> std::io::Result<()> {
 fn connect(file: &Path, cache: i64) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "cache_size", -cache)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?; // no key in a file of nobody's
+    connection.pragma_update(None, "temp_store", "MEMORY")?; // keeps keys out of temporary files
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
 
-/// Makes the file what it must be, or says why it cannot be used.
-fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
+/// Configures the connection and checks or creates the layout.
+fn prepare_file(connection: &mut Connection) -> anyhow::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A device that WhatsApp holds linked must not be unknown here after a power cut.
+    // A device that is linked at WhatsApp must survive a power failure here.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "journal_size_limit", LOG)?;
+    connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
     let transaction = connection.transaction()?;
     let layout: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match layout {
         0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", LAYOUT)?;
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", LAYOUT_VERSION)?;
         }
-        LAYOUT => {}
+        LAYOUT_VERSION => {}
         newer => bail!(
-            "its layout is number {newer} and this berth-gateway knows {LAYOUT}: it was written by a \
-             newer one, which must be used"
+            "the file has layout {newer} and this berth-gateway knows layout {LAYOUT_VERSION}: a \
+             newer berth-gateway wrote the file and must be used"
         ),
     }
-    transaction.commit().context("cannot be written")
+    transaction.commit().context("the file cannot be written")
 }

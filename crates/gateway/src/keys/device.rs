@@ -1,4 +1,4 @@
-//! Who the device is, and the secrets of messages that answers to them are read by.
+//! Stores the device, and the message secrets by which replies are decrypted.
 
 use async_trait::async_trait;
 use wacore::store::{
@@ -11,13 +11,13 @@ use wacore::store::{
 };
 
 use super::{
-    rows::{Kind, Marks, Result, joined},
-    session::{SessionKeys, write_json},
+    rows::{IndexColumns, Kind, Result, joined_key},
+    session_keys::{SessionKeys, write_json},
 };
 
-/// How long a message's secret is; after it stands when the message was sent.
+/// The length of a message secret in bytes; the time of the message follows in the value.
 const SECRET: usize = 32;
-/// The rank of a secret that is kept for ever: later than every deadline.
+/// The rank of a secret without an expiry: later than every deadline.
 const NEVER: i64 = i64::MAX;
 
 #[async_trait]
@@ -38,10 +38,10 @@ impl DeviceStore for SessionKeys {
         let device = write_json(&Device::new())?;
         self.write(move |rows| match rows.get(Kind::Device, b"")? {
             Some(_) => Ok(()),
-            None => rows.put(Kind::Device, b"", &device, Marks::default()),
+            None => rows.put(Kind::Device, b"", &device, IndexColumns::default()),
         })
         .await?;
-        Ok(i32::try_from(self.number).unwrap_or(i32::MAX)) // the engine only logs it
+        Ok(i32::try_from(self.number).unwrap_or(i32::MAX)) // the engine only logs the number
     }
 }
 
@@ -58,8 +58,8 @@ impl MsgSecretStore for SessionKeys {
                 }
                 let value = [entry.secret.as_slice(), &sent.to_be_bytes()].concat();
                 let rank = Some(if expires == 0 { NEVER } else { expires });
-                let marks = Marks { rank, ..Marks::default() };
-                rows.put(Kind::MessageSecret, &key, &value, marks)?;
+                let index = IndexColumns { rank, ..IndexColumns::default() };
+                rows.put(Kind::MessageSecret, &key, &value, index)?;
             }
             Ok(entries.len())
         })
@@ -87,22 +87,22 @@ impl MsgSecretStore for SessionKeys {
 
     async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
         let first_kept = cutoff_timestamp.saturating_add(1);
-        self.write(move |rows| rows.remove_below(Kind::MessageSecret, first_kept)).await
+        self.write(move |rows| rows.remove_ranked_below(Kind::MessageSecret, first_kept)).await
     }
 }
 
 fn key(chat: &str, sender: &str, id: &str) -> Vec<u8> {
-    joined([chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
+    joined_key([chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
 }
 
-/// In the engine's words, where 0 is never.
+/// Converts a rank to the engine's expiry, where 0 means never.
 fn deadline(rank: Option<i64>) -> i64 {
     rank.filter(|rank| *rank != NEVER).unwrap_or(0)
 }
 
-/// The secret, and when its message was sent.
+/// Splits a value into the secret and the time of its message.
 fn apart(mut value: Vec<u8>) -> Result<(Vec<u8>, i64)> {
     let sent = value.split_off(value.len().min(SECRET));
-    let wrong = |_| StoreError::Validation("a message's secret of a wrong length".into());
+    let wrong = |_| StoreError::Validation("a message secret has a wrong length".into());
     Ok((value, sent.as_slice().try_into().map(i64::from_be_bytes).map_err(wrong)?))
 }

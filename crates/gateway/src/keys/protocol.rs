@@ -1,4 +1,4 @@
-//! What the engine knows of others: their devices, numbers and tokens, and messages on their way.
+//! Stores the engine's data on other accounts: devices, numbers, tokens and messages in progress.
 
 use async_trait::async_trait;
 use wacore::{
@@ -10,14 +10,14 @@ use wacore::{
 };
 
 use super::{
-    rows::{Kind, Marks, Result, Rows, joined, start_of},
-    session::{SessionKeys, read_json, write_json},
+    rows::{IndexColumns, Kind, Result, Rows, joined_key, key_prefix},
+    session_keys::{SessionKeys, read_json, write_json},
 };
 
 #[async_trait]
 impl ProtocolStore for SessionKeys {
     async fn get_sender_key_devices(&self, group_jid: &str) -> Result<Vec<(String, bool)>> {
-        let start = start_of(group_jid.as_bytes());
+        let start = key_prefix(group_jid.as_bytes());
         let skip = start.len();
         let devices = self.read(move |rows| rows.list(Kind::SenderKeyDevice, &start)).await?;
         let device = |key: &[u8]| String::from_utf8_lossy(&key[skip..]).into_owned();
@@ -30,29 +30,36 @@ impl ProtocolStore for SessionKeys {
         self.write(move |rows| {
             entries.iter().try_for_each(|(device, has)| {
                 let device = device.as_bytes();
-                let marks = Marks { also: Some(device), ..Marks::default() };
+                let index = IndexColumns { second_key: Some(device), ..IndexColumns::default() };
                 let value: &[u8] = if *has { HAS_KEY } else { NO_KEY };
-                rows.put(Kind::SenderKeyDevice, &joined([group.as_bytes(), device]), value, marks)
+                rows.put(
+                    Kind::SenderKeyDevice,
+                    &joined_key([group.as_bytes(), device]),
+                    value,
+                    index,
+                )
             })
         })
         .await
     }
 
     async fn clear_sender_key_devices(&self, group_jid: &str) -> Result<()> {
-        let start = start_of(group_jid.as_bytes());
-        self.write(move |rows| rows.remove_under(Kind::SenderKeyDevice, &start)).await
+        let start = key_prefix(group_jid.as_bytes());
+        self.write(move |rows| rows.remove_by_prefix(Kind::SenderKeyDevice, &start)).await
     }
 
     async fn delete_sender_key_device_rows(&self, device_jids: &[&str]) -> Result<()> {
         let devices: Vec<_> = device_jids.iter().map(|jid| jid.as_bytes().to_vec()).collect();
         self.write(move |rows| {
-            devices.iter().try_for_each(|device| rows.remove_also(Kind::SenderKeyDevice, device))
+            devices
+                .iter()
+                .try_for_each(|device| rows.remove_by_second_key(Kind::SenderKeyDevice, device))
         })
         .await
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
-        self.write(|rows| rows.remove_under(Kind::SenderKeyDevice, b"")).await
+        self.write(|rows| rows.remove_by_prefix(Kind::SenderKeyDevice, b"")).await
     }
 
     async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {
@@ -73,11 +80,11 @@ impl ProtocolStore for SessionKeys {
         let entries = entries.to_vec();
         self.write(move |rows| {
             entries.iter().try_for_each(|entry| {
-                let marks = Marks {
-                    also: Some(entry.phone_number.as_bytes()),
+                let index = IndexColumns {
+                    second_key: Some(entry.phone_number.as_bytes()),
                     rank: Some(entry.updated_at),
                 };
-                rows.put(Kind::LidMapping, entry.lid.as_bytes(), &write_json(entry)?, marks)
+                rows.put(Kind::LidMapping, entry.lid.as_bytes(), &write_json(entry)?, index)
             })
         })
         .await
@@ -229,7 +236,7 @@ impl ProtocolStore for SessionKeys {
     }
 
     async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
-        self.write(move |rows| rows.remove_below(Kind::SentMessage, cutoff_timestamp)).await
+        self.write(move |rows| rows.remove_ranked_below(Kind::SentMessage, cutoff_timestamp)).await
     }
 
     async fn store_pending_inbound(
@@ -256,7 +263,8 @@ impl ProtocolStore for SessionKeys {
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
-        self.write(move |rows| rows.remove_below(Kind::PendingInbound, cutoff_timestamp)).await
+        self.write(move |rows| rows.remove_ranked_below(Kind::PendingInbound, cutoff_timestamp))
+            .await
     }
 
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
@@ -285,7 +293,7 @@ const HAS_KEY: &[u8] = &[1];
 const NO_KEY: &[u8] = &[0];
 
 impl SessionKeys {
-    /// Reads a contact's token and writes what becomes of it; `None` leaves it as it is.
+    /// Updates a contact's token in one transaction; `None` keeps the token.
     async fn change_token(
         &self,
         jid: &str,
@@ -297,7 +305,7 @@ impl SessionKeys {
                 rows.get(Kind::TcToken, &jid)?.map(|value| read_json(&value)).transpose()?;
             match change(token) {
                 Some(token) => {
-                    rows.put(Kind::TcToken, &jid, &write_json(&token)?, Marks::default())
+                    rows.put(Kind::TcToken, &jid, &write_json(&token)?, IndexColumns::default())
                 }
                 None => Ok(()),
             }
@@ -306,14 +314,14 @@ impl SessionKeys {
     }
 }
 
-fn now() -> Marks<'static> {
-    Marks { rank: Some(now_secs()), ..Marks::default() }
+fn now() -> IndexColumns<'static> {
+    IndexColumns { rank: Some(now_secs()), ..IndexColumns::default() }
 }
 
 fn pair(one: &str, two: &str) -> Vec<u8> {
-    joined([one.as_bytes(), two.as_bytes()])
+    joined_key([one.as_bytes(), two.as_bytes()])
 }
 
 fn triple(one: &str, two: &str, three: &str) -> Vec<u8> {
-    joined([one.as_bytes(), two.as_bytes(), three.as_bytes()])
+    joined_key([one.as_bytes(), two.as_bytes(), three.as_bytes()])
 }

@@ -1,12 +1,12 @@
-//! What one session keeps, row by row: a kind, a key, a value, and for some kinds a second key they
-//! are found by or a rank they are ordered and cleared away by.
+//! The rows of one session: a kind, a key and a value. Some kinds have a second key for lookups, or
+//! a rank for ordering and expiry.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use wacore::store::error::StoreError;
 
 pub(super) type Result<T> = std::result::Result<T, StoreError>;
 
-/// What a row is. The numbers are on disk: a new kind takes a new one.
+/// The kind of a row. The numbers are stored; a new kind takes a new number.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -30,16 +30,16 @@ pub(super) enum Kind {
     MessageSecret = 18,
 }
 
-/// What some rows have besides key and value.
+/// The optional columns of a row.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Marks<'a> {
-    /// A second key the row is found by.
-    pub(super) also: Option<&'a [u8]>,
+pub(super) struct IndexColumns<'a> {
+    /// A second key for lookups (column `also`).
+    pub(super) second_key: Option<&'a [u8]>,
     /// Unix seconds, or a running number.
     pub(super) rank: Option<i64>,
 }
 
-/// The rows of one session, on one connection: of a reader, or of the writer in a transaction.
+/// The rows of one session, on a reader connection or in a transaction of the writer.
 pub(super) struct Rows<'a> {
     pub(super) connection: &'a Connection,
     pub(super) session: i64,
@@ -50,29 +50,35 @@ impl Rows<'_> {
         Ok(self.get_ranked(kind, key)?.map(|(value, _)| value))
     }
 
-    /// The value and its rank.
+    /// Returns a value with its rank.
     pub(super) fn get_ranked(
         &self,
         kind: Kind,
         key: &[u8],
     ) -> Result<Option<(Vec<u8>, Option<i64>)>> {
         let sql = "SELECT value, rank FROM entries WHERE session = ?1 AND kind = ?2 AND key = ?3";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(sqlite_error)?;
         let row = statement
             .query_row(params![self.session, kind as u8, key], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional();
-        row.map_err(failed)
+        row.map_err(sqlite_error)
     }
 
-    /// Puts a row in, in the place of one with the same key.
-    pub(super) fn put(&self, kind: Kind, key: &[u8], value: &[u8], marks: Marks<'_>) -> Result<()> {
+    /// Inserts a row, or replaces the row with the same key.
+    pub(super) fn put(
+        &self,
+        kind: Kind,
+        key: &[u8],
+        value: &[u8],
+        index: IndexColumns<'_>,
+    ) -> Result<()> {
         let sql = "INSERT INTO entries (session, kind, key, value, also, rank) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (session, kind, key) DO UPDATE \
                    SET value = excluded.value, also = excluded.also, rank = excluded.rank";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(sqlite_error)?;
         statement
-            .execute(params![self.session, kind as u8, key, value, marks.also, marks.rank])
-            .map_err(failed)?;
+            .execute(params![self.session, kind as u8, key, value, index.second_key, index.rank])
+            .map_err(sqlite_error)?;
         Ok(())
     }
 
@@ -81,68 +87,73 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Removes what is found by this second key.
-    pub(super) fn remove_also(&self, kind: Kind, also: &[u8]) -> Result<()> {
-        self.delete(kind, "also = ?3", also)?;
+    /// Removes the rows with this second key.
+    pub(super) fn remove_by_second_key(&self, kind: Kind, second_key: &[u8]) -> Result<()> {
+        self.delete(kind, "also = ?3", second_key)?;
         Ok(())
     }
 
-    /// Removes what ranks below, and says how many rows that were.
-    pub(super) fn remove_below(&self, kind: Kind, rank: i64) -> Result<u32> {
+    /// Removes the rows with a lower rank and returns their number.
+    pub(super) fn remove_ranked_below(&self, kind: Kind, rank: i64) -> Result<u32> {
         self.delete(kind, "rank < ?3", rank)
     }
 
-    /// Removes the rows whose keys begin so; every key begins with nothing.
-    pub(super) fn remove_under(&self, kind: Kind, start: &[u8]) -> Result<()> {
+    /// Removes the rows whose keys start with `start`; an empty `start` removes all rows of the
+    /// kind.
+    pub(super) fn remove_by_prefix(&self, kind: Kind, start: &[u8]) -> Result<()> {
         for (key, _) in self.list(kind, start)? {
             self.remove(kind, &key)?;
         }
         Ok(())
     }
 
-    /// The rows whose keys begin so, in the order of their keys.
+    /// Returns the rows whose keys start with `start`, in the order of their keys.
     pub(super) fn list(&self, kind: Kind, start: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let sql = "SELECT key, value FROM entries WHERE session = ?1 AND kind = ?2 \
                    AND key >= ?3 ORDER BY key";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(sqlite_error)?;
         let rows = statement
             .query_map(params![self.session, kind as u8, start], pair)
-            .map_err(failed)?
+            .map_err(sqlite_error)?
             .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(start)));
-        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+        rows.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
     }
 
-    /// Whether some row's key begins so.
-    pub(super) fn any(&self, kind: Kind, start: &[u8]) -> Result<bool> {
+    /// Returns whether a key starts with `start`.
+    pub(super) fn has_prefix(&self, kind: Kind, start: &[u8]) -> Result<bool> {
         let sql = "SELECT key, x'' FROM entries WHERE session = ?1 AND kind = ?2 AND key >= ?3 \
                    ORDER BY key LIMIT 1";
         let first = self.first(sql, params![self.session, kind as u8, start])?;
         Ok(first.is_some_and(|(key, _)| key.starts_with(start)))
     }
 
-    /// The row with the greatest key.
+    /// Returns the row with the greatest key.
     pub(super) fn last(&self, kind: Kind) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         let sql = "SELECT key, value FROM entries WHERE session = ?1 AND kind = ?2 \
                    ORDER BY key DESC LIMIT 1";
         self.first(sql, params![self.session, kind as u8])
     }
 
-    /// The row of the highest rank among those found by this second key.
-    pub(super) fn newest(&self, kind: Kind, also: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    /// Returns the row with the highest rank of those with this second key.
+    pub(super) fn newest(
+        &self,
+        kind: Kind,
+        second_key: &[u8],
+    ) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         let sql = "SELECT key, value FROM entries WHERE session = ?1 AND kind = ?2 AND also = ?3 \
                    ORDER BY rank DESC LIMIT 1";
-        self.first(sql, params![self.session, kind as u8, also])
+        self.first(sql, params![self.session, kind as u8, second_key])
     }
 
-    /// The key of the row of the highest rank, and that rank.
+    /// Returns the key of the row with the highest rank, and the rank.
     pub(super) fn highest(&self, kind: Kind) -> Result<Option<(Vec<u8>, i64)>> {
         let sql = "SELECT key, rank FROM entries WHERE session = ?1 AND kind = ?2 \
                    AND rank IS NOT NULL ORDER BY rank DESC LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(sqlite_error)?;
         statement
             .query_row(params![self.session, kind as u8], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
-            .map_err(failed)
+            .map_err(sqlite_error)
     }
 
     fn first(
@@ -150,25 +161,26 @@ impl Rows<'_> {
         sql: &str,
         parameters: impl rusqlite::Params,
     ) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        statement.query_row(parameters, pair).optional().map_err(failed)
+        let mut statement = self.connection.prepare_cached(sql).map_err(sqlite_error)?;
+        statement.query_row(parameters, pair).optional().map_err(sqlite_error)
     }
 
     fn delete(&self, kind: Kind, which: &str, value: impl ToSql) -> Result<u32> {
         let sql = format!("DELETE FROM entries WHERE session = ?1 AND kind = ?2 AND {which}");
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let gone = statement.execute(params![self.session, kind as u8, value]).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(&sql).map_err(sqlite_error)?;
+        let gone =
+            statement.execute(params![self.session, kind as u8, value]).map_err(sqlite_error)?;
         Ok(u32::try_from(gone).unwrap_or(u32::MAX))
     }
 }
 
-/// One key of several parts: each but the last is told with its length, so that no two lists of
-/// parts make the same key, and what begins with the same parts lies together.
-pub(super) fn joined<const N: usize>(parts: [&[u8]; N]) -> Vec<u8> {
+/// Joins parts to a key. All parts but the last have a length prefix, so that different parts never
+/// make the same key, and keys with the same first parts are adjacent.
+pub(super) fn joined_key<const N: usize>(parts: [&[u8]; N]) -> Vec<u8> {
     let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
     for (at, part) in parts.iter().enumerate() {
         if at + 1 < N {
-            key.extend(start_of(part));
+            key.extend(key_prefix(part));
         } else {
             key.extend(*part);
         }
@@ -176,13 +188,17 @@ pub(super) fn joined<const N: usize>(parts: [&[u8]; N]) -> Vec<u8> {
     key
 }
 
-/// How every key begins whose first part this is.
-pub(super) fn start_of(part: &[u8]) -> Vec<u8> {
+/// Returns the prefix of all keys with this first part.
+pub(super) fn key_prefix(part: &[u8]) -> Vec<u8> {
     let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
     [&length.to_be_bytes(), part].concat()
 }
 
-pub(super) fn failed(error: rusqlite::Error) -> StoreError {
+pub(super) fn database_error(what: &str) -> StoreError {
+    StoreError::Database(what.into())
+}
+
+pub(super) fn sqlite_error(error: rusqlite::Error) -> StoreError {
     StoreError::Database(Box::new(error))
 }
 

@@ -1,4 +1,4 @@
-//! Signal's keys and ratchets.
+//! Stores the Signal keys and ratchets.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use wacore::store::{error::StoreError, traits::SignalStore};
 
 use super::{
     rows::{Kind, Result},
-    session::SessionKeys,
+    session_keys::SessionKeys,
 };
 
 #[async_trait]
@@ -25,7 +25,7 @@ impl SignalStore for SessionKeys {
         let key = self.get(Kind::Identity, address).await?;
         key.map(|key| {
             let length = key.len();
-            let wrong = |_| StoreError::Validation(format!("an identity key of {length} bytes"));
+            let wrong = |_| StoreError::Validation(format!("an identity key has {length} bytes"));
             key.try_into().map_err(wrong)
         })
         .transpose()
@@ -52,11 +52,13 @@ impl SignalStore for SessionKeys {
     }
 
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
-        // A user's addresses are `user@…` and `user:device@…`.
+        // The addresses of a user are `user@…` and `user:device@…`.
         let starts = [format!("{user}@").into_bytes(), format!("{user}:").into_bytes()];
         self.read(move |rows| {
             for start in starts {
-                if rows.any(Kind::Session, &start)? || rows.any(Kind::Identity, &start)? {
+                if rows.has_prefix(Kind::Session, &start)?
+                    || rows.has_prefix(Kind::Identity, &start)?
+                {
                     return Ok(true);
                 }
             }
@@ -90,7 +92,8 @@ impl SignalStore for SessionKeys {
         .await
     }
 
-    /// Not kept: nothing can ask for it. Which keys were uploaded, the device's own counters say.
+    /// Stores no mark, because no function reads one; the counters of the device tell which keys
+    /// were uploaded.
     async fn mark_prekeys_uploaded(&self, _ids: &[u32]) -> Result<()> {
         Ok(())
     }
@@ -138,17 +141,17 @@ impl SignalStore for SessionKeys {
     }
 }
 
-/// Copies what is shared, not what is in it: only the addresses.
+/// Copies the addresses; the values are shared.
 fn owned<V: Clone>(entries: &[(Arc<str>, V)]) -> Vec<(Vec<u8>, V)> {
     entries.iter().map(|(address, value)| (address.as_bytes().to_vec(), value.clone())).collect()
 }
 
-/// As a key that sorts by number.
+/// Encodes an id as a key that sorts by number.
 fn number(id: u32) -> [u8; 4] {
     id.to_be_bytes()
 }
 
 fn id(key: &[u8]) -> Result<u32> {
-    let wrong = |_| StoreError::Validation(format!("a pre-key's id of {} bytes", key.len()));
+    let wrong = |_| StoreError::Validation(format!("a pre-key id has {} bytes", key.len()));
     key.try_into().map(u32::from_be_bytes).map_err(wrong)
 }

@@ -1,5 +1,5 @@
-//! The one that writes. What many sessions want written while the disk is busy goes into one
-//! transaction, which costs one wait for the disk; each hears of it only then.
+//! The writer thread. Writes that queue while the disk is busy share one transaction, which costs
+//! one wait for the disk; each is answered after the commit.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,107 +9,107 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::{
-    database::broke,
-    rows::{Result, failed},
-};
+use super::rows::{Result, database_error, sqlite_error};
 
-/// How many writes share a transaction at most: its pages are held in memory until it is written.
-const GROUP: usize = 128;
+/// Upper bound of writes in a transaction, whose pages are in memory until the commit.
+const MAX_BATCH: usize = 128;
 
-/// Something to write, by someone who waits.
-pub(super) trait Order: Send {
-    /// Writes it inside a transaction. May happen twice: its first transaction may be undone.
-    fn attempt(&mut self, connection: &Connection) -> Result<()>;
-    /// Tells whoever waits how it ended.
-    fn answer(self: Box<Self>, outcome: Result<()>);
-    /// Whether the log, which still holds what was deleted, must be gone before it is answered.
-    fn clears_log(&self) -> bool;
+/// A queued write with a waiting caller.
+pub(super) trait WriteRequest: Send {
+    /// Writes within a transaction. May run twice, because the first transaction may be rolled
+    /// back.
+    fn apply(&mut self, connection: &Connection) -> Result<()>;
+    /// Sends the outcome to the caller.
+    fn respond(self: Box<Self>, outcome: Result<()>);
+    /// Returns whether the log, which still holds deleted data, must be cleared before the answer.
+    fn clears_wal(&self) -> bool;
 }
 
-/// An [`Order`] made of a function.
-pub(super) struct Write<W, T> {
+/// A [`WriteRequest`] made of a function.
+pub(super) struct WriteOperation<W, T> {
     pub(super) work: W,
-    pub(super) done: Option<T>,
-    pub(super) clears_log: bool,
+    pub(super) value: Option<T>,
+    pub(super) clears_wal: bool,
     pub(super) reply: oneshot::Sender<Result<T>>,
 }
 
-impl<W, T> Order for Write<W, T>
+impl<W, T> WriteRequest for WriteOperation<W, T>
 where
     W: Fn(&Connection) -> Result<T> + Send,
     T: Send,
 {
-    fn attempt(&mut self, connection: &Connection) -> Result<()> {
-        // A fault in one write must not end the thread that all sessions write by.
+    fn apply(&mut self, connection: &Connection) -> Result<()> {
+        // A panic in one write must not end the thread that writes for all sessions.
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)));
-        self.done = Some(outcome.unwrap_or_else(|_| Err(broke("a write broke down")))?);
+        self.value = Some(outcome.unwrap_or_else(|_| Err(database_error("the write panicked")))?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, outcome: Result<()>) {
-        let done = self.done.ok_or_else(|| broke("a write was not done"));
-        let _ = self.reply.send(outcome.and(done)); // nobody may be waiting any more
+    fn respond(self: Box<Self>, outcome: Result<()>) {
+        let value = self.value.ok_or_else(|| database_error("the write did not run"));
+        let _ = self.reply.send(outcome.and(value)); // the caller may have gone
     }
 
-    fn clears_log(&self) -> bool {
-        self.clears_log
-    }
-}
-
-/// Writes until nobody can order any more.
-pub(super) fn write(mut connection: Connection, orders: &Receiver<Box<dyn Order>>) {
-    while let Ok(first) = orders.recv() {
-        let mut group = vec![first];
-        group.extend(orders.try_iter().take(GROUP - 1));
-        commit(&mut connection, group);
+    fn clears_wal(&self) -> bool {
+        self.clears_wal
     }
 }
 
-/// All in one transaction. If that cannot be, each in its own, so that none fails for another.
-fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Order>>) {
-    match transact(connection, &mut group) {
-        Ok(()) => answer(connection, group),
-        Err(error) if group.len() == 1 => {
-            if let Some(order) = group.pop() {
-                order.answer(Err(error));
+/// Writes until all senders are dropped.
+pub(super) fn write(mut connection: Connection, writes: &Receiver<Box<dyn WriteRequest>>) {
+    while let Ok(first) = writes.recv() {
+        let mut batch = vec![first];
+        batch.extend(writes.try_iter().take(MAX_BATCH - 1));
+        commit(&mut connection, batch);
+    }
+}
+
+/// Commits a batch in one transaction. If that fails, commits each write in its own transaction, so
+/// that no write fails because of another.
+fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn WriteRequest>>) {
+    match apply_batch(connection, &mut batch) {
+        Ok(()) => respond(connection, batch),
+        Err(error) if batch.len() == 1 => {
+            if let Some(request) = batch.pop() {
+                request.respond(Err(error));
             }
         }
-        Err(_) => group.into_iter().for_each(|order| commit(connection, vec![order])),
+        Err(_) => batch.into_iter().for_each(|request| commit(connection, vec![request])),
     }
 }
 
-fn transact(connection: &mut Connection, group: &mut [Box<dyn Order>]) -> Result<()> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    for order in group {
-        order.attempt(&transaction)?;
+fn apply_batch(connection: &mut Connection, batch: &mut [Box<dyn WriteRequest>]) -> Result<()> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sqlite_error)?;
+    for request in batch {
+        request.apply(&transaction)?;
     }
-    transaction.commit().map_err(failed)
+    transaction.commit().map_err(sqlite_error)
 }
 
-/// It is on disk; all that may be missing is an empty log.
-fn answer(connection: &Connection, group: Vec<Box<dyn Order>>) {
-    let wanted = group.iter().any(|order| order.clears_log());
-    let cleared = !wanted || clear_log(connection);
-    for order in group {
-        let outcome = if order.clears_log() && !cleared {
-            Err(broke("what was deleted is still in the log"))
+/// Answers committed writes, after clearing the log if one of them requires it.
+fn respond(connection: &Connection, batch: Vec<Box<dyn WriteRequest>>) {
+    let wanted = batch.iter().any(|request| request.clears_wal());
+    let cleared = !wanted || clear_wal(connection);
+    for request in batch {
+        let outcome = if request.clears_wal() && !cleared {
+            Err(database_error("the write-ahead log still holds deleted data"))
         } else {
             Ok(())
         };
-        order.answer(outcome);
+        request.respond(outcome);
     }
 }
 
-/// Moves what is in the log to its places and cuts the log to nothing.
-pub(super) fn clear_log(connection: &Connection) -> bool {
+/// Moves the log into the file and truncates it. Returns whether the log is empty.
+pub(super) fn clear_wal(connection: &Connection) -> bool {
     let busy: rusqlite::Result<i64> =
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     match busy {
-        Ok(busy) => busy == 0, // readers may keep it from being cut
+        Ok(busy) => busy == 0, // readers can prevent the truncation
         Err(error) => {
-            tracing::error!(%error, "the log of the keys cannot be cleared");
+            tracing::error!(%error, "cannot clear the write-ahead log of the keys");
             false
         }
     }

@@ -1,148 +1,87 @@
-//! Closing a connection is a step with a result: the engine is gone, and the keys have been read since.
+//! Closes a connection as a step with a result: the engine has ended, and the keys have been read
+//! since.
 //!
-//! A connection that can link a device may do so until its very end. So whether one is linked is known
-//! only afterwards, and nothing is answered or shown before (ADR 0024).
+//! A connection that can link a device may do so until its end. The link state is known only
+//! afterwards, and before that, no state is published and no command answered.
+//!
+//! Decision: ADR 0024.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 use wacore::store::error::StoreError;
 
-use super::{Line, Link, Session};
-use crate::{board::Cell, context::Context, keys::KeysState, translate};
+use super::model::ConnectionHandle;
+use crate::{context::NodeContext, keys::KeysState, session_state::StateCell};
 
-/// A connection that is not gone after this is told of: until then nothing changes visibly.
-const SLOW: Duration = Duration::from_secs(20);
-/// How soon keys that could not be read are read again, at first and at most.
-const SOONEST: Duration = Duration::from_secs(2);
-const LATEST: Duration = Duration::from_secs(60);
+/// Time after which an unfinished closing is published as a failure.
+const SLOW_CLOSING: Duration = Duration::from_secs(20);
 
-/// A connection on its way out.
+/// A connection that is closing.
 pub(super) struct Closing {
     since: Instant,
-    /// Told of already.
+    /// Whether [`SLOW_CLOSING`] has passed.
     slow: bool,
     state: oneshot::Receiver<Result<KeysState, StoreError>>,
 }
 
 impl Closing {
-    /// Begins to close a connection; its keys are read as soon as the engine is gone.
-    fn begin(line: Line, context: Arc<Context>, cell: Arc<Cell>) -> Self {
+    /// Starts to close a connection. The keys are read as soon as the engine has ended.
+    pub(super) fn begin(
+        handle: ConnectionHandle,
+        context: Arc<NodeContext>,
+        state_cell: Arc<StateCell>,
+    ) -> Self {
         let (sender, state) = oneshot::channel();
         tokio::spawn(async move {
-            let may_be_linked = line.connection.close().await;
-            let _ = sender.send(read_after(&context, &cell, may_be_linked).await);
+            let may_be_linked = handle.inner.close().await;
+            let _ = sender.send(read_after(&context, &state_cell, may_be_linked).await);
         });
         Self { since: Instant::now(), slow: false, state }
     }
 
-    /// When it is to be told of, if it was not.
-    pub(super) fn alarm(&self) -> Option<Instant> {
-        (!self.slow).then(|| self.since + SLOW)
+    /// Returns when the closing becomes slow; `None` if it is slow already.
+    pub(super) fn slow_at(&self) -> Option<Instant> {
+        (!self.slow).then(|| self.since + SLOW_CLOSING)
     }
 
     pub(super) fn is_slow(&self) -> bool {
         self.slow
     }
 
-    /// Time passes.
-    pub(super) fn look(&mut self, now: Instant) {
-        self.slow |= now >= self.since + SLOW;
+    pub(super) fn update_slow(&mut self, now: Instant) {
+        self.slow |= now >= self.since + SLOW_CLOSING;
     }
 
-    /// What the keys say, once the engine is gone.
+    /// Waits until the engine has ended, and returns the state of the keys.
     pub(super) async fn state(&mut self) -> Result<KeysState, StoreError> {
-        let gone = |_| Err(StoreError::Database("the connection was not closed orderly".into()));
+        let gone =
+            |_| Err(StoreError::Database("the task that closes the connection panicked".into()));
         (&mut self.state).await.unwrap_or_else(gone)
     }
 }
 
-/// What the keys say after a connection. The engine may have saved a link that WhatsApp was never told
-/// of; it is none, and neither are its keys.
+/// Reads the keys after a connection. A link that the engine saved and never confirmed to WhatsApp
+/// is void; its keys are discarded.
 async fn read_after(
-    context: &Context,
-    cell: &Cell,
+    context: &NodeContext,
+    state_cell: &StateCell,
     may_be_linked: bool,
 ) -> Result<KeysState, StoreError> {
-    let state = read(context, cell).await?;
+    let state = read(context, state_cell).await?;
     if may_be_linked || !matches!(state, KeysState::Linked(_)) {
         return Ok(state);
     }
-    let _keys = cell.keys.clone().lock_owned().await;
-    context.vault.void(&cell.session).await?;
+    let _keys = state_cell.key_lock.clone().lock_owned().await;
+    context.key_store.discard(&state_cell.session).await?;
     Ok(KeysState::NotLinked)
 }
 
-/// What the keys say, when nobody has them open.
-pub(super) async fn read(context: &Context, cell: &Cell) -> Result<KeysState, StoreError> {
-    let _keys = cell.keys.clone().lock_owned().await;
-    context.vault.state(&cell.session).await
-}
-
-impl Session {
-    /// Begins to close the connection, if there is one.
-    pub(super) fn begin_closing(&mut self) {
-        if let Some(line) = self.line.take() {
-            let (context, cell) = (self.context.clone(), self.cell.clone());
-            self.closing = Some(Closing::begin(line, context, cell));
-        }
-    }
-
-    /// Closes the connection, if there is one, and waits for its end.
-    pub(super) async fn close(&mut self) {
-        self.begin_closing();
-        if let Some(mut closing) = self.closing.take() {
-            let state = closing.state().await;
-            self.learn(state);
-        }
-    }
-
-    /// Reads the keys while nothing is open.
-    pub(super) async fn read_keys(&mut self) {
-        let state = read(&self.context, &self.cell).await;
-        self.learn(state);
-    }
-
-    /// Takes in what the keys say.
-    pub(super) fn learn(&mut self, state: Result<KeysState, StoreError>) {
-        let session = self.cell.session.as_str();
-        self.missing = matches!(state, Ok(KeysState::Missing));
-        self.link = match state {
-            Ok(KeysState::Linked(identity)) => Link::Linked(identity),
-            Ok(KeysState::Missing) if self.believed_linked => self.lost(),
-            Ok(KeysState::NotLinked | KeysState::Missing) => Link::NotLinked,
-            Err(error) => {
-                tracing::error!(session, %error, "cannot read the keys");
-                Link::Unknown(translate::keys_unavailable("they cannot be read"))
-            }
-        };
-        if matches!(self.link, Link::Unknown(_)) {
-            let wait = (SOONEST * 2_u32.saturating_pow(self.reads)).min(LATEST);
-            self.reads = (self.reads + 1).min(10);
-            self.read_again = Some(Instant::now() + wait);
-        } else {
-            (self.reads, self.read_again) = (0, None);
-        }
-    }
-
-    /// The router says whether a device is linked as far as it knows: keys that are missing then are
-    /// lost, and not merely none.
-    pub(super) fn believe(&mut self, linked: bool) {
-        self.believed_linked = linked;
-        if self.missing {
-            self.link = if linked { self.lost() } else { Link::NotLinked };
-        }
-    }
-
-    fn lost(&self) -> Link {
-        let session = self.cell.session.as_str();
-        if !matches!(self.link, Link::Unknown(_)) {
-            tracing::error!(
-                session,
-                "the router knows a linked device and there are no keys of it: is this the right data folder?"
-            );
-        }
-        let why = "this node has none, although a device was linked here";
-        Link::Unknown(translate::keys_unavailable(why))
-    }
+/// Reads the state of the keys under the key lock.
+pub(super) async fn read(
+    context: &NodeContext,
+    state_cell: &StateCell,
+) -> Result<KeysState, StoreError> {
+    let _keys = state_cell.key_lock.clone().lock_owned().await;
+    context.key_store.state(&state_cell.session).await
 }

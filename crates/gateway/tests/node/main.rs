@@ -1,23 +1,26 @@
-//! A whole node against a pretend WhatsApp and a pretend router, over HTTP alone.
+//! Tests of a whole node against a simulated WhatsApp and a fake router, over HTTP only.
 //!
-//! What pairs needs feature `sim`; what a build without it must refuse is tested in both.
+//! Tests that pair need feature `sim`. Settings that a build without the feature must reject are
+//! tested in both builds.
 
-#![allow(clippy::unwrap_used, reason = "what is missing in a test is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a missing value in a test is a failed test")]
 
-mod binary;
 #[cfg(feature = "sim")]
-mod calls;
+mod api;
+#[cfg(feature = "sim")]
+mod common;
+#[cfg(feature = "sim")]
+mod disconnects;
+#[cfg(feature = "sim")]
+mod fake_router;
 #[cfg(feature = "sim")]
 mod faults;
 #[cfg(feature = "sim")]
-mod kicks;
+mod fixture;
 #[cfg(feature = "sim")]
-mod life;
+mod lifecycle;
 #[cfg(feature = "sim")]
 mod membership;
+mod program;
 #[cfg(feature = "sim")]
 mod races;
-#[cfg(feature = "sim")]
-mod router;
-#[cfg(feature = "sim")]
-mod world;

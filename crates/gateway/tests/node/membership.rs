@@ -1,48 +1,46 @@
-//! How a node belongs to its router: leases, lost sessions, and reports that arrive whatever
-//! happens.
+//! The membership of a node: leases, lost sessions, and reports that arrive despite outages.
 
 use gateway_protocol::{RefusalCode, Snapshot, Status};
 
-use crate::world::{PATIENCE, World, pairing, running, stopped, why};
+use crate::{
+    common::PATIENCE,
+    fixture::{NodeFixture, pairing, reason_code, running, stopped},
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_without_its_router_closes_when_the_lease_ends_and_waits_to_be_told() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000040", "Le").unwrap());
-    world.linked("s1", &phone).await;
+async fn node_without_its_router_closes_at_lease_end_and_waits_for_declarations() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000040", "Le").unwrap());
+    fixture.linked("s1", &phone).await;
     api.declare("idle", &stopped(1)).await.unwrap();
-    world.router.heard().lease_ms = 400;
-    let beats = world.router.heard().beats.len();
-    world.router.until("a short lease", |heard| heard.beats.len() > beats + 1).await;
+    fixture.router.state().lease_ms = 400;
+    let beats = fixture.router.state().heartbeats.len();
+    fixture.router.until("a short lease", |state| state.heartbeats.len() > beats + 1).await;
     assert_eq!(api.view("s1").await.unwrap().status, Status::Working);
 
-    world.router.heard().away = true;
+    fixture.router.state().away = true;
     let closed = api.status("s1", Status::Starting).await;
-    assert_eq!(why(&closed), "connect_failed");
+    assert_eq!(reason_code(&closed), "connect_failed");
     assert_eq!(api.view("idle").await.unwrap().status, Status::Stopped);
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
     let late = api.declare("s1", &pairing(1, 1, None)).await;
-    assert_eq!(
-        late.unwrap_err().code,
-        RefusalCode::Unavailable,
-        "nobody is obeyed without a lease"
-    );
+    assert_eq!(late.unwrap_err().code, RefusalCode::Unavailable, "commands need a lease");
 
-    world.router.heard().lease_ms = 60_000;
-    let enlisted = world.router.heard().enlisted.len();
-    world.router.heard().away = false;
-    let again = "it enlists again, so that the router looks at everything it holds";
-    world.router.until(again, |heard| heard.enlisted.len() > enlisted).await;
-    assert_eq!(api.view("s1").await.unwrap().status, Status::Starting, "not without being told");
+    fixture.router.state().lease_ms = 60_000;
+    let enlisted = fixture.router.state().registrations.len();
+    fixture.router.state().away = false;
+    let again = "the node registers again, so that the router examines its sessions";
+    fixture.router.until(again, |state| state.registrations.len() > enlisted).await;
+    assert_eq!(api.view("s1").await.unwrap().status, Status::Starting, "a declaration is required");
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     api.working("s1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_while_the_router_is_away_is_told_in_order_when_it_is_back() {
-    let world = World::new().await;
-    let api = &world.api;
-    world.router.heard().away = true;
+async fn changes_during_a_router_outage_are_reported_in_order_afterwards() {
+    let fixture = NodeFixture::new().await;
+    let api = &fixture.api;
+    fixture.router.state().away = true;
     for epoch in (1..=60).step_by(2) {
         for session in ["s1", "s2"] {
             api.declare(session, &pairing(epoch, epoch, None)).await.unwrap();
@@ -50,34 +48,34 @@ async fn what_happens_while_the_router_is_away_is_told_in_order_when_it_is_back(
         }
     }
     let newest = [api.view("s1").await.unwrap(), api.view("s2").await.unwrap()];
-    world.router.heard().away = false;
+    fixture.router.state().away = false;
     for last in &newest {
-        let told = |s: &Snapshot| (s.session == last.session, s.seq) == (true, last.seq);
-        world.router.until("the newest", |heard| heard.reports.iter().any(told)).await;
-        let told = world.router.told_of(&last.session);
-        assert!(told.is_sorted_by_key(|s| s.seq), "{told:?}");
-        assert_eq!(told.last(), Some(last));
-        assert!(told.len() < 60, "the middle is left out: {}", told.len());
+        let reports = |s: &Snapshot| (s.session == last.session, s.seq) == (true, last.seq);
+        fixture.router.until("the newest", |state| state.reports.iter().any(reports)).await;
+        let reports = fixture.router.reports_of(&last.session);
+        assert!(reports.is_sorted_by_key(|s| s.seq), "{reports:?}");
+        assert_eq!(reports.last(), Some(last));
+        assert!(reports.len() < 60, "the middle is dropped: {}", reports.len());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_router_that_forgot_the_node_is_told_all_and_no_connection_suffers() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000041", "Fo").unwrap());
-    let before = world.linked("s1", &phone).await;
-    world.router.heard().known = None;
-    world.router.until("enlisted again", |heard| heard.boot == 2).await;
-    world
+async fn router_that_forgot_the_node_gets_all_reports_and_connections_stay() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000041", "Fo").unwrap());
+    let before = fixture.linked("s1", &phone).await;
+    fixture.router.state().known_incarnation = None;
+    fixture.router.until("registered again", |state| state.boot == 2).await;
+    fixture
         .router
-        .until("told all", |heard| {
-            heard
+        .until("all sessions reported", |state| {
+            state
                 .reports
                 .iter()
                 .any(|s| (s.boot, s.seq, s.status) == (2, before.seq, Status::Working))
         })
         .await;
-    let enlisted = world.router.heard().enlisted.clone();
+    let enlisted = fixture.router.state().registrations.clone();
     assert_eq!(enlisted[0].incarnation, enlisted[1].incarnation);
     let now = api.view("s1").await.unwrap();
     assert_eq!((now.boot, now.seq), (2, before.seq));
@@ -85,19 +83,19 @@ async fn a_router_that_forgot_the_node_is_told_all_and_no_connection_suffers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_session_is_closed_and_only_what_was_never_linked_is_wiped() {
-    let world = World::new().await;
-    let (api, phone) = (&world.api, world.whatsapp.add_phone("15550000042", "Go").unwrap());
-    world.linked("linked", &phone).await;
+async fn lost_session_is_closed_and_wiped_only_if_never_linked() {
+    let fixture = NodeFixture::new().await;
+    let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000042", "Go").unwrap());
+    fixture.linked("linked", &phone).await;
     api.declare("pairing", &pairing(1, 1, None)).await.unwrap();
     api.qr("pairing").await;
-    world.router.heard().lost = vec!["linked".into(), "pairing".into(), "unknown".into()];
+    fixture.router.state().lost = vec!["linked".into(), "pairing".into(), "unknown".into()];
 
     let closed = api.status("linked", Status::Stopped).await;
     assert!(closed.identity.is_some());
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
-    crate::world::until("gone", || async { api.view("pairing").await.err() }).await;
-    assert_eq!(world.on_disk(), ["linked"]);
+    crate::common::until("gone", || async { api.view("pairing").await.err() }).await;
+    assert_eq!(fixture.sessions_with_keys(), ["linked"]);
 
     api.declare("linked", &running(2)).await.unwrap();
     api.working("linked").await;

@@ -2,20 +2,21 @@
 //!
 //! A success is replayed for a day and a refusal for ten minutes, per organization, credential and
 //! route. A request that changes something commits the change and the recorded response in one
-//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router cannot repeat
-//! the change. The response of a request that changes nothing is recorded when it is sent.
+//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router
+//! cannot repeat the change. The response of a request that changes nothing is recorded when it is
+//! sent.
 //!
 //! Recorded are 2xx and final refusals. Not recorded are 401, 408, 429, 5xx and every response with
 //! `Retry-After`, because the same request may succeed later. Refusals that precede the idempotency
 //! check (authentication, permission, request rates) are not recorded either.
 //!
-//! A response may hold a secret (a new API key). It is encrypted with a key derived from the caller's
-//! `Idempotency-Key`, so the database alone cannot reveal the secret.
+//! A response may hold a secret (a new API key). It is encrypted with a key derived from the
+//! caller's `Idempotency-Key`, so the database alone cannot reveal the secret.
 //!
 //! Decision: ADR 0014.
 
-mod kept;
-mod once;
+mod idempotent_request;
+mod response_recorder;
 
 use std::{
     collections::HashSet,
@@ -32,93 +33,95 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-pub(crate) use kept::Kept;
-pub(crate) use once::{Once, Request};
+pub(crate) use idempotent_request::{IdempotentRequest, RequestIdentity};
+pub(crate) use response_recorder::ResponseRecorder;
 
-use crate::{
+use crate::response::{
     problem::{Problem, Result},
     reply::Reply,
 };
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const LONGEST: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
-/// For how long a refusal is kept: nothing was changed, so that to carry it out again does no harm.
-const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(10 * 60);
-/// How many bytes a refusal may have to be kept. One that names the faults of a large body can be large, and
-/// refusals cost their caller nothing.
-const LARGEST_REFUSAL: usize = 4096;
+/// Lifetime of a recorded refusal. A refused request changed nothing and may be repeated without
+/// harm.
+const REFUSAL_TTL: Duration = Duration::from_secs(10 * 60);
+/// Maximum size of a recorded refusal. A refusal that names the faults of a large body is large,
+/// and costs its caller nothing.
+const MAX_REFUSAL_BYTES: usize = 4096;
 
-/// What a caller calls its request.
+/// The `Idempotency-Key` of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// Nothing: every request is one of its own.
+pub(crate) enum IdempotencyKey {
+    /// No header.
     #[default]
-    Not,
-    /// This.
-    As(String),
-    /// Something that cannot be a name.
-    Badly,
+    Absent,
+    /// A valid key.
+    Given(String),
+    /// An invalid key, or several keys.
+    Malformed,
 }
 
-impl Named {
-    /// What `Idempotency-Key` says: one value of 1 to 255 visible ASCII characters.
+impl IdempotencyKey {
+    /// Reads the header: one value of 1 to 255 visible ASCII characters.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-        let (Some(value), more) = (values.next(), values.next()) else { return Self::Not };
+        let (Some(value), more) = (values.next(), values.next()) else { return Self::Absent };
         match value.to_str().map(|text| text.trim_matches([' ', '\t'])) {
             Ok(name)
                 if more.is_none()
-                    && (1..=LONGEST).contains(&name.len())
+                    && (1..=MAX_KEY_LENGTH).contains(&name.len())
                     && name.bytes().all(|byte| byte.is_ascii_graphic()) =>
             {
-                Self::As(name.to_owned())
+                Self::Given(name.to_owned())
             }
-            _ => Self::Badly,
+            _ => Self::Malformed,
         }
     }
 }
 
-/// Where repeated requests are told from new ones.
-pub(crate) struct Desk {
+/// Detects repeated requests and answers them with their recorded response.
+pub(crate) struct IdempotencyLayer {
     store: Arc<dyn IdempotencyStore>,
     environment: Arc<dyn Environment>,
-    under_way: Mutex<HashSet<(OrganizationId, IdempotencyKeyHash)>>,
+    in_flight: Mutex<HashSet<(OrganizationId, IdempotencyKeyHash)>>,
 }
 
-impl Desk {
+impl IdempotencyLayer {
     pub(crate) fn new(store: Arc<dyn IdempotencyStore>, environment: Arc<dyn Environment>) -> Self {
-        Self { store, environment, under_way: Mutex::default() }
+        Self { store, environment, in_flight: Mutex::default() }
     }
 
-    /// Whatever was answered the first time, or what `work` answers now.
+    /// Returns the recorded response, or performs `work` and records its response.
     ///
     /// # Errors
-    /// 409 when the same is under way, something else was asked under this name, or there is no room to
-    /// record the answer; 503 when nobody can say whether it was; and whatever `work` ends with.
-    pub(crate) async fn answer(
+    /// 409 when a request with the key is in flight, when the key was used for another request, or
+    /// without room for the record; 503 when the store is unavailable; and the errors of `work`.
+    pub(crate) async fn respond(
         &self,
-        once: &Once,
+        request: &IdempotentRequest,
         work: impl Future<Output = Result<Reply>>,
     ) -> Result<Reply> {
-        let _place = self.enter(once)?;
-        if let Some(reply) = self.look(once).await? {
+        let _in_flight = self.begin(request)?;
+        if let Some(reply) = self.find_recorded(request).await? {
             return Ok(reply);
         }
-        if let Some(full) = self.store.limit_reached(once.scope()).await.map_err(Error::from)? {
+        if let Some(full) = self.store.limit_reached(request.scope()).await.map_err(Error::from)? {
             return Err(Error::Full(full).into());
         }
         let outcome = work.await;
-        self.settle(once, outcome).await
+        self.record_outcome(request, outcome).await
     }
 
-    /// One request at a time has a slot, on this router. Another router's is noticed when both write.
-    fn enter<'a>(&'a self, once: &Once) -> Result<Place<'a>> {
-        let name = (once.organization().clone(), once.key_hash());
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if under_way.insert(name.clone()) {
-            return Ok(Place { desk: self, name });
+    /// Marks the key as in flight on this router. Requests on two routers conflict when both
+    /// commit.
+    fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<ActiveKeyGuard<'a>> {
+        let name = (request.organization().clone(), request.key_hash());
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_flight.insert(name.clone()) {
+            return Ok(ActiveKeyGuard { layer: self, name });
         }
         Err(Problem::Domain(Error::Conflict {
             message: "a request with this idempotency key is under way",
@@ -126,85 +129,95 @@ impl Desk {
         }))
     }
 
-    /// What was answered the first time, if there was one.
-    async fn look(&self, once: &Once) -> Result<Option<Reply>> {
+    /// Returns the recorded response, if there is one.
+    async fn find_recorded(&self, request: &IdempotentRequest) -> Result<Option<Reply>> {
         let now = self.environment.now();
-        let kept =
-            self.store.find(once.scope(), &once.key_hash(), now).await.map_err(Error::from)?;
-        let Some(record) = kept else { return Ok(None) };
-        let reply = once.open(&record)?;
+        let stored = self
+            .store
+            .find(request.scope(), &request.key_hash(), now)
+            .await
+            .map_err(Error::from)?;
+        let Some(record) = stored else { return Ok(None) };
+        let reply = request.open(&record)?;
         Ok(Some(reply.with(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
     }
 
-    /// Keeps how it ended, if that is worth keeping and not kept yet.
-    async fn settle(&self, once: &Once, outcome: Result<Reply>) -> Result<Reply> {
+    /// Records a final outcome that is not recorded yet.
+    async fn record_outcome(
+        &self,
+        request: &IdempotentRequest,
+        outcome: Result<Reply>,
+    ) -> Result<Reply> {
         let reply = match &outcome {
-            Ok(reply) if once.is_written() => {
-                self.amend(once, reply).await;
+            Ok(reply) if request.is_committed() => {
+                self.amend(request, reply).await;
                 return outcome;
             }
-            // It is done and kept as it was then, whatever went wrong with telling of it.
-            Err(_) if once.is_written() => return outcome,
+            // The change is committed with its response; the later error concerns only this
+            // response.
+            Err(_) if request.is_committed() => return outcome,
             Ok(reply) => reply.clone(),
             Err(problem) => problem.reply(),
         };
         let full = matches!(outcome, Err(Problem::Domain(Error::Full(_))));
-        if is_for_good(&reply) && !full {
-            let (mut record, now) = (once.record(&reply)?, self.environment.now());
+        if is_final(&reply) && !full {
+            let (mut record, now) = (request.record(&reply)?, self.environment.now());
             if reply.status.is_client_error() {
-                if record.response.len() > LARGEST_REFUSAL {
+                if record.response.len() > MAX_REFUSAL_BYTES {
                     return outcome;
                 }
-                record.expires_at = now.plus(REFUSAL_KEPT_FOR);
+                record.expires_at = now.plus(REFUSAL_TTL);
             }
-            match self.store.record(once.scope(), &record, now).await.map_err(Error::from)? {
-                // There was room a moment ago. What was done may be done again: it changes nothing.
+            match self.store.record(request.scope(), &record, now).await.map_err(Error::from)? {
+                // Without room the outcome stays unrecorded. A repetition changes nothing, because
+                // this request changed nothing.
                 Written::Done | Written::Refused(_) => return outcome,
                 Written::Raced | Written::Repeated => {}
             }
         } else if !reply.status.is_client_error() {
             return outcome;
         }
-        // Somebody else was quicker, on another router.
-        Ok(match self.look(once).await? {
+        // A request with the same key on another router was recorded first.
+        Ok(match self.find_recorded(request).await? {
             Some(first) => first,
             None => outcome?,
         })
     }
 
-    /// What was true when it was written may not be the last word: a logout waits for WhatsApp.
-    async fn amend(&self, once: &Once, reply: &Reply) {
-        if once.is_kept_as(reply) {
+    /// Replaces the committed response by the final one, which may differ: a logout waits for
+    /// WhatsApp.
+    async fn amend(&self, request: &IdempotentRequest, reply: &Reply) {
+        if request.is_recorded_as(reply) {
             return;
         }
-        let amended = match once.record(reply) {
-            Ok(record) => self.store.amend(once.scope(), &record).await.map_err(Error::from),
+        let amended = match request.record(reply) {
+            Ok(record) => self.store.amend(request.scope(), &record).await.map_err(Error::from),
             Err(error) => Err(error),
         };
         if let Err(error) = amended {
             let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, "what is kept of an answer is an earlier one");
+            tracing::warn!(error, "recorded response was not replaced by the final one");
         }
     }
 }
 
-/// Whether the same request would be answered so again.
-fn is_for_good(reply: &Reply) -> bool {
+/// Returns whether a repetition of the request would get the same response.
+fn is_final(reply: &Reply) -> bool {
     let refused = reply.status.is_client_error()
         && !matches!(reply.status.as_u16(), 401 | 408 | 429)
         && !reply.headers.contains_key(header::RETRY_AFTER);
     reply.status.is_success() || refused
 }
 
-/// A slot that a request has while it is worked on.
-struct Place<'a> {
-    desk: &'a Desk,
+/// Marks an idempotency key as in flight until dropped.
+struct ActiveKeyGuard<'a> {
+    layer: &'a IdempotencyLayer,
     name: (OrganizationId, IdempotencyKeyHash),
 }
 
-impl Drop for Place<'_> {
+impl Drop for ActiveKeyGuard<'_> {
     fn drop(&mut self) {
-        self.desk.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+        self.layer.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 
@@ -212,40 +225,43 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    fn named(values: &[&'static str]) -> Named {
+    fn key(values: &[&'static str]) -> IdempotencyKey {
         let values = values.iter().map(|value| (IDEMPOTENCY_KEY, HeaderValue::from_static(value)));
-        Named::read(&values.collect())
+        IdempotencyKey::read(&values.collect())
     }
 
     #[test]
-    fn a_name_is_one_value_of_visible_characters() {
-        assert_eq!(named(&[]), Named::Not);
+    fn key_is_one_value_of_visible_characters() {
+        assert_eq!(key(&[]), IdempotencyKey::Absent);
         for name in ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", "\"quoted\"", "~!,;"] {
-            assert_eq!(named(&[name]), Named::As(name.to_owned()));
+            assert_eq!(key(&[name]), IdempotencyKey::Given(name.to_owned()));
         }
-        assert_eq!(named(&[" a\t"]), Named::As("a".to_owned()));
-        let longest: &'static str = "k".repeat(LONGEST).leak();
-        assert_eq!(named(&[longest]), Named::As(longest.to_owned()));
-        let longer: &'static str = "k".repeat(LONGEST + 1).leak();
+        assert_eq!(key(&[" a\t"]), IdempotencyKey::Given("a".to_owned()));
+        let longest: &'static str = "k".repeat(MAX_KEY_LENGTH).leak();
+        assert_eq!(key(&[longest]), IdempotencyKey::Given(longest.to_owned()));
+        let longer: &'static str = "k".repeat(MAX_KEY_LENGTH + 1).leak();
         for bad in [&[""][..], &["  "], &["a b"], &[longer], &["a", "a"], &["a", "b"]] {
-            assert_eq!(named(bad), Named::Badly, "{bad:?}");
+            assert_eq!(key(bad), IdempotencyKey::Malformed, "{bad:?}");
         }
         let foreign = HeaderValue::from_bytes("é".as_bytes()).unwrap();
-        assert_eq!(Named::read(&[(IDEMPOTENCY_KEY, foreign)].into_iter().collect()), Named::Badly);
+        assert_eq!(
+            IdempotencyKey::read(&[(IDEMPOTENCY_KEY, foreign)].into_iter().collect()),
+            IdempotencyKey::Malformed
+        );
     }
 
     #[test]
-    fn what_may_go_better_next_time_is_not_kept() {
+    fn temporary_failure_is_not_recorded() {
         let reply = |status: u16| {
             Reply::of(hyper::StatusCode::from_u16(status).unwrap(), "application/json", "{}")
         };
-        for kept in [200, 201, 204, 400, 404, 409, 412, 413, 415] {
-            assert!(is_for_good(&reply(kept)), "{kept}");
+        for recorded in [200, 201, 204, 400, 404, 409, 412, 413, 415] {
+            assert!(is_final(&reply(recorded)), "{recorded}");
         }
         for passing in [304, 401, 408, 429, 500, 501, 503] {
-            assert!(!is_for_good(&reply(passing)), "{passing}");
+            assert!(!is_final(&reply(passing)), "{passing}");
         }
         let later = reply(409).with(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        assert!(!is_for_good(&later));
+        assert!(!is_final(&later));
     }
 }

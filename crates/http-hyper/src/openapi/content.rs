@@ -1,25 +1,25 @@
-//! The content of one response: by media type a schema, or one of several, and an example each.
+//! The content of a response: schemas and examples by media type.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    failures::Failure,
-    words::{Answer, Content},
+    failure::Failure,
+    operation_doc::{Content, ResponseDoc},
 };
 
 const JSON: &str = "application/json";
 
-/// What is said in one media type.
+/// The schemas and examples of one media type.
 #[derive(Default)]
 struct Media {
     schemas: Vec<Value>,
     examples: Map<String, Value>,
 }
 
-/// All of it.
-pub(super) fn of(answers: &[&Answer], failures: &[&Failure]) -> Value {
+/// Returns the content of the responses and failures with one status.
+pub(super) fn of(answers: &[&ResponseDoc], failures: &[&Failure]) -> Value {
     let mut media: BTreeMap<&str, Media> = BTreeMap::new();
     for shown in answers.iter().flat_map(|answer| answer.content) {
         match shown {
@@ -41,11 +41,11 @@ pub(super) fn of(answers: &[&Answer], failures: &[&Failure]) -> Value {
         let example = Some((failure.name, failure.example()));
         media.entry(JSON).or_default().add(reference("Error"), example);
     }
-    let told = media.into_iter().map(|(kind, media)| (kind.to_owned(), media.told()));
-    Value::Object(told.collect())
+    let into_value = media.into_iter().map(|(kind, media)| (kind.to_owned(), media.into_value()));
+    Value::Object(into_value.collect())
 }
 
-/// A reference to a schema of the document.
+/// Returns a reference to a schema of the document.
 pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
@@ -59,7 +59,7 @@ impl Media {
         self.examples.extend(example);
     }
 
-    fn told(mut self) -> Value {
+    fn into_value(mut self) -> Value {
         let schema = match self.schemas.len() {
             1 => self.schemas.remove(0),
             _ => json!({ "anyOf": self.schemas }),

@@ -1,4 +1,4 @@
-//! One row of the table as an operation of the document.
+//! An operation of the table as an operation of the document.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,27 @@ use serde_json::{Map, Value, json};
 
 use super::{
     content::{self, reference},
-    failures::{self, Failure},
-    headers, parameters,
-    words::Answer,
+    failure::Failure,
+    failures, headers,
+    operation_doc::ResponseDoc,
+    parameters,
 };
-use crate::api::{Intake, Needs, Operation};
+use crate::api::{Operation, RequestBodySpec, Requires};
 
-/// The operation.
-pub(super) fn of(row: &Operation, table: &[&Operation]) -> Value {
-    let words = row.words;
+/// Returns the description of an operation.
+pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
+    let doc = row.doc;
     let mut operation = json!({
         "operationId": row.name,
-        "summary": words.summary,
-        "description": format!("{}{}", words.description, needed(row.needs)),
-        "tags": [words.tag.name()],
-        "parameters": parameters::of(row),
+        "summary": doc.summary,
+        "description": format!("{}{}", doc.description, permission_text(row.requires)),
+        "tags": [doc.tag.name()],
+        "parameters": parameters::references(row),
         "responses": responses(row, table),
-        "security": match row.needs {
-            Needs::Nothing => json!([]),
-            // Keys are refused whatever they carry.
-            Needs::Platform => json!([{ "bearer": [] }]),
+        "security": match row.requires {
+            Requires::Nothing => json!([]),
+            // API keys are rejected whatever capabilities they have.
+            Requires::Platform => json!([{ "bearer": [] }]),
             _ => json!([{ "bearer": [] }, { "apiKey": [] }]),
         },
     });
@@ -36,28 +37,28 @@ pub(super) fn of(row: &Operation, table: &[&Operation]) -> Value {
     operation
 }
 
-const fn needed(needs: Needs) -> &'static str {
-    match needs {
-        Needs::Nothing => "",
-        Needs::Manage => "\n\nNeeds the capability `manage`.",
-        Needs::ManageAll => {
-            "\n\nNeeds the capability `manage` over the whole organization: a key that is confined to \
-             sessions does not have it."
+const fn permission_text(requires: Requires) -> &'static str {
+    match requires {
+        Requires::Nothing => "",
+        Requires::Manage => "\n\nNeeds the capability `manage`.",
+        Requires::ManageAll => {
+            "\n\nNeeds the capability `manage` over the whole organization, which a key that is confined to \
+             sessions does not have."
         }
-        Needs::Platform => {
-            "\n\nNeeds a login token with the platform role `super_admin`; keys are refused whatever \
-             they carry."
+        Requires::Platform => {
+            "\n\nNeeds a login token with the platform role `super_admin`; API keys are rejected whatever \
+             capabilities they have."
         }
     }
 }
 
 fn body(row: &Operation) -> Option<Value> {
-    let kinds: &[&str] = match row.intake {
-        Intake::Ignored => return None,
-        Intake::Empty | Intake::Json => &crate::payload::JSON,
-        Intake::Patch => &crate::payload::MERGE_PATCH,
+    let kinds: &[&str] = match row.body_spec {
+        RequestBodySpec::Ignored => return None,
+        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::request::media_type::JSON,
+        RequestBodySpec::Patch => &crate::request::media_type::MERGE_PATCH,
     };
-    let (schema, example, required) = match row.words.takes {
+    let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {
             let schema = (shape.schema)();
             let required = serde_json::to_value(&schema).unwrap_or_default();
@@ -72,97 +73,100 @@ fn body(row: &Operation) -> Option<Value> {
     Some(json!({ "required": required, "content": content }))
 }
 
-/// What is said with one status.
+/// The responses and failures with one status.
 #[derive(Default)]
-struct Said<'a> {
-    answers: Vec<&'a Answer>,
+struct ResponsesOfStatus<'a> {
+    responses: Vec<&'a ResponseDoc>,
     failures: Vec<&'static Failure>,
 }
 
-fn said(row: &Operation) -> BTreeMap<u16, Said<'_>> {
-    let mut said: BTreeMap<u16, Said<'_>> = BTreeMap::new();
-    for answer in row.words.answers() {
-        said.entry(answer.status).or_default().answers.push(answer);
+fn by_status(row: &Operation) -> BTreeMap<u16, ResponsesOfStatus<'_>> {
+    let mut by_status: BTreeMap<u16, ResponsesOfStatus<'_>> = BTreeMap::new();
+    for response in row.doc.responses() {
+        by_status.entry(response.status).or_default().responses.push(response);
     }
-    for failure in failures::of(row) {
-        said.entry(failure.status()).or_default().failures.push(failure);
+    for failure in failures::possible_failures(row) {
+        by_status.entry(failure.status()).or_default().failures.push(failure);
     }
-    said
+    by_status
 }
 
 fn responses(row: &Operation, table: &[&Operation]) -> Value {
-    let said = said(row).into_iter();
-    let mut responses: Map<_, _> =
-        said.map(|(status, said)| (status.to_string(), said.response(row, table))).collect();
-    if row.method == Method::GET && row.words.answer.tagged {
+    let by_status = by_status(row).into_iter();
+    let mut responses: Map<_, _> = by_status
+        .map(|(status, responses)| (status.to_string(), responses.response(row, table)))
+        .collect();
+    if row.method == Method::GET && row.doc.response.tagged {
         responses.insert("304".to_owned(), json!({ "$ref": "#/components/responses/NotModified" }));
     }
     Value::Object(responses)
 }
 
-impl Said<'_> {
-    /// The failure that is all that is said.
-    fn alone(&self) -> Option<&'static Failure> {
-        match (self.answers.as_slice(), self.failures.as_slice()) {
+impl ResponsesOfStatus<'_> {
+    /// Returns the failure if it is the only response with the status.
+    fn only_failure(&self) -> Option<&'static Failure> {
+        match (self.responses.as_slice(), self.failures.as_slice()) {
             ([], [failure]) => Some(failure),
             _ => None,
         }
     }
 
     fn response(&self, row: &Operation, table: &[&Operation]) -> Value {
-        if let Some(failure) = self.alone() {
+        if let Some(failure) = self.only_failure() {
             return json!({ "$ref": format!("#/components/responses/{}", failure.name) });
         }
-        let told = self.answers.iter().map(|answer| answer.about);
-        let told: Vec<_> = told.chain(self.failures.iter().map(|failure| failure.about)).collect();
+        let descriptions = self.responses.iter().map(|response| response.about);
+        let descriptions: Vec<_> =
+            descriptions.chain(self.failures.iter().map(|failure| failure.about)).collect();
         let mut names: Vec<_> =
-            self.answers.iter().flat_map(|answer| answer_headers(answer, row)).collect();
+            self.responses.iter().flat_map(|response| response_headers(response, row)).collect();
         let posts = row.method == Method::POST;
         names.extend(self.failures.iter().flat_map(|failure| failure_headers(failure, posts)));
         let mut response =
-            json!({ "description": told.join("\n\n"), "headers": headers::of(names) });
-        let content = content::of(&self.answers, &self.failures);
+            json!({ "description": descriptions.join("\n\n"), "headers": headers::of(names) });
+        let content = content::of(&self.responses, &self.failures);
         if content != json!({}) {
             response["content"] = content;
         }
-        if self.answers.iter().any(|answer| answer.located) {
+        if self.responses.iter().any(|response| response.located) {
             response["links"] = links(row, table);
         }
         response
     }
 }
 
-fn answer_headers(answer: &Answer, row: &Operation) -> Vec<String> {
+fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
     let has = [
         (true, "x-request-id"),
-        (answer.tagged, "etag"),
-        (answer.located, "location"),
-        (answer.varies, "vary"),
+        (response.tagged, "etag"),
+        (response.located, "location"),
+        (response.varies, "vary"),
         (row.method == Method::POST, "idempotency-replayed"),
     ];
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// `repeatable`: whether some row with this failure takes an `Idempotency-Key`.
+/// Returns the headers of a failure. `repeatable`: whether an operation with this failure accepts
+/// an `Idempotency-Key`.
 fn failure_headers(failure: &Failure, repeatable: bool) -> Vec<String> {
     let mut names = failure.headers();
     names.push("x-request-id".to_owned());
     match failure.status() {
-        // What a handler refuses for good is kept for an `Idempotency-Key`.
+        // Final refusals of a handler are recorded for an `Idempotency-Key`.
         400 | 404 | 409 if repeatable => names.push("idempotency-replayed".to_owned()),
         _ => {}
     }
     names
 }
 
-/// To everything that can be done with what was made.
+/// Returns links to all operations on the created object.
 fn links(row: &Operation, table: &[&Operation]) -> Value {
     let below = format!("{}/{{", row.path);
     let links = table.iter().filter_map(|other| {
         let name = other.path.strip_prefix(&below)?.split('}').next()?;
         let link = json!({
             "operationId": other.name,
-            "description": other.words.summary,
+            "description": other.doc.summary,
             "parameters": { name: "$response.body#/id" },
         });
         Some((other.name.to_owned(), link))
@@ -170,11 +174,11 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
     Value::Object(links.collect())
 }
 
-/// Every failure that is all that some row says with its status, once.
+/// Returns each failure that is the only response with its status in an operation, once.
 pub(super) fn shared_responses(table: &[&Operation]) -> Value {
     let mut shared = Map::new();
-    let said = table.iter().flat_map(|row| said(row).into_values());
-    for failure in said.filter_map(|said| said.alone()) {
+    let by_status = table.iter().flat_map(|row| by_status(row).into_values());
+    for failure in by_status.filter_map(|responses| responses.only_failure()) {
         let response = json!({
             "description": failure.about,
             "headers": headers::of(failure_headers(failure, true)),
@@ -185,7 +189,7 @@ pub(super) fn shared_responses(table: &[&Operation]) -> Value {
     shared.insert(
         "NotModified".to_owned(),
         json!({
-            "description": "You have just that already: it is at an entity tag of `If-None-Match`.",
+            "description": "The entity tag of the object is in `If-None-Match`: the cached response is current.",
             "headers": headers::of(["x-request-id", "etag"]),
         }),
     );

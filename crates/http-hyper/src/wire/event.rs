@@ -1,4 +1,4 @@
-//! What happened, as the audit trail and whoever listens see it.
+//! Events as the audit log shows them.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,17 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::ListView;
+use super::list::ListView;
 use crate::{
-    cursor::{List, Place},
-    openapi::schemas,
-    page::Page,
-    query::Query,
+    request::{
+        cursor::{CursorPosition, ListIdentity},
+        page::Page,
+        query::Query,
+    },
+    wire::schema,
 };
 
-/// The version of the envelope.
+/// The version of the event envelope.
 const SCHEMA: &str = "v1";
 
 /// An event in its envelope.
@@ -27,50 +29,51 @@ const SCHEMA: &str = "v1";
 #[schema(as = Event)]
 pub struct EventView {
     /// The version of this envelope: `v1`.
-    #[schema(schema_with = schemas::envelope)]
+    #[schema(schema_with = schema::envelope)]
     pub schema: &'static str,
-    /// Its own name.
+    /// The id of the event.
     pub id: String,
-    /// What kind of event it is.
-    #[schema(schema_with = schemas::event_name)]
+    /// The name of the event.
+    #[schema(schema_with = schema::event_name)]
     pub event: &'static str,
-    /// The session it tells of; null when it tells of none.
+    /// The id of the event's session; null without a session.
     pub session: Option<String>,
-    /// Whose it is.
+    /// The organization of the event.
     pub organization: String,
-    /// When.
+    /// The time of the event.
     pub timestamp: i64,
-    /// Counts the session's events from 1, without gaps; 0 when it tells of no session.
+    /// The number of the event among the events of its session, from 1 without gaps; 0 without a
+    /// session.
     pub sequence: u64,
-    /// Who caused it.
+    /// The cause of the event.
     pub actor: ActorView,
-    /// What there is to know.
+    /// The facts of the event.
     #[schema(value_type = Object)]
     pub payload: Map<String, Value>,
 }
 
-/// Who did something.
+/// The person, key or part of the system that caused an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Actor)]
 pub struct ActorView {
     /// `user`, `key`, `operator` (the command line) or `system` (berth itself).
-    #[schema(schema_with = schemas::actor_kind)]
+    #[schema(schema_with = schema::actor_kind)]
     pub kind: &'static str,
-    /// The user's or the key's name; null when it has none.
+    /// The id of the user or the key; null for other kinds, and for a user without id.
     pub id: Option<String>,
 }
 
-/// Which events are asked for, and which page of them.
+/// The requested page of the audit log, with its filters.
 #[derive(Clone, Debug)]
-pub struct TrailSpec {
-    /// `None` when there can be no such event.
+pub struct AuditPageSpec {
+    /// `None` when no event can match.
     filter: Option<EventFilter>,
     page: Page,
 }
 
 impl EventView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         let payload = [("action", "stop"), ("desired", "stopped")];
         Self {
@@ -90,8 +93,8 @@ impl EventView {
     }
 
     pub(crate) fn of(event: &Event) -> Self {
-        let fact = |(name, fact): &(Cow<'static, str>, EventValue)| {
-            (name.clone().into_owned(), value(fact))
+        let event_value = |(name, event_value): &(Cow<'static, str>, EventValue)| {
+            (name.clone().into_owned(), value(event_value))
         };
         Self {
             schema: SCHEMA,
@@ -102,7 +105,7 @@ impl EventView {
             timestamp: event.at.millis(),
             sequence: event.sequence,
             actor: ActorView::of(&event.actor),
-            payload: event.payload.iter().map(fact).collect(),
+            payload: event.payload.iter().map(event_value).collect(),
         }
     }
 }
@@ -119,8 +122,8 @@ impl ActorView {
     }
 }
 
-fn value(fact: &EventValue) -> Value {
-    match fact {
+fn value(event_value: &EventValue) -> Value {
+    match event_value {
         EventValue::Text(text) => text.as_str().into(),
         EventValue::Number(number) => (*number).into(),
         EventValue::Flag(flag) => (*flag).into(),
@@ -128,48 +131,49 @@ fn value(fact: &EventValue) -> Value {
     }
 }
 
-impl TrailSpec {
-    /// An example: the query that asks for it.
+impl AuditPageSpec {
+    /// Returns an example of the query.
     pub fn sample() -> &'static str {
         "event=session.deleted&limit=20"
     }
 
-    pub(crate) fn read(query: &mut Query, list: List) -> Self {
+    pub(crate) fn read(query: &mut Query, list: ListIdentity) -> Self {
         let (session, name) = (query.text("sessionId"), query.text("event"));
         let event = name.as_deref().and_then(|name| {
             let known = EventName::parse(name);
             if known.is_none() {
                 let known = EventName::ALL.map(EventName::as_str).join(", ");
-                query.fault("event", &format!("is none of {known}"));
+                query.fault("event", &format!("must be one of {known}"));
             }
             known
         });
         let id = session.as_deref().map(SessionId::parse);
-        let list = session.iter().fold(list, |list, id| list.narrowed("sessionId", id));
-        let list = name.iter().fold(list, |list, name| list.narrowed("event", name));
+        let list = session.iter().fold(list, |list, id| list.with_filter("sessionId", id));
+        let list = name.iter().fold(list, |list, name| list.with_filter("event", name));
         let filter = EventFilter { session: id.clone().flatten(), name: event };
-        // A session that cannot be has no events; as everywhere, that is no fault.
+        // A session id that cannot exist matches no events and is no fault, as in every list.
         let filter = (id != Some(None)).then_some(filter);
         Self { filter, page: Page::read(query, list) }
     }
 
-    /// What to look up; `None` when there can be nothing.
+    /// Returns the query to the audit log; `None` when no event can match.
     pub(crate) fn spec(&self) -> Option<EventPage> {
         let filter = self.filter.clone()?;
-        let before = self.page.after.map(|place| EventId::from_bits(place.bits));
+        let before = self.page.after.map(|position| EventId::from_bits(position.bits));
         Some(EventPage { filter, before, limit: self.page.with_one_more() })
     }
 
-    /// The page, of what was looked up for it.
+    /// Returns the page of the events that were found.
     pub(crate) fn show(&self, events: &[Event]) -> ListView<EventView> {
-        let place = |event: &&Event| Place { created_at: event.at, bits: event.id.bits() };
-        let (events, next_cursor) = self.page.cut(events.iter().collect(), place);
+        let position =
+            |event: &&Event| CursorPosition { created_at: event.at, bits: event.id.bits() };
+        let (events, next_cursor) = self.page.paginate(events.iter().collect(), position);
         ListView { data: events.into_iter().map(EventView::of).collect(), next_cursor }
     }
 }
 
 impl ListView<EventView> {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self { data: vec![EventView::sample()], next_cursor: None }
     }

@@ -1,4 +1,4 @@
-//! API keys as their organization makes, sees and revokes them.
+//! Creation, listing and revocation of API keys.
 
 use domain::testing::{CANARY, World};
 use http_hyper::wire;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Version, ask, send},
-    house::House,
+    test_server::TestServer,
 };
 
 const KEYS: &str = "/api/v1/api-keys";
@@ -16,9 +16,9 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_key_is_made_seen_and_revoked_and_its_text_is_told_once() {
-    let house = House::open().await;
-    let session = house.linked().await.id;
+async fn key_text_is_returned_by_its_creation_only() {
+    let server = TestServer::open().await;
+    let session = server.linked().await.id;
     let later = 4_102_444_800_000_i64;
     let body = json!({
         "name": "ci",
@@ -26,7 +26,7 @@ async fn a_key_is_made_seen_and_revoked_and_its_text_is_told_once() {
         "expiresAt": later,
         "sessions": [session.as_str(), session.as_str()],
     });
-    let made = house.post("acme", KEYS, &body).await;
+    let made = server.post("acme", KEYS, &body).await;
     assert_eq!(made.status, 201);
     let mut key = made.json();
     assert_eq!(names(&key), names(&serde_json::to_value(wire::NewApiKeyView::sample()).unwrap()));
@@ -41,74 +41,74 @@ async fn a_key_is_made_seen_and_revoked_and_its_text_is_told_once() {
     assert_eq!(key["createdByUserId"], "user-of-acme-canary");
     assert_eq!(key["lastUsedAt"], Value::Null);
 
-    let viewed = house.ask("acme", "GET", &path).await;
-    let list = house.ask("acme", "GET", KEYS).await;
+    let viewed = server.ask("acme", "GET", &path).await;
+    let list = server.ask("acme", "GET", KEYS).await;
     assert_eq!(viewed.json(), key);
     assert_eq!(list.json(), json!({ "data": [key], "nextCursor": null }));
     for answer in [&viewed, &list] {
         assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
     }
-    let revoked = house.ask("acme", "DELETE", &path).await;
+    let revoked = server.ask("acme", "DELETE", &path).await;
     assert_eq!((revoked.status.as_u16(), revoked.body.len()), (204, 0));
     for method in ["DELETE", "GET"] {
-        assert_eq!(house.ask("acme", method, &path).await.status, 404);
+        assert_eq!(server.ask("acme", method, &path).await.status, 404);
     }
-    assert_eq!(house.ask("acme", "GET", KEYS).await.json()["data"], json!([]));
+    assert_eq!(server.ask("acme", "GET", KEYS).await.json()["data"], json!([]));
 }
 
 #[tokio::test]
-async fn nobody_makes_a_key_that_can_do_more_than_they() {
-    let house = House::open().await;
-    let mine = house.linked().await.id;
-    let before = house.fingerprint();
+async fn key_cannot_exceed_its_creators_capabilities() {
+    let server = TestServer::open().await;
+    let mine = server.linked().await.id;
+    let before = server.fingerprint();
     let stronger = json!({ "name": "k", "capabilities": ["manage", "send"] });
     let nonsense = json!({ "name": 7, "capabilities": ["send"], "sessions": ["x"] });
     for body in [&stronger, &nonsense] {
-        let refused = house.post("manager", KEYS, body).await;
+        let refused = server.post("manager", KEYS, body).await;
         assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "forbidden"));
     }
     let confined = format!("only-{mine}");
     let equal = json!({ "name": "k", "capabilities": ["manage"] });
     for body in [&equal, &json!(7)] {
-        assert_eq!(house.post(&confined, KEYS, body).await.status, 403);
-        assert_eq!(house.post("member", KEYS, body).await.status, 403);
+        assert_eq!(server.post(&confined, KEYS, body).await.status, 403);
+        assert_eq!(server.post("member", KEYS, body).await.status, 403);
     }
-    assert_eq!(house.fingerprint(), before);
-    assert_eq!(house.post("manager", KEYS, &equal).await.status, 201);
+    assert_eq!(server.fingerprint(), before);
+    assert_eq!(server.post("manager", KEYS, &equal).await.status, 201);
 }
 
 #[tokio::test]
-async fn a_confined_caller_learns_of_no_key_and_ends_none() {
-    let house = House::open().await;
-    let (mine, key) = (house.linked().await.id, house.key().await.id);
-    let before = house.fingerprint();
+async fn confined_caller_cannot_see_or_revoke_keys() {
+    let server = TestServer::open().await;
+    let (mine, key) = (server.linked().await.id, server.key().await.id);
+    let before = server.fingerprint();
     for (method, path) in [
         ("GET", KEYS.to_owned()),
         ("GET", format!("{KEYS}/{key}")),
         ("DELETE", format!("{KEYS}/{key}")),
     ] {
-        let refused = house.ask(&format!("only-{mine}"), method, &path).await;
+        let refused = server.ask(&format!("only-{mine}"), method, &path).await;
         assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "forbidden"));
     }
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_ours_is_a_fault_in_one_wording() {
-    let house = House::open().await;
-    let hidden = house.linked().await.id.as_str().to_owned();
-    let deleted = house.linked().await.id.as_str().to_owned();
-    house.world.sessions.delete(&World::acme(), &deleted, None).await.unwrap();
+async fn unknown_session_of_a_key_is_one_fault() {
+    let server = TestServer::open().await;
+    let hidden = server.linked().await.id.as_str().to_owned();
+    let deleted = server.linked().await.id.as_str().to_owned();
+    server.world.sessions.delete(&World::acme(), &deleted, None).await.unwrap();
     let settings = domain::Settings::default();
-    let mine = house.world.sessions.create(&World::zeta(), settings, false).await.unwrap().id;
-    let before = house.fingerprint();
+    let mine = server.world.sessions.create(&World::zeta(), settings, false).await.unwrap().id;
+    let before = server.fingerprint();
     let never = domain::SessionId::from_bits(9 << 100);
     let body = json!({
         "name": "",
         "capabilities": [],
         "sessions": [hidden, mine.as_str(), deleted, never.as_str(), "no such id", ""],
     });
-    let answer = house.post("zeta", KEYS, &body).await;
+    let answer = server.post("zeta", KEYS, &body).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_error"));
     let fields = answer.json()["error"]["details"]["fields"].clone();
     let mut reasons: Vec<_> =
@@ -128,32 +128,32 @@ async fn a_session_that_is_not_ours_is_a_fault_in_one_wording() {
         ]
     );
     assert!(!String::from_utf8_lossy(&answer.body).contains(CANARY));
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
     let body = json!({ "name": "k", "capabilities": ["read"], "sessions": [mine.as_str()] });
-    assert_eq!(house.post("zeta", KEYS, &body).await.status, 201);
+    assert_eq!(server.post("zeta", KEYS, &body).await.status, 201);
 }
 
 #[tokio::test]
-async fn an_expiry_is_ahead() {
-    let house = House::open().await;
+async fn key_expiry_must_be_in_the_future() {
+    let server = TestServer::open().await;
     for at in [json!(0), json!(-1), json!("soon"), json!(1.5), json!(u64::MAX)] {
         let body = json!({ "name": "k", "capabilities": ["read"], "expiresAt": at });
-        let answer = house.post("acme", KEYS, &body).await;
+        let answer = server.post("acme", KEYS, &body).await;
         assert_eq!((answer.status.as_u16(), answer.faults()), (400, vec!["/expiresAt".to_owned()]));
     }
 }
 
 #[tokio::test]
-async fn keys_are_walked_page_by_page_newest_first() {
-    let house = House::open().await;
+async fn key_list_is_newest_first_page_by_page() {
+    let server = TestServer::open().await;
     let mut expected = Vec::new();
     for _ in 0..5 {
-        expected.insert(0, house.key().await.id.as_str().to_owned());
+        expected.insert(0, server.key().await.id.as_str().to_owned());
     }
     let (mut found, mut path) = (Vec::new(), format!("{KEYS}?limit=2"));
     let mut sizes = Vec::new();
     loop {
-        let page = house.ask("acme", "GET", &path).await.json();
+        let page = server.ask("acme", "GET", &path).await.json();
         let data = page["data"].as_array().unwrap().clone();
         sizes.push(data.len());
         found.extend(data.iter().map(|key| key["id"].as_str().unwrap().to_owned()));
@@ -163,44 +163,44 @@ async fn keys_are_walked_page_by_page_newest_first() {
         }
     }
     assert_eq!((sizes, found), (vec![2, 2, 1], expected));
-    // A cursor of one list is none of another's.
-    let page = house.ask("acme", "GET", &format!("{KEYS}?limit=1")).await.json();
+    // A cursor of one list is invalid in another list.
+    let page = server.ask("acme", "GET", &format!("{KEYS}?limit=1")).await.json();
     let cursor = page["nextCursor"].as_str().unwrap();
     for (caller, path) in [("zeta", KEYS), ("acme", "/api/v1/sessions")] {
-        let answer = house.ask(caller, "GET", &format!("{path}?cursor={cursor}")).await;
+        let answer = server.ask(caller, "GET", &format!("{path}?cursor={cursor}")).await;
         assert_eq!((answer.status.as_u16(), answer.faults()), (400, vec!["cursor".to_owned()]));
     }
 }
 
 #[tokio::test]
-async fn another_organizations_key_and_a_missing_one_are_one_answer() {
-    let house = House::open().await;
-    let hidden = house.key().await.id;
-    let revoked = house.key().await.id;
-    house.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
-    let before = house.fingerprint();
+async fn key_of_another_organization_equals_a_missing_key() {
+    let server = TestServer::open().await;
+    let hidden = server.key().await.id;
+    let revoked = server.key().await.id;
+    server.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
+    let before = server.fingerprint();
     for method in ["GET", "DELETE"] {
         let mut answers = Vec::new();
         for id in [hidden.as_str(), revoked.as_str(), "key_never", "%ff"] {
-            answers.push(house.ask("zeta", method, &format!("{KEYS}/{id}")).await);
+            answers.push(server.ask("zeta", method, &format!("{KEYS}/{id}")).await);
         }
         assert_eq!(answers[0].status, 404);
         for answer in &answers {
             assert_eq!(answer.comparable(), answers[0].comparable());
         }
     }
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
 }
 
 #[tokio::test]
-async fn no_tag_matches_a_key_which_has_none() {
-    let house = House::open().await;
-    let path = format!("{KEYS}/{}", house.key().await.id);
-    assert_eq!(house.ask("acme", "GET", &path).await.header("etag"), "");
+async fn entity_tag_never_matches_a_key() {
+    let server = TestServer::open().await;
+    let path = format!("{KEYS}/{}", server.key().await.id);
+    assert_eq!(server.ask("acme", "GET", &path).await.header("etag"), "");
     for (expected, status) in [("\"1\"", 412), ("nonsense", 400), ("*", 204), ("\"1\"", 404)] {
         let request = ask("DELETE", &path).header("x-api-key", "acme").header("if-match", expected);
         assert_eq!(
-            send(house.address, Version::One, request, "").await.status,
+            send(server.address, Version::One, request, "").await.status,
             status,
             "{expected}"
         );

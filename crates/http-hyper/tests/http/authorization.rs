@@ -1,35 +1,35 @@
-//! Who gets in where: laws over the whole table × every kind of caller, so that a new endpoint is
-//! judged before anybody thinks of it. The statuses themselves are in `authorization.txt`.
+//! Authorization rules over the whole operation table and every kind of caller, so that the rules
+//! cover a new operation automatically. `authorization.txt` contains the statuses.
 
 use domain::{
     Actor, KeyId,
     testing::{CANARY, World},
 };
 use http_hyper::{
-    api::{Intake, Needs, operations},
+    api::{RequestBodySpec, Requires, operations},
     wire,
 };
 use hyper::Method;
 use serde_json::Value;
 
 use crate::{
-    callers::{KINDS, Kind},
+    caller_kinds::{KINDS, Kind},
     client::{BOTH, Version},
-    house::House,
-    walk::{guarded, missing, of_the_platform, of_things, path, ready_for, walk},
+    operation_calls::{guarded, missing, of_the_platform, of_things, path, ready_for, walk},
+    test_server::TestServer,
 };
 
 #[tokio::test]
-async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
-    let house = House::open().await;
+async fn admin_succeeds_on_every_operation_and_is_the_actor_of_changes() {
+    let server = TestServer::open().await;
     let admin = World::acme().actor;
     for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::from_bits(2)))] {
-        for row in operations().filter(|row| row.needs != Needs::Platform) {
-            let id = ready_for(&house, row).await;
-            let before = house.world.memory.events().len();
-            let answer = walk(&house, Version::One, caller, row, &id).await;
+        for row in operations().filter(|row| row.requires != Requires::Platform) {
+            let id = ready_for(&server, row).await;
+            let before = server.world.memory.events().len();
+            let answer = walk(&server, Version::One, caller, row, &id).await;
             assert!(answer.status.is_success(), "{row:?}: {answer:?}");
-            let events = house.world.memory.events().split_off(before);
+            let events = server.world.memory.events().split_off(before);
             let signed = events.iter().any(|event| event.actor == actor);
             let changes = row.method != Method::GET;
             assert_eq!(signed, changes, "{row:?} left {events:?}");
@@ -41,155 +41,158 @@ async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
 }
 
 #[tokio::test]
-async fn the_platforms_rows_are_for_its_own_people_and_for_no_organizations() {
-    let house = House::open().await;
-    let id = house.linked().await.id.to_string();
+async fn platform_operations_are_for_operators_only() {
+    let server = TestServer::open().await;
+    let id = server.linked().await.id.to_string();
     for row in of_the_platform() {
         for caller in ["operator", "platform"] {
-            let answer = walk(&house, Version::One, caller, row, &id).await;
+            let answer = walk(&server, Version::One, caller, row, &id).await;
             assert_eq!(answer.status, 200, "{row:?} {caller}");
         }
         let here = format!("only-{id}");
-        let mut told = Vec::new();
+        let mut outcomes = Vec::new();
         for caller in ["acme", "manager", "zeta", "member", "guest", "nowhere", &here] {
-            let answer = walk(&house, Version::Two, caller, row, &id).await;
+            let answer = walk(&server, Version::Two, caller, row, &id).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"));
-            told.push(answer.comparable());
+            outcomes.push(answer.comparable());
         }
-        assert!(told.iter().all(|answer| *answer == told[0]), "{row:?}");
+        assert!(outcomes.iter().all(|answer| *answer == outcomes[0]), "{row:?}");
     }
 }
 
 #[tokio::test]
-async fn nobody_can_tell_hidden_from_missing() {
+async fn hidden_and_missing_objects_have_equal_responses() {
     for row in of_things() {
-        let house = House::open().await;
-        let missing = missing(&house, row).await;
-        let hidden = ready_for(&house, row).await;
-        let other = house.linked().await.id;
-        let before = house.fingerprint();
+        let server = TestServer::open().await;
+        let missing = missing(&server, row).await;
+        let hidden = ready_for(&server, row).await;
+        let other = server.linked().await.id;
+        let before = server.fingerprint();
         for version in BOTH {
             for kind in KINDS.iter().filter(|kind| !kind.at_home) {
                 let caller = kind.token(&hidden, other.as_str());
-                let told = walk(&house, version, &caller, row, &hidden).await;
-                assert!(told.status.is_client_error() || told.status == 503, "{row:?} {kind:?}");
+                let outcomes = walk(&server, version, &caller, row, &hidden).await;
+                assert!(
+                    outcomes.status.is_client_error() || outcomes.status == 503,
+                    "{row:?} {kind:?}"
+                );
                 for name in &missing {
-                    let not_there = walk(&house, version, &caller, row, name).await;
+                    let not_there = walk(&server, version, &caller, row, name).await;
                     assert_eq!(
-                        told.comparable(),
+                        outcomes.comparable(),
                         not_there.comparable(),
                         "{row:?} {kind:?} {name}"
                     );
                 }
             }
-            // Nor can its owner tell one of its own that is gone from one that never was.
-            let gone = walk(&house, version, "acme", row, &missing[0]).await;
-            let never = walk(&house, version, "acme", row, &missing[1]).await;
+            // The owner cannot distinguish a deleted object from one that never existed.
+            let gone = walk(&server, version, "acme", row, &missing[0]).await;
+            let never = walk(&server, version, "acme", row, &missing[1]).await;
             assert_eq!(gone.comparable(), never.comparable(), "{row:?}");
             assert_eq!((gone.status.as_u16(), gone.code().as_str()), (404, "not_found"));
         }
-        assert_eq!(house.fingerprint(), before, "{row:?} changed something for a stranger");
+        assert_eq!(server.fingerprint(), before, "{row:?} changed something for a stranger");
     }
 }
 
 #[tokio::test]
-async fn a_head_tells_a_stranger_no_more_than_a_get() {
-    let house = House::open().await;
+async fn head_reveals_no_more_than_get() {
+    let server = TestServer::open().await;
     for row in of_things().filter(|row| row.method == Method::GET) {
-        let (hidden, missing) = (ready_for(&house, row).await, missing(&house, row).await);
-        let told = house.ask("zeta", "HEAD", &path(row, &hidden)).await;
+        let (hidden, missing) = (ready_for(&server, row).await, missing(&server, row).await);
+        let outcomes = server.ask("zeta", "HEAD", &path(row, &hidden)).await;
         for name in &missing {
-            let not_there = house.ask("zeta", "HEAD", &path(row, name)).await;
-            assert_eq!(told.comparable(), not_there.comparable(), "{row:?}");
+            let not_there = server.ask("zeta", "HEAD", &path(row, name)).await;
+            assert_eq!(outcomes.comparable(), not_there.comparable(), "{row:?}");
         }
-        assert!(told.status == 404 && told.body.is_empty(), "{row:?}");
+        assert!(outcomes.status == 404 && outcomes.body.is_empty(), "{row:?}");
     }
 }
 
 #[tokio::test]
-async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
-    let house = House::open().await;
-    let mine = house.linked().await.id.as_str().to_owned();
-    for row in guarded().filter(|row| row.needs != Needs::Platform) {
-        let missing = missing(&house, row).await;
-        let before = house.fingerprint();
+async fn missing_capability_is_403_on_every_operation() {
+    let server = TestServer::open().await;
+    let mine = server.linked().await.id.as_str().to_owned();
+    for row in guarded().filter(|row| row.requires != Requires::Platform) {
+        let missing = missing(&server, row).await;
+        let before = server.fingerprint();
         for caller in ["member", "reader", "guest", "nowhere", "operator", "platform"] {
-            let refused = walk(&house, Version::One, caller, row, &mine).await;
+            let refused = walk(&server, Version::One, caller, row, &mine).await;
             assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "forbidden"));
             for name in &missing {
-                let other = walk(&house, Version::Two, caller, row, name).await;
+                let other = walk(&server, Version::Two, caller, row, name).await;
                 assert_eq!(refused.status, other.status, "{row:?}");
                 assert_eq!(refused.body, other.body, "{row:?}");
             }
         }
-        assert_eq!(house.fingerprint(), before);
+        assert_eq!(server.fingerprint(), before);
     }
 }
 
-/// Whoever is refused for want of a right hears of it whatever else is wrong with what they send: the
-/// gate asks for all of it, and leaves nothing to the use case.
+/// A caller without the permission gets 403 whatever other faults the request has: the permission
+/// is checked before the use case.
 #[tokio::test]
-async fn a_refusal_says_nothing_of_what_was_sent() {
-    let house = House::open().await;
-    let (mine, other) = (house.linked().await.id, house.linked().await.id);
+async fn rejection_does_not_echo_the_request() {
+    let server = TestServer::open().await;
+    let (mine, other) = (server.linked().await.id, server.linked().await.id);
     let nonsense = Value::from("nonsense");
     for row in guarded() {
         for kind in &KINDS {
             let caller = kind.token(mine.as_str(), other.as_str());
-            // On something that cannot be, so that nothing is changed by those who may.
-            let refused = walk(&house, Version::One, &caller, row, "no-such-name").await;
+            // The object does not exist, so that entitled callers change nothing.
+            let refused = walk(&server, Version::One, &caller, row, "no-such-name").await;
             if refused.status != 403 {
                 continue;
             }
             let at = format!("{}?nonsense=1", path(row, "no-such-name"));
-            let body = (row.intake != Intake::Ignored).then_some(&nonsense);
-            let wrong = house.say(Version::One, &caller, row.method.as_str(), &at, body).await;
+            let body = (row.body_spec != RequestBodySpec::Ignored).then_some(&nonsense);
+            let wrong = server.say(Version::One, &caller, row.method.as_str(), &at, body).await;
             assert_eq!(refused.comparable(), wrong.comparable(), "{row:?} as {kind:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_caller_confined_to_sessions_makes_none() {
-    let house = House::open().await;
-    let mine = house.linked().await.id.as_str().to_owned();
+async fn confined_caller_cannot_create_sessions() {
+    let server = TestServer::open().await;
+    let mine = server.linked().await.id.as_str().to_owned();
     let caller = format!("only-{mine}");
-    let before = house.fingerprint();
+    let before = server.fingerprint();
     for body in [wire::SessionSpec::sample(), Value::from(7)] {
-        let answer = house.post(&caller, "/api/v1/sessions", &body).await;
+        let answer = server.post(&caller, "/api/v1/sessions", &body).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"));
     }
-    let list = house.ask(&caller, "GET", "/api/v1/sessions").await.json();
-    house.world.acme_session().await;
+    let list = server.ask(&caller, "GET", "/api/v1/sessions").await.json();
+    server.world.acme_session().await;
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
-    assert_ne!(house.fingerprint(), before);
-    assert_eq!(list, house.ask(&caller, "GET", "/api/v1/sessions").await.json());
+    assert_ne!(server.fingerprint(), before);
+    assert_eq!(list, server.ask(&caller, "GET", "/api/v1/sessions").await.json());
 }
 
 #[tokio::test]
-async fn a_401_is_mute_and_the_same_for_every_cause() {
-    let house = House::open().await;
-    let mine = house.linked().await.id.as_str().to_owned();
-    let before = house.fingerprint();
-    let reference = walk(&house, Version::One, "", guarded().next().unwrap(), &mine).await;
+async fn response_401_is_the_same_for_every_cause() {
+    let server = TestServer::open().await;
+    let mine = server.linked().await.id.as_str().to_owned();
+    let before = server.fingerprint();
+    let reference = walk(&server, Version::One, "", guarded().next().unwrap(), &mine).await;
     assert_eq!((reference.status.as_u16(), reference.code().as_str()), (401, "unauthorized"));
     assert_eq!(reference.header("www-authenticate"), "Bearer");
     for row in guarded() {
         for caller in ["", "garbage", "unknown", "expired", "revoked"] {
             for id in [mine.as_str(), "no-such-name"] {
-                let refused = walk(&house, Version::One, caller, row, id).await;
+                let refused = walk(&server, Version::One, caller, row, id).await;
                 assert_eq!(refused.comparable(), reference.comparable(), "{row:?} {caller}");
             }
         }
     }
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
 }
 
 #[tokio::test]
-async fn who_cannot_be_verified_now_comes_again() {
-    let house = House::open().await;
+async fn unverifiable_credential_is_503_with_retry_after() {
+    let server = TestServer::open().await;
     for row in guarded() {
-        let answer = walk(&house, Version::One, "down", row, "any").await;
+        let answer = walk(&server, Version::One, "down", row, "any").await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
         assert!(!answer.header("retry-after").is_empty());
         assert!(!String::from_utf8_lossy(&answer.body).contains("moon"));
@@ -197,17 +200,19 @@ async fn who_cannot_be_verified_now_comes_again() {
 }
 
 #[tokio::test]
-async fn no_canary_leaves_home() {
-    // Swagger UI's own files hold many a word; `documentation.rs` shows that they are the same for all.
+async fn canaries_never_appear_in_other_organizations() {
+    // The files of Swagger UI contain many words; `documentation.rs` checks that they are the same
+    // for all callers.
     for row in operations().filter(|row| !row.path.starts_with("/docs/swagger-ui")) {
-        let house = House::open().await;
-        let (hidden, other) = (ready_for(&house, row).await, house.linked().await.id);
-        let entitled = |kind: &&Kind| row.needs == Needs::Platform && kind.is_of_the_platform();
+        let server = TestServer::open().await;
+        let (hidden, other) = (ready_for(&server, row).await, server.linked().await.id);
+        let entitled =
+            |kind: &&Kind| row.requires == Requires::Platform && kind.is_of_the_platform();
         for kind in KINDS.iter().filter(|kind| !kind.at_home).filter(|kind| !entitled(kind)) {
             let caller = kind.token(&hidden, other.as_str());
-            let answer = walk(&house, Version::Two, &caller, row, &hidden).await;
+            let answer = walk(&server, Version::Two, &caller, row, &hidden).await;
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
-            // Whoever has a session of its own may see that one in a list.
+            // A confined caller may see its own session in a list.
             let its_own = kind.is_elsewhere() && answer.status.is_success();
             let secrets: &[&str] =
                 if its_own { &[&hidden] } else { &[CANARY, &hidden, "gw-test", "rainy", "moon"] };
@@ -219,8 +224,8 @@ async fn no_canary_leaves_home() {
 }
 
 #[tokio::test]
-async fn every_other_method_is_refused_with_what_there_is() {
-    let house = House::open().await;
+async fn other_methods_are_rejected_with_allow() {
+    let server = TestServer::open().await;
     for path in operations().map(|row| row.path) {
         let methods: Vec<_> =
             operations().filter(|row| row.path == path).map(|row| row.method.as_str()).collect();
@@ -235,7 +240,7 @@ async fn every_other_method_is_refused_with_what_there_is() {
                 continue;
             }
             for caller in ["", "acme"] {
-                let answer = house.ask(caller, method, &path).await;
+                let answer = server.ask(caller, method, &path).await;
                 assert_eq!(
                     (answer.status.as_u16(), answer.code().as_str()),
                     (405, "method_not_allowed")
@@ -244,16 +249,16 @@ async fn every_other_method_is_refused_with_what_there_is() {
                 answer.assert_well_formed(&path);
             }
         }
-        let options = house.ask("", "OPTIONS", &path).await;
+        let options = server.ask("", "OPTIONS", &path).await;
         assert_eq!((options.status.as_u16(), options.header("allow")), (204, allow.as_str()));
         assert!(options.body.is_empty());
     }
 }
 
 #[tokio::test]
-async fn the_open_rows_are_exactly_these() {
+async fn operations_without_permission_are_exactly_these() {
     let open: Vec<_> =
-        operations().filter(|row| row.needs == Needs::Nothing).map(|row| row.path).collect();
+        operations().filter(|row| row.requires == Requires::Nothing).map(|row| row.path).collect();
     let probes = ["/livez", "/readyz"];
     let document = ["/openapi.json", "/docs", "/docs/start.js"];
     let swagger_ui = ["/docs/swagger-ui.js", "/docs/swagger-ui.css"];
@@ -265,21 +270,24 @@ async fn the_open_rows_are_exactly_these() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_none() {
-    let house = House::open().await;
+async fn two_credentials_are_rejected() {
+    let server = TestServer::open().await;
     let path = "/api/v1/sessions";
     let one = crate::client::ask("GET", path);
     for request in [
         one.header("authorization", "Bearer acme").header("x-api-key", "acme"),
         crate::client::ask("GET", path).header("x-api-key", "acme").header("x-api-key", "acme"),
     ] {
-        let answer = crate::client::send(house.address, Version::One, request, "").await;
+        let answer = crate::client::send(server.address, Version::One, request, "").await;
         assert_eq!(answer.status, 401);
     }
     for (name, value) in
         [("authorization", "bearer acme"), ("x-api-key", "acme"), ("authorization", "BEARER acme")]
     {
         let request = crate::client::ask("GET", path).header(name, value);
-        assert_eq!(crate::client::send(house.address, Version::Two, request, "").await.status, 200);
+        assert_eq!(
+            crate::client::send(server.address, Version::Two, request, "").await.status,
+            200
+        );
     }
 }

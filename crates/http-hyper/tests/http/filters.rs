@@ -1,18 +1,18 @@
-//! The list of sessions, narrowed: what is shown meets every condition, and a cursor belongs to the
-//! conditions it was given under.
+//! Filters of the session list: entries match every filter, and a cursor is valid with its filters
+//! only.
 
 use serde_json::json;
 
-use crate::house::House;
+use crate::test_server::TestServer;
 
 const SESSIONS: &str = "/api/v1/sessions";
 
-/// The ids of all sessions that meet this query, page by page.
-async fn found(house: &House, caller: &str, query: &str) -> Vec<String> {
+/// Returns the ids of all sessions that match a query, read page by page.
+async fn found(server: &TestServer, caller: &str, query: &str) -> Vec<String> {
     let mut path = format!("{SESSIONS}?limit=1&{query}");
     let mut ids = Vec::new();
     loop {
-        let answer = house.ask(caller, "GET", &path).await;
+        let answer = server.ask(caller, "GET", &path).await;
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
         let page = answer.json();
         let data = page["data"].as_array().unwrap();
@@ -25,13 +25,13 @@ async fn found(house: &House, caller: &str, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_condition_narrows_the_list_and_all_of_them_hold() {
-    let house = House::open().await;
-    let named = house.post("acme", SESSIONS, &json!({ "label": "Käse & Co" })).await.json();
+async fn filters_narrow_the_list_and_combine() {
+    let server = TestServer::open().await;
+    let named = server.post("acme", SESSIONS, &json!({ "label": "Käse & Co" })).await.json();
     let named = named["id"].as_str().unwrap().to_owned();
-    let plain = house.world.acme_session().await.id.as_str().to_owned();
-    let pairing = house.pairing().await.id.as_str().to_owned();
-    let linked = house.linked().await;
+    let plain = server.world.acme_session().await.id.as_str().to_owned();
+    let pairing = server.pairing().await.id.as_str().to_owned();
+    let linked = server.linked().await;
     let phone = linked.observed.identity.unwrap().phone;
     let working = linked.id.as_str().to_owned();
     let cases = [
@@ -53,26 +53,26 @@ async fn every_condition_narrows_the_list_and_all_of_them_hold() {
     ];
     for (query, expected) in cases {
         assert_eq!(
-            found(&house, "acme", query).await.iter().collect::<Vec<_>>(),
+            found(&server, "acme", query).await.iter().collect::<Vec<_>>(),
             expected,
             "{query}"
         );
     }
     assert_eq!(
-        found(&house, "acme", &format!("phoneNumber={phone}")).await,
+        found(&server, "acme", &format!("phoneNumber={phone}")).await,
         std::slice::from_ref(&working)
     );
-    assert!(found(&house, "acme", "phoneNumber=4900000").await.is_empty());
-    // Nobody finds by looking closer what is not theirs.
+    assert!(found(&server, "acme", "phoneNumber=4900000").await.is_empty());
+    // Filters reveal no sessions of other organizations.
     for query in ["", "status=working", "gatewayId=gw-test", &format!("phoneNumber={phone}")] {
-        assert!(found(&house, "zeta", query).await.is_empty(), "{query}");
-        assert!(found(&house, &format!("only-{named}"), "status=working").await.is_empty());
+        assert!(found(&server, "zeta", query).await.is_empty(), "{query}");
+        assert!(found(&server, &format!("only-{named}"), "status=working").await.is_empty());
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_for_is_a_fault() {
-    let house = House::open().await;
+async fn invalid_filter_value_is_a_fault() {
+    let server = TestServer::open().await;
     for (query, faults) in [
         ("status=", vec!["status"]),
         ("status=working&status=WORKING&status=no", vec!["status", "status"]),
@@ -87,11 +87,11 @@ async fn what_cannot_be_looked_for_is_a_fault() {
             vec!["colour", "limit", "phoneNumber", "status"],
         ),
     ] {
-        let answer = house.ask("acme", "GET", &format!("{SESSIONS}?{query}")).await;
-        let mut told = answer.faults();
-        told.sort();
+        let answer = server.ask("acme", "GET", &format!("{SESSIONS}?{query}")).await;
+        let mut outcomes = answer.faults();
+        outcomes.sort();
         assert_eq!(
-            (answer.status.as_u16(), told),
+            (answer.status.as_u16(), outcomes),
             (400, faults.iter().map(ToString::to_string).collect()),
             "{query}"
         );
@@ -99,24 +99,24 @@ async fn what_cannot_be_looked_for_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_cursor_belongs_to_the_conditions_it_was_given_under() {
-    let house = House::open().await;
+async fn cursor_is_valid_with_the_same_filters_only() {
+    let server = TestServer::open().await;
     for _ in 0..3 {
-        house.world.acme_session().await;
+        server.world.acme_session().await;
     }
     let given = |query: &'static str| {
-        let house = &house;
+        let server = &server;
         async move {
             let page =
-                house.ask("acme", "GET", &format!("{SESSIONS}?limit=1&{query}")).await.json();
+                server.ask("acme", "GET", &format!("{SESSIONS}?limit=1&{query}")).await.json();
             page["nextCursor"].as_str().unwrap().to_owned()
         }
     };
     let status = |query: &'static str, cursor: String| {
-        let house = &house;
+        let server = &server;
         async move {
             let path = format!("{SESSIONS}?cursor={cursor}&{query}");
-            let answer = house.ask("acme", "GET", &path).await;
+            let answer = server.ask("acme", "GET", &path).await;
             assert!(answer.status == 200 || answer.faults() == ["cursor"]);
             answer.status.as_u16()
         }
@@ -126,7 +126,7 @@ async fn a_cursor_belongs_to_the_conditions_it_was_given_under() {
     for other in ["status=stopped", "label=canary+label", "gatewayId=gw-test", "phoneNumber=1"] {
         assert_eq!(status(other, all.clone()).await, 400, "{other}");
     }
-    // The same conditions, said otherwise.
+    // The same filters in another spelling.
     assert_eq!(status("status=failed&status=stopped&status=failed", some.clone()).await, 200);
     for other in ["", "status=stopped", "status=stopped&status=failed&label=canary+label"] {
         assert_eq!(status(other, some.clone()).await, 400, "{other}");

@@ -1,4 +1,4 @@
-//! What probes get, on both listeners.
+//! Health probes and metrics on both listeners.
 
 use std::sync::atomic::Ordering;
 
@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::{
     client::{BOTH, ask, send},
-    house::{House, listen},
+    test_server::{TestServer, listen},
 };
 
 #[tokio::test]
-async fn a_probe_needs_no_credential_and_none_hurts() {
-    let house = House::open().await;
-    let (operators, stop, served) = listen(house.api.operators(Limits::default())).await;
-    for address in [house.address, operators] {
+async fn probe_ignores_credentials() {
+    let server = TestServer::open().await;
+    let (operators, stop, running) = listen(server.api.operators(Limits::default())).await;
+    for address in [server.address, operators] {
         for version in BOTH {
             for path in ["/livez", "/readyz", "/readyz?verbose"] {
                 let plain = send(address, version, ask("GET", path), "").await;
@@ -25,52 +25,52 @@ async fn a_probe_needs_no_credential_and_none_hurts() {
             }
         }
     }
-    assert_eq!(house.doorman.asked.load(Ordering::SeqCst), 0);
+    assert_eq!(server.authenticator.asked.load(Ordering::SeqCst), 0);
     stop.cancel();
-    assert_eq!(served.await.unwrap(), http_hyper::Drained::Finished);
+    assert_eq!(running.await.unwrap(), http_hyper::Drained::Finished);
 }
 
 #[tokio::test]
-async fn what_is_not_ready_is_named_and_life_goes_on() {
-    let house = House::open().await;
-    let ready = house.ask("", "GET", "/readyz").await.json();
+async fn failed_readiness_check_is_named_and_requests_continue() {
+    let server = TestServer::open().await;
+    let ready = server.ask("", "GET", "/readyz").await.json();
     assert_eq!(ready, serde_json::to_value(wire::ReadinessView::sample()).unwrap());
-    house.checks.down.store(true, Ordering::SeqCst);
-    let answer = house.ask("", "GET", "/readyz").await;
+    server.checks.down.store(true, Ordering::SeqCst);
+    let answer = server.ask("", "GET", "/readyz").await;
     assert_eq!(answer.status, 503);
     let checks = json!({ "database": false, "key_set": true });
     assert_eq!(answer.json(), json!({ "ready": false, "checks": checks }));
-    assert_eq!(house.ask("", "GET", "/livez").await.status, 200);
+    assert_eq!(server.ask("", "GET", "/livez").await.status, 200);
 }
 
 #[tokio::test]
-async fn missing_key_set_is_shown_and_the_service_stays_ready() {
-    let house = House::open().await;
-    house.checks.keyless.store(true, Ordering::SeqCst);
-    let answer = house.ask("", "GET", "/readyz").await;
+async fn missing_key_set_is_reported_and_the_service_stays_ready() {
+    let server = TestServer::open().await;
+    server.checks.keyless.store(true, Ordering::SeqCst);
+    let answer = server.ask("", "GET", "/readyz").await;
     assert_eq!(answer.status, 200);
     let checks = json!({ "database": true, "key_set": false });
     assert_eq!(answer.json(), json!({ "ready": true, "checks": checks }));
 }
 
 #[tokio::test]
-async fn what_is_counted_is_for_operators_alone() {
-    let house = House::open().await;
-    let (operators, _stop, _served) = listen(house.api.operators(Limits::default())).await;
+async fn metrics_are_on_the_operators_listener_only() {
+    let server = TestServer::open().await;
+    let (operators, _stop, _served) = listen(server.api.operators(Limits::default())).await;
     let shown = send(operators, BOTH[0], ask("GET", "/metrics"), "").await;
     assert_eq!(
         (shown.status.as_u16(), &shown.body[..]),
         (200, &b"berth_build_info{version=\"test\"} 1\n"[..])
     );
     assert_eq!(shown.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    assert_eq!(house.ask("acme", "GET", "/metrics").await.code(), "not_found");
-    assert_eq!(house.ask("operator", "GET", "/metrics").await.code(), "not_found");
+    assert_eq!(server.ask("acme", "GET", "/metrics").await.code(), "not_found");
+    assert_eq!(server.ask("operator", "GET", "/metrics").await.code(), "not_found");
 }
 
 #[tokio::test]
-async fn the_operators_listener_knows_nothing_of_callers() {
-    let house = House::open().await;
-    let (operators, _stop, _served) = listen(house.api.operators(Limits::default())).await;
+async fn operators_listener_has_no_caller_operations() {
+    let server = TestServer::open().await;
+    let (operators, _stop, _served) = listen(server.api.operators(Limits::default())).await;
     let request = ask("GET", "/api/v1/sessions").header("x-api-key", "acme");
     assert_eq!(send(operators, BOTH[0], request, "").await.code(), "not_found");
 }

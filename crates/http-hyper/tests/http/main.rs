@@ -1,36 +1,36 @@
-//! The HTTP face over real sockets and memory stores: what callers, strangers and nodes get.
+//! The HTTP API over real sockets and memory stores.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "what is not as expected fails the test, also in what several tests share"
+    reason = "an unexpected result fails the test, also in shared code"
 )]
 
 mod api_keys;
+mod audit_and_admin;
 mod authorization;
+mod authorization_matrix;
 mod bad_input;
-mod bounds;
-mod callers;
+mod caller_kinds;
 mod client;
 mod conditions;
 mod conformity;
 mod document;
 mod documentation;
-mod door;
+mod fake_reconciler;
 mod filters;
-mod hand;
 mod health;
-mod house;
 mod idempotency;
-mod leftovers;
-mod matrix;
+mod listener;
 mod mutations;
 mod nodes;
+mod operation_calls;
 mod patches;
 mod quotas;
 mod rates;
-mod reading_back;
+mod request_permits;
+mod schema_bounds;
 mod sessions;
-mod shares;
-mod strangers;
-mod walk;
+mod test_server;
+mod unauthenticated_peers;
+mod unread_bodies;

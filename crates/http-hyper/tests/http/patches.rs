@@ -1,17 +1,17 @@
-//! Settings changed by merge patch: what is named changes, null takes away, the rest stays.
+//! Merge patches of settings: named fields change, null removes, absent fields stay.
 
 use domain::MAX_RATE;
 use http_hyper::wire;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Answer, BOTH, Version, ask, send},
-    house::House,
+    client::{BOTH, ReceivedResponse, Version, ask, send},
+    test_server::TestServer,
 };
 
 const SESSIONS: &str = "/api/v1/sessions";
 
-async fn made(house: &House) -> (String, Value) {
+async fn made(server: &TestServer) -> (String, Value) {
     let body = json!({
         "label": "old",
         "autoRead": true,
@@ -19,20 +19,20 @@ async fn made(house: &House) -> (String, Value) {
         "ratePerHour": 50,
         "metadata": { "a": "1", "b": "2" },
     });
-    let session = house.post("acme", SESSIONS, &body).await.json();
+    let session = server.post("acme", SESSIONS, &body).await.json();
     (format!("{SESSIONS}/{}", session["id"].as_str().unwrap()), session)
 }
 
-async fn patch(house: &House, path: &str, body: &Value) -> Answer {
-    let answer = house.say(Version::One, "acme", "PATCH", path, Some(body)).await;
+async fn patch(server: &TestServer, path: &str, body: &Value) -> ReceivedResponse {
+    let answer = server.say(Version::One, "acme", "PATCH", path, Some(body)).await;
     answer.assert_well_formed(path);
     answer
 }
 
 #[tokio::test]
-async fn what_is_named_changes_null_takes_away_and_the_rest_stays() {
-    let house = House::open().await;
-    let (path, before) = made(&house).await;
+async fn patch_changes_named_fields_and_null_removes() {
+    let server = TestServer::open().await;
+    let (path, before) = made(&server).await;
     let body = json!({
         "label": null,
         "presenceTyping": true,
@@ -40,7 +40,7 @@ async fn what_is_named_changes_null_takes_away_and_the_rest_stays() {
         "ratePerHour": null,
         "metadata": { "a": null, "c": "3", "never-there": null },
     });
-    let answer = patch(&house, &path, &body).await;
+    let answer = patch(&server, &path, &body).await;
     assert_eq!(answer.status, 200);
     let mut expected = before;
     expected["label"] = Value::Null;
@@ -50,37 +50,37 @@ async fn what_is_named_changes_null_takes_away_and_the_rest_stays() {
     expected["metadata"] = json!({ "b": "2", "c": "3" });
     expected["version"] = json!(2);
     assert_eq!(answer.json(), expected);
-    assert_eq!(house.ask("acme", "GET", &path).await.json(), expected);
+    assert_eq!(server.ask("acme", "GET", &path).await.json(), expected);
 }
 
 #[tokio::test]
-async fn null_empties_the_metadata() {
-    let house = House::open().await;
-    let (path, _) = made(&house).await;
-    let answer = patch(&house, &path, &json!({ "metadata": null })).await.json();
+async fn null_clears_the_metadata() {
+    let server = TestServer::open().await;
+    let (path, _) = made(&server).await;
+    let answer = patch(&server, &path, &json!({ "metadata": null })).await.json();
     assert_eq!((&answer["metadata"], &answer["label"]), (&json!({}), &json!("old")));
 }
 
 #[tokio::test]
-async fn what_changes_nothing_is_no_change() {
-    let house = House::open().await;
-    let (path, before) = made(&house).await;
-    let fingerprint = house.fingerprint();
+async fn patch_without_effect_keeps_the_version() {
+    let server = TestServer::open().await;
+    let (path, before) = made(&server).await;
+    let fingerprint = server.fingerprint();
     for body in
         [json!({}), json!({ "label": "old", "metadata": { "a": "1" } }), json!({ "metadata": {} })]
     {
-        let answer = patch(&house, &path, &body).await;
+        let answer = patch(&server, &path, &body).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (200, before.clone()), "{body}");
     }
-    assert_eq!(house.ask("acme", "PATCH", &path).await.json(), before);
-    assert_eq!(house.fingerprint(), fingerprint);
+    assert_eq!(server.ask("acme", "PATCH", &path).await.json(), before);
+    assert_eq!(server.fingerprint(), fingerprint);
 }
 
 #[tokio::test]
-async fn every_fault_of_a_patch_is_told_at_once_wherever_the_session_is() {
-    let house = House::open().await;
-    let (path, _) = made(&house).await;
-    let before = house.fingerprint();
+async fn all_faults_of_a_patch_are_reported_whatever_the_session() {
+    let server = TestServer::open().await;
+    let (path, _) = made(&server).await;
+    let before = server.fingerprint();
     let body = json!({
         "autoRead": null,
         "presenceTyping": "yes",
@@ -91,7 +91,7 @@ async fn every_fault_of_a_patch_is_told_at_once_wherever_the_session_is() {
         "status": "working",
         "start": true,
     });
-    let answer = patch(&house, &path, &body).await;
+    let answer = patch(&server, &path, &body).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_error"));
     let mut faults = answer.faults();
     faults.sort();
@@ -101,34 +101,34 @@ async fn every_fault_of_a_patch_is_told_at_once_wherever_the_session_is() {
     for caller in ["zeta", "acme"] {
         let never = format!("{SESSIONS}/none");
         for path in [&path, &never] {
-            let other = house.say(Version::One, caller, "PATCH", path, Some(&body)).await;
+            let other = server.say(Version::One, caller, "PATCH", path, Some(&body)).await;
             assert_eq!(other.comparable(), answer.comparable(), "{caller} {path}");
         }
     }
     for body in [json!([]), json!(null), json!({ "metadata": "text" }), json!({ "metadata": [] })] {
-        assert_eq!(patch(&house, &path, &body).await.status, 400, "{body}");
+        assert_eq!(patch(&server, &path, &body).await.status, 400, "{body}");
     }
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
 }
 
 #[tokio::test]
-async fn metadata_is_bounded_as_it_would_be_afterwards() {
-    let house = House::open().await;
-    let (path, _) = made(&house).await;
+async fn metadata_limits_apply_to_the_merged_result() {
+    let server = TestServer::open().await;
+    let (path, _) = made(&server).await;
     let many = |count: usize| {
         let keys = (0..count).map(|n| (format!("k{n}"), json!("v")));
         Value::Object(keys.collect())
     };
-    let answer = patch(&house, &path, &json!({ "metadata": many(19) })).await;
+    let answer = patch(&server, &path, &json!({ "metadata": many(19) })).await;
     assert_eq!((answer.status.as_u16(), answer.faults()), (400, vec!["/metadata".to_owned()]));
-    let answer = patch(&house, &path, &json!({ "metadata": many(18) })).await;
+    let answer = patch(&server, &path, &json!({ "metadata": many(18) })).await;
     assert_eq!((answer.status.as_u16(), answer.json()["metadata"]["a"].clone()), (200, json!("1")));
 }
 
 #[tokio::test]
-async fn a_patch_is_said_to_be_one_or_to_be_json() {
-    let house = House::open().await;
-    let (path, _) = made(&house).await;
+async fn patch_needs_a_patch_or_json_media_type() {
+    let server = TestServer::open().await;
+    let (path, _) = made(&server).await;
     for version in BOTH {
         for (kind, status) in [
             ("application/merge-patch+json", 200),
@@ -140,25 +140,25 @@ async fn a_patch_is_said_to_be_one_or_to_be_json() {
             let request =
                 ask("PATCH", &path).header("x-api-key", "acme").header("content-type", kind);
             let body = wire::SessionPatch::sample().to_string();
-            let answer = send(house.address, version, request, body).await;
+            let answer = send(server.address, version, request, body).await;
             assert_eq!(answer.status, status, "{kind}");
             answer.assert_well_formed(kind);
         }
     }
-    // What says what to change is nothing to make a session of.
+    // The media type of a patch is not accepted by the creation.
     let request = ask("POST", SESSIONS)
         .header("x-api-key", "acme")
         .header("content-type", "application/merge-patch+json");
-    assert_eq!(send(house.address, Version::One, request, "{}").await.status, 415);
+    assert_eq!(send(server.address, Version::One, request, "{}").await.status, 415);
 }
 
 #[tokio::test]
-async fn a_change_of_settings_leaves_an_event_that_names_them() {
-    let house = House::open().await;
-    let (path, _) = made(&house).await;
-    let before = house.world.memory.events().len();
-    patch(&house, &path, &json!({ "label": "new", "autoRead": false })).await;
-    let events = house.world.memory.events().split_off(before);
+async fn settings_change_leaves_an_event_that_names_the_settings() {
+    let server = TestServer::open().await;
+    let (path, _) = made(&server).await;
+    let before = server.world.memory.events().len();
+    patch(&server, &path, &json!({ "label": "new", "autoRead": false })).await;
+    let events = server.world.memory.events().split_off(before);
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].name.as_str(), "session.updated");
     assert_eq!(events[0].payload, [("fields".into(), "label autoRead".into())]);

@@ -1,17 +1,17 @@
-//! The endpoints of sessions, as their owner uses them.
+//! The operations of sessions, as their owner uses them.
 
 use domain::{
     MAX_RATE,
     testing::{CANARY, World},
 };
 
-use http_hyper::{api::Needs, wire};
+use http_hyper::{api::Requires, wire};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Answer, BOTH, Version, ask, send},
-    house::House,
-    walk::entitled,
+    client::{BOTH, ReceivedResponse, Version, ask, send},
+    operation_calls::entitled,
+    test_server::TestServer,
 };
 
 const SESSIONS: &str = "/api/v1/sessions";
@@ -23,35 +23,35 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_session_lives_its_whole_life() {
-    let house = House::open().await;
-    let made = house.post("acme", SESSIONS, &wire::SessionSpec::sample()).await;
+async fn session_goes_through_its_whole_lifecycle() {
+    let server = TestServer::open().await;
+    let made = server.post("acme", SESSIONS, &wire::SessionSpec::sample()).await;
     assert_eq!((made.status.as_u16(), &made.json()["status"]), (201, &json!("starting")));
     let path = format!("{SESSIONS}/{}", made.json()["id"].as_str().unwrap());
     assert_eq!(made.header("location"), path);
 
-    let qr = house.ask("acme", "GET", &format!("{path}/qr")).await.json();
+    let qr = server.ask("acme", "GET", &format!("{path}/qr")).await.json();
     assert_eq!(names(&qr), names(&serde_json::to_value(wire::QrView::sample()).unwrap()));
-    assert!(house.world.gateway.scan(qr["code"].as_str().unwrap()));
-    house.hand.round().await;
-    it_is_linked(&house, &path).await;
+    assert!(server.world.gateway.scan(qr["code"].as_str().unwrap()));
+    server.reconciler.round().await;
+    it_is_linked(&server, &path).await;
 
     for (verb, status) in [("stop", "stopped"), ("start", "working"), ("restart", "working")] {
-        let answer = house.ask("acme", "POST", &format!("{path}:{verb}")).await;
+        let answer = server.ask("acme", "POST", &format!("{path}:{verb}")).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["id"]), (200, &made.json()["id"]));
-        house.hand.round().await;
-        assert_eq!(house.ask("acme", "GET", &path).await.json()["status"], status, "{verb}");
+        server.reconciler.round().await;
+        assert_eq!(server.ask("acme", "GET", &path).await.json()["status"], status, "{verb}");
     }
 
-    it_logs_out(&house, &path).await;
-    let deleted = house.ask("acme", "DELETE", &path).await;
+    it_logs_out(&server, &path).await;
+    let deleted = server.ask("acme", "DELETE", &path).await;
     assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
-    assert_eq!(house.ask("acme", "GET", &path).await.status, 404);
-    assert_eq!(house.ask("acme", "DELETE", &path).await.status, 404);
+    assert_eq!(server.ask("acme", "GET", &path).await.status, 404);
+    assert_eq!(server.ask("acme", "DELETE", &path).await.status, 404);
 }
 
-async fn it_is_linked(house: &House, path: &str) {
-    let session = house.ask("acme", "GET", path).await.json();
+async fn it_is_linked(server: &TestServer, path: &str) {
+    let session = server.ask("acme", "GET", path).await.json();
     assert_eq!(names(&session), names(&serde_json::to_value(wire::SessionView::sample()).unwrap()));
     assert_eq!((&session["status"], &session["desired"]), (&json!("working"), &json!("running")));
     assert_eq!(
@@ -62,26 +62,26 @@ async fn it_is_linked(house: &House, path: &str) {
     for name in ["phoneNumber", "waJid", "waLid", "pushName", "deviceId", "lastConnectedAt"] {
         assert!(!session[name].is_null(), "{name}");
     }
-    let me = house.ask("acme", "GET", &format!("{path}/me")).await.json();
+    let me = server.ask("acme", "GET", &format!("{path}/me")).await.json();
     assert_eq!(names(&me), names(&serde_json::to_value(wire::IdentityView::sample()).unwrap()));
     assert_eq!((&me["sessionId"], &me["connected"]), (&session["id"], &json!(true)));
-    let qr = house.ask("acme", "GET", &format!("{path}/qr")).await;
+    let qr = server.ask("acme", "GET", &format!("{path}/qr")).await;
     let phone = wire::PairingCodeSpec::sample();
-    let code = house.post("acme", &format!("{path}/pairing-code"), &phone).await;
+    let code = server.post("acme", &format!("{path}/pairing-code"), &phone).await;
     for answer in [qr, code] {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (409, "conflict"));
     }
 }
 
-async fn it_logs_out(house: &House, path: &str) {
-    let out = house.ask("acme", "POST", &format!("{path}:logout")).await.json();
+async fn it_logs_out(server: &TestServer, path: &str) {
+    let out = server.ask("acme", "POST", &format!("{path}:logout")).await.json();
     assert_eq!((&out["desired"], &out["phoneNumber"]), (&json!("stopped"), &Value::Null));
     assert_eq!(out["statusReason"]["code"], "logged_out_by_user");
     assert_eq!(names(&out["statusReason"]), ["code", "message", "retryAt", "since"]);
-    assert_eq!(house.ask("acme", "GET", &format!("{path}/me")).await.status, 404);
-    assert_eq!(house.ask("acme", "POST", &format!("{path}:start")).await.status, 409);
+    assert_eq!(server.ask("acme", "GET", &format!("{path}/me")).await.status, 404);
+    assert_eq!(server.ask("acme", "POST", &format!("{path}:start")).await.status, 409);
     let phone = wire::PairingCodeSpec::sample();
-    let code = house.post("acme", &format!("{path}/pairing-code"), &phone).await.json();
+    let code = server.post("acme", &format!("{path}/pairing-code"), &phone).await.json();
     assert_eq!(
         names(&code),
         names(&serde_json::to_value(wire::PairingCodeView::sample()).unwrap())
@@ -90,14 +90,14 @@ async fn it_logs_out(house: &House, path: &str) {
 }
 
 #[tokio::test]
-async fn a_session_needs_no_body() {
-    let house = House::open().await;
+async fn session_is_created_without_a_body() {
+    let server = TestServer::open().await;
     for version in BOTH {
         for body in ["", "{}"] {
             let request = ask("POST", SESSIONS)
                 .header("x-api-key", "acme")
                 .header("content-type", "application/json; charset=utf-8");
-            let made = send(house.address, version, request, body).await;
+            let made = send(server.address, version, request, body).await;
             assert_eq!(made.status, 201, "{body:?}");
             let session = made.json();
             assert_eq!((&session["status"], &session["label"]), (&json!("stopped"), &Value::Null));
@@ -107,9 +107,9 @@ async fn a_session_needs_no_body() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_body_is_told_at_once() {
-    let house = House::open().await;
-    let before = house.fingerprint();
+async fn all_faults_of_a_body_are_reported_at_once() {
+    let server = TestServer::open().await;
+    let before = server.fingerprint();
     let body = json!({
         "label": 7,
         "autoRead": "yes",
@@ -118,7 +118,7 @@ async fn every_fault_of_a_body_is_told_at_once() {
         "metadata": { "a/b": 1, "long": "x".repeat(501) },
         "colour": "blue",
     });
-    let answer = house.post("acme", SESSIONS, &body).await;
+    let answer = server.post("acme", SESSIONS, &body).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_error"));
     let mut faults = answer.faults();
     faults.sort();
@@ -134,20 +134,20 @@ async fn every_fault_of_a_body_is_told_at_once() {
             "/ratePerMin"
         ]
     );
-    assert_eq!(house.fingerprint(), before);
+    assert_eq!(server.fingerprint(), before);
 }
 
 #[tokio::test]
-async fn a_list_is_walked_page_by_page() {
-    let house = House::open().await;
+async fn session_list_is_read_page_by_page() {
+    let server = TestServer::open().await;
     let mut expected = Vec::new();
     for _ in 0..7 {
-        expected.insert(0, house.world.acme_session().await.id.as_str().to_owned());
+        expected.insert(0, server.world.acme_session().await.id.as_str().to_owned());
     }
     let mut found = Vec::new();
     let mut path = format!("{SESSIONS}?limit=3");
     let sizes: Vec<_> = loop {
-        let page = house.ask("acme", "GET", &path).await.json();
+        let page = server.ask("acme", "GET", &path).await.json();
         assert_eq!(names(&page), ["data", "nextCursor"]);
         let data = page["data"].as_array().unwrap().clone();
         found.push(data.iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
@@ -158,36 +158,36 @@ async fn a_list_is_walked_page_by_page() {
     };
     assert_eq!(sizes, [3, 3, 1]);
     assert_eq!(found.concat(), expected);
-    let all = house.ask("acme", "GET", &format!("{SESSIONS}?limit=7")).await.json();
+    let all = server.ask("acme", "GET", &format!("{SESSIONS}?limit=7")).await.json();
     assert_eq!(all["nextCursor"], Value::Null);
-    let none = house.ask("zeta", "GET", SESSIONS).await.json();
+    let none = server.ask("zeta", "GET", SESSIONS).await.json();
     assert_eq!(none, json!({ "data": [], "nextCursor": null }));
 }
 
 #[tokio::test]
-async fn a_cursor_of_another_list_is_none() {
-    let house = House::open().await;
+async fn cursor_of_another_list_is_rejected() {
+    let server = TestServer::open().await;
     for _ in 0..2 {
-        house.world.acme_session().await;
+        server.world.acme_session().await;
     }
-    let page = house.ask("acme", "GET", &format!("{SESSIONS}?limit=1")).await.json();
+    let page = server.ask("acme", "GET", &format!("{SESSIONS}?limit=1")).await.json();
     let cursor = page["nextCursor"].as_str().unwrap();
     assert!(!cursor.contains(CANARY));
     for (caller, cursor) in [("zeta", cursor), ("acme", "AAAA"), ("acme", ""), ("acme", "%00")] {
-        let answer = house.ask(caller, "GET", &format!("{SESSIONS}?cursor={cursor}")).await;
+        let answer = server.ask(caller, "GET", &format!("{SESSIONS}?cursor={cursor}")).await;
         assert_eq!((answer.status.as_u16(), answer.faults()), (400, vec!["cursor".to_owned()]));
     }
 }
 
 #[tokio::test]
-async fn a_query_is_known_or_refused_on_every_row() {
-    let house = House::open().await;
-    let id = house.linked().await.id;
+async fn unknown_query_parameter_is_rejected_on_every_operation() {
+    let server = TestServer::open().await;
+    let id = server.linked().await.id;
     for row in http_hyper::api::operations() {
         let path = row.path.replace("{session}", id.as_str()).replace("{key}", "key_x");
         let answer =
-            house.ask(entitled(row), row.method.as_str(), &format!("{path}?canary=1")).await;
-        if row.needs == Needs::Nothing {
+            server.ask(entitled(row), row.method.as_str(), &format!("{path}?canary=1")).await;
+        if row.requires == Requires::Nothing {
             assert_eq!(answer.status, 200, "{row:?}");
         } else {
             assert_eq!(answer.status, 400, "{row:?}");
@@ -196,26 +196,26 @@ async fn a_query_is_known_or_refused_on_every_row() {
     }
 }
 
-async fn shown(house: &House, accept: &str) -> Answer {
-    let id = house.pairing().await.id;
+async fn shown(server: &TestServer, accept: &str) -> ReceivedResponse {
+    let id = server.pairing().await.id;
     let request = ask("GET", &format!("{SESSIONS}/{id}/qr?wait=0"))
         .header("x-api-key", "acme")
         .header("accept", accept);
-    let answer = send(house.address, Version::One, request, "").await;
+    let answer = send(server.address, Version::One, request, "").await;
     assert_eq!((answer.status.as_u16(), answer.header("vary")), (200, "accept"));
     answer
 }
 
 #[tokio::test]
-async fn a_qr_code_is_drawn_as_asked() {
-    let house = House::open().await;
-    let png = shown(&house, "image/png").await;
+async fn qr_code_image_follows_accept() {
+    let server = TestServer::open().await;
+    let png = shown(&server, "image/png").await;
     assert_eq!(png.header("content-type"), "image/png");
     let reader = png::Decoder::new(std::io::Cursor::new(&png.body)).read_info().unwrap();
     let (width, height) = (reader.info().width, reader.info().height);
     assert!(width == height && width >= (21 + 8) * 8 && width % 8 == 0, "{width}x{height}");
 
-    let svg = shown(&house, "image/svg+xml, image/png;q=0.5").await;
+    let svg = shown(&server, "image/svg+xml, image/png;q=0.5").await;
     assert_eq!(svg.header("content-type"), "image/svg+xml");
     let text = std::str::from_utf8(&svg.body).unwrap();
     assert!(text.starts_with("<?xml") && text.ends_with("</svg>"));
@@ -223,36 +223,36 @@ async fn a_qr_code_is_drawn_as_asked() {
     assert!(text.contains(r#"xmlns="http://www.w3.org/2000/svg""#));
 
     for accept in ["application/json", "text/html", "*/*", "nonsense"] {
-        let json = shown(&house, accept).await;
+        let json = shown(&server, accept).await;
         assert_eq!(json.header("content-type"), "application/json", "{accept}");
         assert_eq!(json.json()["attempts"], 6);
     }
 }
 
 #[tokio::test]
-async fn no_qr_code_in_time_is_not_found_yet() {
-    let house = House::open().await;
-    house.world.gateway.set_down(true);
-    let id = house.world.acme_session().await.id;
+async fn qr_code_that_is_not_ready_is_404_with_retry_after() {
+    let server = TestServer::open().await;
+    server.world.gateway.set_down(true);
+    let id = server.world.acme_session().await.id;
     for wait in ["0", "30"] {
-        let answer = house.ask("acme", "GET", &format!("{SESSIONS}/{id}/qr?wait={wait}")).await;
+        let answer = server.ask("acme", "GET", &format!("{SESSIONS}/{id}/qr?wait={wait}")).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (404, "not_found"));
         assert_eq!(answer.header("retry-after"), "2");
     }
     for wait in ["31", "-1", "1.5", "", "x"] {
-        let answer = house.ask("acme", "GET", &format!("{SESSIONS}/{id}/qr?wait={wait}")).await;
+        let answer = server.ask("acme", "GET", &format!("{SESSIONS}/{id}/qr?wait={wait}")).await;
         assert_eq!((answer.status.as_u16(), answer.faults()), (400, vec!["wait".to_owned()]));
     }
 }
 
 #[tokio::test]
-async fn a_head_is_a_get_without_its_body() {
-    let house = House::open().await;
-    let id = house.linked().await.id;
+async fn head_response_is_a_get_response_without_body() {
+    let server = TestServer::open().await;
+    let id = server.linked().await.id;
     for version in BOTH {
         for path in [SESSIONS.to_owned(), format!("{SESSIONS}/{id}"), "/livez".to_owned()] {
-            let get = house.say(version, "acme", "GET", &path, None).await;
-            let head = house.say(version, "acme", "HEAD", &path, None).await;
+            let get = server.say(version, "acme", "GET", &path, None).await;
+            let head = server.say(version, "acme", "HEAD", &path, None).await;
             assert!(head.body.is_empty() && !get.body.is_empty());
             assert_eq!(head.header("content-length"), get.body.len().to_string());
             assert_eq!((head.status, head.comparable().1), (get.status, get.comparable().1));
@@ -261,18 +261,18 @@ async fn a_head_is_a_get_without_its_body() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_is_unavailable_and_says_no_more() {
-    let house = House::open().await;
-    let id = house.linked().await.id;
-    house.world.memory.set_down(true);
+async fn unavailable_store_is_a_503_without_cause() {
+    let server = TestServer::open().await;
+    let id = server.linked().await.id;
+    server.world.memory.set_down(true);
     for path in [SESSIONS.to_owned(), format!("{SESSIONS}/{id}")] {
-        let answer = house.ask("acme", "GET", &path).await;
+        let answer = server.ask("acme", "GET", &path).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
         assert_eq!(answer.header("retry-after"), "2");
         answer.assert_well_formed(&path);
         assert!(!String::from_utf8_lossy(&answer.body).contains("down"));
     }
-    house.world.memory.set_down(false);
-    assert_eq!(house.ask("acme", "GET", SESSIONS).await.status, 200);
-    assert!(house.world.sessions.view(&World::acme(), id.as_str()).await.is_ok());
+    server.world.memory.set_down(false);
+    assert_eq!(server.ask("acme", "GET", SESSIONS).await.status, 200);
+    assert!(server.world.sessions.view(&World::acme(), id.as_str()).await.is_ok());
 }

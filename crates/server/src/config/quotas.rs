@@ -1,13 +1,15 @@
-//! How much each organization may keep.
+//! Checks the quotas of organizations.
 
 use std::collections::BTreeMap;
 
 use domain::{OrganizationId, Quotas, ResourceLimits};
 
-use super::Invalid;
-use crate::settings::{Count, Limits, OrganizationQuotas};
+use crate::{
+    invalid::Invalid,
+    settings::{Count, Limits, OrganizationQuotas},
+};
 
-/// What holds for every organization, and for those that have a table of their own.
+/// Returns the quotas of all organizations, and of those with a table of their own.
 pub(super) fn check(
     limits: &Limits,
     organizations: &BTreeMap<String, OrganizationQuotas>,
@@ -18,21 +20,22 @@ pub(super) fn check(
         idempotency_quota: limits.idempotency_quota.clone(),
         metadata_quota: limits.metadata_quota.clone(),
     };
-    let usual = of(&common, ResourceLimits::DEFAULT, &|name| name.to_owned())?;
+    let usual = limits_of(&common, ResourceLimits::DEFAULT, &|name| name.to_owned())?;
     let mut own = BTreeMap::new();
     for (name, table) in organizations {
         let id = OrganizationId::parse(name).ok_or_else(|| {
             let reason = format!("{name:?} is not 1 to 128 bytes without control characters");
             Invalid::setting("organizations", reason)
         })?;
-        let limits = of(table, usual, &|setting| format!("{setting} of organization {name:?}"))?;
+        let limits =
+            limits_of(table, usual, &|setting| format!("{setting} of organization {name:?}"))?;
         own.insert(id, limits);
     }
     Ok(Quotas { default: usual, overrides: own })
 }
 
-/// What is given here, and of the rest what is `usual`.
-fn of(
+/// Returns the given limits; missing ones are those of `usual`. `named` names a setting in errors.
+fn limits_of(
     given: &OrganizationQuotas,
     usual: ResourceLimits,
     named: &dyn Fn(&str) -> String,
@@ -41,7 +44,7 @@ fn of(
         let Some(Count(text)) = given else { return Ok(usual) };
         match read(text.trim()) {
             Some(0) => Ok(None),
-            Some(most) => Ok(Some(most)),
+            Some(limit) => Ok(Some(limit)),
             None => Err(Invalid::setting(&named(name), format!("{text:?} is not {what}"))),
         }
     };
@@ -61,13 +64,13 @@ fn of(
     })
 }
 
-/// A whole number that a database can hold.
+/// Parses a whole number that fits into an `i64`, the type of the database column.
 fn whole(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|number| digits && i64::try_from(*number).is_ok())
 }
 
-/// Bytes, with a unit or without.
+/// Parses a number of bytes with an optional unit.
 fn size(text: &str) -> Option<u64> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let unit = units.into_iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
@@ -80,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_has_a_unit_or_is_bytes() {
+    fn size_has_a_unit_or_is_in_bytes() {
         for (text, bytes) in
             [("0", 0), ("65536", 65_536), ("2KiB", 2048), ("64MiB", 64 << 20), ("1 GiB", 1 << 30)]
         {

@@ -1,4 +1,4 @@
-//! The settings' checks: what is taken, what is refused, and with which words.
+//! Tests of the checks: accepted values, refused values, and their messages.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn file(text: &str) -> Result<Config, Invalid> {
 }
 
 #[test]
-fn nothing_set_is_a_laptop() {
+fn defaults_listen_on_loopback_and_use_a_local_gateway() {
     let config = Config::check(Settings::default()).unwrap();
     assert_eq!(config.database.url.expose_secret(), "sqlite:data/berth.db");
     let Listeners { public, nodes, ops } = config.listeners;
@@ -27,7 +27,7 @@ fn nothing_set_is_a_laptop() {
     assert_eq!((config.log.filter, config.log.format), (None, LogFormat::Text));
 }
 
-/// The settings' names as clap and serde know them.
+/// Returns the names of the settings as clap and serde know them.
 fn names() -> Vec<String> {
     use clap::Args;
     let command = Settings::augment_args(clap::Command::new("berth"));
@@ -77,7 +77,7 @@ fn every_name_is_the_variable_in_lower_case() {
 }
 
 #[test]
-fn a_mistake_is_told_in_one_line_that_names_the_setting() {
+fn error_is_one_line_that_names_the_setting() {
     for (text, words) in [
         ("[listeners]\nlisten = 'localhost'", ["listen", "localhost"]),
         ("[listeners]\nops_listen = '127.0.0.1:99999'", ["ops_listen", "99999"]),
@@ -109,7 +109,7 @@ fn a_mistake_is_told_in_one_line_that_names_the_setting() {
 }
 
 #[test]
-fn an_organizations_quotas_are_those_of_all_but_for_what_its_table_says() {
+fn table_of_an_organization_overrides_the_common_quotas() {
     let text = "[limits]\nsession_quota = 5\nmetadata_quota = '2KiB'\nidempotency_quota = 0\n\
         [organizations.\"org:1\"]\nsession_quota = 0\nidempotency_quota = '1 MiB'";
     let quotas = file(text).unwrap().quotas;
@@ -132,14 +132,14 @@ fn plain_http_to_the_key_set_can_be_allowed() {
 }
 
 #[test]
-fn a_claims_place_wins_over_the_preset() {
+fn claim_pointer_wins_over_the_preset() {
     let claims = file("[login]\njwt_preset = 'clerk'\njwt_role_claim = '/r'").unwrap().login.claims;
     let clerk = ClaimPaths::preset("clerk").unwrap();
     assert_eq!(claims, ClaimPaths { role: Pointer::parse("/r").unwrap(), ..clerk });
 }
 
 #[test]
-fn listed_tokens_win_over_the_files_and_are_never_shown() {
+fn listed_tokens_win_over_the_file_and_are_never_shown() {
     let mut settings = Settings::default();
     settings.remote.node_tokens = Some("gw-1=canary-canary-1==, gw-2=canary-canary-22".into());
     settings.gateway.push(settings::RemoteGateway { id: "gw-3".into(), token: "x".into() });
@@ -152,7 +152,7 @@ fn listed_tokens_win_over_the_files_and_are_never_shown() {
 }
 
 #[test]
-fn bad_token_lists_are_explained_without_the_tokens() {
+fn error_of_a_token_list_shows_no_token() {
     for list in ["canary", "a=canary", "a=canarycanarycanary,a=canarycanarycanary"] {
         let mut settings = Settings::default();
         settings.remote.node_tokens = Some(list.into());
@@ -162,13 +162,13 @@ fn bad_token_lists_are_explained_without_the_tokens() {
 }
 
 #[test]
-fn a_missing_file_is_a_mistake() {
+fn missing_file_is_an_error() {
     let missing = Settings::default().with_file(Some(Path::new("no-such-berth.toml")));
     assert!(missing.unwrap_err().to_string().contains("no-such-berth.toml"));
 }
 
 #[test]
-fn keep_alive_is_a_time_that_proxies_have() {
+fn keep_alive_is_from_five_seconds_to_one_hour() {
     let keep_alive = |text: &str| file(&format!("[listeners]\nkeep_alive = '{text}'"));
     assert_eq!(keep_alive("650s").unwrap().connections.keep_alive, Duration::from_secs(650));
     let usual = Config::check(Settings::default()).unwrap().connections;

@@ -1,4 +1,4 @@
-//! Where values come from, and what is taken for one.
+//! Tests of the sources of settings and the cleaning of values.
 
 use secrecy::ExposeSecret as _;
 
@@ -9,7 +9,7 @@ fn file(text: &str) -> Result<Settings, Invalid> {
 }
 
 #[test]
-fn the_file_says_what_nobody_else_said() {
+fn file_gives_the_values_that_flags_and_variables_lack() {
     let mut flags = Settings::default();
     flags.listeners.listen = Some("127.0.0.1:1".into());
     flags.listeners.node_listen = Some(String::new());
@@ -19,12 +19,16 @@ fn the_file_says_what_nobody_else_said() {
     );
     let all = flags.cleaned().unwrap().or(file.unwrap());
     assert_eq!(all.listeners.listen.as_deref(), Some("127.0.0.1:1"));
-    assert_eq!(all.listeners.node_listen.as_deref(), Some("127.0.0.1:3"), "blank is not given");
+    assert_eq!(
+        all.listeners.node_listen.as_deref(),
+        Some("127.0.0.1:3"),
+        "a blank value counts as absent"
+    );
     assert_eq!(all.database.database_url.unwrap().expose_secret(), "sqlite:x");
 }
 
 #[test]
-fn a_mistake_in_the_file_is_named_with_its_line_and_without_its_text() {
+fn error_in_the_file_has_the_line_number_and_not_the_text() {
     for (text, line, word) in [
         ("[listeners]\nlissen = 'x'", 2, "lissen"),
         ("[listener]\nlisten = 'x'", 1, "listener"),
@@ -41,7 +45,7 @@ fn a_mistake_in_the_file_is_named_with_its_line_and_without_its_text() {
 }
 
 #[test]
-fn texts_of_every_kind_are_cleaned_or_refused_by_name() {
+fn values_of_every_type_are_cleaned_or_refused_by_name() {
     let text = "[database]\ndatabase_url = \"sqlite:x\\n\"\n[log]\nlog = ' info '\n\
                 [login]\njwks = \"\"\"{\n\t\"keys\": []\n}\n\"\"\"\njwt_issuer = '  '\n\
                 [[gateway]]\nid = \"a\\n\"\ntoken = \"b\\n\"\n\

@@ -1,12 +1,12 @@
-//! The kinds of values that settings have, and the one rule for their texts (ADR 0033).
+//! The types of setting values, and the cleaning of their texts (ADR 0033).
 
-use program_settings::{Unclean, clean, clean_lines};
+use program_settings::{InvisibleCharacter, clean, clean_lines};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::config::Invalid;
+use crate::invalid::Invalid;
 
-/// Yes or no: `true` or `false` in the file, still any text from elsewhere.
+/// A boolean: `true` or `false` in the file, unchecked text from flags and variables.
 #[derive(Clone, Debug)]
 pub(crate) struct Switch(pub(crate) String);
 
@@ -16,36 +16,36 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
-/// A number: an integer in the file, or text where it can have a unit; still any text from elsewhere.
+/// A number: an integer in the file, or text with a unit; unchecked text from flags and variables.
 #[derive(Clone, Debug)]
 pub(crate) struct Count(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Given::deserialize(deserializer).map(|given| match given {
-            Given::Number(count) => Self(count.to_string()),
-            Given::Text(text) => Self(text),
+        NumberOrText::deserialize(deserializer).map(|given| match given {
+            NumberOrText::Number(count) => Self(count.to_string()),
+            NumberOrText::Text(text) => Self(text),
         })
     }
 }
 
-/// A text that may be JSON, which may be written on several lines.
+/// A text that may be JSON on several lines.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Document(pub(crate) SecretString);
 
-/// How the file says a number.
+/// A number in the file.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a number, or text with a unit such as \"64MiB\"")]
-enum Given {
+enum NumberOrText {
     Number(i64),
     Text(String),
 }
 
-/// A setting's text, whatever it means.
+/// A setting that is given as text.
 pub(super) trait Text: From<String> {
     fn text(&self) -> &str;
 
-    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+    fn clean(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
         clean(text)
     }
 }
@@ -67,12 +67,12 @@ impl Text for Document {
         self.0.expose_secret()
     }
 
-    fn clean(text: &str) -> Result<Option<&str>, Unclean> {
+    fn clean(text: &str) -> Result<Option<&str>, InvisibleCharacter> {
         if text.trim_start().starts_with('{') { clean_lines(text) } else { clean(text) }
     }
 }
 
-/// Makes a setting of a text as it was given.
+/// Implements `From<String>` for setting types.
 macro_rules! text {
     ($($kind:ident),*) => {$(
         impl From<String> for $kind {
@@ -97,10 +97,10 @@ impl Text for Count {
     }
 }
 
-/// The value of this setting, cleaned; `None` when it is blank.
+/// Cleans the value of a setting. Returns `None` for a blank value.
 pub(super) fn cleaned<T: Text>(setting: &str, value: Option<T>) -> Result<Option<T>, Invalid> {
     let Some(value) = value else { return Ok(None) };
-    let text = T::clean(value.text()).map_err(|unclean| Invalid::setting(setting, unclean))?;
+    let text = T::clean(value.text()).map_err(|invisible| Invalid::setting(setting, invisible))?;
     Ok(text.map(|text| T::from(text.to_owned())))
 }
 

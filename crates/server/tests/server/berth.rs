@@ -1,4 +1,4 @@
-//! A berth of its own for one test: a folder, a process, what it logs, and how to ask it.
+//! A berth process for one test: its folder, its log, and requests to it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -13,10 +13,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a test waits for a state before it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that a test waits for a state before it fails.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where a test's berth keeps everything.
+/// The folder with all files of a test's berth.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// What is in it.
+    /// Returns the sorted names of the entries.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.0.path()).unwrap();
         let mut names: Vec<_> =
@@ -47,8 +47,8 @@ impl Folder {
         names
     }
 
-    /// The program, on this folder's database, knowing nothing of the test's own environment. It
-    /// finds no gateway, unless told.
+    /// Returns a command that runs berth on this folder's database, with a clean environment and
+    /// without a gateway program.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
         command
@@ -63,12 +63,12 @@ impl Folder {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    /// Makes a key, and answers its whole text.
+    /// Creates a key and returns its text.
     pub(crate) fn key(&self, organization: &str, more: &[&str]) -> String {
         let mut arguments = vec!["key", "create", "--org", organization, "--name", "test"];
         arguments.extend(["--capability", "manage"]);
@@ -78,19 +78,19 @@ impl Folder {
         text(&made.stdout).trim_end().to_owned()
     }
 
-    /// `berth serve` on free ports.
+    /// Starts `berth serve` on free ports.
     pub(crate) fn serve(&self) -> Berth {
         self.serve_with(&[])
     }
 
-    /// The same with these variables.
+    /// Starts `berth serve` with further variables.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Berth {
         let mut command = self.serve_command();
         command.envs(variables.iter().copied());
         Berth::start(command)
     }
 
-    /// `berth serve` on free ports, not started.
+    /// Returns the command of `berth serve` on free ports.
     pub(crate) fn serve_command(&self) -> Command {
         let mut command = self.command(&["serve"]);
         command
@@ -102,7 +102,7 @@ impl Folder {
     }
 }
 
-/// A serving berth; killed when dropped.
+/// A serving berth; dropping it kills the process.
 pub(crate) struct Berth {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
@@ -110,7 +110,7 @@ pub(crate) struct Berth {
 }
 
 impl Berth {
-    /// Starts it, with a JSON log, and waits until it is ready.
+    /// Starts a command with a JSON log and waits until berth is ready.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (log, lines) = (Arc::default(), BufReader::new(child.stderr.take().unwrap()).lines());
@@ -118,7 +118,7 @@ impl Berth {
         let log = this.log.clone();
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                // What is not JSON is somebody else's, who shares standard error.
+                // Lines that are not JSON come from a child with the same standard error.
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 log.lock().unwrap().push(line);
             }
@@ -129,23 +129,24 @@ impl Berth {
 
     /// Waits for a log line with this message.
     pub(crate) fn logged(&self, message: &str) -> Value {
-        let said = || {
+        let find = || {
             let log = self.log.lock().unwrap();
-            log.iter().find(|line| says(line, message)).cloned()
+            log.iter().find(|line| has_message(line, message)).cloned()
         };
-        until(said).unwrap_or_else(|| panic!("never {message:?}: {:#?}", self.log.lock().unwrap()))
+        until(find)
+            .unwrap_or_else(|| panic!("not logged: {message:?}: {:#?}", self.log.lock().unwrap()))
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The address under this name in the line that says it is ready.
+    /// Returns the address of a listener from the log line `berth is ready`.
     pub(crate) fn address(&self, name: &str) -> String {
         self.ready[name].as_str().unwrap().to_owned()
     }
 
-    /// Asks the listener of this name.
+    /// Sends a GET request to a listener.
     pub(crate) fn get(&self, listener: &str, path: &str, key: Option<&str>) -> Answer {
         self.ask(listener, "GET", path, key)
     }
@@ -158,7 +159,7 @@ impl Berth {
         key: Option<&str>,
     ) -> Answer {
         let mut stream = TcpStream::connect(self.address(listener)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let key = key.map(|key| format!("x-api-key: {key}\r\n")).unwrap_or_default();
         write!(
             stream,
@@ -176,21 +177,21 @@ impl Berth {
         signal(self.pid(), name);
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        until(|| self.child.try_wait().unwrap()).expect("it did not end")
+        until(|| self.child.try_wait().unwrap()).expect("the process did not end")
     }
 }
 
 impl Drop for Berth {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -203,15 +204,15 @@ impl Answer {
     }
 }
 
-fn says(line: &Value, message: &str) -> bool {
-    line["message"].as_str().is_some_and(|said| said.contains(message))
+fn has_message(line: &Value, message: &str) -> bool {
+    line["message"].as_str().is_some_and(|text| text.contains(message))
 }
 
-/// Looks until there is something, or it takes too long.
-pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + PATIENCE;
+/// Calls `poll` until it returns a value; returns `None` after [`TIMEOUT`].
+pub(crate) fn until<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + TIMEOUT;
     while Instant::now() < end {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return Some(found);
         }
         thread::park_timeout(Duration::from_millis(5));
@@ -225,10 +226,10 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(sent.success(), "{kill}");
 }
 
-/// Whether a process is still there, a zombie not counted.
+/// Returns true if a process exists and is not a zombie.
 pub(crate) fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // After the name in parentheses comes the state.
+    // The state follows the name in parentheses.
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 

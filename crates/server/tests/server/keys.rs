@@ -1,4 +1,4 @@
-//! Keys from the command line.
+//! The command `berth key`.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn listed(folder: &Folder, organization: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_key_is_printed_once_and_alone() {
+fn key_is_printed_once_and_alone() {
     let folder = Folder::new();
     let made =
         folder.run(&["key", "create", "--org", "acme", "--name", "x", "--capability", "read"]);
@@ -29,17 +29,17 @@ fn a_key_is_printed_once_and_alone() {
 }
 
 #[test]
-fn a_key_is_what_was_asked_for() {
+fn key_has_the_requested_properties() {
     let folder = Folder::new();
-    let session = made(&folder, "acme");
+    let session = create_session(&folder, "acme");
     folder.key("acme", &["--capability", "read", "--expires", "30d", "--session", &session]);
     let key = listed(&folder, "acme").remove(0);
     assert_eq!(key["name"], "test");
     assert_eq!(key["capabilities"], serde_json::json!(["read", "manage"]));
     assert_eq!(key["sessions"], serde_json::json!([session]));
-    let lives = key["expiresAt"].as_i64().unwrap() - key["createdAt"].as_i64().unwrap();
+    let lifetime = key["expiresAt"].as_i64().unwrap() - key["createdAt"].as_i64().unwrap();
     let month = 30 * 86_400_000;
-    assert!((month - 60_000..=month).contains(&lives), "{lives}");
+    assert!((month - 60_000..=month).contains(&lifetime), "{lifetime}");
 
     folder.key("acme", &["--expires", "2999-12-31T23:59:59Z"]);
     assert_eq!(listed(&folder, "acme")[0]["expiresAt"], 32_503_679_999_000_i64);
@@ -47,8 +47,8 @@ fn a_key_is_what_was_asked_for() {
     assert_eq!(listed(&folder, "acme")[0]["expiresAt"], Value::Null);
 }
 
-/// A session of this organization, made over the API.
-fn made(folder: &Folder, organization: &str) -> String {
+/// Creates a session of an organization over the API and returns its id.
+fn create_session(folder: &Folder, organization: &str) -> String {
     let berth = folder.serve();
     let maker = folder.key(organization, &[]);
     let made = berth.ask("listen", "POST", "/api/v1/sessions", Some(&maker));
@@ -57,41 +57,45 @@ fn made(folder: &Folder, organization: &str) -> String {
 }
 
 #[test]
-fn a_key_is_confined_to_sessions_of_its_own_organization() {
+fn key_is_confined_to_sessions_of_its_own_organization() {
     let folder = Folder::new();
-    let (mine, theirs) = (made(&folder, "acme"), made(&folder, "zeta"));
+    let (mine, theirs) = (create_session(&folder, "acme"), create_session(&folder, "zeta"));
     let before = listed(&folder, "acme").len();
     let create = ["key", "create", "--org", "acme", "--name", "x", "--capability", "read"];
     let never = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
     for other in [theirs.as_str(), never] {
         let refused =
             folder.run(&[&create[..], &["--session", &mine, "--session", other]].concat());
-        let said = text(&refused.stderr);
-        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{said}");
-        assert!(said.contains(&format!("--session {other:?}: no such session")), "{said}");
-        assert!(!said.contains(&mine), "{said}");
+        let message = text(&refused.stderr);
+        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{message}");
+        assert!(message.contains(&format!("--session {other:?}: no such session")), "{message}");
+        assert!(!message.contains(&mine), "{message}");
     }
     assert_eq!(listed(&folder, "acme").len(), before);
 }
 
 #[test]
-fn an_organization_sees_and_revokes_its_own_keys_alone() {
+fn organization_lists_and_revokes_its_own_keys_only() {
     let folder = Folder::new();
     folder.key("acme", &[]);
     let id = listed(&folder, "acme")[0]["id"].as_str().unwrap().to_owned();
     assert!(listed(&folder, "zeta").is_empty());
     let revoke = |organization| folder.run(&["key", "revoke", "--org", organization, &id]);
-    let stranger = revoke("zeta");
-    assert_eq!(stranger.status.code(), Some(1));
-    assert!(text(&stranger.stderr).contains("not found"));
+    let foreign = revoke("zeta");
+    assert_eq!(foreign.status.code(), Some(1));
+    assert!(text(&foreign.stderr).contains("not found"));
     assert_eq!(listed(&folder, "acme").len(), 1);
     assert!(revoke("acme").status.success());
     assert!(listed(&folder, "acme").is_empty());
-    assert_eq!(text(&revoke("acme").stderr), text(&stranger.stderr), "gone and foreign are one");
+    assert_eq!(
+        text(&revoke("acme").stderr),
+        text(&foreign.stderr),
+        "revoked and foreign keys give the same answer"
+    );
 }
 
 #[test]
-fn a_key_that_cannot_be_is_explained_and_not_made() {
+fn invalid_key_is_refused_with_a_message_and_not_created() {
     let folder = Folder::new();
     let create = ["key", "create", "--org", "acme"];
     for (more, word) in [
@@ -103,15 +107,15 @@ fn a_key_that_cannot_be_is_explained_and_not_made() {
         (&["--name", "x", "--capability", "read", "--session", "mine"], "--session"),
     ] {
         let made = folder.run(&[&create[..], more].concat());
-        let said = text(&made.stderr);
-        assert_eq!((made.status.code(), made.stdout.len()), (Some(2), 0), "{said}");
-        assert!(said.contains(word), "{said}");
+        let message = text(&made.stderr);
+        assert_eq!((made.status.code(), made.stdout.len()), (Some(2), 0), "{message}");
+        assert!(message.contains(word), "{message}");
     }
     assert!(listed(&folder, "acme").is_empty());
 }
 
 #[test]
-fn a_key_made_while_berth_serves_works_at_once_and_one_revoked_elsewhere_no_longer() {
+fn key_created_while_berth_serves_works_at_once_and_a_revocation_holds_within_a_second() {
     let folder = Folder::new();
     let berth = folder.serve();
     let key = folder.key("acme", &[]);
@@ -119,12 +123,12 @@ fn a_key_made_while_berth_serves_works_at_once_and_one_revoked_elsewhere_no_long
     assert_eq!(sessions(), 200);
     let id = listed(&folder, "acme")[0]["id"].as_str().unwrap().to_owned();
     assert!(folder.run(&["key", "revoke", "--org", "acme", &id]).status.success());
-    // Another process did it: this one believes what it read for less than a second.
-    until(|| (sessions() == 401).then_some(())).expect("it is refused");
+    // Another process revoked the key: the cache of this process holds entries for less than 1 s.
+    until(|| (sessions() == 401).then_some(())).expect("the key is refused");
 }
 
 #[test]
-fn a_key_revoked_over_the_api_is_refused_at_once() {
+fn key_revoked_over_the_api_is_refused_at_once() {
     let folder = Folder::new();
     let berth = folder.serve();
     let (mine, other) = (folder.key("acme", &[]), folder.key("acme", &[]));

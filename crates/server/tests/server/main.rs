@@ -1,4 +1,4 @@
-//! The program as an operator meets it: started, told, asked, and ended from outside.
+//! Tests of the `berth` program from outside: command line, signals, requests and log.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod berth;

@@ -1,9 +1,9 @@
-//! Serving: what answers where, what keeps it from starting, and how it ends.
+//! `berth serve`: its listeners, failures at start, and the stop.
 
 use crate::berth::{Folder, text};
 
 #[test]
-fn each_listener_answers_its_own_and_nothing_else() {
+fn each_listener_answers_its_own_paths_only() {
     let folder = Folder::new();
     let berth = folder.serve();
     let status = |listener, path| berth.get(listener, path, None).status;
@@ -19,11 +19,11 @@ fn each_listener_answers_its_own_and_nothing_else() {
 }
 
 #[test]
-fn without_a_gateway_program_it_says_so_and_serves() {
+fn missing_gateway_program_is_logged_and_berth_serves() {
     let folder = Folder::new();
     let berth = folder.serve();
-    let said = berth.logged("there is no gateway program");
-    assert_eq!(said["level"], "ERROR");
+    let message = berth.logged("there is no gateway program");
+    assert_eq!(message["level"], "ERROR");
     let key = folder.key("acme", &[]);
     let made = berth.ask("listen", "POST", "/api/v1/sessions", Some(&key));
     assert_eq!(made.status, 201);
@@ -33,14 +33,18 @@ fn without_a_gateway_program_it_says_so_and_serves() {
 }
 
 #[test]
-fn the_rates_are_those_that_were_set() {
+fn configured_rates_apply() {
     let folder = Folder::new();
     let berth = folder.serve_with(&[("BERTH_CREDENTIAL_RATE", "3"), ("BERTH_PAIRING_RATE", "1")]);
     let (one, other) = (folder.key("acme", &[]), folder.key("acme", &[]));
     let ask = |key, method, path: &str| berth.ask("listen", method, path, Some(key));
     let made = ask(&one, "POST", "/api/v1/sessions").json();
     let path = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
-    assert_eq!(ask(&one, "GET", &format!("{path}/qr?wait=0")).status, 404, "it has begun");
+    assert_eq!(
+        ask(&one, "GET", &format!("{path}/qr?wait=0")).status,
+        404,
+        "the pairing attempt has begun"
+    );
     assert_eq!(ask(&one, "POST", &format!("{path}:stop")).status, 200);
     assert_eq!(ask(&one, "GET", &path).status, 429);
     let pairing = ask(&other, "GET", &format!("{path}/qr?wait=0"));
@@ -49,7 +53,7 @@ fn the_rates_are_those_that_were_set() {
 }
 
 #[test]
-fn what_is_counted_names_operations_and_nobody() {
+fn metrics_name_operations_and_no_organizations() {
     let folder = Folder::new();
     let berth = folder.serve();
     let key = folder.key("canary-org", &[]);
@@ -76,7 +80,7 @@ fn what_is_counted_names_operations_and_nobody() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_a_kill() {
+fn acknowledged_session_survives_a_kill() {
     let folder = Folder::new();
     let key = folder.key("acme", &[]);
     let berth = folder.serve();
@@ -88,11 +92,11 @@ fn what_was_acknowledged_is_there_after_a_kill() {
 }
 
 #[test]
-fn key_set_that_does_not_come_is_shown_and_api_keys_are_served() {
+fn unreachable_key_set_is_shown_and_api_keys_work() {
     let folder = Folder::new();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/jwks", nobody.local_addr().unwrap());
-    drop(nobody);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/jwks", closed.local_addr().unwrap());
+    drop(closed);
     let berth = folder.serve_with(&[("BERTH_JWKS", &url)]);
     let ready = berth.get("ops_listen", "/readyz", None);
     assert_eq!(ready.status, 200, "{}", ready.body);
@@ -104,7 +108,7 @@ fn key_set_that_does_not_come_is_shown_and_api_keys_are_served() {
 }
 
 #[test]
-fn a_taken_port_is_named_with_its_setting() {
+fn taken_port_is_named_with_its_setting() {
     let folder = Folder::new();
     let berth = folder.serve();
     for (variable, name) in [
@@ -119,15 +123,18 @@ fn a_taken_port_is_named_with_its_setting() {
         }
         let taken = berth.address(name);
         let ended = command.env(variable, &taken).env("BERTH_LOG", "off").output().unwrap();
-        let said = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(said.contains(&taken) && said.contains(&format!("setting {name})")), "{said}");
+        let message = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(
+            message.contains(&taken) && message.contains(&format!("setting {name})")),
+            "{message}"
+        );
     }
 }
 
 #[test]
-fn a_signal_ends_it_cleanly() {
+fn signal_stops_berth_cleanly() {
     for name in ["TERM", "INT"] {
         let folder = Folder::new();
         let mut berth = folder.serve();
@@ -138,7 +145,7 @@ fn a_signal_ends_it_cleanly() {
 }
 
 #[test]
-fn two_on_one_new_database_both_start() {
+fn two_routers_start_on_one_new_database() {
     let folder = Folder::new();
     let (one, other) = std::thread::scope(|threads| {
         let one = threads.spawn(|| folder.serve());

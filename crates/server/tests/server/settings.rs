@@ -1,11 +1,11 @@
-//! Where settings come from, and what is said of bad ones.
+//! The sources of settings, and the messages for invalid settings.
 
 use crate::berth::{Berth, Folder, shown, text};
 
 #[test]
 fn flags_win_then_variables_then_the_file() {
     let folder = Folder::new();
-    // Three loopback addresses tell who was heard.
+    // Three loopback addresses distinguish the sources.
     let file = folder.write(
         "berth.toml",
         "[listeners]\nlisten = '127.0.0.1:0'\nnode_listen = '127.0.0.1:0'\nops_listen = '127.0.0.1:0'\n\
@@ -22,7 +22,7 @@ fn flags_win_then_variables_then_the_file() {
 }
 
 #[test]
-fn the_file_can_be_named_by_a_variable_too() {
+fn variable_names_the_file() {
     let folder = Folder::new();
     let file = folder.write("berth.toml", "[log]\nlog_format = 'yaml'\n");
     let ended = folder.command(&[]).env("BERTH_CONFIG", file).output().unwrap();
@@ -30,22 +30,22 @@ fn the_file_can_be_named_by_a_variable_too() {
     assert!(text(&ended.stderr).contains("yaml"));
 }
 
-/// What is said, besides the log, when it does not start for this: one line.
-fn complaint(file: &str, variables: &[(&str, &str)], flags: &[&str]) -> String {
+/// Returns the message of a failed start. Checks that the message is one line and exit code 2.
+fn start_error(file: &str, variables: &[(&str, &str)], flags: &[&str]) -> String {
     let folder = Folder::new();
     let path = shown(&folder.write("berth.toml", file));
     let mut command = folder.command(&["serve", "--config", &path]);
     command.env("BERTH_LOG", "off").args(flags).envs(variables.iter().copied());
     let ended = command.output().unwrap();
-    let said = text(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(2), "{said}");
-    assert_eq!((said.lines().count(), text(&ended.stdout).as_str()), (1, ""), "{said}");
-    assert!(!said.contains("canary"), "{said}");
-    said
+    let message = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{message}");
+    assert_eq!((message.lines().count(), text(&ended.stdout).as_str()), (1, ""), "{message}");
+    assert!(!message.contains("canary"), "{message}");
+    message
 }
 
 #[test]
-fn a_bad_setting_is_one_line_and_exit_code_2() {
+fn invalid_setting_is_one_line_and_exit_code_2() {
     for (file, variables, flags, words) in [
         ("[listeners]\nlisten = 'x'", &[][..], &[][..], ["listen", "\"x\""]),
         ("", &[("BERTH_NODE_LISTEN", "y")], &[], ["node_listen", "\"y\""]),
@@ -59,14 +59,14 @@ fn a_bad_setting_is_one_line_and_exit_code_2() {
         ("", &[("BERTH_DATABASE_URL", "mysql://canary@x/y")], &[], ["database", "postgres://"]),
         ("", &[("BERTH_LOG_FORMAT", "xml")], &[], ["log_format", "xml"]),
     ] {
-        let said = complaint(file, variables, flags);
-        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        let message = start_error(file, variables, flags);
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
     }
 }
 
-/// As secret files are: with a newline at the end.
+/// Files with secrets usually end with a newline.
 #[test]
-fn newline_at_the_end_of_a_setting_changes_nothing() {
+fn newline_at_the_end_of_a_setting_is_ignored() {
     let folder = Folder::new();
     let database = format!("sqlite:{}\n", folder.path("berth.db").display());
     let keys = format!("{}\n", folder.path("keys").display());
@@ -85,7 +85,7 @@ fn newline_at_the_end_of_a_setting_changes_nothing() {
 }
 
 #[test]
-fn setting_with_a_character_that_nobody_sees_is_refused_by_name_and_makes_nothing() {
+fn setting_with_an_invisible_character_is_refused_and_creates_no_file() {
     for (variable, value) in [
         ("BERTH_DATABASE_URL", "sqlite:canary\nx"),
         ("BERTH_GATEWAY_DATA", "\u{feff}canary"),
@@ -97,11 +97,14 @@ fn setting_with_a_character_that_nobody_sees_is_refused_by_name_and_makes_nothin
     ] {
         let folder = Folder::new();
         let ended = folder.command(&["serve"]).env(variable, value).output().unwrap();
-        let said = text(&ended.stderr);
-        assert_eq!((ended.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        let message = text(&ended.stderr);
+        assert_eq!((ended.status.code(), message.lines().count()), (Some(2), 1), "{message}");
         let name = variable.trim_start_matches("BERTH_").to_lowercase();
-        assert!(said.contains(&format!("the setting {name} ")) && said.contains("U+"), "{said}");
-        assert!(!said.contains("canary"), "{said}");
+        assert!(
+            message.contains(&format!("the setting {name} ")) && message.contains("U+"),
+            "{message}"
+        );
+        assert!(!message.contains("canary"), "{message}");
         assert!(folder.names().is_empty(), "{:?}", folder.names());
     }
 }
@@ -121,7 +124,7 @@ fn value_can_be_in_a_file_that_a_variable_names() {
 }
 
 #[test]
-fn file_that_cannot_be_a_value_is_refused_with_variable_and_path() {
+fn unusable_value_file_is_refused_with_variable_and_path() {
     let folder = Folder::new();
     let good = shown(&folder.write("good", "canary"));
     let empty = shown(&folder.write("empty", "\n"));
@@ -133,15 +136,15 @@ fn file_that_cannot_be_a_value_is_refused_with_variable_and_path() {
         (&[("BERTH_CONFIG_FILE", "no-such-file")], ["BERTH_CONFIG_FILE", "no-such-file"]),
     ] {
         let ended = folder.command(&["serve"]).envs(variables.iter().copied()).output().unwrap();
-        let said = text(&ended.stderr);
-        assert_eq!((ended.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-        assert!(words.iter().all(|word| said.contains(word)), "{said}");
-        assert!(!said.contains("canary"), "{said}");
+        let message = text(&ended.stderr);
+        assert_eq!((ended.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        assert!(!message.contains("canary"), "{message}");
     }
 }
 
 #[test]
-fn unknown_variable_is_warned_of_by_name_and_without_its_value() {
+fn unknown_variable_is_logged_by_name_without_its_value() {
     let folder = Folder::new();
     let variables = [
         ("BERTH_DATABASE_URI", "canary"),
@@ -150,12 +153,12 @@ fn unknown_variable_is_warned_of_by_name_and_without_its_value() {
         ("BERTHA", "canary"),
     ];
     let berth = folder.serve_with(&variables);
-    let said = berth.logged("unknown environment variables are ignored");
+    let message = berth.logged("unknown environment variables are ignored");
     assert_eq!(
-        (&said["level"], &said["variables"]),
+        (&message["level"], &message["variables"]),
         (&"WARN".into(), &"BERTH_DATABASE_URI".into())
     );
-    assert!(!said.to_string().contains("canary"), "{said}");
+    assert!(!message.to_string().contains("canary"), "{message}");
     let list = folder.command(&["key", "list", "--org", "acme"]).envs(variables).output().unwrap();
     assert!(text(&list.stderr).contains("BERTH_DATABASE_URI"), "{}", text(&list.stderr));
 }
@@ -178,7 +181,7 @@ fn help_shows_no_secret_of_the_environment() {
 }
 
 #[test]
-fn it_says_its_version() {
-    let said = Folder::new().run(&["--version"]);
-    assert_eq!(text(&said.stdout), format!("berth {}\n", env!("CARGO_PKG_VERSION")));
+fn version_is_printed() {
+    let message = Folder::new().run(&["--version"]);
+    assert_eq!(text(&message.stdout), format!("berth {}\n", env!("CARGO_PKG_VERSION")));
 }

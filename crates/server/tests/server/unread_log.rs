@@ -1,4 +1,4 @@
-//! A log that nobody reads: standard error is a pipe, and the pipe is full.
+//! An unread log: standard error is a pipe, and the pipe is full.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -11,15 +11,16 @@ use serde_json::Value;
 
 use crate::berth::{Folder, signal, until};
 
-/// Each leaves a line. The pipe, the buffers and what may wait are full long before the last of them.
+/// Requests in the test. Each logs a line, and the pipe and all buffers are full long before the last.
 const REQUESTS: usize = 8_000;
-const AT_ONCE: usize = 500;
+/// Requests in one write.
+const BATCH: usize = 500;
 
-struct Killed(Child);
+struct KilledOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -32,11 +33,11 @@ fn connect(ready: &Value, listener: &str) -> TcpStream {
 }
 
 #[test]
-fn log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+fn unread_log_blocks_neither_requests_nor_the_end() {
     let folder = Folder::new();
     let child = folder.serve_command().stderr(Stdio::piped()).spawn().unwrap();
-    let mut berth = Killed(child);
-    // Kept, so that the pipe is not closed; from here on it is not read.
+    let mut berth = KilledOnDrop(child);
+    // Not dropped, so that the pipe stays open. The log is not read from here on.
     let mut log = BufReader::new(berth.0.stderr.take().unwrap()).lines();
     let ready = log
         .by_ref()
@@ -45,13 +46,13 @@ fn log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
         .unwrap();
 
     let mut stream = connect(&ready, "listen");
-    let asked = "GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n".repeat(AT_ONCE);
-    for _ in 0..REQUESTS / AT_ONCE {
-        stream.write_all(asked.as_bytes()).unwrap();
+    let requests = "GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n".repeat(BATCH);
+    for _ in 0..REQUESTS / BATCH {
+        stream.write_all(requests.as_bytes()).unwrap();
         let (mut answers, mut part) = (String::new(), vec![0; 64 * 1024]);
-        while answers.matches("\"message\":\"no such endpoint\"}}").count() < AT_ONCE {
+        while answers.matches("\"message\":\"no such endpoint\"}}").count() < BATCH {
             let count = stream.read(&mut part).unwrap();
-            assert_ne!(count, 0, "it hung up");
+            assert_ne!(count, 0, "the connection ended");
             answers.push_str(std::str::from_utf8(&part[..count]).unwrap());
         }
     }
@@ -64,7 +65,7 @@ fn log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
     assert!(dropped.unwrap().parse::<u64>().unwrap() > 0, "{dropped:?}");
 
     signal(berth.0.id(), "TERM");
-    let ended = until(|| berth.0.try_wait().unwrap()).expect("it ends");
+    let ended = until(|| berth.0.try_wait().unwrap()).expect("berth did not end");
     assert!(ended.success(), "{ended}");
     drop(log);
 }

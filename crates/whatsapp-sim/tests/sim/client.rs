@@ -1,5 +1,5 @@
-//! A client made for these tests: the other half of the wire, with every key in the open, so that
-//! it can do wrong too.
+//! A client for these tests: the client side of the protocol with access to all keys, so that the
+//! client can also send wrong data.
 
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
@@ -21,16 +21,16 @@ use waproto::whatsapp::client_payload::{DevicePairingRegistrationData, UserAgent
 use waproto::whatsapp::handshake_message::{ClientFinish, ClientHello, ServerHello};
 use waproto::whatsapp::{CertChain, ClientPayload, DeviceProps, HandshakeMessage, device_props};
 
-/// Generous: nothing here waits for a time, only for something that must come.
+/// A generous time limit; every test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// All a client keeps.
-pub(crate) struct Keys {
+/// The keys and the version of a client.
+pub(crate) struct ClientKeys {
     pub(crate) state: DeviceState,
     pub(crate) version: u32,
 }
 
-impl Keys {
+impl ClientKeys {
     pub(crate) fn new() -> Self {
         let state =
             DeviceState { identity_key: pair(), noise_key: pair(), adv_secret_key: rand::random() };
@@ -56,7 +56,7 @@ impl Keys {
         ClientPayload { user_agent: MessageField::some(agent), ..Default::default() }
     }
 
-    /// What a client says that wants to be linked.
+    /// Returns the payload of a client that wants to be linked.
     pub(crate) fn registration(&self) -> Vec<u8> {
         let props = DeviceProps {
             os: Some("Test OS".into()),
@@ -72,7 +72,7 @@ impl Keys {
         payload.encode_to_vec()
     }
 
-    /// What a linked client says.
+    /// Returns the payload of a linked client.
     pub(crate) fn login(&self, number: &str, device: u32) -> Vec<u8> {
         let payload = ClientPayload {
             username: number.parse().ok(),
@@ -92,36 +92,37 @@ pub(crate) fn public(pair: &KeyPair) -> [u8; 32] {
     pair.public_key.public_key_bytes().try_into().unwrap()
 }
 
-/// A WebSocket with frames in it, before anything is secret.
-pub(crate) struct Wire {
+/// A WebSocket with frames, before the handshake.
+pub(crate) struct FrameSocket {
     ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
     decoder: FrameDecoder,
     greeted: bool,
 }
 
-impl Wire {
+impl FrameSocket {
     pub(crate) async fn open(url: &str) -> Self {
         let (ws, _) = connect_async(url).await.unwrap();
         Self { ws, decoder: FrameDecoder::new(), greeted: false }
     }
 
-    pub(crate) async fn raw(&mut self, bytes: Vec<u8>) {
-        // A server that has hung up already shows in what comes back.
+    pub(crate) async fn send_raw(&mut self, bytes: Vec<u8>) {
+        // If the server has closed, the following read shows it.
         let _ = self.ws.send(Message::Binary(bytes.into())).await;
     }
 
     pub(crate) async fn send(&mut self, payload: &[u8]) {
         let greeting = (!std::mem::replace(&mut self.greeted, true)).then_some(&WA_CONN_HEADER[..]);
-        self.raw(encode_frame(payload, greeting).unwrap()).await;
+        self.send_raw(encode_frame(payload, greeting).unwrap()).await;
     }
 
-    /// The next frame, or nothing when the server has closed.
+    /// Returns the next frame; `None` when the server has closed.
     pub(crate) async fn next(&mut self) -> Option<bytes::BytesMut> {
         loop {
             if let Some(frame) = self.decoder.decode_frame() {
                 return Some(frame);
             }
-            let message = timeout(PATIENCE, self.ws.next()).await.expect("the server fell silent");
+            let message =
+                timeout(PATIENCE, self.ws.next()).await.expect("timed out waiting for the server");
             match message {
                 Some(Ok(Message::Binary(bytes))) => self.decoder.feed(&bytes),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
@@ -131,47 +132,52 @@ impl Wire {
     }
 }
 
-/// A client with its secrets agreed.
+/// A client after the handshake.
 pub(crate) struct Client {
-    wire: Wire,
+    socket: FrameSocket,
     write: (NoiseCipher, u32),
     read: (NoiseCipher, u32),
-    /// The key by which the server made itself known.
+    /// The static key that the server proved to have.
     pub(crate) server: [u8; 32],
-    /// Whether the server took the short way.
+    /// Whether the handshake used IK.
     pub(crate) short: bool,
 }
 
 impl Client {
-    /// Comes as one who has never met the server, and checks its chain against the root.
-    pub(crate) async fn meet(url: &str, anchor: [u8; 32], keys: &Keys, payload: Vec<u8>) -> Self {
+    /// Connects without a server key, and verifies the server's chain with the root.
+    pub(crate) async fn connect(
+        url: &str,
+        anchor: [u8; 32],
+        keys: &ClientKeys,
+        payload: Vec<u8>,
+    ) -> Self {
         let ephemeral = pair();
-        let mut wire = Wire::open(url).await;
+        let mut socket = FrameSocket::open(url).await;
         let hello =
             ClientHello { ephemeral: Some(public(&ephemeral).to_vec()), ..Default::default() };
         let hello =
             HandshakeMessage { client_hello: MessageField::some(hello), ..Default::default() };
-        wire.send(&hello.encode_to_vec()).await;
-        let reply = wire.next().await.unwrap();
-        Self::full(wire, NOISE_PATTERN_XX, &ephemeral, &reply, (anchor, keys, payload)).await
+        socket.send(&hello.encode_to_vec()).await;
+        let reply = socket.next().await.unwrap();
+        Self::full(socket, NOISE_PATTERN_XX, &ephemeral, &reply, (anchor, keys, payload)).await
     }
 
-    /// Comes as one who knows the server by this key, rightly or not.
-    pub(crate) async fn return_to(
+    /// Connects with a known server key, which may be outdated.
+    pub(crate) async fn reconnect(
         url: &str,
         (anchor, server): ([u8; 32], [u8; 32]),
-        keys: &Keys,
+        keys: &ClientKeys,
         payload: Vec<u8>,
     ) -> Self {
         let noise_key = keys.state.noise_key.clone();
         let mut state =
             IkHandshakeState::new(noise_key, server, payload.clone(), &WA_CONN_HEADER).unwrap();
-        let mut wire = Wire::open(url).await;
-        wire.send(&state.build_client_hello().unwrap()).await;
-        let reply = wire.next().await.unwrap();
+        let mut socket = FrameSocket::open(url).await;
+        socket.send(&state.build_client_hello().unwrap()).await;
+        let reply = socket.next().await.unwrap();
         match state.read_server_hello(&reply).unwrap() {
             IkServerHelloOutcome::Continue(done) => Self {
-                wire,
+                socket,
                 write: (done.write_cipher, 0),
                 read: (done.read_cipher, 0),
                 server,
@@ -180,17 +186,17 @@ impl Client {
             IkServerHelloOutcome::Fallback(inputs) => {
                 let (reply, pattern) = (inputs.server_hello_bytes, NOISE_PATTERN_XXFALLBACK);
                 let rest = (anchor, keys, payload);
-                Self::full(wire, pattern, &inputs.ephemeral_kp, &reply, rest).await
+                Self::full(socket, pattern, &inputs.ephemeral_kp, &reply, rest).await
             }
         }
     }
 
     async fn full(
-        mut wire: Wire,
+        mut socket: FrameSocket,
         pattern: &str,
         ephemeral: &KeyPair,
         reply: &[u8],
-        (anchor, keys, payload): ([u8; 32], &Keys, Vec<u8>),
+        (anchor, keys, payload): ([u8; 32], &ClientKeys, Vec<u8>),
     ) -> Self {
         let reply = HandshakeMessage::decode_from_slice(reply).unwrap();
         let ServerHello { ephemeral: theirs, r#static: sealed, payload: chain, .. } =
@@ -210,49 +216,49 @@ impl Client {
             ClientFinish { r#static: Some(sealed), payload: Some(payload), ..Default::default() };
         let finish =
             HandshakeMessage { client_finish: MessageField::some(finish), ..Default::default() };
-        wire.send(&finish.encode_to_vec()).await;
+        socket.send(&finish.encode_to_vec()).await;
         let (write, read) = noise.finish().unwrap();
-        Self { wire, write: (write, 0), read: (read, 0), server, short: false }
+        Self { socket, write: (write, 0), read: (read, 0), server, short: false }
     }
 
-    pub(crate) async fn say(&mut self, node: Node) {
+    pub(crate) async fn send(&mut self, node: Node) {
         let (cipher, counter) = &mut self.write;
         let sealed = cipher.encrypt_with_counter(*counter, &marshal(&node).unwrap()).unwrap();
         *counter += 1;
-        self.wire.send(&sealed).await;
+        self.socket.send(&sealed).await;
     }
 
-    /// The next stanza, or nothing when the server has closed.
-    pub(crate) async fn hear(&mut self) -> Option<Node> {
-        let mut frame = self.wire.next().await?;
+    /// Returns the next stanza; `None` when the server has closed.
+    pub(crate) async fn receive(&mut self) -> Option<Node> {
+        let mut frame = self.socket.next().await?;
         let (cipher, counter) = &mut self.read;
         cipher.decrypt_in_place_with_counter(*counter, &mut frame).unwrap();
         *counter += 1;
         Some(OwnedNodeRef::new(unpack_bytes(frame).unwrap()).unwrap().to_owned_node())
     }
 
-    /// The next stanza of this name; others that come before are let pass.
-    pub(crate) async fn hear_a(&mut self, tag: &str) -> Node {
+    /// Returns the next stanza with this tag, and skips others.
+    pub(crate) async fn receive_tag(&mut self, tag: &str) -> Node {
         loop {
-            let node = self.hear().await.unwrap_or_else(|| panic!("closed before a <{tag}>"));
+            let node = self.receive().await.unwrap_or_else(|| panic!("closed before a <{tag}>"));
             if node.tag == tag {
                 return node;
             }
         }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a query and returns its answer.
     pub(crate) async fn ask(&mut self, kind: &'static str, namespace: &str, child: Node) -> Node {
         let id = self.query(kind, namespace, child).await;
         loop {
-            let answer = self.hear_a("iq").await;
+            let answer = self.receive_tag("iq").await;
             if text(&answer, "id") == id {
                 return answer;
             }
         }
     }
 
-    /// Asks, and waits for nothing.
+    /// Sends a query and does not wait for the answer.
     pub(crate) async fn query(
         &mut self,
         kind: &'static str,
@@ -265,57 +271,57 @@ impl Client {
             .attr("type", kind)
             .attr("xmlns", namespace)
             .attr("id", id.as_str());
-        self.say(query.children([child]).build()).await;
+        self.send(query.children([child]).build()).await;
         id
     }
 
-    /// Becomes active: the server then sends what waits.
+    /// Becomes active, so that the server sends queued messages.
     pub(crate) async fn activate(&mut self) {
         let answer = self.ask("set", "passive", NodeBuilder::new("active").build()).await;
         assert_eq!(text(&answer, "type"), "result");
     }
 
-    /// The references the server offers for QRs.
+    /// Returns the references that the server sends for QR codes.
     pub(crate) async fn refs(&mut self) -> Vec<String> {
-        let offer = self.hear_a("iq").await;
+        let offer = self.receive_tag("iq").await;
         let pair_device = offer.get_optional_child("pair-device").unwrap();
         let refs = pair_device.get_children_by_tag("ref");
         refs.map(|node| String::from_utf8(bytes(node)).unwrap()).collect()
     }
 
-    /// Hears of its approval, checks it as the engine does, and signs. Answers the error when it
-    /// does not hold.
-    pub(crate) async fn sign(&mut self, keys: &Keys) -> Result<Node, &'static str> {
-        let order = self.hear_a("iq").await;
+    /// Receives the approval, verifies it as the engine does, and signs. Returns the error if the
+    /// verification fails.
+    pub(crate) async fn sign(&mut self, keys: &ClientKeys) -> Result<Node, &'static str> {
+        let order = self.receive_tag("iq").await;
         let success = order.get_optional_child("pair-success").unwrap().clone();
         let identity = bytes(success.get_optional_child("device-identity").unwrap());
         match PairUtils::do_pair_crypto(&keys.state, &identity) {
             Ok((signed, index)) => {
                 let id = text(&order, "id");
-                self.say(PairUtils::build_pair_success_response(&id, signed, index)).await;
+                self.send(PairUtils::build_pair_success_response(&id, signed, index)).await;
                 Ok(success)
             }
             Err(error) => {
                 let no =
                     PairUtils::build_pair_error_node(&text(&order, "id"), error.code, error.text);
-                self.say(no).await;
+                self.send(no).await;
                 Err(error.text)
             }
         }
     }
 
-    /// Waits for the server to close; what it said last, if it said something.
-    pub(crate) async fn farewell(&mut self) -> Option<Node> {
+    /// Waits until the server closes; returns the last stanza, if any.
+    pub(crate) async fn wait_for_close(&mut self) -> Option<Node> {
         let mut last = None;
-        while let Some(node) = self.hear().await {
+        while let Some(node) = self.receive().await {
             last = Some(node);
         }
         last
     }
 }
 
-/// Checks a chain as a client does that trusts this root: root over intermediate, intermediate over
-/// leaf, leaf naming the key that the server proved to have.
+/// Verifies a chain from the root over the intermediate to the leaf, which must have the key that
+/// the server proved to have.
 fn verify(chain: &[u8], anchor: [u8; 32], server: [u8; 32]) {
     let chain = CertChain::decode_from_slice(chain).unwrap();
     let mut issuer = anchor;
@@ -323,11 +329,11 @@ fn verify(chain: &[u8], anchor: [u8; 32], server: [u8; 32]) {
         let certificate = certificate.into_option().unwrap();
         let (details, signature) = (certificate.details.unwrap(), certificate.signature.unwrap());
         let key = PublicKey::from_djb_public_key_bytes(&issuer).unwrap();
-        assert!(key.verify_signature(&details, &signature), "a certificate is not signed");
+        assert!(key.verify_signature(&details, &signature), "a certificate has a wrong signature");
         let details = Details::decode_from_slice(&details[..]).unwrap();
         issuer = details.key.unwrap().try_into().unwrap();
     }
-    assert_eq!(issuer, server, "the chain ends in another key");
+    assert_eq!(issuer, server, "the chain ends in a different key");
 }
 
 pub(crate) fn text(node: &Node, name: &str) -> String {

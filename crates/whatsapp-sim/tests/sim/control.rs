@@ -1,7 +1,7 @@
-//! The control interface: its paths, its answers, and its refusals.
+//! The control interface: paths, answers and errors.
 
-use crate::client::Keys;
-use crate::{ANN, link, network, waiting};
+use crate::client::ClientKeys;
+use crate::{ANN, connect_unlinked, link, network};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use whatsapp_sim::{Config, Control, Simulator, StartError};
 
-struct Desk {
+struct ControlFixture {
     simulator: Arc<Simulator>,
     control: Control,
 }
 
-impl Desk {
+impl ControlFixture {
     async fn open() -> Self {
         let simulator = Arc::new(network(Config::default()).await.0);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -22,7 +22,7 @@ impl Desk {
         Self { simulator, control }
     }
 
-    /// Sends one request as it is; answers status, head and body.
+    /// Sends one request and returns its status, head and body.
     async fn send(&self, method: &str, path: &str, body: &str) -> (u16, String, Value) {
         let mut stream = TcpStream::connect(self.control.address()).await.unwrap();
         let length = body.len();
@@ -49,62 +49,63 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn the_root_is_shown_in_hex() {
-    let desk = Desk::open().await;
-    let (status, body) = desk.get("/trust-anchor").await;
-    let hex = desk.simulator.trust_anchor().map(|byte| format!("{byte:02x}")).concat();
+async fn trust_anchor_is_hexadecimal() {
+    let fixture = ControlFixture::open().await;
+    let (status, body) = fixture.get("/trust-anchor").await;
+    let hex = fixture.simulator.trust_anchor().map(|byte| format!("{byte:02x}")).concat();
     assert_eq!((status, body), (200, json!({ "publicKey": hex })));
 }
 
 #[tokio::test]
-async fn a_phone_is_added_once_and_found_again() {
-    let desk = Desk::open().await;
+async fn repeated_phone_is_the_same_phone() {
+    let fixture = ControlFixture::open().await;
     let bob = json!({ "number": "15550000002", "name": "Bob" });
-    assert_eq!(desk.post("/phones", bob.clone()).await.0, 201);
-    let (status, body) = desk.post("/phones", bob).await;
+    assert_eq!(fixture.post("/phones", bob.clone()).await.0, 201);
+    let (status, body) = fixture.post("/phones", bob).await;
     assert_eq!((status, &body["devices"]), (200, &json!([])));
     let other = json!({ "number": "15550000002", "name": "Robert" });
-    let (status, body) = desk.post("/phones", other).await;
+    let (status, body) = fixture.post("/phones", other).await;
     assert_eq!((status, body["error"]["code"].as_str()), (409, Some("phone_exists")));
-    assert_eq!(desk.get("/phones/15550000002").await.1["name"], "Bob");
-    assert_eq!(desk.get("/phones/15550000003").await.0, 404);
+    assert_eq!(fixture.get("/phones/15550000002").await.1["name"], "Bob");
+    assert_eq!(fixture.get("/phones/15550000003").await.0, 404);
 }
 
 #[tokio::test]
-async fn a_phone_scans_shows_kicks_and_unlinks_over_http() {
-    let desk = Desk::open().await;
-    let keys = Keys::new();
-    let (mut client, refs) = waiting(&desk.simulator, &keys).await;
+async fn phone_scans_lists_kicks_and_unlinks_over_http() {
+    let fixture = ControlFixture::open().await;
+    let keys = ClientKeys::new();
+    let (mut client, refs) = connect_unlinked(&fixture.simulator, &keys).await;
     let body = json!({ "qr": keys.qr(&refs[0]) });
     let path = format!("/phones/{ANN}:scan");
-    let (scanned, signed) = tokio::join!(desk.post(&path, body), client.sign(&keys));
+    let (scanned, signed) = tokio::join!(fixture.post(&path, body), client.sign(&keys));
     signed.unwrap();
     assert_eq!((scanned.0, &scanned.1["platform"]), (200, &json!("firefox")));
     let id = scanned.1["id"].as_u64().unwrap();
-    let (_, shown) = desk.get(&format!("/phones/{ANN}")).await;
+    let (_, shown) = fixture.get(&format!("/phones/{ANN}")).await;
     let device = &shown["devices"][0];
     assert_eq!((device["id"].as_u64(), &device["connected"]), (Some(id), &json!(false)));
     assert!(device["linkedAt"].as_u64().unwrap() > 1_700_000_000_000);
 
     let device = format!("/phones/{ANN}/devices/{id}");
-    assert_eq!(desk.post(&format!("{device}:kick"), json!({ "kind": "close" })).await.0, 409);
-    assert_eq!(desk.post(&format!("{device}:kick"), json!({ "kind": "banned" })).await.0, 200);
-    let (status, _, body) = desk.send("POST", &format!("{device}:unlink"), "").await;
+    assert_eq!(fixture.post(&format!("{device}:kick"), json!({ "kind": "close" })).await.0, 409);
+    assert_eq!(fixture.post(&format!("{device}:kick"), json!({ "kind": "banned" })).await.0, 200);
+    let (status, _, body) = fixture.send("POST", &format!("{device}:unlink"), "").await;
     assert_eq!((status, &body["devices"]), (200, &json!([])));
-    assert_eq!(desk.send("POST", &format!("{device}:unlink"), "").await.0, 404);
+    assert_eq!(fixture.send("POST", &format!("{device}:unlink"), "").await.0, 404);
 }
 
 #[tokio::test]
-async fn a_percent_encoded_number_is_the_number() {
-    let desk = Desk::open().await;
-    let device = link(&desk.simulator, &desk.simulator.phone(ANN).unwrap(), &Keys::new()).await;
-    let (status, body) = desk.get(&format!("/phones/%31{}", &ANN[1..])).await;
+async fn percent_encoded_number_is_decoded() {
+    let fixture = ControlFixture::open().await;
+    let device =
+        link(&fixture.simulator, &fixture.simulator.phone(ANN).unwrap(), &ClientKeys::new()).await;
+    let (status, body) = fixture.get(&format!("/phones/%31{}", &ANN[1..])).await;
     assert_eq!((status, &body["devices"][0]["jid"]), (200, &json!(device.jid)));
 }
 
 #[tokio::test]
 async fn bad_requests_are_refused_with_a_reason() {
-    let desk = Desk::open().await;
+    let fixture = ControlFixture::open().await;
     let scan = format!("/phones/{ANN}:scan");
     let code = format!("/phones/{ANN}:enter-code");
     let kick = format!("/phones/{ANN}/devices/1:kick");
@@ -135,7 +136,7 @@ async fn bad_requests_are_refused_with_a_reason() {
         ("GET", "/", "", 404),
         ("GET", "/phones/%ff", "", 404),
     ] {
-        let (seen, head, answer) = desk.send(method, path, body).await;
+        let (seen, head, answer) = fixture.send(method, path, body).await;
         assert_eq!(seen, status, "{method} {path}: {answer}");
         assert!(answer["error"]["code"].is_string() && answer["error"]["message"].is_string());
         assert_eq!(status == 405, head.contains("\r\nallow: "), "{head}");
@@ -143,7 +144,7 @@ async fn bad_requests_are_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn the_control_is_on_loopback_only() {
+async fn control_listens_on_loopback_only() {
     let simulator = Arc::new(network(Config::default()).await.0);
     let public = "[::]:0".parse().unwrap();
     assert!(matches!(Control::start(simulator, public).await, Err(StartError::NotLoopback(_))));

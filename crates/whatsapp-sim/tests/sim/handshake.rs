@@ -1,47 +1,46 @@
-//! Meeting the server: by the long way, by the short way, by the way back to the long one, and not
-//! at all.
+//! The handshake: XX, IK, the fallback, and failures.
 
-use crate::client::{Client, Keys, Wire, pair, public};
+use crate::client::{Client, ClientKeys, FrameSocket, pair, public};
 use crate::{ANN, linked, network};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use whatsapp_sim::{Config, Simulator, StartError};
 
 #[tokio::test]
-async fn a_client_that_trusts_the_root_verifies_the_server() {
+async fn server_certificate_is_verified_with_the_root() {
     let (simulator, _) = network(Config::default()).await;
-    let keys = Keys::new();
-    // Meeting includes the check of the whole chain.
+    let keys = ClientKeys::new();
+    // `connect` verifies the whole chain.
     let anchor = simulator.trust_anchor();
-    let mut client = Client::meet(&simulator.url(), anchor, &keys, keys.registration()).await;
+    let mut client = Client::connect(&simulator.url(), anchor, &keys, keys.registration()).await;
     assert_eq!(client.refs().await.len(), 6);
 }
 
 #[tokio::test]
-async fn who_knows_the_server_takes_the_short_way() {
+async fn known_server_key_uses_ik() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, device, client) = linked(&simulator, &phone).await;
     let known = (simulator.trust_anchor(), client.server);
     let payload = keys.login(ANN, device.id);
-    let mut again = Client::return_to(&simulator.url(), known, &keys, payload).await;
+    let mut again = Client::reconnect(&simulator.url(), known, &keys, payload).await;
     assert!(again.short);
-    again.hear_a("success").await;
+    again.receive_tag("success").await;
 }
 
 #[tokio::test]
-async fn who_knows_a_server_that_is_no_more_learns_the_new_one() {
+async fn old_server_key_falls_back_to_xx() {
     let (simulator, phone) = network(Config::default()).await;
     let (keys, device, client) = linked(&simulator, &phone).await;
     let stale = (simulator.trust_anchor(), public(&pair()));
     let payload = keys.login(ANN, device.id);
-    let mut again = Client::return_to(&simulator.url(), stale, &keys, payload).await;
+    let mut again = Client::reconnect(&simulator.url(), stale, &keys, payload).await;
     assert!(!again.short);
     assert_eq!(again.server, client.server);
-    again.hear_a("success").await;
+    again.receive_tag("success").await;
 }
 
 #[tokio::test]
-async fn one_seed_is_one_root() {
+async fn seed_determines_the_root() {
     let config = Config { trust_anchor_seed: Some("seed".into()), ..Config::default() };
     let (one, _) = network(config.clone()).await;
     let (two, _) = network(config).await;
@@ -51,20 +50,20 @@ async fn one_seed_is_one_root() {
 }
 
 #[tokio::test]
-async fn garbage_ends_the_connection_and_nothing_else() {
+async fn garbage_ends_its_connection_only() {
     let (simulator, phone) = network(Config { max_frame: 4096, ..Config::default() }).await;
     let mut flood = b"WA\x06\x03".to_vec();
     flood.extend([0xff; 6000]);
     for garbage in [b"nonsense".to_vec(), b"WA\x06\x03\0\0\x04abcd".to_vec(), flood] {
-        let mut wire = Wire::open(&simulator.url()).await;
-        wire.raw(garbage).await;
-        assert!(wire.next().await.is_none());
+        let mut socket = FrameSocket::open(&simulator.url()).await;
+        socket.send_raw(garbage).await;
+        assert!(socket.next().await.is_none());
     }
     linked(&simulator, &phone).await;
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_finish_the_handshake_is_hung_up_on() {
+async fn unfinished_handshake_times_out() {
     let deadline = std::time::Duration::from_millis(50);
     let (simulator, _) =
         network(Config { handshake_deadline: deadline, ..Config::default() }).await;
@@ -73,18 +72,18 @@ async fn a_client_that_does_not_finish_the_handshake_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn there_is_room_for_so_many_and_no_more() {
+async fn connections_are_limited() {
     let (simulator, _) = network(Config { max_connections: 1, ..Config::default() }).await;
-    let keys = Keys::new();
+    let keys = ClientKeys::new();
     let anchor = simulator.trust_anchor();
-    let first = Client::meet(&simulator.url(), anchor, &keys, keys.registration()).await;
+    let first = Client::connect(&simulator.url(), anchor, &keys, keys.registration()).await;
     assert!(tokio_tungstenite::connect_async(simulator.url()).await.is_err());
     drop(first);
-    assert!(simulator.wait_for(crate::client::PATIENCE, |s| s.waiting_clients() == 0).await);
+    assert!(simulator.wait_for(crate::client::PATIENCE, |s| s.unlinked_client_count() == 0).await);
 }
 
 #[tokio::test]
-async fn only_loopback_is_listened_on() {
+async fn simulator_listens_on_loopback_only() {
     let config = Config { listen: "0.0.0.0:0".parse().unwrap(), ..Config::default() };
     assert!(matches!(Simulator::start(config).await, Err(StartError::NotLoopback(_))));
 }

@@ -1,67 +1,66 @@
-//! The simulator from outside: over its socket with a client made for the purpose, and over its
-//! control interface.
+//! Tests of the simulator from outside, over its chat socket and its control interface.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "the functions here are parts of tests"
+    reason = "the functions of this crate are parts of tests"
 )]
 
 mod client;
-mod codes;
 mod control;
 mod handshake;
 mod kicks;
-mod linking;
+mod logged_in;
+mod pairing_codes;
 mod program;
-mod staying;
+mod qr_linking;
 
-use client::{Client, Keys};
+use client::{Client, ClientKeys};
 use whatsapp_sim::{Config, LinkedDevice, Phone, PhoneError, Simulator};
 
 const ANN: &str = "15550000001";
 
-/// A network with one phone.
+/// Starts a network with one phone.
 async fn network(config: Config) -> (Simulator, Phone) {
     let simulator = Simulator::start(config).await.unwrap();
     let phone = simulator.add_phone(ANN, "Ann").unwrap();
     (simulator, phone)
 }
 
-/// A client that waits to be linked, with the references it may show.
-async fn waiting(simulator: &Simulator, keys: &Keys) -> (Client, Vec<String>) {
+/// Connects an unlinked client; returns its references for QR codes.
+async fn connect_unlinked(simulator: &Simulator, keys: &ClientKeys) -> (Client, Vec<String>) {
     let (url, anchor) = (simulator.url(), simulator.trust_anchor());
-    let mut client = Client::meet(&url, anchor, keys, keys.registration()).await;
+    let mut client = Client::connect(&url, anchor, keys, keys.registration()).await;
     let refs = client.refs().await;
     (client, refs)
 }
 
-/// A client that signs what the phone approves.
-async fn link(simulator: &Simulator, phone: &Phone, keys: &Keys) -> LinkedDevice {
-    let (mut client, refs) = waiting(simulator, keys).await;
+/// Links a client by QR code.
+async fn link(simulator: &Simulator, phone: &Phone, keys: &ClientKeys) -> LinkedDevice {
+    let (mut client, refs) = connect_unlinked(simulator, keys).await;
     let qr = keys.qr(&refs[0]);
     let (device, signed) = tokio::join!(phone.scan(&qr), client.sign(keys));
     signed.unwrap();
-    client.farewell().await;
+    client.wait_for_close().await;
     device.unwrap()
 }
 
-/// A linked client that comes to log in.
-async fn come(simulator: &Simulator, keys: &Keys, number: &str, device: u32) -> Client {
+/// Connects a linked client, which logs in.
+async fn log_in(simulator: &Simulator, keys: &ClientKeys, number: &str, device: u32) -> Client {
     let payload = keys.login(number, device);
-    Client::meet(&simulator.url(), simulator.trust_anchor(), keys, payload).await
+    Client::connect(&simulator.url(), simulator.trust_anchor(), keys, payload).await
 }
 
-/// A linked and logged-in client.
-async fn linked(simulator: &Simulator, phone: &Phone) -> (Keys, LinkedDevice, Client) {
-    let keys = Keys::new();
+/// Links a client and logs it in.
+async fn linked(simulator: &Simulator, phone: &Phone) -> (ClientKeys, LinkedDevice, Client) {
+    let keys = ClientKeys::new();
     let device = link(simulator, phone, &keys).await;
-    let mut client = come(simulator, &keys, phone.number(), device.id).await;
-    client.hear_a("success").await;
+    let mut client = log_in(simulator, &keys, phone.number(), device.id).await;
+    client.receive_tag("success").await;
     (keys, device, client)
 }
 
-fn refused(result: Result<LinkedDevice, PhoneError>) -> PhoneError {
+fn expect_refusal(result: Result<LinkedDevice, PhoneError>) -> PhoneError {
     result.expect_err("the phone should have refused")
 }

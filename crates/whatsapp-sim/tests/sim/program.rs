@@ -1,6 +1,6 @@
-//! The program itself: that it says where it is, serves, refuses other addresses, and stops when told.
+//! The program: its output, its service, rejected addresses, and the stop by signals.
 
-use crate::client::{Client, Keys};
+use crate::client::{Client, ClientKeys};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -21,7 +21,7 @@ async fn start() -> (Child, serde_json::Value) {
 }
 
 #[tokio::test]
-async fn it_serves_until_it_is_told_to_stop() {
+async fn program_serves_until_a_signal() {
     for signal in ["-TERM", "-INT"] {
         let (mut child, ready) = start().await;
         let control = ready["control"].as_str().unwrap().strip_prefix("http://").unwrap();
@@ -34,18 +34,18 @@ async fn it_serves_until_it_is_told_to_stop() {
         let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
         let anchor = std::array::from_fn(byte);
 
-        let (keys, url) = (Keys::new(), ready["socket"].as_str().unwrap());
-        let mut client = Client::meet(url, anchor, &keys, keys.registration()).await;
+        let (keys, url) = (ClientKeys::new(), ready["socket"].as_str().unwrap());
+        let mut client = Client::connect(url, anchor, &keys, keys.registration()).await;
         assert!(!client.refs().await.is_empty());
         let pid = child.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
         assert!(child.wait().await.unwrap().success());
-        assert_eq!(client.farewell().await, None);
+        assert_eq!(client.wait_for_close().await, None);
     }
 }
 
 #[tokio::test]
-async fn it_does_not_start_on_an_address_that_others_can_reach() {
+async fn program_rejects_addresses_outside_loopback() {
     for arguments in [["--listen", "0.0.0.0:0"], ["--control", "[::]:0"]] {
         let all = [&arguments[..], &["--listen", "127.0.0.1:0"][..]].concat();
         let all = if arguments[0] == "--listen" { arguments.to_vec() } else { all };

@@ -1,12 +1,12 @@
-//! What is left of deleted sessions goes, whatever fails on the way.
+//! Cleanup of deleted sessions, with and without faults.
 
 use domain::{Error, EventName, EventValue, Status, testing::World};
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
-/// How each retirement ended, oldest first.
-fn outcomes(stage: &Stage) -> Vec<String> {
-    let events = stage.world.memory.events().into_iter();
+/// Returns the outcome of each finished cleanup, oldest first.
+fn outcomes(fixture: &Fixture) -> Vec<String> {
+    let events = fixture.world.memory.events().into_iter();
     let retired = events.filter(|event| event.name == EventName::SessionRetired);
     let outcome = |event: domain::Event| match event.payload.into_iter().next() {
         Some((_, EventValue::Text(outcome))) => outcome,
@@ -16,73 +16,77 @@ fn outcomes(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_deleted_session_is_unlinked_and_forgotten() {
-    let stage = Stage::new().await;
-    let (sessions, acme) = (&stage.world.sessions, World::acme());
-    let id = stage.working().await;
+async fn deleted_session_is_unlinked_and_its_keys_are_wiped() {
+    let fixture = Fixture::new().await;
+    let (sessions, acme) = (&fixture.world.sessions, World::acme());
+    let id = fixture.working().await;
     sessions.delete(&acme, id.as_str(), None).await.unwrap();
     let gone = sessions.view(&acme, id.as_str()).await;
     assert!(matches!(gone, Err(Error::NotFound { .. })), "gone before WhatsApp is asked");
     let again = sessions.delete(&acme, id.as_str(), None).await;
     assert!(matches!(again, Err(Error::NotFound { .. })));
-    stage.settle().await;
-    assert_eq!(outcomes(&stage), ["confirmed"]);
-    assert!(stage.world.gateway.held().is_empty());
-    assert!(stage.world.memory.cleanups().is_empty());
+    fixture.settle().await;
+    assert_eq!(outcomes(&fixture), ["confirmed"]);
+    assert!(fixture.world.gateway.held().is_empty());
+    assert!(fixture.world.memory.cleanups().is_empty());
 }
 
 #[tokio::test]
-async fn without_whatsapp_s_word_the_keys_go_at_the_deadline() {
-    let stage = Stage::new().await;
-    let id = stage.working().await;
-    stage.world.gateway.set_mute(true);
-    stage.world.sessions.delete(&World::acme(), id.as_str(), None).await.unwrap();
-    stage.pass(3500, true).await;
-    assert_eq!(stage.world.gateway.held(), [id], "until then the keys are kept to try again");
-    assert!(outcomes(&stage).is_empty());
-    stage.pass(200, true).await;
-    assert_eq!(outcomes(&stage), ["unconfirmed"]);
-    assert!(stage.world.gateway.held().is_empty());
-    assert!(stage.world.memory.cleanups().is_empty());
+async fn keys_are_wiped_at_the_deadline_without_confirmation() {
+    let fixture = Fixture::new().await;
+    let id = fixture.working().await;
+    fixture.world.gateway.set_mute(true);
+    fixture.world.sessions.delete(&World::acme(), id.as_str(), None).await.unwrap();
+    fixture.pass(3500, true).await;
+    assert_eq!(
+        fixture.world.gateway.held(),
+        [id],
+        "the node keeps the keys for retries until the deadline"
+    );
+    assert!(outcomes(&fixture).is_empty());
+    fixture.pass(200, true).await;
+    assert_eq!(outcomes(&fixture), ["unconfirmed"]);
+    assert!(fixture.world.gateway.held().is_empty());
+    assert!(fixture.world.memory.cleanups().is_empty());
 }
 
 #[tokio::test]
-async fn a_node_that_is_away_is_waited_for() {
-    let stage = Stage::new().await;
-    let id = stage.working().await;
-    stage.world.gateway.set_down(true);
-    stage.world.sessions.delete(&World::acme(), id.as_str(), None).await.unwrap();
-    stage.pass(3700, false).await;
-    assert_eq!(outcomes(&stage), ["unconfirmed"], "told at the deadline");
-    assert_eq!(stage.world.memory.cleanups().len(), 1, "the keys are still to be wiped");
-    stage.world.gateway.set_down(false);
-    stage.settle().await;
-    assert!(stage.world.gateway.held().is_empty());
-    assert_eq!(outcomes(&stage), ["unconfirmed"], "told once");
+async fn cleanup_waits_for_an_unreachable_node() {
+    let fixture = Fixture::new().await;
+    let id = fixture.working().await;
+    fixture.world.gateway.set_down(true);
+    fixture.world.sessions.delete(&World::acme(), id.as_str(), None).await.unwrap();
+    fixture.pass(3700, false).await;
+    assert_eq!(outcomes(&fixture), ["unconfirmed"], "the outcome is reported at the deadline");
+    assert_eq!(fixture.world.memory.cleanups().len(), 1, "the keys are still to be wiped");
+    fixture.world.gateway.set_down(false);
+    fixture.settle().await;
+    assert!(fixture.world.gateway.held().is_empty());
+    assert_eq!(outcomes(&fixture), ["unconfirmed"], "the outcome is reported once");
 }
 
 #[tokio::test]
-async fn a_session_that_never_had_a_node_is_retired_at_once() {
-    let stage = Stage::new().await;
-    let session = stage.world.acme_session().await;
-    stage.world.sessions.delete(&World::acme(), session.id.as_str(), None).await.unwrap();
-    stage.settle().await;
-    assert_eq!(outcomes(&stage), ["not_linked"]);
-    assert!(stage.world.gateway.calls().is_empty());
+async fn session_without_a_node_is_cleaned_up_at_once() {
+    let fixture = Fixture::new().await;
+    let session = fixture.world.acme_session().await;
+    fixture.world.sessions.delete(&World::acme(), session.id.as_str(), None).await.unwrap();
+    fixture.settle().await;
+    assert_eq!(outcomes(&fixture), ["not_linked"]);
+    assert!(fixture.world.gateway.calls().is_empty());
 }
 
 #[tokio::test]
-async fn a_logout_outlives_the_request_that_asked_for_it() {
-    let stage = Stage::new().await;
-    let id = stage.working().await;
-    stage.world.gateway.set_mute(true);
-    let waiting = stage.world.sessions.logout(&World::acme(), id.as_str()).await.unwrap();
+async fn logout_continues_after_its_request() {
+    let fixture = Fixture::new().await;
+    let id = fixture.working().await;
+    fixture.world.gateway.set_mute(true);
+    let waiting = fixture.world.sessions.logout(&World::acme(), id.as_str()).await.unwrap();
     assert!(waiting.spec.unlink.is_some(), "not confirmed within the request");
-    assert!(waiting.is_paired(), "so it says what is true");
-    let start = stage.world.sessions.start(&World::acme(), id.as_str()).await;
+    assert!(waiting.is_paired(), "the device is still linked");
+    let start = fixture.world.sessions.start(&World::acme(), id.as_str()).await;
     assert!(matches!(start, Err(Error::Conflict { retry_after: Some(_), .. })));
-    stage.world.gateway.set_mute(false);
-    stage.pass(40, true).await;
-    let out = stage.view(&id).await;
+    fixture.world.gateway.set_mute(false);
+    fixture.pass(40, true).await;
+    let out = fixture.view(&id).await;
     assert_eq!((out.observed.status, out.is_paired()), (Status::Stopped, false));
 }

@@ -1,19 +1,19 @@
-//! Laws of a fleet: in whatever order owners ask, commands and reports get lost, late and repeated,
-//! routers and nodes die, and clocks jump, no session is ever connected twice, and all ends where it
-//! should.
+//! Property test of a simulated fleet: owners send requests in any order, commands and reports are
+//! lost, delayed and repeated, routers and nodes stop, and clocks jump. No session is ever connected
+//! twice, and all sessions end in the state that their owners asked for, or with a reason.
 
 use domain::{Desired, ReasonCode, Session, SessionId, SettingsPatch, Status, testing::World};
 use futures_util::FutureExt as _;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
-    laws::{config, is_as_wanted},
-    town::{Town, Weather},
+    model_test::{assert_settled, config},
+    sim_fleet::{NetworkFault, SimulatedFleet},
 };
 
-/// What an owner asks of a session.
+/// A request of an owner for a session.
 #[derive(Clone, Copy, Debug)]
-enum Ask {
+enum OwnerRequest {
     Pair,
     Start,
     Stop,
@@ -23,228 +23,243 @@ enum Ask {
     Edit,
 }
 
-/// Something that happens.
+/// One step of a test case.
 #[derive(Clone, Copy, Debug)]
-enum Happening {
-    /// An owner asks this of a session, by a router.
-    Ask(usize, usize, Ask),
-    /// A phone scans a code that was shown at some time.
+enum Action {
+    /// An owner sends a request: session, router, request.
+    OwnerRequest(usize, usize, OwnerRequest),
+    /// A phone scans a QR code that some session has shown.
     Scan(usize),
-    /// WhatsApp does something to a session that is connected.
-    Befall(usize, ReasonCode),
-    /// WhatsApp confirms no unlink on a node, or does again.
+    /// WhatsApp closes the connection of a session for a reason.
+    LoseConnection(usize, ReasonCode),
+    /// Sets whether WhatsApp leaves unlinks on a node unconfirmed.
     Mute(usize, bool),
-    /// A node sees no longer by itself that a phone has linked, or does again.
+    /// Sets whether a node fails to notice by itself that a phone has linked.
     Slow(usize, bool),
-    /// A node can read no keys any more, or can again.
+    /// Sets whether a node cannot read its keys.
     Unreadable(usize, bool),
-    /// No answer reaches a node any more, or they do again.
-    Deafen(usize, bool),
-    /// A router's worker takes so many steps.
-    Work(usize, usize),
-    /// A router dies where it is.
-    Crash(usize),
-    /// A node's process dies where it is.
-    Reboot(usize),
-    /// A node reports to a router, which acknowledges or not.
+    /// Sets whether all responses to a node's calls are lost.
+    LoseResponses(usize, bool),
+    /// The worker of a router performs a number of steps.
+    RunWorker(usize, usize),
+    /// A router stops at its current step; a new one replaces it.
+    CrashRouter(usize),
+    /// The process of a node stops and starts again.
+    RestartNode(usize),
+    /// A node reports to a router; the flag says whether the acknowledgement arrives.
     Report(usize, usize, bool),
-    /// A node's word from earlier reaches a router, in its own name or another's.
-    Repeat(usize, usize, usize, usize),
-    /// Commands to a node fare so from now on.
-    Turn(usize, Weather),
-    /// A late command arrives.
-    Deliver(usize),
-    /// A node reaches no router any more, or does again.
-    Reach(usize, bool),
-    /// Seconds pass, in each of which every worker takes so many steps.
-    Pass(u64, usize),
-    /// A router's clock is set by so many seconds.
-    Jump(usize, i64),
+    /// An earlier report of a node reaches a router, under the node's own or another node's id.
+    ReplayReport(usize, usize, usize, usize),
+    /// Sets the fault that commands to a node meet.
+    SetFault(usize, NetworkFault),
+    /// A delayed command arrives.
+    DeliverDelayed(usize),
+    /// Sets whether a node can call routers.
+    SetReachable(usize, bool),
+    /// Seconds pass; in each second every worker performs a number of steps.
+    PassTime(u64, usize),
+    /// The clock of a router jumps by a number of seconds.
+    JumpClock(usize, i64),
 }
 
 const SESSIONS: std::ops::Range<usize> = 0..3;
 const NODES: std::ops::Range<usize> = 0..3;
 const ROUTERS: std::ops::Range<usize> = 0..2;
 
-fn happening() -> impl Strategy<Value = Happening> {
-    use Happening::{
-        Ask as Asks, Befall, Crash, Deafen, Deliver, Jump, Mute, Pass, Reach, Reboot, Repeat,
-        Report, Scan, Slow, Turn, Unreadable, Work,
+fn action() -> impl Strategy<Value = Action> {
+    use Action::{
+        CrashRouter, DeliverDelayed, JumpClock, LoseConnection, LoseResponses, Mute,
+        OwnerRequest as Request, PassTime, ReplayReport, Report, RestartNode, RunWorker, Scan,
+        SetFault, SetReachable, Slow, Unreadable,
     };
     let asks = vec![
-        Ask::Pair,
-        Ask::Pair,
-        Ask::Pair,
-        Ask::Start,
-        Ask::Stop,
-        Ask::Stop,
-        Ask::Restart,
-        Ask::Logout,
-        Ask::Delete,
-        Ask::Edit,
+        OwnerRequest::Pair,
+        OwnerRequest::Pair,
+        OwnerRequest::Pair,
+        OwnerRequest::Start,
+        OwnerRequest::Stop,
+        OwnerRequest::Stop,
+        OwnerRequest::Restart,
+        OwnerRequest::Logout,
+        OwnerRequest::Delete,
+        OwnerRequest::Edit,
     ];
     let reasons =
         vec![ReasonCode::LoggedOutByPhone, ReasonCode::Replaced, ReasonCode::ConnectFailed];
-    let weathers = vec![Weather::Fine, Weather::Lost, Weather::Unheard, Weather::Late];
+    let faults = vec![
+        NetworkFault::None,
+        NetworkFault::RequestLost,
+        NetworkFault::ResponseLost,
+        NetworkFault::Delayed,
+    ];
     prop_oneof![
-        10 => (SESSIONS, ROUTERS, select(asks)).prop_map(|(n, by, ask)| Asks(n, by, ask)),
+        10 => (SESSIONS, ROUTERS, select(asks)).prop_map(|(n, by, request)| Request(n, by, request)),
         5 => (0..8_usize).prop_map(Scan),
-        2 => (SESSIONS, select(reasons)).prop_map(|(n, reason)| Befall(n, reason)),
+        2 => (SESSIONS, select(reasons)).prop_map(|(n, reason)| LoseConnection(n, reason)),
         1 => (NODES, any::<bool>()).prop_map(|(node, mute)| Mute(node, mute)),
         3 => (NODES, any::<bool>()).prop_map(|(node, slow)| Slow(node, slow)),
         1 => (NODES, any::<bool>()).prop_map(|(node, unreadable)| Unreadable(node, unreadable)),
-        1 => (NODES, any::<bool>()).prop_map(|(node, deaf)| Deafen(node, deaf)),
-        12 => (ROUTERS, 1..12_usize).prop_map(|(by, steps)| Work(by, steps)),
-        2 => ROUTERS.prop_map(Crash),
-        2 => NODES.prop_map(Reboot),
-        5 => (NODES, ROUTERS, any::<bool>()).prop_map(|(node, to, heard)| Report(node, to, heard)),
+        1 => (NODES, any::<bool>()).prop_map(|(node, loses_responses)| LoseResponses(node, loses_responses)),
+        12 => (ROUTERS, 1..12_usize).prop_map(|(by, steps)| RunWorker(by, steps)),
+        2 => ROUTERS.prop_map(CrashRouter),
+        2 => NODES.prop_map(RestartNode),
+        5 => (NODES, ROUTERS, any::<bool>()).prop_map(|(node, to, acknowledged)| Report(node, to, acknowledged)),
         3 => (NODES, 0..64_usize, ROUTERS, NODES)
-            .prop_map(|(node, which, to, by)| Repeat(node, which, to, by)),
-        4 => (NODES, select(weathers)).prop_map(|(node, weather)| Turn(node, weather)),
-        3 => (0..4_usize).prop_map(Deliver),
-        2 => (NODES, any::<bool>()).prop_map(|(node, reaches)| Reach(node, reaches)),
-        4 => (1..60_u64, 0..6_usize).prop_map(|(seconds, steps)| Pass(seconds, steps)),
-        1 => (ROUTERS, -300..300_i64).prop_map(|(router, seconds)| Jump(router, seconds)),
+            .prop_map(|(node, which, to, by)| ReplayReport(node, which, to, by)),
+        4 => (NODES, select(faults)).prop_map(|(node, fault)| SetFault(node, fault)),
+        3 => (0..4_usize).prop_map(DeliverDelayed),
+        2 => (NODES, any::<bool>()).prop_map(|(node, reachable)| SetReachable(node, reachable)),
+        4 => (1..60_u64, 0..6_usize).prop_map(|(seconds, steps)| PassTime(seconds, steps)),
+        1 => (ROUTERS, -300..300_i64).prop_map(|(router, seconds)| JumpClock(router, seconds)),
     ]
 }
 
-async fn happen(town: &mut Town, what: Happening) {
-    use Happening::{
-        Ask as Asks, Befall, Crash, Deafen, Deliver, Jump, Mute, Pass, Reach, Reboot, Repeat,
-        Report, Scan, Slow, Turn, Unreadable, Work,
+async fn perform(fleet: &mut SimulatedFleet, action: Action) {
+    use Action::{
+        CrashRouter, DeliverDelayed, JumpClock, LoseConnection, LoseResponses, Mute,
+        OwnerRequest as Request, PassTime, ReplayReport, Report, RestartNode, RunWorker, Scan,
+        SetFault, SetReachable, Slow, Unreadable,
     };
-    match what {
-        Asks(n, by, what) => {
-            let id = town.ids[n].clone();
-            ask(town, &id, by, what);
-            town.note_wishes().await;
+    match action {
+        Request(n, by, action) => {
+            let id = fleet.ids[n].clone();
+            request(fleet, &id, by, action);
+            fleet.record_specs().await;
         }
-        Scan(which) => scan(town, which).await,
-        Befall(n, reason) => report_status(town, &town.ids[n], reason),
-        Mute(node, mute) => town.nodes[node].gateway.set_mute(mute),
-        Slow(node, slow) => town.nodes[node].gateway.set_slow(slow),
-        Unreadable(node, unreadable) => town.nodes[node].gateway.set_unreadable(unreadable),
-        Deafen(node, deaf) => town.nodes[node].deaf = deaf,
-        Work(router, steps) => {
+        Scan(which) => scan(fleet, which).await,
+        LoseConnection(n, reason) => report_status(fleet, &fleet.ids[n], reason),
+        Mute(node, mute) => fleet.nodes[node].gateway.set_mute(mute),
+        Slow(node, slow) => fleet.nodes[node].gateway.set_slow(slow),
+        Unreadable(node, unreadable) => fleet.nodes[node].gateway.set_unreadable(unreadable),
+        LoseResponses(node, loses_responses) => fleet.nodes[node].loses_responses = loses_responses,
+        RunWorker(router, steps) => {
             for _ in 0..steps {
-                town.routers[router].step();
-                town.check().await;
+                fleet.routers[router].step();
+                fleet.check().await;
             }
         }
-        Crash(router) => town.routers[router].crash(),
-        Reboot(node) => town.nodes[node].restart(),
-        Report(node, to, heard) => {
-            let Town { nodes, routers, .. } = town;
-            nodes[node].report(&routers[to].nodes, heard).await;
+        CrashRouter(router) => fleet.routers[router].crash(),
+        RestartNode(node) => fleet.nodes[node].restart(),
+        Report(node, to, acknowledged) => {
+            let SimulatedFleet { nodes, routers, .. } = fleet;
+            nodes[node].report(&routers[to].nodes, acknowledged).await;
         }
-        Repeat(node, which, to, by) => {
-            let Town { nodes, routers, .. } = town;
-            nodes[node].repeat(which, &routers[to].nodes, &nodes[by]).await;
+        ReplayReport(node, which, to, by) => {
+            let SimulatedFleet { nodes, routers, .. } = fleet;
+            nodes[node].replay(which, &routers[to].nodes, &nodes[by]).await;
         }
-        Turn(node, weather) => town.network.turn(&town.nodes[node].id, weather),
-        Deliver(which) => drop(town.network.deliver(which).await),
-        Reach(node, reaches) => town.nodes[node].reaches = reaches,
-        Pass(seconds, steps) => town.pass(seconds, steps).await,
-        Jump(router, seconds) => town.jump(router, seconds),
+        SetFault(node, fault) => fleet.network.set_fault(&fleet.nodes[node].id, fault),
+        DeliverDelayed(which) => drop(fleet.network.deliver(which).await),
+        SetReachable(node, reachable) => fleet.nodes[node].reachable = reachable,
+        PassTime(seconds, steps) => fleet.pass(seconds, steps).await,
+        JumpClock(router, seconds) => fleet.jump(router, seconds),
     }
-    town.check().await;
+    fleet.check().await;
 }
 
-/// WhatsApp closes a session's connection, if there is one.
-fn report_status(town: &Town, id: &SessionId, reason: ReasonCode) {
-    let mut nodes = town.nodes.iter();
+/// Closes the connection of a session with a reason, if a node has one.
+fn report_status(fleet: &SimulatedFleet, id: &SessionId, reason: ReasonCode) {
+    let mut nodes = fleet.nodes.iter();
     if let Some(node) = nodes.find(|node| node.online().contains(id)) {
         node.gateway.report_status(id, Status::Failed, reason);
     }
 }
 
-/// Asks, and does not wait for what takes time. Refusals are fine: what matters is where all ends.
-fn ask(town: &Town, id: &SessionId, by: usize, what: Ask) {
-    let (sessions, acme, id) = (&town.routers[by].sessions, World::acme(), id.as_str());
-    match what {
-        Ask::Pair => {
-            let asked = sessions.qr(&acme, id, std::time::Duration::ZERO).now_or_never();
-            drop(asked);
+/// Sends a request without waiting for its completion. Refusals are allowed, because the test checks
+/// the final state.
+fn request(fleet: &SimulatedFleet, id: &SessionId, by: usize, action: OwnerRequest) {
+    let (sessions, acme, id) = (&fleet.routers[by].sessions, World::acme(), id.as_str());
+    match action {
+        OwnerRequest::Pair => {
+            let is_set = sessions.qr(&acme, id, std::time::Duration::ZERO).now_or_never();
+            drop(is_set);
         }
-        Ask::Start => drop(sessions.start(&acme, id).now_or_never()),
-        Ask::Stop => drop(sessions.stop(&acme, id).now_or_never()),
-        Ask::Restart => drop(sessions.restart(&acme, id).now_or_never()),
-        Ask::Logout => drop(sessions.logout(&acme, id).now_or_never()),
-        Ask::Delete => drop(sessions.delete(&acme, id, None).now_or_never()),
-        Ask::Edit => {
-            let label = Some(Some(town.shown.len().to_string()));
+        OwnerRequest::Start => drop(sessions.start(&acme, id).now_or_never()),
+        OwnerRequest::Stop => drop(sessions.stop(&acme, id).now_or_never()),
+        OwnerRequest::Restart => drop(sessions.restart(&acme, id).now_or_never()),
+        OwnerRequest::Logout => drop(sessions.logout(&acme, id).now_or_never()),
+        OwnerRequest::Delete => drop(sessions.delete(&acme, id, None).now_or_never()),
+        OwnerRequest::Edit => {
+            let label = Some(Some(fleet.shown_codes.len().to_string()));
             let patch = SettingsPatch { label, ..SettingsPatch::default() };
             drop(sessions.update(&acme, id, None, patch).now_or_never());
         }
     }
 }
 
-/// A code that was ever shown links where its session is, or nowhere.
-async fn scan(town: &mut Town, which: usize) {
-    let newest_first = town.shown.iter().rev();
-    let Some((id, code)) = newest_first.clone().nth(which % town.shown.len().max(1)) else {
+/// Scans a code. A code links a device on the node of its session, or is rejected.
+async fn scan(fleet: &mut SimulatedFleet, which: usize) {
+    let newest_first = fleet.shown_codes.iter().rev();
+    let Some((id, code)) = newest_first.clone().nth(which % fleet.shown_codes.len().max(1)) else {
         return;
     };
-    let linked = town.nodes.iter().find(|node| node.gateway.scan(code)).map(|node| &node.id);
-    if let (Some(node), Some(session)) = (linked, town.session(id).await) {
-        assert_eq!(session.gateway.as_ref(), Some(node), "linked where it is not: {session:?}");
+    let linked = fleet.nodes.iter().find(|node| node.gateway.scan(code)).map(|node| &node.id);
+    if let (Some(node), Some(session)) = (linked, fleet.session(id).await) {
+        assert_eq!(
+            session.gateway.as_ref(),
+            Some(node),
+            "linked on another node than its own: {session:?}"
+        );
     }
 }
 
-/// Where all ends.
-async fn check_rest(town: &Town) {
-    let (cleanups, late) = (town.memory.cleanups(), town.network.deliver(0).await);
-    assert!(cleanups.is_empty(), "retirements are picked up: {cleanups:?}");
-    assert!(!late);
-    for node in &town.nodes {
+/// Checks the final state.
+async fn check_settled(fleet: &SimulatedFleet) {
+    let (cleanups, delayed) = (fleet.memory.cleanups(), fleet.network.deliver(0).await);
+    assert!(cleanups.is_empty(), "all cleanups finish: {cleanups:?}");
+    assert!(!delayed);
+    for node in &fleet.nodes {
         for id in node.gateway.held() {
-            let session = town.session(&id).await;
+            let session = fleet.session(&id).await;
             let here = session.is_some_and(|session| session.gateway.as_ref() == Some(&node.id));
             assert!(here, "{} holds {id}, which is not its own", node.id);
         }
     }
-    for id in &town.ids {
-        if let Some(session) = town.session(id).await {
-            check_session(town, &session);
+    for id in &fleet.ids {
+        if let Some(session) = fleet.session(id).await {
+            check_session(fleet, &session);
         }
     }
 }
 
-fn check_session(town: &Town, session: &Session) {
-    is_as_wanted(session);
-    let node = town.nodes.iter().find(|node| Some(&node.id) == session.gateway.as_ref());
+fn check_session(fleet: &SimulatedFleet, session: &Session) {
+    assert_settled(session);
+    let node = fleet.nodes.iter().find(|node| Some(&node.id) == session.gateway.as_ref());
     let shown = node.and_then(|node| node.gateway.snapshot(&session.id));
     let linked = shown.as_ref().is_some_and(|shown| shown.identity.is_some());
-    assert_eq!(linked, session.is_paired(), "what is known is what is: {session:?}");
-    let devices = town.nodes.iter().filter(|node| node.gateway.devices().contains(&session.id));
-    let given_up = town.gave_up(&session.id);
-    assert!(given_up || usize::from(linked) == devices.count(), "what phones show: {session:?}");
+    assert_eq!(linked, session.is_paired(), "the stored link state is the node's: {session:?}");
+    let devices = fleet.nodes.iter().filter(|node| node.gateway.devices().contains(&session.id));
+    let given_up = fleet.gave_up_unlink(&session.id);
+    assert!(
+        given_up || usize::from(linked) == devices.count(),
+        "the phones show the same devices: {session:?}"
+    );
     let online = shown.is_some_and(|shown| shown.status == Status::Working);
     assert_eq!(online, session.observed.status == Status::Working, "{session:?}");
     assert!(!online || session.spec.desired == Desired::Running, "{session:?}");
 }
 
-/// Every session's events are numbered without a gap, whoever wrote them.
-fn check_events(town: &Town) {
-    for id in &town.ids {
-        let events = town.memory.events().into_iter();
-        let ours = events.filter(|event| event.session.as_ref() == Some(id));
-        let numbers: Vec<_> = ours.map(|event| event.sequence).collect();
+/// Checks that the events of each session are numbered without gaps.
+fn check_events(fleet: &SimulatedFleet) {
+    for id in &fleet.ids {
+        let events = fleet.memory.events().into_iter();
+        let own = events.filter(|event| event.session.as_ref() == Some(id));
+        let numbers: Vec<_> = own.map(|event| event.sequence).collect();
         let expected: Vec<_> = (1..=u64::try_from(numbers.len()).unwrap()).collect();
         assert_eq!(numbers, expected, "{id}");
     }
 }
 
-fn run(rates: &[i64], happenings: Vec<Happening>) {
+fn run(rates: &[i64], actions: Vec<Action>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let mut town = Town::new(rates).await;
-        for what in happenings {
-            happen(&mut town, what).await;
+        let mut fleet = SimulatedFleet::new(rates).await;
+        for action in actions {
+            perform(&mut fleet, action).await;
         }
-        town.come_to_rest().await;
-        check_rest(&town).await;
-        check_events(&town);
+        fleet.settle().await;
+        check_settled(&fleet).await;
+        check_events(&fleet);
     });
 }
 
@@ -252,10 +267,10 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_fleet_connects_nothing_twice_and_ends_where_it_should(
+    fn fleet_connects_no_session_twice_and_reaches_the_requested_states(
         rates in vec(900..1100_i64, NODES.end),
-        happenings in vec(happening(), 1..60),
+        actions in vec(action(), 1..60),
     ) {
-        run(&rates, happenings);
+        run(&rates, actions);
     }
 }

@@ -1,4 +1,4 @@
-//! Kept answers go when their day is over, and not before.
+//! Idempotency records are removed after their expiry, not before.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use domain::{
     testing::World,
 };
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
 #[tokio::test]
-async fn receipts_go_when_they_have_expired() {
-    let stage = Stage::new().await;
-    let (memory, scope) = (&stage.world.memory, World::acme().may(Capability::Manage).unwrap());
-    let now = stage.world.environment.now();
+async fn records_are_removed_after_their_expiry() {
+    let fixture = Fixture::new().await;
+    let (memory, scope) = (&fixture.world.memory, World::acme().may(Capability::Manage).unwrap());
+    let now = fixture.world.environment.now();
     for n in 0..1_100_u128 {
         let mut key_hash = [0; 32];
         key_hash[..16].copy_from_slice(&n.to_be_bytes());
-        let day = Duration::from_secs(if n < 1_099 { 60 } else { 600 });
-        let expires_at = now.plus(day);
-        let receipt = IdempotencyRecord {
+        let lifetime = Duration::from_secs(if n < 1_099 { 60 } else { 600 });
+        let expires_at = now.plus(lifetime);
+        let record = IdempotencyRecord {
             key_hash: IdempotencyKeyHash(key_hash),
             request: [0; 32],
             response: Vec::new(),
             expires_at,
         };
-        assert_eq!(memory.record(&scope, &receipt, now).await.unwrap(), Written::Done);
+        assert_eq!(memory.record(&scope, &record, now).await.unwrap(), Written::Done);
     }
-    stage.worker.round().await.unwrap();
+    fixture.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1_100);
-    stage.world.environment.advance(Duration::from_secs(61));
-    stage.worker.round().await.unwrap();
+    fixture.world.environment.advance(Duration::from_secs(61));
+    fixture.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1);
-    stage.world.environment.advance(Duration::from_secs(600));
-    stage.worker.round().await.unwrap();
+    fixture.world.environment.advance(Duration::from_secs(600));
+    fixture.worker.round().await.unwrap();
     assert!(memory.idempotency_records().is_empty());
 }

@@ -1,13 +1,13 @@
-//! The worker over memory stores and a gateway that remembers: sessions end where they should.
+//! Tests of the worker over memory stores and a fake gateway.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cleanups;
 mod fairness;
+mod fixture;
 mod fleet;
 mod idempotency_records;
-mod laws;
+mod model_test;
 mod nodes;
 mod orphans;
 mod sessions;
-mod stage;
-mod town;
+mod sim_fleet;

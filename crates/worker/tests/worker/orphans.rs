@@ -1,26 +1,27 @@
-//! Keys of sessions that the database does not know, as after an old copy of it was restored.
+//! Orphans: keys of sessions that the database does not contain, for example after the restore of an
+//! old copy.
 
 use std::sync::Arc;
 
 use domain::{Caller, Desired, Error, EventName, Orphans, SessionId, Status, testing::World};
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
-/// A linked session's keys on a node, and a database that does not know it and has heard of it.
-async fn orphan() -> (Stage, SessionId) {
-    let forgotten = Stage::new().await;
-    let id = forgotten.working().await;
-    let stage = forgotten.with_empty_database().await;
+/// Returns a node with the keys of a linked session, and a database that has recorded the orphan.
+async fn orphan() -> (Fixture, SessionId) {
+    let before_restore = Fixture::new().await;
+    let id = before_restore.working().await;
+    let fixture = before_restore.with_empty_database().await;
     for _ in 0..2 {
-        stage.heartbeat().await;
-        stage.world.gateway.release(&id);
+        fixture.heartbeat().await;
+        fixture.world.gateway.release(&id);
     }
-    assert!(stage.world.gateway.held().contains(&id), "a linked device's keys stay");
-    (stage, id)
+    assert!(fixture.world.gateway.held().contains(&id), "a linked device's keys stay");
+    (fixture, id)
 }
 
-fn orphans(stage: &Stage) -> Orphans {
-    let (world, store) = (&stage.world, Arc::new(stage.world.memory.clone()));
+fn orphans(fixture: &Fixture) -> Orphans {
+    let (world, store) = (&fixture.world, Arc::new(fixture.world.memory.clone()));
     let environment = world.environment.clone();
     Orphans::new(store.clone(), store.clone(), store, environment, world.deadlines.clone())
 }
@@ -29,61 +30,61 @@ fn acme() -> Caller {
     Caller::operator(World::acme().organization.unwrap())
 }
 
-async fn listed(stage: &Stage) -> Vec<SessionId> {
-    let all = orphans(stage).list().await.unwrap();
+async fn listed(fixture: &Fixture) -> Vec<SessionId> {
+    let all = orphans(fixture).list().await.unwrap();
     all.into_iter().map(|orphan| orphan.session).collect()
 }
 
 #[tokio::test]
-async fn orphan_is_told_once_and_listed_while_it_is_held() {
-    let stage = Stage::new().await;
-    let (node, id) = (stage.node().await, SessionId::from_bits(1));
+async fn orphan_is_reported_once_and_listed_while_it_is_held() {
+    let fixture = Fixture::new().await;
+    let (node, id) = (fixture.node().await, SessionId::from_bits(1));
     let held = [domain::HeldSession { session: id.clone(), epoch: 7 }];
-    let mut outcome_reported = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..4 {
         let heartbeat =
-            stage.world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();
+            fixture.world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();
         let domain::HeartbeatOutcome::Renewed { orphans, .. } = heartbeat else {
             panic!("{heartbeat:?}")
         };
-        outcome_reported.push(orphans.len());
+        reported.push(orphans.len());
     }
-    assert_eq!(outcome_reported, [0, 1, 0, 0]);
-    assert_eq!(listed(&stage).await, [id]);
-    stage.world.nodes.heartbeat(&node.id, &node.incarnation, &[], None).await.unwrap();
-    assert!(listed(&stage).await.is_empty());
+    assert_eq!(reported, [0, 1, 0, 0]);
+    assert_eq!(listed(&fixture).await, [id]);
+    fixture.world.nodes.heartbeat(&node.id, &node.incarnation, &[], None).await.unwrap();
+    assert!(listed(&fixture).await.is_empty());
 }
 
 #[tokio::test]
-async fn adopted_orphan_is_a_stopped_session_that_its_owner_can_start() {
-    let (stage, id) = orphan().await;
-    assert_eq!(listed(&stage).await, std::slice::from_ref(&id));
-    orphans(&stage).adopt(&acme(), id.as_str()).await.unwrap();
-    let again = orphans(&stage).adopt(&acme(), id.as_str()).await;
+async fn adopted_orphan_is_a_stopped_session_that_can_be_started() {
+    let (fixture, id) = orphan().await;
+    assert_eq!(listed(&fixture).await, std::slice::from_ref(&id));
+    orphans(&fixture).adopt(&acme(), id.as_str()).await.unwrap();
+    let again = orphans(&fixture).adopt(&acme(), id.as_str()).await;
     assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
-    stage.settle().await;
-    let session = stage.view(&id).await;
+    fixture.settle().await;
+    let session = fixture.view(&id).await;
     assert_eq!(
         (session.spec.desired, session.observed.status),
         (Desired::Stopped, Status::Stopped)
     );
-    assert!(session.is_paired(), "the node said who is linked");
-    assert!(listed(&stage).await.is_empty());
-    let foreign = stage.world.sessions.view(&World::zeta(), id.as_str()).await;
+    assert!(session.is_paired(), "the node has reported the identity");
+    assert!(listed(&fixture).await.is_empty());
+    let foreign = fixture.world.sessions.view(&World::zeta(), id.as_str()).await;
     assert!(matches!(foreign, Err(Error::NotFound { .. })), "{foreign:?}");
-    stage.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
-    stage.settle().await;
-    assert_eq!(stage.view(&id).await.observed.status, Status::Working);
+    fixture.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
+    fixture.settle().await;
+    assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
 }
 
 #[tokio::test]
-async fn unlinked_orphan_leaves_nothing_on_its_node_and_its_end_in_the_events() {
-    let (stage, id) = orphan().await;
-    orphans(&stage).unlink(&acme(), id.as_str()).await.unwrap();
-    stage.settle().await;
-    assert!(stage.world.gateway.held().is_empty());
-    assert!(stage.world.memory.cleanups().is_empty());
-    let events = stage.world.memory.events();
+async fn unlinked_orphan_is_wiped_and_recorded_in_the_events() {
+    let (fixture, id) = orphan().await;
+    orphans(&fixture).unlink(&acme(), id.as_str()).await.unwrap();
+    fixture.settle().await;
+    assert!(fixture.world.gateway.held().is_empty());
+    assert!(fixture.world.memory.cleanups().is_empty());
+    let events = fixture.world.memory.events();
     let ended = events.iter().find(|event| event.name == EventName::SessionRetired).unwrap();
     assert_eq!(
         (ended.session.as_ref(), Some(&ended.organization)),
@@ -93,13 +94,13 @@ async fn unlinked_orphan_leaves_nothing_on_its_node_and_its_end_in_the_events() 
 }
 
 #[tokio::test]
-async fn what_is_no_orphan_is_neither_adopted_nor_unlinked() {
-    let stage = Stage::new().await;
-    let owned = stage.working().await;
-    stage.heartbeat().await;
+async fn other_sessions_are_neither_adopted_nor_unlinked() {
+    let fixture = Fixture::new().await;
+    let owned = fixture.working().await;
+    fixture.heartbeat().await;
     for id in [owned.as_str(), SessionId::from_bits(1).as_str(), "x"] {
-        let adopted = orphans(&stage).adopt(&acme(), id).await.map(drop);
-        let unlinked = orphans(&stage).unlink(&acme(), id).await;
+        let adopted = orphans(&fixture).adopt(&acme(), id).await.map(drop);
+        let unlinked = orphans(&fixture).unlink(&acme(), id).await;
         for refused in [adopted, unlinked] {
             assert!(matches!(refused, Err(Error::NotFound { .. })), "{id}: {refused:?}");
         }

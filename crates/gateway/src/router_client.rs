@@ -1,0 +1,88 @@
+//! The calls of a node to its router.
+
+use bytes::Bytes;
+use gateway_protocol::{Beat, Beaten, Enlist, Enlisted, Refusal, RefusalCode, Reports};
+use http_body_util::Full;
+use hyper::{
+    Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::http_client::HttpsClient;
+
+/// Calls the router on behalf of one node.
+pub(crate) struct RouterClient {
+    https: HttpsClient,
+    base_url: String,
+    bearer: HeaderValue,
+}
+
+/// Why a call to the router failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RouterError {
+    /// The router does not know this incarnation.
+    #[error("the router does not know this node")]
+    NotRegistered,
+    /// Any other failure; the call can be repeated.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl RouterClient {
+    pub(crate) fn new(
+        https: HttpsClient,
+        base: &str,
+        gateway: &str,
+        token: &SecretString,
+    ) -> anyhow::Result<Self> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
+        bearer.set_sensitive(true);
+        Ok(Self { https, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
+    }
+
+    pub(crate) async fn register(&self, registration: &Enlist) -> Result<Enlisted, RouterError> {
+        parse(&self.call("enlist", registration).await?)
+    }
+
+    pub(crate) async fn heartbeat(&self, beat: &Beat) -> Result<Beaten, RouterError> {
+        parse(&self.call("beat", beat).await?)
+    }
+
+    pub(crate) async fn report(&self, reports: &Reports) -> Result<(), RouterError> {
+        self.call("report", reports).await.map(drop)
+    }
+
+    async fn call(&self, verb: &str, body: &impl Serialize) -> Result<Bytes, RouterError> {
+        let body = serde_json::to_vec(body).map_err(other_error)?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}{verb}", self.base_url))
+            .header(AUTHORIZATION, self.bearer.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body.into()))
+            .map_err(other_error)?;
+        let (status, body) =
+            self.https.send(request).await.map_err(|error| {
+                RouterError::Other(format!("cannot reach the router: {error:#}"))
+            })?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_slice::<Refusal>(&body) {
+            Ok(Refusal { code: RefusalCode::NotEnlisted, .. }) => Err(RouterError::NotRegistered),
+            Ok(refusal) => Err(RouterError::Other(format!("refused: {}", refusal.message))),
+            Err(_) => Err(RouterError::Other(format!("the router answered {status}"))),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RouterError> {
+    serde_json::from_slice(body)
+        .map_err(|error| RouterError::Other(format!("invalid answer of the router: {error}")))
+}
+
+fn other_error(error: impl std::fmt::Display) -> RouterError {
+    RouterError::Other(error.to_string())
+}

@@ -1,0 +1,152 @@
+//! The API of the node: authentication, the order of epochs, and invalid calls.
+
+use std::time::Duration;
+
+use gateway_protocol::{Declaration, LogoutOutcome, PairingWanted, RefusalCode, Status};
+use hyper::{Method, StatusCode};
+use whatsapp_sim::{Config, Simulator};
+
+use crate::{
+    common::{PATIENCE, TOKEN},
+    fake_router::FakeRouter,
+    fixture::{Api, NodeFixture, pairing, running, settings, stopped},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_without_the_token_are_unauthorized() {
+    let fixture = NodeFixture::new().await;
+    for token in ["", "a-token-for-this-tesT", "a-token-for-this-test-and-more", "a-token"] {
+        for (method, path) in [(Method::GET, "/health"), (Method::DELETE, "/sessions/s1?epoch=1")] {
+            let (status, body) = fixture.api.raw(method, path, token, vec![]).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+            assert!(String::from_utf8_lossy(&body).contains("unauthorized"));
+        }
+    }
+    assert_eq!(fixture.router.state().unauthorized_calls, 0, "the node sends its own token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_calls_are_rejected() {
+    let fixture = NodeFixture::new().await;
+    let long = "a".repeat(65);
+    let wanted = serde_json::to_vec(&running(1)).unwrap();
+    let refused = [
+        (Method::GET, "/nothing", 404, ""),
+        (Method::POST, "/sessions/s1", 405, ""),
+        (Method::GET, "/sessions/s1:logout", 405, ""),
+        (Method::GET, "/sessions/s1%3Alogout", 400, ""),
+        (Method::GET, &format!("/sessions/{long}"), 400, ""),
+        (Method::GET, "/sessions/..%2Fetc", 400, ""),
+        (Method::DELETE, "/sessions/s1", 400, ""),
+        (Method::DELETE, "/sessions/s1?epoch=x", 400, ""),
+        (Method::PUT, "/sessions/s1", 400, "{"),
+        (Method::PUT, "/sessions/s1", 400, r#"{"epoch":-1}"#),
+        (Method::POST, "/sessions/s1:logout", 400, "[]"),
+        (Method::GET, "/sessions/s1", 404, ""),
+        (Method::GET, "/sessions/s1/identity", 404, ""),
+    ];
+    for (method, path, status, body) in refused {
+        let (got, said) = fixture.api.raw(method.clone(), path, TOKEN, body.into()).await;
+        assert_eq!(got.as_u16(), status, "{method} {path} {said:?}");
+        serde_json::from_slice::<gateway_protocol::Refusal>(&said).unwrap();
+    }
+    let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s1", TOKEN, vec![b' '; 70_000]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s-1", TOKEN, wanted).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let phone = PairingWanted { attempt: 1, phone: Some("+1555".into()), request: 1 };
+    let odd = Declaration { pairing: Some(phone), ..running(1) };
+    let refusal = fixture.api.declare("s1", &odd).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::Malformed);
+    assert!(fixture.api.list().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_epoch_is_rejected_and_equal_epoch_changes_nothing() {
+    let fixture = NodeFixture::new().await;
+    let api = &fixture.api;
+    let seen = api.declare("s1", &stopped(5)).await.unwrap();
+    for wanted in [running(4), stopped(4), pairing(1, 9, None)] {
+        let refusal = api.declare("s1", &wanted).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::StaleEpoch);
+    }
+    let stale = |refusal: gateway_protocol::Refusal| refusal.code == RefusalCode::StaleEpoch;
+    assert!(api.logout("s1", 4, PATIENCE).await.is_err_and(stale));
+    assert!(api.forget("s1", 4).await.is_err_and(stale));
+    assert_eq!(api.declare("s1", &stopped(5)).await.unwrap(), seen);
+    assert_eq!(api.view("s1").await.unwrap(), seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_declaration_does_not_restore_a_forgotten_session() {
+    let fixture = NodeFixture::new().await;
+    let api = &fixture.api;
+    api.declare("s1", &pairing(1, 1, None)).await.unwrap();
+    api.qr("s1").await;
+    api.forget("s1", 7).await.unwrap();
+    for epoch in 1..=7 {
+        let refusal = api.declare("s1", &pairing(epoch, epoch, None)).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::StaleEpoch);
+    }
+    api.forget("never_seen", 3).await.unwrap();
+    assert!(api.declare("never_seen", &pairing(3, 3, None)).await.is_err());
+    assert!(api.view("s1").await.is_err());
+    assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
+    let back = api.declare("s1", &pairing(8, 8, None)).await.unwrap();
+    assert_eq!(back.status, Status::Starting, "a newer epoch restores the session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_node_rejects_new_sessions_and_keeps_existing_ones() {
+    let fixture = NodeFixture::with(Config::default(), 2, |wire| wire).await;
+    let api = &fixture.api;
+    for session in ["s1", "s2"] {
+        api.declare(session, &stopped(1)).await.unwrap();
+    }
+    let refusal = api.declare("s3", &running(1)).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::AtCapacity);
+    api.declare("s2", &stopped(2)).await.unwrap();
+    api.forget("s1", 2).await.unwrap();
+    api.declare("s3", &running(1)).await.unwrap();
+    let health = api.health().await;
+    assert_eq!((health.capacity, health.sessions, health.working), (2, 2, 0));
+    assert!(health.resident_bytes > 1 << 20 && health.version.contains("+sim"));
+    assert_eq!(health.features, ["identity"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_before_registration_are_refused() {
+    let (whatsapp, router) =
+        (Simulator::start(Config::default()).await.unwrap(), FakeRouter::start().await);
+    router.state().away = true;
+    let data = tempfile::TempDir::new().unwrap();
+    let settings = settings(data.path(), &router.url, &whatsapp.url(), 10);
+    let node = gateway::Node::start(settings).await.unwrap();
+    let api = Api::new(node.address());
+    for refusal in [
+        api.declare("s1", &running(1)).await.unwrap_err(),
+        api.logout("s1", 1, PATIENCE).await.unwrap_err(),
+        api.forget("s1", 1).await.unwrap_err(),
+    ] {
+        assert_eq!(refusal.code, RefusalCode::Unavailable);
+    }
+    router.state().away = false;
+    router.until("registered", |state| state.boot > 0 && !state.heartbeats.is_empty()).await;
+    assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().boot, 1);
+    let enlisted = router.state().registrations[0].clone();
+    assert_eq!(enlisted.address, format!("http://{}", node.address()));
+    assert_eq!(enlisted.capacity, 10);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logout_of_an_unlinked_session_answers_not_linked() {
+    let fixture = NodeFixture::new().await;
+    let unknown = fixture.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(unknown.outcome, LogoutOutcome::NotLinked);
+    assert!(fixture.api.view("s1").await.is_err(), "the session is not added");
+    fixture.api.declare("s1", &pairing(1, 1, None)).await.unwrap();
+    fixture.api.qr("s1").await;
+    let unlinked = fixture.api.logout("s1", 1, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(unlinked.outcome, LogoutOutcome::NotLinked);
+}

@@ -1,0 +1,110 @@
+//! The request as the handler of an operation gets it: admitted, with its caller and its input.
+
+use std::sync::Arc;
+
+use domain::{ApiKeys, Caller, Error, NewApiKey, Session, Sessions};
+use hyper::HeaderMap;
+use tokio_util::sync::CancellationToken;
+
+use super::input::Input;
+use crate::{
+    idempotency::{IdempotentRequest, ResponseRecorder},
+    request::{conditions::IfMatch, cursor::ListIdentity},
+    resources::Resources,
+    response::{
+        problem::{Problem, Result},
+        reply::Reply,
+    },
+    routes::PathParameters,
+};
+
+/// One admitted request.
+pub(crate) struct OperationContext {
+    pub(crate) resources: Arc<Resources>,
+    pub(crate) headers: HeaderMap,
+    /// For handlers that cannot find every fault within [`Self::read`].
+    pub(crate) input: Input,
+    pub(super) caller: Option<Caller>,
+    pub(super) path: PathParameters,
+    /// `Some` for a request with an `Idempotency-Key`.
+    pub(super) idempotent_request: Option<Arc<IdempotentRequest>>,
+    /// Cancelled when the caller no longer waits, or when the service stops.
+    pub(super) cancelled: Arc<CancellationToken>,
+}
+
+impl OperationContext {
+    /// Returns the use cases of sessions. For a request with an `Idempotency-Key`, each change is
+    /// committed together with the response that `show` renders of it.
+    pub(crate) fn sessions(&self, show: fn(&Session) -> Result<Reply>) -> Sessions {
+        let sessions = &self.resources.sessions;
+        match &self.idempotent_request {
+            None => sessions.clone(),
+            Some(request) => {
+                sessions.recording(Arc::new(ResponseRecorder::new(request.clone(), show)))
+            }
+        }
+    }
+
+    /// Returns the use cases of API keys, as [`Self::sessions`].
+    pub(crate) fn keys(&self, show: fn(&ApiKeys, &NewApiKey) -> Result<Reply>) -> ApiKeys {
+        let keys = self.resources.keys.clone();
+        let Some(request) = &self.idempotent_request else { return keys };
+        let shown = keys.clone();
+        let show = move |new: &NewApiKey| show(&shown, new);
+        keys.recording(Arc::new(ResponseRecorder::new(request.clone(), show)))
+    }
+
+    /// Returns the caller.
+    ///
+    /// # Errors
+    /// The operation requires no permission, so that the caller is unknown.
+    pub(crate) fn caller(&self) -> Result<&Caller> {
+        self.caller.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
+    }
+
+    /// Returns the identity of the caller's list `name`, without filters.
+    ///
+    /// # Errors
+    /// As [`Self::caller`].
+    pub(crate) fn list(&self, name: &str) -> Result<ListIdentity> {
+        Ok(self.resources.cursor_signer.list(name, self.caller()?.organization.as_ref()))
+    }
+
+    /// Returns a path parameter.
+    pub(crate) fn path(&self, name: &str) -> &str {
+        self.path.get(name)
+    }
+
+    /// Takes values out of query and body.
+    ///
+    /// # Errors
+    /// Every fault of query and body, unknown parameters and fields included.
+    pub(crate) fn read<T>(&mut self, take: impl FnOnce(&mut Input) -> T) -> Result<T> {
+        let taken = take(&mut self.input);
+        self.input.finish()?;
+        Ok(taken)
+    }
+
+    /// Returns the condition of `If-Match`.
+    pub(crate) fn if_match(&self) -> &IfMatch {
+        &self.input.if_match
+    }
+
+    /// Waits for `future` until the caller hangs up or the service stops. A change that was
+    /// committed before the wait remains.
+    ///
+    /// # Errors
+    /// The wait was cut short.
+    pub(crate) async fn wait<T>(
+        &self,
+        future: impl Future<Output = domain::Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            biased;
+            outcome = future => Ok(outcome?),
+            () = self.cancelled.cancelled() => {
+                Err(Error::unavailable("the service is stopping, or the caller hung up").into())
+            }
+        }
+    }
+}

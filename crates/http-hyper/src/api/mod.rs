@@ -1,0 +1,21 @@
+//! The operations of the API: the table of operations, and the steps from a request to its handler.
+
+mod authorize;
+mod context;
+mod handler;
+mod input;
+mod operation;
+mod requires;
+mod service;
+mod table;
+mod throttle;
+
+pub(crate) use self::context::OperationContext;
+pub use self::{
+    input::RequestBodySpec,
+    operation::Operation,
+    requires::Requires,
+    service::{Api, ApiDependencies},
+    table::operations,
+    throttle::Rates,
+};

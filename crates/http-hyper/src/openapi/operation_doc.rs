@@ -1,0 +1,166 @@
+//! Operation docs: the part of the document that does not follow from the operation table.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use utoipa::openapi::{RefOr, schema::Schema};
+
+use super::failure::Failure;
+use crate::wire::WithExample;
+
+/// The description of an operation. Permission, parameters and common errors follow from its row.
+pub struct OperationDoc {
+    pub(crate) tag: DocTag,
+    pub(crate) summary: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) accepts: Option<Shape>,
+    pub(crate) response: ResponseDoc,
+    /// Further success responses.
+    pub(crate) other_responses: &'static [ResponseDoc],
+    /// Failures besides those that follow from the row.
+    pub(crate) failures: &'static [&'static Failure],
+}
+
+/// The default of operations without a doc; a test rejects it.
+pub(crate) static UNDOCUMENTED: OperationDoc =
+    OperationDoc::new(DocTag::Service, "", "", ResponseDoc::new(200, "", &[]));
+
+/// The tags that group operations in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DocTag {
+    Sessions,
+    Pairing,
+    ApiKeys,
+    Audit,
+    Platform,
+    Service,
+}
+
+impl DocTag {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Sessions, Self::Pairing, Self::ApiKeys, Self::Audit, Self::Platform, Self::Service];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "Sessions",
+            Self::Pairing => "Pairing",
+            Self::ApiKeys => "API keys",
+            Self::Audit => "Audit",
+            Self::Platform => "Platform",
+            Self::Service => "Service",
+        }
+    }
+
+    pub(crate) const fn about(self) -> &'static str {
+        match self {
+            Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
+            Self::Pairing => "Linking a phone to a session, and the linked account.",
+            Self::ApiKeys => "Keys by which programs call this API.",
+            Self::Audit => "The audit log.",
+            Self::Platform => "For operators of the platform, across all organizations.",
+            Self::Service => "The service itself: health probes and this document.",
+        }
+    }
+}
+
+/// A success response.
+pub(crate) struct ResponseDoc {
+    pub(crate) status: u16,
+    pub(crate) about: &'static str,
+    pub(crate) content: &'static [Content],
+    /// Whether the response has an `ETag`, so that `If-None-Match` can avoid its body.
+    pub(crate) tagged: bool,
+    /// Whether `Location` names the new object.
+    pub(crate) located: bool,
+    /// Whether the response depends on a request header, which `Vary` names.
+    pub(crate) varies: bool,
+}
+
+/// The content of a response.
+pub(crate) enum Content {
+    /// JSON.
+    Json(Shape),
+    /// Text: its media type, and its beginning as example.
+    Text(&'static str, &'static str),
+    /// Bytes: their media type.
+    Bytes(&'static str),
+}
+
+/// The shape of JSON: name, schema, referenced schemas and example, each as a function of the type.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) name: fn() -> Cow<'static, str>,
+    pub(crate) schema: fn() -> RefOr<Schema>,
+    pub(crate) referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
+    pub(crate) example: fn() -> Value,
+}
+
+impl Shape {
+    pub(crate) const fn of<T: WithExample>() -> Self {
+        Self { name: T::name, schema: T::schema, referenced: T::schemas, example: T::example }
+    }
+}
+
+impl OperationDoc {
+    pub(crate) const fn new(
+        tag: DocTag,
+        summary: &'static str,
+        description: &'static str,
+        response: ResponseDoc,
+    ) -> Self {
+        Self {
+            tag,
+            summary,
+            description,
+            accepts: None,
+            response,
+            other_responses: &[],
+            failures: &[],
+        }
+    }
+
+    /// Sets the shape of the request body.
+    pub(crate) const fn accepts(self, shape: Shape) -> Self {
+        Self { accepts: Some(shape), ..self }
+    }
+
+    /// Adds further success responses.
+    pub(crate) const fn or(self, other_responses: &'static [ResponseDoc]) -> Self {
+        Self { other_responses, ..self }
+    }
+
+    /// Adds failures.
+    pub(crate) const fn fails(self, failures: &'static [&'static Failure]) -> Self {
+        Self { failures, ..self }
+    }
+
+    pub(crate) fn responses(&self) -> impl Iterator<Item = &ResponseDoc> {
+        std::iter::once(&self.response).chain(self.other_responses)
+    }
+
+    /// Returns the shapes of all JSON responses.
+    pub(crate) fn response_shapes(&self) -> impl Iterator<Item = Shape> {
+        self.responses().flat_map(|response| response.content).filter_map(|content| match content {
+            Content::Json(shape) => Some(*shape),
+            Content::Text(..) | Content::Bytes(_) => None,
+        })
+    }
+}
+
+impl ResponseDoc {
+    pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
+        Self { status, about, content, tagged: false, located: false, varies: false }
+    }
+
+    pub(crate) const fn tagged(self) -> Self {
+        Self { tagged: true, ..self }
+    }
+
+    pub(crate) const fn located(self) -> Self {
+        Self { located: true, ..self }
+    }
+
+    pub(crate) const fn varying(self) -> Self {
+        Self { varies: true, ..self }
+    }
+}

@@ -1,0 +1,111 @@
+//! Parts of schemas that the types of requests and responses cannot state: bounds and enumerations.
+
+use domain::{Capability, Desired, EventName, ReasonCode, Status};
+use utoipa::openapi::{
+    RefOr,
+    schema::{
+        AdditionalProperties, Array, ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+        Type,
+    },
+};
+
+/// Text without U+0000, which PostgreSQL cannot hold.
+pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
+/// Text without control characters.
+pub(crate) const NO_CONTROL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+
+/// Returns the schema of a text.
+pub(crate) fn text(about: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).description(Some(about))
+}
+
+/// Returns the schema of a text or null.
+pub(crate) fn text_or_null(about: &str) -> ObjectBuilder {
+    text(about).schema_type(or_null(Type::String))
+}
+
+/// Returns the schema of a boolean.
+pub(crate) fn flag(about: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(Type::Boolean)).description(Some(about))
+}
+
+/// Returns the schema of a whole number between 1 and `most`, or null.
+pub(crate) fn count_or_null(about: &str, most: u32) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::Integer))
+        .minimum(Some(1))
+        .maximum(Some(most))
+        .description(Some(about))
+}
+
+/// Returns the schema of an object without further members.
+pub(crate) fn object(about: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Object))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .description(Some(about))
+}
+
+/// Returns the schema of a list.
+pub(crate) fn list(about: &str, items: impl Into<Schema>) -> ArrayBuilder {
+    ArrayBuilder::new().items(RefOr::T(items.into())).description(Some(about))
+}
+
+/// Returns a type or null.
+pub(crate) fn or_null(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
+
+/// Returns the schema of a time in epoch milliseconds, or null.
+pub(crate) fn moment_or_null(about: &str, least: i64, most: i64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::Integer))
+        .format(Some(SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Int64)))
+        .minimum(Some(least))
+        .maximum(Some(most))
+        .description(Some(about))
+}
+
+fn enumeration(about: &str, known: &[&str]) -> Schema {
+    text(about).enum_values(Some(known.to_vec())).build().into()
+}
+
+pub(crate) fn status() -> Schema {
+    enumeration("The state of the connection.", &Status::ALL.map(Status::as_str))
+}
+
+pub(crate) fn desired() -> Schema {
+    let known = [Desired::Running, Desired::Stopped].map(Desired::as_str);
+    enumeration("The state that the owner asked for.", &known)
+}
+
+pub(crate) fn reason_code() -> Schema {
+    enumeration("The code, for programs.", &ReasonCode::ALL.map(ReasonCode::as_str))
+}
+
+pub(crate) fn event_name() -> Schema {
+    enumeration("The name of the event.", &EventName::ALL.map(EventName::as_str))
+}
+
+pub(crate) fn envelope() -> Schema {
+    enumeration("The version of this envelope.", &["v1"])
+}
+
+pub(crate) fn actor_kind() -> Schema {
+    let known = ["user", "key", "operator", "system"];
+    enumeration("A person, a key, the operator's command line, or berth itself.", &known)
+}
+
+/// Returns the schema of one capability.
+pub(crate) fn capability() -> Schema {
+    let known = Capability::ALL.map(Capability::as_str);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::String))
+        .enum_values(Some(known))
+        .build()
+        .into()
+}
+
+pub(crate) fn capabilities() -> Array {
+    list("The capabilities of the key.", capability()).build()
+}

@@ -1,0 +1,57 @@
+//! Every kind of caller, from an anonymous one to the operator, relative to organization acme.
+
+/// A kind of caller.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// The token that the authenticator accepts; `{this}` and `{other}` stand for sessions.
+    word: &'static str,
+    /// Whether the caller may manage acme's objects.
+    pub(crate) at_home: bool,
+}
+
+impl Kind {
+    /// Returns the credential for a request on session `this`; `other` is another session of acme.
+    pub(crate) fn token(&self, this: &str, other: &str) -> String {
+        self.word.replace("{this}", this).replace("{other}", other)
+    }
+
+    /// Returns whether the caller may use operations of the platform.
+    pub(crate) fn is_of_the_platform(&self) -> bool {
+        matches!(self.word, "operator" | "platform")
+    }
+
+    /// Returns whether the caller is confined to another session.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.word.contains("{other}")
+    }
+}
+
+pub(crate) static KINDS: [Kind; 17] = [
+    of("nobody", "no credential", ""),
+    of("garbage", "a credential of no kind", "garbage"),
+    of("unknown", "a key that was never made", "unknown"),
+    of("expired", "a login token or key whose time is over", "expired"),
+    of("revoked", "a key that was revoked", "revoked"),
+    of("unsure", "a login token while the key set is away", "down"),
+    of("homeless", "a person without an organization", "nowhere"),
+    of("super", "super_admin of the platform, without an organization", "operator"),
+    of("superguest", "super_admin who has no role in acme", "platform"),
+    of("guest", "a person of acme without a role", "guest"),
+    of("member", "a member of acme: reads and sends", "member"),
+    of("reader", "a key of acme that reads and sends", "reader"),
+    of("stranger", "an admin of another organization", "zeta"),
+    of("elsewhere", "a key of acme confined to another session", "only-{other}"),
+    home("here", "a key of acme confined to the session asked for", "only-{this}"),
+    home("manager", "a key of acme that manages and no more", "manager"),
+    home("admin", "an admin of acme", "acme"),
+];
+
+const fn of(name: &'static str, about: &'static str, word: &'static str) -> Kind {
+    Kind { name, about, word, at_home: false }
+}
+
+const fn home(name: &'static str, about: &'static str, word: &'static str) -> Kind {
+    Kind { name, about, word, at_home: true }
+}

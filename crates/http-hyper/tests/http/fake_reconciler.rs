@@ -1,0 +1,99 @@
+//! A reconciler that runs whenever a caller waits: assigns nodes, sends declarations, unlinks, and
+//! observes the node's snapshots.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use domain::{
+    Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
+    ports::{Claim, Environment, NodeStore, Notifier, SessionControl, WorkerStore, Written},
+    testing::{FakeSessionControl, Memory, TestEnvironment},
+};
+
+/// A notifier whose waiters advance the test clock and run the reconciler.
+#[derive(Clone)]
+pub(crate) struct FakeReconciler {
+    pub(crate) memory: Memory,
+    pub(crate) gateway: FakeSessionControl,
+    pub(crate) environment: Arc<TestEnvironment>,
+}
+
+#[async_trait]
+impl Notifier for FakeReconciler {
+    fn notify(&self) {}
+
+    async fn wait(&self, at_most: Duration) {
+        self.environment.advance(at_most);
+        self.round().await;
+    }
+}
+
+impl FakeReconciler {
+    /// Processes all due sessions and observes the snapshots of the node.
+    pub(crate) async fn round(&self) {
+        let now = self.environment.now();
+        let until = now.plus(Duration::from_secs(1));
+        for session in
+            self.memory.claim_sessions(&Claim::new(now, until, 1000)).await.unwrap_or_default()
+        {
+            self.act(session).await;
+        }
+        for id in self.gateway.held() {
+            self.observe(&id).await;
+        }
+    }
+
+    async fn act(&self, mut session: Session) {
+        let now = self.environment.now();
+        if session.gateway.is_none() && session.spec.desired == Desired::Running {
+            self.write(session.clone().assign_node(GatewayId::parse("gw-test").unwrap(), now))
+                .await;
+            session = self.find(&session.id).await.unwrap();
+        }
+        let Some(gateway) = &session.gateway else {
+            // Returns `None` without an unlink request.
+            if let Some(change) = session.complete_unlink(LogoutOutcome::NotLinked, None, now) {
+                self.write(change).await;
+            }
+            return;
+        };
+        let node = NodeStore::find(&self.memory, gateway).await.unwrap().unwrap();
+        if session.spec.unlink.is_some() {
+            let asked = self.gateway.logout(
+                &node,
+                &session.id,
+                session.spec.epoch,
+                false,
+                Duration::from_secs(10),
+            );
+            if let Ok((outcome, snapshot)) = asked.await
+                && let Some(change) = session.complete_unlink(outcome, Some(&snapshot), now)
+            {
+                self.write(change).await;
+            }
+        } else if self.gateway.declare(&node, &session.id, &session.declaration()).await.is_ok() {
+            self.observe(&session.id).await;
+        }
+    }
+
+    async fn observe(&self, id: &SessionId) {
+        let (Some(session), Some(snapshot)) = (self.find(id).await, self.gateway.snapshot(id))
+        else {
+            return;
+        };
+        let now = self.environment.now();
+        if let Some(change) = session.observe(snapshot, now, &Deadlines::default()) {
+            self.write(change).await;
+        }
+    }
+
+    async fn find(&self, id: &SessionId) -> Option<Session> {
+        WorkerStore::find(&self.memory, id).await.unwrap()
+    }
+
+    async fn write(&self, change: Change) {
+        let (session, expected, events) = change.into_commit(&Actor::System, &*self.environment);
+        let written = WorkerStore::update(&self.memory, &session, expected, &events).await.unwrap();
+        assert_eq!(written, Written::Done, "nobody else writes while the hand does");
+    }
+}

@@ -1,0 +1,105 @@
+//! Calls of any operation of the table, with a valid body and an object in the right state.
+
+use domain::{KeyId, SessionId, testing::World};
+use http_hyper::{
+    api::{Operation, RequestBodySpec, Requires, operations},
+    wire,
+};
+use serde_json::Value;
+
+use crate::{
+    client::{ReceivedResponse, Version},
+    test_server::TestServer,
+};
+
+/// Returns the operations that require a permission.
+pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| row.requires != Requires::Nothing)
+}
+
+/// Returns the operations of operators.
+pub(crate) fn of_the_platform() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| row.requires == Requires::Platform)
+}
+
+/// Returns a caller with the permission.
+pub(crate) fn entitled(row: &Operation) -> &'static str {
+    if row.requires == Requires::Platform { "operator" } else { "acme" }
+}
+
+/// Returns the operations on one object.
+pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| row.path.contains('{'))
+}
+
+/// Returns the path of an operation on an object.
+pub(crate) fn path(row: &Operation, id: &str) -> String {
+    let path = row.path.replace("{session}", id).replace("{key}", id);
+    assert!(!path.contains('{'), "{row:?} has a parameter that is unknown here");
+    path
+}
+
+/// Returns a valid body.
+pub(crate) fn body(row: &Operation) -> Option<Value> {
+    match row.name {
+        "session_create" => Some(wire::SessionSpec::sample()),
+        "session_update" => Some(wire::SessionPatch::sample()),
+        "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
+        "api_key_create" => Some(serde_json::json!({ "name": "k", "capabilities": ["manage"] })),
+        name => {
+            assert!(
+                matches!(row.body_spec, RequestBodySpec::Ignored | RequestBodySpec::Empty),
+                "{name} needs a sample"
+            );
+            None
+        }
+    }
+}
+
+/// Calls an operation on an object.
+pub(crate) async fn walk(
+    server: &TestServer,
+    version: Version,
+    caller: &str,
+    row: &Operation,
+    id: &str,
+) -> ReceivedResponse {
+    let (path, method) = (path(row, id), row.method.as_str());
+    let answer = server.say(version, caller, method, &path, body(row).as_ref()).await;
+    if row.requires != Requires::Nothing || !answer.status.is_success() {
+        answer.assert_well_formed(&format!("{row:?} as {caller:?}"));
+    }
+    answer
+}
+
+/// Returns an object of acme on which the operation succeeds and has an effect.
+pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
+    if row.path.contains("{key}") {
+        return server.key().await.id.to_string();
+    }
+    let session = match row.name {
+        "session_qr" | "session_pairing_code" => server.pairing().await,
+        "session_start" => {
+            let linked = server.linked().await;
+            server.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
+            server.reconciler.round().await;
+            linked
+        }
+        _ => server.linked().await,
+    };
+    session.id.to_string()
+}
+
+/// Returns ids that the operation does not find, each for another reason.
+pub(crate) async fn missing(server: &TestServer, row: &Operation) -> [String; 4] {
+    let (gone, never) = if row.path.contains("{key}") {
+        let revoked = server.key().await.id;
+        server.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
+        (revoked.to_string(), KeyId::from_bits(7 << 100).to_string())
+    } else {
+        let deleted = server.linked().await.id;
+        server.world.sessions.delete(&World::acme(), deleted.as_str(), None).await.unwrap();
+        (deleted.to_string(), SessionId::from_bits(7 << 100).to_string())
+    };
+    [gone, never, "no-such-name".to_owned(), "%ff%00".to_owned()]
+}

@@ -1,0 +1,274 @@
+//! The service over memory stores on a free port, with an authenticator whose tokens are plain
+//! words.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{
+    Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
+    Session, SessionId,
+    ports::{Authenticator, ChangeNotifier, Credential, Refused, WorkerStore},
+    testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, World},
+};
+use http_hyper::{
+    Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness, serve,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::{GENEROUS, ReceivedResponse, Version, ask, send},
+    conformity::assert_documented,
+    fake_reconciler::FakeReconciler,
+};
+
+/// A running service.
+pub(crate) struct TestServer {
+    pub(crate) world: World,
+    pub(crate) reconciler: FakeReconciler,
+    pub(crate) authenticator: Arc<FakeAuthenticator>,
+    pub(crate) checks: Arc<Checks>,
+    pub(crate) api: Api,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    served: JoinHandle<Drained>,
+}
+
+impl TestServer {
+    pub(crate) async fn open() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        Self::build(limits, |reconciler| Arc::new(reconciler.clone())).await
+    }
+
+    /// Starts the service with a notifier for waiters.
+    pub(crate) async fn build(
+        limits: Limits,
+        bell: impl Fn(&FakeReconciler) -> Arc<dyn ChangeNotifier>,
+    ) -> Self {
+        let environment = TestEnvironment::new();
+        let gateway = FakeSessionControl::new(environment.clone());
+        let memory = Memory::new();
+        let reconciler = FakeReconciler {
+            memory: memory.clone(),
+            gateway: gateway.clone(),
+            environment: environment.clone(),
+        };
+        let world =
+            World::with_changes(environment.clone(), gateway, memory, bell(&reconciler)).await;
+        let (authenticator, checks) =
+            (Arc::new(FakeAuthenticator::default()), Arc::new(Checks::default()));
+        let api = another_router(&world, &authenticator, &checks);
+        let (address, stop, served) = listen(api.public(limits)).await;
+        Self { world, reconciler, authenticator, checks, api, address, stop, served }
+    }
+
+    /// Sends a request of a caller over HTTP/1.1.
+    pub(crate) async fn ask(&self, caller: &str, method: &str, path: &str) -> ReceivedResponse {
+        self.say(Version::One, caller, method, path, None).await
+    }
+
+    /// Sends a POST with a JSON body.
+    pub(crate) async fn post(&self, caller: &str, path: &str, body: &Value) -> ReceivedResponse {
+        self.say(Version::One, caller, "POST", path, Some(body)).await
+    }
+
+    pub(crate) async fn say(
+        &self,
+        version: Version,
+        caller: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> ReceivedResponse {
+        let mut request = ask(method, path);
+        if !caller.is_empty() {
+            request = request.header("authorization", format!("Bearer {caller}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let answer = send(self.address, version, request, body).await;
+        assert_documented(method, path, &answer);
+        answer
+    }
+
+    /// Creates a session of acme with a linked and connected phone.
+    pub(crate) async fn linked(&self) -> Session {
+        let id = self.pairing().await.id;
+        let attempt = self.find(&id).await.observed.pairing.unwrap();
+        assert!(self.world.gateway.scan(&attempt.qr.unwrap().text));
+        self.reconciler.round().await;
+        self.find(&id).await
+    }
+
+    /// Creates a session of acme with a QR code.
+    pub(crate) async fn pairing(&self) -> Session {
+        let id = self.world.acme_session().await.id;
+        let wait = std::time::Duration::from_secs(10);
+        self.world.sessions.qr(&World::acme(), id.as_str(), wait).await.unwrap();
+        self.find(&id).await
+    }
+
+    /// Creates a key of acme.
+    pub(crate) async fn key(&self) -> ApiKey {
+        let spec = KeySpec {
+            name: format!("{CANARY} key"),
+            capabilities: [Capability::Read].into_iter().collect(),
+            expires_at: None,
+            sessions: None,
+        };
+        self.world.keys.create(&World::acme(), spec).await.unwrap().key
+    }
+
+    pub(crate) async fn find(&self, id: &SessionId) -> Session {
+        WorkerStore::find(&self.world.memory, id).await.unwrap().unwrap()
+    }
+
+    /// Returns a text of everything stored and of every call to the node.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{}{:?}", self.world.memory.fingerprint(), self.world.gateway.calls())
+    }
+
+    /// Stops the service.
+    pub(crate) async fn stopped(self) -> Drained {
+        self.stop.cancel();
+        timeout(GENEROUS, self.served).await.expect("it stops in time").unwrap()
+    }
+}
+
+/// Returns the API of another router over the same stores.
+pub(crate) fn another_router(
+    world: &World,
+    authenticator: &Arc<FakeAuthenticator>,
+    checks: &Arc<Checks>,
+) -> Api {
+    Api::new(backing(world, authenticator, checks))
+}
+
+/// Returns the dependencies of an API over the stores of a world.
+pub(crate) fn backing(
+    world: &World,
+    authenticator: &Arc<FakeAuthenticator>,
+    checks: &Arc<Checks>,
+) -> ApiDependencies {
+    ApiDependencies {
+        sessions: world.sessions.clone(),
+        keys: world.keys.clone(),
+        audit: Audit::new(Arc::new(world.memory.clone())),
+        operators: Operators::new(
+            Arc::new(world.memory.clone()),
+            world.environment.clone(),
+            world.leases.clone(),
+        ),
+        authenticator: authenticator.clone(),
+        idempotency_records: Arc::new(world.memory.clone()),
+        environment: world.environment.clone(),
+        readiness: checks.clone(),
+        metrics: checks.clone(),
+        cursor_secret: [7; 32],
+        rates: Rates::default(),
+    }
+}
+
+/// Runs a service on a free port.
+pub(crate) async fn listen(
+    service: HttpService,
+) -> (SocketAddr, CancellationToken, JoinHandle<Drained>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    (address, stop.clone(), tokio::spawn(serve(listener, service, stop)))
+}
+
+/// Accepts tokens that are the names of callers.
+#[derive(Default)]
+pub(crate) struct FakeAuthenticator {
+    pub(crate) asked: AtomicUsize,
+    /// `arrived` is notified by each `slow` caller, which then waits for `go_on`.
+    pub(crate) arrived: Notify,
+    pub(crate) go_on: Notify,
+}
+
+/// A cause of a rejection that no response may contain.
+pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
+
+#[async_trait]
+impl Authenticator for FakeAuthenticator {
+    async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;
+        if let Some(session) = word.strip_prefix("only-") {
+            let reach = Reach::Only(SessionId::parse(session).into_iter().collect());
+            let actor = Actor::Key(KeyId::from_bits(1));
+            return Ok(Caller { reach, actor, ..World::acme() });
+        }
+        match word.as_str() {
+            "acme" => Ok(World::acme()),
+            "member" => Ok(World::acme_member()),
+            "zeta" => Ok(World::zeta()),
+            "manager" => {
+                let capabilities = [Capability::Manage].into_iter().collect();
+                Ok(Caller { capabilities, actor: Actor::Key(KeyId::from_bits(2)), ..World::acme() })
+            }
+            "reader" => {
+                let actor = Actor::Key(KeyId::from_bits(3));
+                Ok(Caller { actor, ..World::acme_member() })
+            }
+            "guest" => Ok(Caller { capabilities: Capabilities::default(), ..World::acme() }),
+            "platform" => Ok(Caller {
+                capabilities: Capabilities::default(),
+                platform_admin: true,
+                ..World::acme()
+            }),
+            "nowhere" => Ok(Caller { organization: None, ..World::acme() }),
+            "operator" => Ok(Caller { organization: None, platform_admin: true, ..World::acme() }),
+            "slow" => {
+                self.arrived.notify_one();
+                self.go_on.notified().await;
+                Ok(World::acme())
+            }
+            "down" => Err(Refused::Unavailable("the key set is on the moon".into())),
+            "panic" => panic!("the doorman fell over"),
+            "expired" => Err(Refused::Denied("its time is over")),
+            "unknown" => Err(Refused::Denied("no such key")),
+            "revoked" => Err(Refused::Denied(SECRET_CAUSE)),
+            _ => Err(Refused::Denied("nobody knows this word")),
+        }
+    }
+}
+
+/// The readiness checks of a database and a key set.
+#[derive(Default)]
+pub(crate) struct Checks {
+    pub(crate) down: AtomicBool,
+    pub(crate) keyless: AtomicBool,
+}
+
+#[async_trait]
+impl Readiness for Checks {
+    async fn checks(&self) -> Vec<Check> {
+        let ready = !self.down.load(Ordering::SeqCst);
+        vec![Check { name: "database", ready }]
+    }
+
+    fn informational(&self) -> Vec<Check> {
+        vec![Check { name: "key_set", ready: !self.keyless.load(Ordering::SeqCst) }]
+    }
+}
+
+impl Exposition for Checks {
+    fn text(&self) -> String {
+        "berth_build_info{version=\"test\"} 1\n".to_owned()
+    }
+}

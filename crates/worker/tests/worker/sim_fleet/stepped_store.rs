@@ -1,0 +1,187 @@
+//! A store that pauses before every call, so that a test can stop or overtake the worker there.
+
+use std::{
+    future::poll_fn,
+    task::Poll::{Pending, Ready},
+};
+
+use async_trait::async_trait;
+use domain::{
+    Cleanup, Event, ExpectedVersion, GatewayId, HeldSession, Node, Orphan, Session, SessionId,
+    Timestamp,
+    ports::{Claim, NodeStore, OrphanStore, PortResult, WorkerStore, Written},
+    testing::Memory,
+};
+
+/// Returns at the second poll, so that the poller decides when to continue.
+pub(crate) async fn wait_for_step() {
+    let mut polled = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut polled, true) {
+            return Ready(());
+        }
+        context.waker().wake_by_ref();
+        Pending
+    })
+    .await;
+}
+
+/// The memory store with one pause before every call.
+pub(crate) struct SteppedStore(pub(super) Memory);
+
+#[async_trait]
+impl WorkerStore for SteppedStore {
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
+        wait_for_step().await;
+        self.0.claim_sessions(claim).await
+    }
+
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
+        wait_for_step().await;
+        self.0.claim_cleanups(claim).await
+    }
+
+    async fn next_due(&self) -> PortResult<Option<Timestamp>> {
+        wait_for_step().await;
+        self.0.next_due().await
+    }
+
+    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
+        wait_for_step().await;
+        WorkerStore::find(&self.0, id).await
+    }
+
+    async fn update(
+        &self,
+        session: &Session,
+        expected: ExpectedVersion,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        wait_for_step().await;
+        WorkerStore::update(&self.0, session, expected, events).await
+    }
+
+    async fn reschedule(
+        &self,
+        id: &SessionId,
+        expected: ExpectedVersion,
+        due: Option<Timestamp>,
+        failures: u32,
+    ) -> PortResult<Written> {
+        wait_for_step().await;
+        self.0.reschedule(id, expected, due, failures).await
+    }
+
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
+        wait_for_step().await;
+        self.0.postpone(cleanup, events).await
+    }
+
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
+        wait_for_step().await;
+        self.0.finish(cleanup, events).await
+    }
+
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+        wait_for_step().await;
+        self.0.wake_node(gateway, now).await
+    }
+
+    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
+        wait_for_step().await;
+        self.0.wake_sessions(sessions, now).await
+    }
+
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
+        wait_for_step().await;
+        self.0.assigned_sessions(gateway).await
+    }
+
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+        wait_for_step().await;
+        self.0.pending_cleanups(gateway).await
+    }
+
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.wake_waiting(now, limit).await
+    }
+
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_keys(ended_before, limit).await
+    }
+
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.blank_codes(died_before, limit).await
+    }
+
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_idempotency_records(now, limit).await
+    }
+
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_link_attempts(before, limit).await
+    }
+}
+
+#[async_trait]
+impl OrphanStore for SteppedStore {
+    async fn note_orphans(
+        &self,
+        gateway: &GatewayId,
+        held: &[HeldSession],
+        now: Timestamp,
+    ) -> PortResult<Vec<SessionId>> {
+        wait_for_step().await;
+        self.0.note_orphans(gateway, held, now).await
+    }
+
+    async fn orphans(&self) -> PortResult<Vec<Orphan>> {
+        wait_for_step().await;
+        self.0.orphans().await
+    }
+}
+
+#[async_trait]
+impl NodeStore for SteppedStore {
+    async fn register(&self, node: &Node) -> PortResult<u64> {
+        wait_for_step().await;
+        self.0.register(node).await
+    }
+
+    async fn heartbeat(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        held: u32,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        wait_for_step().await;
+        self.0.heartbeat(id, incarnation, held, now).await
+    }
+
+    async fn find(&self, id: &GatewayId) -> PortResult<Option<Node>> {
+        wait_for_step().await;
+        NodeStore::find(&self.0, id).await
+    }
+
+    async fn list(&self) -> PortResult<Vec<Node>> {
+        wait_for_step().await;
+        NodeStore::list(&self.0).await
+    }
+
+    async fn mark_lost(
+        &self,
+        id: &GatewayId,
+        incarnation: &str,
+        silent_since: Timestamp,
+        now: Timestamp,
+    ) -> PortResult<bool> {
+        wait_for_step().await;
+        self.0.mark_lost(id, incarnation, silent_since, now).await
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line of `bench`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Measures the speed and the memory of release builds.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) internal: Option<Internal>,
+    /// Only these measurements; all without a name.
+    #[arg(value_enum)]
+    pub(crate) names: Vec<Measure>,
+    /// Print the figures and leave `docs/benchmarks.md` unchanged.
+    #[arg(long)]
+    pub(crate) dry: bool,
+    /// Use the release builds of berth, berth-gateway (with feature `sim`) and whatsapp-sim in this
+    /// folder, and write nothing; `start` and `lists` also need store-diesel's example `seed`.
+    #[arg(long)]
+    pub(crate) programs: Option<PathBuf>,
+    /// The programs that `cargo xtask bench` has built from these sources.
+    #[arg(long, hide = true, conflicts_with = "programs")]
+    pub(crate) built: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) size: Size,
+}
+
+/// The roles in which the program starts itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Internal {
+    /// The reference server that measurements compare with.
+    #[command(hide = true)]
+    Bare(BenchBare),
+}
+
+impl Bench {
+    /// Returns whether a measurement is selected.
+    pub(crate) fn measures(&self, name: Measure) -> bool {
+        self.names.is_empty() || self.names.contains(&name)
+    }
+}
+
+/// The sizes of measurements with a choice.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Size {
+    /// For `isolation`: pairs of requests for each comparison; minor comparisons use a tenth.
+    #[arg(long, default_value_t = 200_000)]
+    pub(crate) pairs: usize,
+    /// For `lists`: sessions in the large database, by default a million. For `fleet`: sessions on
+    /// one node, by default a thousand.
+    #[arg(long)]
+    pub(crate) sessions: Option<usize>,
+}
+
+/// The measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measure {
+    /// Time from the start of the process to ready.
+    Start,
+    /// Memory of berth and its gateway, and disk of the gateway.
+    Memory,
+    /// Memory and recovery of a node with many sessions; fails above its bounds.
+    Fleet,
+    /// Rate of `GET` of a session, beside hyper alone.
+    Get,
+    /// Latency at half of the load, beside hyper alone.
+    Latency,
+    /// Effect of waiting requests on other requests.
+    Waits,
+    /// Answers to one organization while another sends as many requests as possible, beside hyper
+    /// alone.
+    Fairness,
+    /// Rate of created and deleted sessions, beside the database alone.
+    Writes,
+    /// Whether response times distinguish refusals; fails when they do.
+    Isolation,
+    /// Cost of lists with a million sessions; fails when a deep page costs more than a first page.
+    Lists,
+}
+
+impl Measure {
+    /// Returns the name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Memory => "memory",
+            Self::Fleet => "fleet",
+            Self::Get => "get",
+            Self::Latency => "latency",
+            Self::Waits => "waits",
+            Self::Fairness => "fairness",
+            Self::Writes => "writes",
+            Self::Isolation => "isolation",
+            Self::Lists => "lists",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBare {
+    /// Address of the listener.
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
+    /// File with the answer to every request.
+    #[arg(long)]
+    pub(crate) answer: PathBuf,
+}

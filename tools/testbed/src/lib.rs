@@ -1,0 +1,28 @@
+//! A testbed for the programs from the outside: builds, starts and stops them, and speaks to them
+//! as clients, phones and operators do.
+//!
+//! The testbed depends on no crate of the programs, so that a tool verifies the programs and not
+//! their sources.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tools report on the terminal")]
+
+pub mod checks;
+pub mod client;
+pub mod folder;
+pub mod http;
+pub mod interrupt;
+pub mod issuer;
+pub mod options;
+pub mod parallel;
+pub mod phones;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod processor;
+pub mod programs;
+pub mod random;
+pub mod resident;
+pub mod sessions;
+pub mod stack;
+pub mod wait;
+pub mod workspace;

@@ -1,0 +1,345 @@
+//! The programs of a deployment: `berth`, the gateway that it starts, and a simulated WhatsApp.
+//!
+//! The tests run the shipped programs, not libraries, and kill them as processes are killed.
+
+use std::{
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::{
+    client::{Api, Credential},
+    folder::Folder,
+    phones::Phones,
+    ports,
+    process::{self, Process},
+    programs::Programs,
+    wait, workspace,
+};
+
+const GATEWAY: &str = "berth-gateway";
+const READY: Duration = Duration::from_secs(40);
+/// Time after which a node without a router ends itself.
+const ORPHAN: Duration = Duration::from_secs(20);
+
+/// The running programs in a temporary folder.
+#[derive(Debug)]
+pub struct Stack {
+    // Dropped in this order: the folder is removed after the programs have ended.
+    berth: Option<Process>,
+    simulator: Process,
+    folder: Folder,
+    programs: Programs,
+    log: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    /// Client of the public listener, without a credential.
+    pub api: Api,
+    /// Client of the operator's listener.
+    pub operator: Api,
+    /// The simulated network with its phones.
+    pub phones: Phones,
+}
+
+/// The programs to kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// The router.
+    Berth,
+    /// The node.
+    Gateway,
+    /// The router and its node.
+    Both,
+}
+
+impl Stack {
+    /// Starts the programs. `database` is a URL; `None` means SQLite in the folder.
+    pub fn start(
+        programs: &Programs,
+        name: &str,
+        logs: &Path,
+        database: Option<String>,
+        extra: &[(&'static str, String)],
+    ) -> Result<Self> {
+        let folder = Folder::new(name)?;
+        let (chat, control) = (ports::free()?, ports::free()?);
+        let (public, node, operator) = (ports::free()?, ports::free()?, ports::free()?);
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let sqlite = || format!("sqlite:{}", folder.path().join("berth.db").display());
+        let mut settings = vec![
+            ("BERTH_DATABASE_URL", database.unwrap_or_else(sqlite)),
+            ("BERTH_LISTEN", local(public)),
+            ("BERTH_NODE_LISTEN", local(node)),
+            ("BERTH_OPS_LISTEN", local(operator)),
+            ("BERTH_GATEWAY_BIN", programs.program(GATEWAY).display().to_string()),
+            ("BERTH_GATEWAY_DATA", folder.path().join("gateway").display().to_string()),
+            ("BERTH_WHATSAPP_URL", format!("ws://{}/ws/chat", local(chat))),
+            ("BERTH_LOG_FORMAT", "text".to_owned()),
+            // Rate limits are off: other settings switch them on where a test needs them.
+            ("BERTH_CREDENTIAL_RATE", "0".to_owned()),
+            ("BERTH_ORGANIZATION_RATE", "0".to_owned()),
+        ];
+        settings.extend_from_slice(extra);
+        let mut simulator = Command::new(programs.program("whatsapp-sim"));
+        simulator.args(["--listen", &local(chat), "--control", &local(control)]);
+        let simulator_log = fresh(logs.join(format!("{name}-whatsapp-sim.log")))?;
+        let mut stack = Self {
+            berth: None,
+            simulator: Process::spawn("whatsapp-sim", &mut simulator, Some(&simulator_log))?,
+            programs: programs.clone(),
+            log: fresh(logs.join(format!("{name}-berth.log")))?,
+            settings,
+            api: Api::new(&format!("http://{}", local(public)), None),
+            operator: Api::new(&format!("http://{}", local(operator)), None),
+            phones: Phones::at(&format!("http://{}", local(control))),
+            folder,
+        };
+        stack.simulator_ready()?;
+        stack.start_berth()?;
+        Ok(stack)
+    }
+
+    fn simulator_ready(&mut self) -> Result<()> {
+        wait::until_true("whatsapp-sim answers", READY, || {
+            let answers = self.phones.answers();
+            answers.or_else(|_| self.simulator.must_run().map(|()| false))
+        })
+    }
+
+    /// Starts the router with the present data and waits until the router is ready.
+    pub fn start_berth(&mut self) -> Result<()> {
+        let mut command = self.command();
+        let log = self.log.clone();
+        self.start_berth_as(command.arg("serve"), Some(&log))
+    }
+
+    /// As [`start_berth`](Self::start_berth), with this command. Without a log, the command defines
+    /// the outputs.
+    pub fn start_berth_as(&mut self, command: &mut Command, log: Option<&Path>) -> Result<()> {
+        let mut berth = Process::spawn("berth", command, log)?;
+        let ready = wait::until("berth is ready", READY, || {
+            if let Err(ended) = berth.must_run() {
+                return Ok(Some(Err(ended)));
+            }
+            let ready = self.operator.get("/readyz")?.status == 200;
+            Ok(ready.then_some(Ok(())))
+        });
+        let ready = ready.and_then(|outcome| outcome);
+        self.berth = Some(berth);
+        ready.with_context(|| self.tail())
+    }
+
+    /// Creates a key by the operator's command line.
+    pub fn key(&self, organization: &str, capabilities: &[&str]) -> Result<Credential> {
+        self.named_key(organization, "contract", capabilities)
+    }
+
+    /// Creates a key of this name by the operator's command line.
+    pub fn named_key(
+        &self,
+        organization: &str,
+        name: &str,
+        capabilities: &[&str],
+    ) -> Result<Credential> {
+        let mut command = self.command();
+        command.args(["key", "create", "--org", organization, "--name", name]);
+        for capability in capabilities {
+            command.args(["--capability", capability]);
+        }
+        let key = workspace::answer(&mut command)?;
+        let key = key.strip_suffix('\n').unwrap_or(&key);
+        anyhow::ensure!(
+            key.starts_with("wa_") && !key.contains(char::is_whitespace),
+            "the key is not alone on stdout: {key:?}"
+        );
+        Ok(Credential::Key(key.to_owned()))
+    }
+
+    /// Revokes the key of this name by the operator's command line.
+    pub fn revoke_key(&self, organization: &str, name: &str) -> Result<()> {
+        let listed = self.listed_keys(organization)?;
+        let key = listed.iter().find(|key| key["name"] == name).context("the key is not listed")?;
+        let id = key["id"].as_str().context("the key has no id")?;
+        let mut command = self.command();
+        command.args(["key", "revoke", "--org", organization, id]);
+        workspace::answer(&mut command).map(drop)
+    }
+
+    /// Returns the keys of an organization as the operator's command line lists them.
+    pub fn listed_keys(&self, organization: &str) -> Result<Vec<Value>> {
+        let mut command = self.command();
+        command.args(["key", "list", "--org", organization, "--json"]);
+        Ok(serde_json::from_str(&workspace::answer(&mut command)?)?)
+    }
+
+    /// Returns `berth` with the settings of this stack and without the `BERTH_` variables of the
+    /// shell.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.programs.program("berth"));
+        command.current_dir(self.folder.path());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("BERTH_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Kills programs. [`recover`](Self::recover) brings them back.
+    pub fn kill(&mut self, victim: Victim) -> Result<()> {
+        let gateway = self.gateway();
+        if victim != Victim::Berth {
+            anyhow::ensure!(!gateway.is_empty(), "there is no gateway to kill");
+            for pid in &gateway {
+                process::signal(*pid, Signal::KILL);
+            }
+            wait::until_true("a killed gateway is gone", ORPHAN, || Ok(!any_runs(&gateway)))?;
+        }
+        if victim != Victim::Gateway
+            && let Some(mut berth) = self.berth.take()
+        {
+            berth.kill()?;
+            let gone = wait::until_true("a gateway ends when its berth is gone", ORPHAN, || {
+                Ok(!any_runs(&gateway))
+            });
+            drop(berth); // kills the rest of the process group
+            gone?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything runs again: starts a killed router; the router restarts its gateway.
+    pub fn recover(&mut self) -> Result<()> {
+        if self.berth.is_none() {
+            self.start_berth()?;
+        }
+        wait::until_true("berth has a gateway again", READY, || {
+            self.berth.as_mut().map_or(Ok(()), Process::must_run)?;
+            Ok(!self.gateway().is_empty())
+        })
+    }
+
+    /// Returns the address of a listener by the name of its setting.
+    pub fn address(&self, setting: &str) -> Result<SocketAddr> {
+        let (_, value) = self
+            .settings
+            .iter()
+            .find(|(name, _)| *name == setting)
+            .with_context(|| format!("{setting} is not set"))?;
+        let value = value.strip_prefix("ws://").unwrap_or(value);
+        let value = value.split('/').next().unwrap_or_default();
+        value.parse().with_context(|| format!("{setting} holds no address"))
+    }
+
+    /// Returns the process id of the router; `None` while the router does not run.
+    pub fn berth_id(&self) -> Option<u32> {
+        self.berth.as_ref().map(Process::id)
+    }
+
+    /// Returns the process id of the gateway; empty while the gateway restarts.
+    pub fn gateway(&self) -> Vec<u32> {
+        self.berth.as_ref().map(|b| process::children(b.id(), GATEWAY)).unwrap_or_default()
+    }
+
+    /// Stops the router as an operator does; the router must end its gateway first.
+    pub fn stop_berth(&mut self) -> Result<()> {
+        let gateway = self.gateway();
+        let Some(mut berth) = self.berth.take() else { return Ok(()) };
+        let status = berth.stop()?;
+        anyhow::ensure!(status.success(), "berth ended with {status} after SIGTERM");
+        anyhow::ensure!(!any_runs(&gateway), "berth ended before its gateway");
+        Ok(())
+    }
+
+    /// Returns the folder with the keys of the node.
+    pub fn node_disk(&self) -> PathBuf {
+        self.folder.path().join("gateway")
+    }
+
+    /// Returns the size in bytes of the database's files for SQLite in this stack's folder;
+    /// otherwise 0.
+    pub fn database_files(&self) -> Result<u64> {
+        let mut size = 0;
+        for entry in fs::read_dir(self.folder.path())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("berth.db") {
+                size += entry.metadata()?.len();
+            }
+        }
+        Ok(size)
+    }
+
+    /// Returns the files on the node's disk that contain the session's id in the name or the
+    /// content.
+    pub fn files_of(&self, session: &str) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.node_disk()];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if names(&path, session) {
+                    found.push(path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the log lines of router and gateway that name this session, without the access log.
+    pub fn log_of(&self, session: &str) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let about = |line: &&str| line.contains(session) && !line.contains(" request method=");
+        text.lines().filter(about).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns the end of the router's log, which contains the gateway's log.
+    pub fn tail(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        // Tests poll with these requests.
+        let looks = |line: &&str| {
+            line.contains("\"session_view\" status=200")
+                || line.contains("\"session_identity\" status=200")
+        };
+        let lines: Vec<_> = text.lines().filter(|line| !looks(line)).collect();
+        let end = lines[lines.len().saturating_sub(25)..].join("\n");
+        format!("the end of {}:\n{end}", self.log.display())
+    }
+}
+
+impl fmt::Display for Victim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Berth => "berth",
+            Self::Gateway => "the gateway",
+            Self::Both => "both",
+        })
+    }
+}
+
+fn names(file: &Path, session: &str) -> bool {
+    let held = fs::read(file).unwrap_or_default();
+    let held = held.windows(session.len()).any(|window| window == session.as_bytes());
+    held || file.to_string_lossy().contains(session)
+}
+
+fn any_runs(gateways: &[u32]) -> bool {
+    gateways.iter().any(|pid| process::runs(*pid, GATEWAY))
+}
+
+/// Empties a log and returns its path.
+fn fresh(path: PathBuf) -> Result<PathBuf> {
+    fs::write(&path, "").with_context(|| path.display().to_string())?;
+    Ok(path)
+}

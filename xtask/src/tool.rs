@@ -1,0 +1,34 @@
+//! The programs of `tools/` that a command of `cargo xtask` builds and runs.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use testbed::{interrupt, process::Process, workspace::Workspace};
+
+/// A program of `tools/`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    package: &'static str,
+    program: &'static str,
+}
+
+/// The fault suites.
+pub(crate) const SOAK: Tool = Tool { package: "faults", program: "soak" };
+/// Mutation tests of the isolation between organizations.
+pub(crate) const MUTANTS: Tool = Tool { package: "mutants", program: "mutants" };
+
+impl Tool {
+    /// Builds the program and runs it with these arguments until it ends.
+    pub(crate) fn run(self, workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+        let mut cargo = workspace.cargo();
+        cargo.args(self.cargo_arguments()).arg("--").args(arguments);
+        interrupt::pass_on(); // the program cleans up before it ends
+        let status = Process::spawn(self.program, &mut cargo, None)?.wait()?;
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// The arguments of `cargo` that build and run the program; those of the program follow after `--`.
+    pub(crate) fn cargo_arguments(self) -> [&'static str; 6] {
+        ["run", "--quiet", "--package", self.package, "--bin", self.program]
+    }
+}
