@@ -1,5 +1,5 @@
-//! Takes Swagger UI's files out of the package that carries them, so that the program holds these
-//! alone, compressed, and nothing of anybody else's is copied into this repository.
+//! Extracts the files of Swagger UI from the package that contains them, so that the program
+//! contains them compressed and the repository contains no third-party files.
 
 use std::{
     error::Error,

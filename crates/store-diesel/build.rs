@@ -1,4 +1,5 @@
-//! Rebuilds the crate when a migration is added or changed: the macro that embeds them does not notice.
+//! Rebuilds the crate when a migration changes; the macro that embeds the migrations does not
+//! detect new files.
 
 fn main() {
     println!("cargo:rerun-if-changed=../../migrations/postgres");

@@ -35,7 +35,11 @@ pub(crate) fn local(
     checks: &mut Checks,
 ) {
     println!("\ncontract");
-    let variables = [("BERTH_ACCEPTANCE_BIN", programs.folder().display().to_string())];
+    let variables = [
+        ("BERTH_ACCEPTANCE_BIN", programs.folder().display().to_string()),
+        // An error of a test has a log; a backtrace of the harness says nothing.
+        ("RUST_BACKTRACE", "0".to_owned()),
+    ];
     let skipped = [DatabaseKind::Sqlite, DatabaseKind::Postgres]
         .into_iter()
         .filter(|database| !databases.is_empty() && !databases.contains(database))

@@ -113,7 +113,8 @@ fn run_and_count(
     let mut command = workspace.cargo();
     command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut cargo = Process::spawn("cargo", &mut command, None)?;
+    // cargo does not forward signals, and tests that start programs must end them.
+    let mut cargo = Process::spawn("cargo", &mut command, None)?.signalled_as_group();
     let (out, err) = cargo.outputs().context("the outputs of cargo are piped")?;
     let (sender, lines) = mpsc::channel();
     let readers = [

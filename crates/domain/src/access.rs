@@ -1,19 +1,22 @@
-//! The isolation rule, whole: the only file that makes a [`Scope`], a "forbidden" or a "not found".
+//! The isolation rule. Only this file creates a [`Scope`], [`Error::Forbidden`] or
+//! [`Error::NotFound`].
 //!
-//! You cannot look without a scope, and you cannot get a scope without a capability. Every
-//! caller-facing look-up takes a scope and answers an `Option`; what it does not find is *not found*,
-//! be it missing, deleted, another organization's or out of a key's reach: one path, one answer.
-//! *Forbidden* is decided from the caller alone, before any look-up, so it says nothing of any id.
+//! A lookup requires a scope, and a scope requires a capability. Every lookup for a caller takes a
+//! scope and returns an `Option`. A row that is missing, deleted, owned by another organization or
+//! out of the reach of a key is *not found*: one code path, one answer. *Forbidden* depends on the
+//! caller alone and is decided before every lookup, so that the answer reveals no id.
 //!
 //! Decision: ADR 0013.
 
 use crate::{
-    Actor, Caller, Capabilities, Capability, Error, OrganizationId, Reach, Result, SessionId,
+    caller::{Actor, Caller, Capabilities, Capability, Reach},
+    error::{Error, Result},
+    id::{OrganizationId, SessionId},
 };
 
-/// The right to look into one organization, as far as the caller's reach goes.
+/// The right to read one organization within the reach of a caller.
 ///
-/// Only [`Caller::may`] makes one:
+/// Only [`Caller::may`] creates a scope:
 ///
 /// ```compile_fail
 /// let scope = domain::Scope { };
@@ -26,10 +29,10 @@ pub struct Scope {
 }
 
 impl Caller {
-    /// The caller's scope, if it has this capability in an organization.
+    /// Returns the scope of a caller that has `capability` in an organization.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] when it belongs to no organization or lacks the capability.
+    /// [`Error::Forbidden`] if the caller belongs to no organization or lacks the capability.
     pub fn may(&self, capability: Capability) -> Result<Scope> {
         match &self.organization {
             Some(organization) if self.capabilities.contains(capability) => Ok(Scope {
@@ -43,8 +46,8 @@ impl Caller {
 }
 
 impl Caller {
-    /// The caller's scope, if it has this capability over the whole organization rather than over
-    /// named sessions alone.
+    /// Returns the scope of a caller that has `capability` in the whole organization, not only for
+    /// named sessions.
     ///
     /// # Errors
     /// [`Error::Forbidden`] otherwise.
@@ -54,11 +57,12 @@ impl Caller {
         Ok(scope)
     }
 
-    /// The right to make a key with these capabilities: nobody can grant more than they hold.
+    /// Returns the scope in which the caller may create an API key with `capabilities`. A caller
+    /// cannot grant a capability that the caller lacks.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] without [`Capability::Manage`], from a caller confined to named sessions,
-    /// or when the key would be able to do more than the caller.
+    /// [`Error::Forbidden`] without [`Capability::Manage`], for a caller that is confined to named
+    /// sessions, and for a key with more capabilities than the caller.
     pub fn may_grant(&self, capabilities: &Capabilities) -> Result<Scope> {
         let scope = self.may_throughout(Capability::Manage)?;
         if self.capabilities.contains_all(capabilities) { Ok(scope) } else { Err(Error::Forbidden) }
@@ -66,11 +70,11 @@ impl Caller {
 }
 
 impl Caller {
-    /// The right to look across organizations, which gives no scope in any. Only people have it: a key
-    /// belongs to one organization, whatever it carries.
+    /// Allows reads across organizations. The right gives no scope in any organization. Only a user
+    /// can have it: an API key belongs to one organization.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for everybody but a person with the platform's own role.
+    /// [`Error::Forbidden`] for every caller except a user with the platform role.
     pub fn may_operate(&self) -> Result<()> {
         match self.actor {
             Actor::User(_) if self.platform_admin => Ok(()),
@@ -80,28 +84,28 @@ impl Caller {
 }
 
 impl Scope {
-    /// The organization everything is looked up in.
+    /// Returns the organization that every lookup is limited to.
     pub fn organization(&self) -> &OrganizationId {
         &self.organization
     }
 
-    /// Which of its sessions exist for the caller.
+    /// Returns the sessions of the organization that exist for the caller.
     pub fn reach(&self) -> &Reach {
         &self.reach
     }
 
-    /// Who is asking, for the record.
+    /// Returns the actor that events record.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
 
-    /// Whether this session could exist for the caller.
+    /// Returns true if the session belongs to the scope's organization and is within the reach.
     pub fn covers(&self, organization: &OrganizationId, session: &SessionId) -> bool {
         self.organization == *organization && self.reach.covers(session)
     }
 
-    /// The right to make something new: a caller that is confined to named sessions has none,
-    /// for what it made would be out of its own reach.
+    /// Allows the creation of sessions and keys. A caller that is confined to named sessions could
+    /// not reach what it creates.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a confined caller.
@@ -113,10 +117,10 @@ impl Scope {
     }
 }
 
-/// What a look-up in a scope found.
+/// Returns the value that a lookup in a scope found.
 ///
 /// # Errors
-/// [`Error::NotFound`] when it found nothing; `noun` is what the message calls the thing.
+/// [`Error::NotFound`] if the lookup found no value. The message names the kind of value by `noun`.
 pub fn or_not_found<T>(noun: &'static str, thing: Option<T>) -> Result<T> {
     thing.ok_or(Error::NotFound { noun })
 }
@@ -160,7 +164,7 @@ mod tests {
         assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         admin.platform_admin = true;
         assert!(admin.may_operate().is_ok());
-        for actor in [Actor::Key(crate::KeyId::from_bits(1)), Actor::Operator, Actor::System] {
+        for actor in [Actor::Key(crate::id::KeyId::from_bits(1)), Actor::Operator, Actor::System] {
             admin.actor = actor;
             assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         }

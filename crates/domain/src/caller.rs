@@ -1,17 +1,17 @@
-//! Who is asking: an actor, perhaps an organization, and what they are able to do in it.
+//! Callers: actor, organization, capabilities and reach.
 
 use std::collections::BTreeSet;
 
-use crate::{KeyId, OrganizationId, SessionId, UserId};
+use crate::id::{KeyId, OrganizationId, SessionId, UserId};
 
-/// Something a caller may be able to do in its organization.
+/// A right of a caller within its organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
-    /// See messages and chats.
+    /// Read messages and chats.
     Read,
     /// Send messages.
     Send,
-    /// Attach, configure and remove sessions, keys and webhooks.
+    /// Create, configure and delete sessions, API keys and webhooks.
     Manage,
 }
 
@@ -19,7 +19,7 @@ impl Capability {
     /// Every capability, weakest first.
     pub const ALL: [Self; 3] = [Self::Read, Self::Send, Self::Manage];
 
-    /// The name the API uses.
+    /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -28,7 +28,7 @@ impl Capability {
         }
     }
 
-    /// `None` when there is no such capability.
+    /// Returns the capability with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.as_str() == text)
     }
@@ -39,8 +39,8 @@ impl Capability {
 pub struct Capabilities(BTreeSet<Capability>);
 
 impl Capabilities {
-    /// What a member of an organization with this role can do: `owner` and `admin` everything,
-    /// `member` read and send, any other role nothing.
+    /// Returns the capabilities of an organization role: `owner` and `admin` have all, `member` has
+    /// read and send, any other role has none.
     pub fn of_role(role: &str) -> Self {
         match role {
             "owner" | "admin" => Capability::ALL.into_iter().collect(),
@@ -49,22 +49,22 @@ impl Capabilities {
         }
     }
 
-    /// Whether `capability` is among them.
+    /// Returns true if the set contains `capability`.
     pub fn contains(&self, capability: Capability) -> bool {
         self.0.contains(&capability)
     }
 
-    /// Whether all of `others` are among them.
+    /// Returns true if the set contains every capability of `others`.
     pub fn contains_all(&self, others: &Self) -> bool {
         others.0.is_subset(&self.0)
     }
 
-    /// Weakest first.
+    /// Iterates over the capabilities, weakest first.
     pub fn iter(&self) -> impl Iterator<Item = Capability> + '_ {
         self.0.iter().copied()
     }
 
-    /// No capability at all.
+    /// Returns true if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -76,21 +76,21 @@ impl FromIterator<Capability> for Capabilities {
     }
 }
 
-/// Who did something, as events and the audit trail name them.
+/// The person, key or system part that causes a change. Events and the audit log record it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A person with a login token; `None` when the token named nobody.
+    /// A person with a login token. `None` if the token has no subject.
     User(Option<UserId>),
     /// An API key.
     Key(KeyId),
-    /// Somebody at the operator's command line.
+    /// An operator at the command line.
     Operator,
-    /// berth itself: a deadline, a report from WhatsApp, a retry.
+    /// berth itself: a deadline, a report of a node, a retry.
     System,
 }
 
 impl Actor {
-    /// The person, when it is one.
+    /// Returns the user, if the actor is a user with a known id.
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::User(user) => user.as_ref(),
@@ -99,17 +99,17 @@ impl Actor {
     }
 }
 
-/// Which sessions of its organization a caller can reach.
+/// The sessions of its organization that a caller can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// All of them, also those still to come.
+    /// All sessions, including future ones.
     Everything,
-    /// These alone; all others are not found.
+    /// The named sessions only. All other sessions are not found.
     Only(BTreeSet<SessionId>),
 }
 
 impl Reach {
-    /// Whether `session` is within reach.
+    /// Returns true if `session` is within reach.
     pub fn covers(&self, session: &SessionId) -> bool {
         match self {
             Self::Everything => true,
@@ -118,23 +118,24 @@ impl Reach {
     }
 }
 
-/// An authenticated caller. What it may do is asked by [`Caller::may`](crate::access).
+/// An authenticated caller. [`Caller::may`](crate::access) decides about its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Who it is.
+    /// The actor that events record.
     pub actor: Actor,
-    /// Where it belongs; without one, everything that belongs to an organization is forbidden.
+    /// The organization of the caller. Without one, every operation within an organization is
+    /// forbidden.
     pub organization: Option<OrganizationId>,
-    /// What it can do there.
+    /// Capabilities within the organization.
     pub capabilities: Capabilities,
-    /// What it can reach there.
+    /// Sessions within reach.
     pub reach: Reach,
-    /// Opens the operator's endpoints, and nothing else.
+    /// Whether the caller has the platform role. The role allows the operations of operators only.
     pub platform_admin: bool,
 }
 
 impl Caller {
-    /// Somebody at the operator's command line, acting for one organization.
+    /// Creates the caller of an operator at the command line who acts for one organization.
     pub fn operator(organization: OrganizationId) -> Self {
         Self {
             actor: Actor::Operator,

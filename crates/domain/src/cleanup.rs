@@ -1,48 +1,54 @@
-//! What remains of a deleted session until WhatsApp and the node have let go of it.
+//! Cleanups: the work that remains after the delete of a session.
 //!
 //! Decision: ADR 0006.
 
 use crate::{
-    Actor, Event, EventId, EventName, GatewayId, LogoutOutcome, OrganizationId, SessionId,
-    Timestamp, ports::Environment,
+    caller::Actor,
+    event::{Event, EventName},
+    id::{EventId, GatewayId, OrganizationId, SessionId},
+    ports::environment::Environment,
+    session::unlink::LogoutOutcome,
+    time::Timestamp,
 };
 
-/// A deleted session's device that is still to be unlinked, and its keys still to be wiped.
+/// The cleanup of a deleted session: unlink the device, then wipe the device keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cleanup {
-    /// Which session it was.
+    /// The deleted session.
     pub session: SessionId,
-    /// Whose it was.
+    /// The organization that owned the session.
     pub organization: OrganizationId,
-    /// The node that held it; `None` when none ever did.
+    /// The node that held the session. `None` if no node ever held it.
     pub gateway: Option<GatewayId>,
-    /// Newer than anything the node was told, so that nothing under way can bring it back.
+    /// Higher than every epoch that the node knows, so that no late command can restore the
+    /// session.
     pub epoch: u64,
-    /// Whether a device was linked as far as the router knew.
+    /// Whether the router knew of a linked device.
     pub linked: bool,
-    /// Who deleted it.
+    /// The actor that deleted the session.
     pub requested_by: Actor,
-    /// When.
+    /// Time of the delete.
     pub requested_at: Timestamp,
-    /// After this its keys are wiped without WhatsApp's word.
+    /// Time after which the keys are wiped without a confirmation by WhatsApp.
     pub deadline: Timestamp,
-    /// When to try next.
+    /// Time of the next attempt.
     pub due: Timestamp,
-    /// How often it was tried.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// The sequence number of the session's newest event.
+    /// Sequence number of the newest event of the session.
     pub sequence: u64,
-    /// The outcome, once it is told; what then remains is wiping the keys.
+    /// Whether the event with the outcome is written. Afterwards only the wipe of the keys remains.
     pub outcome_reported: bool,
 }
 
 impl Cleanup {
-    /// Whether nothing is left to do: no node ever held it, and that is told.
+    /// Returns true if no work is left: the outcome is reported and no node held the session.
     pub fn is_complete(&self) -> bool {
         self.outcome_reported && self.gateway.is_none()
     }
 
-    /// Tells how the unlink ended; nothing when that was told before.
+    /// Returns the event that reports the outcome of the unlink, the first time. Returns no event
+    /// afterwards.
     pub fn report_outcome(
         &mut self,
         outcome: LogoutOutcome,

@@ -1,34 +1,35 @@
-//! How long things may take before berth stops waiting for them, and how often they may be begun.
+//! Deadlines, retention times and the pairing quota.
 
 use std::time::Duration;
 
-use crate::RateQuota;
+use crate::rate_quota::RateQuota;
 
-/// Every deadline of a session's life. The defaults are what the API promises.
+/// Deadlines of the session lifecycle. The defaults are documented in the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// `starting` ends in `failed` after this.
+    /// Time after which `starting` becomes `failed`.
     pub start: Duration,
-    /// `scan_qr_code` ends in `stopped` after this if its node has not ended it before: longer than
-    /// the QR codes of one attempt (160 s) and a pairing code (180 s) live.
+    /// Time after which `scan_qr_code` becomes `stopped` if the node has not ended the attempt.
+    /// Longer than the validity of the QR codes of one attempt (160 s) and of a pairing code (180
+    /// s).
     pub pairing: Duration,
-    /// How long a logout request waits for WhatsApp before it answers.
+    /// Time that a logout request waits for WhatsApp.
     pub logout: Duration,
-    /// After this, an unlink that WhatsApp did not confirm is given up and the keys are wiped.
+    /// Time after which an unlink without confirmation is abandoned and the keys are wiped.
     pub cleanup: Duration,
-    /// A node that is silent for this long closes its connections by itself.
+    /// Time without an answered heartbeat after which a node closes its connections.
     pub lease: Duration,
-    /// How much longer the router waits before it believes so, for clocks that drift and beats
-    /// under way.
+    /// Additional time before the router treats the lease as expired: covers clock drift and
+    /// heartbeats in flight.
     pub lease_margin: Duration,
-    /// How often a node beats.
+    /// Interval between two heartbeats of a node.
     pub heartbeat_interval: Duration,
-    /// How long an API key is kept after it was revoked or expired.
+    /// Time that an API key is kept after revocation or expiry.
     pub key_retention: Duration,
-    /// How long a code to scan or type is kept in the event log after it died.
+    /// Time that a QR code or pairing code is kept in the event log after it expires.
     pub code_retention: Duration,
-    /// How many attempts at linking may be begun of one session, and of one phone; `None` for any number,
-    /// also of an organization. WhatsApp bans numbers that try too often.
+    /// Maximum number of pairing attempts per session and per phone. `None` disables this limit and
+    /// the limit per organization. WhatsApp bans numbers that try too often.
     pub pairing_quota: Option<RateQuota>,
 }
 
@@ -50,7 +51,7 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// So many attempts at linking in an hour; any number when it is 0.
+    /// Returns a quota of `count` pairing attempts per hour, or `None` (no limit) for 0.
     pub const fn pairing_quota_per_hour(count: u32) -> Option<RateQuota> {
         match count {
             0 => None,
@@ -58,13 +59,14 @@ impl Deadlines {
         }
     }
 
-    /// How long a node must be silent before its sessions count as closed.
+    /// Returns the time without a heartbeat after which a node is lost: lease plus margin.
     pub fn silence(&self) -> Duration {
         self.lease + self.lease_margin
     }
 }
 
-/// How long to wait after this many failures in a row: half a second, doubled up to half a minute.
+/// Returns the wait after `failures` consecutive failures: 0.5 s, doubled with each failure, at
+/// most 30 s.
 pub fn back_off(failures: u32) -> Duration {
     Duration::from_millis(500 << failures.min(6)).min(Duration::from_secs(30))
 }

@@ -1,111 +1,109 @@
-//! How a request can end badly: one variant per thing a caller can be told.
+//! Errors of use cases. Each variant is an answer that a caller can get.
 //!
-//! `Display` is for the caller and never names a cause or an id; `source()` is for the log.
+//! `Display` is text for the caller and contains neither causes nor ids. `source()` is for the log.
 
 use std::time::Duration;
 
 use crate::{
-    RateQuota, ResourceLimitReached,
-    ports::{BoxError, PortError, Refusal},
+    ports::{
+        error::{BoxError, PortError},
+        store::written::Refusal,
+    },
+    rate_quota::RateQuota,
+    resource_quota::ResourceLimitReached,
+    violation::Violation,
 };
 
-/// What a use case answers.
+/// Result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Where: a JSON pointer into the body, or a parameter's name.
-    pub field: String,
-    /// What is wrong there, for people.
-    pub reason: String,
-}
-
-impl Violation {
-    /// `field` is wrong because of `reason`.
-    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
-}
-
-/// How a request ends when it does not succeed.
+/// Error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request is wrong by itself; every fault at once.
+    /// The request is invalid. The list contains every violation.
     #[error("the request is not valid")]
     Validation(Vec<Violation>),
-    /// No credential, or one that nobody accepts. One answer for every cause.
+    /// The credential is missing or not accepted. All causes give the same answer.
     #[error("authentication required")]
     Unauthorized,
-    /// The caller lacks the capability. Made in `access.rs` alone.
+    /// The caller lacks a capability or the reach. Only `access.rs` creates this variant.
     #[error("not allowed")]
     Forbidden,
-    /// No such thing in the caller's scope. Made in `access.rs` alone.
+    /// The scope contains no such entity. Only `access.rs` creates this variant.
     #[error("{noun} not found")]
     NotFound {
-        /// What the thing is called.
+        /// Kind of the entity, for example `session`.
         noun: &'static str,
     },
-    /// It exists, but does not have this yet; asking again later makes sense.
+    /// The entity exists, and the requested part may become available.
     #[error("{noun} not available yet")]
     NotYet {
-        /// What is awaited.
+        /// Name of the requested part.
         noun: &'static str,
-        /// When to ask again.
+        /// Time after which a retry is useful.
         retry_after: Duration,
     },
-    /// The present state does not allow it.
+    /// The present state does not allow the operation.
     #[error("{message}")]
     Conflict {
-        /// What to do about it, for people.
+        /// Text for people that names the remedy.
         message: &'static str,
-        /// When asking again makes sense, if it does.
+        /// Time after which a retry is useful. `None` if waiting does not help.
         retry_after: Option<Duration>,
     },
-    /// The organization has as much of something as it may have.
+    /// The session is not paired, and the operation requires a linked device.
+    #[error("the session is not paired")]
+    NotPaired,
+    /// The pairing attempt ended without a link. The reason of the session's status says why.
+    #[error("the pairing ended without a link")]
+    PairingEnded,
+    /// WhatsApp made no pairing code. The reason of the session's status says why.
+    #[error("WhatsApp gave no pairing code")]
+    NoPairingCode,
+    /// The organization has reached a resource limit.
     #[error("{}", .0.resource.limit_message())]
     Full(ResourceLimitReached),
-    /// The thing is not at the version the caller expects.
+    /// The entity is not at the version that the caller expects.
     #[error("the resource has changed")]
     PreconditionFailed,
-    /// Too much of something in too short a time.
+    /// A rate quota is exhausted.
     #[error("too many requests")]
     RateLimited {
-        /// Of what, and how much there may be.
+        /// The exhausted quota.
         rate_quota: RateQuota,
-        /// When to ask again.
+        /// Time until the quota admits the next call.
         retry_after: Duration,
     },
-    /// This deployment cannot do it.
+    /// The deployment does not support the operation.
     #[error("not supported here")]
     NotImplemented,
-    /// Something needed cannot be reached now.
+    /// A dependency is not reachable now.
     #[error("temporarily unavailable")]
     Unavailable {
-        /// When to ask again.
+        /// Time after which a retry is useful.
         retry_after: Duration,
-        /// For the log.
+        /// Cause, for the log.
         #[source]
         source: BoxError,
     },
-    /// Our fault.
+    /// An internal error. The source is for the log.
     #[error("internal error")]
     Internal(#[source] BoxError),
 }
 
 impl Error {
-    /// A conflict that waiting will not solve.
+    /// Creates a conflict that waiting does not solve.
     pub const fn conflict(message: &'static str) -> Self {
         Self::Conflict { message, retry_after: None }
     }
 
-    /// Something needed cannot be reached now; worth asking again in a moment.
+    /// Creates [`Error::Unavailable`] with the default retry time.
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable { retry_after: RETRY_AFTER, source: source.into() }
     }
 }
 
-/// What an unavailable answer advises when nothing better is known.
+/// Retry time if no better value is known.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl From<PortError> for Error {

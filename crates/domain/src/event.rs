@@ -1,19 +1,24 @@
-//! What happened, written in the transaction of the change it tells of.
+//! Events: records of changes, written in the transaction of the change.
 
 use std::borrow::Cow;
 
-use crate::{Actor, EventId, OrganizationId, SessionId, Timestamp, ports::Environment};
+use crate::{
+    caller::Actor,
+    id::{EventId, OrganizationId, SessionId},
+    ports::environment::Environment,
+    time::Timestamp,
+};
 
-/// A value in an event's payload.
+/// A value in the payload of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventValue {
     /// Text.
     Text(String),
-    /// A whole number; moments are epoch milliseconds.
+    /// An integer. Times are Unix milliseconds.
     Number(i64),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
-    /// Known to be nothing.
+    /// The known absence of a value.
     Null,
 }
 
@@ -47,30 +52,30 @@ impl<T: Into<EventValue>> From<Option<T>> for EventValue {
     }
 }
 
-/// The kinds of event.
+/// Kinds of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventName {
-    /// A session was made.
+    /// A session was created.
     SessionCreated,
-    /// Somebody asked for a start, stop, restart, logout or pairing.
+    /// A caller requested a start, stop, restart, logout or pairing.
     SessionRequested,
     /// The status or its reason changed.
     SessionStatus,
     /// Settings changed.
     SessionUpdated,
-    /// The session is gone for its owner.
+    /// The owner deleted the session.
     SessionDeleted,
-    /// What was left of a deleted session on WhatsApp and on the node is gone too, or given up.
+    /// The cleanup of a deleted session reported its outcome.
     SessionRetired,
-    /// A QR code to scan.
+    /// A new QR code was issued.
     AuthQr,
-    /// A code to type on the phone.
+    /// A new pairing code was issued.
     AuthCode,
     /// A pairing attempt ended without a link.
     AuthExpired,
     /// A device was linked.
     AuthPaired,
-    /// An API key was made.
+    /// An API key was created.
     ApiKeyCreated,
     /// An API key was revoked.
     ApiKeyRevoked,
@@ -93,7 +98,7 @@ impl EventName {
         Self::ApiKeyRevoked,
     ];
 
-    /// The name on the wire.
+    /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SessionCreated => "session.created",
@@ -111,47 +116,47 @@ impl EventName {
         }
     }
 
-    /// `None` when there is no such event.
+    /// Returns the kind with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.as_str() == text)
     }
 }
 
-/// Something that happened.
+/// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its own name.
+    /// Id of the event.
     pub id: EventId,
-    /// Its kind.
+    /// Kind of the event.
     pub name: EventName,
-    /// Whose it is.
+    /// Organization that the event belongs to.
     pub organization: OrganizationId,
-    /// The session it tells of, if it tells of one.
+    /// Session that the event is about. `None` for events of the organization.
     pub session: Option<SessionId>,
-    /// Per session, from 1, without gaps; 0 when it tells of no session.
+    /// Sequence number per session, from 1 without gaps. 0 without a session.
     pub sequence: u64,
-    /// When.
+    /// Time of the change.
     pub at: Timestamp,
-    /// Who caused it.
+    /// Actor that caused the change.
     pub actor: Actor,
-    /// What there is to know.
+    /// Details of the change.
     pub payload: EventPayload,
 }
 
-/// An event's particulars, in the order they are shown.
+/// Details of an event: names and values, in display order. Stored names never change.
 pub type EventPayload = Vec<(Cow<'static, str>, EventValue)>;
 
-/// An event whose name, moment and author are still to be put on.
+/// An event before the commit assigns id, time and actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// Its kind.
+    /// Kind of the event.
     pub name: EventName,
-    /// What there is to know.
+    /// Details of the change.
     pub payload: EventPayload,
 }
 
 impl NewEvent {
-    /// News of this kind.
+    /// Creates an event of this kind.
     pub fn new(
         name: EventName,
         payload: impl IntoIterator<Item = (&'static str, EventValue)>,
@@ -160,7 +165,7 @@ impl NewEvent {
         Self { name, payload }
     }
 
-    /// An event about no session, such as a new API key.
+    /// Completes an event without a session, for example for a new API key.
     pub fn of_organization(
         self,
         organization: &OrganizationId,

@@ -1,10 +1,12 @@
-//! Names of things. A string that cannot be a name parses to `None`, and `None` is simply not found.
+//! Identifiers. Text that is not a valid identifier parses to `None`, and the lookup answers *not
+//! found*.
 
 use std::fmt;
 
 use ulid::Ulid;
 
-/// An identifier of ours: a prefix and a ULID, so that names sort by birth.
+/// Declares an identifier that berth generates: a prefix and a ULID, so that ids sort by creation
+/// time.
 macro_rules! generated_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -12,25 +14,26 @@ macro_rules! generated_id {
         pub struct $name(String);
 
         impl $name {
-            /// A new name from 128 bits: see [`crate::ports::Environment::ulid`].
+            /// Creates an id from 128 bits. See
+            /// [`Environment::ulid`](crate::ports::Environment::ulid).
             pub fn from_bits(bits: u128) -> Self {
                 Self(format!(concat!($prefix, "{}"), Ulid(bits)))
             }
 
-            /// `None` when no such name was ever given out.
+            /// Returns the id in its canonical form. `None` for any other text.
             pub fn parse(text: &str) -> Option<Self> {
                 let ulid = text.strip_prefix($prefix)?;
-                // Only the canonical spelling: otherwise one thing would have several names.
+                // A second spelling would give an entity two ids.
                 let parsed = Ulid::from_string(ulid).ok()?;
                 (parsed.to_string() == ulid).then(|| Self(text.to_owned()))
             }
 
-            /// The 128 bits it was minted from.
+            /// Returns the 128 bits of the ULID.
             pub fn bits(&self) -> u128 {
                 self.0.strip_prefix($prefix).and_then(|u| Ulid::from_string(u).ok()).map_or(0, |u| u.0)
             }
 
-            /// As the API shows it.
+            /// Returns the text form.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -44,21 +47,21 @@ macro_rules! generated_id {
     };
 }
 
-/// A name that somebody else gives.
+/// Declares an identifier that an external system assigns.
 macro_rules! external_id {
-    ($(#[$doc:meta])* $name:ident, $most:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max_bytes:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
 
         impl $name {
-            /// `None` when the text cannot be such a name.
+            /// Returns `None` if the text cannot be such an identifier.
             pub fn parse(text: &str) -> Option<Self> {
-                let fits = !text.is_empty() && text.len() <= $most && text.chars().all($allowed);
+                let fits = !text.is_empty() && text.len() <= $max_bytes && text.chars().all($allowed);
                 fits.then(|| Self(text.to_owned()))
             }
 
-            /// As its giver wrote it.
+            /// Returns the text as the external system wrote it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -72,17 +75,25 @@ macro_rules! external_id {
     };
 }
 
-generated_id!(/// A session: `sess_` and a ULID.
+generated_id!(
+    /// Id of a session: `sess_` and a ULID.
     SessionId, "sess_");
-generated_id!(/// An API key's public name: `key_` and a ULID.
+generated_id!(
+    /// Public id of an API key: `key_` and a ULID.
     KeyId, "key_");
-generated_id!(/// An event: `evt_` and a ULID.
+generated_id!(
+    /// Id of an event: `evt_` and a ULID.
     EventId, "evt_");
-external_id!(/// An organization, named by whoever mints the login tokens: 1–128 bytes without control characters.
+external_id!(
+    /// Id of an organization, assigned by the issuer of login tokens: 1 to 128 bytes without control
+    /// characters.
     OrganizationId, 128, |c: char| !c.is_control());
-external_id!(/// A person, named by whoever mints the login tokens: 1–255 bytes without control characters.
+external_id!(
+    /// Id of a user, assigned by the issuer of login tokens: 1 to 255 bytes without control
+    /// characters.
     UserId, 255, |c: char| !c.is_control());
-external_id!(/// A gateway node, named by the operator: 1–64 of letters, digits, `-`, `_` and `.`.
+external_id!(
+    /// Id of a gateway node, assigned by the operator: 1 to 64 ASCII letters, digits, `-`, `_` and `.`.
     GatewayId, 64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
 
 #[cfg(test)]

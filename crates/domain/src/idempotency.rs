@@ -1,47 +1,51 @@
-//! Receipts: answers that are kept, so that a request that is repeated is answered and not carried
-//! out again.
+//! Idempotency records: stored responses of requests with an idempotency key. A repeated request
+//! gets the stored response and changes no state.
 //!
-//! A receipt is written in the transaction of the change it tells of. So there is no moment at which
-//! the change is there and its receipt is not: whoever died between the two can ask again, and hears
-//! what the first request did instead of doing it twice.
+//! A record is written in the transaction of its change. A caller whose connection or process dies
+//! between the commit and the response repeats the request and gets the response of the first one.
 //!
 //! Decision: ADR 0014.
 
 use std::{fmt, time::Duration};
 
-use crate::{Error, Result, Timestamp};
+use crate::{
+    error::{Error, Result},
+    time::Timestamp,
+};
 
-/// The place of a receipt within an organization: a digest of whatever makes two requests the same
-/// one, the caller's own word for it included.
+/// Hash that identifies an idempotency record within an organization. It covers the idempotency key
+/// of the caller and the parts of the request that make two requests the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKeyHash(pub [u8; 32]);
 
-/// An answer, kept for whoever asks the same again.
+/// The stored response of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// Where it is kept.
+    /// Hash that identifies the record.
     pub key_hash: IdempotencyKeyHash,
-    /// A digest of everything that was asked: the same slot with another request is a mistake.
+    /// Hash of the whole request. A record with the same key hash and another request hash is a
+    /// misuse of the idempotency key.
     pub request: [u8; 32],
-    /// The answer, as its maker wants it back; opaque here.
+    /// The response. The HTTP adapter defines the format; the domain does not read it.
     pub response: Vec<u8>,
-    /// From when on it counts as never made.
+    /// Time from which the record is ignored.
     pub expires_at: Timestamp,
 }
 
-/// Makes receipts of changes, for one request.
+/// Creates the idempotency record of one request from the entity that its change writes.
 pub trait RecordResponse<T: ?Sized>: Send + Sync {
-    /// What is kept of a change to this, which is about to be written.
+    /// Returns the record for a change to `thing` that is about to be written.
     ///
     /// # Errors
-    /// [`Error::Internal`] when its answer cannot be made.
+    /// [`Error::Internal`] if the response cannot be rendered.
     fn record(&self, thing: &T) -> Result<IdempotencyRecord>;
 
-    /// It was written, and the receipt with it.
+    /// Reports that the change and its record are committed.
     fn committed(&self);
 }
 
-/// Another request was quicker to write its receipt into the slot: it is answered in a moment.
+/// Another request with the same key wrote its record first. A retry gets the response of that
+/// request.
 pub(crate) fn duplicate_request() -> Error {
     Error::Conflict {
         message: "a request with this idempotency key is under way",
@@ -49,18 +53,18 @@ pub(crate) fn duplicate_request() -> Error {
     }
 }
 
-/// Without its text: a dump of it tells nobody anything.
+/// Shows the first two bytes only.
 impl fmt::Debug for IdempotencyKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({:02x}{:02x}…)", self.0[0], self.0[1])
+        write!(f, "IdempotencyKeyHash({:02x}{:02x}…)", self.0[0], self.0[1])
     }
 }
 
-/// Without the answer, which may hold a secret.
+/// Omits the response, which may contain a secret.
 impl fmt::Debug for IdempotencyRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt")
-            .field("slot", &self.key_hash)
+        f.debug_struct("IdempotencyRecord")
+            .field("key_hash", &self.key_hash)
             .field("bytes", &self.response.len())
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()

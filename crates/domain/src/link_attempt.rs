@@ -1,43 +1,45 @@
-//! Attempts at linking that are about to begin, and how many of them there may be.
+//! Link attempts and their quotas.
 //!
-//! WhatsApp bans numbers that try too often. Attempts are counted for the session, for the phone that a
-//! pairing code is asked for and for the organization, and within one organization alone: a refusal
-//! would otherwise tell of another's sessions. The count outlives the session.
+//! WhatsApp bans numbers that try to link too often. Attempts are counted per session, per phone
+//! that a pairing code is requested for, and per organization. Counts never span organizations,
+//! because a rejection would reveal sessions of another organization. The count outlives the
+//! session.
 //!
 //! Decision: ADR 0032.
 
 use std::time::Duration;
 
-use crate::{Phone, RateQuota, SessionId, Timestamp};
+use crate::{id::SessionId, rate_quota::RateQuota, session::pairing::Phone, time::Timestamp};
 
-/// How many attempts an organization may begin in an hour, over all its sessions and phones.
+/// Maximum number of link attempts that an organization can begin in an hour, over all its sessions
+/// and phones.
 pub const MAX_LINK_ATTEMPTS_PER_HOUR: u32 = 1_000;
 
-/// An attempt that is about to begin.
+/// A link attempt that a change begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkAttempt {
-    /// The session to be linked.
+    /// The session to link.
     pub session: SessionId,
-    /// Its epoch from then on: with the session, the name of the attempt.
+    /// Epoch of the session after the change. Session and epoch identify the attempt.
     pub epoch: u64,
-    /// The phone that a pairing code is asked for.
+    /// The phone that a pairing code is requested for.
     pub phone: Option<Phone>,
-    /// When.
+    /// Time at which the attempt begins.
     pub at: Timestamp,
-    /// How many there may be of one session, and of one phone.
+    /// Quota per session and per phone.
     pub rate_quota: RateQuota,
-    /// How many there may be of the organization.
+    /// Quota per organization.
     pub organization_quota: RateQuota,
 }
 
 impl LinkAttempt {
-    /// How many attempts an organization may begin.
+    /// Quota per organization.
     pub const ORGANIZATION_QUOTA: RateQuota = RateQuota {
         name: "organization-pairing",
         count: MAX_LINK_ATTEMPTS_PER_HOUR,
         window: Duration::from_secs(3600),
     };
 
-    /// For how long an attempt counts: after this nothing of it needs to be known any more.
+    /// Time that an attempt is kept. Older attempts count towards no quota.
     pub const RETENTION: Duration = Self::ORGANIZATION_QUOTA.window;
 }

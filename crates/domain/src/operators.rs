@@ -1,15 +1,22 @@
-//! What the platform's own people see: things of all organizations.
+//! Use cases of operators: reads across organizations.
 //!
 //! Decision: ADR 0017.
 
 use std::sync::Arc;
 
 use crate::{
-    Caller, Leases, OrganizationId, Result, Session,
-    ports::{Environment, OperatorStore, SessionPage},
+    caller::Caller,
+    error::Result,
+    gateway::leases::Leases,
+    id::OrganizationId,
+    ports::{
+        environment::Environment,
+        store::sessions::{OperatorStore, SessionPage},
+    },
+    session::model::Session,
 };
 
-/// The use cases of operators.
+/// Use cases of operators.
 #[derive(Clone)]
 pub struct Operators {
     store: Arc<dyn OperatorStore>,
@@ -18,7 +25,7 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// Over this registry; `leases` are those that the worker refreshes.
+    /// Creates the use cases over a store. `leases` is the instance that the worker refreshes.
     pub fn new(
         store: Arc<dyn OperatorStore>,
         environment: Arc<dyn Environment>,
@@ -27,7 +34,11 @@ impl Operators {
         Self { store, environment, leases }
     }
 
-    /// Sessions of every organization, or of one, newest first.
+    /// Returns a page of sessions, newest first: of all organizations, or of one.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden) without the platform role, and errors of the
+    /// store.
     pub async fn sessions(
         &self,
         caller: &Caller,

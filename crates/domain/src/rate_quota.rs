@@ -1,44 +1,45 @@
-//! How often something may be done.
+//! Rate quotas: limits on the number of calls per time window.
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 
-/// So many in so long.
+/// A maximum number of calls per time window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateQuota {
-    /// What is counted, in a word that callers see.
+    /// Name of the quota, as callers see it.
     pub name: &'static str,
-    /// How many.
+    /// Maximum number of calls in the window.
     pub count: u32,
-    /// In how long.
+    /// Length of the window.
     pub window: Duration,
 }
 
-/// How far another router's clock may be ahead for what it noted to count. What is later was noted before
-/// a clock was set back, and locks nobody out.
+/// Maximum difference by which the clock of another router may be ahead. Later times were recorded
+/// before a clock was set back; they are ignored, so that they lock no caller out.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl RateQuota {
-    /// What was done after this moment, and not after [`Self::until`], counts now.
+    /// Returns the start of the window (exclusive). Calls up to [`Self::until`] count.
     pub fn since(&self, now: Timestamp) -> Timestamp {
         now.minus(self.window)
     }
 
-    /// See [`Self::since`].
+    /// Returns the end of the window (inclusive): now plus the clock skew.
     pub fn until(now: Timestamp) -> Timestamp {
         now.plus(CLOCK_SKEW)
     }
 
-    /// How long until there is room, when `earliest` was done first of as many as may be done.
+    /// Returns the time until the window no longer contains `earliest`, the first of the calls that
+    /// fill the quota.
     pub fn wait(&self, earliest: Timestamp, now: Timestamp) -> Duration {
         self.window.saturating_sub(earliest.until(now))
     }
 
-    /// Whether one more may be done now, after all these.
+    /// Checks if one more call is allowed after the calls at the times `earlier`.
     ///
     /// # Errors
-    /// How long until there is room, when there is none.
+    /// The time until the next call is allowed.
     pub fn admit(&self, earlier: &[Timestamp], now: Timestamp) -> Result<(), Duration> {
         let (since, until) = (self.since(now), Self::until(now));
         let counts = |at: &Timestamp| *at > since && *at <= until;

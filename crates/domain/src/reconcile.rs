@@ -1,30 +1,39 @@
-//! What to do next about a session: a pure function of what is wanted, what was seen, and the time.
+//! The reconciler's decision: a pure function from spec, observed state and time to the next step.
 //!
-//! It takes no other input, so a crash, a retry and a dropped connection are the same non-event:
-//! whoever looks next comes to the same conclusion.
+//! The function has no other input. After a crash, a retry or a lost connection, the next
+//! evaluation gives the same step.
 //!
 //! Decision: ADR 0004.
 
 use std::time::Duration;
 
-use crate::{Deadlines, Desired, Node, ReasonCode, Session, Status, Timestamp};
+use crate::{
+    deadlines::Deadlines,
+    gateway::node::Node,
+    session::{
+        model::Session,
+        spec::Desired,
+        status::{ReasonCode, Status},
+    },
+    time::Timestamp,
+};
 
-/// What is known of the node a session is placed on.
+/// State of the node that a session is assigned to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeLiveness {
-    /// It is placed on none.
+    /// The session has no node.
     Unassigned,
-    /// Its lease runs.
+    /// The lease of the node is valid.
     Live,
-    /// It was given up, and has closed its connections. Before it is heard again it enlists anew, which
-    /// wakes everything that is placed on it.
+    /// The node is marked as lost and has closed its connections. The node must register again
+    /// before its reports count, and the registration wakes every session of the node.
     Lost,
-    /// It is silent, but may still hold connections, or be heard again in a moment.
+    /// The lease is over, but the node may still hold connections or renew the lease.
     Uncertain,
 }
 
 impl NodeLiveness {
-    /// What `node` is now.
+    /// Returns the state of `node` at `now`. `None` is an unknown node, which is lost.
     pub fn of(node: Option<&Node>, now: Timestamp, deadlines: &Deadlines) -> Self {
         match node {
             Some(node) if node.is_live(now, deadlines.lease) => Self::Live,
@@ -34,33 +43,33 @@ impl NodeLiveness {
     }
 }
 
-/// The next thing to do about a session.
+/// The next step for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Choose a node for it.
+    /// Assign a node.
     AssignNode,
-    /// Tell its node what is wanted.
+    /// Send the declaration to the node.
     Declare,
-    /// Have its node unlink the device.
+    /// Ask the node to unlink the device.
     Unlink,
-    /// The time for WhatsApp's word is up: have its node wipe the keys.
+    /// The deadline of the unlink is over: ask the node to wipe the keys.
     GiveUpUnlink,
-    /// There is nothing to unlink, and no node to ask.
+    /// No device can be linked and no node holds the session: the unlink is complete.
     NothingToUnlink,
-    /// Its node is gone, and its connection with it.
+    /// The node is lost: mark the session's connection as lost.
     MarkNodeLost,
-    /// The time for a transitional status is up.
+    /// The deadline of a transitional status is over.
     Expire,
-    /// The moment to try again has come.
+    /// The time of the next connection attempt has come.
     Retry,
-    /// Nothing, until then or until something happens.
+    /// No step until the given time or the next change. `None` waits for a change.
     Rest(Option<Timestamp>),
 }
 
-/// When to look again at a session whose node may be gone.
+/// Time until the next check of a session whose node is uncertain.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What to do next.
+/// Returns the next step for a session.
 pub fn plan(session: &Session, liveness: NodeLiveness, now: Timestamp) -> Step {
     if let Some(unlink) = &session.spec.unlink {
         return match liveness {
@@ -88,7 +97,7 @@ pub fn plan(session: &Session, liveness: NodeLiveness, now: Timestamp) -> Step {
     }
 }
 
-/// Its node has heard the last word and has nothing to do.
+/// The node has confirmed the newest epoch with a closed connection.
 fn is_settled(session: &Session) -> bool {
     session.observed.epoch == session.spec.epoch && session.observed.status == Status::Stopped
 }

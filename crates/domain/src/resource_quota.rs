@@ -1,33 +1,33 @@
-//! How much an organization may keep.
+//! Resource quotas: limits on the amount that an organization stores.
 //!
-//! A [`RateQuota`](crate::Quota) limits how often something is done and refills with time. A stock is what
-//! an organization has: it grows with what is made and frees with what is deleted.
+//! A [`RateQuota`](crate::rate_quota::RateQuota) limits a rate and refills with time. A resource is
+//! an amount: creation uses it, deletion frees it.
 //!
 //! Decision: ADR 0031.
 
 use std::collections::BTreeMap;
 
-use crate::OrganizationId;
+use crate::id::OrganizationId;
 
-/// What an organization may have only so much of.
+/// A resource whose amount is limited per organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
-    /// Sessions that are not deleted.
+    /// Number of sessions that are not deleted.
     Sessions,
-    /// API keys that are not revoked.
+    /// Number of API keys that are not revoked.
     ApiKeys,
-    /// Bytes of the responses that are recorded for requests with an `Idempotency-Key`.
+    /// Bytes of recorded responses of requests with an idempotency key.
     IdempotencyRecords,
     /// Bytes of the metadata of all sessions, as JSON without the outer braces.
     Metadata,
 }
 
 impl Resource {
-    /// Every stock.
+    /// Every resource.
     pub const ALL: [Self; 4] =
         [Self::Sessions, Self::ApiKeys, Self::IdempotencyRecords, Self::Metadata];
 
-    /// The name the API uses.
+    /// Returns the stable name, as sent to callers and used in settings.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sessions => "sessions",
@@ -37,12 +37,13 @@ impl Resource {
         }
     }
 
-    /// `None` when there is no such stock.
+    /// Returns the resource with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|resource| resource.as_str() == text)
     }
 
-    /// What an organization hears that has no room for more.
+    /// Returns the text for callers whose organization has reached the limit. The text names the
+    /// remedy.
     pub const fn limit_message(self) -> &'static str {
         match self {
             Self::Sessions => {
@@ -63,34 +64,34 @@ impl Resource {
     }
 }
 
-/// A stock has no room for what was about to be written.
+/// A write would exceed a resource limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResourceLimitReached {
-    /// Which stock.
+    /// The limited resource.
     pub resource: Resource,
-    /// How much of it there may be.
+    /// The limit.
     pub limit: u64,
-    /// How much of it there is.
+    /// The amount in use before the write.
     pub used: u64,
 }
 
-/// How much there may be of each stock; `None` for any amount.
+/// Limits per resource. `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceLimits {
-    /// Sessions.
+    /// Maximum number of sessions.
     pub sessions: Option<u64>,
-    /// API keys.
+    /// Maximum number of API keys.
     pub api_keys: Option<u64>,
-    /// Bytes of recorded responses.
+    /// Maximum bytes of recorded responses.
     pub idempotency_records: Option<u64>,
-    /// Bytes of metadata.
+    /// Maximum bytes of metadata.
     pub metadata: Option<u64>,
 }
 
 const MIB: u64 = 1024 * 1024;
 
 impl ResourceLimits {
-    /// What an organization may have when the operator says nothing.
+    /// Limits of an organization without settings by the operator.
     pub const DEFAULT: Self = Self {
         sessions: Some(20_000),
         api_keys: Some(1_000),
@@ -98,7 +99,7 @@ impl ResourceLimits {
         metadata: Some(64 * MIB),
     };
 
-    /// How much there may be of this stock.
+    /// Returns the limit of a resource. `None` means no limit.
     pub const fn get(&self, resource: Resource) -> Option<u64> {
         match resource {
             Resource::Sessions => self.sessions,
@@ -108,13 +109,13 @@ impl ResourceLimits {
         }
     }
 
-    /// The rule: whatever grows must fit afterwards. What does not grow is never refused, also when
-    /// there is more of it than there may be since the limit was lowered.
+    /// Checks that a write fits. A write that does not grow the amount is always allowed, even
+    /// above a limit that was lowered.
     ///
-    /// `used` counts what is about to be written, `grown` is how much of that is new.
+    /// `used` is the amount after the write, and `grown` is the part that the write adds.
     ///
     /// # Errors
-    /// [`ResourceLimitReached`], which tells what was there before.
+    /// [`ResourceLimitReached`] with the amount before the write.
     pub fn admit(
         &self,
         resource: Resource,
@@ -130,17 +131,17 @@ impl ResourceLimits {
     }
 }
 
-/// How much each organization may keep.
+/// Resource limits of all organizations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
-    /// What holds for every organization that is not named.
+    /// Limits of organizations without an override.
     pub default: ResourceLimits,
-    /// What holds for these.
+    /// Limits of single organizations.
     pub overrides: BTreeMap<OrganizationId, ResourceLimits>,
 }
 
 impl Quotas {
-    /// What holds for an organization.
+    /// Returns the limits of an organization.
     pub fn limits_of(&self, organization: &OrganizationId) -> ResourceLimits {
         self.overrides.get(organization).copied().unwrap_or(self.default)
     }
@@ -156,7 +157,11 @@ mod tests {
         assert_eq!(limits.admit(Resource::Sessions, 3, 1), Ok(()));
         let full = ResourceLimitReached { resource: Resource::Sessions, limit: 3, used: 3 };
         assert_eq!(limits.admit(Resource::Sessions, 4, 1), Err(full));
-        assert_eq!(limits.admit(Resource::Sessions, 9, 0), Ok(()), "it shrinks or stays");
+        assert_eq!(
+            limits.admit(Resource::Sessions, 9, 0),
+            Ok(()),
+            "a write without growth is allowed"
+        );
         assert_eq!(limits.admit(Resource::ApiKeys, u64::MAX, 1), Ok(()), "without a limit");
     }
 

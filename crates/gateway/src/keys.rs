@@ -42,7 +42,7 @@ enum Storage {
     Unreadable(String),
 }
 
-/// What the keys of a session say about its link.
+/// The link state that follows from the keys of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeysState {
     /// The keys link a device.

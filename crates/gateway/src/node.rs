@@ -81,7 +81,8 @@ impl Node {
         });
         let router = RouterClient::new(https, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
-        tracing::info!(version = program_version(), %address, advertised = registration.address, "listening");
+        let advertised = &registration.address;
+        tracing::info!(version = program_version(), %address, advertised, "listening");
         if cfg!(feature = "sim") {
             tracing::warn!(
                 whatsapp = settings.whatsapp,

@@ -1,5 +1,5 @@
-//! Laws of whatever this crate reads, for any bytes at all: the fuzz targets in `fuzz/` call them with
-//! millions, this crate's tests with a few. A law that does not hold panics.
+//! Properties of the readers of this crate for arbitrary bytes. The fuzz targets in `fuzz/` check
+//! them with millions of inputs, the tests of this crate with a few. A violated property panics.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,22 @@ use serde_json::Value;
 
 use crate::{
     idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
-    request::conditions::{IfMatch, IfNoneMatch, entity_tag},
-    request::cursor::{self, CursorPosition, CursorSigner},
-    request::fields::Fields,
-    request::negotiate,
-    request::query::Query,
-    response::reply::Reply,
+    request::{
+        conditions::{IfMatch, IfNoneMatch},
+        cursor::{self, CursorPosition, CursorSigner},
+        fields::Fields,
+        negotiate,
+        query::Query,
+    },
+    response::{etag::entity_tag, reply::Reply},
     wire::{ApiKeySpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
 };
 
-/// What a list is narrowed by.
+/// The parameters of a list.
 const PARAMETERS: [&str; 6] = ["limit", "cursor", "status", "label", "gatewayId", "phoneNumber"];
 const OFFERS: [&str; 3] = ["application/json", "image/svg+xml", "image/png"];
 
-/// A cursor that is read is one that we wrote, letter for letter, and of that list alone.
+/// A cursor that decodes was issued by the program, in this spelling, and for this list only.
 pub fn cursor(data: &[u8]) {
     let acme = OrganizationId::parse("acme");
     let cursor_signer = CursorSigner::new(&[7; 32]);
@@ -47,8 +49,8 @@ pub fn cursor(data: &[u8]) {
     assert_eq!(cursor::decode(&other, &text), None, "and by no other list");
 }
 
-/// A query is read or has faults, each of which names a parameter; the spelling of a space does not
-/// matter.
+/// A query is read or has faults, each of which names a parameter; both encodings of a space are
+/// equal.
 pub fn query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let read = |text: &str| {
@@ -69,7 +71,8 @@ pub fn query(data: &[u8]) {
     assert_eq!((page, faults.len()), (same, others.len()), "a space is a space");
 }
 
-/// A body is read or has faults, each of which points into it; what is read is what it says.
+/// A body is read or has faults, each of which points into the body; the values read equal the
+/// body.
 pub fn body(data: &[u8]) {
     let document = document(data);
     let mut fields = Fields::parse(data);
@@ -99,7 +102,7 @@ pub fn body(data: &[u8]) {
     checked(fields, document.as_ref());
 }
 
-/// A patch does what RFC 7396 says it does, and done twice what it does done once.
+/// A patch has the result of RFC 7396 and is idempotent.
 pub fn patch(data: &[u8]) {
     let document = document(data);
     let mut fields = Fields::parse(data);
@@ -119,7 +122,7 @@ pub fn patch(data: &[u8]) {
     assert_eq!(idempotent_request.clone().patched(patch), idempotent_request, "twice is once");
     let mut if_match = settings_json(&before);
     merge(&mut if_match, &document);
-    // What is not there is what it is when nobody says anything.
+    // Absent settings have their default.
     let there = |name: &str| if_match.get(name).filter(|value| !value.is_null());
     assert_eq!(idempotent_request.label.as_deref(), there("label").and_then(Value::as_str));
     assert_eq!(Some(idempotent_request.auto_read), there("autoRead").and_then(Value::as_bool));
@@ -139,7 +142,7 @@ pub fn patch(data: &[u8]) {
     assert_eq!(metadata(&idempotent_request), if_match);
 }
 
-/// A list of tags means the versions it names and no other, and what is spared was named.
+/// A list of tags yields exactly the versions in it, and 304 needs a listed version.
 pub fn conditions(data: &[u8]) {
     let if_match = IfMatch::read(&headers(&header::IF_MATCH, data));
     if let Some(IfMatch::OneOf(versions)) = &if_match {
@@ -171,7 +174,7 @@ pub fn conditions(data: &[u8]) {
     }
 }
 
-/// Whatever a caller likes, it gets something that there is; saying it twice, or louder, is no more.
+/// The chosen type is an offered one; repetition and upper case of `Accept` change nothing.
 pub fn accept(data: &[u8]) {
     let idempotent_request = headers(&header::ACCEPT, data);
     let chosen = negotiate::choose(&idempotent_request, &OFFERS);
@@ -183,7 +186,7 @@ pub fn accept(data: &[u8]) {
     assert_eq!(negotiate::choose(&louder, &OFFERS), chosen, "capitals are letters");
 }
 
-/// A request's name is visible and short, and read alike when it is sent again as it was read.
+/// An idempotency key is visible and short, and reading is idempotent.
 pub fn idempotency_key(data: &[u8]) {
     if let IdempotencyKey::Given(name) = IdempotencyKey::read(&headers(&IDEMPOTENCY_KEY, data)) {
         assert!(
@@ -194,19 +197,20 @@ pub fn idempotency_key(data: &[u8]) {
     }
 }
 
-/// Headers of one name, one a line.
+/// Returns headers of one name, one for each line.
 fn headers(name: &HeaderName, data: &[u8]) -> HeaderMap {
     let values = data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let values = values.filter_map(|line| HeaderValue::from_bytes(line).ok());
     values.map(|value| (name.clone(), value)).collect()
 }
 
-/// What another reader of JSON makes of it, without what two readers may understand differently.
+/// Returns the value by another JSON reader.
 fn document(data: &[u8]) -> Option<Value> {
     serde_json::from_slice(data).ok()
 }
 
-/// How many faults there are; each points at something that is there, or at what is missing within it.
+/// Returns the number of faults; checks that each points at an existing value, or at a missing
+/// member of one.
 fn checked(fields: Fields, document: Option<&Value>) -> usize {
     let faults = fields.finish();
     let repeated = faults.iter().any(|fault| fault.reason == "given more than once");
@@ -214,7 +218,7 @@ fn checked(fields: Fields, document: Option<&Value>) -> usize {
         let pointer = fault.field.as_str();
         let escapes = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         assert!(pointer.is_empty() || (pointer.starts_with('/') && escapes), "{fault:?}");
-        // Of two equal keys another reader sees the last.
+        // The other reader keeps the last of two equal keys.
         if let (Some(document), Some((parent, _)), false) =
             (document, pointer.rsplit_once('/'), repeated)
         {
@@ -237,7 +241,7 @@ fn settings_json(settings: &Settings) -> Value {
     })
 }
 
-/// RFC 7396, section 2, to the letter.
+/// Applies a patch as in RFC 7396, section 2.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
@@ -262,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    /// Something close to what each law is about, so that random bytes get somewhere.
+    /// Generates input close to what each property reads.
     fn close() -> impl Strategy<Value = Vec<u8>> {
         let text = |pattern: &'static str| pattern.prop_map(String::into_bytes);
         prop_oneof![

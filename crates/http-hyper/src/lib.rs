@@ -1,32 +1,37 @@
-//! berth's HTTP face: what callers, operators and gateway nodes speak to, on plain hyper.
+//! The HTTP API of berth: the operations of callers and operators, and the router's side of the
+//! node protocol. The listener itself is crate `http-listener`.
 //!
-//! [`api`] is the table everything is derived from: the router, `Allow`, the capability an endpoint
-//! asks for, and the tests that walk it. A request's life is: route (404, 405), gate (401, 403, 429),
-//! read (400, 408, 413, 415), handle. So a refusal is decided from as little as possible: 401 and 403
-//! depend on neither the body nor any look-up, and a bad body is 400 whether or not the thing exists.
+//! [`api`] holds the operation table, from which the router, `Allow`, the permissions, the document
+//! and the tests that call every operation are derived. A request passes these steps: route (404,
+//! 405), authorize (401, 403, 429), read (400, 408, 413, 415), handle. Each rejection depends on as
+//! little as possible: 401 and 403 depend neither on the body nor on a lookup, and an invalid body
+//! is 400 whether or not the object exists.
 //!
-//! Decided here, where a caller might expect otherwise:
+//! Choices that a caller might not expect:
 //!
-//! - A path that no row has is 404 also without a credential: there is nothing to protect. A verb that
-//!   no row has (`…:dance`) is such a path; `%3A` makes no verb but an id that cannot exist.
-//! - An id that is not UTF-8, or no id at all, is simply not found.
-//! - Query parameters an endpoint does not know, and repeated ones, are a validation error; only
-//!   `status` may be repeated.
-//! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most a hundred, then
-//!   `details.omitted` counts the rest. `"pointer": ""` is the body as a whole.
-//! - No body is an empty JSON object, also of a patch: it changes nothing. Actions take nothing else; GET and DELETE do not look.
-//! - A whole number is one however it is written: `20`, `20.0` and `2e1` are the same.
-//! - An `Accept` that nothing satisfies gets JSON rather than 406.
-//! - `If-Match` is looked at by PATCH and DELETE, `If-None-Match` by GET and HEAD. Malformed, the
-//!   first is a validation error, for it guards something; the second says nothing.
-//! - Two credentials, of whatever kind, are 401: which one was meant would be a guess.
-//! - An HTTP/1.1 request without `Host`, and any request with two, or with one that names no host, is a
-//!   validation error (RFC 9112, 3.2).
-//! - A body that takes too long is 408 `request_timeout`; headers too large are 431
-//!   `headers_too_large`. Over HTTP/2 the latter is answered below us, without a body.
+//! - A path without a row is 404 also without a credential, because there is nothing to protect. An
+//!   unknown verb (`…:dance`) is such a path. `%3A` is not the colon of a verb but part of an id
+//!   that cannot exist.
+//! - An id that is not UTF-8, or not an id at all, is not found.
+//! - Unknown query parameters and repeated ones are a validation error; only `status` may be
+//!   repeated.
+//! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most 100;
+//!   `details.omitted` counts the others. `"pointer": ""` is the body as a whole.
+//! - A request without body has an empty JSON object, also for a patch, which then changes nothing.
+//!   Actions accept no other body. GET and DELETE do not read the body.
+//! - A whole number may have several spellings: `20`, `20.0` and `2e1` are equal.
+//! - An `Accept` that matches no offered type gets JSON and not 406.
+//! - PATCH and DELETE evaluate `If-Match`, GET and HEAD evaluate `If-None-Match`. A malformed
+//!   `If-Match` is a validation error, because the header guards a write; a malformed
+//!   `If-None-Match` is ignored.
+//! - Two credentials, of any kind, are 401: the choice between them would be a guess.
+//! - An HTTP/1.1 request without `Host`, and a request with two `Host` headers or an invalid one,
+//!   is a validation error (RFC 9112, 3.2).
+//! - A body that arrives too slowly is 408 `request_timeout`; headers that are too large are 431
+//!   `headers_too_large`. Over HTTP/2, hyper answers 431 without a body.
 //!
-//! Three listeners, each a [`HttpService`]: the public one ([`Api::public`]), the operator's
-//! ([`Api::operators`]) and the nodes' ([`NodeApi::door`]). [`serve`] opens one.
+//! There are three services, each for a listener: the public one ([`Api::public`]), the operators'
+//! ([`Api::operators`]) and the nodes' ([`NodeApi::service`]). [`serve`] runs one of them.
 
 pub mod api;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -34,25 +39,23 @@ pub mod api;
 pub mod fuzzing;
 mod handlers;
 mod idempotency;
-mod listener;
 mod nodes;
 pub mod openapi;
 mod readiness;
 mod request;
 mod request_log;
 mod request_metrics;
+mod resources;
 mod response;
 mod routes;
-mod service;
 pub mod wire;
 
-pub use api::throttle::Rates;
-pub use listener::{
-    address::{InvalidNetwork, Network},
-    limits::Limits,
-    serve::{Drained, serve},
-    service::HttpService,
-};
-pub use nodes::{NodeApi, tokens::NodeTokens};
+pub use http_listener::{Drained, InvalidNetwork, Limits, Network, serve};
+
+pub use api::{Api, ApiDependencies, Rates};
+pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
-pub use service::{Api, ApiDependencies};
+pub use request_log::RequestLog;
+
+/// The service of a listener of this crate.
+pub type HttpService = http_listener::HttpService<RequestLog>;

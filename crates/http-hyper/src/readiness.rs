@@ -1,31 +1,32 @@
-//! Whether the service can do its work now, and what it counts, asked of whoever put it together.
+//! Interfaces to the parts of the program that know its readiness and its metrics.
 
 use async_trait::async_trait;
 
-/// One thing the service needs.
+/// The result of one readiness check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What is asked after: `database`, `key_set`.
+    /// The name in responses: `database`, `key_set`.
     pub name: &'static str,
-    /// Whether it can be used now. Why not is for the log of whoever checks, never for the answer.
+    /// Whether the dependency can be used now. The implementation logs the cause; responses do not
+    /// state it.
     pub ready: bool,
 }
 
-/// Says what is ready.
+/// Checks the dependencies of the service.
 #[async_trait]
 pub trait Readiness: Send + Sync {
-    /// Every check. Must end within a few seconds by itself; when it does not, the answer is that
-    /// nothing is ready.
+    /// Runs the checks that decide about readiness. Without a result within 5 s the service is not
+    /// ready.
     async fn checks(&self) -> Vec<Check>;
 
-    /// Checks that are shown with the others and do not make the service unready. Must not wait.
+    /// Returns checks that are shown and do not decide about readiness. Must not block.
     fn informational(&self) -> Vec<Check> {
         Vec::new()
     }
 }
 
-/// Shows what is counted.
+/// Renders the metrics of the program.
 pub trait Exposition: Send + Sync {
-    /// All metrics, in Prometheus' text format (version 0.0.4).
+    /// Returns all metrics in the text format of Prometheus (version 0.0.4).
     fn text(&self) -> String;
 }

@@ -1,36 +1,37 @@
-//! One log line and one count a request, whatever becomes of it.
+//! The access log of the API: one log line and one count for each request.
 //!
-//! They name the route's template or its operation, never the path: paths carry ids, and labels must be
-//! few.
+//! Both name the path template or the operation, never the path: paths carry ids, and metric labels
+//! need few values.
 
 use std::{
     error::Error as _,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use domain::{Actor, Caller, Error};
-use hyper::{Method, StatusCode};
+use http_listener::{AccessLog, FinishedRequest};
+use hyper::Method;
 
-use crate::{
-    listener::request_id::RequestId, request_metrics::RequestMetrics, response::problem::Problem,
-    response::reply::Reply,
-};
+use crate::{request_metrics::RequestMetrics, response::problem::Problem};
 
-/// What is learnt of a request while it is worked on.
-#[derive(Debug, Default)]
-pub(crate) struct RequestLog {
+/// The facts about one request that the access log names. Each is set at most once.
+#[derive(Debug)]
+pub struct RequestLog {
+    metrics: Arc<RequestMetrics>,
     route: OnceLock<RouteLabels>,
     sender: OnceLock<RequestSender>,
     refused: OnceLock<&'static str>,
+    cause: OnceLock<String>,
 }
 
-/// Where a request goes.
+/// The route of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RouteLabels {
     pub(crate) template: &'static str,
     pub(crate) operation: &'static str,
-    /// Asked all the time by machines: told only at debug level while all is well.
+    /// Whether programs send such requests at intervals. Successful ones are logged at level debug
+    /// only.
     pub(crate) routine: bool,
 }
 
@@ -41,13 +42,15 @@ struct RequestSender {
 }
 
 impl RequestLog {
-    /// It goes here.
+    pub(crate) fn new(metrics: Arc<RequestMetrics>) -> Self {
+        let (route, sender) = (OnceLock::new(), OnceLock::new());
+        Self { metrics, route, sender, refused: OnceLock::new(), cause: OnceLock::new() }
+    }
+
     pub(crate) fn set_route(&self, route: RouteLabels) {
-        // Each is learnt once: a second word cannot be.
         let _ = self.route.set(route);
     }
 
-    /// This caller sent it.
     pub(crate) fn set_caller(&self, caller: &Caller) {
         let organization = caller.organization.as_ref().map_or("", |o| o.as_str()).to_owned();
         let actor = match &caller.actor {
@@ -59,62 +62,43 @@ impl RequestLog {
         let _ = self.sender.set(RequestSender { organization, actor });
     }
 
-    /// This node sent it.
     pub(crate) fn set_node(&self, gateway: &str) {
         let actor = format!("gateway:{gateway}");
         let _ = self.sender.set(RequestSender { organization: String::new(), actor });
     }
 
-    /// Its credential was not accepted, and callers are not told why.
-    pub(crate) fn set_refused(&self, cause: &'static str) {
-        let _ = self.refused.set(cause);
+    /// Sets the reason why the credential was not accepted, which responses do not state.
+    pub(crate) fn set_refused(&self, reason: &'static str) {
+        let _ = self.refused.set(reason);
+    }
+
+    /// Sets the cause of a failure of the server; ignores problems that the caller caused.
+    pub(crate) fn set_problem(&self, problem: &Problem) {
+        if let Some(cause) = server_cause(problem) {
+            let _ = self.cause.set(cause);
+        }
     }
 }
 
-/// A request under way. Leaves its line when closed, and also when dropped before.
-#[derive(Debug)]
-pub(crate) struct AccessLogGuard<'a> {
-    method: &'static str,
-    id: &'a RequestId,
-    log: Arc<RequestLog>,
-    metrics: &'a RequestMetrics,
-    since: Instant,
-    closed: bool,
-}
-
-impl<'a> AccessLogGuard<'a> {
-    pub(crate) fn open(
-        method: &Method,
-        id: &'a RequestId,
-        log: Arc<RequestLog>,
-        metrics: &'a RequestMetrics,
-    ) -> Self {
-        let method = method_label(method);
-        Self { method, id, log, metrics, since: Instant::now(), closed: false }
-    }
-
-    /// It ended with this reply, because of `problem` if it ended badly.
-    pub(crate) fn close(mut self, reply: &Reply, problem: Option<&Problem>) {
-        self.closed = true;
-        let cause = problem.and_then(log_cause);
-        self.write(Some(reply.status), reply.body.len(), cause.as_deref());
-    }
-
-    fn write(&self, status: Option<StatusCode>, bytes: usize, cause: Option<&str>) {
+impl AccessLog for RequestLog {
+    fn write(&self, request: &FinishedRequest<'_>) {
+        if let Some(rejection) = request.rejection {
+            self.set_problem(&Problem::from(rejection));
+        }
         let unknown = RouteLabels { template: "", operation: "", routine: false };
-        let route = self.log.route.get().copied().unwrap_or(unknown);
+        let route = self.route.get().copied().unwrap_or(unknown);
         let (organization, actor) =
-            self.log.sender.get().map_or(("", ""), |w| (w.organization.as_str(), w.actor.as_str()));
-        let refused = self.log.refused.get().copied();
-        let (status, id) = (status.map(|status| status.as_u16()), self.id.as_str());
-        let duration = self.since.elapsed();
-        self.metrics.record(route.operation, status, duration);
-        let duration_ms = whole_millis(duration);
-        // The level is part of a line's static description, hence one macro and three uses of it.
+            self.sender.get().map_or(("", ""), |s| (s.organization.as_str(), s.actor.as_str()));
+        let (refused, cause) = (self.refused.get().copied(), self.cause.get().map(String::as_str));
+        let (status, bytes) = (request.status.map(|status| status.as_u16()), request.bytes);
+        self.metrics.record(route.operation, status, request.duration);
+        let duration_ms = whole_millis(request.duration);
+        // The level is part of the static description of a log line; therefore one macro, used
+        // three times.
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(
-                    method = self.method,
+                    method = method_label(request.method),
                     route = route.template,
                     operation = route.operation,
                     status,
@@ -122,7 +106,7 @@ impl<'a> AccessLogGuard<'a> {
                     bytes,
                     organization,
                     actor,
-                    request_id = id,
+                    request_id = request.id.as_str(),
                     refused,
                     cause,
                     "request"
@@ -133,22 +117,15 @@ impl<'a> AccessLogGuard<'a> {
             Some(500..) => event!(warn),
             Some(..400) if route.routine => event!(debug),
             Some(_) => event!(info),
-            // The caller hung up; what it had asked for goes on without it.
+            // The caller hung up. An unsafe request continues without its caller.
             None => event!(info),
         }
     }
 }
 
-impl Drop for AccessLogGuard<'_> {
-    fn drop(&mut self) {
-        if !self.closed {
-            self.write(None, 0, None);
-        }
-    }
-}
-
-/// Why it is our fault, to the root of it. What callers did wrong they are told themselves.
-fn log_cause(problem: &Problem) -> Option<String> {
+/// Returns the cause of a problem that the server is responsible for, down to its root. Responses
+/// state the faults of callers themselves.
+fn server_cause(problem: &Problem) -> Option<String> {
     let mut text = match problem {
         Problem::Domain(Error::Internal(_) | Error::Unavailable { .. }) | Problem::Panicked(_) => {
             problem.to_string()
@@ -165,7 +142,7 @@ fn log_cause(problem: &Problem) -> Option<String> {
     Some(text)
 }
 
-/// Methods anybody may make up are one method here.
+/// Returns the method, or `OTHER` for a method that callers may have invented.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

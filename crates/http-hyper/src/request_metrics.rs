@@ -1,4 +1,4 @@
-//! How many requests there were, and how long they took, for whoever collects the metrics.
+//! The metrics of requests: their number and duration.
 
 use std::{
     collections::HashMap,
@@ -12,26 +12,25 @@ use metrics::{Counter, Histogram};
 const REQUESTS: &str = "berth_http_requests_total";
 const DURATION: &str = "berth_http_request_duration_seconds";
 
-/// What requests are told apart by: the operation, empty for what no row answers, and the status, none
-/// for what nobody waited for.
+/// The labels of a request: the operation, empty without a route, and the status, `None` when the
+/// caller hung up.
 type RequestKind = (&'static str, Option<u16>);
 
-/// Where each kind is counted, once it was looked up. There are as many kinds as operations and statuses.
+/// The metric handles of each kind of request, created at the first request of the kind. The number
+/// of kinds is bounded by the operations and statuses.
 #[derive(Default)]
 pub(crate) struct RequestMetrics(RwLock<HashMap<RequestKind, (Counter, Histogram)>>);
 
 impl RequestMetrics {
-    /// One more.
+    /// Counts one request.
     pub(crate) fn record(&self, operation: &'static str, status: Option<u16>, duration: Duration) {
         let kind = (operation, status);
         let add = |(requests, durations): &(Counter, Histogram)| {
             requests.increment(1);
             durations.record(duration);
         };
-        if let Some(create_handles) =
-            self.0.read().unwrap_or_else(PoisonError::into_inner).get(&kind)
-        {
-            return add(create_handles);
+        if let Some(handles) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&kind) {
+            return add(handles);
         }
         let mut handles_by_kind = self.0.write().unwrap_or_else(PoisonError::into_inner);
         add(handles_by_kind.entry(kind).or_insert_with(|| create_handles(kind)));
@@ -40,7 +39,7 @@ impl RequestMetrics {
 
 impl fmt::Debug for RequestMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tally").finish_non_exhaustive()
+        f.debug_struct("RequestMetrics").finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,15 @@
-//! From method and path to a row of a table, and what to answer when there is none.
+//! Routes from method and path to a row of a table.
 //!
-//! `{session}:logout` beside `{session}` works because the longest suffix wins. A segment whose
-//! colon no row asks for is no endpoint of ours, so an unknown verb is *not found* for everybody;
-//! `%3A` is not the colon of a verb but a letter of an id, and no id has it.
+//! `{session}:logout` and `{session}` may coexist because the longest suffix wins. A segment with a
+//! colon that no row has is no route, so that an unknown verb is *not found* for every caller.
+//! `%3A` is not the colon of a verb but a character of an id, and no id contains it.
 
 use hyper::{Method, header::HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use crate::response::problem::{Problem, Result};
 
-/// The way to a table's rows.
+/// The routes to the rows of a table.
 pub(crate) struct Routes<T> {
     tree: matchit::Router<usize>,
     entries: Vec<RouteEntry<T>>,
@@ -21,40 +21,40 @@ struct RouteEntry<T> {
     allow: HeaderValue,
 }
 
-/// Where a request goes.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(crate) enum RouteMatch<T> {
-    /// To this row, with these path parameters.
+    /// A row, with the path parameters.
     Row(T, PathParameters),
-    /// It asks what may be asked: `Allow`.
+    /// An OPTIONS request, with the value of `Allow`.
     Options(HeaderValue),
 }
 
-/// What stands in the variable segments of a path, decoded.
+/// The decoded values of the variable segments of a path, by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PathParameters(Vec<(String, String)>);
 
 impl PathParameters {
-    /// Empty when the segment is not UTF-8 once decoded: there is no such thing.
+    /// Returns a parameter. A value that is not UTF-8 after decoding is empty, which no id matches.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 }
 
 impl<T: Copy> Routes<T> {
-    /// The routes of a table that is part of the program.
+    /// Creates the routes of a table that is a constant of the program.
     pub(crate) fn of(rows: impl IntoIterator<Item = (Method, &'static str, T)>) -> Self {
         #[expect(
             clippy::expect_used,
-            reason = "such tables are constant, and every test opens them"
+            reason = "such tables are constant, and every test creates their routes"
         )]
-        Self::new(rows).expect("two templates of a table cannot be told apart")
+        Self::new(rows).expect("the templates of a table are distinct")
     }
 
-    /// The routes of any table: each row's method, template and self.
+    /// Creates the routes of a table of methods, templates and rows.
     ///
     /// # Errors
-    /// When two templates cannot be told apart.
+    /// Two templates match the same paths.
     fn new(
         rows: impl IntoIterator<Item = (Method, &'static str, T)>,
     ) -> Result<Self, matchit::InsertError> {
@@ -77,7 +77,7 @@ impl<T: Copy> Routes<T> {
         Ok(Self { tree, entries })
     }
 
-    /// Where this request goes.
+    /// Returns the row of a request. HEAD uses the row of GET.
     ///
     /// # Errors
     /// [`Problem::NoRoute`], or [`Problem::MethodNotAllowed`] when the path has other methods.
@@ -160,11 +160,11 @@ mod tests {
     #[test]
     fn other_methods_are_rejected_with_allow() {
         let Err(Problem::MethodNotAllowed { allow }) = routes().find(&Method::PUT, "/s/x") else {
-            panic!("PUT is no method of it");
+            panic!("PUT is allowed");
         };
         assert_eq!(allow, "DELETE, GET, HEAD, OPTIONS");
         let Ok(RouteMatch::Options(allow)) = routes().find(&Method::OPTIONS, "/s/x:logout") else {
-            panic!("OPTIONS is answered everywhere");
+            panic!("OPTIONS is not answered");
         };
         assert_eq!(allow, "OPTIONS, POST");
     }

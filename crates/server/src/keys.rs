@@ -11,8 +11,8 @@ use std::{
 use anyhow::Result;
 use auth::RandomKeyGenerator;
 use domain::{
-    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, OrganizationId,
-    SessionId, Timestamp,
+    ApiKey, ApiKeys, Caller, Capabilities, Capability, Error, FieldPath, KeySpec, NewApiKey,
+    OrganizationId, SessionId, Timestamp,
     ports::{Environment, KeyPage, Position},
 };
 use serde_json::json;
@@ -142,17 +142,18 @@ fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
 fn cli_error(error: Error, sessions: &[String]) -> anyhow::Error {
     match error {
         Error::Validation(violations) => {
-            let session = |field: &str| {
-                let database_location: usize = field.strip_prefix("/sessions/")?.parse().ok()?;
-                Some(format!("--session {:?}", sessions.get(database_location)?))
+            let session = |index: usize| match sessions.get(index) {
+                Some(id) => format!("--session {id:?}"),
+                None => "--session".to_owned(),
             };
             let tell = |v: &domain::Violation| {
-                let flag = match v.field.as_str() {
-                    "/expiresAt" => "--expires".to_owned(),
-                    "/capabilities" => "--capability".to_owned(),
-                    "/name" => "--name".to_owned(),
-                    "/sessions" => "--session".to_owned(),
-                    other => session(other).unwrap_or_else(|| other.to_owned()),
+                let flag = match &v.field {
+                    FieldPath::KeyExpiry => "--expires".to_owned(),
+                    FieldPath::KeyCapabilities => "--capability".to_owned(),
+                    FieldPath::KeyName => "--name".to_owned(),
+                    FieldPath::KeySessions => "--session".to_owned(),
+                    FieldPath::KeySession(index) => session(*index),
+                    other => format!("{other:?}"),
                 };
                 format!("{flag}: {}", v.reason)
             };
@@ -285,9 +286,9 @@ mod tests {
         assert!(text(operator_of("").map(drop)).contains("--org"));
         assert!(text(capabilities_of(&["fly".into()]).map(drop)).contains("fly"));
         assert!(text(expiry("soon", now).map(drop)).contains("90d"));
-        let violation = domain::Violation::new("/name", "too long");
+        let violation = domain::Violation::new(FieldPath::KeyName, "too long");
         assert_eq!(plain_error(Error::Validation(vec![violation])).to_string(), "--name: too long");
-        let violation = domain::Violation::new("/sessions/1", "no such session");
+        let violation = domain::Violation::new(FieldPath::KeySession(1), "no such session");
         let cli_error = cli_error(Error::Validation(vec![violation]), &["a".into(), "b".into()]);
         assert_eq!(cli_error.to_string(), "--session \"b\": no such session");
     }

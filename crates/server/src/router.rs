@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_hyper::{Drained, Limits};
+use http_hyper::{Drained, Limits, NodeApi};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -110,7 +110,7 @@ impl Router {
         };
         let public = api.public(limits(DRAIN_TIMEOUT, Limits::default()));
         let ops = api.operators(limits(SHORT_DRAIN_TIMEOUT, Limits::default()));
-        let nodes = nodes.service(limits(SHORT_DRAIN_TIMEOUT, Limits::for_nodes()));
+        let nodes = nodes.service(limits(SHORT_DRAIN_TIMEOUT, NodeApi::limits()));
         Self {
             addresses,
             shutting_down,

@@ -1,55 +1,58 @@
-//! What the operator says about the database: where it is, and how long to wait for it.
+//! The configuration of the store: the database URL, the number of connections and the time limits.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// Where the database is and how long to wait for it.
+/// The location of the database, the number of connections and the time limits.
 ///
 /// # The URL
 ///
-/// `sqlite:PATH` is a file, made when it is missing, its folder too.
+/// `sqlite:PATH` names a file. The store creates a missing file and its missing folder.
 ///
-/// `postgres://USER:PASSWORD@HOST:PORT/NAME` (or `postgresql://`) is a PostgreSQL server. Special
-/// characters in the password are percent-encoded. Of the usual parameters these decide about TLS:
+/// `postgres://USER:PASSWORD@HOST:PORT/NAME` (or `postgresql://`) names a PostgreSQL server.
+/// Special characters in the password are percent-encoded. The parameter `sslmode` decides about
+/// TLS:
 ///
 /// | `sslmode` | meaning |
 /// | --- | --- |
 /// | `disable` | never encrypted |
-/// | `prefer` | encrypted when the server offers it, without verifying whom it is |
-/// | `require` | encrypted or not at all; whom it is is not verified, unless `sslrootcert` is given: then as `verify-ca` |
-/// | `verify-ca` | encrypted, and the server's certificate comes from a trusted authority |
-/// | `verify-full` | besides, the certificate is for this host |
+/// | `prefer` | encrypted if the server offers TLS; the certificate is not verified |
+/// | `require` | always encrypted; the certificate is not verified, unless `sslrootcert` is given: then as `verify-ca` |
+/// | `verify-ca` | always encrypted; a trusted authority must have signed the server's certificate |
+/// | `verify-full` | as `verify-ca`, and the certificate must name the host |
 ///
-/// Without `sslmode` a server on this machine (a loopback address, `localhost`, a Unix socket) gets
-/// `prefer` and any other `verify-full`, so that a forgotten parameter never means a readable
-/// password on a network. `sslrootcert` names a PEM file of trusted authorities; without it, and
-/// with `system`, the machine's own are trusted. A self-signed certificate of the server itself is
-/// no authority: make one, and have it sign the server's.
+/// Without `sslmode`, a server on this machine (a loopback address, `localhost`, a Unix socket)
+/// gets `prefer` and every other server `verify-full`, so that a forgotten parameter never sends a
+/// readable password over a network. `sslrootcert` names a PEM file of trusted authorities. Without
+/// the parameter, and with the value `system`, the authorities of the machine are trusted. A
+/// self-signed server certificate is not an authority: create an authority and let it sign the
+/// server's certificate.
 ///
-/// Several hosts may be named; the first that takes writes is used, unless `target_session_attrs=any`
-/// is given.
+/// The URL may name several hosts. The store uses the first host that accepts writes, unless the
+/// URL contains `target_session_attrs=any`.
 ///
-/// Time limits are set by statements on each connection, unless `options` in the URL sets them. A pooler
-/// between berth and the server must be in session mode; transaction mode is refused at start.
+/// Statements on each new connection set the time limits, unless `options` in the URL sets them. A
+/// pooler between berth and the server must be in session mode; the store rejects transaction mode
+/// at start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where: see above. It may hold a password, hence secret.
+    /// The database URL as described above; secret because the URL may contain a password.
     pub url: SecretString,
-    /// At most so many connections at once. On SQLite one of them writes, the others read. PostgreSQL
-    /// has a few more besides: four at most for rows looked up by their keys, and four for changes that
-    /// come at once.
+    /// Maximum number of connections. On SQLite one connection writes and the others read.
+    /// PostgreSQL gets up to eight more: four for point lookups and four for batched writes.
     pub max_connections: u32,
-    /// How long a request waits for a free connection.
+    /// Maximum wait of a request for a free connection.
     pub acquire_timeout: Duration,
-    /// How long opening a connection may take.
+    /// Maximum time for opening a connection.
     pub connect_timeout: Duration,
-    /// How long a request waits for the database's answer, the wait for a connection included.
+    /// Maximum wait of a request for the database's answer, including the wait for a connection.
     pub deadline: Duration,
 }
 
 impl Config {
-    /// This database, with the usual patience: an answer or "unavailable" within four seconds.
+    /// Returns a configuration with the default limits: 10 connections, and an answer or
+    /// "unavailable" within 4 s.
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
             url: url.into(),

@@ -1,105 +1,106 @@
-//! How the database fails, and what of that a caller may hope to be over in a moment.
+//! Errors of the store, and their classification as temporary or permanent.
 
 use std::{path::PathBuf, sync::Arc};
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use domain::ports::{BoxError, PortError, Refusal};
 
-use crate::sqlstate;
+use crate::engine::postgres::sqlstate;
 
-/// How opening or using the database fails. Never names the URL, which may hold a password.
+/// An error from opening or using the database. No message contains the URL, which may hold a
+/// password.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The URL cannot be used.
+    /// The URL is invalid.
     #[error("the database URL {0}")]
     Url(String),
-    /// The folder of the SQLite file is missing and cannot be made.
+    /// The folder of the SQLite file is missing and cannot be created.
     #[error("the folder {folder} for the database cannot be made")]
     Folder {
-        /// Which folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// Why.
+        /// Error of the file system.
         #[source]
         source: std::io::Error,
     },
-    /// The certificates to trust cannot be used.
+    /// The trusted certificates cannot be read or used.
     #[error("TLS to the database cannot be set up: {0}")]
     Tls(String),
-    /// It cannot be reached, or did not answer in time.
+    /// The database cannot be reached, or did not answer in time.
     #[error("the database is unavailable")]
     Unavailable(#[source] BoxError),
-    /// The server no longer does what it is for: it is shutting down, or takes no writes any more. Its
-    /// other connections are of no use either.
+    /// The server is shutting down or no longer accepts writes. All other connections to the server
+    /// are unusable too.
     #[error("the database server no longer serves")]
     Gone(#[source] BoxError),
-    /// A newer program has brought the tables up to date.
+    /// A newer program has migrated the tables.
     #[error(
         "the database's schema is newer than this program: it has migration {found}, this program's \
          newest is {known}; run a program that is at least as new"
     )]
     Newer {
-        /// The newest migration that this program does not know.
+        /// Newest applied migration that this program does not know.
         found: String,
-        /// The newest that it knows.
+        /// Newest migration that this program knows.
         known: String,
     },
-    /// Texts cannot be stored as they are.
+    /// The encoding of the database cannot store every text.
     #[error(
         "the database's encoding is {found}; berth needs one that is made with the encoding UTF8"
     )]
     Encoding {
-        /// What it is.
+        /// Encoding of the database.
         found: String,
     },
-    /// A pooler in between gives every transaction another connection.
+    /// A pooler between berth and the server assigns connections per transaction.
     #[error(
         "the database is behind a pooler in transaction or statement mode, where a session's settings \
          and prepared statements do not last; use session mode, or connect to the server itself"
     )]
     Pooled,
-    /// The migrations failed.
+    /// A migration failed.
     #[error("the database cannot be brought up to date")]
     Migration(#[source] BoxError),
-    /// It refused a statement.
+    /// The database rejected a statement.
     #[error("the database refused a statement")]
     Query(#[source] QueryError),
-    /// A row holds something that berth never writes.
+    /// A row holds a value that berth never writes.
     #[error("the database holds a {column} that cannot be, in the row {row}")]
     Corrupt {
-        /// Table and column.
+        /// Table and column, as `table.column`.
         column: &'static str,
-        /// The row's name.
+        /// Id of the row.
         row: String,
     },
-    /// What was asked for did not come to an end.
+    /// The task that used the database panicked.
     #[error("the work with the database died")]
     Died(#[source] tokio::task::JoinError),
-    /// A receipt's slot is taken, and the transaction that wanted it is undone. Never leaves this
-    /// crate.
+    /// Another request holds the idempotency key, so the transaction was rolled back. The error
+    /// never leaves this crate.
     #[error("a receipt is kept there already")]
     Repeated,
-    /// The organization has, or does, as much as it may, and the transaction that wanted more is undone.
-    /// Never leaves this crate.
+    /// The write exceeds a quota of the organization, so the transaction was rolled back. The error
+    /// never leaves this crate.
     #[error("there is no room for it")]
     Refused(Refusal),
-    /// A value has no place in its column.
+    /// A value does not fit its column.
     #[error("this {column} cannot be stored")]
     Unfit {
-        /// Table and column.
+        /// Table and column, as `table.column`.
         column: &'static str,
     },
 }
 
 impl StoreError {
-    /// One failure, as each of several is told it.
-    pub(crate) fn told(self: Arc<Self>) -> PortError {
+    /// Returns an error that several callers share as an error of a port.
+    pub(crate) fn as_port_error(self: Arc<Self>) -> PortError {
         match *self {
             Self::Unavailable(_) | Self::Gone(_) => PortError::Unavailable(self.into()),
             _ => PortError::Broken(self.into()),
         }
     }
 
-    /// The same, where it is an error of this crate still.
+    /// Returns an error that several callers share as an error of this crate.
     pub(crate) fn shared(self: &Arc<Self>) -> Self {
         Self::Unavailable(self.clone().into())
     }
@@ -109,35 +110,35 @@ impl StoreError {
     }
 }
 
-/// What a failed statement means for whoever asked.
-enum Trouble {
-    /// It passes: worth asking again in a moment.
-    Passing,
-    /// It is about the server, whose connections are all of no use any more.
+/// The cause of a failed statement.
+enum StatementFailure {
+    /// A temporary condition: the caller may retry.
+    Transient,
+    /// The server is unusable, with all its connections.
     Gone,
-    /// It is about the statement.
+    /// The statement itself.
     Statement,
 }
 
 impl From<QueryError> for StoreError {
     fn from(error: QueryError) -> Self {
         let trouble = match &error {
-            QueryError::DatabaseError(kind, info) => Trouble::of(*kind, info.as_ref()),
+            QueryError::DatabaseError(kind, info) => StatementFailure::of(*kind, info.as_ref()),
             QueryError::BrokenTransactionManager | QueryError::RollbackErrorOnCommit { .. } => {
-                Trouble::Passing
+                StatementFailure::Transient
             }
-            _ => Trouble::Statement,
+            _ => StatementFailure::Statement,
         };
         match trouble {
-            Trouble::Passing => Self::Unavailable(error.into()),
-            Trouble::Gone => Self::Gone(error.into()),
-            Trouble::Statement => Self::Query(error),
+            StatementFailure::Transient => Self::Unavailable(error.into()),
+            StatementFailure::Gone => Self::Gone(error.into()),
+            StatementFailure::Statement => Self::Query(error),
         }
     }
 }
 
 impl StoreError {
-    /// Whether the server itself said that it did not carry out the statement.
+    /// Whether the server reported that the statement was not executed.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Query(QueryError::DatabaseError(..)) => true,
@@ -150,44 +151,45 @@ impl StoreError {
     }
 }
 
-impl Trouble {
+impl StatementFailure {
     fn of(kind: DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> Self {
         use DatabaseErrorKind as Kind;
         match kind {
             Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => {
-                Self::Passing
+                Self::Transient
             }
             // A primary that has become a standby.
             Kind::ReadOnlyTransaction => Self::Gone,
             _ => match sqlstate::of(info) {
                 Some(code) => Self::of_sqlstate(code),
-                None if is_passing_in_sqlite(info.message()) => Self::Passing,
+                None if is_transient_in_sqlite(info.message()) => Self::Transient,
                 None => Self::Statement,
             },
         }
     }
 
-    /// PostgreSQL's documentation, appendix A, "PostgreSQL Error Codes".
+    /// Classifies the codes of PostgreSQL's documentation, appendix A, "PostgreSQL Error Codes".
     fn of_sqlstate(code: &str) -> Self {
         match code {
-            // Shut down by an administrator, crashed, starting, the database dropped.
+            // Shutdown by an administrator, crash, start-up, dropped database, read-only
+            // transaction.
             "57P01" | "57P02" | "57P03" | "57P04" | "25006" => Self::Gone,
-            // A lock not free in time, two statements in each other's way.
-            "55P03" | "40001" | "40P01" => Self::Passing,
+            // Lock not available in time, serialization failure, deadlock.
+            "55P03" | "40001" | "40P01" => Self::Transient,
             _ => match &code[..2] {
-                // The connection.
+                // Connection exceptions.
                 "08" => Self::Gone,
-                // Resources, an operator's intervention, the system below.
-                "53" | "57" | "58" => Self::Passing,
+                // Insufficient resources, operator intervention, system errors.
+                "53" | "57" | "58" => Self::Transient,
                 _ => Self::Statement,
             },
         }
     }
 }
 
-/// Whether another process holds SQLite's lock, or the disk is full or failing. Diesel gives SQLite's
-/// result code no other form than SQLite's text for it (`sqlite3_errstr`), which is in no other language.
-fn is_passing_in_sqlite(message: &str) -> bool {
+/// Whether another process holds SQLite's lock, or the disk is full or failing. Diesel passes on
+/// SQLite's result code only as the text of `sqlite3_errstr`, which is always English.
+fn is_transient_in_sqlite(message: &str) -> bool {
     [
         "database is locked",
         "database table is locked",
@@ -212,10 +214,10 @@ impl From<StoreError> for PortError {
 mod tests {
     use super::*;
 
-    /// What a server said, in a language of its own.
-    struct Said(&'static str);
+    /// An error message in another language, with a SQLSTATE as its hint.
+    struct ServerMessage(&'static str);
 
-    impl DatabaseErrorInformation for Said {
+    impl DatabaseErrorInformation for ServerMessage {
         fn message(&self) -> &'static str {
             "breche Anfrage ab"
         }
@@ -239,23 +241,23 @@ mod tests {
         }
     }
 
-    fn judged(hint: &'static str) -> StoreError {
-        QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(Said(hint))).into()
+    fn classified(hint: &'static str) -> StoreError {
+        QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(ServerMessage(hint))).into()
     }
 
     #[test]
-    fn trouble_is_told_by_sqlstate_in_every_language() {
+    fn failures_are_classified_by_sqlstate_in_every_language() {
         for code in ["53100", "53300", "57014", "57014 a hint", "58030", "55P03", "40001", "40P01"]
         {
-            let error = judged(code);
+            let error = classified(code);
             assert!(matches!(error, StoreError::Unavailable(_)), "{code}");
             assert!(error.is_refusal(), "{code}");
         }
         for code in ["57P01", "57P02", "57P03", "08006", "25006"] {
-            assert!(matches!(judged(code), StoreError::Gone(_)), "{code}");
+            assert!(matches!(classified(code), StoreError::Gone(_)), "{code}");
         }
         for code in ["22021", "42P01", "54000", "23505", "no code"] {
-            assert!(matches!(judged(code), StoreError::Query(_)), "{code}");
+            assert!(matches!(classified(code), StoreError::Query(_)), "{code}");
         }
     }
 }

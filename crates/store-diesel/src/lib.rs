@@ -1,60 +1,40 @@
-//! The domain's stores on SQLite and PostgreSQL.
+//! Implements the domain's store ports on SQLite and PostgreSQL.
 //!
-//! One adapter, [`Database`], implements every trait of [`domain::ports`] that remembers something.
-//! Each statement is written once and compiled for both databases; which rows a caller can touch is
-//! decided in one file, `scope.rs`. The migrations run when the database is opened.
+//! One adapter, [`Database`], implements every store trait of [`domain::ports`]. Each statement is
+//! written once and compiled for both databases. `scope.rs` and its submodules decide which rows a
+//! caller can reach. Opening the database runs the migrations.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | `database` | [`Database`]: connect, ping, and the macros that run one statement on either engine |
+//! | `engine` | connections to PostgreSQL and SQLite; knows no table |
+//! | `rows` | one file per table: columns to domain values and back; knows no connection |
+//! | `scope` | the `WHERE` fragments |
+//! | `tables` | the port implementations |
+//! | `batch`, `cache` | writes and lookups that share statements, and the read cache: speed only |
 
-mod api_keys;
-mod attempts;
-mod backlog;
-mod change;
-mod claims;
-mod clock;
-mod column;
-mod commits;
+mod batch;
+mod cache;
+mod claim_rotation;
 mod config;
-mod connector;
-mod desk;
-mod documents;
+mod database;
+mod database_url;
+mod engine;
 mod error;
-mod events;
-mod gathered;
-mod health;
-mod look;
-mod migrate;
-mod nodes;
-mod orphans;
-mod pool;
-mod pooler;
-mod postgres;
-mod receipts;
-mod recent;
-mod retention;
-mod retirements;
 mod rows;
 mod schema;
 mod scope;
-mod secrets;
-mod session_row;
-mod sessions;
-mod sqlite;
-mod sqlstate;
-mod target;
+mod tables;
 #[cfg(test)]
 #[path = "../tests/store/place.rs"]
 mod test_place;
-mod tls;
-mod turns;
-mod usage;
-mod versions;
-mod whole;
-mod writer;
 
 pub use config::Config;
+pub use database::{Database, DatabaseKind};
 pub use error::StoreError;
-pub use pool::{Database, DatabaseKind};
 
-// Only here so that SQLite is compiled in rather than looked for on the machine.
+// The crate name is used only here: the dependency makes the build compile SQLite in instead of
+// linking the system's library.
 use libsqlite3_sys as _;
 
 #[cfg(test)]

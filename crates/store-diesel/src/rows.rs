@@ -1,99 +1,15 @@
-//! Rows that are read together are judged one by one: a row that cannot be read is skipped, counted and
-//! logged, and fails nothing for the others
-//! ([ADR 0029](../../../docs/adr/0029-isolate-failures-to-one-row-or-report.md)).
+//! One file per table: values of the domain as columns, and columns as values. No file here knows a connection.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
-use crate::StoreError;
-
-/// How long a row that was logged is not logged again.
-const QUIET: Duration = Duration::from_secs(600);
-/// How many rows are known as logged at most; one more, and all are forgotten.
-const MOST: usize = 1_000;
-
-/// Rows that were logged, by column and name, and when.
-static LOGGED: Mutex<Option<HashMap<(&'static str, String), Instant>>> = Mutex::new(None);
-
-/// The values of the rows that can be read, in their order.
-pub(crate) fn readable<R, T: TryFrom<R, Error = StoreError>>(
-    rows: impl IntoIterator<Item = R>,
-) -> Vec<T> {
-    rows.into_iter().filter_map(|row| unless_skipped(T::try_from(row))).collect()
-}
-
-/// The value of a row; `None` for a row that cannot be read, which is counted and logged.
-pub(crate) fn unless_skipped<T>(row: Result<T, StoreError>) -> Option<T> {
-    row.inspect_err(skipped).ok()
-}
-
-/// How many rows are read at once where those before could not be read.
-pub(crate) const FURTHER: u32 = 1_000;
-
-/// A page of readable rows, newest or oldest first: what is skipped makes room for the rows behind it, so
-/// that a page that is not full is the last one. `$load` reads up to `$many` rows after `$after`.
-macro_rules! fill_page {
-    ($limit:expr, $first:expr, |$after:ident, $many:ident| $load:expr, $place:expr) => {{
-        let limit = usize::try_from($limit).unwrap_or(usize::MAX);
-        let (mut $after, mut $many) = ($first, i64::from($limit));
-        let mut page = Vec::new();
-        loop {
-            let rows = $load;
-            let full = i64::try_from(rows.len()).is_ok_and(|count| count >= $many);
-            let last = rows.last().map($place);
-            page.extend($crate::rows::readable(rows));
-            match last {
-                Some(place) if full && page.len() < limit => $after = place,
-                _ => break,
-            }
-            $many = i64::from($crate::rows::FURTHER);
-        }
-        page.truncate(limit);
-        page
-    }};
-}
-pub(crate) use fill_page;
-
-fn skipped(error: &StoreError) {
-    let StoreError::Corrupt { column, row } = error else {
-        tracing::error!(%error, "row skipped");
-        return;
-    };
-    let table = column.split('.').next().unwrap_or(column);
-    metrics::counter!("berth_store_rows_skipped_total", "table" => table).increment(1);
-    if is_news(column, row, Instant::now()) {
-        tracing::error!(%error, "row skipped; sessions and keys in other rows are not affected");
-    }
-}
-
-/// Whether this row was not logged within [`QUIET`].
-fn is_news(column: &'static str, row: &str, now: Instant) -> bool {
-    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
-    let logged = logged.get_or_insert_default();
-    let key = (column, row.to_owned());
-    if logged.get(&key).is_some_and(|at| now.saturating_duration_since(*at) < QUIET) {
-        return false;
-    }
-    if logged.len() >= MOST {
-        logged.clear();
-    }
-    logged.insert(key, now);
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_logged_once_in_a_while() {
-        let now = Instant::now();
-        assert!(is_news("t.c", "row", now));
-        assert!(!is_news("t.c", "row", now + QUIET / 2));
-        assert!(is_news("t.d", "row", now));
-        assert!(is_news("t.c", "row", now + QUIET));
-    }
-}
+pub(crate) mod api_key;
+pub(crate) mod bind_params;
+pub(crate) mod cleanup;
+pub(crate) mod column;
+pub(crate) mod event;
+pub(crate) mod idempotency;
+pub(crate) mod link_attempt;
+pub(crate) mod node;
+pub(crate) mod orphan;
+pub(crate) mod readable;
+pub(crate) mod session;
+pub(crate) mod session_json;
+pub(crate) mod usage;

@@ -1,10 +1,11 @@
-//! Which rows a statement can touch: only this file and its parts name an organization-owned table in a
-//! filter.
+//! The `WHERE` fragments: only this file and its submodules filter organization-owned tables. One
+//! statement for batches, [`session_writes`](crate::batch::session_writes), repeats the conditions
+//! as SQL.
 //!
-//! The first half serves callers. Every fragment there takes an [`Owner`], made of a scope and of
-//! nothing else, and puts its organization and its reach into the `WHERE`; so a foreign row, a hidden
-//! one and a missing one are the same miss. The second half serves berth's own work, across
-//! organizations, and no caller-facing store uses it.
+//! The fragments of the first half serve callers. Each takes [`ScopeParams`] or
+//! [`ScopedSessionId`], which are built from a scope only, and puts organization and reach into the
+//! `WHERE`. So a foreign, a hidden and a missing row are the same miss. The fragments of the second
+//! half serve the worker and the operators across organizations; no caller-facing store uses them.
 //!
 //! Decision: ADR 0012.
 
@@ -14,92 +15,94 @@ use diesel::{
     sql_types::Bool,
 };
 
-use self::{
-    place::Precedes,
-    several::{OneOf, Several},
+use crate::{
+    schema::{api_keys, events, receipts, retirements, sessions},
+    scope::{
+        keyset::KeysetBefore,
+        session_keys::{InSessionKeys, SessionKeys},
+    },
 };
-use crate::schema::{api_keys, events, receipts, retirements, sessions};
 
 pub(crate) mod counts;
-pub(crate) mod fair;
-pub(crate) mod lists;
-mod parameters;
-mod place;
+pub(crate) mod keyset;
+pub(crate) mod parameters;
 #[cfg(test)]
-mod plans;
-pub(crate) mod several;
-pub(crate) mod together;
+mod plan_tests;
+pub(crate) mod round_robin;
+pub(crate) mod session_keys;
+pub(crate) mod session_lists;
 
 pub(crate) use self::{
-    parameters::{Owned, Owner, Standing},
-    place::Place,
+    keyset::KeysetPosition,
+    parameters::{ExpectedRowVersion, ScopeParams, ScopedSessionId},
 };
 
-/// A yes or no that is decided before the statement, and is a part of it all the same.
+/// A boolean that is decided before the statement and still is a part of the statement.
 type Flag = AsExprOf<bool, Bool>;
 
 fn flag(yes: bool) -> Flag {
     yes.into_sql::<Bool>()
 }
 
-// For callers.
+// Fragments for callers.
 
-/// One session. Out of reach, the statement runs all the same and finds nothing.
+/// Selects one session. For a session out of reach the statement runs too, and finds no row.
 #[auto_type(no_type_alias)]
-pub(crate) fn session<'a>(owned: &'a Owned) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
+pub(crate) fn session<'a>(scoped_id: &'a ScopedSessionId) -> _ {
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
-        .filter(within)
+        .filter(in_reach)
 }
 
-/// The sessions that several look-ups ask for, each within its own scope.
+/// Selects the sessions of several lookups, each within its own scope.
 #[auto_type(no_type_alias)]
-pub(crate) fn several_sessions<'a>(asked: &'a Several<'a>) -> _ {
-    let one_of: OneOf<'a> = OneOf(asked);
+pub(crate) fn sessions_by_keys<'a>(keys: &'a SessionKeys<'a>) -> _ {
+    let one_of: InSessionKeys<'a> = InSessionKeys(keys);
     sessions::table.filter(one_of)
 }
 
-/// One session, if nobody has written or woken it.
+/// Selects one session if its version and its due time are as expected.
 #[auto_type(no_type_alias)]
-pub(crate) fn session_still<'a>(owned: &'a Owned, standing: Standing) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
-    let version: i64 = standing.version;
-    let due: Option<i64> = standing.due;
-    // Nothing equals nothing here, which in SQL it does not.
-    let never: Flag = flag(standing.due.is_none());
+pub(crate) fn session_at<'a>(scoped_id: &'a ScopedSessionId, expected: ExpectedRowVersion) -> _ {
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
+    let version: i64 = expected.version;
+    let due: Option<i64> = expected.due;
+    // `NULL = NULL` must match here, and does not in SQL.
+    let never: Flag = flag(expected.due.is_none());
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
-        .filter(within)
+        .filter(in_reach)
         .filter(sessions::version.eq(version))
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
-/// The events of one session. Out of reach, the statement runs all the same and finds nothing.
+/// Selects the events of one session. For a session out of reach the statement runs too, and finds
+/// no row.
 #[auto_type(no_type_alias)]
-pub(crate) fn events_of_session<'a>(owned: &'a Owned) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
+pub(crate) fn events_of_session<'a>(scoped_id: &'a ScopedSessionId) -> _ {
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
     events::table
         .filter(events::organization.eq(organization))
         .filter(events::session.eq(id))
-        .filter(within)
+        .filter(in_reach)
 }
 
-/// The events after one, oldest first: ids sort by birth. A reach is about sessions and hides no
-/// event that tells of none.
+/// Selects the events after an id, oldest first: ids sort by creation time. A reach restricts
+/// sessions, so events without a session stay visible.
 #[auto_type(no_type_alias)]
-pub(crate) fn events_after<'a>(owner: &'a Owner, id: &'a str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
+pub(crate) fn events_after<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let only: &'a [String] = scope.only.as_slice();
+    let everything: Flag = flag(scope.everything);
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
@@ -107,12 +110,13 @@ pub(crate) fn events_after<'a>(owner: &'a Owner, id: &'a str) -> _ {
         .order(events::id.asc())
 }
 
-/// The events before one, newest first. As above, a reach hides no event that tells of no session.
+/// Selects the events before an id, newest first. Events without a session stay visible, as in
+/// [`events_after`].
 #[auto_type(no_type_alias)]
-pub(crate) fn event_page<'a>(owner: &'a Owner, before: &'a str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
+pub(crate) fn event_page<'a>(scope: &'a ScopeParams, before: &'a str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let only: &'a [String] = scope.only.as_slice();
+    let everything: Flag = flag(scope.everything);
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
@@ -120,13 +124,13 @@ pub(crate) fn event_page<'a>(owner: &'a Owner, before: &'a str) -> _ {
         .order(events::id.desc())
 }
 
-/// The organization's keys that were not revoked, after a place in the list, newest first. A reach is
-/// about sessions and hides no key.
+/// Selects the organization's keys that are not revoked, after a position, newest first. A reach
+/// restricts sessions and hides no key.
 #[auto_type(no_type_alias)]
-pub(crate) fn key_page<'a>(owner: &'a Owner, after: &'a Place) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let follows: Precedes<'a, api_keys::created_at, api_keys::id> =
-        after.precedes(api_keys::created_at, api_keys::id);
+pub(crate) fn key_page<'a>(scope: &'a ScopeParams, after: &'a KeysetPosition) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let follows: KeysetBefore<'a, api_keys::created_at, api_keys::id> =
+        after.before(api_keys::created_at, api_keys::id);
     api_keys::table
         .filter(api_keys::organization.eq(organization))
         .filter(api_keys::revoked_at.is_null())
@@ -134,171 +138,179 @@ pub(crate) fn key_page<'a>(owner: &'a Owner, after: &'a Place) -> _ {
         .order((api_keys::created_at.desc(), api_keys::id.desc()))
 }
 
-/// One of the organization's keys, if it was not revoked.
+/// Selects one of the organization's keys, unless the key is revoked.
 #[auto_type(no_type_alias)]
-pub(crate) fn live_key<'a>(owner: &'a Owner, id: &'a str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn live_key<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     api_keys::table
         .filter(api_keys::organization.eq(organization))
         .filter(api_keys::id.eq(id))
         .filter(api_keys::revoked_at.is_null())
 }
 
-/// What is kept in a slot, unless it has expired. A reach is about sessions; slots are told apart by
-/// credential.
+/// Selects an idempotency record that has not expired. A reach restricts sessions; the key hash
+/// already separates credentials.
 #[auto_type(no_type_alias)]
-pub(crate) fn receipt<'a>(owner: &'a Owner, slot: &'a [u8], now: i64) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn idempotency_record<'a>(scope: &'a ScopeParams, key_hash: &'a [u8], now: i64) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     receipts::table
         .filter(receipts::organization.eq(organization))
-        .filter(receipts::slot.eq(slot))
+        .filter(receipts::slot.eq(key_hash))
         .filter(receipts::expires_at.gt(now))
 }
 
-/// What was kept in a slot, and has expired.
+/// Selects an idempotency record that has expired.
 #[auto_type(no_type_alias)]
-pub(crate) fn expired_receipt<'a>(owner: &'a Owner, slot: &'a [u8], now: i64) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn expired_idempotency_record<'a>(
+    scope: &'a ScopeParams,
+    key_hash: &'a [u8],
+    now: i64,
+) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     receipts::table
         .filter(receipts::organization.eq(organization))
-        .filter(receipts::slot.eq(slot))
+        .filter(receipts::slot.eq(key_hash))
         .filter(receipts::expires_at.le(now))
 }
 
-/// What is kept in a slot of just this request.
+/// Selects the idempotency record of one request.
 #[auto_type(no_type_alias)]
-pub(crate) fn receipt_of<'a>(owner: &'a Owner, slot: &'a [u8], request: &'a [u8]) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn idempotency_record_of_request<'a>(
+    scope: &'a ScopeParams,
+    key_hash: &'a [u8],
+    request: &'a [u8],
+) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     receipts::table
         .filter(receipts::organization.eq(organization))
-        .filter(receipts::slot.eq(slot))
+        .filter(receipts::slot.eq(key_hash))
         .filter(receipts::request.eq(request))
 }
 
-// For berth's own work.
+// Fragments for the worker and for operators, across organizations.
 
-/// A session, whosever it is.
+/// Selects a session of any organization.
 #[auto_type(no_type_alias)]
 pub(crate) fn any_session<'a>(id: &'a str) -> _ {
     sessions::table.filter(sessions::id.eq(id))
 }
 
-/// These sessions, whosever they are.
+/// Selects sessions of any organization.
 #[auto_type(no_type_alias)]
 pub(crate) fn any_of_sessions<'a>(ids: &'a [String]) -> _ {
     sessions::table.filter(sessions::id.eq_any(ids))
 }
 
-/// A session, whosever it is, if nobody has written or woken it.
+/// Selects a session of any organization if its version and its due time are as expected.
 #[auto_type(no_type_alias)]
-pub(crate) fn any_session_still<'a>(id: &'a str, standing: Standing) -> _ {
-    let version: i64 = standing.version;
-    let due: Option<i64> = standing.due;
-    let never: Flag = flag(standing.due.is_none());
+pub(crate) fn any_session_at<'a>(id: &'a str, expected: ExpectedRowVersion) -> _ {
+    let version: i64 = expected.version;
+    let due: Option<i64> = expected.due;
+    let never: Flag = flag(expected.due.is_none());
     sessions::table
         .filter(sessions::id.eq(id))
         .filter(sessions::version.eq(version))
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
-/// The sessions whose time has come, earliest first.
+/// Selects the due sessions, earliest first.
 #[auto_type(no_type_alias)]
 pub(crate) fn due_sessions(now: i64) -> _ {
     sessions::table.filter(sessions::due.le(now)).order((sessions::due.asc(), sessions::id.asc()))
 }
 
-/// Those of these sessions whose time has come, still.
+/// Selects those of the sessions that are still due.
 #[auto_type(no_type_alias)]
 pub(crate) fn still_due_sessions<'a>(ids: &'a [String], now: i64) -> _ {
     sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::due.le(now))
 }
 
-/// Those of these sessions whose time has not come.
+/// Selects those of the sessions that are not due.
 #[auto_type(no_type_alias)]
-pub(crate) fn resting_sessions<'a>(ids: &'a [String], now: i64) -> _ {
+pub(crate) fn idle_sessions<'a>(ids: &'a [String], now: i64) -> _ {
     sessions::table
         .filter(sessions::id.eq_any(ids))
         .filter(sessions::due.is_null().or(sessions::due.gt(now)))
 }
 
-/// The node's sessions whose time has not come.
+/// Selects the sessions of a node that are not due.
 #[auto_type(no_type_alias)]
-pub(crate) fn resting_sessions_of<'a>(gateway: &'a str, now: i64) -> _ {
+pub(crate) fn idle_sessions_of_node<'a>(gateway: &'a str, now: i64) -> _ {
     sessions::table
         .filter(sessions::gateway.eq(gateway))
         .filter(sessions::due.is_null().or(sessions::due.gt(now)))
 }
 
-/// The node's sessions.
+/// Selects the sessions of a node.
 #[auto_type(no_type_alias)]
-pub(crate) fn sessions_of<'a>(gateway: &'a str) -> _ {
+pub(crate) fn sessions_of_node<'a>(gateway: &'a str) -> _ {
     sessions::table.filter(sessions::gateway.eq(gateway)).order(sessions::id.asc())
 }
 
-/// The sessions that will want to be looked at.
+/// Selects the sessions with a due time.
 #[auto_type(no_type_alias)]
-pub(crate) fn awaited_sessions() -> _ {
+pub(crate) fn sessions_with_due_time() -> _ {
     sessions::table.filter(sessions::due.is_not_null())
 }
 
-/// All retirements.
-pub(crate) fn all_retirements() -> retirements::table {
+/// Selects all cleanups.
+pub(crate) fn all_cleanups() -> retirements::table {
     retirements::table
 }
 
-/// A retirement.
+/// Selects the cleanup of a session.
 #[auto_type(no_type_alias)]
-pub(crate) fn retirement<'a>(session: &'a str) -> _ {
+pub(crate) fn cleanup<'a>(session: &'a str) -> _ {
     retirements::table.filter(retirements::session.eq(session))
 }
 
-/// The retirements whose time has come, earliest first.
+/// Selects the due cleanups, earliest first.
 #[auto_type(no_type_alias)]
-pub(crate) fn due_retirements(now: i64) -> _ {
+pub(crate) fn due_cleanups(now: i64) -> _ {
     retirements::table
         .filter(retirements::due.le(now))
         .order((retirements::due.asc(), retirements::session.asc()))
 }
 
-/// Those of these retirements whose time has come, still.
+/// Selects those of the cleanups that are still due.
 #[auto_type(no_type_alias)]
-pub(crate) fn still_due_retirements<'a>(sessions: &'a [String], now: i64) -> _ {
+pub(crate) fn still_due_cleanups<'a>(sessions: &'a [String], now: i64) -> _ {
     retirements::table
         .filter(retirements::session.eq_any(sessions))
         .filter(retirements::due.le(now))
 }
 
-/// The node's retirements whose time has not come.
+/// Selects the cleanups of a node that are not due.
 #[auto_type(no_type_alias)]
-pub(crate) fn resting_retirements_of<'a>(gateway: &'a str, now: i64) -> _ {
+pub(crate) fn idle_cleanups_of_node<'a>(gateway: &'a str, now: i64) -> _ {
     retirements::table.filter(retirements::gateway.eq(gateway)).filter(retirements::due.gt(now))
 }
 
-/// The node's retirements.
+/// Selects the cleanups of a node.
 #[auto_type(no_type_alias)]
-pub(crate) fn retirements_of<'a>(gateway: &'a str) -> _ {
+pub(crate) fn cleanups_of_node<'a>(gateway: &'a str) -> _ {
     retirements::table.filter(retirements::gateway.eq(gateway)).order(retirements::session.asc())
 }
 
-/// The receipts that have expired.
+/// Selects the expired idempotency records.
 #[auto_type(no_type_alias)]
-pub(crate) fn expired_receipts(now: i64) -> _ {
+pub(crate) fn expired_idempotency_records(now: i64) -> _ {
     receipts::table.filter(receipts::expires_at.le(now))
 }
 
-/// The keys that were revoked before this.
+/// Selects the keys that were revoked before a time.
 #[auto_type(no_type_alias)]
 pub(crate) fn keys_revoked_before(at: i64) -> _ {
     api_keys::table.filter(api_keys::revoked_at.lt(at))
 }
 
-/// The keys that expired before this.
+/// Selects the keys that expired before a time.
 #[auto_type(no_type_alias)]
 pub(crate) fn keys_expired_before(at: i64) -> _ {
     api_keys::table.filter(api_keys::expires_at.lt(at))
 }
 
-/// Those of these keys that have ended before this.
+/// Selects those of the keys that were revoked or expired before a time.
 #[auto_type(no_type_alias)]
 pub(crate) fn ended_keys<'a>(ids: &'a [String], at: i64) -> _ {
     api_keys::table
@@ -306,28 +318,28 @@ pub(crate) fn ended_keys<'a>(ids: &'a [String], at: i64) -> _ {
         .filter(api_keys::revoked_at.lt(at).or(api_keys::expires_at.lt(at)))
 }
 
-/// An event, whosever it is.
+/// Selects an event of any organization.
 #[auto_type(no_type_alias)]
 pub(crate) fn any_event<'a>(organization: &'a str, id: &'a str) -> _ {
     events::table.filter(events::organization.eq(organization)).filter(events::id.eq(id))
 }
 
-/// Events with codes after a place in their order, up to a time, oldest first. Parameters: the place's time
-/// and name, the time, how many.
+/// Events with codes after a position and up to a time, oldest first. Parameters: time and id of
+/// the position, the time, the number of rows.
 pub(crate) const EVENTS_WITH_CODES: &str = "SELECT organization, id, at, payload FROM events
     WHERE name IN ('auth.qr', 'auth.code') AND (at, id) > ($1, $2) AND at <= $3
     ORDER BY at, id LIMIT $4";
 
-/// A good key by its digest, before it is known who is asking. Its name is not part of the question,
-/// for by that a key would be found that is not good.
+/// Selects a valid key by its digest, before the caller is known. The id is not a condition: a
+/// lookup by id would also find invalid keys, and take a different time.
 #[auto_type(no_type_alias)]
-pub(crate) fn good_key<'a>(digest: &'a [u8], now: i64) -> _ {
+pub(crate) fn valid_key<'a>(digest: &'a [u8], now: i64) -> _ {
     api_keys::table.filter(api_keys::digest.eq(digest)).filter(api_keys::good_until.gt(now))
 }
 
-/// A key that was last used before this.
+/// Selects a key that was last used before a time.
 #[auto_type(no_type_alias)]
-pub(crate) fn key_unused_since<'a>(id: &'a str, at: i64) -> _ {
+pub(crate) fn key_last_used_before<'a>(id: &'a str, at: i64) -> _ {
     api_keys::table
         .filter(api_keys::id.eq(id))
         .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)))
@@ -337,10 +349,10 @@ pub(crate) fn key_unused_since<'a>(id: &'a str, at: i64) -> _ {
 mod tests {
     use std::{fs, path::Path};
 
-    /// Elsewhere, owned tables are only inserted into, and every other statement starts from a
-    /// fragment of this file.
+    /// Elsewhere, owned tables are only inserted into; every other statement starts from a fragment
+    /// in `scope`.
     #[test]
-    fn no_other_file_picks_rows_of_an_owned_table() {
+    fn filters_on_owned_tables_stand_only_in_scope() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = 0;
         for entry in fs::read_dir(folder).expect("the sources").flatten() {

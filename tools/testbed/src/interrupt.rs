@@ -15,13 +15,15 @@ use std::{
 };
 
 use anyhow::Result;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
 
 static CHILDREN: Mutex<BTreeMap<i32, Signal>> = Mutex::new(BTreeMap::new());
+/// Children whose whole process group gets the signal.
+static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static PASSED_ON: AtomicBool = AtomicBool::new(false);
 
@@ -57,9 +59,16 @@ pub fn remember_child(pid: u32, ending: Signal) {
     lock(&CHILDREN).insert(pid.cast_signed(), ending);
 }
 
+/// Sends signals to the whole process group of a child from now on, as a terminal does. For children
+/// that do not forward signals, as cargo.
+pub fn signal_group(pid: u32) {
+    lock(&GROUPS).insert(pid.cast_signed());
+}
+
 /// Removes a child that has ended.
 pub fn forget_child(pid: u32) {
     lock(&CHILDREN).remove(&pid.cast_signed());
+    lock(&GROUPS).remove(&pid.cast_signed());
 }
 
 /// Registers a folder for removal.
@@ -75,17 +84,22 @@ pub fn forget_folder(path: &Path) {
 fn tell_children(signal: i32) {
     let passed_on = PASSED_ON.load(Ordering::SeqCst);
     let same = if signal == SIGINT { Signal::INT } else { Signal::TERM };
-    for (pid, ending) in lock(&CHILDREN).iter() {
-        if let Some(pid) = Pid::from_raw(*pid) {
-            let _ = kill_process(pid, if passed_on { same } else { *ending });
-        }
+    let groups = lock(&GROUPS).clone();
+    for (number, ending) in lock(&CHILDREN).iter() {
+        let Some(pid) = Pid::from_raw(*number) else { continue };
+        let signal = if passed_on { same } else { *ending };
+        let kill = if groups.contains(number) { kill_process_group } else { kill_process };
+        let _ = kill(pid, signal);
     }
 }
 
 fn clean_up() {
     let children: Vec<i32> = lock(&CHILDREN).keys().copied().collect();
+    let groups = lock(&GROUPS).clone();
     for _ in 0..GRACE.as_millis() / POLL.as_millis() {
-        if children.iter().all(|pid| has_ended(*pid)) {
+        if children.iter().all(|pid| has_ended(*pid))
+            && groups.iter().all(|pid| group_has_ended(*pid))
+        {
             break;
         }
         thread::sleep(POLL);
@@ -96,6 +110,10 @@ fn clean_up() {
     for folder in lock(&FOLDERS).iter() {
         let _ = std::fs::remove_dir_all(folder);
     }
+}
+
+fn group_has_ended(pid: i32) -> bool {
+    Pid::from_raw(pid).is_none_or(|pid| test_kill_process_group(pid).is_err())
 }
 
 /// Returns whether a process is gone or a zombie.

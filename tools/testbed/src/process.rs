@@ -54,6 +54,13 @@ impl Process {
         self
     }
 
+    /// Sends the signals of an interrupt to the whole process group.
+    #[must_use]
+    pub fn signalled_as_group(self) -> Self {
+        interrupt::signal_group(self.child.id());
+        self
+    }
+
     /// Returns the outputs when they are piped; later calls return `None`.
     pub fn outputs(&mut self) -> Option<(ChildStdout, ChildStderr)> {
         Some((self.child.stdout.take()?, self.child.stderr.take()?))

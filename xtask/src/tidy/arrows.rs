@@ -6,6 +6,10 @@ use testbed::workspace::Workspace;
 
 /// The crates that may use the protocol, besides `server`.
 const PROTOCOL_USERS: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
+/// The crates that listen for HTTP requests, besides `server`.
+const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
+/// The crates that send HTTP requests, besides `server`.
+const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
 /// The packages that build and test the programs and link none of them.
 const TOOLS: [&str; 7] =
     ["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
@@ -72,8 +76,12 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         (from, to) if TOOLS.contains(&from) => TOOLS.contains(&to) && to != "xtask",
         ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
         (_, to) if TOOLS.contains(&to) => false,
+        // The HTTP crates know no crate of ours.
+        ("http-listener" | "http-client", _) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
+        (from, "http-listener") => LISTENERS.contains(&from),
+        (from, "http-client") => CLIENTS.contains(&from),
         (from, "gateway-protocol") => PROTOCOL_USERS.contains(&from),
         _ => false,
     }
@@ -111,6 +119,11 @@ mod tests {
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(allowed("http-hyper", "http-listener", "normal"));
+        assert!(allowed("auth", "http-client", "normal"));
+        assert!(!allowed("http-listener", "domain", "normal"));
+        assert!(!allowed("http-client", "domain", "dev"));
+        assert!(!allowed("worker", "http-listener", "normal"));
         assert!(!allowed("auth", "program-settings", "normal"));
         assert!(!allowed("gateway", "whatsapp-sim", "normal"));
         assert!(!allowed("auth", "store-diesel", "dev"));

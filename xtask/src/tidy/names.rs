@@ -94,19 +94,27 @@ struct WordList<'a> {
     forbidden: Vec<&'a str>,
     /// Words that only names of types must not contain.
     in_types: Vec<&'a str>,
+    /// Terms of the field that contain such a word.
+    terms: Vec<&'a str>,
     exceptions: Vec<&'a str>,
 }
 
 impl<'a> WordList<'a> {
-    /// Reads words, after `types` words for names of types alone, and after `allow` whole names that may
+    /// Reads words, after `types` words for names of types alone, after `terms` terms
+    /// of the field, and after `allow` whole names that may
     /// contain such a word. `#` begins a comment.
     fn read(text: &'a str) -> Self {
-        let mut words =
-            Self { forbidden: Vec::new(), in_types: Vec::new(), exceptions: Vec::new() };
+        let mut words = Self {
+            forbidden: Vec::new(),
+            in_types: Vec::new(),
+            terms: Vec::new(),
+            exceptions: Vec::new(),
+        };
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
             let (list, line) = match line.split_once(' ') {
                 Some(("allow", names)) => (&mut words.exceptions, names),
+                Some(("terms", terms)) => (&mut words.terms, terms),
                 Some(("types", in_types)) => (&mut words.in_types, in_types),
                 _ => (&mut words.forbidden, line),
             };
@@ -116,7 +124,12 @@ impl<'a> WordList<'a> {
     }
 
     fn forbid(&self, name: &str, is_type: bool) -> bool {
-        let parts = parts(name);
+        let mut parts = parts(name);
+        for term in self.terms.iter().map(|term| term.split('_').collect::<Vec<_>>()) {
+            while let Some(at) = parts.windows(term.len()).position(|window| window == term) {
+                parts.drain(at..at + term.len());
+            }
+        }
         let in_types = self.in_types.iter().filter(|_| is_type);
         let contained =
             self.forbidden.iter().chain(in_types).any(|word| parts.iter().any(|p| p == word));
@@ -159,12 +172,12 @@ mod tests {
 
     #[test]
     fn words_are_whole_parts_of_a_name() {
-        let text = "door # not a component\nlook seen\ntypes place\nallow look_at HouseDoor";
+        let text = "door # not a component\nlook seen\ntypes place\nterms in_door\nallow look_at HouseDoor";
         let words = WordList::read(text);
         for name in ["Door", "FrontDoor", "open_door", "look", "LastSeen", "Place"] {
             assert!(words.forbid(name, true), "{name}");
         }
-        for name in ["Doors", "lookup", "look_at", "HouseDoor", "open", "place"] {
+        for name in ["Doors", "lookup", "look_at", "HouseDoor", "InDoor", "max_in_door", "place"] {
             assert!(!words.forbid(name, false), "{name}");
         }
         assert_eq!(parts("HTTPDoor2_x"), ["httpdoor2", "x"]);

@@ -1,47 +1,61 @@
-//! Making, listing and revoking keys.
+//! Use cases of API keys: create, list, view, revoke.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::ApiKey;
 use crate::{
-    Caller, Capabilities, Capability, Error, EventName, KeyId, NewEvent, RecordResponse, Result,
-    SessionId, Timestamp, Violation, idempotency, or_not_found,
-    ports::{ApiKeyStore, Environment, KeyDirectory, KeyGenerator, KeyPage, Written},
+    access::{Scope, or_not_found},
+    api_key::model::ApiKey,
+    caller::{Caller, Capabilities, Capability},
+    error::{Error, Result},
+    event::{EventName, NewEvent},
+    id::{KeyId, SessionId},
+    idempotency::{self, RecordResponse},
+    ports::{
+        authn::KeyGenerator,
+        environment::Environment,
+        store::{
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            written::Written,
+        },
+    },
+    time::Timestamp,
+    violation::{FieldPath, Violation},
 };
 
-/// What a new key is to be.
+/// Properties of a key to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySpec {
-    /// What people call it: 1–100 characters.
+    /// Name for people: 1 to 100 characters without control characters.
     pub name: String,
-    /// What it can do: at least one capability.
+    /// Capabilities: at least one.
     pub capabilities: Capabilities,
-    /// When it stops working by itself; in the future.
+    /// Time at which the key expires, in the future. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// The sessions it is confined to, as they are named: 1–100 of its organization's.
+    /// Ids of the sessions that the key is confined to: 1 to 100 sessions of the organization.
+    /// `None` is all sessions.
     pub sessions: Option<Vec<String>>,
 }
 
-/// How many sessions a key can be confined to.
+/// Maximum number of sessions that a key can be confined to.
 pub const MAX_KEY_SESSIONS: usize = 100;
 
-/// A key that is being made, and its whole text, which nobody can ask for again.
+/// A new key with its full text. The text is not stored.
 pub struct NewApiKey {
-    /// What will be known of it.
+    /// The key as stored.
     pub key: ApiKey,
-    /// What its holder will send.
+    /// Full text that the holder sends.
     pub text: String,
 }
 
-/// Without the text.
+/// Omits the text of the key.
 impl std::fmt::Debug for NewApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NewApiKey").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
-/// The use cases of API keys. They are for callers that are not confined to named sessions: a key's
-/// particulars name sessions.
+/// Use cases of API keys. Callers that are confined to named sessions have no access, because keys
+/// name sessions.
 #[derive(Clone)]
 pub struct ApiKeys {
     store: Arc<dyn ApiKeyStore>,
@@ -52,7 +66,8 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// The use cases over these ports. `directory` is the one that callers are let in by.
+    /// Creates the use cases over these ports. `directory` is the instance that authenticates
+    /// callers, so that a revocation invalidates its cache.
     pub fn new(
         store: Arc<dyn ApiKeyStore>,
         directory: Arc<dyn KeyDirectory>,
@@ -62,17 +77,19 @@ impl ApiKeys {
         Self { store, directory, generator, environment, recorder: None }
     }
 
-    /// The same, for a request whose answer is kept: a key that is made is written with a receipt.
+    /// Returns the use cases for a request with an idempotency key. A new key is written with its
+    /// idempotency record.
     #[must_use]
     pub fn recording(&self, recorder: Arc<dyn RecordResponse<NewApiKey>>) -> Self {
         Self { recorder: Some(recorder), ..self.clone() }
     }
 
-    /// Which of the sessions that the key is to be confined to do not exist for the caller, by their
-    /// places in the list. Missing, deleted and another organization's are the same.
+    /// Returns the indexes of the requested sessions that do not exist for the caller. Missing,
+    /// deleted and foreign sessions give the same answer. The list is empty if it is too long to
+    /// check.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] when the caller may not make such a key.
+    /// [`Error::Forbidden`] if the caller may not create such a key, and errors of the store.
     pub async fn unknown_sessions(&self, caller: &Caller, spec: &KeySpec) -> Result<Vec<usize>> {
         let scope = caller.may_grant(&spec.capabilities)?;
         let Some(named) = spec.sessions.as_ref().filter(|named| named.len() <= MAX_KEY_SESSIONS)
@@ -86,18 +103,45 @@ impl ApiKeys {
         Ok(ids.iter().enumerate().filter(|(_, id)| unknown(id)).map(|(index, _)| index).collect())
     }
 
-    /// A new key. One that is confined to sessions names only sessions that exist for the caller.
+    /// Creates a key. All sessions that it is confined to must exist for the caller.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if the caller may not grant these capabilities, [`Error::Validation`],
+    /// [`Error::Full`], and errors of the store.
     pub async fn create(&self, caller: &Caller, spec: KeySpec) -> Result<NewApiKey> {
         let scope = caller.may_grant(&spec.capabilities)?;
         let now = self.environment.now();
         let mut violations = spec.violations(now);
         let unknown = self.unknown_sessions(caller, &spec).await?;
         violations.extend(
-            unknown.iter().map(|n| Violation::new(format!("/sessions/{n}"), NO_SUCH_SESSION)),
+            unknown
+                .iter()
+                .map(|index| Violation::new(FieldPath::KeySession(*index), NO_SUCH_SESSION)),
         );
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
+        let new = self.generate(&scope, spec, now);
+        let key = &new.key;
+        let event = NewEvent::new(
+            EventName::ApiKeyCreated,
+            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
+        );
+        let event = event.of_organization(&key.organization, scope.actor(), &*self.environment);
+        let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
+        match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
+            Written::Repeated => Err(idempotency::duplicate_request()),
+            Written::Refused(refusal) => Err(refusal.into()),
+            Written::Done | Written::Raced => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.committed();
+                }
+                Ok(new)
+            }
+        }
+    }
+
+    fn generate(&self, scope: &Scope, spec: KeySpec, now: Timestamp) -> NewApiKey {
         let id = KeyId::from_bits(self.environment.ulid());
         let secret = self.generator.generate(&id);
         let key = ApiKey {
@@ -115,32 +159,23 @@ impl ApiKeys {
             last_used_at: None,
             revoked_at: None,
         };
-        let event = NewEvent::new(
-            EventName::ApiKeyCreated,
-            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
-        );
-        let event = event.of_organization(&key.organization, scope.actor(), &*self.environment);
-        let new = NewApiKey { key, text: secret.key };
-        let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
-        match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
-            Written::Repeated => Err(idempotency::duplicate_request()),
-            Written::Refused(refusal) => Err(refusal.into()),
-            Written::Done | Written::Raced => {
-                if let Some(recorder) = &self.recorder {
-                    recorder.committed();
-                }
-                Ok(new)
-            }
-        }
+        NewApiKey { key, text: secret.key }
     }
 
-    /// A page of the keys that were not revoked, newest first.
+    /// Returns a page of the keys that are not revoked, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without [`Capability::Manage`] in the whole organization, and errors of
+    /// the store.
     pub async fn list(&self, caller: &Caller, page: &KeyPage) -> Result<Vec<ApiKey>> {
         let scope = caller.may_throughout(Capability::Manage)?;
         Ok(self.store.list(&scope, page).await?)
     }
 
-    /// One key that was not revoked.
+    /// Returns one key that is not revoked.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<ApiKey> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let key = match KeyId::parse(id) {
@@ -150,12 +185,16 @@ impl ApiKeys {
         or_not_found("API key", key)
     }
 
-    /// How a key's text begins, for people to recognise it by.
+    /// Returns the first part of the key's text, by which people recognize the key.
     pub fn prefix(&self, key: &ApiKey) -> String {
         self.generator.prefix(&key.id)
     }
 
-    /// Ends a key for good: here at once, at other routers within what they remember keys for.
+    /// Revokes a key. This router rejects the key at once, other routers within the TTL of their
+    /// caches.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let id = or_not_found("API key", KeyId::parse(id))?;
@@ -167,26 +206,29 @@ impl ApiKeys {
     }
 }
 
-/// What is wrong with naming a session that does not exist for the caller, whyever it does not.
+/// Reason of the violation for a session that does not exist for the caller.
 pub const NO_SUCH_SESSION: &str = "no such session";
 
 impl KeySpec {
-    /// Everything that is wrong with it by itself; fields are JSON pointers in the API's spelling.
+    /// Returns every violation except unknown sessions.
     pub fn violations(&self, now: Timestamp) -> Vec<Violation> {
         let mut found = Vec::new();
         let length = self.name.chars().count();
         if !(1..=100).contains(&length) || self.name.chars().any(char::is_control) {
-            found.push(Violation::new("/name", "1 to 100 characters, no control characters"));
+            found.push(Violation::new(
+                FieldPath::KeyName,
+                "1 to 100 characters, no control characters",
+            ));
         }
         if self.capabilities.is_empty() {
-            found.push(Violation::new("/capabilities", "at least one"));
+            found.push(Violation::new(FieldPath::KeyCapabilities, "at least one"));
         }
         if self.expires_at.is_some_and(|at| at <= now) {
-            found.push(Violation::new("/expiresAt", "must be in the future"));
+            found.push(Violation::new(FieldPath::KeyExpiry, "must be in the future"));
         }
         if self.sessions.as_ref().is_some_and(|n| !(1..=MAX_KEY_SESSIONS).contains(&n.len())) {
-            let bounds = format!("1 to {MAX_KEY_SESSIONS} sessions, or null for all");
-            found.push(Violation::new("/sessions", bounds));
+            let bounds = format!("1 to {MAX_KEY_SESSIONS} sessions");
+            found.push(Violation::new(FieldPath::KeySessions, bounds));
         }
         found
     }

@@ -1,5 +1,5 @@
-//! Until when nodes' leases run, as this router last read it: for reads of sessions, which must not
-//! show a session as connected when its node has closed it.
+//! Leases of nodes, as this router read them last. Reads of sessions use them, because a node
+//! closes its connections when its lease is over.
 //!
 //! Decision: ADR 0025.
 
@@ -9,29 +9,35 @@ use std::{
     time::Duration,
 };
 
-use crate::{Desired, GatewayId, Node, Session, Status, Timestamp};
+use crate::{
+    gateway::node::Node,
+    id::GatewayId,
+    session::{model::Session, spec::Desired, status::Status},
+    time::Timestamp,
+};
 
-/// The ends of the nodes' leases. The worker refreshes them every second, also while the database takes
-/// no writes; reads of sessions look them up.
+/// End times of the node leases. The worker refreshes them every second, also while the database
+/// accepts no writes.
 #[derive(Debug, Default)]
 pub struct Leases(RwLock<HashMap<GatewayId, Timestamp>>);
 
 impl Leases {
-    /// Replaces what is known by the state of all nodes; `lease` is how long a lease lasts.
+    /// Replaces the end times. `lease` is the length of a lease.
     pub fn refresh(&self, nodes: &[Node], lease: Duration) {
         let ends = |node: &Node| (node.id.clone(), node.heartbeat_at.plus(lease));
         let ends = nodes.iter().map(ends).collect();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = ends;
     }
 
-    /// When the lease of this node ended; `None` while it runs, and for a node that is not known here.
+    /// Returns the end of the node's lease if it is over. `None` for a valid lease and an unknown
+    /// node.
     fn ended_lease(&self, gateway: &GatewayId, now: Timestamp) -> Option<Timestamp> {
         let ends = self.0.read().unwrap_or_else(PoisonError::into_inner).get(gateway).copied();
         ends.filter(|ends| *ends < now)
     }
 
-    /// The session as a read shows it: when the lease of its node is over, the node has closed the
-    /// connection by itself, whatever is stored.
+    /// Returns the session as reads show it. If the lease of its node is over, the connection is
+    /// shown as lost, whatever the stored state.
     pub fn apply(&self, session: Session, now: Timestamp) -> Session {
         let open = match session.spec.desired {
             Desired::Running => session.observed.status != Status::Failed,
@@ -80,7 +86,11 @@ mod tests {
         };
         let leases = Leases::default();
         let late = now.plus(Duration::from_secs(31));
-        assert_eq!(leases.apply(session.clone(), late), session, "an unknown node says nothing");
+        assert_eq!(
+            leases.apply(session.clone(), late),
+            session,
+            "an unknown node changes no state"
+        );
         leases.refresh(&[node], Duration::from_secs(30));
         let end = now.plus(Duration::from_secs(30));
         assert_eq!(leases.apply(session.clone(), end), session);

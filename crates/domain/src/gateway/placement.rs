@@ -1,19 +1,20 @@
-//! Where a session goes: one node is a special case of many.
+//! Placement of sessions on nodes. One node is a special case of many.
 //!
 //! Decision: ADR 0005.
 
 use std::time::Duration;
 
-use crate::{Node, Timestamp};
+use crate::{gateway::node::Node, time::Timestamp};
 
-/// The node for a session that has none: of those alive with room, the one least filled for its
-/// size, and of equals the one whose name comes first. `None` when there is no room anywhere.
+/// Returns the node for a session without a node: the live node with room that has the lowest ratio
+/// of held sessions to capacity. Equal ratios are decided by the lower id. `None` if no node has
+/// room.
 ///
-/// A linked session never moves: its keys live on its node's disk.
+/// A paired session never moves, because its device keys are on the disk of its node.
 pub fn choose(nodes: &[Node], now: Timestamp, lease: Duration) -> Option<&Node> {
     nodes.iter().filter(|node| node.is_live(now, lease) && node.held < node.capacity).min_by(
         |a, b| {
-            // held/capacity compared without fractions
+            // Compares held/capacity without fractions.
             let left = u64::from(a.held) * u64::from(b.capacity);
             let right = u64::from(b.held) * u64::from(a.capacity);
             left.cmp(&right).then_with(|| a.id.cmp(&b.id))
@@ -24,7 +25,7 @@ pub fn choose(nodes: &[Node], now: Timestamp, lease: Duration) -> Option<&Node> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GatewayId;
+    use crate::id::GatewayId;
 
     const LEASE: Duration = Duration::from_secs(30);
 

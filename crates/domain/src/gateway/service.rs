@@ -1,4 +1,4 @@
-//! What nodes tell the router: that they are here, that they live, and what they see.
+//! Use cases of nodes: registration, heartbeats and reports.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,78 +6,89 @@ use std::{
     time::Duration,
 };
 
-use super::{HeldSession, Node, Snapshot};
 use crate::{
-    Actor, Deadlines, Error, GatewayId, Result, SessionId, Timestamp,
-    ports::{BoxError, ChangeNotifier, Environment, NodeStore, Notifier, WorkerStore, Written},
+    caller::Actor,
+    deadlines::Deadlines,
+    error::{Error, Result},
+    gateway::node::{HeldSession, Node},
+    id::{GatewayId, SessionId},
+    ports::{
+        change_notifier::ChangeNotifier,
+        environment::{Environment, Notifier},
+        error::BoxError,
+        store::{nodes::NodeStore, worker::WorkerStore, written::Written},
+    },
+    session::observed::Snapshot,
+    time::Timestamp,
 };
 
-/// A node's first word.
+/// The first message of a node's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Its name, as its token vouches for.
+    /// Id of the node. The node token confirms it.
     pub id: GatewayId,
-    /// Where it is reached.
+    /// Address of the node: `http://host:port`.
     pub address: String,
-    /// Made anew at every start of its process.
+    /// Random text that identifies the process.
     pub incarnation: String,
-    /// The program and its version.
+    /// Program and version.
     pub version: String,
-    /// What it can do.
+    /// Optional features that the node supports.
     pub features: Vec<String>,
-    /// How many sessions it takes.
+    /// Maximum number of sessions.
     pub capacity: u32,
 }
 
-/// For how long a node is trusted, and what its reports are to be numbered with.
+/// The lease of a registered node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Counts the node's incarnations.
+    /// Generation that the node puts in its reports.
     pub generation: u64,
-    /// Silent for longer, it must close its connections.
+    /// Time without an answered heartbeat after which the node closes its connections.
     pub length: Duration,
-    /// How often to beat.
+    /// Interval between two heartbeats.
     pub heartbeat_interval: Duration,
 }
 
-/// The answer to a beat.
+/// Answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeartbeatOutcome {
-    /// The lease is renewed; these sessions are no longer the node's.
+    /// The lease is renewed.
     Renewed {
-        /// From now.
+        /// Length of the lease from now.
         length: Duration,
-        /// To close at once.
+        /// Sessions that no longer belong to the node. The node closes them at once.
         lost: Vec<SessionId>,
-        /// Those of them that are orphans and were not told of before.
+        /// Sessions among `lost` that are orphans and are reported for the first time.
         orphans: Vec<SessionId>,
     },
-    /// The router does not know this incarnation: enlist first.
+    /// The incarnation is unknown or lost. The node must register.
     NotRegistered,
 }
 
-/// The answer to reports.
+/// Answer to reports.
 #[derive(Debug)]
 pub enum ReportOutcome {
-    /// All of it is durable or was old news, but for these.
+    /// All reports are durable or obsolete, except the refused ones.
     Accepted {
         /// Reports that cannot be stored.
         refused: Vec<RefusedReport>,
     },
-    /// The router does not know this incarnation: enlist first.
+    /// The incarnation is unknown. The node must register.
     NotRegistered,
 }
 
-/// A report that cannot be stored: its session's row cannot be read, or the store refuses a value.
+/// A report that cannot be stored: the row of the session is unreadable, or the store rejects a
+/// value.
 #[derive(Debug)]
 pub struct RefusedReport {
-    /// The session it is about.
+    /// The session of the report.
     pub session: SessionId,
-    /// Why, for the log.
+    /// Cause, for the log.
     pub cause: BoxError,
 }
 
-/// The nodes' side of the router.
+/// Use cases of nodes.
 #[derive(Clone)]
 pub struct Nodes {
     store: Arc<dyn NodeStore>,
@@ -88,13 +99,13 @@ pub struct Nodes {
     deadlines: Deadlines,
 }
 
-/// So many orphans of a node are noted, whatever it says that it holds.
+/// Maximum number of orphans recorded per heartbeat of a node.
 const MAX_ORPHANS_PER_HEARTBEAT: usize = 1_000;
-/// How often a report is applied again when somebody else wrote in between.
+/// Maximum number of attempts to write a report that races with other writers.
 const MAX_WRITE_ATTEMPTS: u32 = 16;
 
 impl Nodes {
-    /// The nodes' side over these ports.
+    /// Creates the use cases over these ports.
     pub fn new(
         store: Arc<dyn NodeStore>,
         worker_store: Arc<dyn WorkerStore>,
@@ -106,7 +117,10 @@ impl Nodes {
         Self { store, worker_store, environment, worker_notifier, change_notifier, deadlines }
     }
 
-    /// A node is here. Everything that is placed on it is looked at again.
+    /// Registers a node and wakes every session and cleanup of the node.
+    ///
+    /// # Errors
+    /// Errors of the stores.
     pub async fn register(&self, registration: Registration) -> Result<Lease> {
         let now = self.environment.now();
         let node = Node {
@@ -131,14 +145,18 @@ impl Nodes {
         })
     }
 
-    /// A node lives, and holds these. What it should hold and does not is looked at again.
+    /// Renews the lease of a node that holds the sessions `held`. Sessions that the node should
+    /// hold and does not are woken.
     ///
-    /// `last_answered` is how long ago the node sent the newest request whose answer reached it. The lease is
-    /// counted from then, by both sides: a node that nobody's answers reach closes its connections, and
-    /// its heartbeats, which still arrive here, must not keep its sessions shown as connected. A node
-    /// of an older version does not say; its lease counts from now.
+    /// `last_answered` is the age of the newest request of the node whose answer reached the node.
+    /// Router and node count the lease from that request: a node that gets no answers closes its
+    /// connections, and its heartbeats, which still arrive, must not keep its sessions shown as
+    /// connected. A node of an older version does not send the age; its lease counts from now.
     ///
-    /// The lease is renewed last: a heartbeat that cannot be worked on renews nothing.
+    /// The renewal is the last step, so that a failed heartbeat renews no lease.
+    ///
+    /// # Errors
+    /// Errors of the stores.
     pub async fn heartbeat(
         &self,
         id: &GatewayId,
@@ -159,19 +177,20 @@ impl Nodes {
             return Ok(HeartbeatOutcome::NotRegistered);
         }
         if !node.is_live(now, self.deadlines.lease) {
-            // It had closed everything, and may have said hello before its lease was proven.
+            // The node had closed its connections, and may have registered before its lease was
+            // valid.
             self.worker_store.wake_node(id, now).await?;
             self.worker_notifier.notify();
         }
-        // What cannot be noted must not cost the node its lease: it is noted at a later heartbeat.
+        // A failure to record orphans must not end the lease. A later heartbeat records them.
         let noted = &lost[..lost.len().min(MAX_ORPHANS_PER_HEARTBEAT)];
         let orphans = self.store.note_orphans(id, noted, now).await.unwrap_or_default();
         let lost = lost.into_iter().map(|held| held.session).collect();
         Ok(HeartbeatOutcome::Renewed { length: self.deadlines.lease, lost, orphans })
     }
 
-    /// Which of the sessions that a node holds are no longer its own. Those that it should hold and
-    /// does not are woken.
+    /// Returns the held sessions that no longer belong to the node, and wakes the sessions that the
+    /// node should hold and does not.
     async fn reconcile_held_sessions(
         &self,
         id: &GatewayId,
@@ -202,8 +221,12 @@ impl Nodes {
         Ok(lost)
     }
 
-    /// What a node sees, oldest first. When this returns, all of it is durable or was old news, but for
-    /// what is refused: a report that cannot be stored holds up no other.
+    /// Applies the reports of a node, oldest first. On return, all reports are durable or obsolete,
+    /// except the refused ones: a report that cannot be stored does not block the others.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store is not reachable or a write races without end. The node
+    /// sends the reports again.
     pub async fn report(
         &self,
         id: &GatewayId,
@@ -218,7 +241,7 @@ impl Nodes {
         for (session, snapshot) in reports {
             match self.apply_report(id, &session, &snapshot).await {
                 Ok(()) => {}
-                // It is the same whenever it is tried again.
+                // A retry would fail in the same way.
                 Err(Error::Internal(cause)) => refused.push(RefusedReport { session, cause }),
                 Err(error) => return Err(error),
             }
@@ -253,6 +276,6 @@ impl Nodes {
                 Written::Raced | Written::Repeated | Written::Refused(_) => {}
             }
         }
-        Err(Error::unavailable("the session was changed by others again and again"))
+        Err(Error::unavailable("too many concurrent changes of the session"))
     }
 }

@@ -1,16 +1,15 @@
-//! Credentials: who vouches for a caller, and who makes key secrets.
+//! Ports of authentication: credentials, callers and key generation.
 
 use async_trait::async_trait;
 
-use super::BoxError;
-use crate::{Caller, KeyId};
+use crate::{caller::Caller, id::KeyId, ports::error::BoxError};
 
-/// What a request carries to say who is asking. `Debug` shows no secret.
+/// Credential of a request. `Debug` omits the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// `Authorization: Bearer …`: a login token or an API key.
+    /// A bearer credential: a login token or an API key.
     Bearer(String),
-    /// `X-Api-Key: …`: an API key.
+    /// An API key in its own header.
     ApiKey(String),
 }
 
@@ -23,47 +22,50 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// Why a credential was not accepted.
+/// Reason why a credential is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// It is not good. The cause is for the log alone: callers are all told the same.
+    /// The credential is invalid. The cause is for the log only: all callers get the same answer.
     #[error("credential refused: {0}")]
     Denied(&'static str),
-    /// Cannot be said now: whoever vouches cannot be reached.
+    /// The credential cannot be verified now, because a dependency is not reachable.
     #[error("cannot verify credentials now")]
     Unavailable(#[source] BoxError),
 }
 
-/// Says who a credential belongs to.
+/// Finds the caller behind a credential.
 #[async_trait]
 pub trait Authenticator: Send + Sync {
-    /// The caller behind `credential`.
+    /// Returns the caller behind `credential`.
+    ///
+    /// # Errors
+    /// [`Refused`].
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused>;
 }
 
-/// A key's secret part, freshly made.
+/// A new API key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GeneratedKey {
-    /// The whole key, as its holder will send it. Shown once, stored nowhere.
+    /// Full text of the key. Shown once and never stored.
     pub key: String,
-    /// What is stored instead.
+    /// SHA-256 of the secret, which is stored.
     pub digest: [u8; 32],
 }
 
-/// What is shown of an API key at the door: the name it claims, and the digest of its secret.
+/// An API key as a request presents it: the claimed id and the digest of the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PresentedKey {
-    /// The name.
+    /// Claimed id.
     pub id: KeyId,
     /// As [`GeneratedKey::digest`].
     pub digest: [u8; 32],
 }
 
-/// Makes the text of API keys.
+/// Generates the text of API keys.
 pub trait KeyGenerator: Send + Sync {
-    /// A fresh key under this name.
+    /// Generates a key with this id.
     fn generate(&self, id: &KeyId) -> GeneratedKey;
 
-    /// How the text of the key of this name begins: enough to recognise it by, and no secret.
+    /// Returns the first part of the text of the key with this id. The prefix is not secret.
     fn prefix(&self, id: &KeyId) -> String;
 }

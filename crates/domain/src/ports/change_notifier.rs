@@ -1,4 +1,4 @@
-//! How those who wait for a session learn that it was written.
+//! Notification of requests that wait for a change of a session.
 //!
 //! Decision: ADR 0023.
 
@@ -6,32 +6,34 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::PortResult;
-use crate::{SessionId, Version};
+use crate::{id::SessionId, ports::error::PortResult, session::version::Version};
 
-/// Tells those who wait for a session how far it was written. Carries no more than that: whoever wakes
-/// looks at the store, by its own scope. A change that is missed costs a moment, never an event.
+/// Notifies requests that wait for a session. A notification carries the version only; waiters
+/// re-read the store within their own scope. A lost notification adds latency and loses no data.
 pub trait ChangeNotifier: Send + Sync {
-    /// This session was written here and stands at this version; at none when it is gone.
+    /// Reports that this process wrote the session with this version. `None` if the session is
+    /// deleted.
     fn publish(&self, session: &SessionId, version: Option<Version>);
 
-    /// For one who has seen this session: hears of its changes from now on.
+    /// Subscribes a reader of the session to changes from now on.
     fn subscribe(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription>;
 }
 
-/// What one who waits for a session has of it.
+/// Subscription of one waiter to one session.
 #[async_trait]
 pub trait Subscription: Send {
-    /// Returns when the session was written past `version` or is gone: at once when that was done by
-    /// this process, a moment later when by another router; after `at_most` in any case. May return
-    /// for nothing.
+    /// Returns when the session has a version higher than `version` or is deleted: at once for
+    /// writes of this process, after a short poll for writes of another router, and after `at_most`
+    /// in any case. Spurious returns are allowed.
     async fn changed_since(&mut self, version: Version, at_most: Duration);
 }
 
-/// How far sessions of all organizations were written, by whatever router. Only to wake those who wait
-/// for them.
+/// Lookup of session versions across organizations. Only for the notification of waiters.
 #[async_trait]
 pub trait VersionLookup: Send + Sync {
-    /// The versions that these sessions stand at; those that are gone are missing.
+    /// Returns the stored versions. Deleted sessions are missing.
+    ///
+    /// # Errors
+    /// See [`PortError`](crate::ports::error::PortError).
     async fn versions(&self, ids: &[SessionId]) -> PortResult<HashMap<SessionId, Version>>;
 }

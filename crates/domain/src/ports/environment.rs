@@ -1,35 +1,35 @@
-//! Time, randomness, and being woken.
+//! Ports of the environment: clock, id generator, organization tags and notifier.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{OrganizationId, Timestamp};
+use crate::{id::OrganizationId, time::Timestamp};
 
-/// The clock and the source of new names.
+/// The clock and the id generator.
 pub trait Environment: Send + Sync {
-    /// Now.
+    /// Returns the present time.
     fn now(&self) -> Timestamp;
 
-    /// 128 fresh bits of a ULID: milliseconds since the epoch in the upper 48, randomness below,
-    /// strictly growing within a process.
+    /// Returns 128 new bits of a ULID: Unix milliseconds in the upper 48 bits, random bits below.
+    /// Strictly increasing within a process.
     fn ulid(&self) -> u128;
 }
 
-/// Names organizations to nodes, which must not learn who they are.
+/// Opaque tags of organizations for nodes, which must not know organizations.
 pub trait OrganizationTags: Send + Sync {
-    /// The tag of this organization: the same at every router over one database, and of no use to
-    /// whoever does not know that database's secret.
+    /// Returns the tag of an organization: the same at every router with the same database, and not
+    /// reversible without the database's secret.
     fn tag(&self, organization: &OrganizationId) -> String;
 }
 
-/// Wakes whoever waits; carries nothing. A missed ring costs a moment, never an event: every wait
-/// ends by itself, and whoever wakes looks at the store.
+/// Wakes a waiter. A notification carries no payload, and a lost one only adds latency: every wait
+/// ends by itself, and waiters re-read the store.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Something changed.
+    /// Wakes the waiter.
     fn notify(&self);
 
-    /// Returns at the next ring, or after `at_most`.
+    /// Returns at the next notification, or after `at_most`.
     async fn wait(&self, at_most: Duration);
 }

@@ -1,39 +1,27 @@
-//! What the domain needs of the world, one file per outside party.
+//! Ports: the dependencies of the domain. One file describes one kind of dependency.
 //!
-//! A port fails in two ways only, [`PortError`]; absence is an `Option`, a lost race is a value.
+//! A port fails only with [`PortError`]. Absence is an `Option`, and a lost race is a value of
+//! [`Written`].
 
-mod authn;
-mod change_notifier;
-mod environment;
-mod orphans;
-mod session_control;
-mod store;
-mod worker_store;
+pub(crate) mod authn;
+pub(crate) mod change_notifier;
+pub(crate) mod environment;
+pub(crate) mod error;
+pub(crate) mod session_control;
+pub(crate) mod store;
 
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
 pub use change_notifier::{ChangeNotifier, Subscription, VersionLookup};
 pub use environment::{Environment, Notifier, OrganizationTags};
-pub use orphans::OrphanStore;
+pub use error::{BoxError, PortError, PortResult};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
-    ApiKeyStore, EventFilter, EventLog, EventPage, IdempotencyStore, KeyDirectory, KeyPage,
-    NodeStore, OperatorStore, Position, Refusal, SessionFilter, SessionPage, SessionStore, Written,
+    events::{EventFilter, EventLog, EventPage},
+    idempotency::IdempotencyStore,
+    keys::{ApiKeyStore, KeyDirectory, KeyPage},
+    nodes::{NodeStore, OrphanStore},
+    position::Position,
+    sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+    worker::{Claim, WorkerStore},
+    written::{Refusal, Written},
 };
-pub use worker_store::{Claim, WorkerStore};
-
-/// Any error, for the log.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a port answers.
-pub type PortResult<T> = std::result::Result<T, PortError>;
-
-/// How a port fails.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// It cannot be reached now; nothing is known to have changed.
-    #[error("unavailable")]
-    Unavailable(#[source] BoxError),
-    /// It answered something that cannot be.
-    #[error("broken")]
-    Broken(#[source] BoxError),
-}

@@ -1,20 +1,30 @@
-//! The nodes, as the router speaks to them.
+//! Commands of the router to nodes.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::BoxError;
-use crate::{Declaration, Error, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot};
+use crate::{
+    error::Error,
+    gateway::node::Node,
+    id::SessionId,
+    ports::error::BoxError,
+    session::{
+        observed::{LiveIdentity, Snapshot},
+        spec::Declaration,
+        unlink::LogoutOutcome,
+    },
+};
 
-/// Speaks to gateway nodes. Every call may be repeated, carries an epoch where it changes
-/// something, and ends within a deadline of the adapter's own.
+/// Sends commands to gateway nodes. Every command can be repeated, carries an epoch if it changes
+/// state, and ends within a deadline of the adapter.
 #[async_trait]
 pub trait SessionControl: Send + Sync {
-    /// Tells the node what is wanted of a session from now on.
+    /// Sends the declaration of a session.
     ///
     /// # Errors
-    /// [`GatewayError::Stale`] when the node knows a newer epoch, [`GatewayError::Full`] when it has no room.
+    /// [`GatewayError::Stale`] if the node knows a newer epoch, [`GatewayError::Full`] if the node
+    /// has no room.
     async fn declare(
         &self,
         node: &Node,
@@ -22,10 +32,13 @@ pub trait SessionControl: Send + Sync {
         declaration: &Declaration,
     ) -> Result<Snapshot, GatewayError>;
 
-    /// Has the node unlink the device on WhatsApp, connecting first if it must; the keys stay until
-    /// the outcome is confirmed. A connection that could link a device is closed first, and what its
-    /// keys say afterwards counts. `linked` is whether the router knows of a link: a node that has no
-    /// keys then answers [`LogoutOutcome::Unconfirmed`].
+    /// Unlinks the device on WhatsApp; the node connects first if necessary. The keys stay until
+    /// the outcome is confirmed. The node closes a connection that could link a device, and the
+    /// keys after the close decide. `linked` tells whether the router knows of a linked device: a
+    /// node without keys then returns [`LogoutOutcome::Unconfirmed`].
+    ///
+    /// # Errors
+    /// [`GatewayError::Stale`] if the node knows a newer epoch.
     async fn logout(
         &self,
         node: &Node,
@@ -35,11 +48,11 @@ pub trait SessionControl: Send + Sync {
         deadline: Duration,
     ) -> Result<(LogoutOutcome, Snapshot), GatewayError>;
 
-    /// Has the node close the session and wipe its keys. Succeeds also when there was nothing.
+    /// Closes the session and wipes its keys. Succeeds also without a session.
     ///
     /// # Errors
-    /// [`GatewayError::Linked`] when the keys hold a link and the router does not say `linked`, by
-    /// which it has them wiped all the same.
+    /// [`GatewayError::Linked`] if the keys hold a link and `linked` is false. With `linked`, the
+    /// node wipes the keys in any case.
     async fn forget(
         &self,
         node: &Node,
@@ -48,7 +61,10 @@ pub trait SessionControl: Send + Sync {
         linked: bool,
     ) -> Result<(), GatewayError>;
 
-    /// Asks the node who is attached. Answers within a second or fails.
+    /// Returns the linked device. Ends within a second.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unknown`] if the node does not have the session.
     async fn identity(
         &self,
         node: &Node,
@@ -56,26 +72,27 @@ pub trait SessionControl: Send + Sync {
     ) -> Result<LiveIdentity, GatewayError>;
 }
 
-/// How a node fails.
+/// Error of a node.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// It cannot be reached, or cannot do it now. The command may or may not have been carried out.
+    /// The node is not reachable, or cannot run the command now. Whether the command took effect is
+    /// unknown.
     #[error("gateway unavailable")]
     Unavailable(#[source] BoxError),
-    /// It was told something newer.
+    /// The node knows a newer epoch.
     #[error("the gateway knows a newer epoch")]
     Stale,
-    /// It has no room.
+    /// The node has no room.
     #[error("the gateway is full")]
     Full,
-    /// It does not know the session.
+    /// The node does not have the session.
     #[error("the gateway does not know the session")]
     Unknown,
-    /// A device is linked after all, and must be unlinked before its keys are wiped.
+    /// A device is linked. It must be unlinked before the keys are wiped.
     #[error("a device is linked")]
     Linked,
-    /// It answered something that cannot be.
-    #[error("the gateway answered nonsense")]
+    /// The node returned an invalid answer.
+    #[error("the gateway sent an invalid answer")]
     Broken(#[source] BoxError),
 }
 

@@ -1,67 +1,45 @@
-//! A session's next state and the news that tell of it, written as one.
+//! A change of a session and its events, which are written in one transaction.
 //!
 //! Decision: ADR 0012.
 
-use super::{Session, Version};
-use crate::{Actor, Event, EventId, LinkAttempt, NewEvent, Timestamp, ports::Environment};
+use crate::{
+    caller::Actor,
+    event::{Event, NewEvent},
+    id::EventId,
+    link_attempt::LinkAttempt,
+    ports::environment::Environment,
+    session::{
+        model::Session,
+        version::{DueAsRead, ExpectedVersion, Version},
+    },
+};
 
-/// How a session stood when it was read: what every write of it is guarded by.
-///
-/// The version alone would not do. Whoever wakes a session moves its `due` and nothing else; a write that
-/// knows nothing of that would put it off again, and a node that is back would wait for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpectedVersion {
-    /// Its version.
-    pub version: Version,
-    /// When it was to be looked at.
-    pub due: Option<Timestamp>,
-}
-
-/// When a session was to be looked at, as it was read. No part of what the session is: two that differ
-/// in nothing else are equal.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DueAsRead(pub Option<Timestamp>);
-
-impl PartialEq for DueAsRead {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for DueAsRead {}
-
-impl Session {
-    /// What a write is guarded by that begins from here.
-    pub fn expected_version(&self) -> ExpectedVersion {
-        ExpectedVersion { version: self.version, due: self.due_as_read.0 }
-    }
-}
-
-/// What is about to be written.
+/// A change of a session before the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Change {
     /// The next state.
     pub session: Session,
-    /// What there is to tell.
+    /// Events of the change.
     pub new_events: Vec<NewEvent>,
-    /// The attempt at linking that begins with it, where attempts are counted.
+    /// The link attempt that the change begins. `None` if the change begins no attempt or attempts
+    /// are unlimited.
     pub attempt: Option<LinkAttempt>,
 }
 
 impl Change {
-    /// The next state, without news so far.
+    /// Creates a change without events.
     pub(crate) fn of(session: Session) -> Self {
         Self { session, new_events: Vec::new(), attempt: None }
     }
 
-    /// Adds news.
+    /// Adds an event.
     pub(crate) fn add_event(&mut self, event: NewEvent) {
         self.new_events.push(event);
     }
 
-    /// Numbers, dates and signs it: the state as it is to be stored, how the stored row must still
-    /// stand, and the events.
+    /// Assigns version, time, actor and sequence numbers. Returns the state to store, the condition
+    /// on the stored row, and the events.
     pub fn into_commit(
         self,
         actor: &Actor,

@@ -1,21 +1,32 @@
-//! How an owner deletes a session, also one whose row cannot be read.
+//! Use case of the session delete, including sessions with an unreadable row.
 
-use super::{
-    Sessions, Version,
-    service::{MAX_WRITE_ATTEMPTS, write_contention},
-};
 use crate::{
-    Caller, Capability, Cleanup, Error, LogoutOutcome, Result, Scope, SessionId, or_not_found,
-    ports::Written,
+    access::{Scope, or_not_found},
+    caller::{Caller, Capability},
+    cleanup::Cleanup,
+    error::{Error, Result},
+    id::SessionId,
+    ports::store::written::Written,
+    session::{
+        service::{MAX_WRITE_ATTEMPTS, Sessions, write_contention},
+        unlink::LogoutOutcome,
+        version::Version,
+    },
 };
 
 impl Sessions {
-    /// Gone for its owner at once; gone from the world when the reconciler has seen to it.
+    /// Deletes a session. The session disappears for its owner at once; the worker cleans up the
+    /// device and the keys afterwards. A session with an unreadable row is deleted too, if the
+    /// caller expects no version.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without [`Capability::Manage`], [`Error::NotFound`],
+    /// [`Error::PreconditionFailed`] at another version, and errors of the store.
     pub async fn delete(&self, caller: &Caller, id: &str, expected: Option<Version>) -> Result<()> {
         let scope = caller.may(Capability::Manage)?;
         for _ in 0..MAX_WRITE_ATTEMPTS {
             let session = match self.find(&scope, id).await {
-                // Whether it is at the version that the caller expects nobody can say.
+                // The version of an unreadable row cannot be compared.
                 Err(Error::Internal(_)) if expected.is_none() => {
                     return self.delete_unreadable(&scope, id).await;
                 }
@@ -40,7 +51,7 @@ impl Sessions {
         Err(write_contention())
     }
 
-    /// The same for a session whose row cannot be read.
+    /// Deletes a session with an unreadable row.
     async fn delete_unreadable(&self, scope: &Scope, id: &str) -> Result<()> {
         let id = or_not_found("session", SessionId::parse(id))?;
         for _ in 0..MAX_WRITE_ATTEMPTS {
@@ -61,7 +72,7 @@ impl Sessions {
         Err(write_contention())
     }
 
-    /// Who waits for it learns that it is gone; the reconciler only if there is work.
+    /// Notifies waiters, and the worker if a cleanup remains.
     fn after_delete(&self, cleanup: &Cleanup) {
         self.ports.change_notifier.publish(&cleanup.session, None);
         if !cleanup.is_complete() {

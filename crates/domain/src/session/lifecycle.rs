@@ -1,29 +1,42 @@
-//! What owners can ask of a session: pure rules. What befalls it otherwise is in `system_transitions`.
+//! Requests of owners to sessions, as pure rules. Changes without a request are in
+//! `system_transitions`.
 //!
-//! | asked        | unpaired                      | paired, running      | paired, stopped or failed |
-//! |--------------|-------------------------------|----------------------|---------------------------|
-//! | pair         | an attempt begins or goes on  | conflict             | conflict                  |
-//! | start        | conflict                      | nothing              | `starting`                |
-//! | stop         | the attempt ends              | closes, stays linked | closes, stays linked      |
-//! | restart      | conflict                      | `starting`           | `starting`                |
-//! | logout       | nothing, or the attempt ends  | unlinks              | unlinks                   |
-//! | delete       | gone, a retirement remains    | the same             | the same                  |
+//! | request | unpaired                       | paired, running      | paired, stopped or failed |
+//! |---------|--------------------------------|----------------------|---------------------------|
+//! | pair    | begins or continues an attempt | conflict             | conflict                  |
+//! | start   | conflict                       | no change            | `starting`                |
+//! | stop    | ends the attempt               | closes, stays linked | closes, stays linked      |
+//! | restart | conflict                       | `starting`           | `starting`                |
+//! | logout  | no change, or ends the attempt | unlinks              | unlinks                   |
+//! | delete  | deleted, a cleanup remains     | the same             | the same                  |
 //!
-//! While an unlink is under way, stop and delete go through and whatever needs a device conflicts.
+//! During an unlink, stop and delete are allowed, and requests that need a device conflict.
 
 use std::time::Duration;
 
-use super::{
-    Change, Desired, Observed, ReasonCode, Session, SettingsPatch, Status, StatusReason,
-    UnlinkRequest,
-};
 use crate::{
-    Actor, Cleanup, Deadlines, Error, EventName, LinkAttempt, NewEvent, PairingSpec, Phone, Result,
-    Timestamp,
+    caller::Actor,
+    cleanup::Cleanup,
+    deadlines::Deadlines,
+    error::{Error, Result},
+    event::{EventName, NewEvent},
+    link_attempt::LinkAttempt,
+    session::{
+        change::Change,
+        model::Session,
+        observed::Observed,
+        pairing::{PairingSpec, Phone},
+        settings::SettingsPatch,
+        settings_field::SettingsField,
+        spec::Desired,
+        status::{ReasonCode, Status, StatusReason},
+        unlink::UnlinkRequest,
+    },
+    time::Timestamp,
 };
 
 impl Session {
-    /// The session is new.
+    /// Returns the change that inserts a new session.
     pub fn created(self) -> Change {
         let label = self.settings.label.as_deref().into();
         let mut change = Change::of(self);
@@ -31,10 +44,10 @@ impl Session {
         change
     }
 
-    /// Changes settings; `None` when they are so already.
+    /// Changes settings. Returns `None` if the settings already have these values.
     ///
     /// # Errors
-    /// Every setting that would be out of bounds.
+    /// [`Error::Validation`] with every setting out of bounds.
     pub fn edit(mut self, patch: SettingsPatch) -> Result<Option<Change>> {
         let before = self.settings.clone();
         self.settings = before.clone().patched(patch);
@@ -42,21 +55,23 @@ impl Session {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let changed = self.settings.differing(&before).join(" ");
+        let changed: Vec<_> =
+            self.settings.differing(&before).into_iter().map(SettingsField::event_name).collect();
         if changed.is_empty() {
             return Ok(None);
         }
         let mut change = Change::of(self);
-        let fields = vec![("fields", changed.as_str().into())];
+        let fields = vec![("fields", changed.join(" ").as_str().into())];
         change.add_event(NewEvent::new(EventName::SessionUpdated, fields));
         Ok(Some(change))
     }
 
-    /// Begins an attempt at linking, or goes on with the one under way; `None` when that already does
-    /// what is asked. With a phone, a code to type is made besides the QR codes.
+    /// Begins a pairing attempt or continues the present one. Returns `None` if the present attempt
+    /// already does what is requested. With a phone, the attempt offers a pairing code in addition
+    /// to QR codes.
     ///
     /// # Errors
-    /// A conflict when a device is linked, or still being unlinked.
+    /// A conflict if a device is linked or an unlink is in progress.
     pub fn pair(
         mut self,
         phone: Option<&Phone>,
@@ -69,7 +84,7 @@ impl Session {
         }
         let epoch = self.spec.epoch + 1;
         if self.observed.status == Status::Failed {
-            // What failed does not come back by waiting: begin afresh.
+            // A failed attempt does not recover by waiting, so a new attempt begins.
             self.spec.pairing = None;
         }
         match (&mut self.spec.pairing, phone) {
@@ -93,21 +108,33 @@ impl Session {
             }
         }
         self.spec.desired = Desired::Running;
-        let attempt = deadlines.pairing_quota.map(|rate_quota| LinkAttempt {
-            session: self.id.clone(),
-            epoch,
-            phone: phone.cloned(),
-            at: now,
-            rate_quota,
-            organization_quota: LinkAttempt::ORGANIZATION_QUOTA,
-        });
+        let attempt = self.link_attempt(epoch, phone, now, deadlines);
         Ok(Some(Change { attempt, ..self.requested("pair", now) }))
     }
 
-    /// Connects a paired session; `None` when it is wanted connected and not failed.
+    /// Returns the link attempt to count, or `None` if the number of attempts is unlimited.
+    fn link_attempt(
+        &self,
+        epoch: u64,
+        phone: Option<&Phone>,
+        at: Timestamp,
+        deadlines: &Deadlines,
+    ) -> Option<LinkAttempt> {
+        deadlines.pairing_quota.map(|rate_quota| LinkAttempt {
+            session: self.id.clone(),
+            epoch,
+            phone: phone.cloned(),
+            at,
+            rate_quota,
+            organization_quota: LinkAttempt::ORGANIZATION_QUOTA,
+        })
+    }
+
+    /// Connects a paired session. Returns `None` if the spec is already `running` and the status is
+    /// not `failed`.
     ///
     /// # Errors
-    /// A conflict when no device is linked, or one is still being unlinked.
+    /// [`Error::NotPaired`], or a conflict if an unlink is in progress.
     pub fn start(mut self, now: Timestamp, deadlines: &Deadlines) -> Result<Option<Change>> {
         self.require_paired()?;
         let failed = self.observed.status == Status::Failed;
@@ -115,14 +142,14 @@ impl Session {
             return Ok(None);
         }
         self.spec.desired = Desired::Running;
-        // A node that gave up on this connection tries again only for a new one.
+        // A node that gave up a connection connects again only for a new restart number.
         self.spec.restarts += u64::from(failed);
         self.observed.begin_starting(now, deadlines);
         Ok(Some(self.requested("start", now)))
     }
 
-    /// Closes the connection, or ends the pairing attempt; the device stays linked. `None` when there
-    /// is nothing to close.
+    /// Closes the connection or ends the pairing attempt. The device stays linked. Returns `None`
+    /// if no connection and no attempt is open.
     pub fn stop(mut self, now: Timestamp) -> Option<Change> {
         let idle = self.spec.desired == Desired::Stopped && self.spec.pairing.is_none();
         if idle && self.observed.status == Status::Stopped || self.spec.unlink.is_some() {
@@ -137,10 +164,10 @@ impl Session {
         Some(self.requested("stop", now))
     }
 
-    /// Closes the connection and makes a new one.
+    /// Closes the connection and opens a new one.
     ///
     /// # Errors
-    /// A conflict when no device is linked, or one is still being unlinked.
+    /// [`Error::NotPaired`], or a conflict if an unlink is in progress.
     pub fn restart(mut self, now: Timestamp, deadlines: &Deadlines) -> Result<Change> {
         self.require_paired()?;
         self.spec.desired = Desired::Running;
@@ -149,8 +176,8 @@ impl Session {
         Ok(self.requested("restart", now))
     }
 
-    /// Has the device unlinked; `None` when it is certain that there is none, or it is being unlinked
-    /// already.
+    /// Requests the unlink of the device. Returns `None` if certainly no device is linked or an
+    /// unlink is in progress.
     pub fn logout(mut self, now: Timestamp, deadlines: &Deadlines) -> Option<Change> {
         if self.is_certainly_unlinked() || self.spec.unlink.is_some() {
             return None;
@@ -162,7 +189,7 @@ impl Session {
         Some(self.requested("logout", now))
     }
 
-    /// Gone for its owner; what is left to do remains as a retirement.
+    /// Deletes the session. Returns the change and the cleanup that remains.
     pub fn delete(self, actor: &Actor, now: Timestamp, deadlines: &Deadlines) -> (Change, Cleanup) {
         let mut cleanup = Cleanup {
             session: self.id.clone(),
@@ -184,7 +211,7 @@ impl Session {
         (change, cleanup)
     }
 
-    /// Counts a new wish and asks for the reconciler.
+    /// Increments the epoch, wakes the reconciler and records the request.
     fn requested(mut self, action: &'static str, now: Timestamp) -> Change {
         self.spec.epoch += 1;
         self.due = Some(now);
@@ -203,9 +230,7 @@ impl Session {
         if self.is_paired() {
             return Ok(());
         }
-        Err(Error::conflict(
-            "the session is not paired; link a phone by /qr or /pairing-code first",
-        ))
+        Err(Error::NotPaired)
     }
 
     fn require_no_unlink(&self) -> Result<()> {
@@ -220,14 +245,14 @@ impl Session {
 }
 
 impl Observed {
-    /// On its way, by a deadline.
+    /// Sets the status `starting` with its deadline.
     pub(super) fn begin_starting(&mut self, now: Timestamp, deadlines: &Deadlines) {
         self.status = Status::Starting;
         self.reason = None;
         self.deadline = Some(now.plus(deadlines.start));
     }
 
-    /// At rest: no codes, no deadline.
+    /// Sets a status without codes and without a deadline.
     pub(super) fn settle(&mut self, status: Status, reason: Option<StatusReason>) {
         self.status = status;
         self.reason = reason;
@@ -235,13 +260,13 @@ impl Observed {
         self.deadline = None;
     }
 
-    /// Whether WhatsApp gave no code, while the QR codes go on.
+    /// Returns true if WhatsApp made no pairing code while the QR codes stay valid.
     pub(super) fn code_refused(&self) -> bool {
         let failed = |reason: &StatusReason| reason.code == ReasonCode::PairingFailed;
         self.status == Status::ScanQrCode && self.reason.as_ref().is_some_and(failed)
     }
 
-    /// Whether the code for this request was made and is over.
+    /// Returns true if the code for this request was made and has expired.
     fn code_expired(&self, request: u64, now: Timestamp) -> bool {
         let code = self.pairing.as_ref().and_then(|attempt| attempt.code.as_ref());
         code.is_some_and(|code| code.request == request && code.expires_at <= now)

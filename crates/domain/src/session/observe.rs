@@ -1,28 +1,40 @@
-//! What a node's word does to a session: it changes what was seen, never what the owner wants —
-//! except that a pairing wish is over once the pairing is.
+//! Effects of node reports on a session. A report changes the observed state and never the spec,
+//! except that a completed pairing clears the pairing spec.
 //!
 //! Decision: ADR 0004.
 
-use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
-use crate::{Deadlines, EventName, LinkState, NewEvent, Snapshot, SnapshotReason, Timestamp};
+use crate::{
+    deadlines::Deadlines,
+    event::{EventName, NewEvent},
+    session::{
+        change::Change,
+        model::Session,
+        observed::{LinkState, Observed, Snapshot, SnapshotReason},
+        spec::Desired,
+        status::{ReasonCode, Status, StatusReason},
+    },
+    time::Timestamp,
+};
 
 impl Session {
-    /// Takes in what the session's node reports; `None` when it tells nothing new: it is older than
-    /// what is known, or was made under an older epoch.
+    /// Applies a report of the session's node. Returns `None` if the report is not newer than the
+    /// observed state, or has another epoch than the spec.
     pub fn observe(
         self,
         snapshot: Snapshot,
         now: Timestamp,
         deadlines: &Deadlines,
     ) -> Option<Change> {
-        // Whoever wants it looked at now knows more than the node that reports: it may have to be told.
+        // A `due` in the past is a wake that the reporting node does not know of: the declaration
+        // may have changed.
         let wake = self.due.filter(|due| *due <= now);
         let mut change = self.apply_report(snapshot, now, deadlines)?;
         change.session.due = wake.or(change.session.due);
         Some(change)
     }
 
-    /// The same for the node's answer to having been told what is wanted: there is nothing more to do.
+    /// Applies the node's answer to a declaration. The reconciler has no step left, so a wake in
+    /// the past is cleared.
     pub fn observe_answer(
         self,
         snapshot: Snapshot,
@@ -60,7 +72,7 @@ impl Session {
         Some(change_between(&before, self))
     }
 
-    /// Why the attempt the owner asked for is over with nobody linked, if it is.
+    /// Returns the reason that ended the owner's pairing attempt without a link.
     fn end_of_pairing<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a SnapshotReason> {
         let ends = |code| {
             use ReasonCode::{PairingExpired, PairingFailed, PasskeyRequired};
@@ -84,20 +96,8 @@ impl Session {
         if snapshot.status == Status::Working && observed.status != Status::Working {
             observed.last_connected_at = Some(now);
         }
-        let is_waiting = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
-        let was_waiting = is_waiting(observed.reason.as_ref().map(|reason| reason.code));
-        observed.deadline = match snapshot.status {
-            // No deadline runs while others have their turn, and it starts anew afterwards.
-            Status::Starting if is_waiting(snapshot.reason.as_ref().map(|reason| reason.code)) => {
-                None
-            }
-            Status::Starting if was_waiting => Some(now.plus(deadlines.start)),
-            status if status == observed.status && observed.deadline.is_some() => observed.deadline,
-            Status::Starting => Some(now.plus(deadlines.start)),
-            Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
-            Status::Stopped | Status::Working | Status::Failed => None,
-        };
-        // A node that is merely closed does not take away why it came to that.
+        observed.deadline = next_deadline(observed, &snapshot, now, deadlines);
+        // A closed connection without a reason keeps the reason of the previous status.
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
         if !(merely_closed && self.spec.desired == Desired::Stopped) {
             observed.reason =
@@ -105,11 +105,11 @@ impl Session {
         }
         observed.status = snapshot.status;
         if link == LinkState::Unknown {
-            // Nobody knows whether the device is still linked: what was known of it is kept.
+            // The link state is unknown, so the known identity stays.
             observed.pairing = None;
             return;
         }
-        // A node may know the device before it knows its name; a reconnect does not unlearn it.
+        // A node may know the device before the name. A reconnect keeps the known name.
         let known_name = observed.identity.take().and_then(|identity| identity.push_name);
         observed.identity = snapshot.identity.map(|mut identity| {
             identity.push_name = identity.push_name.or(known_name);
@@ -118,15 +118,15 @@ impl Session {
         observed.pairing = snapshot.pairing;
     }
 
-    /// Closed for want of a link, with nothing said about it: a node that started anew since the device
-    /// was unlinked knows nothing of that any more.
+    /// The connection is closed without a link and without a reason: a node that restarted after
+    /// the unlink does not know the reason.
     fn has_lost_link(&self, snapshot: &Snapshot) -> bool {
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
         let running = self.spec.desired == Desired::Running && self.spec.pairing.is_none();
         merely_closed && running && snapshot.identity.is_none()
     }
 
-    /// As it was said before, or else what must have happened.
+    /// Returns the previous reason, or that the phone unlinked the device.
     fn unlinked_reason(&self) -> SnapshotReason {
         match &self.observed.reason {
             Some(StatusReason { code, message, retry_at, .. }) if !self.is_paired() => {
@@ -141,7 +141,28 @@ impl Session {
     }
 }
 
-/// A reason that stays the same keeps the moment it began.
+/// Returns the deadline of the status in `snapshot`. An unchanged status keeps its deadline.
+fn next_deadline(
+    before: &Observed,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    deadlines: &Deadlines,
+) -> Option<Timestamp> {
+    let is_waiting = |code: Option<ReasonCode>| code == Some(ReasonCode::WaitingToLink);
+    let was_waiting = is_waiting(before.reason.as_ref().map(|reason| reason.code));
+    match snapshot.status {
+        // While the session waits for its turn to link, no deadline runs. A new deadline begins
+        // afterwards.
+        Status::Starting if is_waiting(snapshot.reason.as_ref().map(|reason| reason.code)) => None,
+        Status::Starting if was_waiting => Some(now.plus(deadlines.start)),
+        status if status == before.status && before.deadline.is_some() => before.deadline,
+        Status::Starting => Some(now.plus(deadlines.start)),
+        Status::ScanQrCode => Some(now.plus(deadlines.pairing)),
+        Status::Stopped | Status::Working | Status::Failed => None,
+    }
+}
+
+/// Converts the reason of a snapshot. An unchanged code keeps its start time.
 fn status_reason(
     reason: SnapshotReason,
     before: Option<&StatusReason>,
@@ -151,7 +172,7 @@ fn status_reason(
     StatusReason { code: reason.code, message: reason.message, since, retry_at: reason.retry_at }
 }
 
-/// The change from `before` to `after`, with news of what differs.
+/// Returns the change from `before` to `after` with the events of the differences.
 fn change_between(before: &Session, after: Session) -> Change {
     let code = |session: &Session| session.observed.reason.as_ref().map(|reason| reason.code);
     let status_changed =
@@ -176,7 +197,7 @@ fn change_between(before: &Session, after: Session) -> Change {
     change
 }
 
-/// News of codes to scan or type that were not shown before.
+/// Returns events for QR codes and pairing codes that differ from the previous ones.
 fn code_events(before: &Session, after: &Session) -> Vec<NewEvent> {
     let (was, is) = (before.observed.pairing.as_ref(), after.observed.pairing.as_ref());
     let mut new_events = Vec::new();

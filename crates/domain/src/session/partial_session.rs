@@ -1,35 +1,42 @@
-//! Deletes a session whose row cannot be read whole: its owner can be rid of it all the same.
+//! Delete of a session whose row cannot be read completely.
 
 use crate::{
-    Actor, Cleanup, Deadlines, Event, EventName, GatewayId, LogoutOutcome, NewEvent, Scope,
-    SessionId, Timestamp, ports::Environment,
+    access::Scope,
+    caller::Actor,
+    cleanup::Cleanup,
+    deadlines::Deadlines,
+    event::{Event, EventName, NewEvent},
+    id::{GatewayId, SessionId},
+    ports::environment::Environment,
+    session::unlink::LogoutOutcome,
+    time::Timestamp,
 };
 
-/// What is known of a session whose row cannot be read whole.
+/// The readable part of a session whose row cannot be read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialSession {
-    /// The session.
+    /// Id of the session.
     pub id: SessionId,
-    /// The node it lives on; `None` when it lives on none, or the name cannot be read.
+    /// The assigned node. `None` without a node or with an unreadable node name.
     pub gateway: Option<GatewayId>,
-    /// Whether it lives on a node whose name cannot be read.
+    /// Whether the session is assigned to a node whose name cannot be read.
     pub is_on_unknown_node: bool,
-    /// Its epoch; `None` when that cannot be read.
+    /// Epoch of the session. `None` if unreadable.
     pub epoch: Option<u64>,
-    /// Whether a device was linked as far as the router knew.
+    /// Whether the router knew of a linked device.
     pub linked: bool,
-    /// The highest sequence number of its events.
+    /// Highest sequence number of the session's events.
     pub sequence: u64,
-    /// The version as the store has it, readable or not: guards the deletion.
+    /// Version as stored, valid or not. Guards the delete.
     pub stored_version: i64,
 }
 
-/// The epoch of a retirement whose session's epoch cannot be read: newer than a node can have been told.
-/// A node that was told a newer one is outrun like any other.
+/// Epoch of the cleanup if the epoch of the session cannot be read: higher than every epoch that a
+/// node can know. If a node knows a higher one, the cleanup advances its epoch like any other.
 const FALLBACK_EPOCH: u64 = 1 << 40;
 
 impl PartialSession {
-    /// The retirement that is left of the session, and the events that tell of the deletion.
+    /// Returns the cleanup that remains and the events of the delete.
     pub(super) fn delete(
         self,
         scope: &Scope,
@@ -53,7 +60,7 @@ impl PartialSession {
         };
         let mut events = vec![deletion_event(&cleanup, scope.actor(), now, environment)];
         if cleanup.gateway.is_none() {
-            // Which node would have to be asked is not known: nobody can say that nothing is linked.
+            // Without the node, a linked device cannot be excluded.
             let outcome = if self.is_on_unknown_node {
                 LogoutOutcome::Unconfirmed
             } else {

@@ -1,38 +1,58 @@
-//! What callers do with sessions. Every use case is: scope, find, decide, write once, ring.
+//! Use cases of sessions. Each use case gets a scope, finds the session, decides, writes once and
+//! notifies.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::{Change, Session, Settings, SettingsPatch, Status, Version};
 use crate::{
-    Caller, Capability, Deadlines, Error, IdempotencyRecord, Identity, Leases, LiveIdentity,
-    PairingCode, Phone, QrCode, RecordResponse, Result, Scope, SessionId, Timestamp, Violation,
-    idempotency, or_not_found,
+    access::{Scope, or_not_found},
+    caller::{Caller, Capability},
+    deadlines::Deadlines,
+    error::{Error, Result},
+    gateway::leases::Leases,
+    id::SessionId,
+    idempotency::{self, IdempotencyRecord, RecordResponse},
     ports::{
-        ChangeNotifier, Environment, NodeStore, Notifier, SessionControl, SessionPage,
-        SessionStore, Written,
+        change_notifier::ChangeNotifier,
+        environment::{Environment, Notifier},
+        session_control::SessionControl,
+        store::{
+            nodes::NodeStore,
+            sessions::{SessionPage, SessionStore},
+            written::Written,
+        },
     },
+    session::{
+        change::Change,
+        model::Session,
+        observed::LiveIdentity,
+        pairing::Identity,
+        settings::{Settings, SettingsPatch},
+        status::Status,
+        version::Version,
+    },
+    time::Timestamp,
 };
 
-/// What [`Sessions`] needs of the world.
+/// Ports of [`Sessions`].
 #[derive(Clone)]
 pub struct SessionPorts {
-    /// Where sessions are remembered.
+    /// Store of sessions.
     pub store: Arc<dyn SessionStore>,
-    /// Where nodes are remembered.
+    /// Store of nodes.
     pub nodes: Arc<dyn NodeStore>,
-    /// How nodes are asked.
+    /// Commands to nodes.
     pub session_control: Arc<dyn SessionControl>,
-    /// Time and new names.
+    /// Clock and id generator.
     pub environment: Arc<dyn Environment>,
-    /// Wakes the reconciler.
+    /// Wakes the worker.
     pub worker_notifier: Arc<dyn Notifier>,
-    /// Wakes whoever waits for a session to change.
+    /// Wakes requests that wait for a change of a session.
     pub change_notifier: Arc<dyn ChangeNotifier>,
-    /// Until when the nodes' leases run.
+    /// Leases of the nodes, as the worker last read them.
     pub leases: Arc<Leases>,
 }
 
-/// The use cases of sessions.
+/// Use cases of sessions.
 #[derive(Clone)]
 pub struct Sessions {
     pub(super) ports: SessionPorts,
@@ -40,47 +60,48 @@ pub struct Sessions {
     recorder: Option<Arc<dyn RecordResponse<Session>>>,
 }
 
-/// Who is attached to a session.
+/// The device that is linked to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionIdentity {
-    /// The session as it is known.
+    /// The session.
     pub session: Session,
     /// The linked device.
     pub identity: Identity,
-    /// Logged in at this moment, by its node's own word.
+    /// Whether the node reports a connection that is logged in now.
     pub connected: bool,
 }
 
-/// How often a write is tried again when others change the same session meanwhile.
+/// Maximum number of attempts of a write that races with other writers of the session.
 pub(super) const MAX_WRITE_ATTEMPTS: u32 = 16;
-/// How long a request for a pairing code waits for it.
-const PAIRING_CODE_WAIT: Duration = Duration::from_secs(20);
-
-/// What the owner hears when WhatsApp makes no pairing code.
-const NO_PAIRING_CODE: &str = "WhatsApp gave no pairing code; the session's statusReason says why";
-
 impl Sessions {
-    /// The use cases over these ports.
+    /// Creates the use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
         Self { ports, deadlines, recorder: None }
     }
 
-    /// The same, for a request whose answer is kept: what it changes is written with a receipt, and
-    /// where nothing changes nothing is written. Not for asking for codes: a receipt would have to
-    /// hold the code, which is not there yet, and asking twice begins one attempt anyhow.
+    /// Returns the use cases for a request with an idempotency key. A change is written with its
+    /// idempotency record; a request without a change writes no record. Not for code requests: the
+    /// code does not exist at the time of the write, and a repeated request joins the same attempt.
     #[must_use]
     pub fn recording(&self, recorder: Arc<dyn RecordResponse<Session>>) -> Self {
         Self { recorder: Some(recorder), ..self.clone() }
     }
 
-    /// The caller's sessions, newest first.
+    /// Returns a page of the caller's sessions, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without [`Capability::Manage`], and errors of the store.
     pub async fn list(&self, caller: &Caller, page: &SessionPage) -> Result<Vec<Session>> {
         let scope = caller.may(Capability::Manage)?;
         let (sessions, now) = (self.ports.store.list(&scope, page).await?, self.now());
         Ok(sessions.into_iter().map(|session| self.ports.leases.apply(session, now)).collect())
     }
 
-    /// A new session; with `start`, pairing begins at once.
+    /// Creates a session. With `start`, a pairing attempt begins at once.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Validation`], [`Error::Full`], [`Error::RateLimited`], and
+    /// errors of the store.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -92,20 +113,9 @@ impl Sessions {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let environment = &*self.ports.environment;
-        let user = scope.actor().user().cloned();
-        let session = Session::new(scope.organization().clone(), user, settings, environment);
-        let mut change = session.created();
-        if start {
-            let pairing = change.session.clone().pair(None, self.now(), &self.deadlines)?;
-            if let Some(pairing) = pairing {
-                change.session = pairing.session;
-                change.new_events.extend(pairing.new_events);
-                change.attempt = pairing.attempt;
-            }
-        }
+        let mut change = self.creation(&scope, settings, start)?;
         let attempt = change.attempt.take();
-        let (session, _, events) = change.into_commit(scope.actor(), environment);
+        let (session, _, events) = change.into_commit(scope.actor(), &*self.ports.environment);
         let record = self.record(&session)?;
         let (store, record) = (&self.ports.store, record.as_ref());
         let written = match &attempt {
@@ -126,7 +136,27 @@ impl Sessions {
         }
     }
 
-    /// One session.
+    /// Returns the change that inserts a session, and begins a pairing attempt if `start` is true.
+    fn creation(&self, scope: &Scope, settings: Settings, start: bool) -> Result<Change> {
+        let organization = scope.organization().clone();
+        let user = scope.actor().user().cloned();
+        let session = Session::new(organization, user, settings, &*self.ports.environment);
+        let mut change = session.created();
+        if start {
+            let pairing = change.session.clone().pair(None, self.now(), &self.deadlines)?;
+            if let Some(pairing) = pairing {
+                change.session = pairing.session;
+                change.new_events.extend(pairing.new_events);
+                change.attempt = pairing.attempt;
+            }
+        }
+        Ok(change)
+    }
+
+    /// Returns one session.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn view(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
@@ -134,6 +164,10 @@ impl Sessions {
     }
 
     /// Changes settings.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::PreconditionFailed`] at another version
+    /// than `expected`, [`Error::Validation`], [`Error::Full`], and errors of the store.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -146,7 +180,12 @@ impl Sessions {
             .await
     }
 
-    /// Who is attached: from the node when it answers in time, else as last reported.
+    /// Returns the linked device: from the node if it answers in time, otherwise as last reported.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] for the session or without a linked device,
+    /// [`Error::NotImplemented`] if the node does not support the question, and errors of the
+    /// store.
     pub async fn identity(&self, caller: &Caller, id: &str) -> Result<SessionIdentity> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.find(&scope, id).await?;
@@ -157,64 +196,47 @@ impl Sessions {
             return Ok(SessionIdentity { session, identity: stored, connected: false });
         };
         if let Some(snapshot) = live.snapshot {
-            // What the node sees now is newer than what it last reported, and both are shown together.
+            // The answer of the node is newer than its last report, and the result contains both.
             session.observed.status = snapshot.status;
         }
         let connected = live.connected && session.observed.status == Status::Working;
         Ok(SessionIdentity { session, identity: live.identity.unwrap_or(stored), connected })
     }
 
-    /// The QR code of the moment. Begins pairing when none is under way, and waits for a code.
-    pub async fn qr(&self, caller: &Caller, id: &str, wait: Duration) -> Result<QrCode> {
-        let scope = caller.may(Capability::Manage)?;
-        let session = self.pair(&scope, id, None).await?;
-        let code = self.wait_for(&scope, session, wait, Session::live_qr).await?;
-        let retry_after = Duration::from_secs(2);
-        code.ok_or(Error::NotYet { noun: "QR code", retry_after })
-    }
-
-    /// A code to type on this phone. Begins pairing when none is under way, and waits for the code.
-    pub async fn pairing_code(
-        &self,
-        caller: &Caller,
-        id: &str,
-        phone: &str,
-    ) -> Result<PairingCode> {
-        let scope = caller.may(Capability::Manage)?;
-        let Some(phone) = Phone::parse(phone) else {
-            let reason = "7 to 15 digits, in international form without the plus or a leading 0";
-            return Err(Error::Validation(vec![Violation::new("/phone", reason)]));
-        };
-        let session = self.pair(&scope, id, Some(&phone)).await?;
-        let answer = |session: &Session, now| match session.live_code(now) {
-            None if session.observed.code_refused() => Some(Err(Error::conflict(NO_PAIRING_CODE))),
-            code => code.map(Ok),
-        };
-        let answer = self.wait_for(&scope, session, PAIRING_CODE_WAIT, answer).await?;
-        answer.unwrap_or_else(|| Err(Error::unavailable("no pairing code came in time")))
-    }
-
     /// Connects a paired session.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::NotPaired`], a conflict if an unlink is
+    /// in progress, and errors of the store.
     pub async fn start(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| session.start(self.now(), &self.deadlines)).await
     }
 
-    /// Disconnects; the device stays linked. Also ends a pairing.
+    /// Disconnects a session or ends its pairing attempt. The device stays linked.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn stop(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| Ok(session.stop(self.now()))).await
     }
 
-    /// Reconnects.
+    /// Closes the connection and opens a new one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     pub async fn restart(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         self.change(&scope, id, |session| session.restart(self.now(), &self.deadlines).map(Some))
             .await
     }
 
-    /// Unlinks the device and keeps the session. Waits for WhatsApp for a while, then answers with
-    /// what is true; the unlink goes on.
+    /// Unlinks the device and keeps the session. Waits for WhatsApp up to the logout deadline, then
+    /// returns the present state. The unlink continues.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
     pub async fn logout(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
@@ -228,36 +250,7 @@ impl Sessions {
         Ok(session)
     }
 
-    async fn pair(&self, scope: &Scope, id: &str, phone: Option<&Phone>) -> Result<Session> {
-        self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
-    }
-
-    /// Waits until the session has what `spec` looks for, its pairing is over, or the time is up.
-    async fn wait_for<T>(
-        &self,
-        scope: &Scope,
-        mut session: Session,
-        wait: Duration,
-        answer: impl Fn(&Session, Timestamp) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let until = self.now().plus(wait);
-        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
-        loop {
-            if let Some(answer) = answer(&session, self.now()) {
-                return Ok(Some(answer));
-            }
-            if session.spec.pairing.is_none() {
-                return Err(pairing_ended(&session));
-            }
-            if self.now() >= until {
-                return Ok(None);
-            }
-            subscription.changed_since(session.version, self.now().until(until)).await;
-            session = self.find(scope, session.id.as_str()).await?;
-        }
-    }
-
-    /// What the node says, or `None` when it cannot be asked.
+    /// Returns the answer of the node, or `None` if the node cannot be asked.
     async fn live_identity(&self, session: &Session) -> Result<Option<LiveIdentity>> {
         let Some(gateway) = &session.gateway else { return Ok(None) };
         let Some(node) = self.ports.nodes.find(gateway).await? else { return Ok(None) };
@@ -270,9 +263,9 @@ impl Sessions {
         Ok(self.ports.session_control.identity(&node, &session.id).await.ok())
     }
 
-    /// Finds, decides and writes, again when somebody else wrote in between. `None` from `decide`
-    /// writes nothing.
-    async fn change(
+    /// Finds, decides and writes. Repeats if another writer changed the session. `None` from
+    /// `decide` writes no change.
+    pub(super) async fn change(
         &self,
         scope: &Scope,
         id: &str,
@@ -316,7 +309,7 @@ impl Sessions {
         if let Some(recorder) = &self.recorder {
             recorder.committed();
         }
-        // The reconciler takes up what is due and nothing else.
+        // The reconciler processes due sessions only.
         if session.due.is_some() {
             self.ports.worker_notifier.notify();
         }
@@ -337,44 +330,21 @@ impl Sessions {
 }
 
 impl Session {
-    /// Whether its node has said, since the unlink was asked for, that it cannot read the keys: waiting
-    /// would change nothing, and the unlink goes on by itself.
+    /// Returns true if the node has reported, under the epoch of the unlink, that it cannot read
+    /// the keys. Waiting does not help; the unlink continues.
     fn is_unlink_blocked(&self) -> bool {
         self.has_unavailable_keys() && self.observed.epoch == self.spec.epoch
     }
 
-    /// Itself, if it is at the version the caller expects.
+    /// Returns the session if it has the version that the caller expects.
     pub(super) fn require_version(self, expected: Option<Version>) -> Result<Self> {
         match expected {
             Some(version) if version != self.version => Err(Error::PreconditionFailed),
             _ => Ok(self),
         }
     }
-
-    /// The QR code that can be scanned now.
-    fn live_qr(&self, now: Timestamp) -> Option<QrCode> {
-        let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
-        let qr = attempt.qr.as_ref()?;
-        (attempt.attempt == spec.attempt && qr.expires_at > now).then(|| qr.clone())
-    }
-
-    /// The pairing code that can be typed now and answers the newest request.
-    fn live_code(&self, now: Timestamp) -> Option<PairingCode> {
-        let (spec, attempt) = (self.spec.pairing.as_ref()?, self.observed.pairing.as_ref()?);
-        let code = attempt.code.as_ref()?;
-        let newest = attempt.attempt == spec.attempt && code.request == spec.request;
-        (newest && code.expires_at > now).then(|| code.clone())
-    }
-}
-
-/// The pairing that was waited for is over.
-fn pairing_ended(session: &Session) -> Error {
-    if session.is_paired() {
-        return Error::conflict("the session is paired; log it out to pair it again");
-    }
-    Error::conflict("the pairing ended without a link; the session's statusReason says why")
 }
 
 pub(super) fn write_contention() -> Error {
-    Error::unavailable("the session was changed by others again and again")
+    Error::unavailable("too many concurrent changes of the session")
 }

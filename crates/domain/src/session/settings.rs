@@ -1,59 +1,64 @@
-//! What the owner of a session may set, and within which bounds.
+//! Settings of a session and their bounds.
 
 use std::collections::BTreeMap;
 
-use crate::Violation;
+use crate::{
+    session::settings_field::SettingsField,
+    violation::{FieldPath, Violation},
+};
 
-/// What the owner sets.
+/// Settings that the owner of a session can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// A name for people, at most 100 characters.
+    /// Name for people, at most 100 characters.
     pub label: Option<String>,
-    /// Mark incoming messages as read.
+    /// Whether incoming messages are marked as read.
     pub auto_read: bool,
-    /// Show "typing…" before a message is sent.
+    /// Whether "typing…" is shown before a message is sent.
     pub presence_typing: bool,
-    /// At most so many messages a minute.
+    /// Maximum number of messages per minute.
     pub rate_per_min: Option<u32>,
-    /// At most so many messages an hour.
+    /// Maximum number of messages per hour.
     pub rate_per_hour: Option<u32>,
-    /// The owner's own notes: at most 20 keys of 1–40 characters, values of at most 500.
+    /// Free data of the owner: at most 20 keys of 1 to 40 characters with values of at most 500
+    /// characters.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Which settings to change; `None` leaves one as it is. As a JSON merge patch says it (RFC 7396).
+/// A partial change of settings with the semantics of a merge patch (RFC 7396). `None` keeps a
+/// setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettingsPatch {
-    /// `Some(None)` takes the label away.
+    /// `Some(None)` removes the label.
     pub label: Option<Option<String>>,
-    /// On or off.
+    /// New value of [`Settings::auto_read`].
     pub auto_read: Option<bool>,
-    /// On or off.
+    /// New value of [`Settings::presence_typing`].
     pub presence_typing: Option<bool>,
-    /// `Some(None)` takes the limit away.
+    /// `Some(None)` removes the limit.
     pub rate_per_min: Option<Option<u32>>,
-    /// `Some(None)` takes the limit away.
+    /// `Some(None)` removes the limit.
     pub rate_per_hour: Option<Option<u32>>,
-    /// Empties the metadata first.
+    /// Whether existing metadata is removed first.
     pub clear_metadata: bool,
-    /// Keys to set, and with `None` to take away; others stay.
+    /// Keys to set. `None` removes a key; other keys stay.
     pub metadata: BTreeMap<String, Option<String>>,
 }
 
-/// The highest rate that can be set; above it a limit means nothing.
+/// Highest rate limit that can be set.
 pub const MAX_RATE: u32 = 100_000;
 
-/// How many characters a label can have.
+/// Maximum number of characters of a label.
 pub const MAX_LABEL: usize = 100;
-/// How many keys there can be in the metadata.
+/// Maximum number of metadata keys.
 pub const MAX_METADATA: usize = 20;
-/// How many characters such a key can have; it has at least one.
+/// Maximum number of characters of a metadata key. The minimum is 1.
 pub const MAX_METADATA_KEY: usize = 40;
-/// How many characters its value can have.
+/// Maximum number of characters of a metadata value.
 pub const MAX_METADATA_VALUE: usize = 500;
 
 impl Settings {
-    /// These settings with the patch applied.
+    /// Returns the settings with the patch applied.
     #[must_use]
     pub fn patched(mut self, patch: SettingsPatch) -> Self {
         if patch.clear_metadata {
@@ -75,55 +80,58 @@ impl Settings {
         }
     }
 
-    /// The names, in the API's spelling, of what differs from `other`.
-    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        let mut compare = |name, same: bool| {
-            if !same {
-                names.push(name);
+    /// Returns the settings in which `self` and `other` differ.
+    pub fn differing(&self, other: &Self) -> Vec<SettingsField> {
+        let mut fields = Vec::new();
+        let mut compare = |field, is_equal: bool| {
+            if !is_equal {
+                fields.push(field);
             }
         };
-        compare("label", self.label == other.label);
-        compare("autoRead", self.auto_read == other.auto_read);
-        compare("presenceTyping", self.presence_typing == other.presence_typing);
-        compare("ratePerMin", self.rate_per_min == other.rate_per_min);
-        compare("ratePerHour", self.rate_per_hour == other.rate_per_hour);
-        compare("metadata", self.metadata == other.metadata);
-        names
+        compare(SettingsField::Label, self.label == other.label);
+        compare(SettingsField::AutoRead, self.auto_read == other.auto_read);
+        compare(SettingsField::PresenceTyping, self.presence_typing == other.presence_typing);
+        compare(SettingsField::RatePerMin, self.rate_per_min == other.rate_per_min);
+        compare(SettingsField::RatePerHour, self.rate_per_hour == other.rate_per_hour);
+        compare(SettingsField::Metadata, self.metadata == other.metadata);
+        fields
     }
 
-    /// Everything that is out of bounds; empty when all is well. Fields are JSON pointers in the
-    /// API's spelling.
+    /// Returns every violation of the bounds of settings. The list is empty if the settings are valid.
     pub fn violations(&self) -> Vec<Violation> {
-        let mut found = Vec::new();
+        let mut violations = Vec::new();
+        let mut add = |field, reason: String| violations.push(Violation::new(field, reason));
         if self.label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL) {
-            found.push(Violation::new("/label", "at most 100 characters"));
+            let field = FieldPath::Setting(SettingsField::Label);
+            add(field, format!("at most {MAX_LABEL} characters"));
         }
-        for (field, rate) in
-            [("/ratePerMin", self.rate_per_min), ("/ratePerHour", self.rate_per_hour)]
-        {
+        for (field, rate) in [
+            (SettingsField::RatePerMin, self.rate_per_min),
+            (SettingsField::RatePerHour, self.rate_per_hour),
+        ] {
             if rate.is_some_and(|rate| rate == 0 || rate > MAX_RATE) {
-                found.push(Violation::new(field, format!("between 1 and {MAX_RATE}")));
+                add(FieldPath::Setting(field), format!("between 1 and {MAX_RATE}"));
             }
         }
         if self.metadata.len() > MAX_METADATA {
-            found.push(Violation::new("/metadata", "at most 20 keys"));
+            let field = FieldPath::Setting(SettingsField::Metadata);
+            add(field, format!("at most {MAX_METADATA} keys"));
         }
         for (key, value) in &self.metadata {
-            let pointer = || format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));
+            let entry = || FieldPath::MetadataEntry(key.clone());
             if key.is_empty() || key.chars().count() > MAX_METADATA_KEY {
-                found.push(Violation::new(pointer(), "a key has 1 to 40 characters"));
+                add(entry(), format!("a key has 1 to {MAX_METADATA_KEY} characters"));
             }
             if value.chars().count() > MAX_METADATA_VALUE {
-                found.push(Violation::new(pointer(), "a value has at most 500 characters"));
+                add(entry(), format!("a value has at most {MAX_METADATA_VALUE} characters"));
             }
         }
-        // PostgreSQL text cannot hold it, and nothing readable needs it.
+        // A text column of PostgreSQL cannot store the character.
         let texts = self.metadata.iter().flat_map(|(k, v)| [k, v]).chain(&self.label);
         if texts.into_iter().any(|text| text.contains('\0')) {
-            found.push(Violation::new("", "text cannot contain the character U+0000"));
+            add(FieldPath::Settings, "text cannot contain the character U+0000".to_owned());
         }
-        found
+        violations
     }
 }
 
@@ -141,8 +149,14 @@ mod tests {
             ..Settings::default()
         };
         let fields: Vec<_> = settings.violations().into_iter().map(|v| v.field).collect();
-        let long = format!("/metadata/{}", "k".repeat(41));
-        assert_eq!(fields, ["/label", "/ratePerMin", "/ratePerHour", "/metadata/a~1b", &long]);
+        let expected = [
+            FieldPath::Setting(SettingsField::Label),
+            FieldPath::Setting(SettingsField::RatePerMin),
+            FieldPath::Setting(SettingsField::RatePerHour),
+            FieldPath::MetadataEntry("a/b".to_owned()),
+            FieldPath::MetadataEntry("k".repeat(41)),
+        ];
+        assert_eq!(fields, expected);
     }
 
     #[test]
@@ -165,7 +179,8 @@ mod tests {
         let metadata = [("b".to_owned(), "2".to_owned()), ("c".to_owned(), "3".to_owned())].into();
         let expected = Settings { label: None, rate_per_min: Some(7), metadata, ..before.clone() };
         assert_eq!(after, expected);
-        assert_eq!(after.differing(&before), ["label", "ratePerMin", "metadata"]);
+        let differing = [SettingsField::Label, SettingsField::RatePerMin, SettingsField::Metadata];
+        assert_eq!(after.differing(&before), differing);
         let cleared =
             after.patched(SettingsPatch { clear_metadata: true, ..SettingsPatch::default() });
         assert!(cleared.metadata.is_empty());

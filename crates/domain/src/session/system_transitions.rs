@@ -1,16 +1,26 @@
-//! What happens to a session without its owner asking: placement, deadlines, lost nodes, another try,
-//! and an unlink that came true. Pure rules.
+//! System transitions: changes of a session without a request, as pure rules. Assignment to nodes,
+//! deadlines, lost nodes, retries and completed unlinks.
 //!
 //! Decision: ADR 0005.
 
-use super::{Change, Desired, ReasonCode, Session, Status, StatusReason};
 use crate::{
-    Deadlines, EventName, EventValue, GatewayId, LogoutOutcome, NewEvent, Snapshot, Timestamp,
+    deadlines::Deadlines,
+    event::{EventName, EventValue, NewEvent},
+    id::GatewayId,
+    session::{
+        change::Change,
+        model::Session,
+        observed::Snapshot,
+        spec::Desired,
+        status::{ReasonCode, Status, StatusReason},
+        unlink::LogoutOutcome,
+    },
+    time::Timestamp,
 };
 
 impl Session {
-    /// The device is unlinked, or given up; `last` is the node's word on it. `None` when no unlink was
-    /// under way.
+    /// Completes an unlink with its outcome. `last` is the newest snapshot of the node. Returns
+    /// `None` if no unlink is in progress.
     pub fn complete_unlink(
         mut self,
         outcome: LogoutOutcome,
@@ -45,22 +55,23 @@ impl Session {
         Some(change)
     }
 
-    /// The time for a transitional status is up.
+    /// Ends a transitional status whose deadline is over.
     pub fn expire(mut self, now: Timestamp) -> Change {
         if self.spec.pairing.is_some() && self.observed.status == Status::ScanQrCode {
-            // The node did not say so: it is told, and a phone that was quicker is known by its answer.
+            // The node did not end the attempt, so it gets a declaration with a new epoch. Its
+            // answer shows a phone that linked in the meantime.
             self.spec.epoch += 1;
-            let message = "nobody linked a phone in time";
+            let message = "no phone was linked in time";
             let mut change = self.end_pairing(ReasonCode::PairingExpired, message, now);
             change.session.due = Some(now);
             return change;
         }
-        // A connection that cannot be made keeps its own reason; it says more than "too late".
+        // The reason of a failed connection is more precise than a timeout.
         let reason = match self.observed.reason.take() {
             Some(reason) if reason.code == ReasonCode::ConnectFailed => reason,
             _ => StatusReason {
                 code: ReasonCode::StartTimeout,
-                message: "it did not come up in time".to_owned(),
+                message: "the session did not start in time".to_owned(),
                 since: now,
                 retry_at: None,
             },
@@ -70,11 +81,11 @@ impl Session {
         self.status_event()
     }
 
-    /// A pairing attempt ended without a link; what the owner wished for ends with it.
+    /// Ends a pairing attempt without a link, and sets the spec to `stopped`.
     pub(super) fn end_pairing(mut self, code: ReasonCode, message: &str, now: Timestamp) -> Change {
         self.spec.pairing = None;
         self.spec.desired = Desired::Stopped;
-        // That nobody came is an outcome, not a fault.
+        // A missing phone is an expected outcome, not a failure.
         let status =
             if code == ReasonCode::PairingExpired { Status::Stopped } else { Status::Failed };
         let reason = StatusReason { code, message: message.to_owned(), since: now, retry_at: None };
@@ -87,11 +98,11 @@ impl Session {
         change
     }
 
-    /// Its node is not heard of, and has closed its connections by now.
+    /// Marks the connection as lost after the node's lease and margin are over.
     pub fn mark_node_lost(mut self, now: Timestamp) -> Change {
         let reason = (self.spec.desired == Desired::Running).then(|| StatusReason {
             code: ReasonCode::GatewayLost,
-            message: "the gateway that holds it is not heard of".to_owned(),
+            message: "the gateway of the session does not respond".to_owned(),
             since: now,
             retry_at: None,
         });
@@ -101,7 +112,7 @@ impl Session {
         self.status_event()
     }
 
-    /// Lives on this node from now on; its keys will be there.
+    /// Assigns a node. The device keys will be stored on this node.
     pub fn assign_node(mut self, gateway: GatewayId, now: Timestamp) -> Change {
         self.gateway = Some(gateway);
         self.spec.epoch += 1;
@@ -109,19 +120,19 @@ impl Session {
         Change::of(self)
     }
 
-    /// Its node had no room for it, and so holds nothing of it. Not while a device is linked: its keys
-    /// are on that node, and the session never moves.
+    /// Removes the assignment to a node without room, which holds no part of the session. A paired
+    /// session keeps its node, because its keys are there.
     pub fn unassign_node(mut self) -> Change {
         if !self.is_paired() {
             self.gateway = None;
         }
-        // Room is what it waits for, not a moment.
+        // The session waits for room on a node, not for a time.
         self.due = self.rest_until();
         Change::of(self)
     }
 
-    /// Its node knows a newer epoch, as after the router's database was restored from a copy: gets
-    /// ahead of it, in growing steps.
+    /// Advances the epoch after a node reported a newer one, for example after the database was
+    /// restored from a backup. The steps double with each failure.
     pub fn advance_epoch(mut self, due: Timestamp) -> Change {
         self.spec.epoch += 1 << self.failures.min(16);
         self.failures += 1;
@@ -129,7 +140,7 @@ impl Session {
         Change::of(self)
     }
 
-    /// Tries a failed connection again.
+    /// Retries a failed connection.
     pub fn retry(mut self, now: Timestamp, deadlines: &Deadlines) -> Change {
         self.spec.restarts += 1;
         self.spec.epoch += 1;
@@ -138,8 +149,8 @@ impl Session {
         self.status_event()
     }
 
-    /// A session without a link needs its node no longer once nothing is wanted of it: the node's room
-    /// is for others. The node wipes what it has when its next heartbeat is answered.
+    /// Releases the node of an unlinked session that is stopped, so that the node has room for
+    /// others. The node wipes its data after the answer to its next heartbeat.
     pub(super) fn leave_node_when_unlinked(&mut self) {
         let idle = self.spec.desired == Desired::Stopped && self.spec.unlink.is_none();
         if idle && self.is_certainly_unlinked() {
@@ -147,7 +158,8 @@ impl Session {
         }
     }
 
-    /// When it needs a look although nothing happens: its deadline, or the moment to try again.
+    /// Returns the time of the next step without a change: the earliest of deadline, retry and
+    /// unlink deadline.
     pub fn rest_until(&self) -> Option<Timestamp> {
         let retry = self.observed.reason.as_ref().and_then(|reason| reason.retry_at);
         let retry = retry.filter(|_| {
@@ -157,7 +169,7 @@ impl Session {
         [self.observed.deadline, retry, unlink].into_iter().flatten().min()
     }
 
-    /// Tells of the status as it is now.
+    /// Adds the event with the present status.
     pub(super) fn status_event(self) -> Change {
         let payload = vec![
             ("status", self.observed.status.as_str().into()),

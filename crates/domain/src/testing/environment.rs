@@ -1,4 +1,5 @@
-//! A clock that moves when told, names that count, and bells that never make a test wait.
+//! Test doubles of the environment: a manual clock, counting ids, and notifiers that never block a
+//! test.
 
 use std::{
     sync::{
@@ -11,14 +12,19 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    SessionId, Timestamp, Version,
-    ports::{ChangeNotifier, Environment, Notifier, Subscription},
+    id::SessionId,
+    ports::{
+        change_notifier::{ChangeNotifier, Subscription},
+        environment::{Environment, Notifier},
+    },
+    session::version::Version,
+    time::Timestamp,
 };
 
-/// As long as a change by another router takes to be noticed.
+/// Delay after which a change by another router is noticed.
 const MAX_WAIT: Duration = Duration::from_millis(250);
 
-/// A clock that moves when told, and names that count up.
+/// A clock that tests advance, and ids that count up.
 #[derive(Debug)]
 pub struct TestEnvironment {
     millis: AtomicI64,
@@ -26,12 +32,12 @@ pub struct TestEnvironment {
 }
 
 impl TestEnvironment {
-    /// The morning of 2026-01-01.
+    /// Creates a clock at 2026-01-01 08:00 UTC.
     pub fn new() -> Arc<Self> {
         Arc::new(Self { millis: AtomicI64::new(1_767_254_400_000), names: AtomicU64::new(1) })
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn advance(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         self.millis.fetch_add(millis, Ordering::SeqCst);
@@ -49,7 +55,7 @@ impl Environment for TestEnvironment {
     }
 }
 
-/// A bell that counts its rings. Waiting at it lets the test's clock pass instead of real time.
+/// A notifier that counts notifications. A wait advances the clock instead of blocking.
 #[derive(Debug)]
 pub struct TestNotifier {
     environment: Arc<TestEnvironment>,
@@ -57,12 +63,12 @@ pub struct TestNotifier {
 }
 
 impl TestNotifier {
-    /// A bell on this clock.
+    /// Creates a notifier with this clock.
     pub fn new(environment: Arc<TestEnvironment>) -> Arc<Self> {
         Arc::new(Self { environment, notifications: AtomicU64::new(0) })
     }
 
-    /// How often it was rung.
+    /// Returns the number of notifications.
     pub fn notifications(&self) -> u64 {
         self.notifications.load(Ordering::SeqCst)
     }
@@ -79,7 +85,8 @@ impl Notifier for TestNotifier {
     }
 }
 
-/// One bell for all sessions: every change wakes everybody, and nobody sleeps longer than a moment.
+/// One notifier for all sessions: every change wakes every waiter, and no wait is longer than
+/// `MAX_WAIT`.
 impl<B: Notifier + 'static> ChangeNotifier for B {
     fn publish(&self, _: &SessionId, _: Option<Version>) {
         self.notify();

@@ -1,33 +1,41 @@
-//! One session as the remembering gateway has it: what it was told, and what it shows.
+//! One session of the fake gateway: declaration, snapshot and keys.
 
 use std::time::Duration;
 
 use crate::{
-    Attempt, Declaration, Identity, LinkState, LogoutOutcome, PairingCode, PairingSpec, QrCode,
-    ReasonCode, SessionId, Snapshot, SnapshotReason, Status, Timestamp,
+    id::SessionId,
+    session::{
+        observed::{LinkState, Snapshot, SnapshotReason},
+        pairing::{Attempt, Identity, PairingCode, PairingSpec, QrCode},
+        spec::Declaration,
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+    },
+    time::Timestamp,
 };
 
-/// For how long a QR code of this gateway can be scanned.
+/// Validity of a QR code.
 const QR_VALIDITY: Duration = Duration::from_secs(60);
-/// For how long a pairing code of this gateway can be typed.
+/// Validity of a pairing code.
 const CODE_VALIDITY: Duration = Duration::from_secs(160);
 
 #[derive(Clone, Debug)]
 pub(super) struct FakeSession {
     pub(super) declaration: Declaration,
     pub(super) snapshot: Snapshot,
-    /// Whether there are keys, of a linked device or of none.
+    /// Whether keys exist, with or without a link.
     pub(super) has_keys: bool,
-    /// Who is linked by the keys, which the snapshot may not show yet.
+    /// The device that the keys are linked to. The snapshot may not show it yet.
     pub(super) linked: Option<Identity>,
-    /// The epoch of the unlink that was confirmed last.
+    /// Epoch of the last confirmed unlink.
     confirmed_unlink_epoch: Option<u64>,
-    /// Closed with the lease, until told again.
+    /// Closed with the lease, until the next declaration.
     suspended: bool,
 }
 
 impl FakeSession {
-    /// Nothing was said of it since this boot; what it shows is numbered from here on.
+    /// Creates a session without a declaration in this generation. Snapshots are numbered from
+    /// `seq`.
     pub(super) fn new(generation: u64, seq: u64) -> Self {
         let declaration = Declaration {
             epoch: 0,
@@ -56,7 +64,7 @@ impl FakeSession {
         }
     }
 
-    /// As a process that has just started finds it: its keys and nothing else. `None` when it has none.
+    /// Returns the session after a restart of the process: the keys only. `None` without keys.
     pub(super) fn restarted(&self, readable: bool) -> Option<Self> {
         let mut entry = Self::new(0, 0);
         (entry.has_keys, entry.linked) = (self.has_keys, self.linked.clone());
@@ -64,7 +72,7 @@ impl FakeSession {
         entry.has_keys.then_some(entry)
     }
 
-    /// Nothing is open any more: what the keys say is shown.
+    /// Closes the connection. The snapshot shows the state of the keys.
     pub(super) fn close(&mut self, readable: bool) {
         let before = self.snapshot.clone();
         self.read_keys(readable);
@@ -87,7 +95,7 @@ impl FakeSession {
         }
     }
 
-    /// The keys can be read again: what was wanted is done, if it is known what to do.
+    /// Reads the keys again and continues with the declaration.
     pub(super) fn read_again(&mut self, session: &SessionId, now: Timestamp) {
         self.close(true);
         let Declaration { running, pairing, .. } = self.declaration.clone();
@@ -103,7 +111,7 @@ impl FakeSession {
         }
     }
 
-    /// What the connection saw is shown: a phone that linked.
+    /// Shows a phone that linked.
     pub(super) fn show_link(&mut self) {
         if self.linked.is_some() && self.snapshot.link_state() == LinkState::Linking {
             let identity = self.linked.clone();
@@ -119,7 +127,7 @@ impl FakeSession {
         self.snapshot.seq += 1;
     }
 
-    /// Something happens to its connection, as WhatsApp would have it.
+    /// Changes the status as a message of WhatsApp would.
     pub(super) fn report_status(&mut self, status: Status, code: ReasonCode) {
         self.change(|snapshot| {
             snapshot.status = status;
@@ -134,7 +142,7 @@ impl FakeSession {
         }
     }
 
-    /// Its node's lease ran out: closed until it is told again.
+    /// Closes the connection after the lease, until the next declaration.
     pub(super) fn suspend(&mut self) {
         use Status::{ScanQrCode, Starting, Working};
         if matches!(self.snapshot.status, Working | Starting | ScanQrCode) {
@@ -147,7 +155,7 @@ impl FakeSession {
         }
     }
 
-    /// It is no longer its node's: closed, whatever was wanted.
+    /// Closes a session that no longer belongs to the node.
     pub(super) fn release(&mut self) {
         (self.declaration.running, self.declaration.pairing) = (false, None);
         self.change(|snapshot| {
@@ -195,7 +203,7 @@ impl FakeSession {
         });
     }
 
-    /// Unlinks the device, if WhatsApp answers.
+    /// Unlinks the device, if WhatsApp confirms.
     pub(super) fn log_out(&mut self, epoch: u64, mute: bool, readable: bool) -> LogoutOutcome {
         self.declaration.epoch = epoch;
         (self.declaration.running, self.declaration.pairing) = (false, None);
@@ -218,13 +226,13 @@ impl FakeSession {
         LogoutOutcome::Confirmed
     }
 
-    /// This phone scans its code: the keys hold the link, which is shown when it is noticed.
+    /// Links a phone: the keys hold the link, and `show_link` shows it.
     pub(super) fn link(&mut self, phone: u32) {
         self.linked = Some(identity(phone));
     }
 }
 
-/// The codes of an attempt, made now.
+/// Returns the codes of an attempt.
 fn attempt(session: &SessionId, epoch: u64, spec: &PairingSpec, now: Timestamp) -> Attempt {
     let qr = QrCode {
         text: format!("qr-{session}-{epoch}-{}", now.millis()),
@@ -242,7 +250,7 @@ fn attempt(session: &SessionId, epoch: u64, spec: &PairingSpec, now: Timestamp) 
 }
 
 fn reason_for(code: ReasonCode) -> SnapshotReason {
-    SnapshotReason { code, message: "as the test wants it".to_owned(), retry_at: None }
+    SnapshotReason { code, message: "as the test requires".to_owned(), retry_at: None }
 }
 
 fn identity(phone: u32) -> Identity {

@@ -1,4 +1,4 @@
-//! A gateway that remembers: one node's worth of sessions, with phones that do what the test says.
+//! A fake gateway: the sessions of one node, and phones that the test controls.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,14 +8,23 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::fake_session::FakeSession;
 use crate::{
-    Declaration, LinkState, LiveIdentity, LogoutOutcome, Node, ReasonCode, SessionId, Snapshot,
-    Status,
-    ports::{Environment, GatewayError, SessionControl},
+    gateway::node::Node,
+    id::SessionId,
+    ports::{
+        environment::Environment,
+        session_control::{GatewayError, SessionControl},
+    },
+    session::{
+        observed::{LinkState, LiveIdentity, Snapshot},
+        spec::Declaration,
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+    },
+    testing::fake_session::FakeSession,
 };
 
-/// One node that keeps what it was told and plays WhatsApp's part as the test says.
+/// One node that stores its declarations and plays the part of WhatsApp.
 #[derive(Clone)]
 pub struct FakeSessionControl {
     state: Arc<Mutex<FakeGatewayState>>,
@@ -25,30 +34,30 @@ pub struct FakeSessionControl {
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a fault of its own, and tests combine them"
+    reason = "each flag is an independent fault, and tests combine them"
 )]
 struct FakeGatewayState {
     sessions: BTreeMap<SessionId, FakeSession>,
-    /// The epoch that everything which is gone left with, and whether it was forgotten.
+    /// Epoch of every removed session, and whether it was forgotten.
     gone: BTreeMap<SessionId, (u64, bool)>,
-    /// What is taken in anew is numbered from here on: never below what was shown of it before.
+    /// Lowest number of new snapshots, never below an earlier one.
     seq: u64,
     calls: Vec<String>,
     phones: u32,
-    /// 0 while it is not enlisted.
+    /// 0 while the node is not registered.
     generation: u64,
     capacity: usize,
     down: bool,
     mute: bool,
-    /// Whether what a phone did is only shown once something is closed.
+    /// Whether a link is shown only after the connection closes.
     slow: bool,
     unreadable: bool,
-    /// The sessions whose device is linked on WhatsApp, whatever keys are left of it here.
+    /// Sessions whose device is linked on WhatsApp, independent of the keys on the node.
     devices: BTreeSet<SessionId>,
 }
 
 impl FakeSessionControl {
-    /// Holding nothing, and told that this is its first boot.
+    /// Creates a gateway without sessions, registered with generation 1.
     pub fn new(environment: Arc<dyn Environment>) -> Self {
         let state = FakeGatewayState {
             sessions: BTreeMap::new(),
@@ -67,17 +76,17 @@ impl FakeSessionControl {
         Self { state: Arc::new(Mutex::new(state)), environment }
     }
 
-    /// Every call it got, in order: `declare sess_… 3`.
+    /// Returns every received call in order, for example `declare sess_… 3`.
     pub fn calls(&self) -> Vec<String> {
         self.lock().calls.clone()
     }
 
-    /// The sessions whose keys it holds.
+    /// Returns the sessions whose keys the node holds.
     pub fn held(&self) -> Vec<SessionId> {
         self.lock().sessions.keys().cloned().collect()
     }
 
-    /// A phone scans this QR code. `false` when no session shows it.
+    /// Lets a phone scan a QR code. Returns `false` if no session shows the code.
     pub fn scan(&self, qr: &str) -> bool {
         let now = self.environment.now();
         let mut state = self.lock();
@@ -100,8 +109,8 @@ impl FakeSessionControl {
         true
     }
 
-    /// From now on it does not see by itself that a phone has linked, as when the news of it are still
-    /// under way; or it sees all that was missed.
+    /// Delays the view of new links, as if the notification were in flight, or shows all delayed
+    /// ones.
     pub fn set_slow(&self, slow: bool) {
         let mut state = self.lock();
         state.slow = slow;
@@ -110,12 +119,12 @@ impl FakeSessionControl {
         }
     }
 
-    /// From now on no keys can be read, or they can again.
+    /// Makes all keys unreadable or readable.
     pub fn set_unreadable(&self, unreadable: bool) {
         let (now, mut state) = (self.environment.now(), self.lock());
         state.unreadable = unreadable;
         if !unreadable {
-            // A node reads again what it could not read.
+            // A node reads unreadable keys again.
             for (id, entry) in &mut state.sessions {
                 if entry.snapshot.link_state() == LinkState::Unknown {
                     entry.read_again(id, now);
@@ -124,13 +133,13 @@ impl FakeSessionControl {
         }
     }
 
-    /// The sessions whose device WhatsApp has as linked.
+    /// Returns the sessions whose device WhatsApp shows as linked.
     pub fn devices(&self) -> Vec<SessionId> {
         self.lock().devices.iter().cloned().collect()
     }
 
-    /// Something happens to a session's connection: its new status and why, as WhatsApp would have
-    /// it. An unlink takes the identity.
+    /// Changes the status of a connection as WhatsApp would. A logout by the phone removes the
+    /// identity.
     pub fn report_status(&self, session: &SessionId, status: Status, code: ReasonCode) {
         let mut state = self.lock();
         if let Some(entry) = state.sessions.get_mut(session) {
@@ -141,27 +150,27 @@ impl FakeSessionControl {
         }
     }
 
-    /// What it would report of a session.
+    /// Returns the present snapshot of a session.
     pub fn snapshot(&self, session: &SessionId) -> Option<Snapshot> {
         self.lock().sessions.get(session).map(|entry| entry.snapshot.clone())
     }
 
-    /// From now on it cannot be reached, or can again.
+    /// Makes the node unreachable or reachable.
     pub fn set_down(&self, down: bool) {
         self.lock().down = down;
     }
 
-    /// From now on WhatsApp confirms no unlink, or does again.
+    /// Stops or resumes the confirmation of unlinks by WhatsApp.
     pub fn set_mute(&self, mute: bool) {
         self.lock().mute = mute;
     }
 
-    /// It takes no more than so many sessions.
+    /// Sets the maximum number of sessions.
     pub fn set_capacity(&self, capacity: usize) {
         self.lock().capacity = capacity;
     }
 
-    /// A router took it in: from now on it obeys, and reports under this boot.
+    /// Registers the node. The node accepts commands and reports under this generation.
     pub fn register(&self, generation: u64) {
         let mut state = self.lock();
         state.generation = generation;
@@ -170,15 +179,14 @@ impl FakeSessionControl {
         }
     }
 
-    /// Its lease ran out: everything closes, and nothing is obeyed until it is enlisted again.
+    /// Ends the lease: all connections close, and the node rejects commands until it registers.
     pub fn expire_lease(&self) {
         let mut state = self.lock();
         state.generation = 0;
         state.sessions.values_mut().for_each(FakeSession::suspend);
     }
 
-    /// Its process died and started again: keys of linked devices are all that is left, and nothing is
-    /// obeyed until it is enlisted.
+    /// Restarts the process: only keys remain, and the node rejects commands until it registers.
     pub fn restart(&self) {
         let mut state = self.lock();
         (state.generation, state.seq) = (0, 0);
@@ -189,7 +197,7 @@ impl FakeSessionControl {
             sessions.filter_map(|(id, old)| Some((id, old.restarted(readable)?))).collect();
     }
 
-    /// A session is not its own any more: closed, and gone unless it is linked.
+    /// Removes a session from the node: closed, and deleted unless linked.
     pub fn release(&self, session: &SessionId) {
         let mut state = self.lock();
         let readable = !state.unreadable;
@@ -203,17 +211,17 @@ impl FakeSessionControl {
     }
 
     fn lock(&self) -> MutexGuard<'_, FakeGatewayState> {
-        self.state.lock().expect("no test panics while it holds the gateway")
+        self.state.lock().expect("no test panics with the lock held")
     }
 
-    /// Notes a call, if it can be heard and is obeyed.
+    /// Records a call if the node is reachable and registered.
     fn record_call(&self, what: String) -> Result<MutexGuard<'_, FakeGatewayState>, GatewayError> {
         let mut state = self.lock();
         if state.down {
-            return Err(GatewayError::Unavailable("down, as the test wants it".into()));
+            return Err(GatewayError::Unavailable("unreachable, as the test requires".into()));
         }
         if state.generation == 0 {
-            return Err(GatewayError::Unavailable("not enlisted".into()));
+            return Err(GatewayError::Unavailable("not registered".into()));
         }
         state.calls.push(what);
         Ok(state)
@@ -221,7 +229,7 @@ impl FakeSessionControl {
 }
 
 impl FakeGatewayState {
-    /// A session that is to be taken in, or is known.
+    /// Returns the session, or inserts it if the declaration is acceptable.
     fn entry(
         &mut self,
         session: &SessionId,
@@ -233,7 +241,7 @@ impl FakeGatewayState {
             if declaration.epoch < epoch || revives {
                 return Err(GatewayError::Stale);
             }
-            // What is only to be closed, or has its keys here, needs no room.
+            // A session to close, or with keys on the node, needs no room.
             let needs_room = declaration.running && !declaration.linked;
             if needs_room && self.sessions.len() >= self.capacity {
                 return Err(GatewayError::Full);

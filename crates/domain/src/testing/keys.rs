@@ -1,11 +1,14 @@
-//! Keys whose secret can be guessed, and tags that say whose they are: for tests of everything else.
+//! Predictable API keys and organization tags, for tests of other parts.
 
 use crate::{
-    KeyId, OrganizationId,
-    ports::{GeneratedKey, KeyGenerator, OrganizationTags},
+    id::{KeyId, OrganizationId},
+    ports::{
+        authn::{GeneratedKey, KeyGenerator},
+        environment::OrganizationTags,
+    },
 };
 
-/// Makes `wa_<id>_secret`, with the id's bits as its digest.
+/// Generates `wa_<id>_secret`, with the bits of the id as digest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainKeyGenerator;
 
@@ -21,7 +24,7 @@ impl KeyGenerator for PlainKeyGenerator {
     }
 }
 
-/// Tags an organization with its own name.
+/// Uses the id of an organization as its tag.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainOrganizationTags;
 

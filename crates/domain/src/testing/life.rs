@@ -1,18 +1,30 @@
-//! A session's whole life at the mercy of some bytes: whatever its owner asks, its node says and time
-//! brings, in whatever order, the rules keep their word. For fuzzing, and for tests with random bytes.
+//! Lifecycle checks of a session with random input: requests of the owner, reports of the node and
+//! time, in any order. For fuzzing and property tests.
 
 use std::time::Duration;
 
-use super::TestEnvironment;
 use crate::{
-    Actor, Attempt, Change, Deadlines, Desired, GatewayId, Identity, LinkState, LogoutOutcome,
-    OrganizationId, Phone, QrCode, ReasonCode, Session, Settings, Snapshot, SnapshotReason, Status,
-    Timestamp, Version,
-    ports::Environment,
+    caller::Actor,
+    deadlines::Deadlines,
+    id::{GatewayId, OrganizationId},
+    ports::environment::Environment,
     reconcile::{NodeLiveness, Step, plan},
+    session::{
+        change::Change,
+        model::Session,
+        observed::{LinkState, Snapshot, SnapshotReason},
+        pairing::{Attempt, Identity, Phone, QrCode},
+        settings::Settings,
+        spec::Desired,
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+        version::Version,
+    },
+    testing::environment::TestEnvironment,
+    time::Timestamp,
 };
 
-/// Bytes that decide what happens; nothing more when they have run out.
+/// Bytes that decide the actions. An exhausted input gives zeros.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -30,7 +42,7 @@ impl Choices<'_> {
         all.get(usize::from(self.byte())).copied()
     }
 
-    /// Close to this one, mostly.
+    /// Returns a number close to `number` in most cases.
     fn near(&mut self, number: u64) -> u64 {
         match self.below(8) {
             0 => number.wrapping_sub(1),
@@ -41,13 +53,13 @@ impl Choices<'_> {
     }
 }
 
-/// Lives a life.
+/// Runs the actions that `bytes` select, and checks the rules after each one.
 ///
 /// # Panics
-/// When a rule is broken.
+/// If a rule is broken.
 pub fn check_lifecycle(bytes: &[u8]) {
     let (environment, deadlines) = (TestEnvironment::new(), Deadlines::default());
-    let acme = OrganizationId::parse("acme").expect("a name");
+    let acme = OrganizationId::parse("acme").expect("a valid organization id");
     let mut session = Session::new(acme, None, Settings::default(), &*environment);
     let mut choices = Choices(bytes);
     while !choices.0.is_empty() {
@@ -66,7 +78,8 @@ pub fn check_lifecycle(bytes: &[u8]) {
     }
 }
 
-/// What its owner asks; `None` when that is refused, or changes nothing.
+/// Returns the change of a request by the owner. `None` if the request is rejected or changes no
+/// state.
 fn owner_change(
     choices: &mut Choices<'_>,
     session: Session,
@@ -85,17 +98,17 @@ fn owner_change(
         4 => session.logout(now, deadlines),
         _ => {
             let (change, cleanup) = session.delete(&Actor::Operator, now, deadlines);
-            assert!(cleanup.epoch > before.spec.epoch, "nothing brings it back");
+            assert!(cleanup.epoch > before.spec.epoch, "the epoch of the cleanup is higher");
             drop(change);
             None
         }
     }?;
-    assert_eq!(change.session.spec.epoch, before.spec.epoch + 1, "a new wish is a new epoch");
-    assert_eq!(change.session.due, Some(now), "and is looked at");
+    assert_eq!(change.session.spec.epoch, before.spec.epoch + 1, "a request increments the epoch");
+    assert_eq!(change.session.due, Some(now), "a request wakes the reconciler");
     Some(change)
 }
 
-/// What time, the reconciler and its node bring.
+/// Returns a change by time, reconciler or node.
 fn system_change(
     choices: &mut Choices<'_>,
     session: Session,
@@ -129,8 +142,8 @@ fn system_change(
     }
 }
 
-/// The node's word: it changes what was seen and never what is wanted, save that a pairing ends; heard
-/// again it changes nothing.
+/// Applies a report and checks it: a report changes the observed state and never the spec, except
+/// that a pairing ends. The same report again changes no state.
 fn check_report(
     session: Session,
     report: &Snapshot,
@@ -144,28 +157,33 @@ fn check_report(
     } else {
         session.observe(report.clone(), now, deadlines)
     };
-    let position = |observed: &crate::Observed| (observed.epoch, observed.generation, observed.seq);
+    let position = |observed: &crate::session::observed::Observed| {
+        (observed.epoch, observed.generation, observed.seq)
+    };
     let Some(change) = change else {
         let newer = (report.epoch, report.generation, report.seq) > position(&before.observed);
-        assert!(!newer || report.epoch != before.spec.epoch, "news is news: {report:?} {before:?}");
+        assert!(
+            !newer || report.epoch != before.spec.epoch,
+            "a newer report is applied: {report:?} {before:?}"
+        );
         return None;
     };
     let after = &change.session;
-    assert_eq!(report.epoch, before.spec.epoch, "only under the newest epoch");
-    assert!(position(&after.observed) > position(&before.observed), "never backwards");
+    assert_eq!(report.epoch, before.spec.epoch, "the report has the epoch of the spec");
+    assert!(position(&after.observed) > position(&before.observed), "the order never decreases");
     assert_eq!(after.spec.epoch, before.spec.epoch);
     let pairing_ended = before.spec.pairing.is_some() && after.spec.pairing.is_none();
     assert!(pairing_ended || after.spec == before.spec, "{before:?} {after:?}");
-    // A node that cannot read the keys says nothing about the link: what was known stays.
+    // A node with unreadable keys does not know the link state, so the known identity stays.
     let linked = match report.link_state() {
         LinkState::Unknown => before.is_paired(),
         _ => report.identity.is_some(),
     };
     assert_eq!(after.is_paired(), linked, "{report:?} {before:?}");
     let woken = before.due.is_some_and(|due| due <= now);
-    assert!(answers || !woken || after.due == before.due, "a wake is not put off by a report");
+    assert!(answers || !woken || after.due == before.due, "a report keeps a wake");
     let again = after.clone().observe(report.clone(), now, deadlines);
-    assert!(again.is_none(), "heard again it says nothing");
+    assert!(again.is_none(), "the same report again changes no state");
     Some(change)
 }
 
@@ -179,7 +197,7 @@ fn snapshot(choices: &mut Choices<'_>, session: &Session) -> Snapshot {
     });
     let reason = choices.one_of(&ReasonCode::ALL).map(|code| SnapshotReason {
         code,
-        message: "said so".to_owned(),
+        message: "a reason".to_owned(),
         retry_at: (choices.below(2) == 0).then(|| session.updated_at.plus(Duration::from_secs(90))),
     });
     let pairing = (identity.is_none() && choices.below(2) == 0).then(|| Attempt {
@@ -203,31 +221,38 @@ fn snapshot(choices: &mut Choices<'_>, session: &Session) -> Snapshot {
     }
 }
 
-/// What every change keeps to; the session as it is then stored.
+/// Commits a change, checks the rules of every change, and returns the stored session.
 fn check_commit(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
     let new_events = change.new_events.len();
     let (after, expected_version, events) = change.into_commit(&Actor::System, environment);
     assert_eq!(
         (expected_version.version, expected_version.due),
         (before.version, before.due),
-        "as it was read"
+        "the condition is the state that was read"
     );
     assert_eq!(after.version, Version(before.version.0 + 1));
     assert_eq!((&after.id, &after.organization), (&before.id, &before.organization));
-    assert!(after.spec.epoch >= before.spec.epoch, "epochs grow");
+    assert!(after.spec.epoch >= before.spec.epoch, "epochs increase");
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences.len(), new_events);
     assert!(sequences.iter().zip(before.sequence + 1..).all(|(number, next)| *number == next));
-    assert_eq!(after.sequence, before.sequence + sequences.len() as u64, "without a gap");
+    assert_eq!(
+        after.sequence,
+        before.sequence + sequences.len() as u64,
+        "sequence numbers have no gap"
+    );
     let spec = &after.spec;
-    assert!(!(after.is_paired() && spec.pairing.is_some()), "linked and pairing: {after:?}");
+    assert!(
+        !(after.is_paired() && spec.pairing.is_some()),
+        "a paired session has no pairing spec: {after:?}"
+    );
     let idle = spec.desired == Desired::Stopped && spec.pairing.is_none();
-    assert!(spec.unlink.is_none() || idle, "nothing is wanted of what is unlinked: {after:?}");
+    assert!(spec.unlink.is_none() || idle, "a session during an unlink is stopped: {after:?}");
     assert!(spec.pairing.is_none() || spec.desired == Desired::Running, "{after:?}");
     after
 }
 
-/// The plan knows something to do, or when to look again, or nothing is left to do.
+/// Checks that the plan has a step, a time of the next check, or no work left.
 fn check_plan(session: &Session, now: Timestamp) {
     for liveness in
         [NodeLiveness::Live, NodeLiveness::Lost, NodeLiveness::Uncertain, NodeLiveness::Unassigned]
@@ -236,13 +261,15 @@ fn check_plan(session: &Session, now: Timestamp) {
             continue;
         }
         match plan(session, liveness, now) {
-            Step::Rest(Some(until)) => assert!(until > now, "it would never rest: {session:?}"),
+            Step::Rest(Some(until)) => {
+                assert!(until > now, "the next check is in the past: {session:?}");
+            }
             Step::Rest(None) if liveness == NodeLiveness::Live => {
                 let settled = session.observed.status == Status::Stopped
                     && session.observed.epoch == session.spec.epoch;
-                assert!(settled, "nothing is done about {session:?}");
+                assert!(settled, "no step for an unsettled session: {session:?}");
             }
-            // Elsewhere an enlistment wakes it.
+            // On other nodes a registration wakes the session.
             _ => {}
         }
     }

@@ -1,45 +1,61 @@
-//! Two organizations over memory stores. Everything of the first is marked with a canary that must
-//! never reach the second.
+//! Two organizations with memory stores. All data of the first contains a canary that must never
+//! reach the second.
 
 use std::sync::Arc;
 
-use super::{FakeSessionControl, Memory, PlainKeyGenerator, TestEnvironment, TestNotifier};
 use crate::{
-    Actor, ApiKeys, Caller, Capabilities, Deadlines, GatewayId, Leases, Nodes, OrganizationId,
-    Reach, Registration, Session, SessionPorts, Sessions, Settings, UserId,
-    ports::{ChangeNotifier, Environment},
+    api_key::service::ApiKeys,
+    caller::{Actor, Caller, Capabilities, Reach},
+    deadlines::Deadlines,
+    gateway::{
+        leases::Leases,
+        service::{Nodes, Registration},
+    },
+    id::{GatewayId, OrganizationId, UserId},
+    ports::{change_notifier::ChangeNotifier, environment::Environment},
+    session::{
+        model::Session,
+        service::{SessionPorts, Sessions},
+        settings::Settings,
+    },
+    testing::{
+        environment::{TestEnvironment, TestNotifier},
+        fake_session_control::FakeSessionControl,
+        keys::PlainKeyGenerator,
+        memory::state::Memory,
+    },
 };
 
 /// A word in every text of the first organization.
 pub const CANARY: &str = "canary";
 
-/// Two organizations, `acme-canary` and `zeta`, and everything they need.
+/// The organizations `acme-canary` and `zeta` with their use cases.
 #[derive(Clone)]
 pub struct World {
-    /// What is remembered.
+    /// The database.
     pub memory: Memory,
-    /// The one node, enlisted as `gw-test`.
+    /// The only node, registered as `gw-test`.
     pub gateway: FakeSessionControl,
     /// The clock.
     pub environment: Arc<TestEnvironment>,
-    /// The reconciler's bell.
+    /// Notifier of the worker.
     pub worker_notifier: Arc<TestNotifier>,
-    /// The bell of whoever waits.
+    /// Notifier of waiting requests.
     pub change_notifier: Arc<TestNotifier>,
     /// The deadlines in force.
     pub deadlines: Deadlines,
-    /// Until when the node's lease runs, as the worker last read it.
+    /// Leases of the nodes, as the worker last read them.
     pub leases: Arc<Leases>,
-    /// The use cases of sessions.
+    /// Use cases of sessions.
     pub sessions: Sessions,
-    /// The use cases of keys.
+    /// Use cases of API keys.
     pub keys: ApiKeys,
-    /// The nodes' side.
+    /// Use cases of nodes.
     pub nodes: Nodes,
 }
 
 impl World {
-    /// A fresh world, its node enlisted.
+    /// Creates a world with a registered node.
     pub async fn new() -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
@@ -47,8 +63,8 @@ impl World {
         Self::with(environment, gateway, notifier).await
     }
 
-    /// A world whose waiting callers wait at this bell instead of a silent one: a test can have the
-    /// reconciler act whenever somebody waits.
+    /// Creates a world with this notifier for waiting requests. A test can run the reconciler
+    /// during each wait.
     pub async fn with_changes(
         environment: Arc<TestEnvironment>,
         gateway: FakeSessionControl,
@@ -115,35 +131,36 @@ impl World {
         world
     }
 
-    /// A node with room for a hundred sessions enlists.
+    /// Registers a node with room for 100 sessions.
     pub async fn register(&self, id: &str) {
         let registration = Registration {
-            id: GatewayId::parse(id).expect("a gateway's name"),
+            id: GatewayId::parse(id).expect("a valid gateway id"),
             address: "http://127.0.0.1:1".to_owned(),
             incarnation: format!("{id}-{}", self.environment.ulid()),
             version: "test".to_owned(),
             features: vec!["identity".to_owned()],
             capacity: 100,
         };
-        self.nodes.register(registration).await.expect("the memory store enlists");
+        self.nodes.register(registration).await.expect("the memory store registers nodes");
     }
 
-    /// An admin of the first organization.
+    /// Returns an admin of the first organization.
     pub fn acme() -> Caller {
         person("acme-canary", "admin")
     }
 
-    /// An admin of the second organization.
+    /// Returns an admin of the second organization.
     pub fn zeta() -> Caller {
         person("zeta", "admin")
     }
 
-    /// A member of the first organization, who may not manage.
+    /// Returns a member of the first organization, without
+    /// [`Capability::Manage`](crate::Capability::Manage).
     pub fn acme_member() -> Caller {
         person("acme-canary", "member")
     }
 
-    /// A new session of the first organization, full of canaries.
+    /// Creates a session of the first organization with canaries in all texts.
     pub async fn acme_session(&self) -> Session {
         let settings = Settings {
             label: Some(format!("{CANARY} label")),

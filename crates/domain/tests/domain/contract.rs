@@ -1,4 +1,4 @@
-//! The memory store and the remembering gateway are trusted because they pass what adapters must.
+//! The memory store and the fake gateway pass the contract suites.
 
 use async_trait::async_trait;
 use domain::{

@@ -1,4 +1,5 @@
-//! One session that fails fails alone: a row that cannot be read, a report that cannot be stored.
+//! Failures of one session do not affect others: unreadable rows, and reports that cannot be
+//! stored.
 
 use domain::{
     Error, EventName, GatewayId, HeldSession, Node, ReportOutcome, Session, Snapshot, Status,
@@ -12,7 +13,7 @@ const PAGE: SessionPage = SessionPage {
     limit: 9,
 };
 
-/// A session that its node works on.
+/// Returns a session that is assigned to its node.
 async fn on_its_node(world: &World) -> Session {
     let settings = domain::Settings::default();
     let session = world.sessions.create(&World::acme(), settings, true).await.unwrap();
@@ -51,14 +52,14 @@ async fn unreadable_session_is_unlisted_and_deletable() {
     let viewed = world.sessions.view(&caller, id).await;
     assert!(matches!(viewed, Err(Error::Internal(_))), "{viewed:?}");
     let guarded = world.sessions.delete(&caller, id, Some(bad.version)).await;
-    assert!(matches!(guarded, Err(Error::Internal(_))), "its version is not known: {guarded:?}");
-    let strange = world.sessions.delete(&World::zeta(), id, None).await;
-    assert!(matches!(strange, Err(Error::NotFound { .. })), "{strange:?}");
+    assert!(matches!(guarded, Err(Error::Internal(_))), "the version is unreadable: {guarded:?}");
+    let foreign = world.sessions.delete(&World::zeta(), id, None).await;
+    assert!(matches!(foreign, Err(Error::NotFound { .. })), "{foreign:?}");
 
     world.sessions.delete(&caller, id, None).await.unwrap();
     let viewed = world.sessions.view(&caller, id).await;
     assert!(matches!(viewed, Err(Error::NotFound { .. })), "{viewed:?}");
-    let [cleanup] = &world.memory.cleanups()[..] else { panic!("one is left to unlink") };
+    let [cleanup] = &world.memory.cleanups()[..] else { panic!("one cleanup remains") };
     assert_eq!((&cleanup.session, &cleanup.gateway), (&bad.id, &bad.gateway));
     assert!(cleanup.epoch > bad.spec.epoch);
     let last = world.memory.events().pop().unwrap();

@@ -1,5 +1,5 @@
-//! Nobody learns of another organization's sessions: for every use case, hidden equals missing,
-//! refused comes before looked up, and a refusal changes nothing.
+//! Isolation of every use case: a hidden session equals a missing one, rights are checked before
+//! lookups, and a rejection changes no state.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ const ACTIONS: [&str; 10] = [
     "logout",
 ];
 
-/// What each use case answers about one session.
+/// Returns the answer of each use case for one session.
 async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Error>> {
     let sessions = &world.sessions;
     let mut answers = Vec::new();
@@ -58,29 +58,29 @@ async fn hidden_session_equals_missing_session() {
     let missing = SessionId::from_bits(42);
     let before =
         (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
-    for stranger in [World::zeta(), confined(&SessionId::from_bits(43))] {
-        let of_hidden = answers(&world, &stranger, hidden.as_str()).await;
-        let of_missing = answers(&world, &stranger, missing.as_str()).await;
-        let of_nonsense = answers(&world, &stranger, "no such id").await;
+    for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
+        let of_hidden = answers(&world, &outsider, hidden.as_str()).await;
+        let of_missing = answers(&world, &outsider, missing.as_str()).await;
+        let of_malformed = answers(&world, &outsider, "no such id").await;
         for (n, action) in ACTIONS.iter().enumerate() {
             assert!(matches!(of_hidden[n], Err(Error::NotFound { noun: "session" })), "{action}");
             let texts =
-                [&of_hidden, &of_missing, &of_nonsense].map(|answers| format!("{:?}", answers[n]));
+                [&of_hidden, &of_missing, &of_malformed].map(|answers| format!("{:?}", answers[n]));
             assert!(texts.iter().all(|text| *text == texts[0]), "{action}: {texts:?}");
         }
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
-        assert_eq!(world.sessions.list(&stranger, &page).await.unwrap(), []);
+        assert_eq!(world.sessions.list(&outsider, &page).await.unwrap(), []);
     }
     let after =
         (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
-    assert_eq!(before, after, "a refusal changes nothing");
+    assert_eq!(before, after, "a rejection changes no state");
 }
 
 #[tokio::test]
 async fn missing_capability_is_rejected_before_lookup() {
     let world = World::new().await;
     let id = world.acme_session().await.id;
-    // Any look-up would fail otherwise.
+    // A lookup would fail with another error.
     world.memory.set_down(true);
     let nowhere = Caller { organization: None, ..World::acme() };
     for caller in [World::acme_member(), nowhere] {
@@ -96,8 +96,8 @@ async fn missing_capability_is_rejected_before_lookup() {
     }
 }
 
-/// What belongs to a whole organization is for those who are not confined to a part of it, and what
-/// belongs to all of them for the platform's own people.
+/// The audit log requires the reach of a whole organization, and the operator list requires the
+/// platform role.
 #[tokio::test]
 async fn audit_log_and_operator_list_reject_other_callers_before_lookup() {
     let world = World::new().await;
@@ -110,9 +110,13 @@ async fn audit_log_and_operator_list_reject_other_callers_before_lookup() {
     let platform = Caller { organization: None, platform_admin: true, ..World::acme_member() };
     let key = Caller { actor: Actor::Key(KeyId::from_bits(1)), ..platform.clone() };
     assert!(!audit.list(&World::acme(), &events).await.unwrap().is_empty());
-    assert_eq!(audit.list(&World::zeta(), &events).await.unwrap(), [], "only of one's own");
+    assert_eq!(
+        audit.list(&World::zeta(), &events).await.unwrap(),
+        [],
+        "only events of the caller's organization"
+    );
     assert_eq!(operators.sessions(&platform, None, &sessions).await.unwrap().len(), 1);
-    // Any look-up would fail otherwise.
+    // A lookup would fail with another error.
     world.memory.set_down(true);
     for caller in [World::acme_member(), confined(&id), platform] {
         assert!(matches!(audit.list(&caller, &events).await, Err(Error::Forbidden)));

@@ -1,8 +1,8 @@
-//! Keys: nobody grants more than they hold, and what is wrong with a request is told at once.
+//! API keys: granted capabilities, violations, confined sessions and revocation.
 
 use domain::{
-    Caller, Capabilities, Capability, Error, KeySpec, NewApiKey, Reach, SessionId, Timestamp,
-    ports::KeyPage, testing::World,
+    Caller, Capabilities, Capability, Error, FieldPath, KeySpec, NewApiKey, Reach, SessionId,
+    Timestamp, ports::KeyPage, testing::World,
 };
 
 const ALL: KeyPage = KeyPage { after: None, limit: 200 };
@@ -34,10 +34,10 @@ async fn key_violations_are_reported_together() {
     let world = World::new().await;
     let bad = KeySpec { expires_at: Some(Timestamp::from_millis(1)), ..spec("", &[]) };
     let Err(Error::Validation(faults)) = world.keys.create(&World::acme(), bad).await else {
-        panic!("accepted")
+        panic!("the key was accepted")
     };
-    let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
-    assert_eq!(fields, ["/name", "/capabilities", "/expiresAt"]);
+    let fields: Vec<_> = faults.into_iter().map(|fault| fault.field).collect();
+    assert_eq!(fields, [FieldPath::KeyName, FieldPath::KeyCapabilities, FieldPath::KeyExpiry]);
 }
 
 #[tokio::test]
@@ -54,20 +54,19 @@ async fn key_sessions_belong_to_its_organization() {
     };
     let before = world.memory.fingerprint();
     let never = SessionId::from_bits(9 << 100);
-    let strangers = [hidden.as_str(), mine.as_str(), deleted.as_str(), never.as_str(), "x", ""];
-    let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&strangers)).await
-    else {
-        panic!("it was made")
+    let named = [hidden.as_str(), mine.as_str(), deleted.as_str(), never.as_str(), "x", ""];
+    let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&named)).await else {
+        panic!("the key was created")
     };
-    let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
-    assert_eq!(fields, ["/sessions/0", "/sessions/2", "/sessions/3", "/sessions/4", "/sessions/5"]);
+    let fields: Vec<_> = faults.iter().map(|fault| fault.field.clone()).collect();
+    assert_eq!(fields, [0, 2, 3, 4, 5].map(FieldPath::KeySession));
     assert!(faults.iter().all(|fault| fault.reason == domain::NO_SUCH_SESSION));
     for wrong in [Vec::new(), vec![mine.as_str(); domain::MAX_KEY_SESSIONS + 1]] {
         let Err(Error::Validation(faults)) = world.keys.create(&caller, naming(&wrong)).await
         else {
-            panic!("it was made")
+            panic!("the key was created")
         };
-        assert_eq!(faults[0].field, "/sessions");
+        assert_eq!(faults[0].field, FieldPath::KeySessions);
     }
     assert_eq!(world.memory.fingerprint(), before);
     let made = world.keys.create(&caller, naming(&[mine.as_str()])).await.unwrap();

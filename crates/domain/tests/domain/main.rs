@@ -1,5 +1,5 @@
-//! The domain's own tests: isolation of every use case over the in-memory world, laws of the pure
-//! rules, and the doubles against the suites that every adapter must pass.
+//! Tests of the domain: isolation of every use case over the memory world, properties of the pure
+//! rules, and the contract suites of the doubles.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contract;

@@ -1,4 +1,4 @@
-//! The reconciler is called when there is something for it to do, and not for every write.
+//! Notifications of the worker: only for sessions that are due.
 
 use domain::{Settings, SettingsPatch, testing::World};
 
@@ -15,7 +15,7 @@ async fn worker_is_notified_for_due_sessions_only() {
     assert_eq!(
         world.worker_notifier.notifications(),
         before,
-        "a session that rests asks nothing of it"
+        "a session without a due time does not wake the worker"
     );
     let started = sessions.create(&caller, Settings::default(), true).await.expect("made");
     assert_eq!(world.worker_notifier.notifications(), before + 1);

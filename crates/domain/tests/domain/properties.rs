@@ -1,11 +1,11 @@
-//! Laws of the pure rules: a session's life, and where a session goes.
+//! Properties of the pure rules: session lifecycle and placement.
 
 use std::time::Duration;
 
 use domain::{GatewayId, Node, Timestamp, gateway::placement::choose, testing::check_lifecycle};
 use proptest::{collection::vec, prelude::*};
 
-/// As many cases as `PROPTEST_CASES` says; few when it says nothing.
+/// Runs the number of cases in `PROPTEST_CASES`, or 64.
 fn config() -> ProptestConfig {
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let (failure_persistence, default) = (None, ProptestConfig::default());
@@ -17,7 +17,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const NOW: Timestamp = Timestamp::from_millis(100_000);
 
 fn node() -> impl Strategy<Value = Node> {
-    // Names repeat, sizes are small and times about right, so that there are equals and edges.
+    // Ids repeat, sizes are small and times are close to the lease, so that equal values and limits
+    // occur.
     ("[a-d]", 0..5_u32, 0..5_u32, 60_000..101_000_i64, any::<bool>()).prop_map(
         |(name, held, capacity, heartbeat_at, lost)| Node {
             id: GatewayId::parse(&name).unwrap(),
@@ -58,6 +59,6 @@ proptest! {
         let mut turned = nodes.clone();
         turned.reverse();
         let again = choose(&turned, NOW, LEASE).map(|node| &node.id);
-        prop_assert_eq!(again, Some(&chosen.id), "the order they come in says nothing");
+        prop_assert_eq!(again, Some(&chosen.id), "the order of the nodes does not matter");
     }
 }

@@ -1,4 +1,4 @@
-//! What an organization may keep and how often it may try to link, as its callers meet it.
+//! Resource quotas and pairing quotas, as callers meet them.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn full_quota_rejects_its_organization_only() {
         let third = world.sessions.create(&World::acme(), Settings::default(), start).await;
         let Err(Error::Full(full)) = third else { panic!("{third:?}") };
         assert_eq!(full, ResourceLimitReached { resource: Resource::Sessions, limit: 2, used: 2 });
-        assert_eq!(world.memory.fingerprint(), before, "and nothing is counted");
+        assert_eq!(world.memory.fingerprint(), before, "no attempt is counted");
     }
     for _ in 0..5 {
         create(&world, &World::zeta(), Settings::default()).await.unwrap();
@@ -50,14 +50,16 @@ async fn metadata_over_quota_can_shrink() {
         let patch = SettingsPatch { metadata, ..SettingsPatch::default() };
         world.sessions.update(&World::acme(), session.id.as_str(), None, patch).await
     };
-    let Err(Error::Full(full)) = set("0123456789 and more").await else { panic!("it grew") };
+    let Err(Error::Full(full)) = set("0123456789 and more").await else {
+        panic!("the metadata grew")
+    };
     assert_eq!((full.resource, full.limit, full.used), (Resource::Metadata, 20, 16));
     assert!(set("0123456789abcd").await.is_ok());
     world.memory.set_quotas(Quotas {
         default: ResourceLimits { metadata: Some(5), ..ResourceLimits::default() },
         overrides: [].into(),
     });
-    assert!(set("0123456789ab").await.is_ok(), "beyond a limit that was lowered, it shrinks");
+    assert!(set("0123456789ab").await.is_ok(), "metadata above a lowered limit can shrink");
     assert!(matches!(set("0123456789abc").await, Err(Error::Full(_))));
 }
 
@@ -78,8 +80,8 @@ async fn keys_have_a_quota() {
     assert!(world.keys.create(&World::acme(), spec()).await.is_ok());
 }
 
-/// How an attempt at getting a code for this phone ends: nobody answers here, so that one that begins
-/// ends without a code.
+/// Requests a pairing code. No node answers here, so that an attempt that begins ends without a
+/// code.
 async fn ask(world: &World, caller: &Caller, id: &SessionId, phone: &str) -> Result<(), Duration> {
     match world.sessions.pairing_code(caller, id.as_str(), phone).await {
         Err(Error::Unavailable { .. }) => Ok(()),
@@ -100,7 +102,7 @@ async fn attempts_per_phone_are_limited_across_sessions() {
         begun += u32::from(ask(&world, &World::acme(), &session.id, "15551234567").await.is_ok());
         world.sessions.delete(&World::acme(), session.id.as_str(), None).await.unwrap();
     }
-    assert_eq!(begun, 10, "sessions that come and go do not begin a new count");
+    assert_eq!(begun, 10, "deleted sessions count");
     let settings = Settings::default();
     let other = world.sessions.create(&World::zeta(), settings, false).await.unwrap();
     assert_eq!(ask(&world, &World::zeta(), &other.id, "15551234567").await, Ok(()));
@@ -121,7 +123,7 @@ async fn attempts_per_organization_are_limited_per_hour() {
         start(&World::acme()).await.unwrap();
     }
     let Err(Error::RateLimited { rate_quota, .. }) = start(&World::acme()).await else {
-        panic!("one more began")
+        panic!("one more attempt began")
     };
     assert_eq!((rate_quota.name, rate_quota.count), ("organization-pairing", 1_000));
     start(&World::zeta()).await.unwrap();

@@ -90,7 +90,8 @@ impl SessionActor {
         let _keys = self.state_cell.key_lock.clone().lock_owned().await;
         let wiped = self.context.key_store.wipe(&self.state_cell.session).await;
         if let Err(error) = &wiped {
-            tracing::error!(session = self.state_cell.session.as_str(), %error, "cannot wipe the keys");
+            let session = self.state_cell.session.as_str();
+            tracing::error!(session, %error, "cannot wipe the keys");
         }
         wiped
     }
@@ -101,7 +102,8 @@ impl SessionActor {
         self.close().await;
         let _keys = self.state_cell.key_lock.clone().lock_owned().await;
         if let Err(error) = self.context.key_store.discard(&self.state_cell.session).await {
-            tracing::error!(session = self.state_cell.session.as_str(), %error, "cannot discard void keys");
+            let session = self.state_cell.session.as_str();
+            tracing::error!(session, %error, "cannot discard void keys");
         }
         (self.link, self.keys_missing, self.next_key_read) = (Link::NotLinked, false, None);
     }

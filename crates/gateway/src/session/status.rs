@@ -61,7 +61,8 @@ impl SessionActor {
         }
         match (goal, &self.connection, &self.pairing) {
             (Goal::Closed, ..) if self.hold == Some(Hold::Suspended) && running => {
-                let message = "the connection is closed because the node lost its router; the session waits for the router";
+                let message = "the connection is closed because the node lost its router; the \
+                               session waits for the router";
                 (Status::Starting, Some(reasons::connect_failed(message, None)))
             }
             (Goal::Closed, ..) => match &self.closed_status {

@@ -1,4 +1,4 @@
-//! Who is asking: the one place where a request's credential is taken from it.
+//! Authentication and authorization of requests: credential, caller, request rate, permission.
 
 use std::sync::Arc;
 
@@ -6,23 +6,21 @@ use domain::{
     Caller, Error,
     ports::{Authenticator, Credential, Refused},
 };
+use http_listener::{NoPermit, Permit, PermitHolder, with_permit_if_pending};
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::{
-    api::Requires,
-    api::throttle::{Rates, Throttle},
-    listener::request_permits::with_permit_if_pending,
-    listener::shared_permits::{Permit, PermitHolder},
-    request_log::RequestLog,
-    response::problem::Result,
+use super::{
+    requires::Requires,
+    throttle::{Rates, Throttle},
 };
+use crate::{request_log::RequestLog, response::problem::Result};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Lets callers in.
+/// Admits callers to operations.
 pub(crate) struct Authorizer {
     authenticator: Arc<dyn Authenticator>,
     throttle: Throttle,
@@ -33,18 +31,18 @@ impl Authorizer {
         Self { authenticator, throttle: Throttle::new(rates) }
     }
 
-    /// The caller, when the operation asks for one, and whom its requests are counted for. While it is
-    /// looked up, the request has a place.
+    /// Returns the caller and the holder of its permits; `None` for an operation that requires
+    /// nothing. A permit is held while the credential is looked up.
     ///
     /// # Errors
-    /// 401, one answer for every cause; 429 when it asks too often; 403 when it lacks what the
-    /// operation needs; 503 when nobody can say now who it is, or there is no place.
+    /// 401, the same for every cause; 429 above the request rate; 403 without the permission; 503
+    /// when the credential cannot be checked now, or without a permit.
     pub(crate) async fn authorize(
         &self,
         requires: Requires,
         headers: &HeaderMap,
         log: &RequestLog,
-        permit: impl FnOnce() -> Result<Permit>,
+        permit: impl FnOnce() -> Result<Permit, NoPermit>,
     ) -> Result<Option<(Caller, PermitHolder)>> {
         if requires == Requires::Nothing {
             return Ok(None);
@@ -69,7 +67,8 @@ impl Authorizer {
     }
 }
 
-/// The one credential of a request. Two are refused: which of them was meant would be a guess.
+/// Returns the credential of a request. Two credentials are rejected, because the choice between
+/// them would be a guess.
 fn credential(headers: &HeaderMap) -> Result<Credential, &'static str> {
     let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
     let keys = headers.get_all(X_API_KEY).iter().map(api_key);

@@ -1,8 +1,8 @@
-//! How many requests a credential and an organization may send: exact on each router.
+//! Request rates of credentials and organizations, exact on each router.
 //!
-//! Counted by GCRA: a quota of 60 a minute lets 60 through at once and then one a second. What is
-//! counted lies in memory, as long as it matters; each router counts for itself, so a fleet of three
-//! lets three times as many through. A look-up in a shared place would cost more than it saves.
+//! Requests are counted by GCRA: a rate of 60 a minute admits 60 at once and then one each second.
+//! Counters are kept in memory. Each router counts separately, so that three routers admit three
+//! times the rate; a shared counter would cost more than it saves.
 //!
 //! Decision: ADR 0016.
 
@@ -21,26 +21,25 @@ use governor::{
     middleware::NoOpMiddleware,
     state::keyed::DashMapStateStore,
 };
+use http_listener::PermitHolder;
 
-use crate::listener::shared_permits::PermitHolder;
-
-/// How many requests are let through in a minute.
+/// Requests per minute; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// Of one API key, or one person; any number when `None`.
+    /// The rate of one API key or one person.
     pub credential: Option<NonZeroU32>,
-    /// Of all of one organization.
+    /// The rate of all credentials of one organization together.
     pub organization: Option<NonZeroU32>,
 }
 
 const RATE_WINDOW: Duration = Duration::from_secs(60);
-/// After so many requests what no longer matters is forgotten.
+/// Number of requests after which counters that have refilled are removed.
 const CLEANUP_INTERVAL: u32 = 10_000;
 
-/// Counts requests, and refuses those beyond the rates.
+/// Counts requests and rejects those above the rates.
 pub(crate) struct Throttle<C: Clock = MonotonicClock> {
     limits: Vec<(RateSubject, RateLimit<C>)>,
-    /// Names are counted by their hash, under a key of this process.
+    /// Hashes names with a key of this process.
     names: RandomState,
     counted: AtomicU32,
 }
@@ -83,11 +82,11 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// Counts a request of this caller, and says whom it is counted for: whoever belongs to no organization
-    /// is a group by itself.
+    /// Counts a request of this caller, and returns the holder of the request's permits. A caller
+    /// without organization is a group by itself.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when it is one too many.
+    /// [`Error::RateLimited`] when the request exceeds a rate.
     pub(crate) fn count(&self, caller: &Caller) -> Result<PermitHolder> {
         let organization = caller.organization.as_ref().map(|name| self.names.hash_one(name));
         let credential = self.credential(caller);

@@ -1,13 +1,15 @@
-//! The endpoints of the platform's own people.
+//! The handlers of operators.
 
 use domain::OrganizationId;
 
 use crate::{
-    api::context::Context, response::problem::Result, response::reply::Reply, wire::SessionPageSpec,
+    api::OperationContext,
+    response::{problem::Result, reply::Reply},
+    wire::SessionPageSpec,
 };
 
-/// An organization that cannot be has no sessions; as everywhere, that is no fault.
-pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
+/// An organization id that cannot exist matches no sessions and is no fault, as in every list.
+pub(crate) async fn sessions(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("admin-sessions")?);
     let (organization, page) = cx.read(|input| {
         let organization = input.query.text("organizationId");
@@ -20,7 +22,7 @@ pub(crate) async fn sessions(mut cx: Context) -> Result<Reply> {
         (None, _) | (_, Some(None)) => Vec::new(),
         (Some(spec), named) => {
             let organization = named.as_ref().and_then(Option::as_ref);
-            cx.app.operators.sessions(&caller, organization, &spec).await?
+            cx.resources.operators.sessions(&caller, organization, &spec).await?
         }
     };
     Reply::ok(&page.show(&sessions))

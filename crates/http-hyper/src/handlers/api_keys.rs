@@ -1,21 +1,22 @@
-//! The endpoints of API keys.
+//! The handlers of API keys.
 
 use domain::{
-    ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey, Violation,
+    ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey,
     ports::{KeyPage, Position},
 };
 
 use crate::{
-    api::context::Context,
-    request::conditions::IfMatch,
-    request::cursor::CursorPosition,
-    request::page::Page,
-    response::problem::{Problem, Result},
-    response::reply::Reply,
+    api::OperationContext,
+    request::{conditions::IfMatch, cursor::CursorPosition, page::Page},
+    response::{
+        problem::{Problem, Result},
+        reply::Reply,
+        violation::Violation,
+    },
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
 };
 
-pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("api-keys")?);
     let page = cx.read(|input| Page::read(&mut input.query, all))?;
     let after = page.after.map(|position| Position {
@@ -23,8 +24,9 @@ pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
         id: KeyId::from_bits(position.bits),
     });
     let spec = KeyPage { after, limit: page.with_one_more() };
-    let (keys, next_cursor) = page.paginate(cx.app.keys.list(&caller, &spec).await?, position);
-    let data: Vec<_> = keys.iter().map(|key| ApiKeyView::of(key, &cx.app.keys)).collect();
+    let (keys, next_cursor) =
+        page.paginate(cx.resources.keys.list(&caller, &spec).await?, position);
+    let data: Vec<_> = keys.iter().map(|key| ApiKeyView::of(key, &cx.resources.keys)).collect();
     Reply::ok(&ListView { data, next_cursor })
 }
 
@@ -32,31 +34,34 @@ fn position(key: &ApiKey) -> CursorPosition {
     CursorPosition { created_at: key.created_at, bits: key.id.bits() }
 }
 
-pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
-    let now = cx.app.environment.now();
+pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
+    let now = cx.resources.environment.now();
     let ApiKeySpec { key, pointers } = ApiKeySpec::read(&mut cx.input.body, now);
-    // Whoever would grant too much hears so first: 403 depends on no look-up.
+    // 403 must not depend on a lookup, so that the capabilities are checked first.
     cx.caller()?.may_grant(&key.capabilities)?;
     if let Err(problem) = cx.input.finish() {
         return Err(add_unknown_sessions(problem, &cx, &key, &pointers).await?);
     }
     let new = cx.keys(created).create(cx.caller()?, key).await?;
-    created(&cx.app.keys, &new)
+    created(&cx.resources.keys, &new)
 }
 
-/// The same problem, with a fault for each session that is none of the caller's: all faults of a body are
-/// told at once.
+/// Adds a fault for each session that the caller does not have, so that one response reports all
+/// faults of the body.
 async fn add_unknown_sessions(
     problem: Problem,
-    cx: &Context,
+    cx: &OperationContext,
     key: &KeySpec,
     pointers: &[String],
 ) -> Result<Problem> {
-    let Problem::Domain(Error::Validation(mut faults)) = problem else { return Ok(problem) };
-    let unknown = cx.app.keys.unknown_sessions(cx.caller()?, key).await?;
+    let mut faults = match problem.into_violations() {
+        Ok(faults) => faults,
+        Err(problem) => return Ok(problem),
+    };
+    let unknown = cx.resources.keys.unknown_sessions(cx.caller()?, key).await?;
     let pointers = unknown.into_iter().filter_map(|position| pointers.get(position));
     faults.extend(pointers.map(|pointer| Violation::new(pointer, NO_SUCH_SESSION)));
-    Ok(Error::Validation(faults).into())
+    Ok(Problem::Invalid(faults))
 }
 
 fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {
@@ -65,18 +70,18 @@ fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {
     Reply::created(&location, &NewApiKeyView { key: new.text.clone(), view })
 }
 
-pub(crate) async fn view(cx: Context) -> Result<Reply> {
-    let key = cx.app.keys.view(cx.caller()?, cx.path("key")).await?;
-    Reply::ok(&ApiKeyView::of(&key, &cx.app.keys))
+pub(crate) async fn view(cx: OperationContext) -> Result<Reply> {
+    let key = cx.resources.keys.view(cx.caller()?, cx.path("key")).await?;
+    Reply::ok(&ApiKeyView::of(&key, &cx.resources.keys))
 }
 
-pub(crate) async fn revoke(cx: Context) -> Result<Reply> {
+pub(crate) async fn revoke(cx: OperationContext) -> Result<Reply> {
     let (caller, id) = (cx.caller()?, cx.path("key"));
     if let IfMatch::OneOf(_) = cx.if_match() {
-        // Keys carry no tags, so that none can match.
-        cx.app.keys.view(caller, id).await?;
+        // Keys have no entity tags, so that no tag matches.
+        cx.resources.keys.view(caller, id).await?;
         return Err(Error::PreconditionFailed.into());
     }
-    cx.app.keys.revoke(caller, id).await?;
+    cx.resources.keys.revoke(caller, id).await?;
     Ok(Reply::no_content())
 }

@@ -1,8 +1,8 @@
-//! The API's document, and the page that shows it: Swagger UI, held compressed as the build took it
-//! from its package. Nothing is made per request but the header lines: a peer that asks often must not be able
-//! to fill the memory.
+//! The handlers of the OpenAPI document and of the page that shows it.
 //!
-//! A browser that has the page may ask this origin alone: its policy says so, whatever a script wants.
+//! The page is Swagger UI, stored compressed as the build took it from its package. A request
+//! allocates no memory except for its headers, so that frequent requests cannot exhaust the memory.
+//! The policy of the page limits the requests of its scripts to the same origin.
 
 use std::{io::Read as _, sync::OnceLock};
 
@@ -16,26 +16,28 @@ use hyper::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    api::context::Context,
-    openapi::DOCUMENT,
+    api::OperationContext,
     request::negotiate::accepts_gzip,
-    response::problem::{Problem, Result},
-    response::reply::Reply,
+    response::{
+        problem::{Problem, Result},
+        reply::Reply,
+    },
 };
 
-/// A file of the program.
+/// A file that the program contains.
 struct Asset {
     content_type: &'static str,
-    /// As it is held.
+    /// The content as stored.
     bytes: &'static [u8],
     gzip: bool,
-    /// What it holds, unpacked when the first client asks that takes nothing compressed; one for all.
+    /// The decompressed content, made at the first request of a client that does not accept gzip.
     decompressed: OnceLock<Bytes>,
-    /// Of what it holds, made when it is first asked for.
+    /// The hash of the stored content, made at the first request.
     entity_tag: OnceLock<String>,
 }
 
-static OPENAPI: Asset = Asset::plain("application/json", DOCUMENT.as_bytes());
+static OPENAPI: Asset =
+    Asset::plain("application/json", include_bytes!("../../../../docs/openapi.json"));
 static PAGE: Asset =
     Asset::plain("text/html; charset=utf-8", include_bytes!("../../assets/docs.html"));
 static START: Asset = Asset::plain(SCRIPT, include_bytes!("../../assets/start.js"));
@@ -48,29 +50,29 @@ static STYLE: Asset = Asset::gzip(
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page's scripts and requests stay with this origin; pictures may also be within the style sheet.
+/// Limits scripts and requests of the page to the same origin. The style sheet contains images.
 const PAGE_CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-pub(crate) async fn document(cx: Context) -> Result<Reply> {
+pub(crate) async fn document(cx: OperationContext) -> Result<Reply> {
     OPENAPI.reply(&cx)
 }
 
-pub(crate) async fn page(cx: Context) -> Result<Reply> {
+pub(crate) async fn page(cx: OperationContext) -> Result<Reply> {
     let policy = HeaderValue::from_static(PAGE_CONTENT_SECURITY_POLICY);
     Ok(PAGE.reply(&cx)?.with(header::CONTENT_SECURITY_POLICY, policy))
 }
 
-pub(crate) async fn start(cx: Context) -> Result<Reply> {
+pub(crate) async fn start(cx: OperationContext) -> Result<Reply> {
     START.reply(&cx)
 }
 
-pub(crate) async fn script(cx: Context) -> Result<Reply> {
+pub(crate) async fn script(cx: OperationContext) -> Result<Reply> {
     BUNDLE.reply(&cx)
 }
 
-pub(crate) async fn style(cx: Context) -> Result<Reply> {
+pub(crate) async fn style(cx: OperationContext) -> Result<Reply> {
     STYLE.reply(&cx)
 }
 
@@ -93,8 +95,9 @@ impl Asset {
         }
     }
 
-    /// May be kept, but is asked after: the next version of the program may have another.
-    fn reply(&self, cx: &Context) -> Result<Reply> {
+    /// Returns the file. Clients may cache it and must revalidate, because the next version of the
+    /// program may contain another file.
+    fn reply(&self, cx: &OperationContext) -> Result<Reply> {
         let gzip_response = self.gzip && accepts_gzip(&cx.headers);
         let bytes = match (self.gzip, gzip_response) {
             (true, false) => self.decompressed()?,
@@ -118,12 +121,12 @@ impl Asset {
         if let Some(bytes) = self.decompressed.get() {
             return Ok(bytes.clone());
         }
-        // Two that are the first at once both do it, and one is kept.
+        // Concurrent first requests each decompress the file; one result is kept.
         let bytes = decompress(self.bytes)?;
         Ok(self.decompressed.get_or_init(|| bytes).clone())
     }
 
-    /// Packed and not it is not the same bytes.
+    /// Returns the entity tag, which differs between the compressed and the decompressed content.
     fn entity_tag(&self, gzip_response: bool) -> String {
         let entity_tag = self
             .entity_tag
@@ -132,7 +135,7 @@ impl Asset {
     }
 }
 
-/// For the rare client that takes nothing compressed. A gzip file ends with its size unpacked.
+/// Decompresses a gzip file, whose last four bytes are its decompressed size.
 fn decompress(bytes: &[u8]) -> Result<Bytes> {
     let size = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or(0));

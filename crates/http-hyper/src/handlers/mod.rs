@@ -1,4 +1,5 @@
-//! One function an operation: take what was asked, have the domain do it, show what came of it.
+//! The handlers, one function for each operation: read the input, call the use case, render the
+//! response.
 
 pub(crate) mod admin;
 pub(crate) mod api_keys;

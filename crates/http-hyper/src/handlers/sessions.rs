@@ -1,4 +1,4 @@
-//! The endpoints of sessions.
+//! The handlers of sessions.
 
 use std::time::Duration;
 
@@ -9,29 +9,31 @@ use hyper::{
 };
 
 use crate::{
-    api::context::Context,
-    request::conditions::{IfMatch, session_tag},
-    request::negotiate::choose,
-    response::problem::{Problem, Result},
-    response::qr_image,
-    response::reply::Reply,
+    api::OperationContext,
+    request::{conditions::IfMatch, negotiate::choose},
+    response::{
+        etag::session_tag,
+        problem::{Problem, Result},
+        qr_image,
+        reply::Reply,
+    },
     wire::{
         IdentityView, PairingCodeSpec, PairingCodeView, QrView, SessionPageSpec, SessionPatch,
         SessionSpec, SessionView,
     },
 };
 
-pub(crate) async fn list(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("sessions")?);
     let page = cx.read(|input| SessionPageSpec::read(&mut input.query, all))?;
     let sessions = match page.spec() {
-        Some(spec) => cx.app.sessions.list(&caller, &spec).await?,
+        Some(spec) => cx.resources.sessions.list(&caller, &spec).await?,
         None => Vec::new(),
     };
     Reply::ok(&page.show(&sessions))
 }
 
-pub(crate) async fn create(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let spec = cx.read(|input| SessionSpec::read(&mut input.body))?;
     let session = cx.sessions(created).create(cx.caller()?, spec.settings, spec.start).await?;
     created(&session)
@@ -42,39 +44,40 @@ fn created(session: &Session) -> Result<Reply> {
     Ok(Reply::created(&location, &SessionView::of(session))?.tagged(session_tag(session)))
 }
 
-pub(crate) async fn view(cx: Context) -> Result<Reply> {
-    let session = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?;
+pub(crate) async fn view(cx: OperationContext) -> Result<Reply> {
+    let session = cx.resources.sessions.view(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
-pub(crate) async fn update(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn update(mut cx: OperationContext) -> Result<Reply> {
     let patch = cx.read(|input| SessionPatch::read(&mut input.body))?;
     let (caller, id, expected_version) =
         (cx.caller()?, cx.path("session"), expected_version(&cx).await?);
-    let session = cx.app.sessions.update(caller, id, expected_version, patch.settings).await?;
+    let session =
+        cx.resources.sessions.update(caller, id, expected_version, patch.settings).await?;
     tagged(&session)
 }
 
-pub(crate) async fn delete(cx: Context) -> Result<Reply> {
+pub(crate) async fn delete(cx: OperationContext) -> Result<Reply> {
     let (caller, id, expected_version) =
         (cx.caller()?, cx.path("session"), expected_version(&cx).await?);
-    cx.app.sessions.delete(caller, id, expected_version).await?;
+    cx.resources.sessions.delete(caller, id, expected_version).await?;
     Ok(Reply::no_content())
 }
 
-pub(crate) async fn identity(cx: Context) -> Result<Reply> {
-    let attached = cx.app.sessions.identity(cx.caller()?, cx.path("session")).await?;
+pub(crate) async fn identity(cx: OperationContext) -> Result<Reply> {
+    let attached = cx.resources.sessions.identity(cx.caller()?, cx.path("session")).await?;
     Reply::ok(&IdentityView::of(&attached))
 }
 
-/// How long a request for a QR code waits for one, in seconds: at most, and when not told.
+/// Maximum and default of the wait for a QR code, in seconds.
 const MAX_QR_WAIT: u32 = 30;
 const DEFAULT_QR_WAIT: u32 = 10;
 
-pub(crate) async fn qr(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn qr(mut cx: OperationContext) -> Result<Reply> {
     let wait = cx.read(|input| input.query.number("wait", 0..=MAX_QR_WAIT, DEFAULT_QR_WAIT))?;
     let wait = Duration::from_secs(wait.into());
-    let asked = cx.app.sessions.qr(cx.caller()?, cx.path("session"), wait);
+    let asked = cx.resources.sessions.qr(cx.caller()?, cx.path("session"), wait);
     let code = cx.wait(asked).await?;
     let reply = render_qr(&code, choose(&cx.headers, &["application/json", SVG, PNG]))?;
     Ok(reply.with(header::VARY, HeaderValue::from_static("accept")))
@@ -92,49 +95,49 @@ fn render_qr(code: &QrCode, shape: &'static str) -> Result<Reply> {
     Ok(Reply::of(StatusCode::OK, shape, qr_image.map_err(Problem::internal)?))
 }
 
-pub(crate) async fn pairing_code(mut cx: Context) -> Result<Reply> {
+pub(crate) async fn pairing_code(mut cx: OperationContext) -> Result<Reply> {
     let spec = cx.read(|input| PairingCodeSpec::read(&mut input.body))?;
-    let asked = cx.app.sessions.pairing_code(cx.caller()?, cx.path("session"), &spec.phone);
+    let asked = cx.resources.sessions.pairing_code(cx.caller()?, cx.path("session"), &spec.phone);
     Reply::ok(&PairingCodeView::of(&cx.wait(asked).await?))
 }
 
-pub(crate) async fn start(cx: Context) -> Result<Reply> {
+pub(crate) async fn start(cx: OperationContext) -> Result<Reply> {
     let session = cx.sessions(tagged).start(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
-pub(crate) async fn stop(cx: Context) -> Result<Reply> {
+pub(crate) async fn stop(cx: OperationContext) -> Result<Reply> {
     let session = cx.sessions(tagged).stop(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
-pub(crate) async fn restart(cx: Context) -> Result<Reply> {
+pub(crate) async fn restart(cx: OperationContext) -> Result<Reply> {
     let session = cx.sessions(tagged).restart(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
-pub(crate) async fn logout(cx: Context) -> Result<Reply> {
+pub(crate) async fn logout(cx: OperationContext) -> Result<Reply> {
     let session = cx.sessions(tagged).logout(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
 
-/// A session, tagged with its version.
+/// Returns a session with its entity tag.
 fn tagged(session: &Session) -> Result<Reply> {
     Ok(Reply::ok(&SessionView::of(session))?.tagged(session_tag(session)))
 }
 
-/// A version that no session ever has: they count from 1.
+/// A version that no session has; versions start at 1.
 const NO_VERSION: Version = Version(0);
 
-/// The one version that the session must still be at. Of several that would do, the one it is at now:
-/// should it move on meanwhile, that was no longer what the caller saw.
-async fn expected_version(cx: &Context) -> Result<Option<Version>> {
+/// Returns the version that the session must still have. Of several versions in `If-Match`, returns
+/// the current one; a later change of the session then fails the update.
+async fn expected_version(cx: &OperationContext) -> Result<Option<Version>> {
     let IfMatch::OneOf(versions) = cx.if_match() else { return Ok(None) };
     Ok(Some(match versions.as_slice() {
         [] => NO_VERSION,
         [version] => *version,
         many => {
-            let now = cx.app.sessions.view(cx.caller()?, cx.path("session")).await?.version;
+            let now = cx.resources.sessions.view(cx.caller()?, cx.path("session")).await?.version;
             if many.contains(&now) { now } else { NO_VERSION }
         }
     }))

@@ -1,4 +1,5 @@
-//! One request that is carried out once: who it is, and its answer, sealed and opened again.
+//! The identity of a request with an `Idempotency-Key`, and the encryption of its recorded
+//! response.
 //!
 //! Decision: ADR 0014.
 
@@ -21,41 +22,41 @@ use hyper::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    response::problem::{Problem, Result},
-    response::reply::Reply,
+use crate::response::{
+    problem::{Problem, Result},
+    reply::Reply,
 };
 
-/// For how long an answer is kept.
+/// Lifetime of the recorded response of a success.
 const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const NONCE_BYTES: usize = 12;
 
-/// What was asked, as far as it tells two requests apart.
+/// The parts of a request that distinguish it from other requests with the same key.
 pub(crate) struct RequestIdentity<'a> {
-    /// The operation.
+    /// The name of the operation.
     pub(crate) route: &'a str,
-    /// Path and query, as they were sent.
+    /// Path and query as sent.
     pub(crate) target: &'a str,
-    /// The body, as it was sent.
+    /// The body as sent.
     pub(crate) body: &'a [u8],
 }
 
-/// One request that is carried out once.
+/// A request with an `Idempotency-Key`.
 pub(crate) struct IdempotentRequest {
     scope: Scope,
     key_hash: IdempotencyKeyHash,
     request: [u8; 32],
     key: RandomizedNonceKey,
     expires_at: Timestamp,
-    /// What it was last kept as; and whether that is written.
+    /// The latest response text that was recorded, and whether its record is committed.
     latest: Mutex<(Vec<u8>, bool)>,
 }
 
 impl IdempotentRequest {
-    /// This request of the scope's caller, under its own `name` for it.
+    /// Identifies a request of the scope's caller with the idempotency key `name`.
     ///
     /// # Errors
-    /// 500 when the machine's cryptography fails.
+    /// The cryptographic library fails.
     pub(crate) fn new(
         scope: Scope,
         name: &str,
@@ -65,7 +66,8 @@ impl IdempotentRequest {
         let organization = scope.organization().as_str();
         let credential = credential(scope.actor());
         let parts = [organization, &credential, asked.route];
-        // A name is often a UUID and may be less; either way it is nowhere but with the caller.
+        // Only the caller knows the idempotency key, so that the database alone cannot decrypt the
+        // response.
         let mac_key = hmac::Key::new(hmac::HMAC_SHA256, name.as_bytes());
         let key = hmac::sign(&mac_key, &length_prefixed("berth receipt", &parts));
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(unreadable_record)?;
@@ -95,7 +97,7 @@ impl IdempotentRequest {
         self.key_hash
     }
 
-    /// The receipt of this answer.
+    /// Returns the encrypted record of this response.
     pub(crate) fn record(&self, reply: &Reply) -> domain::Result<IdempotencyRecord> {
         let text =
             RecordedResponse::of(reply).and_then(|recorded| Ok(serde_json::to_vec(&recorded)?));
@@ -104,7 +106,7 @@ impl IdempotentRequest {
         let nonce = self
             .key
             .seal_in_place_append_tag(Aad::from(self.key_hash.0), &mut sealed)
-            .map_err(|_| Error::Internal("an answer cannot be sealed".into()))?;
+            .map_err(|_| Error::Internal("a response cannot be encrypted".into()))?;
         let mut answer = nonce.as_ref().to_vec();
         answer.append(&mut sealed);
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).0 = text;
@@ -112,10 +114,10 @@ impl IdempotentRequest {
         Ok(IdempotencyRecord { key_hash, request, response: answer, expires_at })
     }
 
-    /// The answer behind a receipt of this slot.
+    /// Returns the response of a record with this key hash.
     ///
     /// # Errors
-    /// 409 when it answers another request.
+    /// The record belongs to another request (409), or cannot be decrypted.
     pub(crate) fn open(&self, record: &IdempotencyRecord) -> Result<Reply> {
         if record.request != self.request {
             return Err(Error::conflict("this idempotency key was used for another request").into());
@@ -130,7 +132,7 @@ impl IdempotentRequest {
         recorded.reply()
     }
 
-    /// The change was written, and the newest receipt with it.
+    /// Records that the change is committed together with the latest record.
     pub(crate) fn written(&self) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
     }
@@ -139,7 +141,7 @@ impl IdempotentRequest {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// Whether the newest receipt says just this.
+    /// Returns whether the latest record contains exactly this response.
     pub(crate) fn is_recorded_as(&self, reply: &Reply) -> bool {
         let text =
             RecordedResponse::of(reply).and_then(|recorded| Ok(serde_json::to_vec(&recorded)?));
@@ -148,7 +150,7 @@ impl IdempotentRequest {
     }
 }
 
-/// An answer as it is kept. Those to a POST are text.
+/// A response as the record contains it. Responses to a POST are text.
 #[derive(Serialize, Deserialize)]
 struct RecordedResponse {
     status: u16,
@@ -178,7 +180,7 @@ impl RecordedResponse {
     }
 }
 
-/// Whose requests are the same ones: a key's, or a person's whatever token they come with.
+/// Returns the credential that owns idempotency keys: an API key, or a person with any token.
 fn credential(actor: &Actor) -> String {
     match actor {
         Actor::User(user) => format!("user {}", user.as_ref().map_or("", |user| user.as_str())),
@@ -192,7 +194,7 @@ fn digest(purpose: &str, parts: &[&str]) -> [u8; 32] {
     Sha256::digest(length_prefixed(purpose, parts)).into()
 }
 
-/// Each part with its length, so that no two lists read the same.
+/// Concatenates the parts, each after its length, so that different lists give different bytes.
 fn length_prefixed(purpose: &str, parts: &[&str]) -> Vec<u8> {
     let mut all = Vec::new();
     for part in [purpose].iter().chain(parts) {
@@ -203,7 +205,7 @@ fn length_prefixed(purpose: &str, parts: &[&str]) -> Vec<u8> {
 }
 
 fn unreadable_record<E>(_: E) -> Problem {
-    Problem::internal("a kept answer cannot be opened")
+    Problem::internal("a recorded response cannot be decrypted")
 }
 
 #[cfg(test)]
@@ -239,12 +241,12 @@ mod tests {
         let record = request("acme", "k", b"{}").record(&reply()).unwrap();
         let text = String::from_utf8_lossy(&record.response);
         assert!(!text.contains("secret") && !text.contains("key"), "{text}");
-        for stranger in [request("acme", "other", b"{}"), request("zeta", "k", b"{}")] {
-            assert_ne!(stranger.key_hash(), record.key_hash);
-            assert!(stranger.open(&record).is_err());
+        for other in [request("acme", "other", b"{}"), request("zeta", "k", b"{}")] {
+            assert_ne!(other.key_hash(), record.key_hash);
+            assert!(other.open(&record).is_err());
         }
         let again = request("acme", "k", b"{}").record(&reply()).unwrap();
-        assert_ne!(again.response, record.response, "two seals of one answer");
+        assert_ne!(again.response, record.response, "each encryption has its own nonce");
     }
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
         let other = request("acme", "k", b"{ }");
         assert_eq!(other.key_hash(), record.key_hash);
         let Err(Problem::Domain(Error::Conflict { retry_after, .. })) = other.open(&record) else {
-            panic!("it was opened");
+            panic!("the record was opened");
         };
         assert_eq!(retry_after, None);
     }

@@ -2,15 +2,16 @@
 //!
 //! A success is replayed for a day and a refusal for ten minutes, per organization, credential and
 //! route. A request that changes something commits the change and the recorded response in one
-//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router cannot repeat
-//! the change. The response of a request that changes nothing is recorded when it is sent.
+//! transaction ([`domain::IdempotencyRecord`]), so a crash, a lost connection or a second router
+//! cannot repeat the change. The response of a request that changes nothing is recorded when it is
+//! sent.
 //!
 //! Recorded are 2xx and final refusals. Not recorded are 401, 408, 429, 5xx and every response with
 //! `Retry-After`, because the same request may succeed later. Refusals that precede the idempotency
 //! check (authentication, permission, request rates) are not recorded either.
 //!
-//! A response may hold a secret (a new API key). It is encrypted with a key derived from the caller's
-//! `Idempotency-Key`, so the database alone cannot reveal the secret.
+//! A response may hold a secret (a new API key). It is encrypted with a key derived from the
+//! caller's `Idempotency-Key`, so the database alone cannot reveal the secret.
 //!
 //! Decision: ADR 0014.
 
@@ -35,35 +36,36 @@ use hyper::{
 pub(crate) use idempotent_request::{IdempotentRequest, RequestIdentity};
 pub(crate) use response_recorder::ResponseRecorder;
 
-use crate::{
-    response::problem::{Problem, Result},
-    response::reply::Reply,
+use crate::response::{
+    problem::{Problem, Result},
+    reply::Reply,
 };
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_LENGTH: usize = 255;
 
-/// For how long a refusal is kept: nothing was changed, so that to carry it out again does no harm.
+/// Lifetime of a recorded refusal. A refused request changed nothing and may be repeated without
+/// harm.
 const REFUSAL_TTL: Duration = Duration::from_secs(10 * 60);
-/// How many bytes a refusal may have to be kept. One that names the faults of a large body can be large, and
-/// refusals cost their caller nothing.
+/// Maximum size of a recorded refusal. A refusal that names the faults of a large body is large,
+/// and costs its caller nothing.
 const MAX_REFUSAL_BYTES: usize = 4096;
 
-/// What a caller calls its request.
+/// The `Idempotency-Key` of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum IdempotencyKey {
-    /// Nothing: every request is one of its own.
+    /// No header.
     #[default]
     Absent,
-    /// This.
+    /// A valid key.
     Given(String),
-    /// Something that cannot be a name.
+    /// An invalid key, or several keys.
     Malformed,
 }
 
 impl IdempotencyKey {
-    /// What `Idempotency-Key` says: one value of 1 to 255 visible ASCII characters.
+    /// Reads the header: one value of 1 to 255 visible ASCII characters.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
         let (Some(value), more) = (values.next(), values.next()) else { return Self::Absent };
@@ -80,7 +82,7 @@ impl IdempotencyKey {
     }
 }
 
-/// Where repeated requests are told from new ones.
+/// Detects repeated requests and answers them with their recorded response.
 pub(crate) struct IdempotencyLayer {
     store: Arc<dyn IdempotencyStore>,
     environment: Arc<dyn Environment>,
@@ -92,11 +94,11 @@ impl IdempotencyLayer {
         Self { store, environment, in_flight: Mutex::default() }
     }
 
-    /// Whatever was answered the first time, or what `work` answers now.
+    /// Returns the recorded response, or performs `work` and records its response.
     ///
     /// # Errors
-    /// 409 when the same is under way, something else was asked under this name, or there is no room to
-    /// record the answer; 503 when nobody can say whether it was; and whatever `work` ends with.
+    /// 409 when a request with the key is in flight, when the key was used for another request, or
+    /// without room for the record; 503 when the store is unavailable; and the errors of `work`.
     pub(crate) async fn respond(
         &self,
         request: &IdempotentRequest,
@@ -113,12 +115,13 @@ impl IdempotencyLayer {
         self.record_outcome(request, outcome).await
     }
 
-    /// One request at a time has a slot, on this router. Another router's is noticed when both write.
-    fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<InFlightGuard<'a>> {
+    /// Marks the key as in flight on this router. Requests on two routers conflict when both
+    /// commit.
+    fn begin<'a>(&'a self, request: &IdempotentRequest) -> Result<ActiveKeyGuard<'a>> {
         let name = (request.organization().clone(), request.key_hash());
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if in_flight.insert(name.clone()) {
-            return Ok(InFlightGuard { layer: self, name });
+            return Ok(ActiveKeyGuard { layer: self, name });
         }
         Err(Problem::Domain(Error::Conflict {
             message: "a request with this idempotency key is under way",
@@ -126,7 +129,7 @@ impl IdempotencyLayer {
         }))
     }
 
-    /// What was answered the first time, if there was one.
+    /// Returns the recorded response, if there is one.
     async fn find_recorded(&self, request: &IdempotentRequest) -> Result<Option<Reply>> {
         let now = self.environment.now();
         let stored = self
@@ -139,7 +142,7 @@ impl IdempotencyLayer {
         Ok(Some(reply.with(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
     }
 
-    /// Keeps how it ended, if that is worth keeping and not kept yet.
+    /// Records a final outcome that is not recorded yet.
     async fn record_outcome(
         &self,
         request: &IdempotentRequest,
@@ -150,7 +153,8 @@ impl IdempotencyLayer {
                 self.amend(request, reply).await;
                 return outcome;
             }
-            // It is done and kept as it was then, whatever went wrong with telling of it.
+            // The change is committed with its response; the later error concerns only this
+            // response.
             Err(_) if request.is_committed() => return outcome,
             Ok(reply) => reply.clone(),
             Err(problem) => problem.reply(),
@@ -165,21 +169,23 @@ impl IdempotencyLayer {
                 record.expires_at = now.plus(REFUSAL_TTL);
             }
             match self.store.record(request.scope(), &record, now).await.map_err(Error::from)? {
-                // There was room a moment ago. What was done may be done again: it changes nothing.
+                // Without room the outcome stays unrecorded. A repetition changes nothing, because
+                // this request changed nothing.
                 Written::Done | Written::Refused(_) => return outcome,
                 Written::Raced | Written::Repeated => {}
             }
         } else if !reply.status.is_client_error() {
             return outcome;
         }
-        // Somebody else was quicker, on another router.
+        // A request with the same key on another router was recorded first.
         Ok(match self.find_recorded(request).await? {
             Some(first) => first,
             None => outcome?,
         })
     }
 
-    /// What was true when it was written may not be the last word: a logout waits for WhatsApp.
+    /// Replaces the committed response by the final one, which may differ: a logout waits for
+    /// WhatsApp.
     async fn amend(&self, request: &IdempotentRequest, reply: &Reply) {
         if request.is_recorded_as(reply) {
             return;
@@ -190,12 +196,12 @@ impl IdempotencyLayer {
         };
         if let Err(error) = amended {
             let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, "what is kept of an answer is an earlier one");
+            tracing::warn!(error, "recorded response was not replaced by the final one");
         }
     }
 }
 
-/// Whether the same request would be answered so again.
+/// Returns whether a repetition of the request would get the same response.
 fn is_final(reply: &Reply) -> bool {
     let refused = reply.status.is_client_error()
         && !matches!(reply.status.as_u16(), 401 | 408 | 429)
@@ -203,13 +209,13 @@ fn is_final(reply: &Reply) -> bool {
     reply.status.is_success() || refused
 }
 
-/// A slot that a request has while it is worked on.
-struct InFlightGuard<'a> {
+/// Marks an idempotency key as in flight until dropped.
+struct ActiveKeyGuard<'a> {
     layer: &'a IdempotencyLayer,
     name: (OrganizationId, IdempotencyKeyHash),
 }
 
-impl Drop for InFlightGuard<'_> {
+impl Drop for ActiveKeyGuard<'_> {
     fn drop(&mut self) {
         self.layer.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }

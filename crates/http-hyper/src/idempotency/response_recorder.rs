@@ -1,16 +1,16 @@
-//! The clerk of one request: shows what is about to be written as the answer that will tell of it.
+//! Records the response of a request in the transaction of the change.
 
 use std::sync::Arc;
 
 use domain::{IdempotencyRecord, RecordResponse};
 
-use super::IdempotentRequest;
-use crate::{
-    response::problem::{Problem, Result},
-    response::reply::Reply,
+use super::idempotent_request::IdempotentRequest;
+use crate::response::{
+    problem::{Problem, Result},
+    reply::Reply,
 };
 
-/// Keeps a change to a `T`, shown by `S`.
+/// Renders the response of a changed object by `S`, and makes its idempotency record.
 pub(crate) struct ResponseRecorder<S> {
     request: Arc<IdempotentRequest>,
     show: S,

@@ -1,55 +1,26 @@
-//! The treaty's router side: what gateway nodes say, on a listener of their own.
+//! The router's side of the node protocol, on a listener of its own.
 //!
-//! A node's token speaks for its own name alone. Refusals are the treaty's, not the API's; which
-//! nodes there are is nobody's business, so an unknown name and a wrong token are one answer.
+//! The token of a node is valid for its own name only. Errors are refusals of the protocol, not
+//! errors of the API. An unknown name and a wrong token get the same response, which reveals no
+//! names of nodes.
 
-pub(crate) mod tokens;
+mod calls;
+mod handler;
+mod refusal;
+mod table;
+mod tokens;
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{hash::RandomState, sync::Arc};
 
-use async_trait::async_trait;
-use domain::{
-    Error, GatewayId, HeartbeatOutcome, Nodes, RefusedReport, ReportOutcome, ports::Environment,
-};
-use gateway_protocol as protocol;
-use hyper::{Method, StatusCode, Uri, header};
-use serde::de::DeserializeOwned;
+use domain::{Nodes, ports::Environment};
+use http_listener::{HttpService, Limits};
+use hyper::Method;
 
-use crate::{
-    listener::limits::Limits,
-    listener::request_body::JSON,
-    listener::service::{Handler, HttpService, RequestContext},
-    listener::shared_permits::PermitHolder,
-    nodes::tokens::NodeTokens,
-    request_log::RouteLabels,
-    response::problem::{Problem, Result},
-    response::reply::Reply,
-    routes::{RouteMatch, Routes},
-};
+pub use self::tokens::NodeTokens;
+use self::{calls::NodeCalls, handler::NodeHandler, table::NODE_OPERATIONS};
+use crate::{request_log::RequestLog, routes::Routes};
 
-/// How long an incarnation's name may be, in bytes.
-const MAX_INCARNATION: usize = 100;
-
-/// What a node may say.
-#[derive(Clone, Copy, Debug)]
-enum NodeCall {
-    Register,
-    Heartbeat,
-    Report,
-}
-
-/// The table of the nodes' listener.
-const NODE_CALLS: [(&str, &str, NodeCall); 3] = [
-    ("/node/v1/gateways/{gateway}:enlist", "node_enlist", NodeCall::Register),
-    ("/node/v1/gateways/{gateway}:beat", "node_beat", NodeCall::Heartbeat),
-    ("/node/v1/gateways/{gateway}:report", "node_report", NodeCall::Report),
-];
-
-/// The nodes' side of the router over the domain's use cases.
+/// The calls of nodes, over the use cases of the domain.
 #[derive(Clone)]
 pub struct NodeApi {
     nodes: Nodes,
@@ -58,231 +29,29 @@ pub struct NodeApi {
 }
 
 impl NodeApi {
-    /// The nodes' side over these.
+    /// Creates the calls for the nodes that have a token.
     pub fn new(nodes: Nodes, tokens: NodeTokens, environment: Arc<dyn Environment>) -> Self {
         Self { nodes, tokens, environment }
     }
 
-    /// Its listener; see [`Limits::for_nodes`].
-    pub fn service(&self, limits: Limits) -> HttpService {
-        let rows = NODE_CALLS.map(|row| (Method::POST, row.0, row));
-        let routes = Routes::of(rows);
-        let (nodes, tokens) = (self.nodes.clone(), self.tokens.clone());
-        let handler = NodeHandler { routes, nodes, tokens, names: RandomState::new() };
-        HttpService::new(Arc::new(handler), self.environment.clone(), limits)
+    /// Returns the limits of the nodes' listener: few and known callers, whose heartbeats and
+    /// reports cover thousands of sessions.
+    pub fn limits() -> Limits {
+        Limits { body_bytes: 16 * 1024 * 1024, requests: 256, waiting: 256, ..Limits::default() }
     }
-}
 
-struct NodeHandler {
-    routes: Routes<(&'static str, &'static str, NodeCall)>,
-    nodes: Nodes,
-    tokens: NodeTokens,
-    /// Places are counted by names' hashes, under a key of this process.
-    names: RandomState,
-}
-
-#[async_trait]
-impl Handler for NodeHandler {
-    async fn handle(&self, request: &mut RequestContext) -> Result<Reply> {
-        let matched = self.routes.find(&request.head.method, request.head.uri.path())?;
-        let ((template, operation, call), path) = match matched {
-            RouteMatch::Row(row, path) => (row, path),
-            RouteMatch::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
+    /// Returns the service of the nodes' listener; [`Self::limits`] are the usual limits.
+    pub fn service(&self, limits: Limits) -> HttpService<RequestLog> {
+        let rows = NODE_OPERATIONS.map(|row| (Method::POST, row.path, row));
+        let environment = self.environment.clone();
+        let handler = NodeHandler {
+            routes: Routes::of(rows),
+            calls: NodeCalls { nodes: self.nodes.clone() },
+            tokens: self.tokens.clone(),
+            metrics: Arc::default(),
+            names: RandomState::new(),
         };
-        request.log.set_route(RouteLabels { template, operation, routine: true });
-        let node = self.authenticate(path.get("gateway"), request)?;
-        request.activity.mark_authenticated();
-        let (head, permits) = (request.take_head(), request.permits.clone());
-        let name = self.names.hash_one(&node);
-        let holder = PermitHolder { group: name, member: name };
-        let body = request.body.read_text(&head.headers, &JSON, || permits.waiting(holder)).await?;
-        let _permit = permits.work(holder)?;
-        match call {
-            NodeCall::Register => self.register(node, &body).await,
-            NodeCall::Heartbeat => self.heartbeat(&node, &body).await,
-            NodeCall::Report => self.report(&node, &body).await,
-        }
-    }
-
-    fn render_problem(&self, problem: &Problem) -> Reply {
-        let (status, code) = refusal(problem);
-        let worded = problem.reply();
-        let message = match problem {
-            Problem::Domain(Error::Validation(faults)) => {
-                faults.first().map_or_else(|| problem.to_string(), |fault| fault.reason.clone())
-            }
-            _ => problem.to_string(),
-        };
-        let refusal = protocol::Refusal { code, message };
-        let mut reply = Reply::json(status, &refusal).unwrap_or_else(|_| worded.clone());
-        for (name, value) in &worded.headers {
-            if name != header::CONTENT_TYPE {
-                reply.headers.insert(name, value.clone());
-            }
-        }
-        reply
-    }
-}
-
-impl NodeHandler {
-    /// The node that speaks.
-    fn authenticate(&self, name: &str, request: &RequestContext) -> Result<GatewayId> {
-        let mut given = request.head.headers.get_all(header::AUTHORIZATION).iter();
-        let token = match (given.next().and_then(|value| value.to_str().ok()), given.next()) {
-            (Some(value), None) => value.split_once(' '),
-            _ => None,
-        };
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let node = token.and_then(|(_, token)| self.tokens.node(name, token.trim()));
-        let Some(node) = node else {
-            request.log.set_refused("no token of this node");
-            return Err(Error::Unauthorized.into());
-        };
-        request.log.set_node(node.as_str());
-        Ok(node)
-    }
-
-    async fn register(&self, node: GatewayId, body: &[u8]) -> Result<Reply> {
-        let register: protocol::Enlist = read(body)?;
-        if !is_address(&register.address) {
-            return Err(Problem::invalid("/address", "the address must be http(s)://host:port"));
-        }
-        let is_valid = (1..=MAX_INCARNATION).contains(&register.incarnation.len())
-            && !register.incarnation.chars().any(char::is_control);
-        if !is_valid || i32::try_from(register.capacity).is_err() {
-            return Err(Problem::invalid("", "an incarnation and a sane capacity are needed"));
-        }
-        let lease = self.nodes.register(register.of(node)).await?;
-        Reply::ok(&protocol::Enlisted::from(lease))
-    }
-
-    async fn heartbeat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
-        let heartbeat: protocol::Beat = read(body)?;
-        let held = protocol::convert::held(&heartbeat.held);
-        let last_response = heartbeat.heard_ago_ms.map(Duration::from_millis);
-        match self.nodes.heartbeat(node, &heartbeat.incarnation, &held, last_response).await? {
-            HeartbeatOutcome::Renewed { length, lost, orphans } => {
-                for session in orphans {
-                    tracing::warn!(
-                        gateway = node.as_str(),
-                        session = session.as_str(),
-                        "keys of a session that the database does not know are on this node; see \
-                         `berth orphan`"
-                    );
-                }
-                Reply::ok(&protocol::Beaten::renewed(length, lost))
-            }
-            HeartbeatOutcome::NotRegistered => not_registered(),
-        }
-    }
-
-    async fn report(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
-        let batch: protocol::Reports = read(body)?;
-        let mut reports = Vec::with_capacity(batch.reports.len());
-        for snapshot in batch.reports {
-            match snapshot.try_into() {
-                Ok(report) => reports.push(report),
-                // Refusing the batch would hold up every other session's news behind it for ever.
-                Err(protocol::convert::Nonsense(what)) => {
-                    tracing::warn!(gateway = node.as_str(), what, "a report says nonsense");
-                }
-            }
-        }
-        match self.nodes.report(node, &batch.incarnation, reports).await? {
-            ReportOutcome::Accepted { refused } if refused.is_empty() => Ok(Reply::no_content()),
-            ReportOutcome::Accepted { refused } => Reply::ok(&report_refusals(node, refused)),
-            ReportOutcome::NotRegistered => not_registered(),
-        }
-    }
-}
-
-/// The answer to reports of which some cannot be stored, which are counted and logged.
-fn report_refusals(node: &GatewayId, refused: Vec<RefusedReport>) -> protocol::Reported {
-    let name = node.to_string();
-    metrics::counter!("berth_node_reports_refused_total", "gateway" => name)
-        .increment(refused.len() as u64);
-    for RefusedReport { session, cause } in &refused {
-        let error = &**cause as &dyn std::error::Error;
-        tracing::error!(gateway = node.as_str(), %session, error, "report not taken; it cannot be stored");
-    }
-    let refused = refused.into_iter().map(|report| report.session.to_string());
-    protocol::Reported { refused: refused.collect() }
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Problem::invalid("", &format!("not what this call takes, at line {line} column {column}"))
-    })
-}
-
-fn not_registered() -> Result<Reply> {
-    let code = protocol::RefusalCode::NotEnlisted;
-    let message = "this incarnation is not known; enlist first".to_owned();
-    Reply::json(StatusCode::CONFLICT, &protocol::Refusal { code, message })
-}
-
-/// `http://host:port` and nothing more.
-fn is_address(text: &str) -> bool {
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-    let host = uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@'));
-    scheme && host && matches!(uri.path(), "" | "/") && uri.query().is_none()
-}
-
-/// How the treaty says it. No wildcard: a new variant has to be given its code here.
-fn refusal(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
-    use protocol::RefusalCode as Code;
-    let status = problem.reply().status;
-    let code = match problem {
-        Problem::NoRoute | Problem::MethodNotAllowed { .. } => Code::UnknownCall,
-        Problem::BodyTooSlow
-        | Problem::PayloadTooLarge { .. }
-        | Problem::UnsupportedMediaType { .. }
-        | Problem::Unreadable { .. } => Code::Malformed,
-        // To a node it is the same: it comes again.
-        Problem::PermitShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-        Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
-        Problem::Panicked(_) => Code::Internal,
-        Problem::Domain(error) => match error {
-            Error::Validation(_) => Code::Malformed,
-            Error::Unauthorized => Code::Unauthorized,
-            Error::Unavailable { .. } | Error::RateLimited { .. } => Code::Unavailable,
-            // No use case of the nodes' side ends so.
-            Error::Forbidden
-            | Error::NotFound { .. }
-            | Error::NotYet { .. }
-            | Error::Conflict { .. }
-            | Error::Full(_)
-            | Error::PreconditionFailed
-            | Error::NotImplemented
-            | Error::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
-        },
-    };
-    (status, code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn address_is_a_scheme_and_a_host_without_path() {
-        for good in
-            ["http://127.0.0.1:8082", "https://gw.example:443", "http://[::1]:9", "http://h/"]
-        {
-            assert!(is_address(good), "{good}");
-        }
-        for bad in [
-            "",
-            "127.0.0.1:8082",
-            "ftp://h:1",
-            "http://",
-            "http://h/p",
-            "http://u:p@h",
-            "http://h?q",
-        ] {
-            assert!(!is_address(bad), "{bad}");
-        }
+        HttpService::new(Arc::new(handler), limits)
+            .with_request_ids(Arc::new(move || environment.ulid()))
     }
 }

@@ -1,4 +1,4 @@
-//! Which token speaks for which node.
+//! The tokens of nodes.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use domain::GatewayId;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The nodes that may speak to the router, each with the digest of its token.
+/// The nodes that may call the router, each with the SHA-256 digest of its token.
 #[derive(Clone, Default)]
 pub struct NodeTokens(BTreeMap<GatewayId, [u8; 32]>);
 
 impl NodeTokens {
-    /// These nodes with these tokens. A node whose token is empty cannot speak.
+    /// Creates the set of tokens. A node with an empty token is left out and cannot call.
     pub fn new(tokens: impl IntoIterator<Item = (GatewayId, String)>) -> Self {
         let tokens = tokens.into_iter().filter(|(_, token)| !token.is_empty());
         Self(tokens.map(|(id, token)| (id, digest(&token))).collect())
     }
 
-    /// The node named `name`, if `token` speaks for it. Takes as long for a wrong token as for an
-    /// unknown node.
+    /// Returns the node `name` if `token` is its token. Takes the same time for a wrong token and
+    /// for an unknown node.
     pub(crate) fn node(&self, name: &str, token: &str) -> Option<GatewayId> {
         let id = GatewayId::parse(name);
         let known = id.as_ref().and_then(|id| self.0.get(id));

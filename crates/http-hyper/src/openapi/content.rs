@@ -1,24 +1,24 @@
-//! The content of one response: by media type a schema, or one of several, and an example each.
+//! The content of a response: schemas and examples by media type.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    failures::Failure,
+    failure::Failure,
     operation_doc::{Content, ResponseDoc},
 };
 
 const JSON: &str = "application/json";
 
-/// What is said in one media type.
+/// The schemas and examples of one media type.
 #[derive(Default)]
 struct Media {
     schemas: Vec<Value>,
     examples: Map<String, Value>,
 }
 
-/// All of it.
+/// Returns the content of the responses and failures with one status.
 pub(super) fn of(answers: &[&ResponseDoc], failures: &[&Failure]) -> Value {
     let mut media: BTreeMap<&str, Media> = BTreeMap::new();
     for shown in answers.iter().flat_map(|answer| answer.content) {
@@ -45,7 +45,7 @@ pub(super) fn of(answers: &[&ResponseDoc], failures: &[&Failure]) -> Value {
     Value::Object(into_value.collect())
 }
 
-/// A reference to a schema of the document.
+/// Returns a reference to a schema of the document.
 pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }

@@ -1,52 +1,19 @@
-//! How operations end badly. What every row of a kind can give is derived from the row; its example
-//! is what [`Problem`] really answers, so that the two cannot differ.
+//! The failures that follow from the fields of an operation, and failures that several operation
+//! docs name.
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, Resource, ResourceLimitReached, Violation};
+use domain::{Error, RateQuota, Resource, ResourceLimitReached};
 use hyper::{Method, StatusCode};
-use serde_json::Value;
 
+use super::failure::Failure;
 use crate::{
     api::{Operation, RequestBodySpec, Requires},
     response::problem::Problem,
+    response::violation::Violation,
 };
 
-/// One way to end badly.
-pub(crate) struct Failure {
-    /// Its name among the document's components and examples.
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    problem: fn() -> Problem,
-}
-
-impl Failure {
-    pub(crate) const fn new(
-        name: &'static str,
-        about: &'static str,
-        problem: fn() -> Problem,
-    ) -> Self {
-        Self { name, about, problem }
-    }
-
-    pub(crate) fn status(&self) -> u16 {
-        (self.problem)().reply().status.as_u16()
-    }
-
-    /// What a caller reads.
-    pub(crate) fn example(&self) -> Value {
-        serde_json::from_slice(&(self.problem)().reply().body).unwrap_or_default()
-    }
-
-    /// The headers it has by itself.
-    pub(crate) fn headers(&self) -> Vec<String> {
-        let reply = (self.problem)().reply();
-        let names = reply.headers.keys().filter(|name| *name != "content-type");
-        names.map(ToString::to_string).collect()
-    }
-}
-
-/// What any row like this one can give.
+/// Returns the failures of an operation: those that follow from its fields, and those of its doc.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
     let reads = row.body_spec != RequestBodySpec::Ignored;
@@ -73,7 +40,7 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     derived.chain(not_found_failure(row)).chain(row.doc.failures.iter().copied()).collect()
 }
 
-/// Not found, in the words for what the row is about.
+/// Returns the failure for a missing object of the path.
 fn not_found_failure(row: &Operation) -> Option<&'static Failure> {
     let things = [("{session}", &SESSION_NOT_FOUND), ("{key}", &KEY_NOT_FOUND)];
     things.into_iter().find(|(thing, _)| row.path.contains(thing)).map(|(_, failure)| failure)
@@ -81,44 +48,44 @@ fn not_found_failure(row: &Operation) -> Option<&'static Failure> {
 
 static INVALID: Failure = Failure::new(
     "Invalid",
-    "`validation_error`: the request is wrong by itself. `details.fields` names every fault at once: \
-     by a JSON pointer into the body, or by the parameter's name.",
+    "`validation_error`: the request is invalid. `details.fields` lists every fault: by a JSON pointer into \
+     the body, or by the name of a parameter.",
     || {
         let fault = Violation::new("limit", "must be a whole number between 1 and 200");
-        Error::Validation(vec![fault, Violation::new("/labell", "is unknown")]).into()
+        Problem::Invalid(vec![fault, Violation::new("/labell", "is unknown")])
     },
 );
 
 static UNREADABLE: Failure =
-    Failure::new("Unreadable", "`validation_error`: this is no HTTP request.", || {
+    Failure::new("Unreadable", "`validation_error`: the request is not valid HTTP.", || {
         Problem::Unreadable { status: StatusCode::BAD_REQUEST }
     });
 
 static UNAUTHORIZED: Failure = Failure::new(
     "Unauthorized",
-    "`unauthorized`: no credential, more than one, or one that is not accepted. One answer for every \
-     cause.",
+    "`unauthorized`: no credential, several credentials, or one that is not accepted. The response is the \
+     same for every cause.",
     || Error::Unauthorized.into(),
 );
 
 static FORBIDDEN: Failure = Failure::new(
     "Forbidden",
-    "`forbidden`: the caller lacks the capability. Decided before the body is read and anything is \
-     looked up, so it says nothing of either.",
+    "`forbidden`: the caller lacks the permission. Decided before the body is read and before any lookup, \
+     so that the response reveals nothing about either.",
     || Error::Forbidden.into(),
 );
 
 static SESSION_NOT_FOUND: Failure = Failure::new(
     "SessionNotFound",
-    "`not_found`: no such session in your organization. Missing, deleted, another organization's, \
-     and beyond a key's sessions are one answer, byte for byte.",
+    "`not_found`: no such session in your organization. The response is the same, byte for byte, for a \
+     missing or deleted session, for one of another organization, and for one out of the reach of a key.",
     || Error::NotFound { noun: "session" }.into(),
 );
 
 static KEY_NOT_FOUND: Failure = Failure::new(
     "ApiKeyNotFound",
-    "`not_found`: no such key in your organization. Missing, revoked and another organization's are \
-     one answer, byte for byte.",
+    "`not_found`: no such key in your organization. The response is the same, byte for byte, for a missing \
+     or revoked key and for one of another organization.",
     || Error::NotFound { noun: "API key" }.into(),
 );
 
@@ -136,7 +103,7 @@ static IDEMPOTENCY_KEY_CLASH: Failure = Failure::new(
 
 static IDEMPOTENCY_KEY_IN_FLIGHT: Failure = Failure::new(
     "IdempotencyKeyInFlight",
-    "`conflict`: a request with this `Idempotency-Key` is under way.",
+    "`conflict`: a request with this `Idempotency-Key` is in flight.",
     || {
         let message = "a request with this idempotency key is under way";
         Error::Conflict { message, retry_after: Some(Duration::from_secs(1)) }.into()
@@ -145,8 +112,8 @@ static IDEMPOTENCY_KEY_IN_FLIGHT: Failure = Failure::new(
 
 static IDEMPOTENCY_RECORDS_FULL: Failure = Failure::new(
     "IdempotencyRecordsFull",
-    "`conflict`: sent with an `Idempotency-Key`, and the responses recorded for the organization take as \
-     much room as they may. Nothing was changed.",
+    "`conflict`: the request has an `Idempotency-Key`, and the recorded responses of the organization have \
+     reached their quota. Nothing was changed.",
     || {
         Error::Full(ResourceLimitReached {
             resource: Resource::IdempotencyRecords,
@@ -161,8 +128,8 @@ const MIB: u64 = 1024 * 1024;
 
 pub(crate) static SESSIONS_FULL: Failure = Failure::new(
     "SessionsFull",
-    "`conflict`: the organization has as many sessions as it may have. `details` says how many: delete some \
-     first.",
+    "`conflict`: the organization has reached its quota of sessions, which `details` states. Delete \
+     sessions first.",
     || {
         Error::Full(ResourceLimitReached {
             resource: Resource::Sessions,
@@ -175,7 +142,7 @@ pub(crate) static SESSIONS_FULL: Failure = Failure::new(
 
 pub(crate) static METADATA_FULL: Failure = Failure::new(
     "MetadataFull",
-    "`conflict`: the metadata of the organization's sessions, in bytes, would take more room than it may.",
+    "`conflict`: the metadata of the organization's sessions would exceed its quota in bytes.",
     || {
         let (limit, used) = (64 * MIB, 64 * MIB - 3);
         Error::Full(ResourceLimitReached { resource: Resource::Metadata, limit, used }).into()
@@ -184,7 +151,7 @@ pub(crate) static METADATA_FULL: Failure = Failure::new(
 
 pub(crate) static KEYS_FULL: Failure = Failure::new(
     "ApiKeysFull",
-    "`conflict`: the organization has as many API keys as it may have: revoke some first.",
+    "`conflict`: the organization has reached its quota of API keys. Revoke keys first.",
     || {
         Error::Full(ResourceLimitReached { resource: Resource::ApiKeys, limit: 1_000, used: 1_000 })
             .into()
@@ -193,7 +160,7 @@ pub(crate) static KEYS_FULL: Failure = Failure::new(
 
 static PRECONDITION_FAILED: Failure = Failure::new(
     "PreconditionFailed",
-    "`precondition_failed`: it is not, or no longer, what `If-Match` says.",
+    "`precondition_failed`: the entity tag of the object is not in `If-Match`.",
     || Error::PreconditionFailed.into(),
 );
 
@@ -204,8 +171,8 @@ static PAYLOAD_TOO_LARGE: Failure =
 
 static UNSUPPORTED_MEDIA_TYPE: Failure = Failure::new(
     "UnsupportedMediaType",
-    "`unsupported_media_type`: a body that is not said to be JSON in UTF-8, or is compressed.",
-    || Problem::UnsupportedMediaType { accepted: &crate::listener::request_body::JSON },
+    "`unsupported_media_type`: the media type of the body is not JSON in UTF-8, or the body is compressed.",
+    || Problem::UnsupportedMediaType { accepted: &crate::request::media_type::JSON },
 );
 
 static RATE_LIMITED: Failure = Failure::new(
@@ -220,19 +187,19 @@ static RATE_LIMITED: Failure = Failure::new(
 static HEADERS_TOO_LARGE: Failure = Failure::new(
     "HeadersTooLarge",
     "`headers_too_large`: a request line and headers over 16 kB, or more than 100 headers. Over \
-     HTTP/2 it comes without a body.",
+     HTTP/2 the response has no body.",
     || Problem::Unreadable { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE },
 );
 
 static INTERNAL: Failure = Failure::new(
     "Internal",
-    "`internal`: our fault; our log has the cause under the request id.",
+    "`internal`: a failure of the server; its log has the cause under the request id.",
     || Problem::internal("never shown"),
 );
 
 static UNAVAILABLE: Failure = Failure::new(
     "Unavailable",
-    "`unavailable`: something needed cannot be reached now, or there is too much to do. Nothing was \
-     changed, or what was accepted will still be done.",
+    "`unavailable`: a dependency cannot be reached, or the server is overloaded. Nothing was changed, or an \
+     accepted change will still be performed.",
     || Error::unavailable("never shown").into(),
 );

@@ -1,15 +1,15 @@
-//! The headers of answers.
+//! The headers of responses.
 
 use serde_json::{Map, Value, json};
 
-/// A header that answers can have.
+/// A header of responses.
 struct Header {
-    /// In lower case, as it travels.
+    /// The name in lower case, as sent.
     name: &'static str,
-    /// Its usual spelling, and how components are called.
+    /// The usual spelling, which is also the name of the component.
     shown: &'static str,
     about: &'static str,
-    /// On every answer that is said to have it.
+    /// Whether every response that lists the header has it.
     always: bool,
     schema: fn() -> Value,
     example: &'static str,
@@ -27,8 +27,8 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "x-request-id",
         shown: "X-Request-Id",
-        about: "The request's name in our log: yours, when it is 1–128 visible ASCII characters, else \
-                a new one.",
+        about: "The id of the request in the access log: the caller's id when it is 1–128 visible ASCII \
+                characters, else a new id.",
         always: true,
         schema: || json!({ "type": "string", "minLength": 1, "maxLength": 128 }),
         example: "req_01JGXS1DN00000000000000009",
@@ -36,7 +36,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "etag",
         shown: "ETag",
-        about: "A strong entity tag: two answers with the same one are the same bytes.",
+        about: "A strong entity tag: two responses with the same tag are the same bytes.",
         always: true,
         schema: || json!({ "type": "string", "pattern": "^\"[!#-~]*\"$" }),
         example: "\"7\"",
@@ -44,7 +44,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "location",
         shown: "Location",
-        about: "The path of what was made.",
+        about: "The path of the new object.",
         always: true,
         schema: || json!({ "type": "string", "format": "uri-reference" }),
         example: "/api/v1/sessions/sess_01JGXS1DN00000000000000001",
@@ -52,7 +52,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "retry-after",
         shown: "Retry-After",
-        about: "So many seconds until it makes sense to ask again.",
+        about: "Seconds after which a repetition may succeed.",
         always: false,
         schema: seconds,
         example: "2",
@@ -60,7 +60,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "www-authenticate",
         shown: "WWW-Authenticate",
-        about: "How to say who is asking.",
+        about: "The accepted authentication scheme.",
         always: true,
         schema: text,
         example: "Bearer",
@@ -68,7 +68,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "vary",
         shown: "Vary",
-        about: "The request header by which the answer differs.",
+        about: "The request header on which the response depends.",
         always: true,
         schema: text,
         example: "accept",
@@ -76,7 +76,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "ratelimit",
         shown: "RateLimit",
-        about: "Nothing is left of the quota that was hit, for so many seconds.",
+        about: "The exhausted quota, and the seconds until it refills.",
         always: false,
         schema: text,
         example: "\"credential\";r=0;t=3",
@@ -84,7 +84,7 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "ratelimit-policy",
         shown: "RateLimit-Policy",
-        about: "The quota that was hit: so many in so many seconds.",
+        about: "The exhausted quota: requests per window in seconds.",
         always: false,
         schema: text,
         example: "\"credential\";q=6000;w=60",
@@ -92,15 +92,14 @@ static HEADERS: [Header; 9] = [
     Header {
         name: "idempotency-replayed",
         shown: "Idempotency-Replayed",
-        about: "`true` when this is the answer that was kept for the request's `Idempotency-Key`; only \
-                on a POST.",
+        about: "`true` when this is the recorded response of the request's `Idempotency-Key`; only on a POST.",
         always: false,
         schema: || json!({ "type": "string", "enum": ["true"] }),
         example: "true",
     },
 ];
 
-/// The headers of these names, by reference.
+/// Returns references to the headers with these names.
 pub(super) fn of(names: impl IntoIterator<Item = impl AsRef<str>>) -> Value {
     let known = names.into_iter().filter_map(|name| {
         HEADERS.iter().find(|header| header.name == name.as_ref()).map(|header| header.shown)
@@ -111,7 +110,7 @@ pub(super) fn of(names: impl IntoIterator<Item = impl AsRef<str>>) -> Value {
     Value::Object(refs.collect())
 }
 
-/// All of them, in full.
+/// Returns the descriptions of all headers.
 pub(super) fn components() -> Value {
     let all = HEADERS.iter().map(|header| {
         let mut schema = (header.schema)();

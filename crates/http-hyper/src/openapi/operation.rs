@@ -1,4 +1,4 @@
-//! One row of the table as an operation of the document.
+//! An operation of the table as an operation of the document.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     content::{self, reference},
-    failures::{self, Failure},
-    headers,
+    failure::Failure,
+    failures, headers,
     operation_doc::ResponseDoc,
     parameters,
 };
 use crate::api::{Operation, RequestBodySpec, Requires};
 
-/// The operation.
+/// Returns the description of an operation.
 pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
     let doc = row.doc;
     let mut operation = json!({
@@ -26,7 +26,7 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
         "responses": responses(row, table),
         "security": match row.requires {
             Requires::Nothing => json!([]),
-            // Keys are refused whatever they carry.
+            // API keys are rejected whatever capabilities they have.
             Requires::Platform => json!([{ "bearer": [] }]),
             _ => json!([{ "bearer": [] }, { "apiKey": [] }]),
         },
@@ -42,12 +42,12 @@ const fn permission_text(requires: Requires) -> &'static str {
         Requires::Nothing => "",
         Requires::Manage => "\n\nNeeds the capability `manage`.",
         Requires::ManageAll => {
-            "\n\nNeeds the capability `manage` over the whole organization: a key that is confined to \
-             sessions does not have it."
+            "\n\nNeeds the capability `manage` over the whole organization, which a key that is confined to \
+             sessions does not have."
         }
         Requires::Platform => {
-            "\n\nNeeds a login token with the platform role `super_admin`; keys are refused whatever \
-             they carry."
+            "\n\nNeeds a login token with the platform role `super_admin`; API keys are rejected whatever \
+             capabilities they have."
         }
     }
 }
@@ -55,8 +55,8 @@ const fn permission_text(requires: Requires) -> &'static str {
 fn body(row: &Operation) -> Option<Value> {
     let kinds: &[&str] = match row.body_spec {
         RequestBodySpec::Ignored => return None,
-        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::listener::request_body::JSON,
-        RequestBodySpec::Patch => &crate::listener::request_body::MERGE_PATCH,
+        RequestBodySpec::Empty | RequestBodySpec::Json => &crate::request::media_type::JSON,
+        RequestBodySpec::Patch => &crate::request::media_type::MERGE_PATCH,
     };
     let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {
@@ -73,7 +73,7 @@ fn body(row: &Operation) -> Option<Value> {
     Some(json!({ "required": required, "content": content }))
 }
 
-/// What is said with one status.
+/// The responses and failures with one status.
 #[derive(Default)]
 struct ResponsesOfStatus<'a> {
     responses: Vec<&'a ResponseDoc>,
@@ -103,7 +103,7 @@ fn responses(row: &Operation, table: &[&Operation]) -> Value {
 }
 
 impl ResponsesOfStatus<'_> {
-    /// The failure that is all that is said.
+    /// Returns the failure if it is the only response with the status.
     fn only_failure(&self) -> Option<&'static Failure> {
         match (self.responses.as_slice(), self.failures.as_slice()) {
             ([], [failure]) => Some(failure),
@@ -146,19 +146,20 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// `repeatable`: whether some row with this failure takes an `Idempotency-Key`.
+/// Returns the headers of a failure. `repeatable`: whether an operation with this failure accepts
+/// an `Idempotency-Key`.
 fn failure_headers(failure: &Failure, repeatable: bool) -> Vec<String> {
     let mut names = failure.headers();
     names.push("x-request-id".to_owned());
     match failure.status() {
-        // What a handler refuses for good is kept for an `Idempotency-Key`.
+        // Final refusals of a handler are recorded for an `Idempotency-Key`.
         400 | 404 | 409 if repeatable => names.push("idempotency-replayed".to_owned()),
         _ => {}
     }
     names
 }
 
-/// To everything that can be done with what was made.
+/// Returns links to all operations on the created object.
 fn links(row: &Operation, table: &[&Operation]) -> Value {
     let below = format!("{}/{{", row.path);
     let links = table.iter().filter_map(|other| {
@@ -173,7 +174,7 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
     Value::Object(links.collect())
 }
 
-/// Every failure that is all that some row says with its status, once.
+/// Returns each failure that is the only response with its status in an operation, once.
 pub(super) fn shared_responses(table: &[&Operation]) -> Value {
     let mut shared = Map::new();
     let by_status = table.iter().flat_map(|row| by_status(row).into_values());
@@ -188,7 +189,7 @@ pub(super) fn shared_responses(table: &[&Operation]) -> Value {
     shared.insert(
         "NotModified".to_owned(),
         json!({
-            "description": "You have just that already: it is at an entity tag of `If-None-Match`.",
+            "description": "The entity tag of the object is in `If-None-Match`: the cached response is current.",
             "headers": headers::of(["x-request-id", "etag"]),
         }),
     );

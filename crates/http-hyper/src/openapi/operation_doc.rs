@@ -1,33 +1,31 @@
-//! What a row of the table says of itself to people: the part of the document that nothing else knows.
+//! Operation docs: the part of the document that does not follow from the operation table.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
-use utoipa::{
-    ToSchema,
-    openapi::{RefOr, schema::Schema},
-};
+use utoipa::openapi::{RefOr, schema::Schema};
 
-use super::failures::Failure;
+use super::failure::Failure;
+use crate::wire::WithExample;
 
-/// A row's own words. What follows from its method, path, needs and intake is not said here.
+/// The description of an operation. Permission, parameters and common errors follow from its row.
 pub struct OperationDoc {
     pub(crate) tag: DocTag,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
     pub(crate) accepts: Option<Shape>,
     pub(crate) response: ResponseDoc,
-    /// Further successes.
+    /// Further success responses.
     pub(crate) other_responses: &'static [ResponseDoc],
-    /// How it can end badly besides what every row like it can.
+    /// Failures besides those that follow from the row.
     pub(crate) failures: &'static [&'static Failure],
 }
 
-/// Of a row that says nothing; a test refuses it.
+/// The default of operations without a doc; a test rejects it.
 pub(crate) static UNDOCUMENTED: OperationDoc =
     OperationDoc::new(DocTag::Service, "", "", ResponseDoc::new(200, "", &[]));
 
-/// The chapters of the document.
+/// The tags that group operations in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DocTag {
     Sessions,
@@ -56,51 +54,45 @@ impl DocTag {
     pub(crate) const fn about(self) -> &'static str {
         match self {
             Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
-            Self::Pairing => "Linking a phone to a session, and who is linked.",
+            Self::Pairing => "Linking a phone to a session, and the linked account.",
             Self::ApiKeys => "Keys by which programs call this API.",
-            Self::Audit => "Who did what.",
-            Self::Platform => "For the platform's own people, over all organizations.",
-            Self::Service => "The service itself: whether it lives, and what it documents.",
+            Self::Audit => "The audit log.",
+            Self::Platform => "For operators of the platform, across all organizations.",
+            Self::Service => "The service itself: health probes and this document.",
         }
     }
 }
 
-/// One way to succeed.
+/// A success response.
 pub(crate) struct ResponseDoc {
     pub(crate) status: u16,
     pub(crate) about: &'static str,
     pub(crate) content: &'static [Content],
-    /// Carries an `ETag`, so that `If-None-Match` can spare it.
+    /// Whether the response has an `ETag`, so that `If-None-Match` can avoid its body.
     pub(crate) tagged: bool,
-    /// Names, by a `Location`, what was made.
+    /// Whether `Location` names the new object.
     pub(crate) located: bool,
-    /// Differs by a request header, which `Vary` names.
+    /// Whether the response depends on a request header, which `Vary` names.
     pub(crate) varies: bool,
 }
 
-/// What an answer holds.
+/// The content of a response.
 pub(crate) enum Content {
-    /// JSON of this shape.
+    /// JSON.
     Json(Shape),
-    /// Text of this media type, and how it begins.
+    /// Text: its media type, and its beginning as example.
     Text(&'static str, &'static str),
-    /// Bytes of this media type.
+    /// Bytes: their media type.
     Bytes(&'static str),
 }
 
-/// The shape of some JSON: its name, its schema, those its schema speaks of, an example.
+/// The shape of JSON: name, schema, referenced schemas and example, each as a function of the type.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) name: fn() -> Cow<'static, str>,
     pub(crate) schema: fn() -> RefOr<Schema>,
     pub(crate) referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
     pub(crate) example: fn() -> Value,
-}
-
-/// Something that goes over the wire and can show one of itself.
-pub(crate) trait WithExample: ToSchema {
-    /// An example.
-    fn example() -> Value;
 }
 
 impl Shape {
@@ -127,17 +119,17 @@ impl OperationDoc {
         }
     }
 
-    /// It takes a body of this shape.
+    /// Sets the shape of the request body.
     pub(crate) const fn accepts(self, shape: Shape) -> Self {
         Self { accepts: Some(shape), ..self }
     }
 
-    /// It may also succeed like this.
+    /// Adds further success responses.
     pub(crate) const fn or(self, other_responses: &'static [ResponseDoc]) -> Self {
         Self { other_responses, ..self }
     }
 
-    /// It may also end like this.
+    /// Adds failures.
     pub(crate) const fn fails(self, failures: &'static [&'static Failure]) -> Self {
         Self { failures, ..self }
     }
@@ -146,7 +138,7 @@ impl OperationDoc {
         std::iter::once(&self.response).chain(self.other_responses)
     }
 
-    /// Every shape it shows.
+    /// Returns the shapes of all JSON responses.
     pub(crate) fn response_shapes(&self) -> impl Iterator<Item = Shape> {
         self.responses().flat_map(|response| response.content).filter_map(|content| match content {
             Content::Json(shape) => Some(*shape),

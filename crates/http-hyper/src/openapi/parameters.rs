@@ -1,5 +1,5 @@
-//! What requests say besides their body: by path, query and header. A parameter of one name is the same
-//! thing in every row that has it, and is described once.
+//! The parameters of operations: in path, query and headers. A parameter has the same meaning in
+//! every operation and is described once.
 
 use domain::{EventName, Status};
 use hyper::Method;
@@ -33,7 +33,8 @@ impl ParameterLocation {
     }
 }
 
-/// The parameters of this row, by reference; `None` for one that is not described here.
+/// Returns references to the parameters of an operation; `None` for a parameter without a
+/// description.
 pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
     let path = row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let guarded = row.requires != Requires::Nothing;
@@ -58,7 +59,7 @@ fn reference(location: ParameterLocation, name: &str) -> Option<Value> {
     Some(json!({ "$ref": format!("#/components/parameters/{}", known.name) }))
 }
 
-/// All of them, in full.
+/// Returns the descriptions of all parameters.
 pub(super) fn components() -> Value {
     let all = PARAMETERS.iter().map(|parameter| {
         let full = json!({
@@ -73,39 +74,40 @@ pub(super) fn components() -> Value {
     Value::Object(all.collect())
 }
 
-/// A list of entity tags, or `*`, exactly as `If-Match` is read: empty items and blanks are allowed.
+/// The pattern of `If-Match`: `*` or a list of entity tags, in which empty items and blanks are
+/// allowed.
 const ENTITY_TAGS_PATTERN: &str = "^[ \\t]*(\\*|(,[ \\t]*)*(W/)?\"[!#-~\\u0080-\\u00ff]*\"([ \\t]*(,[ \\t]*)+(W/)?\"[!#-~\\u0080-\\u00ff]*\")*([ \\t]*,)*)[ \\t]*$";
 
 static PARAMETERS: [Parameter; 16] = [
     Parameter {
         location: ParameterLocation::Path,
         name: "session",
-        about: "A session's `id`. What cannot be an id is simply not found.",
+        about: "The `id` of a session. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["sess_01JGXS1DN00000000000000001"] }),
     },
     Parameter {
         location: ParameterLocation::Path,
         name: "key",
-        about: "An API key's `id`. What cannot be an id is simply not found.",
+        about: "The `id` of an API key. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["key_01JGXS1DN00000000000000002"] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "limit",
-        about: "At most so many on a page.",
+        about: "Maximum number of entries on a page.",
         schema: || json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50, "examples": [20] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "cursor",
-        about: "The `nextCursor` of the page before, under the same conditions. One that this list \
-                did not give out under these conditions is a `validation_error`.",
+        about: "The `nextCursor` of the previous page, with the same filters. A cursor that was not \
+                issued for this list with these filters is a `validation_error`.",
         schema: || json!({ "type": "string" }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "status",
-        about: "Only those with this status; given several times, with any of them.",
+        about: "Filters by status. May be repeated to match several statuses.",
         schema: || {
             let known = Status::ALL.map(Status::as_str);
             json!({ "type": "array", "items": { "type": "string", "enum": known }, "examples": [["working", "failed"]] })
@@ -114,37 +116,37 @@ static PARAMETERS: [Parameter; 16] = [
     Parameter {
         location: ParameterLocation::Query,
         name: "label",
-        about: "Only those with exactly this label.",
+        about: "Filters by the exact label.",
         schema: || json!({ "type": "string", "pattern": NO_NUL, "examples": ["Front desk"] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "gatewayId",
-        about: "Only those on this gateway.",
+        about: "Filters by gateway.",
         schema: || json!({ "type": "string", "examples": ["gw-sg-1"] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "phoneNumber",
-        about: "Only those linked to this number: digits, without the plus.",
+        about: "Filters by the linked phone number: digits, without the plus.",
         schema: || json!({ "type": "string", "pattern": "^[0-9]+$", "examples": ["15550000001"] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "organizationId",
-        about: "Only those of this organization.",
+        about: "Filters by organization.",
         schema: || json!({ "type": "string", "examples": ["acme"] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "sessionId",
-        about: "Only those that tell of this session, deleted or not.",
+        about: "Filters by session, also a deleted one.",
         schema: || json!({ "type": "string", "examples": ["sess_01JGXS1DN00000000000000001"] }),
     },
     Parameter {
         location: ParameterLocation::Query,
         name: "event",
-        about: "Only those of this kind.",
+        about: "Filters by the name of the event.",
         schema: || {
             let known = EventName::ALL.map(EventName::as_str);
             json!({ "type": "string", "enum": known, "examples": ["session.deleted"] })
@@ -153,14 +155,14 @@ static PARAMETERS: [Parameter; 16] = [
     Parameter {
         location: ParameterLocation::Query,
         name: "wait",
-        about: "How many seconds to wait for a code.",
+        about: "Maximum time to wait for a code, in seconds.",
         schema: || json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 10, "examples": [20] }),
     },
     Parameter {
         location: ParameterLocation::Header,
         name: "Idempotency-Key",
-        about: "Makes the request safe to repeat: the first answer to it is kept for 24 hours and \
-                given again. 1–255 visible ASCII characters; use random ones, such as a UUID.",
+        about: "Makes the request safe to repeat: the first response is recorded for 24 hours and \
+                returned again. 1–255 visible ASCII characters; use a random value, such as a UUID.",
         schema: || {
             let example = "8e03978e-40d5-43dd-bc93-6894a57f9324";
             json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "examples": [example] })
@@ -169,20 +171,21 @@ static PARAMETERS: [Parameter; 16] = [
     Parameter {
         location: ParameterLocation::Header,
         name: "If-Match",
-        about: "Only if it is still at one of these entity tags; `*` is any. Weak tags match none.",
+        about: "Performs the request only if the entity tag of the object is in the list; `*` matches every \
+                tag. Weak tags never match.",
         schema: || json!({ "type": "string", "pattern": ENTITY_TAGS_PATTERN, "examples": ["\"7\""] }),
     },
     Parameter {
         location: ParameterLocation::Header,
         name: "If-None-Match",
-        about: "Only if it is at none of these entity tags; else the answer is 304 without a body.",
+        about: "Returns 304 without a body if the entity tag of the object is in the list.",
         schema: || json!({ "type": "string", "examples": ["\"7\""] }),
     },
     Parameter {
         location: ParameterLocation::Header,
         name: "X-Request-Id",
-        about: "A name for this request, to find it in our log by. What is not 1–128 visible ASCII \
-                characters is replaced by a new one.",
+        about: "The id of this request in the access log. A value other than 1–128 visible ASCII \
+                characters is replaced by a new id.",
         schema: || json!({ "type": "string", "examples": ["my-request-1"] }),
     },
 ];

@@ -1,46 +1,25 @@
-//! Conditional requests (RFC 9110, 13): which states of a thing a caller knows, or expects.
-//!
-//! A session's entity tag is its version, strong: two answers with one tag are the same bytes. It ends
-//! with `-lost` when the status shown is not the stored one, because the lease of its node is over.
+//! Conditional requests (RFC 9110, 13): the versions that a caller expects or has cached.
 
-use domain::{Session, Version};
+use domain::Version;
 use hyper::{
     HeaderMap, StatusCode,
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::response::reply::Reply;
+use crate::response::{etag::LEASE_OVER_SUFFIX, reply::Reply};
 
-/// What `If-Match` allows a thing to be.
+/// The versions that `If-Match` allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Whatever there is.
+    /// Every version.
     #[default]
     Any,
-    /// At one of these versions. None of them is a version when only foreign or weak tags were given.
+    /// One of these versions. Empty when the header has only weak tags or tags of other servers.
     OneOf(Vec<Version>),
 }
 
-/// What the entity tag of a session ends with that is shown otherwise than it is stored, because the
-/// lease of its node is over.
-const LEASE_OVER_SUFFIX: &str = "-lost";
-
-/// The entity tag of a session as it is shown.
-pub(crate) fn session_tag(session: &Session) -> HeaderValue {
-    if !session.lease_over {
-        return entity_tag(session.version);
-    }
-    let text = format!("\"{}{LEASE_OVER_SUFFIX}\"", session.version);
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
-/// The entity tag of a thing at this version.
-pub(crate) fn entity_tag(version: Version) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
 impl IfMatch {
-    /// What `If-Match` says; `None` when it is malformed.
+    /// Reads `If-Match`; `None` when the header is malformed.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         Some(match EntityTags::read(headers, &header::IF_MATCH)? {
             EntityTags::Absent | EntityTags::Any => Self::Any,
@@ -51,16 +30,16 @@ impl IfMatch {
     }
 }
 
-/// What a caller has of a thing already.
+/// The responses that a caller has cached, as `If-None-Match` names them.
 pub(crate) struct IfNoneMatch(EntityTags);
 
 impl IfNoneMatch {
-    /// What `If-None-Match` says. Malformed it says nothing: the answer is then simply sent.
+    /// Reads `If-None-Match`. A malformed header is ignored.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         Self(EntityTags::read(headers, &header::IF_NONE_MATCH).unwrap_or(EntityTags::Absent))
     }
 
-    /// The reply, or 304 in its place when the caller has just that.
+    /// Returns `reply`, or 304 if the caller has cached exactly this response.
     pub(crate) fn apply(&self, mut reply: Reply) -> Reply {
         let Some(current) = reply.headers.get(header::ETAG) else { return reply };
         let matches = match &self.0 {
@@ -91,24 +70,24 @@ enum EntityTags {
 #[derive(Debug, PartialEq, Eq)]
 struct EntityTag {
     weak: bool,
-    /// With its quotation marks.
+    /// The tag with its quotation marks.
     quoted: Vec<u8>,
 }
 
 impl EntityTag {
-    /// The version it stands for, if it is a tag of ours and a strong one.
+    /// Returns the version of the tag; `None` for a weak tag or a tag of another server.
     fn version(&self) -> Option<Version> {
         let text = std::str::from_utf8(&self.quoted).ok()?.trim_matches('"');
         let text = text.strip_suffix(LEASE_OVER_SUFFIX).unwrap_or(text);
         let version = Version(text.parse().ok()?);
-        // Written back it must be the same: there is one tag for a version.
+        // Each version has one tag: other spellings of the number are foreign tags.
         let same = version.to_string() == text;
         (!self.weak && same).then_some(version)
     }
 }
 
 impl EntityTags {
-    /// `None` when malformed. Several headers of one name are one list.
+    /// Reads a header; `None` when it is malformed. Repeated headers form one list.
     fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
         match values.as_slice() {
@@ -126,7 +105,7 @@ impl EntityTags {
                     let (entity_tag, after) = parse_first(rest)?;
                     tags.push(entity_tag);
                     let after = after.trim_ascii_start();
-                    // Between two tags stands a comma.
+                    // A comma separates two tags.
                     if !after.is_empty() && !after.starts_with(b",") {
                         return None;
                     }
@@ -139,7 +118,7 @@ impl EntityTags {
     }
 }
 
-/// The tag that `text` begins with, and what follows it.
+/// Returns the tag at the start of `text`, and the rest.
 fn parse_first(text: &[u8]) -> Option<(EntityTag, &[u8])> {
     let (weak, text) = match text.strip_prefix(b"W/") {
         Some(text) => (true, text),
@@ -215,7 +194,7 @@ mod tests {
         let status = |value: &'static str| {
             let headers = [(header::IF_NONE_MATCH, HeaderValue::from_static(value))];
             let reply = Reply::of(StatusCode::OK, "application/json", "{}");
-            let reply = reply.with(header::ETAG, entity_tag(Version(7)));
+            let reply = reply.with(header::ETAG, crate::response::etag::entity_tag(Version(7)));
             let reply = IfNoneMatch::read(&headers.into_iter().collect()).apply(reply);
             assert_eq!(reply.body.is_empty(), reply.status == StatusCode::NOT_MODIFIED);
             reply.status.as_u16()

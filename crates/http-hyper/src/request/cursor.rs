@@ -1,8 +1,9 @@
-//! Where a list goes on, as text that only we write: a version, the place, and a seal.
+//! Cursors: positions in a list, as signed text of version, position and signature.
 //!
-//! The seal (HMAC-SHA256) also covers which list it is: its name, its organization and what was looked
-//! for. So a cursor from one list is no cursor of another, and nobody makes one by hand. Routers over
-//! one database share its key; the place itself is in the clear, for it is the caller's own.
+//! The signature (HMAC-SHA256, truncated) also covers the identity of the list: name, organization
+//! and filters. A cursor is therefore valid in its own list only, and callers cannot forge one.
+//! Routers of one database share the key. The position is not encrypted, because it belongs to the
+//! caller.
 //!
 //! Decision: ADR 0015.
 
@@ -13,22 +14,23 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{OrganizationId, Timestamp};
 use subtle::ConstantTimeEq;
 
-/// Grows when the shape of a place or of what is sealed does.
+/// The version of the format; increased with each change of the position or of the signed identity.
 const VERSION: u8 = 3;
 const POSITION_BYTES: usize = 1 + 8 + 16;
 const SIGNATURE_BYTES: usize = 16;
 
-/// What cursors are sealed with.
+/// The key that signs cursors.
 #[derive(Clone)]
 pub(crate) struct CursorSigner(Arc<hmac::Key>);
 
 impl CursorSigner {
-    /// With this secret.
+    /// Creates the signer with this secret.
     pub(crate) fn new(secret: &[u8; 32]) -> Self {
         Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
-    /// The list of this name. Without an organization there is nothing in it, and no cursor is given.
+    /// Returns the identity of a list without filters. A list without organization is empty, so
+    /// that no cursor exists for it.
     pub(crate) fn list(&self, name: &str, organization: Option<&OrganizationId>) -> ListIdentity {
         let list = ListIdentity { signer: self.clone(), identity: b"berth cursor".to_vec() };
         let list = list.with_filter("name", name);
@@ -36,15 +38,15 @@ impl CursorSigner {
     }
 }
 
-/// A list that cursors belong to.
+/// The identity of a list: its name, organization and filters.
 #[derive(Clone)]
 pub(crate) struct ListIdentity {
     signer: CursorSigner,
     identity: Vec<u8>,
 }
 
-/// A place in a list that runs from the newest to the oldest: what stands there was made at this
-/// moment and has this name.
+/// A position in a list that is ordered from the newest to the oldest: creation time and id of an
+/// entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CursorPosition {
     pub(crate) created_at: Timestamp,
@@ -52,10 +54,10 @@ pub(crate) struct CursorPosition {
 }
 
 impl ListIdentity {
-    /// That of it which meets this condition; conditions come in one order.
+    /// Adds a filter. Filters must always be added in the same order.
     pub(crate) fn with_filter(mut self, condition: &str, value: &str) -> Self {
         for part in [condition, value] {
-            // With its length, so that no two lists read the same.
+            // The length prefix keeps different lists distinct.
             self.identity.extend_from_slice(&(part.len() as u64).to_be_bytes());
             self.identity.extend_from_slice(part.as_bytes());
         }
@@ -78,7 +80,7 @@ impl std::fmt::Debug for ListIdentity {
     }
 }
 
-/// The cursor for what comes after `position` in this list.
+/// Returns the cursor for the entries after `position` in this list.
 pub(crate) fn encode(list: &ListIdentity, position: CursorPosition) -> String {
     let mut bytes = Vec::with_capacity(POSITION_BYTES + SIGNATURE_BYTES);
     bytes.push(VERSION);
@@ -89,7 +91,7 @@ pub(crate) fn encode(list: &ListIdentity, position: CursorPosition) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// `None` when we did not write it, or not for this list.
+/// Decodes a cursor; `None` when it was not issued for this list.
 pub(crate) fn decode(list: &ListIdentity, text: &str) -> Option<CursorPosition> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (position, signature) = bytes.split_at_checked(POSITION_BYTES)?;

@@ -1,17 +1,20 @@
-//! The members of a JSON object, taken out one by one; what is wrong with them adds up.
+//! Reads the members of a JSON object one by one and collects their faults.
 //!
 //! Decision: ADR 0009.
 
 use std::collections::BTreeMap;
 
-use domain::{Timestamp, Violation};
+use domain::Timestamp;
 
-use crate::request::json::{Json, pointer_to};
+use crate::{
+    request::json::{Json, pointer_to},
+    response::violation::Violation,
+};
 
-/// The last moment that is taken: the end of the year 9999, as most clocks and calendars have it.
+/// The latest accepted timestamp: the end of the year 9999, in epoch milliseconds.
 pub(crate) const MAX_TIMESTAMP_MILLIS: i64 = 253_402_300_799_999;
 
-/// A JSON object that is being read.
+/// A JSON object whose members are being read, with the faults so far.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     members: BTreeMap<String, Json>,
@@ -19,7 +22,7 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// The object in `text`; no text is an empty object.
+    /// Parses the object in `text`. An empty text is an empty object.
     pub(crate) fn parse(text: &[u8]) -> Self {
         if text.is_empty() {
             return Self::default();
@@ -38,7 +41,7 @@ impl Fields {
         }
     }
 
-    /// Text; `None` when absent or null.
+    /// Takes a text; `None` when absent or null.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.members.remove(name)? {
             Json::Null => None,
@@ -47,18 +50,18 @@ impl Fields {
         }
     }
 
-    /// Text that must be there.
+    /// Takes a required text; `None` with a fault.
     pub(crate) fn required_text(&mut self, name: &str) -> Option<String> {
         match self.members.remove(name) {
             Some(Json::Text(text)) => Some(text),
             Some(_) => self.fault(name, "must be a string"),
-            // Nothing can be said of the members of what is no object.
+            // A document that is not an object has no missing members.
             None if self.faults.iter().any(|fault| fault.field.is_empty()) => None,
             None => self.fault(name, "is required"),
         }
     }
 
-    /// True or false; `None` when absent.
+    /// Takes a boolean; `None` when absent.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.members.remove(name)? {
             Json::Flag(flag) => Some(flag),
@@ -66,7 +69,7 @@ impl Fields {
         }
     }
 
-    /// A whole number between 1 and `most`; `None` when absent or null.
+    /// Takes a whole number between 1 and `most`; `None` when absent or null.
     pub(crate) fn count(&mut self, name: &str, most: u32) -> Option<u32> {
         match self.members.remove(name)? {
             Json::Null => None,
@@ -77,7 +80,7 @@ impl Fields {
         }
     }
 
-    /// An object whose values are text; empty when absent.
+    /// Takes an object of texts; empty when absent.
     pub(crate) fn texts(&mut self, name: &str) -> BTreeMap<String, String> {
         let members = match self.members.remove(name) {
             None => Vec::new(),
@@ -100,19 +103,22 @@ impl Fields {
         texts
     }
 
-    /// Text to set, `Some(None)` for null: to take away; `None` when absent.
+    /// Takes the change of a text: `None` when absent, `Some(None)` for null, which removes the
+    /// text.
     #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn text_change(&mut self, name: &str) -> Option<Option<String>> {
         self.has(name).then(|| self.text(name))
     }
 
-    /// A whole number to set, `Some(None)` for null: to take away; `None` when absent.
+    /// Takes the change of a whole number: `None` when absent, `Some(None)` for null, which removes
+    /// it.
     #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     pub(crate) fn count_change(&mut self, name: &str, most: u32) -> Option<Option<u32>> {
         self.has(name).then(|| self.count(name, most))
     }
 
-    /// What to do to an object whose values are text, key by key. `None` for null: to empty it.
+    /// Takes the changes of an object of texts, by key; a value of `None` removes the key. `None`
+    /// as a whole for null, which removes every key.
     pub(crate) fn texts_change(&mut self, name: &str) -> Option<BTreeMap<String, Option<String>>> {
         let members = match self.members.remove(name) {
             None => return Some(BTreeMap::new()),
@@ -134,7 +140,7 @@ impl Fields {
         Some(changes)
     }
 
-    /// A moment in epoch milliseconds; `None` when absent or null.
+    /// Takes a timestamp in epoch milliseconds; `None` when absent or null.
     pub(crate) fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
         let millis = match self.members.remove(name)? {
             Json::Null => return None,
@@ -148,7 +154,7 @@ impl Fields {
         }
     }
 
-    /// A list of texts, each with its place; `None` when absent or null.
+    /// Takes a list of texts, each with its JSON pointer; `None` when absent or null.
     pub(crate) fn list(&mut self, name: &str) -> Option<Vec<(String, String)>> {
         let items = match self.members.remove(name)? {
             Json::Null => return None,
@@ -166,23 +172,24 @@ impl Fields {
         Some(texts)
     }
 
-    /// As [`Self::add_faults`], but nothing of what has a fault already, or is in something that has.
-    pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<Violation>) {
+    /// As [`Self::add_faults`], without faults at or above the position of a fault that is already
+    /// known.
+    pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<domain::Violation>) {
         let reported: Vec<_> = self.faults.iter().map(|fault| fault.field.clone()).collect();
         let sound = |fault: &Violation| {
             !reported
                 .iter()
                 .any(|reported| reported.is_empty() || reported.starts_with(&fault.field))
         };
-        self.faults.extend(faults.into_iter().filter(sound));
+        self.faults.extend(faults.into_iter().map(Violation::from).filter(sound));
     }
 
-    /// Faults found by whoever knows more of the values than their types.
-    pub(crate) fn add_faults(&mut self, faults: impl IntoIterator<Item = Violation>) {
-        self.faults.extend(faults);
+    /// Adds faults of values that have the right type.
+    pub(crate) fn add_faults(&mut self, faults: impl IntoIterator<Item = impl Into<Violation>>) {
+        self.faults.extend(faults.into_iter().map(Into::into));
     }
 
-    /// Every fault, those members included that nobody asked for.
+    /// Returns every fault, with one for each member that was not taken.
     pub(crate) fn finish(mut self) -> Vec<Violation> {
         let unknown = self.members.into_keys();
         self.faults.extend(unknown.map(|name| Violation::new(pointer_to("", &name), "is unknown")));

@@ -1,19 +1,21 @@
-//! JSON as its sender wrote it: nothing is lost that a reader may want to complain about.
+//! JSON values that keep repeated keys.
 //!
-//! A derived reader stops at the first fault and lets the last of two equal keys win. Callers are to
-//! hear of every fault at once, and two spellings of one thing are a fault.
+//! A derived reader stops at the first fault, and the last of two equal keys wins. The API reports
+//! every fault at once, and a repeated key is a fault.
 
 use std::{collections::HashSet, fmt};
 
-use domain::Violation;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::response::violation::Violation;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
     Flag(bool),
-    /// Also when written `7.0` or `7e0`: JSON, and JSON Schema, know one kind of number.
+    /// A whole number, also in the spelling `7.0` or `7e0`: JSON and JSON Schema have one type of
+    /// number.
     Whole(i128),
     /// A number with a fraction, or beyond 64 bits.
     Fraction,
@@ -23,7 +25,10 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// The value in `text`, or what keeps it from being one.
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// The text is not JSON in UTF-8.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, Violation> {
         if std::str::from_utf8(text).is_err() {
             return Err(Violation::new("", "not UTF-8"));
@@ -34,7 +39,7 @@ impl Json {
         })
     }
 
-    /// Every key that stands twice in one object.
+    /// Returns a fault for each key that occurs twice in one object, at any depth.
     pub(crate) fn repetitions(&self) -> Vec<Violation> {
         let mut repetitions = Vec::new();
         self.collect_repetitions("", &mut repetitions);
@@ -63,7 +68,7 @@ impl Json {
     }
 }
 
-/// The JSON pointer to `key` within what `pointer` points at.
+/// Returns the JSON pointer to `key` in the object at `pointer`.
 pub(crate) fn pointer_to(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
@@ -74,7 +79,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Up to here a float is the very number that was written.
+/// The largest float, 2^53, up to which every whole number is exact.
 const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 struct JsonVisitor;

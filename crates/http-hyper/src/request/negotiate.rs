@@ -1,10 +1,10 @@
-//! Which of several shapes of an answer the caller likes best, by its `Accept` and `Accept-Encoding`.
+//! Content negotiation by `Accept` and `Accept-Encoding`.
 
 use hyper::{HeaderMap, header};
 
-/// The one of `offers`, media types such as `image/png`, that the caller likes best; of equals the
-/// one it named more exactly, then the earlier. When it likes none, the first: a caller that gets
-/// something else than it asked for can still tell what it is.
+/// Returns the one of `offers`, media types such as `image/png`, that the caller prefers. Of equal
+/// preferences the more specific one wins, then the earlier offer. Without an acceptable offer,
+/// returns the first one, whose `Content-Type` names it.
 pub(crate) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> &'static str {
     let texts: Vec<_> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -23,7 +23,7 @@ pub(crate) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> &'static s
     best.1
 }
 
-/// Whether the caller says that it takes gzip. Who says nothing gets what needs no unpacking.
+/// Returns whether the caller accepts gzip. A caller without `Accept-Encoding` does not.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let texts = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts: Vec<_> = texts.filter_map(|value| value.to_str().ok()).collect();
@@ -39,11 +39,11 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
 struct MediaRange<'a> {
     kind: &'a str,
     subtype: &'a str,
-    /// In thousandths.
+    /// The weight in thousandths, 0 to 1000.
     quality: u32,
 }
 
-/// How much `offer` is liked, by the range that names it most exactly, and how exactly that is.
+/// Returns the weight of `offer` by its most specific range, and how specific the range is.
 fn preference(ranges: &[MediaRange<'_>], offer: &str) -> (u32, u32) {
     let (kind, subtype) = offer.split_once('/').unwrap_or((offer, ""));
     let matching = ranges.iter().filter_map(|range| {
@@ -69,7 +69,7 @@ fn range(text: &str) -> Option<MediaRange<'_>> {
     Some(MediaRange { kind, subtype, quality: quality(parameters) })
 }
 
-/// How much something is liked, by its parameters: in thousandths.
+/// Returns the weight in the parameters of a range, in thousandths.
 fn quality(parameters: &str) -> u32 {
     let given = parameters.split(';').find_map(|part| {
         let (name, value) = part.split_once('=')?;
@@ -78,7 +78,7 @@ fn quality(parameters: &str) -> u32 {
     given.unwrap_or(1000)
 }
 
-/// `0`, `1`, or a fraction of at most three digits; nonsense is 0.
+/// Parses `0`, `1` or a fraction of at most three digits as thousandths; an invalid text is 0.
 fn thousandths(text: &str) -> u32 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
@@ -112,7 +112,7 @@ mod tests {
             ("image/*, image/svg+xml;q=0", "image/png"),
             ("*/*", "application/json"),
             ("*/*;q=0.1, image/png", "image/png"),
-            // What a browser sends for an <img>.
+            // The header of a browser for an <img>.
             ("image/avif,image/webp,image/svg+xml,image/*,*/*;q=0.8", "image/svg+xml"),
         ] {
             assert_eq!(chosen(accept), shape, "{accept}");

@@ -1,43 +1,44 @@
-//! Pages of a list: which one is asked for, and where the next one begins.
+//! Pages of a list: the requested page, and the cursor of the next page.
 
-use crate::{
-    request::cursor::{self, CursorPosition, ListIdentity},
-    request::query::Query,
+use crate::request::{
+    cursor::{self, CursorPosition, ListIdentity},
+    query::Query,
 };
 
 const MAX_LIMIT: u32 = 200;
 const DEFAULT_LIMIT: u32 = 50;
 
-/// Which page of which list is asked for.
+/// A requested page of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
-    /// At most so many on it.
+    /// Maximum number of entries.
     pub(crate) limit: u32,
-    /// Strictly after this place.
+    /// The page starts after this position; `None` for the first page.
     pub(crate) after: Option<CursorPosition>,
     list: ListIdentity,
 }
 
 impl Page {
-    /// By the parameters `limit` and `cursor`.
+    /// Reads the parameters `limit` and `cursor`.
     pub(crate) fn read(query: &mut Query, list: ListIdentity) -> Self {
         let limit = query.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT);
         let after = query.text("cursor").and_then(|text| {
             let position = cursor::decode(&list, &text);
             if position.is_none() {
-                query.fault("cursor", "is none that this list gave out");
+                query.fault("cursor", "was not issued by this list");
             }
             position
         });
         Self { limit, after, list }
     }
 
-    /// How many to look up: one more than is shown tells whether there is a next page.
+    /// Returns the number of entries to look up. One entry more than the page shows whether a next
+    /// page exists.
     pub(crate) fn with_one_more(&self) -> u32 {
         self.limit + 1
     }
 
-    /// The page of what was looked up for it, and the cursor of the next one.
+    /// Returns the entries of the page and the cursor of the next page.
     pub(crate) fn paginate<T>(
         &self,
         mut found: Vec<T>,

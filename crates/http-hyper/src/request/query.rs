@@ -1,11 +1,12 @@
-//! The query parameters of a request: known ones, each once unless it may be repeated.
+//! Reads the query parameters of a request and collects their faults.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use domain::Violation;
 use percent_encoding::percent_decode_str;
 
-/// A query that is being read; what is wrong with it adds up.
+use crate::response::violation::Violation;
+
+/// A query whose parameters are being read, with the faults so far.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     values: BTreeMap<String, Vec<String>>,
@@ -13,13 +14,14 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// What `text` says, of parameters with these names.
+    /// Parses `text`. Parameters other than `names` are faults.
     pub(crate) fn parse(text: &str, names: &[&str]) -> Self {
         let mut query = Self::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decoded(name).filter(|name| names.contains(&name.as_str())) else {
-                // Named as it was written, for what it decodes to may be no text.
+                // The fault names the parameter as written, because the decoded name may be no
+                // UTF-8.
                 query.faults.push(Violation::new(parameter(name), "is unknown"));
                 continue;
             };
@@ -31,7 +33,7 @@ impl Query {
         query
     }
 
-    /// Text; `None` when absent.
+    /// Takes a text; `None` when absent.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let values = self.texts(name);
         if values.len() > 1 {
@@ -40,12 +42,12 @@ impl Query {
         values.into_iter().next()
     }
 
-    /// Every text of a parameter that may be repeated.
+    /// Takes all texts of a parameter that may be repeated.
     pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
         self.values.remove(name).unwrap_or_default()
     }
 
-    /// A whole number within `range`; `otherwise` when absent.
+    /// Takes a whole number within `range`; `otherwise` when absent or with a fault.
     pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u32>, otherwise: u32) -> u32 {
         let Some(text) = self.text(name) else { return otherwise };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -59,24 +61,26 @@ impl Query {
         }
     }
 
-    /// Something is wrong with this parameter.
+    /// Adds a fault of a parameter.
     pub(crate) fn fault(&mut self, name: &str, reason: &str) {
         self.faults.push(Violation::new(name, reason));
     }
 
-    /// Every fault.
+    /// Returns every fault.
     pub(crate) fn finish(self) -> Vec<Violation> {
         self.faults
     }
 }
 
-/// A parameter's name as faults show it: never mistaken for a place in the body.
+/// Returns the name of a parameter as faults show it: never with a leading `/`, which marks a
+/// position in the body.
 fn parameter(name: &str) -> String {
     let readable = name.trim_start_matches('/');
     if readable.is_empty() { "?".to_owned() } else { readable.to_owned() }
 }
 
-/// As forms encode it: `+` is a space.
+/// Decodes the encoding of HTML forms, in which `+` is a space; `None` when the result is not
+/// UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(Into::into)

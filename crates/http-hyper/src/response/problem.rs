@@ -1,11 +1,12 @@
-//! How a request ends badly, and the one place that says what its caller then reads.
+//! The errors of requests, and the responses that report them.
 //!
-//! `{ "error": { "code", "message", "details" } }`, `details` always an object. No cause is ever in
-//! it: causes are for the log.
+//! The body is `{ "error": { "code", "message", "details" } }`, with `details` always an object.
+//! The body never contains a cause; causes go to the access log.
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, ResourceLimitReached, Violation, ports::BoxError};
+use domain::{Error, RateQuota, ResourceLimitReached, ports::BoxError};
+use http_listener::{BodyError, NoPermit, Rejection};
 use hyper::{
     StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -13,15 +14,18 @@ use hyper::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::response::reply::Reply;
+use super::{reply::Reply, violation::Violation};
 
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
-/// What ends a request: the domain's word, or something only HTTP knows of.
+/// The error that ends a request: an error of the domain, or an error of HTTP.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
     #[error(transparent)]
     Domain(#[from] Error),
+    /// The request is wrong by itself.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
     #[error("no such endpoint")]
     NoRoute,
     #[error("this endpoint does not have this method")]
@@ -32,7 +36,7 @@ pub(crate) enum Problem {
     PayloadTooLarge { limit: usize },
     #[error("the body must be {} in UTF-8, not compressed", .accepted.join(" or "))]
     UnsupportedMediaType { accepted: &'static [&'static str] },
-    /// hyper could not read the request's line or headers, and says so with this status.
+    /// hyper could not read the request line or the headers, and answers with this status.
     #[error("the request could not be read")]
     Unreadable { status: StatusCode },
     #[error("temporarily unavailable")]
@@ -49,24 +53,25 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const EMPTY: HeaderValue = HeaderValue::from_static("");
 
-/// How many faults one answer names; a body of nothing but faults must not make a larger answer.
+/// Maximum number of faults in one response. A body full of faults must not cause a larger
+/// response.
 const MAX_REPORTED_FAULTS: usize = 100;
 
 impl Problem {
-    /// Our fault.
+    /// Returns the problem of a failure of the server.
     pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
         Self::Domain(Error::Internal(cause.into()))
     }
 
-    /// The request is wrong by itself, in one place.
+    /// Returns the problem of a request with one fault.
     pub(crate) fn invalid(field: &str, reason: &str) -> Self {
-        Self::Domain(Error::Validation(vec![Violation::new(field, reason)]))
+        Self::Invalid(vec![Violation::new(field, reason)])
     }
 
-    /// The answer.
+    /// Returns the response that reports the problem.
     pub(crate) fn reply(&self) -> Reply {
         let ErrorResponse { status, code, details, retry_after, headers } = self.error_response();
-        let error = ErrorView { code, details, message: &self.to_string() };
+        let error = ErrorView { code, details, message: &self.message() };
         let body = serde_json::to_string(&ErrorEnvelope { error }).unwrap_or_default();
         let mut reply = Reply::of(status, "application/json", body);
         if let Some(wait) = retry_after {
@@ -78,11 +83,36 @@ impl Problem {
         reply
     }
 
-    /// The table of all bad ends. No wildcard: a new variant has to be given its words here.
+    /// The text for people. Where the domain states a fact, the API adds where to find the remedy.
+    pub(crate) fn message(&self) -> String {
+        let remedy = match self {
+            Self::Domain(Error::NotPaired) => "link a phone by /qr or /pairing-code first",
+            Self::Domain(Error::PairingEnded | Error::NoPairingCode) => {
+                "the session's statusReason says why"
+            }
+            problem => return problem.to_string(),
+        };
+        format!("{self}; {remedy}")
+    }
+
+    /// The faults of a request that is wrong by itself, as the API names them.
+    pub(crate) fn into_violations(self) -> Result<Vec<Violation>> {
+        match self {
+            Self::Invalid(violations) => Ok(violations),
+            Self::Domain(Error::Validation(violations)) => {
+                Ok(violations.into_iter().map(Violation::from).collect())
+            }
+            problem => Err(problem),
+        }
+    }
+
+    /// Maps every problem to its status, code and details. There is no wildcard arm, so that each
+    /// new variant is mapped deliberately.
     fn error_response(&self) -> ErrorResponse {
         use StatusCode as Status;
         match self {
             Self::Domain(error) => domain_error(error),
+            Self::Invalid(faults) => invalid(faults),
             Self::NoRoute => ErrorResponse::new(Status::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { allow } => {
                 ErrorResponse::new(Status::METHOD_NOT_ALLOWED, "method_not_allowed")
@@ -108,14 +138,47 @@ impl Problem {
     }
 }
 
-/// What an unavailable answer advises when nothing better is known.
+impl From<NoPermit> for Problem {
+    fn from(error: NoPermit) -> Self {
+        match error {
+            NoPermit::ShareTaken => Self::PermitShareTaken,
+            NoPermit::AllTaken => Self::Overloaded,
+        }
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit } => Self::PayloadTooLarge { limit },
+            BodyError::TooSlow => Self::BodyTooSlow,
+            BodyError::Incomplete => Self::invalid("", "the body ended early"),
+            BodyError::NoPermit(error) => error.into(),
+        }
+    }
+}
+
+impl From<&Rejection> for Problem {
+    fn from(rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::InvalidHost { reason } => Self::invalid("Host", reason),
+            Rejection::Unreadable { status } => Self::Unreadable { status: *status },
+            Rejection::DeadlineExceeded => Self::DeadlineExceeded,
+            Rejection::Aborted => Self::Overloaded,
+            Rejection::Panicked { message } => Self::Panicked(format!("panic: {message}").into()),
+        }
+    }
+}
+
+/// `Retry-After` of an unavailable response without a better estimate.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 fn domain_error(error: &Error) -> ErrorResponse {
     use StatusCode as Status;
     match error {
         Error::Validation(faults) => {
-            ErrorResponse::new(Status::BAD_REQUEST, "validation_error").faults(faults)
+            let faults: Vec<_> = faults.iter().cloned().map(Violation::from).collect();
+            invalid(&faults)
         }
         Error::Unauthorized => ErrorResponse::new(Status::UNAUTHORIZED, "unauthorized")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
@@ -127,6 +190,9 @@ fn domain_error(error: &Error) -> ErrorResponse {
         Error::Conflict { message: _, retry_after } => {
             let error_response = ErrorResponse::new(Status::CONFLICT, "conflict");
             ErrorResponse { retry_after: *retry_after, ..error_response }
+        }
+        Error::NotPaired | Error::PairingEnded | Error::NoPairingCode => {
+            ErrorResponse::new(Status::CONFLICT, "conflict")
         }
         Error::Full(ResourceLimitReached { resource: stock, limit, used }) => {
             ErrorResponse::new(Status::CONFLICT, "conflict")
@@ -147,6 +213,10 @@ fn domain_error(error: &Error) -> ErrorResponse {
         }
         Error::Internal(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
     }
+}
+
+fn invalid(faults: &[Violation]) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::BAD_REQUEST, "validation_error").faults(faults)
 }
 
 fn unreadable_code(status: StatusCode) -> &'static str {
@@ -192,8 +262,8 @@ impl ErrorResponse {
         self
     }
 
-    /// As the draft `RateLimit header fields for HTTP` of the IETF has it: which quota, and that
-    /// nothing of it is left for so many seconds.
+    /// Adds the headers of the IETF draft `RateLimit header fields for HTTP`: the quota, and the
+    /// seconds for which it is used up.
     fn quota(self, quota: &RateQuota, wait: Duration) -> Self {
         let RateQuota { name, count, window } = quota;
         let (window, wait) = (window.as_secs(), seconds_rounded_up(wait));
@@ -217,13 +287,14 @@ impl ErrorResponse {
     }
 }
 
-/// A place in the body is a JSON pointer, `""` for the whole; anything else is a query parameter.
+/// Returns a fault as JSON. A JSON pointer names a position in the body, `""` the whole body; every
+/// other name is a query parameter or header.
 fn fault(Violation { field, reason }: &Violation) -> Value {
     let kind = if field.is_empty() || field.starts_with('/') { "pointer" } else { "parameter" };
     json!({ kind: field, "reason": reason })
 }
 
-/// Rounded up, so that whoever comes back does not come too early.
+/// Returns whole seconds, rounded up so that a caller does not retry too early.
 fn seconds_rounded_up(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

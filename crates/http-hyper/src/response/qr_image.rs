@@ -1,21 +1,24 @@
-//! A QR code drawn: eight pixels a module, with the quiet zone that scanners need.
+//! QR codes as images: eight pixels for each module, with the quiet zone that scanners need.
 
 use domain::ports::BoxError;
 use png::{BitDepth, ColorType, Encoder};
 use qrcode::{Color, EcLevel, QrCode, render::svg};
 
 const PIXELS_PER_MODULE: usize = 8;
-/// Modules of white around it.
+/// Width of the white border, in modules.
 const QUIET_ZONE_MODULES: usize = 4;
 
-/// As an SVG document.
+/// Returns the QR code of `text` as an SVG document.
+///
+/// # Errors
+/// The text is too long for a QR code; the same below.
 pub(crate) fn svg(text: &str) -> Result<String, BoxError> {
     let scale = u32::try_from(PIXELS_PER_MODULE)?;
     let code = modules(text)?;
     Ok(code.render::<svg::Color<'_>>().module_dimensions(scale, scale).quiet_zone(true).build())
 }
 
-/// As a PNG, one bit a pixel.
+/// Returns the QR code of `text` as a PNG with one bit per pixel.
 pub(crate) fn png(text: &str) -> Result<Vec<u8>, BoxError> {
     let code = modules(text)?;
     let (modules, colors) = (code.width(), code.to_colors());
@@ -44,7 +47,7 @@ pub(crate) fn png(text: &str) -> Result<Vec<u8>, BoxError> {
     Ok(file)
 }
 
-/// Little error correction: it is shown on a screen, and fewer modules scan faster.
+/// Returns the QR code with the lowest error correction: on a screen fewer modules scan faster.
 fn modules(text: &str) -> Result<QrCode, BoxError> {
     Ok(QrCode::with_error_correction_level(text, EcLevel::L)?)
 }

@@ -1,8 +1,7 @@
-//! An API key as its organization sees it, and what one is made with. Its text is shown once.
+//! API keys in requests and responses. Only the response of the creation contains the text of a
+//! key.
 
-use domain::{
-    ApiKey, ApiKeys, Capabilities, Capability, KeySpec, MAX_KEY_SESSIONS, Timestamp, Violation,
-};
+use domain::{ApiKey, ApiKeys, Capabilities, Capability, KeySpec, MAX_KEY_SESSIONS, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{
@@ -16,57 +15,58 @@ use utoipa::{
 use crate::{
     request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
     wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
+    response::violation::Violation,
 };
 
-/// A key, without its secret.
+/// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ApiKey)]
 pub struct ApiKeyView {
-    /// Its public name.
+    /// The id of the key.
     pub id: String,
-    /// How its text begins, to recognise it by.
+    /// The beginning of the key's text, by which people recognize the key.
     pub prefix: String,
-    /// What people call it.
+    /// The name of the key, for people.
     pub name: String,
-    /// What it can do.
+    /// The capabilities of the key.
     #[schema(schema_with = schema::capabilities)]
     pub capabilities: Vec<&'static str>,
-    /// The sessions beyond which everything is not found; null for all of them.
+    /// The ids of the sessions that the key can access; null for all sessions.
     pub sessions: Option<Vec<String>>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: i64,
-    /// The person who made it; null when a key or an operator did.
+    /// The person who created the key; null when a key or an operator did.
     pub created_by_user_id: Option<String>,
-    /// When it was last used, to the minute.
+    /// The time of the last use, to the minute; null before the first use.
     pub last_used_at: Option<i64>,
-    /// When it stops working by itself.
+    /// The time at which the key expires; null when it does not expire.
     pub expires_at: Option<i64>,
 }
 
-/// A key that was just made.
+/// A new API key.
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = NewApiKey)]
 pub struct NewApiKeyView {
-    /// The whole text, which nobody can ask for again.
+    /// The full text of the key, which no other response contains.
     pub key: String,
-    /// What can be seen of it later.
+    /// The key without its secret.
     #[serde(flatten)]
     pub view: ApiKeyView,
 }
 
-/// What a key is made with.
+/// The request to create an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeySpec {
-    /// What it is to be.
+    /// The settings of the key.
     pub key: KeySpec,
-    /// Where in the body each of the sessions is named that it is confined to.
+    /// The JSON pointer of each session in the body, in the order of the settings.
     pub pointers: Vec<String>,
 }
 
 impl ApiKeyView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self {
             id: "key_01JGXS1DN00000000000000002".to_owned(),
@@ -98,7 +98,7 @@ impl ApiKeyView {
 }
 
 impl NewApiKeyView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         let view = ApiKeyView::sample();
         Self { key: format!("{}_…", view.prefix), view }
@@ -113,15 +113,19 @@ impl std::fmt::Debug for NewApiKeyView {
 
 impl PartialSchema for ApiKeySpec {
     fn schema() -> RefOr<Schema> {
-        let name = text("What people call it; no control characters.");
+        let name = text("The name of the key, for people; no control characters.");
         let name = name.min_length(Some(1)).max_length(Some(100)).pattern(Some(NO_CONTROL));
-        let capabilities = list("What it can do: no more than you can.", schema::capability());
-        let expires_at =
-            moment_or_null("When it stops working by itself: ahead.", 0, MAX_TIMESTAMP_MILLIS);
-        let session = text("The `id` of a session of yours.").build();
-        let sessions = list("The only sessions there are for it; null for all.", session);
+        let capabilities =
+            list("The capabilities of the key, each of which you must have.", schema::capability());
+        let expires_at = moment_or_null(
+            "The time at which the key expires; in the future.",
+            0,
+            MAX_TIMESTAMP_MILLIS,
+        );
+        let session = text("The `id` of a session of your organization.").build();
+        let sessions = list("The sessions that the key can access; null for all.", session);
         let sessions = sessions.schema_type(or_null(Type::Array));
-        let spec = object("What a key is made with.")
+        let spec = object("The request to create an API key.")
             .property("name", name)
             .property("capabilities", capabilities.min_items(Some(1)))
             .property("expiresAt", expires_at)
@@ -135,7 +139,7 @@ impl PartialSchema for ApiKeySpec {
 impl ToSchema for ApiKeySpec {}
 
 impl ApiKeySpec {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Value {
         json!({ "name": "Shop", "capabilities": ["read", "manage"], "expiresAt": null, "sessions": null })
     }
@@ -160,7 +164,7 @@ fn capabilities(fields: &mut Fields) -> Capabilities {
         match Capability::parse(&name) {
             Some(capability) => found.push(capability),
             None => {
-                fields.add_faults([Violation::new(pointer, "is none of read, send and manage")])
+                fields.add_faults([Violation::new(pointer, "must be read, send or manage")]);
             }
         }
     }

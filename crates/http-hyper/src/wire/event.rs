@@ -1,4 +1,4 @@
-//! What happened, as the audit trail and whoever listens see it.
+//! Events as the audit log shows them.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,17 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::ListView;
+use super::list::ListView;
 use crate::{
-    request::cursor::{CursorPosition, ListIdentity},
-    request::page::Page,
-    request::query::Query,
+    request::{
+        cursor::{CursorPosition, ListIdentity},
+        page::Page,
+        query::Query,
+    },
     wire::schema,
 };
 
-/// The version of the envelope.
+/// The version of the event envelope.
 const SCHEMA: &str = "v1";
 
 /// An event in its envelope.
@@ -29,27 +31,28 @@ pub struct EventView {
     /// The version of this envelope: `v1`.
     #[schema(schema_with = schema::envelope)]
     pub schema: &'static str,
-    /// Its own name.
+    /// The id of the event.
     pub id: String,
-    /// What kind of event it is.
+    /// The name of the event.
     #[schema(schema_with = schema::event_name)]
     pub event: &'static str,
-    /// The session it tells of; null when it tells of none.
+    /// The id of the event's session; null without a session.
     pub session: Option<String>,
-    /// Whose it is.
+    /// The organization of the event.
     pub organization: String,
-    /// When.
+    /// The time of the event.
     pub timestamp: i64,
-    /// Counts the session's events from 1, without gaps; 0 when it tells of no session.
+    /// The number of the event among the events of its session, from 1 without gaps; 0 without a
+    /// session.
     pub sequence: u64,
-    /// Who caused it.
+    /// The cause of the event.
     pub actor: ActorView,
-    /// What there is to know.
+    /// The facts of the event.
     #[schema(value_type = Object)]
     pub payload: Map<String, Value>,
 }
 
-/// Who did something.
+/// The person, key or part of the system that caused an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Actor)]
@@ -57,20 +60,20 @@ pub struct ActorView {
     /// `user`, `key`, `operator` (the command line) or `system` (berth itself).
     #[schema(schema_with = schema::actor_kind)]
     pub kind: &'static str,
-    /// The user's or the key's name; null when it has none.
+    /// The id of the user or the key; null for other kinds, and for a user without id.
     pub id: Option<String>,
 }
 
-/// Which events are asked for, and which page of them.
+/// The requested page of the audit log, with its filters.
 #[derive(Clone, Debug)]
 pub struct AuditPageSpec {
-    /// `None` when there can be no such event.
+    /// `None` when no event can match.
     filter: Option<EventFilter>,
     page: Page,
 }
 
 impl EventView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         let payload = [("action", "stop"), ("desired", "stopped")];
         Self {
@@ -129,7 +132,7 @@ fn value(event_value: &EventValue) -> Value {
 }
 
 impl AuditPageSpec {
-    /// An example: the query that asks for it.
+    /// Returns an example of the query.
     pub fn sample() -> &'static str {
         "event=session.deleted&limit=20"
     }
@@ -140,7 +143,7 @@ impl AuditPageSpec {
             let known = EventName::parse(name);
             if known.is_none() {
                 let known = EventName::ALL.map(EventName::as_str).join(", ");
-                query.fault("event", &format!("is none of {known}"));
+                query.fault("event", &format!("must be one of {known}"));
             }
             known
         });
@@ -148,19 +151,19 @@ impl AuditPageSpec {
         let list = session.iter().fold(list, |list, id| list.with_filter("sessionId", id));
         let list = name.iter().fold(list, |list, name| list.with_filter("event", name));
         let filter = EventFilter { session: id.clone().flatten(), name: event };
-        // A session that cannot be has no events; as everywhere, that is no fault.
+        // A session id that cannot exist matches no events and is no fault, as in every list.
         let filter = (id != Some(None)).then_some(filter);
         Self { filter, page: Page::read(query, list) }
     }
 
-    /// What to look up; `None` when there can be nothing.
+    /// Returns the query to the audit log; `None` when no event can match.
     pub(crate) fn spec(&self) -> Option<EventPage> {
         let filter = self.filter.clone()?;
         let before = self.page.after.map(|position| EventId::from_bits(position.bits));
         Some(EventPage { filter, before, limit: self.page.with_one_more() })
     }
 
-    /// The page, of what was looked up for it.
+    /// Returns the page of the events that were found.
     pub(crate) fn show(&self, events: &[Event]) -> ListView<EventView> {
         let position =
             |event: &&Event| CursorPosition { created_at: event.at, bits: event.id.bits() };
@@ -170,7 +173,7 @@ impl AuditPageSpec {
 }
 
 impl ListView<EventView> {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self { data: vec![EventView::sample()], next_cursor: None }
     }

@@ -1,4 +1,4 @@
-//! What `GET /livez` and `GET /readyz` show.
+//! The responses of `GET /livez` and `GET /readyz`.
 
 use std::collections::BTreeMap;
 
@@ -7,35 +7,36 @@ use utoipa::ToSchema;
 
 use crate::readiness::Check;
 
-/// That the process lives.
+/// The state of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Liveness)]
 pub struct LivenessView {
-    /// Always true: who does not live does not answer.
+    /// Always true: a process that does not run sends no response.
     pub live: bool,
 }
 
-/// Whether the service can do its work, and which part of it cannot.
+/// The readiness of the service and of each dependency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Readiness)]
 pub struct ReadinessView {
-    /// Every check that requests need is well.
+    /// Whether every check that requests depend on succeeded.
     pub ready: bool,
-    /// Each check, by name. `key_set` is for login tokens alone and does not count for `ready`.
+    /// The result of each check, by name. `key_set` concerns login tokens only and does not affect
+    /// `ready`.
     pub checks: BTreeMap<&'static str, bool>,
 }
 
 impl LivenessView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self { live: true }
     }
 }
 
 impl ReadinessView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self::of(
             &[Check { name: "database", ready: true }],
@@ -43,14 +44,14 @@ impl ReadinessView {
         )
     }
 
-    /// The view of what decides, and of what is merely shown.
+    /// Returns the view of the checks that decide about readiness and of the informational ones.
     pub(crate) fn of(checks: &[Check], informational: &[Check]) -> Self {
         let ready = checks.iter().all(|check| check.ready);
         let shown = checks.iter().chain(informational);
         Self { ready, checks: shown.map(|check| (check.name, check.ready)).collect() }
     }
 
-    /// The checks did not end in time.
+    /// Returns the view of checks that did not end in time.
     pub(crate) fn timed_out() -> Self {
         Self { ready: false, checks: BTreeMap::new() }
     }

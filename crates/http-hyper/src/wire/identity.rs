@@ -1,4 +1,4 @@
-//! What `GET …/me` shows.
+//! The response of `GET …/me`.
 
 use domain::SessionIdentity;
 use serde::Serialize;
@@ -6,19 +6,19 @@ use utoipa::ToSchema;
 
 use crate::wire::schema;
 
-/// Who is attached to a session.
+/// The account that is linked to a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Identity)]
 pub struct IdentityView {
-    /// The session.
+    /// The id of the session.
     pub session_id: String,
-    /// As in the session itself.
+    /// The status of the session.
     #[schema(schema_with = schema::status)]
     pub status: &'static str,
-    /// Logged in to WhatsApp at this moment, by the word of the node that holds it.
+    /// Whether the node that holds the session reports a connection to WhatsApp now.
     pub connected: bool,
-    /// Digits only.
+    /// The phone number, digits only.
     pub phone_number: String,
     /// `number:device@s.whatsapp.net`
     pub wa_jid: String,
@@ -31,7 +31,7 @@ pub struct IdentityView {
 }
 
 impl IdentityView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self {
             session_id: "sess_01JGXS1DN00000000000000001".to_owned(),

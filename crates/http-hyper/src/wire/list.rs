@@ -15,21 +15,23 @@ use utoipa::{
     },
 };
 
-use super::{ApiKeyView, SessionView};
+use super::{api_key::ApiKeyView, session::SessionView};
 use crate::{
-    request::cursor::{CursorPosition, ListIdentity},
-    request::page::Page,
-    request::query::Query,
+    request::{
+        cursor::{CursorPosition, ListIdentity},
+        page::Page,
+        query::Query,
+    },
     wire::schema::text_or_null,
 };
 
-/// One page.
+/// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListView<T> {
-    /// What is on it.
+    /// The entries of the page.
     pub data: Vec<T>,
-    /// Where the next page begins; null on the last.
+    /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -39,8 +41,14 @@ impl<T: ToSchema> PartialSchema for ListView<T> {
         let page = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
             .description(Some("One page, newest first."))
-            .property("data", ArrayBuilder::new().items(things).description(Some("What is on it.")))
-            .property("nextCursor", text_or_null("Where the next page begins; null on the last."));
+            .property(
+                "data",
+                ArrayBuilder::new().items(things).description(Some("The entries of the page.")),
+            )
+            .property(
+                "nextCursor",
+                text_or_null("The cursor of the next page; null on the last page."),
+            );
         RefOr::T(page.build().into())
     }
 }
@@ -56,21 +64,21 @@ impl<T: ToSchema> ToSchema for ListView<T> {
     }
 }
 
-/// Which sessions are asked for, and which page of them.
+/// The requested page of sessions, with its filters.
 #[derive(Clone, Debug)]
 pub struct SessionPageSpec {
-    /// `None` when there can be no such session.
+    /// `None` when no session can match.
     filter: Option<SessionFilter>,
     page: Page,
 }
 
 impl SessionPageSpec {
-    /// An example: the query that asks for it.
+    /// Returns an example of the query.
     pub fn sample() -> &'static str {
         "status=working&status=failed&limit=20"
     }
 
-    /// Of this list, by the query.
+    /// Reads the query of a list.
     pub(crate) fn read(query: &mut Query, list: ListIdentity) -> Self {
         let named = query.text("gatewayId");
         let gateway = named.as_deref().map(GatewayId::parse);
@@ -86,12 +94,12 @@ impl SessionPageSpec {
             .chain(named.as_deref().map(|gateway| ("gatewayId", gateway)))
             .chain(filter.phone.as_deref().map(|phone| ("phoneNumber", phone)));
         let list = conditions.fold(list, |list, (name, value)| list.with_filter(name, value));
-        // A node that cannot be has no sessions; as everywhere, that is no fault.
+        // A node id that cannot exist matches no sessions and is no fault, as in every list.
         let filter = (gateway != Some(None)).then_some(filter);
         Self { filter, page: Page::read(query, list) }
     }
 
-    /// What to look up; `None` when there can be nothing.
+    /// Returns the query to the sessions; `None` when no session can match.
     pub(crate) fn spec(&self) -> Option<SessionPage> {
         let filter = self.filter.clone()?;
         let after = self.page.after.map(|position| Position {
@@ -102,7 +110,7 @@ impl SessionPageSpec {
         Some(SessionPage { filter, after, limit })
     }
 
-    /// The page, of what was looked up for it.
+    /// Returns the page of the sessions that were found.
     pub(crate) fn show<'a>(&self, sessions: &'a [Session]) -> ListView<SessionView<'a>> {
         let position = |session: &&Session| CursorPosition {
             created_at: session.created_at,
@@ -113,7 +121,7 @@ impl SessionPageSpec {
     }
 }
 
-/// Any of these, in one order and each once, so that the same is asked for by the same cursor.
+/// Reads the statuses, sorted and without repetition, so that equal filters have equal cursors.
 fn statuses(query: &mut Query) -> Vec<Status> {
     let mut spec = Vec::new();
     for name in query.texts("status") {
@@ -121,7 +129,7 @@ fn statuses(query: &mut Query) -> Vec<Status> {
             spec.push(status);
         } else {
             let known = Status::ALL.map(Status::as_str).join(", ");
-            query.fault("status", &format!("is none of {known}"));
+            query.fault("status", &format!("must be one of {known}"));
         }
     }
     Status::ALL.into_iter().filter(|status| spec.contains(status)).collect()
@@ -144,14 +152,14 @@ fn phone(query: &mut Query) -> Option<String> {
 }
 
 impl ListView<SessionView<'_>> {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self { data: vec![SessionView::sample()], next_cursor: None }
     }
 }
 
 impl ListView<ApiKeyView> {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self { data: vec![ApiKeyView::sample()], next_cursor: None }
     }

@@ -1,4 +1,4 @@
-//! The codes a phone is linked by.
+//! The codes that link a phone.
 
 use domain::{PairingCode, QrCode};
 use serde::Serialize;
@@ -18,13 +18,13 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schema(as = QrCode)]
 pub struct QrView {
-    /// What the picture says.
+    /// The content of the QR code.
     pub code: String,
-    /// When the next one replaces it.
+    /// The time at which the next code replaces this one.
     pub expires_at: i64,
-    /// Which one of `attempts` it is, from 1.
+    /// The number of the code, from 1 to `attempts`.
     pub attempt: u32,
-    /// How many there are before the pairing ends.
+    /// The number of codes before the pairing ends.
     pub attempts: u32,
 }
 
@@ -33,13 +33,13 @@ pub struct QrView {
 #[serde(rename_all = "camelCase")]
 #[schema(as = PairingCode)]
 pub struct PairingCodeView {
-    /// `ABCD-1234`
+    /// The code, in the form `ABCD-1234`.
     pub code: String,
-    /// When it stops working.
+    /// The time at which the code expires.
     pub expires_at: i64,
 }
 
-/// What a pairing code is asked for with.
+/// The request for a pairing code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairingCodeSpec {
     /// 7–15 digits, in international form without the plus; the first is not 0.
@@ -47,7 +47,7 @@ pub struct PairingCodeSpec {
 }
 
 impl QrView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self {
             code: "2@q0,w1,e2,r3".to_owned(),
@@ -68,7 +68,7 @@ impl QrView {
 }
 
 impl PairingCodeView {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self { code: "ABCD-1234".to_owned(), expires_at: 1_767_254_580_000 }
     }
@@ -83,7 +83,7 @@ impl PartialSchema for PairingCodeSpec {
         let phone = text("In international form, digits alone: without the plus or a leading 0.");
         let phone = phone.pattern(Some("^[1-9][0-9]{6,14}$"));
         RefOr::T(
-            object("What a pairing code is asked for with.")
+            object("The request for a pairing code.")
                 .property("phone", phone)
                 .required("phone")
                 .build()
@@ -95,7 +95,7 @@ impl PartialSchema for PairingCodeSpec {
 impl ToSchema for PairingCodeSpec {}
 
 impl PairingCodeSpec {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Value {
         json!({ "phone": "15550000001" })
     }

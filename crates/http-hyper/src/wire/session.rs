@@ -1,4 +1,4 @@
-//! A session as callers see it.
+//! Sessions in responses.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,25 +13,25 @@ use crate::wire::schema;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
 pub struct SessionView<'a> {
-    /// Its name.
+    /// The id of the session.
     pub id: &'a str,
-    /// Whose it is.
+    /// The organization of the session.
     pub organization_id: &'a str,
-    /// The person who made it; null when a key did.
+    /// The person who created the session; null when a key did.
     pub created_by_user_id: Option<&'a str>,
-    /// The node it lives on, once it needed one.
+    /// The node of the session; null until the session first needs one.
     pub gateway_id: Option<&'a str>,
-    /// A name for people.
+    /// The name of the session, for people.
     pub label: Option<&'a str>,
-    /// What its connection does: `stopped`, `starting`, `scan_qr_code`, `working`, `failed`.
+    /// The state of the connection: `stopped`, `starting`, `scan_qr_code`, `working`, `failed`.
     #[schema(schema_with = schema::status)]
     pub status: &'static str,
-    /// Why, when it is not simply what was wanted.
+    /// The reason for the status, when the status differs from the desired state.
     pub status_reason: Option<StatusReasonView<'a>>,
-    /// What its owner wants: `running` or `stopped`.
+    /// The state that the owner asked for: `running` or `stopped`.
     #[schema(schema_with = schema::desired)]
     pub desired: &'static str,
-    /// Digits only; null while no phone is linked, like the next four.
+    /// The phone number, digits only; null without a linked phone, like the next four fields.
     pub phone_number: Option<&'a str>,
     /// `number:device@s.whatsapp.net`
     pub wa_jid: Option<&'a str>,
@@ -45,43 +45,43 @@ pub struct SessionView<'a> {
     pub auto_read: bool,
     /// Show "typing…" before a message is sent.
     pub presence_typing: bool,
-    /// At most so many messages a minute.
+    /// Maximum number of messages per minute; null for no limit.
     pub rate_per_min: Option<u32>,
-    /// At most so many messages an hour.
+    /// Maximum number of messages per hour; null for no limit.
     pub rate_per_hour: Option<u32>,
-    /// Set apart for the platform's own use.
+    /// Whether the session is reserved for the platform.
     pub is_admin_session: bool,
-    /// The owner's own notes.
+    /// Notes of the owner.
     #[schema(value_type = BTreeMap<String, String>)]
     pub metadata: Cow<'a, BTreeMap<String, String>>,
-    /// When it last became `working`.
+    /// The time at which the session last became `working`.
     pub last_connected_at: Option<i64>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: i64,
-    /// When anything of this last changed.
+    /// The time of the last change.
     pub updated_at: i64,
-    /// Grows with every change.
+    /// The version, which increases with every change.
     pub version: u64,
 }
 
-/// Why a session's status is what it is.
+/// The reason for the status of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StatusReason)]
 pub struct StatusReasonView<'a> {
-    /// For programs.
+    /// The code, for programs.
     #[schema(schema_with = schema::reason_code)]
     pub code: &'static str,
-    /// For people.
+    /// The message, for people.
     pub message: &'a str,
-    /// Since when.
+    /// The time since which the reason applies.
     pub since: i64,
-    /// When it is tried again without being asked.
+    /// The time of the next automatic retry; null without one.
     pub retry_at: Option<i64>,
 }
 
 impl<'a> SessionView<'a> {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Self {
         Self {
             id: "sess_01JGXS1DN00000000000000001",

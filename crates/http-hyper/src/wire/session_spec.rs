@@ -1,5 +1,5 @@
-//! What a session is made with, and what is changed of one: each a reader, and the schema that says
-//! exactly what the reader takes.
+//! The requests that create and change sessions: each with its reader and the schema of the
+//! reader's input.
 
 use domain::{
     MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
@@ -19,38 +19,38 @@ use crate::{
     wire::schema::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
 };
 
-/// What a session is made with. Everything is optional.
+/// The request to create a session. Every field is optional.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSpec {
-    /// What its owner sets.
+    /// The settings of the session.
     pub settings: Settings,
-    /// Begin pairing now.
+    /// Whether pairing begins at once.
     pub start: bool,
 }
 
-/// What to change of a session, as a JSON merge patch: what is absent stays, null takes away.
+/// The change of a session, as a JSON merge patch: absent fields stay, null removes a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionPatch {
-    /// What its owner sets anew.
+    /// The changed settings.
     pub settings: SettingsPatch,
 }
 
 impl PartialSchema for SessionSpec {
     fn schema() -> RefOr<Schema> {
-        let label = text_or_null("A name for people.");
+        let label = text_or_null("The name of the session, for people.");
         let metadata = metadata(text("").description(None::<String>), Type::Object);
-        let spec = settable("What a session is made with. Everything is optional.", label)
+        let spec = settable("The request to create a session. Every field is optional.", label)
             .property("metadata", metadata.max_properties(Some(MAX_METADATA)))
-            .property("start", flag("Begin pairing now.").default(Some(json!(false))));
+            .property("start", flag("Whether pairing begins at once.").default(Some(json!(false))));
         RefOr::T(spec.build().into())
     }
 }
 
 impl PartialSchema for SessionPatch {
     fn schema() -> RefOr<Schema> {
-        let about = "What to change, as a JSON merge patch (RFC 7396): what is absent stays, null takes away.";
-        let label = text_or_null("A name for people; null takes it away.");
-        // How many there are in the end depends on the session.
+        let about = "The change, as a JSON merge patch (RFC 7396): absent fields stay, null removes a value.";
+        let label = text_or_null("The name of the session, for people; null removes it.");
+        // The resulting number of entries depends on the session.
         let metadata =
             metadata(text_or_null("").description(None::<String>), or_null(Type::Object));
         RefOr::T(settable(about, label).property("metadata", metadata).build().into())
@@ -60,14 +60,14 @@ impl PartialSchema for SessionPatch {
 impl ToSchema for SessionSpec {}
 impl ToSchema for SessionPatch {}
 
-/// What both take.
+/// Returns the schema of the settings of both requests.
 fn settable(about: &str, label: ObjectBuilder) -> ObjectBuilder {
     object(about)
         .property("label", label.max_length(Some(MAX_LABEL)).pattern(Some(NO_NUL)))
         .property("autoRead", flag("Mark incoming messages as read."))
         .property("presenceTyping", flag("Show \"typing…\" before a message is sent."))
-        .property("ratePerMin", count_or_null("At most so many messages a minute.", MAX_RATE))
-        .property("ratePerHour", count_or_null("At most so many messages an hour.", MAX_RATE))
+        .property("ratePerMin", count_or_null("Maximum number of messages per minute.", MAX_RATE))
+        .property("ratePerHour", count_or_null("Maximum number of messages per hour.", MAX_RATE))
 }
 
 fn metadata(value: ObjectBuilder, kind: impl Into<SchemaType>) -> ObjectBuilder {
@@ -79,13 +79,13 @@ fn metadata(value: ObjectBuilder, kind: impl Into<SchemaType>) -> ObjectBuilder 
     let value = value.max_length(Some(MAX_METADATA_VALUE)).pattern(Some(NO_NUL));
     ObjectBuilder::new()
         .schema_type(kind)
-        .description(Some("Your own notes: in all at most 20."))
+        .description(Some("Your notes, at most 20 entries."))
         .property_names(Some(key.build()))
         .additional_properties(Some(AdditionalProperties::from(value)))
 }
 
 impl SessionSpec {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Value {
         json!({
             "label": "Front desk",
@@ -107,14 +107,14 @@ impl SessionSpec {
             rate_per_hour: fields.count("ratePerHour", MAX_RATE),
             metadata: fields.texts("metadata"),
         };
-        // What is of the right type may still be out of bounds, and is told with the rest.
+        // Values of the right type may exceed a bound, which is reported with the other faults.
         fields.add_faults(settings.violations());
         Self { settings, start: fields.flag("start").unwrap_or_default() }
     }
 }
 
 impl SessionPatch {
-    /// An example.
+    /// Returns an example.
     pub fn sample() -> Value {
         json!({
             "label": "Back office",
@@ -134,7 +134,7 @@ impl SessionPatch {
             clear_metadata: metadata.is_none(),
             metadata: metadata.unwrap_or_default(),
         };
-        // What is out of bounds by itself, whatever session it is for.
+        // Bounds that a value exceeds whatever the session is.
         fields.add_faults(Settings::default().patched(settings.clone()).violations());
         Self { settings }
     }

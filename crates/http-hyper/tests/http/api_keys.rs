@@ -1,4 +1,4 @@
-//! API keys as their organization makes, sees and revokes them.
+//! Creation, listing and revocation of API keys.
 
 use domain::testing::{CANARY, World};
 use http_hyper::wire;
@@ -16,7 +16,7 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_key_is_made_seen_and_revoked_and_its_text_is_told_once() {
+async fn key_text_is_returned_by_its_creation_only() {
     let server = TestServer::open().await;
     let session = server.linked().await.id;
     let later = 4_102_444_800_000_i64;
@@ -57,7 +57,7 @@ async fn a_key_is_made_seen_and_revoked_and_its_text_is_told_once() {
 }
 
 #[tokio::test]
-async fn nobody_makes_a_key_that_can_do_more_than_they() {
+async fn key_cannot_exceed_its_creators_capabilities() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id;
     let before = server.fingerprint();
@@ -78,7 +78,7 @@ async fn nobody_makes_a_key_that_can_do_more_than_they() {
 }
 
 #[tokio::test]
-async fn a_confined_caller_learns_of_no_key_and_ends_none() {
+async fn confined_caller_cannot_see_or_revoke_keys() {
     let server = TestServer::open().await;
     let (mine, key) = (server.linked().await.id, server.key().await.id);
     let before = server.fingerprint();
@@ -94,7 +94,7 @@ async fn a_confined_caller_learns_of_no_key_and_ends_none() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_ours_is_a_fault_in_one_wording() {
+async fn unknown_session_of_a_key_is_one_fault() {
     let server = TestServer::open().await;
     let hidden = server.linked().await.id.as_str().to_owned();
     let deleted = server.linked().await.id.as_str().to_owned();
@@ -134,7 +134,7 @@ async fn a_session_that_is_not_ours_is_a_fault_in_one_wording() {
 }
 
 #[tokio::test]
-async fn an_expiry_is_ahead() {
+async fn key_expiry_must_be_in_the_future() {
     let server = TestServer::open().await;
     for at in [json!(0), json!(-1), json!("soon"), json!(1.5), json!(u64::MAX)] {
         let body = json!({ "name": "k", "capabilities": ["read"], "expiresAt": at });
@@ -144,7 +144,7 @@ async fn an_expiry_is_ahead() {
 }
 
 #[tokio::test]
-async fn keys_are_walked_page_by_page_newest_first() {
+async fn key_list_is_newest_first_page_by_page() {
     let server = TestServer::open().await;
     let mut expected = Vec::new();
     for _ in 0..5 {
@@ -163,7 +163,7 @@ async fn keys_are_walked_page_by_page_newest_first() {
         }
     }
     assert_eq!((sizes, found), (vec![2, 2, 1], expected));
-    // A cursor of one list is none of another's.
+    // A cursor of one list is invalid in another list.
     let page = server.ask("acme", "GET", &format!("{KEYS}?limit=1")).await.json();
     let cursor = page["nextCursor"].as_str().unwrap();
     for (caller, path) in [("zeta", KEYS), ("acme", "/api/v1/sessions")] {
@@ -173,7 +173,7 @@ async fn keys_are_walked_page_by_page_newest_first() {
 }
 
 #[tokio::test]
-async fn another_organizations_key_and_a_missing_one_are_one_answer() {
+async fn key_of_another_organization_equals_a_missing_key() {
     let server = TestServer::open().await;
     let hidden = server.key().await.id;
     let revoked = server.key().await.id;
@@ -193,7 +193,7 @@ async fn another_organizations_key_and_a_missing_one_are_one_answer() {
 }
 
 #[tokio::test]
-async fn no_tag_matches_a_key_which_has_none() {
+async fn entity_tag_never_matches_a_key() {
     let server = TestServer::open().await;
     let path = format!("{KEYS}/{}", server.key().await.id);
     assert_eq!(server.ask("acme", "GET", &path).await.header("etag"), "");

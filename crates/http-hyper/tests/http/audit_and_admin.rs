@@ -1,4 +1,4 @@
-//! The audit trail of an organization, and the list of all sessions for the platform's own people.
+//! The audit log of an organization, and the list of all sessions for operators.
 
 use domain::testing::{CANARY, World};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::test_server::TestServer;
 const AUDIT: &str = "/api/v1/audit";
 const ADMIN: &str = "/api/v1/admin/sessions";
 
-/// Everything that a list shows, two at a time.
+/// Returns all entries of a list, read in pages of two.
 async fn all(server: &TestServer, caller: &str, path: &str, query: &str) -> Vec<Value> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -29,7 +29,7 @@ fn outcomes(events: &[Value]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn the_trail_tells_who_did_what_newest_first() {
+async fn audit_list_is_newest_first_with_actors() {
     let server = TestServer::open().await;
     let made = server.post("acme", "/api/v1/sessions", &json!({ "label": "a" })).await.json();
     let id = made["id"].as_str().unwrap();
@@ -63,7 +63,7 @@ async fn the_trail_tells_who_did_what_newest_first() {
 }
 
 #[tokio::test]
-async fn the_trail_is_narrowed_by_session_and_kind_and_belongs_to_its_organization() {
+async fn audit_list_filters_by_session_and_event_within_the_organization() {
     let server = TestServer::open().await;
     let (one, other) = (server.linked().await.id, server.world.acme_session().await.id);
     let key = server.key().await;
@@ -97,7 +97,7 @@ async fn the_trail_is_narrowed_by_session_and_kind_and_belongs_to_its_organizati
 }
 
 #[tokio::test]
-async fn operators_see_every_organization_and_one_of_them_when_they_ask() {
+async fn operator_list_covers_all_organizations_or_one() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id;
     let theirs = server.post("zeta", "/api/v1/sessions", &json!({})).await.json();
@@ -122,7 +122,7 @@ async fn operators_see_every_organization_and_one_of_them_when_they_ask() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_one_list_is_none_of_another() {
+async fn cursor_of_one_list_is_invalid_in_another() {
     let server = TestServer::open().await;
     for _ in 0..3 {
         server.world.acme_session().await;

@@ -1,5 +1,5 @@
-//! Who gets in where: laws over the whole table × every kind of caller, so that a new endpoint is
-//! judged before anybody thinks of it. The statuses themselves are in `authorization.txt`.
+//! Authorization rules over the whole operation table and every kind of caller, so that the rules
+//! cover a new operation automatically. `authorization.txt` contains the statuses.
 
 use domain::{
     Actor, KeyId,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
+async fn admin_succeeds_on_every_operation_and_is_the_actor_of_changes() {
     let server = TestServer::open().await;
     let admin = World::acme().actor;
     for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::from_bits(2)))] {
@@ -41,7 +41,7 @@ async fn an_admin_succeeds_on_every_row_and_changes_are_signed() {
 }
 
 #[tokio::test]
-async fn the_platforms_rows_are_for_its_own_people_and_for_no_organizations() {
+async fn platform_operations_are_for_operators_only() {
     let server = TestServer::open().await;
     let id = server.linked().await.id.to_string();
     for row in of_the_platform() {
@@ -61,7 +61,7 @@ async fn the_platforms_rows_are_for_its_own_people_and_for_no_organizations() {
 }
 
 #[tokio::test]
-async fn nobody_can_tell_hidden_from_missing() {
+async fn hidden_and_missing_objects_have_equal_responses() {
     for row in of_things() {
         let server = TestServer::open().await;
         let missing = missing(&server, row).await;
@@ -85,7 +85,7 @@ async fn nobody_can_tell_hidden_from_missing() {
                     );
                 }
             }
-            // Nor can its owner tell one of its own that is gone from one that never was.
+            // The owner cannot distinguish a deleted object from one that never existed.
             let gone = walk(&server, version, "acme", row, &missing[0]).await;
             let never = walk(&server, version, "acme", row, &missing[1]).await;
             assert_eq!(gone.comparable(), never.comparable(), "{row:?}");
@@ -96,7 +96,7 @@ async fn nobody_can_tell_hidden_from_missing() {
 }
 
 #[tokio::test]
-async fn a_head_tells_a_stranger_no_more_than_a_get() {
+async fn head_reveals_no_more_than_get() {
     let server = TestServer::open().await;
     for row in of_things().filter(|row| row.method == Method::GET) {
         let (hidden, missing) = (ready_for(&server, row).await, missing(&server, row).await);
@@ -110,7 +110,7 @@ async fn a_head_tells_a_stranger_no_more_than_a_get() {
 }
 
 #[tokio::test]
-async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
+async fn missing_capability_is_403_on_every_operation() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id.as_str().to_owned();
     for row in guarded().filter(|row| row.requires != Requires::Platform) {
@@ -129,17 +129,17 @@ async fn without_the_capability_everything_is_forbidden_and_nothing_is_said() {
     }
 }
 
-/// Whoever is refused for want of a right hears of it whatever else is wrong with what they send: the
-/// gate asks for all of it, and leaves nothing to the use case.
+/// A caller without the permission gets 403 whatever other faults the request has: the permission
+/// is checked before the use case.
 #[tokio::test]
-async fn a_refusal_says_nothing_of_what_was_sent() {
+async fn rejection_does_not_echo_the_request() {
     let server = TestServer::open().await;
     let (mine, other) = (server.linked().await.id, server.linked().await.id);
     let nonsense = Value::from("nonsense");
     for row in guarded() {
         for kind in &KINDS {
             let caller = kind.token(mine.as_str(), other.as_str());
-            // On something that cannot be, so that nothing is changed by those who may.
+            // The object does not exist, so that entitled callers change nothing.
             let refused = walk(&server, Version::One, &caller, row, "no-such-name").await;
             if refused.status != 403 {
                 continue;
@@ -153,7 +153,7 @@ async fn a_refusal_says_nothing_of_what_was_sent() {
 }
 
 #[tokio::test]
-async fn a_caller_confined_to_sessions_makes_none() {
+async fn confined_caller_cannot_create_sessions() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id.as_str().to_owned();
     let caller = format!("only-{mine}");
@@ -170,7 +170,7 @@ async fn a_caller_confined_to_sessions_makes_none() {
 }
 
 #[tokio::test]
-async fn a_401_is_mute_and_the_same_for_every_cause() {
+async fn response_401_is_the_same_for_every_cause() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id.as_str().to_owned();
     let before = server.fingerprint();
@@ -189,7 +189,7 @@ async fn a_401_is_mute_and_the_same_for_every_cause() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_verified_now_comes_again() {
+async fn unverifiable_credential_is_503_with_retry_after() {
     let server = TestServer::open().await;
     for row in guarded() {
         let answer = walk(&server, Version::One, "down", row, "any").await;
@@ -200,8 +200,9 @@ async fn who_cannot_be_verified_now_comes_again() {
 }
 
 #[tokio::test]
-async fn no_canary_leaves_home() {
-    // Swagger UI's own files hold many a word; `documentation.rs` shows that they are the same for all.
+async fn canaries_never_appear_in_other_organizations() {
+    // The files of Swagger UI contain many words; `documentation.rs` checks that they are the same
+    // for all callers.
     for row in operations().filter(|row| !row.path.starts_with("/docs/swagger-ui")) {
         let server = TestServer::open().await;
         let (hidden, other) = (ready_for(&server, row).await, server.linked().await.id);
@@ -211,7 +212,7 @@ async fn no_canary_leaves_home() {
             let caller = kind.token(&hidden, other.as_str());
             let answer = walk(&server, Version::Two, &caller, row, &hidden).await;
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
-            // Whoever has a session of its own may see that one in a list.
+            // A confined caller may see its own session in a list.
             let its_own = kind.is_elsewhere() && answer.status.is_success();
             let secrets: &[&str] =
                 if its_own { &[&hidden] } else { &[CANARY, &hidden, "gw-test", "rainy", "moon"] };
@@ -223,7 +224,7 @@ async fn no_canary_leaves_home() {
 }
 
 #[tokio::test]
-async fn every_other_method_is_refused_with_what_there_is() {
+async fn other_methods_are_rejected_with_allow() {
     let server = TestServer::open().await;
     for path in operations().map(|row| row.path) {
         let methods: Vec<_> =
@@ -255,7 +256,7 @@ async fn every_other_method_is_refused_with_what_there_is() {
 }
 
 #[tokio::test]
-async fn the_open_rows_are_exactly_these() {
+async fn operations_without_permission_are_exactly_these() {
     let open: Vec<_> =
         operations().filter(|row| row.requires == Requires::Nothing).map(|row| row.path).collect();
     let probes = ["/livez", "/readyz"];
@@ -269,7 +270,7 @@ async fn the_open_rows_are_exactly_these() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_none() {
+async fn two_credentials_are_rejected() {
     let server = TestServer::open().await;
     let path = "/api/v1/sessions";
     let one = crate::client::ask("GET", path);

@@ -1,5 +1,5 @@
-//! The whole table × every kind of caller, as a page that reviewers read as a diff; and that table,
-//! document and router tell of the same API.
+//! The status of each operation for each kind of caller, as a file that reviewers read as a diff;
+//! and the agreement of table, document and router.
 
 use std::{collections::BTreeSet, fmt::Write, fs};
 
@@ -20,7 +20,8 @@ const HEAD: &str = "\
 # Written by the tests: BLESS=1 cargo nextest run -p http-hyper matrix
 ";
 
-/// The row's statuses, by kind of caller. Whoever is refused has changed nothing.
+/// Returns the statuses of an operation by kind of caller. Checks that a rejected request changes
+/// nothing.
 async fn statuses(row: &Operation) -> Vec<u16> {
     let server = TestServer::open().await;
     let mut statuses = Vec::new();
@@ -58,7 +59,7 @@ async fn page() -> String {
 }
 
 #[tokio::test]
-async fn every_status_is_the_one_that_was_blessed() {
+async fn authorization_matrix_is_as_blessed() {
     let now = page().await;
     if std::env::var_os("BLESS").is_some() {
         fs::write(PAGE, &now).unwrap();
@@ -74,7 +75,7 @@ async fn every_status_is_the_one_that_was_blessed() {
     );
 }
 
-/// What the document says of operations: name, method, path.
+/// Returns name, method and path of each operation in the document.
 fn documented() -> BTreeSet<(String, String, String)> {
     let text = fs::read_to_string(DOCUMENT).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|line| {
@@ -103,7 +104,7 @@ async fn table_document_and_router_agree() {
 }
 
 #[test]
-fn there_are_kinds_enough_and_each_is_one() {
+fn caller_kinds_are_complete_and_distinct() {
     let names: BTreeSet<_> = KINDS.iter().map(|kind| kind.name).collect();
     let tokens: BTreeSet<_> = KINDS.iter().map(|kind| kind.token("this", "other")).collect();
     assert!(names.len() >= 12);

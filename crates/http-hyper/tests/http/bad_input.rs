@@ -1,5 +1,4 @@
-//! What nobody should send: the right 4xx in the envelope, on both protocols, never a 5xx, never a
-//! hang.
+//! Invalid input: the right 4xx in the envelope, over both protocols, never a 5xx and never a hang.
 
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ async fn create(
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_the_right_json_is_a_validation_error() {
+async fn body_of_wrong_json_is_a_validation_error() {
     let server = TestServer::open().await;
     let before = server.fingerprint();
     let deep = format!("{{\"metadata\":{}", "[".repeat(30_000));
@@ -70,7 +69,7 @@ async fn a_body_that_is_not_the_right_json_is_a_validation_error() {
 }
 
 #[tokio::test]
-async fn only_json_is_read() {
+async fn body_must_be_json() {
     let server = TestServer::open().await;
     for version in BOTH {
         for kind in
@@ -90,7 +89,7 @@ async fn only_json_is_read() {
 }
 
 #[tokio::test]
-async fn an_action_takes_nothing_or_an_empty_object() {
+async fn action_accepts_no_body_or_an_empty_object() {
     let server = TestServer::open().await;
     let path = format!("{SESSIONS}/{}:stop", server.linked().await.id);
     assert_eq!(server.post("acme", &path, &json!({})).await.status, 200);
@@ -100,7 +99,7 @@ async fn an_action_takes_nothing_or_an_empty_object() {
 }
 
 #[tokio::test]
-async fn a_phone_that_is_none_is_refused_before_any_look_up() {
+async fn invalid_phone_is_rejected_before_any_lookup() {
     let server = TestServer::open().await;
     let id = server.linked().await.id.as_str().to_owned();
     for body in [
@@ -119,14 +118,14 @@ async fn a_phone_that_is_none_is_refused_before_any_look_up() {
 }
 
 #[tokio::test]
-async fn a_body_too_large_is_refused_however_it_comes() {
+async fn oversized_body_is_rejected_in_every_encoding() {
     let server = TestServer::open().await;
     let before = server.fingerprint();
     let large = format!("{{\"label\":\"{}\"}}", "x".repeat(2 * 1024 * 1024));
     for version in BOTH {
         let answer = create(&server, version, "application/json", large.clone()).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (413, "payload_too_large"));
-        // Refused before it is read, and still heard.
+        // The rejection arrives although the body was not read.
         let request = ask("POST", SESSIONS).header("x-api-key", "garbage");
         assert_eq!(send(server.address, version, request, large.clone()).await.status, 401);
     }
@@ -140,14 +139,14 @@ async fn a_body_too_large_is_refused_however_it_comes() {
     let answer = parse(&raw(server.address, chunked.as_bytes()).await);
     answer.assert_well_formed("chunked");
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (413, "payload_too_large"));
-    // The largest body that fits does.
+    // A body of exactly the limit is accepted.
     let fits = format!("{}{{}}", " ".repeat(64 * 1024 - 2));
     assert_eq!(create(&server, Version::Two, "application/json", fits).await.status, 201);
     assert_ne!(server.fingerprint(), before);
 }
 
 #[tokio::test]
-async fn a_slow_body_is_not_waited_for() {
+async fn slow_body_times_out() {
     let limits = Limits { body_time: Duration::from_millis(100), ..Limits::default() };
     let server = TestServer::with(limits).await;
     let head = format!(
@@ -160,7 +159,7 @@ async fn a_slow_body_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_is_garbled_is_a_validation_error() {
+async fn truncated_or_malformed_body_is_a_validation_error() {
     let server = TestServer::open().await;
     let head = format!(
         "POST {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: acme\r\ncontent-type: application/json\r\n"
@@ -176,7 +175,7 @@ async fn a_body_that_breaks_off_or_is_garbled_is_a_validation_error() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_path_is_not_found() {
+async fn invalid_path_is_not_found() {
     let server = TestServer::open().await;
     let id = server.linked().await.id.as_str().to_owned();
     let long = "a".repeat(10_000);
@@ -212,13 +211,13 @@ async fn what_cannot_be_a_path_is_not_found() {
                 "{path}"
             );
         }
-        // Nothing is there to protect: no credential is asked for.
+        // There is nothing to protect, so that no credential is required.
         for path in ["/api/v1/nothing".to_owned(), format!("{SESSIONS}/{id}:bogus")] {
             for method in ["GET", "POST"] {
                 assert_eq!(server.say(version, "", method, &path, None).await.status, 404);
             }
         }
-        // An encoded colon makes no verb.
+        // An encoded colon does not start a verb.
         let path = format!("{SESSIONS}/{id}%3Alogout");
         assert_eq!(server.say(version, "acme", "POST", &path, None).await.status, 405);
     }
@@ -226,7 +225,7 @@ async fn what_cannot_be_a_path_is_not_found() {
 }
 
 #[tokio::test]
-async fn bad_numbers_in_a_query_are_validation_errors() {
+async fn invalid_numbers_in_a_query_are_validation_errors() {
     let server = TestServer::open().await;
     let huge = "9".repeat(5000);
     for version in BOTH {
@@ -245,7 +244,7 @@ async fn bad_numbers_in_a_query_are_validation_errors() {
 }
 
 #[tokio::test]
-async fn what_hyper_cannot_read_is_answered_in_the_envelope_too() {
+async fn unreadable_request_gets_an_error_envelope() {
     let server = TestServer::open().await;
     let large =
         format!("GET /livez HTTP/1.1\r\nhost: x\r\nx-large: {}\r\n\r\n", "x".repeat(100_000));
@@ -272,11 +271,11 @@ async fn what_hyper_cannot_read_is_answered_in_the_envelope_too() {
 }
 
 #[tokio::test]
-async fn large_headers_over_http_2_are_refused_and_life_goes_on() {
+async fn large_http_2_headers_are_rejected_and_the_connection_continues() {
     let server = TestServer::open().await;
     for size in [20_000, 100_000] {
         let request = ask("GET", "/livez").header("x-large", "x".repeat(size));
-        // HTTP/2 answers this below us: with a bare 431, or by ending the connection.
+        // Over HTTP/2, hyper answers with a bare 431 or ends the connection.
         if let Ok(answer) = try_send(server.address, Version::Two, request, "").await {
             assert_eq!(answer.status, 431);
         }

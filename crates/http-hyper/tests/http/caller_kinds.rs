@@ -1,28 +1,28 @@
-//! Every kind of caller there is, from nobody to the operator, as seen from organization acme.
+//! Every kind of caller, from an anonymous one to the operator, relative to organization acme.
 
 /// A kind of caller.
 #[derive(Debug)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// What the doorman knows it by; `{this}` and `{other}` stand for sessions.
+    /// The token that the authenticator accepts; `{this}` and `{other}` stand for sessions.
     word: &'static str,
-    /// May manage acme's things, so that what is asked for is no secret to it.
+    /// Whether the caller may manage acme's objects.
     pub(crate) at_home: bool,
 }
 
 impl Kind {
-    /// Its credential, where the walk asks for session `this`, and `other` is another of acme's.
+    /// Returns the credential for a request on session `this`; `other` is another session of acme.
     pub(crate) fn token(&self, this: &str, other: &str) -> String {
         self.word.replace("{this}", this).replace("{other}", other)
     }
 
-    /// May look across organizations where that is what is asked.
+    /// Returns whether the caller may use operations of the platform.
     pub(crate) fn is_of_the_platform(&self) -> bool {
         matches!(self.word, "operator" | "platform")
     }
 
-    /// Confined to a session that is not asked for.
+    /// Returns whether the caller is confined to another session.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.word.contains("{other}")
     }

@@ -1,4 +1,5 @@
-//! A client that shows every byte and header of an answer, over HTTP/1.1, HTTP/2, or a bare socket.
+//! A client that returns every byte and header of a response, over HTTP/1.1, HTTP/2 or a bare
+//! socket.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-/// After this a test has failed; no test passes by it.
+/// Time after which a test fails.
 pub(crate) const GENEROUS: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) enum Version {
 
 pub(crate) const BOTH: [Version; 2] = [Version::One, Version::Two];
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivedResponse {
     pub(crate) status: StatusCode,
@@ -37,7 +38,7 @@ impl ReceivedResponse {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    /// The error's code; empty when it is no error.
+    /// Returns the code of the error; empty without an error.
     pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
@@ -46,7 +47,7 @@ impl ReceivedResponse {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The pointers and parameters it complains of.
+    /// Returns the pointers and parameters of the faults.
     pub(crate) fn faults(&self) -> Vec<String> {
         let fields = self.json()["error"]["details"]["fields"].clone();
         let place = |fault: &Value| {
@@ -57,7 +58,7 @@ impl ReceivedResponse {
         fields.as_array().map(|fields| fields.iter().map(place).collect()).unwrap_or_default()
     }
 
-    /// Everything but what differs between any two answers.
+    /// Returns the response without the headers that differ between any two responses.
     pub(crate) fn comparable(&self) -> (StatusCode, Vec<(String, String)>, Bytes) {
         let mut headers: Vec<_> = self
             .headers
@@ -69,7 +70,7 @@ impl ReceivedResponse {
         (self.status, headers, self.body.clone())
     }
 
-    /// What every answer promises, and what every error does.
+    /// Checks the headers of every response and the body of an error.
     pub(crate) fn assert_well_formed(&self, about: &str) {
         assert!(!self.header("x-request-id").is_empty(), "{about}: no request id");
         assert_eq!(self.header("x-content-type-options"), "nosniff", "{about}");
@@ -85,12 +86,12 @@ impl ReceivedResponse {
     }
 }
 
-/// A request to be sent.
+/// Starts a request.
 pub(crate) fn ask(method: &str, path: &str) -> request::Builder {
     Request::builder().method(method).uri(path)
 }
 
-/// Sends it on a connection of its own.
+/// Sends a request on a new connection.
 pub(crate) async fn send(
     to: SocketAddr,
     version: Version,
@@ -138,10 +139,10 @@ async fn exchange(
     Ok(ReceivedResponse { status: head.status, headers: head.headers, body })
 }
 
-/// Writes these bytes, and reads until the other side closes.
+/// Writes bytes, and reads until the server closes the connection.
 pub(crate) async fn raw(to: SocketAddr, text: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).await.expect("a connection");
-    // Many clients write all before they read anything: they must be able to.
+    // Many clients write the whole request before they read; the server must allow this.
     let written = timeout(GENEROUS, stream.write_all(text)).await.expect("it is taken in time");
     written.expect("it is taken, also what is not read");
     read_to_end(&mut stream).await
@@ -156,7 +157,7 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     answer
 }
 
-/// One answer of a connection that may stay open.
+/// Reads one response of a connection that may stay open.
 pub(crate) async fn one_answer(stream: &mut TcpStream) -> ReceivedResponse {
     let mut text = Vec::new();
     while !text.ends_with(b"}") {
@@ -171,7 +172,7 @@ pub(crate) async fn one_answer(stream: &mut TcpStream) -> ReceivedResponse {
     parse(&text)
 }
 
-/// The answer in these bytes, which hold one with a `content-length`.
+/// Parses a response with a `content-length`.
 pub(crate) fn parse(text: &[u8]) -> ReceivedResponse {
     let end = text.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head");
     let head = std::str::from_utf8(&text[..end]).unwrap();

@@ -1,5 +1,4 @@
-//! Conditional requests: what is known is not sent again, and nothing is changed that is no longer
-//! what its caller saw.
+//! Conditional requests: `If-None-Match` avoids bodies, and `If-Match` rejects outdated changes.
 
 use domain::testing::World;
 use serde_json::json;
@@ -30,7 +29,7 @@ async fn given(
 }
 
 #[tokio::test]
-async fn every_answer_that_is_a_session_is_tagged_with_its_version() {
+async fn session_responses_have_their_version_as_entity_tag() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
     let path = format!("{SESSIONS}/{id}");
@@ -55,7 +54,7 @@ async fn every_answer_that_is_a_session_is_tagged_with_its_version() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_not_sent_again() {
+async fn cached_response_is_304() {
     let server = TestServer::open().await;
     let path = format!("{SESSIONS}/{}", server.linked().await.id);
     let tag = server.ask("acme", "GET", &path).await.header("etag").to_owned();
@@ -86,7 +85,7 @@ async fn what_is_known_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_304_is_for_who_may_read() {
+async fn response_304_needs_read_permission() {
     let server = TestServer::open().await;
     let path = format!("{SESSIONS}/{}", server.linked().await.id);
     for (caller, status) in [("zeta", 404), ("member", 403), ("garbage", 401)] {
@@ -99,7 +98,7 @@ async fn a_304_is_for_who_may_read() {
 }
 
 #[tokio::test]
-async fn what_has_changed_is_neither_changed_nor_deleted() {
+async fn update_at_old_version_is_rejected() {
     let server = TestServer::open().await;
     let path = format!("{SESSIONS}/{}", server.linked().await.id);
     let tag = server.ask("acme", "GET", &path).await.header("etag").to_owned();
@@ -128,7 +127,7 @@ async fn what_has_changed_is_neither_changed_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_malformed_expectation_is_a_fault_told_with_the_others() {
+async fn malformed_if_match_is_reported_with_the_other_faults() {
     let server = TestServer::open().await;
     let path = format!("{SESSIONS}/{}", server.linked().await.id);
     let before = server.fingerprint();
@@ -154,7 +153,7 @@ async fn a_malformed_expectation_is_a_fault_told_with_the_others() {
 }
 
 #[tokio::test]
-async fn an_expectation_tells_a_stranger_nothing() {
+async fn if_match_reveals_nothing_to_other_organizations() {
     let server = TestServer::open().await;
     let hidden = server.linked().await.id.as_str().to_owned();
     let current = server.ask("acme", "GET", &format!("{SESSIONS}/{hidden}")).await;

@@ -1,5 +1,5 @@
-//! Whether what the service answers is what its document says: status, headers, media type, body. The
-//! house asks this of every answer it hears, so that whatever any test does is held to the document.
+//! The conformity of responses to the document: status, headers, media type, body. The test server
+//! checks every response, so that each test also tests the document.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use crate::client::ReceivedResponse;
 
-/// The document, as the table has it.
+/// The document of the operation table.
 pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
 
-/// What any answer has, said once in the document's own words.
+/// Headers of every response, which the document states in its description only.
 const EVERYWHERE: [&str; 9] = [
     "cache-control",
     "connection",
@@ -31,7 +31,7 @@ const EVERYWHERE: [&str; 9] = [
     "x-content-type-options",
 ];
 
-/// Holds the answer to this request to what the document says of it, if it is one of the table's.
+/// Checks a response against the document, if the request belongs to an operation.
 pub(crate) fn assert_documented(method: &str, path: &str, answer: &ReceivedResponse) {
     let Some(row) = row(method, path) else { return };
     let about = format!("{row:?} answered {} {:?}", answer.status, answer.headers);
@@ -54,7 +54,7 @@ pub(crate) fn assert_documented(method: &str, path: &str, answer: &ReceivedRespo
     }
 }
 
-/// The row that answers this request.
+/// Returns the operation of a request.
 fn row(method: &str, path: &str) -> Option<&'static Operation> {
     let path = path.split('?').next().unwrap_or_default();
     operations().find(|row| row.method.as_str() == method && leads_to(row.path, path))
@@ -67,12 +67,12 @@ fn leads_to(template: &str, path: &str) -> bool {
     id.is_some_and(|id| !id.is_empty() && !id.contains(['/', ':']))
 }
 
-/// The row's operation in the document.
+/// Returns the description of an operation in the document.
 pub(crate) fn operation(row: &Operation) -> &'static Value {
     &DOCUMENT["paths"][row.path][row.method.as_str().to_lowercase()]
 }
 
-/// What a reference stands for.
+/// Resolves a reference.
 pub(crate) fn resolved(value: &'static Value) -> &'static Value {
     match value["$ref"].as_str() {
         Some(reference) => {
@@ -104,13 +104,13 @@ fn assert_headers(said: &'static Value, answer: &ReceivedResponse, about: &str) 
     }
 }
 
-/// The codes in the examples of this content.
+/// Returns the error codes in the examples of a content.
 fn codes(media: &Value) -> Vec<&Value> {
     let examples = media["examples"].as_object().into_iter().flat_map(|examples| examples.values());
     examples.map(|example| &example["value"]["error"]["code"]).collect()
 }
 
-/// The schema, taken so that a field it does not speak of is a fault.
+/// Returns the schema without unknown fields, so that an undocumented field is a fault.
 fn closed(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
@@ -129,13 +129,13 @@ fn closed(schema: &Value) -> Value {
     }
 }
 
-/// Fails unless the document's schema allows the value.
+/// Panics unless the schema allows the value.
 pub(crate) fn assert_valid(schema: &Value, value: &Value, about: &str) {
     let faults: Vec<_> = validator(schema).iter_errors(value).map(|e| e.to_string()).collect();
     assert!(faults.is_empty(), "{faults:?} in {value}: {about}");
 }
 
-/// A judge of values by a schema of the document.
+/// Returns a validator for a schema of the document.
 pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
     static KNOWN: Mutex<Option<HashMap<String, Arc<Validator>>>> = Mutex::new(None);
     let mut known = KNOWN.lock().unwrap();
@@ -150,7 +150,7 @@ pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
 }
 
 #[test]
-fn a_field_the_document_does_not_know_is_noticed() {
+fn undocumented_field_fails_the_conformity_check() {
     let schema = closed(&json!({ "$ref": "#/components/schemas/NewApiKey" }));
     let mut shown = serde_json::to_value(http_hyper::wire::NewApiKeyView::sample()).unwrap();
     assert!(validator(&schema).is_valid(&shown));

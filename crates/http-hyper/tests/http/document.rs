@@ -1,5 +1,5 @@
-//! The API's document as a document: current, whole, and true to itself. `conformity.rs` holds the
-//! service's answers to it, `bounds.rs` what the service takes.
+//! The OpenAPI document by itself: current, complete and consistent. `conformity.rs` checks
+//! responses against the document, `schema_bounds.rs` requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json
 const API_PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
 
 #[test]
-fn the_document_is_the_one_that_was_blessed() {
+fn document_is_as_blessed() {
     let now = openapi::text();
     if std::env::var_os("BLESS").is_some() {
         fs::write(FILE, &now).unwrap();
@@ -30,7 +30,7 @@ fn the_document_is_the_one_that_was_blessed() {
     );
 }
 
-/// Each value in the document and where it is, as a JSON pointer.
+/// Returns each value of the document with its JSON pointer.
 fn each(value: &'static Value, at: &str, see: &mut impl FnMut(&str, &'static Value)) {
     see(at, value);
     match value {
@@ -56,7 +56,7 @@ fn text<'a>(value: &'a Value, about: &str) -> &'a str {
 }
 
 #[test]
-fn every_row_is_an_operation_that_says_what_it_is_for() {
+fn each_operation_is_documented() {
     let tags: Vec<_> = DOCUMENT["tags"].as_array().unwrap().iter().map(|t| &t["name"]).collect();
     let mut count = 0;
     for row in operations() {
@@ -77,7 +77,7 @@ fn every_row_is_an_operation_that_says_what_it_is_for() {
 }
 
 #[test]
-fn every_parameter_is_described_and_none_is_forgotten() {
+fn parameters_of_the_document_match_the_operations() {
     for row in operations() {
         let parameters = operation(row)["parameters"].as_array().unwrap();
         let mut named = BTreeSet::new();
@@ -89,7 +89,7 @@ fn every_parameter_is_described_and_none_is_forgotten() {
             let parameter = resolved(parameter);
             let name = parameter["name"].as_str().unwrap();
             text(&parameter["description"], name);
-            // No cursor can be made up.
+            // A cursor has no example, because cursors are signed.
             let example = &parameter["schema"]["examples"][0];
             assert_eq!(example.is_null(), name == "cursor", "{name} shows no example");
             if !example.is_null() {
@@ -110,7 +110,7 @@ fn every_parameter_is_described_and_none_is_forgotten() {
 }
 
 #[test]
-fn every_answer_and_body_has_a_schema_and_examples_that_it_allows() {
+fn responses_and_bodies_have_schemas_with_valid_examples() {
     for row in operations() {
         let said = operation(row);
         let responses = said["responses"].as_object().unwrap();
@@ -138,7 +138,7 @@ fn every_answer_and_body_has_a_schema_and_examples_that_it_allows() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_part_is_used() {
+fn document_references_resolve_and_components_are_used() {
     let (mut spec, mut there) = (BTreeSet::new(), BTreeSet::new());
     each(&DOCUMENT, "", &mut |at, value| {
         if let Some(reference) = value["$ref"].as_str() {
@@ -177,7 +177,7 @@ fn every_field_is_described() {
     });
 }
 
-/// Each error code in the document's examples, with its status.
+/// Returns each error code of the examples with its statuses.
 fn codes() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let mut codes: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for row in operations() {
@@ -195,7 +195,7 @@ fn codes() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 #[test]
-fn every_code_has_one_status_and_is_shown_somewhere() {
+fn each_error_code_has_one_status_and_is_documented() {
     let shown = codes();
     for (code, statuses) in &shown {
         assert_eq!(statuses.len(), 1, "{code}: {statuses:?}");
@@ -204,7 +204,7 @@ fn every_code_has_one_status_and_is_shown_somewhere() {
         &DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"];
     let known: BTreeSet<_> =
         known["enum"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
-    // No operation is of a method that it does not have.
+    // No operation documents 405: a listed method is allowed.
     let shown: BTreeSet<_> = shown.into_keys().chain(["method_not_allowed"]).collect();
     assert_eq!(shown, known);
     let page = fs::read_to_string(API_PAGE).unwrap();

@@ -1,4 +1,4 @@
-//! How the API's document and the page that shows it are served.
+//! The OpenAPI document and its page as the service returns them.
 
 use std::io::Read;
 
@@ -23,7 +23,7 @@ async fn get(server: &TestServer, path: &str, name: &str, value: &str) -> Receiv
 }
 
 #[tokio::test]
-async fn what_is_served_is_what_the_table_says_now() {
+async fn served_document_matches_the_table() {
     let server = TestServer::open().await;
     for version in BOTH {
         let answer = server.say(version, "", "GET", "/openapi.json", None).await;
@@ -36,7 +36,7 @@ async fn what_is_served_is_what_the_table_says_now() {
 }
 
 #[tokio::test]
-async fn who_has_it_already_is_spared() {
+async fn current_document_is_304() {
     let server = TestServer::open().await;
     for path in PAGE.into_iter().chain(["/openapi.json"]) {
         for coding in ["identity", "gzip"] {
@@ -57,7 +57,7 @@ async fn who_has_it_already_is_spared() {
 }
 
 #[tokio::test]
-async fn packed_and_not_it_is_the_same_file_under_two_tags() {
+async fn compressed_and_plain_file_have_two_entity_tags() {
     let server = TestServer::open().await;
     for path in ["/docs/swagger-ui.js", "/docs/swagger-ui.css"] {
         let plain = get(&server, path, "accept-encoding", "br").await;
@@ -75,7 +75,7 @@ async fn packed_and_not_it_is_the_same_file_under_two_tags() {
 }
 
 #[tokio::test]
-async fn the_page_may_ask_nobody_but_this_origin() {
+async fn docs_page_is_limited_to_its_origin() {
     let server = TestServer::open().await;
     let page = server.ask("", "GET", "/docs").await;
     let policy = page.header("content-security-policy");
@@ -85,7 +85,7 @@ async fn the_page_may_ask_nobody_but_this_origin() {
         assert!(near, "{source} is another origin");
     }
     assert!(policy.contains("script-src 'self';"), "{policy}");
-    // Nothing else has a policy that lets anything run.
+    // No other response has a policy that allows scripts.
     for row in operations().filter(|row| row.path != "/docs") {
         let path = row.path.replace("{session}", "x").replace("{key}", "x");
         let answer = server.ask("acme", row.method.as_str(), &path).await;
@@ -97,7 +97,7 @@ async fn the_page_may_ask_nobody_but_this_origin() {
 }
 
 #[tokio::test]
-async fn they_are_the_same_for_everybody_and_whatever_there_is() {
+async fn open_operations_are_the_same_for_every_caller() {
     let (empty, server) = (TestServer::open().await, TestServer::open().await);
     let (this, other) = (server.linked().await.id, server.world.acme_session().await.id);
     for row in

@@ -1,5 +1,5 @@
-//! The reconciler's part, played whenever a caller waits: sessions are placed, declared, unlinked,
-//! and what the node sees is taken in.
+//! A reconciler that runs whenever a caller waits: assigns nodes, sends declarations, unlinks, and
+//! observes the node's snapshots.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use domain::{
     testing::{FakeSessionControl, Memory, TestEnvironment},
 };
 
-/// A bell at which waiting lets the test's clock pass, and the reconciler act.
+/// A notifier whose waiters advance the test clock and run the reconciler.
 #[derive(Clone)]
 pub(crate) struct FakeReconciler {
     pub(crate) memory: Memory,
@@ -29,7 +29,7 @@ impl Notifier for FakeReconciler {
 }
 
 impl FakeReconciler {
-    /// Does everything that is due, and takes in what the node sees.
+    /// Processes all due sessions and observes the snapshots of the node.
     pub(crate) async fn round(&self) {
         let now = self.environment.now();
         let until = now.plus(Duration::from_secs(1));
@@ -51,7 +51,7 @@ impl FakeReconciler {
             session = self.find(&session.id).await.unwrap();
         }
         let Some(gateway) = &session.gateway else {
-            // Says `None` when no unlink is wanted.
+            // Returns `None` without an unlink request.
             if let Some(change) = session.complete_unlink(LogoutOutcome::NotLinked, None, now) {
                 self.write(change).await;
             }

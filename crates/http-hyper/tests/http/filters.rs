@@ -1,5 +1,5 @@
-//! The list of sessions, narrowed: what is shown meets every condition, and a cursor belongs to the
-//! conditions it was given under.
+//! Filters of the session list: entries match every filter, and a cursor is valid with its filters
+//! only.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::test_server::TestServer;
 
 const SESSIONS: &str = "/api/v1/sessions";
 
-/// The ids of all sessions that meet this query, page by page.
+/// Returns the ids of all sessions that match a query, read page by page.
 async fn found(server: &TestServer, caller: &str, query: &str) -> Vec<String> {
     let mut path = format!("{SESSIONS}?limit=1&{query}");
     let mut ids = Vec::new();
@@ -25,7 +25,7 @@ async fn found(server: &TestServer, caller: &str, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_condition_narrows_the_list_and_all_of_them_hold() {
+async fn filters_narrow_the_list_and_combine() {
     let server = TestServer::open().await;
     let named = server.post("acme", SESSIONS, &json!({ "label": "Käse & Co" })).await.json();
     let named = named["id"].as_str().unwrap().to_owned();
@@ -63,7 +63,7 @@ async fn every_condition_narrows_the_list_and_all_of_them_hold() {
         std::slice::from_ref(&working)
     );
     assert!(found(&server, "acme", "phoneNumber=4900000").await.is_empty());
-    // Nobody finds by looking closer what is not theirs.
+    // Filters reveal no sessions of other organizations.
     for query in ["", "status=working", "gatewayId=gw-test", &format!("phoneNumber={phone}")] {
         assert!(found(&server, "zeta", query).await.is_empty(), "{query}");
         assert!(found(&server, &format!("only-{named}"), "status=working").await.is_empty());
@@ -71,7 +71,7 @@ async fn every_condition_narrows_the_list_and_all_of_them_hold() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_for_is_a_fault() {
+async fn invalid_filter_value_is_a_fault() {
     let server = TestServer::open().await;
     for (query, faults) in [
         ("status=", vec!["status"]),
@@ -99,7 +99,7 @@ async fn what_cannot_be_looked_for_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_cursor_belongs_to_the_conditions_it_was_given_under() {
+async fn cursor_is_valid_with_the_same_filters_only() {
     let server = TestServer::open().await;
     for _ in 0..3 {
         server.world.acme_session().await;
@@ -126,7 +126,7 @@ async fn a_cursor_belongs_to_the_conditions_it_was_given_under() {
     for other in ["status=stopped", "label=canary+label", "gatewayId=gw-test", "phoneNumber=1"] {
         assert_eq!(status(other, all.clone()).await, 400, "{other}");
     }
-    // The same conditions, said otherwise.
+    // The same filters in another spelling.
     assert_eq!(status("status=failed&status=stopped&status=failed", some.clone()).await, 200);
     for other in ["", "status=stopped", "status=stopped&status=failed&label=canary+label"] {
         assert_eq!(status(other, some.clone()).await, 400, "{other}");

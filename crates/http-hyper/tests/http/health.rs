@@ -1,4 +1,4 @@
-//! What probes get, on both listeners.
+//! Health probes and metrics on both listeners.
 
 use std::sync::atomic::Ordering;
 
@@ -11,9 +11,9 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_probe_needs_no_credential_and_none_hurts() {
+async fn probe_ignores_credentials() {
     let server = TestServer::open().await;
-    let (operators, stop, served) = listen(server.api.operators(Limits::default())).await;
+    let (operators, stop, running) = listen(server.api.operators(Limits::default())).await;
     for address in [server.address, operators] {
         for version in BOTH {
             for path in ["/livez", "/readyz", "/readyz?verbose"] {
@@ -27,11 +27,11 @@ async fn a_probe_needs_no_credential_and_none_hurts() {
     }
     assert_eq!(server.authenticator.asked.load(Ordering::SeqCst), 0);
     stop.cancel();
-    assert_eq!(served.await.unwrap(), http_hyper::Drained::Finished);
+    assert_eq!(running.await.unwrap(), http_hyper::Drained::Finished);
 }
 
 #[tokio::test]
-async fn what_is_not_ready_is_named_and_life_goes_on() {
+async fn failed_readiness_check_is_named_and_requests_continue() {
     let server = TestServer::open().await;
     let ready = server.ask("", "GET", "/readyz").await.json();
     assert_eq!(ready, serde_json::to_value(wire::ReadinessView::sample()).unwrap());
@@ -44,7 +44,7 @@ async fn what_is_not_ready_is_named_and_life_goes_on() {
 }
 
 #[tokio::test]
-async fn missing_key_set_is_shown_and_the_service_stays_ready() {
+async fn missing_key_set_is_reported_and_the_service_stays_ready() {
     let server = TestServer::open().await;
     server.checks.keyless.store(true, Ordering::SeqCst);
     let answer = server.ask("", "GET", "/readyz").await;
@@ -54,7 +54,7 @@ async fn missing_key_set_is_shown_and_the_service_stays_ready() {
 }
 
 #[tokio::test]
-async fn what_is_counted_is_for_operators_alone() {
+async fn metrics_are_on_the_operators_listener_only() {
     let server = TestServer::open().await;
     let (operators, _stop, _served) = listen(server.api.operators(Limits::default())).await;
     let shown = send(operators, BOTH[0], ask("GET", "/metrics"), "").await;
@@ -68,7 +68,7 @@ async fn what_is_counted_is_for_operators_alone() {
 }
 
 #[tokio::test]
-async fn the_operators_listener_knows_nothing_of_callers() {
+async fn operators_listener_has_no_caller_operations() {
     let server = TestServer::open().await;
     let (operators, _stop, _served) = listen(server.api.operators(Limits::default())).await;
     let request = ask("GET", "/api/v1/sessions").header("x-api-key", "acme");

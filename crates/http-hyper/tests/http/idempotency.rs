@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what is asked again is answered as the first time, and done once.
+//! `Idempotency-Key`: a repeated request gets the first response and has no second effect.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
 const SESSIONS: &str = "/api/v1/sessions";
 const KEYS: &str = "/api/v1/api-keys";
 
-/// A POST under a name of its caller's.
+/// Sends a POST with an idempotency key.
 async fn post(
     server: &TestServer,
     caller: &str,
@@ -52,7 +52,7 @@ async fn send_to(
     send(to, version, request, body).await
 }
 
-/// The same answer, but that it says to be a replay.
+/// Checks that the second response is a replay of the first.
 fn assert_replayed(again: &ReceivedResponse, first: &ReceivedResponse) {
     assert_eq!(again.header("idempotency-replayed"), "true", "{again:?}");
     assert_eq!(first.header("idempotency-replayed"), "", "{first:?}");
@@ -67,7 +67,7 @@ fn posts() -> impl Iterator<Item = &'static Operation> {
 }
 
 #[tokio::test]
-async fn every_post_that_is_repeated_is_answered_and_not_carried_out_again() {
+async fn repeated_post_is_replayed_without_effect() {
     for row in posts() {
         let server = TestServer::open().await;
         let at = path(row, &ready_for(&server, row).await);
@@ -86,7 +86,7 @@ async fn every_post_that_is_repeated_is_answered_and_not_carried_out_again() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_kept_and_hides_as_much_as_before() {
+async fn recorded_refusal_reveals_no_more_than_the_first() {
     for row in posts().filter(|row| row.path.contains('{')) {
         let server = TestServer::open().await;
         let hidden = ready_for(&server, row).await;
@@ -104,7 +104,7 @@ async fn every_refusal_is_kept_and_hides_as_much_as_before() {
 }
 
 #[tokio::test]
-async fn what_was_refused_for_good_stays_refused() {
+async fn final_refusal_is_replayed() {
     let server = TestServer::open().await;
     let session = server.pairing().await;
     let start = format!("{SESSIONS}/{}:start", session.id);
@@ -125,7 +125,7 @@ async fn what_was_refused_for_good_stays_refused() {
 }
 
 #[tokio::test]
-async fn one_name_for_two_requests_is_a_conflict() {
+async fn idempotency_key_of_another_request_is_a_conflict() {
     let server = TestServer::open().await;
     let first = post(&server, "acme", "k", SESSIONS, Some(&json!({ "label": "a" }))).await;
     assert_eq!(first.status, 201);
@@ -145,7 +145,7 @@ async fn one_name_for_two_requests_is_a_conflict() {
         assert_eq!(clash.header("idempotency-replayed"), "");
     }
     assert_eq!(server.fingerprint(), before);
-    // A verb is a route of its own, and a session a part of what is asked.
+    // The verb is part of the route, and the session part of the request.
     let stop = |id: &str| format!("{SESSIONS}/{id}:stop");
     assert_eq!(post(&server, "acme", "k", &stop(&id), None).await.status, 200);
     let other = server.world.acme_session().await.id;
@@ -153,7 +153,7 @@ async fn one_name_for_two_requests_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_name_belongs_to_its_organization_and_credential() {
+async fn idempotency_key_belongs_to_its_organization_and_credential() {
     let server = TestServer::open().await;
     let body = json!({ "label": "mine" });
     let mut ids = Vec::new();
@@ -168,7 +168,7 @@ async fn a_name_belongs_to_its_organization_and_credential() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_shown_again_to_whoever_asked_for_it_and_kept_where_nobody_can_read_it() {
+async fn new_key_is_replayed_to_its_caller_and_stored_encrypted() {
     let server = TestServer::open().await;
     let body = json!({ "name": "shop", "capabilities": ["read"] });
     let first = post(&server, "acme", "8e03978e", KEYS, Some(&body)).await;
@@ -187,7 +187,7 @@ async fn a_new_key_is_shown_again_to_whoever_asked_for_it_and_kept_where_nobody_
 }
 
 #[tokio::test]
-async fn a_day_later_it_is_a_new_request() {
+async fn idempotency_record_expires_after_a_day() {
     let server = TestServer::open().await;
     let first = post(&server, "acme", "k", SESSIONS, None).await;
     server.world.environment.advance(Duration::from_secs(24 * 60 * 60 - 1));
@@ -199,7 +199,7 @@ async fn a_day_later_it_is_a_new_request() {
 }
 
 #[tokio::test]
-async fn what_can_be_no_name_is_told_with_the_other_faults() {
+async fn malformed_idempotency_key_is_reported_with_the_other_faults() {
     let server = TestServer::open().await;
     let before = server.fingerprint();
     let request = ask("POST", SESSIONS)
@@ -213,7 +213,7 @@ async fn what_can_be_no_name_is_told_with_the_other_faults() {
 }
 
 #[tokio::test]
-async fn other_methods_do_not_look_at_it() {
+async fn get_and_delete_ignore_the_idempotency_key() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
     let at = format!("{SESSIONS}/{id}");
@@ -229,7 +229,7 @@ async fn other_methods_do_not_look_at_it() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_before_any_name_is_looked_at() {
+async fn missing_permission_is_403_before_any_lookup() {
     let server = TestServer::open().await;
     let before = server.fingerprint();
     for (caller, status) in [("garbage", 401), ("member", 403), ("nowhere", 403), ("down", 503)] {
@@ -245,7 +245,7 @@ async fn who_may_not_is_told_so_before_any_name_is_looked_at() {
 }
 
 #[tokio::test]
-async fn while_nobody_can_say_whether_it_was_done_nothing_is_done() {
+async fn unavailable_record_store_blocks_the_request() {
     let server = TestServer::open().await;
     server.world.memory.set_down(true);
     let away = post(&server, "acme", "k", SESSIONS, None).await;
@@ -255,7 +255,7 @@ async fn while_nobody_can_say_whether_it_was_done_nothing_is_done() {
     assert_eq!((first.status.as_u16(), first.header("idempotency-replayed")), (201, ""));
 }
 
-/// A bell at which whoever waits stays until let go.
+/// A notifier whose waiters wait until the test releases them.
 #[derive(Clone)]
 struct Stile {
     reconciler: FakeReconciler,
@@ -282,7 +282,7 @@ impl Notifier for Stile {
 }
 
 #[tokio::test]
-async fn while_it_is_under_way_it_is_not_begun_again() {
+async fn concurrent_repeat_is_a_conflict() {
     let stile = Arc::new(std::sync::OnceLock::new());
     let made = stile.clone();
     let server = TestServer::build(Limits::default(), move |reconciler| {
@@ -308,12 +308,12 @@ async fn while_it_is_under_way_it_is_not_begun_again() {
     stile.go.add_permits(1000);
     let first = waiting.await.unwrap();
     assert_eq!((first.status.as_u16(), first.json()["phoneNumber"].clone()), (200, Value::Null));
-    // Its last word is what is kept, not what was so when it was written.
+    // The record contains the final response, not the one at the commit.
     assert_replayed(&post(&server, "acme", "k", &logout, None).await, &first);
 }
 
 #[tokio::test]
-async fn of_two_routers_one_does_it_and_both_say_so() {
+async fn concurrent_repeats_on_two_routers_have_one_effect_and_one_response() {
     let server = TestServer::open().await;
     let other = another_router(&server.world, &server.authenticator, &server.checks);
     let (other, _stop, _served) = listen(other.public(Limits::default())).await;

@@ -1,4 +1,4 @@
-//! The listener itself: patience, limits, panics, request ids, log lines, and how it stops.
+//! The listener: timeouts, limits, panics, request ids, access log, and stop.
 
 use std::{
     io::Write,
@@ -21,7 +21,7 @@ const SESSIONS: &str = "/api/v1/sessions";
 const SHORT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn a_panic_is_one_500_in_the_envelope() {
+async fn panic_is_a_500_error_in_the_envelope() {
     let server = TestServer::open().await;
     for version in BOTH {
         let answer = server.say(version, "panic", "GET", SESSIONS, None).await;
@@ -33,14 +33,14 @@ async fn a_panic_is_one_500_in_the_envelope() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_unavailable() {
+async fn request_beyond_the_time_limit_is_unavailable() {
     let server = TestServer::with(Limits { request_time: SHORT, ..Limits::default() }).await;
     for (version, method) in BOTH.into_iter().flat_map(|v| [(v, "GET"), (v, "POST")]) {
         let answer = server.say(version, "slow", method, SESSIONS, None).await;
         answer.assert_well_formed("slow");
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
         assert!(!answer.header("retry-after").is_empty());
-        // What only looks was given up; what changes something goes on.
+        // A safe request was abandoned; an unsafe request continues.
         if method == "POST" {
             let before = server.world.memory.events().len();
             server.authenticator.go_on.notify_one();
@@ -55,14 +55,14 @@ async fn a_request_that_takes_too_long_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_does_not_undo_what_it_asked_for() {
+async fn unsafe_request_completes_after_the_caller_hangs_up() {
     let server = TestServer::with(Limits { connections: 1, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = format!("POST {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: slow\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     server.authenticator.arrived.notified().await;
     drop(stream);
-    // Answered only once the first connection is gone.
+    // The response comes only after the first connection has closed.
     assert_eq!(server.ask("", "GET", "/livez").await.status, 200);
     assert!(server.world.memory.events().is_empty());
     server.authenticator.go_on.notify_one();
@@ -75,7 +75,7 @@ async fn a_caller_that_hangs_up_does_not_undo_what_it_asked_for() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_not_waited_for() {
+async fn silent_connection_times_out() {
     let server = TestServer::with(Limits { first_request: SHORT, ..Limits::default() }).await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
     let half_a_head = b"GET /livez HTTP/1.1\r\nhost".as_slice();
@@ -94,7 +94,7 @@ async fn who_says_nothing_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_connection_nobody_uses_is_closed() {
+async fn idle_connection_is_closed() {
     let server = TestServer::with(Limits { idle: SHORT, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -102,7 +102,7 @@ async fn a_connection_nobody_uses_is_closed() {
 }
 
 #[tokio::test]
-async fn host_is_there_once_in_http_1_1() {
+async fn host_is_required_once_in_http_1_1() {
     let server = TestServer::open().await;
     let operators = listen(server.api.operators(Limits::default())).await;
     let key = "x-api-key: acme\r\n";
@@ -139,7 +139,7 @@ async fn host_is_there_once_in_http_1_1() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_the_callers_when_it_will_do() {
+async fn valid_request_id_of_the_caller_is_used() {
     let server = TestServer::open().await;
     let longest = "x".repeat(128);
     for version in BOTH {
@@ -166,12 +166,12 @@ async fn a_request_id_is_the_callers_when_it_will_do() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_requests_finish_and_lets_nobody_in() {
+async fn stop_finishes_requests_and_accepts_no_connection() {
     for version in BOTH {
         let server = TestServer::open().await;
         let slow = ask("GET", SESSIONS).header("x-api-key", "slow");
         let slow = tokio::spawn(send(server.address, version, slow, ""));
-        // An idle connection must not hold it up.
+        // An idle connection must not delay the stop.
         let idle = TcpStream::connect(server.address).await.unwrap();
         server.authenticator.arrived.notified().await;
         server.stop.cancel();
@@ -190,7 +190,7 @@ async fn a_stop_lets_requests_finish_and_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_ever() {
+async fn stop_cuts_requests_off_after_the_drain_time() {
     let server = TestServer::with(Limits { drain: SHORT, ..Limits::default() }).await;
     let slow = ask("GET", SESSIONS).header("x-api-key", "slow");
     let slow = tokio::spawn(crate::client::try_send(server.address, Version::One, slow, ""));
@@ -199,7 +199,7 @@ async fn a_stop_does_not_wait_for_ever() {
     assert!(slow.await.unwrap().is_err());
 }
 
-/// A bell at which nothing ever happens.
+/// A notifier that never notifies.
 #[derive(Default)]
 pub(crate) struct SilentNotifier {
     pub(crate) waiting: Notify,
@@ -216,7 +216,7 @@ impl Notifier for SilentNotifier {
 }
 
 #[tokio::test]
-async fn a_stop_cuts_a_long_wait_short() {
+async fn stop_ends_long_polls() {
     let silence = Arc::new(SilentNotifier::default());
     let server = TestServer::build(Limits::default(), |_| silence.clone()).await;
     let id = server.world.acme_session().await.id;
@@ -244,7 +244,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn every_request_leaves_one_line_that_names_no_path_and_every_cause() {
+async fn access_log_has_one_line_per_request_with_cause_and_without_path() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

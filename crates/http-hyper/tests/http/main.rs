@@ -1,9 +1,9 @@
-//! The HTTP face over real sockets and memory stores: what callers, strangers and nodes get.
+//! The HTTP API over real sockets and memory stores.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "what is not as expected fails the test, also in what several tests share"
+    reason = "an unexpected result fails the test, also in shared code"
 )]
 
 mod api_keys;

@@ -1,11 +1,11 @@
-//! A right value made wrong, or just not wrong, in every way its schema speaks of.
+//! Mutations of a valid value at the bounds of its schema.
 
 use serde_json::{Map, Value, json};
 
-/// A value to try.
+/// A mutated value.
 pub(crate) struct Tried {
     pub(crate) value: Value,
-    /// Whether it should be allowed, where that is the point of it.
+    /// Whether the schema allows the value, where the mutation decides this.
     pub(crate) expected: Option<bool>,
 }
 
@@ -23,7 +23,7 @@ impl Tried {
     }
 }
 
-/// Texts that somebody will send.
+/// Unusual texts.
 pub(crate) const NASTY: [&str; 21] = [
     "",
     " ",
@@ -48,7 +48,7 @@ pub(crate) const NASTY: [&str; 21] = [
     "123456789012345678901234567890",
 ];
 
-/// Values near `sample`, which is allowed by `schema`.
+/// Returns mutations of `sample`, which `schema` allows.
 pub(crate) fn of(schema: &Value, sample: &Value) -> Vec<Tried> {
     let mut tried = wrong_types();
     if let Some(known) = schema["enum"].as_array() {
@@ -64,7 +64,7 @@ pub(crate) fn of(schema: &Value, sample: &Value) -> Vec<Tried> {
     tried
 }
 
-/// One of each kind of JSON.
+/// Returns one value of each JSON type.
 fn wrong_types() -> Vec<Tried> {
     let kinds = [
         json!(null),
@@ -82,7 +82,7 @@ fn wrong_types() -> Vec<Tried> {
 fn of_text(schema: &Value) -> Vec<Tried> {
     let mut tried: Vec<_> = NASTY.iter().map(|text| Tried::any(json!(text))).collect();
     if let Some(most) = size(schema, "maxLength") {
-        // Characters are counted, not bytes.
+        // Lengths are in characters, not bytes.
         tried.push(Tried::good(json!("ü".repeat(most))));
         tried.push(Tried::bad(json!("x".repeat(most + 1))));
     }
@@ -155,7 +155,7 @@ fn of_object(schema: &Value, members: &Map<String, Value>) -> Vec<Tried> {
     tried
 }
 
-/// An object whose members have any names.
+/// Mutates an object with arbitrary member names.
 fn of_map(schema: &Value, with: impl Fn(&str, Value) -> Value) -> Vec<Tried> {
     let values = of(&schema["additionalProperties"], &json!("text")).into_iter();
     let mut tried: Vec<_> =
@@ -173,7 +173,7 @@ fn of_map(schema: &Value, with: impl Fn(&str, Value) -> Value) -> Vec<Tried> {
     tried
 }
 
-/// Something the schema allows, where the sample has nothing.
+/// Returns a value that the schema allows, for an absent member of the sample.
 fn sample_of(schema: &Value) -> Value {
     let kinds = schema["type"].to_string();
     if kinds.contains("integer") {

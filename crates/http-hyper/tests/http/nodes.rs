@@ -1,4 +1,4 @@
-//! The treaty's router side, as gateway nodes speak to it.
+//! The node protocol on the nodes' listener.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use domain::{GatewayId, testing::World};
 use gateway_protocol::{
     Beat, Beaten, Enlist, Enlisted, Held, Identity, Refusal, RefusalCode, Reports, Snapshot, Status,
 };
-use http_hyper::{Limits, NodeApi, NodeTokens};
+use http_hyper::{NodeApi, NodeTokens};
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +19,7 @@ async fn open(world: &World) -> SocketAddr {
         .map(|(id, token)| (GatewayId::parse(id).unwrap(), token.to_owned()));
     let environment = world.environment.clone();
     let api = NodeApi::new(world.nodes.clone(), NodeTokens::new(tokens), environment);
-    listen(api.service(Limits::for_nodes())).await.0
+    listen(api.service(NodeApi::limits())).await.0
 }
 
 async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) -> ReceivedResponse {
@@ -29,7 +29,7 @@ async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) ->
     send(to, Version::One, request, serde_json::to_vec(body).unwrap()).await
 }
 
-fn enlist(address: &str) -> Enlist {
+fn register_node(address: &str) -> Enlist {
     Enlist {
         incarnation: "first".to_owned(),
         address: address.to_owned(),
@@ -45,10 +45,10 @@ fn refusal(answer: &ReceivedResponse) -> (u16, RefusalCode) {
 }
 
 #[tokio::test]
-async fn a_node_enlists_beats_and_reports() {
+async fn node_registers_sends_heartbeats_and_reports() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
+    let answer = call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
     let enlisted: Enlisted = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status.as_u16(), enlisted.boot, enlisted.beat_ms), (200, 2, 5000));
 
@@ -91,11 +91,11 @@ async fn a_node_enlists_beats_and_reports() {
 }
 
 #[tokio::test]
-async fn a_node_speaks_for_itself_alone() {
+async fn node_token_is_valid_for_its_own_name_only() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let before = server.fingerprint();
-    let body = enlist("http://127.0.0.1:1");
+    let body = register_node("http://127.0.0.1:1");
     let mut answers = Vec::new();
     for (token, name) in
         [("two", "gw-test"), ("one", "gw-2"), ("", "gw-2"), ("one", "gw-9"), ("x", "%ff")]
@@ -113,7 +113,7 @@ async fn a_node_speaks_for_itself_alone() {
 }
 
 #[tokio::test]
-async fn an_unknown_incarnation_enlists_first() {
+async fn unknown_incarnation_must_register_first() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let beat = Beat { incarnation: "other".to_owned(), held: vec![], heard_ago_ms: None };
@@ -128,11 +128,11 @@ async fn an_unknown_incarnation_enlists_first() {
 }
 
 #[tokio::test]
-async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
+async fn invalid_message_of_a_node_is_refused_by_the_protocol() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     for address in ["", "gw:1", "http://h/path", "http://u:p@h:1", "file:///x", "http://h:1?x"] {
-        let answer = call(to, "one", "gw-test:enlist", &enlist(address)).await;
+        let answer = call(to, "one", "gw-test:enlist", &register_node(address)).await;
         assert_eq!(refusal(&answer), (400, RefusalCode::Malformed), "{address}");
     }
     let answer = call(to, "one", "gw-test:beat", &"nonsense").await;
@@ -150,16 +150,16 @@ async fn nonsense_from_a_node_is_refused_as_the_treaty_says() {
         }
     }
     server.world.memory.set_down(true);
-    let answer = call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:1")).await;
+    let answer = call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:1")).await;
     assert_eq!(refusal(&answer), (503, RefusalCode::Unavailable));
     assert_eq!(answer.header("retry-after"), "2");
 }
 
 #[tokio::test]
-async fn a_report_of_thousands_of_sessions_is_taken_in() {
+async fn report_of_thousands_of_sessions_is_accepted() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    call(to, "one", "gw-test:enlist", &enlist("http://127.0.0.1:8082")).await;
+    call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
     let held = (0..50_000).map(|n| Held { session: format!("sess_{n:026}"), epoch: 1 }).collect();
     let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };
     let answer = call(to, "one", "gw-test:beat", &beat).await;

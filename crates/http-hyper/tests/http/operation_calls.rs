@@ -1,4 +1,4 @@
-//! Calling any row of the table: with a body that is right for it, on a thing it can be done to.
+//! Calls of any operation of the table, with a valid body and an object in the right state.
 
 use domain::{KeyId, SessionId, testing::World};
 use http_hyper::{
@@ -12,34 +12,34 @@ use crate::{
     test_server::TestServer,
 };
 
-/// The rows that ask who is there.
+/// Returns the operations that require a permission.
 pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.requires != Requires::Nothing)
 }
 
-/// The rows of the platform's own people.
+/// Returns the operations of operators.
 pub(crate) fn of_the_platform() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.requires == Requires::Platform)
 }
 
-/// Somebody who may do this and everything else of the same people.
+/// Returns a caller with the permission.
 pub(crate) fn entitled(row: &Operation) -> &'static str {
     if row.requires == Requires::Platform { "operator" } else { "acme" }
 }
 
-/// The rows about one thing.
+/// Returns the operations on one object.
 pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.path.contains('{'))
 }
 
-/// The row's path to the thing of this name.
+/// Returns the path of an operation on an object.
 pub(crate) fn path(row: &Operation, id: &str) -> String {
     let path = row.path.replace("{session}", id).replace("{key}", id);
     assert!(!path.contains('{'), "{row:?} has a parameter that is unknown here");
     path
 }
 
-/// A body that is right for the row.
+/// Returns a valid body.
 pub(crate) fn body(row: &Operation) -> Option<Value> {
     match row.name {
         "session_create" => Some(wire::SessionSpec::sample()),
@@ -56,7 +56,7 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
     }
 }
 
-/// Calls the row on the thing of this name.
+/// Calls an operation on an object.
 pub(crate) async fn walk(
     server: &TestServer,
     version: Version,
@@ -72,7 +72,7 @@ pub(crate) async fn walk(
     answer
 }
 
-/// A thing of acme for which this operation succeeds and, if it changes anything, changes something.
+/// Returns an object of acme on which the operation succeeds and has an effect.
 pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
     if row.path.contains("{key}") {
         return server.key().await.id.to_string();
@@ -90,7 +90,7 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
     session.id.to_string()
 }
 
-/// Names under which this row finds nothing, each for another reason.
+/// Returns ids that the operation does not find, each for another reason.
 pub(crate) async fn missing(server: &TestServer, row: &Operation) -> [String; 4] {
     let (gone, never) = if row.path.contains("{key}") {
         let revoked = server.key().await.id;

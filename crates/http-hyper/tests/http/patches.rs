@@ -1,4 +1,4 @@
-//! Settings changed by merge patch: what is named changes, null takes away, the rest stays.
+//! Merge patches of settings: named fields change, null removes, absent fields stay.
 
 use domain::MAX_RATE;
 use http_hyper::wire;
@@ -30,7 +30,7 @@ async fn patch(server: &TestServer, path: &str, body: &Value) -> ReceivedRespons
 }
 
 #[tokio::test]
-async fn what_is_named_changes_null_takes_away_and_the_rest_stays() {
+async fn patch_changes_named_fields_and_null_removes() {
     let server = TestServer::open().await;
     let (path, before) = made(&server).await;
     let body = json!({
@@ -54,7 +54,7 @@ async fn what_is_named_changes_null_takes_away_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn null_empties_the_metadata() {
+async fn null_clears_the_metadata() {
     let server = TestServer::open().await;
     let (path, _) = made(&server).await;
     let answer = patch(&server, &path, &json!({ "metadata": null })).await.json();
@@ -62,7 +62,7 @@ async fn null_empties_the_metadata() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_is_no_change() {
+async fn patch_without_effect_keeps_the_version() {
     let server = TestServer::open().await;
     let (path, before) = made(&server).await;
     let fingerprint = server.fingerprint();
@@ -77,7 +77,7 @@ async fn what_changes_nothing_is_no_change() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_patch_is_told_at_once_wherever_the_session_is() {
+async fn all_faults_of_a_patch_are_reported_whatever_the_session() {
     let server = TestServer::open().await;
     let (path, _) = made(&server).await;
     let before = server.fingerprint();
@@ -112,7 +112,7 @@ async fn every_fault_of_a_patch_is_told_at_once_wherever_the_session_is() {
 }
 
 #[tokio::test]
-async fn metadata_is_bounded_as_it_would_be_afterwards() {
+async fn metadata_limits_apply_to_the_merged_result() {
     let server = TestServer::open().await;
     let (path, _) = made(&server).await;
     let many = |count: usize| {
@@ -126,7 +126,7 @@ async fn metadata_is_bounded_as_it_would_be_afterwards() {
 }
 
 #[tokio::test]
-async fn a_patch_is_said_to_be_one_or_to_be_json() {
+async fn patch_needs_a_patch_or_json_media_type() {
     let server = TestServer::open().await;
     let (path, _) = made(&server).await;
     for version in BOTH {
@@ -145,7 +145,7 @@ async fn a_patch_is_said_to_be_one_or_to_be_json() {
             answer.assert_well_formed(kind);
         }
     }
-    // What says what to change is nothing to make a session of.
+    // The media type of a patch is not accepted by the creation.
     let request = ask("POST", SESSIONS)
         .header("x-api-key", "acme")
         .header("content-type", "application/merge-patch+json");
@@ -153,7 +153,7 @@ async fn a_patch_is_said_to_be_one_or_to_be_json() {
 }
 
 #[tokio::test]
-async fn a_change_of_settings_leaves_an_event_that_names_them() {
+async fn settings_change_leaves_an_event_that_names_the_settings() {
     let server = TestServer::open().await;
     let (path, _) = made(&server).await;
     let before = server.world.memory.events().len();

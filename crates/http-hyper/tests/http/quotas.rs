@@ -1,4 +1,4 @@
-//! What an organization may keep: a full quota is a conflict that says which, how much and of how much.
+//! Quotas of an organization: a full quota is a conflict with quota, use and limit.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 const SESSIONS: &str = "/api/v1/sessions";
 const KEYS: &str = "/api/v1/api-keys";
 
-/// What every organization may keep from now on.
+/// Sets the quotas of every organization.
 fn limit(server: &TestServer, usual: ResourceLimits) {
     server.world.memory.set_quotas(Quotas { default: usual, overrides: [].into() });
 }
@@ -27,7 +27,7 @@ fn assert_full(answer: &ReceivedResponse, quota: &str, limit: u64, used: u64) {
     assert_eq!(answer.header("retry-after"), "", "waiting does not help");
 }
 
-/// A POST with an `Idempotency-Key`.
+/// Sends a POST with an `Idempotency-Key`.
 async fn named(server: &TestServer, name: &str, path: &str, body: &Value) -> ReceivedResponse {
     let request = ask("POST", path)
         .header("authorization", "Bearer acme")
@@ -37,7 +37,7 @@ async fn named(server: &TestServer, name: &str, path: &str, body: &Value) -> Rec
 }
 
 #[tokio::test]
-async fn sessions_and_their_metadata_have_quotas() {
+async fn sessions_and_metadata_have_quotas() {
     let server = TestServer::open().await;
     limit(
         &server,
@@ -59,7 +59,7 @@ async fn sessions_and_their_metadata_have_quotas() {
     let patch = json!({ "metadata": { "n": null, "m": "0" } });
     let smaller = server.say(Version::One, "acme", "PATCH", &resource, Some(&patch)).await;
     assert_eq!(smaller.status, 200);
-    // Another organization has its own.
+    // Another organization has a quota of its own.
     assert_eq!(server.post("zeta", SESSIONS, &long).await.status, 201);
     assert_eq!(server.ask("acme", "DELETE", &resource).await.status, 204);
     assert_eq!(server.post("acme", SESSIONS, &long).await.status, 201);
@@ -80,7 +80,7 @@ async fn keys_have_a_quota() {
 }
 
 #[tokio::test]
-async fn where_no_answer_can_be_recorded_nothing_is_done_and_what_was_done_is_answered() {
+async fn full_record_quota_blocks_new_requests_and_not_replays() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
     let logout = format!("{SESSIONS}/{id}:logout");
@@ -108,7 +108,7 @@ async fn where_no_answer_can_be_recorded_nothing_is_done_and_what_was_done_is_an
 }
 
 #[tokio::test]
-async fn a_full_quota_is_not_recorded() {
+async fn quota_error_is_not_recorded() {
     let server = TestServer::open().await;
     limit(&server, ResourceLimits { sessions: Some(1), ..ResourceLimits::default() });
     let only = server.post("acme", SESSIONS, &json!({})).await;
@@ -145,7 +145,7 @@ async fn refusals_are_recorded_for_minutes_and_large_ones_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_phone_number_with_a_leading_zero_is_a_fault() {
+async fn phone_number_with_a_leading_zero_is_a_fault() {
     let server = TestServer::open().await;
     let id = server.world.acme_session().await.id;
     let before = server.fingerprint();

@@ -1,4 +1,4 @@
-//! Too much is told so before anything else is, and tells nothing of what was asked for.
+//! Request rates: 429 precedes every other check and reveals nothing about the requested object.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const SESSIONS: &str = "/api/v1/sessions";
 
-/// Another router over the house's world, with these rates.
+/// Starts another router over the stores of the test server, with these rates.
 async fn throttled(
     server: &TestServer,
     credential: u32,
@@ -25,7 +25,7 @@ async fn throttled(
     let backing = backing(&server.world, &server.authenticator, &server.checks);
     let api = Api::new(ApiDependencies { rates, ..backing });
     let (address, stop, _) = listen(api.public(Limits::default())).await;
-    // It serves as long as the test lives: nobody tells it to stop.
+    // The router runs until the test ends.
     drop(stop);
     address
 }
@@ -45,7 +45,7 @@ fn assert_throttled(answer: &ReceivedResponse, quota: &str, count: u32, window: 
 }
 
 #[tokio::test]
-async fn a_credential_that_asks_too_often_is_told_so_whatever_it_asks() {
+async fn credential_above_its_rate_is_rejected_on_every_operation() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id;
     let router = throttled(&server, 5, 0).await;
@@ -71,7 +71,7 @@ async fn a_credential_that_asks_too_often_is_told_so_whatever_it_asks() {
         }
     }
     assert_eq!(server.fingerprint(), before);
-    // Neither another credential, nor nobody, nor a probe is refused for it.
+    // Other credentials, anonymous requests and probes are not affected.
     assert_eq!(get(router, "manager", SESSIONS).await.status, 200);
     assert_eq!(get(router, "zeta", SESSIONS).await.status, 200);
     for _ in 0..20 {
@@ -81,7 +81,7 @@ async fn a_credential_that_asks_too_often_is_told_so_whatever_it_asks() {
 }
 
 #[tokio::test]
-async fn an_organization_is_counted_over_all_its_credentials() {
+async fn organization_rate_counts_all_its_credentials() {
     let server = TestServer::open().await;
     let router = throttled(&server, 0, 4).await;
     for caller in ["acme", "manager", "member", "reader"] {
@@ -98,7 +98,7 @@ async fn an_organization_is_counted_over_all_its_credentials() {
 }
 
 #[tokio::test]
-async fn a_session_begins_ten_attempts_at_linking_in_an_hour() {
+async fn session_has_ten_pairing_attempts_per_hour() {
     let server = TestServer::open().await;
     let id = server.world.acme_session().await.id;
     let (qr, stop) = (format!("{SESSIONS}/{id}/qr"), format!("{SESSIONS}/{id}:stop"));
@@ -118,7 +118,7 @@ async fn a_session_begins_ten_attempts_at_linking_in_an_hour() {
         assert_throttled(&refused, "pairing", 10, 3600);
     }
     assert_eq!(server.world.memory.fingerprint(), before);
-    // A stranger learns nothing of it, and another session has its own count.
+    // Other organizations learn nothing, and another session has a count of its own.
     assert_eq!(server.ask("zeta", "GET", &qr).await.status, 404);
     let other = server.world.acme_session().await.id;
     assert_eq!(server.ask("acme", "GET", &format!("{SESSIONS}/{other}/qr")).await.status, 200);
@@ -127,7 +127,7 @@ async fn a_session_begins_ten_attempts_at_linking_in_an_hour() {
 }
 
 #[tokio::test]
-async fn codes_for_ever_other_phones_count_too() {
+async fn pairing_codes_for_other_phones_count_as_attempts() {
     let server = TestServer::open().await;
     let id = server.world.acme_session().await.id;
     let at = format!("{SESSIONS}/{id}/pairing-code");
@@ -146,7 +146,7 @@ async fn codes_for_ever_other_phones_count_too() {
 }
 
 #[tokio::test]
-async fn a_phone_is_counted_over_all_sessions_of_its_organization() {
+async fn pairing_attempts_of_a_phone_count_across_sessions() {
     let server = TestServer::open().await;
     let ask = async |caller: &str| {
         let made = server.post(caller, SESSIONS, &json!({})).await.json();

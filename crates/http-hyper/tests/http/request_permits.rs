@@ -1,5 +1,5 @@
-//! Request places: what one organization holds never makes another's requests fail, and probes are answered
-//! whatever is held.
+//! Request permits: the permits of one organization never make requests of another fail, and probes
+//! need no permit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 const SESSIONS: &str = "/api/v1/sessions";
-/// Of so many places one credential that is alone gets [`SHARE`].
+/// Number of permits, of which a single credential gets [`SHARE`].
 const PLACES: usize = 8;
 const SHARE: usize = 3;
 
@@ -29,7 +29,7 @@ fn assert_over_share(answer: &ReceivedResponse) {
     assert!(wait >= 1);
 }
 
-/// Connections that have asked the same, with those that were answered in the meantime.
+/// Sends one request on each of several connections; returns their responses as they come.
 async fn asked(
     server: &TestServer,
     request: &str,
@@ -48,7 +48,7 @@ async fn asked(
 }
 
 #[tokio::test]
-async fn slow_bodies_of_one_organization_take_nothing_from_another() {
+async fn slow_bodies_take_no_permits_of_other_organizations() {
     let server = TestServer::with(limits()).await;
     let head = format!(
         "POST {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: acme\r\ncontent-type: application/json\r\n\
@@ -58,7 +58,8 @@ async fn slow_bodies_of_one_organization_take_nothing_from_another() {
     for _ in SHARE..PLACES {
         assert_over_share(&timeout(GENEROUS, all.next()).await.unwrap().unwrap().1);
     }
-    // The rest has all that one credential gets. What is no waiting goes on, and so do others.
+    // The other requests hold the share of the credential. Requests that do not wait succeed, and
+    // so do other organizations.
     for version in BOTH {
         assert_eq!(server.say(version, "acme", "GET", SESSIONS, None).await.status, 200);
         let made =
@@ -72,7 +73,7 @@ async fn slow_bodies_of_one_organization_take_nothing_from_another() {
 }
 
 #[tokio::test]
-async fn body_that_arrives_gives_its_place_back() {
+async fn arrived_body_releases_its_permit() {
     let server =
         TestServer::with(Limits { body_time: Duration::from_millis(200), ..limits() }).await;
     let head = format!(
@@ -86,7 +87,7 @@ async fn body_that_arrives_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn long_polls_of_one_organization_take_nothing_from_another() {
+async fn long_polls_take_no_permits_of_other_organizations() {
     let silence = Arc::new(SilentNotifier::default());
     let server = TestServer::build(limits(), |_| silence.clone()).await;
     let id = server.world.acme_session().await.id;
@@ -104,13 +105,13 @@ async fn long_polls_of_one_organization_take_nothing_from_another() {
         server.ask("zeta", "POST", SESSIONS).await.json()["id"].as_str().unwrap().to_owned();
     let code = server.ask("zeta", "GET", &format!("{SESSIONS}/{theirs}/qr?wait=0")).await;
     assert_eq!(code.status, 404, "there is no code yet, and it was looked for");
-    // Another credential of the same organization has a place, too.
+    // Another credential of the same organization gets a permit.
     let other = server.ask("manager", "GET", &format!("{path}/qr?wait=0")).await;
     assert_eq!(other.status, 404);
 }
 
 #[tokio::test]
-async fn callers_that_are_looked_up_share_places_by_address() {
+async fn authenticating_callers_share_permits_by_address() {
     let server = TestServer::with(limits()).await;
     let slow = format!("GET {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: slow\r\n\r\n");
     let mut all = asked(&server, &slow, PLACES).await;
@@ -120,7 +121,7 @@ async fn callers_that_are_looked_up_share_places_by_address() {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
         assert!(!answer.header("retry-after").is_empty());
     }
-    // Who is known at once needs no place.
+    // A caller that is authenticated at the first poll needs no permit.
     assert_eq!(server.ask("acme", "GET", SESSIONS).await.status, 200);
     for _ in 0..PLACES / 2 {
         server.authenticator.go_on.notify_one();
@@ -130,7 +131,7 @@ async fn callers_that_are_looked_up_share_places_by_address() {
 }
 
 #[tokio::test]
-async fn probes_and_the_document_need_no_place() {
+async fn probes_and_document_need_no_permit() {
     let server = TestServer::with(Limits { requests: 0, waiting: 0, ..Limits::default() }).await;
     let none = Limits { requests: 0, waiting: 0, ..Limits::default() };
     let (operators, _stop, _served) = listen(server.api.operators(none)).await;

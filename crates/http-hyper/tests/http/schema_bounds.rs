@@ -1,7 +1,7 @@
-//! What the document says may be sent is exactly what the readers take: every bound of every schema is
-//! tried at its edge and just beyond, and so is everything else that comes to mind, against the service.
+//! The service accepts exactly the requests that the schemas allow. Each bound of each schema is
+//! tried at its edge and just beyond, with further unusual values.
 //!
-//! The readers are written by hand, so this is what holds schema and reader together.
+//! The readers are written by hand; these tests keep schemas and readers equal.
 
 use http_hyper::api::{Operation, RequestBodySpec, Requires, operations};
 use hyper::Method;
@@ -16,11 +16,12 @@ use crate::{
     test_server::TestServer,
 };
 
-/// Faults of what is known only by looking: no schema can tell them.
+/// Faults that need a lookup, which no schema can state.
 const OF_THE_MOMENT: [&str; 3] =
-    ["must be in the future", "no such session", "is none that this list gave out"];
+    ["must be in the future", "no such session", "was not issued by this list"];
 
-/// What is allowed the reader takes, whatever becomes of it then; what is not it calls wrong.
+/// Checks that the reader accepts a value iff the schema allows the value, whatever the use case
+/// answers.
 fn assert_taken(allowed: bool, answer: &ReceivedResponse, about: &str) {
     assert!(answer.status.as_u16() < 500 && answer.status != 415, "{about}: {answer:?}");
     if !allowed {
@@ -34,21 +35,21 @@ fn assert_taken(allowed: bool, answer: &ReceivedResponse, about: &str) {
     assert!(taken, "allowed: {about}: {answer:?}");
 }
 
-/// The schema of a row's body, and a body that is right.
+/// Returns the schema of an operation's body, and a valid body.
 async fn body_of(row: &Operation, server: &TestServer) -> (&'static Value, Value) {
     let content = &operation(row)["requestBody"]["content"];
     let media = content.as_object().unwrap().values().next().unwrap();
     let mut sample = media["example"].clone();
     if sample.get("sessions").is_some() {
         sample["sessions"] = json!([server.world.acme_session().await.id.as_str()]);
-        // Ahead by the test's clock.
+        // In the future of the test clock.
         sample["expiresAt"] = json!(4_000_000_000_000_i64);
     }
     (resolved(&media["schema"]), sample)
 }
 
 #[tokio::test]
-async fn a_body_is_taken_if_and_only_if_its_schema_allows_it() {
+async fn body_is_accepted_iff_its_schema_allows_it() {
     let server = TestServer::open().await;
     for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let (schema, sample) = body_of(row, &server).await;
@@ -59,7 +60,7 @@ async fn a_body_is_taken_if_and_only_if_its_schema_allows_it() {
         let mut at = path(row, &ready_for(&server, row).await);
         for one in tried {
             if row.method == Method::PATCH {
-                // One patch after the other would add up to too much.
+                // Consecutive patches would exceed the limit together.
                 at = path(row, server.world.acme_session().await.id.as_str());
             }
             let about = format!("{row:?} of {:.300}", one.value.to_string());
@@ -73,7 +74,7 @@ async fn a_body_is_taken_if_and_only_if_its_schema_allows_it() {
 }
 
 #[tokio::test]
-async fn no_body_is_taken_if_and_only_if_none_is_required() {
+async fn empty_body_is_accepted_iff_no_field_is_required() {
     let server = TestServer::open().await;
     for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let required = operation(row)["requestBody"]["required"].as_bool().unwrap();
@@ -83,7 +84,7 @@ async fn no_body_is_taken_if_and_only_if_none_is_required() {
     }
 }
 
-/// A parameter's text as its schema judges it: what is written as a number is one.
+/// Returns the text of a parameter as JSON: a number if the schema is of a number.
 fn read(text: &str, schema: &Value) -> Value {
     match (schema["type"].as_str(), text.parse::<i64>()) {
         (Some("integer"), Ok(number)) if !text.starts_with('+') => json!(number),
@@ -92,7 +93,7 @@ fn read(text: &str, schema: &Value) -> Value {
     }
 }
 
-/// Texts at the edges of a parameter's schema, and others.
+/// Returns texts at the bounds of a parameter's schema, and others.
 fn texts(schema: &Value) -> Vec<String> {
     let mut texts: Vec<_> = NASTY.iter().map(|text| (*text).to_owned()).collect();
     for (bound, beyond) in [("minimum", -1), ("maximum", 1)] {
@@ -110,7 +111,7 @@ fn texts(schema: &Value) -> Vec<String> {
     texts
 }
 
-/// The parameters of a row at one place: name and schema.
+/// Returns name and schema of the parameters in one location.
 fn parameters(row: &Operation, place: &str) -> Vec<(&'static str, &'static Value)> {
     let all = operation(row)["parameters"].as_array().unwrap().iter().map(resolved);
     let here = all.filter(|parameter| parameter["in"] == place);
@@ -118,7 +119,7 @@ fn parameters(row: &Operation, place: &str) -> Vec<(&'static str, &'static Value
 }
 
 #[tokio::test]
-async fn a_query_parameter_is_taken_if_and_only_if_its_schema_allows_it() {
+async fn query_parameter_is_accepted_iff_its_schema_allows_it() {
     let server = TestServer::open().await;
     for row in operations().filter(|row| row.requires != Requires::Nothing) {
         let known = parameters(row, "query");
@@ -139,7 +140,7 @@ async fn a_query_parameter_is_taken_if_and_only_if_its_schema_allows_it() {
     }
 }
 
-/// Values of `If-Match`, well-formed and not.
+/// Valid and malformed values of `If-Match`.
 const TAGS: [&str; 16] = [
     "*",
     "\"7\"",
@@ -160,7 +161,7 @@ const TAGS: [&str; 16] = [
 ];
 
 #[tokio::test]
-async fn a_header_is_taken_if_and_only_if_its_schema_allows_it() {
+async fn header_is_accepted_iff_its_schema_allows_it() {
     let server = TestServer::open().await;
     for row in operations().filter(|row| row.requires != Requires::Nothing) {
         for (name, schema) in parameters(row, "header") {
@@ -197,13 +198,13 @@ fn body_of_required(row: &Operation) -> String {
     body["content"]["application/json"]["example"].to_string()
 }
 
-/// A header's bytes as the characters that the document's pattern speaks of.
+/// Returns the bytes of a header as the characters that the pattern of the document matches.
 fn latin(text: &str) -> Value {
     text.bytes().map(char::from).collect::<String>().into()
 }
 
 #[test]
-fn every_schema_of_a_body_lets_nothing_else_in() {
+fn body_schemas_allow_no_unknown_fields() {
     for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let content = operation(row)["requestBody"]["content"].as_object().unwrap();
         for media in content.values() {

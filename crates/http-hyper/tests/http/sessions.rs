@@ -1,4 +1,4 @@
-//! The endpoints of sessions, as their owner uses them.
+//! The operations of sessions, as their owner uses them.
 
 use domain::{
     MAX_RATE,
@@ -23,7 +23,7 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_session_lives_its_whole_life() {
+async fn session_goes_through_its_whole_lifecycle() {
     let server = TestServer::open().await;
     let made = server.post("acme", SESSIONS, &wire::SessionSpec::sample()).await;
     assert_eq!((made.status.as_u16(), &made.json()["status"]), (201, &json!("starting")));
@@ -90,7 +90,7 @@ async fn it_logs_out(server: &TestServer, path: &str) {
 }
 
 #[tokio::test]
-async fn a_session_needs_no_body() {
+async fn session_is_created_without_a_body() {
     let server = TestServer::open().await;
     for version in BOTH {
         for body in ["", "{}"] {
@@ -107,7 +107,7 @@ async fn a_session_needs_no_body() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_body_is_told_at_once() {
+async fn all_faults_of_a_body_are_reported_at_once() {
     let server = TestServer::open().await;
     let before = server.fingerprint();
     let body = json!({
@@ -138,7 +138,7 @@ async fn every_fault_of_a_body_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_list_is_walked_page_by_page() {
+async fn session_list_is_read_page_by_page() {
     let server = TestServer::open().await;
     let mut expected = Vec::new();
     for _ in 0..7 {
@@ -165,7 +165,7 @@ async fn a_list_is_walked_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_another_list_is_none() {
+async fn cursor_of_another_list_is_rejected() {
     let server = TestServer::open().await;
     for _ in 0..2 {
         server.world.acme_session().await;
@@ -180,7 +180,7 @@ async fn a_cursor_of_another_list_is_none() {
 }
 
 #[tokio::test]
-async fn a_query_is_known_or_refused_on_every_row() {
+async fn unknown_query_parameter_is_rejected_on_every_operation() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
     for row in http_hyper::api::operations() {
@@ -207,7 +207,7 @@ async fn shown(server: &TestServer, accept: &str) -> ReceivedResponse {
 }
 
 #[tokio::test]
-async fn a_qr_code_is_drawn_as_asked() {
+async fn qr_code_image_follows_accept() {
     let server = TestServer::open().await;
     let png = shown(&server, "image/png").await;
     assert_eq!(png.header("content-type"), "image/png");
@@ -230,7 +230,7 @@ async fn a_qr_code_is_drawn_as_asked() {
 }
 
 #[tokio::test]
-async fn no_qr_code_in_time_is_not_found_yet() {
+async fn qr_code_that_is_not_ready_is_404_with_retry_after() {
     let server = TestServer::open().await;
     server.world.gateway.set_down(true);
     let id = server.world.acme_session().await.id;
@@ -246,7 +246,7 @@ async fn no_qr_code_in_time_is_not_found_yet() {
 }
 
 #[tokio::test]
-async fn a_head_is_a_get_without_its_body() {
+async fn head_response_is_a_get_response_without_body() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
     for version in BOTH {
@@ -261,7 +261,7 @@ async fn a_head_is_a_get_without_its_body() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_is_unavailable_and_says_no_more() {
+async fn unavailable_store_is_a_503_without_cause() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
     server.world.memory.set_down(true);

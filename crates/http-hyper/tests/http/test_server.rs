@@ -1,4 +1,5 @@
-//! The service over memory stores on a port of its own, with callers who are known by plain words.
+//! The service over memory stores on a free port, with an authenticator whose tokens are plain
+//! words.
 
 use std::{
     net::SocketAddr,
@@ -29,7 +30,7 @@ use crate::{
     fake_reconciler::FakeReconciler,
 };
 
-/// The service, listening.
+/// A running service.
 pub(crate) struct TestServer {
     pub(crate) world: World,
     pub(crate) reconciler: FakeReconciler,
@@ -50,7 +51,7 @@ impl TestServer {
         Self::build(limits, |reconciler| Arc::new(reconciler.clone())).await
     }
 
-    /// With another bell for whoever waits than the reconciler's hand.
+    /// Starts the service with a notifier for waiters.
     pub(crate) async fn build(
         limits: Limits,
         bell: impl Fn(&FakeReconciler) -> Arc<dyn ChangeNotifier>,
@@ -72,12 +73,12 @@ impl TestServer {
         Self { world, reconciler, authenticator, checks, api, address, stop, served }
     }
 
-    /// Asks as this caller, over HTTP/1.1.
+    /// Sends a request of a caller over HTTP/1.1.
     pub(crate) async fn ask(&self, caller: &str, method: &str, path: &str) -> ReceivedResponse {
         self.say(Version::One, caller, method, path, None).await
     }
 
-    /// Asks with a JSON body.
+    /// Sends a POST with a JSON body.
     pub(crate) async fn post(&self, caller: &str, path: &str, body: &Value) -> ReceivedResponse {
         self.say(Version::One, caller, "POST", path, Some(body)).await
     }
@@ -103,7 +104,7 @@ impl TestServer {
         answer
     }
 
-    /// A session of the first organization whose phone is linked and connected.
+    /// Creates a session of acme with a linked and connected phone.
     pub(crate) async fn linked(&self) -> Session {
         let id = self.pairing().await.id;
         let attempt = self.find(&id).await.observed.pairing.unwrap();
@@ -112,7 +113,7 @@ impl TestServer {
         self.find(&id).await
     }
 
-    /// A session of the first organization that shows a QR code.
+    /// Creates a session of acme with a QR code.
     pub(crate) async fn pairing(&self) -> Session {
         let id = self.world.acme_session().await.id;
         let wait = std::time::Duration::from_secs(10);
@@ -120,7 +121,7 @@ impl TestServer {
         self.find(&id).await
     }
 
-    /// A key of the first organization.
+    /// Creates a key of acme.
     pub(crate) async fn key(&self) -> ApiKey {
         let spec = KeySpec {
             name: format!("{CANARY} key"),
@@ -135,19 +136,19 @@ impl TestServer {
         WorkerStore::find(&self.world.memory, id).await.unwrap().unwrap()
     }
 
-    /// Everything that is remembered and everything the node was told.
+    /// Returns a text of everything stored and of every call to the node.
     pub(crate) fn fingerprint(&self) -> String {
         format!("{}{:?}", self.world.memory.fingerprint(), self.world.gateway.calls())
     }
 
-    /// Stops it, and says how that went.
+    /// Stops the service.
     pub(crate) async fn stopped(self) -> Drained {
         self.stop.cancel();
         timeout(GENEROUS, self.served).await.expect("it stops in time").unwrap()
     }
 }
 
-/// The API over a world, as another router over the same stores would be.
+/// Returns the API of another router over the same stores.
 pub(crate) fn another_router(
     world: &World,
     authenticator: &Arc<FakeAuthenticator>,
@@ -156,7 +157,7 @@ pub(crate) fn another_router(
     Api::new(backing(world, authenticator, checks))
 }
 
-/// What an API over this world stands on.
+/// Returns the dependencies of an API over the stores of a world.
 pub(crate) fn backing(
     world: &World,
     authenticator: &Arc<FakeAuthenticator>,
@@ -181,7 +182,7 @@ pub(crate) fn backing(
     }
 }
 
-/// Opens a door on a free port.
+/// Runs a service on a free port.
 pub(crate) async fn listen(
     service: HttpService,
 ) -> (SocketAddr, CancellationToken, JoinHandle<Drained>) {
@@ -190,16 +191,16 @@ pub(crate) async fn listen(
     (address, stop.clone(), tokio::spawn(serve(listener, service, stop)))
 }
 
-/// Knows callers by name: their token is what they are.
+/// Accepts tokens that are the names of callers.
 #[derive(Default)]
 pub(crate) struct FakeAuthenticator {
     pub(crate) asked: AtomicUsize,
-    /// `slow` callers have arrived, and may go on.
+    /// `arrived` is notified by each `slow` caller, which then waits for `go_on`.
     pub(crate) arrived: Notify,
     pub(crate) go_on: Notify,
 }
 
-/// Why nobody is told why.
+/// A cause of a rejection that no response may contain.
 pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
 
 #[async_trait]
@@ -247,7 +248,7 @@ impl Authenticator for FakeAuthenticator {
     }
 }
 
-/// A database that is well, or not.
+/// The readiness checks of a database and a key set.
 #[derive(Default)]
 pub(crate) struct Checks {
     pub(crate) down: AtomicBool,

@@ -1,5 +1,5 @@
-//! Peers without a credential that hold what others need: connections, and answers that they do not take. Beside
-//! each of them somebody else is served.
+//! Unauthenticated peers that hold connections or do not read responses. Other callers are served
+//! meanwhile.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -22,30 +22,30 @@ use crate::{
 
 const SESSIONS: &str = "/api/v1/sessions";
 const SHORT: Duration = Duration::from_millis(100);
-/// Of what is held here there are so many places.
+/// Number of connections that the listener allows.
 const FEW: usize = 8;
-/// The largest answer for anybody, when it is not compressed.
+/// The largest response without a credential, uncompressed.
 const LARGE: &str = "/docs/swagger-ui.js";
 const GET_LARGE: &str = "GET /docs/swagger-ui.js HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// Nothing here ends because it took too long.
+/// A time limit that no test reaches.
 fn few_connections() -> Limits {
     let (first_request, idle, write_time) = (10 * GENEROUS, 10 * GENEROUS, 10 * GENEROUS);
     let limits = Limits { first_request, idle, write_time, ..Limits::default() };
     Limits { unauthenticated_connections: FEW, ..limits }
 }
 
-/// Somebody with a credential, and somebody without, each with a connection of its own, are served.
+/// Checks that a caller with a credential and one without are served, each on a new connection.
 async fn assert_others_are_served(server: &TestServer) {
     assert_eq!(server.say(Version::One, "acme", "GET", SESSIONS, None).await.status, 200);
     assert_eq!(server.say(Version::Two, "acme", "GET", SESSIONS, None).await.status, 200);
     assert_eq!(server.say(Version::One, "", "GET", "/readyz", None).await.status, 200);
 }
 
-/// An HTTP/2 peer that has no room for any answer.
+/// An HTTP/2 peer with a window of 0 bytes.
 struct Windowless {
     sender: http2::SendRequest<Full<Bytes>>,
-    /// Its end.
+    /// The end of the connection.
     connection: JoinHandle<Result<(), hyper::Error>>,
 }
 
@@ -58,7 +58,7 @@ impl Windowless {
         Self { sender, connection: tokio::spawn(connection) }
     }
 
-    /// The head of an answer whose body does not come.
+    /// Returns the head of a response whose body does not arrive.
     async fn ask(&mut self, path: &str) -> hyper::Response<Incoming> {
         let request = Request::get(format!("http://berth.test{path}"));
         let request = request.body(Full::default()).unwrap();
@@ -66,13 +66,13 @@ impl Windowless {
     }
 
     async fn ends(self) {
-        // With or without an error.
+        // The connection ends with or without an error.
         let _ = timeout(GENEROUS, self.connection).await.expect("the connection ends").unwrap();
     }
 }
 
 #[tokio::test]
-async fn silent_connections_end_for_those_who_come_after_them() {
+async fn silent_connections_are_replaced_by_new_ones() {
     let server = TestServer::with(few_connections()).await;
     let mut silent = Vec::new();
     for _ in 0..2 * FEW {
@@ -85,7 +85,7 @@ async fn silent_connections_end_for_those_who_come_after_them() {
 }
 
 #[tokio::test]
-async fn silent_connections_that_come_again_and_again_keep_nobody_out() {
+async fn repeated_silent_connections_do_not_block_callers() {
     let server = TestServer::with(few_connections()).await;
     let mut silent = JoinSet::new();
     for _ in 0..4 * FEW {
@@ -93,7 +93,7 @@ async fn silent_connections_that_come_again_and_again_keep_nobody_out() {
         silent.spawn(async move {
             loop {
                 let mut stream = TcpStream::connect(to).await.unwrap();
-                // Until it is closed, or reset.
+                // The peer reads until the connection is closed or reset.
                 let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0]).await;
             }
         });
@@ -105,7 +105,7 @@ async fn silent_connections_that_come_again_and_again_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn connection_of_a_caller_outlives_any_number_of_silent_ones() {
+async fn authenticated_connection_outlives_silent_ones() {
     let server = TestServer::with(few_connections()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = format!("GET {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: acme\r\n\r\n");
@@ -121,7 +121,7 @@ async fn connection_of_a_caller_outlives_any_number_of_silent_ones() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_taken_keep_nobody_out() {
+async fn unread_responses_do_not_block_other_callers() {
     let server = TestServer::with(few_connections()).await;
     let mut peers = Vec::new();
     for _ in 0..2 * FEW {
@@ -137,12 +137,12 @@ async fn answers_that_are_not_taken_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn peer_that_takes_nothing_is_hung_up_on() {
+async fn peer_that_reads_nothing_is_disconnected() {
     let server = TestServer::with(Limits { write_time: SHORT, ..Limits::default() }).await;
     let mut peer = Windowless::connect(server.address).await;
     let _answer = peer.ask(LARGE).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    // More than any kernel holds for it, by many times.
+    // Many times more than a kernel buffers.
     let asks = GET_LARGE.repeat(100);
     stream.write_all(asks.as_bytes()).await.unwrap();
     assert_others_are_served(&server).await;
@@ -152,11 +152,11 @@ async fn peer_that_takes_nothing_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn peer_that_takes_one_answer_and_not_the_other_gets_no_more() {
+async fn peer_with_one_blocked_response_gets_no_further_ones() {
     let server = TestServer::with(Limits { write_time: SHORT, ..Limits::default() }).await;
     let mut peer = Windowless::connect(server.address).await;
     let _answer = peer.ask(LARGE).await;
-    // An answer without a body needs no room: it is taken, however long the other one waits.
+    // A response without body is written although the other response is blocked.
     let asked = async {
         loop {
             let request = Request::options(format!("http://berth.test{SESSIONS}"));
@@ -171,8 +171,8 @@ async fn peer_that_takes_one_answer_and_not_the_other_gets_no_more() {
 }
 
 #[tokio::test]
-async fn answer_that_waits_longest_ends_when_too_much_waits() {
-    // One of the large ones, and not two.
+async fn longest_blocked_response_ends_beyond_the_byte_limit() {
+    // One large response fits, two do not.
     let server = TestServer::with(Limits { unwritten_bytes: 2_000_000, ..few_connections() }).await;
     let mut first = Windowless::connect(server.address).await;
     let _answer = first.ask(LARGE).await;
@@ -184,7 +184,7 @@ async fn answer_that_waits_longest_ends_when_too_much_waits() {
 }
 
 #[tokio::test]
-async fn request_whose_peer_sends_no_body_is_no_work() {
+async fn request_waiting_for_its_body_is_not_at_work() {
     let limits = Limits { connections: 1, body_time: 10 * GENEROUS, ..few_connections() };
     let server = TestServer::with(limits).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -197,7 +197,7 @@ async fn request_whose_peer_sends_no_body_is_no_work() {
 }
 
 #[tokio::test]
-async fn newcomer_waits_while_every_connection_is_at_work() {
+async fn new_connection_waits_while_all_are_at_work() {
     let server = TestServer::with(Limits { connections: 1, ..Limits::default() }).await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
     let slow = format!("GET {SESSIONS} HTTP/1.1\r\nhost: x\r\nx-api-key: slow\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A body that nobody reads: the connection goes on, or the answer says that it does not.
+//! Unread bodies: the connection continues, or the response announces its close.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 
 const NEXT: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// The head of a request that is refused before its body is looked at.
+/// The head of a request that is rejected before its body is read.
 fn refused(method: &str, more: &str) -> String {
     format!("{method} /api/v1/sessions HTTP/1.1\r\nhost: x\r\nx-api-key: garbage\r\n{more}\r\n")
 }
@@ -21,7 +21,7 @@ fn ends(answer: &ReceivedResponse) -> bool {
 }
 
 #[tokio::test]
-async fn a_connection_goes_on_after_a_body_nobody_wanted_or_says_that_it_does_not() {
+async fn connection_continues_after_an_unread_body_or_announces_its_close() {
     let server = TestServer::open().await;
     let mut went_on = 0;
     for (method, status) in [("POST", 401), ("GET", 401), ("PATCH", 405)] {
@@ -45,10 +45,10 @@ async fn a_connection_goes_on_after_a_body_nobody_wanted_or_says_that_it_does_no
 }
 
 #[tokio::test]
-async fn what_does_not_come_or_is_much_ends_the_connection_and_the_answer_says_so() {
+async fn missing_or_large_unread_body_closes_the_connection_with_notice() {
     let server = TestServer::open().await;
     let unsent = [
-        // Its sender waits to be told to go on, and is not.
+        // The sender waits for `100 Continue`, which does not come.
         "content-length: 2\r\nexpect: 100-continue\r\n",
         "content-length: 2\r\n",
         "content-length: 2000000\r\n",

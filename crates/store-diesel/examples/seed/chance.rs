@@ -1,10 +1,10 @@
-//! The same chance in every run, so that two databases hold the same.
+//! Deterministic random numbers, so that two databases get the same rows.
 
-/// A source of numbers that look thrown (`SplitMix64`).
-pub(crate) struct Chance(pub(crate) u64);
+/// A pseudo-random generator (`SplitMix64`).
+pub(crate) struct SeededRandom(pub(crate) u64);
 
-impl Chance {
-    /// The next.
+impl SeededRandom {
+    /// Returns the next number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -13,12 +13,12 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of so many.
+    /// Returns a number below the bound.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
-    /// So often in a hundred.
+    /// Returns `true` in `often` of 100 cases.
     pub(crate) fn percent(&mut self, often: u64) -> bool {
         self.below(100) < often
     }

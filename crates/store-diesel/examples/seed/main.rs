@@ -1,11 +1,12 @@
 //! Fills an empty database with sessions of many organizations, for `cargo xtask bench lists`.
 //!
-//! `seed URL SESSIONS ORGANIZATIONS LARGEST`: so many sessions of so many organizations, of which the first
-//! has as many as said and the others share the rest. Prints as JSON what to look for among them.
+//! `seed URL SESSIONS ORGANIZATIONS LARGEST`: the total number of sessions, the number of
+//! organizations, and the number of sessions of the largest organization; the others share the
+//! rest. Prints the values to search for as JSON.
 //!
-//! It is no command of berth's and is in nothing that is shipped; and whatever holds a row it leaves
-//! alone. What a row looks like is the store's word: one of each kind is written by it, and the others
-//! are made from those by SQL, some thousand a statement.
+//! The program is not part of berth, and refuses a database that contains rows. The store writes
+//! one row of each kind as a template, so that all rows have the stored form. SQL statements copy
+//! the templates, some thousand rows per statement.
 
 mod chance;
 mod rows;
@@ -17,12 +18,12 @@ use std::io::{Write as _, stdout};
 use serde_json::json;
 use store_diesel::{Config, Database};
 
-use crate::{rows::Rows, target::Target};
+use crate::{rows::Rows, target::SeedDatabase};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// How many sessions go into a statement.
-const AT_ONCE: usize = 4_000;
+/// Number of sessions in one statement.
+const ROWS_PER_STATEMENT: usize = 4_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -32,20 +33,20 @@ async fn main() -> Result<()> {
     };
     let (sessions, organizations) = (sessions.parse()?, organizations.parse()?);
     let rows = Rows::new(sessions, organizations, largest.parse()?)?;
-    // Its tables are made when it has none.
+    // Creates the tables if necessary.
     let store = Database::connect(&Config::new(url.clone())).await?;
-    let mut target = Target::open(url).await?;
-    target.must_be_empty().await?;
+    let mut database = SeedDatabase::open(url).await?;
+    database.must_be_empty().await?;
     templates::write(&store).await?;
     drop(store);
-    target.take_templates().await?;
+    database.take_templates().await?;
     let mut rows = rows.peekable();
     while rows.peek().is_some() {
-        let some: Vec<_> = rows.by_ref().take(AT_ONCE).collect();
-        target.execute(&rows::sessions(&some)).await?;
-        target.execute(&rows::events(&some)).await?;
+        let some: Vec<_> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
+        database.execute(&rows::sessions(&some)).await?;
+        database.execute(&rows::events(&some)).await?;
     }
-    target.settle().await?;
+    database.checkpoint_or_vacuum().await?;
     let found = json!({
         "organization": rows::organization(0),
         "usual": { "status": "working", "label": rows::USUAL, "phoneNumber": rows::SHARED },

@@ -1,8 +1,8 @@
-//! What the rows are: whose, when made, and what they can be found by.
+//! The values of the rows: organization, creation time, and the columns of the filters.
 //!
-//! The largest organization is the one that is asked about. What is rare in it is usual in the others,
-//! and is only in its oldest three: whoever goes through its list for that, newest first, goes through
-//! all of it, and what a database knows of all organizations together tells it the wrong thing.
+//! The benchmark queries the largest organization. A value that is rare there is frequent in the
+//! others, and occurs only in its three oldest sessions. So a scan of its list, newest first, reads
+//! the whole list, and statistics over all organizations mislead the planner.
 
 use std::fmt::Write as _;
 
@@ -10,25 +10,25 @@ use domain::{EventId, SessionId};
 
 use crate::{
     Result,
-    chance::Chance,
+    chance::SeededRandom,
     templates::{self, PHONE},
 };
 
 /// A label of many sessions of the largest organization.
 pub(crate) const USUAL: &str = "sales";
-/// A label of three of its sessions, and of many of the others'.
+/// A label of its three oldest sessions, and of many sessions of other organizations.
 pub(crate) const RARE: &str = "elsewhere";
-/// A number that a fifth of its sessions are linked to.
+/// A phone number to which a fifth of its sessions are linked.
 pub(crate) const SHARED: &str = "4900000000002";
-/// The number of its oldest session alone.
+/// The phone number of its oldest session only.
 pub(crate) const OLDEST: &str = "4900000000001";
 
-const BEGIN: u64 = 1_700_000_000_000;
+const FIRST_CREATED_AT: u64 = 1_700_000_000_000;
 const NODES: u64 = 20;
-/// How many of the oldest have what is rare.
-const FEW: usize = 3;
+/// Number of the oldest sessions with the rare values.
+const OLDEST_WITH_RARE_VALUES: usize = 3;
 
-/// A session to be.
+/// The values of one session.
 pub(crate) struct Row {
     id: SessionId,
     events: [EventId; 3],
@@ -37,21 +37,21 @@ pub(crate) struct Row {
     label: Option<String>,
     phone: String,
     node: u64,
-    made: u64,
+    created_at: u64,
 }
 
-/// All of them, oldest first.
+/// Generates all rows, oldest first.
 pub(crate) struct Rows {
-    chance: Chance,
+    random: SeededRandom,
     left: usize,
     organizations: usize,
     largest_left: usize,
-    largest_made: usize,
-    made: u64,
+    largest_created: usize,
+    created_at: u64,
     number: u64,
 }
 
-/// What an organization is called.
+/// Returns the id of an organization.
 pub(crate) fn organization(number: usize) -> String {
     format!("org-{number:04}")
 }
@@ -62,34 +62,34 @@ impl Rows {
             return Err("so many sessions cannot be divided so".into());
         }
         Ok(Self {
-            chance: Chance(7),
+            random: SeededRandom(7),
             left: sessions,
             organizations,
             largest_left: largest,
-            largest_made: 0,
-            made: BEGIN,
+            largest_created: 0,
+            created_at: FIRST_CREATED_AT,
             number: 0,
         })
     }
 
     fn organization(&mut self) -> usize {
         let left = self.left as u64;
-        if self.chance.below(left) < self.largest_left as u64 {
+        if self.random.below(left) < self.largest_left as u64 {
             self.largest_left -= 1;
-            self.largest_made += 1;
+            self.largest_created += 1;
             return 0;
         }
         let others = self.organizations as u64 - 1;
-        1 + usize::try_from(self.chance.below(others)).unwrap_or_default()
+        1 + usize::try_from(self.random.below(others)).unwrap_or_default()
     }
 
-    fn minted(&mut self) -> u128 {
-        let random = u128::from(self.chance.next()) << 16 | u128::from(self.chance.below(1 << 16));
-        u128::from(self.made) << 80 | random
+    fn ulid_bits(&mut self) -> u128 {
+        let random = u128::from(self.random.next()) << 16 | u128::from(self.random.below(1 << 16));
+        u128::from(self.created_at) << 80 | random
     }
 
     fn status(&mut self, largest: bool) -> &'static str {
-        match self.chance.below(100) {
+        match self.random.below(100) {
             0..=1 => templates::SCANNING,
             2..=14 => templates::STOPPED,
             15..=29 if !largest => templates::FAILED,
@@ -98,10 +98,10 @@ impl Rows {
     }
 
     fn label(&mut self, largest: bool) -> Option<String> {
-        match self.chance.below(100) {
+        match self.random.below(100) {
             0..=29 => Some(USUAL.to_owned()),
             30..=59 if !largest => Some(RARE.to_owned()),
-            60..=84 => Some(format!("shop {}", self.chance.below(5_000))),
+            60..=84 => Some(format!("shop {}", self.random.below(5_000))),
             _ => None,
         }
     }
@@ -117,40 +117,40 @@ impl Iterator for Rows {
         let organization = self.organization();
         self.left -= 1;
         self.number += 1;
-        // About one in ten shares its moment with the one before.
-        self.made += self.chance.below(10) * 50;
+        // About one session in ten has the creation time of the previous one.
+        self.created_at += self.random.below(10) * 50;
         let largest = organization == 0;
-        let oldest = largest && self.largest_made <= FEW;
+        let oldest = largest && self.largest_created <= OLDEST_WITH_RARE_VALUES;
         let (mut status, mut label) = (self.status(largest), self.label(largest));
         let mut phone = format!("49151{:08}", self.number);
         if oldest {
             (status, label) = (templates::FAILED, Some(RARE.to_owned()));
-        } else if largest && self.chance.percent(20) {
+        } else if largest && self.random.percent(20) {
             SHARED.clone_into(&mut phone);
         }
-        if oldest && self.largest_made == 1 {
+        if oldest && self.largest_created == 1 {
             OLDEST.clone_into(&mut phone);
         }
-        let id = SessionId::from_bits(self.minted());
-        let events = std::array::from_fn(|_| EventId::from_bits(self.minted()));
-        let (node, made) = (self.chance.below(NODES), self.made);
-        Some(Row { id, events, organization, status, label, phone, node, made })
+        let id = SessionId::from_bits(self.ulid_bits());
+        let events = std::array::from_fn(|_| EventId::from_bits(self.ulid_bits()));
+        let (node, created_at) = (self.random.below(NODES), self.created_at);
+        Some(Row { id, events, organization, status, label, phone, node, created_at })
     }
 }
 
-/// The statement that makes these sessions.
+/// Returns the statement that inserts the sessions.
 pub(crate) fn sessions(rows: &[Row]) -> String {
     let mut values = String::new();
     for row in rows {
-        let Row { id, status, phone, node, made, .. } = row;
+        let Row { id, status, phone, node, created_at, .. } = row;
         let organization = organization(row.organization);
         let label = row.label.as_ref().map_or("NULL".to_owned(), |label| format!("'{label}'"));
         let _ = write!(
             values,
-            ",('{id}','{organization}','{status}',{label},'{phone}','gw-{node}',{made})"
+            ",('{id}','{organization}','{status}',{label},'{phone}','gw-{node}',{created_at})"
         );
     }
-    // Each as the one of its status, but for what is its own.
+    // Copies the template of the same status, except for the generated values.
     format!(
         "INSERT INTO sessions (id, organization, created_by, label, auto_read, presence_typing,
             rate_per_min, rate_per_hour, metadata, is_admin_session, gateway, desired, epoch, wanted,
@@ -166,15 +166,15 @@ pub(crate) fn sessions(rows: &[Row]) -> String {
     )
 }
 
-/// The statement that makes their events.
+/// Returns the statement that inserts the events.
 pub(crate) fn events(rows: &[Row]) -> String {
     let mut values = String::new();
-    for Row { id, events, organization, made, .. } in rows {
+    for Row { id, events, organization, created_at, .. } in rows {
         let organization = self::organization(*organization);
         for (sequence, (event, name)) in (1..).zip(events.iter().zip(templates::EVENTS)) {
             let _ = write!(
                 values,
-                ",('{event}','{organization}','{id}',{sequence},'{}',{made})",
+                ",('{event}','{organization}','{id}',{sequence},'{}',{created_at})",
                 name.as_str()
             );
         }

@@ -1,4 +1,4 @@
-//! The database past the store: a connection that runs whatever statement it is given.
+//! Runs statements on the database without the store.
 
 use diesel::{
     Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection,
@@ -8,10 +8,11 @@ use tokio_postgres::NoTls;
 
 use crate::Result;
 
-/// Everything that berth writes somebody's data into. What it makes for itself (secrets) is none.
+/// The tables with data of organizations. Tables with berth's own data, such as `secrets`, are not
+/// checked.
 const TABLES: [&str; 6] = ["sessions", "retirements", "events", "api_keys", "receipts", "gateways"];
 
-pub(crate) enum Target {
+pub(crate) enum SeedDatabase {
     Sqlite(Box<SqliteConnection>),
     Postgres(tokio_postgres::Client),
 }
@@ -22,11 +23,11 @@ struct Count {
     count: i64,
 }
 
-impl Target {
+impl SeedDatabase {
     pub(crate) async fn open(url: &str) -> Result<Self> {
         if let Some(file) = url.strip_prefix("sqlite:") {
             let mut conn = SqliteConnection::establish(file)?;
-            // Should the power fail, it is seeded anew.
+            // After a power failure the database is seeded again.
             conn.batch_execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000;")?;
             return Ok(Self::Sqlite(Box::new(conn)));
         }
@@ -35,7 +36,7 @@ impl Target {
         Ok(Self::Postgres(client))
     }
 
-    /// Refuses what holds anything.
+    /// Refuses a database with rows.
     pub(crate) async fn must_be_empty(&mut self) -> Result<()> {
         for table in TABLES {
             if self.count(table).await? > 0 {
@@ -55,7 +56,7 @@ impl Target {
         })
     }
 
-    /// Puts what is there aside as templates.
+    /// Moves the existing rows to temporary tables, as templates.
     pub(crate) async fn take_templates(&mut self) -> Result<()> {
         for table in ["sessions", "events"] {
             self.execute(&format!(
@@ -74,8 +75,9 @@ impl Target {
         Ok(())
     }
 
-    /// What a database does by itself sooner or later. Nobody analyses an SQLite file of berth's.
-    pub(crate) async fn settle(&mut self) -> Result<()> {
+    /// Does the maintenance that the database would do later. An SQLite file is not analysed,
+    /// because berth never does so.
+    pub(crate) async fn checkpoint_or_vacuum(&mut self) -> Result<()> {
         let statement = match self {
             Self::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
             Self::Postgres(_) => "VACUUM (ANALYZE)",

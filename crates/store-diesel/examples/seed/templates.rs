@@ -1,4 +1,5 @@
-//! One session of each status, and one event of each kind that a linked session has, as the store writes them.
+//! Writes one session of each status, and one event of each kind of a linked session, through the
+//! store.
 
 use std::sync::Arc;
 
@@ -13,21 +14,22 @@ use store_diesel::Database;
 
 use crate::Result;
 
-/// The number in every template; each session has its own instead.
+/// The phone number in every template, which each session replaces.
 pub(crate) const PHONE: &str = "15550000000";
-/// The statuses there are templates of.
+/// The statuses of the templates.
 pub(crate) const WORKING: &str = Status::Working.as_str();
 pub(crate) const STOPPED: &str = Status::Stopped.as_str();
 pub(crate) const FAILED: &str = Status::Failed.as_str();
 pub(crate) const SCANNING: &str = Status::ScanQrCode.as_str();
-/// The events of every session, in their order.
+/// The events of every session, in order.
 pub(crate) const EVENTS: [EventName; 3] =
     [EventName::SessionCreated, EventName::AuthPaired, EventName::SessionStatus];
 
-/// Long after anybody measures anything: the worker counts such rows, and leaves them alone.
-const FAR: Timestamp = Timestamp::from_millis(4_102_444_800_000);
+/// A due time long after every benchmark, so that the worker counts the rows and does not process
+/// them.
+const FAR_FUTURE: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
-/// Writes them.
+/// Writes the templates.
 pub(crate) async fn write(store: &Database) -> Result<()> {
     let environment = TestEnvironment::new();
     let organization = OrganizationId::parse("template").ok_or("a name")?;
@@ -70,9 +72,9 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
         session.spec.desired = Desired::Running;
         session.spec.pairing = Some(PairingSpec { attempt: 1, phone: None, request: 0 });
         let text = "2@".to_owned() + &"ABCDEFGH".repeat(28);
-        let qr = QrCode { text, expires_at: FAR, number: 1, of: 6 };
+        let qr = QrCode { text, expires_at: FAR_FUTURE, number: 1, of: 6 };
         session.observed.pairing = Some(Attempt { attempt: 1, qr: Some(qr), code: None });
-        (session.observed.deadline, session.due) = (Some(FAR), Some(FAR));
+        (session.observed.deadline, session.due) = (Some(FAR_FUTURE), Some(FAR_FUTURE));
         return session;
     }
     if status != Status::Stopped {
@@ -90,8 +92,8 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
         let message = "WhatsApp cannot be reached".to_owned();
         let code = ReasonCode::ConnectFailed;
         session.observed.reason =
-            Some(StatusReason { code, message, since: now, retry_at: Some(FAR) });
-        session.due = Some(FAR);
+            Some(StatusReason { code, message, since: now, retry_at: Some(FAR_FUTURE) });
+        session.due = Some(FAR_FUTURE);
     }
     session
 }

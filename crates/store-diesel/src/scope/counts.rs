@@ -1,4 +1,4 @@
-//! How much an organization has and has begun: a caller learns of its own organization alone.
+//! Fragments for quotas: stored amounts, metadata size and link attempts of an organization.
 
 use diesel::{
     dsl::{auto_type, sql},
@@ -7,78 +7,81 @@ use diesel::{
     sql_types::Bool,
 };
 
-use super::{Flag, Owned, Owner, Standing, flag};
-use crate::schema::{link_attempts, sessions, usage};
+use crate::{
+    schema::{link_attempts, sessions, usage},
+    scope::{ExpectedRowVersion, Flag, ScopeParams, ScopedSessionId, flag},
+};
 
 diesel::define_sql_function! {
-    /// How many bytes a text has.
+    /// Returns the number of bytes of a text.
     fn octet_length(text: diesel::sql_types::Text) -> diesel::sql_types::Integer;
 }
 
-// For callers.
+// Fragments for callers.
 
-/// How much the organization has of these stocks. A reach is about sessions; what may be kept is counted
-/// over all of them.
+/// Selects the stored amounts of several resources. A reach restricts sessions; quotas count all
+/// sessions of the organization.
 #[auto_type(no_type_alias)]
-pub(crate) fn usage_of<'a>(owner: &'a Owner, stocks: &'a [&'static str]) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn usage_of<'a>(scope: &'a ScopeParams, stocks: &'a [&'static str]) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq_any(stocks))
 }
 
-/// How much the organization has of one stock.
+/// Selects the stored amount of one resource.
 #[auto_type(no_type_alias)]
-pub(crate) fn usage_of_one<'a>(owner: &'a Owner, stock: &'static str) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn usage_of_one<'a>(scope: &'a ScopeParams, stock: &'static str) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     usage::table.filter(usage::organization.eq(organization)).filter(usage::stock.eq(stock))
 }
 
-/// Those of these sessions that are the caller's.
+/// Selects those of the sessions that are in the caller's scope.
 #[auto_type(no_type_alias)]
-pub(crate) fn sessions_among<'a>(owner: &'a Owner, ids: &'a [String]) -> _ {
-    let organization: &'a str = owner.organization.as_str();
-    let only: &'a [String] = owner.only.as_slice();
-    let everything: Flag = flag(owner.everything);
+pub(crate) fn sessions_among<'a>(scope: &'a ScopeParams, ids: &'a [String]) -> _ {
+    let organization: &'a str = scope.organization.as_str();
+    let only: &'a [String] = scope.only.as_slice();
+    let everything: Flag = flag(scope.everything);
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq_any(ids))
         .filter(everything.or(sessions::id.eq_any(only)))
 }
 
-/// One session, if nobody has written or woken it, and its metadata has no fewer bytes than this; without
-/// a number, however many it has.
+/// Selects one session if its version and its due time are as expected, and its metadata has at
+/// least the given number of bytes; without a number, of any size.
 #[auto_type(no_type_alias)]
-pub(crate) fn session_still_with<'a>(
-    owned: &'a Owned,
-    standing: Standing,
+pub(crate) fn session_at_with_metadata<'a>(
+    scoped_id: &'a ScopedSessionId,
+    expected: ExpectedRowVersion,
     metadata: Option<i32>,
 ) -> _ {
-    let organization: &'a str = owned.organization.as_str();
-    let id: &'a str = owned.id.as_str();
-    let within: Flag = flag(owned.within);
-    let version: i64 = standing.version;
-    let due: Option<i64> = standing.due;
-    let never: Flag = flag(standing.due.is_none());
+    let organization: &'a str = scoped_id.organization.as_str();
+    let id: &'a str = scoped_id.id.as_str();
+    let in_reach: Flag = flag(scoped_id.in_reach);
+    let version: i64 = expected.version;
+    let due: Option<i64> = expected.due;
+    let never: Flag = flag(expected.due.is_none());
     let any: Flag = flag(metadata.is_none());
     let least: i32 = metadata.unwrap_or_default();
     let length: octet_length<sessions::metadata> = octet_length(sessions::metadata);
     sessions::table
         .filter(sessions::organization.eq(organization))
         .filter(sessions::id.eq(id))
-        .filter(within)
+        .filter(in_reach)
         .filter(sessions::version.eq(version))
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
         .filter(any.or(length.ge(least)))
 }
 
-/// When attempts at linking a session were begun, of those that count, newest first.
+/// Selects the counted link attempts of a session, newest first. `since` is excluded, `until`
+/// included.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_session<'a>(
-    owner: &'a Owner,
+    scope: &'a ScopeParams,
     session: &'a str,
     since: i64,
     until: i64,
 ) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+    let organization: &'a str = scope.organization.as_str();
     link_attempts::table
         .filter(link_attempts::organization.eq(organization))
         .filter(link_attempts::session.eq(session))
@@ -87,15 +90,16 @@ pub(crate) fn attempts_of_session<'a>(
         .order(link_attempts::at.desc())
 }
 
-/// The same of a phone, whatever the session. A phone is known by its digest.
+/// Selects the counted link attempts of a phone over all sessions of the organization. The digest
+/// identifies the phone.
 #[auto_type(no_type_alias)]
 pub(crate) fn attempts_of_phone<'a>(
-    owner: &'a Owner,
+    scope: &'a ScopeParams,
     phone: &'a [u8],
     since: i64,
     until: i64,
 ) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+    let organization: &'a str = scope.organization.as_str();
     link_attempts::table
         .filter(link_attempts::organization.eq(organization))
         .filter(link_attempts::phone.eq(phone))
@@ -104,10 +108,10 @@ pub(crate) fn attempts_of_phone<'a>(
         .order(link_attempts::at.desc())
 }
 
-/// The same of the whole organization.
+/// Selects the counted link attempts of the organization.
 #[auto_type(no_type_alias)]
-pub(crate) fn attempts_of_organization<'a>(owner: &'a Owner, since: i64, until: i64) -> _ {
-    let organization: &'a str = owner.organization.as_str();
+pub(crate) fn attempts_of_organization<'a>(scope: &'a ScopeParams, since: i64, until: i64) -> _ {
+    let organization: &'a str = scope.organization.as_str();
     link_attempts::table
         .filter(link_attempts::organization.eq(organization))
         .filter(link_attempts::at.gt(since))
@@ -115,14 +119,14 @@ pub(crate) fn attempts_of_organization<'a>(owner: &'a Owner, since: i64, until: 
         .order(link_attempts::at.desc())
 }
 
-// For berth's own work.
+// Fragments for the worker, across organizations.
 
-/// What opens the index over all organizations' attempts; it is true of each.
-const ANYBODY_S: &str = "epoch >= 0";
+/// The condition of the index over the attempts of all organizations; true for every row.
+const ALL_LINK_ATTEMPTS: &str = "epoch >= 0";
 
-/// The attempts at linking that were begun no later than this.
+/// Selects the link attempts up to a time.
 #[auto_type(no_type_alias)]
 pub(crate) fn old_attempts(at: i64) -> _ {
-    let all: SqlLiteral<Bool> = sql::<Bool>(ANYBODY_S);
+    let all: SqlLiteral<Bool> = sql::<Bool>(ALL_LINK_ATTEMPTS);
     link_attempts::table.filter(link_attempts::at.le(at)).filter(all)
 }

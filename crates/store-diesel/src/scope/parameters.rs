@@ -1,20 +1,20 @@
-//! What statements are told: whose rows, which of them, and how they must stand.
+//! Parameters of the fragments: scope, session and expected version.
 
 use domain::{ExpectedVersion, Reach, Scope, SessionId, Timestamp};
 
-use crate::{StoreError, column::counted};
+use crate::{StoreError, rows::column::to_bigint};
 
-/// A scope, as parameters of a statement.
-pub(crate) struct Owner {
-    /// The organization.
+/// A scope as parameters of a statement.
+pub(crate) struct ScopeParams {
+    /// The organization of the scope.
     pub(crate) organization: String,
-    /// Whether all its sessions are in reach, also those still to come.
+    /// Whether the reach includes all sessions of the organization, also future ones.
     pub(crate) everything: bool,
-    /// Those in reach otherwise.
+    /// The sessions in reach; empty if `everything`.
     pub(crate) only: Vec<String>,
 }
 
-impl Owner {
+impl ScopeParams {
     pub(crate) fn of(scope: &Scope) -> Self {
         let (everything, only) = match scope.reach() {
             Reach::Everything => (true, Vec::new()),
@@ -24,45 +24,45 @@ impl Owner {
     }
 }
 
-/// One session of a caller, as parameters of a statement.
+/// A session id with the scope of its lookup, as parameters of a statement.
 #[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Owned {
-    pub(super) organization: String,
-    pub(super) id: String,
-    pub(super) within: bool,
+pub(crate) struct ScopedSessionId {
+    pub(crate) organization: String,
+    pub(crate) id: String,
+    pub(crate) in_reach: bool,
 }
 
-impl Owned {
-    /// This session, if the scope has it.
-    pub(crate) fn session(scope: &Scope, id: &SessionId) -> Self {
+impl ScopedSessionId {
+    /// Combines an id with a scope, and computes whether the id is in reach.
+    pub(crate) fn new(scope: &Scope, id: &SessionId) -> Self {
         Self {
             organization: scope.organization().to_string(),
             id: id.to_string(),
-            within: scope.reach().covers(id),
+            in_reach: scope.reach().covers(id),
         }
     }
 
-    /// Its session.
+    /// Returns the session id.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// By what a row is found that is there.
-    pub(crate) fn found(organization: &str, id: &str) -> Self {
-        Self { organization: organization.to_owned(), id: id.to_owned(), within: true }
+    /// Returns the parameters that find an existing row.
+    pub(crate) fn of_row(organization: &str, id: &str) -> Self {
+        Self { organization: organization.to_owned(), id: id.to_owned(), in_reach: true }
     }
 }
 
-/// How a session must still stand to be written, as parameters of a statement.
+/// The version and the due time that a row must still have for a write.
 #[derive(Clone, Copy)]
-pub(crate) struct Standing {
-    pub(super) version: i64,
-    pub(super) due: Option<i64>,
+pub(crate) struct ExpectedRowVersion {
+    pub(crate) version: i64,
+    pub(crate) due: Option<i64>,
 }
 
-impl Standing {
+impl ExpectedRowVersion {
     pub(crate) fn of(expected_version: ExpectedVersion) -> Result<Self, StoreError> {
-        let version = counted("sessions.version", expected_version.version.0)?;
+        let version = to_bigint("sessions.version", expected_version.version.0)?;
         Ok(Self { version, due: expected_version.due.map(Timestamp::millis) })
     }
 }

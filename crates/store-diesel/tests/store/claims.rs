@@ -1,13 +1,13 @@
-//! Makes each claim a test on SQLite and a test on PostgreSQL, and claims that a write happened.
+//! Makes each claim a test on SQLite and a test on PostgreSQL.
 
-/// Each of these functions takes a `Place` and is a test on either database.
+/// Makes each function, which takes a `TestDatabase`, a test on either engine.
 macro_rules! on_both {
     ($($claim:ident),+ $(,)?) => {
         mod on_sqlite {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $claim() {
-                    super::$claim(crate::place::Place::sqlite()).await;
+                    super::$claim(crate::place::TestDatabase::sqlite()).await;
                 }
             )+
         }
@@ -15,7 +15,7 @@ macro_rules! on_both {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $claim() {
-                    super::$claim(crate::place::Place::postgres().await).await;
+                    super::$claim(crate::place::TestDatabase::postgres().await).await;
                 }
             )+
         }
@@ -24,7 +24,7 @@ macro_rules! on_both {
 
 pub(crate) use on_both;
 
-/// It was written.
+/// Asserts that a write happened.
 pub(crate) fn done(written: domain::ports::PortResult<domain::ports::Written>) {
     assert_eq!(written.expect("the store is there"), domain::ports::Written::Done);
 }

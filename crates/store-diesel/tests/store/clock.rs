@@ -1,10 +1,10 @@
-//! The server's clock. The tests' server is on this machine, so that both clocks are one.
+//! Tests of the server's clock. The test server is on this machine, so both clocks are the same.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use domain::Timestamp;
 
-use crate::place::Place;
+use crate::place::TestDatabase;
 
 fn here() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "compared with the clock of another process")]
@@ -14,15 +14,15 @@ fn here() -> Timestamp {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clock_of_a_server_is_its_time_now_and_a_file_has_none() {
-    let place = Place::postgres().await;
-    let store = place.open().await;
+    let test_db = TestDatabase::postgres().await;
+    let store = test_db.open().await;
     for _ in 0..2 {
         let before = here();
         let now = store.clock().await.unwrap().expect("a server has a clock");
-        // Both are cut to milliseconds, the server's by rounding.
+        // Both times are in milliseconds; the server rounds.
         let (earliest, latest) = (before, here().plus(Duration::from_millis(1)));
         assert!((earliest..=latest).contains(&now), "{earliest:?} {now:?} {latest:?}");
     }
-    let file = Place::sqlite();
+    let file = TestDatabase::sqlite();
     assert_eq!(file.open().await.clock().await.unwrap(), None);
 }

@@ -1,14 +1,14 @@
-//! The suites that every store must pass, as the memory store does.
+//! Runs the contract suites that every store must pass.
 
 use domain::testing::{TestEnvironment, contract};
 
-use crate::{claims::on_both, place::Place};
+use crate::{claims::on_both, place::TestDatabase};
 
 macro_rules! suites {
     ($($suite:ident),+ $(,)?) => {
         $(
-            async fn $suite(place: Place) {
-                contract::$suite(&place.open().await, &*TestEnvironment::new()).await;
+            async fn $suite(test_db: TestDatabase) {
+                contract::$suite(&test_db.open().await, &*TestEnvironment::new()).await;
             }
         )+
     };
@@ -49,8 +49,8 @@ suites!(
 macro_rules! suites_with_quotas {
     ($($suite:ident),+ $(,)?) => {
         $(
-            async fn $suite(place: Place) {
-                let store = place.open().await.with_quotas(contract::small_quotas());
+            async fn $suite(test_db: TestDatabase) {
+                let store = test_db.open().await.with_quotas(contract::small_quotas());
                 contract::$suite(&store, &*TestEnvironment::new()).await;
             }
         )+
@@ -64,12 +64,12 @@ suites_with_quotas!(
     idempotency_records_fill_their_quota,
 );
 
-async fn session_pages_cover_every_session_once(place: Place) {
-    contract::session_pages_cover_every_session_once(&place.open().await).await;
+async fn session_pages_cover_every_session_once(test_db: TestDatabase) {
+    contract::session_pages_cover_every_session_once(&test_db.open().await).await;
 }
 
-async fn key_pages_cover_every_key_once(place: Place) {
-    contract::key_pages_cover_every_key_once(&place.open().await).await;
+async fn key_pages_cover_every_key_once(test_db: TestDatabase) {
+    contract::key_pages_cover_every_key_once(&test_db.open().await).await;
 }
 
 on_both!(

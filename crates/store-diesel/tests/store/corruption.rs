@@ -1,5 +1,4 @@
-//! What berth never writes is reported as broken when it is read alone, left out when it is read with
-//! others, and nothing panics.
+//! Tests: a corrupt row is an error when read alone, absent from lists, and never causes a panic.
 
 use domain::{
     ApiKey, Caller, Capability, Deadlines, KeyId, Node, OrganizationId, Reach, Session, SessionId,
@@ -16,7 +15,7 @@ use store_diesel::Database;
 use crate::{
     claims::{done, on_both},
     outage::scope,
-    place::Place,
+    place::TestDatabase,
 };
 
 /// The first page of sessions.
@@ -32,8 +31,8 @@ fn assert_broken<T: std::fmt::Debug>(answer: &PortResult<T>, why: &str) {
     assert!(matches!(answer, Err(PortError::Broken(_))), "{why}: {answer:?}");
 }
 
-/// A key of the organization that the tests are about.
-pub(crate) fn a_key(number: u8, expires_at: Option<Timestamp>) -> ApiKey {
+/// Returns a key of organization `acme`.
+pub(crate) fn api_key(number: u8, expires_at: Option<Timestamp>) -> ApiKey {
     ApiKey {
         id: KeyId::from_bits(number.into()),
         organization: scope().organization().clone(),
@@ -49,15 +48,15 @@ pub(crate) fn a_key(number: u8, expires_at: Option<Timestamp>) -> ApiKey {
     }
 }
 
-/// A store that holds one of everything.
-async fn filled(place: &Place) -> (Database, Session, ApiKey, Node) {
+/// Opens a store with one session, one key and one node.
+async fn filled(test_db: &TestDatabase) -> (Database, Session, ApiKey, Node) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let session =
         Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
     let (session, _, events) = session.created().into_commit(scope().actor(), &*environment);
     done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
-    let key = a_key(7, None);
+    let key = api_key(7, None);
     done(ApiKeyStore::insert(&store, &scope(), &key, &[], None).await);
     let node = Node {
         id: domain::GatewayId::parse("gw-1").expect("a name"),
@@ -75,8 +74,8 @@ async fn filled(place: &Place) -> (Database, Session, ApiKey, Node) {
     (store, session, key, node)
 }
 
-async fn a_row_that_cannot_be_is_broken_wherever_it_is_read(place: Place) {
-    let (store, session, key, node) = filled(&place).await;
+async fn unreadable_row_is_broken_alone_and_absent_from_lists(test_db: TestDatabase) {
+    let (store, session, key, node) = filled(&test_db).await;
     for (table, column, value) in [
         ("sessions", "status", "'asleep'"),
         ("sessions", "desired", "''"),
@@ -101,9 +100,9 @@ async fn a_row_that_cannot_be_is_broken_wherever_it_is_read(place: Place) {
         ("gateways", "features", "'identity'"),
         ("gateways", "capacity", "-1"),
     ] {
-        let kept = format!("CREATE TABLE kept AS SELECT * FROM {table}");
-        let spoilt = format!("UPDATE {table} SET {column} = {value}");
-        place.execute(&format!("{kept}; {spoilt}")).await;
+        let backup = format!("CREATE TABLE kept AS SELECT * FROM {table}");
+        let corrupted = format!("UPDATE {table} SET {column} = {value}");
+        test_db.execute(&format!("{backup}; {corrupted}")).await;
         let why = format!("{table}.{column} = {value}");
         match table {
             "sessions" => {
@@ -128,25 +127,25 @@ async fn a_row_that_cannot_be_is_broken_wherever_it_is_read(place: Place) {
             }
         }
         let restored = format!("UPDATE {table} SET {column} = (SELECT {column} FROM kept)");
-        place.execute(&format!("{restored}; DROP TABLE kept")).await;
+        test_db.execute(&format!("{restored}; DROP TABLE kept")).await;
     }
     let found = SessionStore::find(&store, &scope(), &session.id).await.expect("mended");
     assert_eq!(found, Some(session));
 }
 
-async fn a_session_cannot_be_written_into_another_organization(place: Place) {
-    let (store, session, key, _) = filled(&place).await;
+async fn write_into_another_organization_is_rejected(test_db: TestDatabase) {
+    let (store, session, key, _) = filled(&test_db).await;
     let zeta = OrganizationId::parse("zeta").expect("a name");
-    let mut strange = session.clone();
-    (strange.id, strange.organization) = (SessionId::from_bits(99), zeta.clone());
+    let mut foreign_row = session.clone();
+    (foreign_row.id, foreign_row.organization) = (SessionId::from_bits(99), zeta.clone());
     assert_broken(
-        &SessionStore::insert(&store, &scope(), &strange, &[], None).await,
+        &SessionStore::insert(&store, &scope(), &foreign_row, &[], None).await,
         "a foreign session",
     );
-    let mut strange = key.clone();
-    (strange.id, strange.organization) = (KeyId::from_bits(99), zeta.clone());
+    let mut foreign_row = key.clone();
+    (foreign_row.id, foreign_row.organization) = (KeyId::from_bits(99), zeta.clone());
     assert_broken(
-        &ApiKeyStore::insert(&store, &scope(), &strange, &[], None).await,
+        &ApiKeyStore::insert(&store, &scope(), &foreign_row, &[], None).await,
         "a foreign key",
     );
     let theirs = Caller::operator(zeta).may(Capability::Manage).expect("may manage");
@@ -155,14 +154,14 @@ async fn a_session_cannot_be_written_into_another_organization(place: Place) {
     assert_eq!(ApiKeyStore::list(&store, &theirs, &KEYS).await.expect("list"), []);
 }
 
-async fn a_name_is_given_once_in_all_organizations(place: Place) {
-    let (store, session, ..) = filled(&place).await;
+async fn ids_are_unique_across_organizations(test_db: TestDatabase) {
+    let (store, session, ..) = filled(&test_db).await;
     let zeta = OrganizationId::parse("zeta").expect("a name");
     let theirs = Caller::operator(zeta.clone()).may(Capability::Manage).expect("may manage");
-    let mut twin = session.clone();
-    twin.organization = zeta;
+    let mut duplicate = session.clone();
+    duplicate.organization = zeta;
     assert_broken(
-        &SessionStore::insert(&store, &theirs, &twin, &[], None).await,
+        &SessionStore::insert(&store, &theirs, &duplicate, &[], None).await,
         "a second of the name",
     );
     assert_broken(
@@ -172,9 +171,9 @@ async fn a_name_is_given_once_in_all_organizations(place: Place) {
     assert_eq!(SessionStore::find(&store, &theirs, &session.id).await.expect("find"), None);
 }
 
-async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(place: Place) {
+async fn unreadable_row_does_not_block_claims_of_others(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let mut ids = Vec::new();
     for _ in 0..3 {
         let acme = scope().organization().clone();
@@ -183,7 +182,9 @@ async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(p
         done(SessionStore::insert(&store, &scope(), &session, &[], None).await);
         ids.push(session.id);
     }
-    place.execute(&format!("UPDATE sessions SET status = 'asleep' WHERE id = '{}'", ids[1])).await;
+    test_db
+        .execute(&format!("UPDATE sessions SET status = 'asleep' WHERE id = '{}'", ids[1]))
+        .await;
     let now = environment.now();
     let until = now.plus(std::time::Duration::from_secs(60));
     let taken = store.claim_sessions(&Claim::new(now, until, 10)).await.expect("claim");
@@ -192,8 +193,11 @@ async fn a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after(p
     assert_broken(&WorkerStore::find(&store, &ids[1]).await, "asked for by name");
 }
 
-/// Sessions of which every third cannot be read, oldest first.
-async fn every_third_is_spoilt(place: &Place, store: &Database) -> Vec<Session> {
+/// Inserts 30 sessions, oldest first, and makes every third unreadable.
+async fn insert_sessions_with_unreadable_thirds(
+    test_db: &TestDatabase,
+    store: &Database,
+) -> Vec<Session> {
     let environment = TestEnvironment::new();
     let mut sessions = Vec::new();
     for number in 0..30 {
@@ -203,7 +207,7 @@ async fn every_third_is_spoilt(place: &Place, store: &Database) -> Vec<Session> 
         session.spec.epoch = 3;
         done(SessionStore::insert(store, &scope(), &session, &[], None).await);
         if number % 3 == 0 {
-            place
+            test_db
                 .execute(&format!(
                     "UPDATE sessions SET status = 'asleep' WHERE id = '{}'",
                     session.id
@@ -216,9 +220,9 @@ async fn every_third_is_spoilt(place: &Place, store: &Database) -> Vec<Session> 
     sessions
 }
 
-async fn a_list_walks_past_rows_that_cannot_be_read(place: Place) {
-    let store = place.open().await;
-    let sessions = every_third_is_spoilt(&place, &store).await;
+async fn list_skips_unreadable_rows(test_db: TestDatabase) {
+    let store = test_db.open().await;
+    let sessions = insert_sessions_with_unreadable_thirds(&test_db, &store).await;
     let good: Vec<_> = (0..30).rev().filter(|n| n % 3 != 0).map(|n| sessions[n].clone()).collect();
     for limit in [1, 2, 3, 7] {
         let (mut walked, mut after) = (Vec::new(), None);
@@ -237,10 +241,12 @@ async fn a_list_walks_past_rows_that_cannot_be_read(place: Place) {
     }
 }
 
-async fn a_session_that_cannot_be_read_stays_its_nodes(place: Place) {
-    let store = place.open().await;
-    let sessions = every_third_is_spoilt(&place, &store).await;
-    place.execute(&format!("UPDATE sessions SET epoch = -1 WHERE id = '{}'", sessions[1].id)).await;
+async fn unreadable_session_stays_on_its_node(test_db: TestDatabase) {
+    let store = test_db.open().await;
+    let sessions = insert_sessions_with_unreadable_thirds(&test_db, &store).await;
+    test_db
+        .execute(&format!("UPDATE sessions SET epoch = -1 WHERE id = '{}'", sessions[1].id))
+        .await;
     let node = domain::GatewayId::parse("gw-1").expect("a name");
     let placed = store.assigned_sessions(&node).await.expect("what is placed");
     let mut ids: Vec<_> = placed.into_iter().map(|(held, _)| held.session).collect();
@@ -248,8 +254,8 @@ async fn a_session_that_cannot_be_read_stays_its_nodes(place: Place) {
     assert_eq!(ids, sessions.iter().map(|session| session.id.clone()).collect::<Vec<_>>());
 }
 
-async fn a_session_that_cannot_be_read_can_be_deleted(place: Place) {
-    let store = place.open().await;
+async fn unreadable_session_can_be_deleted(test_db: TestDatabase) {
+    let store = test_db.open().await;
     let environment = TestEnvironment::new();
     let node = domain::GatewayId::parse("gw-1");
     for (number, (column, value)) in [
@@ -271,7 +277,7 @@ async fn a_session_that_cannot_be_read_can_be_deleted(place: Place) {
         let (session, _, events) = session.created().into_commit(scope().actor(), &*environment);
         done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
         let id = &session.id;
-        place.execute(&format!("UPDATE sessions SET {column} = {value} WHERE id = '{id}'")).await;
+        test_db.execute(&format!("UPDATE sessions SET {column} = {value} WHERE id = '{id}'")).await;
         let why = format!("{number}: {column} = {value}");
         let zeta = OrganizationId::parse("zeta").expect("a name");
         let theirs = Caller::operator(zeta).may(Capability::Manage).expect("may manage");
@@ -295,17 +301,17 @@ async fn a_session_that_cannot_be_read_can_be_deleted(place: Place) {
     }
 }
 
-async fn a_confined_caller_hears_of_its_own_sessions_alone(place: Place) {
-    let (store, session, ..) = filled(&place).await;
+async fn confined_caller_reads_only_sessions_in_reach(test_db: TestDatabase) {
+    let (store, session, ..) = filled(&test_db).await;
     let confined = |id: &SessionId| {
         let mut caller = Caller::operator(scope().organization().clone());
         caller.reach = Reach::Only([id.clone()].into());
         caller.may(Capability::Manage).expect("may manage")
     };
-    let heard = store.after(&confined(&session.id), None, 9).await.expect("events");
-    assert_eq!(heard.len(), 1);
-    let heard = store.after(&confined(&SessionId::from_bits(5)), None, 9).await.expect("events");
-    assert_eq!(heard, []);
+    let visible = store.after(&confined(&session.id), None, 9).await.expect("events");
+    assert_eq!(visible.len(), 1);
+    let visible = store.after(&confined(&SessionId::from_bits(5)), None, 9).await.expect("events");
+    assert_eq!(visible, []);
     let mut nothing = Caller::operator(scope().organization().clone());
     nothing.reach = Reach::Only([].into());
     let nothing = nothing.may(Capability::Manage).expect("may manage");
@@ -315,12 +321,12 @@ async fn a_confined_caller_hears_of_its_own_sessions_alone(place: Place) {
 }
 
 on_both!(
-    a_row_that_cannot_be_is_broken_wherever_it_is_read,
-    a_session_cannot_be_written_into_another_organization,
-    a_confined_caller_hears_of_its_own_sessions_alone,
-    a_name_is_given_once_in_all_organizations,
-    a_row_that_cannot_be_does_not_keep_the_others_from_being_looked_after,
-    a_list_walks_past_rows_that_cannot_be_read,
-    a_session_that_cannot_be_read_stays_its_nodes,
-    a_session_that_cannot_be_read_can_be_deleted,
+    unreadable_row_is_broken_alone_and_absent_from_lists,
+    write_into_another_organization_is_rejected,
+    confined_caller_reads_only_sessions_in_reach,
+    ids_are_unique_across_organizations,
+    unreadable_row_does_not_block_claims_of_others,
+    list_skips_unreadable_rows,
+    unreadable_session_stays_on_its_node,
+    unreadable_session_can_be_deleted,
 );

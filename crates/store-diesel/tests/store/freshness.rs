@@ -1,5 +1,5 @@
-//! What is read is what was committed last, by whomever: a store may remember what it read, but never
-//! longer than it is true, and never for somebody else.
+//! Tests: a read returns the last committed state, and a cached result neither outlives a commit
+//! nor reaches another scope.
 
 use std::sync::{
     Arc,
@@ -16,11 +16,11 @@ use store_diesel::Database;
 use crate::{
     claims::{done, on_both},
     outage::scope,
-    place::Place,
+    place::TestDatabase,
 };
 
-/// Written once, and read often enough for anything that remembers to remember it.
-async fn read_twice(store: &Database) -> Session {
+/// Inserts a session and reads it often enough for any cache to hold it.
+async fn insert_and_read_twice(store: &Database) -> Session {
     let environment = TestEnvironment::new();
     let session =
         Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
@@ -41,18 +41,18 @@ fn confined(organization: &str, reach: Reach) -> Scope {
     caller.may(Capability::Manage).expect("may manage")
 }
 
-/// Scopes in which no session of these tests is: of another organization, and out of reach.
-fn blind() -> [Scope; 2] {
+/// Returns scopes that do not contain the session: another organization, and another reach.
+fn scopes_without_the_session() -> [Scope; 2] {
     let elsewhere = Reach::Only([SessionId::from_bits(1)].into());
     [confined("zeta", Reach::Everything), confined(scope().organization().as_str(), elsewhere)]
 }
 
-async fn what_another_process_changes_is_read_at_once(place: Place) {
-    let store = place.open().await;
-    let session = read_twice(&store).await;
+async fn change_of_another_process_is_read_at_once(test_db: TestDatabase) {
+    let store = test_db.open().await;
+    let session = insert_and_read_twice(&store).await;
     for change in 0..50 {
         let label = format!("change {change}");
-        place
+        test_db
             .execute(&format!("UPDATE sessions SET label = '{label}' WHERE id = '{}'", session.id))
             .await;
         for _ in 0..2 {
@@ -60,16 +60,16 @@ async fn what_another_process_changes_is_read_at_once(place: Place) {
             assert_eq!(found.settings.label.as_ref(), Some(&label));
         }
     }
-    place.execute("DELETE FROM sessions").await;
+    test_db.execute("DELETE FROM sessions").await;
     assert_eq!(find(&store, &scope(), &session.id).await, None);
 }
 
-async fn what_one_caller_read_is_not_there_for_another(place: Place) {
-    let store = place.open().await;
-    let session = read_twice(&store).await;
-    for blind in blind() {
+async fn cached_session_is_hidden_from_other_scopes(test_db: TestDatabase) {
+    let store = test_db.open().await;
+    let session = insert_and_read_twice(&store).await;
+    for scopes_without_the_session in scopes_without_the_session() {
         for _ in 0..2 {
-            assert_eq!(find(&store, &blind, &session.id).await, None);
+            assert_eq!(find(&store, &scopes_without_the_session, &session.id).await, None);
         }
     }
     let within =
@@ -79,28 +79,28 @@ async fn what_one_caller_read_is_not_there_for_another(place: Place) {
     }
 }
 
-async fn what_is_asked_together_is_told_apart(place: Place) {
-    let store = place.open().await;
-    let session = read_twice(&store).await;
-    let [foreign, confined] = blind();
+async fn concurrent_lookups_keep_their_scopes(test_db: TestDatabase) {
+    let store = test_db.open().await;
+    let session = insert_and_read_twice(&store).await;
+    let [foreign, confined] = scopes_without_the_session();
     for _ in 0..20 {
-        let asked = (0..30).map(|n| {
+        let queue_all = (0..30).map(|n| {
             let (store, id) = (store.clone(), session.id.clone());
             let scope = [scope(), foreign.clone(), confined.clone()][n % 3].clone();
             tokio::spawn(async move { (n, find(&store, &scope, &id).await) })
         });
-        for one in asked.collect::<Vec<_>>() {
+        for one in queue_all.collect::<Vec<_>>() {
             let (n, found) = one.await.expect("no panic");
             assert_eq!(found.as_ref(), (n % 3 == 0).then_some(&session), "{n}");
         }
     }
 }
 
-async fn whoever_reads_after_a_write_was_answered_sees_it(place: Place) {
+async fn acknowledged_write_is_visible_to_every_read(test_db: TestDatabase) {
     const WRITES: u64 = 100;
-    // Two stores, as two processes have them.
-    let (store, writer) = (place.open().await, place.open().await);
-    let mut session = read_twice(&store).await;
+    // Two stores, like two processes.
+    let (store, writer) = (test_db.open().await, test_db.open().await);
+    let mut session = insert_and_read_twice(&store).await;
     let (id, answered) = (session.id.clone(), Arc::new(AtomicU64::new(0)));
     let readers: Vec<_> = (0..3)
         .map(|_| {
@@ -137,8 +137,8 @@ async fn whoever_reads_after_a_write_was_answered_sees_it(place: Place) {
 }
 
 on_both!(
-    what_another_process_changes_is_read_at_once,
-    what_one_caller_read_is_not_there_for_another,
-    what_is_asked_together_is_told_apart,
-    whoever_reads_after_a_write_was_answered_sees_it,
+    change_of_another_process_is_read_at_once,
+    cached_session_is_hidden_from_other_scopes,
+    concurrent_lookups_keep_their_scopes,
+    acknowledged_write_is_visible_to_every_read,
 );

@@ -1,4 +1,6 @@
-//! The store, on a real SQLite file and a real PostgreSQL server: every claim is made on both.
+//! Tests of the store on a real SQLite file and a real PostgreSQL server. Without
+//! BERTH_TEST_POSTGRES_URL, which `cargo xtask test` sets, the tests on PostgreSQL are skipped with
+//! a message.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

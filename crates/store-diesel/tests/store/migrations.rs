@@ -1,4 +1,4 @@
-//! The tables come up at start, also when several start at once, and can be taken down again.
+//! Tests: migrations run at start, also at concurrent starts, and can be reverted.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use store_diesel::{Config, Database, StoreError};
 
 use crate::{
     claims::{done, on_both},
-    corruption::{KEYS, a_key},
+    corruption::{KEYS, api_key},
     outage::scope,
-    place::Place,
+    place::TestDatabase,
 };
 
-async fn many_processes_may_start_at_once(place: Place) {
+async fn concurrent_starts_succeed(test_db: TestDatabase) {
     let starts = (0..6).map(|_| {
-        let config = Config::new(place.url());
+        let config = Config::new(test_db.url());
         tokio::spawn(async move { Database::connect(&config).await })
     });
     for start in starts.collect::<Vec<_>>() {
@@ -32,31 +32,31 @@ async fn many_processes_may_start_at_once(place: Place) {
     }
 }
 
-async fn starting_again_changes_nothing(place: Place) {
-    drop(place.open().await);
-    let before = history(&place).await;
-    drop(place.open().await);
-    assert_eq!(history(&place).await, before);
+async fn second_start_runs_no_migration(test_db: TestDatabase) {
+    drop(test_db.open().await);
+    let before = history(&test_db).await;
+    drop(test_db.open().await);
+    assert_eq!(history(&test_db).await, before);
     assert!(!before.is_empty());
 }
 
-async fn every_migration_can_be_taken_back_and_made_again(place: Place) {
-    drop(place.open().await);
-    assert!(tables(&place).await.contains(&"sessions".to_owned()));
-    revert_all(&place).await;
-    assert_eq!(tables(&place).await, ["__diesel_schema_migrations"]);
-    let store = place.open().await;
+async fn every_migration_can_be_reverted_and_repeated(test_db: TestDatabase) {
+    drop(test_db.open().await);
+    assert!(tables(&test_db).await.contains(&"sessions".to_owned()));
+    revert_all(&test_db).await;
+    assert_eq!(tables(&test_db).await, ["__diesel_schema_migrations"]);
+    let store = test_db.open().await;
     assert_eq!(
         SessionStore::find(&store, &scope(), &SessionId::from_bits(1)).await.expect("served"),
         None
     );
 }
 
-async fn keys_outlive_their_table_being_made_anew(place: Place) {
-    let store = place.open().await;
+async fn keys_survive_migrations_of_their_table(test_db: TestDatabase) {
+    let store = test_db.open().await;
     let (now, later) = (Timestamp::from_millis(1_800_000_000_000), 1_800_000_000_001);
-    let [plain, short] = [a_key(1, None), a_key(2, Some(Timestamp::from_millis(later)))];
-    let [gone, expired] = [a_key(3, None), a_key(4, Some(now))];
+    let [plain, short] = [api_key(1, None), api_key(2, Some(Timestamp::from_millis(later)))];
+    let [gone, expired] = [api_key(3, None), api_key(4, Some(now))];
     for key in [&plain, &short, &gone, &expired] {
         done(ApiKeyStore::insert(&store, &scope(), key, &[], None).await);
     }
@@ -72,19 +72,19 @@ async fn keys_outlive_their_table_being_made_anew(place: Place) {
     let listed = ApiKeyStore::list(&store, &scope(), &KEYS).await.expect("list");
     assert_eq!(good(&store).await, [plain.clone(), short.clone()]);
     drop(store);
-    revert_to(&place, "0008").await;
-    let store = place.open().await;
+    revert_to(&test_db, "0008").await;
+    let store = test_db.open().await;
     assert_eq!(ApiKeyStore::list(&store, &scope(), &KEYS).await.expect("list"), listed);
     assert_eq!(good(&store).await, [plain.clone(), short.clone()]);
     // An older berth that still runs revokes a key.
-    place.execute(&format!("UPDATE api_keys SET revoked_at = 1 WHERE id = '{}'", short.id)).await;
+    test_db.execute(&format!("UPDATE api_keys SET revoked_at = 1 WHERE id = '{}'", short.id)).await;
     assert_eq!(good(&store).await, [plain]);
 }
 
-async fn a_schema_that_a_newer_program_made_is_refused(place: Place) {
-    drop(place.open().await);
-    place.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9001')").await;
-    let refused = Database::connect(&Config::new(place.url())).await.expect_err("it is newer");
+async fn schema_of_a_newer_program_is_rejected(test_db: TestDatabase) {
+    drop(test_db.open().await);
+    test_db.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9001')").await;
+    let refused = Database::connect(&Config::new(test_db.url())).await.expect_err("it is newer");
     let StoreError::Newer { found, known } = &refused else { panic!("{refused:?}") };
     assert!(found == "9001" && known.as_str() > "0009", "{refused}");
     let text = refused.to_string();
@@ -92,29 +92,29 @@ async fn a_schema_that_a_newer_program_made_is_refused(place: Place) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_not_utf_8_is_refused() {
-    let place = Place::postgres().await;
-    place.administer("DROP DATABASE {}").await;
-    place
+async fn database_without_utf_8_is_rejected() {
+    let test_db = TestDatabase::postgres().await;
+    test_db.administer("DROP DATABASE {}").await;
+    test_db
         .administer(
             "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'",
         )
         .await;
-    let refused = Database::connect(&Config::new(place.url())).await.expect_err("not UTF-8");
+    let refused = Database::connect(&Config::new(test_db.url())).await.expect_err("not UTF-8");
     assert!(refused.to_string().contains("LATIN1"), "{refused}");
-    let place = Place::sqlite();
-    std::fs::create_dir_all(place.file().parent().expect("a folder")).expect("made");
-    place.execute("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x)").await;
-    let refused = Database::connect(&Config::new(place.url())).await.expect_err("not UTF-8");
+    let test_db = TestDatabase::sqlite();
+    std::fs::create_dir_all(test_db.file().parent().expect("a folder")).expect("made");
+    test_db.execute("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x)").await;
+    let refused = Database::connect(&Config::new(test_db.url())).await.expect_err("not UTF-8");
     assert!(refused.to_string().contains("UTF-16le"), "{refused}");
 }
 
 on_both!(
-    a_schema_that_a_newer_program_made_is_refused,
-    many_processes_may_start_at_once,
-    starting_again_changes_nothing,
-    every_migration_can_be_taken_back_and_made_again,
-    keys_outlive_their_table_being_made_anew,
+    schema_of_a_newer_program_is_rejected,
+    concurrent_starts_succeed,
+    second_start_runs_no_migration,
+    every_migration_can_be_reverted_and_repeated,
+    keys_survive_migrations_of_their_table,
 );
 
 fn scripts(database: &str) -> FileBasedMigrations {
@@ -122,31 +122,31 @@ fn scripts(database: &str) -> FileBasedMigrations {
     FileBasedMigrations::from_path(folder).expect("the migrations are there")
 }
 
-async fn revert_all(place: &Place) {
-    match place {
-        Place::Sqlite { .. } => {
-            let mut conn = sqlite(place);
+async fn revert_all(test_db: &TestDatabase) {
+    match test_db {
+        TestDatabase::Sqlite { .. } => {
+            let mut conn = sqlite(test_db);
             conn.revert_all_migrations(scripts("sqlite")).expect("they can be taken back");
         }
-        Place::Postgres { .. } => {
-            let conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
+        TestDatabase::Postgres { .. } => {
+            let conn = AsyncPgConnection::establish(&test_db.url()).await.expect("it answers");
             let mut harness = AsyncMigrationHarness::new(conn);
             harness.revert_all_migrations(scripts("postgres")).expect("they can be taken back");
         }
     }
 }
 
-/// Takes migrations back, from the newest to this one.
-async fn revert_to(place: &Place, version: &str) {
-    match place {
-        Place::Sqlite { .. } => {
-            let mut conn = sqlite(place);
+/// Reverts migrations, from the newest to this one.
+async fn revert_to(test_db: &TestDatabase, version: &str) {
+    match test_db {
+        TestDatabase::Sqlite { .. } => {
+            let mut conn = sqlite(test_db);
             while conn.revert_last_migration(scripts("sqlite")).expect("reverted").to_string()
                 != version
             {}
         }
-        Place::Postgres { .. } => {
-            let conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
+        TestDatabase::Postgres { .. } => {
+            let conn = AsyncPgConnection::establish(&test_db.url()).await.expect("it answers");
             let mut harness = AsyncMigrationHarness::new(conn);
             while harness.revert_last_migration(scripts("postgres")).expect("reverted").to_string()
                 != version
@@ -155,46 +155,46 @@ async fn revert_to(place: &Place, version: &str) {
     }
 }
 
-fn sqlite(place: &Place) -> diesel::SqliteConnection {
-    diesel::SqliteConnection::establish(&place.file().display().to_string()).expect("it opens")
+fn sqlite(test_db: &TestDatabase) -> diesel::SqliteConnection {
+    diesel::SqliteConnection::establish(&test_db.file().display().to_string()).expect("it opens")
 }
 
-/// Which migrations ran when.
-async fn history(place: &Place) -> Vec<String> {
+/// Returns the executed migrations with their times.
+async fn history(test_db: &TestDatabase) -> Vec<String> {
     texts(
-        place,
+        test_db,
         "SELECT version || ' ' || run_on AS text FROM __diesel_schema_migrations ORDER BY version",
     )
     .await
 }
 
-async fn tables(place: &Place) -> Vec<String> {
-    let statement = match place {
-        Place::Sqlite { .. } => {
+async fn tables(test_db: &TestDatabase) -> Vec<String> {
+    let statement = match test_db {
+        TestDatabase::Sqlite { .. } => {
             "SELECT name AS text FROM sqlite_schema WHERE type = 'table' ORDER BY name"
         }
-        Place::Postgres { .. } => {
+        TestDatabase::Postgres { .. } => {
             "SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
         }
     };
-    texts(place, statement).await
+    texts(test_db, statement).await
 }
 
 #[derive(diesel::QueryableByName)]
-struct Line {
+struct TextRow {
     #[diesel(sql_type = diesel::sql_types::Text)]
     text: String,
 }
 
-async fn texts(place: &Place, statement: &str) -> Vec<String> {
-    let lines: Vec<Line> = match place {
-        Place::Sqlite { .. } => {
+async fn texts(test_db: &TestDatabase, statement: &str) -> Vec<String> {
+    let lines: Vec<TextRow> = match test_db {
+        TestDatabase::Sqlite { .. } => {
             use diesel::RunQueryDsl;
-            diesel::sql_query(statement).load(&mut sqlite(place)).expect("it is answered")
+            diesel::sql_query(statement).load(&mut sqlite(test_db)).expect("it is answered")
         }
-        Place::Postgres { .. } => {
+        TestDatabase::Postgres { .. } => {
             use diesel_async::RunQueryDsl;
-            let mut conn = AsyncPgConnection::establish(&place.url()).await.expect("it answers");
+            let mut conn = AsyncPgConnection::establish(&test_db.url()).await.expect("it answers");
             diesel::sql_query(statement).load(&mut conn).await.expect("it is answered")
         }
     };

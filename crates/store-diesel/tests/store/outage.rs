@@ -1,4 +1,4 @@
-//! A database that is away: the answer is "unavailable", in time, and it passes by itself.
+//! Tests: an unavailable database is reported in time, and its return fails no request.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use store_diesel::{Config, Database, StoreError};
 
 use crate::{
     claims::done,
-    place::Place,
+    place::TestDatabase,
     proxy::{Mode, Proxy},
 };
 
-/// What a caller is promised.
+/// Maximum time until a caller gets an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn scope() -> Scope {
@@ -29,7 +29,7 @@ async fn assert_unavailable<T: std::fmt::Debug>(answer: impl Future<Output = Por
     assert!(matches!(answer, Err(PortError::Unavailable(_))), "{answer:?}");
 }
 
-/// Ten requests at once, each of which must succeed.
+/// Asserts that ten concurrent requests succeed.
 async fn assert_all_served(store: &Database) {
     let requests = (0..10).map(|_| {
         let store = store.clone();
@@ -40,17 +40,17 @@ async fn assert_all_served(store: &Database) {
     }
 }
 
-async fn behind(place: &Place) -> (Proxy, Database) {
-    let proxy = Proxy::new(place.port(), None).await;
-    let url = place.url_at("127.0.0.1", proxy.port, "sslmode=disable");
+async fn behind(test_db: &TestDatabase) -> (Proxy, Database) {
+    let proxy = Proxy::new(test_db.port(), None).await;
+    let url = test_db.url_at("127.0.0.1", proxy.port, "sslmode=disable");
     let store = Database::connect(&Config::new(url)).await.expect("the database opens");
     (proxy, store)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_server_is_unavailable_in_time_and_its_return_costs_no_request() {
-    let place = Place::postgres().await;
-    let (proxy, store) = behind(&place).await;
+async fn stopped_server_is_unavailable_in_time_and_its_return_fails_no_request() {
+    let test_db = TestDatabase::postgres().await;
+    let (proxy, store) = behind(&test_db).await;
     assert_all_served(&store).await;
     proxy.set(Mode::Down);
     assert_unavailable(store.find(&scope(), &SessionId::from_bits(1))).await;
@@ -60,12 +60,12 @@ async fn a_stopped_server_is_unavailable_in_time_and_its_return_costs_no_request
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_server_is_unavailable_in_time_and_its_return_costs_no_request() {
-    let place = Place::postgres().await;
-    let (proxy, store) = behind(&place).await;
+async fn silent_server_is_unavailable_in_time_and_its_return_fails_no_request() {
+    let test_db = TestDatabase::postgres().await;
+    let (proxy, store) = behind(&test_db).await;
     assert_all_served(&store).await;
     proxy.set(Mode::Silent);
-    // More than there are connections: those that wait for one give up in time as well.
+    // More requests than connections: waiting requests also give up in time.
     let waiting = (0..15).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -80,11 +80,11 @@ async fn a_silent_server_is_unavailable_in_time_and_its_return_costs_no_request(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_the_server_ended_meanwhile_cost_no_request() {
-    let place = Place::postgres().await;
-    let store = place.open().await;
+async fn connections_ended_by_the_server_fail_no_request() {
+    let test_db = TestDatabase::postgres().await;
+    let store = test_db.open().await;
     assert_all_served(&store).await;
-    place
+    test_db
         .administer(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{}'",
         )
@@ -92,7 +92,7 @@ async fn connections_that_the_server_ended_meanwhile_cost_no_request() {
     assert_all_served(&store).await;
 }
 
-/// A session of the organization that the tests are about, in the store.
+/// Inserts a session of organization `acme`.
 async fn stored(store: &Database) -> Session {
     let acme = scope().organization().clone();
     let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
@@ -101,17 +101,17 @@ async fn stored(store: &Database) -> Session {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_cancels_or_cannot_lock_is_unavailable() {
-    let place = Place::postgres().await;
-    drop(place.open().await);
+async fn cancelled_and_lock_blocked_statements_are_unavailable() {
+    let test_db = TestDatabase::postgres().await;
+    drop(test_db.open().await);
     for limit in ["lock_timeout", "statement_timeout"] {
-        // Not by the URL: by what an operator set at the server.
-        place.administer(&format!("ALTER DATABASE {{}} SET {limit} = '200ms'")).await;
+        // Set at the server, not by the URL, as an operator would.
+        test_db.administer(&format!("ALTER DATABASE {{}} SET {limit} = '200ms'")).await;
         let own = format!("options=-c%20{limit}%3D200");
-        let config = Config::new(place.url_at("127.0.0.1", place.port(), &own));
+        let config = Config::new(test_db.url_at("127.0.0.1", test_db.port(), &own));
         let store = Database::connect(&config).await.expect("it opens");
         let session = stored(&store).await;
-        let other = place.client().await;
+        let other = test_db.client().await;
         let lock = "BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE";
         other.batch_execute(&format!("SET {limit} = 0; {lock}")).await.expect("locked");
         assert_unavailable(store.find(&scope(), &session.id)).await;
@@ -126,52 +126,52 @@ async fn what_the_server_cancels_or_cannot_lock_is_unavailable() {
         }
         other.batch_execute("ROLLBACK").await.expect("unlocked");
         assert_eq!(store.find(&scope(), &session.id).await.expect("served"), Some(session));
-        place.execute("DELETE FROM sessions").await;
+        test_db.execute("DELETE FROM sessions").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_to_a_server_that_takes_no_writes_any_more_are_replaced() {
-    let place = Place::postgres().await;
-    let any = place.url_at("127.0.0.1", place.port(), "target_session_attrs=any");
+async fn connections_to_a_read_only_server_are_replaced() {
+    let test_db = TestDatabase::postgres().await;
+    let any = test_db.url_at("127.0.0.1", test_db.port(), "target_session_attrs=any");
     let store = Database::connect(&Config::new(any)).await.expect("it opens");
-    // As after a switchover: whoever is connected now is connected to a standby, and who connects later
-    // to the new primary.
-    place.administer("ALTER DATABASE {} SET default_transaction_read_only = on").await;
-    let refused = Database::connect(&Config::new(place.url())).await.expect_err("no writes");
+    // As after a switchover: existing connections lead to a standby, and new ones to the new
+    // primary.
+    test_db.administer("ALTER DATABASE {} SET default_transaction_read_only = on").await;
+    let refused = Database::connect(&Config::new(test_db.url())).await.expect_err("no writes");
     let StoreError::Unavailable(cause) = refused else { panic!("{refused:?}") };
     assert!(cause.to_string().contains("does not allow writes"), "{cause}");
-    place
+    test_db
         .administer(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{}'",
         )
         .await;
     assert_all_served(&store).await;
-    // By one of those that change things, too.
+    // Uses a pooled connection too.
     let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     store.list(&scope(), &page).await.expect("read");
-    place.administer("ALTER DATABASE {} RESET default_transaction_read_only").await;
+    test_db.administer("ALTER DATABASE {} RESET default_transaction_read_only").await;
 
     assert_unavailable(store.ping(Timestamp::from_millis(1))).await;
     store.ping(Timestamp::from_millis(2)).await.expect("by a new connection");
     let now = "SELECT clock_timestamp()";
-    let reset = place.client().await.query_one(now, &[]).await.expect("a time");
+    let reset = test_db.client().await.query_one(now, &[]).await.expect("a time");
     stored(&store).await;
     assert_all_served(&store).await;
-    // Look-ups write nothing and so hear of nothing: their connections are replaced all the same.
+    // Lookups write nothing and get no such error; their connections are replaced all the same.
     let read_only = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND backend_start < $1 AND query_start > $1";
     let since: std::time::SystemTime = reset.get(0);
-    let left = place.client().await.query_one(read_only, &[&since]).await.expect("counted");
+    let left = test_db.client().await.query_one(read_only, &[&since]).await.expect("counted");
     assert_eq!(left.get::<_, i64>(0), 0, "no connection from before is used");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_takes_no_writes_is_told_by_a_ping() {
-    let place = Place::sqlite();
-    let store = place.open().await;
+async fn ping_fails_on_a_file_that_accepts_no_writes() {
+    let test_db = TestDatabase::sqlite();
+    let store = test_db.open().await;
     store.ping(Timestamp::from_millis(1)).await.expect("it takes writes");
-    let mut other = diesel::SqliteConnection::establish(&place.file().display().to_string())
+    let mut other = diesel::SqliteConnection::establish(&test_db.file().display().to_string())
         .expect("the file opens twice");
     other.batch_execute("BEGIN IMMEDIATE").expect("the lock is free");
     assert_unavailable(store.ping(Timestamp::from_millis(2))).await;
@@ -180,7 +180,7 @@ async fn a_file_that_takes_no_writes_is_told_by_a_ping() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_named_as_the_cause() {
+async fn refused_connection_is_named_as_the_cause() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     drop(listener);
@@ -194,13 +194,13 @@ async fn a_server_that_is_not_there_is_named_as_the_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_another_process_holds_is_unavailable_for_writing_and_can_be_read() {
-    let place = Place::sqlite();
-    let store = place.open().await;
+async fn file_locked_by_another_process_is_readable_and_unavailable_for_writes() {
+    let test_db = TestDatabase::sqlite();
+    let store = test_db.open().await;
     let environment = TestEnvironment::new();
     let acme = scope().organization().clone();
     let session = Session::new(acme, None, Settings::default(), &*environment);
-    let mut other = diesel::SqliteConnection::establish(&place.file().display().to_string())
+    let mut other = diesel::SqliteConnection::establish(&test_db.file().display().to_string())
         .expect("the file opens twice");
     other.batch_execute("BEGIN IMMEDIATE").expect("the lock is free");
     assert_unavailable(store.insert(&scope(), &session, &[], None)).await;

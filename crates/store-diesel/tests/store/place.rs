@@ -1,4 +1,4 @@
-//! A database of its own for one test, gone afterwards.
+//! A database of its own for one test; dropped afterwards.
 
 use std::{
     path::PathBuf,
@@ -11,19 +11,19 @@ use store_diesel::{Config, Database};
 use tempfile::TempDir;
 use tokio_postgres::{NoTls, config::Host};
 
-/// A fresh, empty database.
-pub(crate) enum Place {
+/// A new, empty database.
+pub(crate) enum TestDatabase {
     Sqlite { folder: TempDir },
     Postgres { server: Box<tokio_postgres::Config>, name: String },
 }
 
-impl Place {
-    /// A file in a folder of its own.
+impl TestDatabase {
+    /// Returns an SQLite file in a temporary folder.
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    /// A database on the server that the tests were given.
+    /// Creates a database on the test server.
     pub(crate) async fn postgres() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         #[expect(clippy::disallowed_methods, reason = "a test has no command line to be told by")]
@@ -34,13 +34,13 @@ impl Place {
         let server: tokio_postgres::Config = url.parse().expect("a PostgreSQL URL");
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("berth_store_{}_{count}", process::id());
-        let place = Self::Postgres { server: Box::new(server), name };
-        place.administer("DROP DATABASE IF EXISTS {} WITH (FORCE)").await;
-        place.administer("CREATE DATABASE {}").await;
-        place
+        let test_db = Self::Postgres { server: Box::new(server), name };
+        test_db.administer("DROP DATABASE IF EXISTS {} WITH (FORCE)").await;
+        test_db.administer("CREATE DATABASE {}").await;
+        test_db
     }
 
-    /// Where it is.
+    /// Returns the URL of the database.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Sqlite { .. } => format!("sqlite:{}", self.file().display()),
@@ -53,7 +53,7 @@ impl Place {
         }
     }
 
-    /// The same PostgreSQL database by way of another host and port.
+    /// Returns the URL of the PostgreSQL database through another host and port.
     pub(crate) fn url_at(&self, host: &str, port: u16, parameters: &str) -> String {
         let Self::Postgres { server, name } = self else { panic!("a file has no host") };
         let user = server.get_user().unwrap_or("postgres");
@@ -61,24 +61,24 @@ impl Place {
         format!("postgres://{user}:{password}@{host}:{port}/{name}?{parameters}")
     }
 
-    /// The PostgreSQL server's port.
+    /// Returns the port of the PostgreSQL server.
     pub(crate) fn port(&self) -> u16 {
         let Self::Postgres { server, .. } = self else { panic!("a file has no port") };
         server.get_ports().first().copied().unwrap_or(5432)
     }
 
-    /// The SQLite file.
+    /// Returns the path of the SQLite file.
     pub(crate) fn file(&self) -> PathBuf {
         let Self::Sqlite { folder } = self else { panic!("a server is no file") };
         folder.path().join("data").join("berth.db")
     }
 
-    /// The store on it.
+    /// Opens the store.
     pub(crate) async fn open(&self) -> Database {
         Database::connect(&Config::new(self.url())).await.expect("the database opens")
     }
 
-    /// Runs statements on it, past the store.
+    /// Runs statements without the store.
     pub(crate) async fn execute(&self, statements: &str) {
         match self {
             Self::Sqlite { .. } => {
@@ -99,7 +99,7 @@ impl Place {
         }
     }
 
-    /// A connection of its own to the PostgreSQL database.
+    /// Opens a separate connection to the PostgreSQL database.
     pub(crate) async fn client(&self) -> tokio_postgres::Client {
         let Self::Postgres { server, name } = self else { panic!("a file has no server") };
         let mut here = server.clone();
@@ -107,7 +107,7 @@ impl Place {
         client(&here).await
     }
 
-    /// Runs a statement on the server, the database's name in place of the braces.
+    /// Runs a statement on the server, with the name of the database in place of the braces.
     pub(crate) async fn administer(&self, statement: &str) {
         let Self::Postgres { server, name } = self else { panic!("a file has no server") };
         let statement = statement.replace("{}", name);
@@ -121,11 +121,11 @@ async fn client(server: &tokio_postgres::Config) -> tokio_postgres::Client {
     client
 }
 
-impl Drop for Place {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Self::Postgres { server, name } = self else { return };
         let (server, name) = (server.clone(), name.clone());
-        // A destructor cannot wait for async work, a thread can.
+        // A destructor cannot wait for async work; a thread can.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {

@@ -1,4 +1,4 @@
-//! A relay in front of PostgreSQL that can go down, fall silent, and speak TLS.
+//! A relay in front of PostgreSQL that can go down, fall silent, and offer TLS.
 
 use std::sync::{
     Arc,
@@ -12,18 +12,18 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// What the relay does.
+/// The behaviour of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Everything goes through.
+    /// Forwards all bytes.
     Open,
-    /// Every connection is closed, old and new.
+    /// Closes existing and new connections.
     Down,
-    /// Connections stay, but nothing comes or goes.
+    /// Keeps connections open and forwards nothing.
     Silent,
 }
 
-/// What it saw of its clients.
+/// Counts of the clients' connections.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     encrypted: AtomicU32,
@@ -31,13 +31,13 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Sessions begun in the clear and under TLS.
+    /// Returns the number of plain and of encrypted connections.
     pub(crate) fn plain_and_encrypted(&self) -> (u32, u32) {
         (self.plain.load(Ordering::SeqCst), self.encrypted.load(Ordering::SeqCst))
     }
 }
 
-/// A running relay; ends with its test.
+/// A running relay; ends with the runtime of its test.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     pub(crate) observed: Arc<Observed>,
@@ -45,8 +45,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// To the server on this port of this machine. With `tls` it offers TLS to its clients, without
-    /// it declines.
+    /// Starts a relay to the server on this port of this machine. With `tls` the relay offers TLS
+    /// to its clients, otherwise it declines.
     pub(crate) async fn new(upstream: u16, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
@@ -62,7 +62,7 @@ impl Proxy {
         Self { port, observed, mode }
     }
 
-    /// From now on.
+    /// Changes the behaviour.
     pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
@@ -85,7 +85,7 @@ async fn relay(
     }
 }
 
-/// The eight bytes with which a client asks for TLS.
+/// The eight bytes with which a client requests TLS.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 async fn greet(

@@ -1,4 +1,5 @@
-//! Many at once: nobody gets what another has, and nobody's departure leaves anything half done.
+//! Tests of concurrent callers: no two claim the same row, and a dropped caller leaves no partial
+//! write.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,18 +15,18 @@ use domain::{
 use crate::{
     claims::{done, on_both},
     outage::scope,
-    place::Place,
+    place::TestDatabase,
 };
 
 fn session(environment: &dyn Environment) -> Session {
     Session::new(scope().organization().clone(), None, Settings::default(), environment)
 }
 
-async fn two_takers_never_get_the_same_session(place: Place) {
+async fn concurrent_claims_never_share_a_session(test_db: TestDatabase) {
     const ALL: usize = 60;
     let environment = TestEnvironment::new();
-    // Two stores, as two processes have them.
-    let stores = [place.open().await, place.open().await];
+    // Two stores, like two processes.
+    let stores = [test_db.open().await, test_db.open().await];
     for _ in 0..ALL {
         let mut session = session(&*environment);
         session.due = Some(environment.now());
@@ -33,11 +34,11 @@ async fn two_takers_never_get_the_same_session(place: Place) {
     }
     let now = environment.now();
     let until = now.plus(Duration::from_secs(60));
-    let takers = (0..8).map(|n| {
+    let claimers = (0..8).map(|n| {
         let store = stores[n % 2].clone();
         tokio::spawn(async move {
             let mut mine: Vec<SessionId> = Vec::new();
-            // Losing a race can mean an empty hand while there is still something to take.
+            // A claim that lost a race may be empty while due rows remain.
             while store.next_due().await.expect("next") == Some(now) {
                 let taken = store.claim_sessions(&Claim::new(now, until, 7)).await.expect("claim");
                 assert!(taken.len() <= 7);
@@ -48,16 +49,16 @@ async fn two_takers_never_get_the_same_session(place: Place) {
         })
     });
     let mut taken = Vec::new();
-    for taker in takers.collect::<Vec<_>>() {
-        taken.extend(taker.await.expect("no panic"));
+    for claimer in claimers.collect::<Vec<_>>() {
+        taken.extend(claimer.await.expect("no panic"));
     }
     assert_eq!(taken.len(), ALL, "each was taken, and by one alone");
     assert_eq!(taken.into_iter().collect::<BTreeSet<_>>().len(), ALL);
 }
 
-async fn of_many_updates_from_one_version_one_happens(place: Place) {
+async fn concurrent_updates_of_one_version_succeed_once(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let stores = [place.open().await, place.open().await];
+    let stores = [test_db.open().await, test_db.open().await];
     let (made, expected, events) =
         session(&*environment).created().into_commit(scope().actor(), &*environment);
     assert_eq!(expected.version, Version(0));
@@ -81,8 +82,8 @@ async fn of_many_updates_from_one_version_one_happens(place: Place) {
     assert_eq!(sequences, [1, 2], "the losers left no event");
 }
 
-async fn a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers(place: Place) {
-    let stores = [place.open().await, place.open().await];
+async fn concurrent_registrations_get_distinct_generations(test_db: TestDatabase) {
+    let stores = [test_db.open().await, test_db.open().await];
     let starts = (0..8_usize).map(|n| {
         let store = stores[n % 2].clone();
         let node = Node {
@@ -99,32 +100,32 @@ async fn a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers(place: 
         };
         tokio::spawn(async move { store.register(&node).await })
     });
-    let mut boots = BTreeSet::new();
+    let mut generations = BTreeSet::new();
     for start in starts.collect::<Vec<_>>() {
-        boots.insert(start.await.expect("no panic").expect("enlist"));
+        generations.insert(start.await.expect("no panic").expect("enlist"));
     }
-    assert_eq!(boots, (1..=8).collect());
+    assert_eq!(generations, (1..=8).collect());
 }
 
-async fn whoever_asks_for_a_secret_gets_the_same(place: Place) {
-    let stores = [place.open().await, place.open().await];
-    let asked = (0..8_u8).map(|n| {
+async fn concurrent_secret_requests_get_one_value(test_db: TestDatabase) {
+    let stores = [test_db.open().await, test_db.open().await];
+    let queue_all = (0..8_u8).map(|n| {
         let store = stores[usize::from(n) % 2].clone();
         tokio::spawn(async move { store.secret("test", [n; 32]).await })
     });
     let mut secrets = BTreeSet::new();
-    for secret in asked.collect::<Vec<_>>() {
+    for secret in queue_all.collect::<Vec<_>>() {
         secrets.insert(secret.await.expect("no panic").expect("a secret"));
     }
-    let later = place.open().await.secret("test", [99; 32]).await.expect("a secret");
+    let later = test_db.open().await.secret("test", [99; 32]).await.expect("a secret");
     assert_eq!(secrets, [later].into());
     let other = stores[0].secret("other", [7; 32]).await.expect("a secret");
     assert_eq!(other, [7; 32]);
 }
 
-async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
+async fn concurrent_writers_and_readers_succeed(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let work = (0..100).map(|_| {
         let (store, environment) = (store.clone(), environment.clone());
         tokio::spawn(async move {
@@ -146,9 +147,9 @@ async fn many_writers_and_readers_at_once_all_succeed(place: Place) {
     assert_eq!(store.after(&scope(), None, 1_000).await.expect("events").len(), 200);
 }
 
-async fn a_caller_that_goes_away_leaves_its_write_whole(place: Place) {
+async fn write_of_a_dropped_caller_completes(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let (made, _, events) =
         session(&*environment).created().into_commit(scope().actor(), &*environment);
     // Polled once, then dropped.
@@ -165,9 +166,9 @@ async fn a_caller_that_goes_away_leaves_its_write_whole(place: Place) {
     assert_eq!(store.after(&scope(), None, 10).await.expect("events"), events);
 }
 
-async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place) {
+async fn wake_of_more_sessions_than_one_statement_takes_wakes_all(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let made = session(&*environment);
     done(store.insert(&scope(), &made, &[], None).await);
     let mut names: Vec<_> = (0..40_000).map(|n| SessionId::from_bits(1 << 90 | n)).collect();
@@ -178,12 +179,13 @@ async fn waking_more_sessions_than_a_statement_takes_wakes_them_all(place: Place
     assert_eq!((woken.due, woken.version), (Some(now), made.version));
 }
 
-/// As two routers make sessions for one organization, at once and one at a time.
-async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
+/// Two routers insert sessions for one organization, concurrently and one at a time.
+async fn concurrent_inserts_stay_within_the_quota(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     let limits = ResourceLimits { sessions: Some(7), ..ResourceLimits::default() };
     let quotas = Quotas { default: limits, overrides: [].into() };
-    let stores = [place.open().await, place.open().await].map(|s| s.with_quotas(quotas.clone()));
+    let stores =
+        [test_db.open().await, test_db.open().await].map(|s| s.with_quotas(quotas.clone()));
     let (first, _, events) =
         session(&*environment).created().into_commit(scope().actor(), &*environment);
     done(stores[0].insert(&scope(), &first, &events, None).await);
@@ -213,9 +215,9 @@ async fn of_many_that_want_the_last_places_as_many_get_one(place: Place) {
     assert_eq!(full, None, "of records any number");
 }
 
-async fn of_many_attempts_at_one_phone_as_many_begin_as_may(place: Place) {
+async fn concurrent_link_attempts_of_one_phone_stay_within_the_quota(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let stores = [place.open().await, place.open().await];
+    let stores = [test_db.open().await, test_db.open().await];
     let now = environment.now();
     let attempts = (0..20).map(|n| {
         let store = stores[n % 2].clone();
@@ -242,13 +244,13 @@ async fn of_many_attempts_at_one_phone_as_many_begin_as_may(place: Place) {
 }
 
 on_both!(
-    of_many_that_want_the_last_places_as_many_get_one,
-    of_many_attempts_at_one_phone_as_many_begin_as_may,
-    two_takers_never_get_the_same_session,
-    of_many_updates_from_one_version_one_happens,
-    a_node_that_starts_many_times_at_once_gets_as_many_boot_numbers,
-    whoever_asks_for_a_secret_gets_the_same,
-    many_writers_and_readers_at_once_all_succeed,
-    a_caller_that_goes_away_leaves_its_write_whole,
-    waking_more_sessions_than_a_statement_takes_wakes_them_all,
+    concurrent_inserts_stay_within_the_quota,
+    concurrent_link_attempts_of_one_phone_stay_within_the_quota,
+    concurrent_claims_never_share_a_session,
+    concurrent_updates_of_one_version_succeed_once,
+    concurrent_registrations_get_distinct_generations,
+    concurrent_secret_requests_get_one_value,
+    concurrent_writers_and_readers_succeed,
+    write_of_a_dropped_caller_completes,
+    wake_of_more_sessions_than_one_statement_takes_wakes_all,
 );

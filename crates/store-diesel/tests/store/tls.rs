@@ -1,4 +1,4 @@
-//! What `sslmode` promises, against a server that offers TLS and one that does not.
+//! Tests of each `sslmode` with a server that offers TLS and one that does not.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,9 +9,9 @@ use store_diesel::{Config, Database, StoreError};
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{place::Place, proxy::Proxy};
+use crate::{place::TestDatabase, proxy::Proxy};
 
-/// An authority of the test's own, its certificate in a file.
+/// A certificate authority with its certificate in a file.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -32,7 +32,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// A server that shows a certificate for this name.
+    /// Returns a TLS server whose certificate names this host.
     fn acceptor(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([name.to_owned()]).expect("a name");
@@ -56,10 +56,10 @@ enum Outcome {
     Refused,
 }
 
-/// How opening the database ends, and what a listener on the line would have got.
-async fn outcome(place: &Place, tls: Option<TlsAcceptor>, parameters: &str) -> Outcome {
-    let proxy = Proxy::new(place.port(), tls).await;
-    let url = place.url_at("localhost", proxy.port, &format!("hostaddr=127.0.0.1&{parameters}"));
+/// Opens the database and returns the result together with the observed encryption.
+async fn outcome(test_db: &TestDatabase, tls: Option<TlsAcceptor>, parameters: &str) -> Outcome {
+    let proxy = Proxy::new(test_db.port(), tls).await;
+    let url = test_db.url_at("localhost", proxy.port, &format!("hostaddr=127.0.0.1&{parameters}"));
     let opened = Database::connect(&Config::new(url)).await;
     if let Ok(store) = &opened {
         store.ping(domain::Timestamp::from_millis(1)).await.expect("it answers");
@@ -73,8 +73,8 @@ async fn outcome(place: &Place, tls: Option<TlsAcceptor>, parameters: &str) -> O
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_sslmode_keeps_its_promise_where_tls_is_offered() {
-    let place = Place::postgres().await;
+async fn sslmode_decides_with_a_server_that_offers_tls() {
+    let test_db = TestDatabase::postgres().await;
     let (ours, other) = (Authority::new(), Authority::new());
     let root = |authority: &Authority| format!("sslrootcert={}", authority.file().display());
     let (ours_root, other_root) = (root(&ours), root(&other));
@@ -94,14 +94,14 @@ async fn an_sslmode_keeps_its_promise_where_tls_is_offered() {
         (&ours_root, "wrong.example", Outcome::Refused),
     ];
     for (parameters, name, expected) in cases {
-        let found = outcome(&place, Some(ours.acceptor(name)), parameters).await;
+        let found = outcome(&test_db, Some(ours.acceptor(name)), parameters).await;
         assert_eq!(found, expected, "{parameters} with a certificate for {name}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_tls_was_asked_for_and_is_not_offered_nothing_is_sent() {
-    let place = Place::postgres().await;
+async fn required_tls_fails_with_a_server_without_tls() {
+    let test_db = TestDatabase::postgres().await;
     let authority = Authority::new();
     let root = format!("sslrootcert={}", authority.file().display());
     for (parameters, expected) in [
@@ -113,12 +113,12 @@ async fn where_tls_was_asked_for_and_is_not_offered_nothing_is_sent() {
         (&format!("sslmode=verify-full&{root}"), Outcome::Refused),
         (&root, Outcome::Refused),
     ] {
-        assert_eq!(outcome(&place, None, parameters).await, expected, "{parameters}");
+        assert_eq!(outcome(&test_db, None, parameters).await, expected, "{parameters}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_cannot_be_read_is_named() {
+async fn error_names_an_unreadable_certificate_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let (missing, empty) = (folder.path().join("missing.pem"), folder.path().join("empty.pem"));
     std::fs::write(&empty, "nothing").expect("written");

@@ -1,4 +1,4 @@
-//! Changes that come at once may be written together, and each is what it would be alone.
+//! Tests: concurrent writes may share a batch, and each has the result of a write on its own.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use crate::{
     claims::{done, on_both},
     outage::scope,
-    place::Place,
+    place::TestDatabase,
 };
 
 const ALL: usize = 60;
@@ -26,7 +26,7 @@ fn new(environment: &TestEnvironment) -> Session {
     Session::new(scope().organization().clone(), None, Settings::default(), environment)
 }
 
-/// Inserts it with the event that tells of it.
+/// Inserts a session with its event.
 fn insert(
     store: &Database,
     environment: &TestEnvironment,
@@ -37,7 +37,7 @@ fn insert(
     tokio::spawn(async move { store.insert(&scope(), &made, &events, None).await })
 }
 
-/// Moves its due, as the reconciler does.
+/// Moves the due time, as the reconciler does.
 fn update(store: &Database, session: &Session) -> JoinHandle<PortResult<Written>> {
     let next = Session { due: Some(Timestamp::from_millis(7)), ..session.clone() };
     let (store, expected_version) = (store.clone(), session.expected_version());
@@ -48,7 +48,7 @@ async fn answer(task: JoinHandle<PortResult<Written>>) -> PortResult<Written> {
     timeout(PATIENCE, task).await.expect("an answer in time").expect("no panic")
 }
 
-async fn many(store: &Database, environment: &TestEnvironment) -> Vec<Session> {
+async fn insert_many(store: &Database, environment: &TestEnvironment) -> Vec<Session> {
     let sessions: Vec<_> = (0..ALL).map(|_| new(environment)).collect();
     for session in &sessions {
         done(store.insert(&scope(), session, &[], None).await);
@@ -56,9 +56,9 @@ async fn many(store: &Database, environment: &TestEnvironment) -> Vec<Session> {
     sessions
 }
 
-async fn one_that_fails_takes_nothing_of_the_others_along(place: Place) {
+async fn failed_write_does_not_fail_its_batch(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let taken = new(&environment);
     done(store.insert(&scope(), &taken, &[], None).await);
     for _ in 0..5 {
@@ -81,12 +81,12 @@ async fn one_that_fails_takes_nothing_of_the_others_along(place: Place) {
     }
 }
 
-async fn those_of_two_stores_do_not_wait_for_each_other_for_ever(place: Place) {
+async fn batches_of_two_stores_do_not_deadlock(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let stores = [place.open().await, place.open().await];
-    let sessions = many(&stores[0], &environment).await;
+    let stores = [test_db.open().await, test_db.open().await];
+    let sessions = insert_many(&stores[0], &environment).await;
     let there: Vec<_> = sessions.iter().map(|session| update(&stores[0], session)).collect();
-    // The other way round.
+    // In reverse order.
     let back = sessions.iter().rev().map(|session| update(&stores[1], session));
     let mut back: Vec<_> = back.collect();
     back.reverse();
@@ -96,9 +96,9 @@ async fn those_of_two_stores_do_not_wait_for_each_other_for_ever(place: Place) {
     }
 }
 
-async fn what_was_written_together_is_read_as_it_was_written(place: Place) {
+async fn batched_sessions_round_trip(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
-    let store = place.open().await;
+    let store = test_db.open().await;
     let sessions: Vec<_> = (0..ALL).map(|_| filled(new(&environment), &*environment)).collect();
     let inserted = sessions.iter().map(|session| insert(&store, &environment, session.clone()));
     for task in inserted.collect::<Vec<_>>() {
@@ -141,21 +141,21 @@ async fn found(store: &Database, sessions: &[Session]) -> Vec<Session> {
 }
 
 on_both!(
-    what_was_written_together_is_read_as_it_was_written,
-    one_that_fails_takes_nothing_of_the_others_along,
-    those_of_two_stores_do_not_wait_for_each_other_for_ever,
+    batched_sessions_round_trip,
+    failed_write_does_not_fail_its_batch,
+    batches_of_two_stores_do_not_deadlock,
 );
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_together_is_committed_together() {
-    let place = Place::postgres().await;
-    let (store, environment) = (place.open().await, TestEnvironment::new());
-    // What comes first opens a connection, and the others come meanwhile.
+async fn concurrent_inserts_share_transactions() {
+    let test_db = TestDatabase::postgres().await;
+    let (store, environment) = (test_db.open().await, TestEnvironment::new());
+    // The first insert opens a connection, and the others arrive meanwhile.
     let inserted = (0..ALL).map(|_| insert(&store, &environment, new(&environment)));
     for task in inserted.collect::<Vec<_>>() {
         done(answer(task).await);
     }
-    let client = place.client().await;
+    let client = test_db.client().await;
     let query = "SELECT count(*), count(DISTINCT xmin::text) FROM sessions";
     let counted = client.query_one(query, &[]).await.expect("an answer");
     let (rows, transactions): (i64, i64) = (counted.get(0), counted.get(1));
@@ -164,11 +164,11 @@ async fn what_comes_together_is_committed_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_locked_holds_up_nobody_else() {
-    let place = Place::postgres().await;
-    let (store, environment) = (place.open().await, TestEnvironment::new());
-    let sessions = many(&store, &environment).await;
-    let client = place.client().await;
+async fn locked_row_does_not_delay_other_writes() {
+    let test_db = TestDatabase::postgres().await;
+    let (store, environment) = (test_db.open().await, TestEnvironment::new());
+    let sessions = insert_many(&store, &environment).await;
+    let client = test_db.client().await;
     let lock = format!("BEGIN; SELECT FROM sessions WHERE id = '{}' FOR UPDATE", sessions[0].id);
     client.batch_execute(&lock).await.expect("locked");
     let mut updates = sessions.iter().map(|session| update(&store, session)).collect::<Vec<_>>();

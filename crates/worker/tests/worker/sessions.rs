@@ -140,7 +140,7 @@ async fn unlink_on_the_phone_is_reported_and_the_session_pairs_again() {
     );
     assert!(!out.is_paired());
     let start = fixture.world.sessions.start(&World::acme(), id.as_str()).await;
-    assert!(matches!(start, Err(Error::Conflict { .. })));
+    assert!(matches!(start, Err(Error::NotPaired)));
     fixture.pair(&id).await;
 }
 

@@ -1,17 +1,28 @@
-//! The suite of [`WorkerStore`] about organizations that want much at once.
+//! Suite of [`WorkerStore`]: fairness among organizations.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    Deadlines, Desired, OrganizationId, Scope, Session, Timestamp,
-    ports::{Claim, Environment, SessionStore, WorkerStore, Written},
+    access::Scope,
+    deadlines::Deadlines,
+    id::OrganizationId,
+    ports::{
+        environment::Environment,
+        store::{
+            sessions::SessionStore,
+            worker::{Claim, WorkerStore},
+            written::Written,
+        },
+    },
+    session::{model::Session, spec::Desired},
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    time::Timestamp,
 };
 
-/// Long ago, so that nothing else in the store is due before these.
+/// A time before every due time of other rows in the store.
 const LONG_AGO: Timestamp = Timestamp::from_millis(1_000_000);
 
-/// Sessions of an organization, each due a moment after the one before it.
+/// Inserts `count` sessions of an organization, due one millisecond after another.
 async fn insert_due(
     store: &impl SessionStore,
     environment: &dyn Environment,
@@ -35,14 +46,15 @@ fn sessions_of<'a>(sessions: &'a [Session], scope: &'a Scope) -> impl Iterator<I
 
 async fn clear_due(store: &impl WorkerStore, sessions: &[Session]) {
     for session in sessions {
-        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+        let read =
+            WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
         let written = store.reschedule(&session.id, read.expected_version(), None, 0).await;
         assert_eq!(written.expect("reschedule"), Written::Done);
     }
 }
 
-/// An organization with much to do keeps another waiting for one claim at most, and one that has its share
-/// under way is passed over.
+/// An organization with many due rows delays another for one claim at most. A claim skips an
+/// organization that is at its limit.
 pub async fn claims_rotate_among_organizations(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -65,25 +77,25 @@ pub async fn claims_rotate_among_organizations(
 
     let full = (greedy.organization(), 5);
     let claimed = store.claim_sessions(&claim(2, 5, &[full])).await.expect("claim");
-    assert_eq!(sessions_of(&claimed, &greedy).count(), 0, "it has its share");
-    assert_eq!(claimed.len(), 2, "others take what it may not");
+    assert_eq!(sessions_of(&claimed, &greedy).count(), 0, "the organization is at its limit");
+    assert_eq!(claimed.len(), 2, "other organizations get the rest");
 
     let claimed = store.claim_sessions(&claim(16, 16, &[])).await.expect("claim");
     assert_eq!(claimed.len(), 16);
     let others = sessions_of(&claimed, &modest).count() + sessions_of(&claimed, &third).count();
-    assert_eq!(others, 1, "what was left of the others is among the first");
+    assert_eq!(others, 1, "the remaining session of the others is claimed in the first round");
     let firsts: Vec<_> = sessions_of(&claimed, &greedy).map(|session| &session.id).collect();
     let expected: Vec<_> = many[..15].iter().map(|session| &session.id).collect();
-    assert_eq!(firsts, expected, "earliest first within one");
+    assert_eq!(firsts, expected, "earliest first within an organization");
 
     let claimed = store.claim_sessions(&claim(16, 20, &[(greedy.organization(), 15)])).await;
-    assert_eq!(claimed.expect("claim").len(), 5, "up to its share");
+    assert_eq!(claimed.expect("claim").len(), 5, "up to its limit");
     let claimed = store.claim_sessions(&claim(100, 7, &[])).await.expect("claim");
-    assert_eq!(claimed.len(), 7, "also when there is room for all");
+    assert_eq!(claimed.len(), 7, "the limit holds if all fit");
     clear_due(store, &[many, few, one].concat()).await;
 }
 
-/// The same for what is left of deleted sessions.
+/// Cleanups are claimed in the same way.
 pub async fn cleanup_claims_rotate_among_organizations(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -93,12 +105,12 @@ pub async fn cleanup_claims_rotate_among_organizations(
     for (scope, count, delay) in [(&greedy, 40, 0), (&modest, 1, 1_000)] {
         for number in 0..count {
             let (mut session, events) = fresh_session(scope, environment);
-            session.gateway = crate::GatewayId::parse("gw-contract");
+            session.gateway = crate::id::GatewayId::parse("gw-contract");
             assert_inserted(store.insert(scope, &session, &events, None).await);
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
             let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
             let retired = store.delete(scope, session.version, &cleanup, &[]).await;
-            assert_eq!(retired.expect("retire"), Written::Done);
+            assert_eq!(retired.expect("delete"), Written::Done);
             left.push(cleanup);
         }
     }
@@ -112,8 +124,8 @@ pub async fn cleanup_claims_rotate_among_organizations(
     }
 }
 
-/// Sessions that wait for a node are woken by turns from each organization, the longest waiting first; what
-/// is placed, not wanted, or at work already is left alone.
+/// Sessions that wait for a node are woken in rotation among organizations, longest waiting first.
+/// Sessions that are assigned, stopped or due are not changed.
 pub async fn waiting_sessions_are_woken_in_rotation(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
@@ -136,7 +148,7 @@ pub async fn waiting_sessions_are_woken_in_rotation(
         let (mut session, events) = fresh_session(&greedy, environment);
         session.updated_at = LONG_AGO;
         session.spec.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
-        session.gateway = crate::GatewayId::parse("gw-contract").filter(|_| kind == 1);
+        session.gateway = crate::id::GatewayId::parse("gw-contract").filter(|_| kind == 1);
         session.due = Some(far).filter(|_| kind == 2);
         assert_inserted(store.insert(&greedy, &session, &events, None).await);
         others.push(session);
@@ -145,12 +157,17 @@ pub async fn waiting_sessions_are_woken_in_rotation(
     assert_eq!(store.wake_waiting(now, 3).await.expect("wake"), 3);
     let mut woken = Vec::new();
     for session in waiting.iter().chain(&others) {
-        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+        let read =
+            WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
         woken.extend((read.due == Some(now)).then_some(session.id.clone()));
     }
     let expected = [&waiting[0], &waiting[1], &waiting[6]].map(|session| session.id.clone());
     assert_eq!(woken, expected);
-    assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 4, "the rest, and none twice");
+    assert_eq!(
+        store.wake_waiting(now, 100).await.expect("wake"),
+        4,
+        "the remaining sessions, each once"
+    );
     assert_eq!(store.wake_waiting(now, 100).await.expect("wake"), 0);
     clear_due(store, &[waiting, others].concat()).await;
 }

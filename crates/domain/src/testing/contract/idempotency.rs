@@ -1,19 +1,33 @@
-//! The suite of [`IdempotencyStore`], and of the receipts that changes are written with.
+//! Suite of [`IdempotencyStore`] and of records that are written with a change.
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    ApiKey, Capabilities, IdempotencyKeyHash, IdempotencyRecord, KeyId, Scope, Session, Timestamp,
+    access::Scope,
+    api_key::model::ApiKey,
+    caller::Capabilities,
+    id::KeyId,
+    idempotency::{IdempotencyKeyHash, IdempotencyRecord},
     ports::{
-        ApiKeyStore, Environment, EventLog, IdempotencyStore, SessionFilter, SessionPage,
-        SessionStore, WorkerStore, Written,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            idempotency::IdempotencyStore,
+            keys::ApiKeyStore,
+            sessions::{SessionFilter, SessionPage, SessionStore},
+            worker::WorkerStore,
+            written::Written,
+        },
     },
+    session::model::Session,
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    time::Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The first receipt in a slot stays until it expires; then the slot is free again.
+/// The first record of a key hash stays until it expires. Afterwards the key hash can be used
+/// again.
 pub async fn idempotency_record_is_stored_once_until_it_expires(
     store: &(impl IdempotencyStore + WorkerStore),
     environment: &dyn Environment,
@@ -22,9 +36,9 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
     let key_hash = fresh_key_hash(environment);
     assert_eq!(IdempotencyStore::find(store, &scope, &key_hash, now).await.expect("find"), None);
     let first = record(key_hash, b"first", now.plus(DAY));
-    assert_eq!(store.record(&scope, &first, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Written::Done);
     let second = record(key_hash, b"second", now.plus(DAY));
-    assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Written::Repeated);
     assert_eq!(find_record(store, &scope, &key_hash, now).await, Some(first.clone()));
 
     let amended = IdempotencyRecord { response: b"first, later".to_vec(), ..first.clone() };
@@ -36,7 +50,7 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
     assert_eq!(
         find_record(store, &scope, &key_hash, now).await,
         Some(amended),
-        "another request's"
+        "the record of another request stays"
     );
     let nowhere = record(fresh_key_hash(environment), b"nowhere", now.plus(DAY));
     store.amend(&scope, &nowhere).await.expect("amend");
@@ -44,22 +58,22 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
 
     let last = now.plus(Duration::from_secs(24 * 60 * 60 - 1));
     assert!(find_record(store, &scope, &key_hash, last).await.is_some());
-    assert_eq!(store.record(&scope, &second, last).await.expect("keep"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, last).await.expect("record"), Written::Repeated);
     let over = now.plus(DAY);
     assert_eq!(find_record(store, &scope, &key_hash, over).await, None);
     let third = record(key_hash, b"third", over.plus(DAY));
-    assert_eq!(store.record(&scope, &third, over).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &third, over).await.expect("record"), Written::Done);
     assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third.clone()));
 
     let stale = record(fresh_key_hash(environment), b"stale", now);
-    assert_eq!(store.record(&scope, &stale, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &stale, now).await.expect("record"), Written::Done);
     while store.sweep_idempotency_records(over, 2).await.expect("sweep") > 0 {}
-    assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third), "not yet over");
+    assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third), "not expired");
     let before = Timestamp::from_millis(now.millis() - 1);
     assert_eq!(find_record(store, &scope, &stale.key_hash, before).await, None, "swept");
 }
 
-/// A change and its receipt are written together or not at all.
+/// A change and its record are written together or not at all.
 pub async fn idempotency_record_is_atomic_with_its_change(
     store: &(impl SessionStore + ApiKeyStore + IdempotencyStore + EventLog),
     environment: &dyn Environment,
@@ -79,14 +93,14 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     let renamed = record(fresh_key_hash(environment), b"renamed", now.plus(DAY));
     let (next, expected, new_events) =
         rename(&session, "once").into_commit(scope.actor(), environment);
-    let version = crate::Version(expected.version.0 + 7);
-    let stale = crate::ExpectedVersion { version, ..expected };
+    let version = crate::session::version::Version(expected.version.0 + 7);
+    let stale = crate::session::version::ExpectedVersion { version, ..expected };
     let written = store.update(&scope, &next, stale, &new_events, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Raced);
     assert_eq!(
         find_record(store, &scope, &renamed.key_hash, now).await,
         None,
-        "no receipt of nothing"
+        "no record without a change"
     );
     let written = store.update(&scope, &next, expected, &new_events, Some(&renamed)).await;
     assert_eq!(written.expect("update"), Written::Done);
@@ -108,31 +122,31 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     assert_eq!(log.len(), 2, "one event of the insert, one of the update");
 }
 
-/// One slot is another one in another organization.
+/// The same key hash in another organization is another record.
 pub async fn idempotency_record_is_invisible_to_other_organizations(
     store: &(impl SessionStore + IdempotencyStore),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let now = environment.now();
     let mine = record(fresh_key_hash(environment), b"mine", now.plus(DAY));
-    assert_eq!(store.record(&scope, &mine, now).await.expect("keep"), Written::Done);
-    assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, None);
+    assert_eq!(store.record(&scope, &mine, now).await.expect("record"), Written::Done);
+    assert_eq!(find_record(store, &other_scope, &mine.key_hash, now).await, None);
     let foreign = IdempotencyRecord { response: b"foreign".to_vec(), ..mine.clone() };
-    store.amend(&stranger, &foreign).await.expect("amend");
+    store.amend(&other_scope, &foreign).await.expect("amend");
     assert_eq!(
         find_record(store, &scope, &mine.key_hash, now).await,
         Some(mine.clone()),
         "not replaced"
     );
-    let (session, events) = fresh_session(&stranger, environment);
-    assert_inserted(store.insert(&stranger, &session, &events, Some(&foreign)).await);
-    assert_eq!(find_record(store, &stranger, &mine.key_hash, now).await, Some(foreign));
+    let (session, events) = fresh_session(&other_scope, environment);
+    assert_inserted(store.insert(&other_scope, &session, &events, Some(&foreign)).await);
+    assert_eq!(find_record(store, &other_scope, &mine.key_hash, now).await, Some(foreign));
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine.clone()));
-    // Making room for one's own takes nothing of another's, also when that is over.
+    // The replacement of an expired record leaves the records of other organizations.
     let over = now.plus(DAY);
     let later = record(mine.key_hash, b"later", over.plus(DAY));
-    assert_eq!(store.record(&stranger, &later, over).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&other_scope, &later, over).await.expect("record"), Written::Done);
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine), "not removed");
 }
 
@@ -145,7 +159,7 @@ async fn find_record(
     IdempotencyStore::find(store, scope, key_hash, now).await.expect("find")
 }
 
-fn rename(session: &Session, label: &str) -> crate::Change {
+fn rename(session: &Session, label: &str) -> crate::session::change::Change {
     let mut renamed = session.clone();
     renamed.settings.label = Some(label.to_owned());
     renamed.created()

@@ -1,17 +1,28 @@
-//! The suite of writes that would reach into another organization: an insert has no condition that a
-//! foreign row could fail to meet, so it is refused for what it says.
+//! Suite of writes into another organization. An insert has no condition that a foreign row could
+//! fail, so the values are checked.
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    ApiKey, Capabilities, Event, EventName, KeyId, NewEvent, Scope, Session, Version,
+    access::Scope,
+    api_key::model::ApiKey,
+    caller::Capabilities,
+    event::{Event, EventName, NewEvent},
+    id::KeyId,
     ports::{
-        ApiKeyStore, Environment, EventLog, KeyDirectory, KeyPage, PortError, PortResult,
-        PresentedKey, SessionStore,
+        authn::PresentedKey,
+        environment::Environment,
+        error::{PortError, PortResult},
+        store::{
+            events::EventLog,
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            sessions::SessionStore,
+        },
     },
+    session::{model::Session, version::Version},
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
 };
 
-/// What belongs to another organization than the scope's is not written, by no method, whatever else is
-/// right about it; nothing of the rest is written either.
+/// No method writes a row of another organization than the scope's. The other rows of the same
+/// write are not written either.
 pub async fn cross_organization_writes_are_rejected(
     store: &(impl SessionStore + ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
@@ -53,7 +64,7 @@ pub async fn cross_organization_writes_are_rejected(
     );
 
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
-    assert_eq!(found, Some(session), "as it was");
+    assert_eq!(found, Some(session), "unchanged");
     let page = KeyPage { after: None, limit: 10 };
     assert_eq!(ApiKeyStore::list(store, &scope, &page).await.expect("list"), [key]);
     let shown = PresentedKey { id: foreign.id, digest: foreign.digest };
@@ -63,7 +74,7 @@ pub async fn cross_organization_writes_are_rejected(
     assert_eq!(store.after(&other_scope, None, 10).await.expect("events"), []);
 }
 
-/// Neither a retirement nor an event may be another's.
+/// Neither a cleanup nor an event may belong to another organization.
 async fn reject_foreign_cleanup(
     store: &impl SessionStore,
     scope: &Scope,
@@ -71,7 +82,7 @@ async fn reject_foreign_cleanup(
     session: &Session,
     environment: &dyn Environment,
 ) {
-    let (now, deadlines) = (environment.now(), crate::Deadlines::default());
+    let (now, deadlines) = (environment.now(), crate::deadlines::Deadlines::default());
     let (_, cleanup) = session.clone().delete(scope.actor(), now, &deadlines);
     let foreign_events = [foreign_event(other_scope, environment)];
     assert_rejected(&store.delete(scope, session.version, &cleanup, &foreign_events).await);

@@ -1,26 +1,40 @@
-//! The suites of [`ApiKeyStore`], [`KeyDirectory`] and [`EventLog`].
+//! Suites of [`ApiKeyStore`], [`KeyDirectory`] and [`EventLog`].
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    ApiKey, Caller, Capability, EventName, KeyId, NewEvent, Reach, Scope, SessionId, Timestamp,
+    access::Scope,
+    api_key::model::ApiKey,
+    caller::{Caller, Capability, Reach},
+    event::{EventName, NewEvent},
+    id::{KeyId, SessionId},
     ports::{
-        ApiKeyStore, Environment, EventFilter, EventLog, EventPage, KeyDirectory, KeyPage,
-        Position, PresentedKey, SessionStore, Written,
+        authn::PresentedKey,
+        environment::Environment,
+        store::{
+            events::{EventFilter, EventLog, EventPage},
+            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            position::Position,
+            sessions::SessionStore,
+            written::Written,
+        },
     },
-    testing::TestEnvironment,
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        environment::TestEnvironment,
+    },
+    time::Timestamp,
 };
 
-/// The first page, of as many as anybody has.
+/// A page that is larger than every list of the suite.
 const ALL: KeyPage = KeyPage { after: None, limit: 200 };
 
-/// A key round-trips whole, and is seen, listed and revoked by its own organization alone.
+/// A key round-trips in every field. Only its own organization sees, lists and revokes it.
 pub async fn key_is_visible_to_its_organization_only(
     store: &(impl ApiKeyStore + KeyDirectory + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
     let made = NewEvent::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
     let made = made.of_organization(scope.organization(), scope.actor(), environment);
@@ -29,16 +43,16 @@ pub async fn key_is_visible_to_its_organization_only(
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
     let listed = store.list(&scope, &ALL).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
-    assert_eq!(store.list(&stranger, &ALL).await.expect("list"), []);
+    assert_eq!(store.list(&other_scope, &ALL).await.expect("list"), []);
 
     for key in [&plain, &full] {
-        for (scope, found) in [(&scope, Some(key.clone())), (&stranger, None)] {
+        for (scope, found) in [(&scope, Some(key.clone())), (&other_scope, None)] {
             assert_eq!(ApiKeyStore::find(store, scope, &key.id).await.expect("find"), found);
         }
     }
 
     let now = environment.now();
-    let foreign = store.revoke(&stranger, &plain.id, now, &[]).await.expect("revoke");
+    let foreign = store.revoke(&other_scope, &plain.id, now, &[]).await.expect("revoke");
     assert_eq!(foreign, Written::Raced);
     let done = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
     assert_eq!(done, Written::Done);
@@ -50,35 +64,36 @@ pub async fn key_is_visible_to_its_organization_only(
     let later = now.plus(Duration::from_secs(7200));
     store.record_use(&full.id, later).await.expect("used");
     store.record_use(&full.id, now).await.expect("used");
-    let used = ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("there");
-    assert_eq!(used.last_used_at, Some(later), "never backwards");
+    let used =
+        ApiKeyStore::find(store, &scope, &full.id).await.expect("find").expect("the row exists");
+    assert_eq!(used.last_used_at, Some(later), "the order never decreases");
 }
 
-/// Of several sessions those are found that are within the scope, and nothing is said of the others.
+/// A batch lookup returns the sessions within the scope only.
 pub async fn batch_session_lookup_respects_scope(
     store: &(impl ApiKeyStore + SessionStore),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let mut ids = Vec::new();
-    for owner in [&scope, &scope, &stranger] {
+    for owner in [&scope, &scope, &other_scope] {
         let (session, events) = fresh_session(owner, environment);
         assert_inserted(SessionStore::insert(store, owner, &session, &events, None).await);
         ids.push(session.id);
     }
     let named = ids.iter().cloned().chain([SessionId::from_bits(environment.ulid())]).collect();
-    let within = async |scope: &Scope| store.sessions_within(scope, &named).await.expect("found");
+    let within = async |scope: &Scope| store.sessions_within(scope, &named).await.expect("lookup");
     assert_eq!(within(&scope).await, [ids[0].clone(), ids[1].clone()].into());
-    assert_eq!(within(&stranger).await, [ids[2].clone()].into());
-    assert_eq!(store.sessions_within(&scope, &[].into()).await.expect("found"), [].into());
+    assert_eq!(within(&other_scope).await, [ids[2].clone()].into());
+    assert_eq!(store.sessions_within(&scope, &[].into()).await.expect("lookup"), [].into());
     let mut confined = Caller::operator(scope.organization().clone());
     confined.reach = Reach::Only([ids[1].clone(), ids[2].clone()].into());
     let confined = confined.may(Capability::Manage).expect("may manage");
     assert_eq!(within(&confined).await, [ids[1].clone()].into());
 }
 
-/// The door finds a key by its name and digest together, while it is good, and at no other time and by
-/// nothing else. That it was revoked counts whatever the time is.
+/// The directory finds a key only by id and digest together, while the key is valid. A revoked key
+/// is not found at any time.
 pub async fn key_directory_finds_valid_keys_only(
     store: &(impl ApiKeyStore + KeyDirectory),
     environment: &dyn Environment,
@@ -120,15 +135,15 @@ pub async fn key_directory_finds_valid_keys_only(
     }
 }
 
-/// Pages of keys follow each other without a gap or an overlap, newest first, also among equal
-/// moments and past keys that were revoked meanwhile.
+/// Pages of keys have no gap and no overlap, newest first, also with equal times and keys revoked
+/// in between.
 pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
     let environment = TestEnvironment::new();
     environment.advance(Duration::from_millis(std::process::id().into()));
     let scope = fresh_scope(&*environment);
     let mut all = Vec::new();
     for n in 0..17 {
-        // Every third shares its moment with the one before.
+        // Every third key has the same time as the one before.
         environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let key = key(&scope, &*environment, false);
         assert_inserted(store.insert(&scope, &key, &[], None).await);
@@ -144,7 +159,7 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
         let page = store.list(&scope, &KeyPage { after, limit: 4 }).await.expect("list");
         assert!(page.len() <= 4);
         let Some(last) = page.last().cloned() else { break };
-        // A place holds although what stood there is gone.
+        // A position stays valid after its key is revoked.
         let revoked = store.revoke(&scope, &last.id, environment.now(), &[]).await;
         assert_eq!(revoked.expect("revoke"), Written::Done);
         after = Some(Position { created_at: last.created_at, id: last.id });
@@ -153,12 +168,12 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
     assert_eq!(observed, all);
 }
 
-/// Events come oldest first, from after the one named, and never from outside the scope.
+/// Events are returned oldest first, after the given event, within the scope only.
 pub async fn events_are_read_in_order_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let mut all = Vec::new();
     for _ in 0..5 {
         let (session, events) = fresh_session(&scope, environment);
@@ -169,15 +184,15 @@ pub async fn events_are_read_in_order_and_in_scope(
     let rest = store.after(&scope, Some(&all[1].id), 2).await.expect("events");
     assert_eq!(rest, all[2..4]);
     assert!(store.after(&scope, Some(&all[4].id), 2).await.expect("events").is_empty());
-    assert!(store.after(&stranger, None, 10).await.expect("events").is_empty());
+    assert!(store.after(&other_scope, None, 10).await.expect("events").is_empty());
 }
 
-/// The log is shown newest first, page by page, narrowed, and never from outside the scope.
+/// Pages of the event log are newest first, filtered, within the scope only.
 pub async fn event_pages_are_newest_first_and_in_scope(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (mut all, mut sessions) = (Vec::new(), Vec::new());
     for n in 0..6 {
         let (session, mut events) = fresh_session(&scope, environment);
@@ -204,7 +219,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     ];
     for filter in filters {
         let expected: Vec<_> = all.iter().filter(|event| filter.matches(event)).cloned().collect();
-        let mut observed: Vec<crate::Event> = Vec::new();
+        let mut observed: Vec<crate::event::Event> = Vec::new();
         loop {
             let before = observed.last().map(|last| last.id.clone());
             let page = EventPage { filter: filter.clone(), before, limit: 2 };
@@ -217,17 +232,17 @@ pub async fn event_pages_are_newest_first_and_in_scope(
         }
         assert_eq!(observed, expected, "{filter:?}");
         let page = EventPage { filter, before: None, limit: 10 };
-        assert_eq!(store.page(&stranger, &page).await.expect("events"), []);
+        assert_eq!(store.page(&other_scope, &page).await.expect("events"), []);
     }
     let confined = {
-        let mut caller = crate::Caller::operator(scope.organization().clone());
-        caller.reach = crate::Reach::Only([sessions[1].clone()].into());
+        let mut caller = crate::caller::Caller::operator(scope.organization().clone());
+        caller.reach = crate::caller::Reach::Only([sessions[1].clone()].into());
         caller.may(Capability::Manage).expect("may manage")
     };
     let page = EventPage { filter: EventFilter::default(), before: None, limit: 20 };
     let shown = store.page(&confined, &page).await.expect("events");
     let named: Vec<_> = shown.iter().filter_map(|event| event.session.as_ref()).collect();
-    assert_eq!(named, [&sessions[1]], "of what is in reach, and of no session");
+    assert_eq!(named, [&sessions[1]], "events within reach, and events without a session");
 }
 
 pub(super) fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {

@@ -1,19 +1,34 @@
-//! The suite of attempts at linking, which are counted with the change that begins one.
+//! Suite of link attempts, which are counted with the change that begins them.
 
 use std::time::Duration;
 
-use super::{fresh_scope, fresh_session};
 use crate::{
-    Deadlines, Event, LinkAttempt, Phone, RateQuota, Scope, Session, Timestamp,
-    ports::{Environment, EventLog, PortResult, Refusal, SessionStore, WorkerStore, Written},
+    access::Scope,
+    deadlines::Deadlines,
+    event::Event,
+    link_attempt::LinkAttempt,
+    ports::{
+        environment::Environment,
+        error::PortResult,
+        store::{
+            events::EventLog,
+            sessions::SessionStore,
+            worker::WorkerStore,
+            written::{Refusal, Written},
+        },
+    },
+    rate_quota::RateQuota,
+    session::{model::Session, pairing::Phone},
+    testing::contract::fixtures::{fresh_scope, fresh_session},
+    time::Timestamp,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Of one session, and of one phone.
+/// Quota per session and per phone.
 const TWO: RateQuota = RateQuota { name: "pairing", count: 2, window: HOUR };
 const FIVE: RateQuota = RateQuota { name: "organization-pairing", count: 5, window: HOUR };
 
-/// An attempt at linking this session, begun at this moment.
+/// Returns a link attempt of this session at this time.
 pub fn attempt(session: &Session, phone: Option<&str>, at: Timestamp) -> LinkAttempt {
     LinkAttempt {
         session: session.id.clone(),
@@ -25,49 +40,49 @@ pub fn attempt(session: &Session, phone: Option<&str>, at: Timestamp) -> LinkAtt
     }
 }
 
-/// A new session that is to be linked.
+/// Returns a new session with the epoch of its first attempt.
 fn to_link(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<Event>) {
     let (mut session, events) = fresh_session(scope, environment);
     session.spec.epoch = 1;
     (session, events)
 }
 
-/// The same session, asked for once more.
+/// Returns the commit of another attempt of the session.
 fn again(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
-) -> (Session, crate::ExpectedVersion, Vec<Event>) {
+) -> (Session, crate::session::version::ExpectedVersion, Vec<Event>) {
     let mut next = session.clone();
     next.spec.epoch += 1;
     next.created().into_commit(scope.actor(), environment)
 }
 
-/// One too many; there is room after so many minutes.
+/// Asserts a rejection by this quota, with room after `minutes`.
 fn assert_rate_limited(written: PortResult<Written>, rate_quota: RateQuota, minutes: u64) {
     let retry_after = Duration::from_secs(60 * minutes);
     let refusal = Refusal::Limited { rate_quota, retry_after };
-    assert_eq!(written.expect("an answer"), Written::Refused(refusal));
+    assert_eq!(written.expect("a result"), Written::Refused(refusal));
 }
 
-/// Attempts are counted of a session, also when that is deleted, of a phone whatever the session, and of
-/// the organization; never across organizations; and for as long as their window.
+/// Attempts are counted per session (also after its delete), per phone across sessions, and per
+/// organization; never across organizations; for the length of the window.
 pub async fn link_attempts_are_counted(
     store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let start = environment.now();
     let minute = |n: u64| start.plus(Duration::from_secs(60 * n));
     let phone = Some("15551234567");
 
     let (first, events) = to_link(&scope, environment);
-    // What another organization calls its sessions makes no difference.
+    // Attempts of another organization with the same session id do not count.
     for epoch in 1..3 {
-        let (other, events) = to_link(&stranger, environment);
+        let (other, events) = to_link(&other_scope, environment);
         let begun = LinkAttempt { epoch, ..attempt(&first, None, minute(0)) };
         let written =
-            store.write_with_link_attempt(&stranger, &other, None, &events, None, &begun).await;
+            store.write_with_link_attempt(&other_scope, &other, None, &events, None, &begun).await;
         assert_eq!(written.expect("insert"), Written::Done);
     }
     let begun = attempt(&first, None, minute(0));
@@ -79,7 +94,7 @@ pub async fn link_attempts_are_counted(
     stale.version.0 += 1;
     let raced =
         store.write_with_link_attempt(&scope, &next, Some(stale), &events, None, &begun).await;
-    assert_eq!(raced.expect("update"), Written::Raced, "and not counted");
+    assert_eq!(raced.expect("update"), Written::Raced, "the attempt is not counted");
     let written = store
         .write_with_link_attempt(&scope, &next, Some(expected_version), &events, None, &begun)
         .await;
@@ -91,15 +106,15 @@ pub async fn link_attempts_are_counted(
         .await;
     assert_rate_limited(refused, TWO, 58);
     let found = SessionStore::find(store, &scope, &first.id).await.expect("find");
-    assert_eq!(found, Some(next.clone()), "nothing is changed");
+    assert_eq!(found, Some(next.clone()), "the session is unchanged");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2);
 
-    // A phone has its own count, whatever the session, and however often sessions come and go.
+    // The count of a phone spans sessions, including deleted ones.
     let (rest_at, deadlines) = (environment.now(), Deadlines::default());
     let (change, rest) = next.clone().delete(scope.actor(), rest_at, &deadlines);
     let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
     let gone = store.delete(&scope, expected_version.version, &rest, &events).await;
-    assert_eq!(gone.expect("retire"), Written::Done);
+    assert_eq!(gone.expect("delete"), Written::Done);
     let link = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
         let (session, events) = to_link(scope, environment);
         let begun = attempt(&session, phone, at);
@@ -111,17 +126,17 @@ pub async fn link_attempts_are_counted(
     };
     assert_eq!(link(&scope, phone, minute(3)).await.expect("begun"), Written::Done);
     assert_rate_limited(link(&scope, phone, minute(4)).await, TWO, 57);
-    assert_eq!(link(&stranger, phone, minute(4)).await.expect("begun"), Written::Done);
+    assert_eq!(link(&other_scope, phone, minute(4)).await.expect("begun"), Written::Done);
     assert_eq!(link(&scope, None, minute(4)).await.expect("begun"), Written::Done);
     let other = Some("15557654321");
     assert_eq!(link(&scope, other, minute(5)).await.expect("begun"), Written::Done);
     assert_rate_limited(link(&scope, other, minute(6)).await, FIVE, 54);
-    // The first no longer counts for the organization, the second not for its phone.
+    // The first attempt no longer counts for the organization, the second no longer for its phone.
     assert_eq!(link(&scope, None, minute(60)).await.expect("begun"), Written::Done);
     assert_rate_limited(link(&scope, None, minute(60)).await, FIVE, 1);
     assert_eq!(link(&scope, phone, minute(61)).await.expect("begun"), Written::Done);
 
-    // What is swept counts no more, and nothing else is.
+    // Swept attempts no longer count; the others still do.
     while store.sweep_link_attempts(minute(5), 1).await.expect("sweep") > 0 {}
     for _ in 0..2 {
         assert_eq!(link(&scope, None, minute(61)).await.expect("begun"), Written::Done);

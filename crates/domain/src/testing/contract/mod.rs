@@ -1,9 +1,10 @@
-//! One suite per port; every adapter must pass it.
+//! Contract suites, one per port. Every adapter must pass them.
 //!
-//! Each function is one claim about an adapter, made on whatever the adapter holds already: suites
-//! use fresh organizations and names, so they can share a database.
+//! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
+//! suites can share a database with existing rows.
 
 mod fairness;
+mod fixtures;
 mod idempotency;
 mod isolation;
 mod keys;
@@ -20,6 +21,7 @@ pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,
 };
+pub use fixtures::filled;
 pub use idempotency::{
     idempotency_record_is_atomic_with_its_change,
     idempotency_record_is_invisible_to_other_organizations,
@@ -54,80 +56,3 @@ pub use worker_store::{
     version_lookup_returns_stored_versions, wake_is_not_overwritten,
     worker_store_finds_wakes_and_reschedules,
 };
-
-use crate::{
-    Actor, Attempt, Caller, Capability, Desired, Event, Identity, OrganizationId, PairingCode,
-    PairingSpec, QrCode, ReasonCode, Scope, Session, Settings, Status, StatusReason, UnlinkRequest,
-    UserId,
-    ports::{Environment, PortResult, Written},
-};
-
-/// It was inserted.
-fn assert_inserted(written: PortResult<Written>) {
-    assert_eq!(written.expect("insert"), Written::Done);
-}
-
-/// A scope of an organization nobody else uses.
-fn fresh_scope(environment: &dyn Environment) -> Scope {
-    let name = format!("org-{}", environment.ulid());
-    let organization = OrganizationId::parse(&name).expect("an organization's name");
-    let mut caller = Caller::operator(organization);
-    caller.actor = Actor::User(UserId::parse("user-1"));
-    caller.may(Capability::Manage).expect("an operator may manage")
-}
-
-/// A new session as the create use case writes it, with its events.
-fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Session, Vec<Event>) {
-    let user = scope.actor().user().cloned();
-    let organization = scope.organization().clone();
-    let session = Session::new(organization, user, Settings::default(), environment);
-    let (session, _, events) = session.created().into_commit(scope.actor(), environment);
-    (session, events)
-}
-
-/// The same session with every field that can change set to something else.
-pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
-    let now = environment.now();
-    session.settings = Settings {
-        label: Some("Küche \"1\" 🍲".to_owned()),
-        auto_read: true,
-        presence_typing: true,
-        rate_per_min: Some(20),
-        rate_per_hour: Some(600),
-        metadata: [("a key".to_owned(), "a 'value'".to_owned())].into(),
-    };
-    session.is_admin_session = true;
-    session.gateway = crate::GatewayId::parse("gw-contract");
-    session.spec.desired = Desired::Running;
-    session.spec.pairing =
-        Some(PairingSpec { attempt: 3, phone: Some("15551234567".to_owned()), request: 4 });
-    session.spec.unlink = Some(UnlinkRequest { since: now, deadline: now });
-    (session.spec.restarts, session.spec.epoch) = (5, 6);
-    let observed = &mut session.observed;
-    observed.status = Status::ScanQrCode;
-    observed.reason = Some(StatusReason {
-        code: ReasonCode::ConnectFailed,
-        message: "no route".to_owned(),
-        since: now,
-        retry_at: Some(now),
-    });
-    observed.identity = Some(Identity {
-        phone: "15551234567".to_owned(),
-        jid: "15551234567:3@s.whatsapp.net".to_owned(),
-        lid: Some("99:3@lid".to_owned()),
-        device: 3,
-        push_name: Some("Name".to_owned()),
-    });
-    let qr = QrCode { text: "ref,a,b,c".to_owned(), expires_at: now, number: 1, of: 6 };
-    let code = PairingCode {
-        code: "ABCD1234".to_owned(),
-        request: 4,
-        phone: "15551234567".to_owned(),
-        expires_at: now,
-    };
-    observed.pairing = Some(Attempt { attempt: 3, qr: Some(qr), code: Some(code) });
-    (observed.deadline, observed.last_connected_at) = (Some(now), Some(now));
-    (observed.epoch, observed.generation, observed.seq) = (6, 2, 1 << 40);
-    (session.due, session.failures) = (Some(now), 7);
-    session
-}

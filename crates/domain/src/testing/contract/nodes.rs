@@ -1,20 +1,22 @@
-//! The suite of [`NodeStore`].
+//! Suite of [`NodeStore`].
 
 use std::time::Duration;
 
 use crate::{
-    GatewayId, Node,
-    ports::{Environment, NodeStore},
+    gateway::node::Node,
+    id::GatewayId,
+    ports::{environment::Environment, store::nodes::NodeStore},
 };
 
-/// A node is known by its newest incarnation, counts its boots, and is given up once.
+/// A node has the newest incarnation, increases its generation with each one, and is marked as lost
+/// once.
 pub async fn node_registers_renews_its_lease_and_is_lost(
     store: &impl NodeStore,
     environment: &dyn Environment,
 ) {
     let now = environment.now();
     let later = now.plus(Duration::from_secs(60));
-    let id = GatewayId::parse(&format!("gw-{}", environment.ulid())).expect("a gateway's name");
+    let id = GatewayId::parse(&format!("gw-{}", environment.ulid())).expect("a valid gateway id");
     assert_eq!(store.find(&id).await.expect("find"), None);
     let mut node = Node {
         id: id.clone(),
@@ -28,35 +30,48 @@ pub async fn node_registers_renews_its_lease_and_is_lost(
         heartbeat_at: now,
         lost_at: None,
     };
-    assert_eq!(store.register(&node).await.expect("enlist"), 1);
-    assert_eq!(store.register(&node).await.expect("enlist"), 1, "the same incarnation again");
+    assert_eq!(store.register(&node).await.expect("register"), 1);
+    assert_eq!(store.register(&node).await.expect("register"), 1, "the same incarnation again");
     node.generation = 1;
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
 
-    assert!(!store.heartbeat(&id, "another", 1, later).await.expect("beat"));
-    assert!(store.heartbeat(&id, "first", 3, later).await.expect("beat"));
-    assert!(store.heartbeat(&id, "first", 3, now).await.expect("beat"), "a lease is not shortened");
+    assert!(!store.heartbeat(&id, "another", 1, later).await.expect("heartbeat"));
+    assert!(store.heartbeat(&id, "first", 3, later).await.expect("heartbeat"));
+    assert!(
+        store.heartbeat(&id, "first", 3, now).await.expect("heartbeat"),
+        "a lease is not shortened"
+    );
     let hello = Node { heartbeat_at: later.plus(Duration::from_secs(1)), ..node.clone() };
-    assert_eq!(store.register(&hello).await.expect("enlist"), 1);
-    assert!(store.heartbeat(&id, "first", 3, now).await.expect("beat"), "nor renewed by a hello");
+    assert_eq!(store.register(&hello).await.expect("register"), 1);
+    assert!(
+        store.heartbeat(&id, "first", 3, now).await.expect("heartbeat"),
+        "a registration does not renew the lease"
+    );
     (node.held, node.heartbeat_at) = (3, later);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
     assert!(store.list().await.expect("list").contains(&node));
 
-    assert!(!store.mark_lost(&id, "first", later, later).await.expect("lose"), "heard of since");
+    assert!(
+        !store.mark_lost(&id, "first", later, later).await.expect("mark lost"),
+        "the lease is newer"
+    );
     let after = later.plus(Duration::from_secs(1));
-    assert!(!store.mark_lost(&id, "another", after, after).await.expect("lose"));
-    assert!(store.mark_lost(&id, "first", after, after).await.expect("lose"));
-    assert!(!store.mark_lost(&id, "first", after, after).await.expect("lose"), "only once");
-    assert!(!store.heartbeat(&id, "first", 3, after).await.expect("beat"), "given up");
+    assert!(!store.mark_lost(&id, "another", after, after).await.expect("mark lost"));
+    assert!(store.mark_lost(&id, "first", after, after).await.expect("mark lost"));
+    assert!(!store.mark_lost(&id, "first", after, after).await.expect("mark lost"), "marked once");
+    assert!(!store.heartbeat(&id, "first", 3, after).await.expect("heartbeat"), "the node is lost");
     node.lost_at = Some(after);
     assert_eq!(store.find(&id).await.expect("find").as_ref(), Some(&node));
 
     node.heartbeat_at = after;
-    assert_eq!(store.register(&node).await.expect("enlist"), 2, "the same, which was given up");
-    assert_eq!(store.register(&node).await.expect("enlist"), 2, "the same again");
+    assert_eq!(
+        store.register(&node).await.expect("register"),
+        2,
+        "the same incarnation after it was lost"
+    );
+    assert_eq!(store.register(&node).await.expect("register"), 2, "the same again");
     (node.incarnation, node.capacity) = ("second".to_owned(), 8);
-    assert_eq!(store.register(&node).await.expect("enlist"), 3, "a new incarnation");
+    assert_eq!(store.register(&node).await.expect("register"), 3, "a new incarnation");
     (node.generation, node.lost_at) = (3, None);
     assert_eq!(store.find(&id).await.expect("find"), Some(node));
 }

@@ -1,13 +1,16 @@
-//! The suite of [`OrphanStore`].
+//! Suite of [`OrphanStore`].
 
 use std::time::Duration;
 
 use crate::{
-    GatewayId, HeldSession, Orphan, SessionId,
-    ports::{Environment, OrphanStore},
+    gateway::node::HeldSession,
+    id::{GatewayId, SessionId},
+    orphan::model::Orphan,
+    ports::{environment::Environment, store::nodes::OrphanStore},
 };
 
-/// An orphan is told once, when a node holds it for the second time, and is listed until it is gone.
+/// An orphan is returned once, when a node holds it for the second time, and is listed until the
+/// node releases it.
 pub async fn orphan_is_returned_once_and_listed_while_held(
     store: &impl OrphanStore,
     environment: &dyn Environment,
@@ -16,7 +19,7 @@ pub async fn orphan_is_returned_once_and_listed_while_held(
     let later = now.plus(Duration::from_secs(5));
     let name = |n: u8| {
         let text = format!("gw-{n}-{}", environment.ulid());
-        GatewayId::parse(&text).expect("a gateway's name")
+        GatewayId::parse(&text).expect("a valid gateway id")
     };
     let (ours, other) = (name(1), name(2));
     let mut sessions = [0; 2].map(|_| SessionId::from_bits(environment.ulid()));
@@ -32,12 +35,18 @@ pub async fn orphan_is_returned_once_and_listed_while_held(
         all.retain(|orphan| [&ours, &other].contains(&&orphan.gateway));
         all
     };
-    assert!(store.note_orphans(&ours, &both, now).await.expect("note").is_empty(), "let go yet?");
+    assert!(
+        store.note_orphans(&ours, &both, now).await.expect("note").is_empty(),
+        "not returned at the first heartbeat"
+    );
     assert!(note(&other, &both[..1]).await.is_empty(), "another node");
     assert!(listed().await.is_empty());
 
     assert_eq!(note(&ours, &both[..1]).await, std::slice::from_ref(&one));
-    assert!(note(&ours, &both).await.is_empty(), "one was told, two has come anew");
+    assert!(
+        note(&ours, &both).await.is_empty(),
+        "the first was returned before, the second is new"
+    );
     let first = Orphan { session: one.clone(), gateway: ours.clone(), epoch: 3, since: now };
     assert_eq!(listed().await, std::slice::from_ref(&first));
     assert_eq!(note(&ours, &both).await, std::slice::from_ref(&two));
@@ -45,8 +54,8 @@ pub async fn orphan_is_returned_once_and_listed_while_held(
     assert_eq!(listed().await, [first.clone(), second]);
 
     assert!(note(&ours, &both[..1]).await.is_empty());
-    assert_eq!(listed().await, [first], "what is no longer held is forgotten");
+    assert_eq!(listed().await, [first], "a released orphan is removed");
     assert!(note(&ours, &[]).await.is_empty());
     assert!(listed().await.is_empty());
-    assert_eq!(note(&other, &both[..1]).await, [one], "untouched by what others hold");
+    assert_eq!(note(&other, &both[..1]).await, [one], "other nodes do not matter");
 }

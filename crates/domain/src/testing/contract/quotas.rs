@@ -1,17 +1,29 @@
-//! The suite of what an organization may keep: every store that is told [`small_quotas`] passes it.
+//! Suite of resource quotas, for stores with the limits of [`small_quotas`].
 
 use std::time::Duration;
 
-use super::{
-    assert_inserted, fresh_scope, fresh_session,
-    idempotency::{fresh_key_hash, record},
-    keys::key,
-};
 use crate::{
-    Deadlines, Event, Quotas, Resource, ResourceLimitReached, ResourceLimits, Scope, Session,
+    access::Scope,
+    deadlines::Deadlines,
+    event::Event,
     ports::{
-        ApiKeyStore, Environment, EventLog, IdempotencyStore, PortResult, Refusal, SessionFilter,
-        SessionPage, SessionStore, WorkerStore, Written,
+        environment::Environment,
+        error::PortResult,
+        store::{
+            events::EventLog,
+            idempotency::IdempotencyStore,
+            keys::ApiKeyStore,
+            sessions::{SessionFilter, SessionPage, SessionStore},
+            worker::WorkerStore,
+            written::{Refusal, Written},
+        },
+    },
+    resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits},
+    session::model::Session,
+    testing::contract::{
+        fixtures::{assert_inserted, fresh_scope, fresh_session},
+        idempotency::{fresh_key_hash, record},
+        keys::key,
     },
 };
 
@@ -21,7 +33,7 @@ const ALL: SessionPage = SessionPage {
     limit: 200,
 };
 
-/// So few that a test fills them.
+/// Returns limits that a suite can fill.
 pub fn small_quotas() -> Quotas {
     let default = ResourceLimits {
         sessions: Some(3),
@@ -42,10 +54,10 @@ fn assert_resource_limited(
     limit: u64,
     used: u64,
 ) {
-    assert_eq!(written.expect("an answer"), limit_reached(resource, limit, used));
+    assert_eq!(written.expect("a result"), limit_reached(resource, limit, used));
 }
 
-/// A new session whose metadata takes ten bytes and these.
+/// Returns a new session whose metadata takes 9 bytes plus the note, or none without a note.
 fn session_with_note(
     scope: &Scope,
     note: &str,
@@ -68,16 +80,16 @@ async fn delete(
     let (change, rest) = session.clone().delete(scope.actor(), now, &deadlines);
     let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
     let gone = store.delete(scope, expected_version.version, &rest, &events).await;
-    assert_eq!(gone.expect("retire"), Written::Done);
+    assert_eq!(gone.expect("delete"), Written::Done);
 }
 
-/// Sessions fill their quota exactly; one that does not fit leaves nothing behind; a deletion makes room;
-/// and no other organization notices.
+/// Sessions fill their quota exactly. A session above the limit leaves no rows, a delete frees
+/// room, and other organizations are not affected.
 pub async fn sessions_fill_their_quota(
     store: &(impl SessionStore + EventLog + IdempotencyStore),
     environment: &dyn Environment,
 ) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let mut made = Vec::new();
     for _ in 0..3 {
         let (session, events) = fresh_session(&scope, environment);
@@ -91,14 +103,14 @@ pub async fn sessions_fill_their_quota(
         assert_resource_limited(written, Resource::Sessions, 3, 3);
     }
     let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
-    assert_eq!(found, None, "nothing of it");
+    assert_eq!(found, None, "no row of the session");
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 3);
     let now = environment.now();
     let found = IdempotencyStore::find(store, &scope, &record.key_hash, now).await.expect("find");
     assert_eq!(found, None);
 
-    let (other, events) = fresh_session(&stranger, environment);
-    assert_inserted(store.insert(&stranger, &other, &events, None).await);
+    let (other, events) = fresh_session(&other_scope, environment);
+    assert_inserted(store.insert(&other_scope, &other, &events, None).await);
     delete(store, &scope, &made[0], environment).await;
     let (fourth, events) = fresh_session(&scope, environment);
     assert_inserted(store.insert(&scope, &fourth, &events, Some(&record)).await);
@@ -114,7 +126,7 @@ pub async fn sessions_fill_their_quota(
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Metadata that grows must fit; whatever else changes is never refused for it.
+/// Growing metadata must fit. Other changes are never refused for it.
 pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &dyn Environment) {
     let scope = fresh_scope(environment);
     let (first, events) = session_with_note(&scope, "0123456789", environment);
@@ -141,20 +153,20 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
         let written =
             store.update(&scope, &next, expected_version, &events, None).await.expect("update");
         let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
-        let found = found.expect("it is there");
+        let found = found.expect("the session exists");
         assert_eq!(found.settings == next.settings, written == Written::Done);
         (written, found)
     };
     let (written, _) = set(&second, "too much", "a").await;
-    assert_eq!(written, limit_reached(Resource::Metadata, 30, 19), "it grows beyond");
+    assert_eq!(written, limit_reached(Resource::Metadata, 30, 19), "the write exceeds the limit");
     let (written, second) = set(&second, "ok", "b").await;
-    assert_eq!(written, Written::Done, "it fills the quota exactly");
+    assert_eq!(written, Written::Done, "the write fills the quota exactly");
     let (written, first) = set(&first, "0123456789", "c").await;
-    assert_eq!(written, Written::Done, "the rest may change");
+    assert_eq!(written, Written::Done, "other settings can change");
     let (written, first) = set(&first, "012345678", "c").await;
-    assert_eq!(written, Written::Done, "it may shrink");
+    assert_eq!(written, Written::Done, "metadata can shrink");
     let (written, _) = set(&second, "okay", "b").await;
-    assert_eq!(written, limit_reached(Resource::Metadata, 30, 29), "by one only");
+    assert_eq!(written, limit_reached(Resource::Metadata, 30, 29), "one byte above the limit");
     delete(store, &scope, &first, environment).await;
     let (written, second) = set(&second, "room for more", "b").await;
     assert_eq!(written, Written::Done, "a deletion makes room");
@@ -163,19 +175,19 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
     let mut next = second.clone();
     next.settings.metadata.insert("k".to_owned(), "v".to_owned());
     let raced = store.update(&scope, &next, stale, &[], None).await.expect("update");
-    assert_eq!(raced, Written::Raced, "and a race is told from a full quota");
+    assert_eq!(raced, Written::Raced, "a race is not a full quota");
 }
 
-/// Keys fill their quota; a revocation makes room.
+/// Keys fill their quota. A revocation frees room.
 pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &dyn Environment) {
-    let (scope, stranger) = (fresh_scope(environment), fresh_scope(environment));
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
     assert_inserted(store.insert(&scope, &first, &[], None).await);
     assert_inserted(store.insert(&scope, &second, &[], None).await);
     assert_resource_limited(store.insert(&scope, &third, &[], None).await, Resource::ApiKeys, 2, 2);
     assert_eq!(store.find(&scope, &third.id).await.expect("find"), None);
-    let other = key(&stranger, environment, false);
-    assert_inserted(store.insert(&stranger, &other, &[], None).await);
+    let other = key(&other_scope, environment, false);
+    assert_inserted(store.insert(&other_scope, &other, &[], None).await);
     let now = environment.now();
     for (id, done) in [(&first.id, Written::Done), (&first.id, Written::Raced)] {
         assert_eq!(store.revoke(&scope, id, now, &[]).await.expect("revoke"), done);
@@ -190,8 +202,8 @@ pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &d
     );
 }
 
-/// Recorded responses fill their quota, with a change and without one; when they have expired and are
-/// removed there is room again.
+/// Recorded responses fill their quota, with and without a change. The removal of expired records
+/// frees room.
 pub async fn idempotency_records_fill_their_quota(
     store: &(impl SessionStore + IdempotencyStore + WorkerStore),
     environment: &dyn Environment,
@@ -200,10 +212,10 @@ pub async fn idempotency_records_fill_their_quota(
     let expires_at = now.plus(DAY);
     let of = |bytes: usize| record(fresh_key_hash(environment), &vec![7; bytes], expires_at);
     let (first, second) = (of(60), of(30));
-    assert_eq!(store.record(&scope, &first, now).await.expect("keep"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Written::Done);
     let (session, events) = fresh_session(&scope, environment);
     assert_inserted(store.insert(&scope, &session, &events, Some(&second)).await);
-    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), None);
+    assert_eq!(store.limit_reached(&scope).await.expect("a result"), None);
 
     let resource = Resource::IdempotencyRecords;
     assert_resource_limited(store.record(&scope, &of(11), now).await, resource, 100, 90);
@@ -211,16 +223,16 @@ pub async fn idempotency_records_fill_their_quota(
     let written = store.insert(&scope, &session, &events, Some(&of(11))).await;
     assert_resource_limited(written, resource, 100, 90);
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
-    assert_eq!(found, None, "nothing is changed");
-    assert_eq!(store.record(&scope, &second, now).await.expect("keep"), Written::Repeated);
+    assert_eq!(found, None, "the session is unchanged");
+    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Written::Repeated);
 
-    let amended = crate::IdempotencyRecord { response: vec![8; 70], ..first };
+    let amended = crate::idempotency::IdempotencyRecord { response: vec![8; 70], ..first };
     store.amend(&scope, &amended).await.expect("amend");
     let full = ResourceLimitReached { resource, limit: 100, used: 100 };
-    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), Some(full));
-    assert_eq!(store.limit_reached(&fresh_scope(environment)).await.expect("an answer"), None);
+    assert_eq!(store.limit_reached(&scope).await.expect("a result"), Some(full));
+    assert_eq!(store.limit_reached(&fresh_scope(environment)).await.expect("a result"), None);
     assert_resource_limited(store.record(&scope, &of(1), now).await, resource, 100, 100);
     while store.sweep_idempotency_records(expires_at, 100).await.expect("sweep") > 0 {}
-    assert_eq!(store.limit_reached(&scope).await.expect("an answer"), None);
-    assert_eq!(store.record(&scope, &of(100), now).await.expect("keep"), Written::Done);
+    assert_eq!(store.limit_reached(&scope).await.expect("a result"), None);
+    assert_eq!(store.record(&scope, &of(100), now).await.expect("record"), Written::Done);
 }

@@ -1,14 +1,27 @@
-//! The suite of [`WorkerStore`] about what is removed some time after it ended.
+//! Suite of [`WorkerStore`]: removal of old data.
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope};
 use crate::{
-    ApiKey, Capability, Event, EventName, EventValue, KeyId, NewEvent, SessionId, Timestamp,
-    ports::{ApiKeyStore, Environment, EventLog, KeyDirectory, PresentedKey, WorkerStore, Written},
+    api_key::model::ApiKey,
+    caller::Capability,
+    event::{Event, EventName, EventValue, NewEvent},
+    id::{KeyId, SessionId},
+    ports::{
+        authn::PresentedKey,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            keys::{ApiKeyStore, KeyDirectory},
+            worker::WorkerStore,
+            written::Written,
+        },
+    },
+    testing::contract::fixtures::{assert_inserted, fresh_scope},
+    time::Timestamp,
 };
 
-/// Keys go some time after they were revoked or expired; others stay.
+/// Keys are removed some time after revocation or expiry. Other keys stay.
 pub async fn expired_and_revoked_keys_are_removed(
     store: &(impl ApiKeyStore + KeyDirectory + WorkerStore),
     environment: &dyn Environment,
@@ -45,10 +58,10 @@ pub async fn expired_and_revoked_keys_are_removed(
         keys.push(key);
     }
     let before = long_ago.plus(Duration::from_secs(5));
-    assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "as many as asked for");
+    assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "up to the limit");
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 1);
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
-    // Whoever revokes or inserts anew finds what is there.
+    // An insert succeeds only for a removed key.
     for (key, is_there) in keys.iter().zip([true, false, false, true, true, false]) {
         let again = ApiKeyStore::insert(store, &scope, key, &[], None).await;
         let inserted = matches!(again, Ok(Written::Done));
@@ -56,12 +69,12 @@ pub async fn expired_and_revoked_keys_are_removed(
     }
     let shown = PresentedKey { id: keys[0].id.clone(), digest: keys[0].digest };
     let found = KeyDirectory::find(store, &shown, long_ago).await.expect("find");
-    assert_eq!(found.as_ref(), Some(&keys[0]), "one that is good stays");
+    assert_eq!(found.as_ref(), Some(&keys[0]), "a valid key stays");
 }
 
-/// Codes in the event log are blanked some time after they died, with nothing else of their events.
+/// Expired codes in the event log are blanked. The other values of their events stay.
 pub async fn expired_codes_are_blanked(
-    store: &(impl crate::ports::SessionStore + EventLog + WorkerStore),
+    store: &(impl crate::ports::store::sessions::SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
@@ -88,12 +101,15 @@ pub async fn expired_codes_are_blanked(
         let sequence = 2 + number as u64;
         events.push(Event { session: Some(session.clone()), sequence, at, ..event });
     }
-    let (mut made, created) = super::fresh_session(&scope, environment);
+    let (mut made, created) =
+        crate::testing::contract::fixtures::fresh_session(&scope, environment);
     made.id = session.clone();
     let created =
         created.into_iter().map(|event| Event { session: Some(session.clone()), ..event });
     let all: Vec<_> = created.chain(events.clone()).collect();
-    assert_inserted(crate::ports::SessionStore::insert(store, &scope, &made, &all, None).await);
+    assert_inserted(
+        crate::ports::store::sessions::SessionStore::insert(store, &scope, &made, &all, None).await,
+    );
 
     let died_before = long_ago.plus(Duration::from_secs(1_000));
     let mut looked = 0;
@@ -112,6 +128,10 @@ pub async fn expired_codes_are_blanked(
     assert_eq!(codes, [EventValue::Null, EventValue::Null, code(), code()]);
     for (read, written) in log.iter().skip(1).zip(&events) {
         let blanked = Event { payload: read.payload.clone(), ..written.clone() };
-        assert_eq!((read, &read.payload[1]), (&blanked, &written.payload[1]), "nothing else");
+        assert_eq!(
+            (read, &read.payload[1]),
+            (&blanked, &written.payload[1]),
+            "no other value changes"
+        );
     }
 }

@@ -1,38 +1,46 @@
-//! The suite of [`SessionControl`]: passed by the remembering fake and by a real node on a simulator.
+//! Suite of [`SessionControl`], passed by the fake gateway and by a real node with a simulator.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::{
-    Declaration, LogoutOutcome, Node, PairingSpec, SessionId, Snapshot, Status,
-    ports::{Environment, GatewayError, Notifier, SessionControl},
+    gateway::node::Node,
+    id::SessionId,
+    ports::{
+        environment::{Environment, Notifier},
+        session_control::{GatewayError, SessionControl},
+    },
+    session::{
+        observed::Snapshot, pairing::PairingSpec, spec::Declaration, status::Status,
+        unlink::LogoutOutcome,
+    },
 };
 
-/// The gateway under test, a node of it, and WhatsApp's other side.
+/// The gateway under test with a node and the WhatsApp side.
 #[async_trait]
 pub trait GatewayUnderTest: Send + Sync {
-    /// The gateway.
+    /// Returns the port.
     fn control(&self) -> &dyn SessionControl;
-    /// The node to speak to.
+    /// Returns the node that gets the commands.
     fn node(&self) -> &Node;
-    /// New names.
+    /// Returns the id generator.
     fn environment(&self) -> &dyn Environment;
-    /// Lets a moment pass.
+    /// Returns a notifier whose wait lets time pass.
     fn pause(&self) -> &dyn Notifier;
-    /// A phone scans this code.
+    /// Lets a phone scan a QR code.
     async fn scan(&self, qr: &str);
-    /// How many devices the phones show as linked.
+    /// Returns the number of devices that the phones show as linked.
     async fn linked_devices(&self) -> usize;
 }
 
-/// How often a state is looked for, and how long in between.
+/// Number of polls for a state.
 const MAX_POLLS: u32 = 600;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Pairing by QR, who is attached, stop and start with the link kept, unlink, and nothing left to
-/// unlink.
+/// A session pairs by QR code, reports its device, stops and starts with the link kept, unlinks,
+/// and reports that no device is left.
 pub async fn declared_session_pairs_connects_stops_and_unlinks(gateway: &dyn GatewayUnderTest) {
     let session = SessionId::from_bits(gateway.environment().ulid());
     let before = gateway.linked_devices().await;
@@ -76,7 +84,7 @@ pub async fn declared_session_pairs_connects_stops_and_unlinks(gateway: &dyn Gat
     gateway.control().forget(gateway.node(), &session, 9, false).await.expect("forget");
 }
 
-/// A command that was delayed cannot undo a newer one; the same one again is fine.
+/// A late command cannot undo a newer one. The same command again is accepted.
 pub async fn older_epoch_is_rejected(gateway: &dyn GatewayUnderTest) {
     let session = SessionId::from_bits(gateway.environment().ulid());
     let control = gateway.control();
@@ -90,11 +98,11 @@ pub async fn older_epoch_is_rejected(gateway: &dyn GatewayUnderTest) {
     let older = control.forget(gateway.node(), &session, 4, false).await;
     assert!(matches!(older, Err(GatewayError::Stale)), "{older:?}");
     let again = control.declare(gateway.node(), &session, &plain(5, false)).await.expect("declare");
-    assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "nothing changed");
+    assert_eq!((again.epoch, again.seq), (newest.epoch, newest.seq), "the state is unchanged");
     control.forget(gateway.node(), &session, 6, false).await.expect("forget");
 }
 
-/// Forgetting succeeds whether or not there was anything, and a delayed declaration does not undo it.
+/// A forget succeeds with and without a session, and a late declaration does not undo it.
 pub async fn forgotten_session_stays_forgotten(gateway: &dyn GatewayUnderTest) {
     let session = SessionId::from_bits(gateway.environment().ulid());
     let control = gateway.control();
@@ -106,7 +114,7 @@ pub async fn forgotten_session_stays_forgotten(gateway: &dyn GatewayUnderTest) {
     let unknown = control.identity(gateway.node(), &session).await;
     assert!(matches!(unknown, Err(GatewayError::Unknown)), "{unknown:?}");
     let never = SessionId::from_bits(gateway.environment().ulid());
-    control.forget(gateway.node(), &never, 1, false).await.expect("forget what never was");
+    control.forget(gateway.node(), &never, 1, false).await.expect("forget an unknown session");
 }
 
 async fn pair(gateway: &dyn GatewayUnderTest, session: &SessionId, epoch: u64) {
@@ -120,7 +128,7 @@ async fn pair(gateway: &dyn GatewayUnderTest, session: &SessionId, epoch: u64) {
         }
         gateway.pause().wait(POLL_INTERVAL).await;
     }
-    gateway.scan(&qr.expect("a QR code comes").text).await;
+    gateway.scan(&qr.expect("a QR code within the polls").text).await;
     let working = until(gateway, session, &spec, Status::Working).await;
     let identity = working.identity.expect("a working session is linked");
     assert!(identity.jid.contains(&identity.phone), "{identity:?}");
@@ -143,7 +151,7 @@ async fn until(
         last = Some(snapshot);
         gateway.pause().wait(POLL_INTERVAL).await;
     }
-    panic!("it never became {status:?}: {last:?}");
+    panic!("the session did not reach {status:?}: {last:?}");
 }
 
 fn plain(epoch: u64, running: bool) -> Declaration {

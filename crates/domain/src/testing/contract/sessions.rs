@@ -1,18 +1,29 @@
-//! The suite of [`SessionStore`].
+//! Suite of [`SessionStore`].
 
 use std::time::Duration;
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    Caller, Capability, Deadlines, Reach, Scope, Session, Settings, Status, Version,
+    access::Scope,
+    caller::{Caller, Capability, Reach},
+    deadlines::Deadlines,
     ports::{
-        Environment, EventLog, OperatorStore, Position, SessionFilter, SessionPage, SessionStore,
-        WorkerStore, Written,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            position::Position,
+            sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+            worker::WorkerStore,
+            written::Written,
+        },
     },
-    testing::TestEnvironment,
+    session::{model::Session, settings::Settings, status::Status, version::Version},
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        environment::TestEnvironment,
+    },
 };
 
-/// What was written is what is read, in every field; what never changes is not overwritten.
+/// Every field is read as written. Constant fields are not overwritten.
 pub async fn session_round_trips_in_every_field(
     store: &impl SessionStore,
     environment: &dyn Environment,
@@ -23,7 +34,7 @@ pub async fn session_round_trips_in_every_field(
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&session), "as inserted");
 
-    let mut next = super::filled(session.clone(), environment);
+    let mut next = crate::testing::contract::fixtures::filled(session.clone(), environment);
     next.version = Version(2);
     let mut disguised = next.clone();
     disguised.created_at = next.created_at.plus(Duration::from_secs(9));
@@ -35,7 +46,7 @@ pub async fn session_round_trips_in_every_field(
     assert_eq!(written, Written::Done);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&next), "as updated");
-    let expected = read.expect("just seen").expected_version();
+    let expected = read.expect("the session exists").expected_version();
 
     let mut emptied = session.clone();
     emptied.version = Version(3);
@@ -45,7 +56,8 @@ pub async fn session_round_trips_in_every_field(
     assert_eq!(read, Some(emptied), "every field can be emptied again");
 }
 
-/// Of two writes from the same version one happens; the other writes neither state nor events.
+/// Of two writes with the same expected version one succeeds. The other writes neither state nor
+/// events.
 pub async fn guarded_write_happens_once(
     store: &(impl SessionStore + EventLog),
     environment: &dyn Environment,
@@ -65,14 +77,14 @@ pub async fn guarded_write_happens_once(
     let (second, expected, new_events) = rename("second");
     let written = store.update(&scope, &second, expected, &new_events, None).await.expect("update");
     assert_eq!(written, Written::Raced);
-    let read = store.find(&scope, &session.id).await.expect("find").expect("it is there");
+    let read = store.find(&scope, &session.id).await.expect("find").expect("the session exists");
     assert_eq!(read.settings.label.as_deref(), Some("first"));
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 2], "one event for the insert, one for the one update");
 }
 
-/// Another organization, and a caller confined to other sessions, meet nothing by any method.
+/// Another organization, and a caller confined to other sessions, reach the session by no method.
 pub async fn out_of_scope_session_is_invisible(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
@@ -85,12 +97,12 @@ pub async fn out_of_scope_session_is_invisible(
         caller.reach = Reach::Only([session].into());
         caller.may(Capability::Manage).expect("may manage")
     };
-    let stranger = fresh_scope(environment);
+    let other_scope = fresh_scope(environment);
     let outsiders = [
-        // Whoever is confined to another's session knows its name, and no more.
-        confined(&stranger, session.id.clone()),
-        stranger,
-        confined(&scope, crate::SessionId::from_bits(environment.ulid())),
+        // A caller that is confined to a foreign session knows the id, and still finds no session.
+        confined(&other_scope, session.id.clone()),
+        other_scope,
+        confined(&scope, crate::id::SessionId::from_bits(environment.ulid())),
     ];
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
     for outside in outsiders {
@@ -105,22 +117,22 @@ pub async fn out_of_scope_session_is_invisible(
         assert_eq!(written.expect("update"), Written::Raced);
         let (_, cleanup) = delete_session(&session, &outside, environment);
         let written = store.delete(&outside, session.version, &cleanup, &[]).await;
-        assert_eq!(written.expect("retire"), Written::Raced);
+        assert_eq!(written.expect("delete"), Written::Raced);
     }
     let read = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(read, Some(session), "untouched");
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no news of it");
+    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no new events");
 }
 
-/// Pages follow each other without a gap or an overlap, newest first, also among equal moments and
-/// while others are written; a confined caller's pages hold what it reaches.
+/// Pages have no gap and no overlap, newest first, also with equal times and concurrent inserts.
+/// Pages of a confined caller contain the sessions within reach.
 pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
     let environment = TestEnvironment::new();
     environment.advance(Duration::from_millis(std::process::id().into()));
     let scope = fresh_scope(&*environment);
     let mut all = Vec::new();
     for n in 0..25 {
-        // Every third shares its moment with the one before.
+        // Every third session has the same time as the one before.
         environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let (session, events) = fresh_session(&scope, &*environment);
         assert_inserted(store.insert(&scope, &session, &events, None).await);
@@ -141,7 +153,7 @@ pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
             break;
         }
         observed.extend(page);
-        // One made meanwhile is newer than every page still to come.
+        // A session that is inserted meanwhile is newer than every remaining page.
         environment.advance(Duration::from_secs(1));
         let (late, events) = fresh_session(&scope, &*environment);
         assert_inserted(store.insert(&scope, &late, &events, None).await);
@@ -158,7 +170,7 @@ pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
     assert_eq!(page, [all[3].clone(), all[20].clone()]);
 }
 
-/// A filter lets through what meets all of it, in whatever combination.
+/// A filter returns the sessions that meet all conditions, in every combination.
 pub async fn filter_conditions_are_combined_with_and(
     store: &impl SessionStore,
     environment: &dyn Environment,
@@ -170,7 +182,7 @@ pub async fn filter_conditions_are_combined_with_and(
         assert_inserted(store.insert(&scope, &session, &events, None).await);
         let mut next = session.clone();
         if n % 2 == 0 {
-            next = super::filled(session.clone(), environment);
+            next = crate::testing::contract::fixtures::filled(session.clone(), environment);
         }
         if n % 3 == 0 {
             (next.settings.label, next.observed.status) = (Some("x%_".to_owned()), Status::Failed);
@@ -184,7 +196,8 @@ pub async fn filter_conditions_are_combined_with_and(
         all.insert(0, next);
     }
     let labels = [None, Some("x%_".to_owned()), Some("x__".to_owned()), Some(String::new())];
-    let gateways = [None, crate::GatewayId::parse("gw-contract"), crate::GatewayId::parse("gw-x")];
+    let gateways =
+        [None, crate::id::GatewayId::parse("gw-contract"), crate::id::GatewayId::parse("gw-x")];
     let phones = [None, Some("15551234567".to_owned()), Some("1555123456".to_owned())];
     let statuses = [vec![], vec![Status::Failed], vec![Status::Failed, Status::ScanQrCode]];
     for (label, gateway) in labels.iter().flat_map(|l| gateways.iter().map(move |g| (l, g))) {
@@ -202,7 +215,7 @@ pub async fn filter_conditions_are_combined_with_and(
     }
 }
 
-/// The platform's own people see the sessions of every organization, or of one, newest first.
+/// Operators see the sessions of every organization, or of one, newest first.
 pub async fn operators_see_sessions_of_every_organization(
     store: &(impl SessionStore + OperatorStore),
     environment: &dyn Environment,
@@ -228,7 +241,7 @@ pub async fn operators_see_sessions_of_every_organization(
         let rest = store.sessions(Some(scope.organization()), &page(Some(&expected[0]), 10)).await;
         assert_eq!(rest.expect("list"), expected[1..]);
     }
-    // Others may use the store, too, and what they make is newer or older, but never in between.
+    // Other suites may share the store. Their sessions are newer or older, never in between.
     let mut observed: Vec<Session> = Vec::new();
     while observed.len() < 1_000 {
         let found = store.sessions(None, &page(observed.last(), 100)).await.expect("list");
@@ -246,32 +259,31 @@ pub async fn operators_see_sessions_of_every_organization(
     assert_eq!(found, []);
 }
 
-/// Deleting leaves the retirement and the event in the session's place; a second time there is
-/// nothing to delete.
+/// A delete replaces the session with its cleanup and event. A second delete finds no session.
 pub async fn delete_replaces_session_with_cleanup(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let (new_events, cleanup) = delete_session(&session, &scope, environment);
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(written.expect("retire"), Written::Done);
+    assert_eq!(written.expect("delete"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     assert_eq!(WorkerStore::find(store, &session.id).await.expect("find"), None);
     let gateway = session.gateway.clone().expect("placed");
-    let cleaning_up = store.pending_cleanups(&gateway).await.expect("retiring");
+    let cleaning_up = store.pending_cleanups(&gateway).await.expect("pending cleanups");
     assert_eq!(cleaning_up, std::slice::from_ref(&session.id));
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events.clone()].concat());
     let again = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(again.expect("retire"), Written::Raced);
-    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second news");
+    assert_eq!(again.expect("delete"), Written::Raced);
+    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second event");
 }
 
-/// What no node ever held leaves nothing but its events.
+/// A session that no node held leaves its events only.
 pub async fn complete_cleanup_leaves_events_only(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
@@ -280,11 +292,13 @@ pub async fn complete_cleanup_leaves_events_only(
     let (session, events) = fresh_session(&scope, environment);
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let (mut new_events, mut cleanup) = delete_session(&session, &scope, environment);
-    new_events.extend(cleanup.report_outcome(crate::LogoutOutcome::NotLinked, environment));
+    new_events.extend(
+        cleanup.report_outcome(crate::session::unlink::LogoutOutcome::NotLinked, environment),
+    );
     let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(written.expect("retire"), Written::Done);
+    assert_eq!(written.expect("delete"), Written::Done);
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
-    // Of one that is not there, no end is told.
+    // The finish of a missing cleanup writes no events.
     store.finish(&cleanup, &delete_session(&session, &scope, environment).0).await.expect("finish");
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events].concat());
@@ -294,7 +308,7 @@ fn delete_session(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
-) -> (Vec<crate::Event>, crate::Cleanup) {
+) -> (Vec<crate::event::Event>, crate::cleanup::Cleanup) {
     let deadlines = Deadlines::default();
     let (change, cleanup) = session.clone().delete(scope.actor(), environment.now(), &deadlines);
     let (_, _, events) = change.into_commit(scope.actor(), environment);

@@ -1,22 +1,36 @@
-//! The suite of [`WorkerStore`].
+//! Suite of [`WorkerStore`].
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{assert_inserted, fresh_scope, fresh_session};
 use crate::{
-    Actor, Deadlines, EventName, ExpectedVersion, HeldSession, NewEvent, SessionId, Version,
-    ports::{Claim, Environment, EventLog, SessionStore, VersionLookup, WorkerStore, Written},
+    caller::Actor,
+    deadlines::Deadlines,
+    event::{EventName, NewEvent},
+    gateway::node::HeldSession,
+    id::SessionId,
+    ports::{
+        change_notifier::VersionLookup,
+        environment::Environment,
+        store::{
+            events::EventLog,
+            sessions::SessionStore,
+            worker::{Claim, WorkerStore},
+            written::Written,
+        },
+    },
+    session::version::{ExpectedVersion, Version},
+    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
 };
 
-/// What is due is taken once, earliest first, and comes back when its taker's time is up; the
-/// version stays.
+/// Due sessions are claimed once, earliest first, and become due again after the claim. The version
+/// does not change.
 pub async fn claim_takes_due_sessions_and_postpones_them(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
-    // Long ago, so that nothing else in the store is due before these.
-    let long_ago = crate::Timestamp::from_millis(1_000_000);
+    // A time before every due time of other rows in the store.
+    let long_ago = crate::time::Timestamp::from_millis(1_000_000);
     let mut ours = Vec::new();
     for age in [2_u64, 0, 1] {
         let (mut session, events) = fresh_session(&scope, environment);
@@ -27,8 +41,8 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     let until = long_ago.plus(Duration::from_secs(10));
     let just_before = long_ago.plus(Duration::from_millis(2));
     let first = store.claim_sessions(&Claim::new(long_ago, until, 10)).await.expect("claim");
-    assert_eq!(ids(&first), [ours[1].id.clone()], "only what is due");
-    let next = store.next_due().await.expect("next").expect("something is due");
+    assert_eq!(ids(&first), [ours[1].id.clone()], "only due sessions");
+    let next = store.next_due().await.expect("next").expect("a session is due");
     assert_eq!(next, long_ago.plus(Duration::from_millis(1)));
     let rest = store.claim_sessions(&Claim::new(just_before, until, 10)).await.expect("claim");
     assert_eq!(ids(&rest), [ours[2].id.clone(), ours[0].id.clone()], "earliest first");
@@ -38,7 +52,7 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     );
     let back =
         store.claim_sessions(&Claim::new(until, until.plus(Duration::from_secs(1)), 2)).await;
-    assert_eq!(back.expect("claim").len(), 2, "back, as many as asked for");
+    assert_eq!(back.expect("claim").len(), 2, "due again, up to the limit");
     for session in ours {
         let written = store
             .reschedule(&session.id, expected_version(store, &session.id).await, None, 0)
@@ -47,14 +61,14 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     }
 }
 
-/// Finding by name alone, waking by node and by name, and rescheduling under the version's guard.
+/// Sessions are found by id, woken by node and by id, and rescheduled under the expected version.
 pub async fn worker_store_finds_wakes_and_reschedules(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
     assert_inserted(store.insert(&scope, &session, &events, None).await);
     let found = WorkerStore::find(store, &session.id).await.expect("find");
@@ -64,10 +78,10 @@ pub async fn worker_store_finds_wakes_and_reschedules(
     let held = HeldSession { session: session.id.clone(), epoch: session.spec.epoch };
     assert_eq!(store.assigned_sessions(&gateway).await.expect("placed"), [(held, false)]);
 
-    let far = crate::Timestamp::from_millis(9_000_000_000_000);
+    let far = crate::time::Timestamp::from_millis(9_000_000_000_000);
     store.wake_node(&gateway, far).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(far));
-    let sooner = crate::Timestamp::from_millis(8_000_000_000_000);
+    let sooner = crate::time::Timestamp::from_millis(8_000_000_000_000);
     let both = [session.id.clone(), missing];
     store.wake_sessions(&both, sooner).await.expect("wake");
     assert_eq!(due(store, &session.id).await, Some(sooner));
@@ -85,31 +99,32 @@ pub async fn worker_store_finds_wakes_and_reschedules(
     }
     let written = store.reschedule(&session.id, now, None, 3).await;
     assert_eq!(written.expect("reschedule"), Written::Done);
-    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
+    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
     assert_eq!((read.due, read.failures, read.version), (None, 3, session.version));
 }
 
-/// Whoever writes what it read before somebody woke the session writes nothing: the wake is not lost.
+/// A write based on a read before a wake is rejected, so the wake is not lost.
 pub async fn wake_is_not_overwritten(
     store: &(impl SessionStore + WorkerStore),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
     assert_inserted(store.insert(&scope, &session, &events, None).await);
-    let far = crate::Timestamp::from_millis(9_000_000_000_000);
+    let far = crate::time::Timestamp::from_millis(9_000_000_000_000);
     for round in 0..2 {
-        let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
-        let now = crate::Timestamp::from_millis(far.millis() - round);
+        let read =
+            WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
+        let now = crate::time::Timestamp::from_millis(far.millis() - round);
         if round == 0 {
             store.wake_node(&gateway, now).await.expect("wake");
         } else {
             let one = std::slice::from_ref(&session.id);
             store.wake_sessions(one, now).await.expect("wake");
         }
-        let put_off = crate::Session { due: None, ..read.clone() };
+        let put_off = crate::session::model::Session { due: None, ..read.clone() };
         let (next, expected, _) = put_off.created().into_commit(scope.actor(), environment);
         let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
         assert_eq!(written, Written::Raced);
@@ -117,28 +132,28 @@ pub async fn wake_is_not_overwritten(
         assert_eq!(written.expect("update"), Written::Raced);
         let written = store.reschedule(&session.id, expected, None, 0).await.expect("reschedule");
         assert_eq!(written, Written::Raced);
-        assert_eq!(due(store, &session.id).await, Some(now), "it is looked at");
+        assert_eq!(due(store, &session.id).await, Some(now), "the wake stays");
     }
-    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("there");
-    let settled = crate::Session { due: None, ..read };
+    let read = WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
+    let settled = crate::session::model::Session { due: None, ..read };
     let (next, expected, _) = settled.created().into_commit(scope.actor(), environment);
     let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
-    assert_eq!(written, Written::Done, "whoever has seen it may");
+    assert_eq!(written, Written::Done, "a read after the wake allows the write");
     assert_eq!(due(store, &session.id).await, None);
 }
 
-/// A retirement is claimed, put off with what was learnt, and gone with its last event when finished.
+/// A cleanup is claimed, postponed with its new values, and removed with its last event.
 pub async fn cleanup_lives_until_finished(
     store: &(impl SessionStore + WorkerStore + EventLog),
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
-    session.gateway = crate::GatewayId::parse(&format!("gw-{}", environment.ulid()));
+    session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     assert_inserted(store.insert(&scope, &session, &events, None).await);
-    let long_ago = crate::Timestamp::from_millis(500_000);
+    let long_ago = crate::time::Timestamp::from_millis(500_000);
     let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
-    let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("retire");
+    let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("delete");
     assert_eq!(written, Written::Done);
 
     let until = long_ago.plus(Duration::from_secs(1));
@@ -173,27 +188,27 @@ pub async fn cleanup_lives_until_finished(
     store.finish(&cleanup, &[event(4)]).await.expect("finish");
     store.finish(&cleanup, &[event(5)]).await.expect("finish again");
     let gateway = session.gateway.expect("placed");
-    assert!(store.pending_cleanups(&gateway).await.expect("retiring").is_empty());
+    assert!(store.pending_cleanups(&gateway).await.expect("pending cleanups").is_empty());
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
 }
 
-fn ids(sessions: &[crate::Session]) -> Vec<SessionId> {
+fn ids(sessions: &[crate::session::model::Session]) -> Vec<SessionId> {
     sessions.iter().map(|session| session.id.clone()).collect()
 }
 
-/// How it stands now.
+/// Returns the expected version of the stored row.
 async fn expected_version(store: &impl WorkerStore, id: &SessionId) -> ExpectedVersion {
-    store.find(id).await.expect("find").expect("there").expected_version()
+    store.find(id).await.expect("find").expect("the row exists").expected_version()
 }
 
-async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::Timestamp> {
-    store.find(id).await.expect("find").expect("there").due
+async fn due(store: &impl WorkerStore, id: &SessionId) -> Option<crate::time::Timestamp> {
+    store.find(id).await.expect("find").expect("the row exists").due
 }
 
-/// How far each session was written, whosever it is; those that are gone and those that never were are
-/// missing.
+/// The lookup returns the version of each session in any organization. Deleted and unknown sessions
+/// are missing.
 pub async fn version_lookup_returns_stored_versions(
     store: &(impl SessionStore + VersionLookup),
     environment: &dyn Environment,
@@ -219,7 +234,7 @@ pub async fn version_lookup_returns_stored_versions(
     assert_inserted(store.insert(&scope, &gone, &events, None).await);
     let (_, cleanup) = gone.clone().delete(scope.actor(), environment.now(), &Deadlines::default());
     let retired = store.delete(&scope, gone.version, &cleanup, &[]).await;
-    assert_eq!(retired.expect("retire"), Written::Done);
+    assert_eq!(retired.expect("delete"), Written::Done);
     ids.push(gone.id);
     assert_eq!(store.versions(&ids).await.expect("versions"), expected);
     assert_eq!(store.versions(&[]).await.expect("versions"), HashMap::new());

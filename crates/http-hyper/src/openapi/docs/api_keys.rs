@@ -1,4 +1,4 @@
-//! What the rows of API keys say of themselves.
+//! The operation docs of API keys.
 
 use crate::openapi::{
     failures::KEYS_FULL,
@@ -9,18 +9,18 @@ use crate::wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView};
 pub(crate) static API_KEY_LIST: OperationDoc = OperationDoc::new(
     DocTag::ApiKeys,
     "List keys",
-    "Newest first, in pages; revoked keys are gone from it.",
+    "Newest first, in pages. Revoked keys are not listed.",
     ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<ApiKeyView>>())]),
 );
 
 pub(crate) static API_KEY_CREATE: OperationDoc = OperationDoc::new(
     DocTag::ApiKeys,
-    "Make a key",
-    "A key never gets more than its maker holds: that is 403. `expiresAt` must be ahead, and `sessions` \
-     must be yours, else the body is at fault.",
+    "Create a key",
+    "A key cannot have capabilities that its creator lacks (403). `expiresAt` must be in the future, and \
+     `sessions` must belong to your organization; otherwise the response is a validation error.",
     ResponseDoc::new(
         201,
-        "The key. `key` is its whole text, shown this once.",
+        "The key. `key` is its full text, which no later response contains.",
         &[Content::Json(Shape::of::<NewApiKeyView>())],
     )
     .located(),
@@ -31,14 +31,14 @@ pub(crate) static API_KEY_CREATE: OperationDoc = OperationDoc::new(
 pub(crate) static API_KEY_VIEW: OperationDoc = OperationDoc::new(
     DocTag::ApiKeys,
     "View a key",
-    "Never its secret.",
+    "Without its secret.",
     ResponseDoc::new(200, "The key.", &[Content::Json(Shape::of::<ApiKeyView>())]),
 );
 
 pub(crate) static API_KEY_REVOKE: OperationDoc = OperationDoc::new(
     DocTag::ApiKeys,
     "Revoke a key",
-    "Refused at once by the router that answered, by every other within a second. Keys carry no entity \
-     tag, so that an `If-Match` other than `*` never holds.",
-    ResponseDoc::new(204, "It is revoked.", &[]),
+    "The router that answers rejects the key at once, every other router within one second. Keys have no \
+     entity tag, so that an `If-Match` other than `*` never matches.",
+    ResponseDoc::new(204, "The key is revoked.", &[]),
 );

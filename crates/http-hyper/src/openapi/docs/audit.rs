@@ -1,13 +1,12 @@
-//! What the rows of the audit trail and of the platform's own people say of themselves.
+//! The operation docs of the audit log and of operators.
 
 use crate::openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape};
 use crate::wire::{EventView, ListView, SessionView};
 
 pub(crate) static AUDIT_LIST: OperationDoc = OperationDoc::new(
     DocTag::Audit,
-    "See who did what",
-    "Everything that happened in the organization, newest first, in pages. It stays when the session it \
-     tells of is deleted.",
+    "List the audit log",
+    "The events of the organization, newest first, in pages. Events of a deleted session remain.",
     ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<EventView>>())]),
 );
 

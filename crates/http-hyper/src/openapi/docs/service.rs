@@ -1,4 +1,4 @@
-//! What the service's own rows say of themselves: probes, and the document.
+//! The operation docs of the health probes and of the document.
 
 use serde_json::{Value, json};
 use utoipa::{
@@ -9,28 +9,25 @@ use utoipa::{
     },
 };
 
-use crate::openapi::{
-    WithExample,
-    operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
-};
+use crate::openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape};
 use crate::wire::{
-    LivenessView, ReadinessView,
+    LivenessView, ReadinessView, WithExample,
     schema::{list, text},
 };
 
-/// The document itself, as far as it is worth describing in itself.
+/// The schema of the document itself, without its parts.
 pub(crate) struct Document;
 
 impl PartialSchema for Document {
     fn schema() -> RefOr<Schema> {
         let part = || {
             let part = ObjectBuilder::new().schema_type(SchemaType::new(Type::Object));
-            part.description(Some("As the specification has it."))
+            part.description(Some("As in the OpenAPI specification."))
         };
-        let list = || list("As the specification has it.", part().build());
+        let list = || list("As in the OpenAPI specification.", part().build());
         let document = part()
             .description(Some("An OpenAPI 3.1 document."))
-            .property("openapi", text("Which OpenAPI it is written in."))
+            .property("openapi", text("The version of OpenAPI."))
             .property("info", part())
             .property("servers", list())
             .property("tags", list())
@@ -57,20 +54,24 @@ impl WithExample for Document {
 
 pub(crate) static LIVEZ: OperationDoc = OperationDoc::new(
     DocTag::Service,
-    "Ask whether the process lives",
-    "For probes. Looks at no credential and touches nothing.",
-    ResponseDoc::new(200, "It does.", &[Content::Json(Shape::of::<LivenessView>())]),
+    "Check that the process runs",
+    "For probes. Reads no credential and performs no check.",
+    ResponseDoc::new(200, "The process runs.", &[Content::Json(Shape::of::<LivenessView>())]),
 );
 
 const READINESS: &[Content] = &[Content::Json(Shape::of::<ReadinessView>())];
 
 pub(crate) static READYZ: OperationDoc = OperationDoc::new(
     DocTag::Service,
-    "Ask whether the service can do its work",
-    "For probes: whether what it needs can be reached, each by name. Looks at no credential.",
-    ResponseDoc::new(200, "It can.", READINESS),
+    "Check that the service can serve requests",
+    "For probes: the state of each dependency by name. Reads no credential.",
+    ResponseDoc::new(200, "The service is ready.", READINESS),
 )
-.or(&[ResponseDoc::new(503, "It cannot; `checks` says what is away.", READINESS)]);
+.or(&[ResponseDoc::new(
+    503,
+    "The service is not ready; `checks` names the failed dependencies.",
+    READINESS,
+)]);
 
 pub(crate) static OPENAPI: OperationDoc = OperationDoc::new(
     DocTag::Service,
@@ -82,14 +83,14 @@ pub(crate) static OPENAPI: OperationDoc = OperationDoc::new(
 pub(crate) static DOCS: OperationDoc = OperationDoc::new(
     DocTag::Service,
     "Read this document as a page",
-    "An interactive page that shows this document and can send its requests. Asks no other host for \
-     anything.",
+    "An interactive page that shows this document and can send its requests. The page loads nothing from \
+     other hosts.",
     ResponseDoc::new(200, "The page.", &[Content::Text("text/html", "<!doctype html>…")]).tagged(),
 );
 
 pub(crate) static DOCS_START: OperationDoc = OperationDoc::new(
     DocTag::Service,
-    "Get the script that begins that page",
+    "Get the start script of the page",
     "Part of `/docs`.",
     ResponseDoc::new(200, "A script.", &[Content::Text("text/javascript", "window.ui = …")])
         .tagged(),
@@ -97,7 +98,7 @@ pub(crate) static DOCS_START: OperationDoc = OperationDoc::new(
 
 pub(crate) static DOCS_SCRIPT: OperationDoc = OperationDoc::new(
     DocTag::Service,
-    "Get the script that is that page",
+    "Get the main script of the page",
     "Part of `/docs`.",
     ResponseDoc::new(200, "A script.", &[Content::Text("text/javascript", "/*! For license …")])
         .tagged()
@@ -106,7 +107,7 @@ pub(crate) static DOCS_SCRIPT: OperationDoc = OperationDoc::new(
 
 pub(crate) static DOCS_STYLE: OperationDoc = OperationDoc::new(
     DocTag::Service,
-    "Get the style of that page",
+    "Get the style sheet of the page",
     "Part of `/docs`.",
     ResponseDoc::new(200, "A style sheet.", &[Content::Text("text/css", ".swagger-ui{…}")])
         .tagged()

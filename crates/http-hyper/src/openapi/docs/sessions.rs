@@ -1,11 +1,12 @@
-//! What the rows of sessions say of themselves.
+//! The operation docs of sessions.
 
 use std::time::Duration;
 
 use domain::{Error, RateQuota};
 
 use crate::openapi::{
-    failures::{Failure, METADATA_FULL, SESSIONS_FULL},
+    failure::Failure,
+    failures::{METADATA_FULL, SESSIONS_FULL},
     operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
 };
 use crate::wire::{
@@ -18,15 +19,15 @@ const SESSION: &[Content] = &[Content::Json(Shape::of::<SessionView<'_>>())];
 pub(crate) static SESSION_LIST: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "List sessions",
-    "Newest first, in pages. All conditions that are given hold; a cursor goes on under the conditions \
-     it was given under.",
+    "Newest first, in pages. Sessions must match all given filters. A cursor is valid with the same filters \
+     only.",
     ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
 );
 
 pub(crate) static SESSION_CREATE: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
-    "Make a session",
-    "Every field is optional, an empty body is fine. With `start` its pairing begins at once.",
+    "Create a session",
+    "Every field is optional; the body may be empty. With `start`, pairing begins at once.",
     ResponseDoc::new(201, "The session.", SESSION).tagged().located(),
 )
 .accepts(Shape::of::<SessionSpec>())
@@ -35,16 +36,17 @@ pub(crate) static SESSION_CREATE: OperationDoc = OperationDoc::new(
 pub(crate) static SESSION_VIEW: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "View a session",
-    "`desired` is what you want, `status` what is, `statusReason` why they differ.",
+    "`desired` is the state that you asked for, `status` the current state, `statusReason` the reason for a \
+     difference.",
     ResponseDoc::new(200, "The session.", SESSION).tagged(),
 );
 
 pub(crate) static SESSION_UPDATE: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "Change a session's settings",
-    "By a JSON merge patch; `metadata` merges key by key. What changes nothing is no change: `version` \
-     stays.",
-    ResponseDoc::new(200, "The session as it is now.", SESSION).tagged(),
+    "By a JSON merge patch; `metadata` is merged key by key. A patch without effect does not change \
+     `version`.",
+    ResponseDoc::new(200, "The changed session.", SESSION).tagged(),
 )
 .accepts(Shape::of::<SessionPatch>())
 .fails(&[&METADATA_FULL]);
@@ -52,56 +54,57 @@ pub(crate) static SESSION_UPDATE: OperationDoc = OperationDoc::new(
 pub(crate) static SESSION_DELETE: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "Delete a session",
-    "Gone for you with the answer; a second delete is 404. The device is then unlinked on WhatsApp and \
-     its keys wiped, retried for up to an hour. Never waits for WhatsApp.",
-    ResponseDoc::new(204, "It is gone.", &[]),
+    "After the response the session no longer exists; a second delete is 404. The device is then unlinked \
+     from WhatsApp and its keys are wiped, with retries for up to an hour. The response never waits for \
+     WhatsApp.",
+    ResponseDoc::new(204, "The session is deleted.", &[]),
 );
 
 pub(crate) static SESSION_START: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "Connect a paired session",
-    "Does nothing when it is running.",
-    ResponseDoc::new(200, "The session, on its way.", SESSION).tagged(),
+    "Has no effect on a running session.",
+    ResponseDoc::new(200, "The session, starting.", SESSION).tagged(),
 )
 .fails(&[&UNPAIRED, &LOGGING_OUT]);
 
 pub(crate) static SESSION_STOP: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "Disconnect a session",
-    "It stays paired. Also ends a pairing; does nothing when it is stopped.",
-    ResponseDoc::new(200, "The session, to be stopped.", SESSION).tagged(),
+    "The session stays paired. Also ends a pairing. Has no effect on a stopped session.",
+    ResponseDoc::new(200, "The session, stopping.", SESSION).tagged(),
 );
 
 pub(crate) static SESSION_RESTART: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
-    "Connect a paired session anew",
-    "It stays paired.",
-    ResponseDoc::new(200, "The session, on its way.", SESSION).tagged(),
+    "Reconnect a paired session",
+    "The session stays paired.",
+    ResponseDoc::new(200, "The session, starting.", SESSION).tagged(),
 )
 .fails(&[&UNPAIRED, &LOGGING_OUT]);
 
 pub(crate) static SESSION_LOGOUT: OperationDoc = OperationDoc::new(
     DocTag::Sessions,
     "Unlink a session's device",
-    "Keeps the session. Waits for WhatsApp up to 10 s, then says what is true. Does nothing when \
-     nobody is linked.",
+    "Keeps the session. Waits up to 10 s for WhatsApp, then returns the current state. Has no effect on a \
+     session without a linked phone.",
     ResponseDoc::new(200, "The session.", SESSION).tagged(),
 );
 
 pub(crate) static SESSION_IDENTITY: OperationDoc = OperationDoc::new(
     DocTag::Pairing,
-    "See who is attached to a session",
-    "From the node that holds it when that can be asked within a second, else what it last reported, \
+    "View the account that is linked to a session",
+    "From the node that holds the session if the node answers within one second; otherwise the last report, \
      with `connected` false.",
-    ResponseDoc::new(200, "Who is attached.", &[Content::Json(Shape::of::<IdentityView>())]),
+    ResponseDoc::new(200, "The linked account.", &[Content::Json(Shape::of::<IdentityView>())]),
 )
 .fails(&[&NOBODY, &NO_IDENTITY]);
 
 pub(crate) static SESSION_QR: OperationDoc = OperationDoc::new(
     DocTag::Pairing,
-    "Get a QR code to link a phone by",
-    "Begins a pairing when none is under way and otherwise changes nothing: poll it as often as you \
-     like. Waits up to `wait` seconds for a code. As JSON, or drawn when `Accept` prefers that.",
+    "Get a QR code that links a phone",
+    "Begins a pairing if there is none, and otherwise changes nothing, so that it may be polled. Waits up to \
+     `wait` seconds for a code. Returns JSON, or an image if `Accept` prefers one.",
     ResponseDoc::new(
         200,
         "A code.",
@@ -118,34 +121,29 @@ pub(crate) static SESSION_QR: OperationDoc = OperationDoc::new(
 pub(crate) static SESSION_PAIRING_CODE: OperationDoc = OperationDoc::new(
     DocTag::Pairing,
     "Get a code to type on a phone",
-    "Adds a code for this phone to the pairing, which it begins when none is under way. Asked again for \
-     the same phone it answers the same code while that lives.",
+    "Adds a code for this phone to the pairing, and begins a pairing if there is none. A further request for \
+     the same phone returns the same code until the code expires.",
     ResponseDoc::new(200, "A code.", &[Content::Json(Shape::of::<PairingCodeView>())]),
 )
 .accepts(Shape::of::<PairingCodeSpec>())
 .fails(&[&PAIRED, &PAIRING_ENDED, &CODE_REFUSED, &LOGGING_OUT, &TOO_MANY_PAIRINGS]);
 
-static UNPAIRED: Failure = Failure::new("Unpaired", "`conflict`: no phone is linked.", || {
-    Error::conflict("the session is not paired; link a phone by /qr or /pairing-code first").into()
-});
+static UNPAIRED: Failure =
+    Failure::new("Unpaired", "`conflict`: no phone is linked.", || Error::NotPaired.into());
 
 static PAIRED: Failure = Failure::new("Paired", "`conflict`: a phone is linked already.", || {
     Error::conflict("the session is paired; log it out to pair it again").into()
 });
 
 static PAIRING_ENDED: Failure =
-    Failure::new("PairingEnded", "`conflict`: the pairing ended before there was a code.", || {
-        let message = "the pairing ended without a link; the session's statusReason says why";
-        Error::conflict(message).into()
+    Failure::new("PairingEnded", "`conflict`: the pairing ended without a code.", || {
+        Error::PairingEnded.into()
     });
 
 static CODE_REFUSED: Failure = Failure::new(
     "CodeRefused",
-    "`conflict`: WhatsApp gave no code; `statusReason` says why.",
-    || {
-        let message = "WhatsApp gave no pairing code; the session's statusReason says why";
-        Error::conflict(message).into()
-    },
+    "`conflict`: WhatsApp gave no code; `statusReason` states the reason.",
+    || Error::NoPairingCode.into(),
 );
 
 static LOGGING_OUT: Failure =
@@ -156,7 +154,7 @@ static LOGGING_OUT: Failure =
 
 static TOO_MANY_PAIRINGS: Failure = Failure::new(
     "TooManyPairings",
-    "`rate_limited`: too many attempts at linking in an hour, of this session, of this phone or of the \
+    "`rate_limited`: too many pairing attempts in an hour, of this session, of this phone or of the \
      organization.",
     || {
         let quota = RateQuota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
@@ -168,12 +166,14 @@ static NOBODY: Failure = Failure::new("NobodyAttached", "`not_found`: no phone i
     Error::NotFound { noun: "identity" }.into()
 });
 
-static NO_CODE_YET: Failure =
-    Failure::new("NoCodeYet", "`not_found` with `Retry-After`: no code came in time.", || {
-        Error::NotYet { noun: "QR code", retry_after: Duration::from_secs(2) }.into()
-    });
+static NO_CODE_YET: Failure = Failure::new(
+    "NoCodeYet",
+    "`not_found` with `Retry-After`: no code was available in time.",
+    || Error::NotYet { noun: "QR code", retry_after: Duration::from_secs(2) }.into(),
+);
 
-static NO_IDENTITY: Failure =
-    Failure::new("NotImplemented", "`not_implemented`: this kind of gateway cannot say.", || {
-        Error::NotImplemented.into()
-    });
+static NO_IDENTITY: Failure = Failure::new(
+    "NotImplemented",
+    "`not_implemented`: the gateway does not support this request.",
+    || Error::NotImplemented.into(),
+);

@@ -1,0 +1,107 @@
+//! Use cases of orphans: list, adopt, unlink.
+//!
+//! Decision: ADR 0035.
+
+use std::sync::Arc;
+
+use crate::{
+    access::or_not_found,
+    caller::{Caller, Capability},
+    deadlines::Deadlines,
+    error::{Error, Result},
+    orphan::model::Orphan,
+    ports::{
+        environment::Environment,
+        store::{nodes::NodeStore, sessions::SessionStore, worker::WorkerStore, written::Written},
+    },
+    session::{model::Session, settings::Settings},
+};
+
+/// Use cases of orphans, for operators only.
+#[derive(Clone)]
+pub struct Orphans {
+    nodes: Arc<dyn NodeStore>,
+    sessions: Arc<dyn SessionStore>,
+    worker_store: Arc<dyn WorkerStore>,
+    environment: Arc<dyn Environment>,
+    deadlines: Deadlines,
+}
+
+impl Orphans {
+    /// Creates the use cases over these ports.
+    pub fn new(
+        nodes: Arc<dyn NodeStore>,
+        sessions: Arc<dyn SessionStore>,
+        worker_store: Arc<dyn WorkerStore>,
+        environment: Arc<dyn Environment>,
+        deadlines: Deadlines,
+    ) -> Self {
+        Self { nodes, sessions, worker_store, environment, deadlines }
+    }
+
+    /// Returns all orphans, by node and session.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn list(&self) -> Result<Vec<Orphan>> {
+        Ok(self.nodes.orphans().await?)
+    }
+
+    /// Assigns an orphan to the caller's organization: creates a stopped session with the same id
+    /// on the same node. The node gets a declaration at once and reports the linked device. The
+    /// owner can start, log out or delete the session.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such an orphan; a conflict if the database has the session by
+    /// now, or several nodes hold keys of it; [`Error::Full`], and errors of the stores.
+    pub async fn adopt(&self, caller: &Caller, id: &str) -> Result<Session> {
+        let scope = caller.may_throughout(Capability::Manage)?;
+        let orphan = self.find(id).await?;
+        if self.worker_store.find(&orphan.session).await?.is_some() {
+            return Err(Error::conflict("a session with this id exists already"));
+        }
+        let environment = &*self.environment;
+        let fresh =
+            Session::new(scope.organization().clone(), None, Settings::default(), environment);
+        let mut session = Session { id: orphan.session, gateway: Some(orphan.gateway), ..fresh };
+        // Higher than the epoch that the node knows, so that the node accepts the declaration.
+        session.spec.epoch = orphan.epoch + 1;
+        session.due = Some(environment.now());
+        let (session, _, events) = session.created().into_commit(scope.actor(), environment);
+        match self.sessions.insert(&scope, &session, &events, None).await? {
+            Written::Done => Ok(session),
+            Written::Refused(refusal) => Err(refusal.into()),
+            Written::Raced | Written::Repeated => {
+                Err(Error::conflict("another request changed the orphan; list the orphans again"))
+            }
+        }
+    }
+
+    /// Unlinks the device of an orphan and wipes the keys, as if the session belonged to the
+    /// caller's organization and were deleted. The events of that organization report the outcome.
+    ///
+    /// # Errors
+    /// As [`adopt`](Self::adopt).
+    pub async fn unlink(&self, caller: &Caller, id: &str) -> Result<()> {
+        let scope = caller.may_throughout(Capability::Manage)?;
+        let session = self.adopt(caller, id).await?;
+        let (now, version) = (self.environment.now(), session.version);
+        let (change, cleanup) = session.delete(scope.actor(), now, &self.deadlines);
+        let (_, _, events) = change.into_commit(scope.actor(), &*self.environment);
+        match self.sessions.delete(&scope, version, &cleanup, &events).await? {
+            Written::Done => Ok(()),
+            Written::Raced | Written::Repeated | Written::Refused(_) => Err(Error::conflict(
+                "the session was adopted, but changed before the delete; delete the session",
+            )),
+        }
+    }
+
+    async fn find(&self, id: &str) -> Result<Orphan> {
+        let mut of_this_name = self.list().await?;
+        of_this_name.retain(|orphan| orphan.session.as_str() == id);
+        if of_this_name.len() > 1 {
+            return Err(Error::conflict("keys of this session are on several nodes"));
+        }
+        or_not_found("orphan", of_this_name.pop())
+    }
+}

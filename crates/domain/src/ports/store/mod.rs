@@ -1,0 +1,15 @@
+//! Ports of the database, one file per kind of data. Methods for callers take a
+//! [`Scope`](crate::access::Scope); the other methods are for the work of berth itself.
+//!
+//! A store knows the resource limits of each organization
+//! ([`Quotas`](crate::resource_quota::Quotas)) and enforces them exactly: of two concurrent writes
+//! for the last unit, one is refused, also across routers.
+
+pub(crate) mod events;
+pub(crate) mod idempotency;
+pub(crate) mod keys;
+pub(crate) mod nodes;
+pub(crate) mod position;
+pub(crate) mod sessions;
+pub(crate) mod worker;
+pub(crate) mod written;

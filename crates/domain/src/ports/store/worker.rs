@@ -1,0 +1,123 @@
+//! Store of the worker and of node reports, across organizations.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::{
+    cleanup::Cleanup,
+    event::Event,
+    gateway::node::HeldSession,
+    id::{GatewayId, OrganizationId, SessionId},
+    ports::{error::PortResult, store::written::Written},
+    session::{model::Session, version::ExpectedVersion},
+    time::Timestamp,
+};
+
+/// Limits of one claim of due rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Rows that are due at this time are claimed.
+    pub now: Timestamp,
+    /// New due time of the claimed rows.
+    pub until: Timestamp,
+    /// Maximum number of rows.
+    pub limit: u32,
+    /// Maximum number of rows per organization, including those in flight.
+    pub organization_limit: u32,
+    /// Number of rows in flight per organization.
+    pub in_flight: BTreeMap<OrganizationId, u32>,
+}
+
+impl Claim {
+    /// Creates a claim of up to `limit` rows of any organization.
+    pub fn new(now: Timestamp, until: Timestamp, limit: u32) -> Self {
+        Self { now, until, limit, organization_limit: limit, in_flight: BTreeMap::new() }
+    }
+
+    /// Returns the number of rows of an organization that the claim may take.
+    pub fn allowance(&self, organization: &OrganizationId) -> u32 {
+        self.organization_limit
+            .saturating_sub(self.in_flight.get(organization).copied().unwrap_or_default())
+    }
+}
+
+/// Sessions and cleanups of all organizations, for the worker and node reports only.
+#[async_trait]
+pub trait WorkerStore: Send + Sync {
+    /// Claims due sessions and postpones their `due`, so that the rows become due again after a
+    /// crash of the claimer. Takes all rows if they are within the limit, earliest first; otherwise
+    /// rows of each organization in rotation, earliest first within one. Two claimers never get the
+    /// same row. The version does not change.
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>>;
+
+    /// Claims due cleanups in the same way.
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>>;
+
+    /// Returns the earliest due time of a session or a cleanup.
+    async fn next_due(&self) -> PortResult<Option<Timestamp>>;
+
+    /// Returns a session by id.
+    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>>;
+
+    /// Acts as [`SessionStore::update`](crate::ports::SessionStore::update) in any organization,
+    /// without a limit on metadata.
+    async fn update(
+        &self,
+        session: &Session,
+        expected: ExpectedVersion,
+        events: &[Event],
+    ) -> PortResult<Written>;
+
+    /// Stores `due` and `failures` of a session if the row meets `expected`. The version does not
+    /// change.
+    async fn reschedule(
+        &self,
+        id: &SessionId,
+        expected: ExpectedVersion,
+        due: Option<Timestamp>,
+        failures: u32,
+    ) -> PortResult<Written>;
+
+    /// Postpones a cleanup: stores `due`, `attempts`, `epoch`, `sequence` and `outcome_reported`,
+    /// and writes the events.
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
+
+    /// Removes a cleanup and writes the events in the same transaction. Writes no events if the
+    /// cleanup is gone.
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
+
+    /// Makes every session and cleanup of a node due now.
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;
+
+    /// Makes existing sessions due now, unless they have an earlier due time.
+    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()>;
+
+    /// Returns the sessions that are assigned to a node, each with its epoch and whether the node
+    /// must hold it (spec `running`, or a status other than `stopped`).
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>>;
+
+    /// Returns the sessions whose cleanup needs this node.
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>>;
+
+    /// Makes sessions due now that wait for a node: spec `running`, no node, and no `due` except
+    /// the deadline. Up to `limit` rows, of each organization in rotation, longest waiting first
+    /// within one. Returns the number of rows.
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes up to `limit` API keys that were revoked or expired before `ended_before`. Returns
+    /// the number of rows.
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Blanks the codes in events whose codes expired before `died_before`, oldest first. Examines
+    /// up to `limit` events, each once, and returns the number of examined events.
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes idempotency records that have expired at `now`, oldest first, about `limit` of them.
+    /// Returns the number of rows.
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes link attempts begun before `before`, oldest first, about `limit` of them. Returns
+    /// the number of rows.
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
+}

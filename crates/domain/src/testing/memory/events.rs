@@ -1,0 +1,53 @@
+//! Event log in memory.
+
+use async_trait::async_trait;
+
+use crate::{
+    access::Scope,
+    event::Event,
+    id::EventId,
+    ports::{
+        error::PortResult,
+        store::events::{EventLog, EventPage},
+    },
+    testing::memory::state::Memory,
+};
+
+#[async_trait]
+impl EventLog for Memory {
+    async fn after(
+        &self,
+        scope: &Scope,
+        after: Option<&EventId>,
+        limit: u32,
+    ) -> PortResult<Vec<Event>> {
+        let state = self.state()?;
+        let mut events: Vec<_> = state
+            .events
+            .iter()
+            .filter(|event| event.organization == *scope.organization())
+            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
+            .filter(|event| after.is_none_or(|after| event.id > *after))
+            .cloned()
+            .collect();
+        events.sort_by(|a, b| a.id.cmp(&b.id));
+        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(events)
+    }
+
+    async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
+        let state = self.state()?;
+        let mut events: Vec<_> = state
+            .events
+            .iter()
+            .filter(|event| event.organization == *scope.organization())
+            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
+            .filter(|event| page.filter.matches(event))
+            .filter(|event| page.before.as_ref().is_none_or(|before| event.id < *before))
+            .cloned()
+            .collect();
+        events.sort_by(|a, b| b.id.cmp(&a.id));
+        events.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        Ok(events)
+    }
+}

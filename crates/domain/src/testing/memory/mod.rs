@@ -1,0 +1,12 @@
+//! Stores in memory. One file implements one port.
+
+mod events;
+mod idempotency;
+mod keys;
+mod nodes;
+mod operators;
+mod orphans;
+mod quotas;
+mod sessions;
+pub(crate) mod state;
+mod worker_store;

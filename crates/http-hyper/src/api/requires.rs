@@ -1,0 +1,37 @@
+//! The permission that an operation requires of its caller.
+//!
+//! Permissions are checked with the credential alone, before the body is read and before any
+//! lookup. Responses 401 and 403 therefore reveal nothing about the requested object.
+
+use domain::{Caller, Capability, Scope};
+
+/// The permission that an operation requires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requires {
+    /// No permission. The credential is not read.
+    Nothing,
+    /// The capability `manage`.
+    Manage,
+    /// The capability `manage` with a reach over the whole organization. For operations that create
+    /// objects, and for keys and events: these name sessions that a confined caller must not see.
+    ManageAll,
+    /// A login token with the platform role. API keys are rejected whatever capabilities they have.
+    Platform,
+}
+
+impl Requires {
+    /// Returns the scope in which `caller` may use the operation; `None` for an operation without
+    /// an organization. The scope identifies the caller's recorded responses. Lookups use the scope
+    /// that the use case creates.
+    ///
+    /// # Errors
+    /// The caller lacks the permission.
+    pub(crate) fn authorize(self, caller: &Caller) -> domain::Result<Option<Scope>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Manage => caller.may(Capability::Manage).map(Some),
+            Self::ManageAll => caller.may_throughout(Capability::Manage).map(Some),
+            Self::Platform => caller.may_operate().map(|()| None),
+        }
+    }
+}

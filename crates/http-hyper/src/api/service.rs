@@ -1,0 +1,113 @@
+//! The API with its dependencies, and the operations of each of its listeners.
+//!
+//! Decision: ADR 0009.
+
+use std::sync::Arc;
+
+use domain::{
+    ApiKeys, Audit, Operators, Sessions,
+    ports::{Authenticator, Environment, IdempotencyStore},
+};
+
+use http_listener::{HttpService, Limits};
+
+use super::{
+    authorize::Authorizer,
+    handler::ApiHandler,
+    operation::Operation,
+    table::{HEALTH, OPERATIONS, operations},
+    throttle::Rates,
+};
+use crate::{
+    idempotency::IdempotencyLayer,
+    readiness::{Exposition, Readiness},
+    request::cursor::CursorSigner,
+    request_log::RequestLog,
+    resources::Resources,
+    routes::Routes,
+};
+
+/// The dependencies of the API.
+pub struct ApiDependencies {
+    /// The use cases of sessions.
+    pub sessions: Sessions,
+    /// The use cases of API keys.
+    pub keys: ApiKeys,
+    /// The use cases of the audit log.
+    pub audit: Audit,
+    /// The use cases of operators.
+    pub operators: Operators,
+    /// Authenticates callers.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Stores recorded responses.
+    pub idempotency_records: Arc<dyn IdempotencyStore>,
+    /// The clock, and the source of new ids.
+    pub environment: Arc<dyn Environment>,
+    /// The checks behind `GET /readyz`.
+    pub readiness: Arc<dyn Readiness>,
+    /// The text of `GET /metrics`.
+    pub metrics: Arc<dyn Exposition>,
+    /// The key that signs cursors; the same on all routers of a deployment.
+    pub cursor_secret: [u8; 32],
+    /// The request rates of credentials and organizations.
+    pub rates: Rates,
+}
+
+/// The API over the use cases of the domain.
+#[derive(Clone)]
+pub struct Api {
+    resources: Arc<Resources>,
+    authorizer: Arc<Authorizer>,
+    idempotency: Arc<IdempotencyLayer>,
+}
+
+impl Api {
+    /// Creates the API. Its listeners share request rates and idempotency keys in flight.
+    pub fn new(dependencies: ApiDependencies) -> Self {
+        let environment = dependencies.environment;
+        let idempotency =
+            IdempotencyLayer::new(dependencies.idempotency_records, environment.clone());
+        Self {
+            authorizer: Arc::new(Authorizer::new(dependencies.authenticator, dependencies.rates)),
+            idempotency: Arc::new(idempotency),
+            resources: Arc::new(Resources {
+                sessions: dependencies.sessions,
+                keys: dependencies.keys,
+                audit: dependencies.audit,
+                operators: dependencies.operators,
+                environment,
+                readiness: dependencies.readiness,
+                metrics: dependencies.metrics,
+                cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
+            }),
+        }
+    }
+
+    /// Returns the service of the public listener: the operations of callers, the health probes and
+    /// the OpenAPI document.
+    pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
+        self.service(operations(), limits)
+    }
+
+    /// Returns the service of the operators' listener: the health probes and the metrics.
+    pub fn operators(&self, limits: Limits) -> HttpService<RequestLog> {
+        self.service(HEALTH.iter().chain(OPERATIONS), limits)
+    }
+
+    fn service(
+        &self,
+        rows: impl Iterator<Item = &'static Operation>,
+        limits: Limits,
+    ) -> HttpService<RequestLog> {
+        let environment = self.resources.environment.clone();
+        let handler = ApiHandler {
+            routes: Routes::of(rows.map(|row| (row.method.clone(), row.path, row))),
+            authorizer: self.authorizer.clone(),
+            idempotency: self.idempotency.clone(),
+            resources: self.resources.clone(),
+            metrics: Arc::default(),
+        };
+        HttpService::new(Arc::new(handler), limits)
+            .with_request_ids(Arc::new(move || environment.ulid()))
+    }
+}

@@ -1,0 +1,22 @@
+//! The use cases and other dependencies that handlers call.
+
+use std::sync::Arc;
+
+use domain::{ApiKeys, Audit, Operators, Sessions, ports::Environment};
+
+use crate::{
+    readiness::{Exposition, Readiness},
+    request::cursor::CursorSigner,
+};
+
+/// The dependencies of handlers; one value for all listeners of an API.
+pub(crate) struct Resources {
+    pub(crate) sessions: Sessions,
+    pub(crate) keys: ApiKeys,
+    pub(crate) audit: Audit,
+    pub(crate) operators: Operators,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) readiness: Arc<dyn Readiness>,
+    pub(crate) metrics: Arc<dyn Exposition>,
+    pub(crate) cursor_signer: CursorSigner,
+}

@@ -1,0 +1,76 @@
+//! Violations as the API names them: by JSON pointer or by parameter.
+
+use domain::{FieldPath, SettingsField};
+
+use crate::request::json::pointer_to;
+
+/// One fault in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// A JSON pointer into the body (`""` is the whole body), or the name of a query parameter or
+    /// header.
+    pub(crate) field: String,
+    /// The rule that the field breaks, as a text for people.
+    pub(crate) reason: String,
+}
+
+impl Violation {
+    pub(crate) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<domain::Violation> for Violation {
+    fn from(violation: domain::Violation) -> Self {
+        let domain::Violation { field, mut reason } = violation;
+        if field == FieldPath::KeySessions {
+            reason.push_str(", or null for all");
+        }
+        Self { field: pointer(&field), reason }
+    }
+}
+
+/// Returns the JSON pointer of a field. The match has no wildcard, so that a new field needs a name here.
+fn pointer(field: &FieldPath) -> String {
+    let name = match field {
+        FieldPath::Settings => return String::new(),
+        FieldPath::MetadataEntry(key) => return pointer_to("/metadata", key),
+        FieldPath::KeySession(index) => return format!("/sessions/{index}"),
+        FieldPath::Setting(SettingsField::Label) => "label",
+        FieldPath::Setting(SettingsField::AutoRead) => "autoRead",
+        FieldPath::Setting(SettingsField::PresenceTyping) => "presenceTyping",
+        FieldPath::Setting(SettingsField::RatePerMin) => "ratePerMin",
+        FieldPath::Setting(SettingsField::RatePerHour) => "ratePerHour",
+        FieldPath::Setting(SettingsField::Metadata) => "metadata",
+        FieldPath::Phone => "phone",
+        FieldPath::KeyName => "name",
+        FieldPath::KeyCapabilities => "capabilities",
+        FieldPath::KeyExpiry => "expiresAt",
+        FieldPath::KeySessions => "sessions",
+    };
+    pointer_to("", name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointer_of(field: FieldPath) -> String {
+        Violation::from(domain::Violation::new(field, "wrong")).field
+    }
+
+    #[test]
+    fn domain_fields_become_json_pointers() {
+        assert_eq!(pointer_of(FieldPath::Settings), "");
+        assert_eq!(pointer_of(FieldPath::Setting(SettingsField::RatePerMin)), "/ratePerMin");
+        assert_eq!(pointer_of(FieldPath::MetadataEntry("a/b~".to_owned())), "/metadata/a~1b~0");
+        assert_eq!(pointer_of(FieldPath::KeySession(7)), "/sessions/7");
+        assert_eq!(pointer_of(FieldPath::KeyExpiry), "/expiresAt");
+    }
+
+    #[test]
+    fn key_sessions_can_be_null() {
+        let violation = domain::Violation::new(FieldPath::KeySessions, "1 to 100 sessions");
+        assert_eq!(Violation::from(violation).reason, "1 to 100 sessions, or null for all");
+    }
+}

@@ -1,0 +1,44 @@
+//! An HTTP/1.1 and HTTP/2 listener without TLS that withstands slow, greedy and broken peers.
+//!
+//! A server implements [`Handler`], or makes one from an async function with [`handler_fn`], wraps
+//! it with its [`Limits`] into an [`HttpService`], and passes it to [`serve`]. The listener limits
+//! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
+//! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully.
+//!
+//! The listener counts the connections that it ends in the metric
+//! `berth_connections_evicted_total`, with the label `reason`.
+//!
+//! Decisions: ADR 0027, ADR 0028.
+
+mod access_log;
+mod activity;
+mod address;
+mod connection;
+mod connections;
+mod handler;
+mod handler_fn;
+mod limits;
+mod lingering_stream;
+mod raw_error;
+mod request_body;
+mod request_id;
+mod request_permits;
+mod serve;
+mod service;
+mod shared_permits;
+mod tracked_body;
+
+pub use self::{
+    access_log::{AccessLog, FinishedRequest},
+    activity::ConnectionActivity,
+    address::{InvalidNetwork, Network},
+    handler::{Handler, Rejection, RequestContext},
+    handler_fn::{HandlerFn, handler_fn},
+    limits::Limits,
+    request_body::{BodyError, RequestBody},
+    request_id::RequestId,
+    request_permits::{RequestPermits, with_permit_if_pending},
+    serve::{Drained, serve},
+    service::HttpService,
+    shared_permits::{NoPermit, Permit, PermitHolder},
+};

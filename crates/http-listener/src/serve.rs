@@ -1,0 +1,179 @@
+//! The accept loop: HTTP/1.1 and HTTP/2 without TLS on one port, until the listener stops.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::IpAddr,
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    access_log::AccessLog,
+    connection::drive,
+    connections::{ConnectionGuard, Connections},
+    limits::Limits,
+    lingering_stream::LingeringStream,
+    service::{HttpService, ServerHandle},
+    tracked_body::TrackedBody,
+};
+
+/// How a listener stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Drained {
+    /// Every request in flight was finished.
+    Finished,
+    /// The time limit passed, and the remaining requests were cut off.
+    CutOff,
+}
+
+/// Interval of pings to HTTP/2 peers, and the time for their answer.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls, and
+/// lets requests in flight finish within [`Limits::drain`].
+pub async fn serve<L: AccessLog>(
+    listener: TcpListener,
+    service: HttpService<L>,
+    stop: CancellationToken,
+) -> Drained {
+    let tasks = TaskTracker::new();
+    let connections = Connections::new(service.limits());
+    let server = ServerHandle { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
+    let protocol = Arc::new(protocol(service.limits()));
+    loop {
+        let (stream, guard) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = async {
+                let (stream, peer) = accept(&listener, &connections).await;
+                (stream, connections.admit(peer).await)
+            } => accepted,
+        };
+        let (service, server, protocol) = (service.clone(), server.clone(), protocol.clone());
+        tasks.spawn(
+            async move { serve_connection(stream, &guard, &service, &server, &protocol).await },
+        );
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(service.limits().drain, tasks.wait()).await.is_ok() {
+        return Drained::Finished;
+    }
+    connections.end_all();
+    Drained::CutOff
+}
+
+/// Returns the next connection. When the system lacks resources, ends another connection and
+/// retries after a growing pause of at most 1 s.
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, IpAddr) {
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer.ip()),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                connections.evict_one();
+                sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+/// Returns whether the error concerns one connection, not the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Bytes of a body that an HTTP/2 peer may send before they are read. All bodies of a connection
+/// together may have twice as many.
+const STREAM_WINDOW: RangeInclusive<u32> = 64 * 1024..=1024 * 1024;
+/// Bytes of a response that are buffered for an HTTP/2 peer beyond its window.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// Streams that an HTTP/2 peer may reset before the server accepts them; more end the connection.
+const MAX_PENDING_RESET_STREAMS: usize = 20;
+/// Streams that the server may reset because of faults of the peer, over the life of a connection.
+/// A client that continues to send after an early response causes such resets.
+const MAX_ERROR_RESET_STREAMS: usize = 256;
+
+fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let body = u32::try_from(limits.body_bytes).unwrap_or(u32::MAX);
+    let window = body.clamp(*STREAM_WINDOW.start(), *STREAM_WINDOW.end());
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        // The minimum that hyper accepts.
+        .max_buf_size(limits.header_bytes.max(8192))
+        .max_headers(limits.header_count);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window * 2)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_ERROR_RESET_STREAMS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+async fn serve_connection<L: AccessLog>(
+    stream: TcpStream,
+    guard: &ConnectionGuard,
+    service: &HttpService<L>,
+    server: &ServerHandle,
+    protocol: &auto::Builder<TokioExecutor>,
+) {
+    // Responses are small and written whole: waiting for more data would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let unread = Arc::new(AtomicBool::new(false));
+    let raw_error = {
+        let service = service.clone();
+        move |status| service.raw_error(status)
+    };
+    let io = TokioIo::new(LingeringStream::new(stream, raw_error, unread.clone()));
+    // One `Arc` for each connection: processors would contend for the counter of a shared one.
+    let shared = Arc::new((service.clone(), server.clone(), guard.activity.clone()));
+    let respond = |request: Request<Incoming>| {
+        let (shared, unread, request_activity) =
+            (shared.clone(), unread.clone(), guard.activity.begin());
+        async move {
+            let (service, server, activity) = &*shared;
+            let (response, consumed) = service.handle(request, server, activity).await;
+            if !consumed {
+                unread.store(true, Ordering::Relaxed);
+            }
+            let tracked = |body| TrackedBody::new(body, request_activity);
+            Ok::<Response<TrackedBody>, Infallible>(response.map(tracked))
+        }
+    };
+    let connection = protocol.serve_connection(io, service_fn(respond));
+    drive(connection, guard, service.limits(), &server.stop).await;
+}

@@ -1,0 +1,3 @@
+//! Copies of stored values in memory.
+
+pub(crate) mod read_cache;

@@ -1,0 +1,171 @@
+//! The database: opens either engine, and runs work with a deadline.
+//!
+//! Work runs in a task of its own and callers wait for the task. A caller that goes away (a dropped
+//! request) must not cancel a running statement: on SQLite, a cancelled statement would block its
+//! thread until the statement ends; on PostgreSQL, the next user of the connection would wait for
+//! the abandoned answer. Point lookups need no task: see [`statements`].
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use domain::{Quotas, Timestamp, ports::PortResult};
+use secrecy::ExposeSecret;
+use tracing::Instrument;
+
+use crate::{
+    Config, StoreError,
+    cache::read_cache::CacheEpoch,
+    claim_rotation::Rotation,
+    database::{pools::Pools, statements::with_conn},
+    database_url::DatabaseUrl,
+    engine::{
+        postgres::{self, server::PostgresServer},
+        sqlite::{self, connect},
+    },
+    schema::marks,
+};
+
+pub(crate) mod pools;
+pub(crate) mod statements;
+
+/// The domain's stores on SQLite or PostgreSQL. Clones share the connections.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) pools: Pools,
+    pub(crate) rotation: Rotation,
+    pub(crate) quotas: Arc<Quotas>,
+    deadline: Duration,
+}
+
+/// The engine of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// A PostgreSQL server.
+    Postgres,
+    /// An SQLite file.
+    Sqlite,
+}
+
+impl DatabaseKind {
+    /// Returns the engine's name for log fields: `postgres` or `sqlite`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
+impl Database {
+    /// Opens the database and runs the pending migrations. Several processes may start at once.
+    /// Needs tokio's multi-thread runtime, because the migrations block a thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] and [`StoreError::Tls`] for an unusable configuration,
+    /// [`StoreError::Unavailable`] for a database that does not answer, [`StoreError::Newer`],
+    /// [`StoreError::Encoding`] and [`StoreError::Pooled`] for a database that berth cannot use.
+    pub async fn connect(config: &Config) -> Result<Self, StoreError> {
+        let pools = match DatabaseUrl::parse(config.url.expose_secret())? {
+            DatabaseUrl::Postgres(target) => {
+                let server = PostgresServer::new(&target, config)?;
+                postgres::migrate::run(&server, config.connect_timeout).await?;
+                Pools::Postgres(pools::postgres(&server, config)?)
+            }
+            DatabaseUrl::Sqlite(file) => {
+                sqlite::migrate::run(connect::create(&file).await?).await?;
+                Pools::Sqlite(pools::sqlite(&file, config)?)
+            }
+        };
+        let (rotation, quotas) = (Rotation::default(), Arc::default());
+        Ok(Self { pools, rotation, quotas, deadline: config.deadline })
+    }
+
+    /// Checks that the database answers and accepts writes, by writing `now` to one row.
+    ///
+    /// # Errors
+    /// *Unavailable* when the database does not answer, is read-only, or has a full disk.
+    pub async fn ping(&self, now: Timestamp) -> PortResult<()> {
+        self.run(move |database| async move {
+            let mark = (marks::name.eq("ping"), marks::at.eq(now.millis()), marks::id.eq(""));
+            with_conn!(database, write, |conn| {
+                diesel::insert_into(marks::table)
+                    .values(mark)
+                    .on_conflict(marks::name)
+                    .do_update()
+                    .set(marks::at.eq(now.millis()))
+                    .execute(conn)
+                    .await
+            })?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns the current epoch of the read cache; `None` on PostgreSQL, and on SQLite without a
+    /// readable WAL index.
+    pub(crate) fn epoch(&self) -> Option<CacheEpoch<'_>> {
+        match &self.pools {
+            Pools::Sqlite(pools) => pools.read_cache.epoch(),
+            Pools::Postgres(_) => None,
+        }
+    }
+
+    /// Returns the engine of the database.
+    pub fn kind(&self) -> DatabaseKind {
+        match self.pools {
+            Pools::Postgres(_) => DatabaseKind::Postgres,
+            Pools::Sqlite(_) => DatabaseKind::Sqlite,
+        }
+    }
+
+    /// Runs `work` to its end in a task of its own, and waits for the task until the deadline. Work
+    /// that is in flight at the deadline continues and may still be committed.
+    pub(crate) async fn run<T, W, F>(&self, work: W) -> PortResult<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(Self) -> F,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let task = tokio::spawn(self.within_abandon_limit(work(self.clone())).in_current_span());
+        let ended = async { task.await.unwrap_or_else(|panic| Err(StoreError::Died(panic))) };
+        self.within_deadline(ended).await
+    }
+
+    /// Waits until the deadline for work that another task runs to its end.
+    pub(crate) async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> PortResult<T> {
+        let late = || StoreError::Unavailable("the database did not answer in time".into());
+        let ended = tokio::time::timeout(self.deadline, work).await;
+        Ok(ended.unwrap_or_else(|_| Err(late()))?)
+    }
+
+    /// Ends work on PostgreSQL at three deadlines, so that a silent server does not hold
+    /// connections forever; the pool then discards them. The lock time-out of SQLite already bounds
+    /// its waits.
+    fn within_abandon_limit<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
+        let most = match self.kind() {
+            DatabaseKind::Postgres => self.deadline.saturating_mul(3),
+            DatabaseKind::Sqlite => Duration::MAX,
+        };
+        async move {
+            tokio::time::timeout(most, work).await.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable("the database stayed silent".into()))
+            })
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}

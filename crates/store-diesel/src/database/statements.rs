@@ -1,0 +1,97 @@
+//! Macros that compile one statement for both engines and run it on the open database.
+
+/// Returns the one row of this type that the query finds, or `None`. See ADR 0018.
+macro_rules! point_lookup {
+    ($database:expr, $row:ty, $query:expr) => {{
+        use diesel::{OptionalExtension, QueryDsl, SelectableHelper};
+        match &$database.pools {
+            $crate::database::pools::Pools::Sqlite(pools) => {
+                $crate::engine::sqlite::inline_reader::inline_lookup!(
+                    pools.inline_reader,
+                    $row,
+                    $query
+                )
+            }
+            $crate::database::pools::Pools::Postgres(pool) => {
+                $crate::engine::postgres::pipelined_pool::pipelined!(pool.lookups, |conn| {
+                    let query = $query.select(<$row>::as_select());
+                    diesel_async::RunQueryDsl::get_result::<$row>(query, conn).await.optional()
+                })
+            }
+        }
+    }};
+}
+
+/// Runs a query on a pooled connection; the body is compiled once for each engine.
+///
+/// `read` or `write` states the purpose. On SQLite, one thread executes all writes, so the body
+/// moves its values to the thread. On PostgreSQL, a read that failed because its connection was
+/// dead is repeated once on another connection; a write is never repeated, because its outcome is
+/// unknown. For one row by its key use [`point_lookup`].
+macro_rules! with_conn {
+    ($database:expr, read, |$conn:ident| $body:expr) => {
+        match &$database.pools {
+            $crate::database::pools::Pools::Postgres(pool) => {
+                let mut repeatable = true;
+                loop {
+                    let mut object = $crate::engine::checkout::checkout(&pool.connections).await?;
+                    let result = {
+                        let $conn = &mut *object;
+                        $body
+                    };
+                    let (result, lives) = pool.health.check_result(result, &mut object).await;
+                    if lives || !std::mem::take(&mut repeatable) {
+                        break result;
+                    }
+                }
+            }
+            $crate::database::pools::Pools::Sqlite(pools) => {
+                let mut object = $crate::engine::checkout::checkout(&pools.read).await?;
+                let $conn = &mut *object;
+                $body.map_err($crate::StoreError::from)
+            }
+        }
+    };
+    ($database:expr, write, |$conn:ident| $body:expr) => {
+        match &$database.pools {
+            $crate::database::pools::Pools::Postgres(pool) => {
+                let mut object = $crate::engine::checkout::checkout(&pool.connections).await?;
+                let result = {
+                    let $conn = &mut *object;
+                    $body
+                };
+                pool.health.check_result(result, &mut object).await.0
+            }
+            $crate::database::pools::Pools::Sqlite(pools) => {
+                let work =
+                    async move |$conn: &mut $crate::engine::sqlite::writer::WriterConnection| {
+                        $body.map_err($crate::StoreError::from)
+                    };
+                pools.writer.write(work).await
+            }
+        }
+    };
+}
+
+/// Runs the body in a transaction.
+macro_rules! with_transaction {
+    ($database:expr, |$conn:ident| $body:expr) => {
+        match &$database.pools {
+            $crate::database::pools::Pools::Postgres(pool) => {
+                let mut object = $crate::engine::checkout::checkout(&pool.connections).await?;
+                let result: Result<_, $crate::StoreError> =
+                    diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| $body)
+                        .await;
+                pool.health.check_result(result, &mut object).await.0
+            }
+            $crate::database::pools::Pools::Sqlite(pools) => {
+                let work =
+                    async move |$conn: &mut $crate::engine::sqlite::writer::WriterConnection| $body;
+                pools.writer.write(work).await
+            }
+        }
+    };
+}
+
+pub(crate) use point_lookup;
+pub(crate) use {with_conn, with_transaction};

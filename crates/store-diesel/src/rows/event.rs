@@ -1,0 +1,147 @@
+//! The table `events`: rows and payloads.
+
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::AstPass,
+    result::QueryResult,
+    sql_types::{BigInt, Nullable, Text},
+};
+use domain::{
+    Event, EventId, EventName, EventPayload, EventValue, OrganizationId, SessionId, Timestamp,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    StoreError,
+    rows::{
+        bind_params::bind_all,
+        column::{
+            actor, actor_columns, from_bigint, from_json, parse_optional, to_bigint, to_json,
+        },
+    },
+    schema::events,
+};
+
+/// A row of `events`.
+#[derive(Queryable, Selectable, Insertable, Serialize)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+pub(crate) struct EventRow {
+    pub(crate) id: String,
+    organization: String,
+    session: Option<String>,
+    sequence: i64,
+    name: String,
+    at: i64,
+    actor_kind: String,
+    actor_name: Option<String>,
+    payload: String,
+}
+
+impl EventRow {
+    fn new(event: &Event) -> Result<Self, StoreError> {
+        let (kind, name) = actor_columns(&event.actor);
+        Ok(Self {
+            id: event.id.to_string(),
+            organization: event.organization.to_string(),
+            session: event.session.as_ref().map(ToString::to_string),
+            sequence: to_bigint("events.sequence", event.sequence)?,
+            name: event.name.as_str().to_owned(),
+            at: event.at.millis(),
+            actor_kind: kind.to_owned(),
+            actor_name: name,
+            payload: payload_text(&event.payload)?,
+        })
+    }
+
+    /// Pushes an insert of the row for each row of the statement part `changed`.
+    pub(crate) fn insert_where_changed<'b>(
+        &'b self,
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO events (id, organization, session, sequence, name, at, actor_kind,
+                actor_name, payload) SELECT ",
+        );
+        bind_all!(
+            out,
+            Text: &self.id,
+            Text: &self.organization,
+            Nullable<Text>: &self.session,
+            BigInt: &self.sequence,
+            Text: &self.name,
+            BigInt: &self.at,
+            Text: &self.actor_kind,
+            Nullable<Text>: &self.actor_name,
+            Text: &self.payload,
+        );
+        out.push_sql(" FROM changed");
+        Ok(())
+    }
+
+    /// Whether the event belongs to the session.
+    pub(crate) fn tells_of(&self, session: &str) -> bool {
+        self.session.as_deref() == Some(session)
+    }
+
+    /// Converts events to rows.
+    pub(crate) fn all(events: &[Event]) -> Result<Vec<Self>, StoreError> {
+        events.iter().map(Self::new).collect()
+    }
+
+    fn event(&self) -> Result<Event, &'static str> {
+        Ok(Event {
+            id: EventId::parse(&self.id).ok_or("events.id")?,
+            name: EventName::parse(&self.name).ok_or("events.name")?,
+            organization: OrganizationId::parse(&self.organization).ok_or("events.organization")?,
+            session: parse_optional(self.session.as_deref(), SessionId::parse)
+                .ok_or("events.session")?,
+            sequence: from_bigint(self.sequence).ok_or("events.sequence")?,
+            at: Timestamp::from_millis(self.at),
+            actor: actor(&self.actor_kind, self.actor_name.as_deref())
+                .ok_or("events.actor_kind")?,
+            payload: payload_of(&self.payload).ok_or("events.payload")?,
+        })
+    }
+}
+
+impl TryFrom<EventRow> for Event {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+        row.event().map_err(|column| StoreError::corrupt(column, &row.id))
+    }
+}
+
+fn value_to_json(value: &EventValue) -> Value {
+    match value {
+        EventValue::Text(text) => Value::from(text.as_str()),
+        EventValue::Number(number) => Value::from(*number),
+        EventValue::Flag(flag) => Value::from(*flag),
+        EventValue::Null => Value::Null,
+    }
+}
+
+/// Serializes a payload.
+pub(crate) fn payload_text(payload: &EventPayload) -> Result<String, StoreError> {
+    // A list of pairs, because a JSON object does not keep the order of its members.
+    let pairs: Vec<_> = payload.iter().map(|(key, value)| (key, value_to_json(value))).collect();
+    to_json("events.payload", &pairs)
+}
+
+/// Parses a payload; `None` when the text is invalid.
+pub(crate) fn payload_of(text: &str) -> Option<EventPayload> {
+    let pairs: Vec<(String, Value)> = from_json(text)?;
+    pairs.into_iter().map(|(key, value)| Some((key.into(), value_from_json(value)?))).collect()
+}
+
+fn value_from_json(value: Value) -> Option<EventValue> {
+    match value {
+        Value::String(text) => Some(EventValue::Text(text)),
+        Value::Number(number) => number.as_i64().map(EventValue::Number),
+        Value::Bool(flag) => Some(EventValue::Flag(flag)),
+        Value::Null => Some(EventValue::Null),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}

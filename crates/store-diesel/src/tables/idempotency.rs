@@ -1,0 +1,149 @@
+//! Implements the store of idempotency records, which are written in the transaction of their
+//! change or alone.
+//!
+//! Decision: ADR 0014.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use domain::{
+    IdempotencyKeyHash, IdempotencyRecord, Resource, ResourceLimitReached, Scope, Timestamp,
+    ports::{IdempotencyStore, PortResult, Written},
+};
+
+use crate::{
+    Database,
+    database::statements::{point_lookup, with_conn, with_transaction},
+    rows::{
+        idempotency::IdempotencyRow,
+        usage::{ResourceGrowth, UsageRow},
+    },
+    schema::receipts,
+    scope::{self, ScopeParams, counts},
+    tables::quotas::{admit, refusal_as_written},
+};
+
+/// An idempotency record to insert.
+pub(crate) struct NewIdempotencyRecord {
+    pub(crate) params: ScopeParams,
+    pub(crate) row: IdempotencyRow,
+    pub(crate) now: i64,
+}
+
+impl NewIdempotencyRecord {
+    pub(crate) fn new(scope: &Scope, record: &IdempotencyRecord, now: Timestamp) -> Self {
+        let row = IdempotencyRow {
+            organization: scope.organization().to_string(),
+            slot: record.key_hash.0.to_vec(),
+            request: record.request.to_vec(),
+            answer: record.response.clone(),
+            expires_at: record.expires_at.millis(),
+        };
+        Self { params: ScopeParams::of(scope), row, now: now.millis() }
+    }
+
+    /// Returns the amount of resource `idempotency_records` that the record uses, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.row.answer.len()
+    }
+
+    pub(crate) fn key_hash(&self) -> &[u8] {
+        &self.row.slot
+    }
+}
+
+/// Inserts an idempotency record in the current transaction; `false` when the key hash is in use.
+/// Of two transactions with one key hash, the second waits for the first to end.
+macro_rules! insert_idempotency_record {
+    ($conn:expr, $record:expr) => {
+        match &$record {
+            None => true,
+            Some(record) => {
+                let expired = $crate::scope::expired_idempotency_record(
+                    &record.params,
+                    record.key_hash(),
+                    record.now,
+                );
+                diesel::delete(expired).execute($conn).await?;
+                diesel::insert_into($crate::schema::receipts::table)
+                    .values(&record.row)
+                    .on_conflict_do_nothing()
+                    .execute($conn)
+                    .await?
+                    == 1
+            }
+        }
+    };
+}
+
+#[async_trait]
+impl IdempotencyStore for Database {
+    async fn find(
+        &self,
+        scope: &Scope,
+        key_hash: &IdempotencyKeyHash,
+        now: Timestamp,
+    ) -> PortResult<Option<IdempotencyRecord>> {
+        let (params, key_hash, now) = (ScopeParams::of(scope), key_hash.0, now.millis());
+        let row = point_lookup!(
+            self,
+            IdempotencyRow,
+            scope::idempotency_record(&params, &key_hash, now)
+        )?;
+        Ok(row.map(IdempotencyRecord::try_from).transpose()?)
+    }
+
+    async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>> {
+        let (limits, resource) = (self.limits(scope), Resource::IdempotencyRecords);
+        if limits.get(resource).is_none() {
+            return Ok(None);
+        }
+        let params = ScopeParams::of(scope);
+        let row = point_lookup!(self, UsageRow, counts::usage_of_one(&params, resource.as_str()))?;
+        let used = row.map_or(0, |row| u64::try_from(row.used).unwrap_or(0));
+        Ok(limits.admit(resource, used.saturating_add(1), 1).err())
+    }
+
+    async fn record(
+        &self,
+        scope: &Scope,
+        record: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> PortResult<Written> {
+        let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
+        let mut growth = ResourceGrowth::default();
+        growth.add(Resource::IdempotencyRecords, record.response.len());
+        let record = Some(NewIdempotencyRecord::new(scope, record, now));
+        let transaction_permit = self.transaction_permit(&params.organization).await?;
+        self.run(|database| async move {
+            let written = with_transaction!(database, |conn| {
+                if !insert_idempotency_record!(conn, record) {
+                    return Ok(Written::Repeated);
+                }
+                admit!(conn, params, limits, growth);
+                Ok(Written::Done)
+            });
+            drop(transaction_permit);
+            refusal_as_written(written)
+        })
+        .await
+    }
+
+    async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {
+        let (params, key_hash, request) =
+            (ScopeParams::of(scope), record.key_hash.0, record.request);
+        let answer = record.response.clone();
+        self.run(|database| async move {
+            with_conn!(database, write, |conn| {
+                diesel::update(scope::idempotency_record_of_request(&params, &key_hash, &request))
+                    .set(receipts::answer.eq(&answer))
+                    .execute(conn)
+                    .await
+            })?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+pub(crate) use insert_idempotency_record;

@@ -1,0 +1,182 @@
+//! Removes expired rows and codes, in statements that change a bounded number of rows.
+
+use diesel::{
+    OptionalExtension, QueryableByName,
+    prelude::*,
+    sql_types::{BigInt, Text},
+};
+use diesel_async::RunQueryDsl;
+use domain::{EventPayload, EventValue, Timestamp};
+use futures_util::future::BoxFuture;
+
+use crate::{
+    Database, StoreError,
+    database::statements::{with_conn, with_transaction},
+    rows::{
+        event::{payload_of, payload_text},
+        readable::skip_unreadable,
+    },
+    schema::{api_keys, events, marks, receipts},
+    scope::{self, EVENTS_WITH_CODES, round_robin::bound_query},
+};
+
+/// Name of the mark that stores the position up to which codes are blanked.
+const CODES_MARK: &str = "codes";
+
+/// An event whose payload contains a code.
+#[derive(QueryableByName)]
+struct EventWithCode {
+    #[diesel(sql_type = Text)]
+    organization: String,
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = BigInt)]
+    at: i64,
+    #[diesel(sql_type = Text)]
+    payload: String,
+}
+
+impl Database {
+    /// Removes expired idempotency records; returns the number of removed rows.
+    pub(crate) async fn remove_idempotency_records(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
+        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
+        let until: Option<i64> = with_conn!(self, read, |conn| {
+            scope::expired_idempotency_records(now)
+                .select(receipts::expires_at)
+                .order(receipts::expires_at.asc())
+                .offset(last)
+                .limit(1)
+                .get_result(conn)
+                .await
+                .optional()
+        })?;
+        let until = until.unwrap_or(now);
+        let swept = with_conn!(self, write, |conn| {
+            diesel::delete(scope::expired_idempotency_records(until)).execute(conn).await
+        })?;
+        Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+    }
+
+    /// Removes keys that were revoked or expired before a time; returns the number of removed rows.
+    pub(crate) async fn remove_keys(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (before, limit) = (before.millis(), i64::from(limit));
+        let mut ids: Vec<String> = with_conn!(self, read, |conn| {
+            scope::keys_revoked_before(before).select(api_keys::id).limit(limit).load(conn).await
+        })?;
+        let rest = limit - i64::try_from(ids.len()).unwrap_or(limit);
+        let expired: Vec<String> = with_conn!(self, read, |conn| {
+            scope::keys_expired_before(before).select(api_keys::id).limit(rest).load(conn).await
+        })?;
+        ids.extend(expired);
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let removed = with_conn!(self, write, |conn| {
+            diesel::delete(scope::ended_keys(&ids, before)).execute(conn).await
+        })?;
+        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+    }
+
+    /// Blanks codes that expired before a time; returns the number of examined events.
+    pub(crate) async fn blank_dead_codes(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (before, limit) = (before.millis(), i64::from(limit));
+        let (mut blanked, mut last, mut examined) = (Vec::new(), None, 0);
+        for row in self.events_with_codes(before, limit).await? {
+            let payload = payload_of(&row.payload)
+                .ok_or_else(|| StoreError::corrupt("events.payload", &row.id));
+            let payload = skip_unreadable(payload);
+            // Events are in the order of creation, which differs from the order of expiry by a few
+            // minutes at most.
+            if payload.as_ref().is_some_and(|payload| expires_after(payload, before)) {
+                break;
+            }
+            (last, examined) = (Some((row.at, row.id.clone())), examined + 1);
+            if let Some(payload) = payload.and_then(without_code) {
+                blanked.push((row.organization, row.id, payload_text(&payload)?));
+            }
+        }
+        if let Some((at, id)) = last {
+            self.write_blanked_events(blanked, at, id).await?;
+        }
+        Ok(examined)
+    }
+
+    /// Returns the next events with codes, oldest first.
+    fn events_with_codes(
+        &self,
+        before: i64,
+        limit: i64,
+    ) -> BoxFuture<'_, Result<Vec<EventWithCode>, StoreError>> {
+        Box::pin(async move {
+            let mark: Option<(i64, String)> = with_conn!(self, read, |conn| {
+                marks::table
+                    .find(CODES_MARK)
+                    .select((marks::at, marks::id))
+                    .get_result(conn)
+                    .await
+                    .optional()
+            })?;
+            let (at, id) = mark.unwrap_or((i64::MIN, String::new()));
+            with_conn!(self, read, |conn| {
+                bound_query!(EVENTS_WITH_CODES, BigInt: at, Text: &id, BigInt: before, BigInt: limit)
+                    .load(conn)
+                    .await
+            })
+        })
+    }
+
+    /// Writes the blanked payloads, and the position up to which codes are blanked.
+    fn write_blanked_events(
+        &self,
+        blanked: Vec<(String, String, String)>,
+        at: i64,
+        id: String,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            with_transaction!(self, |conn| {
+                for (organization, id, payload) in &blanked {
+                    diesel::update(scope::any_event(organization, id))
+                        .set(events::payload.eq(payload))
+                        .execute(conn)
+                        .await?;
+                }
+                let mark = (marks::name.eq(CODES_MARK), marks::at.eq(at), marks::id.eq(&id));
+                diesel::insert_into(marks::table)
+                    .values(mark)
+                    .on_conflict(marks::name)
+                    .do_update()
+                    .set((marks::at.eq(at), marks::id.eq(&id)))
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Whether the code of an event expires after a time.
+fn expires_after(payload: &EventPayload, before: i64) -> bool {
+    payload.iter().any(|(name, fact)| {
+        name == "expiresAt" && matches!(fact, EventValue::Number(at) if *at > before)
+    })
+}
+
+/// Returns the payload without its code; `None` when the payload has none.
+fn without_code(mut payload: EventPayload) -> Option<EventPayload> {
+    let (_, code) = payload.iter_mut().find(|(name, _)| name == "code")?;
+    let was = std::mem::replace(code, EventValue::Null);
+    (was != EventValue::Null).then_some(payload)
+}

@@ -1,0 +1,306 @@
+//! Implements the worker's store: due work of all organizations. Only the reconciler and the
+//! reports of nodes use it.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use diesel::{OptionalExtension, dsl::min, prelude::*};
+use diesel_async::RunQueryDsl;
+use domain::{
+    Cleanup, Desired, Event, ExpectedVersion, GatewayId, HeldSession, Session, SessionId, Status,
+    Timestamp,
+    ports::{Claim, PortResult, WorkerStore, Written},
+};
+
+use crate::{
+    Database, StoreError,
+    batch::mutation::Mutation,
+    database::statements::{with_conn, with_transaction},
+    rows::{
+        cleanup::{CleanupPostponement, CleanupRow},
+        column::from_bigint,
+        event::EventRow,
+        readable::{readable, skip_unreadable},
+        session::{MutableColumns, SessionRow},
+    },
+    schema::{link_attempts, retirements, sessions},
+    scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
+    tables::{commit::done_or_raced, id_chunks::id_chunks},
+};
+
+#[async_trait]
+impl WorkerStore for Database {
+    async fn claim_sessions(&self, claim: &Claim) -> PortResult<Vec<Session>> {
+        let claim = claim.clone();
+        self.run(|database| async move {
+            let ids = database.due(DueQueue::Sessions, &claim).await?;
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (now, until) = (claim.now.millis(), claim.until.millis());
+            let order = positions(&ids);
+            // A row that another worker claimed first is no longer due: after waiting for its lock,
+            // the database evaluates the condition again.
+            let rows: Vec<SessionRow> = with_conn!(database, write, |conn| {
+                diesel::update(scope::still_due_sessions(&ids, now))
+                    .set(sessions::due.eq(until))
+                    .returning(SessionRow::as_returning())
+                    .get_results(conn)
+                    .await
+            })?;
+            let mut taken: Vec<Session> = readable(rows);
+            taken.sort_by_key(|session| order.get(session.id.as_str()).copied());
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn claim_cleanups(&self, claim: &Claim) -> PortResult<Vec<Cleanup>> {
+        let claim = claim.clone();
+        self.run(|database| async move {
+            let ids = database.due(DueQueue::Retirements, &claim).await?;
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (now, until) = (claim.now.millis(), claim.until.millis());
+            let order = positions(&ids);
+            let rows: Vec<CleanupRow> = with_conn!(database, write, |conn| {
+                diesel::update(scope::still_due_cleanups(&ids, now))
+                    .set(retirements::due.eq(until))
+                    .returning(CleanupRow::as_returning())
+                    .get_results(conn)
+                    .await
+            })?;
+            let mut taken: Vec<Cleanup> = readable(rows);
+            taken.sort_by_key(|rest| order.get(rest.session.as_str()).copied());
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn next_due(&self) -> PortResult<Option<Timestamp>> {
+        self.run(|database| async move {
+            let session: Option<i64> = with_conn!(database, read, |conn| {
+                scope::sessions_with_due_time().select(min(sessions::due)).get_result(conn).await
+            })?;
+            let rest: Option<i64> = with_conn!(database, read, |conn| {
+                scope::all_cleanups().select(min(retirements::due)).get_result(conn).await
+            })?;
+            Ok(session.into_iter().chain(rest).min().map(Timestamp::from_millis))
+        })
+        .await
+    }
+
+    async fn find(&self, id: &SessionId) -> PortResult<Option<Session>> {
+        let id = id.to_string();
+        self.run(|database| async move {
+            let row: Option<SessionRow> = with_conn!(database, read, |conn| {
+                scope::any_session(&id)
+                    .select(SessionRow::as_select())
+                    .get_result(conn)
+                    .await
+                    .optional()
+            })?;
+            row.map(Session::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        session: &Session,
+        expected: ExpectedVersion,
+        events: &[Event],
+    ) -> PortResult<Written> {
+        let scoped_id = ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str());
+        let expected = ExpectedRowVersion::of(expected)?;
+        let (state, events) = (MutableColumns::new(session)?, EventRow::all(events)?);
+        // The worker never changes settings, so the size of the metadata stays.
+        let update = Mutation::Update(scoped_id, expected, Box::new(state), None);
+        self.commit(update, events).await.map(done_or_raced)
+    }
+
+    async fn reschedule(
+        &self,
+        id: &SessionId,
+        expected: ExpectedVersion,
+        due: Option<Timestamp>,
+        failures: u32,
+    ) -> PortResult<Written> {
+        let id = id.to_string();
+        let expected = ExpectedRowVersion::of(expected)?;
+        let plan = (
+            sessions::due.eq(due.map(Timestamp::millis)),
+            sessions::failures.eq(i64::from(failures)),
+        );
+        self.run(|database| async move {
+            let changed = with_conn!(database, write, |conn| {
+                let row = scope::any_session_at(&id, expected);
+                diesel::update(row).set(plan).execute(conn).await
+            })?;
+            Ok(done_or_raced(changed > 0))
+        })
+        .await
+    }
+
+    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
+        let id = cleanup.session.to_string();
+        let (change, events) = (CleanupPostponement::new(cleanup)?, EventRow::all(events)?);
+        self.commit(Mutation::Postpone(id, change), events).await.map(drop)
+    }
+
+    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
+        let id = cleanup.session.to_string();
+        let events = EventRow::all(events)?;
+        self.commit(Mutation::Finish(id), events).await.map(drop)
+    }
+
+    async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
+        let (gateway, now) = (gateway.to_string(), now.millis());
+        self.run(|database| async move {
+            with_transaction!(database, |conn| {
+                diesel::update(scope::idle_sessions_of_node(&gateway, now))
+                    .set(sessions::due.eq(now))
+                    .execute(conn)
+                    .await?;
+                diesel::update(scope::idle_cleanups_of_node(&gateway, now))
+                    .set(retirements::due.eq(now))
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn wake_sessions(&self, sessions: &[SessionId], now: Timestamp) -> PortResult<()> {
+        let now = now.millis();
+        for ids in id_chunks(sessions) {
+            self.run(|database| async move {
+                with_conn!(database, write, |conn| {
+                    diesel::update(scope::idle_sessions(&ids, now))
+                        .set(sessions::due.eq(now))
+                        .execute(conn)
+                        .await
+                })?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn assigned_sessions(&self, gateway: &GatewayId) -> PortResult<Vec<(HeldSession, bool)>> {
+        let gateway = gateway.to_string();
+        self.run(|database| async move {
+            let rows: Vec<(String, i64, String, String)> = with_conn!(database, read, |conn| {
+                scope::sessions_of_node(&gateway)
+                    .select((sessions::id, sessions::epoch, sessions::desired, sessions::status))
+                    .load(conn)
+                    .await
+            })?;
+            let held_session = |(id, epoch, desired, status): (String, i64, String, String)| {
+                held_session(&id, epoch, &desired, &status)
+            };
+            Ok(rows.into_iter().filter_map(held_session).collect())
+        })
+        .await
+    }
+
+    async fn pending_cleanups(&self, gateway: &GatewayId) -> PortResult<Vec<SessionId>> {
+        let gateway = gateway.to_string();
+        self.run(|database| async move {
+            let rows: Vec<String> = with_conn!(database, read, |conn| {
+                scope::cleanups_of_node(&gateway).select(retirements::session).load(conn).await
+            })?;
+            let parse = |id: String| {
+                SessionId::parse(&id).ok_or_else(|| StoreError::corrupt("retirements.session", &id))
+            };
+            Ok(rows.into_iter().filter_map(|id| skip_unreadable(parse(id))).collect())
+        })
+        .await
+    }
+
+    async fn wake_waiting(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move {
+            let ids =
+                database.due_round_robin(DueQueue::Unplaced, &Claim::new(now, now, limit)).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let now = now.millis();
+            let woken = with_conn!(database, write, |conn| {
+                diesel::update(scope::idle_sessions(&ids, now))
+                    .set(sessions::due.eq(now))
+                    .execute(conn)
+                    .await
+            })?;
+            Ok(u32::try_from(woken).unwrap_or(u32::MAX))
+        })
+        .await
+    }
+
+    async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(
+            move |database| async move { database.remove_idempotency_records(now, limit).await },
+        )
+        .await
+    }
+
+    async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
+        self.run(|database| async move {
+            let until: Option<i64> = with_conn!(database, read, |conn| {
+                counts::old_attempts(last_moment)
+                    .select(link_attempts::at)
+                    .order(link_attempts::at.asc())
+                    .offset(last)
+                    .limit(1)
+                    .get_result(conn)
+                    .await
+                    .optional()
+            })?;
+            let until = until.unwrap_or(last_moment);
+            let swept = with_conn!(database, write, |conn| {
+                diesel::delete(counts::old_attempts(until)).execute(conn).await
+            })?;
+            Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+        })
+        .await
+    }
+
+    async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_keys(ended_before, limit).await })
+            .await
+    }
+
+    async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.blank_dead_codes(died_before, limit).await })
+            .await
+    }
+}
+
+/// Returns the position of each id: an update returns its rows in any order, and a claim keeps the
+/// order of selection.
+fn positions(ids: &[String]) -> HashMap<String, usize> {
+    ids.iter().cloned().enumerate().map(|(rank, id)| (id, rank)).collect()
+}
+
+/// Returns a session that a node holds, and whether the node must do work for it. A session with an
+/// unreadable row still belongs to the node, which would otherwise be told to close it; the worker
+/// cannot read the row, so the node has no work for it.
+fn held_session(id: &str, epoch: i64, desired: &str, status: &str) -> Option<(HeldSession, bool)> {
+    let corrupt = |column| StoreError::corrupt(column, id);
+    let session = skip_unreadable(SessionId::parse(id).ok_or_else(|| corrupt("sessions.id")))?;
+    let epoch = skip_unreadable(from_bigint(epoch).ok_or_else(|| corrupt("sessions.epoch")));
+    let desired =
+        skip_unreadable(Desired::parse(desired).ok_or_else(|| corrupt("sessions.desired")));
+    let status = skip_unreadable(Status::parse(status).ok_or_else(|| corrupt("sessions.status")));
+    let needs_node = match (epoch, desired, status) {
+        (Some(_), Some(desired), Some(status)) => {
+            desired == Desired::Running || status != Status::Stopped
+        }
+        _ => false,
+    };
+    Some((HeldSession { session, epoch: epoch.unwrap_or_default() }, needs_node))
+}
