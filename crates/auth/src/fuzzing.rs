@@ -14,8 +14,8 @@ use crate::{
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
-/// A text that parses as an API key is formatted to the same text, and a formatted key parses to the
-/// same id.
+/// A text that parses as an API key is formatted to the same text, and a formatted key parses to
+/// the same id.
 pub fn api_key(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let parses = key_text::parse(text).is_some();
@@ -57,8 +57,8 @@ pub fn token(data: &[u8]) {
     }
 }
 
-/// A key set is parsed or rejected. Verification with any parsed key does not panic, and no key is a
-/// candidate for an algorithm that it does not support.
+/// A key set is parsed or rejected. Verification with any parsed key does not panic, and no key is
+/// a candidate for an algorithm that it does not support.
 pub fn key_set(data: &[u8]) {
     let Ok(set) = KeySet::parse(data) else { return };
     assert!(set.len() + set.ignored().len() <= 100);

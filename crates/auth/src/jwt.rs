@@ -1,9 +1,10 @@
 //! Verifies login tokens: signed by a key of the issuer's set, for this service, and valid now.
 //!
 //! An ECDSA signature (r, s) has a twin, (r, n − s), that any third party can compute and that is
-//! valid as well. JWS has no rule against the twin, and half of all honest tokens have the higher s,
-//! so both are accepted. The token cache is keyed by the text of a token, so the twin is verified
-//! and read separately. A deny list by token text would be ineffective for the same reason.
+//! valid as well. JWS has no rule against the twin, and half of all honest tokens have the higher
+//! s, so both are accepted. The token cache is keyed by the text of a token, so the twin is
+//! verified and read separately. A deny list by token text would be ineffective for the same
+//! reason.
 
 mod claims;
 mod config;

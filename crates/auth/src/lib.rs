@@ -5,8 +5,8 @@
 //! the log has the cause. *Unavailable* is returned only for a well-formed JWT without a key set to
 //! verify it, and when the key directory is down.
 //!
-//! [`KeyCache`] stands in front of the database's key directory: keys in use cost no lookup for each
-//! request, and entries are served for less than one second.
+//! [`KeyCache`] stands in front of the database's key directory: keys in use cost no lookup for
+//! each request, and entries are served for less than one second.
 //!
 //! Time comes from [`Environment`], so that tests control what has expired. No log line contains a
 //! credential or a part of one.

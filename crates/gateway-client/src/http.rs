@@ -1,4 +1,5 @@
-//! HTTP requests to nodes, each with a deadline and a limit on the response. Requests are not retried.
+//! HTTP requests to nodes, each with a deadline and a limit on the response. Requests are not
+//! retried.
 
 use std::time::Duration;
 
@@ -65,8 +66,8 @@ impl HttpCaller {
     /// Sends a request and returns a successful, complete response.
     ///
     /// # Errors
-    /// *Unavailable* if the node does not respond in time; *broken* if the response is too long; else
-    /// the error for the status and body of the response.
+    /// *Unavailable* if the node does not respond in time; *broken* if the response is too long;
+    /// otherwise the error for the status and body of the response.
     pub(crate) async fn send(&self, call: NodeRequest<'_>) -> Result<NodeResponse, GatewayError> {
         let deadline = call.deadline;
         let request = call.request()?;

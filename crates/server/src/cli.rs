@@ -11,8 +11,8 @@ use crate::{
 /// Manages WhatsApp sessions of many organizations behind one HTTP API.
 ///
 /// Every setting is a flag, an environment variable and an entry of a TOML file. Flags win, then
-/// variables, then the file. `NAME_FILE` in place of a variable `NAME` is the path of a file with the
-/// value.
+/// variables, then the file. `NAME_FILE` in place of a variable `NAME` is the path of a file with
+/// the value.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -23,8 +23,8 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads the command line and the environment of the process. Exits the process as `clap` does, with
-    /// the help text or for an unknown flag.
+    /// Reads the command line and the environment of the process. Exits the process as `clap` does,
+    /// with the help text or for an unknown flag.
     pub(crate) fn read() -> Result<Self, Invalid> {
         let matches = Variables::of_process().fill(Self::command())?.get_matches();
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
@@ -55,8 +55,8 @@ pub(crate) enum KeyCommand {
     Revoke(RevokeKey),
 }
 
-/// The subcommands of `berth orphan`. Orphans are left when an old copy of the database, or of a node's
-/// folder, is restored.
+/// The subcommands of `berth orphan`. Orphans are left when an old copy of the database, or of a
+/// node's folder, is restored.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrphanCommand {
     /// List the orphans, by node and session
@@ -102,10 +102,12 @@ pub(crate) struct CreateKey {
     /// Capability of the key: read, send or manage; repeatable
     #[arg(long = "capability", value_name = "CAPABILITY", required = true)]
     pub(crate) capabilities: Vec<String>,
-    /// Expiry of the key: `90d`, `12h`, `30m`, or a time such as 2027-01-31T00:00:00Z [default: never]
+    /// Expiry of the key: `90d`, `12h`, `30m`, or a time such as 2027-01-31T00:00:00Z
+    /// [default: never]
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<String>,
-    /// Session that the key is confined to; repeatable [default: all sessions, future ones included]
+    /// Session that the key is confined to; repeatable [default: all sessions, future ones
+    /// included]
     #[arg(long = "session", value_name = "SESSION")]
     pub(crate) sessions: Vec<String>,
     #[command(flatten)]

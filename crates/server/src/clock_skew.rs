@@ -1,5 +1,6 @@
-//! Compares the clock of this router with the clock of the database. All routers read deadlines from
-//! rows: a router with a fast clock marks live nodes as lost and ends pairing attempts too early.
+//! Compares the clock of this router with the clock of the database. All routers read deadlines
+//! from rows: a router with a fast clock marks live nodes as lost and ends pairing attempts too
+//! early.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +16,11 @@ use crate::environment::SystemEnvironment;
 
 /// The time between two comparisons.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
-/// A skew of this size or more is logged. For comparison: a node is marked as lost 40 s after its last
-/// heartbeat and sends a heartbeat every few seconds.
+/// A skew of this size or more is logged. For comparison: a node is marked as lost 40 s after its
+/// last heartbeat and sends a heartbeat every few seconds.
 const SKEW_LIMIT_MILLIS: i64 = 2_000;
-/// Below this skew the clocks agree again. Lower than the limit, so that a skew near the limit is not
-/// logged repeatedly.
+/// Below this skew the clocks agree again. Lower than the limit, so that a skew near the limit is
+/// not logged repeatedly.
 const AGREE_LIMIT_MILLIS: i64 = 1_000;
 /// Positive when the clock of the router is ahead.
 const GAUGE: &str = "berth_clock_skew_seconds";
@@ -37,8 +38,8 @@ enum Verdict {
     AgreeAgain,
 }
 
-/// Compares the clocks until `stop` is cancelled. Returns at once for SQLite, which has no clock of its
-/// own.
+/// Compares the clocks until `stop` is cancelled. Returns at once for SQLite, which has no clock of
+/// its own.
 pub(crate) async fn run(
     database: Database,
     environment: Arc<SystemEnvironment>,
@@ -85,7 +86,8 @@ impl ClockSkew {
         Some(verdict)
     }
 
-    /// Returns the change for a skew of `millis`. `uncertain` is half of the time that the answer took.
+    /// Returns the change for a skew of `millis`. `uncertain` is half of the time that the answer
+    /// took.
     fn judge(&mut self, millis: i64, uncertain: i64) -> Option<Verdict> {
         let apart = millis.saturating_abs();
         if !self.apart && apart.saturating_sub(uncertain) >= SKEW_LIMIT_MILLIS {

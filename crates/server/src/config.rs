@@ -149,8 +149,8 @@ fn address(name: &str, given: Option<&str>, default: &str) -> Result<SocketAddr,
     })
 }
 
-/// The accepted values of `keep_alive`. Clients reuse connections within this time, and proxies do not
-/// keep connections for longer.
+/// The accepted values of `keep_alive`. Clients reuse connections within this time, and proxies do
+/// not keep connections for longer.
 const KEEP_ALIVE_RANGE: RangeInclusive<Duration> =
     Duration::from_secs(5)..=Duration::from_secs(3600);
 
@@ -274,8 +274,8 @@ fn rate(
     Ok(NonZeroU32::new(count))
 }
 
-/// Returns the gateways of the variable, or else of the file's tables, or else the local gateway. The
-/// variable replaces all tables, because a mixture of both is most likely a mistake.
+/// Returns the gateways of the variable, or else of the file's tables, or else the local gateway.
+/// The variable replaces all tables, because a mixture of both is most likely a mistake.
 fn gateways(
     listed: settings::RemoteGateways,
     tables: Vec<settings::RemoteGateway>,

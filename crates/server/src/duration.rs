@@ -5,8 +5,8 @@ use std::time::Duration;
 use domain::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// Parses a duration such as `45s`, `30m`, `12h` or `90d`. Returns `None` for other texts, for zero and
-/// for more than [`MAX_SECONDS`].
+/// Parses a duration such as `45s`, `30m`, `12h` or `90d`. Returns `None` for other texts, for zero
+/// and for more than [`MAX_SECONDS`].
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = text.trim().split_at_checked(text.trim().len().checked_sub(1)?)?;
     let seconds: u64 = match unit {

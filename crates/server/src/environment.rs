@@ -23,8 +23,8 @@ impl Environment for SystemEnvironment {
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 
-    /// Returns an id that is greater than all earlier ones, even in the same millisecond or after the
-    /// clock was set back.
+    /// Returns an id that is greater than all earlier ones, even in the same millisecond or after
+    /// the clock was set back.
     fn ulid(&self) -> u128 {
         let millis = u64::try_from(self.now().millis()).unwrap_or(0);
         let fresh = Ulid::from_parts(millis, rand::random()).0;

@@ -93,8 +93,8 @@ async fn revoke(command: RevokeKey) -> Result<()> {
     Ok(())
 }
 
-/// Opens the configured database and runs its migrations, because the first key may be created before
-/// berth has ever served.
+/// Opens the configured database and runs its migrations, because the first key may be created
+/// before berth has ever served.
 pub(crate) async fn database(database_location: DatabaseLocation) -> Result<Arc<Database>> {
     let settings = Flags::from(database_location).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
@@ -137,8 +137,8 @@ fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
     })
 }
 
-/// Converts an error of a use case for the command line: fields become flags. `sessions` are the values
-/// of `--session`.
+/// Converts an error of a use case for the command line: fields become flags. `sessions` are the
+/// values of `--session`.
 fn cli_error(error: Error, sessions: &[String]) -> anyhow::Error {
     match error {
         Error::Validation(violations) => {

@@ -30,8 +30,8 @@ impl Signals {
         tracing::info!(signal = name, "ending; a second signal ends at once");
     }
 
-    /// Lets the next signal exit the process at once. A local gateway then ends by itself, because its
-    /// standard input closes.
+    /// Lets the next signal exit the process at once. A local gateway then ends by itself, because
+    /// its standard input closes.
     pub(crate) fn exit_on_next_signal(mut self) {
         tokio::spawn(async move {
             let name = self.next().await;

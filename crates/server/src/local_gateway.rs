@@ -1,8 +1,9 @@
-//! The local gateway: a child process that starts with berth, restarts when it ends, and stops last.
+//! The local gateway: a child process that starts with berth, restarts when it ends, and stops
+//! last.
 //!
-//! The standard input of the gateway is a pipe from berth. The gateway ends when the pipe closes, so
-//! that it never outlives berth, not even after `kill -9`. Two gateways never share keys, because a
-//! gateway locks its data folder.
+//! The standard input of the gateway is a pipe from berth. The gateway ends when the pipe closes,
+//! so that it never outlives berth, not even after `kill -9`. Two gateways never share keys,
+//! because a gateway locks its data folder.
 //!
 //! Decision: ADR 0001.
 

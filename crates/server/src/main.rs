@@ -1,5 +1,5 @@
-//! berth, the router: authenticates callers, isolates organizations, and stores and controls sessions.
-//! Gateways hold the connections to WhatsApp.
+//! berth, the router: authenticates callers, isolates organizations, and stores and controls
+//! sessions. Gateways hold the connections to WhatsApp.
 
 mod assemble;
 mod cli;

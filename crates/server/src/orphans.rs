@@ -1,7 +1,7 @@
 //! The command `berth orphan`, for device keys on nodes without a session in the database.
 //!
-//! The command does not call nodes. It writes the order to the database, and the worker of a serving
-//! router retries the order until it is done.
+//! The command does not call nodes. It writes the order to the database, and the worker of a
+//! serving router retries the order until it is done.
 //!
 //! Decision: ADR 0035.
 

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 /// The maximum time for an answer of the database.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The time in which a check reuses the result of the last test write, so that frequent checks write
-/// rarely. Every check reads from the database.
+/// The time in which a check reuses the result of the last test write, so that frequent checks
+/// write rarely. Every check reads from the database.
 const WRITE_TTL: Duration = Duration::from_secs(1);
 
 /// The parts of the router that readiness depends on.

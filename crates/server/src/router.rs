@@ -1,7 +1,7 @@
 //! The running router: the order in which its parts start and stop.
 //!
-//! At a stop, the requests of callers end first, then the jobs of the worker, then the local gateway.
-//! The listeners for nodes and operators end last, because both still use them.
+//! At a stop, the requests of callers end first, then the jobs of the worker, then the local
+//! gateway. The listeners for nodes and operators end last, because both still use them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -123,7 +123,8 @@ impl Router {
         }
     }
 
-    /// Completes when a part ends that was not told to stop. The router cannot work without the part.
+    /// Completes when a part ends that was not told to stop. The router cannot work without the
+    /// part.
     pub(crate) async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.public.task => {}
@@ -170,7 +171,8 @@ impl<T: Send + 'static> Running<T> {
     }
 }
 
-/// Returns the supervisor of the local gateway; `None`, with a logged error, if there is no program.
+/// Returns the supervisor of the local gateway; `None`, with a logged error, if there is no
+/// program.
 fn supervisor(
     settings: LocalGateway,
     log: Log,

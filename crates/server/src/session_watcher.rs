@@ -1,4 +1,5 @@
-//! [`SessionWatcher`]: wakes requests that wait for a session when this or another router writes it.
+//! [`SessionWatcher`]: wakes requests that wait for a session when this or another router writes
+//! it.
 //!
 //! Decision: ADR 0023.
 
@@ -81,8 +82,8 @@ impl SessionWatcher {
         }
     }
 
-    /// Returns the watched sessions. Without any, ends the poll task; the next subscription starts a
-    /// new one.
+    /// Returns the watched sessions. Without any, ends the poll task; the next subscription starts
+    /// a new one.
     fn watched_sessions(&self) -> Option<Vec<SessionId>> {
         let mut watched = self.lock();
         if watched.sessions.is_empty() {
@@ -124,8 +125,8 @@ impl ChangeNotifier for SessionWatcher {
 struct SessionSubscription {
     session: SessionId,
     changes: watch::Receiver<ObservedVersion>,
-    /// The change that caused the last wake-up. It does not wake the subscription again, even if the
-    /// store still returns an older version.
+    /// The change that caused the last wake-up. It does not wake the subscription again, even if
+    /// the store still returns an older version.
     last_wake: ObservedVersion,
     watcher: Arc<SessionWatcher>,
 }

@@ -1,10 +1,10 @@
 //! The settings of an operator, unchecked: from the command line, the environment and a file.
 //!
-//! All three sources fill the same structs, so that they have the same settings. The name of a setting
-//! is the name of its variable without `BERTH_`, in lower case; the file groups settings in tables.
-//! Flags win, then variables (`NAME`, or `NAME_FILE`), then the file. Texts from all sources are
-//! cleaned here (ADR 0033); an empty value counts as absent. [`crate::config`] performs all other
-//! checks.
+//! All three sources fill the same structs, so that they have the same settings. The name of a
+//! setting is the name of its variable without `BERTH_`, in lower case; the file groups settings in
+//! tables. Flags win, then variables (`NAME`, or `NAME_FILE`), then the file. Texts from all
+//! sources are cleaned here (ADR 0033); an empty value counts as absent. [`crate::config`] performs
+//! all other checks.
 
 mod text;
 
@@ -48,7 +48,8 @@ macro_rules! table {
 table!(
     /// The database.
     Database {
-        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME?sslmode=…` [default: sqlite:data/berth.db]
+        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME?sslmode=…`
+        /// [default: sqlite:data/berth.db]
         #[arg(long, env = "BERTH_DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = secret)]
         database_url: SecretString,
     }
@@ -66,10 +67,12 @@ table!(
         /// Listener for operators: /livez, /readyz and /metrics [default: 127.0.0.1:9090]
         #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "ADDRESS")]
         ops_listen: String,
-        /// Time that a connection stays open without a request; must exceed the idle timeout of the proxy in front [default: 130s]
+        /// Time that a connection stays open without a request; must exceed the idle timeout of the
+        /// proxy in front [default: 130s]
         #[arg(long, env = "BERTH_KEEP_ALIVE", value_name = "TIME")]
         keep_alive: String,
-        /// Networks of proxies in front, such as 10.0.0.0/8,192.0.2.7; their connections are not counted by address [default: none]
+        /// Networks of proxies in front, such as 10.0.0.0/8,192.0.2.7; their connections are not
+        /// counted by address [default: none]
         #[arg(long, env = "BERTH_TRUSTED_PROXIES", value_name = "NETWORKS")]
         trusted_proxies: String,
     }
@@ -114,7 +117,8 @@ table!(
         /// Folder of the local gateway's device keys [default: data/gateway]
         #[arg(long, env = "BERTH_GATEWAY_DATA", value_name = "PATH")]
         gateway_data: String,
-        /// URL of a simulated WhatsApp, ws://127.0.0.1:PORT/…; only for a gateway built with feature `sim`
+        /// URL of a simulated WhatsApp, ws://127.0.0.1:PORT/…; only for a gateway built with
+        /// feature `sim`
         #[arg(long, env = "BERTH_WHATSAPP_URL", value_name = "URL")]
         whatsapp_url: String,
     }
@@ -123,7 +127,8 @@ table!(
 table!(
     /// Remote gateways. The file has `[[gateway]]` tables with `id` and `token` instead.
     RemoteGateways {
-        /// Tokens of remote gateways as `ID=TOKEN,ID=TOKEN`; prefer the variable, because the list of processes shows flags
+        /// Tokens of remote gateways as `ID=TOKEN,ID=TOKEN`; prefer the variable, because the list
+        /// of processes shows flags
         #[arg(long, env = "BERTH_NODE_TOKENS", hide_env_values = true, value_name = "LIST", value_parser = secret)]
         node_tokens: SecretString,
     }
@@ -135,7 +140,8 @@ table!(
         /// Time that a logout request waits for WhatsApp [default: 10s]
         #[arg(long, env = "BERTH_LOGOUT_DEADLINE", value_name = "TIME")]
         logout_deadline: String,
-        /// Time after which the keys of a deleted session are wiped without WhatsApp's confirmation [default: 1h]
+        /// Time after which the keys of a deleted session are wiped without WhatsApp's confirmation
+        /// [default: 1h]
         #[arg(long, env = "BERTH_RETIREMENT_DEADLINE", value_name = "TIME")]
         retirement_deadline: String,
         /// Time for which revoked and expired API keys are kept [default: 30d]
@@ -144,7 +150,8 @@ table!(
         /// Time after which a session that does not connect is failed [default: 60s]
         #[arg(long, env = "BERTH_START_DEADLINE", value_name = "TIME")]
         start_deadline: String,
-        /// Time without an answer of berth after which a gateway closes its connections [default: 30s]
+        /// Time without an answer of berth after which a gateway closes its connections
+        /// [default: 30s]
         #[arg(long, env = "BERTH_LEASE", value_name = "TIME")]
         lease: String,
         /// Time between two heartbeats of a gateway; at most a third of the lease [default: 5s]
@@ -171,10 +178,12 @@ table!(
         /// Maximum API keys of one organization [default: 1000]
         #[arg(long, env = "BERTH_API_KEY_QUOTA", value_name = "COUNT")]
         api_key_quota: Count,
-        /// Maximum size of the responses recorded for one organization's requests with an `Idempotency-Key`, in bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
+        /// Maximum size of the responses recorded for one organization's requests with an
+        /// `Idempotency-Key`, in bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
         #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]
         idempotency_quota: Count,
-        /// Maximum size of the metadata of all sessions of one organization, in bytes, `KiB`, `MiB` or `GiB` [default: 64MiB]
+        /// Maximum size of the metadata of all sessions of one organization, in bytes, `KiB`, `MiB`
+        /// or `GiB` [default: 64MiB]
         #[arg(long, env = "BERTH_METADATA_QUOTA", value_name = "SIZE")]
         metadata_quota: Count,
     }
@@ -338,8 +347,8 @@ impl Flags {
     }
 }
 
-/// Logs a warning with the names of unknown `BERTH_*` variables. Such a variable may be a setting with
-/// a typing error, whose default is then in force.
+/// Logs a warning with the names of unknown `BERTH_*` variables. Such a variable may be a setting
+/// with a typing error, whose default is then in force.
 pub(crate) fn warn_of_unknown_variables() {
     let unknown = Variables::of_process().unknown();
     if !unknown.is_empty() {

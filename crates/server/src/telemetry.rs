@@ -1,8 +1,8 @@
 //! The log: one line an event, on standard error, as text for people or JSON for programs.
 //!
-//! A separate thread writes all waiting lines at once and then pauses for 4 ms: a write for each line
-//! took a tenth of the time of a request. `kill -9` loses the lines of the last 4 ms; an orderly stop
-//! and a panic lose no line.
+//! A separate thread writes all waiting lines at once and then pauses for 4 ms: a write for each
+//! line took a tenth of the time of a request. `kill -9` loses the lines of the last 4 ms; an
+//! orderly stop and a panic lose no line.
 //!
 //! When standard error is not read, requests do not wait: lines beyond [`MAX_WAITING_LINES`] are
 //! dropped and counted, and a later line states the number.
@@ -33,8 +33,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// The writer thread; `None` before [`start`] and after [`end`].
 static LOG_WRITER: Mutex<Option<LogWriter>> = Mutex::new(None);
 
-/// Starts the log with `filter`, unless the settings have a filter. Panics are logged as well. The log
-/// runs until [`end`].
+/// Starts the log with `filter`, unless the settings have a filter. Panics are logged as well. The
+/// log runs until [`end`].
 pub(crate) fn start(log: &Log, filter: &str) -> Result<()> {
     let filter =
         EnvFilter::try_new(log.filter.as_deref().unwrap_or(filter)).context("the log's filter")?;

@@ -1,6 +1,6 @@
-//! Counts the allocations of a request from the socket through authentication and the store and back.
-//! The counts are the same on every machine, so a higher count is caused by a change of the code. A
-//! change of a limit needs a reason here.
+//! Counts the allocations of a request from the socket through authentication and the store and
+//! back. The counts are the same on every machine, so a higher count is caused by a change of the
+//! code. A change of a limit needs a reason here.
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,5 +1,5 @@
-//! [`JobCounts`]: the number of in-flight jobs of each organization, so that one organization cannot
-//! take all job permits.
+//! [`JobCounts`]: the number of in-flight jobs of each organization, so that one organization
+//! cannot take all job permits.
 //!
 //! Decision: ADR 0030.
 

@@ -1,9 +1,9 @@
-//! [`NodeCapacity`]: the free capacity of nodes as this router knows it, and the wake-ups of sessions
-//! that wait for capacity.
+//! [`NodeCapacity`]: the free capacity of nodes as this router knows it, and the wake-ups of
+//! sessions that wait for capacity.
 //!
 //! A node reports how many sessions it holds in its heartbeats only. Sessions assigned after the
-//! newest heartbeat are counted here, and a node that rejected a session as full has no free capacity
-//! until its next heartbeat.
+//! newest heartbeat are counted here, and a node that rejected a session as full has no free
+//! capacity until its next heartbeat.
 //!
 //! Decision: ADR 0030.
 
@@ -30,8 +30,8 @@ pub(crate) struct NodeCapacity(Mutex<CapacityState>);
 struct CapacityState {
     /// For each node: the time of a heartbeat, and the sessions assigned since that heartbeat.
     assigned: HashMap<GatewayId, (Timestamp, u32)>,
-    /// The time of the last wake-up and the free capacity at that time; `None` when no node has free
-    /// capacity.
+    /// The time of the last wake-up and the free capacity at that time; `None` when no node has
+    /// free capacity.
     last_wake: Option<(Timestamp, u64)>,
 }
 

@@ -11,8 +11,8 @@ use crate::Worker;
 
 impl Worker {
     /// Marks silent nodes as lost. The sessions of such a node become due before the mark, so that
-    /// they are reconciled even if this router stops in between, and after the mark, so that they are
-    /// reconciled at once.
+    /// they are reconciled even if this router stops in between, and after the mark, so that they
+    /// are reconciled at once.
     pub(crate) async fn check_nodes(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         let orphans = self.ports.nodes.orphans().await?;

@@ -8,10 +8,10 @@
 //! Concurrent requests with the same key share one lookup (single flight).
 //!
 //! The cache stores valid keys only, by key id and secret digest: a wrong secret is a different
-//! cache key. Wrong, revoked, expired and unknown keys cost one lookup for each request, so response
-//! times do not reveal which of the four applies, and guesses do not fill the memory. The directory
-//! behind this cache may skip its own lookup when it knows that nothing has changed since the last
-//! miss.
+//! cache key. Wrong, revoked, expired and unknown keys cost one lookup for each request, so
+//! response times do not reveal which of the four applies, and guesses do not fill the memory. The
+//! directory behind this cache may skip its own lookup when it knows that nothing has changed since
+//! the last miss.
 //!
 //! Decision: ADR 0010.
 

@@ -1,7 +1,8 @@
 //! Reads the claims of a verified token: issuer, audience, organization and roles.
 //!
 //! Issuers put organization and roles in different places, so the places are configured as JSON
-//! pointers (RFC 6901). A value must have one of the forms below; any other value rejects the token.
+//! pointers (RFC 6901). A value must have one of the forms below; any other value rejects the
+//! token.
 //!
 //! - Organization: a string, or a list or object with exactly one entry (Keycloak: the entry's
 //!   `id`, or else its name). With no entry or with several, the caller has no organization.
@@ -197,8 +198,8 @@ fn platform_roles(claim: Option<&Value>) -> Result<Vec<&str>, Cause> {
 }
 
 fn strongest_role(roles: &[&str]) -> Capabilities {
-    roles
-        .iter()
-        .map(|role| Capabilities::of_role(role))
-        .fold(Capabilities::default(), |best, next| if next.contains_all(&best) { next } else { best })
+    roles.iter().map(|role| Capabilities::of_role(role)).fold(
+        Capabilities::default(),
+        |best, next| if next.contains_all(&best) { next } else { best },
+    )
 }

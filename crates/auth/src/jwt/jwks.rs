@@ -1,10 +1,10 @@
 //! [`Jwks`]: the issuer's key set in memory. Requests read the set and never fetch it.
 //!
-//! One task fetches, so at most one fetch is in flight. A request whose token was signed by a key of
-//! the set does not wait. A request whose token was not may request a fetch, once per cool-down for
-//! all requests together, and waits a bounded time for the result: the issuer may have a new key,
-//! even under the id of an old one. When fetches fail, the last good set stays in use until the set
-//! is too old.
+//! One task fetches, so at most one fetch is in flight. A request whose token was signed by a key
+//! of the set does not wait. A request whose token was not may request a fetch, once per cool-down
+//! for all requests together, and waits a bounded time for the result: the issuer may have a new
+//! key, even under the id of an old one. When fetches fail, the last good set stays in use until
+//! the set is too old.
 //!
 //! Decision: ADR 0003.
 

@@ -82,8 +82,8 @@ impl Refresher {
         }
     }
 
-    /// Fetches once. A set without a usable key is rejected while no set is loaded. Later such a set
-    /// is published, because the issuer has withdrawn its keys.
+    /// Fetches once. A set without a usable key is rejected while no set is loaded. Later such a
+    /// set is published, because the issuer has withdrawn its keys.
     async fn refresh(&mut self) -> Result<(), FetchError> {
         let text = self.fetch().await?;
         if self.last_text.as_ref() == Some(&text) {

@@ -37,7 +37,8 @@ pub(super) struct SharedKeySet {
     pub(super) served: watch::Sender<u64>,
 }
 
-/// The fetches that requests asked for. Each has a ticket; the refresher's first fetch has ticket 1.
+/// The fetches that requests asked for. Each has a ticket; the first fetch of the refresher has
+/// ticket 1.
 struct FetchRequests {
     newest_ticket: u64,
     /// The time of the newest request; `None` before the first request.

@@ -64,8 +64,8 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Decodes a part. Padding, white space, other alphabets and non-zero trailing bits are rejected, so
-/// that a token has exactly one text.
+/// Decodes a part. Padding, white space, other alphabets and non-zero trailing bits are rejected,
+/// so that a token has exactly one text.
 fn decode(part: &str) -> Result<Vec<u8>, Cause> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| "a part of the token is not canonical base64url")
 }

@@ -3,8 +3,8 @@
 //!
 //! Verification and claims depend only on the token, the key set and the configuration, so an entry
 //! never becomes wrong. Every request checks what can change: whether the set is still current and
-//! whether the token is valid now. Only tokens with a valid signature are cached, so only the issuer
-//! can fill the cache. Each key set has its own cache, which is dropped with the set.
+//! whether the token is valid now. Only tokens with a valid signature are cached, so only the
+//! issuer can fill the cache. Each key set has its own cache, which is dropped with the set.
 
 use std::{
     collections::HashMap,

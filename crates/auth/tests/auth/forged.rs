@@ -138,8 +138,8 @@ fn rsa(rsa: &Signer) -> Vec<Case> {
     ]
 }
 
-/// A third party that has (r, s) can compute (r, n − s). JWS has no rule for the choice, and half of
-/// all honest tokens have the higher s. Both texts are accepted and give the same caller.
+/// A third party that has (r, s) can compute (r, n − s). JWS has no rule for the choice, and half
+/// of all honest tokens have the higher s. Both texts are accepted and give the same caller.
 #[tokio::test]
 async fn twin_of_an_ecdsa_signature_gives_the_same_caller() {
     for (algorithm, order) in [(Algorithm::ES256, P256), (Algorithm::ES384, P384)] {

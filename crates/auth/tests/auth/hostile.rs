@@ -1,5 +1,5 @@
-//! Tokens that must be refused, each with its cause. Every token that can have a valid signature has
-//! one, so that the named fault alone causes the refusal.
+//! Tokens that must be refused, each with its cause. Every token that can have a valid signature
+//! has one, so that the named fault alone causes the refusal.
 
 use auth::Config;
 use jsonwebtoken::{Algorithm, crypto};

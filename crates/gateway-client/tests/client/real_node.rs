@@ -1,4 +1,5 @@
-//! A real node with a real simulator for one test, and a minimal router that accepts its registration.
+//! A real node with a real simulator for one test, and a minimal router that accepts its
+//! registration.
 
 use std::{
     convert::Infallible, net::SocketAddr, path::PathBuf, process::Stdio, sync::Arc, time::Duration,

@@ -15,8 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Shorter than the poll interval.
 const SOON: Duration = Duration::from_millis(50);
 
-/// Returns a watcher over the store of `world`. Changes through `world` do not notify the watcher, as
-/// changes by another router.
+/// Returns a watcher over the store of `world`. Changes through `world` do not notify the watcher,
+/// as changes by another router.
 async fn fixture() -> (World, Session, Arc<SessionWatcher>) {
     let world = World::new().await;
     let session = world.acme_session().await;

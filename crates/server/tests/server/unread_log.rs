@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::berth::{Folder, signal, until};
 
-/// Requests in the test. Each logs a line, and the pipe and all buffers are full long before the last.
+/// Requests in the test. Each logs a line, and the pipe and all buffers are full long before the
+/// last.
 const REQUESTS: usize = 8_000;
 /// Requests in one write.
 const BATCH: usize = 500;

@@ -82,8 +82,8 @@ impl Fixture {
         panic!("not settled after 50 rounds: {}", self.world.memory.fingerprint());
     }
 
-    /// Lets time pass second by second. The worker performs a round each second, and the node sends a
-    /// heartbeat if `heartbeats` is true.
+    /// Lets time pass second by second. The worker performs a round each second, and the node sends
+    /// a heartbeat if `heartbeats` is true.
     pub(crate) async fn pass(&self, seconds: u64, heartbeats: bool) {
         for _ in 0..seconds {
             self.world.environment.advance(Duration::from_secs(1));

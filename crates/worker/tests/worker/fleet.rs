@@ -1,6 +1,7 @@
 //! Property test of a simulated fleet: owners send requests in any order, commands and reports are
-//! lost, delayed and repeated, routers and nodes stop, and clocks jump. No session is ever connected
-//! twice, and all sessions end in the state that their owners asked for, or with a reason.
+//! lost, delayed and repeated, routers and nodes stop, and clocks jump. No session is ever
+//! connected twice, and all sessions end in the state that their owners asked for, or with a
+//! reason.
 
 use domain::{Desired, ReasonCode, Session, SessionId, SettingsPatch, Status, testing::World};
 use futures_util::FutureExt as _;
@@ -165,8 +166,8 @@ fn report_status(fleet: &SimulatedFleet, id: &SessionId, reason: ReasonCode) {
     }
 }
 
-/// Sends a request without waiting for its completion. Refusals are allowed, because the test checks
-/// the final state.
+/// Sends a request without waiting for its completion. Refusals are allowed, because the test
+/// checks the final state.
 fn request(fleet: &SimulatedFleet, id: &SessionId, by: usize, action: OwnerRequest) {
     let (sessions, acme, id) = (&fleet.routers[by].sessions, World::acme(), id.as_str());
     match action {

@@ -1,5 +1,5 @@
-//! Property test of one worker and one node: owners send requests, the node fails and time passes in
-//! any order. All sessions end in the state that their owners asked for, or with a reason.
+//! Property test of one worker and one node: owners send requests, the node fails and time passes
+//! in any order. All sessions end in the state that their owners asked for, or with a reason.
 
 use domain::{Desired, ReasonCode, Session, SessionId, Settings, Status, testing::World};
 use proptest::prelude::*;

@@ -1,5 +1,5 @@
-//! Orphans: keys of sessions that the database does not contain, for example after the restore of an
-//! old copy.
+//! Orphans: keys of sessions that the database does not contain, for example after the restore of
+//! an old copy.
 
 use std::sync::Arc;
 

@@ -35,7 +35,8 @@ pub(crate) struct SimulatedFleet {
     owner_specs: BTreeMap<SessionId, OwnerSpec>,
 }
 
-/// The part of a spec that only the owner changes: desired state and whether the session is pairing.
+/// The part of a spec that only the owner changes: desired state and whether the session is
+/// pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OwnerSpec {
     desired: Desired,
@@ -211,8 +212,8 @@ impl SimulatedFleet {
         assert!(before.pairing || !spec.pairing, "no owner asked for a pairing: {session:?}");
     }
 
-    /// Checks that a lost node has no open connection: while clocks are right, its lease has ended by
-    /// its own clock.
+    /// Checks that a lost node has no open connection: while clocks are right, its lease has ended
+    /// by its own clock.
     async fn check_lost(&self) {
         for known in NodeStore::list(&self.memory).await.unwrap() {
             let node = self.nodes.iter().find(|node| node.id == known.id).unwrap();

@@ -59,7 +59,8 @@ impl Network {
         }
     }
 
-    /// Delivers one delayed command, if any, and drops its response. Returns false if there is none.
+    /// Delivers one delayed command, if any, and drops its response. Returns false if there is
+    /// none.
     pub(crate) async fn deliver(&self, which: usize) -> bool {
         let (node, session, command, gateway) = {
             let mut links = self.links();

@@ -1,5 +1,5 @@
-//! The process of a node: it registers, sends heartbeats and reports, and closes all connections when
-//! its lease ends by its own clock, as `berth-gateway` does.
+//! The process of a node: it registers, sends heartbeats and reports, and closes all connections
+//! when its lease ends by its own clock, as `berth-gateway` does.
 
 use std::{collections::BTreeMap, time::Duration};
 

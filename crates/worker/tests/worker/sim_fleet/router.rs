@@ -73,8 +73,8 @@ impl Router {
         }
     }
 
-    /// Performs one step of the current round, or starts a round. Returns the number of jobs when the
-    /// round ends.
+    /// Performs one step of the current round, or starts a round. Returns the number of jobs when
+    /// the round ends.
     pub(crate) fn step(&mut self) -> Option<usize> {
         let worker = self.worker.clone();
         let round = self
