@@ -31,8 +31,7 @@ use crate::{
     translate,
 };
 
-/// How often a connection is looked at. The engine itself notices within some 40 s that a network is
-/// silent, and does not say so.
+/// Interval of the checks whether the connection is alive, which the engine does not always report.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the answer to a command goes.

@@ -18,12 +18,13 @@ use crate::{
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// How long WhatsApp may take to make a pairing code.
 const CODE_ANSWER: Duration = Duration::from_secs(30);
-/// A connection that works is never silent for this long. The engine asks for a sign of life 15 to 30 s
-/// after it last looked, and leaves it out if something came within the last 15 s: 45 s, and the answer's
-/// way. It waits 20 s for that answer, which is too late for the promise of a true status within 60 s.
-const SILENCE: Duration = Duration::from_secs(48);
-/// Why a connection is taken to be lost of which the engine said nothing.
-const SILENT: &str = "the connection to WhatsApp was lost";
+/// Time without received data after which a connection counts as lost. A working connection receives data
+/// at least every 45 s plus a round trip: the engine checks every 15 to 30 s, and pings unless data came in
+/// the last 15 s (`keepalive.rs` of the engine). The engine itself waits 20 s more for the answer, which is
+/// too late for a status that must be true within 60 s.
+const MAX_SILENCE: Duration = Duration::from_secs(48);
+/// Reason of a lost connection that the engine did not report.
+const CONNECTION_LOST: &str = "the connection to WhatsApp was lost";
 
 impl Session {
     pub(super) async fn see(&mut self, sight: Sight) {
@@ -163,20 +164,20 @@ impl Session {
         }
     }
 
-    /// Looks whether the connection is alive, which the engine does not always tell: on a network that
-    /// swallows everything, it gives the connection up in silence, and only after up to 65 s.
+    /// Checks whether the connection is alive. The engine does not always report a loss: on a network that
+    /// drops all packets, it gives up the connection after up to 65 s, without an event.
     pub(super) fn look(&mut self, now: Instant) {
         let Some(line) = self.line.as_mut().filter(|line| line.look_at <= now) else { return };
         line.look_at = now + LOOK_EVERY;
         let Some(client) = line.client.upgrade() else { return };
         let connected = client.is_connected();
-        let speaks_in = silent_after(client.stats().last_data_received_ms);
+        let silence_left = silence_left_after(client.stats().last_data_received_ms);
         match line.signal {
-            Signal::Up if !connected => self.dropped(SILENT.to_owned()),
-            Signal::Up if speaks_in.is_zero() => self.silent(),
-            Signal::Up => line.look_at = now + LOOK_EVERY.min(speaks_in),
+            Signal::Up if !connected => self.dropped(CONNECTION_LOST.to_owned()),
+            Signal::Up if silence_left.is_zero() => self.lost_in_silence(),
+            Signal::Up => line.look_at = now + LOOK_EVERY.min(silence_left),
             Signal::Wavering(..) | Signal::Down
-                if connected && client.is_logged_in() && !speaks_in.is_zero() =>
+                if connected && client.is_logged_in() && !silence_left.is_zero() =>
             {
                 self.connected();
             }
@@ -184,18 +185,18 @@ impl Session {
             Signal::Rising(_)
                 if !connected && self.pairing.as_ref().is_some_and(Pairing::is_visible) =>
             {
-                self.dropped(SILENT.to_owned());
+                self.dropped(CONNECTION_LOST.to_owned());
             }
             _ => {}
         }
     }
 
-    /// WhatsApp said nothing for longer than a connection that works is silent. This is shown at once:
-    /// [`super::shown`]'s patience with short drops is used up.
-    fn silent(&mut self) {
-        self.dropped(SILENT.to_owned());
+    /// Shows the connection as lost at once, without the 3 s for which a drop is not shown: after
+    /// [`MAX_SILENCE`] the loss is not a short one.
+    fn lost_in_silence(&mut self) {
+        self.dropped(CONNECTION_LOST.to_owned());
         self.signal(Signal::Down);
-        self.retry.trouble = Some(translate::connect_failed(SILENT.to_owned(), None));
+        self.retry.trouble = Some(translate::connect_failed(CONNECTION_LOST.to_owned(), None));
     }
 
     fn barred(&mut self, reason: Reason) {
@@ -249,14 +250,14 @@ impl Session {
     }
 }
 
-/// How long a connection may stay silent on which something came at this time, in Unix milliseconds; 0 is
-/// not yet.
-fn silent_after(last_received_ms: u64) -> Duration {
+/// Returns how long a connection may remain silent that last received data at this time, in Unix
+/// milliseconds; 0 means that no data has come.
+fn silence_left_after(last_received_ms: u64) -> Duration {
     if last_received_ms == 0 {
-        return SILENCE;
+        return MAX_SILENCE;
     }
     let now = u64::try_from(wacore::time::now_millis()).unwrap_or(0);
-    SILENCE.saturating_sub(Duration::from_millis(now.saturating_sub(last_received_ms)))
+    MAX_SILENCE.saturating_sub(Duration::from_millis(now.saturating_sub(last_received_ms)))
 }
 
 /// 1, 2, 4 … seconds, a little apart for each session.
@@ -272,10 +273,10 @@ mod tests {
     #[test]
     fn a_connection_may_be_silent_for_a_while_after_the_last_byte() {
         let now = u64::try_from(wacore::time::now_millis()).unwrap();
-        assert_eq!(silent_after(0), SILENCE, "nothing came yet");
-        let left = silent_after(now - 40_000);
+        assert_eq!(silence_left_after(0), MAX_SILENCE, "nothing came yet");
+        let left = silence_left_after(now - 40_000);
         assert!(left > Duration::from_secs(6) && left <= Duration::from_secs(8), "{left:?}");
-        assert!(silent_after(now - 48_000).is_zero());
-        assert_eq!(silent_after(now + 1_000_000), SILENCE, "the clock was set back");
+        assert!(silence_left_after(now - 48_000).is_zero());
+        assert_eq!(silence_left_after(now + 1_000_000), MAX_SILENCE, "the clock was set back");
     }
 }
