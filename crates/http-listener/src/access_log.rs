@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::{Method, Response, StatusCode};
 
-use crate::{handler::Rejection, request_id::RequestId};
+use crate::{rejection::Rejection, request_id::RequestId};
 
 /// Collects the facts of one request and writes them at the end.
 pub trait AccessLog: Send + Sync + 'static {

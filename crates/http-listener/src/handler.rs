@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hyper::{Request, Response, StatusCode, http::request::Parts};
+use hyper::{Request, Response, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access_log::AccessLog, activity::ConnectionActivity, request_body::RequestBody,
-    request_permits::RequestPermits,
+    access_log::AccessLog, activity::ConnectionActivity, rejection::Rejection,
+    request_body::RequestBody, request_permits::RequestPermits,
 };
 
 /// Answers the requests of a listener.
@@ -48,47 +48,11 @@ pub struct RequestContext<L = ()> {
     pub cancelled: Arc<CancellationToken>,
 }
 
-/// The reason why the listener answers a request without its handler, or in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// The request has no valid `Host` (RFC 9112, 3.2).
-    InvalidHost {
-        /// The requirement that the header does not meet.
-        reason: &'static str,
-    },
-    /// hyper could not read the request line or the headers, and answers with this status.
-    Unreadable {
-        /// A status of class 4xx.
-        status: StatusCode,
-    },
-    /// The request took longer than [`Limits::request_time`](crate::Limits).
-    DeadlineExceeded,
-    /// The task of the request was cancelled with its runtime.
-    Aborted,
-    /// The handler panicked.
-    Panicked {
-        /// The message of the panic.
-        message: String,
-    },
-}
-
 impl<L> RequestContext<L> {
     /// Takes the head out of the request and leaves an empty one.
     pub fn take_head(&mut self) -> Parts {
         let mut empty = Request::new(()).into_parts().0;
         std::mem::swap(&mut empty, &mut self.head);
         empty
-    }
-}
-
-impl Rejection {
-    /// Returns the usual status of a response to the rejection.
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::InvalidHost { .. } => StatusCode::BAD_REQUEST,
-            Self::Unreadable { status } => *status,
-            Self::DeadlineExceeded | Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Panicked { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-        }
     }
 }

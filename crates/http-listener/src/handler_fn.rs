@@ -5,7 +5,8 @@ use bytes::Bytes;
 use hyper::{Request, Response, StatusCode, header, header::HeaderValue};
 
 use crate::{
-    handler::{Handler, Rejection, RequestContext},
+    handler::{Handler, RequestContext},
+    rejection::Rejection,
     request_body::BodyError,
     shared_permits::{NoPermit, PermitHolder},
 };

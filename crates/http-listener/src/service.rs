@@ -30,9 +30,10 @@ use tracing::Instrument;
 use crate::{
     access_log::{AccessLog, AccessLogGuard},
     activity::ConnectionActivity,
-    handler::{Handler, Rejection, RequestContext},
+    handler::{Handler, RequestContext},
     limits::Limits,
     raw_error,
+    rejection::Rejection,
     request_body::RequestBody,
     request_id::{RequestId, X_REQUEST_ID},
     request_permits::RequestPermits,
