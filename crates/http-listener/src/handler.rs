@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access_log::AccessLog, activity::ConnectionActivity, rejection::Rejection,
-    request_body::RequestBody, request_permits::RequestPermits,
+    request_body::RequestBody, request_permits::RequestPermits, shared_permits::Permit,
 };
 
 /// Answers the requests of a listener.
@@ -46,9 +46,17 @@ pub struct RequestContext<L = ()> {
     /// Cancelled when the listener stops, or when the caller of an unsafe method no longer waits
     /// for the response. Long polls end then.
     pub cancelled: Arc<CancellationToken>,
+    /// The permit that the request holds, also while its response is written.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl<L> RequestContext<L> {
+    /// Keeps a permit until the body of the response is written or dropped, or until the next call
+    /// replaces the permit.
+    pub fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
     /// Takes the head out of the request and leaves an empty one.
     pub fn take_head(&mut self) -> Parts {
         let mut empty = Request::new(()).into_parts().0;
