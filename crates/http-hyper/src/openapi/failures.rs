@@ -158,6 +158,22 @@ pub(crate) static KEYS_FULL: Failure = Failure::new(
     },
 );
 
+pub(crate) static LOGGING_OUT: Failure =
+    Failure::new("LoggingOut", "`conflict`: WhatsApp has not confirmed a logout yet.", || {
+        let message = "the session is still being logged out";
+        Error::Conflict { message, retry_after: Some(Duration::from_secs(2)) }.into()
+    });
+
+pub(crate) static TOO_MANY_PAIRINGS: Failure = Failure::new(
+    "TooManyPairings",
+    "`rate_limited`: too many pairing attempts in an hour, of this session, of this phone or of the \
+     organization.",
+    || {
+        let quota = RateQuota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
+        Error::RateLimited { rate_quota: quota, retry_after: Duration::from_secs(1200) }.into()
+    },
+);
+
 static PRECONDITION_FAILED: Failure = Failure::new(
     "PreconditionFailed",
     "`precondition_failed`: the entity tag of the object is not in `If-Match`.",
