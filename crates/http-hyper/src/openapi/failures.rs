@@ -16,6 +16,7 @@ use crate::{
 /// Returns the failures of an operation: those that follow from its fields, and those of its doc.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
+    let needs_permission = guarded && row.requires != Requires::Credential;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let is_post = row.method == Method::POST;
     let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
@@ -23,7 +24,7 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
         (!guarded, &UNREADABLE),
         (guarded, &INVALID),
         (guarded, &UNAUTHORIZED),
-        (guarded, &FORBIDDEN),
+        (needs_permission, &FORBIDDEN),
         (reads, &BODY_TOO_SLOW),
         (guarded && is_post, &IDEMPOTENCY_KEY_CLASH),
         (guarded && is_post, &IDEMPOTENCY_KEY_IN_FLIGHT),
