@@ -33,7 +33,11 @@ fn take_in(told: &Snapshot) {
     session.spec.epoch = told.epoch;
     let before = session.clone();
     let Some(change) = session.observe(told.clone(), now, &deadlines) else {
-        assert_eq!((told.epoch, told.generation, told.seq), (0, 0, 0), "only this is no news: {told:?}");
+        assert_eq!(
+            (told.epoch, told.generation, told.seq),
+            (0, 0, 0),
+            "only this is no news: {told:?}"
+        );
         return;
     };
     let after = &change.session;
