@@ -68,14 +68,12 @@ impl Served {
         let environment = TestEnvironment::new();
         let key_cache = Arc::new(KeyCache::new(store.clone(), environment.clone()));
         let leases = Arc::<Leases>::default();
-        let notifier = || TestNotifier::new(environment.clone());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
             session_control: Arc::new(FakeSessionControl::new(environment.clone())),
             environment: environment.clone(),
-            worker_notifier: notifier(),
-            change_notifier: notifier(),
+            notifier: TestNotifier::new(environment.clone()),
             leases: leases.clone(),
         };
         let sessions = Sessions::new(ports, Deadlines::default());

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use domain::{
     Actor, Change, Declaration, LogoutOutcome, Node, Session, SessionId, Snapshot, back_off,
-    ports::{GatewayError, PortResult, Written},
+    ports::{GatewayError, Notification, PortResult, Written},
     reconcile::{NodeLiveness, Step, plan},
 };
 
@@ -186,7 +186,7 @@ impl Worker {
             let (next, expected, events) =
                 change.into_commit(&Actor::System, &*self.ports.environment);
             if self.ports.worker_store.update(&next, expected, &events).await? == Written::Done {
-                self.ports.change_notifier.publish(&next.id, Some(next.version));
+                self.notify(&next);
                 return Ok(Progress::Continue(Box::new(next)));
             }
         }
@@ -210,11 +210,17 @@ impl Worker {
         let (next, expected, events) = change.into_commit(&Actor::System, &*self.ports.environment);
         match self.ports.worker_store.update(&next, expected, &events).await? {
             Written::Done => {
-                self.ports.change_notifier.publish(&next.id, Some(next.version));
+                self.notify(&next);
                 Ok(Progress::Continue(Box::new(next)))
             }
             Written::Raced | Written::Repeated | Written::Refused(_) => self.reload(&next.id).await,
         }
+    }
+
+    /// Wakes the requests that wait for the session.
+    fn notify(&self, session: &Session) {
+        let (session, version) = (&session.id, Some(session.version));
+        self.ports.notifier.notify(Notification::SessionChanged { session, version });
     }
 
     async fn done_unless_raced(&self, written: Written, id: &SessionId) -> PortResult<Progress> {

@@ -13,9 +13,9 @@ use crate::{
     gateway::node::{HeldSession, Node},
     id::{GatewayId, SessionId},
     ports::{
-        change_notifier::ChangeNotifier,
-        environment::{Environment, Notifier},
+        environment::Environment,
         error::BoxError,
+        notify::{Notification, Notifier},
         store::{nodes::NodeStore, worker::WorkerStore, written::Written},
     },
     session::observed::Snapshot,
@@ -94,8 +94,7 @@ pub struct Nodes {
     store: Arc<dyn NodeStore>,
     worker_store: Arc<dyn WorkerStore>,
     environment: Arc<dyn Environment>,
-    worker_notifier: Arc<dyn Notifier>,
-    change_notifier: Arc<dyn ChangeNotifier>,
+    notifier: Arc<dyn Notifier>,
     deadlines: Deadlines,
 }
 
@@ -110,11 +109,10 @@ impl Nodes {
         store: Arc<dyn NodeStore>,
         worker_store: Arc<dyn WorkerStore>,
         environment: Arc<dyn Environment>,
-        worker_notifier: Arc<dyn Notifier>,
-        change_notifier: Arc<dyn ChangeNotifier>,
+        notifier: Arc<dyn Notifier>,
         deadlines: Deadlines,
     ) -> Self {
-        Self { store, worker_store, environment, worker_notifier, change_notifier, deadlines }
+        Self { store, worker_store, environment, notifier, deadlines }
     }
 
     /// Registers a node and wakes every session and cleanup of the node.
@@ -137,7 +135,7 @@ impl Nodes {
         };
         let generation = self.store.register(&node).await?;
         self.worker_store.wake_node(&node.id, now).await?;
-        self.worker_notifier.notify();
+        self.notifier.notify(Notification::WorkDue);
         Ok(Lease {
             generation,
             length: self.deadlines.lease,
@@ -180,7 +178,7 @@ impl Nodes {
             // The node had closed its connections, and may have registered before its lease was
             // valid.
             self.worker_store.wake_node(id, now).await?;
-            self.worker_notifier.notify();
+            self.notifier.notify(Notification::WorkDue);
         }
         // A failure to record orphans must not end the lease. A later heartbeat records them.
         let noted = &lost[..lost.len().min(MAX_ORPHANS_PER_HEARTBEAT)];
@@ -216,7 +214,7 @@ impl Nodes {
             .collect();
         if !missing.is_empty() {
             self.worker_store.wake_sessions(&missing, now).await?;
-            self.worker_notifier.notify();
+            self.notifier.notify(Notification::WorkDue);
         }
         Ok(lost)
     }
@@ -267,9 +265,10 @@ impl Nodes {
             let (next, expected, events) = change.into_commit(&Actor::System, &*self.environment);
             match self.worker_store.update(&next, expected, &events).await? {
                 Written::Done => {
-                    self.change_notifier.publish(&next.id, Some(next.version));
+                    let (session, version) = (&next.id, Some(next.version));
+                    self.notifier.notify(Notification::SessionChanged { session, version });
                     if next.due.is_some() {
-                        self.worker_notifier.notify();
+                        self.notifier.notify(Notification::WorkDue);
                     }
                     return Ok(());
                 }

@@ -4,16 +4,16 @@
 //! [`Written`].
 
 pub(crate) mod authn;
-pub(crate) mod change_notifier;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod notify;
 pub(crate) mod session_control;
 pub(crate) mod store;
 
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
-pub use change_notifier::{ChangeNotifier, Subscription, VersionLookup};
-pub use environment::{Environment, Notifier, OrganizationTags};
+pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
+pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     events::{EventFilter, EventLog, EventPage},

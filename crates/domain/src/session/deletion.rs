@@ -6,7 +6,7 @@ use crate::{
     cleanup::Cleanup,
     error::{Error, Result},
     id::SessionId,
-    ports::store::written::Written,
+    ports::{notify::Notification, store::written::Written},
     session::{
         service::{MAX_WRITE_ATTEMPTS, Sessions, write_contention},
         unlink::LogoutOutcome,
@@ -74,9 +74,10 @@ impl Sessions {
 
     /// Notifies waiters, and the worker if a cleanup remains.
     fn after_delete(&self, cleanup: &Cleanup) {
-        self.ports.change_notifier.publish(&cleanup.session, None);
+        let (session, version) = (&cleanup.session, None);
+        self.ports.notifier.notify(Notification::SessionChanged { session, version });
         if !cleanup.is_complete() {
-            self.ports.worker_notifier.notify();
+            self.ports.notifier.notify(Notification::WorkDue);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     access::Scope,
     caller::{Caller, Capability},
     error::{Error, Result},
+    ports::notify::Topic,
     session::{
         model::Session,
         pairing::{PairingCode, Phone, QrCode},
@@ -75,7 +76,7 @@ impl Sessions {
         answer: impl Fn(&Session, Timestamp) -> Option<T>,
     ) -> Result<Option<T>> {
         let until = self.now().plus(wait);
-        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
+        let mut subscription = self.ports.notifier.clone().subscribe(Topic::Session(&session.id));
         loop {
             if let Some(answer) = answer(&session, self.now()) {
                 return Ok(Some(answer));
@@ -86,7 +87,7 @@ impl Sessions {
             if self.now() >= until {
                 return Ok(None);
             }
-            subscription.changed_since(session.version, self.now().until(until)).await;
+            subscription.wait(Some(session.version), self.now().until(until)).await;
             session = self.find(scope, session.id.as_str()).await?;
         }
     }

@@ -12,8 +12,8 @@ use crate::{
     id::SessionId,
     idempotency::{self, IdempotencyRecord, RecordResponse},
     ports::{
-        change_notifier::ChangeNotifier,
-        environment::{Environment, Notifier},
+        environment::Environment,
+        notify::{Notification, Notifier, Topic},
         session_control::SessionControl,
         store::{
             nodes::NodeStore,
@@ -44,10 +44,8 @@ pub struct SessionPorts {
     pub session_control: Arc<dyn SessionControl>,
     /// Clock and id generator.
     pub environment: Arc<dyn Environment>,
-    /// Wakes the worker.
-    pub worker_notifier: Arc<dyn Notifier>,
-    /// Wakes requests that wait for a change of a session.
-    pub change_notifier: Arc<dyn ChangeNotifier>,
+    /// Wakes the worker and the requests that wait for a session.
+    pub notifier: Arc<dyn Notifier>,
     /// Leases of the nodes, as the worker last read them.
     pub leases: Arc<Leases>,
 }
@@ -242,9 +240,9 @@ impl Sessions {
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
         let mut session = self.change(&scope, id, step).await?;
         let until = self.now().plus(self.deadlines.logout);
-        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
+        let mut subscription = self.ports.notifier.clone().subscribe(Topic::Session(&session.id));
         while session.spec.unlink.is_some() && !session.is_unlink_blocked() && self.now() < until {
-            subscription.changed_since(session.version, self.now().until(until)).await;
+            subscription.wait(Some(session.version), self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
         Ok(session)
@@ -311,9 +309,10 @@ impl Sessions {
         }
         // The reconciler processes due sessions only.
         if session.due.is_some() {
-            self.ports.worker_notifier.notify();
+            self.ports.notifier.notify(Notification::WorkDue);
         }
-        self.ports.change_notifier.publish(&session.id, Some(session.version));
+        let (session, version) = (&session.id, Some(session.version));
+        self.ports.notifier.notify(Notification::SessionChanged { session, version });
     }
 
     pub(super) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {

@@ -15,11 +15,13 @@ mod fake_session_control;
 mod keys;
 mod life;
 mod memory;
+mod notifier;
 mod world;
 
-pub use environment::{TestEnvironment, TestNotifier};
+pub use environment::TestEnvironment;
 pub use fake_session_control::FakeSessionControl;
 pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
 pub use life::check_lifecycle;
 pub use memory::state::Memory;
+pub use notifier::{TestNotifier, TestPause};
 pub use world::{CANARY, World};

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use domain::{
     Node,
-    ports::{Environment, NodeStore, Notifier, SessionControl},
-    testing::{Memory, World, contract},
+    ports::{Environment, NodeStore, SessionControl},
+    testing::{Memory, TestPause, World, contract},
 };
 
 macro_rules! memory_passes {
@@ -109,8 +109,8 @@ impl contract::GatewayUnderTest for Fake {
         &*self.world.environment
     }
 
-    fn pause(&self) -> &dyn Notifier {
-        &*self.world.change_notifier
+    fn time(&self) -> &dyn TestPause {
+        &*self.world.environment
     }
 
     async fn scan(&self, qr: &str) {

@@ -57,7 +57,7 @@ async fn hidden_session_equals_missing_session() {
     let hidden = world.acme_session().await.id;
     let missing = SessionId::from_bits(42);
     let before =
-        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
+        (world.memory.fingerprint(), world.gateway.calls(), world.notifier.work_notifications());
     for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
         let of_hidden = answers(&world, &outsider, hidden.as_str()).await;
         let of_missing = answers(&world, &outsider, missing.as_str()).await;
@@ -72,7 +72,7 @@ async fn hidden_session_equals_missing_session() {
         assert_eq!(world.sessions.list(&outsider, &page).await.unwrap(), []);
     }
     let after =
-        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
+        (world.memory.fingerprint(), world.gateway.calls(), world.notifier.work_notifications());
     assert_eq!(before, after, "a rejection changes no state");
 }
 

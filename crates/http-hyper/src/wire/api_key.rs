@@ -14,8 +14,8 @@ use utoipa::{
 
 use crate::{
     request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
-    wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
     response::violation::Violation,
+    wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
 };
 
 /// An API key, without its secret.

@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
-    ports::{Claim, Environment, NodeStore, Notifier, SessionControl, WorkerStore, Written},
-    testing::{FakeSessionControl, Memory, TestEnvironment},
+    ports::{Claim, Environment, NodeStore, SessionControl, WorkerStore, Written},
+    testing::{FakeSessionControl, Memory, TestEnvironment, TestPause},
 };
 
-/// A notifier whose waiters advance the test clock and run the reconciler.
+/// A pause that advances the test clock and runs the reconciler.
 #[derive(Clone)]
 pub(crate) struct FakeReconciler {
     pub(crate) memory: Memory,
@@ -19,11 +19,9 @@ pub(crate) struct FakeReconciler {
 }
 
 #[async_trait]
-impl Notifier for FakeReconciler {
-    fn notify(&self) {}
-
-    async fn wait(&self, at_most: Duration) {
-        self.environment.advance(at_most);
+impl TestPause for FakeReconciler {
+    async fn pause(&self, duration: Duration) {
+        self.environment.advance(duration);
         self.round().await;
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     gateway::node::HeldSession,
     id::SessionId,
     ports::{
-        change_notifier::VersionLookup,
         environment::Environment,
+        notify::VersionLookup,
         store::{
             events::EventLog,
             sessions::SessionStore,

@@ -14,8 +14,8 @@ use crate::{
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{
-        change_notifier::VersionLookup,
         error::PortResult,
+        notify::VersionLookup,
         store::{
             worker::{Claim, WorkerStore},
             written::Written,
