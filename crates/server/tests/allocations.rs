@@ -80,8 +80,8 @@ impl Served {
         let generator = Arc::new(RandomKeyGenerator::default());
         let keys = ApiKeys::new(store.clone(), key_cache.clone(), generator, environment.clone());
         let operator = Caller::operator(OrganizationId::parse(ORGANIZATION).expect("a name"));
-        let session = sessions.create(&operator, Settings::default(), false).await;
-        let key = keys.create(&operator, spec()).await.expect("a key");
+        let session = sessions.create(&operator, Settings::default(), false, None).await;
+        let key = keys.create(&operator, spec(), None).await.expect("a key");
         let api = Api::new(ApiDependencies {
             sessions,
             keys,

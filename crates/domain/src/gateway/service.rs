@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     caller::Actor,
+    commit::{CommitTarget, Decision, SystemCommit, execute},
     deadlines::Deadlines,
     error::{Error, Result},
     gateway::node::{HeldSession, Node},
@@ -16,9 +17,13 @@ use crate::{
         environment::Environment,
         error::BoxError,
         notify::{Notification, Notifier},
-        store::{nodes::NodeStore, worker::WorkerStore, written::Written},
+        store::{
+            nodes::NodeStore,
+            worker::{SystemWrite, WorkerStore},
+            written::Written,
+        },
     },
-    session::observed::Snapshot,
+    session::{model::Session, observed::Snapshot},
     time::Timestamp,
 };
 
@@ -100,8 +105,6 @@ pub struct Nodes {
 
 /// Maximum number of orphans recorded per heartbeat of a node.
 const MAX_ORPHANS_PER_HEARTBEAT: usize = 1_000;
-/// Maximum number of attempts to write a report that races with other writers.
-const MAX_WRITE_ATTEMPTS: u32 = 16;
 
 impl Nodes {
     /// Creates the use cases over these ports.
@@ -253,28 +256,36 @@ impl Nodes {
         id: &SessionId,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        for _ in 0..MAX_WRITE_ATTEMPTS {
-            let Some(session) = self.worker_store.find(id).await? else { return Ok(()) };
-            if session.gateway.as_ref() != Some(node) {
-                return Ok(());
-            }
+        let decide = |session: Option<Session>| {
             let now = self.environment.now();
-            let Some(change) = session.observe(snapshot.clone(), now, &self.deadlines) else {
-                return Ok(());
-            };
-            let (next, expected, events) = change.into_commit(&Actor::System, &*self.environment);
-            match self.worker_store.update(&next, expected, &events).await? {
-                Written::Done => {
-                    let (session, version) = (&next.id, Some(next.version));
-                    self.notifier.notify(Notification::SessionChanged { session, version });
-                    if next.due.is_some() {
-                        self.notifier.notify(Notification::WorkDue);
-                    }
-                    return Ok(());
-                }
-                Written::Raced | Written::Repeated | Written::Refused(_) => {}
-            }
+            let observe = |own: Session| own.observe(snapshot.clone(), now, &self.deadlines);
+            let Some(change) = session.and_then(observe) else { return Ok(Decision::Keep(())) };
+            let commit = change.into_commit(&Actor::System, &*self.environment);
+            Ok(Decision::Write(commit.map(SystemWrite::Update), ()))
+        };
+        execute(self, || self.find_on_node(id, node), decide).await
+    }
+
+    async fn find_on_node(&self, id: &SessionId, node: &GatewayId) -> Result<Option<Session>> {
+        let session = self.worker_store.find(id).await?;
+        Ok(session.filter(|session| session.gateway.as_ref() == Some(node)))
+    }
+}
+
+/// Reports of nodes. A session that is due wakes the worker too.
+impl CommitTarget for Nodes {
+    type Commit = SystemCommit<SystemWrite>;
+
+    async fn write(&self, commit: &SystemCommit<SystemWrite>) -> Result<Written> {
+        Ok(self.worker_store.commit(commit).await?)
+    }
+
+    fn notify(&self, commit: &SystemCommit<SystemWrite>) {
+        let Some(next) = commit.change.updated() else { return };
+        let (session, version) = (&next.id, Some(next.version));
+        self.notifier.notify(Notification::SessionChanged { session, version });
+        if next.due.is_some() {
+            self.notifier.notify(Notification::WorkDue);
         }
-        Err(Error::unavailable("too many concurrent changes of the session"))
     }
 }

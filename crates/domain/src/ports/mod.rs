@@ -1,7 +1,7 @@
 //! Ports: the dependencies of the domain. One file describes one kind of dependency.
 //!
 //! A port fails only with [`PortError`]. Absence is an `Option`, and a lost race is a value of
-//! [`Written`].
+//! [`Written`], and a full quota a [`Rejection`].
 
 pub(crate) mod authn;
 pub(crate) mod environment;
@@ -22,6 +22,6 @@ pub use store::{
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
-    worker::{Claim, WorkerStore},
-    written::{Refusal, Written},
+    worker::{Claim, SystemWrite, WorkerStore},
+    written::{CommitOutcome, Rejection, Written},
 };

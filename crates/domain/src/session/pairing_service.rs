@@ -64,7 +64,8 @@ impl Sessions {
     }
 
     async fn pair(&self, scope: &Scope, id: &str, phone: Option<&Phone>) -> Result<Session> {
-        self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
+        let pair = |session: Session| session.pair(phone, self.now(), &self.deadlines);
+        self.change(scope, id, None, pair).await
     }
 
     /// Waits until `answer` returns a value, the pairing ends, or the time is over.

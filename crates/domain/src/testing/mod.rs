@@ -17,6 +17,7 @@ mod life;
 mod memory;
 mod notifier;
 mod world;
+mod writes;
 
 pub use environment::TestEnvironment;
 pub use fake_session_control::FakeSessionControl;
@@ -25,3 +26,7 @@ pub use life::check_lifecycle;
 pub use memory::state::Memory;
 pub use notifier::{TestNotifier, TestPause};
 pub use world::{CANARY, World};
+pub use writes::{
+    commit_parts, delete_session, insert_key, insert_session, link_session, revoke_key,
+    update_by_system, update_session, write_by_system, write_session,
+};

@@ -142,7 +142,7 @@ impl World {
             metadata: [(format!("{CANARY}-key"), format!("{CANARY} value"))].into(),
             ..Settings::default()
         };
-        self.sessions.create(&Self::acme(), settings, false).await.expect("a valid session")
+        self.sessions.create(&Self::acme(), settings, false, None).await.expect("a valid session")
     }
 }
 

@@ -24,6 +24,8 @@ memory_passes!(
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
+    existing_id_is_not_inserted_again,
+    out_of_scope_write_finds_no_session,
     filter_conditions_are_combined_with_and,
     delete_replaces_session_with_cleanup,
     complete_cleanup_leaves_events_only,

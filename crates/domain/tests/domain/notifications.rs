@@ -17,8 +17,8 @@ async fn worker_is_notified_for_due_sessions_only() {
         before,
         "a session without a due time does not wake the worker"
     );
-    let started = sessions.create(&caller, Settings::default(), true).await.expect("made");
+    let started = sessions.create(&caller, Settings::default(), true, None).await.expect("made");
     assert_eq!(world.notifier.work_notifications(), before + 1);
-    sessions.stop(&caller, started.id.as_str()).await.expect("stopped");
+    sessions.stop(&caller, started.id.as_str(), None).await.expect("stopped");
     assert_eq!(world.notifier.work_notifications(), before + 2);
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
-    ports::{Claim, Environment, NodeStore, SessionControl, WorkerStore, Written},
+    ports::{Claim, Environment, NodeStore, SessionControl, SystemWrite, WorkerStore, Written},
     testing::{FakeSessionControl, Memory, TestEnvironment, TestPause},
 };
 
@@ -90,8 +90,9 @@ impl FakeReconciler {
     }
 
     async fn write(&self, change: Change) {
-        let (session, expected, events) = change.into_commit(&Actor::System, &*self.environment);
-        let written = WorkerStore::update(&self.memory, &session, expected, &events).await.unwrap();
+        let commit = change.into_commit(&Actor::System, &*self.environment);
+        let commit = commit.map(SystemWrite::Update);
+        let written = WorkerStore::commit(&self.memory, &commit).await.unwrap();
         assert_eq!(written, Written::Done, "nobody else writes while the hand does");
     }
 }

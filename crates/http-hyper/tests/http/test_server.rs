@@ -129,7 +129,7 @@ impl TestServer {
             expires_at: None,
             sessions: None,
         };
-        self.world.keys.create(&World::acme(), spec).await.unwrap().key
+        self.world.keys.create(&World::acme(), spec, None).await.unwrap().key
     }
 
     pub(crate) async fn find(&self, id: &SessionId) -> Session {

@@ -135,7 +135,8 @@ impl Fixture {
     /// Creates a paired, working session of acme.
     pub(crate) async fn working(&self) -> SessionId {
         let settings = Settings::default();
-        let session = self.world.sessions.create(&World::acme(), settings, false).await.unwrap();
+        let session =
+            self.world.sessions.create(&World::acme(), settings, false, None).await.unwrap();
         self.pair(&session.id).await;
         session.id
     }
