@@ -31,6 +31,7 @@
 //!     capabilities: Capabilities::of_role(role),
 //!     reach: Reach::Everything,
 //!     platform_admin: false,
+//!     expires_at: None,
 //! };
 //! let (session, text_of) = (SessionId::from_bits(1), "Dear customer");
 //! let organization = OrganizationId::parse("acme").unwrap();

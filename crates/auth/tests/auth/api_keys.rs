@@ -51,7 +51,12 @@ async fn world() -> World {
 async fn key_authenticates_in_either_header() {
     let world = world().await;
     let mine = SessionId::from_bits(1);
-    let (id, text) = add(&world, |key| key.sessions = Some([mine.clone()].into())).await;
+    let expires_at = Some(Timestamp::from_millis(4_000_000_000_000));
+    let (id, text) = add(&world, |key| {
+        key.sessions = Some([mine.clone()].into());
+        key.expires_at = expires_at;
+    })
+    .await;
     for answer in [world.bearer(&text).await, world.api_key(&text).await] {
         let caller = answer.unwrap();
         assert_eq!(caller.actor, Actor::Key(id.clone()));
@@ -59,6 +64,7 @@ async fn key_authenticates_in_either_header() {
         assert_eq!(caller.capabilities, Capabilities::from_iter([Capability::Read]));
         assert_eq!(caller.reach, Reach::Only([mine.clone()].into()));
         assert!(!caller.platform_admin);
+        assert_eq!(caller.expires_at, expires_at);
     }
 }
 

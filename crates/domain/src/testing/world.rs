@@ -153,5 +153,6 @@ fn person(organization: &str, role: &str) -> Caller {
         capabilities: Capabilities::of_role(role),
         reach: Reach::Everything,
         platform_admin: false,
+        expires_at: None,
     }
 }

@@ -1,4 +1,4 @@
-//! The handlers of API keys.
+//! The handlers of API keys, each below its operation doc.
 
 use domain::{
     ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey,
@@ -7,6 +7,10 @@ use domain::{
 
 use crate::{
     api::OperationContext,
+    openapi::{
+        failures::KEYS_FULL,
+        operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
+    },
     request::{conditions::IfMatch, cursor::CursorPosition, page::Page},
     response::{
         problem::{Problem, Result},
@@ -15,6 +19,13 @@ use crate::{
     },
     wire::{ApiKeySpec, ApiKeyView, ListView, NewApiKeyView},
 };
+
+pub(crate) static API_KEY_LIST: OperationDoc = OperationDoc::new(
+    DocTag::ApiKeys,
+    "List keys",
+    "Newest first, in pages. Revoked keys are not listed.",
+    ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<ApiKeyView>>())]),
+);
 
 pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("api-keys")?);
@@ -33,6 +44,21 @@ pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
 fn position(key: &ApiKey) -> CursorPosition {
     CursorPosition { created_at: key.created_at, bits: key.id.bits() }
 }
+
+pub(crate) static API_KEY_CREATE: OperationDoc = OperationDoc::new(
+    DocTag::ApiKeys,
+    "Create a key",
+    "A key cannot have capabilities that its creator lacks (403). `expiresAt` must be in the future, and \
+     `sessions` must belong to your organization; otherwise the response is a validation error.",
+    ResponseDoc::new(
+        201,
+        "The key. `key` is its full text, which no later response contains.",
+        &[Content::Json(Shape::of::<NewApiKeyView>())],
+    )
+    .located(),
+)
+.accepts(Shape::of::<ApiKeySpec>())
+.fails(&[&KEYS_FULL]);
 
 pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let now = cx.resources.environment.now();
@@ -72,10 +98,25 @@ fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {
     Reply::created(&location, &NewApiKeyView { key: new.text.clone(), view })
 }
 
+pub(crate) static API_KEY_VIEW: OperationDoc = OperationDoc::new(
+    DocTag::ApiKeys,
+    "View a key",
+    "Without its secret.",
+    ResponseDoc::new(200, "The key.", &[Content::Json(Shape::of::<ApiKeyView>())]),
+);
+
 pub(crate) async fn view(cx: OperationContext) -> Result<Reply> {
     let key = cx.resources.keys.view(cx.caller()?, cx.path("key")).await?;
     Reply::ok(&ApiKeyView::of(&key, &cx.resources.keys))
 }
+
+pub(crate) static API_KEY_REVOKE: OperationDoc = OperationDoc::new(
+    DocTag::ApiKeys,
+    "Revoke a key",
+    "The router that answers rejects the key at once, every other router within one second. Keys have no \
+     entity tag, so that an `If-Match` other than `*` never matches.",
+    ResponseDoc::new(204, "The key is revoked.", &[]),
+);
 
 pub(crate) async fn revoke(cx: OperationContext) -> Result<Reply> {
     let (caller, id) = (cx.caller()?, cx.path("key"));

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::list::ListView;
+use super::{example::example_is_sample, list::ListView};
 use crate::{
     request::{
         cursor::{CursorPosition, ListIdentity},
@@ -71,6 +71,8 @@ pub struct AuditPageSpec {
     filter: Option<EventFilter>,
     page: Page,
 }
+
+example_is_sample!(EventView, ListView<EventView>);
 
 impl EventView {
     /// Returns an example.

@@ -3,6 +3,7 @@
 //! sample.
 
 mod api_key;
+mod document;
 mod event;
 mod example;
 mod health;
@@ -14,6 +15,7 @@ mod session;
 mod session_spec;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
+pub(crate) use document::Document;
 pub use event::{ActorView, AuditPageSpec, EventView};
 pub(crate) use example::WithExample;
 pub use health::{LivenessView, ReadinessView};

@@ -15,7 +15,9 @@ use serde_json::Value;
 use crate::{
     caller_kinds::{KINDS, Kind},
     client::{BOTH, Version},
-    operation_calls::{guarded, missing, of_the_platform, of_things, path, ready_for, walk},
+    operation_calls::{
+        guarded, missing, of_the_platform, of_things, path, permitted, ready_for, walk,
+    },
     test_server::TestServer,
 };
 
@@ -113,7 +115,7 @@ async fn head_reveals_no_more_than_get() {
 async fn missing_capability_is_403_on_every_operation() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id.as_str().to_owned();
-    for row in guarded().filter(|row| row.requires != Requires::Platform) {
+    for row in permitted() {
         let missing = missing(&server, row).await;
         let before = server.fingerprint();
         for caller in ["member", "reader", "guest", "nowhere", "operator", "platform"] {

@@ -12,9 +12,14 @@ use crate::{
     test_server::TestServer,
 };
 
-/// Returns the operations that require a permission.
+/// Returns the operations that require a credential.
 pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.requires != Requires::Nothing)
+}
+
+/// Returns the operations of organizations that require a permission.
+pub(crate) fn permitted() -> impl Iterator<Item = &'static Operation> {
+    guarded().filter(|row| !matches!(row.requires, Requires::Credential | Requires::Platform))
 }
 
 /// Returns the operations of operators.
