@@ -53,6 +53,7 @@ mod api_key;
 mod audit;
 mod caller;
 mod cleanup;
+pub mod commit;
 mod deadlines;
 mod error;
 mod event;
@@ -76,10 +77,12 @@ pub use access::{Scope, or_not_found};
 pub use api_key::{
     model::ApiKey,
     service::{ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey},
+    write::KeyWrite,
 };
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use cleanup::Cleanup;
+pub use commit::{Commit, SystemCommit};
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result};
 pub use event::{Event, EventName, EventPayload, EventValue, NewEvent};
@@ -89,14 +92,14 @@ pub use gateway::{
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
-pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse};
+pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
-    change::Change,
+    change::{Change, SessionUpdate},
     model::Session,
     observed::{LinkState, LiveIdentity, Observed, Snapshot, SnapshotReason},
     pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode},
@@ -110,7 +113,8 @@ pub use session::{
     spec::{Declaration, Desired, Spec},
     status::{ReasonCode, Status, StatusReason},
     unlink::{LogoutOutcome, UnlinkRequest},
-    version::{DueAsRead, ExpectedVersion, Version},
+    version::{DueAsRead, ExpectedVersion, StoredVersion, Version},
+    write::SessionWrite,
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};

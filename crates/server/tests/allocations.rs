@@ -68,22 +68,20 @@ impl Served {
         let environment = TestEnvironment::new();
         let key_cache = Arc::new(KeyCache::new(store.clone(), environment.clone()));
         let leases = Arc::<Leases>::default();
-        let notifier = || TestNotifier::new(environment.clone());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
             session_control: Arc::new(FakeSessionControl::new(environment.clone())),
             environment: environment.clone(),
-            worker_notifier: notifier(),
-            change_notifier: notifier(),
+            notifier: TestNotifier::new(environment.clone()),
             leases: leases.clone(),
         };
         let sessions = Sessions::new(ports, Deadlines::default());
         let generator = Arc::new(RandomKeyGenerator::default());
         let keys = ApiKeys::new(store.clone(), key_cache.clone(), generator, environment.clone());
         let operator = Caller::operator(OrganizationId::parse(ORGANIZATION).expect("a name"));
-        let session = sessions.create(&operator, Settings::default(), false).await;
-        let key = keys.create(&operator, spec()).await.expect("a key");
+        let session = sessions.create(&operator, Settings::default(), false, None).await;
+        let key = keys.create(&operator, spec(), None).await.expect("a key");
         let api = Api::new(ApiDependencies {
             sessions,
             keys,

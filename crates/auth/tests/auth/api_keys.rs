@@ -11,6 +11,7 @@ use domain::{
         ApiKeyStore, Authenticator, Credential, Environment, KeyDirectory, KeyGenerator, KeyPage,
         PortResult, PresentedKey,
     },
+    testing::insert_key,
 };
 
 use crate::world::{NOW, World, denied, unavailable, until};
@@ -37,8 +38,8 @@ async fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String)
         revoked_at: None,
     };
     change(&mut key);
-    let written = ApiKeyStore::insert(&world.directory.memory, &scope, &key, &[], None).await;
-    assert_eq!(written.unwrap(), domain::ports::Written::Done);
+    let written = insert_key(&world.directory.memory, &scope, &key, &[], None).await;
+    assert_eq!(written.unwrap(), Ok(domain::ports::Written::Done));
     (id, generated.key)
 }
 

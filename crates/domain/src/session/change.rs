@@ -4,13 +4,17 @@
 
 use crate::{
     caller::Actor,
+    commit::{Commit, Decision, SystemCommit},
+    error::Result,
     event::{Event, NewEvent},
     id::EventId,
+    idempotency::Recorder,
     link_attempt::LinkAttempt,
     ports::environment::Environment,
     session::{
         model::Session,
         version::{DueAsRead, ExpectedVersion, Version},
+        write::SessionWrite,
     },
 };
 
@@ -27,6 +31,15 @@ pub struct Change {
     pub attempt: Option<LinkAttempt>,
 }
 
+/// The next state of a session, and the condition on its stored row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionUpdate {
+    /// The next state.
+    pub session: Session,
+    /// Version and due time that the stored row must have.
+    pub expected: ExpectedVersion,
+}
+
 impl Change {
     /// Creates a change without events.
     pub(crate) fn of(session: Session) -> Self {
@@ -38,13 +51,13 @@ impl Change {
         self.new_events.push(event);
     }
 
-    /// Assigns version, time, actor and sequence numbers. Returns the state to store, the condition
-    /// on the stored row, and the events.
+    /// Assigns version, time, actor and sequence numbers. The link attempt is not a part of the
+    /// commit: system transitions begin none.
     pub fn into_commit(
         self,
         actor: &Actor,
         environment: &dyn Environment,
-    ) -> (Session, ExpectedVersion, Vec<Event>) {
+    ) -> SystemCommit<SessionUpdate> {
         let Self { mut session, new_events, attempt: _ } = self;
         let (expected, now) = (session.expected_version(), environment.now());
         session.version = Version(expected.version.0 + 1);
@@ -66,6 +79,47 @@ impl Change {
                 }
             })
             .collect();
-        (session, expected, events)
+        Commit { change: SessionUpdate { session, expected }, events, idempotency: () }
+    }
+
+    /// Decides to insert the session for a caller.
+    ///
+    /// # Errors
+    /// Errors of the recorder.
+    pub(crate) fn into_insert(
+        self,
+        actor: &Actor,
+        environment: &dyn Environment,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Decision<Commit<SessionWrite>, Session>> {
+        let insert = |update: SessionUpdate, attempt| SessionWrite::Insert(update.session, attempt);
+        self.into_decision(actor, environment, recorder, insert)
+    }
+
+    /// Decides to replace the session for a caller.
+    ///
+    /// # Errors
+    /// Errors of the recorder.
+    pub(crate) fn into_update(
+        self,
+        actor: &Actor,
+        environment: &dyn Environment,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Decision<Commit<SessionWrite>, Session>> {
+        self.into_decision(actor, environment, recorder, SessionWrite::Update)
+    }
+
+    fn into_decision(
+        mut self,
+        actor: &Actor,
+        environment: &dyn Environment,
+        recorder: Recorder<'_, Session>,
+        write: impl FnOnce(SessionUpdate, Option<LinkAttempt>) -> SessionWrite,
+    ) -> Result<Decision<Commit<SessionWrite>, Session>> {
+        let attempt = self.attempt.take();
+        let commit = self.into_commit(actor, environment);
+        let next = commit.change.session.clone();
+        let record = recorder.map(|recorder| recorder.record(&next)).transpose()?;
+        Ok(Decision::Write(commit.map(|update| write(update, attempt)).recorded(record), next))
     }
 }

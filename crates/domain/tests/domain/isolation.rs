@@ -34,10 +34,10 @@ async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Err
             "identity" => sessions.identity(caller, id).await.map(drop),
             "qr" => sessions.qr(caller, id, Duration::ZERO).await.map(drop),
             "pairing code" => sessions.pairing_code(caller, id, "4915112345678").await.map(drop),
-            "start" => sessions.start(caller, id).await.map(drop),
-            "stop" => sessions.stop(caller, id).await.map(drop),
-            "restart" => sessions.restart(caller, id).await.map(drop),
-            _ => sessions.logout(caller, id).await.map(drop),
+            "start" => sessions.start(caller, id, None).await.map(drop),
+            "stop" => sessions.stop(caller, id, None).await.map(drop),
+            "restart" => sessions.restart(caller, id, None).await.map(drop),
+            _ => sessions.logout(caller, id, None).await.map(drop),
         });
     }
     answers
@@ -57,7 +57,7 @@ async fn hidden_session_equals_missing_session() {
     let hidden = world.acme_session().await.id;
     let missing = SessionId::from_bits(42);
     let before =
-        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
+        (world.memory.fingerprint(), world.gateway.calls(), world.notifier.work_notifications());
     for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
         let of_hidden = answers(&world, &outsider, hidden.as_str()).await;
         let of_missing = answers(&world, &outsider, missing.as_str()).await;
@@ -72,7 +72,7 @@ async fn hidden_session_equals_missing_session() {
         assert_eq!(world.sessions.list(&outsider, &page).await.unwrap(), []);
     }
     let after =
-        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
+        (world.memory.fingerprint(), world.gateway.calls(), world.notifier.work_notifications());
     assert_eq!(before, after, "a rejection changes no state");
 }
 
@@ -91,7 +91,7 @@ async fn missing_capability_is_rejected_before_lookup() {
         }
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 1 };
         assert!(matches!(world.sessions.list(&caller, &page).await, Err(Error::Forbidden)));
-        let created = world.sessions.create(&caller, Settings::default(), false).await;
+        let created = world.sessions.create(&caller, Settings::default(), false, None).await;
         assert!(matches!(created, Err(Error::Forbidden)));
     }
 }
@@ -133,7 +133,7 @@ async fn confined_caller_uses_named_sessions_and_creates_nothing() {
     let id = world.acme_session().await.id;
     let caller = confined(&id);
     assert!(world.sessions.view(&caller, id.as_str()).await.is_ok());
-    let created = world.sessions.create(&caller, Settings::default(), false).await;
+    let created = world.sessions.create(&caller, Settings::default(), false, None).await;
     assert!(matches!(created, Err(Error::Forbidden)));
 }
 

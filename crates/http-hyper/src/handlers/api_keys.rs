@@ -68,8 +68,10 @@ pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     if let Err(problem) = cx.input.finish() {
         return Err(add_unknown_sessions(problem, &cx, &key, &pointers).await?);
     }
-    let new = cx.keys(created).create(cx.caller()?, key).await?;
-    created(&cx.resources.keys, &new)
+    let keys = &cx.resources.keys;
+    let recorder = cx.recorder(|new| created(keys, new));
+    let new = keys.create(cx.caller()?, key, recorder.as_deref()).await?;
+    created(keys, &new)
 }
 
 /// Adds a fault for each session that the caller does not have, so that one response reports all

@@ -45,7 +45,9 @@ pub(crate) static SESSION_CREATE: OperationDoc = OperationDoc::new(
 
 pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let spec = cx.read(|input| SessionSpec::read(&mut input.body))?;
-    let session = cx.sessions(created).create(cx.caller()?, spec.settings, spec.start).await?;
+    let (caller, recorder) = (cx.caller()?, cx.recorder(created));
+    let sessions = &cx.resources.sessions;
+    let session = sessions.create(caller, spec.settings, spec.start, recorder.as_deref()).await?;
     created(&session)
 }
 
@@ -111,8 +113,8 @@ pub(crate) static SESSION_START: OperationDoc = OperationDoc::new(
 .fails(&[&UNPAIRED, &LOGGING_OUT]);
 
 pub(crate) async fn start(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).start(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.start(caller, id, recorder.as_deref()).await?)
 }
 
 pub(crate) static SESSION_STOP: OperationDoc = OperationDoc::new(
@@ -123,8 +125,8 @@ pub(crate) static SESSION_STOP: OperationDoc = OperationDoc::new(
 );
 
 pub(crate) async fn stop(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).stop(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.stop(caller, id, recorder.as_deref()).await?)
 }
 
 pub(crate) static SESSION_RESTART: OperationDoc = OperationDoc::new(
@@ -136,8 +138,8 @@ pub(crate) static SESSION_RESTART: OperationDoc = OperationDoc::new(
 .fails(&[&UNPAIRED, &LOGGING_OUT]);
 
 pub(crate) async fn restart(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).restart(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.restart(caller, id, recorder.as_deref()).await?)
 }
 
 pub(crate) static SESSION_LOGOUT: OperationDoc = OperationDoc::new(
@@ -149,8 +151,8 @@ pub(crate) static SESSION_LOGOUT: OperationDoc = OperationDoc::new(
 );
 
 pub(crate) async fn logout(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).logout(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.logout(caller, id, recorder.as_deref()).await?)
 }
 
 /// Returns a session with its entity tag.

@@ -100,7 +100,8 @@ async fn unknown_session_of_a_key_is_one_fault() {
     let deleted = server.linked().await.id.as_str().to_owned();
     server.world.sessions.delete(&World::acme(), &deleted, None).await.unwrap();
     let settings = domain::Settings::default();
-    let mine = server.world.sessions.create(&World::zeta(), settings, false).await.unwrap().id;
+    let mine =
+        server.world.sessions.create(&World::zeta(), settings, false, None).await.unwrap().id;
     let before = server.fingerprint();
     let never = domain::SessionId::from_bits(9 << 100);
     let body = json!({

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use domain::ports::Notifier;
+use domain::testing::TestPause;
 use http_hyper::{Drained, Limits};
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Notify, time::timeout};
 
@@ -194,17 +194,15 @@ async fn stop_cuts_requests_off_after_the_drain_time() {
     assert!(slow.await.unwrap().is_err());
 }
 
-/// A notifier that never notifies.
+/// A pause that never ends.
 #[derive(Default)]
-pub(crate) struct SilentNotifier {
+pub(crate) struct EndlessPause {
     pub(crate) waiting: Notify,
 }
 
 #[async_trait]
-impl Notifier for SilentNotifier {
-    fn notify(&self) {}
-
-    async fn wait(&self, _: Duration) {
+impl TestPause for EndlessPause {
+    async fn pause(&self, _: Duration) {
         self.waiting.notify_one();
         std::future::pending::<()>().await;
     }
@@ -212,7 +210,7 @@ impl Notifier for SilentNotifier {
 
 #[tokio::test]
 async fn stop_ends_long_polls() {
-    let silence = Arc::new(SilentNotifier::default());
+    let silence = Arc::new(EndlessPause::default());
     let server = TestServer::build(Limits::default(), |_| silence.clone()).await;
     let id = server.world.acme_session().await.id;
     let request = ask("GET", &format!("{SESSIONS}/{id}/qr?wait=30")).header("x-api-key", "acme");

@@ -86,7 +86,7 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
         "session_qr" | "session_pairing_code" => server.pairing().await,
         "session_start" => {
             let linked = server.linked().await;
-            server.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
+            server.world.sessions.stop(&World::acme(), linked.id.as_str(), None).await.unwrap();
             server.reconciler.round().await;
             linked
         }

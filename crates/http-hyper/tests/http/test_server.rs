@@ -14,8 +14,8 @@ use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
     Session, SessionId,
-    ports::{Authenticator, ChangeNotifier, Credential, Refused, WorkerStore},
-    testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, World},
+    ports::{Authenticator, Credential, Refused, WorkerStore},
+    testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
 use http_hyper::{
     Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness, serve,
@@ -51,10 +51,10 @@ impl TestServer {
         Self::build(limits, |reconciler| Arc::new(reconciler.clone())).await
     }
 
-    /// Starts the service with a notifier for waiters.
+    /// Starts the service with a pause for requests that wait.
     pub(crate) async fn build(
         limits: Limits,
-        bell: impl Fn(&FakeReconciler) -> Arc<dyn ChangeNotifier>,
+        pause: impl Fn(&FakeReconciler) -> Arc<dyn TestPause>,
     ) -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
@@ -65,7 +65,7 @@ impl TestServer {
             environment: environment.clone(),
         };
         let world =
-            World::with_changes(environment.clone(), gateway, memory, bell(&reconciler)).await;
+            World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
         let (authenticator, checks) =
             (Arc::new(FakeAuthenticator::default()), Arc::new(Checks::default()));
         let api = another_router(&world, &authenticator, &checks);
@@ -129,7 +129,7 @@ impl TestServer {
             expires_at: None,
             sessions: None,
         };
-        self.world.keys.create(&World::acme(), spec).await.unwrap().key
+        self.world.keys.create(&World::acme(), spec, None).await.unwrap().key
     }
 
     pub(crate) async fn find(&self, id: &SessionId) -> Session {

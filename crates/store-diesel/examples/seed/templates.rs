@@ -7,8 +7,8 @@ use domain::{
     Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, NewEvent,
     OrganizationId, PairingSpec, QrCode, ReasonCode, Scope, Session, Settings, Status,
     StatusReason, Timestamp, UserId,
-    ports::{Environment, SessionStore, Written},
-    testing::TestEnvironment,
+    ports::{Environment, Written},
+    testing::{TestEnvironment, commit_parts, insert_session},
 };
 use store_diesel::Database;
 
@@ -39,9 +39,9 @@ pub(crate) async fn write(store: &Database) -> Result<()> {
         let new_events = if status == Status::Working { new_events() } else { Vec::new() };
         let actor = Actor::User(UserId::parse("user-1"));
         let (session, _, events) =
-            Change { session, new_events, attempt: None }.into_commit(&actor, &*environment);
-        let written = SessionStore::insert(store, &scope, &session, &events, None).await?;
-        if written != Written::Done {
+            commit_parts(Change { session, new_events, attempt: None }, &actor, &*environment);
+        let written = insert_session(store, &scope, &session, &events, None).await?;
+        if written != Ok(Written::Done) {
             return Err("a template was not written".into());
         }
     }

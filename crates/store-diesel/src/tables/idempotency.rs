@@ -8,19 +8,16 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     IdempotencyKeyHash, IdempotencyRecord, Resource, ResourceLimitReached, Scope, Timestamp,
-    ports::{IdempotencyStore, PortResult, Written},
+    ports::{IdempotencyStore, PortResult, Rejection},
 };
 
 use crate::{
     Database,
-    database::statements::{point_lookup, with_conn, with_transaction},
-    rows::{
-        idempotency::IdempotencyRow,
-        usage::{ResourceGrowth, UsageRow},
-    },
+    database::statements::{point_lookup, with_conn},
+    rows::{idempotency::IdempotencyRow, usage::UsageRow},
     schema::receipts,
     scope::{self, ScopeParams, counts},
-    tables::quotas::{admit, refusal_as_written},
+    tables::transaction::{CallerRows, RowChange, Transaction},
 };
 
 /// An idempotency record to insert.
@@ -109,24 +106,12 @@ impl IdempotencyStore for Database {
         scope: &Scope,
         record: &IdempotencyRecord,
         now: Timestamp,
-    ) -> PortResult<Written> {
-        let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
-        let mut growth = ResourceGrowth::default();
-        growth.add(Resource::IdempotencyRecords, record.response.len());
-        let record = Some(NewIdempotencyRecord::new(scope, record, now));
-        let transaction_permit = self.transaction_permit(&params.organization).await?;
-        self.run(|database| async move {
-            let written = with_transaction!(database, |conn| {
-                if !insert_idempotency_record!(conn, record) {
-                    return Ok(Written::Repeated);
-                }
-                admit!(conn, params, limits, growth);
-                Ok(Written::Done)
-            });
-            drop(transaction_permit);
-            refusal_as_written(written)
-        })
-        .await
+    ) -> PortResult<Result<(), Rejection>> {
+        let (rows, record) = ((scope.organization(), &[][..]), (Some(record), now));
+        let caller = Some(CallerRows::new(scope, self.limits(scope), rows, record, None)?);
+        let (change, events) = (RowChange::None, Vec::new());
+        let written = self.run_transaction(Transaction { change, events, caller }).await?;
+        Ok(written.map(drop))
     }
 
     async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {

@@ -80,10 +80,10 @@ async fn logout_continues_after_its_request() {
     let fixture = Fixture::new().await;
     let id = fixture.working().await;
     fixture.world.gateway.set_mute(true);
-    let waiting = fixture.world.sessions.logout(&World::acme(), id.as_str()).await.unwrap();
+    let waiting = fixture.world.sessions.logout(&World::acme(), id.as_str(), None).await.unwrap();
     assert!(waiting.spec.unlink.is_some(), "not confirmed within the request");
     assert!(waiting.is_paired(), "the device is still linked");
-    let start = fixture.world.sessions.start(&World::acme(), id.as_str()).await;
+    let start = fixture.world.sessions.start(&World::acme(), id.as_str(), None).await;
     assert!(matches!(start, Err(Error::Conflict { retry_after: Some(_), .. })));
     fixture.world.gateway.set_mute(false);
     fixture.pass(40, true).await;

@@ -72,7 +72,7 @@ async fn adopted_orphan_is_a_stopped_session_that_can_be_started() {
     assert!(listed(&fixture).await.is_empty());
     let foreign = fixture.world.sessions.view(&World::zeta(), id.as_str()).await;
     assert!(matches!(foreign, Err(Error::NotFound { .. })), "{foreign:?}");
-    fixture.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
+    fixture.world.sessions.start(&World::acme(), id.as_str(), None).await.unwrap();
     fixture.settle().await;
     assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
 }

@@ -17,7 +17,10 @@ use crate::{
             written::Written,
         },
     },
-    testing::contract::fixtures::{assert_inserted, fresh_scope},
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope},
+        writes::{insert_key, insert_session},
+    },
     time::Timestamp,
 };
 
@@ -54,7 +57,7 @@ pub async fn expired_and_revoked_keys_are_removed(
             last_used_at: None,
             revoked_at,
         };
-        assert_inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
+        assert_inserted(insert_key(store, &scope, &key, &[], None).await);
         keys.push(key);
     }
     let before = long_ago.plus(Duration::from_secs(5));
@@ -63,8 +66,8 @@ pub async fn expired_and_revoked_keys_are_removed(
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
     // An insert succeeds only for a removed key.
     for (key, is_there) in keys.iter().zip([true, false, false, true, true, false]) {
-        let again = ApiKeyStore::insert(store, &scope, key, &[], None).await;
-        let inserted = matches!(again, Ok(Written::Done));
+        let again = insert_key(store, &scope, key, &[], None).await;
+        let inserted = matches!(again, Ok(Ok(Written::Done)));
         assert!(is_there || inserted, "{:?} {:?}", key.revoked_at, key.expires_at);
     }
     let shown = PresentedKey { id: keys[0].id.clone(), digest: keys[0].digest };
@@ -107,9 +110,7 @@ pub async fn expired_codes_are_blanked(
     let created =
         created.into_iter().map(|event| Event { session: Some(session.clone()), ..event });
     let all: Vec<_> = created.chain(events.clone()).collect();
-    assert_inserted(
-        crate::ports::store::sessions::SessionStore::insert(store, &scope, &made, &all, None).await,
-    );
+    assert_inserted(insert_session(store, &scope, &made, &all, None).await);
 
     let died_before = long_ago.plus(Duration::from_secs(1_000));
     let mut looked = 0;

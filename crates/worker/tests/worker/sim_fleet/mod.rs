@@ -73,7 +73,7 @@ impl SimulatedFleet {
         };
         for _ in 0..3 {
             let sessions = &fleet.routers[0].sessions;
-            let made = sessions.create(&World::acme(), Settings::default(), false).await;
+            let made = sessions.create(&World::acme(), Settings::default(), false, None).await;
             fleet.ids.push(made.unwrap().id);
         }
         fleet.pass(1, 0).await;
