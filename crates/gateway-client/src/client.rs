@@ -8,7 +8,7 @@ use domain::{
     Declaration, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot,
     ports::{GatewayError, SessionControl},
 };
-use gateway_protocol::{self as protocol, convert::Nonsense};
+use gateway_protocol::{self as protocol, convert::InvalidMessage};
 use hyper::{Method, StatusCode};
 
 use crate::{
@@ -122,7 +122,7 @@ impl SessionControl for Client {
 fn snapshot(expected: &SessionId, response: protocol::Snapshot) -> Result<Snapshot, GatewayError> {
     let broken = |error: Box<dyn std::error::Error + Send + Sync>| GatewayError::Broken(error);
     let (session, snapshot) =
-        response.try_into().map_err(|error: Nonsense| broken(error.into()))?;
+        response.try_into().map_err(|error: InvalidMessage| broken(error.into()))?;
     if session == *expected {
         Ok(snapshot)
     } else {

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "an unexpected result fails the test")]
 
 use gateway_protocol::{
-    Attempt, Beat, Beaten, Declaration, Enlist, Enlisted, Health, Held, Identity, LiveIdentity,
-    LoggedOut, Logout, LogoutOutcome, PairingCode, PairingWanted, QrCode, Reason, Refusal,
-    RefusalCode, Reported, Reports, Snapshot, Snapshots, Status, reason,
+    Attempt, Declaration, Health, Heartbeat, HeartbeatAnswer, HeldSession, Identity, LiveIdentity,
+    LoggedOut, Logout, LogoutOutcome, PairingCode, PairingSpec, QrCode, Reason, Refusal,
+    RefusalCode, Register, Registered, Reported, Reports, Snapshot, Snapshots, Status, reason,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -23,7 +23,7 @@ fn stopped() -> Snapshot {
     Snapshot {
         session: "sess_1".to_owned(),
         epoch: 2,
-        boot: 3,
+        generation: 3,
         seq: 4,
         at: 5,
         status: Status::Stopped,
@@ -49,7 +49,7 @@ const IDENTITY: &str = r#"{"phone":"15550001","jid":"15550001:7@s.whatsapp.net",
 
 #[test]
 fn declaration_is_camel_case() {
-    let pairing = PairingWanted { attempt: 4, phone: Some("15550001".to_owned()), request: 5 };
+    let pairing = PairingSpec { attempt: 4, phone: Some("15550001".to_owned()), request: 5 };
     let declaration = Declaration {
         epoch: 2,
         running: true,
@@ -170,7 +170,7 @@ fn live_identity_is_camel_case() {
 
 #[test]
 fn registration_and_its_answer_are_camel_case() {
-    let registration = Enlist {
+    let registration = Register {
         incarnation: "inc".to_owned(),
         address: "http://127.0.0.1:1".to_owned(),
         version: "berth-gateway 0.1.0".to_owned(),
@@ -181,26 +181,27 @@ fn registration_and_its_answer_are_camel_case() {
         &registration,
         r#"{"incarnation":"inc","address":"http://127.0.0.1:1","version":"berth-gateway 0.1.0","features":["identity"],"capacity":500}"#,
     );
-    let registered = Enlisted { boot: 3, lease_ms: 30_000, beat_ms: 5_000 };
+    let registered = Registered { generation: 3, lease_ms: 30_000, heartbeat_ms: 5_000 };
     assert_json(&registered, r#"{"boot":3,"leaseMs":30000,"beatMs":5000}"#);
 }
 
 #[test]
 fn heartbeat_and_its_answer_are_camel_case() {
-    let heartbeat = Beat {
+    let heartbeat = Heartbeat {
         incarnation: "inc".to_owned(),
-        held: vec![Held { session: "sess_1".to_owned(), epoch: 2 }],
-        heard_ago_ms: Some(9),
+        held: vec![HeldSession { session: "sess_1".to_owned(), epoch: 2 }],
+        answered_ago_ms: Some(9),
     };
     assert_json(
         &heartbeat,
         r#"{"incarnation":"inc","held":[{"session":"sess_1","epoch":2}],"heardAgoMs":9}"#,
     );
-    let first = Beat { incarnation: "inc".to_owned(), held: Vec::new(), heard_ago_ms: None };
+    let first =
+        Heartbeat { incarnation: "inc".to_owned(), held: Vec::new(), answered_ago_ms: None };
     assert_json(&first, r#"{"incarnation":"inc","held":[],"heardAgoMs":null}"#);
     let of_an_older_node = r#"{"incarnation":"inc","held":[]}"#;
-    assert_eq!(serde_json::from_str::<Beat>(of_an_older_node).unwrap(), first);
-    let answer = Beaten { lease_ms: 30_000, lost: vec!["sess_1".to_owned()] };
+    assert_eq!(serde_json::from_str::<Heartbeat>(of_an_older_node).unwrap(), first);
+    let answer = HeartbeatAnswer { lease_ms: 30_000, lost: vec!["sess_1".to_owned()] };
     assert_json(&answer, r#"{"leaseMs":30000,"lost":["sess_1"]}"#);
 }
 
@@ -236,7 +237,7 @@ fn refusal_codes_are_snake_case() {
         (RefusalCode::UnknownSession, "unknown_session"),
         (RefusalCode::StillLinked, "still_linked"),
         (RefusalCode::AtCapacity, "at_capacity"),
-        (RefusalCode::NotEnlisted, "not_enlisted"),
+        (RefusalCode::NotRegistered, "not_enlisted"),
         (RefusalCode::Unauthorized, "unauthorized"),
         (RefusalCode::Malformed, "malformed"),
         (RefusalCode::UnknownCall, "unknown_call"),

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use gateway_protocol::Enlist;
+use gateway_protocol::Register;
 use tokio::{
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
@@ -152,8 +152,8 @@ fn compute_permit_count() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Enlist {
-    Enlist {
+fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Register {
+    Register {
         incarnation: format!("{:032x}", rand::random::<u128>()),
         address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
         version: program_version(),

@@ -1,7 +1,9 @@
 //! The calls of a node to its router.
 
 use bytes::Bytes;
-use gateway_protocol::{Beat, Beaten, Enlist, Enlisted, Refusal, RefusalCode, Reports};
+use gateway_protocol::{
+    Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports,
+};
 use http_body_util::Full;
 use hyper::{
     Method, Request,
@@ -42,12 +44,18 @@ impl RouterClient {
         Ok(Self { https, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
     }
 
-    pub(crate) async fn register(&self, registration: &Enlist) -> Result<Enlisted, RouterError> {
+    pub(crate) async fn register(
+        &self,
+        registration: &Register,
+    ) -> Result<Registered, RouterError> {
         parse(&self.call("enlist", registration).await?)
     }
 
-    pub(crate) async fn heartbeat(&self, beat: &Beat) -> Result<Beaten, RouterError> {
-        parse(&self.call("beat", beat).await?)
+    pub(crate) async fn heartbeat(
+        &self,
+        heartbeat: &Heartbeat,
+    ) -> Result<HeartbeatAnswer, RouterError> {
+        parse(&self.call("beat", heartbeat).await?)
     }
 
     pub(crate) async fn report(&self, reports: &Reports) -> Result<(), RouterError> {
@@ -71,7 +79,7 @@ impl RouterClient {
             return Ok(body);
         }
         match serde_json::from_slice::<Refusal>(&body) {
-            Ok(Refusal { code: RefusalCode::NotEnlisted, .. }) => Err(RouterError::NotRegistered),
+            Ok(Refusal { code: RefusalCode::NotRegistered, .. }) => Err(RouterError::NotRegistered),
             Ok(refusal) => Err(RouterError::Other(format!("refused: {}", refusal.message))),
             Err(_) => Err(RouterError::Other(format!("the router answered {status}"))),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_protocol::{Declaration, LogoutOutcome, PairingWanted, RefusalCode, Status};
+use gateway_protocol::{Declaration, LogoutOutcome, PairingSpec, RefusalCode, Status};
 use hyper::{Method, StatusCode};
 use whatsapp_sim::{Config, Simulator};
 
@@ -54,7 +54,7 @@ async fn invalid_calls_are_rejected() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s-1", TOKEN, wanted).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    let phone = PairingWanted { attempt: 1, phone: Some("+1555".into()), request: 1 };
+    let phone = PairingSpec { attempt: 1, phone: Some("+1555".into()), request: 1 };
     let odd = Declaration { pairing: Some(phone), ..running(1) };
     let refusal = fixture.api.declare("s1", &odd).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::Malformed);
@@ -131,11 +131,11 @@ async fn commands_before_registration_are_refused() {
         assert_eq!(refusal.code, RefusalCode::Unavailable);
     }
     router.state().away = false;
-    router.until("registered", |state| state.boot > 0 && !state.heartbeats.is_empty()).await;
-    assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().boot, 1);
-    let enlisted = router.state().registrations[0].clone();
-    assert_eq!(enlisted.address, format!("http://{}", node.address()));
-    assert_eq!(enlisted.capacity, 10);
+    router.until("registered", |state| state.generation > 0 && !state.heartbeats.is_empty()).await;
+    assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().generation, 1);
+    let registered = router.state().registrations[0].clone();
+    assert_eq!(registered.address, format!("http://{}", node.address()));
+    assert_eq!(registered.capacity, 10);
     node.stop().await;
 }
 

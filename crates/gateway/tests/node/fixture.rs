@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
 use gateway_protocol::{
-    Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingWanted, Refusal, Snapshot,
+    Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingSpec, Refusal, Snapshot,
     Snapshots, Status,
 };
 use http_body_util::{BodyExt, Full};
@@ -106,7 +106,7 @@ pub(crate) fn stopped(epoch: u64) -> Declaration {
 /// A declaration of a pairing session; by code if a phone number is given.
 pub(crate) fn pairing(epoch: u64, attempt: u64, phone: Option<&str>) -> Declaration {
     let phone = phone.map(str::to_owned);
-    let pairing = PairingWanted { attempt, phone, request: epoch };
+    let pairing = PairingSpec { attempt, phone, request: epoch };
     Declaration { pairing: Some(pairing), ..running(epoch) }
 }
 
