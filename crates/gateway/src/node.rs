@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gateway_protocol::Register;
+use http_client::HttpClient;
 use tokio::{
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
@@ -15,11 +16,12 @@ use crate::{
     config::Settings,
     context::NodeContext,
     data_folder::FolderLock,
+    engine_http_client::EngineHttpClient,
     fair_permits::FairPermits,
     fleet::Fleet,
-    http_client::{EngineHttpClient, HttpsClient},
     keys::KeyStore,
     outbox::Outbox,
+    outgoing_http,
     reporter::Reporter,
     router_client::RouterClient,
     server,
@@ -68,8 +70,8 @@ impl Node {
         let (listener, address) = server::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
-        let https = HttpsClient::new()?;
-        let context = Arc::new(node_context(&settings, key_store, transports, https.clone()));
+        let client = outgoing_http::client()?;
+        let context = Arc::new(node_context(&settings, key_store, transports, client.clone()));
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
@@ -79,7 +81,7 @@ impl Node {
             fleet: fleet.clone(),
             routes: Api::routes()?,
         });
-        let router = RouterClient::new(https, &settings.router, &settings.id, &settings.token)?;
+        let router = RouterClient::new(client, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
         let advertised = &registration.address;
         tracing::info!(version = program_version(), %address, advertised, "listening");
@@ -129,7 +131,7 @@ fn node_context(
     settings: &Settings,
     key_store: KeyStore,
     transports: Arc<dyn TransportProvider>,
-    https: HttpsClient,
+    client: HttpClient,
 ) -> NodeContext {
     let simulated = settings.whatsapp.is_some();
     let linking = usize::from(settings.max_linking);
@@ -137,7 +139,7 @@ fn node_context(
         key_store,
         outbox: Outbox::default(),
         transports,
-        http: Arc::new(EngineHttpClient::new((!simulated).then_some(https))),
+        http: Arc::new(EngineHttpClient::new((!simulated).then_some(client))),
         version: simulated.then_some(SIMULATED_VERSION),
         compute_permits: Arc::new(Semaphore::new(compute_permit_count())),
         connect_permits: FairPermits::new(MAX_CONNECTING, 0),

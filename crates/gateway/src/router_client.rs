@@ -4,19 +4,19 @@ use bytes::Bytes;
 use gateway_protocol::{
     Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports,
 };
-use http_body_util::Full;
+use http_client::{HttpClient, bearer};
 use hyper::{
-    Method, Request,
+    Request,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::http_client::HttpsClient;
+use crate::outgoing_http::REQUEST_TIMEOUT;
 
 /// Calls the router on behalf of one node.
 pub(crate) struct RouterClient {
-    https: HttpsClient,
+    client: HttpClient,
     base_url: String,
     bearer: HeaderValue,
 }
@@ -34,14 +34,13 @@ pub(crate) enum RouterError {
 
 impl RouterClient {
     pub(crate) fn new(
-        https: HttpsClient,
+        client: HttpClient,
         base: &str,
         gateway: &str,
         token: &SecretString,
     ) -> anyhow::Result<Self> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
-        bearer.set_sensitive(true);
-        Ok(Self { https, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
+        let bearer = bearer(token.expose_secret())?;
+        Ok(Self { client, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
     }
 
     pub(crate) async fn register(
@@ -64,17 +63,16 @@ impl RouterClient {
 
     async fn call(&self, verb: &str, body: &impl Serialize) -> Result<Bytes, RouterError> {
         let body = serde_json::to_vec(body).map_err(other_error)?;
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}{verb}", self.base_url))
+        let request = Request::post(format!("{}{verb}", self.base_url))
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.into()))
+            .body(Bytes::from(body))
             .map_err(other_error)?;
-        let (status, body) =
-            self.https.send(request).await.map_err(|error| {
-                RouterError::Other(format!("cannot reach the router: {error:#}"))
-            })?;
+        let response = self.client.send(request, REQUEST_TIMEOUT).await.map_err(|error| {
+            let error = anyhow::Error::from(error);
+            RouterError::Other(format!("cannot reach the router: {error:#}"))
+        })?;
+        let (status, body) = (response.status(), response.into_body());
         if status.is_success() {
             return Ok(body);
         }
