@@ -5,7 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use gateway_protocol::Register;
 use http_client::HttpClient;
+use http_listener::{Drained, HttpService};
 use tokio::{
+    net::TcpListener,
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
 };
@@ -24,7 +26,6 @@ use crate::{
     outgoing_http,
     reporter::Reporter,
     router_client::RouterClient,
-    server,
     version::program_version,
     whatsapp_transport::{TransportProvider, WebSocketProvider},
 };
@@ -42,7 +43,7 @@ pub struct Node {
     address: SocketAddr,
     fleet: Arc<Fleet>,
     stop: CancellationToken,
-    server: JoinHandle<()>,
+    server: JoinHandle<Drained>,
     _lock: FolderLock,
 }
 
@@ -67,9 +68,10 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let lock = FolderLock::take(&settings.data)?;
         let key_store = open_key_store(&settings).context("the data folder cannot be used")?;
-        let (listener, address) = server::bind(settings.listen)
+        let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let address = listener.local_addr()?;
         let client = outgoing_http::client()?;
         let context = Arc::new(node_context(&settings, key_store, transports, client.clone()));
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
@@ -101,7 +103,8 @@ impl Node {
             early_heartbeat,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(run_membership(reporter)));
-        let server = tokio::spawn(server::serve(listener, api, stop.clone()));
+        let service = HttpService::new(api, api::limits());
+        let server = tokio::spawn(http_listener::serve(listener, service, stop.clone()));
         Ok(Self { address, fleet, stop, server, _lock: lock })
     }
 

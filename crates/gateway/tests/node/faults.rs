@@ -225,8 +225,8 @@ impl Process {
         let address: SocketAddr = address.strip_prefix("http://").unwrap().parse().unwrap();
         let api = Api::new(address);
         // Reads standard error, so that the program does not block on writing.
-        let mut said = child.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        let mut output = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         until_registered(&api).await;
         Self { child, api }
     }
