@@ -10,7 +10,7 @@ use super::{
     operation::{Operation, delete, get, patch, post},
     requires::Requires,
 };
-use crate::handlers::{admin, api_keys, audit, docs, health, pairing, sessions};
+use crate::handlers::{admin, api_keys, audit, docs, health, pairing, sessions, whoami};
 
 /// The operations of callers.
 pub(crate) static API: &[Operation] = &[
@@ -73,6 +73,8 @@ pub(crate) static API: &[Operation] = &[
     get("/api/v1/audit", "audit_list", Requires::ManageAll, &audit::list)
         .query(&["limit", "cursor", "sessionId", "event"])
         .documented_by(&audit::AUDIT_LIST),
+    get("/api/v1/whoami", "whoami", Requires::Credential, &whoami::view)
+        .documented_by(&whoami::WHOAMI),
     get("/api/v1/admin/sessions", "admin_session_list", Requires::Platform, &admin::sessions)
         .query(&[
             "limit",

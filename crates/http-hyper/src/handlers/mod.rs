@@ -8,3 +8,4 @@ pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod pairing;
 pub(crate) mod sessions;
+pub(crate) mod whoami;

@@ -13,6 +13,7 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
 pub(crate) use document::Document;
@@ -24,3 +25,4 @@ pub use list::{ListView, SessionPageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use whoami::WhoamiView;

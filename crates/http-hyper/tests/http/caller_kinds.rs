@@ -22,6 +22,12 @@ impl Kind {
         matches!(self.word, "operator" | "platform")
     }
 
+    /// Returns whether the subject or the organization of the credential contains the name of acme.
+    pub(crate) fn names_acme(&self) -> bool {
+        let words = ["guest", "member", "nowhere", "operator", "platform", "reader"];
+        self.at_home || self.is_elsewhere() || words.contains(&self.word)
+    }
+
     /// Returns whether the caller is confined to another session.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.word.contains("{other}")

@@ -35,3 +35,4 @@ mod sessions;
 mod test_server;
 mod unauthenticated_peers;
 mod unread_bodies;
+mod whoami;

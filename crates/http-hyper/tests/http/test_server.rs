@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
-    Session, SessionId,
+    Session, SessionId, Timestamp,
     ports::{Authenticator, Credential, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
@@ -200,6 +200,9 @@ pub(crate) struct FakeAuthenticator {
     pub(crate) go_on: Notify,
 }
 
+/// The time at which a key that is confined to a session expires.
+pub(crate) const EXPIRY: i64 = 4_000_000_000_000;
+
 /// A cause of a rejection that no response may contain.
 pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
 
@@ -211,7 +214,8 @@ impl Authenticator for FakeAuthenticator {
         if let Some(session) = word.strip_prefix("only-") {
             let reach = Reach::Only(SessionId::parse(session).into_iter().collect());
             let actor = Actor::Key(KeyId::from_bits(1));
-            return Ok(Caller { reach, actor, ..World::acme() });
+            let expires_at = Some(Timestamp::from_millis(EXPIRY));
+            return Ok(Caller { reach, actor, expires_at, ..World::acme() });
         }
         match word.as_str() {
             "acme" => Ok(World::acme()),
@@ -225,6 +229,7 @@ impl Authenticator for FakeAuthenticator {
                 let actor = Actor::Key(KeyId::from_bits(3));
                 Ok(Caller { actor, ..World::acme_member() })
             }
+            "nameless" => Ok(Caller { actor: Actor::User(None), ..World::acme() }),
             "guest" => Ok(Caller { capabilities: Capabilities::default(), ..World::acme() }),
             "platform" => Ok(Caller {
                 capabilities: Capabilities::default(),
