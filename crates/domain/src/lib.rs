@@ -85,7 +85,11 @@ pub use cleanup::Cleanup;
 pub use commit::{Commit, SystemCommit};
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result};
-pub use event::{Event, EventName, EventPayload, EventValue, NewEvent};
+pub use event::{
+    Event,
+    fields::{EventFields, EventValue, Omittable},
+    payload::{EventName, EventPayload},
+};
 pub use gateway::{
     leases::Leases,
     node::{HeldSession, Node},
@@ -110,7 +114,7 @@ pub use session::{
         SettingsPatch,
     },
     settings_field::SettingsField,
-    spec::{Declaration, Desired, Spec},
+    spec::{Declaration, Desired, RequestedAction, Spec},
     status::{ReasonCode, Status, StatusReason},
     unlink::{LogoutOutcome, UnlinkRequest},
     version::{DueAsRead, ExpectedVersion, StoredVersion, Version},

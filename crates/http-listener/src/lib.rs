@@ -5,7 +5,7 @@
 //! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
 //! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully.
 //!
-//! The listener counts the connections that it ends in the metric
+//! In a program with a recorder of metrics, the listener counts the connections that it ends in the metric
 //! `berth_connections_evicted_total`, with the label `reason`.
 //!
 //! Decisions: ADR 0027, ADR 0028.

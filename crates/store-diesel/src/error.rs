@@ -94,7 +94,9 @@ impl StoreError {
         }
     }
 
-    /// Returns an error that several callers share as an error of this crate.
+    /// Returns the error of a whole batch as an error of one of its writes. Errors of single writes
+    /// are not shared, so that a shared error says nothing about the write itself: for its caller,
+    /// the write is *unavailable*, and a node sends its report again.
     pub(crate) fn shared(self: &Arc<Self>) -> Self {
         Self::Unavailable(self.clone().into())
     }

@@ -8,7 +8,7 @@ use crate::{
     caller::{Caller, Capabilities, Capability},
     commit::{Commit, CommitTarget, Decision, commit_once, execute},
     error::{Error, Result},
-    event::{Event, EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     id::{KeyId, SessionId},
     idempotency::Recorder,
     ports::{
@@ -131,11 +131,9 @@ impl ApiKeys {
     }
 
     fn created_event(&self, scope: &Scope, key: &ApiKey) -> Event {
-        let event = NewEvent::new(
-            EventName::ApiKeyCreated,
-            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
-        );
-        event.of_organization(&key.organization, scope.actor(), &*self.environment)
+        let (id, key_name) = (key.id.clone(), key.name.clone());
+        let payload = EventPayload::ApiKeyCreated { key: id, key_name };
+        Event::of_organization(payload, &key.organization, scope.actor(), &*self.environment)
     }
 
     fn generate(&self, scope: &Scope, spec: KeySpec, now: Timestamp) -> NewApiKey {
@@ -195,8 +193,10 @@ impl ApiKeys {
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let id = or_not_found("API key", KeyId::parse(id))?;
-        let event = NewEvent::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
-        let event = event.of_organization(scope.organization(), scope.actor(), &*self.environment);
+        let (payload, organization) =
+            (EventPayload::ApiKeyRevoked { key: id.clone() }, scope.organization());
+        let event =
+            Event::of_organization(payload, organization, scope.actor(), &*self.environment);
         let change = KeyWrite::Revoke { id: id.clone(), at: self.environment.now() };
         let commit = Commit { change, events: vec![event], idempotency: None };
         let target = OwnedKeys { store: &*self.store, scope: &scope, recorder: None };

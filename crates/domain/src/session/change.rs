@@ -6,7 +6,7 @@ use crate::{
     caller::Actor,
     commit::{Commit, Decision, SystemCommit},
     error::Result,
-    event::{Event, NewEvent},
+    event::{Event, payload::EventPayload},
     id::EventId,
     idempotency::Recorder,
     link_attempt::LinkAttempt,
@@ -25,7 +25,7 @@ pub struct Change {
     /// The next state.
     pub session: Session,
     /// Events of the change.
-    pub new_events: Vec<NewEvent>,
+    pub new_events: Vec<EventPayload>,
     /// The link attempt that the change begins. `None` if the change begins no attempt or attempts
     /// are unlimited.
     pub attempt: Option<LinkAttempt>,
@@ -47,7 +47,7 @@ impl Change {
     }
 
     /// Adds an event.
-    pub(crate) fn add_event(&mut self, event: NewEvent) {
+    pub(crate) fn add_event(&mut self, event: EventPayload) {
         self.new_events.push(event);
     }
 
@@ -65,17 +65,16 @@ impl Change {
         session.updated_at = now;
         let events = new_events
             .into_iter()
-            .map(|event| {
+            .map(|payload| {
                 session.sequence += 1;
                 Event {
                     id: EventId::from_bits(environment.ulid()),
-                    name: event.name,
                     organization: session.organization.clone(),
                     session: Some(session.id.clone()),
                     sequence: session.sequence,
                     at: now,
                     actor: actor.clone(),
-                    payload: event.payload,
+                    payload,
                 }
             })
             .collect();

@@ -6,7 +6,7 @@ use crate::{
     cleanup::Cleanup,
     commit::Commit,
     deadlines::Deadlines,
-    event::{Event, EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     id::{GatewayId, SessionId},
     ports::environment::Environment,
     session::{unlink::LogoutOutcome, version::StoredVersion, write::SessionWrite},
@@ -80,8 +80,8 @@ fn deletion_event(
     now: Timestamp,
     environment: &dyn Environment,
 ) -> Event {
-    let event = NewEvent::new(EventName::SessionDeleted, Vec::new());
-    let event = event.of_organization(&cleanup.organization, actor, environment);
+    let payload = EventPayload::SessionDeleted {};
+    let event = Event::of_organization(payload, &cleanup.organization, actor, environment);
     let session = Some(cleanup.session.clone());
     Event { session, sequence: cleanup.sequence, at: now, ..event }
 }

@@ -63,7 +63,7 @@ async fn unreadable_session_is_unlisted_and_deletable() {
     assert_eq!((&cleanup.session, &cleanup.gateway), (&bad.id, &bad.gateway));
     assert!(cleanup.epoch > bad.spec.epoch);
     let last = world.memory.events().pop().unwrap();
-    assert_eq!((last.name, last.session), (EventName::SessionDeleted, Some(bad.id)));
+    assert_eq!((last.name(), last.session), (EventName::SessionDeleted, Some(bad.id)));
     assert_eq!((last.sequence, cleanup.sequence), (bad.sequence + 1, bad.sequence + 1));
 }
 

@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, Audit, Caller, Error, KeyId, Operators, Reach, SessionId, Settings, SettingsPatch,
-    ports::{EventFilter, EventPage, SessionFilter, SessionPage},
+    Actor, Audit, Caller, Capability, Error, KeyId, KeySpec, Operators, Orphans, Reach, SessionId,
+    Settings, SettingsPatch,
+    ports::{EventFilter, EventPage, KeyPage, SessionFilter, SessionPage},
     testing::{CANARY, World},
 };
 
@@ -93,6 +94,46 @@ async fn missing_capability_is_rejected_before_lookup() {
         assert!(matches!(world.sessions.list(&caller, &page).await, Err(Error::Forbidden)));
         let created = world.sessions.create(&caller, Settings::default(), false, None).await;
         assert!(matches!(created, Err(Error::Forbidden)));
+    }
+}
+
+/// Keys require the reach of a whole organization and every granted capability, and orphans the reach
+/// of a whole organization.
+#[tokio::test]
+async fn keys_and_orphans_reject_other_callers_before_lookup() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    let store = Arc::new(world.memory.clone());
+    let (clock, deadlines) = (world.environment.clone(), world.deadlines.clone());
+    let orphans = Orphans::new(store.clone(), store.clone(), store, clock, deadlines);
+    let spec = KeySpec {
+        name: "key".to_owned(),
+        capabilities: [Capability::Read].into_iter().collect(),
+        expires_at: None,
+        sessions: Some(vec![id.to_string()]),
+    };
+    // A lookup would fail with another error.
+    world.memory.set_down(true);
+    let nowhere = Caller { organization: None, ..World::acme() };
+    let weaker =
+        Caller { capabilities: [Capability::Manage].into_iter().collect(), ..World::acme() };
+    for caller in [World::acme_member(), nowhere.clone(), confined(&id), weaker] {
+        let unknown = world.keys.unknown_sessions(&caller, &spec).await;
+        assert!(matches!(unknown, Err(Error::Forbidden)), "{caller:?}: {unknown:?}");
+        let created = world.keys.create(&caller, spec.clone(), None).await;
+        assert!(matches!(created, Err(Error::Forbidden)), "{caller:?}: {created:?}");
+    }
+    let (page, key) = (KeyPage { after: None, limit: 9 }, KeyId::from_bits(1));
+    for caller in [World::acme_member(), nowhere, confined(&id)] {
+        for (action, answer) in [
+            ("list keys", world.keys.list(&caller, &page).await.map(drop)),
+            ("view key", world.keys.view(&caller, key.as_str()).await.map(drop)),
+            ("revoke key", world.keys.revoke(&caller, key.as_str()).await),
+            ("adopt", orphans.adopt(&caller, id.as_str()).await.map(drop)),
+            ("unlink", orphans.unlink(&caller, id.as_str()).await),
+        ] {
+            assert!(matches!(answer, Err(Error::Forbidden)), "{action} {caller:?}: {answer:?}");
+        }
     }
 }
 

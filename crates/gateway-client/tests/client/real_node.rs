@@ -174,9 +174,9 @@ async fn answer_router_call(
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let answer = if path.ends_with(":enlist") {
-        let enlist: Value = serde_json::from_slice(&body).unwrap();
+        let registration: Value = serde_json::from_slice(&body).unwrap();
         // The test waits for the first registration only.
-        let _ = addresses.try_send(enlist["address"].as_str().unwrap().to_owned());
+        let _ = addresses.try_send(registration["address"].as_str().unwrap().to_owned());
         json!({ "boot": 1, "leaseMs": 30_000, "beatMs": 1_000 }).to_string()
     } else if path.ends_with(":beat") {
         json!({ "leaseMs": 30_000, "lost": [] }).to_string()

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use domain::{
-    Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, NewEvent,
-    OrganizationId, PairingSpec, QrCode, ReasonCode, Scope, Session, Settings, Status,
-    StatusReason, Timestamp, UserId,
+    Actor, Attempt, Caller, Capability, Change, Desired, EventName, EventPayload, GatewayId,
+    Identity, Omittable, OrganizationId, PairingSpec, QrCode, ReasonCode, Scope, Session, Settings,
+    Status, StatusReason, Timestamp, UserId,
     ports::{Environment, Written},
     testing::{TestEnvironment, commit_parts, insert_session},
 };
@@ -98,11 +98,20 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
     session
 }
 
-fn new_events() -> Vec<NewEvent> {
-    let payloads = [
-        vec![("label", "a label".into())],
-        vec![("phoneNumber", PHONE.into()), ("deviceId", 3_u32.into())],
-        vec![("status", WORKING.into()), ("was", SCANNING.into())],
-    ];
-    EVENTS.into_iter().zip(payloads).map(|(name, payload)| NewEvent::new(name, payload)).collect()
+fn new_events() -> Vec<EventPayload> {
+    vec![
+        EventPayload::SessionCreated { label: Some("a label".to_owned()) },
+        EventPayload::AuthPaired {
+            phone: PHONE.to_owned(),
+            jid: format!("{PHONE}:3@s.whatsapp.net"),
+            lid: None,
+            device: 3,
+        },
+        EventPayload::SessionStatus {
+            status: Status::Working,
+            reason: None,
+            message: None,
+            unlink: Omittable(None),
+        },
+    ]
 }

@@ -1,7 +1,7 @@
 //! Implements the session store for callers: every statement contains the caller's scope.
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, dsl::max, prelude::*};
+use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
     Commit, GatewayId, PartialSession, Scope, Session, SessionId, SessionWrite,
@@ -13,7 +13,7 @@ use crate::{
     database::{pools::Pools, statements::with_conn},
     engine::sqlite::inline_reader::inline_lookup,
     rows::{column::from_bigint, session::SessionRow},
-    schema::{events, sessions},
+    schema::sessions,
     scope::{self, ScopedSessionId, session_lists::SessionQuery},
 };
 
@@ -62,7 +62,7 @@ impl SessionStore for Database {
     ) -> PortResult<Option<PartialSession>> {
         let (scoped_id, id) = (ScopedSessionId::new(scope, id), id.clone());
         self.run(|database| async move {
-            let row: Option<(Option<String>, i64, Option<String>, i64, i64)> =
+            let row: Option<(Option<String>, i64, Option<String>, i64, i64, Option<i64>)> =
                 with_conn!(database, read, |conn| {
                     scope::session(&scoped_id)
                         .select((
@@ -71,18 +71,15 @@ impl SessionStore for Database {
                             sessions::identity,
                             sessions::sequence,
                             sessions::version,
+                            scope::last_event_sequence(),
                         ))
                         .get_result(conn)
                         .await
                         .optional()
                 })?;
-            let Some((gateway, epoch, identity, sequence, mark)) = row else { return Ok(None) };
-            let last_event: Option<i64> = with_conn!(database, read, |conn| {
-                scope::events_of_session(&scoped_id)
-                    .select(max(events::sequence))
-                    .get_result(conn)
-                    .await
-            })?;
+            let Some((gateway, epoch, identity, sequence, version, last_event)) = row else {
+                return Ok(None);
+            };
             let known = gateway.as_deref().and_then(GatewayId::parse);
             Ok(Some(PartialSession {
                 id,
@@ -96,7 +93,7 @@ impl SessionStore for Database {
                     .filter_map(from_bigint)
                     .max()
                     .unwrap_or(0),
-                stored_version: mark,
+                stored_version: version,
             }))
         })
         .await

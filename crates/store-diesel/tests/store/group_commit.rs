@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use domain::{
-    Deadlines, Session, Settings, Timestamp,
+    Deadlines, EventId, Session, Settings, Timestamp,
     ports::{
-        Claim, CommitOutcome, Environment as _, EventLog, PortResult, SessionStore, WorkerStore,
-        Written,
+        Claim, CommitOutcome, Environment as _, EventLog, PortError, PortResult, SessionStore,
+        WorkerStore, Written,
     },
     testing::{
         TestEnvironment, commit_parts, contract::filled, delete_session, insert_session,
@@ -35,7 +35,20 @@ fn insert(
     environment: &TestEnvironment,
     session: Session,
 ) -> JoinHandle<PortResult<CommitOutcome>> {
-    let (made, _, events) = commit_parts(session.created(), scope().actor(), environment);
+    insert_with(store, environment, session, None)
+}
+
+/// Inserts a session with its event, which has this id.
+fn insert_with(
+    store: &Database,
+    environment: &TestEnvironment,
+    session: Session,
+    event: Option<EventId>,
+) -> JoinHandle<PortResult<CommitOutcome>> {
+    let (made, _, mut events) = commit_parts(session.created(), scope().actor(), environment);
+    if let Some(id) = event {
+        events[0].id = id;
+    }
     let store = store.clone();
     tokio::spawn(async move { insert_session(&store, &scope(), &made, &events, None).await })
 }
@@ -64,24 +77,32 @@ async fn insert_many(store: &Database, environment: &TestEnvironment) -> Vec<Ses
 async fn failed_write_does_not_fail_its_batch(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     let store = test_db.open().await;
-    let taken = new(&environment);
+    let (taken, other) = (new(&environment), new(&environment));
     done(insert_session(&store, &scope(), &taken, &[], None).await);
+    done(answer(insert(&store, &environment, other)).await);
+    let stored = store.after(&scope(), None, 1).await.expect("events").remove(0).id;
     for _ in 0..5 {
         let mut sessions: Vec<_> = (0..ALL).map(|_| new(&environment)).collect();
         sessions[ALL / 2] = taken.clone();
-        let inserted = sessions.iter().map(|session| insert(&store, &environment, session.clone()));
+        let inserted = sessions.iter().enumerate().map(|(n, session)| {
+            let event = (n == ALL / 3).then(|| stored.clone());
+            insert_with(&store, &environment, session.clone(), event)
+        });
         for (n, task) in inserted.collect::<Vec<_>>().into_iter().enumerate() {
             let written = answer(task).await;
             if n == ALL / 2 {
                 assert_eq!(written.expect("an answer"), Ok(Written::Raced));
+            } else if n == ALL / 3 {
+                assert!(matches!(written, Err(PortError::Broken(_))), "{written:?}");
             } else {
                 done(written);
             }
         }
         let events = store.after(&scope(), None, 10_000).await.expect("events");
-        for session in &sessions {
+        for (n, session) in sessions.iter().enumerate() {
             let own = events.iter().filter(|event| event.session.as_ref() == Some(&session.id));
-            assert_eq!(own.count(), usize::from(session.id != taken.id), "each event once");
+            let written = n != ALL / 2 && n != ALL / 3;
+            assert_eq!(own.count(), usize::from(written), "each event once");
         }
     }
 }

@@ -1,18 +1,16 @@
 //! Cleanup of deleted sessions, with and without faults.
 
-use domain::{Error, EventName, EventValue, Status, testing::World};
+use domain::{Error, EventPayload, Status, testing::World};
 
 use crate::fixture::Fixture;
 
 /// Returns the outcome of each finished cleanup, oldest first.
-fn outcomes(fixture: &Fixture) -> Vec<String> {
-    let events = fixture.world.memory.events().into_iter();
-    let retired = events.filter(|event| event.name == EventName::SessionRetired);
-    let outcome = |event: domain::Event| match event.payload.into_iter().next() {
-        Some((_, EventValue::Text(outcome))) => outcome,
-        other => panic!("{other:?}"),
+fn outcomes(fixture: &Fixture) -> Vec<&'static str> {
+    let outcome = |event: domain::Event| match event.payload {
+        EventPayload::SessionRetired { unlink } => Some(unlink.as_str()),
+        _ => None,
     };
-    retired.map(outcome).collect()
+    fixture.world.memory.events().into_iter().filter_map(outcome).collect()
 }
 
 #[tokio::test]

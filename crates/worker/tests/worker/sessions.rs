@@ -53,7 +53,7 @@ async fn events_are_in_order_and_without_gaps() {
     let events = fixture.world.memory.events();
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=events.len() as u64).collect::<Vec<_>>());
-    let names: Vec<_> = events.iter().map(|event| event.name).collect();
+    let names: Vec<_> = events.iter().map(domain::Event::name).collect();
     for name in [
         EventName::SessionCreated,
         EventName::SessionRequested,

@@ -8,7 +8,7 @@ use crate::{
     api_key::model::ApiKey,
     caller::{Caller, Capabilities, Capability, Reach},
     deadlines::Deadlines,
-    event::{Event, EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     id::{KeyId, SessionId},
     link_attempt::LinkAttempt,
     ports::{
@@ -197,8 +197,8 @@ fn assert_rejected<T: std::fmt::Debug>(response: &PortResult<T>) {
 }
 
 fn foreign_event(scope: &Scope, environment: &dyn Environment) -> Event {
-    let event = NewEvent::new(EventName::ApiKeyCreated, []);
-    event.of_organization(scope.organization(), scope.actor(), environment)
+    let payload = EventPayload::ApiKeyRevoked { key: KeyId::from_bits(environment.ulid()) };
+    Event::of_organization(payload, scope.organization(), scope.actor(), environment)
 }
 
 fn key(scope: &Scope, environment: &dyn Environment) -> ApiKey {

@@ -6,7 +6,10 @@ use crate::{
     access::Scope,
     api_key::model::ApiKey,
     caller::{Caller, Capability, Reach},
-    event::{EventName, NewEvent},
+    event::{
+        Event,
+        payload::{EventName, EventPayload},
+    },
     id::{KeyId, SessionId},
     ports::{
         authn::PresentedKey,
@@ -37,8 +40,8 @@ pub async fn key_is_visible_to_its_organization_only(
 ) {
     let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
-    let made = NewEvent::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
-    let made = made.of_organization(scope.organization(), scope.actor(), environment);
+    let payload = created(&plain);
+    let made = Event::of_organization(payload, scope.organization(), scope.actor(), environment);
     assert_inserted(insert_key(store, &scope, &plain, std::slice::from_ref(&made), None).await);
     assert_inserted(insert_key(store, &scope, &full, &[], None).await);
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
@@ -198,12 +201,9 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     for n in 0..6 {
         let (session, mut events) = fresh_session(&scope, environment);
         if n % 2 == 0 {
-            let new_events = NewEvent::new(EventName::ApiKeyCreated, vec![("name", "k".into())]);
-            events.push(new_events.of_organization(
-                scope.organization(),
-                scope.actor(),
-                environment,
-            ));
+            let payload = created(&key(&scope, environment, false));
+            let (organization, actor) = (scope.organization(), scope.actor());
+            events.push(Event::of_organization(payload, organization, actor, environment));
         }
         assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         all.extend(events);
@@ -220,7 +220,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     ];
     for filter in filters {
         let expected: Vec<_> = all.iter().filter(|event| filter.matches(event)).cloned().collect();
-        let mut observed: Vec<crate::event::Event> = Vec::new();
+        let mut observed: Vec<Event> = Vec::new();
         loop {
             let before = observed.last().map(|last| last.id.clone());
             let page = EventPage { filter: filter.clone(), before, limit: 2 };
@@ -244,6 +244,10 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     let shown = store.page(&confined, &page).await.expect("events");
     let named: Vec<_> = shown.iter().filter_map(|event| event.session.as_ref()).collect();
     assert_eq!(named, [&sessions[1]], "events within reach, and events without a session");
+}
+
+fn created(key: &ApiKey) -> EventPayload {
+    EventPayload::ApiKeyCreated { key: key.id.clone(), key_name: key.name.clone() }
 }
 
 pub(super) fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     caller::Actor,
     deadlines::Deadlines,
-    event::{EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     gateway::node::HeldSession,
     id::SessionId,
     ports::{
@@ -18,7 +18,10 @@ use crate::{
             written::Written,
         },
     },
-    session::version::{ExpectedVersion, Version},
+    session::{
+        unlink::LogoutOutcome,
+        version::{ExpectedVersion, Version},
+    },
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
         writes::{
@@ -172,14 +175,10 @@ pub async fn cleanup_lives_until_finished(
         store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim").is_empty()
     );
 
-    let outcome_reported =
-        NewEvent::new(EventName::SessionRetired, vec![("unlink", "unconfirmed".into())]);
     let event = |sequence| {
-        let mut event = outcome_reported.clone().of_organization(
-            scope.organization(),
-            &Actor::System,
-            environment,
-        );
+        let payload = EventPayload::SessionRetired { unlink: LogoutOutcome::Unconfirmed };
+        let organization = scope.organization();
+        let mut event = Event::of_organization(payload, organization, &Actor::System, environment);
         (event.session, event.sequence) = (Some(session.id.clone()), sequence);
         event
     };

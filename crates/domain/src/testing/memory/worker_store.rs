@@ -1,9 +1,6 @@
 //! Worker store in memory.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 
@@ -11,7 +8,6 @@ use crate::{
     api_key::model::ApiKey,
     cleanup::Cleanup,
     commit::SystemCommit,
-    event::{EventName, EventValue},
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{
@@ -192,19 +188,9 @@ impl WorkerStore for Memory {
         let mut state = self.state()?;
         let mut blanked = 0;
         for event in &mut state.events {
-            let has_code = matches!(event.name, EventName::AuthQr | EventName::AuthCode);
-            let dead = |(name, value): &(Cow<'_, str>, EventValue)| {
-                name == "expiresAt"
-                    && matches!(value, EventValue::Number(at) if *at <= died_before.millis())
-            };
-            if blanked == limit || !has_code || !event.payload.iter().any(dead) {
-                continue;
-            }
-            for (name, value) in &mut event.payload {
-                if name == "code" && *value != EventValue::Null {
-                    *value = EventValue::Null;
-                    blanked += 1;
-                }
+            let expires_at = event.payload.code_expires_at();
+            if blanked < limit && expires_at.is_some_and(|at| at <= died_before) {
+                blanked += u32::from(event.payload.blank_code());
             }
         }
         Ok(blanked)
