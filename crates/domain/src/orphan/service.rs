@@ -16,7 +16,10 @@ use crate::{
         environment::Environment,
         store::{nodes::NodeStore, sessions::SessionStore, worker::WorkerStore},
     },
-    session::{model::Session, owned_sessions::OwnedSessions, settings::Settings},
+    session::{
+        model::Session, owned_sessions::OwnedSessions, partial_session::PartialSession,
+        settings::Settings,
+    },
 };
 
 /// Use cases of orphans, for operators only.
@@ -82,7 +85,8 @@ impl Orphans {
         let scope = caller.may_throughout(Capability::Manage)?;
         let session = self.adopt(caller, id).await?;
         let decide = |found: Session| {
-            let commit = found.deletion(scope.actor(), &self.deadlines, &*self.environment);
+            let found = PartialSession::from(&found);
+            let commit = found.deletion(&scope, &self.deadlines, &*self.environment);
             Ok(Decision::Write(commit, ()))
         };
         let find = || self.find_adopted(&scope, &session.id);
