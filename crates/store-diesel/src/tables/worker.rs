@@ -14,7 +14,7 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    batch::mutation::{Mutation, SessionCommit},
+    batch::mutation::SessionCommit,
     database::{
         pools::Pools,
         statements::{with_conn, with_transaction},
@@ -30,8 +30,7 @@ use crate::{
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
     tables::{
         id_chunks::id_chunks,
-        session_writes::done_or_raced,
-        transaction::{RowChange, Transaction},
+        transaction::{Mutation, RowChange, Transaction, done_or_raced},
     },
 };
 
