@@ -21,10 +21,10 @@ use crate::{
         },
     },
     session::{
-        change::{Change, SessionUpdate},
+        change::Change,
         model::Session,
         version::{ExpectedVersion, StoredVersion},
-        write::SessionWrite,
+        write::{SessionUpdate, SessionWrite},
     },
     time::Timestamp,
 };

@@ -10,7 +10,7 @@ use crate::{
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{error::PortResult, store::written::Written},
-    session::{change::SessionUpdate, model::Session, version::ExpectedVersion},
+    session::{model::Session, version::ExpectedVersion, write::SessionUpdate},
     time::Timestamp,
 };
 
