@@ -20,6 +20,7 @@ mod handler_fn;
 mod limits;
 mod lingering_stream;
 mod raw_error;
+mod rejection;
 mod request_body;
 mod request_id;
 mod request_permits;
@@ -32,9 +33,10 @@ pub use self::{
     access_log::{AccessLog, FinishedRequest},
     activity::ConnectionActivity,
     address::{InvalidNetwork, Network},
-    handler::{Handler, Rejection, RequestContext},
+    handler::{Handler, RequestContext},
     handler_fn::{HandlerFn, handler_fn},
     limits::Limits,
+    rejection::Rejection,
     request_body::{BodyError, RequestBody},
     request_id::RequestId,
     request_permits::{RequestPermits, with_permit_if_pending},

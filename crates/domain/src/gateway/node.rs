@@ -1,4 +1,4 @@
-//! Gateway nodes.
+//! The gateway node: its address, capacity, generation and liveness.
 
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Node,
-    ports::{Environment, Notifier, SessionControl},
-    testing::{TestEnvironment, contract::GatewayUnderTest},
+    ports::{Environment, SessionControl},
+    testing::{TestEnvironment, TestPause, contract::GatewayUnderTest},
 };
 use gateway_client::Client;
 use http_body_util::{BodyExt, Full};
@@ -102,8 +102,8 @@ impl GatewayUnderTest for RealNode {
         &*self.environment
     }
 
-    fn pause(&self) -> &dyn Notifier {
-        &RealTimeNotifier
+    fn time(&self) -> &dyn TestPause {
+        &RealTime
     }
 
     async fn scan(&self, qr: &str) {
@@ -116,15 +116,13 @@ impl GatewayUnderTest for RealNode {
     }
 }
 
-/// A notifier that waits in real time, because the node is a process of its own.
-struct RealTimeNotifier;
+/// Waits in real time, because the node is a process of its own.
+struct RealTime;
 
 #[async_trait]
-impl Notifier for RealTimeNotifier {
-    fn notify(&self) {}
-
-    async fn wait(&self, at_most: Duration) {
-        tokio::time::sleep(at_most).await;
+impl TestPause for RealTime {
+    async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::{
 use whatsapp_sim::{Config, Simulator};
 
 use crate::{
-    common::{PATIENCE, TOKEN},
     fake_router::FakeRouter,
     fixture::{Api, NodeFixture, pairing, running, settings, stopped},
+    wait::{PATIENCE, TOKEN},
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,8 @@ use gateway_protocol::{Declaration, Snapshot, Status};
 use whatsapp_sim::{Kick, Phone};
 
 use crate::{
-    common::PATIENCE,
     fixture::{NodeFixture, pairing, reason_code, running, stopped},
+    wait::PATIENCE,
 };
 
 async fn world_with_a_link() -> (NodeFixture, Phone, u32) {

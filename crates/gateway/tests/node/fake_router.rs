@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::common::{TOKEN, until};
+use crate::wait::{TOKEN, until};
 
 #[derive(Default)]
 pub(crate) struct RouterState {

@@ -17,9 +17,9 @@ use whatsapp_rust::async_channel::Receiver;
 use whatsapp_sim::{Config, Fault};
 
 use crate::{
-    common::PATIENCE,
     fixture::{Api, NodeFixture, pairing, reason_code, running, settings, stopped},
     program,
+    wait::PATIENCE,
 };
 
 /// A transport provider that fails for sessions named after a fault; panics happen once.
@@ -245,7 +245,7 @@ impl Drop for Process {
 }
 
 async fn until_registered(api: &Api) {
-    crate::common::until("commands are accepted", || async {
+    crate::wait::until("commands are accepted", || async {
         api.logout("nobody", 1, PATIENCE).await.ok()
     })
     .await;

@@ -19,8 +19,8 @@ use tempfile::TempDir;
 use whatsapp_sim::{Config, Phone, Simulator};
 
 use crate::{
-    common::{PATIENCE, TOKEN},
     fake_router::FakeRouter,
+    wait::{PATIENCE, TOKEN},
 };
 
 pub(crate) struct NodeFixture {

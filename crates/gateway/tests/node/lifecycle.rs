@@ -4,8 +4,8 @@ use gateway_protocol::{LogoutOutcome, Status};
 use whatsapp_sim::Config;
 
 use crate::{
-    common::PATIENCE,
     fixture::{NodeFixture, pairing, reason_code, running, stopped},
+    wait::PATIENCE,
 };
 
 #[tokio::test(flavor = "multi_thread")]

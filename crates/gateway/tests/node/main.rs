@@ -8,8 +8,6 @@
 #[cfg(feature = "sim")]
 mod api;
 #[cfg(feature = "sim")]
-mod common;
-#[cfg(feature = "sim")]
 mod disconnects;
 #[cfg(feature = "sim")]
 mod fake_router;
@@ -24,3 +22,5 @@ mod membership;
 mod program;
 #[cfg(feature = "sim")]
 mod races;
+#[cfg(feature = "sim")]
+mod wait;

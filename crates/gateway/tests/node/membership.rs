@@ -3,8 +3,8 @@
 use gateway_protocol::{RefusalCode, Snapshot, Status};
 
 use crate::{
-    common::PATIENCE,
     fixture::{NodeFixture, pairing, reason_code, running, stopped},
+    wait::PATIENCE,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn lost_session_is_closed_and_wiped_only_if_never_linked() {
     let closed = api.status("linked", Status::Stopped).await;
     assert!(closed.identity.is_some());
     assert!(phone.wait_for(PATIENCE, |phone| !phone.devices()[0].connected).await);
-    crate::common::until("gone", || async { api.view("pairing").await.err() }).await;
+    crate::wait::until("gone", || async { api.view("pairing").await.err() }).await;
     assert_eq!(fixture.sessions_with_keys(), ["linked"]);
 
     api.declare("linked", &running(2)).await.unwrap();

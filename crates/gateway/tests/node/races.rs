@@ -13,8 +13,8 @@ use whatsapp_rust::async_channel;
 use whatsapp_sim::{Config, Phone};
 
 use crate::{
-    common::{PATIENCE, until},
     fixture::{NodeFixture, pairing, stopped},
+    wait::{PATIENCE, until},
 };
 
 /// Every transport that was opened.

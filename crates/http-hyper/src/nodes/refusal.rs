@@ -32,9 +32,9 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
     use protocol::RefusalCode as Code;
     let status = problem.reply().status;
     let code = match problem {
-        Problem::Invalid(_) => Code::Malformed,
         Problem::NoRoute | Problem::MethodNotAllowed { .. } => Code::UnknownCall,
-        Problem::BodyTooSlow
+        Problem::Invalid(_)
+        | Problem::BodyTooSlow
         | Problem::PayloadTooLarge { .. }
         | Problem::UnsupportedMediaType { .. }
         | Problem::Unreadable { .. } => Code::Malformed,

@@ -12,10 +12,11 @@ use utoipa::{
     },
 };
 
+use super::example::example_is_sample;
 use crate::{
     request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
-    wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
     response::violation::Violation,
+    wire::schema::{self, NO_CONTROL, list, moment_or_null, object, or_null, text},
 };
 
 /// An API key, without its secret.
@@ -64,6 +65,8 @@ pub struct ApiKeySpec {
     /// The JSON pointer of each session in the body, in the order of the settings.
     pub pointers: Vec<String>,
 }
+
+example_is_sample!(ApiKeySpec, ApiKeyView, NewApiKeyView);
 
 impl ApiKeyView {
     /// Returns an example.
