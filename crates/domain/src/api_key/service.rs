@@ -77,21 +77,20 @@ impl ApiKeys {
         Self { store, directory, generator, environment }
     }
 
-    /// Returns the indexes of the requested sessions that do not exist for the caller. Missing,
-    /// deleted and foreign sessions give the same answer. The list is empty if it is too long to
-    /// check.
+    /// Returns the indexes of the requested sessions that do not exist in the scope of a caller that
+    /// may create the key. Missing, deleted and foreign sessions give the same answer. The list is
+    /// empty if it is too long to check.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] if the caller may not create such a key, and errors of the store.
-    pub async fn unknown_sessions(&self, caller: &Caller, spec: &KeySpec) -> Result<Vec<usize>> {
-        let scope = caller.may_grant(&spec.capabilities)?;
+    /// Errors of the store.
+    pub async fn unknown_sessions(&self, scope: &Scope, spec: &KeySpec) -> Result<Vec<usize>> {
         let Some(named) = spec.sessions.as_ref().filter(|named| named.len() <= MAX_KEY_SESSIONS)
         else {
             return Ok(Vec::new());
         };
         let ids: Vec<_> = named.iter().map(|name| SessionId::parse(name)).collect();
         let known = ids.iter().flatten().cloned().collect();
-        let known = self.store.sessions_within(&scope, &known).await?;
+        let known = self.store.sessions_within(scope, &known).await?;
         let unknown = |id: &Option<SessionId>| id.as_ref().is_none_or(|id| !known.contains(id));
         Ok(ids.iter().enumerate().filter(|(_, id)| unknown(id)).map(|(index, _)| index).collect())
     }
@@ -111,7 +110,7 @@ impl ApiKeys {
         let scope = caller.may_grant(&spec.capabilities)?;
         let now = self.environment.now();
         let mut violations = spec.violations(now);
-        let unknown = self.unknown_sessions(caller, &spec).await?;
+        let unknown = self.unknown_sessions(&scope, &spec).await?;
         violations.extend(
             unknown
                 .iter()

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A session to delete, as far as its row can be read.
-enum FoundSession {
+enum SessionToDelete {
     Whole(Box<Session>),
     Partial(PartialSession),
 }
@@ -37,10 +37,10 @@ impl Sessions {
         let environment = &*self.ports.environment;
         let decide = |found| {
             let commit = match found {
-                FoundSession::Whole(session) => {
+                SessionToDelete::Whole(session) => {
                     session.deletion(scope.actor(), &self.deadlines, environment)
                 }
-                FoundSession::Partial(session) => {
+                SessionToDelete::Partial(session) => {
                     session.deletion(&scope, &self.deadlines, environment)
                 }
             };
@@ -55,15 +55,15 @@ impl Sessions {
         scope: &Scope,
         id: &str,
         expected: Option<Version>,
-    ) -> Result<FoundSession> {
+    ) -> Result<SessionToDelete> {
         match self.find(scope, id).await {
             // The version of an unreadable row cannot be compared.
             Err(Error::Internal(_)) if expected.is_none() => {
                 let id = or_not_found("session", SessionId::parse(id))?;
                 let found = self.ports.store.partial_session(scope, &id).await?;
-                Ok(FoundSession::Partial(or_not_found("session", found)?))
+                Ok(SessionToDelete::Partial(or_not_found("session", found)?))
             }
-            found => Ok(FoundSession::Whole(Box::new(found?.require_version(expected)?))),
+            found => Ok(SessionToDelete::Whole(Box::new(found?.require_version(expected)?))),
         }
     }
 }

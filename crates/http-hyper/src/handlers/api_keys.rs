@@ -1,7 +1,7 @@
 //! The handlers of API keys, each below its operation doc.
 
 use domain::{
-    ApiKey, ApiKeys, Error, KeyId, KeySpec, NO_SUCH_SESSION, NewApiKey,
+    ApiKey, ApiKeys, Error, KeyId, NO_SUCH_SESSION, NewApiKey,
     ports::{KeyPage, Position},
 };
 
@@ -63,33 +63,20 @@ pub(crate) static API_KEY_CREATE: OperationDoc = OperationDoc::new(
 pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let now = cx.resources.environment.now();
     let ApiKeySpec { key, pointers } = ApiKeySpec::read(&mut cx.input.body, now);
-    // 403 must not depend on a lookup, so that the capabilities are checked first.
-    cx.caller()?.may_grant(&key.capabilities)?;
-    if let Err(problem) = cx.input.finish() {
-        return Err(add_unknown_sessions(problem, &cx, &key, &pointers).await?);
+    // 403 depends neither on other faults of the body nor on a lookup.
+    let scope = cx.caller()?.may_grant(&key.capabilities)?;
+    let (mut faults, keys) = (cx.input.take_faults(), &cx.resources.keys);
+    if !faults.is_empty() {
+        // One response reports all faults of the body, sessions that the caller does not have
+        // included.
+        let unknown = keys.unknown_sessions(&scope, &key).await?;
+        let pointers = unknown.into_iter().filter_map(|index| pointers.get(index));
+        faults.extend(pointers.map(|pointer| Violation::new(pointer, NO_SUCH_SESSION)));
+        return Err(Problem::Invalid(faults));
     }
-    let keys = &cx.resources.keys;
     let recorder = cx.recorder(|new| created(keys, new));
     let new = keys.create(cx.caller()?, key, recorder.as_deref()).await?;
     created(keys, &new)
-}
-
-/// Adds a fault for each session that the caller does not have, so that one response reports all
-/// faults of the body.
-async fn add_unknown_sessions(
-    problem: Problem,
-    cx: &OperationContext,
-    key: &KeySpec,
-    pointers: &[String],
-) -> Result<Problem> {
-    let mut faults = match problem.into_violations() {
-        Ok(faults) => faults,
-        Err(problem) => return Ok(problem),
-    };
-    let unknown = cx.resources.keys.unknown_sessions(cx.caller()?, key).await?;
-    let pointers = unknown.into_iter().filter_map(|position| pointers.get(position));
-    faults.extend(pointers.map(|pointer| Violation::new(pointer, NO_SUCH_SESSION)));
-    Ok(Problem::Invalid(faults))
 }
 
 fn created(keys: &ApiKeys, new: &NewApiKey) -> Result<Reply> {

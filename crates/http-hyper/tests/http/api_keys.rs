@@ -56,6 +56,31 @@ async fn key_text_is_returned_by_its_creation_only() {
     assert_eq!(server.ask("acme", "GET", KEYS).await.json()["data"], json!([]));
 }
 
+/// The answer does not show that the body has faults.
+#[tokio::test]
+async fn missing_right_to_grant_is_403_also_for_an_invalid_body() {
+    let server = TestServer::open().await;
+    let valid = json!({ "name": "k", "capabilities": ["send"] });
+    let reference = server.post("manager", KEYS, &valid).await;
+    assert_eq!((reference.status.as_u16(), reference.code().as_str()), (403, "forbidden"));
+    let before = server.fingerprint();
+    for (name, value) in [
+        ("name", json!(7)),
+        ("name", Value::Null),
+        ("capabilities", json!(["send", "fly"])),
+        ("expiresAt", json!(1)),
+        ("sessions", json!(["x"])),
+        ("unknown", json!(true)),
+    ] {
+        let mut body = valid.clone();
+        body[name] = value;
+        assert_eq!(server.post("acme", KEYS, &body).await.status, 400, "{body}");
+        let refused = server.post("manager", KEYS, &body).await;
+        assert_eq!(refused.comparable(), reference.comparable(), "{body}");
+    }
+    assert_eq!(server.fingerprint(), before);
+}
+
 #[tokio::test]
 async fn key_cannot_exceed_its_creators_capabilities() {
     let server = TestServer::open().await;
