@@ -103,7 +103,7 @@ pub use orphan::{model::Orphan, service::Orphans};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
-    change::{Change, SessionUpdate},
+    change::Change,
     model::Session,
     observed::{LinkState, LiveIdentity, Observed, Snapshot, SnapshotReason},
     pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode},
@@ -118,7 +118,7 @@ pub use session::{
     status::{ReasonCode, Status, StatusReason},
     unlink::{LogoutOutcome, UnlinkRequest},
     version::{DueAsRead, ExpectedVersion, StoredVersion, Version},
-    write::SessionWrite,
+    write::{SessionUpdate, SessionWrite},
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};

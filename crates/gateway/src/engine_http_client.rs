@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_client::HttpClient;
 use hyper::Request;
 use tokio::time::Instant;
@@ -40,7 +39,7 @@ impl EngineHttpClient {
         for (name, value) in &request.headers {
             outgoing = outgoing.header(name, value);
         }
-        let outgoing = outgoing.body(Bytes::from(request.body.unwrap_or_default()))?;
+        let outgoing = outgoing.body(request.body.unwrap_or_default())?;
         let response = client.send(outgoing, REQUEST_TIMEOUT).await?;
         Ok(HttpResponse {
             status_code: response.status().as_u16(),

@@ -73,7 +73,7 @@ impl Body for TrackedBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<UnwrittenBytes>, Infallible>>> {
-        let unwritten = self.0.take().filter(|unwritten| unwritten.has_remaining());
+        let unwritten = self.0.take().filter(Buf::has_remaining);
         Poll::Ready(unwritten.map(|unwritten| Ok(Frame::data(unwritten))))
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod events;
 pub(crate) mod id_chunks;
 pub(crate) mod idempotency;
+pub(crate) mod idempotency_insert;
 pub(crate) mod key_directory;
 pub(crate) mod link_attempts;
 pub(crate) mod nodes;

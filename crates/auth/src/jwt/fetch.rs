@@ -55,7 +55,7 @@ pub(super) struct Fetcher {
 }
 
 enum Origin {
-    Url(HttpClient, Uri),
+    Url(Box<HttpClient>, Uri),
     File(PathBuf),
 }
 
@@ -81,7 +81,7 @@ impl Fetcher {
             response_bytes: MAX_LENGTH,
         };
         let client = HttpClient::new(roots, limits).map_err(FetchError::Tls)?;
-        Ok(Self { origin: Origin::Url(client, uri), deadline })
+        Ok(Self { origin: Origin::Url(Box::new(client), uri), deadline })
     }
 
     /// Creates a fetcher for a file.

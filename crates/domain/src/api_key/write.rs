@@ -4,6 +4,10 @@ use crate::{api_key::model::ApiKey, id::KeyId, time::Timestamp};
 
 /// A change of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value exists per write, and a box would add an allocation"
+)]
 pub enum KeyWrite {
     /// Inserts the key.
     Insert(ApiKey),

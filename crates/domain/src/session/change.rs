@@ -13,8 +13,8 @@ use crate::{
     ports::environment::Environment,
     session::{
         model::Session,
-        version::{DueAsRead, ExpectedVersion, Version},
-        write::SessionWrite,
+        version::{DueAsRead, Version},
+        write::{SessionUpdate, SessionWrite},
     },
 };
 
@@ -29,15 +29,6 @@ pub struct Change {
     /// The link attempt that the change begins. `None` if the change begins no attempt or attempts
     /// are unlimited.
     pub attempt: Option<LinkAttempt>,
-}
-
-/// The next state of a session, and the condition on its stored row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionUpdate {
-    /// The next state.
-    pub session: Session,
-    /// Version and due time that the stored row must have.
-    pub expected: ExpectedVersion,
 }
 
 impl Change {

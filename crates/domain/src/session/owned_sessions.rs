@@ -9,7 +9,10 @@ use crate::{
         notify::{Notification, Notifier},
         store::{sessions::SessionStore, written::Written},
     },
-    session::{change::SessionUpdate, model::Session, write::SessionWrite},
+    session::{
+        model::Session,
+        write::{SessionUpdate, SessionWrite},
+    },
 };
 
 /// The sessions of a scope, as the destination of commits.

@@ -1,10 +1,22 @@
-//! Changes of sessions for callers, as stores write them.
+//! Changes of sessions, as stores write them.
 
 use crate::{
     cleanup::Cleanup,
     link_attempt::LinkAttempt,
-    session::{change::SessionUpdate, model::Session, version::StoredVersion},
+    session::{
+        model::Session,
+        version::{ExpectedVersion, StoredVersion},
+    },
 };
+
+/// The next state of a session, and the condition on its stored row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionUpdate {
+    /// The next state.
+    pub session: Session,
+    /// Version and due time that the stored row must have.
+    pub expected: ExpectedVersion,
+}
 
 /// A change of one session for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,11 +22,11 @@ use crate::{
         },
     },
     session::{
-        change::{Change, SessionUpdate},
+        change::Change,
         model::Session,
         partial_session::PartialSession,
         version::{ExpectedVersion, StoredVersion},
-        write::SessionWrite,
+        write::{SessionUpdate, SessionWrite},
     },
     time::Timestamp,
 };

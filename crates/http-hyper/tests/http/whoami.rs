@@ -1,4 +1,4 @@
-//! `GET /api/v1/whoami`.
+//! Tests of `GET /api/v1/whoami`, for every kind of credential.
 
 use serde_json::{Value, json};
 

@@ -26,7 +26,7 @@ use crate::{
     schema::{api_keys, sessions},
     scope::{self, ExpectedRowVersion, ScopeParams, ScopedSessionId, counts::octet_length},
     tables::{
-        idempotency::{NewIdempotencyRecord, insert_idempotency_record},
+        idempotency_insert::{NewIdempotencyRecord, insert_idempotency_record},
         link_attempts::count_link_attempt,
         quotas::admit,
     },

@@ -10,7 +10,7 @@ use crate::{
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{error::PortResult, store::written::Written},
-    session::{change::SessionUpdate, model::Session, version::ExpectedVersion},
+    session::{model::Session, version::ExpectedVersion, write::SessionUpdate},
     time::Timestamp,
 };
 
@@ -44,6 +44,10 @@ impl Claim {
 
 /// A change of a session or a cleanup by berth itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value exists per write, and a box would add an allocation"
+)]
 pub enum SystemWrite {
     /// Replaces a session that meets the condition. The constant fields id, organization, creator
     /// and creation time are not written.

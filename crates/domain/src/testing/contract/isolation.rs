@@ -23,7 +23,11 @@ use crate::{
         },
     },
     rate_quota::RateQuota,
-    session::{change::SessionUpdate, model::Session, version::Version, write::SessionWrite},
+    session::{
+        model::Session,
+        version::Version,
+        write::{SessionUpdate, SessionWrite},
+    },
     testing::{
         contract::{
             fixtures::{assert_inserted, fresh_scope, fresh_session},

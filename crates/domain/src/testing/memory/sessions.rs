@@ -17,8 +17,10 @@ use crate::{
     },
     resource_quota::Resource,
     session::{
-        change::SessionUpdate, model::Session, partial_session::PartialSession,
-        version::StoredVersion, write::SessionWrite,
+        model::Session,
+        partial_session::PartialSession,
+        version::StoredVersion,
+        write::{SessionUpdate, SessionWrite},
     },
     testing::memory::state::{
         Memory, MemoryState, is_unchanged, metadata_bytes, page_of, require_own_organization,

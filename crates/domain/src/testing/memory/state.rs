@@ -21,9 +21,9 @@ use crate::{
     },
     resource_quota::Quotas,
     session::{
-        change::SessionUpdate,
         model::Session,
         version::{DueAsRead, ExpectedVersion},
+        write::SessionUpdate,
     },
 };
 
