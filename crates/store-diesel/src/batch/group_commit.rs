@@ -16,14 +16,17 @@ use tracing::Instrument as _;
 
 use crate::{
     StoreError,
-    batch::{batcher::Batcher, mutation::SessionCommit, session_writes::SessionWrites},
+    batch::{
+        batcher::Batcher,
+        mutation::{Mutation, SessionCommit},
+        session_writes::SessionWrites,
+    },
     engine::{checkout::checkout, postgres::health::Health},
     rows::{
         event::EventRow,
         session::SessionRow,
         usage::{ResourceGrowth, ResourceNeed},
     },
-    tables::transaction::Mutation,
 };
 
 /// Statements in flight. Measured: with more than one, batches get smaller and fewer changes are

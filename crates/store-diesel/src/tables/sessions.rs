@@ -13,7 +13,10 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    batch::{group_commit::NewSession, mutation::SessionCommit},
+    batch::{
+        group_commit::NewSession,
+        mutation::{Mutation, SessionCommit},
+    },
     database::{
         pools::{Pools, PostgresPool},
         statements::with_conn,
@@ -27,9 +30,7 @@ use crate::{
     },
     schema::sessions,
     scope::{self, ExpectedRowVersion, ScopedSessionId, session_lists::SessionQuery},
-    tables::transaction::{
-        CallerRows, Mutation, RowChange, Transaction, belongs_to_scope, done_or_raced,
-    },
+    tables::transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
 };
 
 #[async_trait]
@@ -199,4 +200,8 @@ fn row_change(scope: &Scope, change: &SessionWrite) -> Result<RowChange, StoreEr
             RowChange::Mutate(Mutation::Delete(scoped_id, version.0, row.map(Box::new)))
         }
     })
+}
+
+pub(crate) fn done_or_raced(done: bool) -> Written {
+    if done { Written::Done } else { Written::Raced }
 }

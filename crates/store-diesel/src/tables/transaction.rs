@@ -14,17 +14,14 @@ use domain::{
 
 use crate::{
     Database, DatabaseKind, StoreError,
+    batch::mutation::{Mutation, insert_events, write_mutation},
     database::statements::with_transaction,
     rows::{
-        api_key::ApiKeyRow,
-        cleanup::{CleanupPostponement, CleanupRow},
-        event::EventRow,
-        link_attempt::NewLinkAttempt,
-        session::{MutableColumns, SessionRow},
+        api_key::ApiKeyRow, event::EventRow, link_attempt::NewLinkAttempt, session::SessionRow,
         usage::ResourceGrowth,
     },
     schema::{api_keys, sessions},
-    scope::{self, ExpectedRowVersion, ScopeParams, ScopedSessionId, counts::octet_length},
+    scope::{self, ScopeParams, counts::octet_length},
     tables::{
         idempotency_insert::{NewIdempotencyRecord, insert_idempotency_record},
         link_attempts::count_link_attempt,
@@ -52,20 +49,6 @@ pub(crate) enum RowChange {
     RevokeKey { params: ScopeParams, id: String, at: i64 },
     /// Changes no row: the transaction writes an idempotency record alone.
     None,
-}
-
-/// A guarded change of a session or of a cleanup.
-pub(crate) enum Mutation {
-    /// Replaces the mutable columns if version and due time are as expected. With a number, only if
-    /// the stored metadata has at least that many bytes.
-    Update(ScopedSessionId, ExpectedRowVersion, Box<MutableColumns>, Option<i32>),
-    /// Deletes the session of this version and inserts its cleanup; without a cleanup when there is
-    /// nothing to unlink.
-    Delete(ScopedSessionId, i64, Option<Box<CleanupRow>>),
-    /// Reschedules the cleanup of a session.
-    Postpone(String, CleanupPostponement),
-    /// Deletes the cleanup of a session.
-    Finish(String),
 }
 
 /// The parts of a commit that depend on the caller's organization.
@@ -126,78 +109,6 @@ impl RowChange {
         }
         growth
     }
-}
-
-impl Mutation {
-    /// Guards metadata that has a limit against growth. Returns whether the limit applies.
-    pub(crate) fn limit_metadata(&mut self, limits: &ResourceLimits) -> bool {
-        match self {
-            Self::Update(_, _, state, metadata)
-                if limits.metadata.is_some() && state.metadata_bytes() > 0 =>
-            {
-                *metadata = Some(state.metadata_length());
-                true
-            }
-            _ => false,
-        }
-    }
-
-    pub(crate) fn cleanup(&self) -> Option<&CleanupRow> {
-        match self {
-            Self::Delete(_, _, cleanup) => cleanup.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-/// Binds the statement of a mutation and evaluates the body.
-macro_rules! with_statement {
-    ($mutation:expr, |$statement:ident| $body:expr) => {{
-        use $crate::{schema::sessions, scope, scope::counts, tables::transaction::Mutation};
-        match $mutation {
-            Mutation::Update(scoped_id, expected, state, metadata) => {
-                let row = counts::session_at_with_metadata(scoped_id, *expected, *metadata);
-                let $statement = diesel::update(row).set(&**state);
-                $body
-            }
-            Mutation::Delete(scoped_id, version, _) => {
-                let row = scope::session(scoped_id).filter(sessions::version.eq(version));
-                let $statement = diesel::delete(row);
-                $body
-            }
-            Mutation::Postpone(session, postponement) => {
-                let $statement = diesel::update(scope::cleanup(session)).set(postponement);
-                $body
-            }
-            Mutation::Finish(session) => {
-                let $statement = diesel::delete(scope::cleanup(session));
-                $body
-            }
-        }
-    }};
-}
-
-/// Writes a mutation and its cleanup in the current transaction; returns the number of changed rows.
-macro_rules! write_mutation {
-    ($conn:expr, $mutation:expr) => {{
-        let changed = $crate::tables::transaction::with_statement!($mutation, |statement| {
-            statement.execute($conn).await?
-        });
-        if let (1.., Some(cleanup)) = (changed, $mutation.cleanup()) {
-            let insert = diesel::insert_into($crate::schema::retirements::table).values(cleanup);
-            insert.execute($conn).await?;
-        }
-        changed
-    }};
-}
-
-/// Inserts events in the current transaction.
-macro_rules! insert_events {
-    ($conn:expr, $rows:expr) => {
-        for row in &$rows {
-            diesel::insert_into($crate::schema::events::table).values(row).execute($conn).await?;
-        }
-    };
 }
 
 /// Writes the row; returns the number of changed rows.
@@ -305,9 +216,3 @@ fn rejection_as_outcome(written: Result<Written, StoreError>) -> Result<CommitOu
         Err(error) => Err(error),
     }
 }
-
-pub(crate) fn done_or_raced(done: bool) -> Written {
-    if done { Written::Done } else { Written::Raced }
-}
-
-pub(crate) use with_statement;

@@ -14,7 +14,7 @@ use domain::{
 
 use crate::{
     Database, StoreError,
-    batch::mutation::SessionCommit,
+    batch::mutation::{Mutation, SessionCommit},
     database::{
         pools::Pools,
         statements::{with_conn, with_transaction},
@@ -30,7 +30,8 @@ use crate::{
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
     tables::{
         id_chunks::id_chunks,
-        transaction::{Mutation, RowChange, Transaction, done_or_raced},
+        sessions::done_or_raced,
+        transaction::{RowChange, Transaction},
     },
 };
 
