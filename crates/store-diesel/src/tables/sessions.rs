@@ -26,11 +26,15 @@ use crate::{
         cleanup::CleanupRow,
         column::from_bigint,
         event::EventRow,
+        link_attempt::NewLinkAttempt,
         session::{MutableColumns, SessionRow},
     },
     schema::sessions,
-    scope::{self, ExpectedRowVersion, ScopedSessionId, session_lists::SessionQuery},
-    tables::transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
+    scope::{self, ExpectedRowVersion, ScopeParams, ScopedSessionId, session_lists::SessionQuery},
+    tables::{
+        idempotency_insert::NewIdempotencyRecord,
+        transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
+    },
 };
 
 #[async_trait]
@@ -166,11 +170,16 @@ impl Database {
             SessionWrite::Update(update, _) => update.session.updated_at,
             SessionWrite::Delete(cleanup, _) => cleanup.requested_at,
         };
-        let rows = (organization_of(scope, change), &commit.events[..]);
-        let record = (commit.idempotency.as_ref(), now);
-        let caller = CallerRows::new(scope, self.limits(scope), rows, record, change.attempt())?;
-        let events = EventRow::all(&commit.events)?;
-        Ok(Transaction { change: row_change(scope, change)?, events, caller: Some(caller) })
+        let attempt = change.attempt().map(|attempt| NewLinkAttempt::new(scope, attempt));
+        let caller = CallerRows {
+            params: ScopeParams::of(scope),
+            limits: self.limits(scope),
+            is_own: belongs_to_scope(scope, organization_of(scope, change), &commit.events),
+            record: NewIdempotencyRecord::of(scope, commit.idempotency.as_ref(), now),
+            attempt: attempt.transpose()?,
+        };
+        let (change, events) = (row_change(scope, change)?, EventRow::all(&commit.events)?);
+        Ok(Transaction { change, events, caller: Some(caller) })
     }
 }
 
