@@ -9,7 +9,8 @@ use domain::{
     ports::{Authenticator, Refused},
 };
 use http_listener::{
-    Handler, NoPermit, PermitHolder, Rejection, RequestContext, with_permit_if_pending,
+    Handler, NoPermit, PermitHolder, Rejection, RequestContext, ResponseBody,
+    with_permit_if_pending,
 };
 use hyper::{Method, Response, header, http::request::Parts};
 
@@ -48,12 +49,12 @@ impl Handler for ApiHandler {
         RequestLog::new(self.metrics.clone())
     }
 
-    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<Bytes> {
+    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<ResponseBody> {
         let reply = self.respond(request).await.unwrap_or_else(|problem| {
             request.log.set_problem(&problem);
             problem.reply()
         });
-        reply.into_response()
+        reply.into_response().map(ResponseBody::Whole)
     }
 
     fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
