@@ -59,6 +59,11 @@ impl<L> RequestContext<L> {
         self.permit = Some(permit);
     }
 
+    /// Releases the permit of the request.
+    pub fn release(&mut self) {
+        self.permit = None;
+    }
+
     /// Returns whether the response may give the connection to another protocol: a GET request over
     /// HTTP/1.1 with the header `Upgrade`.
     pub fn can_upgrade(&self) -> bool {

@@ -18,10 +18,11 @@ pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     events::{EventFilter, EventLog, EventPage},
     idempotency::IdempotencyStore,
-    keys::{ApiKeyStore, KeyDirectory, KeyPage},
+    keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+    tickets::{TicketDigest, TicketStore},
     worker::{Claim, SystemWrite, WorkerStore},
     written::{CommitOutcome, Rejection, Written},
 };
