@@ -4,7 +4,7 @@
 
 use crate::{
     caller::Actor,
-    event::{Event, EventName},
+    event::{Event, payload::EventPayload},
     id::{EventId, GatewayId, OrganizationId, SessionId},
     ports::environment::Environment,
     session::unlink::LogoutOutcome,
@@ -60,13 +60,12 @@ impl Cleanup {
         self.sequence += 1;
         vec![Event {
             id: EventId::from_bits(environment.ulid()),
-            name: EventName::SessionRetired,
             organization: self.organization.clone(),
             session: Some(self.session.clone()),
             sequence: self.sequence,
             at: environment.now(),
             actor: Actor::System,
-            payload: vec![("unlink".into(), outcome.as_str().into())],
+            payload: EventPayload::SessionRetired { unlink: outcome },
         }]
     }
 }

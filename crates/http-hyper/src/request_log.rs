@@ -91,8 +91,10 @@ impl AccessLog for RequestLog {
             self.sender.get().map_or(("", ""), |s| (s.organization.as_str(), s.actor.as_str()));
         let (refused, cause) = (self.refused.get().copied(), self.cause.get().map(String::as_str));
         let (status, bytes) = (request.status.map(|status| status.as_u16()), request.bytes);
-        self.metrics.record(route.operation, status, request.duration);
+        // A peer that reads slowly does not make the operation slow.
+        self.metrics.record(route.operation, status, request.response_time);
         let duration_ms = whole_millis(request.duration);
+        let aborted = request.aborted.then_some(true);
         // The level is part of the static description of a log line; therefore one macro, used
         // three times.
         macro_rules! event {
@@ -104,6 +106,7 @@ impl AccessLog for RequestLog {
                     status,
                     duration_ms,
                     bytes,
+                    aborted,
                     organization,
                     actor,
                     request_id = request.id.as_str(),
@@ -115,7 +118,7 @@ impl AccessLog for RequestLog {
         }
         match status {
             Some(500..) => event!(warn),
-            Some(..400) if route.routine => event!(debug),
+            Some(..400) if route.routine && !request.aborted => event!(debug),
             Some(_) => event!(info),
             // The caller hung up. An unsafe request continues without its caller.
             None => event!(info),

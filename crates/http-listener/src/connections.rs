@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -32,6 +32,8 @@ const REASON_CONNECTIONS: &str = "connections";
 const REASON_UNWRITTEN: &str = "answers";
 /// Interval in which a new connection retries while every connection is at work.
 const ADMISSION_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Time for connections to end that were told to end immediately.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// Minimum time between two log lines on evictions, which come in thousands.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -123,10 +125,20 @@ impl Connections {
         }
     }
 
-    /// Ends all connections immediately.
-    pub(crate) fn end_all(&self) {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.open.values().for_each(|one| one.end(true));
+    /// Ends all connections immediately, and waits until they have ended and their requests are in
+    /// the access log, for at most [`END_TIMEOUT`]. No connection may be admitted any more.
+    pub(crate) async fn end_all(&self) {
+        let open = || self.table.lock().unwrap_or_else(PoisonError::into_inner).open.len();
+        {
+            let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.open.values().for_each(|one| one.end(true));
+        }
+        let ended = async {
+            while open() > 0 {
+                self.freed.notified().await;
+            }
+        };
+        let _ = timeout(END_TIMEOUT, ended).await;
     }
 
     /// Ends blocked connections until the unwritten bytes of the others are within the limit.

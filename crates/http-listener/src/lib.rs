@@ -5,7 +5,7 @@
 //! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
 //! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully.
 //!
-//! The listener counts the connections that it ends in the metric
+//! In a program with a recorder of metrics, the listener counts the connections that it ends in the metric
 //! `berth_connections_evicted_total`, with the label `reason`.
 //!
 //! Decisions: ADR 0027, ADR 0028.
@@ -20,6 +20,7 @@ mod handler_fn;
 mod limits;
 mod lingering_stream;
 mod raw_error;
+mod rejection;
 mod request_body;
 mod request_id;
 mod request_permits;
@@ -32,9 +33,10 @@ pub use self::{
     access_log::{AccessLog, FinishedRequest},
     activity::ConnectionActivity,
     address::{InvalidNetwork, Network},
-    handler::{Handler, Rejection, RequestContext},
+    handler::{Handler, RequestContext},
     handler_fn::{HandlerFn, handler_fn},
     limits::Limits,
+    rejection::Rejection,
     request_body::{BodyError, RequestBody},
     request_id::RequestId,
     request_permits::{RequestPermits, with_permit_if_pending},

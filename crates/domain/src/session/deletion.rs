@@ -2,17 +2,27 @@
 
 use crate::{
     access::{Scope, or_not_found},
-    caller::{Caller, Capability},
-    cleanup::Cleanup,
+    caller::{Actor, Caller, Capability},
+    commit::{Commit, Decision, execute},
+    deadlines::Deadlines,
     error::{Error, Result},
     id::SessionId,
-    ports::store::written::Written,
+    ports::environment::Environment,
     session::{
-        service::{MAX_WRITE_ATTEMPTS, Sessions, write_contention},
+        model::Session,
+        partial_session::PartialSession,
+        service::Sessions,
         unlink::LogoutOutcome,
-        version::Version,
+        version::{StoredVersion, Version},
+        write::SessionWrite,
     },
 };
+
+/// A session to delete, as far as its row can be read.
+enum SessionToDelete {
+    Whole(Box<Session>),
+    Partial(PartialSession),
+}
 
 impl Sessions {
     /// Deletes a session. The session disappears for its owner at once; the worker cleans up the
@@ -24,59 +34,54 @@ impl Sessions {
     /// [`Error::PreconditionFailed`] at another version, and errors of the store.
     pub async fn delete(&self, caller: &Caller, id: &str, expected: Option<Version>) -> Result<()> {
         let scope = caller.may(Capability::Manage)?;
-        for _ in 0..MAX_WRITE_ATTEMPTS {
-            let session = match self.find(&scope, id).await {
-                // The version of an unreadable row cannot be compared.
-                Err(Error::Internal(_)) if expected.is_none() => {
-                    return self.delete_unreadable(&scope, id).await;
+        let environment = &*self.ports.environment;
+        let decide = |found| {
+            let commit = match found {
+                SessionToDelete::Whole(session) => {
+                    session.deletion(scope.actor(), &self.deadlines, environment)
                 }
-                session => session?.require_version(expected)?,
+                SessionToDelete::Partial(session) => {
+                    session.deletion(&scope, &self.deadlines, environment)
+                }
             };
-            let now = self.now();
-            let (change, mut cleanup) = session.delete(scope.actor(), now, &self.deadlines);
-            let environment = &*self.ports.environment;
-            let (_, expected_version, mut events) = change.into_commit(scope.actor(), environment);
-            if cleanup.gateway.is_none() {
-                events.extend(cleanup.report_outcome(LogoutOutcome::NotLinked, environment));
-            }
-            let version = expected_version.version;
-            match self.ports.store.delete(&scope, version, &cleanup, &events).await? {
-                Written::Done => {
-                    self.after_delete(&cleanup);
-                    return Ok(());
-                }
-                Written::Raced | Written::Repeated | Written::Refused(_) => {}
-            }
-        }
-        Err(write_contention())
+            Ok(Decision::Write(commit, ()))
+        };
+        let find = || self.find_to_delete(&scope, id, expected);
+        execute(&self.owned_sessions(&scope, None), find, decide).await
     }
 
-    /// Deletes a session with an unreadable row.
-    async fn delete_unreadable(&self, scope: &Scope, id: &str) -> Result<()> {
-        let id = or_not_found("session", SessionId::parse(id))?;
-        for _ in 0..MAX_WRITE_ATTEMPTS {
-            let partial_session =
-                or_not_found("session", self.ports.store.partial_session(scope, &id).await?)?;
-            let stored_version = partial_session.stored_version;
-            let environment = &*self.ports.environment;
-            let (cleanup, events) = partial_session.delete(scope, &self.deadlines, environment);
-            let store = &self.ports.store;
-            match store.delete_partial(scope, stored_version, &cleanup, &events).await? {
-                Written::Done => {
-                    self.after_delete(&cleanup);
-                    return Ok(());
-                }
-                Written::Raced | Written::Repeated | Written::Refused(_) => {}
+    async fn find_to_delete(
+        &self,
+        scope: &Scope,
+        id: &str,
+        expected: Option<Version>,
+    ) -> Result<SessionToDelete> {
+        match self.find(scope, id).await {
+            // The version of an unreadable row cannot be compared.
+            Err(Error::Internal(_)) if expected.is_none() => {
+                let id = or_not_found("session", SessionId::parse(id))?;
+                let found = self.ports.store.partial_session(scope, &id).await?;
+                Ok(SessionToDelete::Partial(or_not_found("session", found)?))
             }
+            found => Ok(SessionToDelete::Whole(Box::new(found?.require_version(expected)?))),
         }
-        Err(write_contention())
     }
+}
 
-    /// Notifies waiters, and the worker if a cleanup remains.
-    fn after_delete(&self, cleanup: &Cleanup) {
-        self.ports.change_notifier.publish(&cleanup.session, None);
-        if !cleanup.is_complete() {
-            self.ports.worker_notifier.notify();
+impl Session {
+    /// Returns the commit that deletes the session.
+    pub(crate) fn deletion(
+        self,
+        actor: &Actor,
+        deadlines: &Deadlines,
+        environment: &dyn Environment,
+    ) -> Commit<SessionWrite> {
+        let version = StoredVersion::from(self.version);
+        let (change, mut cleanup) = self.delete(actor, environment.now(), deadlines);
+        let mut commit = change.into_commit(actor, environment);
+        if cleanup.gateway.is_none() {
+            commit.events.extend(cleanup.report_outcome(LogoutOutcome::NotLinked, environment));
         }
+        commit.map(|_| SessionWrite::Delete(cleanup, version)).recorded(None)
     }
 }

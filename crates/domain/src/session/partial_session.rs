@@ -4,11 +4,12 @@ use crate::{
     access::Scope,
     caller::Actor,
     cleanup::Cleanup,
+    commit::Commit,
     deadlines::Deadlines,
-    event::{Event, EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     id::{GatewayId, SessionId},
     ports::environment::Environment,
-    session::unlink::LogoutOutcome,
+    session::{unlink::LogoutOutcome, version::StoredVersion, write::SessionWrite},
     time::Timestamp,
 };
 
@@ -37,13 +38,14 @@ const FALLBACK_EPOCH: u64 = 1 << 40;
 
 impl PartialSession {
     /// Returns the cleanup that remains and the events of the delete.
-    pub(super) fn delete(
+    /// Returns the commit that deletes the session.
+    pub(super) fn deletion(
         self,
         scope: &Scope,
         deadlines: &Deadlines,
         environment: &dyn Environment,
-    ) -> (Cleanup, Vec<Event>) {
-        let now = environment.now();
+    ) -> Commit<SessionWrite> {
+        let (now, version) = (environment.now(), StoredVersion(self.stored_version));
         let mut cleanup = Cleanup {
             session: self.id,
             organization: scope.organization().clone(),
@@ -68,7 +70,7 @@ impl PartialSession {
             };
             events.extend(cleanup.report_outcome(outcome, environment));
         }
-        (cleanup, events)
+        Commit { change: SessionWrite::Delete(cleanup, version), events, idempotency: None }
     }
 }
 
@@ -78,8 +80,8 @@ fn deletion_event(
     now: Timestamp,
     environment: &dyn Environment,
 ) -> Event {
-    let event = NewEvent::new(EventName::SessionDeleted, Vec::new());
-    let event = event.of_organization(&cleanup.organization, actor, environment);
+    let payload = EventPayload::SessionDeleted {};
+    let event = Event::of_organization(payload, &cleanup.organization, actor, environment);
     let session = Some(cleanup.session.clone());
     Event { session, sequence: cleanup.sequence, at: now, ..event }
 }

@@ -20,7 +20,7 @@ use crate::{
         unlink::LogoutOutcome,
         version::Version,
     },
-    testing::environment::TestEnvironment,
+    testing::{environment::TestEnvironment, writes::commit_parts},
     time::Timestamp,
 };
 
@@ -224,7 +224,7 @@ fn snapshot(choices: &mut Choices<'_>, session: &Session) -> Snapshot {
 /// Commits a change, checks the rules of every change, and returns the stored session.
 fn check_commit(before: &Session, change: Change, environment: &TestEnvironment) -> Session {
     let new_events = change.new_events.len();
-    let (after, expected_version, events) = change.into_commit(&Actor::System, environment);
+    let (after, expected_version, events) = commit_parts(change, &Actor::System, environment);
     assert_eq!(
         (expected_version.version, expected_version.due),
         (before.version, before.due),

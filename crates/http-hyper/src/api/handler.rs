@@ -70,7 +70,10 @@ impl ApiHandler {
         // 400, 408, 413, 415, 429
         let mut input = Input::read(&row.input_spec(), &head, &mut request.body, permit).await?;
         let take = |holder| if row.waits { permits.waiting(holder) } else { permits.work(holder) };
-        let _permit = holder.map(take).transpose()?; // 429
+        if let Some(permit) = holder.map(take).transpose()? {
+            // 429
+            request.hold(permit);
+        }
         let idempotent = self.idempotent_request(row, &head, caller.as_ref(), &mut input)?;
         let if_none_match = IfNoneMatch::read(&head.headers);
         let work = row.handler.call(OperationContext {

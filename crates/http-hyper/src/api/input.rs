@@ -12,7 +12,10 @@ use crate::{
         media_type::{self, JSON, MERGE_PATCH},
         query::Query,
     },
-    response::problem::{Problem, Result},
+    response::{
+        problem::{Problem, Result},
+        violation::Violation,
+    },
 };
 
 /// The body that an operation accepts.
@@ -105,8 +108,14 @@ impl Input {
     /// # Errors
     /// Every fault of query and body, unknown parameters and fields included.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        let faults = self.take_faults();
+        if faults.is_empty() { Ok(()) } else { Err(Problem::Invalid(faults)) }
+    }
+
+    /// Ends the reading of query and body, and returns their faults as [`Self::finish`].
+    pub(crate) fn take_faults(&mut self) -> Vec<Violation> {
         let mut faults = std::mem::take(&mut self.query).finish();
         faults.extend(std::mem::take(&mut self.body).finish());
-        if faults.is_empty() { Ok(()) } else { Err(Problem::Invalid(faults)) }
+        faults
     }
 }

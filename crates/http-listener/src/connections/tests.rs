@@ -102,7 +102,7 @@ async fn longest_blocked_connection_ends_when_too_many_bytes_are_unwritten() {
     let mut answers = Vec::new();
     for guard in &guards {
         let_time_pass();
-        answers.push(TrackedBody::new(vec![0; 10].into(), guard.activity.begin()));
+        answers.push(TrackedBody::for_test(10, &guard.activity));
         guard.report_unwritten();
     }
     assert_eq!(evicted(&guards), [1, 2], "the unauthenticated connections");

@@ -1,42 +1,24 @@
 //! Implements the session store for callers: every statement contains the caller's scope.
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, dsl::max, prelude::*};
+use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Cleanup, Event, ExpectedVersion, GatewayId, IdempotencyRecord, LinkAttempt, PartialSession,
-    Scope, Session, SessionId, Version,
-    ports::{PortResult, SessionPage, SessionStore, Written},
+    Commit, GatewayId, PartialSession, Scope, Session, SessionId, SessionWrite,
+    ports::{CommitOutcome, PortResult, SessionPage, SessionStore},
 };
 
 use crate::{
     Database, StoreError,
     database::{pools::Pools, statements::with_conn},
     engine::sqlite::inline_reader::inline_lookup,
-    rows::{
-        column::{from_bigint, to_bigint},
-        session::SessionRow,
-    },
-    schema::{events, sessions},
+    rows::{column::from_bigint, session::SessionRow},
+    schema::sessions,
     scope::{self, ScopedSessionId, session_lists::SessionQuery},
-    tables::organization_check::{CROSS_ORGANIZATION_WRITE, belongs_to_scope},
 };
 
 #[async_trait]
 impl SessionStore for Database {
-    async fn insert(
-        &self,
-        scope: &Scope,
-        session: &Session,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written> {
-        if !belongs_to_scope(scope, &session.organization, events) {
-            return Err(CROSS_ORGANIZATION_WRITE.into());
-        }
-        self.insert_with(scope, session, events, record, None).await
-    }
-
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
         let scoped_id = ScopedSessionId::new(scope, id);
         let pools = match &self.pools {
@@ -65,34 +47,12 @@ impl SessionStore for Database {
         self.session_page(SessionQuery::for_caller(scope, page)).await
     }
 
-    async fn update(
+    async fn commit(
         &self,
         scope: &Scope,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written> {
-        self.update_with(scope, session, expected, events, record, None).await
-    }
-
-    async fn write_with_link_attempt(
-        &self,
-        scope: &Scope,
-        session: &Session,
-        expected: Option<ExpectedVersion>,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-        attempt: &LinkAttempt,
-    ) -> PortResult<Written> {
-        if let Some(expected) = expected {
-            let attempt = Some(attempt);
-            return self.update_with(scope, session, expected, events, record, attempt).await;
-        }
-        if !belongs_to_scope(scope, &session.organization, events) {
-            return Err(CROSS_ORGANIZATION_WRITE.into());
-        }
-        self.insert_with(scope, session, events, record, Some(attempt)).await
+        commit: &Commit<SessionWrite>,
+    ) -> PortResult<CommitOutcome> {
+        self.commit_session(scope, commit).await
     }
 
     async fn partial_session(
@@ -102,7 +62,7 @@ impl SessionStore for Database {
     ) -> PortResult<Option<PartialSession>> {
         let (scoped_id, id) = (ScopedSessionId::new(scope, id), id.clone());
         self.run(|database| async move {
-            let row: Option<(Option<String>, i64, Option<String>, i64, i64)> =
+            let row: Option<(Option<String>, i64, Option<String>, i64, i64, Option<i64>)> =
                 with_conn!(database, read, |conn| {
                     scope::session(&scoped_id)
                         .select((
@@ -111,18 +71,15 @@ impl SessionStore for Database {
                             sessions::identity,
                             sessions::sequence,
                             sessions::version,
+                            scope::last_event_sequence(),
                         ))
                         .get_result(conn)
                         .await
                         .optional()
                 })?;
-            let Some((gateway, epoch, identity, sequence, mark)) = row else { return Ok(None) };
-            let last_event: Option<i64> = with_conn!(database, read, |conn| {
-                scope::events_of_session(&scoped_id)
-                    .select(max(events::sequence))
-                    .get_result(conn)
-                    .await
-            })?;
+            let Some((gateway, epoch, identity, sequence, version, last_event)) = row else {
+                return Ok(None);
+            };
             let known = gateway.as_deref().and_then(GatewayId::parse);
             Ok(Some(PartialSession {
                 id,
@@ -136,30 +93,9 @@ impl SessionStore for Database {
                     .filter_map(from_bigint)
                     .max()
                     .unwrap_or(0),
-                stored_version: mark,
+                stored_version: version,
             }))
         })
         .await
-    }
-
-    async fn delete_partial(
-        &self,
-        scope: &Scope,
-        mark: i64,
-        cleanup: &Cleanup,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        self.delete_at_version(scope, mark, cleanup, events).await
-    }
-
-    async fn delete(
-        &self,
-        scope: &Scope,
-        expected: Version,
-        cleanup: &Cleanup,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let expected = to_bigint("sessions.version", expected.0)?;
-        self.delete_at_version(scope, expected, cleanup, events).await
     }
 }

@@ -27,7 +27,10 @@ pub use idempotency::{
     idempotency_record_is_invisible_to_other_organizations,
     idempotency_record_is_stored_once_until_it_expires,
 };
-pub use isolation::cross_organization_writes_are_rejected;
+pub use isolation::{
+    cross_organization_writes_are_rejected, existing_id_is_not_inserted_again,
+    out_of_scope_write_finds_no_session,
+};
 pub use keys::{
     batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
     events_are_read_in_order_and_in_scope, key_directory_finds_valid_keys_only,

@@ -4,7 +4,7 @@ use domain::{
     Caller, Capability, Cleanup, ExpectedVersion, Reach, Scope, Session, SessionId, Settings,
     Timestamp, Version,
     ports::{Environment as _, EventLog as _, SessionStore as _},
-    testing::{TestEnvironment, contract::filled},
+    testing::{TestEnvironment, commit_parts, contract::filled},
 };
 
 use super::*;
@@ -24,7 +24,7 @@ fn session(organization: &str, environment: &TestEnvironment) -> Session {
 
 fn events(session: &Session, environment: &TestEnvironment) -> Vec<EventRow> {
     let operator = scope(session.organization.as_str(), Reach::Everything);
-    let (_, _, events) = session.clone().created().into_commit(operator.actor(), environment);
+    let (_, _, events) = commit_parts(session.clone().created(), operator.actor(), environment);
     EventRow::all(&events).expect("rows")
 }
 
