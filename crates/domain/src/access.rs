@@ -11,6 +11,7 @@
 use crate::{
     caller::{Actor, Caller, Capabilities, Capability, Reach},
     error::{Error, Result},
+    feed::filter::FeedRights,
     id::{OrganizationId, SessionId},
 };
 
@@ -66,6 +67,18 @@ impl Caller {
     pub fn may_grant(&self, capabilities: &Capabilities) -> Result<Scope> {
         let scope = self.may_throughout(Capability::Manage)?;
         if self.capabilities.contains_all(capabilities) { Ok(scope) } else { Err(Error::Forbidden) }
+    }
+}
+
+impl Caller {
+    /// Returns the rights of the caller as a reader of the feed. The kinds of events that it may see
+    /// depend on its capabilities.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without an organization or without any capability.
+    pub fn may_follow(&self) -> Result<FeedRights> {
+        let first = self.capabilities.iter().next().ok_or(Error::Forbidden)?;
+        Ok(FeedRights::new(self.may(first)?, self.capabilities.clone()))
     }
 }
 

@@ -34,7 +34,7 @@ impl RenderedEvent {
         Self {
             position: found.position,
             id: event.id.clone(),
-            name: event.name,
+            name: event.name(),
             organization: event.organization.clone(),
             session: event.session.clone(),
             sequence: event.sequence,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{FeedEvent, FeedHorizon, KeyId, ports::PortResult};
+use domain::{EventPayload, FeedEvent, FeedHorizon, KeyId, ports::PortResult};
 use tokio::time::{sleep, timeout};
 
 use crate::{EventFeed, ring::RenderedEvent};
@@ -128,7 +128,7 @@ impl Tail {
 /// Returns the key that the event revokes.
 fn revoked_key(found: &FeedEvent) -> Option<KeyId> {
     match &found.event.payload {
-        EventPayload::ApiKeyRevoked(revoked) => Some(revoked.key.clone()),
+        EventPayload::ApiKeyRevoked { key } => Some(key.clone()),
         _ => None,
     }
 }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub(crate) mod counts;
+pub(crate) mod feed;
 pub(crate) mod keyset;
 pub(crate) mod parameters;
 #[cfg(test)]
@@ -90,10 +91,14 @@ pub(crate) fn last_event_sequence() -> _ {
     events::table
         .filter(events::organization.eq(sessions::organization))
         .filter(events::session.eq(sessions::id.nullable()))
+        .filter(events::stream.eq(SESSION_STREAM))
         .order(events::sequence.desc())
         .select(events::sequence)
         .single_value()
 }
+
+/// The stream of the events that the audit log shows.
+const SESSION_STREAM: &str = "session";
 
 /// Selects the events after an id, oldest first: ids sort by creation time. A reach restricts
 /// sessions, so events without a session stay visible.
@@ -105,6 +110,7 @@ pub(crate) fn events_after<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
+        .filter(events::stream.eq(SESSION_STREAM))
         .filter(events::id.gt(id))
         .order(events::id.asc())
 }
@@ -119,6 +125,7 @@ pub(crate) fn event_page<'a>(scope: &'a ScopeParams, before: &'a str) -> _ {
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
+        .filter(events::stream.eq(SESSION_STREAM))
         .filter(events::id.lt(before))
         .order(events::id.desc())
 }
@@ -370,6 +377,7 @@ mod tests {
                 "receipts",
                 "usage",
                 "link_attempts",
+                "feed_floors",
             ] {
                 let all = text.matches(&format!("{table}::table")).count();
                 let inserts = text.matches(&format!("insert_into({table}::table)")).count()

@@ -30,18 +30,18 @@ END $$;
 CREATE TRIGGER lock_events_position BEFORE INSERT ON events
     FOR EACH STATEMENT EXECUTE FUNCTION lock_events_position();
 
--- Returns the position up to which every event is committed or will never exist. The newest position is read before
--- the locks: a transaction whose lock is not seen then has ended, or draws greater positions later.
-CREATE FUNCTION feed_horizon() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+-- Returns the position up to which every event is committed or will never exist, and the newest position. The newest
+-- position is read before the locks: a transaction whose lock is not seen then has ended, or draws greater positions
+-- later.
+CREATE FUNCTION feed_horizon(OUT safe bigint, OUT newest bigint) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    newest bigint;
     oldest_lock bigint;
 BEGIN
     SELECT last_value INTO newest FROM events_position;
     SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) INTO oldest_lock FROM pg_locks
         WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = 25189
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
-    RETURN least(newest, coalesce(oldest_lock, newest));
+    safe := least(newest, coalesce(oldest_lock, newest));
 END $$;
 
 -- For each organization, the position up to which events were removed.

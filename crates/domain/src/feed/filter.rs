@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     access::Scope,
     caller::Capabilities,
-    event::EventName,
+    event::payload::EventName,
     id::{OrganizationId, SessionId},
 };
 

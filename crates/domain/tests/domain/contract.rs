@@ -22,6 +22,8 @@ macro_rules! memory_passes {
 memory_passes!(
     session_round_trips_in_every_field,
     guarded_write_happens_once,
+    feed_contains_every_event_once_in_order,
+    feed_is_read_within_scope,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
     existing_id_is_not_inserted_again,

@@ -40,6 +40,8 @@ suites!(
     key_directory_finds_valid_keys_only,
     events_are_read_in_order_and_in_scope,
     event_pages_are_newest_first_and_in_scope,
+    feed_contains_every_event_once_in_order,
+    feed_is_read_within_scope,
     operators_see_sessions_of_every_organization,
     idempotency_record_is_stored_once_until_it_expires,
     idempotency_record_is_atomic_with_its_change,

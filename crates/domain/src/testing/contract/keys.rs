@@ -246,7 +246,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     assert_eq!(named, [&sessions[1]], "events within reach, and events without a session");
 }
 
-fn created(key: &ApiKey) -> EventPayload {
+pub(super) fn created(key: &ApiKey) -> EventPayload {
     EventPayload::ApiKeyCreated { key: key.id.clone(), key_name: key.name.clone() }
 }
 

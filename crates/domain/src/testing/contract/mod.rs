@@ -4,6 +4,7 @@
 //! suites can share a database with existing rows.
 
 mod fairness;
+mod feed;
 mod fixtures;
 mod idempotency;
 mod isolation;
@@ -21,6 +22,7 @@ pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,
 };
+pub use feed::{feed_contains_every_event_once_in_order, feed_is_read_within_scope};
 pub use fixtures::filled;
 pub use idempotency::{
     idempotency_record_is_atomic_with_its_change,
