@@ -11,7 +11,6 @@
 use crate::{
     caller::{Actor, Caller, Capabilities, Capability, Reach},
     error::{Error, Result},
-    feed::filter::FeedRights,
     id::{OrganizationId, SessionId},
 };
 
@@ -71,14 +70,13 @@ impl Caller {
 }
 
 impl Caller {
-    /// Returns the rights of the caller as a reader of the feed. The kinds of events that it may see
-    /// depend on its capabilities.
+    /// Returns the scope of a caller that has any capability in an organization. What the caller may
+    /// see in the scope depends on the capability.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] without an organization or without any capability.
-    pub fn may_follow(&self) -> Result<FeedRights> {
-        let first = self.capabilities.iter().next().ok_or(Error::Forbidden)?;
-        Ok(FeedRights::new(self.may(first)?, self.capabilities.clone()))
+    /// [`Error::Forbidden`] without an organization or without a capability.
+    pub fn may_any(&self) -> Result<Scope> {
+        self.may(self.capabilities.iter().next().ok_or(Error::Forbidden)?)
     }
 }
 

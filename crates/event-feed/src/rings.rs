@@ -93,7 +93,8 @@ impl Rings {
         }
         table.position = until;
         table.drop_least_read();
-        metrics::gauge!("berth_feed_ring_bytes").set(f64::from(u32::try_from(table.bytes).unwrap_or(u32::MAX)));
+        metrics::gauge!("berth_feed_ring_bytes")
+            .set(f64::from(u32::try_from(table.bytes).unwrap_or(u32::MAX)));
         drop(table);
         changed.values().for_each(|ring| ring.notify_waiters());
     }

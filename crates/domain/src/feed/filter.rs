@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     access::Scope,
-    caller::Capabilities,
+    caller::{Caller, Capabilities},
+    error::Result,
     event::payload::EventName,
     id::{OrganizationId, SessionId},
 };
@@ -89,8 +90,12 @@ pub struct FeedRights {
 }
 
 impl FeedRights {
-    pub(crate) fn new(scope: Scope, capabilities: Capabilities) -> Self {
-        Self { scope, capabilities }
+    /// Returns the rights of a caller.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden) without an organization or without a capability.
+    pub fn of(caller: &Caller) -> Result<Self> {
+        Ok(Self { scope: caller.may_any()?, capabilities: caller.capabilities.clone() })
     }
 
     /// Returns the scope of the reader.

@@ -32,7 +32,8 @@ struct HorizonRow {
 }
 
 /// One writer commits at a time on SQLite, so every position that a reader sees is safe.
-const SQLITE_HORIZON: &str = "SELECT seq AS safe, seq AS newest FROM (SELECT coalesce(max(seq), 0) AS seq
+const SQLITE_HORIZON: &str =
+    "SELECT seq AS safe, seq AS newest FROM (SELECT coalesce(max(seq), 0) AS seq
     FROM sqlite_sequence WHERE name = 'events')";
 
 /// The migration that creates the function explains why the position is safe.
@@ -185,9 +186,8 @@ fn position(number: i64) -> Result<FeedPosition, StoreError> {
 
 fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
     let event = |(number, row): (i64, EventRow)| {
-        let event = position(number).and_then(|position| {
-            Ok(FeedEvent { position, event: Event::try_from(row)? })
-        });
+        let event = position(number)
+            .and_then(|position| Ok(FeedEvent { position, event: Event::try_from(row)? }));
         skip_unreadable(event)
     };
     rows.into_iter().filter_map(event).collect()
