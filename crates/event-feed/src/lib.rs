@@ -5,7 +5,7 @@
 //! position: it reads the ring, or the store when the ring no longer reaches back to its position.
 //! Nothing is queued for a reader, so a slow reader costs no memory and loses no event.
 //!
-//! Decision: ADR 0037.
+//! Decision: ADR 0038.
 
 mod reader;
 mod ring;

@@ -1,4 +1,4 @@
--- The feed: one order over the events of all organizations, in which streams and webhooks resume. ADR 0036 says why a
+-- The feed: one order over the events of all organizations, in which streams and webhooks resume. ADR 0037 says why a
 -- reader may read up to feed_horizon() and no further.
 
 -- CACHE 1, because connections with a block of numbers each would use them in another order than they draw them.

@@ -1,4 +1,4 @@
--- The feed: one order over the events of all organizations, in which streams and webhooks resume (ADR 0036). SQLite has
+-- The feed: one order over the events of all organizations, in which streams and webhooks resume (ADR 0037). SQLite has
 -- one writer at a time, so positions are committed in order. AUTOINCREMENT never gives a number again, not even after
 -- the newest row was removed. The table is made anew, because SQLite cannot change a primary key.
 CREATE TABLE events_with_position (

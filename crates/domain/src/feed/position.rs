@@ -1,6 +1,6 @@
 //! Positions of events in the feed.
 //!
-//! Decision: ADR 0036.
+//! Decision: ADR 0037.
 
 use crate::{event::Event, id::EventId};
 

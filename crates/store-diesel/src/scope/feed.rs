@@ -1,6 +1,6 @@
 //! Fragments of the feed: events in the order of their positions.
 //!
-//! Decision: ADR 0036.
+//! Decision: ADR 0037.
 
 use diesel::{dsl::auto_type, prelude::*};
 

@@ -1,6 +1,6 @@
 //! Implements the feed: events in the order of their positions.
 //!
-//! Decision: ADR 0036.
+//! Decision: ADR 0037.
 
 use async_trait::async_trait;
 use diesel::{OptionalExtension, QueryableByName, prelude::*, sql_types::BigInt};
