@@ -47,6 +47,19 @@ impl Cleanup {
         self.outcome_reported && self.gateway.is_none()
     }
 
+    /// Returns the event of the delete.
+    pub(crate) fn deletion_event(&self, environment: &dyn Environment) -> Event {
+        Event {
+            id: EventId::from_bits(environment.ulid()),
+            organization: self.organization.clone(),
+            session: Some(self.session.clone()),
+            sequence: self.sequence,
+            at: self.requested_at,
+            actor: self.requested_by.clone(),
+            payload: EventPayload::SessionDeleted {},
+        }
+    }
+
     /// Returns the event that reports the outcome of the unlink, the first time. Returns no event
     /// afterwards.
     pub fn report_outcome(

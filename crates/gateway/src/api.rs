@@ -132,7 +132,7 @@ impl Api {
         };
         let (operation, session) = (*operation, route.params.get("session").map(str::to_owned));
         let permit = request.permits.work(request.connection.permit_holder());
-        let _permit = permit.map_err(|error| unavailable(error.to_string()))?;
+        request.hold(permit.map_err(|error| unavailable(error.to_string()))?);
         self.execute(operation, session.as_deref(), request).await
     }
 

@@ -57,6 +57,9 @@ pub(crate) struct Connections {
 struct ConnectionTable {
     last_number: u64,
     open: HashMap<u64, ConnectionActivity>,
+    /// Evicted connections that have not ended: one may have a request that arrived before the
+    /// eviction.
+    evicted: HashMap<u64, ConnectionActivity>,
     /// Number of open connections of each address.
     addresses: HashMap<Address, Arc<AtomicUsize>>,
     logged_at: Option<Instant>,
@@ -128,13 +131,10 @@ impl Connections {
     /// Ends all connections immediately, and waits until they have ended and their requests are in
     /// the access log, for at most [`END_TIMEOUT`]. No connection may be admitted any more.
     pub(crate) async fn end_all(&self) {
-        let open = || self.table.lock().unwrap_or_else(PoisonError::into_inner).open.len();
-        {
-            let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-            table.open.values().for_each(|one| one.end(true));
-        }
+        let table = || self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table().present().for_each(|one| one.end(true));
         let ended = async {
-            while open() > 0 {
+            while table().present().next().is_some() {
                 self.freed.notified().await;
             }
         };
@@ -193,7 +193,12 @@ impl ConnectionTable {
         activity
     }
 
-    /// Removes a connection from the table.
+    /// Returns the connections that have not ended.
+    fn present(&self) -> impl Iterator<Item = &ConnectionActivity> {
+        self.open.values().chain(self.evicted.values())
+    }
+
+    /// Removes a connection from the open ones.
     fn close(&mut self, activity: &ConnectionActivity) {
         if self.open.remove(&activity.number()).is_none() {
             return; // The connection was evicted before it ended.
@@ -208,6 +213,7 @@ impl ConnectionTable {
 
     fn evict(&mut self, eviction_candidate: &ConnectionActivity, why: &'static str) {
         self.close(eviction_candidate);
+        self.evicted.insert(eviction_candidate.number(), eviction_candidate.clone());
         eviction_candidate.end(why == REASON_UNWRITTEN);
         metrics::counter!(CONNECTIONS_EVICTED, "reason" => why).increment(1);
         self.unlogged += 1;
@@ -246,6 +252,7 @@ impl Drop for ConnectionGuard {
         self.connections.unwritten.fetch_sub(reported, Ordering::Relaxed);
         let mut table = self.connections.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.close(&self.activity);
+        table.evicted.remove(&self.activity.number());
         drop(table);
         self.connections.freed.notify_one();
     }

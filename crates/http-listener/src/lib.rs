@@ -3,7 +3,9 @@
 //! A server implements [`Handler`], or makes one from an async function with [`handler_fn`], wraps
 //! it with its [`Limits`] into an [`HttpService`], and passes it to [`serve`]. The listener limits
 //! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
-//! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully.
+//! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully. A request
+//! lasts until the body of its response is written or dropped: until then, it holds its permit
+//! ([`RequestContext::hold`]), and its access log record ([`FinishedRequest`]) is not written.
 //!
 //! In a program with a recorder of metrics, the listener counts the connections that it ends in the metric
 //! `berth_connections_evicted_total`, with the label `reason`.

@@ -17,7 +17,6 @@ pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod session_lists;
 pub(crate) mod session_versions;
-pub(crate) mod session_writes;
 pub(crate) mod sessions;
 pub(crate) mod transaction;
 pub(crate) mod worker;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use testbed::postgres::Cluster;
 
 use self::{
-    deployment::{HOT, ORGANIZATIONS, PopulatedStack, READERS, SHOWN},
+    deployment::{FREQUENT, ORGANIZATIONS, PopulatedStack, READERS, SHOWN},
     owner::SESSIONS,
     traffic::{CHANGES, LISTS, Traffic, TrafficOutcome},
 };
@@ -167,7 +167,7 @@ impl LoadedServer {
 }
 
 fn method(bytes: usize, rounds: usize) -> String {
-    let (sessions, half) = (ORGANIZATIONS * SESSIONS, 100 / HOT);
+    let (sessions, half) = (ORGANIZATIONS * SESSIONS, 100 / FREQUENT);
     format!(
         "Three loads at the same time over HTTP/1.1, on {sessions} sessions of {ORGANIZATIONS} \
          organizations, each with one API key. `GET /api/v1/sessions/{{session}}`: {READERS} open \

@@ -77,13 +77,17 @@ impl ApiKeys {
         Self { store, directory, generator, environment }
     }
 
-    /// Returns the indexes of the requested sessions that do not exist in the scope of a caller that
-    /// may create the key. Missing, deleted and foreign sessions give the same answer. The list is
-    /// empty if it is too long to check.
+    /// Returns the indexes of the requested sessions that do not exist for the caller. Missing,
+    /// deleted and foreign sessions give the same answer. The list is empty if it is too long to
+    /// check.
     ///
     /// # Errors
-    /// Errors of the store.
-    pub async fn unknown_sessions(&self, scope: &Scope, spec: &KeySpec) -> Result<Vec<usize>> {
+    /// [`Error::Forbidden`] if the caller may not create such a key, and errors of the store.
+    pub async fn unknown_sessions(&self, caller: &Caller, spec: &KeySpec) -> Result<Vec<usize>> {
+        self.unknown_in(&caller.may_grant(&spec.capabilities)?, spec).await
+    }
+
+    async fn unknown_in(&self, scope: &Scope, spec: &KeySpec) -> Result<Vec<usize>> {
         let Some(named) = spec.sessions.as_ref().filter(|named| named.len() <= MAX_KEY_SESSIONS)
         else {
             return Ok(Vec::new());
@@ -110,7 +114,7 @@ impl ApiKeys {
         let scope = caller.may_grant(&spec.capabilities)?;
         let now = self.environment.now();
         let mut violations = spec.violations(now);
-        let unknown = self.unknown_sessions(&scope, &spec).await?;
+        let unknown = self.unknown_in(&scope, &spec).await?;
         violations.extend(
             unknown
                 .iter()

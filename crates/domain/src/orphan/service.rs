@@ -16,7 +16,10 @@ use crate::{
         environment::Environment,
         store::{nodes::NodeStore, sessions::SessionStore, worker::WorkerStore},
     },
-    session::{model::Session, owned_sessions::OwnedSessions, settings::Settings},
+    session::{
+        model::Session, owned_sessions::OwnedSessions, partial_session::PartialSession,
+        settings::Settings,
+    },
 };
 
 /// Use cases of orphans, for operators only.
@@ -54,12 +57,12 @@ impl Orphans {
     /// owner can start, log out or delete the session.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without such an orphan; a conflict if the database has the session by
-    /// now, or several nodes hold keys of it; [`Error::Full`], and errors of the stores.
+    /// [`Error::NotFound`] without such an orphan; a conflict if the database has the session
+    /// or its cleanup by now, or several nodes hold keys of it; [`Error::Full`], and errors of the stores.
     pub async fn adopt(&self, caller: &Caller, id: &str) -> Result<Session> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let environment = &*self.environment;
-        let decide = |orphan: Orphan| {
+        let decide = |(orphan, last_event): (Orphan, u64)| {
             let organization = scope.organization().clone();
             let fresh = Session::new(organization, None, Settings::default(), environment);
             let mut session =
@@ -67,6 +70,8 @@ impl Orphans {
             // Higher than the epoch that the node knows, so that the node accepts the declaration.
             session.spec.epoch = orphan.epoch + 1;
             session.due = Some(environment.now());
+            // Events of a deleted session with this id may still be stored.
+            session.sequence = last_event;
             session.created().into_insert(scope.actor(), environment, None)
         };
         execute(&self.owned_sessions(&scope), || self.find_to_adopt(id), decide).await
@@ -82,7 +87,8 @@ impl Orphans {
         let scope = caller.may_throughout(Capability::Manage)?;
         let session = self.adopt(caller, id).await?;
         let decide = |found: Session| {
-            let commit = found.deletion(scope.actor(), &self.deadlines, &*self.environment);
+            let found = PartialSession::from(&found);
+            let commit = found.deletion(&scope, &self.deadlines, &*self.environment);
             Ok(Decision::Write(commit, ()))
         };
         let find = || self.find_adopted(&scope, &session.id);
@@ -94,12 +100,19 @@ impl Orphans {
         OwnedSessions { store: &*self.sessions, scope, notifier: None, recorder: None }
     }
 
-    async fn find_to_adopt(&self, id: &str) -> Result<Orphan> {
+    /// Returns the orphan and the last sequence number of the events of its id.
+    async fn find_to_adopt(&self, id: &str) -> Result<(Orphan, u64)> {
         let orphan = self.find(id).await?;
         if self.worker_store.find(&orphan.session).await?.is_some() {
             return Err(Error::conflict("a session with this id exists already"));
         }
-        Ok(orphan)
+        // The list is as old as the last heartbeat of the node.
+        let pending = self.worker_store.pending_cleanups(&orphan.gateway).await?;
+        if pending.contains(&orphan.session) {
+            return Err(Error::conflict("a session with this id is being unlinked"));
+        }
+        let last_event = self.nodes.last_event_sequence(&orphan.session).await?;
+        Ok((orphan, last_event))
     }
 
     async fn find_adopted(&self, scope: &Scope, id: &SessionId) -> Result<Session> {

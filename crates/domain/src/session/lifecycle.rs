@@ -15,8 +15,6 @@
 use std::time::Duration;
 
 use crate::{
-    caller::Actor,
-    cleanup::Cleanup,
     deadlines::Deadlines,
     error::{Error, Result},
     event::payload::EventPayload,
@@ -184,28 +182,6 @@ impl Session {
         self.spec.unlink =
             Some(UnlinkRequest { since: now, deadline: now.plus(deadlines.cleanup) });
         Some(self.requested(RequestedAction::Logout, now))
-    }
-
-    /// Deletes the session. Returns the change and the cleanup that remains.
-    pub fn delete(self, actor: &Actor, now: Timestamp, deadlines: &Deadlines) -> (Change, Cleanup) {
-        let mut cleanup = Cleanup {
-            session: self.id.clone(),
-            organization: self.organization.clone(),
-            gateway: self.gateway.clone(),
-            epoch: self.spec.epoch + 1,
-            linked: self.is_paired(),
-            requested_by: actor.clone(),
-            requested_at: now,
-            deadline: now.plus(deadlines.cleanup),
-            due: now,
-            attempts: 0,
-            sequence: self.sequence,
-            outcome_reported: false,
-        };
-        let mut change = Change::of(self);
-        change.add_event(EventPayload::SessionDeleted {});
-        cleanup.sequence += 1;
-        (change, cleanup)
     }
 
     /// Increments the epoch, wakes the reconciler and records the request.

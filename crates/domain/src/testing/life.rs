@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    caller::Actor,
+    caller::{Actor, Caller, Capability},
     deadlines::Deadlines,
     id::{GatewayId, OrganizationId},
     ports::environment::Environment,
@@ -14,6 +14,7 @@ use crate::{
         model::Session,
         observed::{LinkState, Snapshot, SnapshotReason},
         pairing::{Attempt, Identity, Phone, QrCode},
+        partial_session::PartialSession,
         settings::Settings,
         spec::Desired,
         status::{ReasonCode, Status},
@@ -97,9 +98,10 @@ fn owner_change(
         3 => session.restart(now, deadlines).ok(),
         4 => session.logout(now, deadlines),
         _ => {
-            let (change, cleanup) = session.delete(&Actor::Operator, now, deadlines);
+            let caller = Caller::operator(session.organization.clone());
+            let scope = caller.may(Capability::Manage).expect("an operator may delete");
+            let cleanup = PartialSession::from(&session).cleanup(&scope, now, deadlines);
             assert!(cleanup.epoch > before.spec.epoch, "the epoch of the cleanup is higher");
-            drop(change);
             None
         }
     }?;

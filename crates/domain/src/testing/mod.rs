@@ -27,6 +27,6 @@ pub use memory::state::Memory;
 pub use notifier::{TestNotifier, TestPause};
 pub use world::{CANARY, World};
 pub use writes::{
-    commit_parts, delete_session, insert_key, insert_session, link_session, revoke_key,
+    cleanup_of, commit_parts, delete_session, insert_key, insert_session, link_session, revoke_key,
     update_by_system, update_session, write_by_system, write_session,
 };

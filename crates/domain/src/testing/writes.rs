@@ -6,6 +6,7 @@ use crate::{
     caller::Actor,
     cleanup::Cleanup,
     commit::Commit,
+    deadlines::Deadlines,
     event::Event,
     id::KeyId,
     idempotency::IdempotencyRecord,
@@ -23,6 +24,7 @@ use crate::{
     session::{
         change::Change,
         model::Session,
+        partial_session::PartialSession,
         version::{ExpectedVersion, StoredVersion},
         write::{SessionUpdate, SessionWrite},
     },
@@ -163,6 +165,11 @@ pub async fn write_by_system(
     events: &[Event],
 ) -> PortResult<Written> {
     store.commit(&Commit { change, events: events.to_vec(), idempotency: () }).await
+}
+
+/// Returns the cleanup that remains when a session is deleted at `now`.
+pub fn cleanup_of(session: &Session, scope: &Scope, now: Timestamp) -> Cleanup {
+    PartialSession::from(session).cleanup(scope, now, &Deadlines::default())
 }
 
 /// Returns the next state, the condition on the stored row and the events of a change.

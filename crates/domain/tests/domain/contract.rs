@@ -77,6 +77,12 @@ memory_with_quotas_passes!(
 );
 
 #[tokio::test]
+async fn adopted_orphan_continues_the_events_of_its_id() {
+    let environment: std::sync::Arc<dyn Environment> = domain::testing::TestEnvironment::new();
+    contract::adopted_orphan_continues_the_events_of_its_id(&Memory::new(), &environment).await;
+}
+
+#[tokio::test]
 async fn session_pages_cover_every_session_once() {
     contract::session_pages_cover_every_session_once(&Memory::new()).await;
 }

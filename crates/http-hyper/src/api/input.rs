@@ -68,13 +68,7 @@ impl Input {
             None => Query::default(),
             Some(names) => Query::parse(head.uri.query().unwrap_or_default(), names),
         };
-        let if_match = match *spec.method {
-            Method::PATCH | Method::DELETE => IfMatch::read(&head.headers).unwrap_or_else(|| {
-                query.fault("If-Match", "must be * or a list of entity tags");
-                IfMatch::Any
-            }),
-            _ => IfMatch::Any,
-        };
+        let if_match = read_if_match(spec.method, head, &mut query);
         let key = match *spec.method {
             Method::POST => IdempotencyKey::read(&head.headers),
             _ => IdempotencyKey::Absent,
@@ -118,4 +112,15 @@ impl Input {
         faults.extend(std::mem::take(&mut self.body).finish());
         faults
     }
+}
+
+/// Reads `If-Match`, which other methods than PATCH and DELETE ignore.
+fn read_if_match(method: &Method, head: &Parts, query: &mut Query) -> IfMatch {
+    if !matches!(*method, Method::PATCH | Method::DELETE) {
+        return IfMatch::Any;
+    }
+    IfMatch::read(&head.headers).unwrap_or_else(|| {
+        query.fault("If-Match", "must be * or a list of entity tags");
+        IfMatch::Any
+    })
 }

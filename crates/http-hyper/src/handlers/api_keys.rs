@@ -63,13 +63,11 @@ pub(crate) static API_KEY_CREATE: OperationDoc = OperationDoc::new(
 pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let now = cx.resources.environment.now();
     let ApiKeySpec { key, pointers } = ApiKeySpec::read(&mut cx.input.body, now);
-    // 403 depends neither on other faults of the body nor on a lookup.
-    let scope = cx.caller()?.may_grant(&key.capabilities)?;
     let (mut faults, keys) = (cx.input.take_faults(), &cx.resources.keys);
     if !faults.is_empty() {
-        // One response reports all faults of the body, sessions that the caller does not have
-        // included.
-        let unknown = keys.unknown_sessions(&scope, &key).await?;
+        // 403 precedes the faults of the body, of which one response reports all, sessions that the
+        // caller does not have included.
+        let unknown = keys.unknown_sessions(cx.caller()?, &key).await?;
         let pointers = unknown.into_iter().filter_map(|index| pointers.get(index));
         faults.extend(pointers.map(|pointer| Violation::new(pointer, NO_SUCH_SESSION)));
         return Err(Problem::Invalid(faults));

@@ -124,6 +124,22 @@ async fn evicted_connection_answers_a_request_that_arrived_meanwhile() {
 }
 
 #[tokio::test]
+async fn stopping_listener_ends_and_awaits_evicted_connections() {
+    let connections = limited_to_four();
+    let mut guards = guards(&connections, &["192.0.2.1", "192.0.2.2"]);
+    connections.evict_one();
+    let (evicted, open) = (guards.remove(0), guards.remove(0));
+    let request = evicted.activity.begin();
+    drop(open);
+    let mut end = std::pin::pin!(connections.end_all());
+    assert!(end.as_mut().now_or_never().is_none(), "the evicted connection has a request");
+    assert!(evicted.activity.ends_at_once());
+    drop(request);
+    drop(evicted);
+    assert!(end.now_or_never().is_some(), "the wait ends with the connection");
+}
+
+#[tokio::test]
 async fn connection_ends_when_the_system_lacks_resources() {
     let connections = limited_to_four();
     let guards = guards(&connections, &["192.0.2.1", "192.0.2.2"]);

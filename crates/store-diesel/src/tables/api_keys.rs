@@ -16,7 +16,10 @@ use crate::{
     rows::{api_key::ApiKeyRow, event::EventRow, readable::fill_page},
     schema::sessions,
     scope::{self, KeysetPosition, ScopeParams, counts},
-    tables::transaction::{CallerRows, RowChange, Transaction},
+    tables::{
+        idempotency_insert::NewIdempotencyRecord,
+        transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
+    },
 };
 
 #[async_trait]
@@ -52,11 +55,15 @@ impl ApiKeyStore for Database {
                 (row, scope.organization(), *at)
             }
         };
-        let (rows, record) =
-            ((organization, &commit.events[..]), (commit.idempotency.as_ref(), now));
-        let caller = Some(CallerRows::new(scope, self.limits(scope), rows, record, None)?);
+        let caller = CallerRows {
+            params: ScopeParams::of(scope),
+            limits: self.limits(scope),
+            is_own: belongs_to_scope(scope, organization, &commit.events),
+            record: NewIdempotencyRecord::of(scope, commit.idempotency.as_ref(), now),
+            attempt: None,
+        };
         let events = EventRow::all(&commit.events)?;
-        self.run_transaction(Transaction { change, events, caller }).await
+        self.run_transaction(Transaction { change, events, caller: Some(caller) }).await
     }
 
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {

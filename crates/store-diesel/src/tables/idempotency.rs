@@ -16,7 +16,10 @@ use crate::{
     rows::{idempotency::IdempotencyRow, usage::UsageRow},
     schema::receipts,
     scope::{self, ScopeParams, counts},
-    tables::transaction::{CallerRows, RowChange, Transaction},
+    tables::{
+        idempotency_insert::NewIdempotencyRecord,
+        transaction::{CallerRows, RowChange, Transaction},
+    },
 };
 
 #[async_trait]
@@ -53,8 +56,13 @@ impl IdempotencyStore for Database {
         record: &IdempotencyRecord,
         now: Timestamp,
     ) -> PortResult<Result<(), Rejection>> {
-        let (rows, record) = ((scope.organization(), &[][..]), (Some(record), now));
-        let caller = Some(CallerRows::new(scope, self.limits(scope), rows, record, None)?);
+        let caller = Some(CallerRows {
+            params: ScopeParams::of(scope),
+            limits: self.limits(scope),
+            is_own: true,
+            record: NewIdempotencyRecord::of(scope, Some(record), now),
+            attempt: None,
+        });
         let (change, events) = (RowChange::None, Vec::new());
         let written = self.run_transaction(Transaction { change, events, caller }).await?;
         Ok(written.map(drop))

@@ -14,7 +14,13 @@ pub(crate) struct NewIdempotencyRecord {
 }
 
 impl NewIdempotencyRecord {
-    pub(crate) fn new(scope: &Scope, record: &IdempotencyRecord, now: Timestamp) -> Self {
+    /// `now` decides whether an earlier record with the key hash has expired.
+    pub(crate) fn of(
+        scope: &Scope,
+        record: Option<&IdempotencyRecord>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let record = record?;
         let row = IdempotencyRow {
             organization: scope.organization().to_string(),
             slot: record.key_hash.0.to_vec(),
@@ -22,7 +28,7 @@ impl NewIdempotencyRecord {
             answer: record.response.clone(),
             expires_at: record.expires_at.millis(),
         };
-        Self { params: ScopeParams::of(scope), row, now: now.millis() }
+        Some(Self { params: ScopeParams::of(scope), row, now: now.millis() })
     }
 
     /// Returns the amount of resource `idempotency_records` that the record uses, in bytes.

@@ -7,8 +7,7 @@
 use diesel::{OptionalExtension, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, IdempotencyRecord, LinkAttempt, OrganizationId, Resource, ResourceLimits, Scope,
-    Timestamp,
+    Event, OrganizationId, Resource, ResourceLimits, Scope,
     ports::{CommitOutcome, PortResult, Rejection, Written},
 };
 
@@ -53,36 +52,16 @@ pub(crate) enum RowChange {
 
 /// The parts of a commit that depend on the caller's organization.
 pub(crate) struct CallerRows {
-    params: ScopeParams,
-    limits: ResourceLimits,
-    /// Whether all rows of the commit belong to the organization. An insert has no `WHERE` that
-    /// could check this.
-    is_own: bool,
-    record: Option<NewIdempotencyRecord>,
-    attempt: Option<NewLinkAttempt>,
+    pub(crate) params: ScopeParams,
+    pub(crate) limits: ResourceLimits,
+    /// See [`belongs_to_scope`].
+    pub(crate) is_own: bool,
+    pub(crate) record: Option<NewIdempotencyRecord>,
+    pub(crate) attempt: Option<NewLinkAttempt>,
 }
 
-impl CallerRows {
-    /// `organization` is the organization of the written row; `now` the time at which an earlier
-    /// record is valid or expired.
-    pub(crate) fn new(
-        scope: &Scope,
-        limits: ResourceLimits,
-        (organization, events): (&OrganizationId, &[Event]),
-        (record, now): (Option<&IdempotencyRecord>, Timestamp),
-        attempt: Option<&LinkAttempt>,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
-            params: ScopeParams::of(scope),
-            limits,
-            is_own: belongs_to_scope(scope, organization, events),
-            record: record.map(|record| NewIdempotencyRecord::new(scope, record, now)),
-            attempt: attempt.map(|attempt| NewLinkAttempt::new(scope, attempt)).transpose()?,
-        })
-    }
-}
-
-/// Whether the rows belong to the organization of the scope.
+/// Whether the written row and its events belong to the organization of the scope. An insert has no
+/// `WHERE` that could check this.
 pub(crate) fn belongs_to_scope(
     scope: &Scope,
     organization: &OrganizationId,

@@ -30,7 +30,7 @@ use crate::{
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
     tables::{
         id_chunks::id_chunks,
-        session_writes::done_or_raced,
+        sessions::done_or_raced,
         transaction::{RowChange, Transaction},
     },
 };

@@ -1,14 +1,16 @@
 //! Tests: a corrupt row is an error when read alone, absent from lists, and never causes a panic.
 
 use domain::{
-    ApiKey, Caller, Capability, Deadlines, KeyId, Node, OrganizationId, Reach, Session, SessionId,
-    Settings, StoredVersion, Timestamp,
+    ApiKey, Caller, Capability, KeyId, Node, OrganizationId, Reach, Session, SessionId, Settings,
+    StoredVersion, Timestamp,
     ports::{
         ApiKeyStore, Claim, Environment, EventLog, KeyDirectory, KeyPage, NodeStore, PortError,
         PortResult, Position, PresentedKey, SessionFilter, SessionPage, SessionStore, WorkerStore,
         Written,
     },
-    testing::{TestEnvironment, commit_parts, delete_session, insert_key, insert_session},
+    testing::{
+        TestEnvironment, cleanup_of, commit_parts, delete_session, insert_key, insert_session,
+    },
 };
 use store_diesel::Database;
 
@@ -281,8 +283,7 @@ async fn unreadable_session_can_be_deleted(test_db: TestDatabase) {
         assert_eq!(partial_session.is_on_unknown_node, column == "gateway", "{why}");
         assert_eq!(partial_session.epoch, (column != "epoch").then_some(3), "{why}");
         assert_eq!(partial_session.sequence, 1, "{why}");
-        let (_, cleanup) =
-            session.clone().delete(scope().actor(), environment.now(), &Deadlines::default());
+        let cleanup = cleanup_of(&session, &scope(), environment.now());
         let mark = partial_session.stored_version;
         let raced = delete_session(&store, &scope(), StoredVersion(mark + 1), &cleanup, &[]).await;
         assert_eq!(raced.expect("an answer"), Ok(Written::Raced), "{why}");

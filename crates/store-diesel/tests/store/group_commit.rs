@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use domain::{
-    Deadlines, EventId, Session, Settings, Timestamp,
+    EventId, Session, Settings, Timestamp,
     ports::{
         Claim, CommitOutcome, Environment as _, EventLog, PortError, PortResult, SessionStore,
         WorkerStore, Written,
     },
     testing::{
-        TestEnvironment, commit_parts, contract::filled, delete_session, insert_session,
-        update_by_system,
+        TestEnvironment, cleanup_of, commit_parts, contract::filled, delete_session,
+        insert_session, update_by_system,
     },
 };
 use store_diesel::Database;
@@ -144,8 +144,7 @@ async fn batched_sessions_round_trip(test_db: TestDatabase) {
         done(answer(task).await);
     }
     let deletions = found.iter().map(|session| {
-        let deadlines = Deadlines::default();
-        let (_, cleanup) = session.clone().delete(scope().actor(), environment.now(), &deadlines);
+        let cleanup = cleanup_of(session, &scope(), environment.now());
         let (store, version) = (store.clone(), session.version);
         tokio::spawn(async move { delete_session(&store, &scope(), version, &cleanup, &[]).await })
     });

@@ -24,7 +24,7 @@ use crate::{
 
 pub(crate) const ORGANIZATIONS: usize = 20;
 /// The part of the sessions that half of the `GET`s are for: one in this number.
-pub(crate) const HOT: usize = 10;
+pub(crate) const FREQUENT: usize = 10;
 /// Sessions on a page.
 pub(crate) const SHOWN: usize = 50;
 /// Connections of the `GET`s, each with one request at a time.
@@ -80,8 +80,8 @@ impl PopulatedStack {
                 body: ExpectedBody::Start(start.into_bytes()),
             };
             for (number, session) in sessions.iter().enumerate() {
-                // With HOT - 1 entries instead of one, a tenth gets half of the requests.
-                let entries = if number.is_multiple_of(HOT) { HOT - 1 } else { 1 };
+                // With FREQUENT - 1 entries instead of one, a tenth gets half of the requests.
+                let entries = if number.is_multiple_of(FREQUENT) { FREQUENT - 1 } else { 1 };
                 let path = sessions::path(session);
                 let ask = get(&path, format!(r#"{{"id":"{session}""#));
                 gets.extend(std::iter::repeat_n(ask, entries));

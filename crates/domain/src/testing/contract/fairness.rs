@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     access::Scope,
-    deadlines::Deadlines,
     id::OrganizationId,
     ports::{
         environment::Environment,
@@ -17,7 +16,7 @@ use crate::{
     session::{model::Session, spec::Desired},
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
-        writes::{delete_session, insert_session, write_by_system},
+        writes::{cleanup_of, delete_session, insert_session, write_by_system},
     },
     time::Timestamp,
 };
@@ -111,7 +110,7 @@ pub async fn cleanup_claims_rotate_among_organizations(
             session.gateway = crate::id::GatewayId::parse("gw-contract");
             assert_inserted(insert_session(store, scope, &session, &events, None).await);
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
-            let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
+            let cleanup = cleanup_of(&session, scope, at);
             let retired = delete_session(store, scope, session.version, &cleanup, &[]).await;
             assert_eq!(retired.expect("delete"), Ok(Written::Done));
             left.push(cleanup);

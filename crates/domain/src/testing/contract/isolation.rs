@@ -7,7 +7,6 @@ use crate::{
     access::Scope,
     api_key::model::ApiKey,
     caller::{Caller, Capabilities, Capability, Reach},
-    deadlines::Deadlines,
     event::{Event, payload::EventPayload},
     id::{KeyId, SessionId},
     link_attempt::LinkAttempt,
@@ -36,8 +35,8 @@ use crate::{
             link_attempt::attempt,
         },
         writes::{
-            delete_session, insert_key, insert_session, link_session, revoke_key, update_session,
-            write_session,
+            cleanup_of, delete_session, insert_key, insert_session, link_session, revoke_key,
+            update_session, write_session,
         },
     },
 };
@@ -107,8 +106,7 @@ pub async fn out_of_scope_write_finds_no_session(
         let mut next = session.clone();
         (next.version.0, next.settings.label) = (session.version.0 + 1, Some("taken".to_owned()));
         let update = SessionUpdate { session: next, expected: session.expected_version() };
-        let (_, mut cleanup) = session.clone().delete(outside.actor(), now, &Deadlines::default());
-        cleanup.organization = outside.organization().clone();
+        let cleanup = cleanup_of(&session, &outside, now);
         let record = record(fresh_key_hash(environment), b"outside", now.plus(HOUR));
         for change in [
             SessionWrite::Update(update.clone(), None),
@@ -185,8 +183,7 @@ async fn reject_foreign_cleanup(
     session: &Session,
     environment: &dyn Environment,
 ) {
-    let (now, deadlines) = (environment.now(), Deadlines::default());
-    let (_, cleanup) = session.clone().delete(scope.actor(), now, &deadlines);
+    let cleanup = cleanup_of(session, scope, environment.now());
     let foreign_events = [foreign_event(other_scope, environment)];
     assert_rejected(
         &delete_session(store, scope, session.version, &cleanup, &foreign_events).await,

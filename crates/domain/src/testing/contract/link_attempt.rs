@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::{
     access::Scope,
-    deadlines::Deadlines,
     event::Event,
     link_attempt::LinkAttempt,
     ports::{
@@ -21,7 +20,7 @@ use crate::{
     session::{model::Session, pairing::Phone, version::ExpectedVersion},
     testing::{
         contract::fixtures::{fresh_scope, fresh_session},
-        writes::{commit_parts, delete_session, link_session},
+        writes::{cleanup_of, commit_parts, delete_session, link_session},
     },
     time::Timestamp,
 };
@@ -108,10 +107,9 @@ pub async fn link_attempts_are_counted(
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2);
 
     // The count of a phone spans sessions, including deleted ones.
-    let (rest_at, deadlines) = (environment.now(), Deadlines::default());
-    let (change, rest) = next.clone().delete(scope.actor(), rest_at, &deadlines);
-    let (_, expected_version, events) = commit_parts(change, scope.actor(), environment);
-    let gone = delete_session(store, &scope, expected_version.version, &rest, &events).await;
+    let rest = cleanup_of(&next, &scope, environment.now());
+    let events = [rest.deletion_event(environment)];
+    let gone = delete_session(store, &scope, next.version, &rest, &events).await;
     assert_eq!(gone.expect("delete"), Ok(Written::Done));
     let link = async |scope: &Scope, phone: Option<&str>, at: Timestamp| {
         let (session, events) = to_link(scope, environment);

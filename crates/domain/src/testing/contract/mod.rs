@@ -40,7 +40,9 @@ pub use keys::{
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
-pub use orphans::orphan_is_returned_once_and_listed_while_held;
+pub use orphans::{
+    adopted_orphan_continues_the_events_of_its_id, orphan_is_returned_once_and_listed_while_held,
+};
 pub use quotas::{
     api_keys_fill_their_quota, idempotency_records_fill_their_quota, metadata_fills_its_quota,
     sessions_fill_their_quota, small_quotas,

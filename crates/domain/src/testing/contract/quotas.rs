@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::{
     access::Scope,
-    deadlines::Deadlines,
     event::Event,
     ports::{
         environment::Environment,
@@ -27,7 +26,8 @@ use crate::{
             keys::key,
         },
         writes::{
-            commit_parts, delete_session, insert_key, insert_session, revoke_key, update_session,
+            cleanup_of, commit_parts, delete_session, insert_key, insert_session, revoke_key,
+            update_session,
         },
     },
 };
@@ -81,10 +81,9 @@ async fn delete(
     session: &Session,
     environment: &dyn Environment,
 ) {
-    let (now, deadlines) = (environment.now(), Deadlines::default());
-    let (change, rest) = session.clone().delete(scope.actor(), now, &deadlines);
-    let (_, expected_version, events) = commit_parts(change, scope.actor(), environment);
-    let gone = delete_session(store, scope, expected_version.version, &rest, &events).await;
+    let rest = cleanup_of(session, scope, environment.now());
+    let events = [rest.deletion_event(environment)];
+    let gone = delete_session(store, scope, session.version, &rest, &events).await;
     assert_eq!(gone.expect("delete"), Ok(Written::Done));
 }
 

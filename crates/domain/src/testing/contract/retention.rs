@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    access::Scope,
     api_key::model::ApiKey,
     caller::Capability,
     event::{
@@ -10,7 +11,7 @@ use crate::{
         fields::EventValue,
         payload::{EventName, EventPayload},
     },
-    id::KeyId,
+    id::{KeyId, SessionId},
     ports::{
         authn::PresentedKey,
         environment::Environment,
@@ -35,8 +36,7 @@ pub async fn expired_and_revoked_keys_are_removed(
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
-    let long_ago = Timestamp::from_millis(1_000_000);
-    let after = |seconds| Some(long_ago.plus(Duration::from_secs(seconds)));
+    let after = |seconds| Some(LONG_AGO.plus(Duration::from_secs(seconds)));
     let mut keys = Vec::new();
     for (revoked_at, expires_at) in [
         (None, None),
@@ -57,7 +57,7 @@ pub async fn expired_and_revoked_keys_are_removed(
             sessions: None,
             digest,
             created_by: scope.actor().clone(),
-            created_at: long_ago,
+            created_at: LONG_AGO,
             expires_at,
             last_used_at: None,
             revoked_at,
@@ -65,7 +65,7 @@ pub async fn expired_and_revoked_keys_are_removed(
         assert_inserted(insert_key(store, &scope, &key, &[], None).await);
         keys.push(key);
     }
-    let before = long_ago.plus(Duration::from_secs(5));
+    let before = LONG_AGO.plus(Duration::from_secs(5));
     assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "up to the limit");
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 1);
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
@@ -76,56 +76,32 @@ pub async fn expired_and_revoked_keys_are_removed(
         assert!(is_there || inserted, "{:?} {:?}", key.revoked_at, key.expires_at);
     }
     let shown = PresentedKey { id: keys[0].id.clone(), digest: keys[0].digest };
-    let found = KeyDirectory::find(store, &shown, long_ago).await.expect("find");
+    let found = KeyDirectory::find(store, &shown, LONG_AGO).await.expect("find");
     assert_eq!(found.as_ref(), Some(&keys[0]), "a valid key stays");
 }
 
-/// Expired codes in the event log are blanked. The other values of their events stay, and so do the
-/// events of another organization with the same id.
+/// Expired codes in the event log are blanked. The other values of their events stay, and so does an
+/// event of another organization with the same id.
 pub async fn expired_codes_are_blanked(
     store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
     let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
-    let long_ago = Timestamp::from_millis(1_000_000);
     let (session, created) = fresh_session(&scope, environment);
-    let mut events = Vec::new();
-    for (number, (name, expires)) in [
-        (EventName::AuthQr, 20),
-        (EventName::AuthCode, 180),
-        // No code is expected in events of this kind.
-        (EventName::AuthExpired, 0),
-        (EventName::AuthQr, 5_000),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let at = long_ago.plus(Duration::from_secs(number as u64));
-        let payload = with_code(name, at.plus(Duration::from_secs(expires)));
-        let event =
-            Event::of_organization(payload, scope.organization(), scope.actor(), environment);
-        let sequence = 2 + number as u64;
-        events.push(Event { session: Some(session.id.clone()), sequence, at, ..event });
-    }
+    let events = events_with_codes(&scope, &session.id, environment);
     let all = [created, events.clone()].concat();
     assert_inserted(insert_session(store, &scope, &session, &all, None).await);
     let (other, mut others) = fresh_session(&other_scope, environment);
-    let at = events[3].at;
-    let payload = with_code(EventName::AuthQr, at.plus(Duration::from_secs(5_000)));
-    let same_id = Event {
+    others.push(Event {
         id: events[0].id.clone(),
-        at,
-        ..Event::of_organization(
-            payload,
-            other_scope.organization(),
-            other_scope.actor(),
-            environment,
-        )
-    };
-    others.push(same_id);
+        organization: other_scope.organization().clone(),
+        session: None,
+        sequence: 0,
+        ..events[3].clone()
+    });
     assert_inserted(insert_session(store, &other_scope, &other, &others, None).await);
 
-    let died_before = long_ago.plus(Duration::from_secs(1_000));
+    let died_before = LONG_AGO.plus(Duration::from_secs(1_000));
     let mut examined = 0;
     loop {
         let now = store.blank_codes(died_before, 1).await.expect("blank");
@@ -137,17 +113,14 @@ pub async fn expired_codes_are_blanked(
     assert_eq!(examined, 2);
     let mut log = store.after(&scope, None, 9).await.expect("events");
     log.sort_by_key(|event| event.sequence);
-    let codes: Vec<_> =
-        log.iter().skip(1).map(|event| event.payload.fields()[0].1.clone()).collect();
-    let code = || EventValue::Text("ABCD".to_owned());
-    assert_eq!(codes, [EventValue::Null, EventValue::Null, code(), code()]);
+    let code = |event: &Event| event.payload.fields()[0].1.clone();
+    let codes: Vec<_> = log.iter().skip(1).map(code).collect();
+    let unchanged = code(&events[2]);
+    assert_eq!(codes, [EventValue::Null, EventValue::Null, unchanged.clone(), unchanged]);
     for (read, written) in log.iter().skip(1).zip(&events) {
         let blanked = Event { payload: read.payload.clone(), ..written.clone() };
-        assert_eq!(
-            (read, &read.payload.fields()[1..]),
-            (&blanked, &written.payload.fields()[1..]),
-            "no other value changes"
-        );
+        let (of_read, of_written) = (read.payload.fields(), written.payload.fields());
+        assert_eq!((read, &of_read[1..]), (&blanked, &of_written[1..]), "no other value changes");
     }
     let mut log = store.after(&other_scope, None, 9).await.expect("events");
     log.sort_by(|a, b| a.id.cmp(&b.id));
@@ -155,11 +128,33 @@ pub async fn expired_codes_are_blanked(
     assert_eq!(log, others, "another organization");
 }
 
-/// Returns a payload with a code and its expiry.
-fn with_code(name: EventName, expires_at: Timestamp) -> EventPayload {
-    let fields = vec![
-        ("code".into(), EventValue::Text("ABCD".to_owned())),
-        ("expiresAt".into(), EventValue::Number(expires_at.millis())),
+/// A time before the codes of other suites.
+const LONG_AGO: Timestamp = Timestamp::from_millis(1_000_000);
+
+/// Returns events with codes, one a second: two that expire early, one of a kind without codes, and
+/// one that expires late.
+fn events_with_codes(
+    scope: &Scope,
+    session: &SessionId,
+    environment: &dyn Environment,
+) -> Vec<Event> {
+    let kinds = [
+        (EventName::AuthQr, 20),
+        (EventName::AuthCode, 180),
+        (EventName::AuthExpired, 0),
+        (EventName::AuthQr, 5_000),
     ];
-    EventPayload::from_fields(name, fields)
+    let event = |(number, (name, expires)): (u64, (EventName, u64))| {
+        let at = LONG_AGO.plus(Duration::from_secs(number));
+        let expires_at = at.plus(Duration::from_secs(expires));
+        let fields = vec![
+            ("code".into(), EventValue::Text("ABCD".to_owned())),
+            ("expiresAt".into(), EventValue::Number(expires_at.millis())),
+        ];
+        let payload = EventPayload::from_fields(name, fields);
+        let (organization, actor) = (scope.organization(), scope.actor());
+        let event = Event::of_organization(payload, organization, actor, environment);
+        Event { session: Some(session.clone()), sequence: 2 + number, at, ..event }
+    };
+    (0..).zip(kinds).map(event).collect()
 }

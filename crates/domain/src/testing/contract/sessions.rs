@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::{
     access::Scope,
     caller::{Caller, Capability, Reach},
-    deadlines::Deadlines,
     ports::{
         environment::Environment,
         store::{
@@ -20,7 +19,10 @@ use crate::{
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
         environment::TestEnvironment,
-        writes::{commit_parts, delete_session, insert_session, update_session, write_by_system},
+        writes::{
+            cleanup_of, commit_parts, delete_session, insert_session, update_session,
+            write_by_system,
+        },
     },
 };
 
@@ -312,8 +314,6 @@ fn deletion_of(
     scope: &Scope,
     environment: &dyn Environment,
 ) -> (Vec<crate::event::Event>, crate::cleanup::Cleanup) {
-    let deadlines = Deadlines::default();
-    let (change, cleanup) = session.clone().delete(scope.actor(), environment.now(), &deadlines);
-    let (_, _, events) = commit_parts(change, scope.actor(), environment);
-    (events, cleanup)
+    let cleanup = cleanup_of(session, scope, environment.now());
+    (vec![cleanup.deletion_event(environment)], cleanup)
 }

@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     caller::Actor,
-    deadlines::Deadlines,
     event::{Event, payload::EventPayload},
     gateway::node::HeldSession,
     id::SessionId,
@@ -25,8 +24,8 @@ use crate::{
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
         writes::{
-            commit_parts, delete_session, insert_session, update_by_system, update_session,
-            write_by_system,
+            cleanup_of, commit_parts, delete_session, insert_session, update_by_system,
+            update_session, write_by_system,
         },
     },
 };
@@ -161,7 +160,7 @@ pub async fn cleanup_lives_until_finished(
     session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let long_ago = crate::time::Timestamp::from_millis(500_000);
-    let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
+    let mut cleanup = cleanup_of(&session, &scope, long_ago);
     let written =
         delete_session(store, &scope, session.version, &cleanup, &[]).await.expect("delete");
     assert_eq!(written, Ok(Written::Done));
@@ -247,7 +246,7 @@ pub async fn version_lookup_returns_stored_versions(
     let scope = fresh_scope(environment);
     let (gone, events) = fresh_session(&scope, environment);
     assert_inserted(insert_session(store, &scope, &gone, &events, None).await);
-    let (_, cleanup) = gone.clone().delete(scope.actor(), environment.now(), &Deadlines::default());
+    let cleanup = cleanup_of(&gone, &scope, environment.now());
     let retired = delete_session(store, &scope, gone.version, &cleanup, &[]).await;
     assert_eq!(retired.expect("delete"), Ok(Written::Done));
     ids.push(gone.id);

@@ -27,7 +27,7 @@ impl MemoryState {
         let record = commit.idempotency.as_ref();
         self.admit(scope, grown, record, now, attempt)?;
         self.insert_records(scope, record, attempt);
-        self.events.extend_from_slice(&commit.events);
+        self.append(&commit.events);
         Ok(())
     }
 

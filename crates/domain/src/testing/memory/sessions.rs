@@ -66,16 +66,7 @@ impl SessionStore for Memory {
         id: &SessionId,
     ) -> PortResult<Option<PartialSession>> {
         let state = self.state()?;
-        let partial_session = |session: &Session| PartialSession {
-            id: session.id.clone(),
-            gateway: session.gateway.clone(),
-            is_on_unknown_node: false,
-            epoch: Some(session.spec.epoch),
-            linked: session.is_paired(),
-            sequence: session.sequence,
-            stored_version: StoredVersion::from(session.version).0,
-        };
-        Ok(state.visible(scope, id).map(partial_session))
+        Ok(state.visible(scope, id).map(PartialSession::from))
     }
 }
 

@@ -117,6 +117,24 @@ impl Memory {
     }
 }
 
+impl MemoryState {
+    /// Stores events.
+    ///
+    /// # Panics
+    /// Panics if an event of the same session has the same sequence number: the databases reject
+    /// the transaction.
+    pub(in crate::testing) fn append(&mut self, events: &[Event]) {
+        for event in events {
+            let has_number = |stored: &Event| {
+                (&stored.session, stored.sequence) == (&event.session, event.sequence)
+            };
+            let is_taken = event.session.is_some() && self.events.iter().any(has_number);
+            assert!(!is_taken, "two events with the same number: {event:?}");
+            self.events.push(event.clone());
+        }
+    }
+}
+
 /// Returns a session as a read returns it.
 pub(in crate::testing) fn read(known: &Session) -> Session {
     Session { due_as_read: DueAsRead(known.due), ..known.clone() }

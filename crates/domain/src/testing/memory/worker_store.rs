@@ -89,7 +89,7 @@ impl WorkerStore for Memory {
             },
         };
         if written == Written::Done {
-            state.events.extend_from_slice(&commit.events);
+            state.append(&commit.events);
         }
         Ok(written)
     }

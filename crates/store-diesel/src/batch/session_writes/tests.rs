@@ -1,10 +1,10 @@
 //! Tests: a batched write changes only the rows whose guard and scope match.
 
 use domain::{
-    Caller, Capability, Cleanup, ExpectedVersion, Reach, Scope, Session, SessionId, Settings,
-    Timestamp, Version,
+    Caller, Capability, ExpectedVersion, Reach, Scope, Session, SessionId, Settings, Timestamp,
+    Version,
     ports::{Environment as _, EventLog as _, SessionStore as _},
-    testing::{TestEnvironment, commit_parts, contract::filled},
+    testing::{TestEnvironment, cleanup_of, commit_parts, contract::filled},
 };
 
 use super::*;
@@ -30,10 +30,7 @@ fn events(session: &Session, environment: &TestEnvironment) -> Vec<EventRow> {
 
 fn cleanup_row(session: &Session, environment: &TestEnvironment) -> CleanupRow {
     let operator = scope(session.organization.as_str(), Reach::Everything);
-    let deadlines = domain::Deadlines::default();
-    let (_, cleanup): (_, Cleanup) =
-        session.clone().delete(operator.actor(), environment.now(), &deadlines);
-    CleanupRow::new(&cleanup).expect("a row")
+    CleanupRow::new(&cleanup_of(session, &operator, environment.now())).expect("a row")
 }
 
 fn keys(row: &impl Serialize) -> Vec<String> {
