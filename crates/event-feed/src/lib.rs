@@ -1,36 +1,45 @@
 //! Distributes the events of all organizations to the streams and webhooks of this process.
 //!
 //! One task, the [tail](tail::Tail), reads new events in the order of their positions and puts each
-//! rendered event into the ring of its organization, if anybody reads there. A [`FeedReader`] is a
-//! position: it reads the ring, or the store when the ring no longer reaches back to its position.
-//! Nothing is queued for a reader, so a slow reader costs no memory and loses no event.
+//! rendered event into the recent events of its organization, if anybody reads there. A
+//! [`FeedReader`] is a position: it reads the recent events, or the store when these no longer reach
+//! back to its position. Nothing is queued for a reader, so a slow reader costs no memory and loses
+//! no event. [`News`] wakes a task that reads for many organizations.
 //!
 //! Decision: ADR 0038.
 
+mod delay;
+mod news;
 mod reader;
-mod ring;
-mod rings;
+mod recent_events;
+mod rendered_event;
+mod subscriptions;
 mod tail;
 
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Event, FeedFilter, FeedPosition, FeedRights, KeyId, OrganizationId,
+    EventId, FeedFilter, FeedFloor, FeedPosition, FeedRights, KeyId,
     ports::{Feed, OrganizationFeed, PortResult},
 };
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-pub use self::{reader::FeedReader, ring::RenderedEvent, rings::Listener};
-use self::{rings::Rings, tail::Tail};
+use self::{
+    news::NewsSubscribers,
+    subscriptions::{Subscription, Subscriptions},
+    tail::Tail,
+};
+pub use self::{
+    news::{FeedNews, News},
+    reader::{FeedError, FeedReader},
+    rendered_event::{RenderedEvent, Renderer},
+};
 
-/// Maximum number of concurrent reads of the store for readers whose ring does not reach back.
-const MAX_CATCH_UP_READS: usize = 8;
+/// Maximum number of concurrent reads of the store for readers behind the recent events.
+const MAX_STORE_READS: usize = 8;
 /// Number of revocations that a subscriber may lag behind.
-const REVOCATIONS: usize = 1024;
-
-/// Renders an event as the JSON text that streams, webhooks and the audit log show.
-pub type Renderer = Arc<dyn Fn(&Event) -> String + Send + Sync>;
+const MAX_REVOCATIONS: usize = 1024;
 
 /// The stores and the settings of the feed.
 #[derive(Clone)]
@@ -41,7 +50,7 @@ pub struct FeedPorts {
     pub organizations: Arc<dyn OrganizationFeed>,
     /// Renders events.
     pub render: Renderer,
-    /// Interval of the reads while there are listeners. Own commits are read at once.
+    /// Interval of the reads while there are subscribers. Commits of this process are read at once.
     pub interval: Duration,
 }
 
@@ -51,10 +60,18 @@ pub struct EventFeed(Arc<Shared>);
 
 struct Shared {
     ports: FeedPorts,
-    rings: Rings,
-    catch_up: Semaphore,
-    revoked: broadcast::Sender<KeyId>,
-    wake: tokio::sync::Notify,
+    subscriptions: Subscriptions,
+    news: NewsSubscribers,
+    store_reads: Semaphore,
+    revocations: broadcast::Sender<KeyId>,
+    /// Wakes the tail.
+    wake: Notify,
+}
+
+impl Shared {
+    fn has_subscribers(&self) -> bool {
+        self.subscriptions.exist() || self.news.exist()
+    }
 }
 
 impl EventFeed {
@@ -62,26 +79,53 @@ impl EventFeed {
     pub fn new(ports: FeedPorts) -> Self {
         Self(Arc::new(Shared {
             ports,
-            rings: Rings::default(),
-            catch_up: Semaphore::new(MAX_CATCH_UP_READS),
-            revoked: broadcast::Sender::new(REVOCATIONS),
-            wake: tokio::sync::Notify::new(),
+            subscriptions: Subscriptions::default(),
+            news: NewsSubscribers::default(),
+            store_reads: Semaphore::new(MAX_STORE_READS),
+            revocations: broadcast::Sender::new(MAX_REVOCATIONS),
+            wake: Notify::new(),
         }))
     }
 
     /// Distributes events until `stop`.
-    pub async fn run(&self, stop: CancellationToken) {
-        stop.run_until_cancelled_owned(Tail::new(self.clone()).run()).await;
+    pub async fn run(self, stop: CancellationToken) {
+        stop.run_until_cancelled_owned(Tail::new(self.0).run()).await;
     }
 
-    /// Reports that this process committed events.
+    /// Reports that this process committed events, so that its readers get them at once.
     pub fn committed(&self) {
-        if self.0.rings.has_listeners() {
+        if self.0.has_subscribers() {
             self.0.wake.notify_one();
         }
     }
 
-    /// Returns the position up to which every event is committed.
+    /// Subscribes to the events after a position that the reader may see and asks for. A position
+    /// that retention passed fails at the first read.
+    pub fn subscribe(
+        &self,
+        rights: FeedRights,
+        filter: FeedFilter,
+        after: FeedPosition,
+    ) -> FeedReader {
+        let subscription = Subscription::new(self.0.clone(), rights.scope().organization());
+        self.0.wake.notify_one();
+        FeedReader::new(subscription, rights, filter, after)
+    }
+
+    /// Subscribes to the names of organizations with new events.
+    pub fn news(&self) -> News {
+        let news = News::new(&self.0.news);
+        self.0.wake.notify_one();
+        news
+    }
+
+    /// Returns the ids of API keys that are revoked from now on, by any process, while this process
+    /// has subscribers. A receiver that lags misses revocations and must look up its key.
+    pub fn revocations(&self) -> broadcast::Receiver<KeyId> {
+        self.0.revocations.subscribe()
+    }
+
+    /// Returns the position up to which every event is committed. A new stream begins there.
     ///
     /// # Errors
     /// Those of the store.
@@ -89,26 +133,24 @@ impl EventFeed {
         Ok(self.0.ports.all.horizon().await?.safe)
     }
 
-    /// Listens to the events of an organization until dropped.
-    pub fn listen(&self, organization: &OrganizationId) -> Listener {
-        let listener = Listener::new(self.clone(), organization.clone());
-        self.0.wake.notify_one();
-        listener
-    }
-
-    /// Returns a reader of the events after a position that its owner may see and asks for.
-    pub fn reader(
+    /// Returns the position of an event. `None` for an event that retention removed, that is of
+    /// another organization, that is hidden from the reader, or that never existed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn position_of(
         &self,
-        rights: FeedRights,
-        filter: FeedFilter,
-        after: FeedPosition,
-    ) -> FeedReader {
-        let listener = self.listen(rights.scope().organization());
-        FeedReader::new(listener, rights, filter, after)
+        rights: &FeedRights,
+        event: &EventId,
+    ) -> PortResult<Option<FeedPosition>> {
+        self.0.ports.organizations.position_of(rights, event).await
     }
 
-    /// Returns the ids of API keys that are revoked from now on, by any router.
-    pub fn revocations(&self) -> broadcast::Receiver<KeyId> {
-        self.0.revoked.subscribe()
+    /// Returns the start of the organization's feed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn floor(&self, rights: &FeedRights) -> PortResult<FeedFloor> {
+        self.0.ports.organizations.floor(rights).await
     }
 }

@@ -11,6 +11,10 @@ ALTER TABLE events ALTER COLUMN position SET DEFAULT nextval('events_position');
 
 ALTER TABLE events ADD COLUMN stream text COLLATE "C" NOT NULL DEFAULT 'session';
 ALTER TABLE events ALTER COLUMN payload DROP NOT NULL;
+-- The audit log lists one stream, by id.
+CREATE UNIQUE INDEX events_in_stream_by_id ON events (organization, stream, id);
+ALTER TABLE events DROP CONSTRAINT events_pkey,
+    ADD CONSTRAINT events_pkey PRIMARY KEY USING INDEX events_in_stream_by_id;
 CREATE UNIQUE INDEX events_in_stream ON events (session, stream, sequence) WHERE session IS NOT NULL;
 DROP INDEX events_in_sequence;
 

@@ -19,7 +19,8 @@ INSERT INTO events_with_position (id, organization, session, sequence, name, at,
 DROP TABLE events;
 ALTER TABLE events_with_position RENAME TO events;
 
-CREATE UNIQUE INDEX events_by_id ON events (organization, id);
+-- The audit log lists one stream, by id.
+CREATE UNIQUE INDEX events_in_stream_by_id ON events (organization, stream, id);
 CREATE UNIQUE INDEX events_in_stream ON events (session, stream, sequence) WHERE session IS NOT NULL;
 CREATE INDEX events_by_name ON events (organization, name, id);
 CREATE INDEX events_with_codes ON events (at, id) WHERE name IN ('auth.qr', 'auth.code');
@@ -31,3 +32,5 @@ CREATE TABLE feed_floors (
     organization text NOT NULL PRIMARY KEY,
     position integer NOT NULL
 ) STRICT;
+-- The events of earlier versions are in the audit log and not in the feed.
+INSERT INTO feed_floors SELECT organization, max(position) FROM events GROUP BY organization;

@@ -16,7 +16,7 @@ pub const MAX_FILTER_SESSIONS: usize = 100;
 pub const MAX_EVENT_PATTERNS: usize = 32;
 
 /// Selects kinds of events by name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventPattern {
     /// Every kind: `*`.
     All,
@@ -98,9 +98,26 @@ impl FeedRights {
         Ok(Self { scope: caller.may_any()?, capabilities: caller.capabilities.clone() })
     }
 
+    /// Returns the rights of a reader that berth itself runs for an organization, with the
+    /// capabilities that a manager of the organization gave to the reader.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden) without a capability.
+    pub fn of_organization(
+        organization: OrganizationId,
+        capabilities: Capabilities,
+    ) -> Result<Self> {
+        Self::of(&Caller { capabilities, ..Caller::operator(organization) })
+    }
+
     /// Returns the scope of the reader.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// Returns the kinds of event that the reader may see.
+    pub fn kinds(&self) -> impl Iterator<Item = EventName> {
+        EventName::ALL.into_iter().filter(|name| self.capabilities.contains(name.capability()))
     }
 
     /// Returns true if the reader may see the event. A reader that is confined to named sessions
@@ -121,6 +138,8 @@ impl FeedRights {
 
 #[cfg(test)]
 mod tests {
+    use crate::caller::{Capability, Reach};
+
     use super::*;
 
     #[test]
@@ -136,5 +155,48 @@ mod tests {
         for unknown in ["", ".*", "**", "sess.*", "session", "session.", "auth.q*", "nothing.*"] {
             assert_eq!(EventPattern::parse(unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn filter_combines_sessions_and_kinds() {
+        let (mine, other) = (SessionId::from_bits(1), SessionId::from_bits(2));
+        let all = FeedFilter::default();
+        assert!(all.matches(EventName::ApiKeyCreated, None));
+        let of_session = FeedFilter { sessions: [mine.clone()].into(), ..all.clone() };
+        assert!(of_session.matches(EventName::AuthQr, Some(&mine)));
+        assert!(!of_session.matches(EventName::AuthQr, Some(&other)));
+        assert!(!of_session.matches(EventName::ApiKeyCreated, None));
+        let events =
+            vec![EventPattern::Name(EventName::AuthQr), EventPattern::Family("api_key".to_owned())];
+        let of_kinds = FeedFilter { events, ..of_session };
+        assert!(of_kinds.matches(EventName::AuthQr, Some(&mine)));
+        assert!(!of_kinds.matches(EventName::AuthCode, Some(&mine)));
+        assert!(!of_kinds.matches(EventName::ApiKeyCreated, None), "both conditions hold");
+    }
+
+    #[test]
+    fn rights_follow_organization_reach_and_capability() {
+        let acme = OrganizationId::parse("acme").unwrap();
+        let zeta = OrganizationId::parse("zeta").unwrap();
+        let (mine, other) = (SessionId::from_bits(1), SessionId::from_bits(2));
+        let mut caller = Caller::operator(acme.clone());
+        let rights = FeedRights::of(&caller).unwrap();
+        assert_eq!(rights.kinds().collect::<Vec<_>>(), EventName::ALL);
+        assert!(rights.allow(&acme, EventName::AuthQr, Some(&mine)));
+        assert!(rights.allow(&acme, EventName::ApiKeyCreated, None));
+        assert!(!rights.allow(&zeta, EventName::AuthQr, Some(&mine)));
+        assert!(!rights.allow(&zeta, EventName::ApiKeyCreated, None));
+
+        caller.reach = Reach::Only([mine.clone()].into());
+        let confined = FeedRights::of(&caller).unwrap();
+        assert!(confined.allow(&acme, EventName::AuthQr, Some(&mine)));
+        assert!(!confined.allow(&acme, EventName::AuthQr, Some(&other)));
+        assert!(!confined.allow(&acme, EventName::ApiKeyCreated, None));
+
+        let reads = [Capability::Read].into_iter().collect::<Capabilities>();
+        let reader = FeedRights::of_organization(acme.clone(), reads).unwrap();
+        assert_eq!(reader.kinds().count(), 0);
+        assert!(!reader.allow(&acme, EventName::AuthQr, Some(&mine)));
+        assert!(FeedRights::of_organization(acme, Capabilities::default()).is_err());
     }
 }

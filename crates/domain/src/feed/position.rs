@@ -45,10 +45,10 @@ pub struct FeedEvent {
     pub event: Event,
 }
 
-/// A part of an organization's feed.
+/// A part of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedPage {
-    /// The events within reach, in the order of their positions.
+    /// The events that the reader may see, in the order of their positions.
     pub events: Vec<FeedEvent>,
     /// The position up to which the feed was read. The next page begins there.
     pub until: FeedPosition,
@@ -59,6 +59,6 @@ pub struct FeedPage {
 pub struct FeedFloor {
     /// The position up to which events were removed.
     pub position: FeedPosition,
-    /// The oldest event within reach that remains. `None` for an empty feed.
+    /// The oldest event that remains and that the reader may see.
     pub oldest: Option<EventId>,
 }

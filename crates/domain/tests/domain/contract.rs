@@ -45,7 +45,6 @@ memory_passes!(
     orphan_is_returned_once_and_listed_while_held,
     key_is_visible_to_its_organization_only,
     key_directory_finds_valid_keys_only,
-    events_are_read_in_order_and_in_scope,
     event_pages_are_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
     idempotency_record_is_stored_once_until_it_expires,

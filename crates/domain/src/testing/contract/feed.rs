@@ -4,7 +4,10 @@ use crate::{
     access::Scope,
     caller::{Caller, Capability, Reach},
     event::Event,
-    feed::position::{FeedEvent, FeedPosition},
+    feed::{
+        filter::FeedRights,
+        position::{FeedEvent, FeedPosition},
+    },
     id::EventId,
     ports::{
         environment::Environment,
@@ -44,19 +47,25 @@ async fn write_events(
     written
 }
 
+/// Returns the rights of a manager of the scope's organization.
+fn rights(scope: &Scope) -> FeedRights {
+    FeedRights::of(&Caller::operator(scope.organization().clone())).expect("may manage")
+}
+
 fn events(found: &[FeedEvent]) -> Vec<Event> {
     found.iter().map(|found| found.event.clone()).collect()
 }
 
 async fn read_all(
     store: &impl OrganizationFeed,
-    scope: &Scope,
+    rights: &FeedRights,
     after: FeedPosition,
     until: FeedPosition,
 ) -> Vec<FeedEvent> {
     let (mut position, mut all) = (after, Vec::new());
     while position < until {
-        let page = store.feed_page(scope, position, until, 3).await.expect("a page");
+        let page = store.feed_page(rights, position, until, 3).await.expect("a page");
+        let page = page.expect("nothing is removed");
         assert!(page.events.len() <= 3 && page.until > position);
         all.extend(page.events);
         position = page.until;
@@ -74,13 +83,14 @@ pub async fn feed_contains_every_event_once_in_order(
     let written = write_events(store, [&scopes[0], &scopes[1]], environment).await;
     let until = store.horizon().await.expect("the horizon").safe;
     let (mut position, mut all) = (start, Vec::new());
-    loop {
-        let found = store.events_of_all(position, until, 5).await.expect("events");
-        let Some(last) = found.last() else { break };
-        assert!(found.iter().is_sorted_by(|a, b| a.position < b.position));
-        assert!(found[0].position > position && last.position <= until);
-        position = last.position;
-        all.extend(found);
+    while position < until {
+        let page = store.page_of_all(position, until, 5).await.expect("a page");
+        assert!(page.events.is_sorted_by(|a, b| a.position < b.position));
+        let within = |found: &FeedEvent| found.position > position && found.position <= page.until;
+        assert!(page.events.iter().all(within) && page.events.len() <= 5);
+        assert!(page.until > position && page.until <= until);
+        position = page.until;
+        all.extend(page.events);
     }
     for (scope, written) in scopes.iter().zip(&written) {
         let own: Vec<_> = all
@@ -89,9 +99,11 @@ pub async fn feed_contains_every_event_once_in_order(
             .cloned()
             .collect();
         assert_eq!(events(&own), *written);
-        assert_eq!(read_all(store, scope, start, until).await, own);
-        let page = store.feed_page(scope, own[1].position, own[3].position, 9).await;
-        assert_eq!(events(&page.expect("a page").events), written[2..4]);
+        assert_eq!(read_all(store, &rights(scope), start, until).await, own);
+        let page = store.feed_page(&rights(scope), own[1].position, own[3].position, 9).await;
+        let page = page.expect("a page").expect("nothing is removed");
+        assert_eq!(events(&page.events), written[2..4]);
+        assert_eq!(page.until, own[3].position);
     }
 }
 
@@ -102,22 +114,23 @@ pub async fn feed_is_read_within_scope(
 ) {
     let (scope, other) = (fresh_scope(environment), fresh_scope(environment));
     let start = store.horizon().await.expect("the horizon").safe;
+    let rights = rights(&scope);
     let [own, foreign] = write_events(store, [&scope, &other], environment).await;
     let until = store.horizon().await.expect("the horizon").safe;
     for event in &own {
-        let position = store.position_of(&scope, &event.id).await.expect("a look-up");
+        let position = store.position_of(&rights, &event.id).await.expect("a look-up");
         assert!(position.is_some_and(|position| position > start && position <= until));
     }
     for id in [&foreign[0].id, &EventId::from_bits(environment.ulid())] {
-        assert_eq!(store.position_of(&scope, id).await.expect("a look-up"), None);
+        assert_eq!(store.position_of(&rights, id).await.expect("a look-up"), None);
     }
-    let floor = store.floor(&scope).await.expect("the floor");
+    let floor = store.floor(&rights).await.expect("the floor");
     assert_eq!((floor.position, floor.oldest), (FeedPosition::START, Some(own[0].id.clone())));
 
     let session = own.iter().rev().find_map(|event| event.session.clone()).expect("a session");
     let mut caller = Caller::operator(scope.organization().clone());
     caller.reach = Reach::Only([session.clone()].into());
-    let confined = caller.may(Capability::Manage).expect("may manage");
+    let confined = FeedRights::of(&caller).expect("may manage");
     let visible: Vec<_> =
         own.iter().filter(|event| event.session.as_ref() == Some(&session)).cloned().collect();
     assert_eq!(events(&read_all(store, &confined, start, until).await), visible);
@@ -127,4 +140,12 @@ pub async fn feed_is_read_within_scope(
         let position = store.position_of(&confined, &event.id).await.expect("a look-up");
         assert_eq!(position.is_some(), visible.contains(event), "{event:?}");
     }
+
+    // No kind of event is visible to a reader without `manage`.
+    caller.reach = Reach::Everything;
+    caller.capabilities = [Capability::Read, Capability::Send].into_iter().collect();
+    let reader = FeedRights::of(&caller).expect("has a capability");
+    assert_eq!(read_all(store, &reader, start, until).await, []);
+    assert_eq!(store.floor(&reader).await.expect("the floor").oldest, None);
+    assert_eq!(store.position_of(&reader, &own[0].id).await.expect("a look-up"), None);
 }

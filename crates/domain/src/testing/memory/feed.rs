@@ -1,59 +1,70 @@
-//! The feed in memory. The position of an event is its place in the list, from 1.
+//! The feed in memory.
 
 use async_trait::async_trait;
 
 use crate::{
-    access::Scope,
-    event::Event,
-    feed::position::{FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition},
+    feed::{
+        filter::FeedRights,
+        position::{FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition},
+    },
     id::EventId,
     ports::{
         error::PortResult,
         store::feed::{Feed, OrganizationFeed},
     },
-    testing::memory::state::{Memory, MemoryState, count},
+    testing::memory::state::{Memory, MemoryState},
 };
 
 impl MemoryState {
-    fn feed(&self) -> impl Iterator<Item = FeedEvent> + '_ {
-        let positioned = |(index, event): (usize, &Event)| FeedEvent {
-            position: FeedPosition::from_number(count(index) + 1),
-            event: event.clone(),
-        };
-        self.events.iter().enumerate().map(positioned)
+    fn floor(&self, rights: &FeedRights) -> FeedPosition {
+        self.floors.get(rights.scope().organization()).copied().unwrap_or_default()
     }
 
-    fn newest_position(&self) -> FeedPosition {
-        FeedPosition::from_number(count(self.events.len()))
+    /// Returns a page of the selected events.
+    fn feed_page(
+        &self,
+        after: FeedPosition,
+        until: FeedPosition,
+        limit: u32,
+        selected: impl Fn(&FeedEvent) -> bool,
+    ) -> FeedPage {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let within = |found: &&FeedEvent| found.position > after && found.position <= until;
+        let found = self.events.iter().filter(within).filter(|found| selected(found));
+        let events: Vec<_> = found.take(limit).cloned().collect();
+        let until = match events.last() {
+            Some(last) if events.len() == limit => last.position,
+            _ => until,
+        };
+        FeedPage { events, until }
+    }
+
+    /// Returns the events after the organization's floor that the reader may see.
+    fn visible_events<'a>(&'a self, rights: &'a FeedRights) -> impl Iterator<Item = &'a FeedEvent> {
+        let floor = self.floor(rights);
+        self.events.iter().filter(move |found| found.position > floor && is_visible(rights, found))
     }
 }
 
-fn is_visible(scope: &Scope, event: &Event) -> bool {
-    event.organization == *scope.organization()
-        && match &event.session {
-            Some(session) => scope.reach().covers(session),
-            None => scope.may_create().is_ok(),
-        }
+fn is_visible(rights: &FeedRights, found: &FeedEvent) -> bool {
+    let event = &found.event;
+    rights.allow(&event.organization, event.name(), event.session.as_ref())
 }
 
 #[async_trait]
 impl Feed for Memory {
     async fn horizon(&self) -> PortResult<FeedHorizon> {
-        let newest = self.state()?.newest_position();
+        let newest = self.state()?.newest_position;
         Ok(FeedHorizon { safe: newest, newest })
     }
 
-    async fn events_of_all(
+    async fn page_of_all(
         &self,
         after: FeedPosition,
         until: FeedPosition,
         limit: u32,
-    ) -> PortResult<Vec<FeedEvent>> {
-        let state = self.state()?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let within = |found: &FeedEvent| found.position > after && found.position <= until;
-        let events = state.feed().filter(within).take(limit).collect();
-        Ok(events)
+    ) -> PortResult<FeedPage> {
+        Ok(self.state()?.feed_page(after, until, limit, |_| true))
     }
 }
 
@@ -61,41 +72,34 @@ impl Feed for Memory {
 impl OrganizationFeed for Memory {
     async fn feed_page(
         &self,
-        scope: &Scope,
+        rights: &FeedRights,
         after: FeedPosition,
         until: FeedPosition,
         limit: u32,
-    ) -> PortResult<FeedPage> {
+    ) -> PortResult<Option<FeedPage>> {
         let state = self.state()?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let within = |found: &FeedEvent| {
-            found.event.organization == *scope.organization()
-                && found.position > after
-                && found.position <= until
-        };
-        let mut events: Vec<_> = state.feed().filter(within).take(limit).collect();
-        let until = match events.last() {
-            Some(last) if events.len() == limit => last.position,
-            _ => until,
-        };
-        events.retain(|found| is_visible(scope, &found.event));
-        Ok(FeedPage { events, until })
+        if after < state.floor(rights) {
+            return Ok(None);
+        }
+        let own = |found: &FeedEvent| found.event.organization == *rights.scope().organization();
+        let mut page = state.feed_page(after, until, limit, own);
+        page.events.retain(|found| is_visible(rights, found));
+        Ok(Some(page))
     }
 
     async fn position_of(
         &self,
-        scope: &Scope,
+        rights: &FeedRights,
         event: &EventId,
     ) -> PortResult<Option<FeedPosition>> {
         let state = self.state()?;
-        let found = state.feed().find(|found| found.event.id == *event);
-        Ok(found.filter(|found| is_visible(scope, &found.event)).map(|found| found.position))
+        let found = state.visible_events(rights).find(|found| found.event.id == *event);
+        Ok(found.map(|found| found.position))
     }
 
-    async fn floor(&self, scope: &Scope) -> PortResult<FeedFloor> {
+    async fn floor(&self, rights: &FeedRights) -> PortResult<FeedFloor> {
         let state = self.state()?;
-        let oldest = state.feed().find(|found| is_visible(scope, &found.event));
-        let oldest = oldest.map(|found| found.event.id);
-        Ok(FeedFloor { position: FeedPosition::START, oldest })
+        let oldest = state.visible_events(rights).next().map(|found| found.event.id.clone());
+        Ok(FeedFloor { position: state.floor(rights), oldest })
     }
 }
