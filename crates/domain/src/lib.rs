@@ -57,6 +57,7 @@ pub mod commit;
 mod deadlines;
 mod error;
 mod event;
+mod feed;
 pub mod gateway;
 mod id;
 mod idempotency;
@@ -89,6 +90,10 @@ pub use event::{
     Event,
     fields::{EventFields, EventValue, Omittable},
     payload::{EventName, EventPayload},
+};
+pub use feed::{
+    filter::{EventPattern, FeedFilter, FeedRights, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS},
+    position::{FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition},
 };
 pub use gateway::{
     leases::Leases,

@@ -65,7 +65,17 @@ diesel::table! {
         at -> BigInt,
         actor_kind -> Text,
         actor_name -> Nullable<Text>,
-        payload -> Text,
+        payload -> Nullable<Text>,
+        // Assigned by the database.
+        position -> BigInt,
+        stream -> Text,
+    }
+}
+
+diesel::table! {
+    feed_floors (organization) {
+        organization -> Text,
+        position -> BigInt,
     }
 }
 

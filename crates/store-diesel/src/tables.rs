@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod claims;
 pub(crate) mod clock;
 pub(crate) mod events;
+pub(crate) mod feed;
 pub(crate) mod id_chunks;
 pub(crate) mod idempotency;
 pub(crate) mod idempotency_insert;

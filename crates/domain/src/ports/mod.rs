@@ -17,6 +17,7 @@ pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     events::{EventFilter, EventLog, EventPage},
+    feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
     nodes::{NodeStore, OrphanStore},

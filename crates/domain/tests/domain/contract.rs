@@ -22,6 +22,8 @@ macro_rules! memory_passes {
 memory_passes!(
     session_round_trips_in_every_field,
     guarded_write_happens_once,
+    feed_contains_every_event_once_in_order,
+    feed_is_read_within_scope,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
     existing_id_is_not_inserted_again,
@@ -45,7 +47,6 @@ memory_passes!(
     key_directory_finds_valid_keys_only,
     key_validity_needs_no_digest,
     ticket_is_spent_once,
-    events_are_read_in_order_and_in_scope,
     event_pages_are_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
     idempotency_record_is_stored_once_until_it_expires,

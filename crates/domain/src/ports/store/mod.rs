@@ -6,6 +6,7 @@
 //! for the last unit, one is refused, also across routers.
 
 pub(crate) mod events;
+pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod nodes;

@@ -4,6 +4,7 @@
 //! suites can share a database with existing rows.
 
 mod fairness;
+mod feed;
 mod fixtures;
 mod idempotency;
 mod isolation;
@@ -22,7 +23,8 @@ pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,
 };
-pub use fixtures::filled;
+pub use feed::{feed_contains_every_event_once_in_order, feed_is_read_within_scope};
+pub use fixtures::{filled, stored_events};
 pub use idempotency::{
     idempotency_record_is_atomic_with_its_change,
     idempotency_record_is_invisible_to_other_organizations,
@@ -34,9 +36,8 @@ pub use isolation::{
 };
 pub use keys::{
     batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
-    events_are_read_in_order_and_in_scope, key_directory_finds_valid_keys_only,
-    key_is_visible_to_its_organization_only, key_pages_cover_every_key_once,
-    key_validity_needs_no_digest,
+    key_directory_finds_valid_keys_only, key_is_visible_to_its_organization_only,
+    key_pages_cover_every_key_once, key_validity_needs_no_digest,
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;

@@ -1,6 +1,7 @@
 //! Stores in memory. One file implements one port.
 
 mod events;
+mod feed;
 mod idempotency;
 mod keys;
 mod nodes;
