@@ -28,8 +28,8 @@ pub struct FinishedRequest<'a> {
     pub id: &'a RequestId,
     /// The status of the response; `None` when the caller hung up before the response was ready.
     pub status: Option<StatusCode>,
-    /// The bytes of the response body, or of the protocol after an upgrade, that were written to the
-    /// socket, or to the frame buffer of an HTTP/2 connection. 0 for HEAD.
+    /// The bytes of the response body, or of the protocol after an upgrade, that were written to
+    /// the socket, or to the frame buffer of an HTTP/2 connection. 0 for HEAD.
     pub bytes: usize,
     /// Whether the connection or the HTTP/2 stream ended before the whole response body was
     /// written, or before the source of a stream or the protocol after an upgrade ended. `false`
@@ -80,8 +80,8 @@ impl AccessLogGuard {
         Self { method, id, log, since: Instant::now(), response: None }
     }
 
-    /// Records that a response with a body of `length` bytes is ready; `None` for a stream, and for an
-    /// upgrade.
+    /// Records that a response with a body of `length` bytes is ready; `None` for a stream, and for
+    /// an upgrade.
     pub(crate) fn answered(
         &mut self,
         status: StatusCode,

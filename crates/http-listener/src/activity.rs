@@ -45,8 +45,8 @@ struct ConnectionState {
     unwritten_since: AtomicU64,
     /// Requests whose responses are streams.
     streams: AtomicUsize,
-    /// Bytes of streams that are not written to the socket; not part of `unwritten`, because a stream
-    /// may have unwritten bytes at all times.
+    /// Bytes of streams that are not written to the socket; not part of `unwritten`, because a
+    /// stream may have unwritten bytes at all times.
     stream_unwritten: AtomicUsize,
     had_request: AtomicBool,
     authenticated: AtomicBool,
@@ -202,8 +202,9 @@ impl ConnectionActivity {
         (self.0.unwritten.load(Ordering::SeqCst) > 0).then(|| self.0.epoch + since)
     }
 
-    /// Returns the time since which the peer has not read: the time of [`Self::blocked_since`], or of
-    /// the last progress when only bytes of streams are unwritten; `None` without unwritten bytes.
+    /// Returns the time since which the peer has not read: the time of [`Self::blocked_since`], or
+    /// of the last progress when only bytes of streams are unwritten; `None` without unwritten
+    /// bytes.
     pub(crate) fn unwritten_since(&self) -> Option<Instant> {
         let stream_unwritten = self.0.stream_unwritten.load(Ordering::SeqCst) > 0;
         self.blocked_since().or_else(|| stream_unwritten.then(|| self.last_progress()))
@@ -221,8 +222,8 @@ impl ConnectionActivity {
     }
 
     /// Returns why the listener ended the connection, as the label `reason` of
-    /// `berth_connections_evicted_total`; `None` when the peer ended the connection, or the listener
-    /// for another reason.
+    /// `berth_connections_evicted_total`; `None` when the peer ended the connection, or the
+    /// listener for another reason.
     pub fn end_cause(&self) -> Option<&'static str> {
         self.0.end_cause.get().copied()
     }

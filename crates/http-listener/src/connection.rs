@@ -2,8 +2,8 @@
 //!
 //! hyper limits the time for headers once the protocol is known, and pings HTTP/2 peers. This
 //! module ends the connections that hyper would keep: a peer that sends nothing, half a preface or
-//! only a preface, an HTTP/2 connection without requests, and a peer that does not read its responses or
-//! its streams.
+//! only a preface, an HTTP/2 connection without requests, and a peer that does not read its
+//! responses or its streams.
 
 use std::{
     future::poll_fn,
@@ -18,8 +18,8 @@ use crate::{activity::ConnectionActivity, connections::ConnectionGuard, limits::
 
 /// Time for a connection to close after it was asked to, while no request is at work.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time for a connection to close whose requests are streams. Peers of streams expect a cut at any time
-/// and resume elsewhere.
+/// Time for a connection to close whose requests are streams. Peers of streams expect a cut at any
+/// time and resume elsewhere.
 const STREAM_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Each response must be written within this many times [`Limits::write_time`], whatever its
 /// progress.
@@ -40,9 +40,9 @@ enum Verdict {
     Dropped,
 }
 
-/// Drives a connection, or the protocol of an upgraded one, to its end: until the future completes, a
-/// limit is exceeded, or the listener stops. `close` asks the future to complete soon. Returns whether
-/// the future completed.
+/// Drives a connection, or the protocol of an upgraded one, to its end: until the future completes,
+/// a limit is exceeded, or the listener stops. `close` asks the future to complete soon. Returns
+/// whether the future completed.
 pub(crate) async fn drive<C: Future>(
     connection: C,
     mut close: impl FnMut(Pin<&mut C>),

@@ -5,12 +5,12 @@
 //! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
 //! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully. A request
 //! lasts until the body of its response is written or dropped: until then, it holds its permit
-//! ([`RequestContext::hold`]), and its access log record ([`FinishedRequest`]) is not written. A body may
-//! be a stream that ends at no known time, and a response may give the connection to another protocol
-//! ([`ResponseBody`]).
+//! ([`RequestContext::hold`]), and its access log record ([`FinishedRequest`]) is not written. A
+//! body may be a stream that ends at no known time, and a response may give the connection to
+//! another protocol ([`ResponseBody`]).
 //!
-//! In a program with a recorder of metrics, the listener counts the connections that it ends in the metric
-//! `berth_connections_evicted_total`, with the label `reason`.
+//! In a program with a recorder of metrics, the listener counts the connections that it ends in the
+//! metric `berth_connections_evicted_total`, with the label `reason`.
 //!
 //! Decisions: ADR 0027, ADR 0028, ADR 0040.
 

@@ -52,8 +52,8 @@ pub struct Limits {
     pub streams_per_group: usize,
     /// Number of open streams of one member of a group, such as a credential.
     pub streams_per_member: usize,
-    /// Time without a written byte after which a connection ends whose requests are all streams. Also
-    /// the time after which the system gives up a peer that acknowledges nothing.
+    /// Time without a written byte after which a connection ends whose requests are all streams.
+    /// Also the time after which the system gives up a peer that acknowledges nothing.
     pub stream_stall: Duration,
     /// Number of open requests of one HTTP/2 connection.
     pub http2_streams: u32,

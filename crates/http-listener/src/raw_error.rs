@@ -10,8 +10,8 @@ use crate::request_id::{RequestId, X_REQUEST_ID};
 
 /// Returns the status of a response that hyper made itself: a head without body and without the
 /// request id that every response of a handler carries. `text` is one write of hyper. No other
-/// write consists of an HTTP head with a length of 0 alone: the rest of a chunked body, which may begin
-/// with any text, has no such header.
+/// write consists of an HTTP head with a length of 0 alone: the rest of a chunked body, which may
+/// begin with any text, has no such header.
 pub(crate) fn status_of_bare_response(text: &[u8]) -> Option<StatusCode> {
     let made_by_hyper = text.starts_with(b"HTTP/1.1 4") || text.starts_with(b"HTTP/1.0 4");
     if !made_by_hyper || !text.ends_with(b"\r\n\r\n") {

@@ -51,8 +51,8 @@ impl RequestPermits {
         self.waiting.take(holder)
     }
 
-    /// Takes a permit for a response that is a stream, or for an upgraded connection. The permit takes
-    /// the place of the permit that the request held before:
+    /// Takes a permit for a response that is a stream, or for an upgraded connection. The permit
+    /// takes the place of the permit that the request held before:
     /// [`RequestContext::hold`](crate::RequestContext::hold).
     ///
     /// # Errors

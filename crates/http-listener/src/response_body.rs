@@ -1,5 +1,5 @@
-//! The bodies of responses: bytes, a stream that ends at no known time, or another protocol on the same
-//! connection.
+//! The bodies of responses: bytes, a stream that ends at no known time, or another protocol on the
+//! same connection.
 //!
 //! Decision: ADR 0040.
 
@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::upgraded_stream::UpgradedStream;
 
 /// A source of a response body, polled only while its peer reads. The source yields no empty parts,
-/// and yields a part more often than once in [`Limits::stream_stall`](crate::Limits), so that a quiet
-/// source is distinguishable from a peer that does not read.
+/// and yields a part more often than once in [`Limits::stream_stall`](crate::Limits), so that a
+/// quiet source is distinguishable from a peer that does not read.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 
-/// Speaks another protocol on the connection of a request, from the 101 response on. Ends the protocol
-/// soon after the token is cancelled: the connection is dropped half a second later.
+/// Speaks another protocol on the connection of a request, from the 101 response on. Ends the
+/// protocol soon after the token is cancelled: the connection is dropped half a second later.
 pub type UpgradeHandler =
     Box<dyn FnOnce(UpgradedStream, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 

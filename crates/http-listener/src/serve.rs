@@ -47,10 +47,11 @@ pub enum Drained {
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls and streams,
-/// and lets requests in flight finish within [`Limits::drain`]: a request is finished when its response
-/// is written, or when its peer has not read for 3 s. A connection with streams alone is dropped after
-/// half a second. The rest is cut off, and gets its access log records before this function returns.
+/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls and
+/// streams, and lets requests in flight finish within [`Limits::drain`]: a request is finished when
+/// its response is written, or when its peer has not read for 3 s. A connection with streams alone
+/// is dropped after half a second. The rest is cut off, and gets its access log records before this
+/// function returns.
 pub async fn serve<L: AccessLog>(
     listener: TcpListener,
     service: HttpService<L>,
@@ -179,7 +180,8 @@ async fn serve_connection<L: AccessLog>(
 
 /// Sets the options of an accepted socket. A socket without them works less well.
 fn set_options(stream: &TcpStream, limits: &Limits) {
-    // Responses and events are small and written whole: waiting for more data would only delay them.
+    // Responses and events are small and written whole: waiting for more data would only delay
+    // them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -188,13 +190,13 @@ fn set_options(stream: &TcpStream, limits: &Limits) {
     }
 }
 
-/// Unsent bytes of a socket up to which the system accepts more. Without this bound, the system buffers
-/// megabytes, and accepts no byte for minutes from a stream whose peer reads slowly.
+/// Unsent bytes of a socket up to which the system accepts more. Without this bound, the system
+/// buffers megabytes, and accepts no byte for minutes from a stream whose peer reads slowly.
 #[cfg(target_os = "linux")]
 const MAX_UNSENT_BYTES: u32 = 16 * 1024;
 
-/// Sets options of tcp(7). Without the timeout, the system would buffer a quiet stream for a vanished
-/// peer for hours.
+/// Sets options of tcp(7). Without the timeout, the system would buffer a quiet stream for a
+/// vanished peer for hours.
 #[cfg(target_os = "linux")]
 fn bound_buffers(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);

@@ -136,7 +136,8 @@ impl<L: AccessLog> HttpService<L> {
         (response.map(body), consumed)
     }
 
-    /// Returns the body for hyper. Starts the protocol of an upgraded connection, in a task of its own.
+    /// Returns the body for hyper. Starts the protocol of an upgraded connection, in a task of its
+    /// own.
     fn track(
         &self,
         body: ResponseBody,

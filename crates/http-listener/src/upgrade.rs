@@ -1,8 +1,8 @@
 //! The protocol of an upgraded connection.
 //!
-//! The request of the upgrade lasts as long as the protocol: it holds its permit and its activity, and
-//! its access log record is written at the end. The connection stays in the table of connections, so
-//! that it is counted, and can be evicted.
+//! The request of the upgrade lasts as long as the protocol: it holds its permit and its activity,
+//! and its access log record is written at the end. The connection stays in the table of
+//! connections, so that it is counted, and can be evicted.
 //!
 //! Decision: ADR 0040.
 
@@ -17,8 +17,8 @@ use crate::{
     response_body::UpgradeHandler, upgraded_stream::UpgradedStream,
 };
 
-/// Runs `handler` on the connection of an answered request until the protocol ends, the peer stops to
-/// read, the connection is evicted, or the listener stops.
+/// Runs `handler` on the connection of an answered request until the protocol ends, the peer stops
+/// to read, the connection is evicted, or the listener stops.
 pub(crate) async fn run(
     upgrade: OnUpgrade,
     handler: UpgradeHandler,

@@ -1,5 +1,5 @@
-//! The bytes of a connection after its upgrade to another protocol, counted for the access log and for
-//! the progress of the peer.
+//! The bytes of a connection after its upgrade to another protocol, counted for the access log and
+//! for the progress of the peer.
 
 use std::{
     io,

@@ -1,5 +1,5 @@
-//! [`RouterNotifier`]: wakes the worker of this router, the requests that wait for a session, and the
-//! event feed.
+//! [`RouterNotifier`]: wakes the worker of this router, the requests that wait for a session, and
+//! the event feed.
 //!
 //! Decision: ADR 0023.
 

@@ -1,5 +1,5 @@
-//! Removes expired rows in small batches: idempotency records, link attempts that no longer count, spent
-//! tickets, API keys, and codes in the event log.
+//! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
+//! spent tickets, API keys, and codes in the event log.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -14,8 +14,8 @@ const MAX_ROWS: u32 = 500;
 /// The maximum number of statements for each kind of row in one sweep. The next round of the worker
 /// continues the sweep.
 const MAX_STATEMENTS: u32 = 40;
-/// Added to the age of link attempts and tickets: another router's clock may be behind this router's
-/// clock.
+/// Added to the age of link attempts and tickets: another router's clock may be behind this
+/// router's clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl Worker {

@@ -1,8 +1,9 @@
-//! Support of the acceptance tests: deployments that tests share, HTTP/2, event streams, and schemathesis.
+//! Support of the acceptance tests: deployments that tests share, HTTP/2, event streams, and
+//! schemathesis.
 //!
-//! `cargo xtask contract` builds the programs, sets [`deployment::PROGRAMS`] and runs the tests in one
-//! process. `cargo nextest run -p acceptance` runs each test in a process of its own, which starts a
-//! deployment for every test.
+//! `cargo xtask contract` builds the programs, sets [`deployment::PROGRAMS`] and runs the tests in
+//! one process. `cargo nextest run -p acceptance` runs each test in a process of its own, which
+//! starts a deployment for every test.
 //!
 //! Decision: ADR 0011.
 

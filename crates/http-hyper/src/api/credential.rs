@@ -25,8 +25,8 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Credential, &'static str> {
     }
 }
 
-/// Returns the ticket in a query; empty for a query without exactly one ticket. Other faults of the query
-/// are reported after the authentication.
+/// Returns the ticket in a query; empty for a query without exactly one ticket. Other faults of the
+/// query are reported after the authentication.
 pub(super) fn read_ticket(query: &str) -> String {
     let mut query = Query::parse(query, &[TICKET]);
     match &mut query.texts(TICKET)[..] {

@@ -40,7 +40,8 @@ pub(super) struct ApiHandler {
     pub(super) resources: Arc<Resources>,
 }
 
-/// A caller that may use an operation. All fields are `None` for an operation that requires nothing.
+/// A caller that may use an operation. All fields are `None` for an operation that requires
+/// nothing.
 #[derive(Default)]
 struct AuthorizedCaller {
     caller: Option<Caller>,

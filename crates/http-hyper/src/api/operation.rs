@@ -33,8 +33,8 @@ pub struct Operation {
     /// Whether the operation may wait for a change of a session. Such requests hold a waiting
     /// permit instead of a work permit.
     pub waits: bool,
-    /// Whether the response to a POST is recorded for an `Idempotency-Key`. Others ignore the header:
-    /// their responses are credentials.
+    /// Whether the response to a POST is recorded for an `Idempotency-Key`. Others ignore the
+    /// header: their responses are credentials.
     pub is_recorded: bool,
     /// The part of the OpenAPI document that does not follow from the other fields.
     pub doc: &'static OperationDoc,
@@ -70,7 +70,8 @@ impl Operation {
         }
     }
 
-    /// Returns whether a repeated request with the same `Idempotency-Key` gets the recorded response.
+    /// Returns whether a repeated request with the same `Idempotency-Key` gets the recorded
+    /// response.
     pub fn takes_idempotency_key(&self) -> bool {
         self.method == Method::POST && self.is_recorded && self.requires != Requires::Nothing
     }

@@ -11,8 +11,8 @@ use crate::response::{
 pub(crate) enum OperationOutput {
     /// A response.
     Reply(Reply),
-    /// A stream, or another protocol on the connection. Its permit takes the place of the permit of the
-    /// request.
+    /// A stream, or another protocol on the connection. Its permit takes the place of the permit of
+    /// the request.
     Stream {
         /// Status and headers.
         head: Reply,

@@ -12,8 +12,8 @@ pub enum Requires {
     Nothing,
     /// An accepted credential of any kind; any capability, or none, is enough.
     Credential,
-    /// A ticket in the parameter `ticket`, made by a caller with any capability. No other credential is
-    /// read.
+    /// A ticket in the parameter `ticket`, made by a caller with any capability. No other
+    /// credential is read.
     Ticket,
     /// Any capability in an organization. What the caller gets depends on the capability.
     AnyCapability,

@@ -41,8 +41,8 @@ const MAX_WAIT: u32 = 30;
 /// Maximum and default number of events on a page.
 const MAX_LIMIT: u32 = 200;
 const DEFAULT_LIMIT: u32 = 50;
-/// Milliseconds after which clients reconnect, drawn anew for each stream, so that clients do not all
-/// return at one time after a restart.
+/// Milliseconds after which clients reconnect, drawn anew for each stream, so that clients do not
+/// all return at one time after a restart.
 const RETRY_MILLIS: std::ops::Range<u32> = 1_000..3_000;
 
 pub(crate) static EVENT_STREAM: OperationDoc = OperationDoc::new(

@@ -1,5 +1,5 @@
-//! The parameters of operations: in path, query and headers. A parameter is described once; one that
-//! means something else in an operation is described for that operation too.
+//! The parameters of operations: in path, query and headers. A parameter is described once; one
+//! that means something else in an operation is described for that operation too.
 
 use domain::{EventName, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS, Status};
 use hyper::Method;

@@ -42,8 +42,8 @@ impl Bookmarks {
         Ok(format!("{PREFIX}{}", self.0.seal(&context(organization), &plain)?))
     }
 
-    /// Reads a bookmark. A text of the right form that is no bookmark of the organization is an unknown
-    /// position; `None` for any other text.
+    /// Reads a bookmark. A text of the right form that is no bookmark of the organization is an
+    /// unknown position; `None` for any other text.
     pub(crate) fn read(&self, organization: &OrganizationId, text: &str) -> Option<StreamStart> {
         let sealed = Sealer::parse(text.strip_prefix(PREFIX)?, Some(POSITION_BYTES))?;
         let plain = self.0.open(&context(organization), sealed);

@@ -39,8 +39,8 @@ impl CloseCause {
         }
     }
 
-    /// Returns the close code of a WebSocket (RFC 6455, 7.4). Codes from 4400 are berth's, after the
-    /// HTTP status of the same meaning.
+    /// Returns the close code of a WebSocket (RFC 6455, 7.4). Codes from 4400 are berth's, after
+    /// the HTTP status of the same meaning.
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::Client => 1000,

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{bookmark::Bookmarks, close_cause::CloseCause, open_streams::OpenStream};
 
-/// Time between two bookmarks, whether there are events or not: hidden events must not change the rhythm
-/// of a stream. Shorter than the listener's time for peers that do not read.
+/// Time between two bookmarks, whether there are events or not: hidden events must not change the
+/// rhythm of a stream. Shorter than the listener's time for peers that do not read.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
 /// Time between two reads of the feed while the store does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,8 +34,8 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Creates the follower of an open stream. The first step is a bookmark, so that a client that is cut
-    /// off before the first event resumes without a gap.
+    /// Creates the follower of an open stream. The first step is a bookmark, so that a client that
+    /// is cut off before the first event resumes without a gap.
     pub(crate) fn new(
         reader: FeedReader,
         bookmarks: Bookmarks,

@@ -1,9 +1,9 @@
 //! Streams of events: server-sent events, pages for callers that cannot hold a connection, and
 //! WebSockets with their tickets.
 //!
-//! A stream is a position in the event feed, so a slow reader is late and loses no event (ADR 0038).
-//! [`Follower`](follower::Follower) reads the feed for both kinds of stream; crate `http-listener` decides
-//! about peers that do not read (ADR 0040).
+//! A stream is a position in the event feed, so a slow reader is late and loses no event (ADR
+//! 0038). [`Follower`](follower::Follower) reads the feed for both kinds of stream; crate
+//! `http-listener` decides about peers that do not read (ADR 0040).
 
 pub(crate) mod bookmark;
 pub(crate) mod close_cause;

@@ -1,8 +1,9 @@
-//! The open streams of a router: their number, and the end of those whose credential is no longer valid.
+//! The open streams of a router: their number, and the end of those whose credential is no longer
+//! valid.
 //!
-//! The keys of all streams are read together, at most once in [`CHECK_INTERVAL`]. A revocation that passes
-//! through the event feed ends the streams of its key earlier. While the database does not answer,
-//! streams stay open: they get no events either.
+//! The keys of all streams are read together, at most once in [`CHECK_INTERVAL`]. A revocation that
+//! passes through the event feed ends the streams of its key earlier. While the database does not
+//! answer, streams stay open: they get no events either.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -178,8 +179,8 @@ impl OpenStreams {
 }
 
 impl OpenStream {
-    /// Waits until the stream must end, and returns the cause: its credential is no longer valid, or the
-    /// router stops.
+    /// Waits until the stream must end, and returns the cause: its credential is no longer valid,
+    /// or the router stops.
     pub(crate) async fn ended(&self) -> CloseCause {
         tokio::select! {
             biased;

@@ -18,8 +18,8 @@ impl Sealer {
         Self(RandomizedNonceKey::new(&AES_256_GCM_SIV, secret).expect("a key of 32 bytes"))
     }
 
-    /// Returns the encrypted bytes as text: base64url of nonce, ciphertext and tag. The text opens with
-    /// the same `context` only.
+    /// Returns the encrypted bytes as text: base64url of nonce, ciphertext and tag. The text opens
+    /// with the same `context` only.
     ///
     /// # Errors
     /// The random source failed.
@@ -30,8 +30,8 @@ impl Sealer {
         Ok(URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &sealed].concat()))
     }
 
-    /// Returns the ciphertext of a text; `None` for a text that no sealer made of `length` plain bytes,
-    /// or of any number for `length: None`.
+    /// Returns the ciphertext of a text; `None` for a text that no sealer made of `length` plain
+    /// bytes, or of any number for `length: None`.
     pub(crate) fn parse(text: &str, length: Option<usize>) -> Option<SealedBytes> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let plain = bytes.len().checked_sub(NONCE_LEN + TAG_BYTES)?;

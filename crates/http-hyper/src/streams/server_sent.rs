@@ -1,9 +1,9 @@
 //! Server-sent events: the text of a stream
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 //!
-//! An event is `id` and one line of `data`; it has no `event` field, so that `onmessage` of a browser
-//! gets every kind. A bookmark is an `id` without data, which sets the position of a client and
-//! dispatches nothing.
+//! An event is `id` and one line of `data`; it has no `event` field, so that `onmessage` of a
+//! browser gets every kind. A bookmark is an `id` without data, which sets the position of a client
+//! and dispatches nothing.
 
 use bytes::{BufMut, BytesMut};
 use event_feed::RenderedEvent;

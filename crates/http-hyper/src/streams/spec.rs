@@ -22,8 +22,8 @@ pub(crate) struct StreamSpec {
 }
 
 impl StreamSpec {
-    /// Reads the query of a stream of an organization, and `Last-Event-ID`, which wins over `after`: a
-    /// browser repeats the URL of its first request.
+    /// Reads the query of a stream of an organization, and `Last-Event-ID`, which wins over
+    /// `after`: a browser repeats the URL of its first request.
     pub(crate) fn read(
         query: &mut Query,
         headers: &HeaderMap,
@@ -38,8 +38,8 @@ impl StreamSpec {
     }
 }
 
-/// Reads the sessions of the filter. A session id that cannot exist matches no event and is no fault, as
-/// in every list.
+/// Reads the sessions of the filter. A session id that cannot exist matches no event and is no
+/// fault, as in every list.
 fn sessions(query: &mut Query) -> Vec<SessionId> {
     let named = query.texts("session");
     if named.len() > MAX_FILTER_SESSIONS {

@@ -24,8 +24,9 @@ impl StreamStart {
     /// Returns the position after which the stream begins.
     ///
     /// # Errors
-    /// [`Problem::Gone`], the same for an event or a position that retention removed, that is of another
-    /// organization, that is hidden from the reader, or that never existed; 503 and 500 of the store.
+    /// [`Problem::Gone`], the same for an event or a position that retention removed, that is of
+    /// another organization, that is hidden from the reader, or that never existed; 503 and 500 of
+    /// the store.
     pub(crate) async fn resolve(
         &self,
         feed: &EventFeed,

@@ -19,8 +19,8 @@ const PREFIX: &str = "tkt_";
 /// Time for which a ticket can be used.
 const LIFETIME: Duration = Duration::from_secs(60);
 const CONTEXT: &[u8] = b"ticket 1";
-/// Maximum length of a ticket. The longest names of user and organization have 255 and 128 bytes, which
-/// JSON and base64 may make four times as long.
+/// Maximum length of a ticket. The longest names of user and organization have 255 and 128 bytes,
+/// which JSON and base64 may make four times as long.
 const MAX_LENGTH: usize = 4096;
 /// The logged cause of every ticket that is not accepted.
 const NOT_VALID: &str = "malformed, expired or spent ticket, or ticket of a key that is not valid";

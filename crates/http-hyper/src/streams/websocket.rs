@@ -1,7 +1,7 @@
 //! A stream over a WebSocket (RFC 6455): one event a text frame.
 //!
-//! The client sends nothing but pongs and closes. Other frames are ignored up to a size and an amount.
-//! The close codes are those of [`CloseCause::code`].
+//! The client sends nothing but pongs and closes. Other frames are ignored up to a size and an
+//! amount. The close codes are those of [`CloseCause::code`].
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -38,8 +38,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_CLIENT_MESSAGE: usize = 1024;
 /// Bytes of a buffer for what a client sends.
 const READ_BUFFER: usize = 4096;
-/// Bytes after which events are written, and a bound of the bytes that wait to be written: more than the
-/// largest event.
+/// Bytes after which events are written, and a bound of the bytes that wait to be written: more
+/// than the largest event.
 const WRITE_BUFFER: usize = 16 * 1024;
 const MAX_WRITE_BUFFER: usize = 1024 * 1024;
 
@@ -54,8 +54,8 @@ pub(crate) fn handshake(headers: &HeaderMap) -> Option<HeaderMap> {
     create_response(&request).ok().map(|response| response.into_parts().0.headers)
 }
 
-/// Returns the protocol that sends a stream, or that closes with a refusal. A browser cannot read the
-/// response to a handshake, but the code of a close.
+/// Returns the protocol that sends a stream, or that closes with a refusal. A browser cannot read
+/// the response to a handshake, but the code of a close.
 pub(crate) fn protocol(stream: Result<Follower, Refusal>, bookmarks: bool) -> UpgradeHandler {
     Box::new(move |connection, _| run(MeteredStream::new(connection), stream, bookmarks).boxed())
 }

@@ -1,5 +1,5 @@
-//! Limits and ends of event streams: their number, credentials that end, the stop of the router, and
-//! clients that do not read.
+//! Limits and ends of event streams: their number, credentials that end, the stop of the router,
+//! and clients that do not read.
 
 use std::time::{Duration, Instant};
 

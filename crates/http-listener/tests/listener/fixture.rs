@@ -61,8 +61,8 @@ impl AccessLog for SentRecords {
 }
 
 /// Answers `/large` with a large body and other paths with a small one, which need a work permit.
-/// `/pending` has no answer. `/ticks`, `/flood` and `/three` are streams, `/echo`, `/deaf` and `/spout`
-/// are protocols after an upgrade.
+/// `/pending` has no answer. `/ticks`, `/flood` and `/three` are streams, `/echo`, `/deaf` and
+/// `/spout` are protocols after an upgrade.
 struct TestHandler {
     records: UnboundedSender<Record>,
     arrived: UnboundedSender<()>,

@@ -1,5 +1,5 @@
-//! Response bodies that end at no known time: their permits, their access log records, peers that do not
-//! read, and the stop of the listener.
+//! Response bodies that end at no known time: their permits, their access log records, peers that
+//! do not read, and the stop of the listener.
 
 use std::{
     sync::atomic::Ordering,

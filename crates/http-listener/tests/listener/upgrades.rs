@@ -1,5 +1,5 @@
-//! Connections that a response gives to another protocol: their access log records, their place among
-//! the connections, peers that do not read, and the stop of the listener.
+//! Connections that a response gives to another protocol: their access log records, their place
+//! among the connections, peers that do not read, and the stop of the listener.
 
 use std::time::{Duration, Instant};
 

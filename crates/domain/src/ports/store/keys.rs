@@ -52,8 +52,8 @@ pub trait ApiKeyStore: Send + Sync {
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>>;
 }
 
-/// Lookup of API keys by id alone, across organizations, for callers that have proved the possession of
-/// their key: an open stream, or a ticket. Never answered from a cache.
+/// Lookup of API keys by id alone, across organizations, for callers that have proved the
+/// possession of their key: an open stream, or a ticket. Never answered from a cache.
 #[async_trait]
 pub trait KeyValidity: Send + Sync {
     /// Returns the key if it is valid at `now`.

@@ -136,7 +136,7 @@ pub trait WorkerStore: Send + Sync {
     /// the number of rows.
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 
-    /// Removes records of spent tickets that expired before `before`, oldest first, about `limit` of
-    /// them. Returns the number of rows.
+    /// Removes records of spent tickets that expired before `before`, oldest first, about `limit`
+    /// of them. Returns the number of rows.
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }

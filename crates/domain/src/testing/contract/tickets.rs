@@ -22,8 +22,8 @@ fn ticket(environment: &dyn Environment) -> TicketDigest {
     TicketDigest(digest)
 }
 
-/// The first call spends a ticket. Every other call finds the ticket spent, until the worker removes the
-/// record of the expired ticket.
+/// The first call spends a ticket. Every other call finds the ticket spent, until the worker
+/// removes the record of the expired ticket.
 pub async fn ticket_is_spent_once(
     store: &(impl TicketStore + WorkerStore),
     environment: &dyn Environment,
