@@ -183,7 +183,9 @@ async fn cursor_of_another_list_is_rejected() {
 async fn unknown_query_parameter_is_rejected_on_every_operation() {
     let server = TestServer::open().await;
     let id = server.linked().await.id;
-    for row in http_hyper::api::operations() {
+    // A ticket precedes the faults of the query; `realtime.rs` tests them.
+    let all = http_hyper::api::operations().filter(|row| row.requires != Requires::Ticket);
+    for row in all {
         let path = row.path.replace("{session}", id.as_str()).replace("{key}", "key_x");
         let answer =
             server.ask(entitled(row), row.method.as_str(), &format!("{path}?canary=1")).await;
