@@ -1,16 +1,17 @@
 //! Connects the parts of the router. Only this file knows which adapter implements which port.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
 };
+use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
 use http_hyper::{Api, ApiDependencies, NodeApi, Rates};
 use secrecy::{ExposeSecret, SecretString};
-use store_diesel::Database;
+use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
@@ -42,6 +43,22 @@ pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
+    pub(crate) feed: EventFeed,
+}
+
+/// Returns the feed of events. While there are subscribers, the feed reads commits of other processes
+/// every 100 ms on PostgreSQL, and every 50 ms on SQLite, which answers from memory.
+fn event_feed(store: &Arc<Database>) -> EventFeed {
+    let interval = match store.kind() {
+        DatabaseKind::Postgres => Duration::from_millis(100),
+        DatabaseKind::Sqlite => Duration::from_millis(50),
+    };
+    EventFeed::new(FeedPorts {
+        all: store.clone(),
+        organizations: store.clone(),
+        render: Arc::new(http_hyper::wire::render_event),
+        interval,
+    })
 }
 
 /// Builds the parts of the router.
@@ -63,9 +80,10 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     let node_tokens = http_hyper::NodeTokens::new(node_tokens);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
     let store = Arc::new(database.clone());
+    let feed = event_feed(&store);
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
-        notifier: Arc::new(RouterNotifier::new(store.clone())),
+        notifier: Arc::new(RouterNotifier::new(store.clone(), feed.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         environment: environment.clone(),
@@ -98,6 +116,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         }),
         nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
         worker: adapters.worker(),
+        feed,
     })
 }
 

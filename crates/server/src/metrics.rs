@@ -63,6 +63,7 @@ fn describe() {
     describe_gauge!("berth_build_info", "always 1; the label has the version of berth");
     describe_requests();
     describe_gateways();
+    describe_feed();
     describe_counter!(
         "berth_log_lines_dropped_total",
         "log lines dropped because standard error was not read in time"
@@ -88,6 +89,18 @@ fn describe_requests() {
         "berth_connections_evicted_total",
         "connections closed for lack of room (connections, answers) or because the peer did not read \
          its answer (stalled), by reason"
+    );
+}
+
+fn describe_feed() {
+    describe_gauge!(
+        "berth_feed_behind_seconds",
+        "for how long a stored event has waited to be read by streams and webhooks of this router"
+    );
+    describe_gauge!("berth_feed_ring_bytes", "size of the recent events in memory");
+    describe_counter!(
+        "berth_stream_catch_ups_total",
+        "reads of the database for streams and webhooks that are behind the recent events"
     );
 }
 

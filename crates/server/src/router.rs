@@ -40,6 +40,7 @@ pub(crate) struct Router {
     shutting_down: CancellationToken,
     public: Running<Drained>,
     worker: Running<()>,
+    feed: Running<()>,
     clock_skew: Running<()>,
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
@@ -101,7 +102,7 @@ impl Router {
         shutting_down: CancellationToken,
         clock_skew: Running<()>,
     ) -> Self {
-        let Parts { api, nodes, worker } = parts;
+        let Parts { api, nodes, worker, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
@@ -119,6 +120,7 @@ impl Router {
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
+            feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
         }
     }
@@ -129,6 +131,7 @@ impl Router {
         tokio::select! {
             _ = &mut self.public.task => {}
             _ = &mut self.worker.task => {}
+            _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
             _ = &mut self.ops.task => {}
         }
@@ -142,6 +145,7 @@ impl Router {
         self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
         self.worker.end().await.context("the worker")?;
+        self.feed.end().await.context("the event feed")?;
         self.clock_skew.end().await.context("the comparison of clocks")?;
         if let Some(gateway) = self.gateway {
             gateway.end().await.context("the local gateway's supervisor")?;

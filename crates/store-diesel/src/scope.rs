@@ -312,6 +312,12 @@ pub(crate) fn any_event<'a>(organization: &'a str, id: &'a str) -> _ {
     events::table.filter(events::organization.eq(organization)).filter(events::id.eq(id))
 }
 
+/// Selects the events of a session of any organization, in the stream of the audit log.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_events_of_session<'a>(session: &'a str) -> _ {
+    events::table.filter(events::session.eq(session)).filter(events::stream.eq("session"))
+}
+
 /// Events with codes after a position and up to a time, oldest first. Parameters: time and id of
 /// the position, the time, the number of rows.
 pub(crate) const EVENTS_WITH_CODES: &str = "SELECT organization, id, at, name, payload FROM events

@@ -36,11 +36,14 @@ CREATE TRIGGER lock_events_position BEFORE INSERT ON events
 
 -- Returns the position up to which every event is committed or will never exist, and the newest position. The newest
 -- position is read before the locks: a transaction whose lock is not seen then has ended, or draws greater positions
--- later.
+-- later. A standby does not know the locks of its primary.
 CREATE FUNCTION feed_horizon(OUT safe bigint, OUT newest bigint) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     oldest_lock bigint;
 BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE read_only_sql_transaction USING MESSAGE = 'a standby cannot tell how far the feed can be read';
+    END IF;
     SELECT last_value INTO newest FROM events_position;
     SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) INTO oldest_lock FROM pg_locks
         WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = 25189

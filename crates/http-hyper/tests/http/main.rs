@@ -18,6 +18,7 @@ mod conditions;
 mod conformity;
 mod document;
 mod documentation;
+mod event_documents;
 mod fake_reconciler;
 mod filters;
 mod health;

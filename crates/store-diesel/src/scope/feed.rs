@@ -122,3 +122,37 @@ pub(crate) fn feed_of_all(range: PositionRange) -> _ {
         .filter(in_feed)
         .order(events::position.asc())
 }
+
+/// Moves the floors of all organizations up to the positions of their events in a range. Parameters:
+/// the range.
+pub(crate) const MOVE_FLOORS: &str = "INSERT INTO feed_floors (organization, position)
+    SELECT organization, max(position) FROM events
+        WHERE position > $1 AND position <= $2 AND position > 0 AND sequence >= 0
+        GROUP BY organization ORDER BY organization
+    ON CONFLICT (organization) DO UPDATE SET position = excluded.position
+        WHERE excluded.position > feed_floors.position";
+
+/// Deletes the events of all organizations in a range that the audit log does not keep.
+#[auto_type(no_type_alias)]
+pub(crate) fn feed_only_events<'a>(range: PositionRange, kinds: &'a [&'static str]) -> _ {
+    let after: i64 = range.after;
+    let until: i64 = range.until;
+    let in_feed: SqlLiteral<Bool> = sql(IN_FEED_OF_ALL);
+    events::table
+        .filter(events::position.gt(after))
+        .filter(events::position.le(until))
+        .filter(in_feed)
+        .filter(events::name.eq_any(kinds))
+}
+
+/// Returns the first organization with events after a given one. Parameter: that organization.
+pub(crate) const NEXT_ORGANIZATION: &str = "SELECT organization AS id FROM events
+    WHERE organization > $1 ORDER BY organization LIMIT 1";
+
+/// Deletes the oldest events of an organization that are older than a time and below the floor of
+/// the feed. Parameters: the organization, the number of events, the time.
+pub(crate) const DELETE_FROM_AUDIT: &str = "DELETE FROM events
+    WHERE organization = $1 AND stream = 'session' AND id IN (
+        SELECT id FROM events WHERE organization = $1 AND stream = 'session' ORDER BY id LIMIT $2)
+    AND at < $3
+    AND position <= coalesce((SELECT position FROM feed_floors WHERE organization = $1), 0)";

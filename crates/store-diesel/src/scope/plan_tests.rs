@@ -33,6 +33,7 @@ use crate::{
 
 mod emptied;
 mod explain;
+mod feed;
 mod rotation;
 
 /// Enough rows of enough organizations to make an index worthwhile. No row of organization 1 has
@@ -157,7 +158,7 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
         expect(
             plan!(database, |_conn| event_page(&params, "evt_~").select(events::id).limit(50)),
             "events_primary_key",
-            &["organization", "id"],
+            &["organization", "stream", "id"],
         ),
         expect(
             plan!(database, |_conn| event_page(&params, "evt_~")
@@ -328,7 +329,7 @@ async fn sqlite_finds_rows_by_index() {
         let all = list_plans(&database).await.into_iter().chain(lookup_plans(&database).await);
         for Expected { plan, index, bounds, .. } in all {
             let index = match index {
-                "events_primary_key" => "sqlite_autoindex_events_1",
+                "events_primary_key" => "events_in_stream_by_id",
                 "usage_primary_key" | "link_attempts_primary_key" => "PRIMARY KEY",
                 index => index,
             };
