@@ -27,6 +27,10 @@ use crate::{
 
 /// Name of the mark that stores the position up to which the feed is pruned, in `at`.
 const FEED_MARK: &str = "feed";
+/// Moves the mark of the feed. Of two routers, the one that is further counts. Parameter: the
+/// position.
+const MOVE_FEED_MARK: &str = "INSERT INTO marks (name, at, id) VALUES ('feed', $1, '')
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE excluded.at > marks.at";
 /// Name of the mark that stores the organization whose audit events were pruned last, in `id`.
 const AUDIT_MARK: &str = "audit";
 
@@ -69,17 +73,7 @@ impl Database {
                     .execute(conn)
                     .await?;
                 diesel::delete(feed_only_events(range, &kinds)).execute(conn).await?;
-                // Of two routers, the mark of the one that is further counts.
-                let at = range.until;
-                let mark = (marks::name.eq(FEED_MARK), marks::at.eq(at), marks::id.eq(""));
-                diesel::insert_into(marks::table)
-                    .values(mark)
-                    .on_conflict(marks::name)
-                    .do_update()
-                    .set(marks::at.eq(at))
-                    .filter(marks::at.lt(at))
-                    .execute(conn)
-                    .await?;
+                bound_query!(MOVE_FEED_MARK, BigInt: range.until).execute(conn).await?;
                 Ok(())
             })
         })

@@ -9,7 +9,6 @@ use super::explain::plan;
 use crate::{
     Database,
     engine::postgres::server::FEED_SETTINGS,
-    rows::event::EventRow,
     schema::{events, feed_floors},
     scope::{
         feed::{
@@ -48,7 +47,7 @@ macro_rules! for_each_statement {
         let by_position = (["events_feed", "events_feed"], &["organization", "position"][..]);
         for_each_statement!(
             @each by_position,
-            feed_page($feed, RANGE).select((events::position, EventRow::as_select())),
+            feed_page($feed, RANGE).select((events::position, events::payload)),
             |$query, $index, $bounds| $body
         );
         for_each_statement!(
@@ -73,7 +72,7 @@ macro_rules! for_each_statement {
         );
         for_each_statement!(
             @each (["events_feed_of_all", "PRIMARY KEY"], &["position"][..]),
-            feed_of_all(RANGE).select((events::position, EventRow::as_select())).limit(1_000),
+            feed_of_all(RANGE).select((events::position, events::payload)).limit(1_000),
             |$query, $index, $bounds| $body
         );
     };
@@ -105,14 +104,15 @@ async fn generic_plan(client: &tokio_postgres::Client, query: &impl QueryFragmen
 async fn postgres_reads_the_feed_in_order_by_index() {
     let Some(test_db) = TestDatabase::postgres().await else { return };
     drop(filled_database(&test_db, "decode(md5(i::text), 'hex')", true).await);
-    test_db.execute(SMALL).await;
+    TestDatabase::execute(&test_db, SMALL).await;
     let client = test_db.client().await;
     for (name, value) in FEED_SETTINGS {
         client.batch_execute(&format!("SET {name} = '{value}'")).await.expect("set");
     }
     for analysed in [true, false] {
         if !analysed {
-            test_db.execute("DELETE FROM pg_statistic WHERE starelid = 'events'::regclass").await;
+            let forget = "DELETE FROM pg_statistic WHERE starelid = 'events'::regclass";
+            TestDatabase::execute(&test_db, forget).await;
         }
         for feed in readers("org-1") {
             for_each_statement!(&feed, |query, index, bounds| {
@@ -133,7 +133,7 @@ async fn sqlite_reads_the_feed_in_order_by_index() {
     for analysed in [false, true] {
         let test_db = TestDatabase::sqlite();
         let database: Database = filled_database(&test_db, "randomblob(32)", analysed).await;
-        test_db.execute(SMALL).await;
+        TestDatabase::execute(&test_db, SMALL).await;
         for feed in ORGANIZATIONS.into_iter().flat_map(readers) {
             for_each_statement!(&feed, |query, index, bounds| {
                 let plan = plan!(database, |_conn| query);
