@@ -26,10 +26,10 @@ pub enum Error {
     /// The credential is missing or not accepted. All causes give the same answer.
     #[error("authentication required")]
     Unauthorized,
-    /// The caller lacks a capability or the reach. Only `access.rs` creates this variant.
+    /// The caller lacks a capability or the reach. Only `access.rs` answers a caller with it.
     #[error("not allowed")]
     Forbidden,
-    /// The scope contains no such entity. Only `access.rs` creates this variant.
+    /// The scope contains no such entity. Only `access.rs` answers a caller with it.
     #[error("{noun} not found")]
     NotFound {
         /// Kind of the entity, for example `session`.

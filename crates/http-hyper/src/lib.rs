@@ -44,7 +44,6 @@ pub mod openapi;
 mod readiness;
 mod request;
 mod request_log;
-mod request_metrics;
 mod resources;
 mod response;
 mod routes;

@@ -12,7 +12,6 @@ mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
-mod log_fields;
 mod metrics;
 mod notifier;
 mod organization_tags;

@@ -21,7 +21,6 @@ use crate::{
     idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
     request::conditions::IfNoneMatch,
     request_log::{RequestLog, RouteLabels},
-    request_metrics::RequestMetrics,
     resources::Resources,
     response::{
         problem::{Problem, Result},
@@ -37,7 +36,6 @@ pub(super) struct ApiHandler {
     pub(super) throttle: Arc<Throttle>,
     pub(super) idempotency: Arc<IdempotencyLayer>,
     pub(super) resources: Arc<Resources>,
-    pub(super) metrics: Arc<RequestMetrics>,
 }
 
 #[async_trait]
@@ -45,7 +43,7 @@ impl Handler for ApiHandler {
     type Log = RequestLog;
 
     fn start_log(&self) -> RequestLog {
-        RequestLog::new(self.metrics.clone())
+        RequestLog::default()
     }
 
     async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<Bytes> {

@@ -107,7 +107,6 @@ impl Api {
             throttle: self.throttle.clone(),
             idempotency: self.idempotency.clone(),
             resources: self.resources.clone(),
-            metrics: Arc::default(),
         };
         HttpService::new(Arc::new(handler), limits)
             .with_request_ids(Arc::new(move || environment.ulid()))

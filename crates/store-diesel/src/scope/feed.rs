@@ -110,6 +110,15 @@ pub(crate) fn feed_floor<'a>(feed: &'a FeedParams) -> _ {
 
 // Fragments across organizations.
 
+/// One writer commits at a time on SQLite, so every position that a reader sees is safe. A database
+/// that was restored row by row may have no counter.
+pub(crate) const SQLITE_HORIZON: &str = "SELECT newest AS safe, newest FROM (SELECT max(
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
+    coalesce((SELECT max(position) FROM events), 0)) AS newest)";
+
+/// The migration that creates the function explains why the position is safe.
+pub(crate) const POSTGRES_HORIZON: &str = "SELECT safe, newest FROM feed_horizon()";
+
 /// Selects the events of all organizations in a range, in the order of their positions.
 #[auto_type(no_type_alias)]
 pub(crate) fn feed_of_all(range: PositionRange) -> _ {

@@ -2,7 +2,10 @@
 //!
 //! The tests are in the crate because they run EXPLAIN on the fragments that the stores use.
 
-use diesel::{dsl::min, prelude::*};
+use diesel::{
+    dsl::{max, min},
+    prelude::*,
+};
 use diesel_async::RunQueryDsl;
 use domain::{
     Caller, Capability, ExpectedVersion, GatewayId, KeyId, OrganizationId, Reach, Scope, SessionId,
@@ -18,7 +21,8 @@ use crate::{
     rows::session::SessionRow,
     schema::{link_attempts, usage},
     scope::{
-        ExpectedRowVersion, ScopeParams, ScopedSessionId, all_cleanups, any_of_sessions, api_keys,
+        ExpectedRowVersion, ScopeParams, ScopedSessionId, all_cleanups, any_events_of_session,
+        any_of_sessions, api_keys,
         counts::{
             attempts_of_organization, attempts_of_phone, attempts_of_session, old_attempts,
             session_at_with_metadata, sessions_among, usage_of_one,
@@ -167,6 +171,11 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
                 .limit(50)),
             "events_by_name",
             &["organization", "name", "id"],
+        ),
+        expect(
+            plan!(database, |_conn| any_events_of_session("sess_1").select(max(events::sequence))),
+            "events_in_stream",
+            &["session", "stream"],
         ),
         expect(
             plan!(database, |_conn| valid_key(&[7; 32], 300).select(api_keys::id)),

@@ -1,4 +1,4 @@
-//! Contract suites, one per port. Every adapter must pass them.
+//! Contract suites, one file per topic. Every adapter of the ports must pass them.
 //!
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.

@@ -139,6 +139,11 @@ impl OrphanStore for SteppedStore {
         wait_for_step().await;
         self.0.orphans().await
     }
+
+    async fn last_event_sequence(&self, session: &SessionId) -> PortResult<u64> {
+        wait_for_step().await;
+        self.0.last_event_sequence(session).await
+    }
 }
 
 #[async_trait]
