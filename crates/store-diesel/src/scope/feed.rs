@@ -6,7 +6,7 @@ use diesel::{
     dsl::{auto_type, sql},
     expression::SqlLiteral,
     prelude::*,
-    sql_types::Bool,
+    sql_types::{BigInt, Bool},
 };
 use domain::{EventName, FeedRights};
 
@@ -18,6 +18,11 @@ use crate::{
 /// The condition of the index over one organization. A literal, because a parameter would not allow
 /// PostgreSQL to use the index.
 const IN_FEED: &str = "position > 0";
+
+/// The position in the index over one organization. An expression, so that no other index serves a
+/// statement of one organization: SQLite would prefer the primary key, which orders the events of all
+/// organizations, for a range of positions.
+const POSITION: &str = "(position + 0)";
 
 /// The condition of the index over all organizations. The second half is always true; only
 /// statements over all organizations state it, so that no other statement can use the index (ADR
@@ -55,12 +60,15 @@ pub(crate) fn feed_of_organization<'a>(feed: &'a FeedParams, range: PositionRang
     let after: i64 = range.after;
     let until: i64 = range.until;
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    let position: SqlLiteral<BigInt> = sql(POSITION);
+    let last: SqlLiteral<BigInt> = sql(POSITION);
+    let order: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::position.gt(after))
-        .filter(events::position.le(until))
+        .filter(position.gt(after))
+        .filter(last.le(until))
         .filter(in_feed)
-        .order(events::position.asc())
+        .order(order.asc())
 }
 
 /// Selects the events of the organization in a range that the reader may see. For a confined reader
@@ -74,14 +82,17 @@ pub(crate) fn feed_page<'a>(feed: &'a FeedParams, range: PositionRange) -> _ {
     let after: i64 = range.after;
     let until: i64 = range.until;
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    let position: SqlLiteral<BigInt> = sql(POSITION);
+    let last: SqlLiteral<BigInt> = sql(POSITION);
+    let order: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.nullable().or(events::session.eq_any(only)))
         .filter(events::name.eq_any(kinds))
-        .filter(events::position.gt(after))
-        .filter(events::position.le(until))
+        .filter(position.gt(after))
+        .filter(last.le(until))
         .filter(in_feed)
-        .order(events::position.asc())
+        .order(order.asc())
 }
 
 /// Selects an event of the feed that the reader may see.

@@ -141,7 +141,8 @@ async fn sqlite_reads_the_feed_in_order_by_index() {
                 assert!(plan.contains(index) && !plan.contains("SCAN"), "{index}:\n{plan}");
                 assert!(!plan.contains("TEMP B-TREE"), "{index}:\n{plan}");
                 let bounds = bounds.iter().map(|bound| match *bound {
-                    "position" if index == "PRIMARY KEY" => "rowid",
+                    "position" if index == "PRIMARY KEY" => "rowid>? AND rowid<?",
+                    "position" => "<expr>>? AND <expr><?",
                     bound => bound,
                 });
                 for bound in bounds {
