@@ -9,7 +9,7 @@ use domain::{
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
-use http_hyper::{Api, ApiDependencies, NodeApi, Rates};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, render_event};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
@@ -29,14 +29,28 @@ pub(crate) struct Dependencies {
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
     pub(crate) rates: Rates,
-    /// Signs cursors; shared by all routers over the database.
-    pub(crate) cursor_secret: [u8; 32],
-    /// Creates organization tags; shared by all routers over the database.
-    pub(crate) tag_secret: [u8; 32],
+    pub(crate) secrets: Secrets,
     pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the process is told to stop.
     pub(crate) shutting_down: CancellationToken,
 }
+
+/// Secrets that all routers over the database share.
+pub(crate) struct Secrets {
+    /// Signs cursors.
+    pub(crate) cursor: [u8; 32],
+    /// Creates organization tags.
+    pub(crate) tag: [u8; 32],
+    /// Encrypts bookmarks of event streams.
+    pub(crate) bookmark: [u8; 32],
+    /// Encrypts tickets.
+    pub(crate) ticket: [u8; 32],
+}
+
+/// Interval in which a router reads new events of others while it has readers.
+const POSTGRES_FEED_INTERVAL: Duration = Duration::from_millis(100);
+/// The same on SQLite, where another process may write.
+const SQLITE_FEED_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The parts of the router, ready to run.
 pub(crate) struct Parts {
@@ -44,21 +58,6 @@ pub(crate) struct Parts {
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
     pub(crate) feed: EventFeed,
-}
-
-/// Returns the feed of events. While there are subscribers, the feed reads commits of other processes
-/// every 100 ms on PostgreSQL, and every 50 ms on SQLite, which answers from memory.
-fn event_feed(store: &Arc<Database>) -> EventFeed {
-    let interval = match store.kind() {
-        DatabaseKind::Postgres => Duration::from_millis(100),
-        DatabaseKind::Sqlite => Duration::from_millis(50),
-    };
-    EventFeed::new(FeedPorts {
-        all: store.clone(),
-        organizations: store.clone(),
-        render: Arc::new(http_hyper::wire::render_event),
-        interval,
-    })
 }
 
 /// Builds the parts of the router.
@@ -70,8 +69,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         tokens,
         deadlines,
         rates,
-        cursor_secret,
-        tag_secret,
+        secrets,
         metrics,
         shutting_down,
     } = dependencies;
@@ -80,7 +78,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     let node_tokens = http_hyper::NodeTokens::new(node_tokens);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
     let store = Arc::new(database.clone());
-    let feed = event_feed(&store);
+    let feed = feed(&store);
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
         notifier: Arc::new(RouterNotifier::new(store.clone(), feed.clone())),
@@ -88,7 +86,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         environment: environment.clone(),
         leases: Arc::default(),
-        organization_tags: Arc::new(HmacOrganizationTags::new(&tag_secret)),
+        organization_tags: Arc::new(HmacOrganizationTags::new(&secrets.tag)),
         deadlines,
     };
     let authenticator =
@@ -111,12 +109,34 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
             environment: environment.clone(),
             readiness,
             metrics,
-            cursor_secret,
+            cursor_secret: secrets.cursor,
             rates,
+            streams: StreamDependencies {
+                feed: feed.clone(),
+                store: adapters.store.clone(),
+                keys: adapters.store.clone(),
+                tickets: adapters.store.clone(),
+                bookmark_secret: secrets.bookmark,
+                ticket_secret: secrets.ticket,
+            },
         }),
         nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
         worker: adapters.worker(),
         feed,
+    })
+}
+
+/// Returns the event feed of this router.
+fn feed(store: &Arc<Database>) -> EventFeed {
+    let interval = match store.kind() {
+        DatabaseKind::Postgres => POSTGRES_FEED_INTERVAL,
+        DatabaseKind::Sqlite => SQLITE_FEED_INTERVAL,
+    };
+    EventFeed::new(FeedPorts {
+        all: store.clone(),
+        organizations: store.clone(),
+        render: Arc::new(render_event),
+        interval,
     })
 }
 

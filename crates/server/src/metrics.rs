@@ -64,6 +64,7 @@ fn describe() {
     describe_requests();
     describe_gateways();
     describe_feed();
+    describe_streams();
     describe_counter!(
         "berth_log_lines_dropped_total",
         "log lines dropped because standard error was not read in time"
@@ -101,6 +102,15 @@ fn describe_feed() {
     describe_counter!(
         "berth_stream_catch_ups_total",
         "reads of the database for streams and webhooks that are behind the recent events"
+    );
+}
+
+fn describe_streams() {
+    describe_gauge!("berth_streams", "open event streams by kind (sse, websocket)");
+    describe_counter!(
+        "berth_stream_closes_total",
+        "event streams that ended, by reason (client, stopping, expired, revoked, gone, stalled, protocol, \
+          too_large)"
     );
 }
 

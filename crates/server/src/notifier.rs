@@ -1,4 +1,5 @@
-//! [`RouterNotifier`]: wakes the worker of this router and the requests that wait for a session.
+//! [`RouterNotifier`]: wakes the worker of this router, the requests that wait for a session, and
+//! the event feed.
 //!
 //! Decision: ADR 0023.
 
@@ -36,6 +37,7 @@ impl Notifier for RouterNotifier {
             Notification::WorkDue => self.work.notify_one(),
             Notification::SessionChanged { session, version } => {
                 self.sessions.publish(session, version);
+                self.feed.committed();
             }
         }
     }
@@ -76,7 +78,7 @@ mod tests {
         EventFeed::new(FeedPorts {
             all: store.clone(),
             organizations: store,
-            render: Arc::new(http_hyper::wire::render_event),
+            render: Arc::new(http_hyper::render_event),
             interval: HOUR,
         })
     }

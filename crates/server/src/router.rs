@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    assemble::{Dependencies, Parts, assemble},
+    assemble::{Dependencies, Parts, Secrets, assemble},
     clock_skew,
-    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log},
+    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log, Streams},
     environment::SystemEnvironment,
     invalid::Invalid,
     listeners::{self, BoundListeners},
@@ -39,6 +39,7 @@ pub(crate) struct Router {
     pub(crate) addresses: Listeners,
     shutting_down: CancellationToken,
     public: Running<Drained>,
+    streams: Running<()>,
     worker: Running<()>,
     feed: Running<()>,
     clock_skew: Running<()>,
@@ -70,8 +71,12 @@ impl Router {
         let shutting_down = CancellationToken::new();
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
-        let cursor_secret = database.secret("cursor", rand::random()).await?;
-        let tag_secret = database.secret("group", rand::random()).await?;
+        let secrets = Secrets {
+            cursor: database.secret("cursor", rand::random()).await?,
+            tag: database.secret("group", rand::random()).await?,
+            bookmark: database.secret("bookmark", rand::random()).await?,
+            ticket: database.secret("ticket", rand::random()).await?,
+        };
         let (compared, clock) = (database.clone(), environment.clone());
         let dependencies = Dependencies {
             database,
@@ -80,8 +85,7 @@ impl Router {
             tokens,
             deadlines,
             rates: config.rates,
-            cursor_secret,
-            tag_secret,
+            secrets,
             metrics,
             shutting_down: shutting_down.clone(),
         };
@@ -109,7 +113,7 @@ impl Router {
             trusted_proxies: connections.trusted_proxies.clone(),
             ..limits
         };
-        let public = api.public(limits(DRAIN_TIMEOUT, Limits::default()));
+        let public = api.public(limits(DRAIN_TIMEOUT, with_streams(connections.streams)));
         let ops = api.operators(limits(SHORT_DRAIN_TIMEOUT, Limits::default()));
         let nodes = nodes.service(limits(SHORT_DRAIN_TIMEOUT, NodeApi::limits()));
         Self {
@@ -117,6 +121,7 @@ impl Router {
             shutting_down,
             clock_skew,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
+            streams: Running::start(|stop| async move { api.watch_streams(stop).await }),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
@@ -130,6 +135,7 @@ impl Router {
     pub(crate) async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.public.task => {}
+            _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
             _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
@@ -144,6 +150,7 @@ impl Router {
     pub(crate) async fn stop(self) -> Result<()> {
         self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
+        self.streams.end().await.context("the check of event streams")?;
         self.worker.end().await.context("the worker")?;
         self.feed.end().await.context("the event feed")?;
         self.clock_skew.end().await.context("the comparison of clocks")?;
@@ -172,6 +179,18 @@ impl<T: Send + 'static> Running<T> {
     async fn end(self) -> Result<T, tokio::task::JoinError> {
         self.stop.cancel();
         self.task.await
+    }
+}
+
+/// Returns the limits of a listener with event streams, whose connections are further ones.
+fn with_streams(streams: Streams) -> Limits {
+    let limits = Limits::default();
+    Limits {
+        connections: limits.connections + streams.router,
+        streams: streams.router,
+        streams_per_group: streams.organization,
+        streams_per_member: streams.credential,
+        ..limits
     }
 }
 

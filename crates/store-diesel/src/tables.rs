@@ -19,5 +19,6 @@ pub(crate) mod secrets;
 pub(crate) mod session_lists;
 pub(crate) mod session_versions;
 pub(crate) mod sessions;
+pub(crate) mod tickets;
 pub(crate) mod transaction;
 pub(crate) mod worker;

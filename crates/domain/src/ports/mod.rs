@@ -20,10 +20,11 @@ pub use store::{
     events::{EventFilter, EventLog, EventPage},
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
-    keys::{ApiKeyStore, KeyDirectory, KeyPage},
+    keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+    tickets::{TicketDigest, TicketStore},
     worker::{Claim, SystemWrite, WorkerStore},
     written::{CommitOutcome, Rejection, Written},
 };

@@ -38,6 +38,8 @@ pub(crate) struct InputSpec<'a> {
     /// The query parameters that the operation accepts; `None` ignores the query.
     pub(crate) query: Option<&'a [&'a str]>,
     pub(crate) body: RequestBodySpec,
+    /// Whether the response may be recorded for an `Idempotency-Key`, which is ignored otherwise.
+    pub(crate) takes_idempotency_key: bool,
     /// Whether faults are reported before the handler runs, because the handler reads no input.
     pub(crate) is_checked_at_once: bool,
 }
@@ -69,9 +71,10 @@ impl Input {
             Some(names) => Query::parse(head.uri.query().unwrap_or_default(), names),
         };
         let if_match = read_if_match(spec.method, head, &mut query);
-        let key = match *spec.method {
-            Method::POST => IdempotencyKey::read(&head.headers),
-            _ => IdempotencyKey::Absent,
+        let key = if spec.takes_idempotency_key {
+            IdempotencyKey::read(&head.headers)
+        } else {
+            IdempotencyKey::Absent
         };
         if key == IdempotencyKey::Malformed {
             query.fault("Idempotency-Key", "must be 1 to 255 visible ASCII characters, once");

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{Error, GatewayId};
-use http_listener::{Handler, PermitHolder, Rejection, RequestContext};
+use http_listener::{Handler, PermitHolder, Rejection, RequestContext, ResponseBody};
 use hyper::{Response, header};
 
 use super::{
@@ -41,12 +41,12 @@ impl Handler for NodeHandler {
         RequestLog::default()
     }
 
-    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<Bytes> {
+    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<ResponseBody> {
         let reply = self.respond(request).await.unwrap_or_else(|problem| {
             request.log.set_problem(&problem);
             refusal::reply(&problem)
         });
-        reply.into_response()
+        reply.into_response().map(ResponseBody::Whole)
     }
 
     fn reject(&self, rejection: &Rejection) -> Response<Bytes> {

@@ -6,11 +6,12 @@ use utoipa::openapi::schema::Schema;
 use crate::wire::schema::object;
 
 /// The codes of errors.
-const CODES: [&str; 15] = [
+const CODES: [&str; 16] = [
     "validation_error",
     "unauthorized",
     "forbidden",
     "not_found",
+    "gone",
     "method_not_allowed",
     "request_timeout",
     "conflict",
@@ -43,6 +44,7 @@ pub(super) fn error() -> Value {
         "properties": {
             "fields": { "type": "array", "items": fault, "description": "The faults of the request, at most 100." },
             "omitted": { "type": "integer", "minimum": 1, "description": "The number of further faults." },
+            "oldest": { "type": ["string", "null"], "description": "The oldest event that remains in the feed." },
             "maxBytes": { "type": "integer", "description": "The maximum size of the body in bytes." },
         },
     });

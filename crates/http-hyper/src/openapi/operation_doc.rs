@@ -32,13 +32,21 @@ pub(crate) enum DocTag {
     Pairing,
     ApiKeys,
     Audit,
+    Events,
     Platform,
     Service,
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Sessions, Self::Pairing, Self::ApiKeys, Self::Audit, Self::Platform, Self::Service];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Sessions,
+        Self::Pairing,
+        Self::ApiKeys,
+        Self::Audit,
+        Self::Events,
+        Self::Platform,
+        Self::Service,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -46,6 +54,7 @@ impl DocTag {
             Self::Pairing => "Pairing",
             Self::ApiKeys => "API keys",
             Self::Audit => "Audit",
+            Self::Events => "Events",
             Self::Platform => "Platform",
             Self::Service => "Service",
         }
@@ -57,6 +66,7 @@ impl DocTag {
             Self::Pairing => "Linking a phone to a session, and the linked account.",
             Self::ApiKeys => "Keys by which programs call this API.",
             Self::Audit => "The audit log.",
+            Self::Events => "Events as they happen, over streams that resume without gaps.",
             Self::Platform => "For operators of the platform, across all organizations.",
             Self::Service => {
                 "The service itself: the caller as the service sees it, health probes and this document."
@@ -76,6 +86,10 @@ pub(crate) struct ResponseDoc {
     pub(crate) located: bool,
     /// Whether the response depends on a request header, which `Vary` names.
     pub(crate) varies: bool,
+    /// Whether the response may be a stream, which proxies must not buffer.
+    pub(crate) streams: bool,
+    /// Whether the response gives the connection to another protocol.
+    pub(crate) upgrades: bool,
 }
 
 /// The content of a response.
@@ -151,7 +165,8 @@ impl OperationDoc {
 
 impl ResponseDoc {
     pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
-        Self { status, about, content, tagged: false, located: false, varies: false }
+        let (tagged, located, varies, streams, upgrades) = (false, false, false, false, false);
+        Self { status, about, content, tagged, located, varies, streams, upgrades }
     }
 
     pub(crate) const fn tagged(self) -> Self {
@@ -164,5 +179,13 @@ impl ResponseDoc {
 
     pub(crate) const fn varying(self) -> Self {
         Self { varies: true, ..self }
+    }
+
+    pub(crate) const fn streaming(self) -> Self {
+        Self { streams: true, ..self }
+    }
+
+    pub(crate) const fn upgrading(self) -> Self {
+        Self { upgrades: true, ..self }
     }
 }

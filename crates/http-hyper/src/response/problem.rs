@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, ResourceLimitReached, ports::BoxError};
+use domain::{Error, EventId, RateQuota, ResourceLimitReached, ports::BoxError};
 use http_listener::{BodyError, NoPermit, Rejection};
 use hyper::{
     StatusCode,
@@ -45,6 +45,11 @@ pub(crate) enum Problem {
     Overloaded,
     #[error("too many requests of this credential or organization are under way")]
     PermitShareTaken,
+    #[error("too many event streams of this credential, organization or server are open")]
+    TooManyStreams,
+    /// The position is not in the event feed of the organization, or no longer.
+    #[error("the position is not in the event feed, or no longer")]
+    Gone { oldest: Option<EventId> },
     #[error("internal error")]
     Panicked(#[source] BoxError),
 }
@@ -122,6 +127,10 @@ impl Problem {
             }
             Self::PermitShareTaken => ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited")
                 .after(DEFAULT_RETRY_AFTER),
+            Self::TooManyStreams => ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited")
+                .after(STREAM_RETRY_AFTER),
+            Self::Gone { oldest } => ErrorResponse::new(Status::GONE, "gone")
+                .detail("oldest", json!(oldest.as_ref().map(EventId::as_str))),
             Self::Panicked(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -161,6 +170,9 @@ impl From<&Rejection> for Problem {
 
 /// `Retry-After` of an unavailable response without a better estimate.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// `Retry-After` when too many streams are open, which last for long.
+const STREAM_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 fn domain_error(error: &Error) -> ErrorResponse {
     use StatusCode as Status;

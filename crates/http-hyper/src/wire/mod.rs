@@ -14,6 +14,7 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod stream;
 mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
@@ -26,4 +27,5 @@ pub use list::{ListView, SessionPageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use stream::{EventFeedPageView, TicketView};
 pub use whoami::WhoamiView;

@@ -8,7 +8,7 @@ use domain::{
     KeyId, LogoutOutcome, Omittable, OrganizationId, ReasonCode, RequestedAction, SessionId,
     SettingsField, Status, Timestamp,
 };
-use http_hyper::wire::render_event;
+use http_hyper::render_event;
 use serde_json::{Value, json};
 
 use crate::conformity::{DOCUMENT, assert_valid, validator};

@@ -9,7 +9,6 @@ use http_hyper::{
     Limits,
     api::{Operation, operations},
 };
-use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -63,7 +62,7 @@ fn assert_replayed(again: &ReceivedResponse, first: &ReceivedResponse) {
 }
 
 fn posts() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.method == Method::POST)
+    operations().filter(|row| row.takes_idempotency_key())
 }
 
 #[tokio::test]

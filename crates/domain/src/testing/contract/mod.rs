@@ -17,6 +17,7 @@ mod quotas;
 mod retention;
 mod session_control;
 mod sessions;
+mod tickets;
 mod worker_store;
 
 pub use event_retention::{
@@ -41,7 +42,7 @@ pub use isolation::{
 pub use keys::{
     batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
     key_directory_finds_valid_keys_only, key_is_visible_to_its_organization_only,
-    key_pages_cover_every_key_once,
+    key_pages_cover_every_key_once, key_validity_needs_no_digest,
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
@@ -63,6 +64,7 @@ pub use sessions::{
     operators_see_sessions_of_every_organization, out_of_scope_session_is_invisible,
     session_pages_cover_every_session_once, session_round_trips_in_every_field,
 };
+pub use tickets::ticket_is_spent_once;
 pub use worker_store::{
     claim_takes_due_sessions_and_postpones_them, cleanup_lives_until_finished,
     version_lookup_returns_stored_versions, wake_is_not_overwritten,

@@ -10,4 +10,5 @@ mod orphans;
 mod quotas;
 mod sessions;
 pub(crate) mod state;
+mod tickets;
 mod worker_store;

@@ -18,7 +18,7 @@ use crate::{
     orphan::model::Orphan,
     ports::{
         error::{PortError, PortResult},
-        store::{sessions::SessionPage, written::Written},
+        store::{sessions::SessionPage, tickets::TicketDigest, written::Written},
     },
     resource_quota::Quotas,
     session::{
@@ -26,6 +26,7 @@ use crate::{
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
+    time::Timestamp,
 };
 
 /// A database in memory. Clones share the state.
@@ -53,6 +54,8 @@ pub(in crate::testing) struct MemoryState {
     /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,
+    /// The spent tickets with their expiry.
+    pub(in crate::testing) spent_tickets: BTreeMap<TicketDigest, Timestamp>,
     pub(in crate::testing) quotas: Quotas,
     down: bool,
 }
