@@ -88,6 +88,7 @@ pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result};
 pub use event::{
     Event,
+    field_spec::{EventFieldShape, EventFieldSpec, EventFieldType},
     fields::{EventFields, EventValue, Omittable},
     payload::{EventName, EventPayload},
 };

@@ -9,7 +9,7 @@ use domain::{
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
-use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, event_text};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, render_event};
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
@@ -135,7 +135,7 @@ fn feed(store: &Arc<Database>) -> EventFeed {
     EventFeed::new(FeedPorts {
         all: store.clone(),
         organizations: store.clone(),
-        render: Arc::new(event_text),
+        render: Arc::new(render_event),
         interval,
     })
 }

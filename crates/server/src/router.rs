@@ -39,9 +39,9 @@ pub(crate) struct Router {
     pub(crate) addresses: Listeners,
     shutting_down: CancellationToken,
     public: Running<Drained>,
-    feed: Running<()>,
     streams: Running<()>,
     worker: Running<()>,
+    feed: Running<()>,
     clock_skew: Running<()>,
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
@@ -121,11 +121,11 @@ impl Router {
             shutting_down,
             clock_skew,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
-            feed: Running::start(|stop| feed.run(stop)),
             streams: Running::start(|stop| async move { api.watch_streams(stop).await }),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
+            feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
         }
     }
@@ -135,9 +135,9 @@ impl Router {
     pub(crate) async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.public.task => {}
-            _ = &mut self.feed.task => {}
             _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
+            _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
             _ = &mut self.ops.task => {}
         }
@@ -151,8 +151,8 @@ impl Router {
         self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
         self.streams.end().await.context("the check of event streams")?;
-        self.feed.end().await.context("the event feed")?;
         self.worker.end().await.context("the worker")?;
+        self.feed.end().await.context("the event feed")?;
         self.clock_skew.end().await.context("the comparison of clocks")?;
         if let Some(gateway) = self.gateway {
             gateway.end().await.context("the local gateway's supervisor")?;

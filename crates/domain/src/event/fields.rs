@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
+    event::field_spec::{EventFieldShape, EventFieldType},
     id::KeyId,
     session::{
         settings_field::SettingsField,
@@ -34,11 +35,18 @@ pub(super) trait EventField: Sized {
     /// Returns the value. `None` omits the field.
     fn to_value(&self) -> Option<EventValue>;
 
+    /// Returns the values that the field can have.
+    fn shape() -> EventFieldShape;
+
     /// Returns the field with this value, or without a value. `None` for a value of another type.
     fn from_value(value: Option<&EventValue>) -> Option<Self>;
 }
 
 impl EventField for String {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Text.into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         Some(EventValue::Text(self.clone()))
     }
@@ -52,6 +60,10 @@ impl EventField for String {
 }
 
 impl EventField for Timestamp {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Time.into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         Some(EventValue::Number(self.millis()))
     }
@@ -65,6 +77,10 @@ impl EventField for Timestamp {
 }
 
 impl EventField for u32 {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Count.into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         Some(EventValue::Number((*self).into()))
     }
@@ -79,6 +95,10 @@ impl EventField for u32 {
 
 /// `None` is a field with the value null.
 impl<T: EventField> EventField for Option<T> {
+    fn shape() -> EventFieldShape {
+        EventFieldShape { nullable: true, ..T::shape() }
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         self.as_ref().map_or(Some(EventValue::Null), T::to_value)
     }
@@ -96,6 +116,10 @@ impl<T: EventField> EventField for Option<T> {
 pub struct Omittable<T>(pub Option<T>);
 
 impl<T: EventField> EventField for Omittable<T> {
+    fn shape() -> EventFieldShape {
+        EventFieldShape { optional: true, ..T::shape() }
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         self.0.as_ref().and_then(T::to_value)
     }
@@ -110,6 +134,10 @@ impl<T: EventField> EventField for Omittable<T> {
 
 /// Names of settings, separated by spaces.
 impl EventField for Vec<SettingsField> {
+    fn shape() -> EventFieldShape {
+        EventFieldType::SomeOf(SettingsField::ALL.map(SettingsField::as_str).to_vec()).into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         let names: Vec<_> = self.iter().copied().map(SettingsField::as_str).collect();
         Some(EventValue::Text(names.join(" ")))
@@ -122,9 +150,13 @@ impl EventField for Vec<SettingsField> {
 
 /// Fields whose text is the stable name of a value.
 macro_rules! named_fields {
-    ($($type:ty),+ $(,)?) => {
+    ($($type:ty: $shape:expr),+ $(,)?) => {
         $(
             impl EventField for $type {
+                fn shape() -> EventFieldShape {
+                    $shape.into()
+                }
+
                 fn to_value(&self) -> Option<EventValue> {
                     Some(EventValue::Text(self.as_str().to_owned()))
                 }
@@ -137,4 +169,31 @@ macro_rules! named_fields {
     };
 }
 
-named_fields!(Desired, KeyId, LogoutOutcome, ReasonCode, RequestedAction, Status);
+/// Returns the type of a value that is one of these.
+macro_rules! one_of {
+    ($type:ty) => {
+        EventFieldType::OneOf(<$type>::ALL.into_iter().map(<$type>::as_str).collect())
+    };
+}
+
+named_fields!(
+    Desired: one_of!(Desired),
+    LogoutOutcome: one_of!(LogoutOutcome),
+    ReasonCode: one_of!(ReasonCode),
+    RequestedAction: one_of!(RequestedAction),
+    Status: one_of!(Status),
+);
+
+impl EventField for KeyId {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Text.into()
+    }
+
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Text(self.as_str().to_owned()))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        Self::parse(&String::from_value(value)?)
+    }
+}

@@ -3,6 +3,7 @@
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.
 
+mod event_retention;
 mod fairness;
 mod feed;
 mod fixtures;
@@ -19,6 +20,10 @@ mod sessions;
 mod tickets;
 mod worker_store;
 
+pub use event_retention::{
+    newest_event_of_all_is_not_removed, old_audit_events_are_removed_below_the_floor,
+    old_events_leave_the_feed_and_floors_move,
+};
 pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,

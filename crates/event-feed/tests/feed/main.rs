@@ -1,0 +1,6 @@
+//! Tests of the feed over the memory store.
+
+mod fixture;
+mod news;
+mod readers;
+mod recovery;
