@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 use crate::session_watcher::SessionWatcher;
 
-/// The notifier of a router. A notification of the worker that is not waiting ends its next wait. Every
-/// notification follows a commit of this process, whose events the feed then reads at once.
+/// The notifier of a router. A notification of the worker that is not waiting ends its next wait.
+/// Every notification follows a commit of this process, whose events the feed then reads at once.
 pub(crate) struct RouterNotifier {
     feed: EventFeed,
     work: Arc<Notify>,
@@ -37,7 +37,6 @@ impl Notifier for RouterNotifier {
             Notification::WorkDue => self.work.notify_one(),
             Notification::SessionChanged { session, version } => {
                 self.sessions.publish(session, version);
-                self.feed.committed();
             }
         }
     }

@@ -54,6 +54,11 @@ async fn streams_are_limited_per_credential_organization_and_router() {
     streams.push(open(&server, &key).await);
     assert_too_many(&server, &key).await;
     streams.push(open(&server, "zeta").await);
+    for _ in 0..500 {
+        assert_too_many(&server, "acme").await;
+    }
+    server.world.acme_session().await;
+    assert_eq!(streams[0].event().await["event"], "session.created");
     // A page is no stream.
     assert_eq!(server.ask("acme", "GET", "/api/v1/events").await.status, 200);
     streams.remove(0);
