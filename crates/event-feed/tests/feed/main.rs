@@ -1,6 +1,6 @@
 //! Tests of the feed over the memory store.
 
+mod activity;
 mod fixture;
-mod news;
 mod readers;
 mod recovery;

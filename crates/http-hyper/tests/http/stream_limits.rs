@@ -173,9 +173,9 @@ async fn client_that_never_reads_is_ended_and_its_neighbour_is_not() {
         server.world.acme_session().await;
         assert_eq!(neighbour.event().await["event"], "session.created");
     }
-    // The end is a reset, because the client has not read everything.
+    // The end may be a reset, because the server drops what the client did not read.
     let mut text = Vec::new();
-    let _ = timeout(GENEROUS, silent.read_to_end(&mut text)).await.expect("an end in time");
+    let _ = timeout(GENEROUS, silent.read_to_end(&mut text)).await.expect("it ends in time");
     assert!(text.starts_with(b"HTTP/1.1 200 ") && !text.ends_with(b"0\r\n\r\n"), "it is cut off");
     server.world.acme_session().await;
     neighbour.event().await;
