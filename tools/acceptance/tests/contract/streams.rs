@@ -1,4 +1,4 @@
-//! Event streams: order, resume, pages, tickets, WebSockets, limits, and the end of a stream.
+//! Event streams: order, resume, pages, tickets, `WebSocket`, limits, and the end of a stream.
 
 use std::{
     thread,
