@@ -13,78 +13,32 @@ mod news;
 mod reader;
 mod recent_events;
 mod rendered_event;
+mod shared;
 mod subscriptions;
 mod tail;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use domain::{
-    EventId, FeedFilter, FeedFloor, FeedPosition, FeedRights, KeyId,
-    ports::{Feed, OrganizationFeed, PortResult},
-};
-use tokio::sync::{Notify, Semaphore, broadcast};
+use domain::{EventId, FeedFilter, FeedFloor, FeedPosition, FeedRights, KeyId, ports::PortResult};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    news::NewsSubscribers,
-    subscriptions::{Subscription, Subscriptions},
-    tail::Tail,
-};
 pub use self::{
     news::{FeedNews, News},
     reader::{FeedError, FeedReader},
     rendered_event::{RenderedEvent, Renderer},
+    shared::FeedPorts,
 };
-
-/// Maximum number of concurrent reads of the store for readers behind the recent events.
-const MAX_STORE_READS: usize = 8;
-/// Number of revocations that a subscriber may lag behind.
-const MAX_REVOCATIONS: usize = 1024;
-
-/// The stores and the settings of the feed.
-#[derive(Clone)]
-pub struct FeedPorts {
-    /// Reads the events of all organizations.
-    pub all: Arc<dyn Feed>,
-    /// Reads the events of one organization.
-    pub organizations: Arc<dyn OrganizationFeed>,
-    /// Renders events.
-    pub render: Renderer,
-    /// Interval of the reads while there are subscribers. Commits of this process are read at once.
-    pub interval: Duration,
-}
+use self::{shared::Shared, subscriptions::Subscription, tail::Tail};
 
 /// The feed of this process. Clones share their state.
 #[derive(Clone)]
 pub struct EventFeed(Arc<Shared>);
 
-struct Shared {
-    ports: FeedPorts,
-    subscriptions: Subscriptions,
-    news: NewsSubscribers,
-    store_reads: Semaphore,
-    revocations: broadcast::Sender<KeyId>,
-    /// Wakes the tail.
-    wake: Notify,
-}
-
-impl Shared {
-    fn has_subscribers(&self) -> bool {
-        self.subscriptions.exist() || self.news.exist()
-    }
-}
-
 impl EventFeed {
     /// Creates a feed. [`EventFeed::run`] distributes its events.
     pub fn new(ports: FeedPorts) -> Self {
-        Self(Arc::new(Shared {
-            ports,
-            subscriptions: Subscriptions::default(),
-            news: NewsSubscribers::default(),
-            store_reads: Semaphore::new(MAX_STORE_READS),
-            revocations: broadcast::Sender::new(MAX_REVOCATIONS),
-            wake: Notify::new(),
-        }))
+        Self(Arc::new(Shared::new(ports)))
     }
 
     /// Distributes events until `stop`.
@@ -107,9 +61,10 @@ impl EventFeed {
         filter: FeedFilter,
         after: FeedPosition,
     ) -> FeedReader {
-        let subscription = Subscription::new(self.0.clone(), rights.scope().organization());
+        let organization = rights.scope().organization();
+        let subscription = Subscription::new(self.0.subscriptions.clone(), organization);
         self.0.wake.notify_one();
-        FeedReader::new(subscription, rights, filter, after)
+        FeedReader::new(self.0.clone(), subscription, rights, filter, after)
     }
 
     /// Subscribes to the names of organizations with new events.

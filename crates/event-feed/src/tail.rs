@@ -1,14 +1,11 @@
 //! The task that reads new events of all organizations and distributes them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{EventPayload, FeedEvent, FeedPosition, KeyId, ports::PortResult};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Shared, delay::Delay, rendered_event::RenderedEvent};
+use crate::{delay::Delay, rendered_event::RenderedEvent, shared::Shared};
 
 /// Minimum time between two reads.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
@@ -60,7 +57,7 @@ impl Tail {
             let _ = timeout(self.feed.ports.interval, self.feed.wake.notified()).await;
         } else {
             self.idle = true;
-            self.delay = Delay::default();
+            self.delay.reset();
             self.feed.wake.notified().await;
         }
     }

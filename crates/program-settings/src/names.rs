@@ -4,9 +4,11 @@
 /// The variables that `berth` reads.
 pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_API_KEY_QUOTA",
+    "BERTH_AUDIT_RETENTION",
     "BERTH_CONFIG",
     "BERTH_CREDENTIAL_RATE",
     "BERTH_DATABASE_URL",
+    "BERTH_FEED_RETENTION",
     "BERTH_GATEWAY_BIN",
     "BERTH_GATEWAY_DATA",
     "BERTH_HEARTBEAT",
