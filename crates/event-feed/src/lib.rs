@@ -4,12 +4,12 @@
 //! rendered event into the recent events of its organization, if anybody reads there. A
 //! [`FeedReader`] is a position: it reads the recent events, or the store when these no longer reach
 //! back to its position. Nothing is queued for a reader, so a slow reader costs no memory and loses
-//! no event. [`News`] wakes a task that reads for many organizations.
+//! no event. [`OrganizationWatcher`] wakes a task that reads for many organizations.
 //!
 //! Decision: ADR 0038.
 
 mod delay;
-mod news;
+mod organization_watcher;
 mod reader;
 mod recent_events;
 mod rendered_event;
@@ -24,7 +24,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    news::{FeedNews, News},
+    organization_watcher::{ChangedOrganizations, OrganizationWatcher},
     reader::{FeedError, FeedReader},
     rendered_event::{RenderedEvent, Renderer},
     shared::FeedPorts,
@@ -68,10 +68,10 @@ impl EventFeed {
     }
 
     /// Subscribes to the names of organizations with new events.
-    pub fn news(&self) -> News {
-        let news = News::new(&self.0.news);
+    pub fn watch_organizations(&self) -> OrganizationWatcher {
+        let watcher = OrganizationWatcher::new(&self.0.watchers);
         self.0.wake.notify_one();
-        news
+        watcher
     }
 
     /// Returns the ids of API keys that are revoked from now on, by any process, while this process

@@ -1,4 +1,4 @@
-//! The state that the tail, the readers and the subscribers of news share.
+//! The state that the tail, the readers and the watchers of organizations share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,10 @@ use domain::{
 };
 use tokio::sync::{Notify, Semaphore, broadcast};
 
-use crate::{news::NewsSubscribers, rendered_event::Renderer, subscriptions::Subscriptions};
+use crate::{
+    organization_watcher::OrganizationWatchers, rendered_event::Renderer,
+    subscriptions::Subscriptions,
+};
 
 /// Maximum number of concurrent reads of the store for readers behind the recent events.
 const MAX_STORE_READS: usize = 8;
@@ -31,7 +34,7 @@ pub struct FeedPorts {
 pub(crate) struct Shared {
     pub(crate) ports: FeedPorts,
     pub(crate) subscriptions: Arc<Subscriptions>,
-    pub(crate) news: NewsSubscribers,
+    pub(crate) watchers: OrganizationWatchers,
     /// Limits the reads of the store for readers behind the recent events.
     pub(crate) store_reads: Semaphore,
     pub(crate) revocations: broadcast::Sender<KeyId>,
@@ -44,7 +47,7 @@ impl Shared {
         Self {
             ports,
             subscriptions: Arc::default(),
-            news: NewsSubscribers::default(),
+            watchers: OrganizationWatchers::default(),
             store_reads: Semaphore::new(MAX_STORE_READS),
             revocations: broadcast::Sender::new(MAX_REVOCATIONS),
             wake: Notify::new(),
@@ -52,6 +55,6 @@ impl Shared {
     }
 
     pub(crate) fn has_subscribers(&self) -> bool {
-        self.subscriptions.exist() || self.news.exist()
+        self.subscriptions.exist() || self.watchers.exist()
     }
 }

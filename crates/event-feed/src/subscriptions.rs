@@ -99,7 +99,9 @@ impl Subscriptions {
         table.drop_least_read();
         table.report_bytes();
         drop(locked);
-        changed.values().for_each(|organization| organization.notify_waiters());
+        for organization in changed.values() {
+            organization.notify_waiters();
+        }
     }
 
     /// Returns whether the organization of each event has subscriptions.

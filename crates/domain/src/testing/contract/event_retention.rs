@@ -49,7 +49,9 @@ async fn write(
     };
     let status = Event::of_organization(payload, scope.organization(), scope.actor(), environment);
     events.push(Event { session: Some(session.id.clone()), sequence: 2, ..status });
-    events.iter_mut().for_each(|event| event.at = at);
+    for event in &mut events {
+        event.at = at;
+    }
     assert_inserted(insert_session(store, scope, &session, &events, None).await);
     let [created, status] = events.try_into().expect("two events");
     assert_eq!(created.name(), EventName::SessionCreated);

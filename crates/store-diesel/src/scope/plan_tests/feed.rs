@@ -87,7 +87,7 @@ macro_rules! for_each_statement {
 async fn generic_plan(client: &tokio_postgres::Client, query: &impl QueryFragment<Pg>) -> String {
     let text = debug_query::<Pg, _>(query).to_string();
     let text = text.split("-- binds").next().expect("a statement");
-    let parameters = (1..).take_while(|number| text.contains(&format!("${number}"))).count();
+    let parameters = (1..100).take_while(|number| text.contains(&format!("${number}"))).count();
     let values = vec!["NULL"; parameters].join(", ");
     let prepare = format!("DEALLOCATE ALL; PREPARE feed AS {text}");
     client.batch_execute(&prepare).await.expect("prepared");
