@@ -1,5 +1,7 @@
 //! A delivery, and the request of one attempt at it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -9,8 +11,9 @@ use hyper::{
 
 use crate::{headers::CustomHeaders, signature::SigningSecrets, url::WebhookUrl};
 
-/// An event for a webhook, with everything that one attempt sends.
-#[derive(Clone, Debug)]
+/// An event for a webhook, with everything that one attempt sends. Without `Debug`, because the body
+/// is the organization's data.
+#[derive(Clone)]
 pub struct Delivery {
     /// The organization, whose lookups share permits and cached addresses.
     pub organization: String,
@@ -34,8 +37,8 @@ pub struct Delivery {
     pub headers: CustomHeaders,
 }
 
-/// A signed request, ready to be sent.
-#[derive(Clone, Debug)]
+/// A signed request, ready to be sent. `Debug` shows neither body nor headers.
+#[derive(Clone)]
 pub struct Attempt {
     pub(crate) organization: String,
     pub(crate) webhook: String,
@@ -82,8 +85,15 @@ impl Attempt {
     }
 }
 
-/// Returns the headers of the request. Headers of the owner replace `Content-Type` and `User-Agent`;
-/// they cannot have the names of the others.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Attempt");
+        shown.field("webhook", &self.webhook).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Returns the headers of the request. Headers of the owner replace `Content-Type` and
+/// `User-Agent`; they cannot have the names of the others.
 fn headers(delivery: &Delivery) -> Result<HeaderMap, InvalidHeaderValue> {
     let mut headers = HeaderMap::with_capacity(16);
     let mut set = |name: &'static str, value: String| -> Result<(), InvalidHeaderValue> {
@@ -213,7 +223,8 @@ mod tests {
         assert_eq!(request.headers().get_all("content-type").iter().count(), 1);
         assert_eq!(request.headers()["x-token"], "abc");
         assert_eq!(request.headers()["x-webhook-replay"], "1");
-        assert!(!format!("{:?}", Attempt::new(&replay).unwrap()).contains("abc"));
+        let shown = format!("{:?}", Attempt::new(&replay).unwrap());
+        assert_eq!(shown, r#"Attempt { webhook: "whk_1", url: https://example.com, .. }"#);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub struct Config {
     /// Addresses that no webhook reaches, whatever is allowed: the listeners and the database of
     /// berth. An unspecified address, such as `0.0.0.0:8080`, stands for the port on this machine.
     pub denied: Vec<SocketAddr>,
-    /// Certificate authorities that are trusted; [`default_roots`](crate::default_roots) in production.
+    /// Certificate authorities that are trusted; [`default_roots`](crate::default_roots) in
+    /// production.
     pub roots: RootCertStore,
     /// The header `User-Agent` of every request.
     pub user_agent: HeaderValue,

@@ -13,7 +13,8 @@ const MAX_VALUE: usize = 1_024;
 /// The maximum length of all names and values together, in bytes.
 const MAX_TOTAL: usize = 8_000;
 
-/// Names that decide how a message is framed or which hop handles the message (RFC 9110, section 7.6.1).
+/// Names that decide how a message is framed or which hop handles the message (RFC 9110, section
+/// 7.6.1).
 const RESERVED: [&str; 10] = [
     "connection",
     "content-length",

@@ -79,8 +79,8 @@ impl Host {
     }
 }
 
-/// Returns whether the label consists of letters, digits, hyphens and underscores. Underscores occur
-/// in names of containers.
+/// Returns whether the label consists of letters, digits, hyphens and underscores. Underscores
+/// occur in names of containers.
 fn is_label(label: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     !label.is_empty()

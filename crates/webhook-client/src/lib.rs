@@ -1,8 +1,10 @@
-//! Sends one webhook request safely: to an address that was judged, signed, and within limits of time and size.
+//! Sends one webhook request safely: to an address that was judged, signed, and within limits of
+//! time and size.
 //!
-//! A caller validates the parts of a webhook ([`WebhookUrl`], [`SigningSecret`], [`CustomHeaders`]),
-//! signs a [`Delivery`] into an [`Attempt`], and hands the attempt to [`Sender::send`], which returns
-//! an [`Outcome`]. The crate decides neither when an event is sent nor whether an attempt is repeated.
+//! A caller validates the parts of a webhook ([`WebhookUrl`], [`SigningSecret`],
+//! [`CustomHeaders`]), signs a [`Delivery`] into an [`Attempt`], and hands the attempt to
+//! [`Sender::send`], which returns an [`Outcome`]. The crate decides neither when an event is sent
+//! nor whether an attempt is repeated.
 //!
 //! - `address` and `connect` decide which address is dialled, and dial it.
 //! - `attempt` builds and signs the request, `exchange` sends it and reads the response.

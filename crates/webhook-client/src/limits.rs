@@ -21,7 +21,8 @@ pub struct Limits {
     pub dial_gap: Duration,
     /// Time limit from the start of the attempt to the end of the response head.
     pub head: Duration,
-    /// Time limit of reading the response body, which decides only whether the connection is used again.
+    /// Time limit of reading the response body, which decides only whether the connection is used
+    /// again.
     pub body: Duration,
     /// Maximum length of a response body whose connection is used again, in bytes.
     pub body_bytes: usize,

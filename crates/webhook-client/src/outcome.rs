@@ -97,8 +97,9 @@ pub struct Outcome {
     pub class: OutcomeClass,
     /// The status of the response; absent when no valid response head arrived.
     pub status: Option<u16>,
-    /// The delay that the receiver asks for, at most [`Limits::retry_after`](crate::Limits::retry_after).
-    /// Absent when the header is missing, repeated or invalid.
+    /// The delay that the receiver asks for, at most
+    /// [`Limits::retry_after`](crate::Limits::retry_after). Absent when the header is missing,
+    /// repeated or invalid.
     pub retry_after: Option<Duration>,
     /// The beginning of the response body, not decompressed; absent for receivers that are
     /// reachable only because the operator allows a private address, so that a webhook cannot
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn class_names_are_distinct() {
         let names: std::collections::HashSet<_> =
-            OutcomeClass::ALL.iter().map(|class| class.to_string()).collect();
+            OutcomeClass::ALL.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), OutcomeClass::ALL.len());
     }
 }

@@ -1,4 +1,5 @@
-//! Signatures of webhook requests: HMAC-SHA512 of the body, and the signatures of Standard Webhooks.
+//! Signatures of webhook requests: HMAC-SHA512 of the body, and the signatures of Standard
+//! Webhooks.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 24..=256;
 /// The prefix of a secret of Standard Webhooks, whose rest is base64.
 const PREFIX: &str = "whsec_";
-/// The lengths of a decoded key of Standard Webhooks, in bytes (specification 1.0.0, "Signature scheme").
+/// The lengths of a decoded key of Standard Webhooks, in bytes (specification 1.0.0, "Signature
+/// scheme").
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// A secret that a webhook's owner shares with the receiver. `Debug` hides the text.

@@ -9,8 +9,8 @@ use crate::host::{Host, InvalidHost};
 /// The maximum length of a URL, in bytes.
 pub const MAX_URL: usize = 2_048;
 
-/// An `http` or `https` URL without user information and fragment. `Display` and `Debug` show scheme
-/// and host alone, because paths and queries of webhooks often carry keys.
+/// An `http` or `https` URL without user information and fragment. `Display` and `Debug` show
+/// scheme and host alone, because paths and queries of webhooks often carry keys.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     secure: bool,

@@ -7,10 +7,10 @@ use ipnet::IpNet;
 use super::ranges::{Restriction, restriction, restriction_of_all};
 use crate::host::Host;
 
-/// Destinations outside the public Internet that webhooks may reach: networks (`10.1.0.0/16`), names with
-/// a port (`n8n:5678`), and addresses with a port (`127.0.0.1:3000`, `[fd12::1]:80`). The text form
-/// separates entries by commas; white space around an entry is ignored, and an empty text allows
-/// nothing.
+/// Destinations outside the public Internet that webhooks may reach: networks (`10.1.0.0/16`),
+/// names with a port (`n8n:5678`), and addresses with a port (`127.0.0.1:3000`, `[fd12::1]:80`).
+/// The text form separates entries by commas; white space around an entry is ignored, and an empty
+/// text allows nothing.
 ///
 /// Link-local addresses and metadata addresses of clouds are reached only through an entry with
 /// exactly that address and port. Unspecified, multicast and broadcast addresses are never reached.

@@ -4,8 +4,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Returns the IPv4 addresses that a translator or a tunnel may take from `address`. An IPv4-mapped
-/// address is not handled here: [`std::net::IpAddr::to_canonical`] turns it into IPv4. Of a local NAT64
-/// prefix, whose layout is unknown, addresses in 0.0.0.0/8 are left out: they come from wrong layouts.
+/// address is not handled here: [`std::net::IpAddr::to_canonical`] turns it into IPv4. Of a local
+/// NAT64 prefix, whose layout is unknown, addresses in 0.0.0.0/8 are left out: they come from wrong
+/// layouts.
 pub(super) fn ipv4_addresses(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let bits = address.to_bits();
     let addresses = match address.segments() {

@@ -20,8 +20,8 @@ pub(crate) enum Verdict {
     AllowedPrivate,
 }
 
-/// The refusal of a destination. The text names the address: it is for the operator only, because the
-/// owner of a webhook must not learn the addresses of internal names.
+/// The refusal of a destination. The text names the address: it is for the operator only, because
+/// the owner of a webhook must not learn the addresses of internal names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address} {reason}")]
 pub struct Forbidden {
@@ -29,9 +29,9 @@ pub struct Forbidden {
     reason: &'static str,
 }
 
-/// The rules of the operator. `denied` addresses (listeners and the database of berth itself) override every
-/// allowed entry; a denied unspecified address, such as `0.0.0.0:8080`, stands for the port on
-/// every address of the machine.
+/// The rules of the operator. `denied` addresses (listeners and the database of berth itself)
+/// override every allowed entry; a denied unspecified address, such as `0.0.0.0:8080`, stands for
+/// the port on every address of the machine.
 #[derive(Debug)]
 pub(crate) struct Guard {
     allowed: Allowed,

@@ -46,35 +46,35 @@ const IPV4: [(Ipv4Net, Restriction); 21] = [
     (v4([192, 175, 48, 0], 24), Private), // AS112, RFC 7534
 ];
 
-const IPV6: [(Ipv6Net, Restriction); 15] = [
+/// Private ranges outside [`GLOBAL_UNICAST`] need no entry: local NAT64 (RFC 8215), segment routing
+/// (RFC 9602), unique local (RFC 4193), site-local (RFC 3879).
+const IPV6: [(Ipv6Net, Restriction); 11] = [
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 96), Unusable), // unspecified, IPv4-compatible, RFC 4291
-    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Private), // local NAT64, RFC 8215
     (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), Unusable), // discard, RFC 6666
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), Private), // Teredo, ORCHID and others, RFC 2928
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), Private), // documentation, RFC 3849
     (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), Private), // 6to4, RFC 3056
     (v6([0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0], 48), Private), // AS112, RFC 7534
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), Private), // documentation, RFC 9637
-    (v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16), Private), // segment routing, RFC 9602
-    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Private), // unique local, RFC 4193
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32), Metadata), // Amazon EC2
     (v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), Metadata), // Google Cloud
     (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), Metadata), // link-local, RFC 4291
-    (v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), Private), // site-local, RFC 3879
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), Unusable), // multicast, RFC 4291
 ];
 
-/// The only part of the IPv6 space with public addresses, RFC 4291.
+/// The only part of the IPv6 space with public addresses, RFC 4291; everything outside is private
+/// at least.
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
-/// The well-known NAT64 prefix, RFC 6052: a translator sends the packet to the embedded IPv4 address.
+/// The well-known NAT64 prefix, RFC 6052: a translator sends the packet to the embedded IPv4
+/// address.
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
-const fn v4([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
+const fn v4(octets: [u8; 4], length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::from_octets(octets), length)
 }
 
-const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> Ipv6Net {
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length)
+const fn v6(segments: [u16; 8], length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::from_segments(segments), length)
 }
 
 /// Returns the permission that `address` requires, or `None` for a public address. The strictest
@@ -86,8 +86,8 @@ pub(super) fn restriction(address: IpAddr) -> Option<Restriction> {
     }
 }
 
-/// Returns the permission that every address of `network` requires because one range contains the whole
-/// network; `None` if no range does.
+/// Returns the permission that every address of `network` requires because one range contains the
+/// whole network; `None` if no range does.
 pub(super) fn restriction_of_all(network: IpNet) -> Option<Restriction> {
     match network {
         IpNet::V4(network) => {
@@ -196,6 +196,11 @@ mod tests {
             ("::ffff:169.254.169.254", Some(Metadata)),
             ("0.0.0.0", Some(Unusable)),
             ("::", Some(Unusable)),
+            ("100::1", Some(Unusable)),
+            ("64:ff9b:1::1", Some(Private)),
+            ("5f00::1", Some(Private)),
+            ("fc00::1", Some(Private)),
+            ("fec0::1", Some(Private)),
             ("::127.0.0.1", Some(Unusable)),
             ("255.255.255.255", Some(Unusable)),
             ("224.0.0.1", Some(Unusable)),

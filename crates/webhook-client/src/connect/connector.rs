@@ -1,5 +1,5 @@
-//! The only way to a connection: every address is judged before the first is dialled, and the peer of
-//! the open connection is judged again.
+//! The only way to a connection: every address is judged before the first is dialled, and the peer
+//! of the open connection is judged again.
 //!
 //! Decision: ADR 0036.
 
@@ -84,8 +84,8 @@ impl Connector {
         let addresses = match url.host() {
             Host::Address(address) => vec![SocketAddr::new(*address, url.port())],
             Host::Name(name) => {
-                // The trailing dot keeps search domains out: only a name that the operator lists may
-                // be a short name of the own network.
+                // The trailing dot keeps search domains out: only a name that the operator lists
+                // may be a short name of the own network.
                 let listed = self.guard.allowed().names_port(url.host(), url.port());
                 let query = if listed { name.clone() } else { format!("{name}.") };
                 let addresses = self.resolver.resolve(organization, &query).await;

@@ -32,8 +32,8 @@ impl Dial for SystemDial {
     }
 }
 
-/// Dials the addresses in turn, the next one `gap` after the last or as soon as all before have failed, and
-/// returns the first open connection.
+/// Dials the addresses in turn, the next one `gap` after the last or as soon as all before have
+/// failed, and returns the first open connection.
 pub(super) async fn dial_in_turn(
     dial: &dyn Dial,
     addresses: &[SocketAddr],
@@ -58,7 +58,8 @@ pub(super) async fn dial_in_turn(
     }
 }
 
-/// Returns the first open connection, or `None` when every dial has failed; `failure` is the last error.
+/// Returns the first open connection, or `None` when every dial has failed; `failure` is the last
+/// error.
 async fn first_open<F: Future<Output = io::Result<TcpStream>>>(
     dials: &mut FuturesUnordered<F>,
     failure: &mut io::Error,
@@ -72,8 +73,8 @@ async fn first_open<F: Future<Output = io::Result<TcpStream>>>(
     None
 }
 
-/// Returns the addresses in the order of dialling: IPv4 and IPv6 alternate, IPv4 first, so that neither an
-/// IPv6 nor an IPv4 black hole delays the other family by more than one gap.
+/// Returns the addresses in the order of dialling: IPv4 and IPv6 alternate, IPv4 first, so that
+/// neither an IPv6 nor an IPv4 black hole delays the other family by more than one gap.
 fn in_turn(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let of = |ipv4: bool| addresses.iter().copied().filter(move |a| a.is_ipv4() == ipv4);
     let (mut ipv4, mut ipv6) = (of(true), of(false));

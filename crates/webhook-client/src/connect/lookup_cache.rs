@@ -10,8 +10,8 @@ use super::lookup::Answer;
 /// The maximum number of entries.
 const MAX_ENTRIES: usize = 4_096;
 
-/// An organization and a name. Organizations share no entry, so that the duration of a delivery does
-/// not show which names others use.
+/// An organization and a name. Organizations share no entry, so that the duration of a delivery
+/// does not show which names others use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LookupKey {
     pub(super) organization: String,
@@ -36,7 +36,8 @@ impl LookupCache {
         (*expiry > now).then(|| answer.clone())
     }
 
-    /// Stores a result. A full cache loses its expired entries, or else the entry that expires first.
+    /// Stores a result. A full cache loses its expired entries, or else the entry that expires
+    /// first.
     pub(super) fn insert(&mut self, key: LookupKey, answer: Answer, now: Instant) {
         if self.entries.len() >= MAX_ENTRIES {
             self.entries.retain(|_, (_, expiry)| *expiry > now);

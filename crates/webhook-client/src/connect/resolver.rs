@@ -29,8 +29,8 @@ impl Resolver {
         Self { lookup, permits, cache: Arc::new(Mutex::new(cache)), limits }
     }
 
-    /// Returns the addresses of `name` within [`Limits::lookup`]. A lookup that takes longer goes on
-    /// with its permits and stores its result.
+    /// Returns the addresses of `name` within [`Limits::lookup`]. A lookup that takes longer goes
+    /// on with its permits and stores its result.
     pub(super) async fn resolve(&self, organization: &str, name: &str) -> Answer {
         let key = LookupKey { organization: organization.to_owned(), name: name.to_owned() };
         let answer = timeout(self.limits.lookup, self.look_up(key)).await;

@@ -26,7 +26,8 @@ pub(crate) struct Meter {
     receivable: AtomicUsize,
 }
 
-/// A fault of the peer that the counters show; the source of the I/O error that ends the connection.
+/// A fault of the peer that the counters show; the source of the I/O error that ends the
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The peer sent bytes before the connection carried a request, or after the response.

@@ -25,11 +25,12 @@ const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 16 << 10;
 /// The length of hyper's buffer, in bytes: a head that does not fit is rejected.
 const BUFFER: usize = 32 << 10;
-/// The length of everything that one response may have beside its body, in bytes: interim responses,
-/// the head, the framing of the body, and the buffer that hyper fills ahead.
+/// The length of everything that one response may have beside its body, in bytes: interim
+/// responses, the head, the framing of the body, and the buffer that hyper fills ahead.
 const OVERHEAD: usize = 64 << 10;
 
-/// A connection that carries one request at a time. Dropping the connection closes the socket at once.
+/// A connection that carries one request at a time. Dropping the connection closes the socket at
+/// once.
 pub(super) struct Connection {
     requests: SendRequest<Full<Bytes>>,
     meter: Arc<Meter>,
@@ -70,8 +71,8 @@ impl Connection {
         self.requests.is_ready()
     }
 
-    /// Sends the request and returns the response when its head is complete. The body may have about
-    /// `body_bytes`; whoever reads more gets an error.
+    /// Sends the request and returns the response when its head is complete. The body may have
+    /// about `body_bytes`; whoever reads more gets an error.
     pub(super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -90,8 +91,8 @@ impl Connection {
         Err(ExchangeFailure { failure, sent: self.meter.has_sent() })
     }
 
-    /// Waits until the connection can carry the next request, after the body of the response has ended. Returns
-    /// whether it can.
+    /// Waits until the connection can carry the next request, after the body of the response has
+    /// ended. Returns whether it can.
     pub(super) async fn finish(&mut self) -> bool {
         let ready = self.requests.ready().await.is_ok();
         self.meter.finish();

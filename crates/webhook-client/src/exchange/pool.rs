@@ -31,8 +31,8 @@ impl PoolKey {
     }
 }
 
-/// A bounded number of idle connections. Full means that the connection that has been idle longest is
-/// closed.
+/// A bounded number of idle connections. Full means that the connection that has been idle longest
+/// is closed.
 pub(super) struct Pool {
     state: Mutex<PoolState>,
     idle: Duration,

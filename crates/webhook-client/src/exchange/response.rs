@@ -12,8 +12,8 @@ pub(super) struct BodyReader {
 }
 
 impl BodyReader {
-    /// Reads the body until it ends, fails, or has more than `max` bytes; returns whether it ended. The
-    /// excerpt has at most `excerpt` bytes. A caller that stops waiting keeps the excerpt.
+    /// Reads the body until it ends, fails, or has more than `max` bytes; returns whether it ended.
+    /// The excerpt has at most `excerpt` bytes. A caller that stops waiting keeps the excerpt.
     pub(super) async fn read(
         &mut self,
         mut body: impl Body<Data = Bytes> + Unpin,

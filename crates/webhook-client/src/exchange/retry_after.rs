@@ -5,8 +5,9 @@ use std::time::Duration;
 use hyper::header::{HeaderMap, RETRY_AFTER};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-/// Returns the delay, at most `max`. The header is ignored when it is missing, repeated, or neither a number of
-/// seconds nor a date; a date in the past is a delay of 0. `now` is in milliseconds since 1970.
+/// Returns the delay, at most `max`. The header is ignored when it is missing, repeated, or neither
+/// a number of seconds nor a date; a date in the past is a delay of 0. `now` is in milliseconds
+/// since 1970.
 ///
 /// Of the date formats only the one that senders must generate is read, not the two obsolete ones.
 pub(super) fn retry_after(headers: &HeaderMap, now: u64, max: Duration) -> Option<Duration> {

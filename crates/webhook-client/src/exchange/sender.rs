@@ -54,13 +54,14 @@ impl Sender {
         Ok(Self { connector, pool: Pool::new(&limits), user_agent, limits })
     }
 
-    /// Replaces the addresses that no webhook reaches ([`Config::denied`]). Idle connections to them
-    /// are not used again.
+    /// Replaces the addresses that no webhook reaches ([`Config::denied`]). Idle connections to
+    /// them are not used again.
     pub fn deny(&self, denied: Vec<SocketAddr>) {
         self.connector.deny(denied);
     }
 
-    /// Looks the URL's host up and judges every address, without connecting. Each attempt judges anew.
+    /// Looks the URL's host up and judges every address, without connecting. Each attempt judges
+    /// anew.
     ///
     /// # Errors
     /// [`CheckError`]; the texts are for the operator.
@@ -68,11 +69,11 @@ impl Sender {
         self.connector.addresses(organization, url).await.map(drop)
     }
 
-    /// Sends the request once and waits for the response, about [`Limits::head`] + [`Limits::body`] at
-    /// most. The response head alone decides the class.
+    /// Sends the request once and waits for the response, about [`Limits::head`] + [`Limits::body`]
+    /// at most. The response head alone decides the class.
     ///
-    /// An idle connection that the receiver closed before a byte of the request left is replaced by a
-    /// new one within the same attempt.
+    /// An idle connection that the receiver closed before a byte of the request left is replaced by
+    /// a new one within the same attempt.
     pub async fn send(&self, attempt: &Attempt) -> Outcome {
         let start = Instant::now();
         let exchange = timeout_at(start + self.limits.head, self.exchange(attempt)).await;

@@ -94,7 +94,8 @@ const IPV6: [&str; 34] = [
     "ffff:ffff::1",
 ];
 
-/// A sender without allowed destinations, and what it dials. Names resolve to the address in `answer`.
+/// A sender without allowed destinations, and what it dials. Names resolve to the address in
+/// `answer`.
 fn guarded(answer: IpAddr) -> (Sender, Dialled) {
     let dialled = Dialled::default();
     let (network, _) = network(move |_| Ok(vec![SocketAddr::new(answer, 0)]), dialled.clone());
@@ -162,13 +163,13 @@ async fn forbidden_ipv6_address_is_refused_in_every_spelling() {
     for text in IPV6 {
         let address: Ipv6Addr = text.parse().unwrap();
         let (sender, dialled) = guarded(address.into());
-        let [a, b, c, d, e, f, g, h] = address.segments();
+        let hex = address.segments().map(|segment| format!("{segment:04x}"));
         let [.., i, j, k, l] = address.octets();
         for host in [
             format!("[{text}]"),
             format!("[{}]", text.to_uppercase()),
-            format!("[{a:04x}:{b:04x}:{c:04x}:{d:04x}:{e:04x}:{f:04x}:{g:04x}:{h:04x}]"),
-            format!("[{a:x}:{b:x}:{c:x}:{d:x}:{e:x}:{f:x}:{i}.{j}.{k}.{l}]"),
+            format!("[{}]", hex.join(":")),
+            format!("[{}:{i}.{j}.{k}.{l}]", hex[..6].join(":")),
             "name.example".to_owned(),
         ] {
             let outcome = send(&sender, &format!("http://{host}:8080/")).await;

@@ -68,9 +68,9 @@ async fn response_that_answers_no_request_is_not_taken_for_the_next() {
     assert_eq!(receiver.accepted(), 2);
 }
 
-/// The receiver closes after each response while the sender uses the connection again. An attempt whose request
-/// may have left is a reset; a request that did not leave is sent on a new connection, and no request
-/// arrives twice.
+/// The receiver closes after each response while the sender uses the connection again. An attempt
+/// whose request may have left is a reset; a request that did not leave is sent on a new
+/// connection, and no request arrives twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_closed_while_idle_loses_and_repeats_nothing() {
     let sender = sender();

@@ -21,7 +21,8 @@ fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Sends one attempt at `name.example` with these addresses; returns the class and what was dialled.
+/// Sends one attempt at `name.example` with these addresses; returns the class and what was
+/// dialled.
 async fn dialled(allowed: &str, texts: &[&str]) -> (&'static str, Vec<SocketAddr>) {
     let (dialled, found) = (Dialled::default(), addresses(texts));
     let (network, _) = network(move |_| Ok(found.clone()), dialled.clone());
@@ -60,7 +61,7 @@ async fn one_forbidden_address_prevents_every_dial() {
 async fn address_that_changes_after_the_check_is_judged_again() {
     let count = Arc::new(AtomicUsize::new(0));
     let answer = move |_: &str| {
-        let public = count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let public = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         Ok(addresses(if public { &["8.8.8.8:0"] } else { &["127.0.0.1:0"] }))
     };
     let dialled = Dialled::default();

@@ -131,7 +131,8 @@ where
     Case { name: name.to_owned(), script, classes }
 }
 
-/// Creates a case whose receiver reads the request, writes `response` and keeps the connection open.
+/// Creates a case whose receiver reads the request, writes `response` and keeps the connection
+/// open.
 pub(crate) fn response(
     name: &str,
     classes: &'static [&'static str],
