@@ -1,4 +1,4 @@
-//! Sends attempts.
+//! The sender: one attempt over an idle or a new connection, and its outcome.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
